@@ -1,0 +1,88 @@
+# The recipes of this project; CI runs the same ones. `make` alone lists them.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+PEERS := .bench
+PEERS_INSTALLED := $(PEERS)/.installed
+CODE := $(wildcard src tests examples benchmarks)
+ON_EACH_POSTGRES := tests/migration $(wildcard $(addprefix tests/contracts/test_,store_postgres*.py bus_postgres.py \
+	election_postgres.py journal_asyncpg.py))
+BASE_PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
+	$$name -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test check lint types layers servers services bench bench-buses bench-gate bench-peers docs lock format clean
+
+help: ## List the recipes
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' Makefile
+
+venv: $(INSTALLED) ## Create .venv with everything that development needs, each download checked against requirements/dev.lock
+
+$(INSTALLED): requirements/dev.lock pyproject.toml
+	@test -n "$(BASE_PYTHON)" || { echo "Python 3.11 or newer with venv is missing: apt-get install python3-venv (Debian, Ubuntu), brew install python (macOS)" >&2; exit 1; }
+	$(BASE_PYTHON) -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements/dev.lock
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(INSTALLED) ## Run three services and a saga over an embedded PostgreSQL; BUS=kafka takes a broker, SERVE=1 keeps them running
+	$(PYTHON) examples/01-orders/demo.py $(if $(BUS),--bus $(BUS)) $(if $(SERVE),--serve)
+
+test: $(INSTALLED) servers ## Run all tests on real servers, and fail if a leaf did not pass its whole contract suite
+	$(PYTHON) -m pytest --quiet --postgres=embedded -m postgres $(ON_EACH_POSTGRES)
+	$(PYTHON) -m pytest --per-leaf
+
+check: lint types layers ## Lint, types and layers
+
+lint: $(INSTALLED)
+	$(VENV)/bin/ruff check $(CODE)
+	$(VENV)/bin/ruff format --check $(CODE)
+
+types: $(INSTALLED)
+	$(VENV)/bin/mypy $(CODE)
+
+layers: $(INSTALLED)
+	$(VENV)/bin/lint-imports --no-logo
+
+servers: $(INSTALLED) ## Install the servers that the tests start: as root with apt, else it says which are missing
+	@PYTHON=$(PYTHON) sh .ci/services
+
+services: servers ## Start every server, and say where each listens, until Ctrl-C; ONLY="kafka nats" starts these
+	@exec $(PYTHON) -m goconductor.testing.servers $(ONLY)
+
+bench: $(INSTALLED) ## Measure sagas per second and latencies; BUS=postgres or kafka: over three services; see benchmarks/
+	$(PYTHON) benchmarks/$(if $(BUS),bench_services.py --bus $(BUS),bench_sagas.py)
+
+bench-buses: $(INSTALLED) ## Measure each bus by itself: messages per second and latency; OPTIONS="--bus kafka,nats" takes these; see benchmarks/
+	$(PYTHON) benchmarks/bench_buses.py $(OPTIONS)
+
+bench-gate: $(INSTALLED) ## Compare with the last release in one run, by ratios, and fail where a saga became dearer; BASE=commit takes another
+	$(PYTHON) benchmarks/bench_gate.py $(if $(BASE),--base $(BASE)) $(OPTIONS)
+
+bench-peers: $(PEERS_INSTALLED) ## Measure beside peers, and write a table and plots; OPTIONS="--help" tells of a choice; see benchmarks/
+	$(PEERS)/bin/python benchmarks/bench_peers.py $(OPTIONS)
+
+$(PEERS_INSTALLED): requirements/bench.lock pyproject.toml
+	@test -n "$(BASE_PYTHON)" || { echo "Python 3.11 or newer with venv is missing" >&2; exit 1; }
+	$(BASE_PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements/bench.lock
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+docs: $(INSTALLED) ## Build the site of the documentation in site/; a broken link fails, and nothing is fetched
+	$(VENV)/bin/zensical build --strict --clean
+
+lock: ## Resolve requirements/*.lock anew within pyproject.toml; UPGRADE=1 takes the newest versions (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras --group dev \
+		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) pyproject.toml --output-file requirements/dev.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra kafka --extra embedded --group bench \
+		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) pyproject.toml --output-file requirements/bench.lock
+
+format: $(INSTALLED) ## Mend what can be mended by itself
+	$(VENV)/bin/ruff check --fix $(CODE)
+	$(VENV)/bin/ruff format $(CODE)
+
+clean: ## Remove everything that these recipes made
+	rm -rf $(VENV) $(PEERS) .demo .services site .cache dist build .coverage* .*_cache .hypothesis
+	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +

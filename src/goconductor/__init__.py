@@ -1,0 +1,60 @@
+"""Decentralised sagas for Python microservices: no coordinator, one PostgreSQL, nothing lost.
+
+::
+
+    from goconductor import Participant, Saga, connect
+
+A *saga* is a business process over several services that either completes or is compensated. Each service embeds a
+:class:`Participant` with its steps; any process may die at any time.
+"""
+
+from goconductor.app import Conductor, Participant, SagaHandle, connect
+from goconductor.control.settings import Settings
+from goconductor.errors import (
+    CompensatedError,
+    DefinitionError,
+    GoConductorError,
+    PayloadError,
+    PermanentError,
+    RefusedError,
+    RequestRefusedError,
+    SagaAlreadyStartedError,
+    SagaNotFoundError,
+    StuckError,
+    TemporaryError,
+    TerminatedError,
+)
+from goconductor.participant.context import StepContext
+from goconductor.participant.listeners import Listener
+from goconductor.participant.registry import Action
+from goconductor.participant.signature import Output
+from goconductor.saga.builder import Saga
+from goconductor.saga.policies import Retry
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Action",
+    "CompensatedError",
+    "Conductor",
+    "DefinitionError",
+    "GoConductorError",
+    "Listener",
+    "Output",
+    "Participant",
+    "PayloadError",
+    "PermanentError",
+    "RefusedError",
+    "RequestRefusedError",
+    "Retry",
+    "Saga",
+    "SagaAlreadyStartedError",
+    "SagaHandle",
+    "SagaNotFoundError",
+    "Settings",
+    "StepContext",
+    "StuckError",
+    "TemporaryError",
+    "TerminatedError",
+    "connect",
+]

@@ -1,0 +1,362 @@
+"""Settings to objects: the one place that knows both. The leaves are made next door, in :mod:`goconductor.leaves`.
+
+A *participant* runs a service's steps, a *server* runs none (doors, recovery), a *client* only starts sagas and waits for them.
+Participants and servers campaign for leadership; whoever is elected sweeps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+from goconductor.control.commands import check_input
+from goconductor.control.settings import Settings
+from goconductor.errors import CompensatedError, PluginNotFoundError, StuckError, TerminatedError
+from goconductor.leaves import chosen_bus, chosen_election, make_store
+from goconductor.lifecycle.state import SagaState, SagaStatus
+from goconductor.observe import logs
+from goconductor.observe.metrics import Metrics
+from goconductor.observe.survey import Survey
+from goconductor.participant import garbage
+from goconductor.participant.chosen import ChosenBus
+from goconductor.participant.clock import SystemClock
+from goconductor.participant.node import Node, Store
+from goconductor.participant.probe import SILENT, Probe, Probes
+from goconductor.participant.registry import StepRegistry
+from goconductor.participant.typed import decoder, to_json_value
+from goconductor.ports.store import Transaction
+from goconductor.recovery.beside import beside
+from goconductor.recovery.leadership import Leadership
+from goconductor.recovery.pinned import PinWatch
+from goconductor.recovery.retention import Retaining
+from goconductor.recovery.sweep import Sweeper
+from goconductor.saga.builder import Saga
+from goconductor.saga.definition import Definition
+from goconductor.saga.graph import Plan
+
+I = TypeVar("I")  # noqa: E741
+
+logger = logging.getLogger("goconductor")
+
+
+class SagaHandle(Generic[I]):
+    """One saga that was started.
+
+    Attributes:
+        saga_id: its id.
+        existing: True if its key had started it before.
+    """
+
+    def __init__(self, node: Node, saga_id: UUID, *, existing: bool = False, begun: bool = True) -> None:
+        self.saga_id = saga_id
+        self.existing = existing
+        self._node = node
+        self._begun = begun
+
+    async def begin(self) -> None:
+        """Begin at once what was started in a transaction of one's own: to be called after its commit.
+
+        It may be left out: the leader's sweep begins the saga within a second or so (``recovery.sweep_interval_seconds``), also
+        when this process dies. :meth:`result` does it too. May be called twice, and for any saga.
+
+        Raises:
+            SagaNotFoundError: the transaction is not committed, or was rolled back.
+        """
+        if not self._begun:
+            await self._node.begin(self.saga_id)
+            self._begun = True
+
+    async def state(self) -> SagaState:
+        """Where it stands now.
+
+        Raises:
+            SagaNotFoundError: there is no such saga.
+        """
+        return (await self._node.view(self.saga_id)).state
+
+    async def result(self, *, timeout_seconds: float = 60.0) -> Any:
+        """What the saga answers, once it has completed.
+
+        Raises:
+            CompensatedError: it failed and was compensated.
+            StuckError: it waits for an operator.
+            TerminatedError: an operator ended it.
+            TimeoutError: it has not ended by then; it goes on all the same.
+            SagaNotFoundError: there is no such saga, or the transaction that it was started in is not committed.
+        """
+        await self.begin()
+        state = await self._node.wait_for_end(self.saga_id, timeout_seconds)
+        about: dict[str, Any] = {"saga_id": self.saga_id, "reason": state.reason}
+        if state.status is SagaStatus.COMPLETED:
+            return self._node.definitions.of_version(state.version).output(state.input, state.referable())
+        if state.status is SagaStatus.COMPENSATED:
+            raise CompensatedError(f"saga {self.saga_id} was compensated: {state.reason}", **about)
+        if state.status is SagaStatus.TERMINATED:
+            raise TerminatedError(f"saga {self.saga_id} was {state.reason}", **about)
+        failures = "; ".join(f"step {name!r}: {state.step(name).failure}" for name in state.stuck_steps)
+        raise StuckError(f"saga {self.saga_id} is stuck and waits for an operator: {failures}", **about)
+
+
+class Conductor:
+    """Starts sagas and asks after them.
+
+    Args:
+        node: this process's engine, open.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self._registered: WeakKeyDictionary[Saga[Any], tuple[Definition, Plan]] = WeakKeyDictionary()
+
+    async def start(
+        self,
+        saga: Saga[I] | str,
+        input: I,
+        *,
+        key: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        transaction: Transaction | None = None,
+    ) -> SagaHandle[I]:
+        """Start a saga.
+
+        Args:
+            saga: a saga written in Python, which is registered if it is new, or the name of a registered one.
+            input: its input.
+            key: the same key again finds the same saga.
+            labels: free words to find it by.
+            transaction: your own open one in the database of the saga log: an asyncpg connection, SQLAlchemy's ``AsyncSession``
+                or ``AsyncConnection``, or a psycopg ``AsyncConnection``. The saga begins when it commits, or never; call
+                :meth:`SagaHandle.begin` after the commit. Until then nobody sees it, and another start with its key waits.
+
+        Raises:
+            DefinitionError: the saga cannot run.
+            PayloadError: the input cannot be kept, or does not fit the saga's input type.
+            InputRefusedError: the input does not fit the registered definition's schema.
+            SagaAlreadyStartedError: the key has started a saga with other input.
+            RequestRefusedError: there is no definition of that name.
+            StoreUnavailableError: the store is away; with a key, the start can be repeated safely.
+            TypeError: the transaction is of a kind that is not known; says which are.
+            ValueError: the connection is in no transaction.
+            ConfigurationError: the transaction is in another database than the saga log, or may not write there.
+        """
+        data = to_json_value(input)
+        if isinstance(saga, str):
+            plan = await check_input(self.node, saga, data)
+        else:
+            plan = await self._plan(saga)
+            kind: Any = saga.input_type or Any
+            decoder(kind)(data)
+        started = await self.node.start_saga(
+            plan.name, data, key=key, labels=labels, version=plan.version, transaction=transaction
+        )
+        return SagaHandle(self.node, started.saga_id, existing=started.existing, begun=transaction is None)
+
+    async def _plan(self, saga: Saga[Any]) -> Plan:
+        """Registered once, as long as the saga is not written further."""
+        known = self._registered.get(saga)
+        if known is None or known[0] is not saga.definition:
+            known = self._registered[saga] = (saga.definition, await self.node.definitions.register(saga.definition))
+        return known[1]
+
+    def saga(self, saga_id: UUID) -> SagaHandle[Any]:
+        """A saga that was started elsewhere."""
+        return SagaHandle(self.node, saga_id)
+
+
+class Participant(StepRegistry):
+    """A service's steps, and what runs them.
+
+    Args:
+        name: the participant's name; definitions say ``name.step``.
+        concurrency: how many of its steps may run at once in one process.
+    """
+
+    async def run(self, settings: Settings | None = None) -> None:
+        """Run until SIGTERM or SIGINT; then drain.
+
+        Args:
+            settings: None loads them from ``goconductor.yaml`` and the environment.
+        """
+        settings = settings or Settings.load()
+        logs.set_up(level=settings.log.level, format=settings.log.format)
+        garbage.look_less_often()
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopped.set)
+        try:
+            async with self.running(settings):
+                await stopped.wait()
+                logger.info("stopping participant %r", self.name)
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    @asynccontextmanager
+    async def running(self, settings: Settings | None = None, *, metrics: Metrics | None = None) -> AsyncIterator[Conductor]:
+        """Run inside another program, such as a web application's lifespan; the conductor starts sagas from there.
+
+        Args:
+            settings: None loads them from ``goconductor.yaml`` and the environment.
+            metrics: of a program that tells them itself, by a :class:`goconductor.observe.exposition.Exposition`.
+        """
+        async with _opened(settings or Settings.load(), self, recovers=True, metrics=metrics) as node:
+            yield Conductor(node)
+
+
+@asynccontextmanager
+async def connect(settings: Settings | None = None) -> AsyncIterator[Conductor]:
+    """A client: it starts sagas and waits for them, and runs nothing.
+
+    Args:
+        settings: None loads them from ``goconductor.yaml`` and the environment.
+    """
+    async with _opened(settings or Settings.load(), None, recovers=False) as node:
+        yield Conductor(node)
+
+
+@asynccontextmanager
+async def server(settings: Settings, *, metrics: Metrics | None = None) -> AsyncIterator[Node]:
+    """A node without steps that takes part in recovery; doors are put on it. It opens without its bus, which may come later.
+
+    Args:
+        settings: as loaded.
+        metrics: of a door that serves them.
+    """
+    async with _opened(settings, None, recovers=True, metrics=metrics) as node:
+        yield node
+
+
+async def migrate(settings: Settings) -> None:
+    """Make the store's tables, or bring them to this version. Safe when many processes do it at once.
+
+    Raises:
+        SchemaError: the database is newer than this code.
+        ConfigurationError: the database cannot be reached with these settings.
+    """
+    tables = make_store(settings, "migrate")
+    if (make := getattr(tables, "migrate", None)) is not None:
+        await make()
+
+
+@asynccontextmanager
+async def store(settings: Settings) -> AsyncIterator[Store]:
+    """The store alone, for a look: nothing is registered, and no bus opened."""
+    opened = make_store(settings, "reader")
+    try:
+        await opened.open()
+        yield opened
+    finally:
+        await opened.close()
+
+
+@asynccontextmanager
+async def _opened(
+    settings: Settings, registry: StepRegistry | None, *, recovers: bool, metrics: Metrics | None = None
+) -> AsyncIterator[Node]:
+    name = registry.name if registry is not None else "server" if recovers else "client"
+    async with _observed(settings, name, metrics) as (measured, probe):
+        node = _node(settings, registry, name, probe, recovers=recovers)
+        if measured is not None:
+            measured.watch(node)
+        try:
+            await node.open()
+            async with _recovering(settings, node, measured) if recovers else contextlib.nullcontext():
+                yield node
+        finally:
+            await node.close()
+
+
+def _node(settings: Settings, registry: StepRegistry | None, name: str, probe: Probe, *, recovers: bool) -> Node:
+    participant, limits = settings.participant, settings.limits
+    store, clock = make_store(settings, name), SystemClock()
+    node = Node(
+        store=store,
+        bus=chosen_bus(settings, store, lambda: node.instance.serial, clock, strict=recovers),
+        clock=clock,
+        open_store=lambda: make_store(settings, f"{name} renewal"),
+        registry=registry or StepRegistry(name),
+        lease_seconds=participant.lease_seconds,
+        concurrency=participant.concurrency,
+        drain_seconds=participant.drain_seconds,
+        prefetch=participant.prefetch,
+        payload_bytes_max=limits.payload_bytes_max,
+        baton_bytes_max=limits.baton_bytes_max,
+        probe=probe,
+    )
+    return node
+
+
+@asynccontextmanager
+async def _observed(settings: Settings, name: str, metrics: Metrics | None) -> AsyncIterator[tuple[Metrics | None, Probe]]:
+    """What measures and traces a process, for as long as it lives; nothing, if nothing is wanted."""
+    async with contextlib.AsyncExitStack() as stack:
+        probes: list[Probe] = []
+        try:
+            if settings.metrics.port is not None:
+                from goconductor.observe.exposition import Door  # noqa: PLC0415  (needs its extra)
+
+                metrics = metrics or Metrics()
+                door = Door(metrics, host=settings.metrics.host, port=settings.metrics.port)
+                stack.push_async_callback(asyncio.to_thread, door.close)
+                logger.info("metrics on http://%s:%d/metrics", settings.metrics.host, door.port)
+            if metrics is not None:
+                probes.append(metrics)
+            if settings.traces.enabled:
+                from goconductor.observe.traces import Exporting, Traces  # noqa: PLC0415  (needs its extra)
+
+                provider = None
+                if settings.traces.endpoint is not None:
+                    exporting = Exporting(settings.traces.endpoint.get_secret_value(), service=name)
+                    stack.push_async_callback(asyncio.to_thread, exporting.close)
+                    provider = exporting.provider
+                probes.append(Traces(provider))
+        except ImportError as error:
+            extra = "tracing" if str(error.name).startswith("opentelemetry") else "metrics"
+            problem = f"{extra} needs a library that is not installed ({error.name}): pip install 'goconductor[{extra}]'"
+            raise PluginNotFoundError(problem) from None
+        yield metrics, probes[0] if len(probes) == 1 else Probes(*probes) if probes else SILENT
+
+
+@asynccontextmanager
+async def _recovering(settings: Settings, node: Node, metrics: Metrics | None) -> AsyncIterator[None]:
+    recovery = settings.recovery
+    survey = Survey(node) if metrics is not None else None
+    if metrics is not None:
+        metrics.survey = survey
+    bus = node.bus
+    unfit = (lambda: bus.left_behind) if isinstance(bus, ChosenBus) else bool
+    election = chosen_election(settings, node.store, lambda: node.instance.serial, node.clock, unfit=unfit)
+    sweeper = Sweeper(
+        node,
+        interval_seconds=recovery.sweep_interval_seconds,
+        lease_seconds=settings.participant.lease_seconds,
+        batch=recovery.batch,
+    )
+    leadership = Leadership(
+        election,
+        candidate=node.name,
+        lead=election.while_chosen(
+            beside(sweeper.lead, Retaining(node, **settings.retention.model_dump()).keep, PinWatch(node).watch)
+        ),
+        clock=node.clock,
+        term_seconds=recovery.term_seconds,
+        on_change=survey.led if survey is not None else None,
+    )
+    await leadership.open()
+    running = asyncio.create_task(leadership.run(), name="leadership")
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+        if survey is not None:
+            await survey.close()
+        await election.close()

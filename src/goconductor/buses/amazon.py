@@ -1,0 +1,313 @@
+"""What the buses on Amazon's services share: where the service is and as whom, one request, and what its errors mean.
+
+Credentials, region, profile and endpoint are found as boto3 finds them; whatever is said here comes first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import math
+import random
+import re
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from aiobotocore.config import AioConfig
+from aiobotocore.credentials import AioAssumeRoleCredentialFetcher, AioDeferredRefreshableCredentials
+from aiobotocore.session import AioSession
+from botocore import exceptions as boto
+from botocore.loaders import Loader
+from botocore.parsers import ResponseParserError
+
+from goconductor.errors import BusUnavailableError, ConfigurationError
+from goconductor.ports.link import Link
+
+logger = logging.getLogger(__name__)
+
+Client = Any
+"""A client of the service; its methods are made at run time."""
+
+UNAVAILABLE = (boto.BotoCoreError, boto.ClientError, ResponseParserError, OSError, TimeoutError, BusUnavailableError)
+"""What a request may raise when the service, the network or our rights fail; once open, it is tried again.
+
+An answer that cannot be read comes from something between us and the service, or from a service that is about to end.
+"""
+
+_UNCONFIGURED = (
+    boto.NoCredentialsError,
+    boto.PartialCredentialsError,
+    boto.ProfileNotFound,
+    boto.NoRegionError,
+    boto.InvalidRegionError,
+    boto.ConfigParseError,
+    boto.TokenRetrievalError,
+)
+_REFUSED = {
+    *("AccessDenied", "AccessDeniedException", "AuthFailure", "ExpiredToken", "ExpiredTokenException"),
+    *("IncompleteSignature", "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidSignatureException"),
+    *("MissingAuthenticationToken", "OptInRequired", "SignatureDoesNotMatch", "UnrecognizedClientException"),
+}
+BUSY = {
+    *("LimitExceededException", "ProvisionedThroughputExceededException", "RequestThrottled", "RequestThrottledException"),
+    *("SlowDown", "Throttling", "ThrottlingException", "ThrottledException", "TooManyRequestsException", "OverLimit"),
+    *(
+        "InternalFailure",
+        "InternalError",
+        "InternalFailureException",
+        "ServiceUnavailable",
+        "KmsThrottled",
+        "KMSThrottlingException",
+    ),
+}
+"""The service is there and asks for patience."""
+
+CONNECTIONS_MAX = 100
+BACKOFF_SECONDS_MIN = 0.1
+BACKOFF_SECONDS_MAX = 10.0
+REFUSED_AGAIN_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Address:
+    """Where the service is, and as whom we come; None leaves it to boto3's ways.
+
+    Attributes:
+        region: such as ``eu-west-1``.
+        endpoint_url: another endpoint than the region's.
+        access_key: with ``secret_key``, instead of the credentials that boto3 finds.
+        secret_key: see ``access_key``.
+        profile: of the shared configuration.
+        role_arn: a role that is assumed, by the credentials found.
+    """
+
+    region: str | None
+    endpoint_url: str | None
+    access_key: str | None
+    secret_key: str | None
+    profile: str | None
+    role_arn: str | None
+
+
+def parse_url(
+    scheme: str,
+    text: str,
+    *,
+    region: str | None,
+    endpoint_url: str | None,
+    profile: str | None,
+    role_arn: str | None,
+) -> Address:
+    """The address of a URL setting: ``scheme://region``, or the endpoint itself as ``http://`` or ``https://``.
+
+    Raises:
+        ConfigurationError: it is neither; the message does not quote it, since it may hold a secret.
+    """
+    try:
+        url = urlsplit(text.strip())
+        host, port = url.hostname or "", url.port
+        access_key, secret_key = unquote(url.username or "") or None, unquote(url.password or "") or None
+    except ValueError:
+        url, host, port, access_key, secret_key = urlsplit(""), "", None, None, None
+    of_region = url.scheme == scheme and port is None and re.fullmatch(r"[a-z0-9-]*", host)
+    of_endpoint = url.scheme in {"http", "https"} and host
+    if not (of_region or of_endpoint) or bool(access_key) != bool(secret_key):
+        raise ConfigurationError(
+            f"the bus's URL cannot be read; write it as {scheme}://region, or the endpoint's own as https://host:port"
+        )
+    if of_endpoint and endpoint_url is None:
+        place = f"[{host}]" if ":" in host else host
+        endpoint_url = urlunsplit((url.scheme, f"{place}:{port}" if port else place, url.path, "", ""))
+    return Address(
+        region=region or (host if of_region else None) or None,
+        endpoint_url=endpoint_url,
+        access_key=access_key,
+        secret_key=secret_key,
+        profile=profile,
+        role_arn=role_arn,
+    )
+
+
+async def connect(service: str, address: Address, *, connect_timeout_seconds: float) -> Client:
+    """A client of a service; its credentials are looked up anew, and nothing is asked of the service yet.
+
+    Args:
+        service: boto3's name of it.
+        address: where and as whom.
+        connect_timeout_seconds: for each connection.
+
+    Raises:
+        ConfigurationError: there is no such profile, region or credentials.
+        BusUnavailableError: credentials cannot be had now.
+    """
+    try:
+        session = AioSession(profile=address.profile)
+        session.register_component("data_loader", _loader())
+        if address.region is None and address.endpoint_url is not None and session.get_config_variable("region") is None:
+            session.set_config_variable("region", "us-east-1")  # an endpoint of one's own seldom has regions
+        if address.access_key is not None:
+            session.set_credentials(address.access_key, address.secret_key)
+        if address.role_arn is not None:
+            await _assume(session, address)
+        if await session.get_credentials() is None:
+            raise boto.NoCredentialsError
+        config = AioConfig(
+            connect_timeout=connect_timeout_seconds,
+            read_timeout=3_600,  # each request has a bound of its own
+            retries={"total_max_attempts": 1},
+            max_pool_connections=CONNECTIONS_MAX,
+            user_agent_extra="goconductor",
+        )
+        making = session.create_client(service, region_name=address.region, endpoint_url=address.endpoint_url, config=config)
+        return await making.__aenter__()
+    except _UNCONFIGURED as error:
+        raise ConfigurationError(
+            f"{service} has no usable credentials or region: {error}; set the bus's options region, profile or role_arn,"
+            " or what boto3 reads"
+        ) from None
+    except (*UNAVAILABLE, ValueError) as error:
+        if isinstance(error, boto.ClientError) and is_refusal(error):
+            raise refusal(service, error) from None
+        raise BusUnavailableError(f"{service} has no credentials now: {reason_of(error)}") from None
+
+
+class ServiceLink(Link[Client]):
+    """A link whose clients are closed when they are given up."""
+
+    def __init__(self, name: str, *, connect: Callable[[], Awaitable[Client]]) -> None:
+        super().__init__(name, connect=connect, disconnect=close)
+        self._closing: set[asyncio.Task[None]] = set()
+        self._refused_at = -math.inf
+        self._is_told = False
+
+    def failed(self, client: Client, error: BaseException) -> None:
+        """A request failed: another client is made, if that may help.
+
+        It does not where the service takes us in and refuses only some requests; they are then tried again until the policy is
+        corrected, which the log says once.
+        """
+        if not is_away(error):
+            return
+        if is_refusal(error) and self.is_present:
+            if time.monotonic() - self._refused_at < REFUSED_AGAIN_SECONDS:
+                if not self._is_told:
+                    logger.error("%s takes us in, but %s", self._name, reason_of(error))
+                self._is_told = True
+                return
+            self._refused_at, self._is_told = time.monotonic(), False
+        self.lost(client, reason_of(error))
+
+    def lost(self, connection: Client, reason: str) -> None:
+        """Another client is made, with credentials that are looked up anew."""
+        if connection is not self._connection or self._closed:
+            return
+        super().lost(connection, reason)
+        closing = asyncio.create_task(close(connection))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+
+    async def close(self) -> None:
+        await super().close()
+        if self._closing:
+            await asyncio.wait(self._closing)
+
+
+async def close(client: Client) -> None:
+    """End a client's connections."""
+    with contextlib.suppress(*UNAVAILABLE):
+        await client.close()
+
+
+async def call(client: Client, operation: str, within_seconds: float, **arguments: Any) -> dict[str, Any]:
+    """One request; once more at once where the connection ended, as idle ones do.
+
+    Args:
+        client: of the service.
+        operation: the method's name.
+        within_seconds: bounds it.
+        arguments: the request's.
+
+    Raises:
+        BotoCoreError: the service cannot be reached.
+        ClientError: it says no.
+        TimeoutError: it did not answer in time.
+    """
+    try:
+        async with asyncio.timeout(within_seconds):
+            try:
+                answer: dict[str, Any] = await getattr(client, operation)(**arguments)
+            except boto.ConnectionClosedError:
+                answer = await getattr(client, operation)(**arguments)
+            return answer
+    except TimeoutError:
+        raise TimeoutError("it does not answer") from None
+
+
+def code_of(error: BaseException) -> str:
+    """The service's word for what is wrong; empty if it said nothing."""
+    if not isinstance(error, boto.ClientError):
+        return ""
+    return str(error.response.get("Error", {}).get("Code", "")).removeprefix("AWS.SimpleQueueService.")
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether it is our rights that are wrong."""
+    if isinstance(error, _UNCONFIGURED):
+        return True
+    if not isinstance(error, boto.ClientError):
+        return False
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return code_of(error) in _REFUSED or (status == 403 and code_of(error) not in BUSY)
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether there is no use in asking on with this client: the service does not answer, or refuses us."""
+    return not isinstance(error, (boto.ClientError, BusUnavailableError)) or is_refusal(error)
+
+
+def refusal(service: str, error: BaseException) -> ConfigurationError:
+    """What to say when the service refuses us."""
+    return ConfigurationError(
+        f"{service} refuses us ({code_of(error) or type(error).__name__});"
+        f" check the credentials, and the policy in docs/buses/{service}.md"
+    )
+
+
+def reason_of(error: BaseException) -> str:
+    """An error in a few words; of a refusal only its name, since services quote what they were sent."""
+    if is_refusal(error):
+        return f"it refuses us ({code_of(error) or type(error).__name__})"
+    if isinstance(error, boto.ClientError):
+        return f"{code_of(error)}: {error.response.get('Error', {}).get('Message', '')}"
+    return str(error) or type(error).__name__
+
+
+def backoff_seconds(tries: int) -> float:
+    """How long to wait after so many tries in vain: somewhere between nothing and twice the last time's bound."""
+    return random.uniform(0.0, min(BACKOFF_SECONDS_MIN * 2 ** min(tries, 10), BACKOFF_SECONDS_MAX)) + 0.01  # noqa: S311  (jitter)
+
+
+async def _assume(session: AioSession, address: Address) -> None:
+    source = await session.get_credentials()
+    if source is None:
+        raise boto.NoCredentialsError
+    fetcher = AioAssumeRoleCredentialFetcher(
+        client_creator=functools.partial(session.create_client, region_name=address.region),
+        source_credentials=source,
+        role_arn=address.role_arn,
+        extra_args={"RoleSessionName": "goconductor"},
+    )
+    assumed = AioDeferredRefreshableCredentials(refresh_using=fetcher.fetch_credentials, method="assume-role")
+    await assumed.get_frozen_credentials()
+    session._credentials = assumed  # noqa: SLF001  (there is no public way beside a configuration file)
+
+
+@functools.cache
+def _loader() -> Loader:
+    """It remembers the services' descriptions, which take long to read."""
+    return Loader()

@@ -1,0 +1,291 @@
+"""The bus object: the producer, the topics and the subscriptions of one process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, Literal
+
+from confluent_kafka import KafkaError, KafkaException
+
+from goconductor.buses.kafka import configuration, reading
+from goconductor.buses.kafka.complaints import Complaints
+from goconductor.buses.kafka.configuration import Configuration
+from goconductor.buses.kafka.consuming import LEAVING_SECONDS, KafkaSubscription
+from goconductor.buses.kafka.producing import Producing
+from goconductor.buses.kafka.reading import GONE, Reader
+from goconductor.buses.kafka.records import Record, to_record
+from goconductor.buses.kafka.statistics import reduced
+from goconductor.buses.kafka.topics import Topics
+from goconductor.errors import BusUnavailableError, ConfigurationError, PayloadError
+from goconductor.ports.bus import TOPIC, Message, Receiver, sendable
+from goconductor.ports.figures import Statistic
+
+ASK_SECONDS = 1.0
+JOIN_SECONDS = 5.0
+"""How long ``subscribe`` waits for partitions. Where there are none left, it has none, and that is no fault."""
+CLOSE_SECONDS = 5.0
+
+REFUSALS = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}  # noqa: SLF001  (so its constants are called)
+
+logger = logging.getLogger(__name__)
+
+
+class KafkaBus:
+    """A bus on Kafka; the package's docstring says how it works and what it does not promise.
+
+    It has one producer, and a consumer with a thread for each subscription.
+
+    Args:
+        url: ``kafka://host:port,host:port``; some of the brokers.
+        partitions: of a topic that the bus makes; so many instances of a participant can share its steps.
+        partitions_by_prefix: another number for topics whose name begins so; None is 1 for those of replies.
+        replication: copies of a topic that the bus makes; None takes the brokers' default.
+        topic_settings: further settings of a topic that the bus makes, such as ``min.insync.replicas`` or ``retention.ms``.
+        group_prefix: stands before the names of groups, so that they are no other program's.
+        group_protocol: ``consumer`` is KIP-848's; ``auto`` takes it where the brokers have it and allow our session timeout.
+        session_timeout_seconds: after so long a silence a process's partitions are another's.
+        drain_seconds: how long deliveries in hand may take when their partition goes.
+        open_timeout_seconds: how long ``open`` tries.
+        send_timeout_seconds: after so long ``send`` gives up.
+        statistics_interval_seconds: how often :meth:`statistics` is renewed; 0 is never.
+        payload_bytes_max: larger payloads are refused, in bytes.
+        librdkafka: every other setting of the client, by its name there: TLS and SASL for instance.
+
+    Raises:
+        ConfigurationError: the url is none, a number makes no sense, or a setting would break what the bus promises.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        partitions: int = 12,
+        partitions_by_prefix: Mapping[str, int] | None = None,
+        replication: int | None = None,
+        topic_settings: Mapping[str, str] | None = None,
+        group_prefix: str = "goconductor.",
+        group_protocol: Literal["auto", "classic", "consumer"] = "auto",
+        session_timeout_seconds: float = 6.0,
+        drain_seconds: float = 2.0,
+        open_timeout_seconds: float = 30.0,
+        send_timeout_seconds: float = 15.0,
+        statistics_interval_seconds: float = 10.0,
+        payload_bytes_max: int = 1 << 20,
+        librdkafka: Mapping[str, Any] | None = None,
+    ) -> None:
+        timeouts = session_timeout_seconds, open_timeout_seconds, send_timeout_seconds
+        by_prefix = {"goconductor.replies.": 1} if partitions_by_prefix is None else dict(partitions_by_prefix)
+        if min(partitions, *by_prefix.values(), payload_bytes_max) < 1 or min(timeouts) <= 0:
+            raise ConfigurationError("the bus's partitions, limits and timeouts must be greater than 0")
+        if min(drain_seconds, statistics_interval_seconds) < 0 or (replication is not None and replication < 1):
+            raise ConfigurationError(
+                "the bus's drain_seconds and statistics_interval_seconds must not be negative, nor replication 0"
+            )
+        if group_protocol not in {"auto", "classic", "consumer"}:
+            raise ConfigurationError(f"group_protocol should be auto, classic or consumer, not {group_protocol!r}")
+        self.payload_bytes_max = payload_bytes_max
+        self._configuration = Configuration(
+            servers=configuration.servers(url),
+            payload_bytes_max=payload_bytes_max,
+            send_timeout_seconds=send_timeout_seconds,
+            session_timeout_seconds=session_timeout_seconds,
+            statistics_interval_seconds=statistics_interval_seconds,
+            extra=configuration.allowed(librdkafka or {}),
+        )
+        self._partitions = partitions
+        self._partitions_by_prefix = by_prefix
+        self._replication = replication
+        self._topic_settings = {name: str(value) for name, value in (topic_settings or {}).items()}
+        self._group_prefix = group_prefix
+        self._group_protocol = group_protocol
+        self._drain_seconds = drain_seconds
+        self._open_timeout_seconds = open_timeout_seconds
+        self._producing: Producing | None = None
+        self._topics: Topics | None = None
+        self._subscriptions: dict[str, KafkaSubscription] = {}
+        self._numbers = itertools.count(1)
+        self._problem: KafkaError | None = None
+        self._complaints = Complaints("sending")
+        self._statistics: dict[str, list[Statistic]] = {}
+
+    async def open(self) -> None:
+        """Wait until a broker answers.
+
+        Raises:
+            BusUnavailableError: none did within ``open_timeout_seconds``.
+            ConfigurationError: they refuse us, or librdkafka a setting; trying again would not help.
+        """
+        if self._producing is not None:
+            return
+        self._problem = None
+        topics = Topics(
+            self._configuration,
+            partitions=self._partitions,
+            partitions_by_prefix=self._partitions_by_prefix,
+            replication=self._replication,
+            settings=self._topic_settings,
+        )
+        producing = Producing(self._configuration, on_error=self._heard, on_statistics=self._report("producer"))
+        try:
+            await self._answered(producing)
+        except BaseException:
+            await producing.close(0.0)
+            raise
+        self._topics, self._producing = topics, producing
+
+    async def close(self) -> None:
+        """Stop the subscriptions, write what was given to ``send``, and disconnect."""
+        producing = self._producing
+        await asyncio.gather(*(subscription.stop() for subscription in self._subscriptions.values() if not subscription.stopped))
+        self._subscriptions.clear()
+        if producing is not None and producing is self._producing:
+            self._producing = None
+            await producing.close(CLOSE_SECONDS)
+
+    async def send(self, messages: Sequence[Message]) -> None:
+        """Write the messages.
+
+        Raises:
+            BusUnavailableError: the brokers are away, the bus is not open, or a topic cannot be made; some may have been taken.
+            PayloadError: one of them cannot be sent; the others were.
+        """
+        self._opened()
+        fit, refusal = sendable(messages, self.payload_bytes_max)
+        if fit:
+            records = [to_record(message) for message in fit]
+            reports = await self._write(records)
+            too_large = [index for index, error in enumerate(reports) if error and error.code() == KafkaError.MSG_SIZE_TOO_LARGE]
+            for index in too_large:  # the brokers refused the batch that it was in: each for itself, then
+                (reports[index],) = await self._write([records[index]])
+            for index, error in enumerate(reports):
+                if error is None:
+                    continue
+                if error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
+                    raise BusUnavailableError(f"Kafka did not take a message for {fit[index].topic}: {error.str()}")
+                problem = f"topic {fit[index].topic} takes less; raise its max.message.bytes, or lower payload_bytes_max"
+                place = next(place for place, message in enumerate(messages) if message is fit[index])
+                refusal = refusal or PayloadError(f"$[{place}].payload", problem)
+        if refusal:
+            raise refusal
+
+    async def subscribe(self, topics: Sequence[str], group: str, receiver: Receiver, *, prefetch: int) -> KafkaSubscription:
+        """Start to read topics for a group. Returns when it has its partitions, or there are none for it.
+
+        Raises:
+            BusUnavailableError: the brokers are away, or the bus not open.
+            ConfigurationError: a topic's or the group's name cannot be used, a topic cannot be made, or there is nothing to read.
+        """
+        known, _ = self._opened()
+        if not topics or prefetch < 1 or not all(TOPIC.fullmatch(name) for name in (*topics, group)):
+            raise ConfigurationError(
+                "subscribe to one topic or more, named by letters, digits, '.', '_' and '-', with prefetch >= 1"
+            )
+        name = f"{self._group_prefix}{group}"
+        protocol = await known.group_protocol(self._group_protocol)
+
+        async def prepare() -> None:
+            known.forget(topics)
+            await known.ensure(topics)
+            if protocol == "consumer":
+                await known.set_session_timeout(name)
+
+        await prepare()
+        subscription = KafkaSubscription(
+            group=name,
+            receiver=receiver,
+            prefetch=prefetch,
+            drain_seconds=self._drain_seconds,
+            send=self._send_copies,
+            another_partition=known.another_partition,
+            lost=known.forget,
+            prepare=prepare,
+        )
+        client = f"consumer {next(self._numbers)}"
+        seconds = self._drain_seconds + LEAVING_SECONDS + 1.0
+        settings = {
+            "max.poll.interval.ms": int(1000 * (seconds + reading.STUCK_SECONDS)),  # then a stuck consumer loses its partitions
+            **self._configuration.consumer(name, protocol),
+            "stats_cb": self._report(client),
+        }
+        reader = subscription.begin(lambda: Reader(settings, topics, subscription, hand_over_seconds=seconds))
+        self._subscriptions = {name: each for name, each in self._subscriptions.items() if not each.stopped}
+        self._subscriptions[client] = subscription
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(JOIN_SECONDS):
+                await reader.joined.wait()
+        return subscription
+
+    def statistics(self) -> list[Statistic]:
+        """What librdkafka last told of its clients; for metrics."""
+        clients = ["producer", *(client for client, each in self._subscriptions.items() if not each.stopped)]
+        return [value for client in clients for value in self._statistics.get(client, ())]
+
+    def _opened(self) -> tuple[Topics, Producing]:
+        if self._topics is None or self._producing is None:
+            raise BusUnavailableError("the bus is not open; call `await bus.open()` first")
+        return self._topics, self._producing
+
+    async def _answered(self, producing: Producing) -> None:
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + self._open_timeout_seconds
+        while True:
+            try:
+                left = max(min(ASK_SECONDS, give_up - loop.time()), 0.01)
+                if await asyncio.to_thread(producing.producer.cluster_id, left):
+                    return
+            except KafkaException as error:
+                self._problem = self._problem or error.args[0]
+            if self._problem is not None and self._problem.code() in REFUSALS:
+                raise ConfigurationError(
+                    f"Kafka refuses these credentials ({self._problem.str()}); correct sasl.username, sasl.password and "
+                    "sasl.mechanism in bus.options.librdkafka"
+                )
+            if loop.time() >= give_up:
+                problem = self._problem.str() if self._problem else "no broker answers"
+                raise BusUnavailableError(f"the bus did not open within {self._open_timeout_seconds:g} s: {problem}")
+
+    async def _write(self, records: Sequence[Record]) -> list[KafkaError | None]:
+        """Write records, with one more try for those whose topic had gone."""
+        topics, producing = self._opened()
+        await _for_now(topics.ensure(record.topic for record in records))
+        reports = await producing.send(records)
+        gone = [index for index, error in enumerate(reports) if error is not None and error.code() in GONE]
+        if gone:
+            again = [records[index] for index in gone]
+            topics.forget(record.topic for record in again)
+            await _for_now(topics.ensure(record.topic for record in again))
+            for index, error in zip(gone, await producing.send(again), strict=True):
+                reports[index] = error
+        topics.forget(record.topic for record, error in zip(records, reports, strict=True) if error is not None)
+        return reports
+
+    async def _send_copies(self, records: Sequence[Record]) -> list[bool]:
+        try:
+            return [error is None for error in await self._write(records)]
+        except BusUnavailableError as error:
+            logger.warning("what was given back cannot be written now and is kept: %s", error)
+            return [False] * len(records)
+
+    def _heard(self, error: KafkaError) -> None:
+        if self._problem is None or error.code() in REFUSALS:
+            self._problem = error
+        if self._producing is not None:
+            self._complaints.say(error)
+
+    def _report(self, client: str) -> Any:
+        def report(text: str) -> None:
+            self._statistics[client] = reduced(text)
+
+        return report
+
+
+async def _for_now(making: Coroutine[Any, Any, None]) -> None:
+    """Who sends can only try again later, whatever the reason."""
+    try:
+        await making
+    except ConfigurationError as error:
+        raise BusUnavailableError(str(error)) from None

@@ -1,0 +1,49 @@
+"""What librdkafka complains of, again and again while a broker is away: told at growing intervals."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from confluent_kafka import KafkaError
+
+FIRST_SECONDS = 5.0
+LAST_SECONDS = 300.0
+
+REMEDIES = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "allow Read, Write and Describe on the topic",
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "allow Read on the group",
+    KafkaError.INCONSISTENT_GROUP_PROTOCOL: "another program is in this group: give ours another group_prefix",
+    KafkaError._AUTHENTICATION: "correct sasl.username and sasl.password",  # noqa: SLF001  (so its constants are called)
+}
+
+logger = logging.getLogger("goconductor.buses.kafka")
+
+
+class Complaints:
+    """One client's. The same complaint comes after twice the time, until it has not come for long.
+
+    Args:
+        about: what the client is for.
+    """
+
+    def __init__(self, about: str) -> None:
+        self._about = about
+        self._quiet: dict[int, tuple[float, float]] = {}
+
+    def say(self, error: KafkaError) -> None:
+        """Log it, unless that was done a short while ago."""
+        now = time.monotonic()
+        until, seconds = self._quiet.get(error.code(), (0.0, FIRST_SECONDS))
+        if now < until:
+            return
+        if now > until + LAST_SECONDS:
+            seconds = FIRST_SECONDS
+        self._quiet[error.code()] = now + seconds, min(2 * seconds, LAST_SECONDS)
+        remedy = REMEDIES.get(error.code())
+        logger.warning("Kafka, %s: %s%s", self._about, error.str(), f"; {remedy}" if remedy else "")
+
+
+def is_fatal(error: KafkaError) -> bool:
+    """Whether the client can never go on. Where the error comes as an event it has this code, and does not say so otherwise."""
+    return error.fatal() or error.code() == KafkaError._FATAL  # noqa: SLF001  (so its constants are called)

@@ -1,0 +1,136 @@
+"""The producer, and the thread that hears what became of each record."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from goconductor.buses.kafka.complaints import is_fatal
+from goconductor.buses.kafka.configuration import Configuration, refused
+from goconductor.buses.kafka.records import Record
+
+POLL_SECONDS = 0.2
+FULL_WAIT_SECONDS = 0.005
+
+logger = logging.getLogger(__name__)
+
+
+class _Sending:
+    """Records that were given to the producer together: their reports come in its thread, and wake the loop once."""
+
+    def __init__(self, count: int) -> None:
+        self.reports: list[KafkaError | None] = [None] * count
+        self.reported: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._left = count
+        self._lock = threading.Lock()
+
+    def report(self, index: int, error: KafkaError | None, _: object) -> None:
+        with self._lock:
+            self.reports[index] = error
+            self._left -= 1
+            if self._left:
+                return
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        if not self.reported.done():
+            self.reported.set_result(None)
+
+
+class Producing:
+    """A producer of one bus object.
+
+    Args:
+        configuration: of the clients.
+        on_error: told of errors that concern no record, in the producer's thread.
+        on_statistics: told librdkafka's statistics, in the producer's thread.
+
+    Raises:
+        ConfigurationError: librdkafka does not take the settings.
+    """
+
+    def __init__(
+        self, configuration: Configuration, *, on_error: Callable[[KafkaError], None], on_statistics: Callable[[str], None]
+    ) -> None:
+        self._settings = {**configuration.producer(), "error_cb": self._heard, "stats_cb": on_statistics}
+        self._on_error = on_error
+        self._send_timeout_seconds = configuration.send_timeout_seconds
+        self._broken = False
+        self._closing = False
+        self.producer = self._made()
+        self._thread = threading.Thread(target=self._poll, name="kafka producer", daemon=True)
+        self._thread.start()
+
+    async def send(self, records: Sequence[Record]) -> list[KafkaError | None]:
+        """Write the records; what the brokers said to each (None: taken)."""
+        if self._broken:
+            self._replace()
+        sending = _Sending(len(records))
+        for index, record in enumerate(records):
+            await self._give(record, partial(sending.report, index))
+        await sending.reported
+        return sending.reports
+
+    async def close(self, within_seconds: float) -> None:
+        """Send what was given, no longer than that."""
+        await asyncio.to_thread(self.producer.flush, within_seconds)
+        self._closing = True
+        await asyncio.to_thread(self._thread.join)
+
+    async def _give(self, record: Record, report: Callable[[KafkaError | None, Any], None]) -> None:
+        give_up = time.monotonic() + self._send_timeout_seconds
+        while True:
+            try:
+                self.producer.produce(
+                    record.topic,
+                    record.value,
+                    record.key,
+                    partition=record.partition,
+                    headers=list(record.headers),
+                    on_delivery=report,
+                )
+            except BufferError:  # its queue is full
+                if time.monotonic() > give_up:
+                    report(KafkaError(KafkaError._QUEUE_FULL), None)  # noqa: SLF001  (so its constants are called)
+                    return
+                await asyncio.sleep(FULL_WAIT_SECONDS)
+            except KafkaException as error:
+                report(error.args[0], None)
+                return
+            else:
+                return
+
+    def _made(self) -> Producer:
+        try:
+            return Producer(self._settings)
+        except KafkaException as error:
+            raise refused(error) from None
+
+    def _replace(self) -> None:
+        """An idempotent producer whose history the brokers lost can never send again; a new one has none."""
+        logger.warning("the producer cannot go on and is replaced")
+        self._broken = False
+        broken, self.producer = self.producer, self._made()
+        broken.purge()
+        broken.poll(0)
+
+    def _heard(self, error: KafkaError) -> None:
+        if is_fatal(error):
+            self._broken = True
+        self._on_error(error)
+
+    def _poll(self) -> None:
+        while not self._closing:
+            self.producer.poll(POLL_SECONDS)
+        self.producer.purge()
+        self.producer.poll(0)

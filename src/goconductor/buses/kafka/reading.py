@@ -1,0 +1,266 @@
+"""The thread of one consumer: it polls, hands over what came, stores offsets, and waits for the loop when partitions go.
+
+librdkafka's consumer wants to be polled, whatever happens, and calls back from within; so it has a thread of its own. All that is
+known of deliveries belongs to the event loop: the thread hands over by ``call_soon_threadsafe``, in order, and is told by
+plain attributes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Protocol
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as KafkaMessage
+
+from goconductor.buses.kafka.complaints import Complaints, is_fatal
+from goconductor.buses.kafka.configuration import refused
+from goconductor.buses.kafka.offsets import Offsets
+from goconductor.buses.kafka.records import Arrived, read
+
+POLL_SECONDS = 0.05
+FULL_POLL_SECONDS = 0.01
+BATCH = 500
+CLOSE_SECONDS = 10.0
+STUCK_SECONDS = 30.0
+"""Beyond what handing over may take: so long no call of librdkafka should take."""
+
+GONE = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}  # noqa: SLF001
+
+logger = logging.getLogger(__name__)
+
+
+class Taker(Protocol):
+    """The loop's side."""
+
+    def take(self, batch: Sequence[tuple[Offsets, Arrived]]) -> None:
+        """These came, in the order of each partition."""
+        ...
+
+    async def hand_over(self, partitions: Sequence[Offsets]) -> Mapping[Offsets, int]:
+        """These are about to be taken away; what to commit for them."""
+        ...
+
+    def lost(self, topics: Sequence[str]) -> None:
+        """These topics are not there any more."""
+        ...
+
+    async def prepare(self) -> None:
+        """A consumer begins anew, perhaps on a cluster that knows neither its topics nor its group."""
+        ...
+
+
+class Reader:
+    """A consumer and its thread.
+
+    Args:
+        settings: the consumer's.
+        topics: to read.
+        taker: who gets what comes.
+        hand_over_seconds: how long the loop may take to let partitions go.
+
+    Attributes:
+        full: nothing more is wanted for now; partitions are paused.
+        away: the group is left, until this is False again.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], topics: Sequence[str], taker: Taker, *, hand_over_seconds: float) -> None:
+        self.full = False
+        self.away = False
+        self.joined = asyncio.Event()
+        self._settings = {**settings, "error_cb": self._heard}
+        self._topics = list(topics)
+        self._taker = taker
+        self._hand_over_seconds = hand_over_seconds
+        self._loop = asyncio.get_running_loop()
+        self._assigned: dict[tuple[str, int], Offsets] = {}
+        self._to_store: dict[Offsets, int] = {}
+        self._paused = False
+        self._closing = False
+        self._broken = False
+        self._complaints = Complaints(f"reading {', '.join(self._topics[:3])}")
+        self._abandoned = False
+        self._polled_at = self._loop.time()
+        self._thread = threading.Thread(target=self._run, name="kafka consumer", daemon=True)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the thread has been inside of one call of librdkafka for longer than any should take."""
+        return not self._closing and self._loop.time() - self._polled_at > self._hand_over_seconds + STUCK_SECONDS
+
+    def abandon(self) -> None:
+        """Leave a stuck thread to itself: should it wake up, it says nothing more, and leaves its group."""
+        self._abandoned = self._closing = True
+
+    def start(self) -> None:
+        """Begin.
+
+        Raises:
+            ConfigurationError: librdkafka does not take the settings.
+        """
+        try:
+            consumer = Consumer(self._settings)
+        except KafkaException as error:
+            raise refused(error) from None
+        self._consumer = consumer
+        self._thread.start()
+
+    def store(self, partition: Offsets, offset: int) -> None:
+        """Remember how far a partition is done with; it is committed soon."""
+        self._to_store[partition] = offset
+
+    async def close(self) -> None:
+        """Commit, leave the group and end the thread; who cannot leave, as the brokers are away, is left behind."""
+        self._closing = True
+        await asyncio.to_thread(self._thread.join, CLOSE_SECONDS)
+        if self._thread.is_alive():
+            logger.warning("a consumer could not leave its group within %g s and is left to its session timeout", CLOSE_SECONDS)
+
+    def _run(self) -> None:
+        wait_seconds = 0.1
+        while not self._closing:
+            try:
+                self._broken = False
+                self._read(self._consumer)
+            except KafkaException as error:
+                self._complaints.say(error.args[0])
+            except Exception:
+                logger.exception("a consumer failed and begins anew")
+            self._leave(self._consumer)
+            if not self._closing:
+                self._polled_at = self._loop.time()
+                time.sleep(wait_seconds)
+                wait_seconds = min(2 * wait_seconds, 5.0)
+                self._prepare()
+                self._consumer = Consumer(self._settings)
+
+    def _read(self, consumer: Consumer) -> None:
+        self._subscribe(consumer)
+        present = True
+        while not self._closing and not self._broken:
+            if self.away is present:
+                present = not present
+                if present:
+                    self._subscribe(consumer)
+                else:
+                    consumer.unsubscribe()
+            self._rest(consumer)
+            self._polled_at = self._loop.time()
+            came: list[tuple[Offsets, Arrived]] = []
+            message = consumer.poll(FULL_POLL_SECONDS if self._paused else POLL_SECONDS)
+            while message is not None:
+                self._sort(message, came)
+                message = consumer.poll(0) if len(came) < BATCH else None
+            if came:
+                self._call(self._taker.take, came)
+            self._store(consumer)
+
+    def _prepare(self) -> None:
+        if (preparing := self._run_in_loop(self._taker.prepare())) is not None:
+            with contextlib.suppress(concurrent.futures.TimeoutError, concurrent.futures.CancelledError):
+                preparing.result(self._hand_over_seconds)
+
+    def _subscribe(self, consumer: Consumer) -> None:
+        consumer.subscribe(self._topics, on_assign=self._got, on_revoke=self._give, on_lost=self._lose)
+
+    def _rest(self, consumer: Consumer) -> None:
+        """Pause or resume the partitions."""
+        if self.full is self._paused:
+            return
+        partitions = [TopicPartition(*place) for place in self._assigned]
+        if self.full:
+            consumer.pause(partitions)
+        else:
+            consumer.resume(partitions)
+        self._paused = not self._paused
+
+    def _sort(self, message: KafkaMessage, came: list[tuple[Offsets, Arrived]]) -> None:
+        if (error := message.error()) is not None:
+            if error.code() in GONE:
+                self._call(self._taker.lost, self._topics)
+            self._heard(error)
+            return
+        partition = self._assigned.get((str(message.topic()), int(message.partition() or 0)))
+        if partition is not None:
+            came.append((partition, read(message)))
+
+    def _store(self, consumer: Consumer) -> None:
+        if not self._to_store:
+            return
+        to_store, self._to_store = self._to_store, {}
+        places = [TopicPartition(each.topic, each.partition, offset) for each, offset in to_store.items() if not each.closed]
+        try:
+            if places:
+                consumer.store_offsets(offsets=places)
+        except KafkaException as error:  # of a partition that has just gone
+            logger.debug("offsets were not stored: %s", error)
+
+    def _got(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        for place in places:
+            self._assigned[place.topic, place.partition] = Offsets(place.topic, place.partition)
+        if self._paused and places:
+            consumer.incremental_assign(places)
+            consumer.pause(places)
+        self._call(self.joined.set)
+
+    def _give(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        partitions = self._taken_away(places)
+        if not partitions:
+            return
+        handing_over = self._run_in_loop(self._taker.hand_over(partitions))
+        try:
+            done = handing_over.result(self._hand_over_seconds) if handing_over else {}
+        except concurrent.futures.TimeoutError:
+            logger.warning("the loop did not let partitions go in time; what was in hand comes again")
+            done = {}
+        for partition in partitions:
+            partition.closed = True
+        commits = [TopicPartition(each.topic, each.partition, offset) for each, offset in done.items()]
+        try:
+            if commits:
+                consumer.store_offsets(offsets=commits)
+                consumer.commit(offsets=commits, asynchronous=True)  # one that waits may wait for ever, for brokers that froze
+        except KafkaException as error:
+            logger.warning("what was done with could not be committed and comes again: %s", error.args[0].str())
+
+    def _lose(self, _: Consumer, places: list[TopicPartition]) -> None:
+        """They are another's already: nothing can be committed."""
+        for partition in self._taken_away(places):
+            partition.closed = True
+
+    def _taken_away(self, places: list[TopicPartition]) -> list[Offsets]:
+        found = [self._assigned.pop((place.topic, place.partition), None) for place in places]
+        return [each for each in found if each is not None]
+
+    def _leave(self, consumer: Consumer) -> None:
+        try:
+            self._store(consumer)
+            consumer.close()  # calls back for what it has
+        except (KafkaException, RuntimeError) as error:
+            logger.warning("a consumer did not leave in order: %s", error)
+        self._lose(consumer, [TopicPartition(*place) for place in self._assigned])
+        self._paused = False
+
+    def _heard(self, error: KafkaError) -> None:
+        if is_fatal(error):
+            self._broken = True
+        self._complaints.say(error)
+
+    def _call(self, function: Callable[..., Any], *arguments: Any) -> None:
+        if self._abandoned:
+            return
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _run_in_loop(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        try:
+            return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        except RuntimeError:  # the loop is closed
+            coroutine.close()
+            return None

@@ -1,0 +1,369 @@
+"""A reader's share of the shards of its topics: who looks which shards there are, keeps the leases, and shares with others.
+
+Two tasks. One *looks* which shards each stream has; that asks Kinesis, which may be slow, throttled or away. The other *ticks*:
+it renews the leases, writes the checkpoints down, takes and lets go. It asks PostgreSQL alone, and for all topics together, so
+that no lease lapses for what Kinesis or the number of topics costs. The first look is over before the first lease is taken.
+
+Every reader computes the same from the same table: a topic's shards are divided by its readers, and of what is left over one
+each goes to those that have most already, so that nothing moves without need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+import uuid
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
+
+from goconductor.buses.amazon import UNAVAILABLE, ServiceLink, backoff_seconds, is_refusal, reason_of
+from goconductor.buses.kinesis.leases import Checkpoint, Leases, Scope, ShardState
+from goconductor.buses.kinesis.position import Position
+from goconductor.buses.kinesis.streams import Shard, Streams
+from goconductor.errors import BusUnavailableError
+from goconductor.ports.receiving import Bell
+
+logger = logging.getLogger(__name__)
+
+RESTING_SECONDS = 1.0
+"""Who is paused for longer lets its shards go."""
+SHARDS_SECONDS = 30.0
+LOOK_AGAIN_SECONDS = 1.0
+LOOKS_AT_ONCE = 8
+FORGOTTEN_SECONDS = 3_600.0
+LEAVE_SECONDS = 5.0
+
+
+class Topic:
+    """One topic of a reader.
+
+    Args:
+        scope: what is read.
+        is_short_lived: it belongs to one process.
+
+    Attributes:
+        shards: those that its stream has.
+        mine: those whose lease is ours.
+        share: so many are for us, as far as we saw; None before the first look.
+    """
+
+    def __init__(self, scope: Scope, *, is_short_lived: bool) -> None:
+        self.scope = scope
+        self.is_short_lived = is_short_lived
+        self.shards: dict[str, Shard] = {}
+        self.mine: dict[str, Position] = {}
+        self.share: int | None = None
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether we have what there is for us."""
+        return self.share is not None and len(self.mine) >= self.share
+
+    def wanted(self, states: Sequence[ShardState]) -> list[ShardState]:
+        """Shards to be read now: those whose parents are drained, or no longer kept."""
+        drained = {each.shard for each in states if each.drained}
+        there = [each for each in states if not each.drained and each.shard in self.shards]
+        if self.is_short_lived:
+            return there
+        return [each for each in there if self.shards[each.shard].parents & self.shards.keys() <= drained]
+
+
+class Share:
+    """The shards that one reader has.
+
+    Args:
+        link: the client.
+        streams: where the topics are.
+        leases: who reads what.
+        bell: rung when something has changed.
+        topics: what is read, by one group.
+        short_lived_prefixes: topics that begin so belong to one process.
+        lease_seconds: a shard is ours for so long at a time.
+        tick_seconds: how often leases are renewed and checkpoints written.
+        opened: called with each shard that became ours.
+        ticked: called with each shard of ours at each tick.
+        leaving: waits until a shard that is to be let go may go.
+    """
+
+    def __init__(
+        self,
+        link: ServiceLink,
+        streams: Streams,
+        leases: Leases,
+        bell: Bell,
+        *,
+        topics: Sequence[Scope],
+        short_lived_prefixes: tuple[str, ...],
+        lease_seconds: float,
+        tick_seconds: float,
+        opened: Callable[[Topic, Position], None],
+        ticked: Callable[[Position], None],
+        leaving: Callable[[Position], Awaitable[None]],
+    ) -> None:
+        self._link = link
+        self._streams = streams
+        self._leases = leases
+        self._bell = bell
+        self._scopes = list(topics)
+        self._topics = {
+            scope.topic: Topic(scope, is_short_lived=scope.topic.startswith(short_lived_prefixes)) for scope in self._scopes
+        }
+        self._short_lived_prefixes = short_lived_prefixes
+        self._lease_seconds = lease_seconds
+        self._tick_seconds = tick_seconds
+        self._opened = opened
+        self._ticked = ticked
+        self._leaving = leaving
+        self._me = uuid.uuid4().hex
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._look_now: set[str] = set()
+        self._paused_at: float | None = None
+        self._is_resting = False
+        self.trouble = "they are looked for"
+        """Why the first look is not over, while it is not."""
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing is to be read."""
+        return self._paused_at is not None
+
+    async def start(self) -> None:
+        """Returns when the shards are known, and this reader has its share or has waited for it as long as a lease lasts.
+
+        Raises:
+            BusUnavailableError: the database is away.
+            ClientError: Kinesis refuses us.
+        """
+        tries = 0
+        while not await self._look({scope.stream for scope in self._scopes}, is_first=True):
+            await asyncio.sleep(backoff_seconds(tries))
+            tries += 1
+        await self._tick()
+        self._spawn(self._keep_ticking())
+        self._spawn(self._keep_looking())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._lease_seconds):
+                await self._bell.until(lambda: all(topic.is_balanced for topic in self._topics.values()))
+
+    async def stop(self) -> None:
+        """Let all go."""
+        await _end(self._tasks)
+        with contextlib.suppress(TimeoutError, BusUnavailableError):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                for _, position in self._mine:
+                    position.going = True
+                await asyncio.gather(*(self._let_go(*each) for each in self._mine))
+                await self._leases.leave(self._scopes, self._me)
+                await self._leases.drop([each.scope for each in self._topics.values() if each.is_short_lived])
+        for topic, position in self._mine:
+            self._close(topic, position)
+
+    @property
+    def _mine(self) -> list[tuple[Topic, Position]]:
+        return [(topic, position) for topic in self._topics.values() for position in topic.mine.values()]
+
+    def pause(self) -> None:
+        """Nothing is to be read for now."""
+        self._paused_at = self._paused_at or time.monotonic()
+
+    def resume(self) -> None:
+        """Go on."""
+        self._paused_at = None
+        self._bell.ring()
+
+    def look(self, stream: str) -> None:
+        """A stream has changed."""
+        self._look_now.add(stream)
+        self._bell.ring()
+
+    # looking
+
+    async def _keep_looking(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SHARDS_SECONDS):
+                    await self._bell.until(lambda: bool(self._look_now))
+            asked, self._look_now = self._look_now, set()
+            try:
+                if not await self._look(asked or {scope.stream for scope in self._scopes}):
+                    self._look_now |= asked
+                if not asked:
+                    await self._leases.forget(self._short_lived_prefixes, FORGOTTEN_SECONDS)
+            except UNAVAILABLE as error:
+                self._look_now |= asked
+                logger.info("shards are looked for later: %s", reason_of(error))
+            except Exception:
+                logger.exception("shards could not be looked for")
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+    async def _look(self, streams: set[str], *, is_first: bool = False) -> bool:
+        """See which shards there are, and write down those that are new; False if a stream could not be asked."""
+        at_once = asyncio.Semaphore(LOOKS_AT_ONCE)
+
+        async def look_at(stream: str) -> dict[str, Shard] | Exception:
+            async with at_once:
+                client = await self._link.get()
+                try:
+                    return {shard.id: shard for shard in await self._streams.shards(client, stream)}
+                except UNAVAILABLE as error:
+                    self.trouble = reason_of(error)
+                    self._link.failed(client, error)
+                    logger.info("the shards of %s are looked at later: %s", stream, self.trouble)
+                    return error
+
+        ordered = sorted(streams)
+        answers = await asyncio.gather(*map(look_at, ordered))
+        errors = [each for each in answers if isinstance(each, Exception)]
+        if is_first and (refusals := [each for each in errors if is_refusal(each)]):
+            raise refusals[0]
+        found = {stream: each for stream, each in zip(ordered, answers, strict=True) if not isinstance(each, Exception)}
+        seen = [(topic, found[topic.scope.stream]) for topic in self._topics.values() if topic.scope.stream in found]
+        await self._leases.know([(topic.scope, each) for topic, shards in seen for each in shards if each not in topic.shards])
+        for topic, shards in seen:
+            topic.shards = shards
+        return not errors
+
+    # ticking
+
+    async def _keep_ticking(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._tick_seconds):
+                    await self._bell.until(self._is_urgent)
+            try:
+                await self._tick()
+            except UNAVAILABLE as error:
+                logger.info("leases are renewed later: %s", reason_of(error))
+                await asyncio.sleep(self._tick_seconds)
+            except Exception:
+                logger.exception("leases could not be renewed")
+                await asyncio.sleep(self._tick_seconds)
+
+    def _is_urgent(self) -> bool:
+        if self._is_resting and not self.is_paused:
+            return True
+        return any(position.drained for _, position in self._mine)
+
+    async def _tick(self) -> None:
+        positions = self._mine
+        for _, position in positions:
+            self._ticked(position)
+        await self._write_down([each for each in positions if each[1].dirty and not each[1].going])
+        if self._paused_at is not None and time.monotonic() - self._paused_at > RESTING_SECONDS:
+            for topic, position in self._mine:
+                self._begin_to_let_go(topic, position)
+            if not self._mine:
+                if not self._is_resting:
+                    await self._leases.leave(self._scopes, self._me)
+                self._is_resting = True
+                return
+        self._is_resting = False
+        began = time.monotonic()
+        states, readers = await self._leases.tick(self._scopes, self._me)
+        free: list[tuple[Scope, str]] = []
+        for topic in self._topics.values():
+            free += self._balance(topic, states[topic.scope.topic], readers[topic.scope.topic], began + self._lease_seconds)
+        if free:
+            await self._claim(free)
+        self._bell.ring()
+
+    def _balance(
+        self, topic: Topic, states: Sequence[ShardState], readers: Sequence[str], valid_until: float
+    ) -> list[tuple[Scope, str]]:
+        """Mark what was renewed, let go what is beyond our share; what is free and within it."""
+        renewed = {each.shard for each in states if each.is_held and each.reader == self._me}
+        for shard, position in list(topic.mine.items()):
+            if shard in renewed:
+                position.valid_until = valid_until
+            else:
+                logger.warning("the lease of shard %s of %s went to another", shard, topic.scope.stream)
+                self._close(topic, position)
+        if self.is_paused:
+            return []
+        wanted = topic.wanted(states)
+        held = Counter(each.reader for each in wanted if each.is_held and each.reader is not None)
+        topic.share = share_of(self._me, {reader: held[reader] for reader in {*readers, self._me}}, len(wanted))
+        staying = [position for position in topic.mine.values() if not position.going]
+        for position in staying[topic.share :]:
+            self._begin_to_let_go(topic, position)
+        free = [(topic.scope, each.shard) for each in wanted if not each.is_held]
+        random.shuffle(free)
+        return free[: max(topic.share - len(topic.mine), 0)]
+
+    async def _claim(self, free: Sequence[tuple[Scope, str]]) -> None:
+        valid_until = time.monotonic() + self._lease_seconds
+        for each in await self._leases.claim(free, self._me):
+            topic = self._topics[each.topic]
+            position = topic.mine[each.shard] = Position(topic.scope, each.shard, each.checkpoint, each.done, valid_until)
+            self._opened(topic, position)
+
+    def _begin_to_let_go(self, topic: Topic, position: Position) -> None:
+        if not position.going:
+            position.going = True
+            self._spawn(self._let_go(topic, position))
+
+    async def _let_go(self, topic: Topic, position: Position) -> None:
+        await self._leaving(position)
+        if not position.closed:
+            with contextlib.suppress(BusUnavailableError):  # it ends by itself then
+                await self._write_down([(topic, position)], release=True)
+            self._close(topic, position)
+
+    async def _write_down(self, positions: Sequence[tuple[Topic, Position]], *, release: bool = False) -> None:
+        """Checkpoints; of shards that are drained or let go the lease ends with it."""
+        for _, position in positions:
+            position.dirty = False
+        written = [
+            Checkpoint(
+                *(position.scope, position.shard, position.checkpoint, position.beyond, position.drained),
+                release=release or position.drained,
+            )
+            for _, position in positions
+        ]
+        try:
+            await self._leases.checkpoint(self._me, written)
+        except BusUnavailableError:
+            for _, position in positions:
+                position.dirty = True
+            raise
+        for (topic, position), each in zip(positions, written, strict=True):
+            if each.release:
+                self._close(topic, position)
+            if each.drained:
+                self.look(topic.scope.stream)  # its children are to be read
+
+    def _close(self, topic: Topic, position: Position) -> None:
+        position.closed = True
+        if topic.mine.get(position.shard) is position:
+            del topic.mine[position.shard]
+        self._bell.ring()
+
+    def _spawn(self, doing: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(doing, name="leases of a Kinesis reader")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def share_of(reader: str, held: dict[str, int], shards: int) -> int:
+    """How many shards of a topic a reader may have.
+
+    Args:
+        reader: who asks.
+        held: how many each reader has now, whoever asks among them.
+        shards: how many there are to be read.
+    """
+    each, left_over = divmod(shards, len(held))
+    most_first = sorted(held, key=lambda name: (-held[name], name))
+    return each + (most_first.index(reader) < left_over)
+
+
+async def _end(tasks: set[asyncio.Task[None]]) -> None:
+    ending = list(tasks)
+    for task in ending:
+        task.cancel()
+    if ending:
+        await asyncio.wait(ending)

@@ -1,0 +1,256 @@
+"""A subscription: what was read of its share of the shards, and what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from goconductor.buses.amazon import ServiceLink
+from goconductor.buses.kinesis import wire
+from goconductor.buses.kinesis.leases import Leases, Scope
+from goconductor.buses.kinesis.position import Position
+from goconductor.buses.kinesis.reading import ShardReader
+from goconductor.buses.kinesis.sending import Sender
+from goconductor.buses.kinesis.share import Share, Topic
+from goconductor.buses.kinesis.streams import Streams
+from goconductor.errors import BusUnavailableError
+from goconductor.ports.bus import Receiver
+from goconductor.ports.receiving import Bell, Hands, HeldDelivery
+
+logger = logging.getLogger(__name__)
+
+LOCAL_SECONDS = 5.0
+LOCAL_FOR_SECONDS = 10.0
+LOCAL_LEAST_SECONDS = 0.02
+WAITING_HOLDS_UP_MAX = 5_000
+RECORDS_MIN = 100
+RECORDS_MAX = 10_000
+
+
+@dataclass(slots=True, eq=False)
+class _Held:
+    """One record that was read and is not done with."""
+
+    position: Position
+    sequence: str
+    record: wire.Record
+    deliveries: int
+    came_at: float
+    ready_at: float = 0.0
+    timer: asyncio.TimerHandle | None = None
+
+
+class KinesisSubscription:
+    """A running consumer of some topics for one group.
+
+    Args:
+        link: the client.
+        streams: where the topics are.
+        leases: who reads what.
+        sender: for copies.
+        topics: what is read.
+        group: the consumer group.
+        receiver: called for each delivery.
+        prefetch: so many deliveries are in hand at most.
+        short_lived_prefixes: topics that begin so belong to one process.
+        lease_seconds: a shard is ours for so long at a time.
+        tick_seconds: how often leases are renewed and checkpoints written.
+        poll_seconds: between two reads of a shard.
+        drain_seconds: how long deliveries may take to finish when their shard goes to another.
+    """
+
+    def __init__(
+        self,
+        link: ServiceLink,
+        streams: Streams,
+        leases: Leases,
+        sender: Sender,
+        *,
+        topics: Sequence[str],
+        group: str,
+        receiver: Receiver,
+        prefetch: int,
+        short_lived_prefixes: tuple[str, ...],
+        lease_seconds: float,
+        tick_seconds: float,
+        poll_seconds: float,
+        drain_seconds: float,
+    ) -> None:
+        self._link = link
+        self._sender = sender
+        self._group = group
+        self._prefetch = prefetch
+        self._tick_seconds = tick_seconds
+        self._poll_seconds = poll_seconds
+        self._drain_seconds = drain_seconds
+        self._hands: Hands[_Held] = Hands(receiver, prefetch=prefetch, settled=self._settled)
+        self._ready: deque[_Held] = deque()
+        self._waiting: set[_Held] = set()
+        self._bell = Bell()
+        self._share = Share(
+            link,
+            streams,
+            leases,
+            self._bell,
+            topics=[Scope(topic, group, streams.name(topic)) for topic in sorted(set(topics))],
+            short_lived_prefixes=short_lived_prefixes,
+            lease_seconds=lease_seconds,
+            tick_seconds=tick_seconds,
+            opened=self._read,
+            ticked=self._move_on,
+            leaving=self._leave,
+        )
+        self._stopping = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.stopped = False
+
+    async def start(self) -> None:
+        """Returns when the group is known, and this reader has its share or has waited for it as long as a lease lasts."""
+        await self._share.start()
+
+    @property
+    def trouble(self) -> str:
+        """Why it has not started, while it has not."""
+        return self._share.trouble
+
+    def pause(self) -> None:
+        self._share.pause()
+        self._hands.pause()
+
+    def resume(self) -> None:
+        self._share.resume()
+        self._hands.resume()
+        self._feed()
+
+    async def stop(self) -> None:
+        self._stopping = True
+        await self._hands.finish()
+        await self._share.stop()
+        for held in self._waiting:
+            if held.timer is not None:
+                held.timer.cancel()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        self.stopped = True
+
+    # shards
+
+    def _read(self, topic: Topic, position: Position) -> None:
+        """A shard is ours."""
+        reader = ShardReader(
+            self._link,
+            position,
+            self._bell,
+            has_room=lambda: not self._share.is_paused and len(self._ready) < self._prefetch,
+            took=self._took,
+            is_absent=lambda: self._share.look(topic.scope.stream),
+            limit=min(max(self._prefetch, RECORDS_MIN), RECORDS_MAX),
+            poll_seconds=self._poll_seconds,
+            is_fresh=topic.is_short_lived,
+        )
+        self._spawn(reader.run())
+
+    async def _leave(self, position: Position) -> None:
+        """Let receivers finish for a while, and copy what waits for its time."""
+        self._ready = deque(each for each in self._ready if each.position is not position)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._drain_seconds):
+                await self._bell.until(lambda: position.in_hand == 0 or position.closed)
+        waiting = [each for each in self._waiting if each.position is position]
+        await asyncio.gather(*(self._copy(each, each.ready_at - time.monotonic(), each.deliveries - 1) for each in waiting))
+
+    # records
+
+    def _took(self, position: Position, sequence: str, data: bytes) -> None:
+        if not position.came(sequence):
+            return
+        record = wire.decode(data)
+        if record is None or record.topic != position.scope.topic or record.group not in {"", self._group}:
+            position.done(sequence)
+            return
+        held = _Held(position, sequence, record, record.deliveries + 1, time.monotonic())
+        if (wait_seconds := record.wait_seconds()) > 0:
+            self._wait(held, wait_seconds)
+        else:
+            self._ready.append(held)
+            self._feed()
+
+    def _feed(self) -> None:
+        while self._ready and self._hands.wants and self._hands.room:
+            held = self._ready.popleft()
+            if held.position.usable:
+                held.position.in_hand += 1
+                self._hands.take(held.record.message(), held.deliveries, held)
+            elif not held.position.closed and not held.position.going:  # the lease may still be renewed
+                self._wait(held, self._tick_seconds)
+        if len(self._ready) < self._prefetch:
+            self._bell.ring()
+
+    def _settled(self, delivery: HeldDelivery[_Held], delay_seconds: float | None) -> None:
+        held, position = delivery.tag, delivery.tag.position
+        position.in_hand -= 1
+        if not position.closed:
+            if delay_seconds is None:
+                position.done(held.sequence)
+            elif not self._stopping and not position.going:
+                held.deliveries += 1
+                is_young = time.monotonic() - held.came_at < LOCAL_FOR_SECONDS
+                if delay_seconds < LOCAL_SECONDS and is_young:
+                    self._wait(held, max(delay_seconds, LOCAL_LEAST_SECONDS))
+                else:
+                    self._wait(held, delay_seconds)
+                    self._spawn(self._copy(held, delay_seconds, held.deliveries - 1))
+        self._bell.ring()
+        asyncio.get_running_loop().call_soon(self._feed)
+
+    def _wait(self, held: _Held, seconds: float) -> None:
+        held.ready_at = time.monotonic() + seconds
+        self._waiting.add(held)
+        held.timer = asyncio.get_running_loop().call_later(seconds, self._waited, held)
+
+    def _waited(self, held: _Held) -> None:
+        if held in self._waiting:
+            self._waiting.remove(held)
+            if not held.position.closed:
+                self._ready.appendleft(held)
+                self._feed()
+
+    async def _copy(self, held: _Held, delay_seconds: float, deliveries: int) -> None:
+        """Bring one that waits elsewhere; where that fails it goes on waiting here."""
+        if held not in self._waiting:
+            return
+        self._waiting.remove(held)
+        if held.timer is not None:
+            held.timer.cancel()
+        copy = wire.copy_of(held.record.message(), group=self._group, deliveries=deliveries, delay_seconds=delay_seconds)
+        held.position.in_hand += 1  # its shard goes once we know what became of it
+        try:
+            await self._sender.send_copy(copy)
+        except BusUnavailableError as error:
+            logger.info("a message that was given back stays here: %s", error)
+            self._wait(held, max(held.ready_at - time.monotonic(), LOCAL_LEAST_SECONDS))
+        else:
+            held.position.done(held.sequence)
+        finally:
+            held.position.in_hand -= 1
+            self._bell.ring()
+
+    def _move_on(self, position: Position) -> None:
+        """A record that waits for its time and holds up many goes to the end of the stream."""
+        if position.held_up > WAITING_HOLDS_UP_MAX:
+            for held in [each for each in self._waiting if each.sequence == position.first_open and each.position is position]:
+                self._spawn(self._copy(held, held.ready_at - time.monotonic(), held.deliveries - 1))
+
+    def _spawn(self, doing: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(doing)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,184 @@
+"""Streams and consumers: their names, and how they are made. The package's docstring draws the picture."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable
+
+from nats.aio.client import Client
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import BadRequestError, NotFoundError
+
+from goconductor.errors import ConfigurationError
+
+NAME_LENGTH_MAX = 255
+NAME_IN_USE = 10058
+LOOK_AGAIN_SECONDS = 3_600.0
+ANSWER_SECONDS = 5.0
+
+
+class Topology:
+    """The names of one bus in one account, and how they come to be.
+
+    Args:
+        prefix: what streams and subjects begin with.
+        replicas: copies of each message.
+        retention_seconds: consumers that nobody reads for so long are forgotten, and messages that nobody takes.
+        short_lived_prefixes: topics that begin so belong to one process.
+        short_lived_retention_seconds: so long live the consumers of those.
+        visibility_seconds: what is in hand for longer comes again.
+        duplicate_window_seconds: so long the stream remembers the ids of messages.
+    """
+
+    def __init__(
+        self,
+        *,
+        prefix: str,
+        replicas: int,
+        retention_seconds: float,
+        short_lived_prefixes: tuple[str, ...],
+        short_lived_retention_seconds: float,
+        visibility_seconds: float,
+        duplicate_window_seconds: float,
+    ) -> None:
+        self.stream = prefix
+        self._marks = f"{prefix}-groups"
+        self._replicas = replicas
+        self._retention_seconds = retention_seconds
+        self._short_lived_prefixes = short_lived_prefixes
+        self._short_lived_retention_seconds = short_lived_retention_seconds
+        self._visibility_seconds = visibility_seconds
+        self._duplicate_window_seconds = duplicate_window_seconds
+        self._looked_at: dict[str, float] = {}
+
+    def subject(self, topic: str) -> str:
+        """Where messages of a topic are published."""
+        return f"{self.stream}.topic.{_token(topic)}"
+
+    def consumer(self, topic: str, group: str) -> str:
+        """The consumer of one group of one topic."""
+        return _shortened(f"{_token(topic)}~{_token(group)}")
+
+    async def make_streams(self, client: Client) -> None:
+        """What all topics share. A stream that exists is used as it is.
+
+        Raises:
+            ConfigurationError: the server does not let us, or cannot hold so many replicas.
+        """
+        await self._make_stream(
+            client,
+            StreamConfig(
+                name=self.stream,
+                subjects=[f"{self.stream}.topic.*"],
+                retention=RetentionPolicy.INTEREST,
+                storage=StorageType.FILE,
+                num_replicas=self._replicas,
+                max_age=self._retention_seconds,
+                duplicate_window=min(self._duplicate_window_seconds, self._retention_seconds),
+            ),
+        )
+        await self._make_stream(
+            client,
+            StreamConfig(
+                name=self._marks,
+                subjects=[f"{self._marks}.*"],
+                retention=RetentionPolicy.LIMITS,
+                storage=StorageType.FILE,
+                num_replicas=self._replicas,
+                max_age=self._retention_seconds,
+                max_msgs_per_subject=1,
+            ),
+        )
+
+    async def make_group(self, client: Client, topic: str, group: str) -> str:
+        """The consumer of one group of one topic; its name."""
+        name = self.consumer(topic, group)
+        await self._make_consumer(client, topic, name)
+        await client.jetstream(timeout=ANSWER_SECONDS).publish(self._mark(topic), group.encode())
+        await self._remove_waiting(client, topic)
+        return name
+
+    async def keep_for_first_group(self, client: Client, topics: Iterable[str]) -> None:
+        """Make sure that what is sent to these topics has a consumer."""
+        now = time.monotonic()
+        for topic in topics:
+            if now < self._looked_at.get(topic, 0.0):
+                continue
+            if not await self._is_marked(client, topic):
+                await self._make_consumer(client, topic, _waiting(topic))
+                if await self._is_marked(client, topic):  # a group came meanwhile, and its consumer was first
+                    await self._remove_waiting(client, topic)
+            self._looked_at[topic] = now + min(LOOK_AGAIN_SECONDS, self._retention_seconds / 4)
+
+    def forget(self) -> None:
+        """The server may be another now: look again."""
+        self._looked_at.clear()
+
+    async def _make_stream(self, client: Client, config: StreamConfig) -> None:
+        streams = client.jetstream(timeout=ANSWER_SECONDS)
+        assert config.name is not None  # noqa: S101  (for the type checker)
+        try:
+            await streams.stream_info(config.name)
+        except NotFoundError:
+            try:
+                await streams.add_stream(config)
+            except BadRequestError as error:
+                if error.err_code != NAME_IN_USE:
+                    raise ConfigurationError(f"NATS cannot hold the stream {config.name}: {error.description}") from None
+
+    async def _make_consumer(self, client: Client, topic: str, name: str) -> None:
+        short = topic.startswith(self._short_lived_prefixes)
+        await client.jetstream(timeout=ANSWER_SECONDS).add_consumer(
+            self.stream,
+            ConsumerConfig(
+                durable_name=name,
+                filter_subject=self.subject(topic),
+                deliver_policy=DeliverPolicy.ALL,
+                ack_policy=AckPolicy.EXPLICIT,
+                ack_wait=self._visibility_seconds,
+                max_deliver=-1,
+                max_ack_pending=-1,
+                inactive_threshold=self._short_lived_retention_seconds if short else self._retention_seconds,
+            ),
+        )
+
+    async def _remove_waiting(self, client: Client, topic: str) -> None:
+        try:
+            await client.jetstream(timeout=ANSWER_SECONDS).delete_consumer(self.stream, _waiting(topic))
+        except NotFoundError:
+            return
+
+    async def _is_marked(self, client: Client, topic: str) -> bool:
+        try:
+            await client.jetstream(timeout=ANSWER_SECONDS).get_last_msg(self._marks, self._mark(topic))
+        except NotFoundError:
+            return False
+        return True
+
+    def _mark(self, topic: str) -> str:
+        return f"{self._marks}.{_token(topic)}"
+
+
+def pull_request(count: int, *, expires_seconds: float, heartbeat_seconds: float) -> bytes:
+    """What asks for so many messages."""
+    nanoseconds = 1_000_000_000
+    return json.dumps(
+        {"batch": count, "expires": int(expires_seconds * nanoseconds), "idle_heartbeat": int(heartbeat_seconds * nanoseconds)}
+    ).encode()
+
+
+def _token(name: str) -> str:
+    return name.replace(".", "=")
+
+
+def _waiting(topic: str) -> str:
+    return _shortened(f"{_token(topic)}~")
+
+
+def _shortened(name: str) -> str:
+    if len(name) <= NAME_LENGTH_MAX:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:32]
+    return f"{name[: NAME_LENGTH_MAX - len(digest) - 1]}~{digest}"

@@ -1,0 +1,34 @@
+"""A bus on PostgreSQL, for whoever has no broker and wants none. The database may be another than the saga log's.
+
+**It may lose everything.** Messages lie in an UNLOGGED table: a commit waits for no disk, and a crash of the server (or of
+one of its backends) or a failover empties it. That is allowed: the saga log is the truth, and the sweep sends again what
+is missing. A crash of a *client* loses nothing.
+
+**Queues.** One queue belongs to a topic and a consumer group; ``send`` writes one row into each queue of the topic. A topic
+that nobody subscribed to has one queue without a group; the first group that subscribes takes it over with what is in it.
+Groups (a logged table) outlive the server's crash. A queue that nobody read for ``retention_seconds`` is forgotten, and a
+message that nobody took for so long is dropped, so that a group that never returns costs nothing for ever.
+
+**Taking.** ``FOR UPDATE SKIP LOCKED`` in batches, which sets ``visible_at`` so many seconds ahead: who dies, or is too slow,
+is overtaken. What a session has in hand that has ended is taken back within a second or two: ``taker`` is its backend. Only
+``visible_at``, ``deliveries`` and ``taker`` change and no index knows them, so taking is a HOT update, and the one index has
+one entry per message. The price: rows in hand or delayed are passed over by each look; a look that found
+nothing is therefore followed by a wait of ten times its duration at least. Acknowledging deletes, in batches.
+
+**Order** is that of sending, roughly; nothing relies on it.
+
+**Batches have no timer**: what arrives while a statement is in flight is the next batch, for sends, takings and
+acknowledgements alike.
+
+**Waking.** Polling is the truth: at once while there is work, backing off to ``poll_interval_seconds``. NOTIFY is a hint only:
+its commit takes a lock of the whole server, so it never stands in a transaction that sends. A separate connection says
+which topics have news, at most ``hints_per_second_max`` times a second (ten times as often while little is sent, and somebody
+waits for each message), and not at all if a subscription of the same bus object can take the messages. Without that connection
+the polling remains.
+
+The connections are ordinary sessions; a *transaction* pooler between would break them and refuses their settings.
+"""
+
+from goconductor.buses.postgres.bus import PostgresBus
+
+__all__ = ["PostgresBus"]

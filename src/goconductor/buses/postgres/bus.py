@@ -1,0 +1,201 @@
+"""The bus object: sends, subscriptions and hints of one process."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from goconductor.buses.postgres import session, statements
+from goconductor.buses.postgres.hints import Hints
+from goconductor.buses.postgres.sending import Sender
+from goconductor.buses.postgres.taking import PostgresSubscription
+from goconductor.errors import BusUnavailableError, ConfigurationError
+from goconductor.ports.bus import TOPIC, Message, Receiver, sendable
+from goconductor.ports.figures import COUNTED_MAX, Lag
+
+HOUSEKEEPING_INTERVAL_SECONDS = 3600.0
+
+
+class PostgresBus:
+    """A bus on PostgreSQL; the package's docstring says how it works and what it does not promise.
+
+    It takes one connection for sending, one for hints, and one for each subscription.
+
+    Args:
+        url: the database's DSN; it may be another database than the saga log's.
+        schema: where its tables are; created when missing.
+        poll_interval_seconds: the longest wait between two looks of an idle subscription.
+        visibility_seconds: what is in hand for longer may come to another as well; so long do the deliveries of a process wait
+            that is stopped or cut off (those of a dead one are taken back within a second or two).
+        payload_bytes_max: larger payloads are refused, in bytes.
+        open_timeout_seconds: how long ``open`` tries.
+        hints_per_second_max: so many notifications a second are sent at most; ten times as many while little is sent.
+        retention_seconds: what nobody takes for so long is dropped, and a group that does not read for so long forgotten.
+
+    Raises:
+        ConfigurationError: the schema's name is not a plain identifier, or a number makes no sense.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        schema: str = "goconductor_bus",
+        poll_interval_seconds: float = 1.0,
+        visibility_seconds: float = 15.0,
+        payload_bytes_max: int = 1 << 20,
+        open_timeout_seconds: float = 30.0,
+        hints_per_second_max: float = 50.0,
+        retention_seconds: float = 7 * 86_400.0,
+    ) -> None:
+        if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", schema):
+            raise ConfigurationError(f"{schema!r} cannot be the bus's schema; use small letters, digits and '_', at most 63")
+        if min(poll_interval_seconds, visibility_seconds, hints_per_second_max, retention_seconds) <= 0:
+            raise ConfigurationError("the bus's intervals and limits must be greater than 0")
+        self.payload_bytes_max = payload_bytes_max
+        self._url = url
+        self._schema = schema
+        self._poll_interval_seconds = poll_interval_seconds
+        self._visibility_seconds = visibility_seconds
+        self._open_timeout_seconds = open_timeout_seconds
+        self._hints_per_second_max = hints_per_second_max
+        self._retention_seconds = retention_seconds
+        self._housekeep_at = 0.0
+        self._subscriptions: list[PostgresSubscription] = []
+        self._sender: Sender | None = None
+        self._hints: Hints | None = None
+
+    async def open(self) -> None:
+        """Connect, and create the schema when it is missing; safe for many processes at once.
+
+        Raises:
+            BusUnavailableError: PostgreSQL could not be reached within ``open_timeout_seconds``.
+            ConfigurationError: it refuses us, which trying again would not help.
+        """
+        if self._sender is not None:
+            return
+        self._sender = await self._open_sender()
+        self._hints = Hints(
+            lambda: self._connect("hints"),
+            channel=self._schema,
+            per_second_max=self._hints_per_second_max,
+            heard=self._heard,
+            housekeep=self._housekeep,
+        )
+        self._hints.start()
+
+    async def close(self) -> None:
+        """Stop the subscriptions, write what was given to ``send``, and disconnect."""
+        sender, self._sender = self._sender, None
+        await asyncio.gather(*(subscription.stop() for subscription in self._subscriptions))
+        if sender is not None:
+            await sender.close()
+        if self._hints is not None:
+            await self._hints.close()
+
+    async def send(self, messages: Sequence[Message]) -> None:
+        """Write the messages.
+
+        Raises:
+            BusUnavailableError: PostgreSQL is away, or the bus not open; some of them may have been taken.
+            PayloadError: one of them cannot be sent; the others were.
+        """
+        if self._sender is None or self._hints is None:
+            raise BusUnavailableError("the bus is not open; call `await bus.open()` first")
+        fit, refusal = sendable(messages, self.payload_bytes_max)
+        if fit:
+            queues = await self._sender.send(fit)
+            counts = Counter(message.topic for message in fit)
+            self._hints.tell([topic for topic, count in counts.items() if not self._take_here(topic, count) or queues[topic] > 1])
+        if refusal:
+            raise refusal
+
+    async def subscribe(self, topics: Sequence[str], group: str, receiver: Receiver, *, prefetch: int) -> PostgresSubscription:
+        """Start to read topics for a group. What is sent after this has returned reaches it.
+
+        Raises:
+            BusUnavailableError: PostgreSQL is away, or the bus not open.
+            ConfigurationError: a topic's or the group's name cannot be used, or there is nothing to read.
+        """
+        if self._sender is None or self._hints is None:
+            raise BusUnavailableError("the bus is not open; call `await bus.open()` first")
+        if not topics or prefetch < 1 or not all(TOPIC.fullmatch(name) for name in (*topics, group)):
+            raise ConfigurationError(
+                "subscribe to one topic or more, named by letters, digits, '.', '_' and '-', with prefetch >= 1"
+            )
+        subscription = PostgresSubscription(
+            lambda: self._connect("taking"),
+            topics=topics,
+            group=group,
+            receiver=receiver,
+            prefetch=prefetch,
+            poll_interval_seconds=self._poll_interval_seconds,
+            visibility_seconds=self._visibility_seconds,
+            tell=self._hints.tell,
+        )
+        try:
+            await subscription.start()
+        except session.UNAVAILABLE as error:
+            raise BusUnavailableError(f"could not subscribe: {error!r}") from error
+        self._subscriptions = [*(each for each in self._subscriptions if not each.stopped), subscription]
+        return subscription
+
+    async def lag(self, topic: str, group: str) -> Lag | None:
+        """As :class:`goconductor.ports.figures.MeasuredBus` says, on a connection of its own, since this is rare.
+
+        Raises:
+            BusUnavailableError: PostgreSQL is away.
+        """
+        try:
+            connection = await self._connect("figures")
+            try:
+                row = await connection.fetchrow(statements.LAG, topic, group, COUNTED_MAX)
+            finally:
+                await session.close(connection)
+        except session.UNAVAILABLE as error:
+            raise BusUnavailableError(f"the bus could not be measured: {error!r}") from error
+        return Lag(**row) if row is not None else None
+
+    async def _open_sender(self) -> Sender:
+        sender = Sender(lambda: self._connect("sending"))
+        problem = "it does not answer"
+        wait_seconds = 0.05
+        try:
+            async with asyncio.timeout(self._open_timeout_seconds):
+                while True:
+                    try:
+                        await sender.open()
+                    except BusUnavailableError as error:
+                        problem = str(error)
+                    else:
+                        return sender
+                    await asyncio.sleep(wait_seconds)
+                    wait_seconds = min(2 * wait_seconds, 2.0)
+        except TimeoutError:
+            raise BusUnavailableError(f"the bus did not open within {self._open_timeout_seconds:g} s: {problem}") from None
+
+    async def _connect(self, purpose: str) -> session.Connection:
+        return await session.connect(self._url, self._schema, purpose)
+
+    def _take_here(self, topic: str, count: int) -> bool:
+        """Wake a subscription of our own; True if nobody else is needed."""
+        for subscription in self._subscriptions:
+            if topic in subscription.topics and subscription.takes(count):
+                subscription.wake()
+                return True
+        return False
+
+    def _heard(self, topics: frozenset[str]) -> None:
+        for subscription in self._subscriptions:
+            if not topics or not topics.isdisjoint(subscription.topics):
+                subscription.wake()
+
+    async def _housekeep(self, connection: session.Connection) -> None:
+        if time.monotonic() >= self._housekeep_at:
+            self._housekeep_at = time.monotonic() + HOUSEKEEPING_INTERVAL_SECONDS
+            await connection.execute(statements.FORGET, self._retention_seconds)
+            while await connection.execute(statements.DROP_OLD, self._retention_seconds) != "DELETE 0":
+                pass

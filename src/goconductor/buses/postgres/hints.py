@@ -1,0 +1,113 @@
+"""The hint that there is news, by LISTEN and NOTIFY, on a session of its own. Losing it costs latency, nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+
+from goconductor.buses.postgres import session, statements
+
+HINT_BYTES_MAX = 7900
+"""A notification holds less than 8,000 bytes; an empty one says that any topic may have news."""
+
+CHECK_INTERVAL_SECONDS = 20.0
+FEW = 2
+HASTE = 10
+"""While fewer than so many sends fall into half an interval, somebody waits for each: then hints may be so many times as
+frequent. With more, those who take are busy, and look by themselves; more hints would only cost them time."""
+
+logger = logging.getLogger(__name__)
+
+
+class Hints:
+    """Tells others of news, and us of theirs.
+
+    Args:
+        connect: makes a new session.
+        channel: the notifications' name, the bus's schema.
+        per_second_max: so many notifications a second at most; topics that come meanwhile share the next one. While there is
+            little to say, ten times as many.
+        heard: called with the topics that have news; with none if any may have.
+        housekeep: called with the session now and then, at least as often as the session is checked.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[session.Connection]],
+        *,
+        channel: str,
+        per_second_max: float,
+        heard: Callable[[frozenset[str]], None],
+        housekeep: Callable[[session.Connection], Awaitable[None]],
+    ) -> None:
+        self._connect = connect
+        self._channel = channel
+        self._interval_seconds = 1 / per_second_max
+        self._told_at: deque[float] = deque(maxlen=FEW)
+        self._heard = heard
+        self._housekeep = housekeep
+        self._topics: set[str] = set()
+        self._news = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+
+    def tell(self, topics: Iterable[str]) -> None:
+        """These topics have news. Never blocks."""
+        self._topics.update(topics)
+        if self._topics:
+            self._told_at.append(time.monotonic())
+            self._news.set()
+
+    def start(self) -> None:
+        self._running = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+
+    async def _run(self) -> None:
+        backoff_seconds = 0.05
+        while True:
+            try:
+                connection = await self._connect()
+                try:
+                    await connection.add_listener(self._channel, self._on_notification)
+                    connection.add_termination_listener(lambda _: self._news.set())
+                    self._heard(frozenset())  # what was told while we were away
+                    backoff_seconds = 0.05
+                    await self._speak(connection)
+                finally:
+                    connection.terminate()
+            except session.UNAVAILABLE as error:
+                logger.warning("the bus's hints are away, polling goes on: %r", error)
+            except Exception:
+                logger.exception("the bus's hints failed, polling goes on")
+            await asyncio.sleep(backoff_seconds)
+            backoff_seconds = min(2 * backoff_seconds, 5.0)
+
+    async def _speak(self, connection: session.Connection) -> None:
+        while True:
+            await self._housekeep(connection)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CHECK_INTERVAL_SECONDS):
+                    await self._news.wait()
+            self._news.clear()
+            topics, self._topics = self._topics, set()
+            if topics:
+                text = " ".join(sorted(topics))
+                await connection.execute(statements.HINT, text if len(text) <= HINT_BYTES_MAX else "")
+                await asyncio.sleep(self._interval_seconds if self._much_to_say else self._interval_seconds / HASTE)
+            else:
+                await connection.execute("SELECT 1")  # are we still connected?
+
+    @property
+    def _much_to_say(self) -> bool:
+        """Whether sends come so fast that those who take them are busy, and look by themselves."""
+        return len(self._told_at) == FEW and time.monotonic() - self._told_at[0] < self._interval_seconds / 2
+
+    def _on_notification(self, _connection: object, _pid: int, _channel: str, text: object) -> None:
+        self._heard(frozenset(str(text).split()))

@@ -1,0 +1,286 @@
+"""A subscription: one session that takes messages, hands them to the receiver, and settles what is done with."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+import asyncpg
+import msgspec
+
+from goconductor.buses.postgres import session, statements
+from goconductor.ports.bus import Message, Receiver
+
+TAKE_MAX = 500
+"""Messages of one batch, so that an answer stays small."""
+
+FIRST_WAIT_SECONDS = 0.005
+REGISTER_INTERVAL_SECONDS = 60.0
+RECLAIM_INTERVAL_SECONDS = 1.0
+SLOW_TAKE_SECONDS = 0.005
+"""A taking that is slower wades through dead rows, which a long transaction elsewhere forbids to clear away: look for floors."""
+
+logger = logging.getLogger(__name__)
+decode = msgspec.msgpack.Decoder(Message).decode
+
+
+class PostgresDelivery:
+    """A message in our hands. Settling it twice, or after its subscription has stopped, changes nothing."""
+
+    __slots__ = ("_subscription", "deliveries", "message", "message_id", "queue_id")
+
+    def __init__(self, subscription: PostgresSubscription, message: Message, row: asyncpg.Record) -> None:
+        self._subscription = subscription
+        self.message = message
+        self.queue_id: int = row["queue_id"]
+        self.message_id: int = row["message_id"]
+        self.deliveries: int = row["deliveries"]
+
+    def acknowledge(self) -> None:
+        self._subscription.settle(self, None)
+
+    def give_back(self, delay_seconds: float = 0.0) -> None:
+        self._subscription.settle(self, delay_seconds)
+
+
+class PostgresSubscription:
+    """A running consumer of some topics for one group.
+
+    Args:
+        connect: makes a new session.
+        topics: read in turn, so that none starves the others.
+        group: the consumer group.
+        receiver: called for each delivery.
+        prefetch: so many deliveries are in hand at most.
+        poll_interval_seconds: the longest wait between two looks.
+        visibility_seconds: what is in hand for longer may come to another as well.
+        tell: says to others that topics have news.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[session.Connection]],
+        *,
+        topics: Sequence[str],
+        group: str,
+        receiver: Receiver,
+        prefetch: int,
+        poll_interval_seconds: float,
+        visibility_seconds: float,
+        tell: Callable[[Sequence[str]], None],
+    ) -> None:
+        self.topics = sorted(set(topics))
+        self._connect = connect
+        self._group = group
+        self._receiver = receiver
+        self._prefetch = prefetch
+        self._poll_interval_seconds = poll_interval_seconds
+        self._visibility_seconds = visibility_seconds
+        self._tell = tell
+        self._connection: session.Connection | None = None
+        self._queue_ids: list[int] = []
+        self._register_at = 0.0
+        self._reclaim_at = 0.0
+        self._floors: dict[int, int] = {}
+        self._floors_until = 0.0
+        self._in_hand: set[PostgresDelivery] = set()
+        self._receiving: set[asyncio.Task[None]] = set()
+        self._acknowledged: list[tuple[int, int]] = []
+        self._given_back: list[tuple[int, int, int, float]] = []
+        self._news = asyncio.Event()
+        self._paused = False
+        self._stopping = False
+        self._drained = False
+        self._running: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Returns when the group has its queues; what is sent from now on reaches it."""
+        connection = await self._connect()
+        try:
+            await self._register(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        self._connection = connection
+        self._running = asyncio.create_task(self._run())
+
+    def pause(self) -> None:
+        self._paused = True
+
+    def resume(self) -> None:
+        self._paused = False
+        self._news.set()
+
+    async def stop(self) -> None:
+        self._stopping = True
+        self._news.set()
+        while self._receiving:
+            await asyncio.wait(self._receiving)
+        for delivery in list(self._in_hand):
+            delivery.give_back()
+        self._drained = True
+        self._news.set()
+        if self._running is not None:
+            await asyncio.wait({self._running})
+
+    @property
+    def stopped(self) -> bool:
+        return self._stopping
+
+    def wake(self) -> None:
+        """There may be news."""
+        self._news.set()
+
+    def takes(self, count: int) -> bool:
+        """Whether so many more messages can be taken at once."""
+        return not self._paused and not self._stopping and self._prefetch - len(self._in_hand) >= count
+
+    def settle(self, delivery: PostgresDelivery, delay_seconds: float | None) -> None:
+        """Acknowledged (None) or given back."""
+        if delivery not in self._in_hand:
+            return
+        self._in_hand.remove(delivery)
+        self._news.set()
+        if delay_seconds is None:
+            self._acknowledged.append((delivery.queue_id, delivery.message_id))
+        else:
+            self._given_back.append((delivery.queue_id, delivery.message_id, delivery.deliveries, max(delay_seconds, 0.0)))
+
+    async def _run(self) -> None:
+        backoff_seconds = 0.05
+        while True:
+            try:
+                if self._connection is None:
+                    self._connection = await self._connect()
+                    await self._register(self._connection)
+                backoff_seconds = 0.05
+                await self._consume(self._connection)
+                await session.close(self._connection)
+            except session.UNAVAILABLE as error:
+                logger.warning("the bus is away, the subscription of %s tries again: %r", self._group, error)
+            except Exception:
+                logger.exception("the subscription of %s failed and tries again", self._group)
+            if self._connection is not None:
+                self._connection.terminate()
+                self._connection = None
+            if self._drained:
+                return
+            self._news.clear()
+            await self._quiet_for(backoff_seconds)
+            backoff_seconds = min(2 * backoff_seconds, 5.0)
+
+    async def _consume(self, connection: session.Connection) -> None:
+        wait_seconds = FIRST_WAIT_SECONDS
+        while True:
+            self._news.clear()
+            if time.monotonic() >= self._register_at or await self._are_gone(connection):
+                await self._register(connection)
+            await self._settle(connection)
+            if time.monotonic() >= self._reclaim_at:
+                await connection.execute(statements.RECLAIM, self._queue_ids, self._floors_now())
+                self._reclaim_at = time.monotonic() + RECLAIM_INTERVAL_SECONDS
+            room = min(self._prefetch - len(self._in_hand), TAKE_MAX)
+            if room > 0 and not self._paused and not self._stopping:
+                began = time.monotonic()
+                taken = await self._take(connection, room)
+                took_seconds = time.monotonic() - began
+                if took_seconds > SLOW_TAKE_SECONDS and began >= self._floors_until:
+                    await self._find_floors(connection)
+                if taken:
+                    wait_seconds = FIRST_WAIT_SECONDS
+                    continue
+                wait_seconds = max(wait_seconds, 10 * took_seconds)
+            if self._drained and not self._acknowledged and not self._given_back:
+                return
+            if await self._quiet_for(wait_seconds):
+                wait_seconds = min(2 * wait_seconds, self._poll_interval_seconds)
+            else:
+                wait_seconds = FIRST_WAIT_SECONDS
+
+    async def _quiet_for(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        except TimeoutError:
+            return True
+        return False
+
+    async def _register(self, connection: session.Connection) -> None:
+        rows = await connection.fetch(statements.READING, self.topics, self._group)
+        if len(rows) < len(self.topics):
+            async with connection.transaction():
+                await connection.execute(statements.LOCK)
+                await connection.execute(statements.CLAIM, self.topics, self._group)
+                await connection.execute(statements.ADD_GROUP, self.topics, self._group)
+            rows = await connection.fetch(statements.READING, self.topics, self._group)
+        self._queue_ids = [row["queue_id"] for row in rows]
+        self._floors_until = 0.0
+        self._register_at = time.monotonic() + REGISTER_INTERVAL_SECONDS
+
+    async def _are_gone(self, connection: session.Connection) -> bool:
+        """Whether somebody emptied the table of queues, or made it anew; looked at now and then."""
+        if time.monotonic() < self._reclaim_at:
+            return False
+        rows = await connection.fetch(statements.QUEUES, self.topics, self._group)
+        return {row["queue_id"] for row in rows} != set(self._queue_ids)
+
+    async def _take(self, connection: session.Connection, room: int) -> bool:
+        self._queue_ids.append(self._queue_ids.pop(0))  # another one is first now
+        rows = await connection.fetch(statements.TAKE, self._queue_ids, self._floors_now(), room, self._visibility_seconds)
+        for row in rows:
+            try:
+                message = decode(row["message"])
+            except msgspec.MsgspecError:  # not written by this bus: whoever receives it can say so, and keep it
+                message = Message(topic=self.topics[0], key="", payload=bytes(row["message"]))
+            delivery = PostgresDelivery(self, message, row)
+            self._in_hand.add(delivery)
+            if message.topic not in self.topics:  # its queue has the number that one of ours had before all were lost
+                self._register_at = 0.0
+                delivery.give_back()
+                continue
+            if self._paused or self._stopping:  # since we asked
+                delivery.give_back()
+                continue
+            receiving = asyncio.create_task(self._receive(delivery))
+            self._receiving.add(receiving)
+            receiving.add_done_callback(self._receiving.discard)
+        return bool(rows)
+
+    def _floors_now(self) -> list[int]:
+        floors = self._floors if time.monotonic() < self._floors_until else {}
+        return [floors.get(queue_id, 0) for queue_id in self._queue_ids]
+
+    async def _find_floors(self, connection: session.Connection) -> None:
+        began = time.monotonic()
+        self._floors = {row["queue_id"]: row["floor"] for row in await connection.fetch(statements.FLOORS, self._queue_ids)}
+        took_seconds = time.monotonic() - began
+        self._floors_until = began + max(1.0, 20 * took_seconds)
+
+    async def _receive(self, delivery: PostgresDelivery) -> None:
+        try:
+            await self._receiver(delivery)
+        except Exception:
+            logger.exception("a receiver raised; its message %r comes again", delivery.message.key)
+            delivery.give_back(min(0.01 * 2 ** min(delivery.deliveries, 12), 30.0))
+
+    async def _settle(self, connection: session.Connection) -> None:
+        if acknowledged := sorted(self._acknowledged):
+            self._acknowledged = []
+            try:
+                await connection.execute(statements.ACKNOWLEDGE, *map(list, zip(*acknowledged, strict=True)))
+            except BaseException:
+                self._acknowledged += acknowledged  # by the next session
+                raise
+        if given := sorted(self._given_back):
+            self._given_back = []
+            try:
+                await connection.execute(statements.GIVE_BACK, *map(list, zip(*given, strict=True)))
+            except BaseException:
+                self._given_back += given
+                raise
+            for delay_seconds in {delay_seconds for *_, delay_seconds in given}:
+                asyncio.get_running_loop().call_later(delay_seconds + 0.001, self.wake)
+            if self._paused or self._stopping:
+                self._tell(self.topics)

@@ -1,0 +1,131 @@
+"""A connection of the bus, and what its errors mean."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from aiormq.channel import Channel
+from aiormq.exceptions import (
+    AMQPError,
+    AuthenticationError,
+    ChannelAccessRefused,
+    ChannelInvalidStateError,
+    ConnectionNotAllowed,
+    ProbableAuthenticationError,
+)
+from yarl import URL
+
+from goconductor.buses.rabbitmq.topology import Topology
+from goconductor.errors import BusUnavailableError, ConfigurationError
+
+UNAVAILABLE = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError, BusUnavailableError)
+"""What the driver may raise when the broker, the network or our rights fail; once open, it is tried again."""
+
+URL_REMEDY = "write it as amqp://user:password@host:port/virtual-host, or amqps://; several with ',' between them"
+
+
+def parse_urls(text: str) -> list[URL]:
+    """The brokers of a URL setting.
+
+    Raises:
+        ConfigurationError: one of them is no AMQP URL; the message does not quote it, since it may hold a password.
+    """
+    try:
+        urls = [URL(part.strip()) for part in text.split(",")]
+        readable = all(url.scheme in {"amqp", "amqps"} and url.host for url in urls)
+    except ValueError:
+        readable = False
+    if not readable:
+        raise ConfigurationError(f"the bus's URL cannot be read; {URL_REMEDY}")
+    return urls
+
+
+async def connect(
+    urls: list[URL],
+    topology: Topology,
+    *,
+    purpose: str,
+    connect_timeout_seconds: float,
+    heartbeat_seconds: int,
+    lost: Callable[[AbstractConnection, str], None],
+) -> AbstractConnection:
+    """A new connection to the first broker that answers, with the exchanges in place.
+
+    Args:
+        urls: the brokers, in this order.
+        topology: its exchanges are declared.
+        purpose: shown in the broker's list of connections.
+        connect_timeout_seconds: for each broker.
+        heartbeat_seconds: how often both sides say that they are there.
+        lost: called when the connection ends, with the reason.
+
+    Raises:
+        ConfigurationError: a broker refuses us (user, password, virtual host, permissions).
+        BusUnavailableError: none can be reached now.
+    """
+    problem = ""
+    for url in urls:
+        try:
+            async with asyncio.timeout(connect_timeout_seconds):
+                connection = await _connect(url, purpose, heartbeat_seconds, lost)
+        except UNAVAILABLE as error:
+            problem = problem or f"{url.host}:{url.port or 'default'}: {reason_of(error)}"
+            continue
+        try:
+            async with asyncio.timeout(connect_timeout_seconds):
+                await topology.declare_exchanges(connection)
+            if not connection.is_closed and connection.connected.is_set():
+                return connection
+            problem = problem or f"{url.host}: the connection ended at once"
+        except ChannelAccessRefused as error:
+            await close(connection)
+            raise ConfigurationError(f"RabbitMQ forbids what the bus needs; see docs/buses/rabbitmq.md: {error}") from None
+        except UNAVAILABLE as error:
+            problem = problem or f"{url.host}: {reason_of(error)}"
+        await close(connection)
+    raise BusUnavailableError(f"RabbitMQ cannot be reached now: {problem}")
+
+
+async def _connect(
+    url: URL, purpose: str, heartbeat_seconds: int, lost: Callable[[AbstractConnection, str], None]
+) -> AbstractConnection:
+    if "heartbeat" not in url.query:
+        url = url.update_query(heartbeat=str(heartbeat_seconds))
+    try:
+        connection = await aio_pika.connect(url, client_properties={"connection_name": f"goconductor bus {purpose}"})
+    except (AuthenticationError, ProbableAuthenticationError):
+        raise ConfigurationError("RabbitMQ refuses the connection; check user and password in the bus's URL") from None
+    except ConnectionNotAllowed as error:
+        raise ConfigurationError(
+            f"RabbitMQ refuses the connection: {error}; check the virtual host in the bus's URL and the user's rights on it"
+        ) from None
+
+    def closed(_: object, error: BaseException | None) -> None:
+        lost(connection, reason_of(error))
+
+    connection.close_callbacks.add(closed)
+    return connection
+
+
+async def driver_channel(made: AbstractChannel) -> Channel:
+    """The channel below, which publishes without waiting for the socket each time."""
+    below = await made.get_underlay_channel()
+    assert isinstance(below, Channel)  # noqa: S101  (for the type checker)
+    return below
+
+
+async def close(connection: AbstractConnection) -> None:
+    """End a connection, politely if it can be done quickly."""
+    try:
+        async with asyncio.timeout(5.0):
+            await connection.close()
+    except UNAVAILABLE:
+        pass
+
+
+def reason_of(error: BaseException | None) -> str:
+    """An error of the driver in a few words; some have no text."""
+    return "the connection ended" if error is None else str(error) or type(error).__name__

@@ -1,0 +1,136 @@
+"""Sends: all messages of a call are on their way at once, each confirmed by the broker for itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Sequence
+
+from aio_pika.abc import AbstractConnection
+from aiormq.abc import DeliveredMessage
+from aiormq.channel import Channel
+from pamqp.commands import Basic
+
+from goconductor.buses.rabbitmq import wire
+from goconductor.buses.rabbitmq.connection import UNAVAILABLE, driver_channel, reason_of
+from goconductor.buses.rabbitmq.topology import Topology
+from goconductor.errors import BusUnavailableError
+from goconductor.ports.bus import Message
+from goconductor.ports.link import Link
+
+CLOSE_SECONDS = 1.0
+AGAIN_SECONDS = 0.1
+
+_TOO_LARGE = re.compile(r"larger than configured max size (\d+)")
+
+
+class Sender:
+    """One channel that publishes, with confirms.
+
+    Args:
+        link: the connection.
+        topology: where to.
+        send_timeout_seconds: what is not confirmed by then may not have been sent.
+    """
+
+    def __init__(self, link: Link[AbstractConnection], topology: Topology, *, send_timeout_seconds: float) -> None:
+        self._link = link
+        self._topology = topology
+        self._send_timeout_seconds = send_timeout_seconds
+        self._channel: Channel | None = None
+        self._opening = asyncio.Lock()
+        self._broker_bytes_max: int | None = None
+        self._sending = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def send(self, messages: Sequence[Message]) -> list[Message]:
+        """Publish, and wait until the broker has taken all of them. Those whose fate a broken connection hides are sent again.
+
+        Returns:
+            Those that are larger than the broker takes.
+
+        Raises:
+            BusUnavailableError: it has not by the end of the time; some may have been taken.
+        """
+        too_large: list[Message] = []
+        self._sending += 1
+        self._idle.clear()
+        problem = self._link.trouble
+        try:
+            async with asyncio.timeout(self._send_timeout_seconds):
+                while messages := self._fitting(messages, too_large):
+                    messages, problem = await self._try(messages, problem)
+        except TimeoutError:
+            await self._give_up_channel()
+            raise BusUnavailableError(
+                f"{len(messages)} messages were not confirmed within {self._send_timeout_seconds:g} s: {problem}"
+            ) from None
+        finally:
+            self._sending -= 1
+            if not self._sending:
+                self._idle.set()
+        return too_large
+
+    async def idle(self) -> None:
+        """Wait until every send has returned."""
+        await self._idle.wait()
+
+    async def _try(self, messages: Sequence[Message], problem: str) -> tuple[list[Message], str]:
+        """What is still to be sent, and why."""
+        connection = await self._link.get()
+        try:
+            channel = await self._open_channel(connection)
+            answers = await asyncio.gather(*(self._publish(channel, message) for message in messages), return_exceptions=True)
+            unroutable = {
+                message.topic for message, answer in zip(messages, answers, strict=True) if isinstance(answer, DeliveredMessage)
+            }
+            for topic in unroutable:
+                await self._topology.declare_waiting(connection, topic)
+        except UNAVAILABLE as error:
+            await asyncio.sleep(AGAIN_SECONDS)
+            return list(messages), reason_of(error)
+        failed = [message for message, answer in zip(messages, answers, strict=True) if not isinstance(answer, Basic.Ack)]
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                if not isinstance(answer, (*UNAVAILABLE, asyncio.CancelledError)):  # a closed channel cancels what it awaits
+                    raise answer
+                problem = reason_of(answer)
+                if found := _TOO_LARGE.search(problem):  # it ended the channel, and with it the others' confirms
+                    self._broker_bytes_max = int(found.group(1))
+        if failed and not unroutable:
+            await asyncio.sleep(AGAIN_SECONDS)
+        return failed, problem
+
+    def _fitting(self, messages: Sequence[Message], too_large: list[Message]) -> Sequence[Message]:
+        limit = self._broker_bytes_max
+        if limit is None:
+            return messages
+        too_large += [message for message in messages if len(message.payload) > limit]
+        return [message for message in messages if len(message.payload) <= limit]
+
+    async def _publish(self, channel: Channel, message: Message) -> object:
+        return await channel.basic_publish(
+            message.payload,
+            exchange=self._topology.exchange,
+            routing_key=message.topic,
+            properties=wire.properties(message),
+            mandatory=True,
+            wait=False,
+        )
+
+    async def _give_up_channel(self) -> None:
+        """One that confirms nothing any more, as was seen after a broker had been killed, must not hold up each send to come."""
+        channel, self._channel = self._channel, None
+        if channel is not None and not channel.is_closed:
+            with contextlib.suppress(*UNAVAILABLE, TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await channel.close()
+
+    async def _open_channel(self, connection: AbstractConnection) -> Channel:
+        async with self._opening:
+            if self._channel is None or self._channel.is_closed:
+                made = await connection.channel(publisher_confirms=True, on_return_raises=False)
+                self._channel = await driver_channel(made)
+            return self._channel

@@ -1,0 +1,279 @@
+"""A subscription: a channel with a consumer per topic, made anew whenever it or its connection ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aio_pika.abc import AbstractConnection
+from aiormq.abc import DeliveredMessage
+from aiormq.channel import Channel
+from pamqp.commands import Basic
+
+from goconductor.buses.rabbitmq import wire
+from goconductor.buses.rabbitmq.connection import UNAVAILABLE, driver_channel, reason_of
+from goconductor.buses.rabbitmq.topology import Topology
+from goconductor.ports.bus import Receiver
+from goconductor.ports.link import Link
+from goconductor.ports.receiving import Hands, HeldDelivery
+
+logger = logging.getLogger(__name__)
+
+AGAIN_SECONDS = 0.2
+OPEN_SECONDS = 30.0
+CLOSE_SECONDS = 5.0
+REQUEUE_SECONDS = 5.0
+"""What cannot be published to a delay queue within this time is requeued at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Tag:
+    """Which delivery, of which channel and queue."""
+
+    session: _Session
+    queue: str
+    number: int
+
+
+class _Session:
+    """One life of the channel."""
+
+    def __init__(self, connection: AbstractConnection, channel: Channel) -> None:
+        self.connection = connection
+        self.channel = channel
+        self.others: list[Channel] = []
+        self.consumers: list[str] = []
+        self.unsettled: dict[int, bool] = {}
+        """Numbers of deliveries in the order they came, and whether they are acknowledged."""
+        self.broken: str | None = None
+
+    async def close(self) -> None:
+        """End its channels: the broker requeues what it has handed out and was not acknowledged."""
+        for channel in (self.channel, *self.others):
+            with contextlib.suppress(*UNAVAILABLE, asyncio.CancelledError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await channel.close()
+
+
+class RabbitmqSubscription:
+    """A running consumer of some topics for one group.
+
+    Args:
+        link: the connection.
+        topology: where the queues are.
+        topics: what is read.
+        group: the consumer group.
+        receiver: called for each delivery.
+        prefetch: so many deliveries are in hand at most.
+    """
+
+    def __init__(
+        self,
+        link: Link[AbstractConnection],
+        topology: Topology,
+        *,
+        topics: Sequence[str],
+        group: str,
+        receiver: Receiver,
+        prefetch: int,
+    ) -> None:
+        self._link = link
+        self._topology = topology
+        self._topics = sorted(set(topics))
+        self._group = group
+        self._prefetch_each = max(prefetch // len(self._topics), 1)
+        self._hands: Hands[_Tag] = Hands(receiver, prefetch=prefetch, settled=self._settled)
+        self._to_settle: list[tuple[_Tag, bool]] = []
+        self._delaying: set[asyncio.Task[None]] = set()
+        self._news = asyncio.Event()
+        self._drained = False
+        self._running: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Returns when the group has its queues and is read; what is sent from now on reaches it."""
+        session = await self._open(await self._link.get())
+        self._running = asyncio.create_task(self._run(session))
+
+    def pause(self) -> None:
+        self._hands.pause()
+        self._news.set()
+
+    def resume(self) -> None:
+        self._hands.resume()
+        self._news.set()
+
+    async def stop(self) -> None:
+        self._news.set()
+        await self._hands.finish()
+        while self._delaying:
+            await asyncio.wait(self._delaying)
+        self._drained = True
+        self._news.set()
+        if self._running is not None:
+            await asyncio.wait([self._running])
+
+    @property
+    def stopped(self) -> bool:
+        return self._drained
+
+    async def _run(self, session: _Session | None) -> None:
+        while session is not None or not self._drained:
+            try:
+                session = session or await self._reopen()
+                if session is not None:
+                    await self._serve(session)
+            except UNAVAILABLE as error:
+                logger.info("the subscription of %s tries again: %s", self._group, reason_of(error))
+            except Exception:
+                logger.exception("the subscription of %s failed and tries again", self._group)
+            self._hands.forget_waiting()
+            if session is not None:
+                await session.close()
+                session = None
+            if not self._drained:
+                self._news.clear()
+                await self._quiet_for(AGAIN_SECONDS)
+
+    async def _reopen(self) -> _Session | None:
+        """A new session, or None if the subscription was stopped while it waited for a connection."""
+        connecting = asyncio.ensure_future(self._link.get())
+        try:
+            while not connecting.done():
+                self._news.clear()
+                news = asyncio.ensure_future(self._news.wait())
+                await asyncio.wait({connecting, news}, return_when=asyncio.FIRST_COMPLETED)
+                news.cancel()
+                if self._drained:
+                    return None
+            async with asyncio.timeout(OPEN_SECONDS):
+                return await self._open(connecting.result())
+        finally:
+            connecting.cancel()
+
+    async def _open(self, connection: AbstractConnection) -> _Session:
+        queues = [await self._topology.declare_group(connection, topic, self._group) for topic in self._topics]
+        made = await connection.channel(publisher_confirms=True, on_return_raises=False)
+        channel = await driver_channel(made)
+        session = _Session(connection, channel)
+
+        def broken(reason: str) -> None:
+            session.broken = session.broken or reason
+            self._news.set()
+
+        made.close_callbacks.add(lambda _, error: broken(reason_of(error)))
+        channel.on_consumer_cancel_callbacks.add(lambda _: broken("a queue was deleted"))
+        try:
+            await self._empty_waiting(session)
+            await channel.basic_qos(prefetch_count=self._prefetch_each)
+            if self._hands.wants:
+                await self._consume(session, queues)
+        except BaseException:
+            await session.close()
+            raise
+        return session
+
+    async def _empty_waiting(self, session: _Session) -> None:
+        """Let go what waited for a first group: its dead-letter exchange leads it to us, and to whoever else is bound."""
+        for topic in self._topics:
+            if await self._topology.has_waiting(session.connection, topic):
+                channel = await driver_channel(await session.connection.channel(publisher_confirms=False))
+                session.others.append(channel)
+
+                async def let_go(delivered: DeliveredMessage, channel: Channel = channel) -> None:
+                    assert delivered.delivery_tag is not None  # noqa: S101  (for the type checker)
+                    await channel.basic_reject(delivered.delivery_tag, requeue=False, wait=False)
+
+                await channel.basic_qos(prefetch_count=100)
+                await channel.basic_consume(self._topology.waiting_queue(topic), let_go)
+
+    async def _consume(self, session: _Session, queues: Sequence[str]) -> None:
+        for topic, queue in zip(self._topics, queues, strict=True):
+
+            async def came(delivered: DeliveredMessage, topic: str = topic, queue: str = queue) -> None:
+                assert delivered.delivery_tag is not None  # noqa: S101  (for the type checker)
+                message, deliveries = wire.read(topic, delivered)
+                session.unsettled[delivered.delivery_tag] = False
+                self._hands.take(message, deliveries, _Tag(session, queue, delivered.delivery_tag))
+
+            answer = await session.channel.basic_consume(queue, came)
+            session.consumers.append(str(answer.consumer_tag))
+
+    async def _serve(self, session: _Session) -> None:
+        queues = [self._topology.group_queue(topic, self._group) for topic in self._topics]
+        while session.broken is None:
+            self._news.clear()
+            if session.consumers and not self._hands.wants:
+                for consumer in session.consumers:
+                    await session.channel.basic_cancel(consumer)
+                session.consumers.clear()
+            elif not session.consumers and self._hands.wants:
+                await self._consume(session, queues)
+            await self._settle(session)
+            if self._drained and not self._to_settle:
+                return
+            await self._news.wait()
+        logger.info("the subscription of %s was cut: %s", self._group, session.broken)
+
+    async def _settle(self, session: _Session) -> None:
+        settled, self._to_settle = self._to_settle, []
+        unsettled, channel = session.unsettled, session.channel
+        for tag, done in settled:
+            if tag.session is not session:
+                continue  # it comes again by itself
+            if done:
+                unsettled[tag.number] = True
+            else:
+                del unsettled[tag.number]
+                await channel.basic_nack(tag.number, requeue=True, wait=False)
+        together = list(itertools.takewhile(unsettled.__getitem__, unsettled))
+        if together:  # one word for all that came before the first that is still open
+            await channel.basic_ack(together[-1], multiple=True, wait=False)
+        for number in together:
+            del unsettled[number]
+        for number in {tag.number for tag, done in settled if done and tag.session is session} & unsettled.keys():
+            del unsettled[number]
+            await channel.basic_ack(number, wait=False)
+
+    def _settled(self, delivery: HeldDelivery[_Tag], delay_seconds: float | None) -> None:
+        if delay_seconds:
+            delaying = asyncio.create_task(self._delay(delivery, delay_seconds))
+            self._delaying.add(delaying)
+            delaying.add_done_callback(self._delaying.discard)
+        else:
+            self._to_settle.append((delivery.tag, delay_seconds is None))
+            self._news.set()
+
+    async def _delay(self, delivery: HeldDelivery[_Tag], delay_seconds: float) -> None:
+        tag = delivery.tag
+        kept = False
+        try:
+            async with asyncio.timeout(REQUEUE_SECONDS):
+                kept = await self._publish_back(tag, delivery, delay_seconds)
+        except (*UNAVAILABLE, asyncio.CancelledError) as error:
+            logger.info("a message could not be delayed, it comes again at once: %s", reason_of(error))
+        self._to_settle.append((tag, kept))
+        self._news.set()
+
+    async def _publish_back(self, tag: _Tag, delivery: HeldDelivery[_Tag], delay_seconds: float) -> bool:
+        for anew in (False, True):
+            exchange = await self._topology.declare_delay(tag.session.connection, delay_seconds, anew=anew)
+            answer = await tag.session.channel.basic_publish(
+                delivery.message.payload,
+                exchange=exchange,
+                routing_key=tag.queue,
+                properties=wire.properties(delivery.message, delivery.deliveries),
+                mandatory=True,
+                wait=False,
+            )
+            if isinstance(answer, Basic.Ack):
+                return True
+        return False
+
+    async def _quiet_for(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._news.wait()

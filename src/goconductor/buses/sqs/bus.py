@@ -1,0 +1,196 @@
+"""The bus object: sends and subscriptions of one process."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+
+from goconductor.buses import amazon
+from goconductor.buses.amazon import UNAVAILABLE, Client, ServiceLink
+from goconductor.buses.sqs import wire
+from goconductor.buses.sqs.sending import Sender
+from goconductor.buses.sqs.taking import SqsSubscription
+from goconductor.buses.sqs.topology import ABSENT, ANSWER_SECONDS, Topology
+from goconductor.errors import BusUnavailableError, ConfigurationError, PayloadError
+from goconductor.ports.bus import TOPIC, Message, Receiver, sendable
+
+
+class SqsBus:
+    """A bus on Amazon SQS; the package's docstring says how it works, ``docs/buses/sqs.md`` what it needs.
+
+    Args:
+        url: ``sqs://region``, ``sqs://`` for the region that boto3 finds, or an endpoint as ``https://host:port``.
+        region: instead of the URL's.
+        endpoint_url: instead of the region's own.
+        profile: of the shared configuration, for credentials and region.
+        role_arn: a role that is assumed by the credentials found.
+        prefix: what the names of queues begin with.
+        fifo: use FIFO queues, which keep the messages of one key in order.
+        payload_bytes_max: larger payloads are refused, in bytes.
+        open_timeout_seconds: how long ``open`` and ``subscribe`` try.
+        connect_timeout_seconds: for each connection.
+        send_timeout_seconds: how long a ``send`` waits for SQS, also while it is away.
+        wait_seconds: how long a poll waits for messages, 1 to 20; a stop may wait as long.
+        visibility_seconds: so long wait the messages of a process that died; those in hand are renewed.
+        retention_seconds: what nobody takes for so long is dropped, 60 to 1,209,600; given to a queue when it is made.
+        deliveries_max: what was delivered so often goes to the dead-letter queue, 1 to 1,000; None for never.
+        groups_cache_seconds: so long senders go by the groups that they know; a new group waits that long.
+        short_lived_prefixes: topics whose names begin so belong to one process.
+        short_lived_retention_seconds: queues of those are deleted when their process has not been seen for so long.
+
+    Raises:
+        ConfigurationError: the URL or the prefix cannot be used, or a number makes no sense.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        region: str | None = None,
+        endpoint_url: str | None = None,
+        profile: str | None = None,
+        role_arn: str | None = None,
+        prefix: str = "goconductor",
+        fifo: bool = False,
+        payload_bytes_max: int = 128 * 1024,
+        open_timeout_seconds: float = 30.0,
+        connect_timeout_seconds: float = 5.0,
+        send_timeout_seconds: float = 15.0,
+        wait_seconds: int = 5,
+        visibility_seconds: int = 30,
+        retention_seconds: int = 7 * 86_400,
+        deliveries_max: int | None = 1_000,
+        groups_cache_seconds: float = 5.0,
+        short_lived_prefixes: Sequence[str] = ("goconductor.replies.",),
+        short_lived_retention_seconds: float = 3_600.0,
+    ) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", prefix):
+            raise ConfigurationError(f"{prefix!r} cannot be the bus's prefix; use up to 32 letters, digits, '_' and '-'")
+        times = (open_timeout_seconds, connect_timeout_seconds, send_timeout_seconds, short_lived_retention_seconds)
+        if min(times) <= 0 or groups_cache_seconds < 0:
+            raise ConfigurationError("the bus's times must be greater than 0")
+        if not 0 < payload_bytes_max <= wire.PAYLOAD_BYTES_MAX:
+            raise ConfigurationError(f"payload_bytes_max must be from 1 to {wire.PAYLOAD_BYTES_MAX} with SQS")
+        for name, value, least, most in (
+            ("wait_seconds", wait_seconds, 1, 20),
+            ("visibility_seconds", visibility_seconds, 3, 43_200),
+            ("retention_seconds", retention_seconds, 60, 1_209_600),
+            ("deliveries_max", 1 if deliveries_max is None else deliveries_max, 1, 1_000),
+        ):
+            if not (least <= value <= most and value == int(value)):
+                raise ConfigurationError(f"{name} must be a whole number from {least} to {most} with SQS")
+        self.payload_bytes_max = payload_bytes_max
+        self._address = amazon.parse_url("sqs", url, region=region, endpoint_url=endpoint_url, profile=profile, role_arn=role_arn)
+        self._topology = Topology(
+            prefix=prefix,
+            fifo=fifo,
+            visibility_seconds=int(visibility_seconds),
+            retention_seconds=int(retention_seconds),
+            deliveries_max=deliveries_max,
+            groups_cache_seconds=groups_cache_seconds,
+            short_lived_prefixes=tuple(short_lived_prefixes),
+            short_lived_retention_seconds=short_lived_retention_seconds,
+        )
+        self._open_timeout_seconds = open_timeout_seconds
+        self._connect_timeout_seconds = connect_timeout_seconds
+        self._send_timeout_seconds = send_timeout_seconds
+        self._wait_seconds = int(wait_seconds)
+        self._visibility_seconds = int(visibility_seconds)
+        self._subscriptions: list[SqsSubscription] = []
+        self._opened: tuple[ServiceLink, Sender] | None = None
+
+    async def open(self) -> None:
+        """Find credentials, and ask SQS whether it takes them.
+
+        Raises:
+            BusUnavailableError: it could not be reached within ``open_timeout_seconds``.
+            ConfigurationError: it refuses us, or there are no credentials; trying again would not help.
+        """
+        if self._opened is not None:
+            return
+        link = ServiceLink("SQS", connect=self._connect)
+        await link.open(self._open_timeout_seconds)
+        self._opened = link, Sender(link, self._topology, send_timeout_seconds=self._send_timeout_seconds)
+
+    async def close(self) -> None:
+        """Stop the subscriptions, wait for what was given to ``send``, and disconnect."""
+        opened, self._opened = self._opened, None
+        await asyncio.gather(*(subscription.stop() for subscription in self._subscriptions))
+        self._subscriptions.clear()
+        if opened is not None:
+            link, sender = opened
+            await sender.idle()
+            await sender.close()
+            await link.close()
+
+    async def send(self, messages: Sequence[Message]) -> None:
+        """Send the messages, and wait until SQS has taken them.
+
+        Raises:
+            BusUnavailableError: SQS is away, or the bus not open; some of them may have been taken.
+            PayloadError: one of them cannot be sent; the others were.
+        """
+        if self._opened is None:
+            raise BusUnavailableError("the bus is not open; call `await bus.open()` first")
+        _, sender = self._opened
+        fit, refusal = sendable(messages, self.payload_bytes_max)
+        if too_large := [message for message in fit if wire.headers_bytes(message) > wire.HEADERS_BYTES_MAX]:
+            fit = [message for message in fit if message not in too_large]
+            refusal = refusal or PayloadError(
+                f"$[{messages.index(too_large[0])}].headers", f"key and headers are larger than {wire.HEADERS_BYTES_MAX} bytes"
+            )
+        if fit and (too_large := await sender.send(fit)):
+            refusal = refusal or PayloadError(
+                f"$[{messages.index(too_large[0])}].payload", "it is larger than its queue takes; raise MaximumMessageSize there"
+            )
+        if refusal:
+            raise refusal
+
+    async def subscribe(self, topics: Sequence[str], group: str, receiver: Receiver, *, prefetch: int) -> SqsSubscription:
+        """Start to read topics for a group. What is sent after this has returned reaches it.
+
+        Raises:
+            BusUnavailableError: SQS is away, or the bus not open.
+            ConfigurationError: a topic's or the group's name cannot be used, or there is nothing to read.
+        """
+        if self._opened is None:
+            raise BusUnavailableError("the bus is not open; call `await bus.open()` first")
+        if not topics or prefetch < 1 or not all(TOPIC.fullmatch(name) for name in (*topics, group)):
+            raise ConfigurationError(
+                "subscribe to one topic or more, named by letters, digits, '.', '_' and '-', with prefetch >= 1"
+            )
+        link, _ = self._opened
+        subscription = SqsSubscription(
+            link,
+            self._topology,
+            topics=topics,
+            group=group,
+            receiver=receiver,
+            prefetch=prefetch,
+            wait_seconds=self._wait_seconds,
+            visibility_seconds=self._visibility_seconds,
+        )
+        try:
+            async with asyncio.timeout(self._open_timeout_seconds):
+                await subscription.start()
+        except UNAVAILABLE as error:
+            raise BusUnavailableError(f"could not subscribe: {amazon.reason_of(error)}") from error
+        self._subscriptions = [*(each for each in self._subscriptions if not each.stopped), subscription]
+        return subscription
+
+    async def _connect(self) -> Client:
+        client = await amazon.connect("sqs", self._address, connect_timeout_seconds=self._connect_timeout_seconds)
+        try:
+            await amazon.call(client, "get_queue_url", ANSWER_SECONDS, QueueName=self._topology.probe)
+        except UNAVAILABLE as error:
+            if amazon.code_of(error) not in ABSENT:
+                await amazon.close(client)
+                if amazon.is_refusal(error):
+                    raise amazon.refusal("sqs", error) from None
+                raise BusUnavailableError(f"SQS cannot be reached now: {amazon.reason_of(error)}") from None
+        except BaseException:  # we are closed meanwhile
+            await amazon.close(client)
+            raise
+        self._topology.forget_all()
+        return client

@@ -1,0 +1,325 @@
+"""A subscription: polls of one queue per topic, deletions and visibilities in batches."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from goconductor.buses.amazon import UNAVAILABLE, Client, ServiceLink, backoff_seconds, call, code_of, reason_of
+from goconductor.buses.sqs import wire
+from goconductor.buses.sqs.topology import ABSENT, Topology
+from goconductor.errors import BusUnavailableError
+from goconductor.ports.bus import Receiver
+from goconductor.ports.receiving import Bell, Hands, HeldDelivery
+
+logger = logging.getLogger(__name__)
+
+BATCH = 10
+POLLS_AT_ONCE = 4
+SETTLE_AT_ONCE = 8
+ANSWER_SECONDS = 10.0
+LEAVE_SECONDS = 5.0
+VISIBILITY_SECONDS_MAX = 43_200
+MARK_SECONDS = 600.0
+LOST = {"InvalidParameterValue", "MessageNotInflight", "ReceiptHandleIsInvalid", *ABSENT}
+"""The message is no longer ours: it comes again, or is gone."""
+
+
+@dataclass(slots=True, eq=False)
+class _Held:
+    """A message that is invisible to others."""
+
+    reader: _Reader
+    queue: str
+    receipt: str
+    came_at: float
+    visible_at: float
+
+
+class _Reader:
+    """One topic of the subscription."""
+
+    def __init__(self, topic: str, prefetch: int) -> None:
+        self.topic = topic
+        self.prefetch = prefetch
+        self.queue = ""
+        self.held = 0
+        self.asked = 0
+        self.much = asyncio.Event()
+        """The last poll came back full."""
+
+    def room(self) -> int:
+        return min(self.prefetch - self.held - self.asked, BATCH)
+
+
+class SqsSubscription:
+    """A running consumer of some topics for one group.
+
+    Args:
+        link: the client.
+        topology: where the queues are.
+        topics: what is read.
+        group: the consumer group.
+        receiver: called for each delivery.
+        prefetch: so many deliveries are in hand at most.
+        wait_seconds: how long a poll waits for messages.
+        visibility_seconds: what is in hand is kept from others for so long at a time.
+    """
+
+    def __init__(
+        self,
+        link: ServiceLink,
+        topology: Topology,
+        *,
+        topics: Sequence[str],
+        group: str,
+        receiver: Receiver,
+        prefetch: int,
+        wait_seconds: int,
+        visibility_seconds: int,
+    ) -> None:
+        self._link = link
+        self._topology = topology
+        self._group = group
+        names = sorted(set(topics))
+        self._readers = [_Reader(topic, max(prefetch // len(names), 1)) for topic in names]
+        self._wait_seconds = wait_seconds
+        self._visibility_seconds = visibility_seconds
+        self._hands: Hands[_Held] = Hands(receiver, prefetch=prefetch, settled=self._settled)
+        self._held: set[_Held] = set()
+        self._to_settle: list[tuple[_Held, int | None]] = []
+        self._bell = Bell()
+        self._stopping = False
+        self._drained = False
+        self._polls: list[asyncio.Task[None]] = []
+        self._others: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Returns when the group has its queues; what is sent from now on reaches it."""
+        client = await self._link.get()
+        await asyncio.gather(*(self._join(client, reader) for reader in self._readers))
+        for reader in self._readers:
+            polls = min(POLLS_AT_ONCE, -(-reader.prefetch // BATCH))
+            self._polls += [asyncio.create_task(self._keep_polling(reader, is_first=not each)) for each in range(polls)]
+        self._others = [asyncio.create_task(self._keep_settling()), asyncio.create_task(self._keep_hidden())]
+        if any(self._topology.is_short_lived(reader.topic) for reader in self._readers):
+            self._others.append(asyncio.create_task(self._keep_marked()))
+
+    def pause(self) -> None:
+        self._hands.pause()
+
+    def resume(self) -> None:
+        self._hands.resume()
+        self._bell.ring()
+
+    async def stop(self) -> None:
+        self._stopping = True
+        self._bell.ring()
+        await self._hands.finish()
+        if self._polls:  # what they still bring goes back; to leave them would hide it from others
+            await asyncio.wait(self._polls, timeout=self._wait_seconds + LEAVE_SECONDS)
+        await _end(self._polls)
+        self._drained = True
+        self._bell.ring()
+        if self._others:
+            await asyncio.wait(self._others[:1], timeout=LEAVE_SECONDS)
+        await _end(self._others)
+        await self._drop_short_lived()
+
+    @property
+    def stopped(self) -> bool:
+        return self._drained
+
+    # polling
+
+    async def _keep_polling(self, reader: _Reader, *, is_first: bool) -> None:
+        """The first poll of a topic waits for messages; the others help where it found more than it could take."""
+        tries = 0
+        while await self._may_poll(reader, is_first=is_first):
+            client = await self._next_client()
+            count = reader.room() if client is not None else 0
+            if client is None or count <= 0 or not self._hands.wants:
+                continue
+            reader.asked += count
+            try:
+                got = await self._poll(client, reader, count, self._wait_seconds if is_first else 0)
+                tries = 0
+            except UNAVAILABLE as error:
+                got = 0
+                await self._failed(client, reader, error)
+                await asyncio.sleep(backoff_seconds(tries))
+                tries += 1
+            except Exception:
+                got = 0
+                logger.exception("the subscription of %s failed and tries again", self._group)
+                await asyncio.sleep(backoff_seconds(tries))
+                tries += 1
+            finally:
+                reader.asked -= count
+            if got == count:
+                reader.much.set()
+            elif not is_first or not got:
+                reader.much.clear()
+
+    async def _may_poll(self, reader: _Reader, *, is_first: bool) -> bool:
+        if not is_first:
+            waiting = asyncio.ensure_future(reader.much.wait())
+            stopped = asyncio.ensure_future(self._bell.until(lambda: self._stopping))
+            await asyncio.wait({waiting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            stopped.cancel()
+        await self._bell.until(lambda: self._stopping or (self._hands.wants and reader.room() > 0))
+        return not self._stopping
+
+    async def _poll(self, client: Client, reader: _Reader, count: int, wait_seconds: int) -> int:
+        asked_at = time.monotonic()
+        answer = await call(
+            client,
+            "receive_message",
+            wait_seconds + ANSWER_SECONDS,
+            QueueUrl=reader.queue,
+            MaxNumberOfMessages=count,
+            WaitTimeSeconds=wait_seconds,
+            VisibilityTimeout=self._visibility_seconds,
+            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+        )
+        messages: list[dict[str, Any]] = answer.get("Messages", [])
+        for each in messages:
+            now = time.monotonic()
+            visible_at = max(asked_at, now - 1.0) + self._visibility_seconds
+            held = _Held(reader, reader.queue, each["ReceiptHandle"], now, visible_at)
+            self._held.add(held)
+            reader.held += 1
+            deliveries = int(each.get("Attributes", {}).get("ApproximateReceiveCount", 1))
+            self._hands.take(wire.read(reader.topic, each["Body"]), deliveries, held)
+        return len(messages)
+
+    async def _next_client(self) -> Client | None:
+        """A client on which to go on, or None if the subscription stops."""
+        connecting = asyncio.ensure_future(self._link.get())
+        stopped = asyncio.ensure_future(self._bell.until(lambda: self._stopping))
+        try:
+            await asyncio.wait({connecting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            return connecting.result() if connecting.done() and not connecting.exception() else None
+        finally:
+            connecting.cancel()
+            stopped.cancel()
+
+    async def _failed(self, client: Client, reader: _Reader, error: Exception) -> None:
+        logger.info("the subscription of %s tries again: %s", self._group, reason_of(error))
+        self._link.failed(client, error)
+        if code_of(error) in ABSENT:
+            with contextlib.suppress(*UNAVAILABLE):
+                await self._join(client, reader)
+
+    async def _join(self, client: Client, reader: _Reader) -> None:
+        reader.queue = await self._topology.join(client, reader.topic, self._group)
+        if self._topology.is_short_lived(reader.topic):
+            await self._topology.mark(client, reader.topic)
+
+    # settling
+
+    def _settled(self, delivery: HeldDelivery[_Held], delay_seconds: float | None) -> None:
+        held = delivery.tag
+        held.reader.held -= 1
+        self._held.discard(held)
+        seconds = None if delay_seconds is None else min(math.ceil(delay_seconds), VISIBILITY_SECONDS_MAX)
+        self._to_settle.append((held, seconds))
+        self._bell.ring()
+
+    async def _keep_settling(self) -> None:
+        tries = 0
+        while True:
+            await self._bell.until(lambda: bool(self._to_settle) or self._drained)
+            if not self._to_settle:
+                return
+            settled, self._to_settle = self._to_settle, []
+            try:
+                left = await self._settle(settled)
+            except Exception:
+                logger.exception("acknowledging failed and is tried again")
+                left = settled
+            self._to_settle += left
+            tries = tries + 1 if left else 0
+            if left:
+                await asyncio.sleep(backoff_seconds(tries))
+
+    async def _settle(self, settled: list[tuple[_Held, int | None]]) -> list[tuple[_Held, int | None]]:
+        """What is left to be settled."""
+        by_queue: dict[tuple[str, bool], list[tuple[_Held, int | None]]] = {}
+        for each in settled:
+            by_queue.setdefault((each[0].queue, each[1] is None), []).append(each)
+        batches = [each[start : start + BATCH] for each in by_queue.values() for start in range(0, len(each), BATCH)]
+        left: list[tuple[_Held, int | None]] = []
+        client = await self._link.get()
+        for start in range(0, len(batches), SETTLE_AT_ONCE):
+            answers = await asyncio.gather(
+                *(self._settle_batch(client, batch) for batch in batches[start : start + SETTLE_AT_ONCE])
+            )
+            left += [each for answer in answers for each in answer]
+        return left
+
+    async def _settle_batch(self, client: Client, batch: list[tuple[_Held, int | None]]) -> list[tuple[_Held, int | None]]:
+        entries: list[dict[str, Any]] = [
+            {"Id": str(index), "ReceiptHandle": held.receipt, **({} if seconds is None else {"VisibilityTimeout": seconds})}
+            for index, (held, seconds) in enumerate(batch)
+        ]
+        operation = "delete_message_batch" if batch[0][1] is None else "change_message_visibility_batch"
+        try:
+            answer = await call(client, operation, ANSWER_SECONDS, QueueUrl=batch[0][0].queue, Entries=entries)
+        except UNAVAILABLE as error:
+            if code_of(error) in LOST:
+                return []
+            self._link.failed(client, error)
+            return batch
+        failed: list[dict[str, Any]] = answer.get("Failed", [])
+        return [batch[int(each["Id"])] for each in failed if each.get("Code") not in LOST and not each.get("SenderFault")]
+
+    async def _keep_hidden(self) -> None:
+        """Extend the visibility of what is in hand, from half of its time on."""
+        while True:
+            await asyncio.sleep(self._visibility_seconds / 6)
+            soon = time.monotonic() + self._visibility_seconds / 2
+            due = [held for held in self._held if held.visible_at < soon]
+            for held in due:
+                held.visible_at = time.monotonic() + self._visibility_seconds
+            try:
+                left = await self._settle([(held, self._visibility_seconds) for held in due]) if due else []
+            except UNAVAILABLE as error:
+                logger.info("what is in hand could not be kept from others: %s", reason_of(error))
+                left = [(held, 0) for held in due]
+            for held, _ in left:
+                held.visible_at = 0.0
+
+    async def _keep_marked(self) -> None:
+        """Say that this process is there, and look for those that are not."""
+        while True:
+            try:
+                client = await self._link.get()
+                for reader in self._readers:
+                    if self._topology.is_short_lived(reader.topic):
+                        await self._topology.mark(client, reader.topic)
+                await self._topology.drop_forgotten(client)
+            except UNAVAILABLE as error:
+                logger.info("queues of processes that are gone were not looked for: %s", reason_of(error))
+            await asyncio.sleep(MARK_SECONDS)
+
+    async def _drop_short_lived(self) -> None:
+        with contextlib.suppress(TimeoutError, BusUnavailableError):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                for reader in self._readers:
+                    if self._topology.is_short_lived(reader.topic):
+                        await self._topology.drop(await self._link.get(), reader.topic, self._group)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)

@@ -1,0 +1,156 @@
+"""``goconductor bus …`` and ``election …``: which one is used, and changing it for another while sagas run."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Annotated, Protocol
+
+import typer
+
+from goconductor import app
+from goconductor.cli import picture
+from goconductor.cli.requests import By, account
+from goconductor.cli.running import OPEN_SECONDS, AsJson, Exit, fail, run, settings_of
+from goconductor.control import changes
+from goconductor.control.models import ChangeDetail
+from goconductor.control.settings import Settings
+from goconductor.errors import StoreUnavailableError
+from goconductor.participant.node import Store
+from goconductor.ports.choices import BUS, ELECTION
+
+AGAIN_SECONDS = 0.25
+
+
+class Ask(Protocol):
+    """Goes as far as it can now; ``going_on`` says that it had begun before."""
+
+    def __call__(self, store: Store, settings: Settings, by: str, *, going_on: bool) -> Awaitable[ChangeDetail]: ...
+
+
+commands_of_bus = typer.Typer(name="bus", help="Which bus is used; change it for another while sagas run.", no_args_is_help=True)
+commands_of_election = typer.Typer(
+    name="election", help="Which election is used; change it for another while sagas run.", no_args_is_help=True
+)
+
+To = Annotated[str, typer.Option(help="The name of the one to be used: `NAME` in the settings, or its kind.", show_default=False)]
+Wait = Annotated[float, typer.Option(min=0, help="For so many seconds the command waits; called again, it goes on.")]
+Force = Annotated[bool, typer.Option("--force", help="Leave processes behind that do not name it; restart them afterwards.")]
+Drain = Annotated[float, typer.Option(min=0, help="So many seconds, at most, the old one is read after the change.")]
+
+
+@commands_of_bus.command("status")
+def status_of_bus(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """Show which bus is used and by whom, and how far a change is. 1 is the exit code while one is under way."""
+    run(_status(settings_of(context), BUS, as_json=as_json))
+
+
+@commands_of_bus.command("migrate")
+def migrate_bus(
+    context: typer.Context,
+    *,
+    to: To,
+    wait: Wait = 300.0,
+    drain: Drain = changes.DRAIN_SECONDS,
+    force: Force = False,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change the bus for another that all living processes name under `bus.others`, while sagas run.
+
+    All read both, then all send over the new one, then the old one is left as soon as it is quiet. Called again it goes on where
+    it was; called with the old one's name it goes back.
+    """
+
+    async def ask(store: Store, settings: Settings, by: str, *, going_on: bool) -> ChangeDetail:
+        named = list(settings.bus.named())
+        return await changes.change(store, BUS, to=to, by=by, named=named, drain_seconds=drain, force=force, going_on=going_on)
+
+    run(_migrate(settings_of(context), ask, wait, account() if by is None else by, as_json=as_json))
+
+
+@commands_of_election.command("status")
+def status_of_election(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """Show which election is used and by whom, and how far a change is. 1 is the exit code while one is under way."""
+    run(_status(settings_of(context), ELECTION, as_json=as_json))
+
+
+@commands_of_election.command("migrate")
+def migrate_election(
+    context: typer.Context, *, to: To, wait: Wait = 300.0, force: Force = False, by: By = None, as_json: AsJson = False
+) -> None:
+    """Change the election for another that all living processes name under `election.others`; there are never two leaders.
+
+    Called again it goes on where it was; called with the old one's name it goes back.
+    """
+
+    async def ask(store: Store, settings: Settings, by: str, *, going_on: bool) -> ChangeDetail:
+        named = list(settings.election.named())
+        return await changes.change(store, ELECTION, to=to, by=by, named=named, force=force, going_on=going_on)
+
+    run(_migrate(settings_of(context), ask, wait, account() if by is None else by, as_json=as_json))
+
+
+async def _status(settings: Settings, kind: str, *, as_json: bool) -> Exit:
+    named = settings.bus.named() if kind == BUS else settings.election.named()
+    async with _store(settings) as store:
+        found = await changes.present(store, kind, named=list(named))
+    _print(found, as_json=as_json, instances=True)
+    return Exit.OK if found.done else Exit.FAILED
+
+
+async def _migrate(
+    settings: Settings,
+    ask: Ask,
+    wait_seconds: float,
+    by: str,
+    *,
+    as_json: bool,
+) -> Exit:
+    end = time.monotonic() + wait_seconds
+    shown = -1
+    async with _store(settings) as store:
+        while True:
+            found = await ask(store, settings, by, going_on=shown >= 0)
+            if found.number != shown:
+                shown = found.number
+                if not as_json:
+                    _print(found, as_json=False, instances=False)
+            if found.done or time.monotonic() >= end:
+                break
+            await asyncio.sleep(AGAIN_SECONDS)
+    if as_json:
+        _print(found, as_json=True, instances=False)
+    if not found.done:
+        waits = "\n".join(f"  {picture.plain(each)}" for each in found.waits_for)
+        problem = f"not done within {wait_seconds:g} s; call it again to go on, or --to the old one to go back; it waits for:"
+        fail(f"{problem}\n{waits}", Exit.FAILED)
+    if not as_json:
+        count = len(found.instances)
+        typer.echo(f"done: {count} living {'process uses' if count == 1 else 'processes use'} {found.chosen}")
+        for each in found.left_behind:
+            told = f"left behind: {each}; its sagas stand still until it is restarted with settings that name {found.chosen}"
+            typer.echo(picture.plain(told))
+    return Exit.OK
+
+
+def _print(found: ChangeDetail, *, as_json: bool, instances: bool) -> None:
+    if as_json:
+        typer.echo(found.model_dump_json())
+    else:
+        for line in picture.change(found, instances=instances):
+            typer.echo(picture.plain(line))
+
+
+@asynccontextmanager
+async def _store(settings: Settings) -> AsyncIterator[Store]:
+    """The store alone: the command follows no change itself, and needs no bus."""
+    async with AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                store = await stack.enter_async_context(app.store(settings))
+        except TimeoutError:
+            raise StoreUnavailableError(f"the database did not answer within {OPEN_SECONDS:g} s; check that it is up") from None
+        yield store

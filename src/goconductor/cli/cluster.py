@@ -1,0 +1,168 @@
+"""``goconductor participants``, ``leader`` and ``dead-letters …``: who is there, who leads, and what was given up on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Annotated
+
+import typer
+
+from goconductor.cli import picture
+from goconductor.cli.requests import By, account
+from goconductor.cli.running import AsJson, Exit, client, fail, run, settings_of
+from goconductor.cli.running import console as console_of
+from goconductor.control import dead_letters as letters
+from goconductor.control import participants as who
+from goconductor.control.models import DeadLetterDetail, DeadLetterPage, ParticipantDetail, ParticipantList, moment
+from goconductor.control.settings import Settings
+from goconductor.participant.node import Node
+
+commands_of_letters = typer.Typer(
+    name="dead-letters", help="Messages that were given up on: list, send again, drop.", no_args_is_help=True
+)
+
+PAGE = 200
+CLIENT = "client"
+"""What a node without steps or doors calls itself."""
+
+LetterIds = Annotated[list[int] | None, typer.Argument(help="Their ids.", metavar="[ID]...", show_default=False)]
+All = Annotated[bool, typer.Option("--all", help="All that there are now.")]
+
+
+def participants(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """Show all participants with the instances that live or have died within the last hour, and what they hold."""
+    run(_participants(settings_of(context), as_json=as_json))
+
+
+def leader(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """Show who leads, until when, and what its last sweep did. 1 is the exit code while nobody leads."""
+    run(_leader(settings_of(context), as_json=as_json))
+
+
+@commands_of_letters.command("list")
+def list_(
+    context: typer.Context,
+    *,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 20,
+    before: Annotated[int | None, typer.Option(help="Only older ones than this id: what the page before said.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List dead letters, newest first, each with the reason."""
+    run(_list(settings_of(context), limit, before, as_json=as_json))
+
+
+@commands_of_letters.command()
+def redrive(context: typer.Context, ids: LetterIds = None, *, every: All = False, by: By = None, as_json: AsJson = False) -> None:
+    """Send dead letters to their topics again, then forget them."""
+    wanted = _wanted(ids, every)
+
+    async def one(node: Node, letter_id: int) -> DeadLetterDetail:
+        return await letters.redrive(node, letter_id, by=account() if by is None else by)
+
+    run(_each(settings_of(context), wanted, one, "sent again", as_json=as_json))
+
+
+@commands_of_letters.command()
+def drop(
+    context: typer.Context,
+    ids: LetterIds = None,
+    *,
+    every: All = False,
+    reason: Annotated[str, typer.Option(help="Why; stands in the log of this command. Required.", show_default=False)] = "",
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Forget dead letters for good."""
+    wanted = _wanted(ids, every)
+
+    async def one(node: Node, letter_id: int) -> DeadLetterDetail:
+        return await letters.drop(node, letter_id, reason=reason, by=account() if by is None else by)
+
+    run(_each(settings_of(context), wanted, one, "dropped", as_json=as_json))
+
+
+def _wanted(ids: list[int] | None, every: bool) -> list[int]:
+    """The ids, or none for all."""
+    if bool(ids) is every:
+        fail("name the letters by their ids, or say --all", Exit.USAGE)
+    return ids or []
+
+
+async def _each(
+    settings: Settings,
+    wanted: list[int],
+    one: Callable[[Node, int], Awaitable[DeadLetterDetail]],
+    what: str,
+    *,
+    as_json: bool,
+) -> Exit:
+    """Does it to one after the other; those before a failure are done, and said to be."""
+    done: list[DeadLetterDetail] = []
+    async with client(settings) as node:
+        try:
+            for letter_id in wanted or [each.letter_id async for each in _all(node)]:
+                done.append(await one(node, letter_id))
+                if not as_json:
+                    typer.echo(picture.plain(f"{letter_id}  {done[-1].topic}  {what}"))
+        finally:
+            if as_json:
+                typer.echo(DeadLetterPage(letters=done).model_dump_json())
+    return Exit.OK
+
+
+async def _all(node: Node) -> AsyncIterator[DeadLetterDetail]:
+    page = await letters.dead_letters(node, limit=PAGE)
+    while True:
+        for letter in page.letters:
+            yield letter
+        if page.before is None:
+            return
+        page = await letters.dead_letters(node, limit=PAGE, before=page.before)
+
+
+async def _list(settings: Settings, limit: int, before: int | None, *, as_json: bool) -> Exit:
+    async with client(settings) as node:
+        page = await letters.dead_letters(node, limit=limit, before=before)
+    if as_json:
+        typer.echo(page.model_dump_json())
+        return Exit.OK
+    console = console_of()
+    console.print(picture.letters(page))
+    if page.before is not None:
+        console.print(f"more: --before {page.before}")
+    return Exit.OK
+
+
+async def _participants(settings: Settings, *, as_json: bool) -> Exit:
+    async with client(settings) as node:
+        found = _without(await who.participants(node), node.instance.serial)
+    if as_json:
+        typer.echo(ParticipantList(participants=found).model_dump_json())
+    else:
+        console = console_of(soft_wrap=True)
+        for each in found:
+            console.print(picture.participant(each))
+    return Exit.OK
+
+
+def _without(found: list[ParticipantDetail], serial: int) -> list[ParticipantDetail]:
+    """Those found, without this command, and without clients that have left: such a command is one as well."""
+    kept = []
+    for each in found:
+        instances = [one for one in each.instances if one.serial != serial and (one.alive or each.participant != CLIENT)]
+        alive = sum(one.alive for one in instances)
+        if instances:
+            kept.append(each.model_copy(update={"instances": instances, "alive": alive}))
+    return kept
+
+
+async def _leader(settings: Settings, *, as_json: bool) -> Exit:
+    async with client(settings) as node:
+        found = await who.leader(node)
+        now = moment(await node.store.database_time())
+    if as_json:
+        typer.echo(found.model_dump_json())
+    else:
+        for line in picture.leader(found, now):
+            typer.echo(picture.plain(line))
+    return Exit.OK if found.holder is not None else Exit.FAILED

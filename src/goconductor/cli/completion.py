@@ -1,0 +1,74 @@
+"""What the shell offers after the tab key. It answers soon or not at all, and never with an error."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from typing import TypeVar
+from uuid import UUID
+
+import typer
+
+from goconductor import app
+from goconductor.cli.running import settings_path
+from goconductor.control import suggestions
+from goconductor.control.settings import Settings, names
+from goconductor.participant.node import Store
+
+PATIENCE_SECONDS = 1.5
+"""Who presses the tab key does not wait longer."""
+
+T = TypeVar("T")
+
+
+def setting_names(incomplete: str) -> list[str]:
+    """Settings."""
+    return [name for name in map(".".join, names()) if name.startswith(incomplete)]
+
+
+def saga_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Sagas that there is a definition of."""
+    return [name for name in _asked(context, suggestions.definition_names) if name.startswith(incomplete)]
+
+
+def saga_versions(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Versions of the definition that was named before; of all, where the line cannot be read so far."""
+    name: str | None = context.params.get("name")
+    return _beginning(_asked(context, lambda store: suggestions.definition_versions(store, name)), incomplete)
+
+
+def saga_ids(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """The newest sagas."""
+    return _beginning(_asked(context, suggestions.newest_sagas), incomplete)
+
+
+def step_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Steps of the saga that was named before."""
+    with suppress(ValueError):
+        saga_id = UUID(str(context.params.get("saga_id")))
+        return [
+            name for name in _asked(context, lambda store: suggestions.step_names(store, saga_id)) if name.startswith(incomplete)
+        ]
+    return []
+
+
+def _beginning(found: Iterable[tuple[str, str]], incomplete: str) -> list[tuple[str, str]]:
+    return [each for each in found if each[0].startswith(incomplete)]
+
+
+def _asked(context: typer.Context, ask: Callable[[Store], Awaitable[list[T]]]) -> list[T]:
+    """The database's answer, or nothing: a shell's line is no place for an error."""
+    logging.disable()
+
+    async def answer() -> list[T]:
+        async with asyncio.timeout(PATIENCE_SECONDS), app.store(Settings.load(settings_path(context))) as store:
+            return await ask(store)
+
+    try:
+        return asyncio.run(answer())
+    except Exception:  # noqa: BLE001  (whatever it is)
+        return []
+    finally:
+        logging.disable(logging.NOTSET)

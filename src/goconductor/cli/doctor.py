@@ -1,0 +1,86 @@
+"""``goconductor doctor``: one line for each thing that was looked at, and below it what is wrong, with its remedy."""
+
+from __future__ import annotations
+
+import logging
+
+import typer
+from rich.text import Text
+
+from goconductor.cli.picture import plain
+from goconductor.cli.running import AsJson, Exit, run, settings_path
+from goconductor.cli.running import console as console_of
+from goconductor.control.doctor import Check, Diagnosis, Outcome, Patient, Severity, examine, settings_refused
+from goconductor.control.settings import Settings
+from goconductor.errors import ConfigurationError
+from goconductor.leaves import make_store, makes_of_buses, makes_of_elections
+
+_MARKS = {
+    Outcome.SOUND: ("✓", "green"),
+    Outcome.SKIPPED: ("-", "dim"),
+    Outcome.WARNING: ("!", "yellow"),
+    Outcome.ERROR: ("✗", "bold red"),
+}
+_STYLES = {Severity.WARNING: "yellow", Severity.ERROR: "red"}
+
+
+def doctor(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """Look at settings, database, schema, bus, election and live sagas; say what is wrong and what to do about it.
+
+    It changes nothing. 1 is the exit code if something stands in the way of sagas (warnings do not count), 2 if the settings
+    cannot be used, 3 if the database or the bus cannot be reached.
+    """
+    logging.getLogger("goconductor").setLevel(logging.CRITICAL)  # what is wrong is told as findings
+    try:
+        settings = Settings.load(settings_path(context))
+    except ConfigurationError as error:
+        diagnosis = settings_refused(str(error))
+        for check in () if as_json else diagnosis.checks:
+            _print(check)
+        _conclude(diagnosis, as_json=as_json)
+        raise typer.Exit(Exit.USAGE) from None
+    run(_doctor(settings, as_json=as_json))
+
+
+async def _doctor(settings: Settings, *, as_json: bool) -> Exit:
+    bus = settings.bus
+    patient = Patient(
+        store=lambda: make_store(settings, "doctor"),
+        elections=makes_of_elections(settings),
+        buses=makes_of_buses(settings),
+        bus_apart=bus.kind != "postgres" or bus.url is not None,
+    )
+    diagnosis = await examine(patient, on_check=(lambda _: None) if as_json else _print)
+    _conclude(diagnosis, as_json=as_json)
+    if diagnosis.unavailable:
+        return Exit.UNAVAILABLE
+    return Exit.OK if diagnosis.healthy else Exit.FAILED
+
+
+def _print(check: Check) -> None:
+    mark, style = _MARKS[check.outcome]
+    console = console_of(soft_wrap=True, highlight=False)
+    saw = check.saw if check.outcome is not Outcome.SKIPPED else f"not looked at: {check.saw}"
+    console.print(
+        Text(f"{mark} ", style).append(f"{check.name:14}", style).append(plain("" if check.findings else f" {saw}"), "dim")
+    )
+    for finding in check.findings:
+        console.print(Text(f"    {plain(finding.what)}", _STYLES[finding.severity]))
+        console.print(Text(f"    → {plain(finding.remedy)}"))
+
+
+def _conclude(diagnosis: Diagnosis, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(diagnosis.model_dump_json())
+        return
+    console = console_of(soft_wrap=True, highlight=False)
+    count = dict.fromkeys(Severity, 0)
+    for check in diagnosis.checks:
+        for finding in check.findings:
+            count[finding.severity] += 1
+    if not any(count.values()):
+        console.print(Text("all is well", "bold green"))
+    else:
+        style = "bold red" if count[Severity.ERROR] else "bold yellow"
+        told = [f"{number} {severity}{'s' if number > 1 else ''}" for severity, number in reversed(count.items()) if number]
+        console.print(Text(", ".join(told), style))

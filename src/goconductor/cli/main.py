@@ -1,0 +1,102 @@
+"""The commands and their common options."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from goconductor import __version__, app
+from goconductor.cli.changes import commands_of_bus, commands_of_election
+from goconductor.cli.cluster import commands_of_letters, leader, participants
+from goconductor.cli.config import commands_of_config
+from goconductor.cli.definition import commands_of_definition
+from goconductor.cli.doctor import doctor
+from goconductor.cli.running import Exit, fail, run, settings_of
+from goconductor.cli.saga import commands_of_saga
+from goconductor.control.settings import Settings
+from goconductor.errors import PluginNotFoundError, StoreUnavailableError
+
+EPILOG = "Exit codes: 0 done; 1 refused, or the saga did not complete; 2 wrong command or settings; 3 unavailable; 4 not found."
+
+PAUSE_SECONDS = 0.5
+
+cli = typer.Typer(
+    help="Decentralised saga coordination.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+cli.add_typer(commands_of_saga)
+cli.add_typer(commands_of_definition)
+cli.add_typer(commands_of_letters)
+cli.add_typer(commands_of_config)
+cli.add_typer(commands_of_bus)
+cli.add_typer(commands_of_election)
+for command in (participants, leader, doctor):
+    cli.command()(command)
+
+
+def main() -> None:
+    """The entry point of ``goconductor``."""
+    cli()
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@cli.callback()
+def common(
+    *,
+    config: Annotated[
+        Path | None, typer.Option(help="The settings, a YAML file; GOCONDUCTOR_CONFIG or ./goconductor.yaml by default.")
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Options of all commands."""
+
+
+@cli.command()
+def serve(context: typer.Context) -> None:
+    """Serve REST, on loopback unless told otherwise, and take part in recovery."""
+    settings = settings_of(context, serving=True)
+    try:
+        from goconductor.cli import serve as serving  # noqa: PLC0415  (needs the extra 'rest', other commands do not)
+    except PluginNotFoundError as error:
+        fail(str(error), Exit.USAGE)
+    run(serving.serve(settings))
+
+
+@cli.command()
+def migrate(
+    context: typer.Context,
+    *,
+    wait: Annotated[float, typer.Option(min=0, help="Wait so many seconds for PostgreSQL, if it is not there yet.")] = 0.0,
+) -> None:
+    """Bring the database's schema to this version; safe to repeat, and for many processes at once."""
+    run(_migrate(settings_of(context), wait))
+
+
+async def _migrate(settings: Settings, wait_seconds: float) -> Exit:
+    began = time.monotonic()
+    said = False
+    while True:
+        try:
+            await app.migrate(settings)
+        except StoreUnavailableError as error:
+            left = wait_seconds - (time.monotonic() - began)
+            if left <= 0:
+                raise
+            if not said:
+                typer.echo(f"goconductor: waiting up to {wait_seconds:g} s for PostgreSQL: {error}", err=True)
+                said = True
+            await asyncio.sleep(min(PAUSE_SECONDS, left))
+        else:
+            typer.echo(f"schema {settings.database.schema_name!r} is at this version")
+            return Exit.OK

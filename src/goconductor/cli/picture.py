@@ -1,0 +1,210 @@
+"""Sagas on a terminal. What stands in a saga came from somewhere: control characters in it are shown, never obeyed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from rich.table import Column, Table
+from rich.text import Text
+from rich.tree import Tree
+
+from goconductor.control.models import (
+    ChangeDetail,
+    DeadLetterPage,
+    DefinitionSummary,
+    LeaderDetail,
+    ParticipantDetail,
+    SagaDetail,
+    SagaPage,
+    StepDetail,
+    StepStatus,
+)
+from goconductor.control.story import Story
+from goconductor.control.wording import spell
+from goconductor.lifecycle.state import SagaStatus
+
+_MARKS: dict[StepStatus, tuple[str, str]] = {
+    StepStatus.PENDING: ("·", "dim"),
+    StepStatus.QUEUED: ("○", ""),
+    StepStatus.RUNNING: ("●", "cyan"),
+    StepStatus.WAITING: ("…", "dim"),
+    StepStatus.SUCCEEDED: ("✓", "green"),
+    StepStatus.FAILED: ("✗", "red"),
+    StepStatus.UNKNOWN: ("?", "yellow"),
+    StepStatus.SKIPPED: ("-", "dim"),
+    StepStatus.COMPENSATING: ("↺", "yellow"),
+    StepStatus.COMPENSATED: ("↩", "yellow"),
+    StepStatus.STUCK: ("!", "bold red"),
+}
+
+
+_STATUSES: dict[SagaStatus, str] = {
+    SagaStatus.RUNNING: "bold cyan",
+    SagaStatus.COMPLETED: "bold green",
+    SagaStatus.COMPENSATING: "bold yellow",
+    SagaStatus.COMPENSATED: "bold yellow",
+    SagaStatus.STUCK: "bold red",
+}
+
+
+def tree(detail: SagaDetail, took: Mapping[str, str] | None = None) -> Tree:
+    """A saga and its steps, branching as its graph does.
+
+    Steps that come one after the other stand below each other. Where a step is followed by several, each of these begins a
+    branch of its own, with what follows it alone inside; where branches meet, the tree goes on outside of them.
+
+    Args:
+        detail: the saga.
+        took: how long a step took, or has taken so far, in words.
+    """
+    head = Text(f"{detail.saga} {detail.saga_id} ").append(detail.status.value, _STATUSES.get(detail.status, "bold"))
+    if detail.reason:
+        head.append(f"  {plain(detail.reason)}", "dim")
+    drawn = Tree(head)
+    follow = Counter(before for step in detail.steps for before in step.after)
+    follow[""] = sum(not step.after for step in detail.steps)
+    outside: dict[str, tuple[Tree, ...]] = {}
+    inside: dict[str, tuple[Tree, ...]] = {}
+    for step in detail.steps:
+        path = _path(step, follow, outside, inside, drawn)
+        mark, style = _MARKS[step.status]
+        words = Text(f"{mark} ", style).append(line(step))
+        if took and step.id in took:
+            words.append(f"  {took[step.id]}", "dim")
+        if len(step.after) > 1:
+            words.append(plain(f"  after {', '.join(step.after)}"), "dim")
+        node = path[-1].add(words)
+        begins_branch = follow[step.after[0] if step.after else ""] > 1 and len(step.after) < 2
+        outside[step.id] = path
+        inside[step.id] = (*path, node) if begins_branch or follow[step.id] > 1 else path
+    return drawn
+
+
+def _path(
+    step: StepDetail,
+    follow: Counter[str],
+    outside: dict[str, tuple[Tree, ...]],
+    inside: dict[str, tuple[Tree, ...]],
+    root: Tree,
+) -> tuple[Tree, ...]:
+    """The nodes around a step, from the root on."""
+    if not step.after:
+        return (root,)
+    if len(step.after) == 1:
+        return inside[step.after[0]]
+    paths = [outside[before] if follow[before] == 1 else inside[before] for before in step.after]
+    shared = tuple(nodes[0] for nodes in zip(*paths, strict=False) if all(node is nodes[0] for node in nodes))
+    return shared[:-1] or (root,)  # the last of them is where the branches part
+
+
+def line(step: StepDetail) -> str:
+    """One step in words."""
+    return plain("  ".join(_words(step)))
+
+
+def _words(step: StepDetail) -> Iterator[str]:
+    yield f"{step.id}  {step.status.value}"
+    if step.attempt > 1:
+        yield f"attempt {step.attempt}"
+    if step.owner:
+        yield f"on {step.owner}"
+    if step.reason:
+        yield step.reason
+    if step.error and step.error not in (step.reason or ""):
+        yield step.error
+
+
+def told(story: Story) -> Iterator[Text]:
+    """A saga's story, a line for each event and for what followed from it."""
+    head = Text(f"{story.saga} {story.saga_id} ").append(story.status.value if story.status else "unreadable", "bold")
+    yield head if story.took_seconds is None else head.append(f", {spell(story.took_seconds)} after its start")
+    width = max((len(spell(line.since_start_seconds)) for line in story.lines), default=0)
+    for event in story.lines:
+        when = f"{event.at:%Y-%m-%d %H:%M:%S}.{event.at.microsecond // 1000:03}Z"
+        text = Text(f"{when}  +{spell(event.since_start_seconds):{width}}  ", "dim").append(plain(event.text), "default")
+        yield text
+        for clause in event.consequences:
+            yield Text(plain(f"{'':{len(when) + width + 5}}→ {clause}"), "dim")
+
+
+def table(page: SagaPage) -> Table:
+    """Some sagas, one per row."""
+    drawn = Table(Column("saga id", no_wrap=True, min_width=36), "saga", "status", "started", "labels", box=None, pad_edge=False)
+    for row in page.sagas:
+        labels = " ".join(f"{name}={value}" for name, value in row.labels.items())
+        cells = (str(row.saga_id), row.saga, row.status, _moment(row.started_at), labels)
+        drawn.add_row(*(Text(plain(cell), no_wrap=number == 0) for number, cell in enumerate(cells)))
+    return drawn
+
+
+def participant(found: ParticipantDetail) -> Tree:
+    """A participant with its instances."""
+    drawn = Tree(
+        Text(plain(found.participant), "bold").append(f"  {found.alive} living  {', '.join(found.steps)}".rstrip(), "not bold")
+    )
+    for each in found.instances:
+        words = f"{each.name}  since {_moment(each.started_at)}"
+        if each.leases:
+            words += f"  runs {each.leases}"
+        if each.dead_at is not None:
+            words += f"  left or died {_moment(each.dead_at)}"
+        elif not each.alive:
+            words += "  has lost its sign of life"
+        mark, style = ("●", "green") if each.alive else ("✗", "red")
+        drawn.add(Text(f"{mark} ", style).append(plain(words), "default" if each.alive else "dim"))
+    return drawn
+
+
+def leader(found: LeaderDetail, now: datetime) -> Iterator[str]:
+    """Who leads, in a few lines."""
+    if found.holder is None:
+        yield "nobody leads: run a participant or `goconductor serve`"
+    else:
+        until = "" if found.ends_at is None else f", for {spell(max(0.0, (found.ends_at - now).total_seconds()))} yet"
+        yield f"{found.holder} leads in epoch {found.epoch}{until}"
+    if (sweep := found.last_sweep) is not None:
+        did = ", ".join(f"{name} {count}" for name, count in sorted(sweep.did.items()))
+        ago = spell(max(0.0, (now - sweep.at).total_seconds()))
+        yield f"last sweep noted {ago} ago in epoch {sweep.epoch}: {did or 'nothing'}"
+
+
+def change(found: ChangeDetail, *, instances: bool) -> Iterator[str]:
+    """Which bus or election is used, how far a change of it is, and with ``instances`` what each process says."""
+    beside = f", {found.beside} beside it" if found.beside else ""
+    since = "" if found.since is None else f" since {_moment(found.since)}"
+    asked = f", asked for by {found.by}" if found.by else ""
+    yield f"{found.chosen or 'several'}{beside}: {found.phase}{since} (change {found.number}{asked})"
+    for each in found.instances if instances else ():
+        problem = f": {each.problem}" if each.problem else ""
+        yield f"  {each.participant} {each.serial} uses {each.uses}, names {', '.join(each.names)}{problem}"
+    for each_waited in found.waits_for if instances else ():
+        yield f"  waits: {each_waited}"
+
+
+def letters(page: DeadLetterPage) -> Table:
+    """Some dead letters, one per row."""
+    drawn = Table("id", "at", "topic", "bytes", "saga", "reason", box=None, pad_edge=False)
+    for each in page.letters:
+        cells = (str(each.letter_id), _moment(each.at), each.topic, str(each.bytes), str(each.saga_id or ""), each.reason)
+        drawn.add_row(*(Text(plain(cell)) for cell in cells))
+    return drawn
+
+
+def definitions(found: Sequence[DefinitionSummary]) -> Table:
+    """Versions of definitions, one per row."""
+    drawn = Table("saga", Column("version", no_wrap=True, min_width=32), "", "registered", box=None, pad_edge=False)
+    for each in found:
+        when = "" if each.registered_at is None else _moment(each.registered_at)
+        drawn.add_row(*(Text(plain(cell)) for cell in (each.saga, each.version, "active" if each.active else "", when)))
+    return drawn
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}Z"
+
+
+def plain(text: str) -> str:
+    """A text without control characters, escape sequences among them."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

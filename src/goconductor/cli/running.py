@@ -1,0 +1,177 @@
+"""How a command runs: its settings, its node, and what an error means for its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from goconductor import app
+from goconductor.cli import picture
+from goconductor.control.commands import DefinitionNotFoundError, InputRefusedError, RequestInvalidError
+from goconductor.control.dead_letters import DeadLetterNotFoundError
+from goconductor.control.models import SagaDetail
+from goconductor.control.requests import StepNotFoundError
+from goconductor.control.settings import Settings
+from goconductor.errors import (
+    BusUnavailableError,
+    ConfigurationError,
+    ElectionError,
+    GoConductorError,
+    PayloadError,
+    PluginNotFoundError,
+    PoolerError,
+    SagaNotFoundError,
+    SchemaError,
+    StoreUnavailableError,
+)
+from goconductor.observe import logs
+from goconductor.participant.node import Node
+from goconductor.saga import values
+
+OPEN_SECONDS = 5.0
+"""How long a command waits for the database; a server waits for ever."""
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+class Exit(IntEnum):
+    """What a command ends with."""
+
+    OK = 0
+    FAILED = 1
+    """It was refused, or the saga did not complete."""
+    USAGE = 2
+    """The command or the settings are wrong."""
+    UNAVAILABLE = 3
+    """The database or the bus cannot be reached, or is not migrated."""
+    NOT_FOUND = 4
+    """There is no such saga, step, definition or dead letter."""
+
+
+_CODES: dict[type[GoConductorError], Exit] = {
+    ConfigurationError: Exit.USAGE,
+    PluginNotFoundError: Exit.USAGE,
+    RequestInvalidError: Exit.USAGE,
+    InputRefusedError: Exit.FAILED,
+    StoreUnavailableError: Exit.UNAVAILABLE,
+    BusUnavailableError: Exit.UNAVAILABLE,
+    ElectionError: Exit.UNAVAILABLE,
+    SchemaError: Exit.UNAVAILABLE,
+    PoolerError: Exit.UNAVAILABLE,
+    SagaNotFoundError: Exit.NOT_FOUND,
+    StepNotFoundError: Exit.NOT_FOUND,
+    DefinitionNotFoundError: Exit.NOT_FOUND,
+    DeadLetterNotFoundError: Exit.NOT_FOUND,
+}
+logger = logging.getLogger("goconductor.cli")
+
+
+def run(command: Coroutine[Any, Any, Exit]) -> NoReturn:
+    """Run a command to its exit code; an error of ours is told on one line, without a traceback."""
+    try:
+        code = asyncio.run(command)
+    except GoConductorError as error:
+        fail(str(error), next((_CODES[each] for each in type(error).__mro__ if each in _CODES), Exit.FAILED))
+    except typer.Exit:
+        raise
+    except Exception as error:  # the last one who can say anything
+        logger.debug("unforeseen", exc_info=error)
+        fail(f"something unforeseen went wrong ({type(error).__name__}); GOCONDUCTOR_LOG_LEVEL=debug shows where", Exit.FAILED)
+    raise typer.Exit(code)
+
+
+def fail(message: str, code: Exit) -> NoReturn:
+    """End with a message."""
+    typer.echo(f"goconductor: {message}", err=True)
+    raise typer.Exit(code)
+
+
+def settings_path(context: typer.Context) -> Path | None:
+    """What ``--config`` names."""
+    path: Path | str | None = context.find_root().params.get("config")
+    return Path(path) if path is not None else None
+
+
+def settings_of(context: typer.Context, *, serving: bool = False) -> Settings:
+    """The settings by ``--config`` and the environment; what they say of the log is done.
+
+    Args:
+        context: the command's.
+        serving: whether what is logged is what people want to see; else only warnings stand between a command's answers,
+            unless the settings name a level.
+    """
+    try:
+        settings = Settings.load(settings_path(context))
+    except ConfigurationError as error:
+        fail(str(error), Exit.USAGE)
+    level = settings.log.level if serving or settings.origins("log", "level") else "warning"
+    logs.set_up(level=level, format=settings.log.format)
+    logging.getLogger("goconductor").setLevel(level.upper())
+    return settings
+
+
+WIDE = 200
+
+
+def console(**options: Any) -> Console:
+    """Where answers are printed. What is no terminal has no edge at which lines would have to break."""
+    told = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(width=None if told else WIDE, **options)
+
+
+def print_saga(detail: SagaDetail, *, as_json: bool) -> None:
+    """A saga with its steps."""
+    if as_json:
+        typer.echo(detail.model_dump_json())
+    else:
+        console(soft_wrap=True).print(picture.tree(detail))
+
+
+def read_file(name: str, told: str) -> bytes:
+    """A file's content, or the standard input's where its name is ``-``; a file that cannot be read ends the command.
+
+    Args:
+        name: the file.
+        told: how it stood on the command line.
+    """
+    try:
+        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        fail(f"{told}: cannot be read ({error.strerror}); name a file that is there", Exit.USAGE)
+
+
+def read_value(text: str, option: str) -> Any:
+    """JSON from the command line, from ``@FILE``, or from the standard input for ``-``; what is none ends the command."""
+    inline = text != "-" and not text.startswith("@")
+    data = text if inline else read_file(text.removeprefix("@"), f"{option} {text}")
+    try:
+        return values.decode(data)
+    except PayloadError as error:
+        fail(f"{option}: {error}", Exit.USAGE)
+
+
+@asynccontextmanager
+async def client(settings: Settings) -> AsyncIterator[Node]:
+    """A node for one command: it asks the database directly, so no server need run.
+
+    Raises:
+        StoreUnavailableError: the database did not answer in time.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                conductor = await stack.enter_async_context(app.connect(settings))
+        except TimeoutError:
+            raise StoreUnavailableError(f"the database did not answer within {OPEN_SECONDS:g} s; check that it is up") from None
+        yield conductor.node

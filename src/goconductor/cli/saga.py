@@ -1,0 +1,165 @@
+"""``goconductor saga …``: start, list, show, watch, and the story of one; :mod:`requests` has what operators ask."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from goconductor.cli import picture, requests
+from goconductor.cli import watch as watching
+from goconductor.cli.completion import saga_names
+from goconductor.cli.requests import SagaId
+from goconductor.cli.running import AsJson, Exit, client, print_saga, read_value, run, settings_of
+from goconductor.cli.running import console as console_of
+from goconductor.control import commands, filters, queries
+from goconductor.control.settings import Settings
+from goconductor.control.story import saga_story
+from goconductor.lifecycle.state import SagaStatus
+
+commands_of_saga = typer.Typer(name="saga", help="Start sagas, look at them, and step in.", no_args_is_help=True)
+
+
+@commands_of_saga.command()
+def start(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The name of its definition.", metavar="NAME", autocompletion=saga_names)],
+    input: Annotated[str, typer.Option(help="JSON, @FILE, or - for the standard input.")] = "null",
+    *,
+    key: Annotated[str | None, typer.Option(help="The same key and input again: the same saga.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; may be repeated.")] = None,
+    wait: Annotated[float, typer.Option(min=0, help="Wait so many seconds for its end.")] = 0.0,
+    as_json: AsJson = False,
+) -> None:
+    """Start a saga. With --wait, 1 is the exit code unless it completes in time."""
+    run(
+        _start(
+            settings_of(context),
+            name,
+            read_value(input, "--input"),
+            key=key,
+            labels=label or [],
+            wait_seconds=wait,
+            as_json=as_json,
+        )
+    )
+
+
+@commands_of_saga.command("list")
+def list_(
+    context: typer.Context,
+    *,
+    saga: Annotated[str | None, typer.Option(help="Only those of this definition.", autocompletion=saga_names)] = None,
+    status: Annotated[list[SagaStatus] | None, typer.Option(help="Only those of this status; may be repeated.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="Only those with NAME=VALUE; may be repeated.")] = None,
+    error: Annotated[str | None, typer.Option(help="Only those with this text in a failure or a reason.")] = None,
+    started_after: Annotated[str | None, typer.Option(help="2026-01-31T12:00:00Z, or a day.", metavar="TIME")] = None,
+    started_before: Annotated[str | None, typer.Option(help="The same.", metavar="TIME")] = None,
+    updated_after: Annotated[
+        str | None, typer.Option(help="Only those to which something happened since.", metavar="TIME")
+    ] = None,
+    updated_before: Annotated[
+        str | None, typer.Option(help="Only those to which nothing happened since.", metavar="TIME")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 20,
+    cursor: Annotated[str | None, typer.Option(help="That of the page before, with the same filters.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List sagas, newest first."""
+    settings = settings_of(context)
+    times = {
+        "started_after": started_after,
+        "started_before": started_before,
+        "updated_after": updated_after,
+        "updated_before": updated_before,
+    }
+
+    async def listed() -> Exit:
+        wanted = {
+            "saga": saga,
+            "status": [each.value for each in status or ()] or None,
+            "labels": filters.read_labels(label or ()),
+            "error": error,
+            **{name: text and filters.read_time(text, name=f"--{name.replace('_', '-')}") for name, text in times.items()},
+        }
+        return await _list(settings, {**wanted, "cursor": cursor, "limit": limit}, as_json=as_json)
+
+    run(listed())
+
+
+@commands_of_saga.command()
+def show(context: typer.Context, saga_id: SagaId, *, as_json: AsJson = False) -> None:
+    """Show a saga with its steps."""
+    run(_show(settings_of(context), saga_id, as_json=as_json))
+
+
+@commands_of_saga.command()
+def watch(context: typer.Context, saga_id: SagaId, *, as_json: AsJson = False) -> None:
+    """Watch the tree of a saga's steps until it ends; 1 is the exit code unless it completes. With --json, a line per change."""
+    run(watching.watch(settings_of(context), saga_id, as_json=as_json))
+
+
+@commands_of_saga.command()
+def story(context: typer.Context, saga_id: SagaId, *, as_json: AsJson = False) -> None:
+    """Tell what happened to a saga: who did what, when, how long it took, and what followed from what."""
+    run(_story(settings_of(context), saga_id, as_json=as_json))
+
+
+async def _start(
+    settings: Settings,
+    name: str,
+    input: Any,
+    *,
+    key: str | None,
+    labels: list[str],
+    wait_seconds: float,
+    as_json: bool,
+) -> Exit:
+    words = filters.read_labels(labels)
+    async with client(settings) as node:
+        started = await commands.start(node, name, input, key=key, labels=words, reply=wait_seconds > 0)
+        if wait_seconds:
+            with suppress(TimeoutError):
+                await node.wait_for_end(started.saga_id, wait_seconds)
+        detail = await queries.saga_status(node, started.saga_id)
+    print_saga(detail, as_json=as_json)
+    return Exit.OK if not wait_seconds or detail.status is SagaStatus.COMPLETED else Exit.FAILED
+
+
+async def _list(settings: Settings, wanted: dict[str, Any], *, as_json: bool) -> Exit:
+    async with client(settings) as node:
+        page = await queries.list_sagas(node, **wanted)
+    if as_json:
+        typer.echo(page.model_dump_json())
+    else:
+        console = console_of()
+        console.print(picture.table(page))
+        if page.searched_until is not None:
+            console.print(f"searched until those of {page.searched_until:%Y-%m-%d %H:%M:%S}Z; --cursor goes on from there")
+        if page.cursor is not None:
+            console.print(f"more: --cursor {page.cursor}")
+    return Exit.OK
+
+
+async def _show(settings: Settings, saga_id: UUID, *, as_json: bool) -> Exit:
+    async with client(settings) as node:
+        detail = await queries.saga_status(node, saga_id)
+    print_saga(detail, as_json=as_json)
+    return Exit.OK
+
+
+async def _story(settings: Settings, saga_id: UUID, *, as_json: bool) -> Exit:
+    async with client(settings) as node:
+        tale = await saga_story(node, saga_id)
+    if as_json:
+        typer.echo(tale.model_dump_json())
+    else:
+        console = console_of(soft_wrap=True, highlight=False)
+        for text in picture.told(tale):
+            console.print(text)
+    return Exit.OK
+
+
+requests.add_to(commands_of_saga)

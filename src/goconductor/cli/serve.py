@@ -1,0 +1,108 @@
+"""``goconductor serve``: the REST door over a node of its own, until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from contextlib import AbstractContextManager, nullcontext
+from importlib.util import find_spec
+
+import typer
+
+from goconductor import app
+from goconductor.cli.running import Exit
+from goconductor.control.sections import RestSettings
+from goconductor.control.settings import Settings
+from goconductor.errors import ConfigurationError, PluginNotFoundError
+from goconductor.observe.metrics import Metrics
+
+try:
+    import uvicorn
+
+    from goconductor.rest.app import create_app
+    from goconductor.rest.waiting import Front
+except ImportError as error:  # pragma: no cover  (the tests have the extra)
+    raise PluginNotFoundError(
+        f"serving needs a library that is not installed ({error.name}): pip install 'goconductor[rest]'"
+    ) from None
+
+GRACE_SECONDS = 10
+"""How long requests that are being answered may take to finish; who waits for a saga is answered at once."""
+
+
+class _Server(uvicorn.Server):
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+        """Left to us: uvicorn would end the process by the signal itself, before the node has left in order."""
+        return nullcontext()
+
+
+async def serve(settings: Settings) -> Exit:
+    """Serve until told to stop. While the database is away it answers that it lives, and what it waits for.
+
+    Raises:
+        ConfigurationError: the address cannot be listened on.
+        SchemaError: the database is not migrated.
+    """
+    front, stopping = Front(settings), asyncio.Event()
+    config = uvicorn.Config(
+        front,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        ws="none",
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    server = _Server(config)
+
+    def stop() -> None:
+        server.force_exit = server.should_exit  # told twice: at once
+        server.should_exit = True
+        stopping.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    with _listen(settings.rest) as listener:
+        served = asyncio.create_task(server.serve(sockets=[listener]), name="REST")
+        opened = asyncio.create_task(_open(settings, front, stopping, served, _address(listener)), name="node")
+        await asyncio.wait((served, opened), return_when=asyncio.FIRST_COMPLETED)
+        if front.behind is None:
+            opened.cancel()  # it was told to stop while it waited, or cannot be opened
+        stop()
+        await asyncio.wait((served, opened))
+        if not opened.cancelled():
+            opened.result()
+        served.result()
+    typer.echo("stopped")
+    return Exit.OK
+
+
+async def _open(settings: Settings, front: Front, stopping: asyncio.Event, served: asyncio.Task[None], where: str) -> None:
+    """Open the node, put the application on it, and keep both until nothing is served any more."""
+    metrics = Metrics() if find_spec("prometheus_client") is not None else None  # the extra may be missing
+    async with app.server(settings, metrics=metrics) as node:
+        front.behind = create_app(node, settings, stopping=stopping, metrics=metrics)
+        typer.echo(f"REST on {where}/v1, described at {where}/openapi.json, health at {where}/livez and {where}/readyz")
+        await asyncio.wait([served])
+
+
+def _listen(rest: RestSettings) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(rest.host, rest.port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.create_server((rest.host, rest.port), family=family, backlog=1024)
+    except OSError as error:
+        why = (
+            os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror
+        )  # Python's own text is longer
+        problem = f"cannot listen on {rest.host} port {rest.port} ({why}); choose another rest.host or rest.port"
+        raise ConfigurationError(problem) from None
+    listener.setblocking(False)
+    return listener
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,86 @@
+"""``goconductor saga watch``: the tree of a saga's steps while they go on; lines where there is no terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from uuid import UUID
+
+import typer
+from rich.live import Live
+
+from goconductor.cli import picture
+from goconductor.cli.running import Exit, client
+from goconductor.cli.running import console as console_of
+from goconductor.control import queries
+from goconductor.control.models import SagaDetail, StepStatus
+from goconductor.control.settings import Settings
+from goconductor.control.story import Teller, catch_up, teller_of
+from goconductor.control.wording import spell
+from goconductor.errors import StoreUnavailableError
+from goconductor.lifecycle.state import SagaStatus
+from goconductor.participant.node import Node
+from goconductor.saga.ids import Direction
+
+POLL_SECONDS = 0.5
+_AT_WORK = (StepStatus.QUEUED, StepStatus.RUNNING, StepStatus.COMPENSATING)
+_UNTOUCHED = (StepStatus.PENDING, StepStatus.WAITING, StepStatus.SKIPPED)
+
+
+async def watch(settings: Settings, saga_id: UUID, *, as_json: bool) -> Exit:
+    """Show a saga until it ends; a database that goes away meanwhile is waited for."""
+    console = console_of()
+    live = Live(console=console, auto_refresh=False) if console.is_terminal and not as_json else None
+    async with client(settings) as node:
+        before, detail = None, await queries.saga_status(node, saga_id)
+        teller = await teller_of(node, saga_id) if live is not None else None
+        with live or nullcontext():
+            while True:
+                if live is not None and teller is not None:
+                    await catch_up(node, teller)
+                    live.update(picture.tree(detail, dict(_took(detail, teller, node.clock.now()))), refresh=True)
+                elif as_json and _signs(detail) != _signs(before):
+                    typer.echo(detail.model_dump_json())
+                elif not as_json:
+                    _print_changes(before, detail)
+                if detail.status.ended:
+                    break
+                before, detail = detail, await _next(node, saga_id)
+    return Exit.OK if detail.status is SagaStatus.COMPLETED else Exit.FAILED
+
+
+async def _next(node: Node, saga_id: UUID) -> SagaDetail:
+    while True:
+        await node.clock.sleep(POLL_SECONDS)
+        try:
+            return await queries.saga_status(node, saga_id)
+        except StoreUnavailableError:
+            continue  # the store says on the standard error that it reconnects
+
+
+def _took(detail: SagaDetail, teller: Teller, now: float) -> Iterator[tuple[str, str]]:
+    for step in detail.steps:
+        timing = teller.timings.get((step.id, Direction.COMPENSATION)) or teller.timings.get((step.id, Direction.ACTION))
+        if timing is None or step.status in _UNTOUCHED:
+            continue
+        if step.status in _AT_WORK:
+            yield step.id, f"{spell(max(0.0, now - timing.asked_at))} so far"
+        elif timing.ended_at is not None:
+            yield step.id, spell(max(0.0, timing.ended_at - timing.asked_at))
+
+
+def _print_changes(before: SagaDetail | None, detail: SagaDetail) -> None:
+    known = _signs(before)
+    for step, sign in zip(detail.steps, _signs(detail), strict=False):
+        if sign not in known:
+            typer.echo(picture.line(step))
+    if before is None or before.status is not detail.status:
+        typer.echo(picture.plain(f"{detail.saga} {detail.saga_id}  {detail.status.value}"))
+
+
+def _signs(detail: SagaDetail | None) -> list[tuple[str, ...]]:
+    """What counts as a change: not the seconds of a countdown."""
+    if detail is None:
+        return []
+    steps = [(s.id, s.status.value, str(s.attempt), str(s.compensation_attempt), s.owner or "") for s in detail.steps]
+    return [*steps, ("", detail.status.value)]

@@ -1,0 +1,119 @@
+"""Messages that were given up on: look at them, send them again, or drop them."""
+
+from __future__ import annotations
+
+import logging
+from uuid import UUID
+
+from goconductor.control.commands import RequestInvalidError
+from goconductor.control.faults import Fault
+from goconductor.control.models import DeadLetterDetail, DeadLetterPage, moment
+from goconductor.errors import MessageError, RequestRefusedError
+from goconductor.messages import codec
+from goconductor.participant.node import Node
+from goconductor.ports.bus import Message
+from goconductor.ports.store import DeadLetter
+
+logger = logging.getLogger("goconductor.control")
+
+TEXT_CHARACTERS_MAX = 2_000
+LETTER_ID_MAX = 2**63 - 1
+
+
+class DeadLetterNotFoundError(RequestRefusedError):
+    """There is no such dead letter; it may have been sent again or dropped meanwhile. List the dead letters."""
+
+
+async def dead_letters(node: Node, *, limit: int = 50, before: int | None = None) -> DeadLetterPage:
+    """Dead letters, newest first.
+
+    Args:
+        node: the engine.
+        limit: how many.
+        before: only older ones than this; what the page before says.
+
+    Raises:
+        StoreUnavailableError: the database cannot be reached.
+    """
+    found = await node.store.dead_letters(limit=limit + 1, before=before)
+    letters = [_detail(letter) for letter in found[:limit]]
+    return DeadLetterPage(letters=letters, before=letters[-1].letter_id if len(found) > limit else None)
+
+
+async def redrive(node: Node, letter_id: int, *, by: str = "") -> DeadLetterDetail:
+    """Send a message to its topic again, then forget it. If two do it at once, or one dies in between, it is sent twice, which
+    does no harm: messages are hints.
+
+    Args:
+        node: the engine.
+        letter_id: which.
+        by: who asks, for the log of this process.
+
+    Raises:
+        DeadLetterNotFoundError: there is none.
+        PayloadError: the bus does not take such a message.
+        BusUnavailableError: the bus cannot be reached; the letter is kept.
+        StoreUnavailableError: the database cannot be reached; if the message was sent by then, the letter is kept as well.
+    """
+    letter = await _letter(node, letter_id)
+    saga_id = _saga_of(letter)
+    key = str(saga_id) if saga_id is not None else str(letter_id)
+    await node.bus.send([Message(topic=letter.topic, key=key, payload=letter.payload, headers=letter.headers)])
+    await node.store.drop_dead_letter(letter_id)
+    logger.info("dead letter %d was sent to %s again (by %s)", letter_id, letter.topic, by or "somebody")
+    return _detail(letter)
+
+
+async def drop(node: Node, letter_id: int, *, reason: str, by: str = "") -> DeadLetterDetail:
+    """Forget a message for good.
+
+    Args:
+        node: the engine.
+        letter_id: which.
+        reason: why, for the log of this process.
+        by: who asks, for the same.
+
+    Raises:
+        DeadLetterNotFoundError: there is none.
+        RequestInvalidError: no reason is given.
+        StoreUnavailableError: the database cannot be reached.
+    """
+    if not reason.strip():
+        raise RequestInvalidError("the request", [Fault("reason", "is missing: the message is lost for good; say why")])
+    letter = await _letter(node, letter_id)
+    if not await node.store.drop_dead_letter(letter_id):
+        raise DeadLetterNotFoundError
+    logger.warning("dead letter %d of %s was dropped (by %s): %r", letter_id, letter.topic, by or "somebody", reason)
+    return _detail(letter)
+
+
+async def _letter(node: Node, letter_id: int) -> DeadLetter:
+    letter = await node.store.dead_letter(letter_id) if 0 < letter_id <= LETTER_ID_MAX else None
+    if letter is None:
+        raise DeadLetterNotFoundError
+    return letter
+
+
+def _saga_of(letter: DeadLetter) -> UUID | None:
+    try:
+        _, body = codec.decode(letter.payload)
+    except MessageError:
+        return None
+    return body.saga_id
+
+
+def _detail(letter: DeadLetter) -> DeadLetterDetail:
+    try:
+        text: str | None = letter.payload.decode()[:TEXT_CHARACTERS_MAX]
+    except UnicodeDecodeError:
+        text = None
+    return DeadLetterDetail(
+        letter_id=letter.letter_id,
+        topic=letter.topic,
+        reason=letter.reason,
+        at=moment(letter.at),
+        headers=letter.headers,
+        bytes=len(letter.payload),
+        text=text,
+        saga_id=_saga_of(letter),
+    )

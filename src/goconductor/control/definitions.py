@@ -1,0 +1,179 @@
+"""Definitions that come as documents: read with all their faults at once, registered, listed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from goconductor.control.commands import DefinitionNotFoundError
+from goconductor.control.documents import DEFINITION_BYTES_MAX, DocumentError, read_yaml
+from goconductor.control.models import CheckedDefinition, DefinitionDetail, DefinitionSummary, moment
+from goconductor.control.schemas import schema_faults, struct_faults
+from goconductor.errors import DefinitionError, PayloadError, RequestRefusedError
+from goconductor.participant.node import Node
+from goconductor.ports.store import StoredDefinition
+from goconductor.saga import validate
+from goconductor.saga.definition import Definition
+from goconductor.saga.graph import Plan
+from goconductor.saga.ids import is_name
+from goconductor.saga.values import check_value, decode
+
+NAMELESS = "(without a name)"
+
+
+def load(data: bytes) -> Definition:
+    """A definition from a file's content, JSON or YAML.
+
+    Raises:
+        DefinitionError: it cannot be read or cannot run; with all problems.
+    """
+    try:
+        document = decode(data)
+    except PayloadError:
+        try:
+            document = read_yaml(data, bytes_max=DEFINITION_BYTES_MAX)
+        except DocumentError as error:
+            raise DefinitionError(NAMELESS, [f"the document {error}"]) from None
+    return read(document)
+
+
+def read(document: Any) -> Definition:
+    """A definition from a document.
+
+    Args:
+        document: as :class:`~goconductor.saga.definition.Definition` has it, made of dicts, lists and plain values.
+
+    Raises:
+        DefinitionError: it has another shape, or cannot run; with all problems.
+    """
+    name = document.get("name") if isinstance(document, dict) else None
+    called = name if isinstance(name, str) else NAMELESS
+    try:
+        check_value(document)
+        definition = msgspec.convert(document, Definition)
+    except PayloadError as error:
+        raise DefinitionError(called, [str(error)]) from None
+    except msgspec.ValidationError as error:
+        found = [str(fault) for fault in struct_faults(Definition, document)]
+        raise DefinitionError(called, found or [str(error)]) from None
+    found = validate.problems(definition)
+    if definition.input_schema is not None:
+        found += [f"its input_schema: {fault}" for fault in schema_faults(definition.input_schema)]
+    if found:
+        raise DefinitionError(called, found)
+    return definition
+
+
+def check(data: bytes, file: str) -> CheckedDefinition:
+    """What is wrong with a file's content as a definition; empty problems if it can run. Asks no database.
+
+    Args:
+        data: JSON or YAML.
+        file: its name, to be told.
+    """
+    try:
+        definition = load(data)
+    except DefinitionError as error:
+        return CheckedDefinition(file=file, saga=None if error.name == NAMELESS else error.name, problems=list(error.problems))
+    return CheckedDefinition(file=file, saga=definition.name, version=definition.version, steps=len(definition.steps))
+
+
+async def register(node: Node, definition: Definition, *, activate: bool = True) -> DefinitionSummary:
+    """Store a definition.
+
+    Args:
+        node: the engine.
+        definition: that :func:`load` or :func:`read` has checked.
+        activate: whether new sagas take this version from now on.
+
+    Raises:
+        DefinitionError: it cannot run; with all problems.
+        StoreUnavailableError: the database cannot be reached.
+    """
+    plan = await node.definitions.register(definition, activate=activate)
+    stored = await node.store.definition(plan.name, plan.version)
+    return _summary(stored) if stored is not None else DefinitionSummary(saga=plan.name, version=plan.version, active=activate)
+
+
+async def list_definitions(node: Node) -> list[DefinitionSummary]:
+    """All versions of all definitions.
+
+    Raises:
+        StoreUnavailableError: the database cannot be reached.
+    """
+    return [_summary(stored) for stored in await node.store.definitions()]
+
+
+async def versions(node: Node, saga: str) -> list[DefinitionSummary]:
+    """All versions of one definition, oldest first.
+
+    Raises:
+        DefinitionNotFoundError: there is none of that name.
+        StoreUnavailableError: the database cannot be reached.
+    """
+    stored = await node.store.definitions(saga) if is_name(saga) else []
+    if not stored:
+        raise _not_found(saga, None)
+    return [_summary(each) for each in stored]
+
+
+async def definition(node: Node, saga: str, version: str | None = None) -> DefinitionDetail:
+    """One version with its document.
+
+    Args:
+        node: the engine.
+        saga: its name.
+        version: None takes the active one.
+
+    Raises:
+        DefinitionNotFoundError: there is none.
+        StoreUnavailableError: the database cannot be reached.
+    """
+    stored = await _stored(node, saga, version)
+    return DefinitionDetail(**_summary(stored).model_dump(), document=msgspec.json.decode(stored.document))
+
+
+async def activate(node: Node, saga: str, version: str) -> DefinitionSummary:
+    """Let new sagas take this version. Those that have started keep theirs.
+
+    Raises:
+        DefinitionNotFoundError: there is none.
+        DefinitionError: this version of goconductor cannot run it.
+        StoreUnavailableError: the database cannot be reached.
+    """
+    stored = await _stored(node, saga, version)
+    await plan_of(node, saga, version)
+    await node.store.put_definition(stored, activate=True)
+    return _summary(msgspec.structs.replace(stored, active=True))
+
+
+async def plan_of(node: Node, saga: str, version: str | None) -> Plan:
+    """A version, compiled.
+
+    Raises:
+        DefinitionNotFoundError: there is none.
+    """
+    try:
+        return await node.definitions.plan(saga, version)
+    except RequestRefusedError:
+        raise _not_found(saga, version) from None
+
+
+async def _stored(node: Node, saga: str, version: str | None) -> StoredDefinition:
+    well_named = is_name(saga) and (version is None or version.isalnum())
+    stored = await node.store.definition(saga, version) if well_named else None
+    if stored is None:
+        raise _not_found(saga, version)
+    return stored
+
+
+def _not_found(saga: str, version: str | None) -> DefinitionNotFoundError:
+    which = f"saga {saga[:100]!a}" if version is None else f"version {version[:100]!a} of saga {saga[:100]!a}"
+    return DefinitionNotFoundError(f"there is no definition of {which}; register it, or check its name")
+
+
+def _summary(stored: StoredDefinition) -> DefinitionSummary:
+    return DefinitionSummary(
+        saga=stored.saga, version=stored.version, active=stored.active, registered_at=moment(stored.registered_at)
+    )

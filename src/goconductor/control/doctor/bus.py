@@ -1,0 +1,89 @@
+"""Whether the bus carries a message: sent to a topic of the doctor's own, and received again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+
+import msgspec
+
+from goconductor.control.doctor.findings import Check, error
+from goconductor.control.wording import spell
+from goconductor.errors import ConfigurationError, GoConductorError
+from goconductor.ports.bus import Bus, Delivery, Message
+
+TOPIC = "goconductor.doctor"
+ROUND_TRIP_SECONDS = 15.0
+AGAIN_SECONDS = 2.0
+"""A bus may lose a message, and one sent while the subscription comes about may pass it by: it is sent again so often."""
+CLOSE_SECONDS = 5.0
+STALE_SECONDS = 120.0
+"""What another doctor sent so long ago is not waited for by anybody."""
+
+
+class _Probe(msgspec.Struct, frozen=True):
+    doctor: str
+    sent_at: float
+
+
+async def of_bus(bus: Bus, kind: str, *, setting: str = "bus", timeout_seconds: float = ROUND_TRIP_SECONDS) -> Check:
+    """Open the bus, send a message, and wait for it; the bus is closed again.
+
+    Args:
+        bus: not open.
+        kind: its name in the settings.
+        setting: where it stands there.
+        timeout_seconds: for all of it.
+    """
+    began = time.monotonic()
+    step = "open"
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            await bus.open()
+            step = "carry a message: it was sent, and did not come back"
+            await _round_trip(bus)
+    except TimeoutError:
+        what = f"the bus {kind!a} did not {step} within {timeout_seconds:g} s"
+        return _broken(what, f"see that its server is up and reachable from here, and that {setting}.url is right")
+    except ConfigurationError as problem:
+        return _broken(f"the bus {kind!a} cannot be used: {problem}", f"correct {setting}.url or {setting}.options")
+    except GoConductorError as problem:
+        return _broken(f"the bus {kind!a} cannot be reached: {problem}", f"start its server, or correct {setting}.url")
+    finally:
+        with contextlib.suppress(GoConductorError, TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await bus.close()
+    return Check.of("bus", saw=f"{kind} carried a message in {spell(time.monotonic() - began)}")
+
+
+async def _round_trip(bus: Bus) -> None:
+    me = secrets.token_hex(8)
+    came = asyncio.Event()
+
+    async def receive(delivery: Delivery) -> None:
+        try:
+            probe = msgspec.json.decode(delivery.message.payload, type=_Probe)
+        except msgspec.DecodeError:
+            delivery.acknowledge()
+            return
+        if probe.doctor != me and time.time() - probe.sent_at < STALE_SECONDS:
+            delivery.give_back(0.2)  # another doctor's, who reads the same topic now
+            return
+        delivery.acknowledge()
+        if probe.doctor == me:
+            came.set()
+
+    subscription = await bus.subscribe([TOPIC], TOPIC, receive, prefetch=10)
+    try:
+        while not came.is_set():
+            await bus.send([Message(topic=TOPIC, key=me, payload=msgspec.json.encode(_Probe(me, time.time())))])
+            await asyncio.wait([waiting := asyncio.ensure_future(came.wait())], timeout=AGAIN_SECONDS)
+            waiting.cancel()
+    finally:
+        await subscription.stop()
+
+
+def _broken(what: str, remedy: str) -> Check:
+    return Check.of("bus", [error(what, remedy, unavailable=True)])

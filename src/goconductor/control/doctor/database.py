@@ -1,0 +1,118 @@
+"""What the database's vitals say: pure functions of one examination."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from goconductor.control.doctor.findings import Check, Finding, error, warning
+from goconductor.control.wording import spell
+from goconductor.ports.vitals import LongTransaction, TableHealth, Vitals
+
+VERSION_MIN, VERSION_MAX = 15, 18
+"""Those that the tests run on."""
+HEADROOM = 0.85
+"""Of all connections; above it a restart of all services at once may find none left."""
+SKEW_SECONDS = 2.0
+PINNED_WARNING_SECONDS = 60.0
+PINNED_ERROR_SECONDS = 3600.0
+DEAD_ROWS_MIN = 10_000
+DEAD_SHARE = 0.5
+HOT_TABLES = frozenset({"sagas", "saga_log", "leases", "start_keys", "participants"})
+
+
+def of_vitals(vitals: Vitals) -> Iterator[Check]:
+    """All that one examination shows."""
+    yield Check.of("version", _version(vitals), saw=f"PostgreSQL {shown_version(vitals.version)}")
+    yield Check.of("schema", _schema(vitals), saw=f"at {vitals.revision or 'nothing'}, needed is {vitals.revision_needed}")
+    yield Check.of("connections", _connections(vitals), saw=f"{vitals.connections} of {vitals.connections_max} in use")
+    yield Check.of("clock", _clock(vitals), saw=f"this machine is {_skew(vitals)}")
+    yield Check.of("transactions", _transactions(vitals.transactions), saw=f"none open for {PINNED_WARNING_SECONDS:.0f} s")
+    yield Check.of("vacuum", _tables(vitals.tables, vitals.now), saw=f"{len(vitals.tables)} tables")
+
+
+def shown_version(number: int) -> str:
+    """170002 → 17.2."""
+    return f"{number // 10_000}.{number % 10_000}"
+
+
+def _version(vitals: Vitals) -> Iterator[Finding]:
+    major = vitals.version // 10_000
+    if major < VERSION_MIN:
+        yield error(f"PostgreSQL {shown_version(vitals.version)} is too old", f"upgrade it to {VERSION_MIN} or newer")
+    elif major > VERSION_MAX:
+        yield warning(
+            f"PostgreSQL {shown_version(vitals.version)} is newer than what this version is tested on",
+            f"use {VERSION_MIN} to {VERSION_MAX}, or a newer goconductor",
+        )
+    if vitals.encoding != "UTF8":
+        yield error(f"the database is in {vitals.encoding}, not in UTF-8", "create one WITH ENCODING 'UTF8'")
+    if vitals.read_only:
+        yield error(
+            "the database takes no writes: it is a standby, or default_transaction_read_only is on",
+            "let database.url name the primary; with several hosts, add target_session_attrs=read-write",
+        )
+
+
+def _schema(vitals: Vitals) -> Iterator[Finding]:
+    if vitals.revision is None:
+        yield error(
+            f"{vitals.where}: there are no tables of goconductor",
+            "run `goconductor migrate`, or correct database.url or database.schema_name",
+        )
+    elif not vitals.revision_known:
+        yield error(f"the schema is at {vitals.revision}, which is newer than this code", "upgrade goconductor here")
+    elif vitals.revision != vitals.revision_needed:
+        yield error(f"the schema is at {vitals.revision}, this code needs {vitals.revision_needed}", "run `goconductor migrate`")
+
+
+def _connections(vitals: Vitals) -> Iterator[Finding]:
+    share = vitals.connections / max(1, vitals.connections_max)
+    if share >= HEADROOM:
+        yield warning(
+            f"{vitals.connections} of {vitals.connections_max} connections of the whole server are in use",
+            "raise max_connections, or run fewer processes: each instance holds 4 to 8, and one more for its bus and each topic",
+        )
+
+
+def _clock(vitals: Vitals) -> Iterator[Finding]:
+    if abs(vitals.asked_at - vitals.now) > SKEW_SECONDS:
+        yield warning(
+            f"this machine's clock is {_skew(vitals)}",
+            "let both machines keep their time by NTP; sagas go by the database's clock, but logs and traces will not fit",
+        )
+
+
+def _skew(vitals: Vitals) -> str:
+    skew = vitals.asked_at - vitals.now
+    return f"{spell(abs(skew))} {'ahead of' if skew > 0 else 'behind'} the database's"
+
+
+def _transactions(transactions: list[LongTransaction]) -> Iterator[Finding]:
+    for each in transactions:
+        if each.age_seconds < PINNED_WARNING_SECONDS or not each.pins:
+            continue
+        found = error if each.age_seconds >= PINNED_ERROR_SECONDS else warning
+        if each.prepared:
+            what = f"the prepared transaction {each.prepared!a} of user {each.user!a} has been open for {spell(each.age_seconds)}"
+            remedy = f"COMMIT PREPARED or ROLLBACK PREPARED {each.prepared!a}, in its own database"
+        else:
+            who = f"{each.application or 'without a name'!a} of user {each.user!a}"
+            what = f"pid {each.pid} ({who}, {each.state or 'unknown'}) has had a transaction open for {spell(each.age_seconds)}"
+            remedy = f"let that program end it, or SELECT pg_terminate_backend({each.pid})"
+        yield found(f"{what}: vacuum can remove nothing that died since, and every append becomes slower", remedy)
+
+
+def _tables(tables: list[TableHealth], now: float) -> Iterator[Finding]:
+    for table in tables:
+        if not table.autovacuum and table.name in HOT_TABLES:
+            yield warning(
+                f"autovacuum is off for the table {table.name}",
+                f"ALTER TABLE … {table.name} RESET (autovacuum_enabled), and `autovacuum = on` in the server's settings",
+            )
+        if table.dead_rows >= DEAD_ROWS_MIN and table.dead_rows > DEAD_SHARE * table.live_rows:
+            last = "never" if table.vacuumed_at is None else f"{spell(max(0.0, now - table.vacuumed_at))} ago"
+            yield warning(
+                f"the table {table.name} has {table.dead_rows:,} dead rows beside {table.live_rows:,} living; "
+                f"it was vacuumed {last}",
+                f"look for long transactions, then VACUUM ANALYZE {table.name}; raise autovacuum_max_workers if it comes back",
+            )

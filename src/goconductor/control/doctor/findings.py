@@ -1,0 +1,110 @@
+"""What the doctor says: checks, each sound, skipped, or with findings that name their remedy."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from typing import Annotated, Self
+
+from pydantic import Field
+
+from goconductor.control.models import Document
+
+
+class Severity(enum.StrEnum):
+    """How bad it is."""
+
+    WARNING = "warning"
+    """Sagas go on; it will hurt when it grows, or is worth a look."""
+    ERROR = "error"
+    """Some or all sagas do not go on as they should."""
+
+
+class Outcome(enum.StrEnum):
+    """What a check ended with."""
+
+    SOUND = "sound"
+    SKIPPED = "skipped"
+    """It could not be looked at, because of what another check found."""
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Finding(Document):
+    """One thing that is wrong."""
+
+    severity: Severity
+    what: str = Field(description="what is wrong, with its numbers")
+    remedy: str = Field(description="what to do about it")
+    unavailable: Annotated[bool, Field(description="it cannot be reached at all")] = False
+
+
+class Check(Document):
+    """One thing that was looked at."""
+
+    name: str
+    outcome: Outcome
+    saw: Annotated[str, Field(description="what was seen, in a few words")] = ""
+    findings: list[Finding] = Field(default_factory=list)
+
+    @classmethod
+    def of(cls, name: str, findings: Iterable[Finding] = (), *, saw: str = "") -> Self:
+        """A check from its findings."""
+        found = list(findings)
+        worst = Severity.ERROR if any(each.severity is Severity.ERROR for each in found) else Severity.WARNING
+        return cls(name=name, outcome=Outcome(worst.value) if found else Outcome.SOUND, saw=saw, findings=found)
+
+    @classmethod
+    def skipped(cls, name: str, why: str) -> Self:
+        """A check that could not be made."""
+        return cls(name=name, outcome=Outcome.SKIPPED, saw=why)
+
+
+class Diagnosis(Document):
+    """All checks, in the order in which they were made."""
+
+    healthy: bool = Field(description="no check found an error; there may be warnings")
+    checks: list[Check]
+
+    @classmethod
+    def of(cls, checks: Iterable[Check]) -> Self:
+        """The diagnosis of some checks."""
+        made = list(checks)
+        return cls(healthy=all(check.outcome is not Outcome.ERROR for check in made), checks=made)
+
+    @property
+    def unavailable(self) -> bool:
+        """Whether something could not be reached at all."""
+        return any(finding.unavailable for check in self.checks for finding in check.findings)
+
+
+def error(what: str, remedy: str, *, unavailable: bool = False) -> Finding:
+    """Something that stands in the way of sagas."""
+    return Finding(severity=Severity.ERROR, what=what, remedy=remedy, unavailable=unavailable)
+
+
+def warning(what: str, remedy: str) -> Finding:
+    """Something to look at."""
+    return Finding(severity=Severity.WARNING, what=what, remedy=remedy)
+
+
+def split_remedy(message: str, otherwise: str) -> tuple[str, str]:
+    """One of our messages as what is wrong and what to do: they say the latter after the last semicolon or colon.
+
+    Args:
+        message: an error's text.
+        otherwise: the remedy where the message has none.
+    """
+    what, mark, remedy = message.rpartition("; ")
+    return (what, remedy) if mark else (message, otherwise)
+
+
+def settings_refused(message: str) -> Diagnosis:
+    """What is to be said when there are no settings to look with: one finding for each fault.
+
+    Args:
+        message: the :class:`ConfigurationError`'s.
+    """
+    lines = [line.strip().partition(". ")[2] for line in message.splitlines()[1:]] or [message]
+    findings = [error(*split_remedy(line, "correct it; `goconductor config explain` tells all settings")) for line in lines]
+    return Diagnosis.of([Check.of("settings", findings)])

@@ -1,0 +1,224 @@
+"""What the log, the instances and the leadership say. Each check reads a bounded number of sagas."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import NamedTuple
+
+from goconductor.control.doctor.findings import Check, Finding, error, warning
+from goconductor.control.wording import spell, together
+from goconductor.errors import DefinitionError, GoConductorError, RequestRefusedError, StoreError
+from goconductor.lifecycle.effects import RunAction, RunCompensation, Settle
+from goconductor.lifecycle.invariants import violations
+from goconductor.lifecycle.owed import owed
+from goconductor.lifecycle.state import SagaState
+from goconductor.participant import log
+from goconductor.participant.definitions import Definitions
+from goconductor.participant.log import UnreadableLogError
+from goconductor.participant.node import Store
+from goconductor.ports.clock import Clock
+from goconductor.ports.reading import Sweep, Wanted
+from goconductor.ports.store import Head, Instance, Known, Tail
+from goconductor.saga.graph import Plan
+
+SAGAS_MAX = 200
+"""How many live sagas are folded and held against the invariants: the oldest."""
+LISTED_MAX = 100
+SEARCH_SECONDS = 8.0
+"""How long stuck sagas are searched for: there is no index of them, and there may be millions of others."""
+SHOWN_MAX = 5
+OVERDUE_WARNING_SECONDS = 10.0
+OVERDUE_ERROR_SECONDS = 120.0
+AGAIN_SECONDS = 0.6
+SWEEP_ERROR_SECONDS = 60.0
+"""The leader notes its sweeps every few seconds."""
+
+
+class Folded(NamedTuple):
+    """A live saga, folded, with its head as it was in the same look."""
+
+    plan: Plan
+    state: SagaState
+    head: Head
+
+
+async def of_letters(store: Store) -> Check:
+    """Dead letters that wait for somebody."""
+    letters = await store.dead_letters(limit=LISTED_MAX)
+    findings = []
+    if letters:
+        reasons = together(list(dict.fromkeys(letter.reason[:80] for letter in letters))[:3])
+        findings.append(
+            warning(
+                f"{_count(len(letters))} dead letters wait, the newest: {reasons}",
+                "look at them with `goconductor dead-letters list`; redrive what can be read by now, drop the rest",
+            )
+        )
+    return Check.of("dead letters", findings, saw="none")
+
+
+async def of_leader(store: Store, now: float) -> Check:
+    """Whether somebody leads, and sweeps."""
+    term, sweep = await store.current(), await store.last_sweep()
+    findings: list[Finding] = []
+    remedy = "run at least one participant or `goconductor serve`; without a leader nothing is recovered"
+    if term is None or not term.epoch:
+        findings.append(error("nobody has ever led", remedy))
+    elif term.ends_at < now:
+        findings.append(error(f"nobody leads: the term of {term.holder} ended {spell(now - term.ends_at)} ago", remedy))
+    elif sweep is not None and sweep.epoch == term.epoch and now - sweep.at > SWEEP_ERROR_SECONDS:
+        findings.append(
+            error(
+                f"{term.holder} leads, but its last sweep was {spell(now - sweep.at)} ago",
+                f"look at the log of {term.holder}, and restart it: another one takes over at once",
+            )
+        )
+    saw = f"{term.holder} leads in epoch {term.epoch}, {_swept(sweep, now)}" if term and not findings else ""
+    return Check.of("leader", findings, saw=saw)
+
+
+def _swept(sweep: Sweep | None, now: float) -> str:
+    return (
+        "its first sweep is not noted yet" if sweep is None else f"its last sweep was noted {spell(max(0.0, now - sweep.at))} ago"
+    )
+
+
+async def of_instances(store: Store, clock: Clock) -> tuple[Check, list[Instance]]:
+    """Whether dead instances were noticed; and who lives."""
+    instances = [each for each in await store.instances() if each.dead_at is None]
+    missing = {each.serial: each for each in await store.missing()}
+    if missing:
+        await clock.sleep(AGAIN_SECONDS)  # asked twice, as the leader does; it buries in the meantime
+        again = {each.serial for each in await store.missing()}
+        missing = {serial: each for serial, each in missing.items() if serial in again}
+    living = [each for each in instances if each.serial not in missing]
+    findings = []
+    if missing:
+        names = together([each.name for each in missing.values()][:SHOWN_MAX])
+        findings.append(
+            error(
+                f"{_count(len(missing))} instances are dead and nobody has noticed: {names}",
+                "see that a leader sweeps (the check 'leader'); it takes over what they held within a second",
+            )
+        )
+    kinds = sorted({each.participant for each in living})
+    return Check.of("instances", findings, saw=f"{len(living)} living: {together(kinds) if kinds else 'none'}"), living
+
+
+async def of_marker(store: Store) -> Check:
+    """Whether a crash of the database has emptied the leases, and no leader has seen it yet."""
+    findings = []
+    if await store.leases_truncated():
+        findings.append(
+            warning(
+                "the lease table was emptied by a crash of the database, and no leader has acknowledged it",
+                "see that a leader sweeps; for one lease's life it judges nobody, then goes on by itself",
+            )
+        )
+    return Check.of("leases", findings, saw="not emptied since they were last acknowledged")
+
+
+async def of_overdue(store: Store, now: float) -> Check:
+    """Whether sagas wait longer for a look than they should."""
+    due = await store.due(LISTED_MAX)
+    findings: list[Finding] = []
+    oldest = due[0] if due else None
+    if oldest is not None and oldest.wake_at is not None and (late := now - oldest.wake_at) > OVERDUE_WARNING_SECONDS:
+        found = error if late > OVERDUE_ERROR_SECONDS else warning
+        findings.append(
+            found(
+                f"{_count(len(due))} sagas should have been looked at, the oldest, {oldest.saga_id}, {spell(late)} ago",
+                "see that a leader sweeps, and its log; raise recovery.batch if it cannot keep up",
+            )
+        )
+    return Check.of("overdue sagas", findings, saw=f"{_count(len(due))} due, none for long")
+
+
+async def of_stuck(store: Store) -> Check:
+    """Sagas that wait for an operator."""
+    page = await store.heads(Wanted(statuses=("stuck",)), limit=LISTED_MAX, seconds=SEARCH_SECONDS)
+    findings = []
+    if page.heads:
+        ids = together([str(head.saga_id) for head in page.heads[:SHOWN_MAX]])
+        findings.append(
+            warning(
+                f"{_count(len(page.heads))} sagas are stuck, the newest: {ids}",
+                "list them with `goconductor saga list --status stuck`, look with `saga story`, then retry, skip or declare",
+            )
+        )
+    return Check.of("stuck sagas", findings, saw="none")
+
+
+async def of_live_sagas(store: Store, living: list[Instance]) -> AsyncIterator[Check]:
+    """Folds live sagas; holds them against the invariants, and against who could run what they wait for."""
+    folded: list[Folded] = []
+    unreadable: list[Finding] = []
+    definitions = Definitions(store)
+    heads = await store.live(SAGAS_MAX)
+    for tail in await store.read([Known(head.saga_id) for head in heads]):
+        try:
+            if tail.head is not None:
+                folded.append(await _fold(definitions, tail))
+        except (UnreadableLogError, DefinitionError, RequestRefusedError) as problem:
+            unreadable.append(
+                warning(f"saga {_id(tail)} cannot be read by this version: {problem}", "let a newer instance go on with it")
+            )
+        except GoConductorError as problem:
+            unreadable.append(
+                error(
+                    f"the log of saga {_id(tail)} is damaged: {problem}",
+                    "keep `goconductor saga story`'s output, report it, and terminate the saga with a reason",
+                )
+            )
+    findings = [*unreadable, *(found for each in folded for found in _unsound(each))]
+    yield Check.of("invariants", findings, saw=f"{len(folded)} live sagas are as they should be")
+    offered = {(each.participant, step) for each in living for step in each.steps}
+    yield Check.of("steps", _unserved(folded, offered), saw=f"somebody lives for all that {len(folded)} live sagas wait for")
+
+
+async def _fold(definitions: Definitions, tail: Tail) -> Folded:
+    head = tail.head
+    assert head is not None  # noqa: S101  (was asked)
+    plan = await definitions.plan(head.saga, head.version)
+    view = log.brought_up(plan, None, head.saga_id, tail)
+    assert view is not None  # noqa: S101  (it has a head)
+    last = tail.entries[-1].seq if tail.entries else 0
+    if last != head.seq:
+        raise StoreError(f"its head is at seq {head.seq}, its log ends at {last}")
+    return Folded(plan, view.state, head)
+
+
+def _unsound(folded: Folded) -> Iterator[Finding]:
+    plan, state, head = folded
+    wrong = list(violations(plan, state))
+    if state.status != head.status:
+        wrong.append(f"its head says {head.status}, its log {state.status}")
+    for problem in wrong:
+        yield error(
+            f"saga {head.saga_id} ({plan.name}): {problem}",
+            "this is a bug of goconductor: report it with `goconductor saga story --json`, and pause the saga until then",
+        )
+
+
+def _unserved(folded: list[Folded], offered: set[tuple[str, str]]) -> Iterator[Finding]:
+    waiting: dict[tuple[str, str], list[str]] = {}
+    for plan, state, head in folded:
+        for work in owed(state.steps, state.round):
+            if isinstance(work, RunAction | RunCompensation | Settle) and not state.paused:
+                owner = plan.owners[work.step]
+                if owner not in offered:
+                    waiting.setdefault(owner, []).append(str(head.saga_id))
+    for (participant, step), sagas in sorted(waiting.items()):
+        yield error(
+            f"no living instance of {participant!a} offers step {step!a}, and {_count(len(sagas))} sagas wait for it, "
+            f"such as {sagas[0]}",
+            f"start an instance of {participant!a} that has this step",
+        )
+
+
+def _id(tail: Tail) -> str:
+    return str(tail.head.saga_id) if tail.head is not None else "?"
+
+
+def _count(number: int) -> str:
+    return f"{number} or more" if number >= LISTED_MAX else str(number)

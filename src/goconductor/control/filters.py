@@ -1,0 +1,160 @@
+"""Which sagas a list shows: filters as people write them, and the cursor that goes on where a page ended.
+
+A cursor belongs to its filters: with others it would pass over what they want, so it carries their hash, and is refused with
+other ones. It is no secret and needs no signature; one that somebody made up leads to another place of the same list at most.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+
+from goconductor.control.commands import RequestInvalidError
+from goconductor.control.faults import Fault, nearest
+from goconductor.errors import PayloadError
+from goconductor.lifecycle.events import EVENTS
+from goconductor.lifecycle.state import SagaStatus
+from goconductor.ports.reading import Wanted
+from goconductor.saga.values import check_value
+
+ERROR_CHARACTERS_MAX = 200
+LABELS_MAX = 20
+
+TELLING_EVENTS = tuple(
+    sorted(name for name, event in EVENTS.items() if {"failure", "reason"} & {f.name for f in msgspec.structs.fields(event)})
+)
+"""The events that say what went wrong, or why somebody stepped in."""
+
+_WHAT = "the filter"
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"(?:[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2}))?"
+)
+_CURSOR_VERSION = b"\x01"
+_HASH_BYTES = 8
+
+
+def wanted(
+    *,
+    saga: str | None = None,
+    status: str | Sequence[str] | None = None,
+    started_after: datetime | None = None,
+    started_before: datetime | None = None,
+    updated_after: datetime | None = None,
+    updated_before: datetime | None = None,
+    labels: Mapping[str, str] | None = None,
+    error: str | None = None,
+) -> Wanted:
+    """A filter; arguments as :func:`goconductor.control.queries.list_sagas` has them.
+
+    Raises:
+        RequestInvalidError: it does not make sense; names every place.
+    """
+    statuses = () if status is None else (status,) if isinstance(status, str) else tuple(dict.fromkeys(status))
+    times = {
+        "started_after": started_after,
+        "started_before": started_before,
+        "updated_after": updated_after,
+        "updated_before": updated_before,
+    }
+    found = [
+        Fault("status", f"{each[:63]!a} is none; {nearest(each, SagaStatus)}") for each in statuses if each not in set(SagaStatus)
+    ]
+    found += [
+        Fault(name, "has no time zone; add one, 'Z' say") for name, at in times.items() if at is not None and at.tzinfo is None
+    ]
+    if len(labels or {}) > LABELS_MAX:
+        found.append(Fault("label", f"are {len(labels or {})}, at most {LABELS_MAX} are allowed"))
+    if error is not None and not 0 < len(error) <= ERROR_CHARACTERS_MAX:
+        found.append(Fault("error", f"should be 1 to {ERROR_CHARACTERS_MAX} characters"))
+    for name, value in (("saga", saga), ("label", dict(labels or {})), ("error", error)):
+        try:
+            check_value(value)
+        except PayloadError as problem:
+            found.append(Fault(name, problem.problem))
+    if found:
+        raise RequestInvalidError(_WHAT, found)
+    seconds = {name: None if at is None else at.timestamp() for name, at in times.items()}
+    return Wanted(
+        saga=saga,
+        statuses=tuple(sorted(statuses)),
+        started_from=seconds["started_after"],
+        started_until=seconds["started_before"],
+        updated_from=seconds["updated_after"],
+        updated_until=seconds["updated_before"],
+        labels=dict(sorted((labels or {}).items())),
+        error=error or "",
+        error_events=TELLING_EVENTS if error else (),
+    )
+
+
+def read_labels(texts: Iterable[str]) -> dict[str, str]:
+    """``name=value``, each name once.
+
+    Raises:
+        RequestInvalidError: one of them is not like that.
+    """
+    labels: dict[str, str] = {}
+    for text in texts:
+        label, mark, value = text.partition("=")
+        if not mark or not label or label in labels:
+            raise RequestInvalidError("the labels", [Fault("label", f"{text[:63]!a}: write name=value, each name once")])
+        labels[label] = value
+    return labels
+
+
+def read_time(text: str, *, name: str) -> datetime:
+    """A moment as RFC 3339 writes it, or a day, which begins at midnight UTC.
+
+    Args:
+        text: as it was written.
+        name: what the place is called where it stood.
+
+    Raises:
+        RequestInvalidError: it is none.
+    """
+    problem = f"{text[:63]!a} is no time; write it as 2026-01-31T12:00:00Z, or a day as 2026-01-31"
+    if not text.isascii() or not _TIME.fullmatch(text):
+        raise RequestInvalidError(_WHAT, [Fault(name, problem)])
+    try:
+        at = datetime.fromisoformat(text.upper())
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
+        at.timestamp()
+    except (ValueError, OverflowError):
+        raise RequestInvalidError(_WHAT, [Fault(name, problem)]) from None
+    return at
+
+
+def cursor_of(wish: Wanted, before: UUID) -> str:
+    """The cursor to the sagas below this id."""
+    return base64.urlsafe_b64encode(_CURSOR_VERSION + _hash(wish) + before.bytes).decode().rstrip("=")
+
+
+def read_cursor(wish: Wanted, cursor: str) -> UUID:
+    """The id below which the list goes on.
+
+    Raises:
+        RequestInvalidError: it is no cursor of ours, or one of a list with other filters.
+    """
+    try:
+        data = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        data = b""
+    if len(data) != 1 + _HASH_BYTES + 16 or data[:1] != _CURSOR_VERSION:
+        problem = "is no cursor of a list of sagas; take it from the page before, or leave it out for the first page"
+        raise RequestInvalidError(_WHAT, [Fault("cursor", problem)])
+    if data[1 : 1 + _HASH_BYTES] != _hash(wish):
+        problem = "is of a list with other filters; keep them from page to page, or leave it out for the first page"
+        raise RequestInvalidError(_WHAT, [Fault("cursor", problem)])
+    return UUID(bytes=data[1 + _HASH_BYTES :])
+
+
+def _hash(wish: Wanted) -> bytes:
+    return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(wish, error_events=()))).digest()[:_HASH_BYTES]

@@ -1,0 +1,270 @@
+"""What the doors show of sagas: the same documents over REST, at the command line and wherever else people look.
+
+Times are UTC; values are JSON as the saga has them.
+"""
+
+from __future__ import annotations
+
+import enum
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from goconductor.lifecycle.allowed import Request
+from goconductor.lifecycle.state import SagaStatus
+
+
+class StepStatus(enum.StrEnum):
+    """What a step is doing, as people see it."""
+
+    PENDING = "pending"
+    """Has not begun, and nothing in particular is waited for: the saga is paused, goes back, or is over."""
+    QUEUED = "queued"
+    """Its turn has come; nobody has taken it yet."""
+    RUNNING = "running"
+    """Somebody holds its lease."""
+    WAITING = "waiting"
+    """For what ``reason`` says."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    """Nobody knows whether it ran."""
+    SKIPPED = "skipped"
+    COMPENSATING = "compensating"
+    COMPENSATED = "compensated"
+    STUCK = "stuck"
+    """An operator must decide."""
+
+
+class Document(BaseModel):
+    """What is shown."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class StepDetail(Document):
+    """One step of one saga."""
+
+    id: str
+    run: str = Field(description="the code, as participant.step")
+    status: StepStatus
+    reason: Annotated[str | None, Field(description="why it waits, or why it is what it is")] = None
+    attempt: Annotated[int, Field(description="the present or last attempt of its action, from 1; 0 before the first")] = 0
+    compensation_attempt: Annotated[int, Field(description="the same of its compensation")] = 0
+    error: Annotated[str | None, Field(description="the last failure")] = None
+    output: Any = None
+    edited: Annotated[dict[str, Any] | None, Field(description="inputs that an operator gave")] = None
+    allowed: Annotated[list[Request], Field(description="what it accepts now")] = []
+    owner: Annotated[str | None, Field(description="the instance that runs it now")] = None
+    after: list[str] = Field(description="the steps before it")
+
+
+class SagaDetail(Document):
+    """One saga with its steps, in an order that the graph allows."""
+
+    saga_id: UUID
+    saga: str
+    version: str
+    status: SagaStatus
+    revision: str = Field(description="its place in the log; a request can be made to depend on it")
+    allowed: Annotated[list[Request], Field(description="what it, or one of its steps, accepts now")] = []
+    late_effects: Annotated[bool, Field(description="a skip was forced: an effect may still land")] = False
+    deadline_at: datetime | None = None
+    reason: Annotated[str | None, Field(description="why it turned back, was paused or was terminated")] = None
+    started_at: datetime
+    updated_at: datetime
+    labels: dict[str, str] = {}
+    input: Any = None
+    output: Annotated[Any, Field(description="what it answers; only of a completed saga")] = None
+    steps: list[StepDetail]
+
+
+class SagaSummary(Document):
+    """One row of a list."""
+
+    saga_id: UUID
+    saga: str
+    version: str
+    status: str
+    started_at: datetime
+    updated_at: datetime
+    labels: dict[str, str] = {}
+
+
+class SagaPage(Document):
+    """Some sagas, newest first."""
+
+    sagas: list[SagaSummary]
+    cursor: Annotated[str | None, Field(description="ask for the rest with this, and the same filters; null at the end")] = None
+    searched_until: Annotated[
+        datetime | None,
+        Field(description="the search is not over: it came to the sagas of this time; the cursor goes on from there"),
+    ] = None
+
+
+class HistoryEntry(Document):
+    """One event of a saga's log."""
+
+    seq: int
+    at: datetime
+    event: str
+    step: str | None = None
+    round: int = 0
+    attempt: int | None = None
+    participant: str = Field(description="who wrote it")
+    data: dict[str, Any] = {}
+
+
+class History(Document):
+    """A part of a saga's log, oldest first."""
+
+    saga_id: UUID
+    entries: list[HistoryEntry]
+    after: Annotated[int | None, Field(description="ask for the rest with this; null at the end")] = None
+
+
+class DefinitionSummary(Document):
+    """One version of a saga's definition."""
+
+    saga: str
+    version: str
+    active: bool = Field(description="whether new sagas take this version")
+    registered_at: datetime | None = None
+
+
+class DefinitionDetail(DefinitionSummary):
+    """One version with its document."""
+
+    document: dict[str, Any]
+
+
+class DefinitionList(Document):
+    """Versions of definitions."""
+
+    definitions: list[DefinitionSummary]
+
+
+class CheckedDefinition(Document):
+    """What is wrong with a definition that lies in a file."""
+
+    file: str
+    saga: Annotated[str | None, Field(description="its name, as far as it can be read")] = None
+    version: Annotated[str | None, Field(description="what it would be registered as; null where it cannot run")] = None
+    steps: int = 0
+    problems: list[str] = []
+
+
+class CheckedDefinitions(Document):
+    """The same of some files."""
+
+    sound: bool = Field(description="none has a problem")
+    definitions: list[CheckedDefinition]
+
+
+class Readiness(Document):
+    """Whether requests can be served, and by part what is missing."""
+
+    ready: bool
+    parts: dict[str, str] = Field(description="'ready', or what is wrong and the remedy")
+
+
+class InstanceDetail(Document):
+    """One process of a participant."""
+
+    serial: int
+    name: str
+    alive: bool = Field(description="its sign of life, a lock in the database, is there")
+    started_at: datetime
+    heard_at: Annotated[datetime | None, Field(description="its last sign of life")] = None
+    dead_at: Annotated[datetime | None, Field(description="when it left or was declared dead")] = None
+    leases: Annotated[int, Field(description="how many steps it runs by its leases")] = 0
+    lease_ends_at: Annotated[datetime | None, Field(description="when its oldest lease ends unless it is renewed")] = None
+    steps: list[str] = []
+
+
+class ParticipantDetail(Document):
+    """One participant: all processes of one name."""
+
+    participant: str
+    alive: int = Field(description="how many of its instances live")
+    leases: int
+    steps: list[str] = Field(description="what its living instances offer")
+    instances: list[InstanceDetail]
+
+
+class ParticipantList(Document):
+    """All participants."""
+
+    participants: list[ParticipantDetail]
+
+
+class SweepDetail(Document):
+    """What the leader did lately."""
+
+    at: datetime
+    epoch: int
+    did: dict[str, int] = Field(description="what it counted since it last said so")
+
+
+class LeaderDetail(Document):
+    """Who leads."""
+
+    holder: Annotated[str | None, Field(description="null while nobody leads")] = None
+    epoch: int = 0
+    ends_at: datetime | None = None
+    last_sweep: SweepDetail | None = None
+
+
+class SpeakerDetail(Document):
+    """What one living process says of the buses, or elections, that its settings name."""
+
+    serial: int
+    participant: str
+    name: str
+    names: list[str] = Field(description="those that its settings name, its own first")
+    uses: str = Field(description="the one that it sends over, or campaigns in")
+    number: int = Field(description="the change up to which it has followed")
+    problem: Annotated[str, Field(description="why it cannot follow further")] = ""
+
+
+class ChangeDetail(Document):
+    """Which bus, or election, is used, and how far a change of it is."""
+
+    kind: Literal["bus", "election"]
+    chosen: Annotated[str | None, Field(description="the one that is used; null where living processes use several")] = None
+    beside: Annotated[str | None, Field(description="the other one while a change is under way")] = None
+    phase: Literal["joining", "draining", "settled"]
+    number: int = Field(description="of the change; grows with each phase, 0 if there never was one")
+    since: Annotated[datetime | None, Field(description="when this phase began")] = None
+    by: Annotated[str, Field(description="who asked for it")] = ""
+    done: bool = Field(description="no change is under way, and every living process has arrived")
+    waits_for: list[str] = Field(description="what this phase waits for, in words")
+    left_behind: Annotated[list[str], Field(description="who was left behind by force, until it is restarted")] = []
+    instances: list[SpeakerDetail]
+
+
+class DeadLetterDetail(Document):
+    """A message that was given up on."""
+
+    letter_id: int
+    topic: str
+    reason: str
+    at: datetime
+    headers: dict[str, str] = {}
+    bytes: int = Field(description="the length of its payload")
+    text: Annotated[str | None, Field(description="the beginning of its payload, where that is text")] = None
+    saga_id: Annotated[UUID | None, Field(description="the saga that it is about, where that can be told")] = None
+
+
+class DeadLetterPage(Document):
+    """Some dead letters, newest first."""
+
+    letters: list[DeadLetterDetail]
+    before: Annotated[int | None, Field(description="ask for the rest with this; null at the end")] = None
+
+
+def moment(unix_seconds: float) -> datetime:
+    """A time for people."""
+    return datetime.fromtimestamp(unix_seconds, UTC)

@@ -1,0 +1,224 @@
+"""What people ask about sagas. One function per request; they read, and change nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from goconductor.control import filters
+from goconductor.control.models import (
+    History,
+    HistoryEntry,
+    Readiness,
+    SagaDetail,
+    SagaPage,
+    SagaSummary,
+    moment,
+)
+from goconductor.control.steps import Surroundings, describe
+from goconductor.errors import GoConductorError, PayloadError, SagaNotFoundError
+from goconductor.lifecycle.allowed import Request, of_saga, of_steps
+from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaState, SagaStatus
+from goconductor.participant.log import brought_up
+from goconductor.participant.node import Node
+from goconductor.ports.store import Instance, Known, LogEntry
+from goconductor.saga.graph import Plan
+
+READY = "ready"
+PATIENCE_SECONDS = 3.0
+_AT_WORK = (ActionStatus.SENT, ActionStatus.SETTLING)
+_COMPENSATION_AT_WORK = (CompensationStatus.SENT, CompensationStatus.FENCING)
+
+
+async def saga_status(node: Node, saga_id: UUID) -> SagaDetail:
+    """A saga with its steps.
+
+    Raises:
+        SagaNotFoundError: there is no such saga.
+        StoreUnavailableError: the database cannot be reached.
+    """
+    (tail,) = await node.store.read([Known(saga_id)])
+    if tail.head is None:
+        raise _not_found(saga_id)
+    head, plan = tail.head, await node.definitions.plan(tail.head.saga, tail.head.version)
+    view = brought_up(plan, None, saga_id, tail)
+    assert view is not None  # noqa: S101  (it has a head)
+    state = view.state
+    around = await _surroundings(node, plan, state)
+    output, problem = _output(plan, state)
+    by_step = of_steps(plan, state)
+    accepted = {*of_saga(plan, state), *itertools.chain.from_iterable(by_step.values())}
+    return SagaDetail(
+        saga_id=saga_id,
+        saga=head.saga,
+        version=head.version,
+        status=state.status,
+        revision=f"{view.seq}-{view.tag:x}",
+        allowed=[request for request in Request if request in accepted],
+        late_effects=state.late_effects,
+        deadline_at=None if state.deadline_at is None else moment(state.deadline_at),
+        reason=problem or state.reason or (state.pause_reason if state.paused else "") or None,
+        started_at=moment(state.started_at),
+        updated_at=moment(state.at),
+        labels=head.labels,
+        input=state.input,
+        output=output,
+        steps=[describe(plan, state, step, around, by_step.get(step, ())) for step in plan.order],
+    )
+
+
+async def list_sagas(
+    node: Node,
+    *,
+    saga: str | None = None,
+    status: str | Sequence[str] | None = None,
+    started_after: datetime | None = None,
+    started_before: datetime | None = None,
+    updated_after: datetime | None = None,
+    updated_before: datetime | None = None,
+    labels: Mapping[str, str] | None = None,
+    error: str | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
+    seconds: float = 1.0,
+) -> SagaPage:
+    """Sagas, newest first. A search is given up after a while; the page then says how far it came, and has a cursor to go on.
+
+    Args:
+        node: the engine.
+        saga: only those of this definition.
+        status: only those of this status, or of one of these.
+        started_after: only those that started then or later.
+        started_before: only those that started earlier.
+        updated_after: only those to which something happened then or later.
+        updated_before: only those to which nothing has happened since.
+        labels: only those with all of these.
+        error: only those in whose history this text stands, in any case, in a failure or a reason.
+        cursor: that of the page before, of the same filters.
+        limit: how many.
+        seconds: how long to search, about.
+
+    Raises:
+        RequestInvalidError: a filter or the cursor makes no sense.
+        StoreUnavailableError: the database cannot be reached.
+    """
+    wish = filters.wanted(
+        saga=saga,
+        status=status,
+        started_after=started_after,
+        started_before=started_before,
+        updated_after=updated_after,
+        updated_before=updated_before,
+        labels=labels,
+        error=error,
+    )
+    before = None if cursor is None else filters.read_cursor(wish, cursor)
+    page = await node.store.heads(wish, before=before, limit=limit, seconds=seconds)
+    rows = [
+        SagaSummary(
+            saga_id=head.saga_id,
+            saga=head.saga,
+            version=head.version,
+            status=head.status,
+            started_at=moment(head.started_at),
+            updated_at=moment(head.updated_at),
+            labels=head.labels,
+        )
+        for head in page.heads
+    ]
+    unfinished = page.cursor is not None and len(rows) < limit
+    return SagaPage(
+        sagas=rows,
+        cursor=None if page.cursor is None else filters.cursor_of(wish, page.cursor),
+        searched_until=moment((page.cursor.int >> 80) / 1000) if unfinished and page.cursor is not None else None,
+    )
+
+
+async def history(node: Node, saga_id: UUID, *, after: int = 0, limit: int = 1000) -> History:
+    """What happened to a saga, oldest first.
+
+    Args:
+        node: the engine.
+        saga_id: which saga.
+        after: only events with a higher seq.
+        limit: how many.
+
+    Raises:
+        SagaNotFoundError: there is no such saga.
+        StoreUnavailableError: the database cannot be reached.
+    """
+    stored = await node.store.history(saga_id, after=after, limit=limit + 1)
+    if not stored and await node.store.head(saga_id) is None:
+        raise _not_found(saga_id)
+    entries = [entry_of(stored_entry) for stored_entry in stored[:limit]]
+    return History(saga_id=saga_id, entries=entries, after=entries[-1].seq if len(stored) > limit else None)
+
+
+def entry_of(entry: LogEntry) -> HistoryEntry:
+    """An event as people see it."""
+    return HistoryEntry(
+        seq=entry.seq,
+        at=moment(entry.at),
+        event=entry.event,
+        step=entry.step or None,
+        round=entry.round,
+        attempt=entry.attempt if entry.step else None,
+        participant=entry.participant,
+        data=msgspec.json.decode(entry.data),
+    )
+
+
+async def readiness(node: Node) -> Readiness:
+    """Whether requests can be served: the store is reached and its schema fits. A bus that is away is told, but stands in the way
+    of nothing: what is started meanwhile is run when it is back.
+    """
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await node.store.heads(limit=1)
+        store = READY
+    except TimeoutError:
+        store = f"the database does not answer within {PATIENCE_SECONDS:g} s; look at its load and locks"
+    except GoConductorError as error:
+        store = str(error)
+    return Readiness(ready=store == READY, parts={"store": store, "bus": node.bus_problem or READY})
+
+
+async def _surroundings(node: Node, plan: Plan, state: SagaState) -> Surroundings:
+    """Who holds leases, and who could run what is due; asked only about steps that somebody should be at."""
+    due = [name for name, step in state.steps.items() if step.action in _AT_WORK or step.compensation in _COMPENSATION_AT_WORK]
+    if not due or state.status.ended:
+        return Surroundings(now=node.clock.now())
+    now = node.clock.now()
+    leases = {lease.key: lease for lease in await node.store.leases([state.saga_id]) if lease.expires_at > now}
+    instances: list[Instance] = []
+    for participant in sorted({plan.owners[step][0] for step in due}):
+        instances += await node.store.instances(participant)
+    leased = {key.step for key in leases}
+    gone = {each.serial for each in await node.store.missing()} if any(step not in leased for step in due) else set()
+    living = [each for each in instances if each.dead_at is None and each.serial not in gone]
+    return Surroundings(
+        now=now,
+        leases=leases,
+        names={each.serial: each.name for each in instances},
+        offered={(each.participant, step) for each in living for step in each.steps},
+        living={each.participant for each in living},
+    )
+
+
+def _not_found(saga_id: UUID) -> SagaNotFoundError:
+    return SagaNotFoundError(f"there is no saga {saga_id}; list the sagas, or check which database you are connected to")
+
+
+def _output(plan: Plan, state: SagaState) -> tuple[Any, str]:
+    if state.status is not SagaStatus.COMPLETED:
+        return None, ""
+    try:
+        return plan.output(state.input, state.referable()), ""
+    except PayloadError as error:
+        return None, f"it completed, but its output cannot be told: {error}"

@@ -1,0 +1,263 @@
+"""The sections of the settings. What stands below a setting is its description, in the reference as well."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Container
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from goconductor import plugins
+
+_POSTGRES_URL = re.compile(
+    r"""postgres(?:ql)?(?:\+\w+)?://
+        (?:[^\s/?#@:\[\]]*(?::[^\s/?#@:\[\]]*)?@)?          # user and password
+        (?:\[[^\s/?#@\]]+\]|[^\s/?#@:,\[\]]*)(?::\d{1,5})?  # host and port
+        (?:,(?:\[[^\s/?#@\]]+\]|[^\s/?#@:,\[\]]*)(?::\d{1,5})?)*
+        (?:/[^\s?#]*)?(?:\?[^\s#]*)?""",
+    re.VERBOSE,
+)
+_HTTP_URL = re.compile(r"https?://[^\s/?#]+(?:[/?][^\s#]*)?")
+
+
+class Section(BaseModel):
+    """A section of the settings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
+
+
+def _postgres_url(url: SecretStr) -> SecretStr:
+    if not _POSTGRES_URL.fullmatch(url.get_secret_value()):
+        raise ValueError(
+            "should look like postgresql://user:password@host:port/database, with '@', '/', ':' and other special characters "
+            "of user and password written as %40, %2F, %3A …"
+        )
+    return url
+
+
+def _kind(group: str) -> AfterValidator:
+    def check(name: str) -> str:
+        if name not in (installed := plugins.installed(group)):
+            raise ValueError(f"should be one of those installed: {', '.join(installed)}")
+        return name
+
+    return AfterValidator(check)
+
+
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Days = Annotated[float, Field(ge=0, le=36_500, allow_inf_nan=False)]
+Options = Annotated[dict[str, Any], Field(repr=False)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,60}$")]
+S = TypeVar("S")
+
+
+def _differ(section: S, own: str, others: Container[str]) -> S:
+    if own in others:
+        raise ValueError(f"two are called {own!r}; give the section a name of its own, or the other one another")
+    return section
+
+
+class DatabaseSettings(Section):
+    """Where the saga log is."""
+
+    url: Annotated[SecretStr, AfterValidator(_postgres_url)]
+    """Where the saga log is: ``postgresql://user:password@host:port/database``. Required."""
+    schema_name: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = "goconductor"
+    """The schema of our tables: small letters, digits and ``_``."""
+
+
+class OtherBus(Section):
+    """A further bus that a process can speak."""
+
+    kind: Annotated[str, _kind("bus")]
+    """One of those installed."""
+    url: SecretStr | None = None
+    """Where it is; without it, the database's url."""
+    options: Options = {}
+    """Its own keyword arguments."""
+
+
+class BusSettings(Section):
+    """How participants reach one another."""
+
+    kind: Annotated[str, _kind("bus")] = "postgres"
+    """The bus that is used: one of those installed; its library may need an extra."""
+    url: SecretStr | None = None
+    """Where the bus is; without it, the database's url."""
+    options: Options = {}
+    """The bus's own keyword arguments; their types are read as YAML."""
+    name: Name | None = None
+    """What this bus is called where it is changed for another; without it, its kind."""
+    others: dict[Name, OtherBus] = {}
+    """Further buses, by their names, each with ``kind``, ``url`` and ``options``: ``goconductor bus migrate`` changes to one."""
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        return _differ(self, self.name or self.kind, self.others)
+
+    def named(self) -> dict[str, OtherBus]:
+        """All that the process can speak, by their names; its own first."""
+        own = OtherBus(kind=self.kind, url=self.url, options=self.options)
+        return {self.name or self.kind: own} | self.others
+
+
+class OtherElection(Section):
+    """A further election that a process can take part in."""
+
+    kind: Annotated[str, _kind("election")]
+    """One of those installed."""
+    options: Options = {}
+    """Its own keyword arguments."""
+
+
+class ElectionSettings(Section):
+    """Who sweeps."""
+
+    kind: Annotated[str, _kind("election")] = "postgres"
+    """How the leader is elected: one of those installed; ``alone`` where there is one process only."""
+    options: Options = {}
+    """The election's own keyword arguments; their types are read as YAML."""
+    name: Name | None = None
+    """What this election is called where it is changed for another; without it, its kind."""
+    others: dict[Name, OtherElection] = {}
+    """Further elections, by their names, each with ``kind`` and ``options``: ``goconductor election migrate`` changes to one."""
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        return _differ(self, self.name or self.kind, self.others)
+
+    def named(self) -> dict[str, OtherElection]:
+        """All that the process can take part in, by their names; its own first."""
+        own = OtherElection(kind=self.kind, options=self.options)
+        return {self.name or self.kind: own} | self.others
+
+
+class ParticipantSettings(Section):
+    """How a participant runs its steps."""
+
+    lease_seconds: Annotated[float, Field(ge=1, le=3600, allow_inf_nan=False)] = 10.0
+    """For how long a running step is safe from others without a renewal."""
+    concurrency: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """How many steps may run at once in one process; without it, what the code says (1,000)."""
+    drain_seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 30.0
+    """How long running steps may take to finish when the process stops."""
+    prefetch: Annotated[int, Field(ge=1, le=100_000)] = 200
+    """How many messages are in hand at once."""
+
+
+class RecoverySettings(Section):
+    """How the leader looks for sagas that stand still."""
+
+    sweep_interval_seconds: Seconds = 1.0
+    """How often the leader looks for sagas that stand still."""
+    term_seconds: Annotated[float, Field(ge=1, le=3600, allow_inf_nan=False)] = 5.0
+    """How long a leader may be silent before another takes over."""
+    batch: Annotated[int, Field(ge=1, le=10_000)] = 500
+    """How many sagas one look takes at most."""
+
+
+class RetentionSettings(Section):
+    """For how long the leader keeps what is over. 0 keeps it for ever: nothing of yours goes unless you say so."""
+
+    sagas_days: Days = 0.0
+    """For how many days a saga is kept after it ended, with its log and its start key; 0 is for ever."""
+    dead_letters_days: Days = 0.0
+    """For how many days a dead letter is kept; 0 is for ever."""
+    instances_days: Days = 7.0
+    """For how many days it is remembered which processes there were, once they are gone; 0 is for ever."""
+
+
+class RestSettings(Section):
+    """Where the REST server listens."""
+
+    insecure: bool = False
+    """Allow other hosts than loopback, and answer to any name. There is no authentication yet: whoever reaches the server can
+    start sagas."""
+    host: str = "127.0.0.1"
+    """The address that the REST server listens on."""
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    """Its TCP port; 0 takes a free one."""
+
+    @field_validator("host")
+    @classmethod
+    def _on_loopback(cls, host: str, info: ValidationInfo) -> str:
+        if not info.data.get("insecure") and not is_loopback(host):
+            raise ValueError(
+                "is not a loopback address, and there is no authentication yet: everybody who reaches it could start sagas. "
+                "Use 127.0.0.1 behind a proxy that authenticates, or set rest.insecure to true"
+            )
+        return host
+
+
+class LimitSettings(Section):
+    """How large things may be."""
+
+    payload_bytes_max: Annotated[int, Field(ge=1024, le=256 * 1024 * 1024)] = 1024 * 1024
+    """The largest input, output or body."""
+    baton_bytes_max: Annotated[int, Field(ge=0, le=1024 * 1024)] = 16 * 1024
+    """The largest state that a message carries; receivers read larger ones from the log."""
+
+
+class LogSettings(Section):
+    """What is logged, by the commands and by :meth:`Participant.run`, where nobody has set up logging otherwise."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """How much is logged."""
+    format: Literal["text", "json"] = "text"
+    """``text`` for people, ``json`` for machines."""
+
+
+class MetricsSettings(Section):
+    """Where a process serves its metrics by itself; the REST server has them at ``/metrics`` anyway."""
+
+    insecure: bool = False
+    """Allow other hosts than loopback: whoever reaches them reads names and numbers of all sagas and steps."""
+    host: str = "127.0.0.1"
+    """The address that metrics are served on."""
+    port: Annotated[int, Field(ge=0, le=65_535)] | None = None
+    """Its TCP port; 0 takes a free one. Without it nothing is served, but for ``/metrics`` of the REST server."""
+
+    @field_validator("host")
+    @classmethod
+    def _on_loopback(cls, host: str, info: ValidationInfo) -> str:
+        if not info.data.get("insecure") and not is_loopback(host):
+            raise ValueError(
+                "is not a loopback address, and there is no authentication: everybody who reaches it could read the names and "
+                "numbers of all sagas and steps. Use 127.0.0.1 with an agent beside it, or set metrics.insecure to true"
+            )
+        return host
+
+
+class TracesSettings(Section):
+    """Whether spans are made, and where they go."""
+
+    enabled: bool = False
+    """Make spans."""
+    endpoint: SecretStr | None = None
+    """Where they are sent by OTLP over HTTP, ``http://collector:4318/v1/traces`` say; without it, where the program's own go."""
+
+    @field_validator("endpoint")
+    @classmethod
+    def _http(cls, endpoint: SecretStr | None) -> SecretStr | None:
+        if endpoint is not None and not _HTTP_URL.fullmatch(endpoint.get_secret_value()):
+            raise ValueError("should look like http://collector:4318/v1/traces")
+        return endpoint
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server on that host."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,229 @@
+"""Settings: one YAML file, overridden by variables of the environment; all that is wrong is told at once.
+
+A setting has one name, ``section.key``. Its variable is ``GOCONDUCTOR_SECTION_KEY``, also written with the nested delimiter,
+``GOCONDUCTOR_SECTION__KEY``; that of a leaf's own option ``GOCONDUCTOR_BUS_OPTIONS__KEY``, that of a key of another bus
+``GOCONDUCTOR_BUS_OTHERS__NAME__KEY``. A name that we do not know is refused
+with the nearest one that we do: a mistyped setting would otherwise be a default that nobody chose.
+
+Urls hold passwords: no message, ``repr`` or :meth:`Settings.shown` tells a value that stood in one, or a string among a leaf's
+options, which may be one too.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import PrivateAttr, ValidationError
+from pydantic_core import ErrorDetails
+
+from goconductor.control.documents import SETTINGS_BYTES_MAX, DocumentError, read_yaml
+from goconductor.control.sections import (
+    BusSettings,
+    DatabaseSettings,
+    ElectionSettings,
+    LimitSettings,
+    LogSettings,
+    MetricsSettings,
+    ParticipantSettings,
+    RecoverySettings,
+    RestSettings,
+    RetentionSettings,
+    Section,
+    TracesSettings,
+)
+from goconductor.errors import ConfigurationError
+
+PREFIX = "GOCONDUCTOR_"
+PATH_VARIABLE = f"{PREFIX}CONFIG"
+TEST_PREFIX = f"{PREFIX}TEST_"
+"""Variables of the test suite, which may stand beside ours."""
+DEFAULT_PATH = Path("goconductor.yaml")
+HIDDEN = "**********"
+
+_PRINTABLE_KEY = re.compile(r"[A-Za-z0-9_.-]{1,60}")
+_PLACE = tuple[str, ...]
+
+
+class Settings(Section):
+    """Everything that can be set. Made by :meth:`load`."""
+
+    database: DatabaseSettings
+    bus: BusSettings = BusSettings()
+    election: ElectionSettings = ElectionSettings()
+    participant: ParticipantSettings = ParticipantSettings()
+    recovery: RecoverySettings = RecoverySettings()
+    retention: RetentionSettings = RetentionSettings()
+    rest: RestSettings = RestSettings()
+    limits: LimitSettings = LimitSettings()
+    log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    traces: TracesSettings = TracesSettings()
+    _origins: dict[_PLACE, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: Path | str | None = None, environ: Mapping[str, str] | None = None) -> Self:
+        """The settings of a file and an environment.
+
+        Args:
+            path: the YAML file; None takes GOCONDUCTOR_CONFIG, else ``./goconductor.yaml`` if that is there.
+            environ: the variables; None takes the process's.
+
+        Raises:
+            ConfigurationError: with everything that is wrong, each with its place and the remedy.
+        """
+        environ = os.environ if environ is None else environ
+        problems: list[str] = []
+        given = path or environ.get(PATH_VARIABLE) or None
+        file = Path(given or DEFAULT_PATH)
+        document = _read(file, problems) if given or file.is_file() else {}
+        unread = bool(problems)
+        origins = {(section, key): str(file) for section, keys in document.items() if isinstance(keys, dict) for key in keys}
+        variables = _overlay(document, environ, problems)
+        try:
+            settings = cls.model_validate(document)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_input=False)
+            problems += [_explain(each, file, variables) for each in found if not (unread and each["type"] == "missing")]
+        if problems:
+            lines = [f"  {number}. {problem}" for number, problem in enumerate(problems, 1)]
+            raise ConfigurationError("\n".join(["the settings cannot be used:", *lines]))
+        settings._origins.update(origins | variables)  # noqa: SLF001  (our own)
+        return settings
+
+    def origins(self, section: str, key: str) -> list[str]:
+        """Where a setting's value comes from: the file, or variables (of a leaf's options perhaps several); else the default."""
+        return list(dict.fromkeys(origin for place, origin in self._origins.items() if place[:2] == (section, key)))
+
+    def shown(self) -> dict[str, dict[str, Any]]:
+        """All settings for printing; what may hold a password is hidden."""
+        shown: dict[str, dict[str, Any]] = self.model_dump(mode="json")
+        for section in shown.values():
+            for each in (section, *section.get("others", {}).values()):
+                if each.get("options"):
+                    each["options"] = {name: _hidden(value) for name, value in each["options"].items()}
+        return shown
+
+
+def names() -> Iterator[tuple[str, str]]:
+    """Section and key of every setting."""
+    for section, field in Settings.model_fields.items():
+        model = field.annotation
+        assert isinstance(model, type) and issubclass(model, Section)  # noqa: S101, PT018  (for the type checker)
+        yield from ((section, key) for key in model.model_fields)
+
+
+def variable(section: str, key: str, *below: str) -> str:
+    """The variable that overrides a setting."""
+    return "__".join((f"{PREFIX}{section}_{key}", *below)).upper()
+
+
+def _hidden(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool | int | float) else HIDDEN
+
+
+def _read(file: Path, problems: list[str]) -> dict[str, Any]:
+    try:
+        with file.open("rb") as stream:
+            document = read_yaml(stream.read(SETTINGS_BYTES_MAX + 1), bytes_max=SETTINGS_BYTES_MAX)
+    except OSError as error:
+        problems.append(f"{file}: cannot be read ({error.strerror}); correct --config or {PATH_VARIABLE}")
+        return {}
+    except DocumentError as error:
+        problems.append(f"{file}: {error}")
+        return {}
+    if document is not None and not isinstance(document, dict):
+        problems.append(f"{file}: holds no settings; write sections such as 'database:' with keys below them")
+        return {}
+    return {section: {} if keys is None else keys for section, keys in (document or {}).items()}
+
+
+def _overlay(document: dict[str, Any], environ: Mapping[str, str], problems: list[str]) -> dict[_PLACE, str]:
+    """Put the variables over the file's values; say which variable each came from."""
+    known = {variable(*name): name for name in names()}
+    seen: dict[_PLACE, str] = {}
+    document.setdefault("database", {})
+    for name in sorted(environ):
+        if not name.startswith(PREFIX) or name == PATH_VARIABLE or name.startswith(TEST_PREFIX):
+            continue
+        place, value = _place(name, known), _value(environ[name])
+        if place is None:
+            problems.append(f"{_named(name)}: there is no such setting{_nearest(name, list(known))}")
+        elif place in seen:
+            problems.append(f"{name}: says the same as {seen[place]}; keep one of the two")
+        else:
+            seen[place] = name
+            _put(document, place, value if "options" in place or place[-1] == "others" else environ[name])
+    return seen
+
+
+def _place(name: str, known: Mapping[str, _PLACE]) -> _PLACE | None:
+    place = known.get(name.replace("__", "_"))
+    if place is not None:
+        return place
+    beginning, mark, below = name.partition("OTHERS__")
+    if mark and (place := known.get(f"{beginning.replace('__', '_')}OTHERS")) is not None:
+        return (*place, *below.lower().split("__", 2))
+    beginning, mark, option = name.rpartition("OPTIONS__")
+    place = known.get(f"{beginning.replace('__', '_')}OPTIONS") if mark and option else None
+    return place and (*place, option.lower())
+
+
+def _value(text: str) -> Any:
+    """A leaf's options have their types from YAML; of the other settings the types are known."""
+    try:
+        return read_yaml(text, bytes_max=SETTINGS_BYTES_MAX)
+    except DocumentError:
+        return text
+
+
+def _put(document: dict[str, Any], place: _PLACE, value: Any) -> None:
+    section: Any = document
+    for name in place[:-1]:
+        section = section.setdefault(name, {})
+        if not isinstance(section, dict):
+            return  # is told when the document is validated
+    section[place[-1]] = value
+
+
+def _explain(details: ErrorDetails, file: Path, variables: Mapping[_PLACE, str]) -> str:
+    place = tuple(str(part) for part in details["loc"])
+    shown = ".".join(map(_named, place))
+    where = variables.get(place[:2]) or variables.get(place) or f"{file}: {shown}"
+    match details["type"]:
+        case "extra_forbidden":
+            siblings = [".".join((*place[:-1], name)) for name in _below(place[:-1])]
+            return f"{file}: {shown}: there is no such setting{_nearest('.'.join(place), siblings)}"
+        case "missing":
+            return f"{shown}: is not set; set it in {file}, or {variable(*place)}"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return f"{where}: should hold keys and their values, one per line below it"
+        case _:
+            problem = details["msg"].removeprefix("Value error, ")
+            return f"{where}: {problem.replace('Input should', 'should').replace('String should', 'should')}"
+
+
+def _below(place: _PLACE) -> list[str]:
+    return [key for section, key in names() if section == place[0]] if place else list(Settings.model_fields)
+
+
+def _named(name: str) -> str:
+    """A name for a message; what does not look like one may be a value that slipped."""
+    return name if _PRINTABLE_KEY.fullmatch(name) else "(no name)"
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    """Which known name was meant: by its look, or by a key that stands in another section."""
+    last = name.rpartition(".")[2]
+    for found in (
+        difflib.get_close_matches(name, known, 1, cutoff=0.6),
+        [".".join(place) for place in names() if place[1] == last],
+        difflib.get_close_matches(name, [".".join(place) for place in names()], 1, cutoff=0.6),
+    ):
+        if found:
+            return f"; did you mean {found[0]}?"
+    return f"; there are: {', '.join(sorted(known))}"

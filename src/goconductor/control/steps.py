@@ -1,0 +1,153 @@
+"""One step as people see it: the lifecycle's state, and who is at it or could be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from goconductor.control.models import StepDetail, StepStatus
+from goconductor.lifecycle.allowed import Request
+from goconductor.lifecycle.owed import is_backward
+from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaState, StepState
+from goconductor.ports.store import Lease, LeaseKey
+from goconductor.saga.graph import Plan
+from goconductor.saga.ids import Direction
+
+_DONE = (ActionStatus.SUCCEEDED, ActionStatus.SKIPPED)
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """What is not in the log.
+
+    Args:
+        now: the database's time, in seconds since 1970.
+        leases: those that are living.
+        names: of instances, by serial.
+        offered: (participant, step) that some living instance can run.
+        living: participants that have a living instance.
+    """
+
+    now: float
+    leases: dict[LeaseKey, Lease] = {}
+    names: dict[int, str] = {}
+    offered: set[tuple[str, str]] = set()
+    living: set[str] = set()
+
+
+def describe(plan: Plan, state: SagaState, name: str, around: Surroundings, allowed: Sequence[Request] = ()) -> StepDetail:
+    """A step of a saga.
+
+    Args:
+        plan: the saga's compiled definition.
+        state: the saga.
+        name: the step's id.
+        around: who is at it.
+        allowed: the requests that it accepts now.
+    """
+    step = state.step(name)
+    owner = _owner(state, name, step, around)
+    status, reason = _status(plan, state, name, around, owner)
+    return StepDetail(
+        id=name,
+        run=plan.steps[name].run,
+        status=status,
+        reason=reason,
+        attempt=step.attempt,
+        compensation_attempt=step.compensation_attempt,
+        error=None if step.failure is None else str(step.failure),
+        output=step.output,
+        edited=step.edited,
+        allowed=list(allowed),
+        owner=owner,
+        after=list(plan.predecessors[name]),
+    )
+
+
+def _owner(state: SagaState, name: str, step: StepState, around: Surroundings) -> str | None:
+    for direction in Direction:
+        lease = around.leases.get(LeaseKey(state.saga_id, name, direction, state.round))
+        if lease is not None and _is_open(step, direction):
+            return around.names.get(lease.instance, f"instance {lease.instance}")
+    return None
+
+
+def _is_open(step: StepState, direction: Direction) -> bool:
+    """Whether the state still waits for this side; a lease may outlive its outcome for a moment."""
+    match direction:
+        case Direction.ACTION:
+            return step.action is ActionStatus.SENT
+        case Direction.COMPENSATION:
+            return step.compensation is CompensationStatus.SENT
+        case Direction.SETTLE:
+            return step.action is ActionStatus.SETTLING or step.compensation is CompensationStatus.FENCING
+
+
+def _status(plan: Plan, state: SagaState, name: str, around: Surroundings, owner: str | None) -> tuple[StepStatus, str | None]:
+    step = state.step(name)
+    if step.compensation is not CompensationStatus.NONE:
+        return _backward(plan, name, step, around, owner)
+    match step.action:
+        case ActionStatus.PENDING:
+            return _pending(plan, state, name)
+        case ActionStatus.SENT if state.phase.ended:
+            return StepStatus.UNKNOWN, f"the saga was {state.phase} while it was due"
+        case ActionStatus.SENT if owner is not None:
+            return StepStatus.RUNNING, None
+        case ActionStatus.SENT if is_backward(state):
+            return StepStatus.WAITING, "waits for word whether it ran"
+        case ActionStatus.SENT:
+            missing = _nobody(plan, name, around)
+            return (StepStatus.WAITING, missing) if missing else (StepStatus.QUEUED, _held_back(state))
+        case ActionStatus.BACKOFF:
+            return StepStatus.WAITING, _retry(step, around)
+        case ActionStatus.SETTLING:
+            return StepStatus.WAITING, _nobody(plan, name, around) or "waits for its owner's journal to say whether it happened"
+        case ActionStatus.PREVENTED:
+            return StepStatus.FAILED, "it has no effect and never will have one"
+        case _:
+            return StepStatus(step.action.value), None
+
+
+def _pending(plan: Plan, state: SagaState, name: str) -> tuple[StepStatus, str | None]:
+    if state.phase.ended or is_backward(state):
+        return StepStatus.PENDING, "it never began"
+    if state.paused:
+        return StepStatus.PENDING, _held_back(state)
+    before = [step for step in plan.predecessors[name] if state.step(step).action not in _DONE]
+    return (StepStatus.WAITING, f"waits for {', '.join(before)}") if before else (StepStatus.PENDING, None)
+
+
+def _backward(plan: Plan, name: str, step: StepState, around: Surroundings, owner: str | None) -> tuple[StepStatus, str | None]:
+    match step.compensation:
+        case CompensationStatus.BACKOFF:
+            return StepStatus.COMPENSATING, _retry(step, around)
+        case CompensationStatus.SENT:
+            return StepStatus.COMPENSATING, None if owner is not None else _nobody(plan, name, around)
+        case CompensationStatus.FENCING:
+            return StepStatus.COMPENSATING, _nobody(plan, name, around) or "is being skipped: its owner writes its keys"
+        case CompensationStatus.DONE:
+            return StepStatus.COMPENSATED, None
+        case CompensationStatus.SKIPPED:
+            return StepStatus.SKIPPED, "its compensation was skipped: its effect may stand"
+        case _:
+            return StepStatus.STUCK, "its compensation gave up"
+
+
+def _nobody(plan: Plan, name: str, around: Surroundings) -> str | None:
+    participant, step = plan.owners[name]
+    if (participant, step) in around.offered:
+        return None
+    if participant not in around.living:
+        return f"{participant} has no live instance"
+    return f"no live instance of {participant} offers step {step!r}"
+
+
+def _retry(step: StepState, around: Surroundings) -> str:
+    left = max(0.0, (step.due_at or around.now) - around.now)
+    what = "soon" if left < 1 else f"in {left:.0f} s"
+    return f"retry {what} after {step.failure}" if step.failure is not None else f"retry {what}"
+
+
+def _held_back(state: SagaState) -> str | None:
+    return "the saga is paused" if state.paused else None

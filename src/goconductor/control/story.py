@@ -1,0 +1,271 @@
+"""A saga's log as sentences for people: what happened, who did it, when, how long it took, and what caused what.
+
+The log holds facts only. What a fact brought about is not stored: it is what :func:`~goconductor.lifecycle.decide.decide` asks
+for when it sees it, and the same log gives the same answer whenever it is told. So a teller folds the log as a participant does,
+and keeps of each request which event made it; when the outcome comes, that event is its cause.
+
+A :class:`Teller` takes entry after entry, so that who watches a live saga need not begin anew with each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Annotated, NamedTuple
+from uuid import UUID
+
+from pydantic import Field
+
+from goconductor.control.models import Document, moment
+from goconductor.control.wording import actor, happened, spell, together
+from goconductor.errors import GoConductorError, SagaNotFoundError
+from goconductor.lifecycle.decide import begin, decide
+from goconductor.lifecycle.effects import Decision, EndSaga, RunAction, RunCompensation, SetTimer, Settle
+from goconductor.lifecycle.events import (
+    CompensationFailed,
+    CompensationSettled,
+    CompensationSucceeded,
+    Event,
+    InputEdited,
+    OutcomeDeclared,
+    RetryRequested,
+    SagaStarted,
+    SkipRequested,
+    StepEvent,
+    TimerFired,
+)
+from goconductor.lifecycle.owed import is_backward
+from goconductor.lifecycle.state import ActionStatus, SagaState, SagaStatus
+from goconductor.participant import log
+from goconductor.participant.node import Node
+from goconductor.ports.store import LogEntry
+from goconductor.saga.graph import Plan
+from goconductor.saga.ids import Direction
+
+PAGE_ENTRIES = 1000
+
+_OF_COMPENSATION = (CompensationSucceeded, CompensationFailed, CompensationSettled)
+
+
+class StoryLine(Document):
+    """One event of a saga, told."""
+
+    seq: int
+    at: datetime
+    since_start_seconds: float
+    event: str
+    step: str | None = None
+    attempt: int | None = None
+    by: str = Field(description="the participant that wrote it, or the operator who asked for it")
+    took_seconds: Annotated[float | None, Field(description="from when it was asked for; null where nobody asked")] = None
+    because_of: Annotated[int | None, Field(description="the seq of the event that asked for it")] = None
+    text: str = Field(description="a sentence")
+    consequences: list[str] = Field(default_factory=list, description="what followed from it, a clause each")
+    status: Annotated[SagaStatus | None, Field(description="the saga's, after it")] = None
+
+
+class Story(Document):
+    """A saga's log, told from the start."""
+
+    saga_id: UUID
+    saga: str
+    version: str
+    status: SagaStatus | None = None
+    took_seconds: Annotated[float | None, Field(description="from its start to its end; null while it goes on")] = None
+    lines: list[StoryLine]
+
+
+class Timing(NamedTuple):
+    """How long one side of a step has been asked for."""
+
+    seq: int
+    """Of the event that asked."""
+    asked_at: float
+    ended_at: float | None = None
+
+
+class Teller:
+    """Tells one saga, entry after entry.
+
+    Args:
+        plan: the saga's compiled definition.
+        saga_id: which saga.
+        version: under which its definition is stored, if that is not the plan's.
+    """
+
+    def __init__(self, plan: Plan, saga_id: UUID, *, version: str = "") -> None:
+        self.state: SagaState | None = None
+        self.timings: dict[tuple[str, Direction], Timing] = {}
+        self.seq = 0
+        self._plan = plan
+        self.saga_id = saga_id
+        self._version = version or plan.version
+        self._timers: dict[tuple[str, Direction], int] = {}
+        self._lost = ""
+
+    def tell(self, entry: LogEntry) -> StoryLine:
+        """The sentence of the next entry. From one that cannot be read by this version on, only the bare facts are told."""
+        self.seq = entry.seq
+        try:
+            event = log.event(entry)
+            decided = None if self._lost else self._decide(event)
+        except GoConductorError as error:
+            self._lost = self._lost or str(error)
+            event, decided = None, None
+        before = self.state
+        cause, took = self._cause(event, entry) if event is not None and before is not None else (None, None)
+        if decided is not None:
+            self.state = decided.state
+            self._remember(decided, entry)
+        started = entry.at if self.state is None else self.state.started_at
+        return StoryLine(
+            seq=entry.seq,
+            at=moment(entry.at),
+            since_start_seconds=round(max(0.0, entry.at - started), 6),
+            event=entry.event,
+            step=entry.step or None,
+            attempt=entry.attempt if entry.step else None,
+            by=actor(event, entry.participant),
+            took_seconds=None if took is None else round(took, 6),
+            because_of=cause,
+            text=happened(event, entry, took, before),
+            consequences=[] if decided is None else list(_consequences(self._plan, before, decided, entry.at)),
+            status=None if decided is None else decided.state.status,
+        )
+
+    def story(self, lines: list[StoryLine]) -> Story:
+        """What was told so far, all of it."""
+        ended = self.state is not None and self.state.status.ended
+        return Story(
+            saga_id=self.saga_id,
+            saga=self._plan.name,
+            version=self._version,
+            status=None if self.state is None else self.state.status,
+            took_seconds=lines[-1].since_start_seconds if ended else None,
+            lines=lines,
+        )
+
+    def _decide(self, event: Event) -> Decision:
+        if isinstance(event, SagaStarted):
+            return begin(self._plan, self.saga_id, event)
+        assert self.state is not None  # noqa: S101  (a log begins with SagaStarted)
+        return decide(self._plan, self.state, event)
+
+    def _cause(self, event: Event, entry: LogEntry) -> tuple[int | None, float | None]:
+        """Which event asked for this outcome, and how long ago."""
+        if not isinstance(event, StepEvent):
+            return None, None
+        if isinstance(event, TimerFired):
+            return self._timers.pop((event.step, event.direction), None), None
+        side = _side(event)
+        asked = self.timings.get((event.step, side))
+        if asked is None or not _answers(event):
+            return None, None
+        self.timings[event.step, side] = asked._replace(ended_at=entry.at)
+        return asked.seq, max(0.0, entry.at - asked.asked_at)
+
+    def _remember(self, decided: Decision, entry: LogEntry) -> None:
+        asked = Timing(entry.seq, entry.at)
+        for effect in decided.effects:
+            match effect:
+                case RunAction() | Settle():
+                    self.timings[effect.step, Direction.ACTION] = asked
+                case RunCompensation():
+                    self.timings[effect.step, Direction.COMPENSATION] = asked
+                case SetTimer():
+                    self._timers[effect.step, effect.direction] = entry.seq
+                case EndSaga():  # pragma: no branch
+                    pass
+
+
+def story(plan: Plan, saga_id: UUID, entries: Iterable[LogEntry]) -> Story:
+    """A whole log, told.
+
+    Args:
+        plan: the saga's compiled definition.
+        saga_id: which saga.
+        entries: its log from the first event on.
+    """
+    teller = Teller(plan, saga_id)
+    return teller.story([teller.tell(entry) for entry in entries])
+
+
+async def saga_story(node: Node, saga_id: UUID) -> Story:
+    """The story of a saga.
+
+    Raises:
+        SagaNotFoundError: there is no such saga.
+        StoreUnavailableError: the database cannot be reached.
+    """
+    teller = await teller_of(node, saga_id)
+    return teller.story(await catch_up(node, teller))
+
+
+async def teller_of(node: Node, saga_id: UUID) -> Teller:
+    """A teller who has told nothing yet.
+
+    Raises:
+        as :func:`saga_story`.
+    """
+    head = await node.store.head(saga_id)
+    if head is None:
+        raise SagaNotFoundError(f"there is no saga {saga_id}; list the sagas, or check which database you are connected to")
+    return Teller(await node.definitions.plan(head.saga, head.version), saga_id, version=head.version)
+
+
+async def catch_up(node: Node, teller: Teller) -> list[StoryLine]:
+    """Tell what has happened since.
+
+    Raises:
+        StoreUnavailableError: the database cannot be reached.
+    """
+    lines: list[StoryLine] = []
+    while page := await node.store.history(teller.saga_id, after=teller.seq, limit=PAGE_ENTRIES):
+        lines += map(teller.tell, page)
+    return lines
+
+
+def _side(event: StepEvent) -> Direction:
+    direction = getattr(event, "direction", Direction.ACTION)
+    return (
+        Direction.COMPENSATION if isinstance(event, _OF_COMPENSATION) or direction is Direction.COMPENSATION else Direction.ACTION
+    )
+
+
+def _answers(event: StepEvent) -> bool:
+    """Whether it is the outcome of something that was asked for, and no operator's request."""
+    return not isinstance(event, RetryRequested | SkipRequested | InputEdited | OutcomeDeclared)
+
+
+def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: float) -> Iterator[str]:
+    """What followed, each as a clause that can stand after "so"."""
+    after = decided.state
+    if before is not None and is_backward(after) and not is_backward(before):
+        yield "the saga turns back"
+    if skipped := [name for name in plan.order if _newly(before, after, name, ActionStatus.SKIPPED)]:
+        yield f"{together(skipped)} {'is' if len(skipped) == 1 else 'are'} skipped"
+    for name in plan.order:
+        if after.step(name).stuck and not (before is not None and before.step(name).stuck):
+            yield f"{name} is stuck: an operator must decide"
+    actions = [effect for effect in decided.effects if isinstance(effect, RunAction)]
+    if actions:
+        names = [each.step if each.attempt == 1 else f"{each.step} (attempt {each.attempt})" for each in actions]
+        yield f"{together(names)} {'is' if len(names) == 1 else 'are'} asked to run"
+    for effect in decided.effects:
+        match effect:
+            case RunCompensation():
+                again = f" (attempt {effect.attempt})" if effect.attempt > 1 else ""
+                yield f"{effect.step} is to be compensated{again}"
+            case Settle():
+                yield f"{plan.owners[effect.step][0]} is asked to write {effect.step}'s keys and to say what had happened"
+            case SetTimer():
+                what = "its compensation" if effect.direction is Direction.COMPENSATION else "it"
+                yield f"{what} is tried again in {spell(max(0.0, effect.due_at - at))} (attempt {effect.attempt})"
+            case EndSaga():
+                yield f"the saga is {effect.status}"
+            case RunAction():  # pragma: no branch
+                pass
+
+
+def _newly(before: SagaState | None, after: SagaState, name: str, status: ActionStatus) -> bool:
+    return after.step(name).action is status and (before is None or before.step(name).action is not status)

@@ -1,0 +1,38 @@
+"""What could be meant, for completion at a shell or in a form. Read from an open store, and from nothing else."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from goconductor.errors import GoConductorError
+from goconductor.participant.definitions import Definitions
+from goconductor.participant.node import Store
+
+OFFERED_MAX = 30
+
+
+async def definition_names(store: Store) -> list[str]:
+    """All sagas that there is a definition of."""
+    return sorted({stored.saga for stored in await store.definitions()})
+
+
+async def definition_versions(store: Store, saga: str | None = None) -> list[tuple[str, str]]:
+    """The versions of one definition, or of all, each with a word about it."""
+    return [(each.version, f"{each.saga}{' active' if each.active else ''}") for each in await store.definitions(saga)]
+
+
+async def newest_sagas(store: Store) -> list[tuple[str, str]]:
+    """The ids of some sagas, newest first, each with its name and status."""
+    page = await store.heads(limit=OFFERED_MAX)
+    return [(str(head.saga_id), f"{head.saga} {head.status}") for head in page.heads]
+
+
+async def step_names(store: Store, saga_id: UUID) -> list[str]:
+    """The steps of one saga."""
+    head = await store.head(saga_id)
+    if head is None:
+        return []
+    try:
+        return list((await Definitions(store).plan(head.saga, head.version)).order)
+    except GoConductorError:
+        return []

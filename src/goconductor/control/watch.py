@@ -1,0 +1,59 @@
+"""What happens to a saga, as it happens: for server-sent events and for the command line."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+from goconductor.control.models import HistoryEntry
+from goconductor.control.queries import entry_of
+from goconductor.errors import SagaNotFoundError, StoreUnavailableError
+from goconductor.lifecycle.state import SagaStatus
+from goconductor.participant.node import Node
+
+logger = logging.getLogger("goconductor.control")
+
+POLL_SECONDS = (0.1, 1.0)
+"""How often the head is asked for: soon after something happened, seldom while nothing does."""
+PAGE = 500
+
+_ENDED = {status.value for status in SagaStatus if status.ended}
+
+
+async def changes(node: Node, saga_id: UUID, after_seq: int = 0) -> AsyncIterator[HistoryEntry]:
+    """The saga's events after ``after_seq``, those that come in the future as well, until it has ended.
+
+    While the database is away it waits, once it has begun.
+
+    Args:
+        node: the engine.
+        saga_id: which saga.
+        after_seq: the last seq that is known; 0 tells everything.
+
+    Raises:
+        SagaNotFoundError: there is no such saga.
+        StoreUnavailableError: the database could not be reached in the beginning.
+    """
+    known, pause, begun = after_seq, POLL_SECONDS[0], False
+    while True:
+        try:
+            head = await node.store.head(saga_id)
+            if head is None:
+                raise SagaNotFoundError
+            stored = await node.store.history(saga_id, after=known, limit=PAGE) if head.seq > known else []
+        except StoreUnavailableError:
+            if not begun:
+                raise
+            logger.debug("watching saga %s waits for the database", saga_id)
+            await node.clock.sleep(POLL_SECONDS[1])
+            continue
+        begun = True
+        for entry in stored:
+            yield entry_of(entry)
+            known = entry.seq
+        if known >= head.seq:
+            if head.status in _ENDED:
+                return
+            pause = POLL_SECONDS[0] if stored else min(pause * 1.5, POLL_SECONDS[1])
+            await node.clock.sleep(pause)

@@ -1,0 +1,132 @@
+"""The words of a story: one sentence for each kind of event, and durations, lists and counts as people say them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from goconductor.lifecycle import events as e
+from goconductor.lifecycle.events import Event
+from goconductor.lifecycle.owed import is_backward
+from goconductor.lifecycle.state import SagaState
+from goconductor.ports.store import LogEntry
+from goconductor.saga.ids import Direction
+
+
+def actor(event: Event | None, participant: str) -> str:
+    """Who did it: the operator who is named, else the participant that wrote it."""
+    return getattr(event, "by", "") or participant or "somebody"
+
+
+def happened(event: Event | None, entry: LogEntry, took_seconds: float | None, before: SagaState | None) -> str:
+    """One event as a sentence. A name stands in it as it is, also where it begins the sentence.
+
+    Args:
+        event: what happened; None if this version cannot read it.
+        entry: the same, as it is stored.
+        took_seconds: since it was asked for.
+        before: the saga before it; None before its start.
+    """
+    if event is None:
+        about = f" about {entry.step}" if entry.step else ""
+        return f"{actor(event, entry.participant)} wrote {entry.event}{about}, which this version cannot read."
+    return f"{_said(event, actor(event, entry.participant), took_seconds, before)}."
+
+
+def _said(event: Event, who: str, took: float | None, before: SagaState | None) -> str:
+    match event:
+        case e.SagaStarted():
+            return f"{who} started the saga"
+        case e.ActionSucceeded():
+            return f"{who} ran {event.step}{_details(event, took)}{_late(before)}"
+        case e.ActionFailed():
+            held = "; its journal holds it to that, so it has no effect" if event.proven else ""
+            return f"{who} failed to run {event.step}{_details(event, took)}: {event.failure}{held}"
+        case e.CompensationSucceeded(null=True):
+            return f"{who} found nothing to compensate of {event.step}{_details(event, took)}"
+        case e.CompensationSucceeded():
+            return f"{who} compensated {event.step}{_details(event, took)}"
+        case e.CompensationFailed():
+            return f"{who} failed to compensate {event.step}{_details(event, took)}: {event.failure}"
+        case e.OutcomeUnknown(direction=Direction.COMPENSATION):
+            return (
+                f"{who} found that nobody knows whether {event.step} was compensated{_details(event, took)}{_why(event.reason)}"
+            )
+        case e.OutcomeUnknown():
+            return f"{who} found that nobody knows whether {event.step} ran{_details(event, took)}{_why(event.reason)}"
+        case e.TimerFired(direction=Direction.COMPENSATION):
+            return f"The wait before attempt {event.attempt} to compensate {event.step} was over"
+        case e.TimerFired():
+            return f"The wait before attempt {event.attempt} of {event.step} was over"
+        case e.ActionSettled(happened=True):
+            return f"{who}'s journal says that {event.step} had happened"
+        case e.ActionSettled():
+            return f"{who}'s journal says that {event.step} had not happened, and from now on it cannot"
+        case e.CompensationSettled(happened=True):
+            return f"{who}'s journal says that {event.step} had been compensated"
+        case e.CompensationSettled():
+            return f"{who}'s journal says that {event.step} had not been compensated, and from now on it cannot be"
+        case e.SettleUnavailable():
+            return f"{who} cannot say what had happened to {event.step}{_why(event.reason)}"
+        case e.DeadlinePassed():
+            return "The saga's deadline passed"
+        case e.PauseRequested():
+            return f"{who} paused the saga{_why(event.reason)}"
+        case e.ResumeRequested():
+            return f"{who} resumed the saga"
+        case e.AbortRequested():
+            return f"{who} asked to abort the saga{_why(event.reason)}"
+        case e.TerminateRequested():
+            return f"{who} terminated the saga as it stood{_why(event.reason)}"
+        case e.RetryRequested():
+            return f"{who} asked for another attempt of {event.step}"
+        case e.SkipRequested():
+            forced = " without its journal's word, so late effects are possible" if event.forced else ""
+            return f"{who} asked to skip {event.step}{forced}{_why(event.reason)}"
+        case e.OutcomeDeclared():
+            found = "happened" if event.happened else "did not happen"
+            return f"{who} declared that {event.step} {found}{_why(event.reason)}"
+        case e.InputEdited():
+            return f"{who} gave {event.step} another {together(sorted(event.inputs))}{_why(event.reason)}"
+        case _:  # pragma: no cover
+            assert_never(event)
+
+
+def _details(event: e.StepEvent, took: float | None) -> str:
+    """The attempt, unless it is the first, and how long it took, in brackets."""
+    parts = ([f"attempt {event.attempt}"] if event.attempt > 1 else []) + ([] if took is None else [spell(took)])
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _late(before: SagaState | None) -> str:
+    return ", although the saga had turned back" if before is not None and is_backward(before) else ""
+
+
+def _why(reason: str) -> str:
+    return f": {reason}" if reason else ""
+
+
+def spell(seconds: float) -> str:
+    """A duration: ``12 ms``, ``1.2 s``, ``3 min 5 s``, ``2 h 4 min``, ``3 d 2 h``."""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    for size, unit, smaller, lesser in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:  # pragma: no branch
+            rest = whole % size // smaller
+            return f"{whole // size} {unit} {rest} {lesser}" if rest else f"{whole // size} {unit}"
+    raise AssertionError  # pragma: no cover
+
+
+def together(names: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``; of many, the first and how many more."""
+    if not names:
+        return "nothing"
+    if len(names) > NAMES_MAX:
+        return f"{', '.join(names[: NAMES_MAX - 1])} and {len(names) - NAMES_MAX + 1} more"
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+NAMES_MAX = 8

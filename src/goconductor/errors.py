@@ -1,0 +1,231 @@
+"""Everything goconductor raises, in one tree.
+
+::
+
+    GoConductorError
+    ├── DefinitionError            .problems: all of them, each with its remedy
+    ├── PayloadError               a value that cannot be kept or sent; .path names the place
+    ├── ConditionError             a condition that does not compile, or cannot be evaluated on this data; .source
+    ├── MessageError               what came over the bus is not ours, or not readable; .reason
+    ├── ConfigurationError         a setting is wrong or missing
+    ├── PluginNotFoundError        names what is installed under that group
+    ├── RequestRefusedError        the saga's state does not allow this now
+    │   ├── SagaNotFoundError
+    │   ├── SagaChangedError           it has moved on since it was looked at
+    │   └── SagaAlreadyStartedError    same idempotency key, other data
+    ├── UnexpectedEventError       the lifecycle cannot see this event now
+    ├── InvariantError             a bug of ours: a state that must not exist
+    ├── SagaFailedError            what ``result()`` raises when a saga did not complete
+    │   ├── CompensatedError
+    │   ├── StuckError
+    │   └── TerminatedError
+    ├── StoreError
+    │   ├── ConflictError          someone else committed first: load again
+    │   ├── FencedError            our term is over: stop at once
+    │   ├── SchemaError            the database is not migrated, or newer than this code
+    │   ├── PoolerError            a transaction pooler stands in between
+    │   └── StoreUnavailableError  retry with backoff
+    ├── BusError
+    │   └── BusUnavailableError
+    ├── ElectionError
+    ├── JournalError
+    └── StepError                  raised by the authors of steps
+        ├── TemporaryError         try again, perhaps after ``delay_seconds``
+        └── PermanentError         trying again would not help
+            └── RefusedError       the business says no
+
+The docstring of a class is its default message, and says what to do next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+class GoConductorError(Exception):
+    """Something in goconductor went wrong."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or " ".join((type(self).__doc__ or "").split()))
+
+
+class DefinitionError(GoConductorError):
+    """A saga's definition cannot run; ``problems`` lists every fault with its remedy.
+
+    Args:
+        name: the saga's name, as far as it is known.
+        problems: one sentence each, naming the step and the remedy.
+    """
+
+    def __init__(self, name: str, problems: Sequence[str]) -> None:
+        self.name = name
+        self.problems = tuple(problems)
+        lines = [f"Saga {name!r} cannot run:", *(f"  {i}. {p}" for i, p in enumerate(problems, 1))]
+        super().__init__("\n".join(lines))
+
+
+class PayloadError(GoConductorError):
+    """A value cannot be kept or sent.
+
+    Args:
+        path: where in the value, as a JSONPath such as ``$.items[3].price``.
+        problem: what is wrong there, and the remedy.
+    """
+
+    def __init__(self, path: str, problem: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(f"{path}: {problem}")
+
+
+class ConditionError(GoConductorError):
+    """A condition does not compile, or cannot be evaluated on this data.
+
+    Args:
+        source: the condition's text.
+        problem: what is wrong, where, and the remedy.
+    """
+
+    def __init__(self, source: str, problem: str) -> None:
+        self.source = source
+        self.problem = problem
+        shown = source if len(source) <= 200 else f"{source[:200]}…"
+        super().__init__(f"condition {shown!a}: {problem}")
+
+
+class MessageError(GoConductorError):
+    """A message is not one of ours, or cannot be read; it is kept as a dead letter with the reason.
+
+    Args:
+        message: the reason, one sentence.
+        newer: True if the message was written by a newer version, which an upgraded instance could read.
+    """
+
+    def __init__(self, message: str | None = None, *, newer: bool = False) -> None:
+        self.newer = newer
+        super().__init__(message)
+
+
+class ConfigurationError(GoConductorError):
+    """A setting is missing or wrong; see the settings' reference for its name, type and unit."""
+
+
+class PluginNotFoundError(GoConductorError):
+    """No plugin of that name is installed; install the extra that brings it, or use one that is listed."""
+
+
+class RequestRefusedError(GoConductorError):
+    """The saga's state does not allow this request now; look at its status for what is allowed."""
+
+
+class SagaNotFoundError(RequestRefusedError):
+    """There is no saga with this id; list the sagas, or check which database you are connected to."""
+
+
+class SagaChangedError(RequestRefusedError):
+    """The saga has moved on since you looked at it; look again, and repeat the request if it is still what you want."""
+
+
+class SagaAlreadyStartedError(RequestRefusedError):
+    """This key has already started a saga with other input; use a new key, or send the same input again."""
+
+
+class UnexpectedEventError(GoConductorError):
+    """The saga cannot see this event in its present state: it is late, repeated, or a bug of the caller."""
+
+
+class InvariantError(GoConductorError):
+    """A saga reached a state that must not exist: this is a bug in goconductor, please report it with the saga's log."""
+
+
+class SagaFailedError(GoConductorError):
+    """The saga did not complete; its history says why.
+
+    Args:
+        message: one sentence.
+        saga_id: the saga's id.
+        reason: the failure that turned it, if one is known.
+    """
+
+    def __init__(self, message: str | None = None, *, saga_id: Any = None, reason: str | None = None) -> None:
+        self.saga_id = saga_id
+        self.reason = reason
+        super().__init__(message)
+
+
+class CompensatedError(SagaFailedError):
+    """The saga failed and was compensated: what it had done is undone."""
+
+
+class StuckError(SagaFailedError):
+    """The saga is stuck and waits for an operator to retry, skip or settle a step."""
+
+
+class TerminatedError(SagaFailedError):
+    """The saga was terminated by an operator, without compensation."""
+
+
+class StoreError(GoConductorError):
+    """The saga store could not do this."""
+
+
+class ConflictError(StoreError):
+    """Someone else appended to this saga first; read the tail of its log and decide again."""
+
+
+class FencedError(StoreError):
+    """This leader's term is over and its write was refused; stop leading at once."""
+
+
+class SchemaError(StoreError):
+    """The database's schema does not fit this version; run `goconductor migrate`, or upgrade goconductor."""
+
+
+class PoolerError(StoreError):
+    """A transaction pooler stands between goconductor and PostgreSQL: connect directly, or use session pooling."""
+
+
+class StoreUnavailableError(StoreError):
+    """The saga store cannot be reached now; it is tried again with backoff."""
+
+
+class BusError(GoConductorError):
+    """The bus could not do this."""
+
+
+class BusUnavailableError(BusError):
+    """The bus cannot be reached now; what was not sent is sent again by the sweep."""
+
+
+class ElectionError(GoConductorError):
+    """The election could not be held; check that its server is up and the credentials are right."""
+
+
+class JournalError(GoConductorError):
+    """The effect journal in the service's database cannot be used; check that its table exists (`journal.create_table()`)."""
+
+
+class StepError(GoConductorError):
+    """Raised by a step to say how its failure is to be taken."""
+
+
+class TemporaryError(StepError):
+    """The step failed for now; it is tried again by its retry policy.
+
+    Args:
+        message: what happened.
+        delay_seconds: wait at least this long before the next attempt; None leaves it to the policy.
+    """
+
+    def __init__(self, message: str | None = None, *, delay_seconds: float | None = None) -> None:
+        self.delay_seconds = delay_seconds
+        super().__init__(message)
+
+
+class PermanentError(StepError):
+    """The step failed for good; it is not tried again."""
+
+
+class RefusedError(PermanentError):
+    """The business says no (a card declined, no stock): a permanent failure that is nobody's fault."""

@@ -1,0 +1,151 @@
+"""The effect journal in a PostgreSQL that a service reaches by SQLAlchemy's asyncio; :mod:`.table` says what it does.
+
+What the step gets follows from what the journal is made of: an ``AsyncConnection`` over an engine or a URL, an
+``AsyncSession`` (or the service's own class of it) over an ``async_sessionmaker``. What a session has not flushed is flushed
+before the step's result is stored, so that an error of it is the step's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from typing import Any, TypeVar, cast, overload
+
+import asyncpg
+from sqlalchemy import URL, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, PendingRollbackError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from goconductor.errors import ConfigurationError
+from goconductor.journals.keys import RESULT_BYTES_MAX
+from goconductor.journals.table import IN_FAILED_TRANSACTION, TABLE, Opened, TableJournal
+from goconductor.ports.journal import Tx
+
+Session = TypeVar("Session", bound=AsyncSession)
+
+_READ_COMMITTED = {"isolation_level": "READ COMMITTED"}
+
+
+class SqlalchemyJournal(TableJournal[Tx]):
+    """A :class:`goconductor.ports.journal.Journal` for SQLAlchemy 2 over asyncpg or psycopg. Serialization failures and
+    deadlocks (40001, 40P01) pass through as what they are: failures of this attempt.
+
+    Args:
+        source: the service's ``async_sessionmaker``, then steps get an ``AsyncSession``; its ``AsyncEngine``, or a URL, then
+            they get an ``AsyncConnection``. A URL without a driver (``postgresql://``) is asyncpg's, and an engine is made
+            for it; ``close`` closes only that one.
+        table: the table's name, perhaps with its schema.
+        result_bytes_max: the largest output that is stored, in bytes.
+
+    Raises:
+        ConfigurationError: the table's name is not one or two identifiers, or the URL is not of PostgreSQL.
+    """
+
+    failures = (SQLAlchemyError, OSError, TimeoutError)
+    savepoint = "async with tx.begin_nested()"
+
+    @overload
+    def __init__(
+        self: SqlalchemyJournal[AsyncConnection],
+        source: AsyncEngine | URL | str,
+        *,
+        table: str = ...,
+        result_bytes_max: int = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: SqlalchemyJournal[Session],
+        source: async_sessionmaker[Session],
+        *,
+        table: str = ...,
+        result_bytes_max: int = ...,
+    ) -> None: ...
+    def __init__(
+        self,
+        source: AsyncEngine | URL | str | async_sessionmaker[Any],
+        *,
+        table: str = TABLE,
+        result_bytes_max: int = RESULT_BYTES_MAX,
+    ) -> None:
+        super().__init__(table=table, result_bytes_max=result_bytes_max)
+        self._own = _engine(source) if isinstance(source, str | URL) else None
+        self._sessions = source if isinstance(source, async_sessionmaker) else None
+        self._engine = source if isinstance(source, AsyncEngine) else self._own
+
+    async def close(self) -> None:
+        """Close the engine if it is our own; may be called twice."""
+        if self._own is not None:
+            await self._own.dispose()
+
+    async def _begin(self, timeout_seconds: float) -> Opened[Tx]:
+        tx: Any = self._sessions() if self._sessions is not None else cast("AsyncEngine", self._engine).connect()
+        opened: Opened[Tx] = _Opened(tx)
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                if isinstance(tx, AsyncSession):
+                    await tx.begin()
+                    await tx.connection(execution_options=_READ_COMMITTED)
+                else:
+                    await tx.start()
+                    await tx.execution_options(**_READ_COMMITTED)  # of this connection, until it goes back
+                    await tx.begin()
+        except BaseException:
+            await opened.release()
+            raise
+        return opened
+
+    async def _fetch(self, tx: Tx, statement: str, *arguments: object) -> Sequence[Any]:
+        connection = await tx.connection() if isinstance(tx, AsyncSession) else cast("AsyncConnection", tx)
+        named = text(re.sub(r"\$(\d)", r":p\1", statement))
+        result = await connection.execute(named, {f"p{number}": value for number, value in enumerate(arguments, 1)})
+        return result.fetchall() if result.returns_rows else []
+
+    async def _finish(self, tx: Tx, key: str, result: bytes | None) -> None:
+        if isinstance(tx, AsyncSession) and tx.is_active:
+            await tx.flush()
+        await super()._finish(tx, key, result)
+
+    def _driver_error(self, error: BaseException) -> BaseException:
+        # its own text quotes the statement with all its values
+        return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+
+    def _sqlstate(self, error: BaseException) -> str:
+        # a session that knows of the failed statement does not ask the server again
+        return IN_FAILED_TRANSACTION if isinstance(error, PendingRollbackError) else super()._sqlstate(error)
+
+
+class _Opened(Opened[Any]):
+    async def commit(self) -> None:
+        await self.tx.commit()
+
+    async def undo(self) -> None:
+        await self.tx.rollback()
+
+    async def drop(self) -> None:
+        try:
+            await self.tx.invalidate()
+        except SQLAlchemyError:  # the pool has it back already
+            return
+
+    async def release(self) -> None:
+        closing = asyncio.ensure_future(self.tx.close())  # which a cancellation must not leave half done
+        await asyncio.shield(closing)
+
+
+def _engine(source: str | URL) -> AsyncEngine:
+    try:
+        url = make_url(source)
+    except (ArgumentError, ValueError):  # not told: it may quote a password
+        raise ConfigurationError(
+            "the journal's url cannot be read; it should look like postgresql://user:password@host/database"
+        ) from None
+    if url.get_backend_name() not in ("postgresql", "postgres"):
+        raise ConfigurationError(
+            f"the journal's url is of {url.get_backend_name()}: use postgresql://user:password@host/database"
+        )
+    if "+" in url.drivername:
+        return create_async_engine(url)
+    dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    # asyncpg itself reads libpq's parameters, such as sslmode
+    return create_async_engine("postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn))

@@ -1,0 +1,108 @@
+"""Leaves by the settings, each found by its name and not open. None is imported here."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from goconductor import plugins
+from goconductor.control.sections import OtherBus, OtherElection
+from goconductor.control.settings import Settings
+from goconductor.errors import ConfigurationError, GoConductorError
+from goconductor.participant.chosen import ChosenBus
+from goconductor.participant.following import Following
+from goconductor.participant.node import Store
+from goconductor.ports.bus import Bus
+from goconductor.ports.choices import BUS, ELECTION
+from goconductor.ports.clock import Clock
+from goconductor.ports.election import Election
+from goconductor.ports.store import Terms
+from goconductor.recovery.electing import ChosenElection
+
+logger = logging.getLogger("goconductor")
+
+
+def make_store(settings: Settings, name: str) -> Store:
+    """The store by the settings; ``name`` is what the server's administrator sees."""
+    kind = plugins.load("store", "postgres")
+    made: Store = kind(
+        settings.database.url.get_secret_value(),
+        schema=settings.database.schema_name,
+        name=f"goconductor {name}",
+        hot_timeout_seconds=min(max(2.0, settings.participant.lease_seconds / 2), 30.0),
+    )
+    return made
+
+
+def makes_of_buses(settings: Settings) -> dict[str, Callable[[], Bus]]:
+    """What makes each bus that the settings name, their own first."""
+    return {name: partial(_make_bus, settings, bus) for name, bus in settings.bus.named().items()}
+
+
+def makes_of_elections(settings: Settings) -> dict[str, Callable[[Terms], Election]]:
+    """What makes each election that the settings name, their own first."""
+    return {name: partial(_make_election, settings, election) for name, election in settings.election.named().items()}
+
+
+def chosen_bus(settings: Settings, store: Store, instance: Callable[[], int], clock: Clock, *, strict: bool) -> ChosenBus:
+    """All that the settings name, as one.
+
+    Args:
+        settings: as loaded.
+        store: where the choice is kept.
+        instance: this process's serial, once it is registered.
+        clock: the node's.
+        strict: whether the process is of no use without the chosen bus.
+    """
+    makes = makes_of_buses(settings) if strict else _that_can_be_made(makes_of_buses(settings))
+    following = Following(BUS, list(makes), store=store, instance=instance, clock=clock, strict=strict)
+    return ChosenBus(makes, following=following, clock=clock)
+
+
+def chosen_election(
+    settings: Settings, store: Store, instance: Callable[[], int], clock: Clock, *, unfit: Callable[[], bool]
+) -> ChosenElection:
+    """As :func:`chosen_bus`, for elections; ``unfit`` tells whether this process could not do a leader's work."""
+    makes = makes_of_elections(settings)
+    following = Following(ELECTION, list(makes), store=store, instance=instance, clock=clock, strict=True)
+    return ChosenElection(makes, terms=store, following=following, unfit=unfit)
+
+
+def _that_can_be_made(makes: dict[str, Callable[[], Bus]]) -> dict[str, Callable[[], Bus]]:
+    """The first, and of the others those whose library and credentials are here: a client asks the database, and needs no bus."""
+    first = next(iter(makes))
+    found: dict[str, Callable[[], Bus]] = {}
+    for name, make in makes.items():
+        try:
+            if name != first:
+                make()
+        except GoConductorError as error:
+            logger.info("the bus %r cannot be used here: %s", name, error)
+        else:
+            found[name] = make
+    return found
+
+
+def _make_bus(settings: Settings, bus: OtherBus) -> Bus:
+    database_url = settings.database.url.get_secret_value()
+    url = bus.url.get_secret_value() if bus.url else database_url
+    made: Bus = _made("bus", bus.kind, {"url": url, "database_url": database_url}, bus.options)
+    return made
+
+
+def _make_election(settings: Settings, election: OtherElection, terms: Terms) -> Election:
+    url = settings.database.url.get_secret_value()
+    made: Election = _made("election", election.kind, {"terms": terms, "url": url}, election.options)
+    return made
+
+
+def _made(kind: str, name: str, offered: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+    """A leaf, given those of the offered arguments that it takes, and the options of its own."""
+    leaf = plugins.load(kind, name)
+    takes = inspect.signature(leaf).parameters
+    if unknown := [option for option in options if option not in takes]:
+        raise ConfigurationError(f"the {kind} {name!r} has no option {unknown[0]!r}; it has: {', '.join(takes)}")
+    return leaf(**{**{key: value for key, value in offered.items() if key in takes}, **options})

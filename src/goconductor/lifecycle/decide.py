@@ -1,0 +1,198 @@
+"""The one function by which everybody decides: ``decide(plan, state, event) -> Decision(state, effects)``.
+
+Pure: no clock (the time is the event's), no randomness, no logging, no driver, no await. Any participant, the leader and a
+test get the same answer from the same log. The order of things around it is: decide, append (durable), and only then act.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+from uuid import UUID
+
+from goconductor.errors import InvariantError, RequestRefusedError, UnexpectedEventError
+from goconductor.lifecycle import backward, events, forward, requests
+from goconductor.lifecycle.draft import Draft
+from goconductor.lifecycle.effects import Decision
+from goconductor.lifecycle.events import ActionEvent, Event, SagaStarted, StepEvent
+from goconductor.lifecycle.invariants import check
+from goconductor.lifecycle.state import ActionStatus, SagaState, SagaStatus
+from goconductor.lifecycle.transitions import FIRST_STATUSES, SAGA_MOVES
+from goconductor.saga.graph import Plan
+from goconductor.saga.ids import Direction
+
+REQUESTS = (
+    events.PauseRequested,
+    events.ResumeRequested,
+    events.AbortRequested,
+    events.TerminateRequested,
+    events.RetryRequested,
+    events.SkipRequested,
+    events.OutcomeDeclared,
+    events.InputEdited,
+)
+
+
+def begin(plan: Plan, saga_id: UUID, event: SagaStarted) -> Decision:
+    """The first decision of a saga.
+
+    Args:
+        plan: its compiled definition.
+        saga_id: its id.
+        event: with the input, and the time from which its deadline runs.
+    """
+    limit = plan.definition.timeout_seconds
+    draft = Draft(
+        plan,
+        SagaState(
+            saga_id=saga_id,
+            version=plan.version,
+            input=event.input,
+            remaining=len(plan.order),
+            reply_to=event.reply_to,
+            patience_seconds=event.patience_seconds,
+            traceparent=event.traceparent,
+            started_at=event.at,
+            at=event.at,
+            deadline_at=None if limit is None else event.at + limit,
+        ),
+    )
+    forward.advance(draft, plan.roots)
+    draft.finish(event)
+    if draft.status not in FIRST_STATUSES:
+        raise InvariantError(f"SagaStarted led to {draft.status}")
+    check(draft)
+    return Decision(draft.state, tuple(draft.effects))
+
+
+def decide(plan: Plan, state: SagaState, event: Event) -> Decision:
+    """What an event means for a saga.
+
+    Args:
+        plan: the compiled definition that the saga started with.
+        state: the fold of its log so far.
+        event: what happened.
+
+    Raises:
+        UnexpectedEventError: the event is late or repeated; it changes nothing.
+        RequestRefusedError: an operator's request that the state does not allow; says what is allowed.
+        InvariantError: a bug of ours.
+    """
+    draft = Draft(plan, state)
+    apply(draft, event)
+    return Decision(draft.state, tuple(draft.effects))
+
+
+def apply(draft: Draft, event: Event) -> None:
+    """Fold one event into a draft; raises as :func:`decide`, and the draft is then spoilt."""
+    before = draft.status
+    allowed = SAGA_MOVES[type(event)].get(before) if type(event) in SAGA_MOVES else None
+    if allowed is None:
+        raise _illegal(draft, event, before)
+    if isinstance(event, StepEvent):
+        if event.step not in draft.plan.steps:
+            raise UnexpectedEventError(f"saga {draft.plan.name!r} has no step {event.step!r}")
+        if event.round != draft.state.round:
+            raise UnexpectedEventError(
+                f"step {event.step!r}: event of round {event.round}, the saga is in round {draft.state.round}"
+            )
+    _dispatch(draft, event)
+    if isinstance(event, ActionEvent) and event.span:
+        draft.note_span(event.step, event.span)
+    if draft.phase is SagaStatus.QUEUED and isinstance(event, StepEvent):
+        draft.phase = SagaStatus.RUNNING
+    draft.finish(event)
+    if draft.status not in allowed:
+        raise InvariantError(f"{type(event).__name__} moved saga {draft.state.saga_id} from {before} to {draft.status}")
+    check(draft)
+
+
+def _dispatch(draft: Draft, event: Event) -> None:
+    match event:
+        case events.ActionSucceeded():
+            forward.succeeded(draft, event)
+        case events.ActionFailed():
+            forward.failed(draft, event)
+        case events.CompensationSucceeded():
+            backward.succeeded(draft, event)
+        case events.CompensationFailed():
+            backward.failed(draft, event)
+        case events.OutcomeUnknown(direction=Direction.SETTLE) | events.TimerFired(direction=Direction.SETTLE):
+            raise UnexpectedEventError(
+                f"a settlement is asked for again until it is answered; it cannot see {type(event).__name__}"
+            )
+        case events.OutcomeUnknown(direction=Direction.COMPENSATION):
+            backward.unknown(draft, event)
+        case events.OutcomeUnknown():
+            forward.unknown(draft, event)
+        case events.TimerFired():
+            _timer(draft, event)
+        case events.ActionSettled():
+            forward.settled(draft, event)
+        case events.CompensationSettled():
+            backward.settled(draft, event)
+        case events.SettleUnavailable():
+            if draft.step(event.step).action is ActionStatus.SETTLING:
+                forward.settle_unavailable(draft, event)
+            else:
+                backward.settle_unavailable(draft, event)
+        case events.DeadlinePassed():
+            _deadline(draft)
+        case events.PauseRequested():
+            requests.pause(draft, event)
+        case events.ResumeRequested():
+            requests.resume(draft, event)
+        case events.AbortRequested():
+            requests.abort(draft, event)
+        case events.TerminateRequested():
+            requests.terminate(draft, event)
+        case events.RetryRequested():
+            requests.retry(draft, event)
+        case events.SkipRequested():
+            requests.skip(draft, event)
+        case events.OutcomeDeclared():
+            requests.declare(draft, event)
+        case events.InputEdited():
+            requests.edit(draft, event)
+        case events.SagaStarted():  # pragma: no cover  (SAGA_MOVES has no row for it)
+            raise UnexpectedEventError("a saga starts once")
+        case _:  # pragma: no cover
+            assert_never(event)
+
+
+def _timer(draft: Draft, event: events.TimerFired) -> None:
+    """A timer names its attempt; one that has fired, or was overtaken, changes nothing."""
+    name, step = event.step, draft.step(event.step)
+    if event.direction is Direction.COMPENSATION:
+        draft.expect(event, step.compensation_attempt)
+        backward.due(draft, name, event)
+    else:
+        draft.expect(event, step.attempt)
+        forward.due(draft, name, event)
+
+
+def _deadline(draft: Draft) -> None:
+    """Once the pivot was sent a deadline is only reported. A paused saga turns back as well, but starts nothing until resumed."""
+    if draft.state.deadline_passed:
+        raise UnexpectedEventError("the deadline has passed before")
+    draft.fields["deadline_passed"] = True
+    pivot = draft.plan.pivot
+    if not draft.backward and (pivot is None or draft.step(pivot).action is ActionStatus.PENDING):
+        backward.turn_back(draft, "its deadline has passed")
+
+
+def _illegal(draft: Draft, event: Event, status: SagaStatus) -> Exception:
+    name = type(event).__name__
+    if isinstance(event, REQUESTS):
+        verb = {
+            "Abort": "aborted",
+            "Pause": "paused",
+            "Resume": "resumed",
+            "Terminate": "terminated",
+            "Retry": "retried",
+            "Skip": "skipped",
+            "Outcome": "declared",
+            "Input": "given other inputs",
+        }[name.removesuffix("Requested").removesuffix("Declared").removesuffix("Edited")]
+        allowed = " or ".join(sorted(SAGA_MOVES[type(event)]))
+        return RequestRefusedError(f"saga {draft.state.saga_id} is {status}; only {allowed} sagas can be {verb}")
+    return UnexpectedEventError(f"saga {draft.state.saga_id} is {status}; it cannot see {name}")

@@ -1,0 +1,72 @@
+"""What is to be done because of a decision, in the imperative; done only after the events are durable."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from goconductor.lifecycle.state import SagaState, SagaStatus
+from goconductor.saga.ids import Direction
+
+
+class RunAction(msgspec.Struct, frozen=True):
+    """Run the action."""
+
+    step: str
+    attempt: int = 1
+    round: int = 0
+
+
+class RunCompensation(msgspec.Struct, frozen=True):
+    """Run the compensation."""
+
+    step: str
+    attempt: int = 1
+    round: int = 0
+
+
+class Settle(msgspec.Struct, frozen=True):
+    """Have the owner write the step's keys in its journal, and answer what had happened."""
+
+    step: str
+    round: int = 0
+    attempt: int = 1
+
+
+class SetTimer(msgspec.Struct, frozen=True):
+    """Let the attempt begin at ``due_at``."""
+
+    step: str
+    direction: Direction
+    attempt: int
+    round: int
+    due_at: float
+
+
+class EndSaga(msgspec.Struct, frozen=True):
+    """Tell whoever waits that the saga ended."""
+
+    status: SagaStatus
+
+
+Work: TypeAlias = RunAction | RunCompensation | Settle
+Effect: TypeAlias = Work | SetTimer | EndSaga
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """The new state, and what is to be done once it is durable."""
+
+    state: SagaState
+    effects: tuple[Effect, ...] = ()
+
+
+def direction_of(work: Work) -> Direction:
+    """Which lease and which topic a piece of work belongs to."""
+    match work:
+        case RunAction():
+            return Direction.ACTION
+        case RunCompensation():
+            return Direction.COMPENSATION
+        case Settle():  # pragma: no branch
+            return Direction.SETTLE

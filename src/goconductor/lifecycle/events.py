@@ -1,0 +1,242 @@
+"""What happened to a saga, in the past tense; never refused once stored.
+
+An event carries its own time (``at``, seconds since 1970 by the database's clock), fixed before deciding, so that a replay
+gives the same answer. A failure or an unknown counts only for the attempt that it names; a success for any attempt of its
+round. In the log the step, round, attempt and time of an event stand in columns of their own, the rest (its *body*) in JSON.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import msgspec
+
+from goconductor.lifecycle.state import PATIENCE_SECONDS, Failure
+from goconductor.saga.ids import Direction
+from goconductor.saga.policies import Retry
+
+
+class SagaEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """An event about the saga as a whole."""
+
+    at: float = 0.0
+
+
+class StepEvent(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An event about one step of one round."""
+
+    step: str
+    attempt: int = 1
+    round: int = 0
+    at: float = 0.0
+
+
+class SagaStarted(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
+    """The saga was accepted, with this input.
+
+    ``reply_to`` is the topic on which its end is awaited, if it is; ``patience_seconds`` how long a lost message may hold it up;
+    ``traceparent`` the trace that all its steps belong to (W3C trace context), if there is one.
+    """
+
+    input: Any = None
+    reply_to: str = ""
+    patience_seconds: float = PATIENCE_SECONDS
+    traceparent: str = ""
+
+
+class ActionEvent(StepEvent, frozen=True, omit_defaults=True, kw_only=True):
+    """An action ran. ``span`` is the id of its span, if it was traced: what undoes it is linked to that."""
+
+    span: str = ""
+
+
+class ActionSucceeded(ActionEvent, frozen=True, omit_defaults=True):
+    """The action ran, or had run before under its key."""
+
+    output: Any = None
+
+
+class ActionFailed(ActionEvent, frozen=True, omit_defaults=True):
+    """The action raised, timed out, or was refused by its journal.
+
+    ``proven``: the failure stands in the journal under the action's key, so it has no effect and never will have one. ``retry``
+    is the owner's policy, for where the definition leaves it open; ``delay_seconds`` a wait that the step itself asked for.
+    """
+
+    failure: Failure = Failure("Error")
+    proven: bool = False
+    retry: Retry | None = None
+    delay_seconds: float | None = None
+
+
+class CompensationSucceeded(StepEvent, frozen=True, omit_defaults=True):
+    """The compensation ran, had run before, or found nothing to compensate (``null``)."""
+
+    null: bool = False
+
+
+class CompensationFailed(StepEvent, frozen=True, omit_defaults=True):
+    """The compensation raised or timed out."""
+
+    failure: Failure = Failure("Error")
+    retry: Retry | None = None
+    delay_seconds: float | None = None
+
+
+class OutcomeUnknown(StepEvent, frozen=True, omit_defaults=True):
+    """Whoever ran this attempt has gone silent; written by the leader, who holds the lease by now."""
+
+    direction: Direction = Direction.ACTION
+    reason: str = ""
+
+
+class TimerFired(StepEvent, frozen=True, omit_defaults=True):
+    """The wait before an attempt is over; ``attempt`` is the one that may begin."""
+
+    direction: Direction = Direction.ACTION
+
+
+class ActionSettled(StepEvent, frozen=True, omit_defaults=True):
+    """The owner has written the action's key. ``happened``: it had succeeded, with this output; else it never will."""
+
+    happened: bool = False
+    output: Any = None
+
+
+class CompensationSettled(StepEvent, frozen=True, omit_defaults=True):
+    """The owner has written both keys. ``happened``: the compensation had succeeded; else it never will."""
+
+    happened: bool = False
+
+
+class SettleUnavailable(StepEvent, frozen=True, omit_defaults=True):
+    """The owner keeps no journal for this step, so it cannot settle anything."""
+
+    reason: str = "the step has no journal"
+
+
+class DeadlinePassed(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
+    """The saga's own time is over."""
+
+
+class PauseRequested(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
+    """An operator paused the saga: nothing new starts."""
+
+    reason: str = ""
+    by: str = ""
+
+
+class ResumeRequested(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
+    """An operator lifted the pause."""
+
+    by: str = ""
+
+
+class AbortRequested(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
+    """An operator asked for compensation."""
+
+    reason: str = ""
+    by: str = ""
+
+
+class TerminateRequested(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
+    """An operator ended the saga as it stands, without compensation."""
+
+    reason: str
+    by: str = ""
+
+
+class RetryRequested(StepEvent, frozen=True, omit_defaults=True):
+    """An operator asked for another attempt of a stuck step."""
+
+    by: str = ""
+
+
+class SkipRequested(StepEvent, frozen=True, omit_defaults=True):
+    """An operator asked to go on without a stuck step. ``forced``: without its journal's word, so effects may still land."""
+
+    reason: str = ""
+    forced: bool = False
+    by: str = ""
+
+
+class OutcomeDeclared(StepEvent, frozen=True, omit_defaults=True):
+    """An operator found out by hand whether a stuck action happened."""
+
+    happened: bool = False
+    output: Any = None
+    reason: str = ""
+    by: str = ""
+
+
+class InputEdited(StepEvent, frozen=True, omit_defaults=True):
+    """An operator gave other values for some inputs of a step that gave up, or waits to try again.
+
+    They stand in for what the definition refers to, in every later attempt of this round, the compensation's as well.
+    """
+
+    inputs: dict[str, Any] = {}
+    reason: str = ""
+    by: str = ""
+
+
+Event: TypeAlias = (
+    SagaStarted
+    | ActionSucceeded
+    | ActionFailed
+    | CompensationSucceeded
+    | CompensationFailed
+    | OutcomeUnknown
+    | TimerFired
+    | ActionSettled
+    | CompensationSettled
+    | SettleUnavailable
+    | DeadlinePassed
+    | PauseRequested
+    | ResumeRequested
+    | AbortRequested
+    | TerminateRequested
+    | RetryRequested
+    | SkipRequested
+    | OutcomeDeclared
+    | InputEdited
+)
+
+EVENTS: dict[str, type[Any]] = {event.__name__: event for event in Event.__args__}
+
+_COLUMNS = ("step", "attempt", "round", "at")
+
+
+def _body(event: type[Any]) -> tuple[type[Any], tuple[str, ...], bool]:
+    fields = [f for f in msgspec.structs.fields(event) if f.name not in _COLUMNS]
+    spec = [(f.name, f.type) if f.required else (f.name, f.type, msgspec.field(default=f.default)) for f in fields]
+    body = msgspec.defstruct(f"{event.__name__}Body", spec, frozen=True, omit_defaults=True, module=__name__)
+    return body, tuple(f.name for f in fields), issubclass(event, StepEvent)
+
+
+_BODIES = {event: _body(event) for event in EVENTS.values()}
+_DECODERS = {name: msgspec.json.Decoder(_BODIES[event][0]) for name, event in EVENTS.items()}
+_encode = msgspec.json.Encoder().encode
+
+
+def body(event: Event) -> bytes:
+    """The event's body as JSON: all of it but step, attempt, round and time."""
+    kind, names, _ = _BODIES[type(event)]
+    return _encode(kind(*(getattr(event, name) for name in names))) if names else b"{}"
+
+
+def event(name: str, data: bytes, *, step: str = "", attempt: int = 1, round: int = 0, at: float = 0.0) -> Event:
+    """An event from its parts, as the log keeps them.
+
+    Raises:
+        KeyError: there is no such event (a newer version wrote it).
+        msgspec.ValidationError: the body does not fit the event.
+    """
+    kind = EVENTS[name]
+    _, names, about_step = _BODIES[kind]
+    parts = _DECODERS[name].decode(data)
+    values = {n: getattr(parts, n) for n in names}
+    if about_step:
+        values |= {"step": step, "attempt": attempt, "round": round}
+    made: Event = kind(at=at, **values)
+    return made

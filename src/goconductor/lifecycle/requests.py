@@ -1,0 +1,175 @@
+"""What operators ask for: pause, resume, abort, terminate, retry, skip, telling by hand what happened, and other inputs.
+
+A request is refused (:class:`RequestRefusedError`) with what is allowed instead; an accepted one is an event like any other.
+"""
+
+from __future__ import annotations
+
+from goconductor.errors import RequestRefusedError
+from goconductor.lifecycle import backward, forward
+from goconductor.lifecycle.draft import Draft
+from goconductor.lifecycle.effects import EndSaga, RunAction, RunCompensation, Settle
+from goconductor.lifecycle.events import (
+    AbortRequested,
+    InputEdited,
+    OutcomeDeclared,
+    PauseRequested,
+    ResumeRequested,
+    RetryRequested,
+    SkipRequested,
+    TerminateRequested,
+)
+from goconductor.lifecycle.owed import owed
+from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaStatus
+from goconductor.saga.definition import StepKind
+
+
+def pause(draft: Draft, event: PauseRequested) -> None:
+    """Nothing new starts; what runs goes on, and its outcome is recorded."""
+    draft.paused = True
+    draft.fields["pause_reason"] = event.reason
+
+
+def resume(draft: Draft, _event: ResumeRequested) -> None:
+    """Lift the pause, and ask for everything that is owed by now."""
+    draft.paused = False
+    draft.fields["pause_reason"] = ""
+    if draft.backward:
+        backward.advance(draft)
+    else:
+        forward.advance(draft, draft.plan.order)
+    ends = [effect for effect in draft.effects if isinstance(effect, EndSaga)]
+    work = owed(draft.steps, draft.state.round)  # an action that is still out when the saga goes back is not begun again
+    draft.effects = [*(w for w in work if not (draft.backward and isinstance(w, RunAction))), *ends]
+
+
+def abort(draft: Draft, event: AbortRequested) -> None:
+    """Compensate. Refused from the moment when the pivot is due; while it waits for a retry, it is settled first."""
+    if draft.backward:
+        raise RequestRefusedError(f"saga {draft.state.saga_id} is compensating already; resume it if it is paused")
+    pivot = draft.plan.pivot
+    standing = draft.step(pivot).action if pivot is not None else ActionStatus.PENDING
+    reason = f"aborted: {event.reason}" if event.reason else "aborted"
+    if standing is ActionStatus.PENDING:
+        draft.paused = False
+        backward.turn_back(draft, reason)
+    elif standing is ActionStatus.BACKOFF and pivot is not None:
+        draft.paused = False
+        draft.reason = reason
+        draft.set_action(pivot, AbortRequested, ActionStatus.SETTLING, due_at=None)
+        draft.effects.append(Settle(pivot, draft.state.round))
+    else:
+        raise RequestRefusedError(
+            f"saga {draft.state.saga_id} cannot be aborted: its pivot {pivot!r} is {standing}, from here it only goes forward"
+        )
+
+
+def terminate(draft: Draft, event: TerminateRequested) -> None:
+    """End it as it stands."""
+    if not event.reason:
+        raise RequestRefusedError("terminating leaves effects standing: give a reason")
+    draft.phase = SagaStatus.TERMINATED
+    draft.reason = f"terminated: {event.reason}"
+    draft.effects.append(EndSaga(SagaStatus.TERMINATED))
+
+
+def retry(draft: Draft, event: RetryRequested) -> None:
+    """Another attempt of a stuck step, in the same round and under the same key.
+
+    That an outcome was lost once is not forgotten: without a journal, a later failure would else count as "it never happened".
+    """
+    name, step = event.step, draft.step(event.step)
+    if step.action is ActionStatus.STUCK:
+        again = {"attempt": step.attempt + 1, "unknowns": min(step.unknowns, 1), "lost_at": None}
+        draft.set_action(name, RetryRequested, ActionStatus.SENT, **again)
+        draft.ask(RunAction(name, step.attempt + 1, draft.state.round))
+    elif step.compensation is CompensationStatus.STUCK:
+        attempt = step.compensation_attempt + 1
+        again = {"compensation_attempt": attempt, "unknowns": 0, "lost_at": None}
+        draft.set_compensation(name, RetryRequested, CompensationStatus.SENT, **again)
+        draft.ask(RunCompensation(name, attempt, draft.state.round))
+    else:
+        raise _not_stuck(draft, name, "retried")
+
+
+def skip(draft: Draft, event: SkipRequested) -> None:
+    """Go on without a stuck step: its owner first writes its keys, unless the skip is forced."""
+    name, step = event.step, draft.step(event.step)
+    if not event.reason:
+        raise RequestRefusedError(f"skipping step {name!r} leaves its work undone: give a reason")
+    if step.compensation is CompensationStatus.STUCK:
+        if event.forced:
+            draft.fields["late_effects"] = True
+            draft.set_compensation(name, SkipRequested, CompensationStatus.SKIPPED)
+            backward.advance(draft, name)
+        else:
+            draft.set_compensation(name, SkipRequested, CompensationStatus.FENCING)
+            draft.effects.append(Settle(name, draft.state.round))
+    elif step.action is ActionStatus.STUCK and draft.kind(name) is StepKind.RETRIABLE:
+        if event.forced or not step.attempt:
+            draft.fields["late_effects"] = draft.state.late_effects or step.attempt > 0
+            forward.skip(draft, name, SkipRequested)
+        else:
+            draft.set_action(name, SkipRequested, ActionStatus.SETTLING, skipping=True)
+            draft.effects.append(Settle(name, draft.state.round))
+    elif step.action is ActionStatus.STUCK:
+        raise RequestRefusedError(f"step {name!r} is the pivot: find out whether it happened and declare its outcome")
+    else:
+        raise _not_stuck(draft, name, "skipped")
+
+
+def declare(draft: Draft, event: OutcomeDeclared) -> None:
+    """A person found out what happened."""
+    name, step = event.step, draft.step(event.step)
+    if not event.reason:
+        raise RequestRefusedError(f"declaring the outcome of step {name!r} stands in for its own word: give a reason")
+    if step.action is ActionStatus.STUCK:
+        if event.happened:
+            forward.succeeded(draft, event)
+        elif draft.kind(name) is StepKind.RETRIABLE:
+            forward.skip(draft, name, OutcomeDeclared)
+        else:
+            draft.set_action(name, OutcomeDeclared, ActionStatus.PREVENTED)
+            backward.turn_back(draft, f"step {name!r} declared as not happened: {event.reason}")
+    elif step.compensation is CompensationStatus.STUCK and event.happened:
+        draft.set_compensation(name, OutcomeDeclared, CompensationStatus.DONE)
+        backward.advance(draft, name)
+    elif step.compensation is CompensationStatus.STUCK:
+        raise RequestRefusedError(f"the compensation of step {name!r} did not happen: retry it, or skip it with a reason")
+    else:
+        raise _not_stuck(draft, name, "declared")
+
+
+def edit(draft: Draft, event: InputEdited) -> None:
+    """Other values for some inputs of a step that gave up or waits to try again; they add to those given before.
+
+    An action that succeeded did so with the inputs it had then; edited afterwards are its compensation's only.
+    """
+    name, step = event.step, draft.step(event.step)
+    if not event.reason:
+        raise RequestRefusedError(f"editing the input of step {name!r} departs from what its saga says: give a reason")
+    known = draft.plan.steps[name].inputs
+    if unknown := sorted(set(event.inputs) - set(known)):
+        there = ", ".join(sorted(known)) or "none"
+        raise RequestRefusedError(f"step {name!r} has no input {unknown[0]!r}; its inputs are: {there}")
+    edited = {**(step.edited or {}), **event.inputs}
+    waits_back = step.compensation in (CompensationStatus.STUCK, CompensationStatus.BACKOFF)
+    if not waits_back and step.action not in (ActionStatus.STUCK, ActionStatus.BACKOFF):
+        raise RequestRefusedError(
+            f"the input of step {name!r} cannot be edited: its action is {step.action}, its compensation {step.compensation}; "
+            "it can while one of them is stuck or waits to try again"
+        )
+    if edited == (step.edited or {}):
+        raise RequestRefusedError(f"step {name!r} has these inputs already; retry it")
+    if waits_back:
+        draft.set_compensation(name, InputEdited, step.compensation, edited=edited)
+    else:
+        draft.set_action(name, InputEdited, step.action, edited=edited)
+
+
+def _not_stuck(draft: Draft, name: str, what: str) -> RequestRefusedError:
+    step = draft.step(name)
+    stuck = ", ".join(sorted(draft.state.stuck_steps)) or "none"
+    return RequestRefusedError(
+        f"step {name!r} cannot be {what}: its action is {step.action}, its compensation {step.compensation}; stuck steps: {stuck}"
+    )

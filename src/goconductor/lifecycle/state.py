@@ -1,0 +1,200 @@
+"""The state of one saga: the fold of its events. Frozen; a decision makes a new one."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+PATIENCE_SECONDS = 20.0
+"""Where who starts a saga says nothing else: two lives of a lease, as it is by default."""
+
+
+class SagaStatus(enum.StrEnum):
+    """What a saga is doing, the one set everywhere."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPENSATING = "compensating"
+    COMPLETED = "completed"
+    COMPENSATED = "compensated"
+    STUCK = "stuck"
+    TERMINATED = "terminated"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing can happen any more."""
+        return self in ENDED
+
+
+ENDED = frozenset({SagaStatus.COMPLETED, SagaStatus.COMPENSATED, SagaStatus.TERMINATED})
+
+
+def status_of(phase: SagaStatus, *, paused: bool, stuck: bool) -> SagaStatus:
+    """The status that people see: an end counts before a pause, a pause before a stuck step."""
+    if phase in ENDED:
+        return phase
+    if paused:
+        return SagaStatus.PAUSED
+    return SagaStatus.STUCK if stuck else phase
+
+
+class ActionStatus(enum.StrEnum):
+    """Where a step's action stands."""
+
+    PENDING = "pending"
+    """Not sent: it has certainly not run in this round."""
+    SENT = "sent"
+    """Due; a message for it was or will be sent, so it may have run."""
+    BACKOFF = "backoff"
+    """Waits for its timer before the next attempt."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    """Reported its last failure. It may have had an effect all the same, so it is compensated."""
+    PREVENTED = "prevented"
+    """Its key is written as failed or refused in the journal: it has no effect and never will have one."""
+    UNKNOWN = "unknown"
+    """Nobody knows whether it ran; it is compensated as if it had."""
+    SETTLING = "settling"
+    """Its owner is asked to write its key in the journal, and to answer whether it happened."""
+    STUCK = "stuck"
+    """Given up on; an operator must decide."""
+    SKIPPED = "skipped"
+    """Not wanted: its condition was false, or an operator skipped it."""
+
+
+class CompensationStatus(enum.StrEnum):
+    """Where a step's compensation stands."""
+
+    NONE = "none"
+    SENT = "sent"
+    BACKOFF = "backoff"
+    DONE = "done"
+    STUCK = "stuck"
+    FENCING = "fencing"
+    """Is to be skipped: its owner is first asked to write both keys in the journal."""
+    SKIPPED = "skipped"
+
+
+class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why something did not work, as it crosses the bus: never a pickled exception.
+
+    Args:
+        type: the exception's class name.
+        message: its text.
+        retryable: False where trying again would not help.
+    """
+
+    type: str
+    message: str = ""
+    retryable: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message}" if self.message else self.type
+
+
+class StepState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where one step stands in the present round."""
+
+    action: ActionStatus = ActionStatus.PENDING
+    attempt: int = 0
+    compensation: CompensationStatus = CompensationStatus.NONE
+    compensation_attempt: int = 0
+    unknowns: int = 0
+    lost_at: float | None = None
+    """When the first of those unknown outcomes was told."""
+    due_at: float | None = None
+    output: Any = None
+    failure: Failure | None = None
+    skipping: bool = False
+    """The settlement was asked for by an operator's skip."""
+    span: str = ""
+    """The id of the action's last span, if it was traced."""
+    edited: dict[str, Any] | None = None
+    """Inputs that an operator gave: they stand in for those of the definition."""
+
+    @property
+    def stuck(self) -> bool:
+        """Whether it waits for an operator."""
+        return self.action is ActionStatus.STUCK or self.compensation is CompensationStatus.STUCK
+
+
+NOT_STARTED = StepState()
+
+
+class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One run of a saga.
+
+    ``remaining`` counts the steps that must still end going forward; ``pending_compensations`` those that must still be
+    compensated. Steps that were never touched are absent from ``steps``.
+    """
+
+    saga_id: UUID
+    version: str
+    phase: SagaStatus = SagaStatus.QUEUED
+    paused: bool = False
+    round: int = 0
+    steps: dict[str, StepState] = {}
+    input: Any = None
+    remaining: int = 0
+    reason: str = ""
+    """Why it turned back or was terminated."""
+    pause_reason: str = ""
+    reply_to: str = ""
+    started_at: float = 0.0
+    at: float = 0.0
+    """Time of the last event."""
+    deadline_at: float | None = None
+    deadline_passed: bool = False
+    patience_seconds: float = PATIENCE_SECONDS
+    """A live saga is looked at by the sweep at least this often; shorter sagas never move their ``wake_at``."""
+    late_effects: bool = False
+    """A skip was forced past the journal: an effect may still land."""
+    wake_at: float | None = None
+    traceparent: str = ""
+    """The trace that its steps belong to (W3C trace context), if there is one."""
+
+    def step(self, step: str) -> StepState:
+        """Where a step stands."""
+        return self.steps.get(step, NOT_STARTED)
+
+    @property
+    def status(self) -> SagaStatus:
+        """The saga's status, as people see it."""
+        return self.phase if self.phase in ENDED else status_of(self.phase, paused=self.paused, stuck=bool(self.stuck_steps))
+
+    @property
+    def stuck_steps(self) -> list[str]:
+        """The steps that wait for an operator."""
+        return [name for name, step in self.steps.items() if step.stuck]
+
+    def outputs(self) -> dict[str, Any]:
+        """The outputs of all steps that succeeded."""
+        return {name: step.output for name, step in self.steps.items() if step.action is ActionStatus.SUCCEEDED}
+
+    def referable(self) -> Mapping[str, Any]:
+        """What a reference may see: outputs, and None for steps that were skipped."""
+        return _Referable(self.steps)
+
+
+class _Referable(Mapping[str, Any]):
+    """Looks only where it is asked: a step of ten thousand refers to a few others."""
+
+    def __init__(self, steps: Mapping[str, StepState]) -> None:
+        self._steps = steps
+
+    def __getitem__(self, name: str) -> Any:
+        step = self._steps[name]
+        if step.action is not ActionStatus.SUCCEEDED and step.action is not ActionStatus.SKIPPED:
+            raise KeyError(name)
+        return step.output
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, step in self._steps.items() if step.action in (ActionStatus.SUCCEEDED, ActionStatus.SKIPPED))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

@@ -1,0 +1,134 @@
+"""Every legal move, in three tables. If a move is not here, it does not exist: the lifecycle asserts each one it makes, and
+:mod:`goconductor.lifecycle.diagram` draws the pictures of the documentation from these same tables. A test leads small sagas
+through everything that can happen, and holds the tables to what it saw: none shows a move that no saga can make.
+
+``SAGA_MOVES[event][status]`` are the statuses that a saga may have after the event; a status that is missing cannot see the
+event. ``ACTION_MOVES`` and ``COMPENSATION_MOVES`` say the same of one step; :class:`Advance` stands for what follows from
+another step's event (its turn has come, the saga turned back).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from goconductor.lifecycle import events as e
+from goconductor.lifecycle.state import ActionStatus as A
+from goconductor.lifecycle.state import CompensationStatus as C
+from goconductor.lifecycle.state import SagaStatus as S
+
+
+class Advance:
+    """What follows from another step's event."""
+
+
+def _to(*statuses: S) -> frozenset[S]:
+    return frozenset(statuses)
+
+
+_STILL_PAUSED = _to(S.PAUSED)
+_STILL_STUCK = _to(S.STUCK)
+_BACK_TO_THE_END = _to(S.COMPENSATING, S.COMPENSATED)
+_LEFT_TO_A_PERSON = _to(S.COMPENSATING, S.STUCK)
+_SETTLED_BY_HAND = {
+    S.STUCK: _to(S.STUCK, S.RUNNING, S.COMPENSATING, S.COMPLETED, S.COMPENSATED),
+    S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
+}
+
+SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
+    e.ActionSucceeded: {
+        S.QUEUED: _to(S.RUNNING, S.COMPENSATING, S.STUCK, S.COMPLETED),
+        S.RUNNING: _to(S.RUNNING, S.COMPENSATING, S.STUCK, S.COMPLETED),
+        S.PAUSED: _to(S.PAUSED, S.COMPLETED),
+        S.COMPENSATING: _to(S.COMPENSATING),
+        S.STUCK: _to(S.STUCK, S.RUNNING, S.COMPLETED),
+    },
+    e.ActionFailed: {
+        S.QUEUED: _to(S.RUNNING, S.COMPENSATING, S.COMPENSATED),
+        S.RUNNING: _to(S.RUNNING, S.COMPENSATING, S.STUCK, S.COMPENSATED),
+        S.PAUSED: _to(S.PAUSED, S.COMPENSATED),
+        S.COMPENSATING: _BACK_TO_THE_END,
+        S.STUCK: _STILL_STUCK,
+    },
+    e.OutcomeUnknown: {
+        S.QUEUED: _to(S.RUNNING, S.COMPENSATING),
+        S.RUNNING: _to(S.RUNNING, S.COMPENSATING, S.STUCK),
+        S.PAUSED: _STILL_PAUSED,
+        S.COMPENSATING: _LEFT_TO_A_PERSON,
+        S.STUCK: _STILL_STUCK,
+    },
+    e.TimerFired: {s: _to(s) for s in (S.RUNNING, S.PAUSED, S.COMPENSATING, S.STUCK)},
+    e.ActionSettled: {
+        S.RUNNING: _to(S.RUNNING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
+        S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
+        S.STUCK: _STILL_STUCK,
+    },
+    e.CompensationSucceeded: {
+        S.COMPENSATING: _BACK_TO_THE_END,
+        S.PAUSED: _to(S.PAUSED, S.COMPENSATED),
+        S.STUCK: _to(S.STUCK, S.COMPENSATING, S.COMPENSATED),
+    },
+    e.CompensationFailed: {S.COMPENSATING: _LEFT_TO_A_PERSON, S.PAUSED: _STILL_PAUSED, S.STUCK: _STILL_STUCK},
+    e.CompensationSettled: {
+        S.COMPENSATING: _BACK_TO_THE_END,
+        S.PAUSED: _to(S.PAUSED, S.COMPENSATED),
+        S.STUCK: _STILL_STUCK,
+    },
+    e.SettleUnavailable: {
+        S.RUNNING: _to(S.COMPENSATING, S.STUCK, S.COMPENSATED),
+        S.PAUSED: _to(S.PAUSED, S.COMPENSATED),
+        S.COMPENSATING: _STILL_STUCK,
+        S.STUCK: _STILL_STUCK,
+    },
+    e.DeadlinePassed: {
+        S.QUEUED: _to(S.QUEUED, S.COMPENSATING),
+        S.RUNNING: _to(S.RUNNING, S.COMPENSATING),
+        S.PAUSED: _STILL_PAUSED,
+        S.COMPENSATING: _to(S.COMPENSATING),
+        S.STUCK: _STILL_STUCK,
+    },
+    e.PauseRequested: dict.fromkeys((S.QUEUED, S.RUNNING, S.COMPENSATING, S.STUCK), _STILL_PAUSED),
+    e.ResumeRequested: {S.PAUSED: _to(S.QUEUED, S.RUNNING, S.COMPENSATING, S.STUCK, S.COMPLETED)},
+    e.AbortRequested: {
+        S.QUEUED: _to(S.COMPENSATING),
+        S.RUNNING: _to(S.RUNNING, S.COMPENSATING),
+        S.PAUSED: _to(S.RUNNING, S.COMPENSATING),
+    },
+    e.TerminateRequested: dict.fromkeys((S.QUEUED, S.RUNNING, S.PAUSED, S.COMPENSATING, S.STUCK), _to(S.TERMINATED)),
+    e.RetryRequested: {S.STUCK: _to(S.STUCK, S.RUNNING, S.COMPENSATING), S.PAUSED: _STILL_PAUSED},
+    e.SkipRequested: _SETTLED_BY_HAND,
+    e.OutcomeDeclared: _SETTLED_BY_HAND,
+    e.InputEdited: {s: _to(s) for s in (S.RUNNING, S.PAUSED, S.COMPENSATING, S.STUCK)},
+}
+
+FIRST_STATUSES = frozenset({S.QUEUED, S.COMPLETED, S.COMPENSATING, S.COMPENSATED})
+"""What :class:`SagaStarted` may lead to: a saga all of whose steps are skipped ends at once; one whose condition cannot be
+evaluated turns back at once, and waits for the steps that were sent beside it."""
+
+ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
+    Advance: {A.PENDING: frozenset({A.SENT, A.SKIPPED, A.PREVENTED, A.STUCK}), A.BACKOFF: frozenset({A.FAILED})},
+    e.ActionSucceeded: dict.fromkeys((A.SENT, A.BACKOFF, A.SETTLING, A.UNKNOWN, A.STUCK), frozenset({A.SUCCEEDED})),
+    e.ActionFailed: {A.SENT: frozenset({A.BACKOFF, A.FAILED, A.PREVENTED, A.SETTLING, A.STUCK})},
+    e.OutcomeUnknown: {A.SENT: frozenset({A.SENT, A.BACKOFF, A.UNKNOWN, A.SETTLING, A.STUCK})},
+    e.TimerFired: {A.BACKOFF: frozenset({A.SENT})},
+    e.ActionSettled: {A.SETTLING: frozenset({A.SUCCEEDED, A.PREVENTED, A.SKIPPED})},
+    e.SettleUnavailable: {A.SETTLING: frozenset({A.FAILED, A.STUCK})},
+    e.AbortRequested: {A.BACKOFF: frozenset({A.SETTLING})},
+    e.RetryRequested: {A.STUCK: frozenset({A.SENT})},
+    e.SkipRequested: {A.STUCK: frozenset({A.SETTLING, A.SKIPPED})},
+    e.OutcomeDeclared: {A.STUCK: frozenset({A.SUCCEEDED, A.SKIPPED, A.PREVENTED})},
+    e.InputEdited: {a: frozenset({a}) for a in (A.BACKOFF, A.STUCK)},
+}
+
+COMPENSATION_MOVES: dict[type[Any], dict[C, frozenset[C]]] = {
+    Advance: {C.NONE: frozenset({C.SENT})},
+    e.CompensationSucceeded: {s: frozenset({C.DONE}) for s in (C.SENT, C.BACKOFF, C.FENCING, C.STUCK)},
+    e.CompensationFailed: {C.SENT: frozenset({C.BACKOFF, C.STUCK})},
+    e.OutcomeUnknown: {C.SENT: frozenset({C.SENT, C.BACKOFF, C.STUCK})},
+    e.TimerFired: {C.BACKOFF: frozenset({C.SENT})},
+    e.CompensationSettled: {C.FENCING: frozenset({C.DONE, C.SKIPPED})},
+    e.SettleUnavailable: {C.FENCING: frozenset({C.STUCK})},
+    e.RetryRequested: {C.STUCK: frozenset({C.SENT})},
+    e.SkipRequested: {C.STUCK: frozenset({C.FENCING, C.SKIPPED})},
+    e.OutcomeDeclared: {C.STUCK: frozenset({C.DONE})},
+    e.InputEdited: {c: frozenset({c}) for c in (C.BACKOFF, C.STUCK)},
+}

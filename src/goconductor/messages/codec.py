@@ -1,0 +1,75 @@
+"""Messages to bytes and back. What is not ours, or not readable, is a :class:`MessageError` that says why."""
+
+from __future__ import annotations
+
+import msgspec
+
+from goconductor.errors import MessageError
+from goconductor.messages.envelope import SCHEMA_VERSION, TYPES, Body, Envelope, RunStep, SagaEnded
+from goconductor.saga.ids import idempotency_key
+
+_encode = msgspec.json.Encoder().encode
+_envelopes = msgspec.json.Decoder(Envelope)
+_bodies: dict[str, msgspec.json.Decoder[RunStep] | msgspec.json.Decoder[SagaEnded]] = {
+    TYPES[RunStep]: msgspec.json.Decoder(RunStep),
+    TYPES[SagaEnded]: msgspec.json.Decoder(SagaEnded),
+}
+
+
+def encode(body: Body, *, message_id: str, source: str, time: str = "", causation_id: str = "", trace_parent: str = "") -> bytes:
+    """One message as bytes.
+
+    Args:
+        body: what it says.
+        message_id: unique with ``source``; new for each sending, so that no bus takes a repair for a repeat.
+        source: the sender, as ``/participant/instance``.
+        time: when, by RFC 3339.
+        causation_id: the id of the event that caused it.
+        trace_parent: W3C trace context.
+    """
+    saga = str(body.saga_id)
+    about_step = isinstance(body, RunStep)
+    return _encode(
+        Envelope(
+            specversion="1.0",
+            id=message_id,
+            source=source,
+            type=f"{TYPES[type(body)]}.v{SCHEMA_VERSION}",
+            subject=body.target if isinstance(body, RunStep) else body.saga,
+            time=time,
+            partitionkey=saga,
+            correlationid=saga,
+            causationid=causation_id,
+            idempotencykey=idempotency_key(body.saga_id, body.step, body.direction, body.round)
+            if about_step and isinstance(body, RunStep)
+            else "",
+            traceparent=trace_parent,
+            data=msgspec.Raw(_encode(body)),
+        )
+    )
+
+
+def decode(payload: bytes) -> tuple[Envelope, Body]:
+    """What a message says.
+
+    Raises:
+        MessageError: it is not a CloudEvent, not one of our types, or its data does not fit; ``newer`` if a newer version of
+            goconductor could read it.
+    """
+    try:
+        envelope = _envelopes.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MessageError(f"not a CloudEvent in JSON: {error}") from None
+    if envelope.specversion != "1.0":
+        raise MessageError(f"CloudEvents version {envelope.specversion!r}; this is 1.0", newer=True)
+    name, dot, version = envelope.type.rpartition(".v")
+    if not dot or name not in _bodies or not version.isdecimal():
+        raise MessageError(f"type {envelope.type!r} is none of ours", newer=name.startswith("goconductor."))
+    if int(version) > SCHEMA_VERSION:
+        raise MessageError(
+            f"type {envelope.type!r} is of a newer schema than v{SCHEMA_VERSION}: upgrade this instance", newer=True
+        )
+    try:
+        return envelope, _bodies[name].decode(envelope.data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MessageError(f"the data of a {envelope.type!r} does not fit: {error}") from None

@@ -1,0 +1,76 @@
+"""What crosses the bus: CloudEvents 1.0.2 in structured JSON mode, so that a message is the same bytes on every bus.
+
+The attributes are the specification's, the extensions ``partitionkey`` and ``correlationid`` (the saga's id), ``causationid``,
+``idempotencykey``, ``traceparent`` and ``expirytime``. The type ends in the version of the data's schema. Attributes that we do
+not know are ignored, never refused; a higher version of a type is left to newer instances.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+from uuid import UUID
+
+import msgspec
+
+from goconductor.lifecycle.state import SagaState, SagaStatus
+from goconductor.saga.ids import Direction
+
+
+class Baton(msgspec.Struct, frozen=True):
+    """The state as the sender knew it, with its place in the log, so that the receiver need not read."""
+
+    seq: int
+    tag: int
+    state: SagaState | None = None
+    """None where it is too large to carry: the receiver reads the log."""
+
+
+class RunStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Please run one direction of one step."""
+
+    saga_id: UUID
+    saga: str
+    version: str
+    step: str
+    target: str
+    direction: Direction
+    attempt: int
+    round: int
+    baton: Baton
+
+
+class SagaEnded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A saga that somebody waits for has ended."""
+
+    saga_id: UUID
+    saga: str
+    status: SagaStatus
+    seq: int
+
+
+Body: TypeAlias = RunStep | SagaEnded
+
+TYPES: dict[type[RunStep | SagaEnded], str] = {
+    RunStep: "goconductor.step.run",
+    SagaEnded: "goconductor.saga.ended",
+}
+SCHEMA_VERSION = 1
+
+
+class Envelope(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The attributes of a message; ``data`` is the body, undecoded."""
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    subject: str = ""
+    time: str = ""
+    datacontenttype: str = "application/json"
+    partitionkey: str = ""
+    correlationid: str = ""
+    causationid: str = ""
+    idempotencykey: str = ""
+    traceparent: str = ""
+    expirytime: str = ""
+    data: msgspec.Raw = msgspec.Raw(b"null")

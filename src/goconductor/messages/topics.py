@@ -1,0 +1,15 @@
+"""Names of topics: one per participant for its steps, one per instance for replies to it."""
+
+from __future__ import annotations
+
+PREFIX = "goconductor"
+
+
+def steps_topic(participant: str) -> str:
+    """Where a participant is told to run its steps."""
+    return f"{PREFIX}.steps.{participant}"
+
+
+def replies_topic(instance: str) -> str:
+    """Where one instance hears of the end of sagas that it waits for."""
+    return f"{PREFIX}.replies.{instance}"

@@ -1,0 +1,176 @@
+"""Metrics as text, by prometheus-client (extra ``metrics``): for the REST door, and on a port of its own.
+
+The port is served by a thread, so a process whose event loop is blocked can still be scraped.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable
+from importlib.metadata import version
+from threading import Thread
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from goconductor.errors import ConfigurationError
+from goconductor.lifecycle.state import SagaStatus
+from goconductor.observe.metrics import Metrics
+from goconductor.observe.survey import Survey
+from goconductor.ports.figures import Statistic
+
+
+class Exposition(Collector):
+    """Collects one process's metrics; add it to a registry of your own with ``registry.register(exposition)``.
+
+    Args:
+        metrics: what is told.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        """All metrics, as prometheus-client asks for them."""
+        metrics = self._metrics
+        build = GaugeMetricFamily("goconductor_build_info", "Which version runs; the value is 1.", labels=("version",))
+        build.add_metric((version("goconductor"),), 1)
+        yield build
+        for tally in metrics.tallies():
+            counter = CounterMetricFamily(tally.name, tally.help, labels=tally.labels)
+            for labels, value in tally.samples() or ([] if tally.labels else [((), 0.0)]):
+                counter.add_metric(labels, value)
+            yield counter
+        for spread in metrics.spreads():
+            histogram = HistogramMetricFamily(spread.name, spread.help, labels=spread.labels)
+            for labels, buckets, total in spread.samples():
+                histogram.add_metric(labels, [(_bound(bound), count) for bound, count in buckets], total)
+            yield histogram
+        for counted, values in metrics.counted():
+            kind = CounterMetricFamily if counted.kind == "counter" else GaugeMetricFamily
+            family = kind(counted.name, counted.help, labels=(counted.label,) if counted.label else ())
+            for labels, value in values:
+                family.add_metric(labels, value)
+            yield family
+        yield from _of_bus(metrics.bus_statistics())
+        if metrics.survey is not None:
+            yield from _surveyed(metrics.survey)
+
+
+def _of_bus(statistics: Iterable[Statistic]) -> Iterable[Metric]:
+    families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+    for each in statistics:
+        family = families.get(each.name)
+        if family is None:
+            kind = CounterMetricFamily if each.counter else GaugeMetricFamily
+            name, told = f"goconductor_bus_{each.name}", "What the bus's client counts."
+            family = families[each.name] = kind(name, told, labels=[*each.labels])
+        family.add_metric([*each.labels.values()], each.value)
+    return families.values()
+
+
+def _surveyed(survey: Survey) -> Iterable[Metric]:
+    yield _gauge("goconductor_leader", "1 while this process leads.", float(survey.epoch > 0))
+    if survey.epoch:
+        yield _gauge("goconductor_leader_epoch", "The number of the leader's term.", survey.epoch)
+    if survey.sagas is not None:
+        sagas = GaugeMetricFamily(
+            "goconductor_sagas", "Sagas by status, as the leader's last walk over all of them counted.", labels=("status",)
+        )
+        for status in SagaStatus:
+            sagas.add_metric((status.value,), survey.sagas.get(status.value, 0))
+        yield sagas
+        yield _gauge("goconductor_sagas_walk_duration_seconds", "How long that walk took.", survey.walk_seconds)
+    if (figures := survey.figures) is not None:
+        yield _gauge("goconductor_sagas_live", "Sagas that somebody must look at some day; counted up to 10,000.", figures.live)
+        yield _gauge("goconductor_sagas_overdue", "Sagas that should have been looked at by now; up to 10,000.", figures.overdue)
+        yield _gauge(
+            "goconductor_saga_overdue_seconds", "For how long the oldest of these has been waiting.", figures.overdue_seconds
+        )
+        yield _gauge(
+            "goconductor_dead_letters_stored", "Messages that nobody could read, kept; up to 10,000.", figures.dead_letters
+        )
+        yield _gauge(
+            "goconductor_database_oldest_transaction_seconds",
+            "Age of the oldest open transaction on the database server.",
+            figures.oldest_transaction_seconds,
+        )
+        yield _gauge(
+            "goconductor_database_oldest_snapshot_transactions",
+            "How many transactions ago the oldest snapshot was taken that keeps vacuum from cleaning.",
+            figures.oldest_snapshot_transactions,
+        )
+    waiting = GaugeMetricFamily(
+        "goconductor_bus_messages_waiting", "Messages on the bus for a participant; up to 10,000.", labels=("participant",)
+    )
+    oldest = GaugeMetricFamily(
+        "goconductor_bus_oldest_message_seconds", "For how long the oldest of these has been ready.", labels=("participant",)
+    )
+    for participant, lag in list(survey.lags.items()):
+        waiting.add_metric((participant,), lag.messages)
+        oldest.add_metric((participant,), lag.oldest_seconds)
+    if survey.lags:
+        yield from (waiting, oldest)
+
+
+def _bound(bound: float) -> str:
+    return "+Inf" if bound == float("inf") else str(bound)
+
+
+def _gauge(name: str, help: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, help, value=value)
+
+
+def registry_of(metrics: Metrics) -> CollectorRegistry:
+    """A registry with nothing but these metrics."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Exposition(metrics))
+    return registry
+
+
+def text_of(metrics: Metrics, accept: str = "") -> tuple[bytes, str]:
+    """The metrics as text, and its media type.
+
+    Args:
+        metrics: what is told.
+        accept: the request's ``Accept``: OpenMetrics for who asks for it, else Prometheus' text format.
+    """
+    encode, media_type = choose_encoder(accept)
+    return encode(registry_of(metrics)), media_type
+
+
+class Door:
+    """Serves metrics on a port of its own, from now until :meth:`close`.
+
+    Args:
+        metrics: what is told.
+        host: the address that it listens on.
+        port: its TCP port; 0 takes a free one.
+
+    Raises:
+        ConfigurationError: the address cannot be listened on.
+    """
+
+    def __init__(self, metrics: Metrics, *, host: str, port: int) -> None:
+        self._server: WSGIServer
+        self._thread: Thread
+        try:
+            self._server, self._thread = start_http_server(port, addr=host, registry=registry_of(metrics))
+        except OSError as error:
+            why = "it is taken" if error.errno == errno.EADDRINUSE else error.strerror or type(error).__name__
+            problem = f"cannot serve metrics on {host} port {port} ({why}); choose another metrics.host or metrics.port"
+            raise ConfigurationError(problem) from None
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._server.server_port)
+
+    def close(self) -> None:
+        """Serve no more."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

@@ -1,0 +1,108 @@
+"""What only the database and the bus know, asked by the leader alone.
+
+How many sagas are stuck stands in no index, since an index on the status would cost every append (see the store's tables). So
+the leader *walks* the sagas in the order of their ids, one page at each look, and tells of the last walk that came to its end:
+a million sagas take a quarter of an hour. That a saga has become stuck is told at once by ``goconductor_sagas_halted_total`` of
+whoever appended it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from goconductor.errors import GoConductorError
+from goconductor.messages.topics import steps_topic
+from goconductor.ports.figures import Lag, MeasuredBus, MeasuredStore, StoreFigures
+
+if TYPE_CHECKING:
+    from goconductor.participant.node import Node
+    from goconductor.recovery.leadership import LeadTerm
+
+logger = logging.getLogger("goconductor.observe")
+
+INTERVAL_SECONDS = 15.0
+PAGE = 20_000
+"""Sagas that are counted at each look: 15 to 30 ms of the database."""
+
+
+class Survey:
+    """The leader's figures.
+
+    Args:
+        node: whose store and bus are asked.
+        interval_seconds: how often.
+        page: how many sagas are counted at each look.
+    """
+
+    def __init__(self, node: Node, *, interval_seconds: float = INTERVAL_SECONDS, page: int = PAGE) -> None:
+        self._node = node
+        self._interval_seconds = interval_seconds
+        self._page = page
+        self._looking: asyncio.Task[None] | None = None
+        self._walk: Counter[str] = Counter()
+        self._after: UUID | None = None
+        self._walk_began = 0.0
+        self.epoch = 0
+        """The term that this process leads; 0 if it does not."""
+        self.figures: StoreFigures | None = None
+        self.lags: dict[str, Lag] = {}
+        self.sagas: dict[str, int] | None = None
+        """Sagas by status, of the last walk that came to its end."""
+        self.walk_seconds = 0.0
+        """How long that walk took: so old its figures may be."""
+
+    def led(self, term: LeadTerm | None) -> None:
+        """This process begins to lead, or has stopped: then it knows nothing any more."""
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+        self.epoch = term.epoch if term is not None else 0
+        self.figures, self.lags, self.sagas = None, {}, None
+        self._walk, self._after = Counter(), None
+        if term is not None:
+            self._looking = asyncio.create_task(self._look_on(), name="survey")
+
+    async def close(self) -> None:
+        """Look no more."""
+        looking = self._looking
+        self.led(None)
+        if looking is not None:
+            await asyncio.wait([looking])
+
+    async def _look_on(self) -> None:
+        while True:
+            try:
+                await self.look()
+            except GoConductorError as error:
+                logger.warning("the leader's figures could not be had: %s", error)
+            except Exception:
+                logger.exception("the leader's figures could not be had")
+            await self._node.clock.sleep(self._interval_seconds)
+
+    async def look(self) -> None:
+        """Ask once.
+
+        Raises:
+            StoreUnavailableError, BusUnavailableError: as the leaves say.
+        """
+        store, bus = self._node.store, self._node.bus
+        if not isinstance(store, MeasuredStore):
+            return
+        self.figures = await store.figures()
+        if self._after is None:
+            self._walk.clear()
+            self._walk_began = self._node.clock.monotonic()
+        census = await store.census(self._after, self._page)
+        self._walk.update(census.statuses)
+        self._after = census.after
+        if census.after is None:
+            self.sagas = dict(self._walk)
+            self.walk_seconds = self._node.clock.monotonic() - self._walk_began
+        if isinstance(bus, MeasuredBus):
+            names = self.figures.participants
+            lags = {name: await bus.lag(steps_topic(name), name) for name in names}
+            self.lags = {name: lag for name, lag in lags.items() if lag is not None}

@@ -1,0 +1,266 @@
+"""Decide, append, and only then act: the order that everything rests on.
+
+An event goes into the next batch. There, the events of one saga are folded into its newest known state, and become one append
+that is guarded by the head's seq and tag. Who loses reads the tail, decides again, and appends again; an event that is no longer
+legal then is dropped. When the answer to a commit is lost, the tail tells by the event's id whether it was won.
+
+After the commit: leases taken in the same statement become work that is run at once (*local continuation*), everything else
+that the decision asks for goes out as messages and timers.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from operator import attrgetter
+from uuid import UUID
+
+from goconductor.errors import FencedError, GoConductorError, SagaNotFoundError, StoreUnavailableError
+from goconductor.lifecycle.effects import Effect, EndSaga, SetTimer, Work, direction_of
+from goconductor.lifecycle.events import TimerFired
+from goconductor.lifecycle.owed import owed
+from goconductor.participant import log
+from goconductor.participant.batch import Batcher
+from goconductor.participant.definitions import Definitions
+from goconductor.participant.folding import Answer, Appended, Group, Room, Submission, TryAgain, grouped, still_due
+from goconductor.participant.log import View
+from goconductor.participant.outbox import Outbox
+from goconductor.participant.probe import SILENT, Probe
+from goconductor.participant.work import Granted, effect_of
+from goconductor.ports.clock import Clock
+from goconductor.ports.store import BATCHES_AT_ONCE, Known, Lease, Outcome, SagaStore, Verdict
+from goconductor.saga.graph import Plan
+
+logger = logging.getLogger("goconductor.participant")
+
+RECENT_MAX = 10_000
+"""Views kept of sagas that this process appended to, so that parallel branches in one process do not conflict."""
+STORE_PAUSE_SECONDS = 0.25
+AWAY_SECONDS = 5.0
+"""So often it is said that the store is away."""
+
+
+class Appender:
+    """Brings events into the log, many sagas at a time.
+
+    Args:
+        store: the log.
+        definitions: compiled definitions.
+        outbox: where messages go after the commit.
+        clock: for lease ends.
+        room: what can be run here at once.
+        instance: tells this process's serial.
+        participant: its participant's name, for the record.
+        lease_seconds: the life of leases taken with an append.
+        on_timer: called for each timer that a decision sets.
+        on_end: called when an append of ours ended a saga.
+        counts: where what happened is counted.
+        probe: told of each append and each batch.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: SagaStore,
+        definitions: Definitions,
+        outbox: Outbox,
+        clock: Clock,
+        room: Room,
+        instance: Callable[[], int],
+        participant: str,
+        lease_seconds: float,
+        on_timer: Callable[[Plan, View, SetTimer], None],
+        on_end: Callable[[Plan, View], None],
+        counts: Counter[str],
+        probe: Probe = SILENT,
+    ) -> None:
+        self._store = store
+        self._definitions = definitions
+        self._outbox = outbox
+        self._clock = clock
+        self._room = room
+        self._instance = instance
+        self._participant = participant
+        self._lease_seconds = lease_seconds
+        self._on_timer = on_timer
+        self._on_end = on_end
+        self._counts = counts
+        self._probe = probe
+        self._recent: OrderedDict[UUID, View] = OrderedDict()
+        self._said_away_at = -AWAY_SECONDS
+        self._orphans: list[Lease] = []
+        self._batcher: Batcher[Submission, Answer] = Batcher(
+            self._flush, lanes=BATCHES_AT_ONCE, subject=attrgetter("saga_id"), told=partial(probe.flushed, "append")
+        )
+
+    async def submit(self, submission: Submission) -> Appended:
+        """Bring one event into the log; waits while the store is away.
+
+        Raises:
+            SagaNotFoundError: there is no such saga.
+            RequestRefusedError: an operator's request that the state does not allow.
+            FencedError: the term of the leader who asked is over.
+            GoConductorError: the log cannot be read by this version, or the database refuses the event.
+        """
+        while True:
+            answer = await self._batcher.submit(submission)
+            if isinstance(answer, Appended):
+                return answer
+            if not isinstance(answer, TryAgain):
+                raise answer
+            submission.stale = True
+            submission.doubtful = submission.doubtful or answer.doubtful
+            if answer.wait_seconds:
+                await self._clock.sleep(answer.wait_seconds)
+
+    def act(
+        self, plan: Plan, view: View, effects: Iterable[Effect], due: Iterable[Work], taken: Sequence[Granted], *, cause: str = ""
+    ) -> None:
+        """What follows a commit: remember, send what is due and was not taken here, set timers, tell of the end."""
+        if view.state.phase.ended:
+            self._recent.pop(view.state.saga_id, None)
+        else:
+            self._remember(view)
+        here = {(work.step, work.direction) for work in taken}
+        elsewhere = [work for work in due if (work.step, direction_of(work)) not in here]
+        if elsewhere:
+            self._outbox.work(plan, view, elsewhere, cause=cause)
+        for effect in effects:
+            if isinstance(effect, SetTimer):
+                self._on_timer(plan, view, effect)
+            elif isinstance(effect, EndSaga):
+                self._on_end(plan, view)
+
+    def disown(self, leases: Iterable[Lease]) -> None:
+        """Free these before the next append: they may have been taken, but the answer was lost, so nobody runs under them."""
+        self._orphans += leases
+
+    def hand_on(self, work: Granted) -> None:
+        """Ask whoever offers the step to run this, since it cannot be begun here any more; its lease is free by now."""
+        effect = effect_of(work)
+        if still_due([effect], work.view):
+            self._outbox.work(work.plan, work.view, [effect])
+
+    def latest(self, saga_id: UUID) -> View | None:
+        """The newest view of a saga that this process appended to lately and that has not ended since."""
+        return self._recent.get(saga_id)
+
+    async def close(self) -> None:
+        """Wait for what is in flight."""
+        await self._batcher.close()
+
+    def _remember(self, view: View) -> None:
+        self._recent[view.state.saga_id] = view
+        self._recent.move_to_end(view.state.saga_id)
+        if len(self._recent) > RECENT_MAX:
+            self._recent.popitem(last=False)
+
+    async def _flush(self, batch: list[Submission]) -> Sequence[Answer]:
+        answers: list[Answer | None] = [None] * len(batch)
+        groups = grouped(batch, self._recent.get)
+        try:
+            await self._bring_up(batch, groups, answers)
+            ready = [
+                group
+                for group in groups
+                if group.fold(batch, answers, now=self._clock.now, participant=self._participant, counts=self._counts)
+            ]
+            for group in ready:
+                group.take(self._room, self._instance(), self._lease_seconds)
+            sent_at = self._clock.monotonic()
+            outcomes = await self._store.append([group.append(self._instance()) for group in ready]) if ready else []
+        except StoreUnavailableError as error:
+            self._counts["store_unavailable"] += 1
+            if self._clock.monotonic() - self._said_away_at >= AWAY_SECONDS:
+                self._said_away_at = self._clock.monotonic()
+                logger.warning("the saga store is away, events wait: %s", error)
+            for group in groups:
+                self.disown(take.lease for take, _ in group.takes)
+                group.vacate(self._room)
+                self._recent.pop(group.saga_id, None)
+            return [answer or TryAgain(doubtful=True, wait_seconds=STORE_PAUSE_SECONDS) for answer in answers]
+        self._counts["append_batches"] += bool(ready)
+        for group, outcome in zip(ready, outcomes, strict=True):
+            if outcome.verdict is Verdict.WON:
+                self._won(group, outcome, answers, sent_at)
+            else:
+                self._lost(group, outcome, batch, answers)
+        return [answer or TryAgain() for answer in answers]
+
+    async def _bring_up(self, batch: Sequence[Submission], groups: Sequence[Group], answers: list[Answer | None]) -> None:
+        """Read the tails of sagas of which too little is known, whose head had moved, or whose last append is in doubt."""
+        stale = [g for g in groups if g.base is None or any(batch[m].stale or not batch[m].saga for m in g.members)]
+        for group in stale:
+            if any(batch[m].doubtful for m in group.members):
+                # somebody else here may know more by now: an event of ours has to be looked for in all of the log
+                group.base = None
+        if self._orphans:
+            orphans, self._orphans = self._orphans, []  # another lane may find some meanwhile
+            try:
+                await self._store.release_leases(orphans)
+            except StoreUnavailableError:
+                self._orphans += orphans
+                raise
+        tails = await self._store.read([g.base.known if g.base else Known(g.saga_id) for g in stale]) if stale else []
+        for group, tail in zip(stale, tails, strict=True):
+            try:
+                if tail.head is None:
+                    raise SagaNotFoundError(f"there is no saga {group.saga_id}")
+                group.plan = await self._definitions.plan(tail.head.saga, tail.head.version)
+                group.base = log.brought_up(group.plan, group.base, group.saga_id, tail)
+            except StoreUnavailableError:
+                raise
+            except GoConductorError as error:
+                group.base = None
+                for member in group.members:
+                    answers[member] = error
+                continue
+            written = {stored.event_id for stored in tail.entries}
+            for member in group.members:
+                if batch[member].doubtful and batch[member].event_id in written and group.base is not None:
+                    answers[member] = Appended(group.base)
+                    self.catch_up(group.plan, group.base)
+        for group in groups:
+            if group.plan is None and group.base is not None:
+                group.plan = await self._definitions.plan(batch[group.members[0]].saga, group.base.state.version)
+
+    def catch_up(self, plan: Plan, view: View) -> None:
+        """Nobody acted on what was appended, since its answer was lost, or since it was not committed then: ask for all that the
+        state asks for.
+        """
+        state = view.state
+        asked = list(owed(state.steps, state.round))
+        ends: list[Effect] = [EndSaga(state.phase)] if state.phase.ended else []
+        self.act(plan, view, [*asked, *ends], still_due(asked, view), ())
+
+    def _won(self, group: Group, outcome: Outcome, answers: list[Answer | None], sent_at: float) -> None:
+        assert group.plan is not None  # noqa: S101  (only folded groups get here)
+        assert group.new is not None  # noqa: S101
+        self._counts["appends"] += 1
+        self._counts["events"] += len(group.entries)
+        self._probe.appended(group.plan, group.base, group.new)
+        group.vacate(self._room, kept=outcome.took)
+        works = group.works(sent_at)
+        self.act(group.plan, group.new, group.effects, group.due, works, cause=str(group.entries[-1].event_id))
+        for member in group.accepted:
+            answers[member] = Appended(group.new, works if member == group.accepted[-1] else ())
+
+    def _lost(self, group: Group, outcome: Outcome, batch: Sequence[Submission], answers: list[Answer | None]) -> None:
+        self._counts[f"append_{outcome.verdict}"] += 1
+        group.vacate(self._room)
+        self._recent.pop(group.saga_id, None)
+        for member in group.accepted:
+            match outcome.verdict:
+                case Verdict.NOT_DUE if isinstance(batch[member].event, TimerFired):
+                    answers[member] = Appended(None, dropped="not due")
+                case Verdict.FENCED:
+                    answers[member] = FencedError()
+                case Verdict.REJECTED:
+                    event = type(batch[member].event).__name__
+                    answers[member] = GoConductorError(
+                        f"the database refuses an event of saga {group.saga_id} ({event}): {outcome.problem}"
+                    )
+                case _:
+                    answers[member] = TryAgain()

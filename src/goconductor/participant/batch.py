@@ -1,0 +1,138 @@
+"""Group commit: what arrives while a batch is in flight is the next batch.
+
+There is no timer, so one call alone gets the lowest latency, and a thousand share a transaction.
+
+With several *lanes* as many batches are in flight at once: while the database works on one, this process works on another
+(with one lane, each waits for the other). Two rules keep that from costing what batching won: a batch takes no more than its
+lane's share of all calls, or the first lane would take everybody along and the others would go around with a few; and calls
+that are about the same *subject* are never in two batches at once, as these would contradict each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from contextvars import Context
+from typing import Generic, NamedTuple, TypeVar, cast
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+SHARE_MIN = 16
+"""So many calls are never split over lanes: what they would win is less than what a transaction costs."""
+
+
+class _Call(NamedTuple, Generic[Item, Result]):
+    item: Item
+    subject: Hashable
+    answer: asyncio.Future[Result]
+
+
+class Batcher(Generic[Item, Result]):
+    """Gathers single calls into batches.
+
+    Args:
+        flush: does a whole batch; its results have the order of the items. If it raises, each caller of the batch gets that.
+        items_max: no batch is larger.
+        lanes: how many batches may be in flight at once.
+        subject: what an item is about; None where items have nothing to do with one another.
+        told: hears of each batch that came back: its items, and the seconds it took.
+    """
+
+    def __init__(
+        self,
+        flush: Callable[[list[Item]], Awaitable[Sequence[Result]]],
+        *,
+        items_max: int = 512,
+        lanes: int = 1,
+        subject: Callable[[Item], Hashable] | None = None,
+        told: Callable[[int, float], None] | None = None,
+    ) -> None:
+        self._flush = flush
+        self._told = told
+        self._items_max = items_max
+        self._lanes_max = lanes
+        self._subject = subject
+        self._waiting: list[_Call[Item, Result]] = []
+        self._in_flight = 0
+        self._busy: set[Hashable] = set()
+        self._lanes: set[asyncio.Task[None]] = set()
+        self._gathering = 0
+
+    def submit(self, item: Item) -> asyncio.Future[Result]:
+        """Put an item into the next batch."""
+        answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        subject = None if self._subject is None else self._subject(item)
+        self._waiting.append(_Call(item, subject, answer))
+        if subject not in self._busy:  # else the lane that is busy with it takes this along next
+            self._open_lane()
+        return answer
+
+    def _open_lane(self) -> None:
+        """Unless one is about to take what waits anyway, or all are in flight and come back for it."""
+        if not self._gathering and len(self._lanes) < self._lanes_max:
+            self._gathering += 1
+            # in a context of its own: a batch is everybody's, not a part of whoever's trace came first
+            self._lanes.add(asyncio.create_task(self._run(), name="batcher", context=Context()))
+
+    async def _run(self) -> None:
+        try:
+            while batch := await self._gather():
+                try:
+                    await self._fly(batch)
+                finally:
+                    self._in_flight -= len(batch)
+                    self._busy.difference_update(call.subject for call in batch)
+                self._gathering += 1
+        finally:  # at once and not when the task is done: who comes in between would rely on this lane
+            self._lanes.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+
+    async def _gather(self) -> list[_Call[Item, Result]]:
+        try:
+            await asyncio.sleep(0)  # whoever is ready in this turn of the loop comes along
+        finally:
+            self._gathering -= 1
+        return self._take()
+
+    def _take(self) -> list[_Call[Item, Result]]:
+        """The next batch: in the order of arrival, and nothing whose subject is in flight."""
+        share = -(-(len(self._waiting) + self._in_flight) // self._lanes_max)
+        most = min(self._items_max, max(SHARE_MIN, share))
+        batch: list[_Call[Item, Result]] = []
+        left: list[_Call[Item, Result]] = []
+        for index, call in enumerate(self._waiting):
+            if len(batch) == most:
+                left += self._waiting[index:]
+                self._open_lane()
+                break
+            (left if call.subject in self._busy else batch).append(call)
+        self._waiting = left
+        self._in_flight += len(batch)
+        if self._subject is not None:
+            self._busy.update(call.subject for call in batch)
+        return batch
+
+    async def _fly(self, batch: list[_Call[Item, Result]]) -> None:
+        began = time.perf_counter()
+        try:
+            results = await self._flush([call.item for call in batch])
+        except asyncio.CancelledError:
+            for call in batch:
+                call.answer.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001  (it belongs to the callers)
+            for call in batch:
+                if not call.answer.done():
+                    call.answer.set_exception(error)
+            return
+        if self._told is not None:
+            self._told(len(batch), time.perf_counter() - began)
+        for call, result in zip(batch, results, strict=True):
+            if not call.answer.done():
+                call.answer.set_result(result)
+
+    async def close(self) -> None:
+        """Wait until nothing is in flight."""
+        while self._lanes:
+            await asyncio.wait(self._lanes)

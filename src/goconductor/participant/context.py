@@ -1,0 +1,82 @@
+"""What a step knows of its run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import MutableMapping
+from contextvars import ContextVar
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+
+from goconductor.ports.clock import Clock
+from goconductor.saga.ids import Direction, idempotency_key
+
+
+class AboutStep(Protocol):
+    """A lease's key, or a message: it names a step of a saga."""
+
+    @property
+    def saga_id(self) -> UUID: ...
+    @property
+    def step(self) -> str: ...
+
+
+def about(what: AboutStep) -> dict[str, Any]:
+    """What a log record's ``extra`` says of a step that does not run here."""
+    return {"saga_id": str(what.saga_id), "step": what.step}
+
+
+class _Bound(logging.LoggerAdapter[logging.Logger]):
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        kwargs["extra"] = {**(self.extra or {}), **(kwargs.get("extra") or {})}
+        return msg, kwargs
+
+
+class StepContext(msgspec.Struct, frozen=True, kw_only=True):
+    """Handed to a step that has a parameter annotated with this class.
+
+    Attributes:
+        saga_id: the saga's id.
+        saga: the saga's name.
+        step: the step's id in the saga.
+        direction: whether the action or the compensation runs.
+        attempt: which attempt this is, from 1.
+        round: which round of the step this is, from 0.
+        deadline: seconds on the engine's monotonic clock by which the step must be done.
+        participant: whose step it is.
+        traceparent: the saga's place in its trace (W3C trace context), to be handed on; empty if it is not traced.
+    """
+
+    saga_id: UUID
+    saga: str
+    step: str
+    direction: Direction
+    attempt: int
+    round: int
+    deadline: float
+    clock: Clock
+    participant: str = ""
+    traceparent: str = ""
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same on every retry; hand it to whatever deduplicates on the other side."""
+        side = Direction.ACTION if self.direction is Direction.ACTION else Direction.COMPENSATION
+        return idempotency_key(self.saga_id, self.step, side, self.round)
+
+    @property
+    def seconds_left(self) -> float:
+        """Time until the deadline, in seconds; zero when it has passed."""
+        return max(0.0, self.deadline - self.clock.monotonic())
+
+    @property
+    def logger(self) -> logging.LoggerAdapter[logging.Logger]:
+        """A logger whose records carry saga, saga_id, step and attempt."""
+        bound = {"saga": self.saga, "saga_id": str(self.saga_id), "step": self.step, "attempt": self.attempt}
+        return _Bound(logging.getLogger(f"goconductor.step.{self.saga}.{self.step}"), bound)
+
+
+RUNNING: ContextVar[StepContext | None] = ContextVar("goconductor_step", default=None)
+"""The step that runs in this task, or thread of a plain step: what is logged there is said about it."""

@@ -1,0 +1,92 @@
+"""Who waits for a saga's end, and how it is told: by our own append, by a message, or by looking now and then."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from uuid import UUID
+
+from goconductor.lifecycle.state import SagaState
+from goconductor.participant.deadlines import Deadlines
+from goconductor.participant.log import View
+from goconductor.ports.clock import Clock
+
+RECENT_MAX = 1_000
+POLL_SECONDS = 1.0
+"""How often a waiter asks the head, in case that the word of the end was lost."""
+
+
+class Endings:
+    """The ends of sagas that this process hears of.
+
+    Args:
+        look: reads a saga's present state.
+        here: the newest view of a saga that this process appends to itself, so that the word of its end comes by itself.
+        clock: for waiting.
+    """
+
+    def __init__(self, look: Callable[[UUID], Awaitable[View]], here: Callable[[UUID], View | None], clock: Clock) -> None:
+        self._look = look
+        self._here = here
+        self._clock = clock
+        self._deadlines = Deadlines()
+        self._waiters: dict[UUID, list[asyncio.Future[SagaState | None]]] = {}
+        self._recent: OrderedDict[UUID, SagaState] = OrderedDict()
+
+    def told(self, state: SagaState) -> None:
+        """We have ended it ourselves."""
+        self._recent[state.saga_id] = state
+        if len(self._recent) > RECENT_MAX:
+            self._recent.popitem(last=False)
+        self._wake(state.saga_id, state)
+
+    def heard(self, saga_id: UUID) -> None:
+        """Somebody says that it has ended."""
+        self._wake(saga_id, None)
+
+    async def wait(self, saga_id: UUID, timeout_seconds: float) -> SagaState:
+        """Raises as :meth:`goconductor.participant.node.Node.wait_for_end`."""
+        if (ended := self._recent.get(saga_id)) is not None:
+            return ended
+        told: asyncio.Future[SagaState | None] = asyncio.get_running_loop().create_future()
+        waiters = self._waiters.setdefault(saga_id, [])
+        waiters.append(told)
+        place = self._place(saga_id)
+        look = place == 0
+        try:
+            with self._deadlines.within(timeout_seconds):
+                while True:
+                    if look:
+                        state = (await self._look(saga_id)).state
+                        if state.status.ended or state.stuck_steps:
+                            return state
+                    if told.done():
+                        await self._clock.sleep(POLL_SECONDS)
+                        continue
+                    with suppress(TimeoutError), self._deadlines.within(POLL_SECONDS):
+                        await told
+                    if told.cancelled():
+                        waiters.remove(told)
+                        told = asyncio.get_running_loop().create_future()
+                        waiters.append(told)
+                    elif (known := told.result()) is not None:
+                        return known
+                    before, place = place, self._place(saga_id)
+                    # where it goes on here, however slowly, nobody looks: a thousand who did would slow it more
+                    look = told.done() or place <= before
+        finally:
+            waiters.remove(told)
+            if not waiters:
+                self._waiters.pop(saga_id, None)
+
+    def _place(self, saga_id: UUID) -> int:
+        """How far this process has brought it; 0 if it has not, or if it waits for an operator, of which nobody is told."""
+        view = self._here(saga_id)
+        return 0 if view is None or view.state.stuck_steps else view.seq
+
+    def _wake(self, saga_id: UUID, state: SagaState | None) -> None:
+        for waiter in self._waiters.get(saga_id, ()):
+            if not waiter.done():
+                waiter.set_result(state)

@@ -1,0 +1,270 @@
+"""Runs granted work: a place for each, its lease kept, its outcome appended, and the next step of the same saga at once.
+
+One coroutine follows a saga from step to step for as long as the next lease comes with the append. Only what cannot go on here is
+sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context
+from functools import partial
+
+from goconductor.errors import FencedError, GoConductorError
+from goconductor.lifecycle.effects import Work
+from goconductor.lifecycle.events import ActionSucceeded, CompensationSucceeded, Event, OutcomeUnknown
+from goconductor.lifecycle.owed import is_overtaken
+from goconductor.participant.append import Appender
+from goconductor.participant.context import RUNNING, StepContext, about
+from goconductor.participant.deadlines import Deadlines
+from goconductor.participant.folding import Submission
+from goconductor.participant.invoke import Hear, Invocation, NotBegunError, text_of, timeout_of
+from goconductor.participant.listeners import tell
+from goconductor.participant.probe import SILENT, Probe
+from goconductor.participant.registry import StepRegistry
+from goconductor.participant.renewal import Renewal
+from goconductor.participant.work import Granted
+from goconductor.ports.clock import Clock
+from goconductor.ports.store import Lease, SagaStore
+from goconductor.saga.graph import Plan
+from goconductor.saga.ids import Direction
+
+logger = logging.getLogger("goconductor.participant")
+
+THREADS = 32
+JOURNAL_PAUSE_SECONDS = 1.0
+SAYING_SECONDS = 5.0
+"""How long a drain waits for the log to take that a step was given up on."""
+
+
+class Executor:
+    """The running steps of one process.
+
+    Args:
+        registry: the steps' code.
+        store: where leases are freed that led to nothing.
+        clock: monotonic time.
+        renewal: keeps the leases of long steps.
+        concurrency: how many steps may run at once.
+        output_bytes_max: a larger output is refused.
+        counts: where what happened is counted.
+        probe: told of each run.
+    """
+
+    def __init__(
+        self,
+        registry: StepRegistry,
+        *,
+        store: SagaStore,
+        clock: Clock,
+        renewal: Renewal,
+        concurrency: int,
+        output_bytes_max: int,
+        counts: Counter[str],
+        probe: Probe = SILENT,
+    ) -> None:
+        self._registry = registry
+        self._store = store
+        self._clock = clock
+        self._renewal = renewal
+        self._concurrency = concurrency
+        self._output_bytes_max = output_bytes_max
+        self._counts = counts
+        self._probe = probe
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"goconductor-{registry.name}")
+        self._deadlines = Deadlines()
+        self._chains: set[asyncio.Task[None]] = set()
+        self._places: Counter[str] = Counter()
+        self._taken = 0
+        self._draining = False
+        self.appender: Appender
+        """Set by the node, since each needs the other."""
+
+    @property
+    def running(self) -> int:
+        """How many places are taken."""
+        return self._taken
+
+    def owns(self, plan: Plan, step: str) -> bool:
+        """Whether this process has the code of a step."""
+        participant, name = plan.owners[step]
+        return participant == self._registry.name and name in self._registry.steps
+
+    def reserve(self, plan: Plan, work: Work) -> bool:
+        """Keep a place, if the step is ours and there is one."""
+        return self.reserve_step(plan, work.step)
+
+    def reserve_step(self, plan: Plan, step: str) -> bool:
+        """Keep a place for a step, if it is ours and there is one."""
+        if self._draining or not self.owns(plan, step) or self._taken >= self._concurrency:
+            return False
+        name = plan.owners[step][1]
+        limit = self._registry.steps[name].concurrency
+        if limit is not None and self._places[name] >= limit:
+            return False
+        self._places[name] += 1
+        self._taken += 1
+        return True
+
+    def vacate(self, plan: Plan, step: str) -> None:
+        """Give a place back."""
+        self._places[plan.owners[step][1]] -= 1
+        self._taken -= 1
+
+    def spawn(self, works: Sequence[Granted]) -> None:
+        """Run granted work, whose places are reserved."""
+        for work in works:
+            # in a context of its own: where a step runs is chance, so it gets nothing of who started its saga
+            chain = asyncio.create_task(self._chain(work), name=f"step {work.step}", context=Context())
+            self._chains.add(chain)
+            chain.add_done_callback(self._chains.discard)
+
+    async def _chain(self, work: Granted) -> None:
+        current: Granted | None = work
+        while current is not None:
+            current = await self._once(current)
+
+    async def _once(self, work: Granted) -> Granted | None:
+        """Run one piece of work and append its outcome; the first piece that follows is handed back, others get a chain each."""
+        event: Event | None = None
+        try:
+            event = await self._event(work)
+        except asyncio.CancelledError:
+            event = self._given_up(work)
+            if event is None:
+                raise
+        finally:
+            event = self._probe.step_ended(work, event)
+            RUNNING.set(None)
+            self._renewal.drop(work.lease)
+            self.vacate(work.plan, work.step)
+        if event is None:
+            await self.release(work.lease)
+            self.appender.hand_on(work)
+            return None
+        state = work.view.state
+        submission = Submission(state.saga_id, work.plan.name, event, view=work.view, lease=work.lease)
+        try:
+            appended = await self.appender.submit(submission)
+        except FencedError:
+            raise
+        except GoConductorError:
+            logger.exception(
+                "the outcome of step %r of saga %s could not be kept", work.step, state.saga_id, extra=about(work.lease.key)
+            )
+            await self.release(work.lease)
+            return None
+        if appended.dropped:
+            await self.release(work.lease)
+        first, *others = appended.works or (None,)
+        self.spawn([other for other in others if other is not None])
+        return first
+
+    async def _event(self, work: Granted) -> Event | None:
+        """What came of the work; None if it must not begin any more."""
+        now = self._clock.monotonic()
+        if now >= work.expires:
+            self._counts["leases_expired_before_start"] += 1
+            return None
+        if work.direction is Direction.ACTION and is_overtaken(work.view.state, work.step, work.attempt, work.lease.key.round):
+            self._counts["actions_overtaken"] += 1
+            return OutcomeUnknown(work.step, work.attempt, work.lease.key.round, reason="its saga turned back before it began")
+        action = self._registry.steps[work.plan.owners[work.step][1]]
+        limit = timeout_of(work, action)
+        deadline = now + limit
+        key = work.lease.key
+        context = StepContext(
+            saga_id=key.saga_id,
+            saga=work.plan.name,
+            step=work.step,
+            direction=work.direction,
+            attempt=work.attempt,
+            round=key.round,
+            deadline=deadline,
+            clock=self._clock,
+            participant=self._registry.name,
+            traceparent=work.view.state.traceparent,
+        )
+        self._renewal.hold(work.lease, expires=work.expires, deadline=deadline)
+        listeners = self._registry.listeners
+        hear = partial(self._heard, action.name)
+        invocation = Invocation(
+            work,
+            action,
+            context,
+            threads=self._threads,
+            deadlines=self._deadlines,
+            output_bytes_max=self._output_bytes_max,
+            hear=hear,
+        )
+        RUNNING.set(context)
+        self._probe.step_begins(work, context)
+        if listeners:
+            await tell(listeners, "before_step", context, step=action.name)
+        self._counts["steps_run"] += 1
+        event = await self._begun(invocation, work, context, hear)
+        if listeners and isinstance(event, ActionSucceeded | CompensationSucceeded):
+            output = event.output if isinstance(event, ActionSucceeded) else None
+            await tell(listeners, "after_step", context, output, step=action.name)
+        return event
+
+    async def _begun(self, invocation: Invocation, work: Granted, context: StepContext, hear: Hear) -> Event | None:
+        """Do it. While the journal's database is away nothing has begun: it is tried again for as long as the lease is ours."""
+        told = False
+        while self._renewal.expires(work.lease) is not None and context.seconds_left > 0:
+            try:
+                return await invocation.run()
+            except NotBegunError as error:
+                if not told:
+                    await hear(context, error)
+                told = True
+                await self._clock.sleep(JOURNAL_PAUSE_SECONDS)
+        return None
+
+    async def _heard(self, action: str, context: StepContext, error: BaseException) -> None:
+        self._counts["step_errors"] += 1
+        self._probe.step_raised(context, error)
+        side = "compensation" if context.direction is Direction.COMPENSATION else "action"
+        context.logger.warning("the %s of step %r raised %s: %s", side, context.step, type(error).__name__, text_of(error))
+        await tell(self._registry.listeners, "on_error", context, error, step=action)
+
+    def _given_up(self, work: Granted) -> Event | None:
+        """The drain's time was over: our own run has ended here, and nobody can know what it did."""
+        if not self._draining or work.direction is Direction.SETTLE:
+            return None
+        return OutcomeUnknown(
+            work.step,
+            work.attempt,
+            work.lease.key.round,
+            direction=work.direction,
+            reason="its instance was stopped in the middle",
+        )
+
+    async def release(self, lease: Lease) -> None:
+        """Free a lease that led to nothing, so that nobody waits for its end."""
+        try:
+            await self._store.release_leases([lease])
+        except GoConductorError as error:
+            logger.debug("a lease will end by itself: %s", error)
+
+    async def drain(self, within_seconds: float) -> None:
+        """Begin nothing new; let what runs finish, for so long; then give up on the rest, and say so in the log."""
+        self._draining = True
+        if self._chains:
+            logger.info("draining: %d steps run", len(self._chains))
+            await asyncio.wait(list(self._chains), timeout=within_seconds)
+        late = list(self._chains)
+        for chain in late:
+            chain.cancel()
+        if late:
+            logger.warning("draining: %d steps did not finish within %.0f s and are given up", len(late), within_seconds)
+            _, mute = await asyncio.wait(late, timeout=SAYING_SECONDS)
+            for chain in mute:  # the store is away: the sweep finds out by their leases
+                chain.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        self._deadlines.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)

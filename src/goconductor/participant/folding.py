@@ -1,0 +1,250 @@
+"""The events of one saga within one batch, folded into one append.
+
+They are folded in one draft, since a draft costs as much as the saga has steps: of ten thousand parallel steps hundreds end
+in one batch. An event that cannot be taken spoils the draft; it is made again from those before, which happens seldom.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+import msgspec
+
+from goconductor.errors import GoConductorError, RequestRefusedError, SagaChangedError, UnexpectedEventError
+from goconductor.lifecycle.decide import apply
+from goconductor.lifecycle.draft import Draft
+from goconductor.lifecycle.effects import Effect, EndSaga, SetTimer, Work, direction_of
+from goconductor.lifecycle.events import Event
+from goconductor.lifecycle.owed import is_due, timer_due_at
+from goconductor.lifecycle.state import SagaState
+from goconductor.participant import log
+from goconductor.participant.log import View
+from goconductor.participant.work import Granted, attempt_of, lease_for, new_event_id, random_number
+from goconductor.ports.store import Append, Lease, LogEntry, Take
+from goconductor.saga.graph import Plan
+
+logger = logging.getLogger("goconductor.participant")
+
+
+class Room(Protocol):
+    """Says which work this process can run at once, and keeps a place for it."""
+
+    def reserve(self, plan: Plan, work: Work) -> bool:
+        """Keep a place for this work, if it is ours and there is one."""
+        ...
+
+    def vacate(self, plan: Plan, step: str) -> None:
+        """Give a place back."""
+        ...
+
+
+class Expected(NamedTuple):
+    """The place in a saga's log that somebody saw when asking: an append on top of anything else is refused."""
+
+    seq: int
+    tag: int
+
+
+class Submission(msgspec.Struct):
+    """An event on its way into the log.
+
+    Attributes:
+        view: what is known of the saga; None if nothing is.
+        lease: the lease that this event ends.
+        epoch: the leader's epoch, where it is the leader who writes.
+        expected: append only right after this place; None appends wherever the log is by then.
+        stale: the head has moved since ``view``: read the tail first.
+        doubtful: the answer to the event's commit was lost: look for its id in the tail.
+    """
+
+    saga_id: UUID
+    saga: str
+    event: Event
+    view: View | None = None
+    lease: Lease | None = None
+    epoch: int = 0
+    expected: Expected | None = None
+    event_id: UUID = msgspec.field(default_factory=new_event_id)
+    stale: bool = False
+    doubtful: bool = False
+
+
+class Appended(msgspec.Struct, frozen=True):
+    """What became of a submission.
+
+    Attributes:
+        view: the newest view; None if a timer was not due.
+        works: work whose leases were taken with the append, to be run at once.
+        dropped: why the event was no longer legal; empty if it was appended.
+    """
+
+    view: View | None
+    works: tuple[Granted, ...] = ()
+    dropped: str = ""
+
+
+class TryAgain(Exception):  # noqa: N818  (an answer within a batch, never raised)
+    """The submission must go into another batch, its fields brought up to date."""
+
+    def __init__(self, *, doubtful: bool = False, wait_seconds: float = 0.0) -> None:
+        self.doubtful = doubtful
+        self.wait_seconds = wait_seconds
+        super().__init__()
+
+
+Answer = Appended | Exception
+
+
+class Group(msgspec.Struct):
+    """One saga's submissions, by their index in the batch, and what they add up to."""
+
+    saga_id: UUID
+    members: list[int] = []
+    plan: Plan | None = None
+    base: View | None = None
+    new: View | None = None
+    entries: list[LogEntry] = []
+    effects: list[Effect] = []
+    due: list[Work] = []
+    releases: list[Lease] = []
+    takes: list[tuple[Take, Work]] = []
+    accepted: list[int] = []
+    due_at: float | None = None
+    epoch: int = 0
+
+    def fold(
+        self,
+        batch: Sequence[Submission],
+        answers: list[Answer | None],
+        *,
+        now: Callable[[], float],
+        participant: str,
+        counts: Counter[str],
+    ) -> bool:
+        """Fold the events, one after the other. False if none of them changes anything; then ``answers`` says why."""
+        if self.base is None or self.plan is None:
+            return False
+        draft, folded = Draft(self.plan, self.base.state), list[Event]()
+        for member in self.members:
+            submission = batch[member]
+            due_at = timer_due_at(draft.state, submission.event)
+            if answers[member] is not None or (due_at is not None and self.due_at is not None):
+                continue  # the guard of an append names one moment: a second timer goes into the next batch
+            if submission.expected is not None and (self.entries or submission.expected != (self.base.seq, self.base.tag)):
+                answers[member] = SagaChangedError()
+                continue
+            event = msgspec.structs.replace(submission.event, at=max(now(), draft.state.at, due_at or 0.0))
+            try:
+                apply(draft, event)
+            except Exception as error:  # noqa: BLE001  (of a bug of ours the other sagas of this batch have no part)
+                draft = _draft_of(self.plan, self.base.state, folded)
+                seen = msgspec.structs.replace(draft.state, steps=dict(draft.steps))
+                answers[member] = self._refusal(event, error, seen, counts)
+                continue
+            folded.append(event)
+            self.effects += draft.effects
+            draft.effects = []
+            token = submission.lease.token if submission.lease is not None else 0
+            self.entries.append(log.entry(event, submission.event_id, participant=participant, token=token))
+            self.accepted.append(member)
+            self.epoch = self.epoch or submission.epoch
+            self.due_at = self.due_at if due_at is None else due_at
+            if submission.lease is not None:
+                self.releases.append(submission.lease)
+        if not self.entries:
+            return False
+        self.new = View(draft.state, self.base.seq + len(self.entries), random_number())
+        return True
+
+    def _refusal(self, event: Event, error: Exception, state: SagaState, counts: Counter[str]) -> Answer:
+        """What a submission is told whose event cannot be folded."""
+        assert self.base is not None  # noqa: S101  (our caller has seen to it)
+        if isinstance(error, UnexpectedEventError):
+            counts["events_dropped"] += 1
+            return Appended(View(state, self.base.seq, self.base.tag), dropped=str(error))
+        if isinstance(error, RequestRefusedError):
+            return error
+        name = type(event).__name__
+        logger.error("saga %s cannot take %s", self.saga_id, name, exc_info=error, extra={"saga_id": str(self.saga_id)})
+        return GoConductorError(f"saga {self.saga_id} cannot take {name}: {error}")
+
+    def take(self, room: Room, instance: int, lease_seconds: float) -> None:
+        """Work out what is due now, and reserve places for what can go on here at once: local continuation."""
+        if self.plan is None or self.new is None:
+            return
+        self.due = still_due(self.effects, self.new)
+        for work in self.due:
+            if room.reserve(self.plan, work):
+                self.takes.append((Take(lease=lease_for(self.saga_id, work, instance), lease_seconds=lease_seconds), work))
+
+    def vacate(self, room: Room, kept: Iterable[object] = ()) -> None:
+        """Give back the places of leases that were not taken."""
+        held = set(kept)
+        for take, _ in self.takes:
+            if self.plan is not None and take.lease.key not in held:
+                room.vacate(self.plan, take.lease.key.step)
+        self.takes = [pair for pair in self.takes if pair[0].lease.key in held]
+
+    def works(self, sent_at: float) -> tuple[Granted, ...]:
+        """The work whose leases are held now; ``sent_at`` is when they were asked for, on the monotonic clock."""
+        if self.plan is None or self.new is None:
+            return ()
+        return tuple(
+            Granted(self.plan, self.new, take.lease, attempt_of(work), sent_at + take.lease_seconds) for take, work in self.takes
+        )
+
+    def append(self, instance: int) -> Append:
+        """What the store is asked."""
+        assert self.base is not None  # noqa: S101  (only folded groups get here)
+        assert self.new is not None  # noqa: S101
+        return Append(
+            saga_id=self.saga_id,
+            seq=self.base.seq,
+            tag=self.base.tag,
+            new_tag=self.new.tag,
+            entries=self.entries,
+            status=self.new.state.status.value,
+            instance=instance,
+            wake_at=self.new.state.wake_at,
+            due_at=self.due_at,
+            release=self.releases,
+            take=[take for take, _ in self.takes],
+            epoch=self.epoch,
+        )
+
+
+def grouped(batch: Sequence[Submission], recent: Callable[[UUID], View | None]) -> list[Group]:
+    """A batch by saga, each with the newest view that anybody here has."""
+    groups: dict[UUID, Group] = {}
+    for index, submission in enumerate(batch):
+        group = groups.get(submission.saga_id)
+        if group is None:
+            group = groups[submission.saga_id] = Group(submission.saga_id, base=recent(submission.saga_id))
+        group.members.append(index)
+        if submission.view is not None and (group.base is None or group.base.seq < submission.view.seq):
+            group.base = submission.view
+    return list(groups.values())
+
+
+def _draft_of(plan: Plan, state: SagaState, folded: Iterable[Event]) -> Draft:
+    """A draft with events that were taken before."""
+    draft = Draft(plan, state)
+    for event in folded:
+        apply(draft, event)
+    draft.effects = []
+    return draft
+
+
+def still_due(effects: Iterable[Effect], view: View) -> list[Work]:
+    """Of the work that several decisions asked for, what the last state still wants."""
+    state = view.state
+    return [
+        effect
+        for effect in effects
+        if not isinstance(effect, SetTimer | EndSaga)
+        and is_due(state, effect.step, direction_of(effect), attempt_of(effect), effect.round)
+    ]

@@ -1,0 +1,129 @@
+"""What one process knows of a choice (:mod:`goconductor.ports.choices`), and what it says of itself.
+
+It looks once a second, on a connection of no running saga; a process that names one bus, and can follow no change, looks
+seldom: to hear that it was left behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from goconductor.errors import ConfigurationError, StoreError
+from goconductor.ports.choices import Choice, Choices, Phase, Spoken
+from goconductor.ports.clock import Clock
+
+logger = logging.getLogger("goconductor.participant")
+
+LOOK_SECONDS = 1.0
+SELDOM_SECONDS = 5.0
+
+
+class Following:
+    """Follows one choice.
+
+    Args:
+        kind: of what: ``bus`` or ``election``.
+        names: those that the settings name, their own first.
+        store: where the choice is kept.
+        instance: this process's serial, once it is registered.
+        clock: for the pauses.
+        strict: whether this process is of no use without the chosen one. A client is: what it sends is sent again by the sweep.
+
+    Attributes:
+        choice: what is chosen, as of the last look.
+        problem: what is in the way of following it; empty when nothing is.
+    """
+
+    def __init__(
+        self, kind: str, names: Sequence[str], *, store: Choices, instance: Callable[[], int], clock: Clock, strict: bool
+    ) -> None:
+        self.choice = Choice(kind=kind, chosen=names[0])
+        self.problem = ""
+        self._kind = kind
+        self._names = list(names)
+        self._store = store
+        self._instance = instance
+        self._clock = clock
+        self._strict = strict
+        self._told: Spoken | None = None
+        self._following: asyncio.Task[None] | None = None
+
+    @property
+    def left_behind(self) -> bool:
+        """Whether what is chosen now is nothing that the settings name."""
+        return self.choice.chosen not in self._names
+
+    def names(self, name: str) -> bool:
+        """Whether the settings name it."""
+        return name in self._names
+
+    async def begin(self) -> None:
+        """Look for the first time.
+
+        Raises:
+            ConfigurationError: the settings do not name what is chosen.
+            StoreError: the store is away.
+        """
+        await self._look()
+        if not self.names(self.choice.chosen):
+            problem = (
+                f"the {self._kind} {self.choice.chosen!r} is used here since a change of it, and these settings do not name it; "
+                f"add it to {self._kind}.others, or change back by `goconductor {self._kind} migrate`"
+            )
+            if self._strict:
+                raise ConfigurationError(problem)
+            logger.warning("%s", problem)
+
+    def follow(self, arrive: Callable[[Choice], Awaitable[Spoken]]) -> None:
+        """Go on looking.
+
+        Args:
+            arrive: called after each look, the first included: does what the choice says as far as it can, and says how far.
+        """
+        if self._following is None:
+            self._following = asyncio.create_task(self._follow(arrive), name=f"following the {self._kind}")
+
+    async def close(self) -> None:
+        """Look no more."""
+        following, self._following = self._following, None
+        if following is not None:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+    def spoken(self, uses: str, *, problem: str, quiet: bool) -> Spoken:
+        """What is to be said of a look: with a problem, it goes no further than what was said last."""
+        before = self._told.number if self._told is not None else -1
+        number = before if problem else self.choice.number
+        return Spoken(names=self._names, uses=uses, number=number, problem=problem, quiet=quiet)
+
+    async def _follow(self, arrive: Callable[[Choice], Awaitable[Spoken]]) -> None:
+        while True:
+            try:
+                await self._arrive(arrive)
+            except StoreError as error:
+                logger.debug("cannot look which %s is used: %s", self._kind, error)
+            except Exception:
+                logger.exception("following the change of the %s failed, it is tried again", self._kind)
+            nothing_to_follow = len(self._names) == 1 and self.choice.phase is Phase.SETTLED
+            await self._clock.sleep(SELDOM_SECONDS if nothing_to_follow else LOOK_SECONDS)
+            with contextlib.suppress(StoreError):
+                await self._look()
+
+    async def _arrive(self, arrive: Callable[[Choice], Awaitable[Spoken]]) -> None:
+        spoken = await arrive(self.choice)
+        if spoken.problem and spoken.problem != self.problem:
+            logger.warning("cannot follow the change of the %s yet: %s", self._kind, spoken.problem)
+        self.problem = spoken.problem
+        if spoken != self._told:
+            await self._store.tell(self._instance(), self._kind, spoken)
+            self._told = spoken
+
+    async def _look(self) -> None:
+        found = await self._store.choice(self._kind)
+        if found is not None and found.number != self.choice.number:
+            self.choice = found
+            beside = f", {found.beside!r} beside it" if found.beside else ""
+            logger.info("the %s: %r%s, %s (change %d)", self._kind, found.chosen, beside, found.phase, found.number)

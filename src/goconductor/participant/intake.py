@@ -1,0 +1,245 @@
+"""Messages in: read, acquire, acknowledge, run.
+
+The lease is taken before the message is acknowledged, and the head is read after the lease was committed (batched, in the store).
+The order of lease and acknowledgement is about speed: what is lost in between is sent again by the sweep.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from functools import partial
+from uuid import UUID
+
+from goconductor.errors import GoConductorError, MessageError, StoreUnavailableError
+from goconductor.lifecycle.owed import is_due, is_overtaken
+from goconductor.messages import codec
+from goconductor.messages.envelope import RunStep, SagaEnded
+from goconductor.participant import log
+from goconductor.participant.batch import Batcher
+from goconductor.participant.context import about
+from goconductor.participant.definitions import Definitions
+from goconductor.participant.executor import Executor
+from goconductor.participant.log import View
+from goconductor.participant.probe import SILENT, Probe
+from goconductor.participant.work import Granted, random_number
+from goconductor.ports.bus import Delivery
+from goconductor.ports.clock import Clock
+from goconductor.ports.store import Acquire, Acquired, DeadLetter, Known, Lease, LeaseKey, SagaStore, Tail
+from goconductor.saga.graph import Plan
+from goconductor.saga.ids import Direction
+
+logger = logging.getLogger("goconductor.participant")
+
+NOT_HERE_SECONDS = 1.0
+FULL_SECONDS = 0.05
+AWAY_SECONDS = 5.0
+"""So often it is said that the store is away."""
+HELD_SECONDS = 0.5
+HELD_DELIVERIES_MAX = 3
+READ_MAX = 100
+"""Views kept of large sagas, whose messages only point at the log: without them each message would fold all of it."""
+DELIVERIES_MAX = 50
+"""After so many tries of finding an instance that can read it, a message is dropped; the sweep asks again."""
+
+
+class Intake:
+    """Takes deliveries and turns them into granted work.
+
+    Args:
+        store: leases and tails.
+        definitions: compiled definitions.
+        executor: runs what was granted.
+        clock: for the ends of leases.
+        instance: tells this process's serial.
+        lease_seconds: the life of a lease.
+        on_ended: called for each saga whose end was announced to this instance.
+        written: the newest view of a saga that this process has appended to lately.
+        counts: where what happened is counted.
+        probe: told of each message and each batch.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: SagaStore,
+        definitions: Definitions,
+        executor: Executor | None,
+        clock: Clock,
+        instance: Callable[[], int],
+        lease_seconds: float,
+        on_ended: Callable[[SagaEnded], None],
+        written: Callable[[UUID], View | None],
+        counts: Counter[str],
+        probe: Probe = SILENT,
+    ) -> None:
+        self._store = store
+        self._definitions = definitions
+        self._executor = executor
+        self._clock = clock
+        self._instance = instance
+        self._lease_seconds = lease_seconds
+        self._on_ended = on_ended
+        self._written = written
+        self._read: OrderedDict[UUID, View] = OrderedDict()
+        self._counts = counts
+        self._probe = probe
+        self._acquire: Batcher[Acquire, Acquired] = Batcher(self._acquired, told=partial(probe.flushed, "acquire"))
+        self._said_away_at = -AWAY_SECONDS
+        self._orphans: list[Lease] = []
+        """Leases that may have been taken whose answer was lost: their messages come again, and would find them held."""
+
+    async def receive(self, delivery: Delivery) -> None:
+        """One delivery, to its acknowledgement."""
+        try:
+            envelope, body = codec.decode(delivery.message.payload)
+        except MessageError as error:
+            await self._unreadable(delivery, error)
+            return
+        self._probe.received(envelope, body)
+        if isinstance(body, SagaEnded):
+            delivery.acknowledge()
+            self._on_ended(body)
+            return
+        try:
+            await self._run_step(delivery, body)
+        except StoreUnavailableError as error:
+            self._counts["store_unavailable"] += 1
+            self._say_away(error)
+            delivery.give_back(NOT_HERE_SECONDS)
+        except GoConductorError as error:
+            logger.warning("saga %s cannot be taken here, it is left to others: %s", body.saga_id, error, extra=about(body))
+            self._leave(delivery)
+
+    async def close(self) -> None:
+        """Wait for what is in flight."""
+        await self._acquire.close()
+
+    async def _run_step(self, delivery: Delivery, body: RunStep) -> None:
+        plan = await self._definitions.plan(body.saga, body.version)
+        executor = self._executor
+        if executor is None or body.step not in plan.steps or not executor.owns(plan, body.step):
+            self._counts["messages_for_others"] += 1
+            self._leave(delivery)
+            return
+        if not executor.reserve_step(plan, body.step):
+            self._counts["messages_without_room"] += 1
+            delivery.give_back(FULL_SECONDS)
+            return
+        try:
+            granted = await self._granted(plan, body, delivery)
+        except BaseException:
+            executor.vacate(plan, body.step)
+            raise
+        delivery.acknowledge()
+        if granted is None:
+            executor.vacate(plan, body.step)
+        else:
+            executor.spawn([granted])
+
+    async def _granted(self, plan: Plan, body: RunStep, delivery: Delivery) -> Granted | None:
+        """The work, if its lease is ours and the step is due, in whatever attempt: the message is a hint, the log is the truth.
+
+        Who holds the lease may only be looking, for an older message, at a head that was older still; so a message that finds
+        it held comes again once or twice before it is dropped.
+        """
+        known = View(body.baton.state, body.baton.seq, body.baton.tag) if body.baton.state is not None else self._seen(body)
+        lease = Lease(
+            key=LeaseKey(body.saga_id, body.step, body.direction, body.round), instance=self._instance(), token=random_number()
+        )
+        asked_at = self._clock.monotonic()
+        request = Acquire(
+            lease=lease, lease_seconds=self._lease_seconds, known=known.known if known is not None else Known(body.saga_id)
+        )
+        acquired = await self._acquire.submit(request)
+        if not acquired.granted:
+            self._counts["messages_leased_elsewhere"] += 1
+            if delivery.deliveries < HELD_DELIVERIES_MAX:
+                delivery.give_back(HELD_SECONDS)
+            return None
+        try:
+            view = self._brought_up(plan, known, body, acquired.tail)
+        except GoConductorError:
+            await self._free(lease)
+            raise
+        attempt = _wanted_attempt(view, body) if view is not None else None
+        if view is None or attempt is None:
+            self._counts["messages_not_due"] += 1
+            await self._free(lease)
+            return None
+        return Granted(plan, view, lease, attempt, asked_at + self._lease_seconds)
+
+    def _seen(self, body: RunStep) -> View | None:
+        """Of a saga whose messages only point at the log, the newest that this process has read or written."""
+        read, written = self._read.get(body.saga_id), self._written(body.saga_id)
+        return max((view for view in (read, written) if view is not None), key=lambda view: view.seq, default=None)
+
+    def _brought_up(self, plan: Plan, known: View | None, body: RunStep, tail: Tail) -> View | None:
+        """The state at the head. Messages that only point at the log come in crowds: what one of them has folded, others take."""
+        if body.baton.state is None and tail.head is not None:
+            seen = self._seen(body)
+            if seen is not None and (seen.seq, seen.tag) == (tail.head.seq, tail.head.tag):
+                return seen
+        view = log.brought_up(plan, known, body.saga_id, tail)
+        if body.baton.state is None and view is not None:
+            self._read[body.saga_id] = view
+            self._read.move_to_end(body.saga_id)
+            if len(self._read) > READ_MAX:
+                self._read.popitem(last=False)
+        return view
+
+    def _say_away(self, error: StoreUnavailableError) -> None:
+        """Not with each message that waits."""
+        now = self._clock.monotonic()
+        if now - self._said_away_at >= AWAY_SECONDS:
+            self._said_away_at = now
+            logger.warning("the saga store is away, messages wait: %s", error)
+
+    async def _acquired(self, requests: list[Acquire]) -> list[Acquired]:
+        if self._orphans:
+            await self._store.release_leases(self._orphans)
+            self._orphans = []
+        try:
+            return await self._store.acquire(requests)
+        except StoreUnavailableError:
+            self._orphans += [request.lease for request in requests]
+            raise
+
+    async def _free(self, lease: Lease) -> None:
+        if self._executor is not None:
+            await self._executor.release(lease)
+
+    def _leave(self, delivery: Delivery) -> None:
+        """For an instance that has the step, or can read the saga: a rolling upgrade has both kinds."""
+        if delivery.deliveries >= DELIVERIES_MAX:
+            self._counts["messages_given_up"] += 1
+            delivery.acknowledge()
+        else:
+            delivery.give_back(min(NOT_HERE_SECONDS * 2 ** min(delivery.deliveries - 1, 6), 60.0))
+
+    async def _unreadable(self, delivery: Delivery, error: MessageError) -> None:
+        message = delivery.message
+        if error.newer and delivery.deliveries < DELIVERIES_MAX:
+            self._counts["messages_newer"] += 1
+            self._leave(delivery)
+            return
+        self._counts["dead_letters"] += 1
+        logger.warning("a message on %s is not ours and becomes a dead letter: %s", message.topic, error)
+        letter = DeadLetter(
+            topic=message.topic, payload=message.payload, reason=str(error), headers=message.headers, at=self._clock.now()
+        )
+        try:
+            await self._store.put_dead_letter(letter)
+        except StoreUnavailableError:
+            delivery.give_back(NOT_HERE_SECONDS)
+        else:
+            delivery.acknowledge()
+
+
+def _wanted_attempt(view: View, body: RunStep) -> int | None:
+    """The attempt that is due now; also that of an action that must not begin any more, as we can say so, holding its lease."""
+    state, step = view.state, view.state.step(body.step)
+    attempt = {Direction.ACTION: step.attempt, Direction.COMPENSATION: step.compensation_attempt}.get(body.direction, 1)
+    overtaken = body.direction is Direction.ACTION and is_overtaken(state, body.step, attempt, body.round)
+    return attempt if overtaken or is_due(state, body.step, body.direction, attempt, body.round) else None

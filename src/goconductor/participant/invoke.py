@@ -1,0 +1,335 @@
+"""One run of one side of a step: user code in, an event out. Whatever user code raises, even a ``BaseException``, becomes an
+event.
+
+A transactional step runs inside its journal (see :mod:`goconductor.ports.journal`). Its last failure is written there
+before it is reported, which proves that it has no effect, now or later. A retriable step never writes its failure, or an
+operator's retry would only read it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any
+
+import msgspec
+
+from goconductor.errors import GoConductorError, JournalError, PayloadError, PermanentError, TemporaryError
+from goconductor.lifecycle.events import (
+    ActionFailed,
+    ActionSettled,
+    ActionSucceeded,
+    CompensationFailed,
+    CompensationSettled,
+    CompensationSucceeded,
+    Event,
+    OutcomeUnknown,
+    SettleUnavailable,
+)
+from goconductor.lifecycle.owed import is_backward
+from goconductor.lifecycle.state import ActionStatus, Failure
+from goconductor.participant.cancellation import is_ours
+from goconductor.participant.context import StepContext
+from goconductor.participant.deadlines import Deadlines, Limit
+from goconductor.participant.registry import TIMEOUT_SECONDS, Action
+from goconductor.participant.typed import to_json_value
+from goconductor.participant.work import Granted
+from goconductor.ports.journal import EffectKey, Found
+from goconductor.saga import values
+from goconductor.saga.definition import StepKind
+from goconductor.saga.ids import Direction, idempotency_key
+from goconductor.saga.policies import ACTION_RETRY
+
+MESSAGE_MAX = 2_000
+"""Characters of an exception's text that are kept."""
+
+DELAY_SECONDS_MAX = 10 * 366 * 86400.0
+"""No wait that a step asks for may be longer: infinity can neither be stored nor reached."""
+
+JUST_BEGUN_SECONDS = 0.01
+
+Hear = Callable[[StepContext, BaseException], Coroutine[Any, Any, None]]
+
+
+class NotBegunError(JournalError):
+    """The service's own database is away; the step waits for it, and no attempt is counted."""
+
+
+def failure_of(error: BaseException) -> Failure:
+    """An exception as it crosses the bus and stands in the log."""
+    text = text_of(error).encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+    final = isinstance(error, PermanentError | PayloadError)
+    return Failure(type(error).__name__, text[:MESSAGE_MAX], retryable=not final)
+
+
+def text_of(error: BaseException) -> str:
+    """An exception's text; it is user code as well, and may raise."""
+    try:
+        return str(error)
+    except Exception as broken:  # noqa: BLE001
+        return f"(its text cannot be had: {type(broken).__name__})"
+
+
+def delay_of(error: BaseException) -> float | None:
+    """The wait that a step asked for, in seconds; None where that is no number or makes no sense, so that the policy counts."""
+    delay = getattr(error, "delay_seconds", None) if isinstance(error, TemporaryError) else None
+    sensible = isinstance(delay, int | float) and 0 <= delay <= DELAY_SECONDS_MAX
+    return float(delay) if delay is not None and sensible else None
+
+
+def timeout_of(work: Granted, action: Action[..., Any]) -> float:
+    """How long one attempt may take, in seconds: the definition's word, else the owner's."""
+    return work.plan.steps[work.step].timeout_seconds or action.timeout_seconds or TIMEOUT_SECONDS
+
+
+def key_of(work: Granted) -> EffectKey:
+    """The journal's keys of this round of the step."""
+    saga, step, turn = work.view.state.saga_id, work.step, work.lease.key.round
+    return EffectKey(
+        action=idempotency_key(saga, step, Direction.ACTION, turn),
+        compensation=idempotency_key(saga, step, Direction.COMPENSATION, turn),
+    )
+
+
+class Invocation:
+    """One piece of granted work, and the code that does it.
+
+    Args:
+        work: what to run.
+        action: the step's code.
+        context: what the step is told of its run.
+        threads: where plain functions run.
+        deadlines: what bounds a run.
+        output_bytes_max: a larger output is refused.
+        hear: told of what user code raised.
+    """
+
+    def __init__(
+        self,
+        work: Granted,
+        action: Action[..., Any],
+        context: StepContext,
+        *,
+        threads: ThreadPoolExecutor,
+        deadlines: Deadlines,
+        output_bytes_max: int,
+        hear: Hear,
+    ) -> None:
+        self._work = work
+        self._action = action
+        self._context = context
+        self._threads = threads
+        self._deadlines = deadlines
+        self._output_bytes_max = output_bytes_max
+        self._hear = hear
+        self._names: dict[str, Any] = {"step": work.step, "attempt": work.attempt, "round": work.lease.key.round}
+        self._begun = False
+
+    @property
+    def _key(self) -> EffectKey:
+        return key_of(self._work)
+
+    def _limit(self) -> Limit:
+        """All the time that the step has, when it has just begun; what is left of it, when it waited for its journal."""
+        whole, left = timeout_of(self._work, self._action), self._context.seconds_left
+        return self._deadlines.within(whole if whole - left < JUST_BEGUN_SECONDS else left)
+
+    async def run(self) -> Event | None:
+        """Do the work, and say what came of it; None if that is for another to say.
+
+        Raises:
+            NotBegunError: the journal could not be used before any code of the step was called; this is no attempt.
+        """
+        match self._work.direction:
+            case Direction.ACTION:
+                return await self._run_action()
+            case Direction.COMPENSATION:
+                return await self._run_compensation()
+            case Direction.SETTLE:
+                return await self._settle()
+
+    async def _run_action(self) -> Event:
+        try:
+            with self._limit():
+                return await self._act()
+        except BaseException as error:
+            if is_ours(error):
+                raise
+            self._check_begun(error)
+            await self._hear(self._context, error)
+            return await self._failed(error)
+
+    async def _act(self) -> Event:
+        journal = self._action.journal
+        arguments = self._action.signature.arguments(self._inputs(), self._context)
+        if journal is None:
+            return self._done(await self._call(self._action.function, (), arguments))
+
+        async def call(transaction: Any) -> bytes:
+            output = to_json_value(await self._call(self._action.function, (transaction,), arguments))
+            return self._check_size(values.written(output))
+
+        entry = await self._through_lost_commit(
+            lambda: journal.run_action(self._key, call, timeout_seconds=max(0.001, self._context.seconds_left))
+        )
+        return self._found(entry.found, entry.result)
+
+    def _done(self, answer: Any) -> Event:
+        """A plain step returned. If its output cannot be kept, a pivot must not count as failed: what it did stands."""
+        try:
+            output = to_json_value(answer)
+            self._check_size(values.written(output))
+        except PayloadError as error:
+            if self._work.plan.kinds[self._work.step] is not StepKind.PIVOT:
+                raise
+            reason = f"it returned, but its output cannot be kept: {error}"
+            return OutcomeUnknown(**self._names, reason=reason)
+        return ActionSucceeded(**self._names, output=output)
+
+    def _found(self, found: Found, result: bytes | None) -> Event:
+        match found:
+            case Found.RAN | Found.SEEN:
+                return ActionSucceeded(**self._names, output=None if result is None else values.decode(result))
+            case Found.FAILED if result is not None:
+                return ActionFailed(**self._names, failure=msgspec.json.decode(result, type=Failure), proven=True)
+            case _:
+                refused = Failure(
+                    "RefusedError", "its key is refused in the journal: it was compensated or settled before", retryable=False
+                )
+                return ActionFailed(**self._names, failure=refused, proven=True)
+
+    async def _failed(self, error: BaseException) -> Event:
+        failure = failure_of(error)
+        policy = self._work.plan.steps[self._work.step].retry or self._action.retry
+        retriable = self._work.plan.kinds[self._work.step] is StepKind.RETRIABLE
+        last = (
+            not failure.retryable or is_backward(self._work.view.state) or not (policy or ACTION_RETRY).allows(self._work.attempt)
+        )
+        journal = self._action.journal
+        if journal is not None and last and not retriable and not isinstance(error, JournalError):
+            try:
+                entry = await journal.fail_action(
+                    self._key, msgspec.json.encode(failure), timeout_seconds=timeout_of(self._work, self._action)
+                )
+            except Exception as unwritten:  # noqa: BLE001  (then the failure is reported without proof, and compensated)
+                await self._hear(self._context, unwritten)
+            else:
+                return self._found(entry.found, entry.result)
+        return ActionFailed(
+            **self._names,
+            failure=failure,
+            retry=self._action.retry,
+            delay_seconds=delay_of(error),
+        )
+
+    async def _run_compensation(self) -> Event | None:
+        try:
+            with self._limit():
+                found = await self._compensate()
+                return None if found is Found.REFUSED else CompensationSucceeded(**self._names, null=found is Found.NULL)
+        except BaseException as error:
+            if is_ours(error):
+                raise
+            self._check_begun(error)
+            await self._hear(self._context, error)
+            return CompensationFailed(
+                **self._names,
+                failure=failure_of(error),
+                retry=self._action.compensation_retry,
+                delay_seconds=delay_of(error),
+            )
+
+    async def _compensate(self) -> Found:
+        """Run the compensation. NULL if there was nothing to compensate; REFUSED if a skip came first, which says so itself."""
+        journal, function = self._action.journal, self._action.compensation_function
+        signature = self._action.compensation_signature
+        step = self._work.view.state.step(self._work.step)
+        if journal is None:
+            if function is None or signature is None:
+                return Found.NULL
+            known = step.output if step.action is ActionStatus.SUCCEEDED else None
+            await self._call(function, (), signature.arguments(self._inputs(), self._context, known))
+            return Found.RAN
+
+        async def call(transaction: Any, stored: bytes) -> None:
+            if function is not None and signature is not None:
+                arguments = signature.arguments(self._inputs(), self._context, values.decode(stored))
+                await self._call(function, (transaction,), arguments)
+
+        entry = await self._through_lost_commit(
+            lambda: journal.run_compensation(self._key, call, timeout_seconds=max(0.001, self._context.seconds_left))
+        )
+        found: Found = entry.found
+        return found
+
+    def _check_begun(self, error: BaseException) -> None:
+        if not self._begun and self._action.journal is not None and isinstance(error, JournalError | TimeoutError):
+            raise NotBegunError(text_of(error) or "the journal did not answer in time") from error
+
+    async def _settle(self) -> Event:
+        try:
+            return await self._settled()
+        except Exception as error:
+            raise NotBegunError(text_of(error) or type(error).__name__) from error
+
+    async def _settled(self) -> Event:
+        journal = self._action.journal
+        if journal is None:
+            return SettleUnavailable(**self._names)
+        limit = timeout_of(self._work, self._action)
+        if self._work.view.state.step(self._work.step).action is ActionStatus.SETTLING:
+            entry = await journal.settle(self._key, timeout_seconds=limit)
+            happened = entry.found is Found.SEEN
+            output = values.decode(entry.result) if happened and entry.result is not None else None
+            return ActionSettled(**self._names, happened=happened, output=output)
+        entry = await journal.skip(self._key, timeout_seconds=limit)
+        return CompensationSettled(**self._names, happened=entry.found is Found.SEEN)
+
+    async def _through_lost_commit(self, call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        """When the answer to a commit was lost, the same call again finds what happened."""
+        try:
+            return await call()
+        except JournalError:
+            if not self._begun:
+                raise
+            return await call()
+
+    def _inputs(self) -> dict[str, Any]:
+        state = self._work.view.state
+        try:
+            edited = state.step(self._work.step).edited
+            return self._work.plan.inputs(self._work.step, state.input, state.referable(), edited)
+        except PayloadError as error:
+            raise PayloadError(f"the inputs of step {self._work.step!r}", str(error)) from None
+
+    async def _call(self, function: Callable[..., Any], first: tuple[Any, ...], arguments: dict[str, Any]) -> Any:
+        self._begun = True
+        if inspect.iscoroutinefunction(function):
+            return await function(*first, **arguments)
+        loop = asyncio.get_running_loop()
+        run = copy_context().run
+        return await loop.run_in_executor(self._threads, lambda: run(_shielded, function, arguments))
+
+    def _check_size(self, encoded: bytes) -> bytes:
+        if len(encoded) > self._output_bytes_max:
+            raise PayloadError(
+                "$",
+                f"the output is {len(encoded)} bytes, at most {self._output_bytes_max} are kept; "
+                "store it elsewhere and return its key",
+            )
+        return encoded
+
+
+def _shielded(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    """Plain functions run in threads, where a StopIteration or SystemExit would not come back as an exception."""
+    try:
+        return function(**arguments)
+    except Exception as error:
+        if isinstance(error, StopIteration):
+            raise GoConductorError(f"StopIteration: {error}") from error
+        raise
+    except BaseException as error:
+        raise GoConductorError(f"{type(error).__name__}: {error}") from error

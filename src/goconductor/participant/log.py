@@ -1,0 +1,80 @@
+"""Between the lifecycle's events and the store's log entries."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import msgspec
+
+from goconductor.errors import StoreError
+from goconductor.lifecycle import events
+from goconductor.lifecycle.events import Event, StepEvent
+from goconductor.lifecycle.replay import extend, replay
+from goconductor.lifecycle.state import SagaState
+from goconductor.ports.store import Known, LogEntry, Tail
+from goconductor.saga.graph import Plan
+
+
+class View(msgspec.Struct, frozen=True):
+    """A state and its place in the log: what somebody knows of a saga."""
+
+    state: SagaState
+    seq: int
+    tag: int
+
+    @property
+    def known(self) -> Known:
+        """The same, as the store asks for it."""
+        return Known(self.state.saga_id, self.seq, self.tag)
+
+
+class UnreadableLogError(StoreError):
+    """An event of this saga was written by a newer version, or is damaged; it is left to instances that can read it."""
+
+
+def entry(event: Event, event_id: UUID, *, participant: str, token: int = 0) -> LogEntry:
+    """An event as it is stored."""
+    data = events.body(event)
+    if isinstance(event, StepEvent):
+        return LogEntry(
+            event_id=event_id,
+            event=type(event).__name__,
+            at=event.at,
+            step=event.step,
+            round=event.round,
+            attempt=event.attempt,
+            token=token,
+            participant=participant,
+            data=data,
+        )
+    return LogEntry(event_id=event_id, event=type(event).__name__, at=event.at, participant=participant, data=data)
+
+
+def event(stored: LogEntry) -> Event:
+    """A stored event.
+
+    Raises:
+        UnreadableLogError: it cannot be read by this version.
+    """
+    try:
+        return events.event(stored.event, stored.data, step=stored.step, attempt=stored.attempt, round=stored.round, at=stored.at)
+    except (KeyError, msgspec.DecodeError) as error:
+        raise UnreadableLogError(f"event {stored.seq} ({stored.event}) cannot be read by this version: {error}") from None
+
+
+def brought_up(plan: Plan, view: View | None, saga_id: UUID, tail: Tail) -> View | None:
+    """What is known, with the tail folded in; None if the saga does not exist.
+
+    Raises:
+        UnreadableLogError: the tail holds what this version cannot read.
+        UnexpectedEventError: the log is damaged.
+    """
+    if tail.head is None:
+        return None
+    if tail.rebased or view is None:
+        state = replay(plan, saga_id, map(event, tail.entries))
+    elif tail.entries:
+        state = extend(plan, view.state, map(event, tail.entries))
+    else:
+        state = view.state
+    return View(state, tail.head.seq, tail.head.tag)

@@ -1,0 +1,396 @@
+"""One process's engine: a store, a bus, perhaps a service's steps, and what ties them together.
+
+A participant is a node with steps; a server or a client is a node without. All decide alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+from uuid import UUID
+
+from goconductor.errors import ConfigurationError, RequestRefusedError, SagaNotFoundError, StoreUnavailableError
+from goconductor.lifecycle.decide import REQUESTS
+from goconductor.lifecycle.effects import SetTimer, Work
+from goconductor.lifecycle.events import Event, TimerFired
+from goconductor.lifecycle.state import SagaState
+from goconductor.messages.envelope import SagaEnded
+from goconductor.messages.topics import replies_topic, steps_topic
+from goconductor.participant import log
+from goconductor.participant.append import Appender
+from goconductor.participant.clock import SystemClock, keep_time
+from goconductor.participant.definitions import Definitions
+from goconductor.participant.endings import Endings
+from goconductor.participant.executor import Executor
+from goconductor.participant.folding import Expected, Submission
+from goconductor.participant.intake import Intake
+from goconductor.participant.joining import Membership
+from goconductor.participant.listeners import tell
+from goconductor.participant.log import View
+from goconductor.participant.outbox import Outbox
+from goconductor.participant.probe import SILENT, Probe
+from goconductor.participant.registry import StepRegistry
+from goconductor.participant.renewal import Renewal
+from goconductor.participant.start import Started, Starter
+from goconductor.participant.timers import Timers
+from goconductor.ports.bus import Bus
+from goconductor.ports.clock import Clock
+from goconductor.ports.store import Instance, Known, RecoveryStore, SagaReader, SagaStore, Transaction
+from goconductor.saga.graph import Plan
+
+logger = logging.getLogger("goconductor.participant")
+
+LAST_WORDS_SECONDS = 5.0
+"""How long a closing node tries to send what waits."""
+BUS_SECONDS = 3.0
+"""A node without steps can do without the bus, as the sweep sends what it could not: after so long it opens all the same."""
+AGAIN_SECONDS = 1.0
+"""So long after the store went away before this node was registered it is tried again."""
+
+
+class Store(RecoveryStore, SagaReader, Protocol):
+    """A store with all that a node, its leader and its doors need."""
+
+
+class Node:
+    """The engine of one process.
+
+    Args:
+        store: the saga log; opened and closed by the node.
+        bus: opened and closed by the node.
+        open_store: makes another store on the same database, for the thread that renews leases.
+        registry: the service's steps; None for a server or client.
+        clock: the time.
+        lease_seconds: the life of a lease on a running step.
+        concurrency: how many steps may run at once; None leaves it to the registry.
+        drain_seconds: how long :meth:`close` waits for steps that run.
+        prefetch: how many messages are in hand at once.
+        payload_bytes_max: larger inputs and outputs are refused.
+        baton_bytes_max: a larger state is not carried by messages.
+        probe: told of what the engine does, for metrics and traces.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        bus: Bus,
+        open_store: Callable[[], SagaStore],
+        registry: StepRegistry | None = None,
+        clock: Clock | None = None,
+        lease_seconds: float = 10.0,
+        concurrency: int | None = None,
+        drain_seconds: float = 30.0,
+        prefetch: int = 200,
+        payload_bytes_max: int = 1024 * 1024,
+        baton_bytes_max: int = 16 * 1024,
+        probe: Probe = SILENT,
+    ) -> None:
+        self.store = store
+        self.bus = bus
+        self.registry = registry or StepRegistry("client")
+        self.clock = clock or SystemClock()
+        self.counts: Counter[str] = Counter()
+        self.probe = probe
+        self.definitions = Definitions(store)
+        self.name = f"{self.registry.name}-{socket.gethostname()}-{os.getpid()}-{random.getrandbits(24):06x}"
+        self._drain_seconds = drain_seconds
+        self._payload_bytes_max = payload_bytes_max
+        self._lease_seconds = lease_seconds
+        self._instance: Instance | None = None
+        self._background: set[asyncio.Task[Any]] = set()
+        self._renewal = Renewal(open_store, self.clock, lease_seconds)
+        source = f"/{self.registry.name}/{self.name}"
+        self._outbox = Outbox(bus, source=source, clock=self.clock, baton_bytes_max=baton_bytes_max, probe=probe)
+        self._timers = Timers(self.clock, self._fire)
+        self._executor = Executor(
+            self.registry,
+            store=store,
+            clock=self.clock,
+            renewal=self._renewal,
+            concurrency=concurrency or self.registry.concurrency,
+            output_bytes_max=payload_bytes_max,
+            counts=self.counts,
+            probe=probe,
+        )
+        self.appender = self._executor.appender = Appender(
+            store=store,
+            definitions=self.definitions,
+            outbox=self._outbox,
+            clock=self.clock,
+            room=self._executor,
+            instance=self._serial,
+            participant=self.registry.name,
+            lease_seconds=lease_seconds,
+            on_timer=self._timers.set,
+            on_end=self._ended,
+            counts=self.counts,
+            probe=probe,
+        )
+        self._intake = Intake(
+            store=store,
+            definitions=self.definitions,
+            executor=self._executor,
+            clock=self.clock,
+            instance=self._serial,
+            lease_seconds=lease_seconds,
+            on_ended=self._announced,
+            written=self.appender.latest,
+            counts=self.counts,
+            probe=probe,
+        )
+        self.membership = Membership(bus, self.registry.name, self._intake.receive, prefetch=prefetch, clock=self.clock)
+        self._endings = Endings(self.view, self.appender.latest, self.clock)
+        self._starter = Starter(
+            store=store,
+            clock=self.clock,
+            room=self._executor,
+            appender=self.appender,
+            instance=self._serial,
+            participant=self.registry.name,
+            lease_seconds=lease_seconds,
+            input_bytes_max=payload_bytes_max,
+            counts=self.counts,
+            probe=probe,
+        )
+
+    @property
+    def instance(self) -> Instance:
+        """This process, as the store knows it.
+
+        Raises:
+            ConfigurationError: the node is not open.
+        """
+        if self._instance is None:
+            raise ConfigurationError("this node is not open; use `async with goconductor.connect(...)` or await node.open()")
+        return self._instance
+
+    @property
+    def payload_bytes_max(self) -> int:
+        """Larger inputs and outputs are refused."""
+        return self._payload_bytes_max
+
+    @property
+    def bus_problem(self) -> str:
+        """Why nothing can be sent at present; empty when nothing speaks against it. Sagas are accepted all the same."""
+        return self.membership.problem or self._outbox.problem
+
+    def _serial(self) -> int:
+        return self.instance.serial
+
+    async def open(self) -> None:
+        """Connect, register, and take messages. Waits while the database is absent, and with steps while the bus is.
+
+        Raises:
+            DefinitionError: a step of the registry could not be called.
+            SchemaError, PoolerError, ConfigurationError: as the leaves say.
+        """
+        self.registry.check()
+        try:
+            await self._open()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _open(self) -> None:
+        await self.store.open()
+        while self._instance is None:
+            try:
+                self.clock.observe(await self.store.database_time())
+                self._instance = await self.store.register(self.registry.name, self.name, self.registry.facts())
+            except StoreUnavailableError as error:
+                logger.warning("the saga store went away before this node was registered, trying again: %s", error)
+                await self.clock.sleep(AGAIN_SECONDS)
+        self._renewal.start()
+        self._spawn(keep_time(self.clock, self.store.database_time))
+        if self.registry.steps:
+            await self.membership.open([steps_topic(self.registry.name)], patience_seconds=None)
+        else:
+            await self.membership.open([], patience_seconds=BUS_SECONDS)
+
+    async def close(self) -> None:
+        """Take no more messages, let steps finish within the drain's time, append what they did, and leave."""
+        await self.membership.stop()
+        await self._timers.close()
+        await self._executor.drain(self._drain_seconds)
+        for batcher in (self._intake, self._starter, self.appender):
+            await batcher.close()
+        for running in list(self._background):
+            running.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        all_sent = await self._outbox.close(within_seconds=LAST_WORDS_SECONDS)
+        await self._renewal.stop()
+        try:
+            if self._instance is not None and all_sent:
+                await self.store.unregister(self._instance.serial)
+            elif self._instance is not None:
+                logger.warning("left with messages unsent: the leader will find this instance dead, and send them")
+        except StoreUnavailableError as error:
+            logger.warning("left without a word, the store is away: %s", error)
+        await self.membership.close()
+        await self.store.close()
+        self._instance = None
+
+    async def start_saga(
+        self,
+        saga: str,
+        input: Any,
+        *,
+        key: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        version: str | None = None,
+        reply: bool = True,
+        transaction: Transaction | None = None,
+    ) -> Started:
+        """Start a saga.
+
+        Args:
+            saga: its definition's name.
+            input: JSON data, or a dataclass, msgspec or pydantic model.
+            key: a second start with this key and the same input finds the first.
+            labels: free words to find it by.
+            version: which version of the definition; None takes the active one.
+            reply: whether this process wants to hear of the end at once.
+            transaction: the caller's own, in the database of the saga log; the saga exists from its commit on, and
+                :meth:`begin` begins it then.
+
+        Raises:
+            PayloadError: the input cannot be kept.
+            SagaAlreadyStartedError: the key has started a saga with other input.
+            RequestRefusedError: there is no such definition.
+            StoreUnavailableError: the store is away; with a key, the start can be repeated safely.
+            TypeError, ValueError, ConfigurationError: the transaction is none that can be used; says which can.
+        """
+        plan = await self.definitions.plan(saga, version)
+        reply_to = ""
+        if reply:
+            reply_to = replies_topic(self.name)
+            self.membership.hear(reply_to)
+        if transaction is not None:
+            return await self._starter.start_in(transaction, plan, input, key=key, labels=labels or {}, reply_to=reply_to)
+        started, works = await self._starter.start(plan, input, key=key, labels=labels or {}, reply_to=reply_to)
+        self._executor.spawn(works)
+        if self.registry.listeners and not started.existing:
+            await tell(self.registry.listeners, "saga_started", started.saga_id, plan.name)
+        return started
+
+    async def begin(self, saga_id: UUID) -> None:
+        """Begin a saga that was started in a transaction, after its commit. Where others have begun it, nothing happens.
+
+        Raises:
+            SagaNotFoundError: the transaction is not committed, or was rolled back.
+        """
+        try:
+            plan, view = await self._look(saga_id)
+        except SagaNotFoundError:
+            raise SagaNotFoundError(
+                f"there is no saga {saga_id}: the transaction that it was started in is not committed yet, or was rolled back"
+            ) from None
+        if view.seq == 1:
+            self.appender.catch_up(plan, view)
+            if self.registry.listeners:
+                await tell(self.registry.listeners, "saga_started", saga_id, plan.name)
+
+    def vitals(self) -> dict[str, int]:
+        """Figures beside ``counts``: what runs and waits now, and what became of leases and messages so far."""
+        return {
+            "steps_running": self._executor.running,
+            "messages_waiting": self._outbox.waiting,
+            "messages_dropped": self._outbox.dropped,
+            "leases_renewed": self._renewal.renewed,
+            "leases_lost": self._renewal.lost,
+        }
+
+    async def view(self, saga_id: UUID) -> View:
+        """The present state of a saga.
+
+        Raises:
+            SagaNotFoundError: there is no such saga.
+        """
+        return (await self._look(saga_id))[1]
+
+    async def _look(self, saga_id: UUID) -> tuple[Plan, View]:
+        seen = self.appender.latest(saga_id)
+        (tail,) = await self.store.read([seen.known if seen is not None else Known(saga_id)])
+        if tail.head is None:
+            raise SagaNotFoundError(f"there is no saga {saga_id}")
+        plan = await self.definitions.plan(tail.head.saga, tail.head.version)
+        view = log.brought_up(plan, seen, saga_id, tail)
+        assert view is not None  # noqa: S101  (it has a head)
+        return plan, view
+
+    async def request(self, saga_id: UUID, event: Event, *, expected: Expected | None = None) -> View:
+        """Append an operator's request, or an outcome that was learnt elsewhere.
+
+        Args:
+            saga_id: which saga.
+            event: what is asked for.
+            expected: the place in its log that the operator saw.
+
+        Raises:
+            SagaNotFoundError: there is no such saga.
+            SagaChangedError: it has moved on from there.
+            RequestRefusedError: its state does not allow this.
+        """
+        appended = await self.appender.submit(Submission(saga_id, "", event, expected=expected))
+        if appended.dropped and isinstance(event, REQUESTS):
+            raise RequestRefusedError(appended.dropped)
+        self._executor.spawn(appended.works)
+        return appended.view or await self.view(saga_id)
+
+    async def submit(self, submission: Submission) -> bool:
+        """Append an event that this process learnt of; work that follows from it here is run. False if it says nothing any more.
+
+        Raises:
+            FencedError: the term of the leader who asked is over.
+        """
+        appended = await self.appender.submit(submission)
+        self._executor.spawn(appended.works)
+        return not appended.dropped
+
+    def send(self, plan: Plan, view: View, works: Iterable[Work]) -> None:
+        """Ask the owners of steps to run them, again."""
+        self._outbox.work(plan, view, works)
+
+    async def wait_for_end(self, saga_id: UUID, timeout_seconds: float) -> SagaState:
+        """Wait until a saga has ended or is stuck.
+
+        Raises:
+            TimeoutError: it has not by then.
+            SagaNotFoundError: there is no such saga.
+        """
+        return await self._endings.wait(saga_id, timeout_seconds)
+
+    def _ended(self, plan: Plan, view: View) -> None:
+        saga_id, state = view.state.saga_id, view.state
+        self.counts[f"sagas_{state.phase}"] += 1
+        self.probe.saga_ended(plan, view)
+        self._endings.told(state)
+        if state.reply_to and state.reply_to != replies_topic(self.name):
+            self._outbox.ended(plan, view, state.phase)
+        if self.registry.listeners:
+            self._spawn(tell(self.registry.listeners, "saga_ended", saga_id, state.phase))
+
+    def _announced(self, message: SagaEnded) -> None:
+        self._endings.heard(message.saga_id)
+
+    async def _fire(self, plan: Plan, view: View, timer: SetTimer) -> None:
+        event = TimerFired(timer.step, timer.attempt, timer.round, direction=timer.direction)
+        while True:
+            appended = await self.appender.submit(Submission(view.state.saga_id, plan.name, event, view=view))
+            if appended.view is not None:
+                self._executor.spawn(appended.works)
+                return
+            self.clock.observe(await self.store.database_time())  # our estimate was ahead of the database
+            await self.clock.sleep(max(0.01, timer.due_at - self.clock.now()))
+
+    def _spawn(self, work: Any) -> None:
+        running = asyncio.create_task(work)
+        self._background.add(running)
+        running.add_done_callback(self._background.discard)

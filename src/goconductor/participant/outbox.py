@@ -1,0 +1,155 @@
+"""What follows a commit: messages to other participants, timers, and word to those who wait for a saga's end.
+
+All of it may be lost: the log is the outbox, and the sweep sends again what a state still asks for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Iterable
+from contextvars import Context
+from datetime import UTC, datetime
+
+from goconductor.errors import BusError, PayloadError
+from goconductor.lifecycle.effects import Work, direction_of
+from goconductor.lifecycle.state import SagaStatus
+from goconductor.messages import codec
+from goconductor.messages.envelope import Baton, RunStep, SagaEnded
+from goconductor.messages.topics import steps_topic
+from goconductor.participant.log import View
+from goconductor.participant.probe import SILENT, Probe
+from goconductor.participant.work import attempt_of
+from goconductor.ports.bus import Bus, Message
+from goconductor.ports.clock import Clock
+from goconductor.saga.graph import Plan
+
+logger = logging.getLogger("goconductor.participant")
+
+WIDE_FAN_OUT = 50
+"""From this many messages in one decision on, none carries the state."""
+
+
+class Outbox:
+    """Sends messages after the commit, in the background, in batches.
+
+    Args:
+        bus: where to.
+        source: the sender's name in the messages.
+        clock: the time they carry.
+        baton_bytes_max: a larger state is not carried; the receiver reads the log.
+        waiting_max: messages kept while the bus is away; more are dropped, and sent again by the sweep.
+        probe: told of each call of the bus.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        source: str,
+        clock: Clock,
+        baton_bytes_max: int = 16 * 1024,
+        waiting_max: int = 10_000,
+        probe: Probe = SILENT,
+    ) -> None:
+        self._bus = bus
+        self._source = source
+        self._clock = clock
+        self._baton_bytes_max = baton_bytes_max
+        self._waiting_max = waiting_max
+        self._probe = probe
+        self._waiting: list[Message] = []
+        self._sender: asyncio.Task[None] | None = None
+        self.dropped = 0
+        self.problem = ""
+        """Why the last messages could not be sent; empty when they were."""
+
+    @property
+    def waiting(self) -> int:
+        """How many messages the bus has not taken yet."""
+        return len(self._waiting)
+
+    def work(self, plan: Plan, view: View, works: Iterable[Work], *, cause: str = "") -> None:
+        """Ask the owners of steps to run them."""
+        works = list(works)
+        state = view.state if len(works) < WIDE_FAN_OUT else None
+        now = datetime.fromtimestamp(self._clock.now(), UTC).isoformat()
+        for work in works:
+            body = RunStep(
+                saga_id=view.state.saga_id,
+                saga=plan.name,
+                version=view.state.version,
+                step=work.step,
+                target=plan.steps[work.step].run,
+                direction=direction_of(work),
+                attempt=attempt_of(work),
+                round=work.round,
+                baton=Baton(view.seq, view.tag, state),
+            )
+            payload = self._encode(body, now, cause, view)
+            if len(payload) > self._baton_bytes_max and state is not None:
+                state = None
+                body = RunStep(
+                    **{f: getattr(body, f) for f in body.__struct_fields__ if f != "baton"}, baton=Baton(view.seq, view.tag)
+                )
+                payload = self._encode(body, now, cause, view)
+            owner, _ = plan.owners[work.step]
+            self._put(Message(topic=steps_topic(owner), key=str(view.state.saga_id), payload=payload))
+
+    def ended(self, plan: Plan, view: View, status: SagaStatus) -> None:
+        """Tell who waits for the saga's end."""
+        body = SagaEnded(saga_id=view.state.saga_id, saga=plan.name, status=status, seq=view.seq)
+        now = datetime.fromtimestamp(self._clock.now(), UTC).isoformat()
+        self._put(Message(topic=view.state.reply_to, key=str(view.state.saga_id), payload=self._encode(body, now, "", view)))
+
+    def _encode(self, body: RunStep | SagaEnded, now: str, cause: str, view: View) -> bytes:
+        return codec.encode(
+            body,
+            message_id=uuid.uuid4().hex,
+            source=self._source,
+            time=now,
+            causation_id=cause,
+            trace_parent=view.state.traceparent,
+        )
+
+    def _put(self, message: Message) -> None:
+        if len(self._waiting) >= self._waiting_max:
+            self.dropped += 1
+            return
+        self._waiting.append(message)
+        if self._sender is None:
+            self._sender = asyncio.create_task(self._send(), name="outbox", context=Context())
+
+    async def _send(self) -> None:
+        pause = 0.1
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:500], self._waiting[500:]
+                began = time.perf_counter()
+                try:
+                    await self._bus.send(batch)
+                    self._probe.sent(len(batch), time.perf_counter() - began)
+                    pause, self.problem = 0.1, ""
+                except PayloadError:
+                    self.dropped += len(batch)
+                    logger.exception("the bus refuses a message of ours; its size limit is below baton_bytes_max")
+                except BusError as error:
+                    self.problem = str(error)
+                    logger.warning("cannot send %d messages now (%s); trying again in %.1f s", len(batch), error, pause)
+                    self._waiting = batch + self._waiting[: max(0, self._waiting_max - len(batch))]
+                    await self._clock.sleep(pause)
+                    pause = min(pause * 2, 5.0)
+        finally:
+            self._sender = None
+
+    async def close(self, *, within_seconds: float) -> bool:
+        """Send what waits, but no longer than that; False if something was left unsent, now or before."""
+        if self._sender is not None:
+            _, late = await asyncio.wait([self._sender], timeout=within_seconds)
+            for sender in late:
+                sender.cancel()
+                await asyncio.wait([sender])
+            self.dropped += len(late) + len(self._waiting)
+        return not self.dropped

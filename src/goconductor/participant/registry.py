@@ -1,0 +1,254 @@
+"""What a service offers: its steps, declared by decorators.
+
+::
+
+    payments = Participant("payments")
+
+    @payments.step(transaction=journal, retry=Retry(attempts_max=5), timeout="10s")
+    async def charge(tx: Connection, order_id: str, amount_cents: int) -> Receipt: ...
+
+    @charge.compensation
+    async def refund(tx: Connection, order_id: str, receipt: Receipt | None) -> None: ...
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
+
+import msgspec
+
+from goconductor.errors import DefinitionError
+from goconductor.participant.listeners import Listener
+from goconductor.participant.signature import Signature, read
+from goconductor.ports.journal import Journal
+from goconductor.saga.ids import is_name
+from goconductor.saga.policies import Retry, seconds
+
+P = ParamSpec("P")
+P2 = ParamSpec("P2")
+R = TypeVar("R")
+Tx = TypeVar("Tx")
+Tx_co = TypeVar("Tx_co", covariant=True)
+
+TIMEOUT_SECONDS = 300.0
+"""How long an attempt may take where neither the definition nor the step says so."""
+
+
+class Action(Generic[P, R]):
+    """A step as its owner wrote it. Calling it calls the function, so it can be tested like one."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        participant: str,
+        name: str,
+        journal: Journal[Any] | None,
+        retry: Retry | None,
+        compensation_retry: Retry | None,
+        timeout_seconds: float | None,
+        concurrency: int | None,
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.participant = participant
+        self.name = name
+        self.journal = journal
+        self.retry = retry
+        self.compensation_retry = compensation_retry
+        self.timeout_seconds = timeout_seconds
+        self.concurrency = concurrency
+        self.compensation_function: Callable[..., Any] | None = None
+
+    @property
+    def target(self) -> str:
+        """``participant.step``, the name by which definitions run it."""
+        return f"{self.participant}.{self.name}"
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        answer = self.function(*args, **kwargs)
+        result: R = await answer if inspect.isawaitable(answer) else answer
+        return result
+
+    @overload
+    def compensation(self, function: Callable[P2, Awaitable[None]], /) -> Callable[P2, Awaitable[None]]: ...
+    @overload
+    def compensation(self, function: Callable[P2, None], /) -> Callable[P2, None]: ...
+    def compensation(self, function: Any, /) -> Any:
+        """Declare what undoes this step. It takes the action's inputs by name, and its output where it wants it.
+
+        Raises:
+            DefinitionError: the step has a compensation already.
+        """
+        if self.compensation_function is not None:
+            raise DefinitionError(self.target, [f"step {self.target!r} has a compensation already; keep one of them."])
+        self.compensation_function = function
+        return function
+
+    @functools.cached_property
+    def signature(self) -> Signature:
+        """How the action is called."""
+        return read(self.function, transactional=self.journal is not None)
+
+    @functools.cached_property
+    def compensation_signature(self) -> Signature | None:
+        """How the compensation is called, if there is one."""
+        if self.compensation_function is None:
+            return None
+        return read(self.compensation_function, transactional=self.journal is not None, action=self.signature)
+
+    def problems(self) -> list[str]:
+        """What is wrong with the two functions' signatures."""
+        compensation = self.compensation_signature
+        return [*self.signature.problems, *(compensation.problems if compensation is not None else ())]
+
+    def facts(self) -> dict[str, object]:
+        """What other services may know of this step."""
+        return {
+            "compensation": self.compensation_function is not None,
+            "journal": self.journal is not None,
+            "inputs": sorted(self.signature.inputs),
+            "timeout_seconds": self.timeout_seconds or TIMEOUT_SECONDS,
+            "retry": msgspec.to_builtins(self.retry) if self.retry is not None else None,
+        }
+
+
+class _StepDecorator(Protocol):
+    @overload
+    def __call__(self, function: Callable[P, Awaitable[R]], /) -> Action[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Action[P, R]: ...
+
+
+class _TransactionalStepDecorator(Protocol[Tx_co]):
+    def __call__(self, function: Callable[Concatenate[Tx_co, P], Awaitable[R]], /) -> Action[P, R]: ...
+
+
+class StepRegistry:
+    """One service's steps.
+
+    Args:
+        name: the participant's name; definitions say ``name.step``.
+        concurrency: how many of its steps may run at once in one process.
+
+    Raises:
+        ValueError: the name cannot be one, or the concurrency is below 1.
+    """
+
+    def __init__(self, name: str, *, concurrency: int = 1000) -> None:
+        if not is_name(name):
+            raise ValueError(f"{name!r} cannot name a participant: use 1 to 100 letters, digits, '_' or '-'")
+        if concurrency < 1:
+            raise ValueError("concurrency must be at least 1")
+        self.name = name
+        self.concurrency = concurrency
+        self.steps: dict[str, Action[..., Any]] = {}
+        self.listeners: list[Listener] = []
+
+    @overload
+    def step(self, function: Callable[P, Awaitable[R]], /) -> Action[P, R]: ...
+    @overload
+    def step(self, function: Callable[P, R], /) -> Action[P, R]: ...
+    @overload
+    def step(
+        self,
+        /,
+        *,
+        transaction: Journal[Tx],
+        name: str | None = None,
+        retry: Retry | None = None,
+        compensation_retry: Retry | None = None,
+        timeout: float | str | None = None,
+        concurrency: int | None = None,
+    ) -> _TransactionalStepDecorator[Tx]: ...
+    @overload
+    def step(
+        self,
+        /,
+        *,
+        transaction: None = None,
+        name: str | None = None,
+        retry: Retry | None = None,
+        compensation_retry: Retry | None = None,
+        timeout: float | str | None = None,
+        concurrency: int | None = None,
+    ) -> _StepDecorator: ...
+    def step(
+        self,
+        function: Any = None,
+        /,
+        *,
+        transaction: Journal[Any] | None = None,
+        name: str | None = None,
+        retry: Retry | None = None,
+        compensation_retry: Retry | None = None,
+        timeout: float | str | None = None,
+        concurrency: int | None = None,
+    ) -> Any:
+        """Declare a step: ``async def``, or a plain ``def`` that then runs in a thread.
+
+        Args:
+            function: the action, where the decorator is used without brackets.
+            transaction: the journal of the service's database; the step then gets an open transaction as its first parameter,
+                and its effect there happens once.
+            name: the step's name; the function's by default.
+            retry: how often the action is tried, where the definition leaves it open.
+            compensation_retry: the same for the compensation.
+            timeout: how long one attempt may take: seconds, or a string such as ``"10s"``.
+            concurrency: how many may run at once in one process.
+
+        Raises:
+            DefinitionError: the name cannot be one or is taken, or a transactional step is a plain ``def``.
+            ValueError: a timeout or concurrency is out of range.
+        """
+
+        def declare(declared: Callable[..., Any]) -> Action[..., Any]:
+            step_name = name or declared.__name__
+            problems = []
+            if not is_name(step_name):
+                problems.append(f"{step_name!r} cannot name a step: use 1 to 100 letters, digits, '_' or '-'.")
+            if step_name in self.steps:
+                problems.append(f"{self.name!r} has a step {step_name!r} already; give one of them another name.")
+            if transaction is not None and not inspect.iscoroutinefunction(declared):
+                problems.append(
+                    f"transactional step {step_name!r} must be 'async def': its transaction belongs to the event loop."
+                )
+            if problems:
+                raise DefinitionError(f"{self.name}.{step_name}", problems)
+            if concurrency is not None and concurrency < 1:
+                raise ValueError(f"the concurrency of step {step_name!r} must be at least 1")
+            action: Action[..., Any] = Action(
+                declared,
+                participant=self.name,
+                name=step_name,
+                journal=transaction,
+                retry=retry,
+                compensation_retry=compensation_retry,
+                timeout_seconds=None if timeout is None else seconds(timeout),
+                concurrency=concurrency,
+            )
+            self.steps[step_name] = action
+            return action
+
+        return declare if function is None else declare(function)
+
+    def listen(self, listener: Listener) -> None:
+        """Let a listener hear of this participant's steps and sagas."""
+        self.listeners.append(listener)
+
+    def check(self) -> None:
+        """Refuse steps that could not be called.
+
+        Raises:
+            DefinitionError: with all problems of all steps.
+        """
+        problems = [problem for action in self.steps.values() for problem in action.problems()]
+        if problems:
+            raise DefinitionError(self.name, problems)
+
+    def facts(self) -> dict[str, dict[str, object]]:
+        """What other services may know of these steps, by name."""
+        return {name: action.facts() for name, action in self.steps.items()}

@@ -1,0 +1,129 @@
+"""Leases of long steps, renewed by a thread of their own with a store connection of its own.
+
+A renewal must not depend on user code yielding: a step that blocks the event loop for a minute keeps its leases. Short
+steps never write a renewal, since it begins at a third of a lease's life. None goes beyond the step's deadline, so a step
+that hangs ends by its lease, whoever holds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+
+import msgspec
+
+from goconductor.errors import GoConductorError
+from goconductor.participant.context import about
+from goconductor.ports.clock import Clock
+from goconductor.ports.store import Lease, LeaseKey, SagaStore
+
+logger = logging.getLogger("goconductor.participant")
+
+
+class _Held(msgspec.Struct):
+    lease: Lease
+    expires: float
+    deadline: float
+
+
+class Renewal:
+    """Keeps the leases that were handed to it.
+
+    Args:
+        open_store: makes a store for the thread's own event loop.
+        clock: monotonic time.
+        lease_seconds: the life of a lease.
+    """
+
+    def __init__(self, open_store: Callable[[], SagaStore], clock: Clock, lease_seconds: float) -> None:
+        self._open_store = open_store
+        self._clock = clock
+        self._lease_seconds = lease_seconds
+        self._held: dict[LeaseKey, _Held] = {}
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.lost = 0
+        self.renewed = 0
+
+    def hold(self, lease: Lease, *, expires: float, deadline: float) -> None:
+        """Keep this lease until :meth:`drop`; times are on the monotonic clock."""
+        self._held[lease.key] = _Held(lease, expires, deadline)
+
+    def drop(self, lease: Lease) -> None:
+        """The lease is no longer wanted."""
+        held = self._held.get(lease.key)
+        if held is not None and held.lease.token == lease.token:
+            del self._held[lease.key]
+
+    def expires(self, lease: Lease) -> float | None:
+        """Until when the lease is ours, on the monotonic clock; None if it was lost."""
+        held = self._held.get(lease.key)
+        return held.expires if held is not None and held.lease.token == lease.token else None
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._stop.clear()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._until_stopped()), name="goconductor-renewal", daemon=True
+        )
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """End the thread."""
+        self._stop.set()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
+            self._thread = None
+
+    async def _until_stopped(self) -> None:
+        """Renew until the end; also a store that is being waited for is then let go."""
+        renewing = asyncio.create_task(self._run())
+        await asyncio.to_thread(self._stop.wait)
+        renewing.cancel()
+        await asyncio.wait([renewing])
+
+    async def _run(self) -> None:
+        store: SagaStore | None = None
+        try:
+            while True:
+                await asyncio.sleep(self._lease_seconds / 12)
+                due = self._due()
+                if not due:
+                    continue
+                try:
+                    if store is None:
+                        store = self._open_store()
+                        await store.open()
+                    await self._renew(store, due)
+                except GoConductorError as error:
+                    logger.warning("cannot renew %d leases now, trying again: %s", len(due), error)
+        finally:
+            if store is not None:
+                await store.close()
+
+    def _due(self) -> list[_Held]:
+        now = self._clock.monotonic()
+        renewable = [held for held in list(self._held.values()) if held.expires < held.deadline]
+        return [held for held in renewable if held.expires - now < self._lease_seconds * 2 / 3]
+
+    async def _renew(self, store: SagaStore, due: list[_Held]) -> None:
+        asked_at = self._clock.monotonic()
+        by_length: dict[float, list[_Held]] = {}
+        for held in due:
+            length = min(self._lease_seconds, held.deadline - asked_at)
+            by_length.setdefault(min(self._lease_seconds, length), []).append(held)
+        for length, group in by_length.items():
+            if length <= 0:
+                continue
+            kept = await store.renew_leases([held.lease for held in group], length)
+            for held in group:
+                if held.lease.key in kept:
+                    held.expires = asked_at + length
+                    self.renewed += 1
+                elif self._held.get(held.lease.key) is held:
+                    del self._held[held.lease.key]
+                    self.lost += 1
+                    key = held.lease.key
+                    logger.warning("the lease on %s of step %r was lost to another", key.saga_id, key.step, extra=about(key))

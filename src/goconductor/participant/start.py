@@ -1,0 +1,185 @@
+"""New sagas: the first decision, made durable in batches."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from goconductor.errors import GoConductorError, SagaAlreadyStartedError
+from goconductor.lifecycle.decide import begin
+from goconductor.lifecycle.events import SagaStarted
+from goconductor.participant import log
+from goconductor.participant.append import Appender
+from goconductor.participant.batch import Batcher
+from goconductor.participant.folding import Group, Room
+from goconductor.participant.log import View
+from goconductor.participant.probe import SILENT, Probe
+from goconductor.participant.typed import to_json_value
+from goconductor.participant.work import Granted, new_event_id, random_number
+from goconductor.ports.clock import Clock
+from goconductor.ports.store import BATCHES_AT_ONCE, Outcome, SagaStore, Start, Transaction, Verdict
+from goconductor.saga import ids, values
+from goconductor.saga.graph import Plan
+
+PATIENCE_LEASES = 2
+"""After so many lives of a lease the sweep looks at a saga that has stood still: a message for it may be lost."""
+
+
+class Started(msgspec.Struct, frozen=True):
+    """A saga that was started, or had been under the same key (``existing``)."""
+
+    saga_id: UUID
+    existing: bool = False
+
+
+class Starter:
+    """Starts sagas.
+
+    Args:
+        store: where they are kept.
+        clock: database time, which the ids carry.
+        room: what can be run here at once.
+        appender: does what follows the commit.
+        instance: tells this process's serial.
+        participant: its participant's name, for the record.
+        lease_seconds: the life of leases taken with a start.
+        input_bytes_max: a larger input is refused.
+        counts: where what happened is counted.
+        probe: told of each start and each batch.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: SagaStore,
+        clock: Clock,
+        room: Room,
+        appender: Appender,
+        instance: Callable[[], int],
+        participant: str,
+        lease_seconds: float,
+        input_bytes_max: int,
+        counts: Counter[str],
+        probe: Probe = SILENT,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._room = room
+        self._appender = appender
+        self._instance = instance
+        self._participant = participant
+        self._lease_seconds = lease_seconds
+        self._input_bytes_max = input_bytes_max
+        self._counts = counts
+        self._probe = probe
+        self._starts: Batcher[Start, Outcome] = Batcher(store.start, lanes=BATCHES_AT_ONCE, told=partial(probe.flushed, "start"))
+
+    async def start(
+        self, plan: Plan, input: Any, *, key: str | None, labels: Mapping[str, str], reply_to: str
+    ) -> tuple[Started, tuple[Granted, ...]]:
+        """Start a saga; also answers the work that may be run here at once. Raises as :meth:`Node.start_saga`."""
+        with self._probe.starting(plan.name) as starting:
+            started, works = await self._begin(plan, input, key, labels, reply_to, starting.traceparent)
+            starting.started(started.saga_id, existing=started.existing)
+        return started, works
+
+    async def _begin(
+        self, plan: Plan, input: Any, key: str | None, labels: Mapping[str, str], reply_to: str, traceparent: str
+    ) -> tuple[Started, tuple[Granted, ...]]:
+        group, event = self._begun(plan, input, key, labels, reply_to, traceparent)
+        group.take(self._room, self._instance(), self._lease_seconds)
+        asked_at = self._clock.monotonic()
+        try:
+            outcome = await self._starts.submit(self._start(plan, group, event, key, labels))
+        except BaseException:  # it may have been started all the same
+            self._appender.disown([take.lease for take, _ in group.takes])
+            group.vacate(self._room)
+            raise
+        if outcome.verdict is Verdict.WON and group.new is not None:
+            group.vacate(self._room, kept=outcome.took)
+            works = group.works(asked_at)
+            self._counts["sagas_started"] += 1
+            self._probe.appended(plan, None, group.new)
+            self._appender.act(plan, group.new, group.effects, group.due, works)
+            return Started(group.saga_id), works
+        group.vacate(self._room)
+        return _found(outcome, plan, key), ()
+
+    async def start_in(
+        self, transaction: Transaction, plan: Plan, input: Any, *, key: str | None, labels: Mapping[str, str], reply_to: str
+    ) -> Started:
+        """Start a saga in the caller's own transaction. Raises as :meth:`Node.start_saga`.
+
+        Nothing is sent and no lease is taken, since nobody sees the saga before the commit. It is due at once, so that the
+        sweep begins it if nobody else does.
+        """
+        with self._probe.starting(plan.name) as starting:
+            group, event = self._begun(plan, input, key, labels, reply_to, starting.traceparent)
+            start = self._start(plan, group, event, key, labels)
+            if start.wake_at is not None:
+                start = replace(start, wake_at=event.at)
+            outcome = await self._store.start_in(transaction, start)
+            if outcome.verdict is not Verdict.WON:
+                return _found(outcome, plan, key)
+            self._counts["sagas_started_in_transactions"] += 1
+            starting.started(group.saga_id, existing=False)
+        return Started(group.saga_id)
+
+    def _begun(
+        self, plan: Plan, input: Any, key: str | None, labels: Mapping[str, str], reply_to: str, traceparent: str
+    ) -> tuple[Group, SagaStarted]:
+        """The first decision."""
+        data = to_json_value(input)
+        values.written(data, bytes_max=self._input_bytes_max)
+        if key is not None or labels:
+            values.check_value({"key": key, "labels": dict(labels)})
+        now = self._clock.now()
+        saga_id = ids.saga_id(now, random.getrandbits(74))
+        patience_seconds = PATIENCE_LEASES * self._lease_seconds
+        event = SagaStarted(at=now, input=data, reply_to=reply_to, patience_seconds=patience_seconds, traceparent=traceparent)
+        decision = begin(plan, saga_id, event)
+        return Group(saga_id, plan=plan, new=View(decision.state, 1, random_number()), effects=list(decision.effects)), event
+
+    async def close(self) -> None:
+        """Wait for what is in flight."""
+        await self._starts.close()
+
+    def _start(self, plan: Plan, group: Group, event: SagaStarted, key: str | None, labels: Mapping[str, str]) -> Start:
+        assert group.new is not None  # noqa: S101  (made by our caller)
+        return Start(
+            saga_id=group.saga_id,
+            saga=plan.name,
+            version=group.new.state.version,
+            new_tag=group.new.tag,
+            entries=[log.entry(event, new_event_id(), participant=self._participant)],
+            status=group.new.state.status.value,
+            instance=self._instance(),
+            wake_at=group.new.state.wake_at,
+            key=key,
+            input_hash=_hash(event.input) if key is not None else b"",
+            labels=dict(labels),
+            take=[take for take, _ in group.takes],
+        )
+
+
+def _found(outcome: Outcome, plan: Plan, key: str | None) -> Started:
+    """The saga that a start found in its place."""
+    if outcome.verdict is Verdict.ALREADY_STARTED and outcome.existing is not None:
+        return Started(outcome.existing, existing=True)
+    if outcome.verdict is Verdict.OTHER_INPUT:
+        raise SagaAlreadyStartedError(
+            f"key {key!r} has started saga {plan.name!r} {outcome.existing} with other input; use a new key, or the same input"
+        )
+    raise GoConductorError(f"saga {plan.name!r} could not be started: {outcome.problem or outcome.verdict}")
+
+
+def _hash(data: Any) -> bytes:
+    return hashlib.sha256(msgspec.json.encode(data, order="sorted")).digest()

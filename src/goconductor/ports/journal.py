@@ -1,0 +1,85 @@
+"""The effect journal: idempotency keys of effects, in the service's own database, in the transaction of the effect.
+
+Two keys belong to a step's round: the action's and the compensation's. Whoever writes a key first decides for ever: an
+action that ran has ``done``; one that reported its last failure ``failed``; one that was compensated, settled or skipped
+before it ran ``refused``. The idea is the idempotent receiver (Hohpe & Woolf 2003) with the compensation's side added, so that
+a null compensation is remembered (suspension).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+import msgspec
+
+Tx = TypeVar("Tx")
+Tx_co = TypeVar("Tx_co", covariant=True)
+
+
+class Found(enum.StrEnum):
+    """What the journal says of a key."""
+
+    RAN = "ran"
+    """It ran now, and its transaction is committed."""
+    SEEN = "seen"
+    """It had run before; the stored result is given and nothing was called."""
+    FAILED = "failed"
+    """Its last failure stands here; nothing was called. For an action only."""
+    REFUSED = "refused"
+    """It must not run: the compensation, a settlement or a skip came first; nothing was called."""
+    NULL = "null"
+    """A compensation that found no effect: nothing was called, both keys are written."""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer of the journal. ``result`` is the action's stored output or failure as JSON."""
+
+    found: Found
+    result: bytes | None = None
+
+
+class EffectKey(msgspec.Struct, frozen=True):
+    """The two keys of one round of a step, each the same on every retry."""
+
+    action: str
+    compensation: str
+
+
+class Journal(Protocol[Tx_co]):
+    """One service's journal. ``timeout_seconds`` bounds every transaction by its own statement, lock and idle timeouts in
+    the database, so that a stopped process cannot hold it open.
+
+    1. ``run_action`` opens a transaction, writes the action's key, calls, stores the bytes that the call returns and commits:
+       RAN. Key present: SEEN, FAILED or REFUSED, nothing called.
+    2. If the call raises, the transaction is rolled back, the key with it, and the exception passes through.
+    3. ``fail_action`` writes FAILED under the action's key in a transaction of its own, unless the key is present: then that
+       entry is returned (a success found there is to be reported instead).
+    4. ``run_compensation``: compensation's key present: SEEN, or REFUSED where a skip wrote it. Action's key ``done``: calls
+       with the open transaction and the action's stored output, writes the compensation's key, commits: RAN. Otherwise: NULL,
+       and both keys are written (the action's as REFUSED, unless FAILED stands there), so a late action is refused.
+    5. ``settle`` writes REFUSED under the action's key if it is absent, and tells: SEEN with the output, FAILED, or REFUSED.
+    6. ``skip`` writes both keys (what is absent: refused); tells SEEN if the compensation had run, else REFUSED.
+    7. Of two at the same moment under one key, one runs and the other waits and sees.
+    8. When the answer to a commit is lost, :class:`JournalError` is raised; the same call again finds what happened.
+    9. A result larger than ``result_bytes_max`` is refused by :class:`PayloadError` before the commit: nothing happened.
+    10. ``forget`` deletes keys older than a number of seconds; safe once their deadline and their saga are over.
+    """
+
+    @property
+    def result_bytes_max(self) -> int: ...
+
+    async def create_table(self) -> None: ...
+
+    async def run_action(self, key: EffectKey, call: Callable[[Tx_co], Awaitable[bytes]], *, timeout_seconds: float) -> Entry: ...
+
+    async def fail_action(self, key: EffectKey, failure: bytes, *, timeout_seconds: float) -> Entry: ...
+
+    async def run_compensation(
+        self, key: EffectKey, call: Callable[[Tx_co, bytes], Awaitable[None]], *, timeout_seconds: float
+    ) -> Entry: ...
+
+    async def settle(self, key: EffectKey, *, timeout_seconds: float) -> Entry: ...
+    async def skip(self, key: EffectKey, *, timeout_seconds: float) -> Entry: ...
+    async def forget(self, older_than_seconds: float) -> int: ...

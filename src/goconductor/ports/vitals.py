@@ -1,0 +1,81 @@
+"""How a store's database is, as its doctor sees it: what an operator would look up by hand before anything else.
+
+A store that can be examined has ``examine``. It needs no open store and no tables of ours: an examination must say what is
+wrong where nothing else works.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+
+class LongTransaction(msgspec.Struct, frozen=True, kw_only=True):
+    """A transaction that has been open for long. ``pins``: vacuum can remove nothing that died since it began.
+
+    ``prepared`` names a transaction that was prepared for two-phase commit, which belongs to no process (pid 0).
+    """
+
+    pid: int
+    age_seconds: float
+    state: str = ""
+    application: str = ""
+    user: str = ""
+    pins: bool = True
+    prepared: str = ""
+
+
+class TableHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """One of our tables. ``vacuumed_at`` is None if it never was; ``autovacuum`` False where it was switched off."""
+
+    name: str
+    live_rows: int = 0
+    dead_rows: int = 0
+    vacuumed_at: float | None = None
+    autovacuum: bool = True
+
+
+class Vitals(msgspec.Struct, frozen=True, kw_only=True):
+    """One examination.
+
+    Args:
+        where: the database, without user and password.
+        version: the server's, as a number: 170002 is 17.2.
+        revision: the schema's, None where there are no tables of ours.
+        revision_needed: what this code works with.
+        revision_known: whether this code knows the schema's revision; if not, it is newer.
+        encoding: the database's.
+        read_only: whether it takes no writes, as a standby does.
+        now: its clock, in seconds since 1970.
+        asked_at: this machine's clock in the middle of the question, for comparison.
+        connections: how many there are to the whole server.
+        connections_max: how many an ordinary user may have in all.
+        transactions: those older than what was asked for, oldest first.
+        tables: ours.
+    """
+
+    where: str
+    version: int
+    revision: str | None
+    revision_needed: str
+    revision_known: bool = True
+    encoding: str = "UTF8"
+    read_only: bool = False
+    now: float
+    asked_at: float
+    connections: int
+    connections_max: int
+    transactions: list[LongTransaction] = []
+    tables: list[TableHealth] = []
+
+
+@runtime_checkable
+class Examinable(Protocol):
+    """A store that can be examined, open or not.
+
+    1. ``examine`` connects anew, looks, and leaves; it changes nothing.
+    2. It raises :class:`ConfigurationError` or :class:`StoreUnavailableError` where it cannot look at all.
+    """
+
+    async def examine(self, *, older_than_seconds: float) -> Vitals: ...

@@ -1,0 +1,186 @@
+"""Several elections as one: candidates campaign in the one that is chosen, and a leader of another resigns.
+
+**Never two leaders during a change.** A term is numbered and ended by the store alone, whichever election it was won in. Once the
+choice is made, the store raises the epoch for candidates of the chosen election only, and not before the term that was won in the
+other one is over, in the statement that raises it (duty 8 of :class:`goconductor.ports.store.Terms`). A leader that has heard of
+the change stops its work, then resigns, and its successor begins at once; one that has not keeps its term, by renewing it, until
+it hears; one that is cut off loses it, as always, and believes itself for less long than it lasts. So nobody has to be waited
+for, and a change that nobody ends leaves no installation without a leader.
+
+Who cannot send where the others read, as it was left behind by a change of the bus, neither campaigns nor goes on leading: what
+it swept up would reach nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from goconductor.errors import ElectionError, GoConductorError, StoreError
+from goconductor.participant.following import Following
+from goconductor.ports.choices import Choice, Spoken
+from goconductor.ports.election import Election
+from goconductor.ports.store import Term, Terms
+from goconductor.recovery.leadership import LeadTerm
+
+logger = logging.getLogger("goconductor.recovery")
+
+
+class ElectionTerms:
+    """The store's terms, as one named election sees them.
+
+    Args:
+        terms: the store.
+        election: its name.
+    """
+
+    def __init__(self, terms: Terms, election: str) -> None:
+        self._terms = terms
+        self._election = election
+        self.renew, self.resign, self.current = terms.renew, terms.resign, terms.current
+        self.last_evidence, self.database_time = terms.last_evidence, terms.database_time
+
+    async def raise_epoch(
+        self, holder: str, term_seconds: float, evidence: int | None = None, *, election: str = ""
+    ) -> Term | None:
+        """As the port says, under this election's name."""
+        return await self._terms.raise_epoch(holder, term_seconds, evidence, election=election or self._election)
+
+
+class ChosenElection:
+    """The elections that a process names, as one :class:`goconductor.ports.election.Election`.
+
+    Args:
+        makes: makes each election, by its name, on the terms that it is given.
+        terms: the store.
+        following: tells which is chosen.
+        unfit: whether this process could not do a leader's work now.
+    """
+
+    def __init__(
+        self,
+        makes: Mapping[str, Callable[[Terms], Election]],
+        *,
+        terms: Terms,
+        following: Following,
+        unfit: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._makes = makes
+        self._terms = terms
+        self._following = following
+        self._unfit = unfit
+        self._made = {name: make(ElectionTerms(terms, name)) for name, make in makes.items()}
+        self._open: set[str] = set()
+        self._closing: list[Election] = []
+        self._won: str | None = None
+        """The election in which the present term was won."""
+        self._moved = asyncio.Event()
+        self._opening = asyncio.Lock()
+        self._campaigning = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Open the chosen election.
+
+        Raises:
+            ElectionError: it cannot be reached; or the store, which knows which it is.
+            ConfigurationError: the settings do not name it; and as the leaf says.
+        """
+        try:
+            await self._following.begin()
+        except StoreError as error:
+            raise ElectionError(f"which election is used cannot be looked up: {error}; see that the database is up") from error
+        self._following.follow(self._arrive)
+        await self._ready(self._following.choice.chosen)
+
+    async def close(self) -> None:
+        await self._following.close()
+        await asyncio.gather(*(election.close() for election in (*self._made.values(), *self._closing)))
+
+    async def campaign(self, candidate: str, term_seconds: float) -> Term | None:
+        chosen = self._following.choice.chosen
+        if chosen not in self._made:
+            raise ElectionError(f"the settings do not name the election {chosen!r}; add it to election.others")
+        if self._unfit() or (len(self._made) > 1 and await self._another_rules(chosen)):
+            return None
+        async with self._campaigning:
+            election = await self._ready(chosen)
+            self._won = None
+            term = await election.campaign(candidate, term_seconds)
+            if term is not None:
+                self._won = chosen
+                self._mark()
+        return term
+
+    async def renew(self, term: Term, term_seconds: float) -> Term | None:
+        return None if self._won is None else await self._made[self._won].renew(term, term_seconds)
+
+    async def resign(self, term: Term) -> None:
+        async with self._campaigning:  # it is not closed meanwhile
+            won, self._won = self._won, None
+            if won is not None:
+                await self._made[won].resign(term)
+
+    def while_chosen(self, lead: Callable[[LeadTerm], Awaitable[None]]) -> Callable[[LeadTerm], Awaitable[None]]:
+        """A leader's work that ends when another election is chosen; so its leader stops, then resigns, then campaigns there."""
+
+        async def led(term: LeadTerm) -> None:
+            parts = [asyncio.ensure_future(lead(term)), asyncio.ensure_future(self._moved.wait())]
+            try:
+                done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+                if parts[0] in done:
+                    parts[0].result()
+            finally:
+                for part in parts:
+                    part.cancel()
+                await asyncio.gather(*parts, return_exceptions=True)
+
+        return led
+
+    async def _another_rules(self, chosen: str) -> bool:
+        """Whether a term is in force that was won elsewhere: then it would be of no use to win the lock here."""
+        term = await self._terms.current()
+        return term is not None and term.election not in {"", chosen} and term.ends_at > await self._terms.database_time()
+
+    async def _ready(self, name: str) -> Election:
+        async with self._opening:
+            if name not in self._open:
+                await self._made[name].open()
+                self._open.add(name)
+            return self._made[name]
+
+    async def _arrive(self, choice: Choice) -> Spoken:
+        problem = "" if choice.chosen in self._made else f"the settings do not name {choice.chosen!r}"
+        for name in choice.in_use:
+            if name in self._made:
+                try:
+                    await self._ready(name)
+                except GoConductorError as error:
+                    problem = problem or f"{name!r}: {error}"
+        self._mark()
+        leads_elsewhere = self._won not in {None, choice.chosen}
+        if not problem and not leads_elsewhere:
+            await self._leave(self._open - set(choice.in_use))
+        uses = self._won or choice.chosen
+        return self._following.spoken(uses, problem=problem or ("it still leads" if leads_elsewhere else ""), quiet=True)
+
+    def _mark(self) -> None:
+        """Tell the leader's work whether it may go on: the term was won where it counts now, and the process is fit."""
+        if self._won in {None, self._following.choice.chosen} and not self._unfit():
+            self._moved.clear()
+        else:
+            self._moved.set()
+
+    async def _leave(self, names: set[str]) -> None:
+        for name in names:
+            async with self._campaigning, self._opening:
+                if name == self._won:
+                    continue
+                self._open.discard(name)
+                left, self._made[name] = self._made[name], self._makes[name](ElectionTerms(self._terms, name))
+            try:
+                await left.close()
+            except asyncio.CancelledError:
+                self._closing.append(left)  # ``close`` ends it
+                raise
+            logger.info("the election %r is used no more, and closed", name)

@@ -1,0 +1,325 @@
+"""The sweep: a level-triggered, fair reconciler.
+
+It asks of each saga that is due (``wake_at``) what its state still wants (:func:`goconductor.lifecycle.owed.owed`),
+compares that with the leases, and repairs the difference. It does not matter how a difference came about: a message that
+the bus lost, a process that was killed, a commit whose answer never came.
+
+- Work that nobody holds a lease on is sent again, ever more seldom.
+- Work whose lease has run out, or whose holder is dead, is declared unknown: *whoever declares a step lost takes its lease
+  first*, like any acquirer, also where no row is there; then appends, then frees. On the way back every action that was
+  sent and has no outcome is declared unknown in the same way, lease or not: "never started" is never inferred.
+- Timers and deadlines that are due are appended.
+
+A dead process is noticed by the lock that it held on its database session, twice, half a second apart. After the database
+was away, locks and leases say nothing for one lease's life, and nobody is judged; then all live sagas are walked through once,
+since messages and leases may be gone that no ``wake_at`` tells of. Only at the end of that walk is the loss acknowledged, so that
+a successor begins it again if this leader does not get there.
+
+What it writes is guarded by the head's seq, and by the leader's epoch. One saga that cannot be read never stops the others;
+what a newer version wrote is left to newer instances.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from uuid import UUID
+
+from goconductor.errors import FencedError, GoConductorError, StoreUnavailableError
+from goconductor.lifecycle.effects import RunAction, SetTimer, Settle, Work, direction_of
+from goconductor.lifecycle.events import DeadlinePassed, Event, OutcomeUnknown, TimerFired
+from goconductor.lifecycle.owed import is_backward, owed
+from goconductor.lifecycle.state import PATIENCE_SECONDS
+from goconductor.participant import log
+from goconductor.participant.batch import Batcher
+from goconductor.participant.folding import Submission
+from goconductor.participant.log import View
+from goconductor.participant.node import Node
+from goconductor.participant.work import attempt_of, random_number
+from goconductor.ports.store import Acquire, Acquired, Instance, Known, Lease, LeaseKey, Tail
+from goconductor.recovery.leadership import LeadTerm
+from goconductor.recovery.noting import Notes
+from goconductor.saga.graph import Plan
+
+logger = logging.getLogger("goconductor.recovery")
+
+DEATH_SECONDS = 0.5
+"""A process counts as dead when its lock was free twice, this long apart."""
+TIMER_GRACE_SECONDS = 0.5
+"""The participant that set a near timer fires it; the sweep comes after it."""
+RESEND_SECONDS = 5.0
+RESEND_MAX_SECONDS = 120.0
+QUARANTINE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One look at some sagas: at what time, under which epoch, which leases there were, and whose holders are dead."""
+
+    now: float
+    epoch: int
+    leases: dict[LeaseKey, Lease]
+    dead: frozenset[int]
+
+
+class Sweeper:
+    """What the leader does.
+
+    Args:
+        node: the engine of this process.
+        interval_seconds: how often due sagas are looked at.
+        lease_seconds: the life of a lease: for how long nobody is judged after the database was away.
+        batch: how many sagas are looked at in one go.
+        on_sweep: told after each round what it did; for tests and metrics.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        interval_seconds: float = 1.0,
+        lease_seconds: float = 10.0,
+        batch: int = 200,
+        on_sweep: Callable[[int], None] | None = None,
+    ) -> None:
+        self._node = node
+        self._store = node.store
+        self._clock = node.clock
+        self._interval_seconds = interval_seconds
+        self._lease_seconds = lease_seconds
+        self._batch = batch
+        self._on_sweep = on_sweep
+        self._resent: dict[LeaseKey, tuple[int, float]] = {}
+        self._suspects: set[int] = set()
+        self._acquires: Batcher[Acquire, Acquired] = Batcher(node.store.acquire, told=partial(node.probe.flushed, "acquire"))
+        self._unburied: dict[int, Instance] | None = None
+        self._inherited: deque[tuple[int, Sequence[UUID]]] = deque()
+        """Batches of sagas that dead instances left, with whose they were."""
+        self._judge_from = 0.0
+        self._walking = False
+        self._walked: UUID | None = None
+        self._leases_lost = False
+        self._notes = Notes(node)
+
+    async def lead(self, term: LeadTerm) -> None:
+        """Sweep until cancelled.
+
+        Raises:
+            FencedError: another one leads.
+        """
+        self._suspects.clear()
+        self._inherited.clear()
+        self._unburied = None
+        self._walking = self._leases_lost = False
+        next_bury = next_sweep = self._clock.monotonic()
+        while True:
+            full = False
+            try:
+                may_judge = await self.may_judge()
+                if may_judge and (self._inherited or self._clock.monotonic() >= next_bury):
+                    await self.bury(term.epoch)
+                    next_bury = self._clock.monotonic() + DEATH_SECONDS
+                if self._clock.monotonic() >= next_sweep:
+                    began = self._clock.monotonic()
+                    swept = await self.sweep_once(term.epoch)
+                    self._node.probe.swept(swept, self._clock.monotonic() - began)
+                    await self._notes.swept(swept, epoch=term.epoch)
+                    if self._on_sweep is not None:
+                        self._on_sweep(swept)
+                    full = swept >= self._batch
+                    next_sweep = self._clock.monotonic() + (0.0 if full else self._interval_seconds)
+                full = full or bool(self._inherited)
+            except StoreUnavailableError as error:
+                logger.warning("the saga store is away, the sweep waits: %s", error)
+                self._judge_from = self._clock.monotonic() + self._lease_seconds
+            if full:
+                await asyncio.sleep(0)
+            else:
+                await self._clock.sleep(min(DEATH_SECONDS, self._interval_seconds))
+
+    async def may_judge(self) -> bool:
+        """Whether locks and leases say anything: not within one lease's life after the database was away."""
+        lost = await self._store.leases_truncated()
+        up_seconds = await self._store.up_seconds()
+        now = self._clock.monotonic()
+        silent_seconds = self._lease_seconds - up_seconds
+        if lost and not self._leases_lost:
+            logger.warning("the lease table was emptied by a crash of the database: nobody is judged, then all are looked at")
+            silent_seconds = self._lease_seconds
+        if silent_seconds > 0:
+            self._judge_from = max(self._judge_from, now + silent_seconds)
+            self._walking, self._walked = True, None
+        self._leases_lost = lost
+        return now >= self._judge_from
+
+    async def bury(self, epoch: int) -> None:
+        """Take over what dead instances held, and send what they left unsent: a batch at each call, so that the sweep goes on
+        beside it.
+        """
+        missing = {instance.serial: instance for instance in await self._store.missing()}
+        unburied = self._unburied if self._unburied is not None else await self._lately_dead()
+        unburied |= {serial: instance for serial, instance in missing.items() if serial in self._suspects}
+        self._unburied, self._suspects = unburied, set(missing)
+        for serial, instance in list(unburied.items()):
+            await self._take_over(instance, epoch)
+            self._suspects.discard(serial)
+            del unburied[serial]
+        if self._inherited:
+            serial, sagas = self._inherited.popleft()
+            await self._look_at(sagas, epoch, dead={serial})
+
+    async def _lately_dead(self) -> dict[int, Instance]:
+        """Those who died since all sagas were looked at anyway.
+
+        A leader may die between declaring another one dead and taking over from it; then its successor does.
+        """
+        since = await self._store.database_time() - max(PATIENCE_SECONDS, 2 * self._lease_seconds)
+        return {one.serial: one for one in await self._store.instances() if one.dead_at is not None and one.dead_at > since}
+
+    async def _take_over(self, instance: Instance, epoch: int) -> None:
+        leases, sagas = await self._store.mark_dead(instance.serial, epoch=epoch)
+        touched = list(dict.fromkeys([lease.key.saga_id for lease in leases] + list(sagas)))
+        if touched or instance.dead_at is None:
+            logger.warning("instance %s is dead: taking over %d leases and %d sagas", instance.name, len(leases), len(touched))
+        batches = (touched[start : start + self._batch] for start in range(0, len(touched), self._batch))
+        self._inherited.extend((instance.serial, batch) for batch in batches)
+
+    async def sweep_once(self, epoch: int) -> int:
+        """One round over the sagas that are due, and one step of a walk through all; how many were looked at."""
+        heads = await self._store.due(self._batch)
+        await self._look_at([head.saga_id for head in heads], epoch)
+        walked = 0
+        if self._walking and self._clock.monotonic() >= self._judge_from:
+            walked = await self._walk_on(epoch)
+        return max(len(heads), walked)
+
+    async def _walk_on(self, epoch: int) -> int:
+        heads = await self._store.live(self._batch, after=self._walked)
+        await self._look_at([head.saga_id for head in heads], epoch)
+        if len(heads) == self._batch:
+            self._walked = heads[-1].saga_id
+            return len(heads)
+        self._walking = False
+        if self._leases_lost:
+            await self._store.acknowledge_truncation(epoch=epoch)
+            logger.info("all live sagas have been looked at since the database's crash")
+        return len(heads)
+
+    async def _look_at(self, sagas: Sequence[UUID], epoch: int, dead: Iterable[int] = ()) -> None:
+        """Repair these sagas, side by side so that what is written shares transactions; say when to look at each again."""
+        if not sagas:
+            return
+        tails = await self._store.read([Known(saga) for saga in sagas])
+        leases = {lease.key: lease for lease in await self._store.leases(sagas)}
+        now = await self._store.database_time()
+        self._clock.observe(now)
+        look = _Look(now, epoch, leases, frozenset(dead))
+        heads = [tail.head for tail in tails]
+        next_looks = await asyncio.gather(*(self._look_at_one(saga, tail, look) for saga, tail in zip(sagas, tails, strict=True)))
+        again = [
+            (Known(head.saga_id, head.seq, head.tag), next_look)
+            for head, next_look in zip(heads, next_looks, strict=True)
+            if head is not None and next_look is not None
+        ]
+        await self._store.postpone(again, epoch=epoch)
+
+    async def _look_at_one(self, saga: UUID, tail: Tail, look: _Look) -> float | None:
+        """One saga. When to look again; None if an append has set that, or if nothing can happen to it."""
+        if tail.head is None or tail.head.wake_at is None:
+            return None
+        try:
+            plan = await self._node.definitions.plan(tail.head.saga, tail.head.version)
+            view = log.brought_up(plan, None, saga, tail)
+            return None if view is None else await self._repair(plan, view, look)
+        except (FencedError, StoreUnavailableError):
+            raise
+        except Exception as error:  # noqa: BLE001  (a bug of ours in one saga must not stop the others)
+            about = error if isinstance(error, GoConductorError) else f"{type(error).__name__}: {error}"
+            logger.error(  # noqa: TRY400
+                "saga %s cannot be swept by this version and is left alone for a while: %s",
+                saga,
+                about,
+                extra={"saga_id": str(saga)},
+            )
+            return look.now + QUARANTINE_SECONDS
+
+    async def _repair(self, plan: Plan, view: View, look: _Look) -> float | None:
+        """Put one saga right."""
+        state, now = view.state, look.now
+        next_look = now + state.patience_seconds
+        if state.deadline_at is not None and not state.deadline_passed:
+            if state.deadline_at <= now:
+                await self._append(plan, view, DeadlinePassed(), look)
+                return None
+            next_look = min(next_look, state.deadline_at)
+        appended = False
+        resend: list[Work] = []
+        lost: list[tuple[Work, Lease | None]] = []
+        for effect in owed(state.steps, state.round):
+            if isinstance(effect, SetTimer):
+                if effect.due_at + TIMER_GRACE_SECONDS <= now:
+                    fired = TimerFired(effect.step, effect.attempt, effect.round, direction=effect.direction)
+                    appended = await self._append(plan, view, fired, look) or appended
+                else:
+                    next_look = min(next_look, effect.due_at + TIMER_GRACE_SECONDS)
+                continue
+            key = LeaseKey(state.saga_id, effect.step, direction_of(effect), effect.round)
+            lease = look.leases.get(key)
+            if lease is not None and lease.expires_at > now and lease.instance not in look.dead:
+                next_look = min(next_look, lease.expires_at + TIMER_GRACE_SECONDS)
+            elif self._clock.monotonic() < self._judge_from:
+                next_look = min(next_look, now + self._lease_seconds)
+            elif not isinstance(effect, Settle) and (lease is not None or (isinstance(effect, RunAction) and is_backward(state))):
+                lost.append((effect, lease))
+            else:
+                if lease is not None:
+                    await self._store.free([lease], epoch=look.epoch)
+                due_at = self._resend_at(key, now, at_once=bool(look.dead))
+                if due_at <= now:
+                    resend.append(effect)
+                next_look = min(next_look, max(due_at, now + RESEND_SECONDS))
+        # side by side, so that a thousand steps of one saga that a process had in hand become a few appends
+        declared = await asyncio.gather(*(self._declare_unknown(plan, view, work, lease, look) for work, lease in lost))
+        appended = appended or any(declared)
+        if resend:
+            self._node.send(plan, view, resend)
+            self._node.counts["sweep_resent"] += len(resend)
+        return None if appended else next_look
+
+    async def _declare_unknown(self, plan: Plan, view: View, work: Work, lease: Lease | None, look: _Look) -> bool:
+        """Take the lease, then append. Where it cannot be had, somebody is at it after all."""
+        died = lease is not None and lease.instance in look.dead
+        if lease is not None and died:
+            await self._store.free([lease], epoch=look.epoch)
+        key = LeaseKey(view.state.saga_id, work.step, direction_of(work), work.round)
+        ours = Lease(key=key, instance=self._node.instance.serial, token=random_number())
+        acquired = await self._acquires.submit(Acquire(lease=ours, lease_seconds=self._lease_seconds, known=view.known))
+        if not acquired.granted:
+            return False
+        reason = "its instance died" if died else "its lease ran out" if lease is not None else "nobody holds a lease on it"
+        unknown = OutcomeUnknown(work.step, attempt_of(work), work.round, direction=key.direction, reason=reason)
+        self._node.counts["sweep_unknown"] += 1
+        if await self._append(plan, view, unknown, look, ours):
+            return True
+        await self._store.release_leases([ours])
+        return False
+
+    async def _append(self, plan: Plan, view: View, event: Event, look: _Look, lease: Lease | None = None) -> bool:
+        """Append under our epoch. False if the saga had moved on and the event says nothing any more."""
+        submission = Submission(view.state.saga_id, plan.name, event, view=view, lease=lease, epoch=look.epoch)
+        return await self._node.submit(submission)
+
+    def _resend_at(self, key: LeaseKey, now: float, *, at_once: bool) -> float:
+        """When this may be sent again: a backlog must not multiply itself."""
+        times, due_at = self._resent.get(key, (0, now))
+        if at_once or due_at <= now:
+            wait = min(RESEND_SECONDS * 2**times, RESEND_MAX_SECONDS)
+            if len(self._resent) > 100_000:
+                self._resent.clear()
+            self._resent[key] = (times + 1, now + wait)
+            return now
+        return due_at

@@ -1,0 +1,86 @@
+"""The REST door: one FastAPI application over one node. A path is parsed, a control function called, a document sent."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+
+from goconductor.control.settings import Settings
+from goconductor.errors import GoConductorError
+from goconductor.observe.metrics import Metrics
+from goconductor.participant.node import Node
+from goconductor.rest import changing, definitions, events, health, installation, operations, problems, sagas
+from goconductor.rest.guard import Guard
+from goconductor.rest.head import Head
+
+DESCRIPTION = "Decentralised saga coordination. Problems are answered by RFC 9457, as `application/problem+json`."
+OPENAPI_VERSION = "3.1.0"
+
+
+def create_app(
+    node: Node, settings: Settings, *, stopping: asyncio.Event | None = None, metrics: Metrics | None = None
+) -> FastAPI:
+    """The application. It can be mounted in another ASGI application, a participant's own, under any path: what it says of
+    where things are (``Location``, the servers in ``/openapi.json``) follows.
+
+    Args:
+        node: the engine, open; whoever opened it closes it.
+        settings: its limits, and whether it stays on loopback.
+        stopping: set it when the server stops: who waits for a saga's end is then answered at once, and streams of events end.
+        metrics: told at ``/metrics``; None if the process is not measured.
+    """
+    # Swagger's and ReDoc's pages load scripts from elsewhere, so only the document itself is served.
+    app = FastAPI(title="goconductor", version=version("goconductor"), docs_url=None, redoc_url=None, redirect_slashes=False)
+    stopping = stopping or asyncio.Event()
+    app.include_router(sagas.router(node, settings, stopping))
+    app.include_router(events.router(node, stopping))
+    app.include_router(operations.router(node, settings))
+    app.include_router(definitions.router(node, settings))
+    app.include_router(installation.router(node))
+    app.include_router(changing.router(node, settings))
+    app.include_router(health.router(node))
+    if metrics is not None:
+        from goconductor.rest import measured  # noqa: PLC0415  (needs the extra 'metrics')
+
+        app.include_router(measured.router(metrics))
+    app.add_exception_handler(GoConductorError, problems.on_error)
+    app.add_exception_handler(problems.BodyRefusedError, problems.on_body)
+    app.add_exception_handler(RequestValidationError, problems.on_invalid)
+    app.add_exception_handler(HTTPException, problems.on_http)
+    if settings.traces.enabled:
+        from goconductor.observe.traces import Caller  # noqa: PLC0415  (needs the extra 'tracing')
+
+        app.add_middleware(Caller)
+    app.add_middleware(Head)
+    app.add_middleware(Guard, any_host=settings.rest.insecure)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """FastAPI's document, corrected: problems have a media type of their own, and no 422 of FastAPI's shape is ever sent."""
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title, version=app.version, openapi_version=OPENAPI_VERSION, description=DESCRIPTION, routes=app.routes
+        )
+        for path in schema["paths"].values():
+            for operation in path.values():
+                _correct(operation["responses"])
+        for name in ("HTTPValidationError", "ValidationError"):
+            schema["components"]["schemas"].pop(name, None)
+        app.openapi_schema = schema
+    return app.openapi_schema
+
+
+def _correct(answers: dict[str, Any]) -> None:
+    for status in [each for each in answers if each >= "400"]:
+        media = answers[status]["content"].pop("application/json")
+        answers[status]["content"][problems.MEDIA_TYPE] = media
+        if media["schema"]["$ref"].endswith("/HTTPValidationError"):
+            del answers[status]

@@ -1,0 +1,117 @@
+"""Bodies in, documents out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from fastapi import Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from goconductor.control.commands import RequestInvalidError
+from goconductor.control.faults import Fault, nearest
+from goconductor.errors import PayloadError
+from goconductor.rest.problems import TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, BodyRefusedError
+from goconductor.saga import values
+from goconductor.saga.values import place
+
+Kind = TypeVar("Kind", bound=BaseModel)
+
+
+async def read_json(request: Request, bytes_max: int) -> Any:
+    """The body as JSON values. No more than the limit is ever held, whatever length the client announces.
+
+    Args:
+        request: whose body it is.
+        bytes_max: the longest body, in bytes.
+
+    Raises:
+        BodyRefusedError: it is too large, or not JSON by its type.
+        PayloadError: it is not JSON, or holds what cannot be kept.
+    """
+    _check_type(request)
+    announced = request.headers.get("content-length", "")
+    size = int(announced) if announced.isdecimal() else 0
+    body = bytearray()
+    if size <= bytes_max:
+        async for chunk in request.stream():
+            body += chunk
+            if (size := len(body)) > bytes_max:
+                break
+    if size > bytes_max:
+        raise BodyRefusedError(TOO_LARGE, f"it is more than {bytes_max:,} bytes; keep it elsewhere and send a reference to it")
+    value = values.decode(bytes(body))
+    if isinstance(value, dict | list):
+        _check_keys(bytes(body))
+    return value
+
+
+async def read_body(request: Request, kind: type[Kind], bytes_max: int) -> Kind:
+    """The body as a document of ours; without a body, the one that says nothing.
+
+    Args:
+        request: whose body it is.
+        kind: what it should be.
+        bytes_max: the longest body, in bytes.
+
+    Raises:
+        BodyRefusedError, PayloadError: as :func:`read_json`.
+        RequestInvalidError: it is JSON of another shape; names every place.
+    """
+    empty = "transfer-encoding" not in request.headers and request.headers.get("content-length", "0") == "0"
+    body = {} if empty else await read_json(request, bytes_max)
+    try:
+        return kind.model_validate(body)
+    except ValidationError as error:
+        found = [_fault(kind, each) for each in error.errors(include_url=False, include_input=False)]
+        raise RequestInvalidError("the body", found) from None
+
+
+def body_of(kind: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
+    """The description of such a body for OpenAPI."""
+    content = {"application/json": {"schema": kind.model_json_schema()}}
+    return {"requestBody": {"required": required, "description": kind.__doc__, "content": content}}
+
+
+def document(model: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A document as it is sent."""
+    return Response(model.model_dump_json(), status, dict(headers or {}), "application/json")
+
+
+def _fault(kind: type[BaseModel], error: ErrorDetails) -> Fault:
+    path = "$"
+    for part in error["loc"]:
+        path = place(path, part)
+    if error["type"] == "extra_forbidden":
+        return Fault(path, f"is unknown; {nearest(str(error['loc'][-1]), kind.model_fields)}")
+    if error["type"] == "missing":
+        return Fault(path, "is missing; add it")
+    return Fault(path, error["msg"].replace("Input should", "should").replace("String should", "should"))
+
+
+def _check_keys(body: bytes) -> None:
+    """Refuse a key that stands twice in one object: readers differ in which of the two they see."""
+
+    def once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(members)
+        if len(made) < len(members):
+            twice = next(name for number, (name, _) in enumerate(members) if name in dict(members[:number]))
+            raise PayloadError("$", f"has an object in which the key {twice[:63]!a} stands twice; keep one of the two")
+        return made
+
+    json.loads(body, object_pairs_hook=once)
+
+
+def _check_type(request: Request) -> None:
+    kind, _, parameters = request.headers.get("content-type", "").partition(";")
+    kind = kind.strip().lower()
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise BodyRefusedError(UNSUPPORTED_MEDIA_TYPE, "send JSON, and the header 'Content-Type: application/json'")
+    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
+    if parameters.strip().lower().startswith("charset=") and charset not in ("utf-8", "utf8", "us-ascii"):
+        raise BodyRefusedError(UNSUPPORTED_MEDIA_TYPE, "send JSON as UTF-8")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise BodyRefusedError(UNSUPPORTED_MEDIA_TYPE, "send the body as it is, without Content-Encoding")

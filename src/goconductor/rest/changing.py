@@ -1,0 +1,52 @@
+"""Which bus and which election are used, and changing them while sagas run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from goconductor.control import changes
+from goconductor.control.models import ChangeDetail
+from goconductor.control.requests import BY_CHARACTERS_MAX
+from goconductor.control.settings import Settings
+from goconductor.participant.node import Node
+from goconductor.ports.choices import BUS, ELECTION
+from goconductor.rest.bodies import document
+from goconductor.rest.parameters import STRICT
+from goconductor.rest.problems import Problem
+
+DRAIN_SECONDS_MAX = 86_400
+
+_PROBLEM: dict[str, Any] = {"model": Problem}
+
+
+def router(node: Node, settings: Settings) -> APIRouter:
+    """``/v1/bus`` and ``/v1/election``."""
+    routes = APIRouter(prefix="/v1", tags=["installation"], dependencies=STRICT, responses={400: _PROBLEM, 503: _PROBLEM})
+    for kind, named in ((BUS, settings.bus.named()), (ELECTION, settings.election.named())):
+        _add(routes, node, kind, list(named))
+    return routes
+
+
+def _add(routes: APIRouter, node: Node, kind: str, named: list[str]) -> None:
+    @routes.get(f"/{kind}", response_model=ChangeDetail)
+    async def get_choice() -> Response:
+        """Which one is used and by whom, and how far a change of it is."""
+        return document(await changes.present(node.store, kind, named=named))
+
+    @routes.post(f"/{kind}/migrate", response_model=ChangeDetail, responses={409: _PROBLEM})
+    async def migrate(
+        to: Annotated[str, Query(pattern="^[A-Za-z0-9_-]{1,60}$", description="the name of the one to be used")],
+        by: Annotated[str, Query(max_length=BY_CHARACTERS_MAX, description="who asks")] = "",
+        drain_seconds: Annotated[
+            float, Query(ge=0, le=DRAIN_SECONDS_MAX, allow_inf_nan=False, description="how long the old bus is read at most")
+        ] = changes.DRAIN_SECONDS,
+        force: Annotated[bool, Query(description="leave processes behind that do not name it")] = False,
+    ) -> Response:
+        """Change it for another while sagas run: goes as far as it can now, and says what it waits for. Ask again until it is
+        `done`; ask for the old one to go back.
+        """
+        found = await changes.change(node.store, kind, to=to, by=by, named=named, drain_seconds=drain_seconds, force=force)
+        return document(found)

@@ -1,0 +1,104 @@
+"""Definitions: register, list."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import Response
+
+from goconductor.control import definitions
+from goconductor.control.diagrams import Form, diagram
+from goconductor.control.models import DefinitionDetail, DefinitionList, DefinitionSummary
+from goconductor.control.settings import Settings
+from goconductor.errors import DefinitionError
+from goconductor.participant.node import Node
+from goconductor.rest.bodies import document, read_json
+from goconductor.rest.parameters import STRICT
+from goconductor.rest.pictures import PICTURE, picture
+from goconductor.rest.problems import Problem
+
+ACTIVE = "active"
+"""Stands for the version that new sagas take, where one is only looked at."""
+
+Name = Annotated[str, Path(description="the saga's name")]
+Version = Annotated[str, Path(description=f"a version, or '{ACTIVE}' for the one that new sagas take")]
+
+_PROBLEM: dict[str, Any] = {"model": Problem}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "the definition",
+        "content": {
+            "application/json": {
+                "schema": {"type": "object"},
+                "example": {
+                    "name": "order",
+                    "steps": [
+                        {"id": "reserve", "run": "inventory.reserve", "inputs": {"sku": {"ref": "$.input.sku"}}},
+                        {"id": "ship", "run": "shipping.ship", "after": ["reserve"], "pivot": True},
+                    ],
+                },
+            }
+        },
+    }
+}
+
+
+def router(node: Node, settings: Settings) -> APIRouter:
+    """The paths below ``/v1/definitions``."""
+    routes = APIRouter(
+        prefix="/v1/definitions", tags=["definitions"], dependencies=STRICT, responses={400: _PROBLEM, 503: _PROBLEM}
+    )
+    body_bytes_max = settings.limits.payload_bytes_max
+
+    @routes.put(
+        "/{name}",
+        response_model=DefinitionSummary,
+        responses=dict.fromkeys((413, 415, 422), _PROBLEM),
+        openapi_extra=_BODY,
+    )
+    async def put_definition(
+        request: Request,
+        name: Name,
+        activate: Annotated[bool, Query(description="whether new sagas take this version from now on")] = True,
+    ) -> Response:
+        """Register a version of a saga's definition. The same definition again changes nothing."""
+        definition = definitions.read(await read_json(request, body_bytes_max))
+        if definition.name != name:
+            problem = f"it is called {definition.name!r} and was sent to {name!r}; use one name"
+            raise DefinitionError(definition.name, [problem])
+        return document(await definitions.register(node, definition, activate=activate))
+
+    @routes.get("", response_model=DefinitionList)
+    async def list_definitions() -> Response:
+        """All versions of all definitions."""
+        return document(DefinitionList(definitions=await definitions.list_definitions(node)))
+
+    @routes.get("/{name}", response_model=DefinitionList, responses={404: _PROBLEM})
+    async def list_versions(name: Name) -> Response:
+        """All versions of one definition, oldest first."""
+        return document(DefinitionList(definitions=await definitions.versions(node, name)))
+
+    @routes.get("/{name}/{version}", response_model=DefinitionDetail, responses={404: _PROBLEM})
+    async def get_definition(name: Name, version: Version) -> Response:
+        """One version with its document."""
+        return document(await definitions.definition(node, name, _meant(version)))
+
+    @routes.post("/{name}/{version}/activate", response_model=DefinitionSummary, responses={404: _PROBLEM, 422: _PROBLEM})
+    async def activate_version(name: Name, version: Version) -> Response:
+        """Let new sagas take this version; those that have started keep theirs."""
+        return document(await definitions.activate(node, name, version))
+
+    @routes.get("/{name}/{version}/diagram", response_class=Response, responses={200: PICTURE, 404: _PROBLEM})
+    async def get_diagram(
+        name: Name, version: Version, form: Annotated[Form, Query(description="Mermaid or SVG")] = Form.MERMAID
+    ) -> Response:
+        """A picture of one version."""
+        return picture(await diagram(node, name, _meant(version), form=form), form)
+
+    return routes
+
+
+def _meant(version: str) -> str | None:
+    return None if version == ACTIVE else version

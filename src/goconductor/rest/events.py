@@ -1,0 +1,109 @@
+"""A saga's events as they happen, as server-sent events (HTML Living Standard, 9.2).
+
+Each event of the saga's log is a message whose id is its seq, so that a browser that lost the connection goes on where it was
+(``Last-Event-ID``). When the saga has ended, a last event ``end`` says how, and the stream is over; a browser that then comes
+back with the last id is answered 204, which tells it to stay away. A comment now and then keeps proxies from hanging up, and lets
+a server notice a client that is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import Response, StreamingResponse
+
+from goconductor.control.commands import RequestInvalidError
+from goconductor.control.faults import Fault
+from goconductor.control.models import HistoryEntry
+from goconductor.control.queries import saga_status
+from goconductor.control.watch import changes
+from goconductor.participant.node import Node
+from goconductor.rest.head import FLAG
+from goconductor.rest.parameters import STRICT, SagaId
+from goconductor.rest.problems import Problem
+
+MEDIA_TYPE = "text/event-stream"
+HEARTBEAT_SECONDS = 15.0
+SEQ_MAX = 2**62
+
+_PROBLEM: dict[str, Any] = {"model": Problem}
+_STREAM: dict[str, Any] = {
+    "description": "`id` is the seq of an event, `data` the event as in the history; at last an event `end` with the status",
+    "content": {MEDIA_TYPE: {"schema": {}}},
+}
+_NOTHING = {"description": "the saga has ended, and there is no event after `Last-Event-ID`"}
+
+
+def router(node: Node, stopping: asyncio.Event) -> APIRouter:
+    """``/v1/sagas/{id}/events``."""
+    routes = APIRouter(prefix="/v1/sagas", tags=["sagas"], dependencies=STRICT, responses={400: _PROBLEM, 503: _PROBLEM})
+
+    @routes.get("/{saga_id}/events", response_class=StreamingResponse, responses={200: _STREAM, 204: _NOTHING, 404: _PROBLEM})
+    async def get_events(
+        request: Request,
+        saga_id: SagaId,
+        after: Annotated[int, Query(ge=0, le=SEQ_MAX, description="only events with a higher seq")] = 0,
+        last_event_id: Annotated[
+            str | None,
+            Header(description="as a browser sends it; it counts before `after`", json_schema_extra={"pattern": "^[0-9]*$"}),
+        ] = None,
+    ) -> Response:
+        """The saga's events, those to come as well, until it has ended; as server-sent events."""
+        known = after if not last_event_id else _seq(last_event_id)
+        detail = await saga_status(node, saga_id)
+        seq = int(detail.revision.partition("-")[0])
+        if last_event_id and detail.status.ended and known >= seq:
+            return Response(status_code=204)
+        headers = {"X-Accel-Buffering": "no"}
+        if request.scope.get(FLAG):
+            return Response(media_type=MEDIA_TYPE, headers=headers)
+        return StreamingResponse(_stream(node, saga_id, min(known, seq), stopping), media_type=MEDIA_TYPE, headers=headers)
+
+    return routes
+
+
+async def _stream(node: Node, saga_id: UUID, after: int, stopping: asyncio.Event) -> AsyncIterator[str]:
+    """The stream, until the saga has ended, the client is gone, or the server stops."""
+    source = changes(node, saga_id, after)
+    stopped = asyncio.create_task(stopping.wait())
+    coming: asyncio.Task[HistoryEntry | None] | None = None
+    try:
+        yield ":\n\n"  # so that the client knows at once that it is connected
+        while not stopping.is_set():
+            if coming is None:
+                coming = asyncio.create_task(_next(source))
+            await asyncio.wait((coming, stopped), timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if not coming.done():
+                yield ":\n\n"
+                continue
+            entry, coming = coming.result(), None
+            if entry is None:
+                status = (await saga_status(node, saga_id)).status
+                yield f"event: end\ndata: {msgspec.json.encode({'status': status.value}).decode()}\n\n"
+                return
+            yield f"id: {entry.seq}\ndata: {entry.model_dump_json()}\n\n"
+    finally:
+        for task in (stopped, coming):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError, Exception):
+                    await task
+        if isinstance(source, AsyncGenerator):
+            await source.aclose()
+
+
+async def _next(source: AsyncIterator[HistoryEntry]) -> HistoryEntry | None:
+    return await anext(source, None)
+
+
+def _seq(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or int(text[:20]) > SEQ_MAX:
+        problem = "should be the id of the last event that you got, a whole number"
+        raise RequestInvalidError("the request", [Fault("header.last-event-id", problem)])
+    return int(text)

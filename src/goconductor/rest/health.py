@@ -1,0 +1,35 @@
+"""Probes: alive, and ready."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from goconductor.control import queries
+from goconductor.control.models import Readiness
+from goconductor.participant.node import Node
+from goconductor.rest.bodies import document
+from goconductor.rest.parameters import STRICT
+from goconductor.rest.problems import NOT_READY, RETRY_AFTER, Problem, ProblemPlace, response
+
+
+def router(node: Node) -> APIRouter:
+    """``/livez`` and ``/readyz``."""
+    routes = APIRouter(tags=["health"], dependencies=STRICT, responses={400: {"model": Problem}})
+
+    @routes.get("/livez", response_model=Readiness)
+    async def livez() -> Response:
+        """The process answers. It says nothing of the database: restarting this process would not bring that back."""
+        return document(Readiness(ready=True, parts={}))
+
+    @routes.get("/readyz", response_model=Readiness, responses={503: {"model": Problem}})
+    async def readyz() -> Response:
+        """The store is reached and its schema fits; else 503, naming the part."""
+        found = await queries.readiness(node)
+        if found.ready:
+            return document(found)
+        missing = [ProblemPlace(path=part, problem=what) for part, what in found.parts.items() if what != queries.READY]
+        detail = "; ".join(f"{place.path}: {place.problem}" for place in missing)
+        return response(NOT_READY, detail, "/readyz", errors=missing, headers=RETRY_AFTER)
+
+    return routes

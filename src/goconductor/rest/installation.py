@@ -1,0 +1,70 @@
+"""The installation as a whole: participants, the leader, dead letters."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import Response
+
+from goconductor.control import dead_letters
+from goconductor.control.models import DeadLetterDetail, DeadLetterPage, LeaderDetail, ParticipantList
+from goconductor.control.participants import DEAD_SECONDS, leader, participants
+from goconductor.control.requests import BY_CHARACTERS_MAX, REASON_CHARACTERS_MAX
+from goconductor.participant.node import Node
+from goconductor.rest.bodies import document
+from goconductor.rest.parameters import STRICT
+from goconductor.rest.problems import Problem
+
+PAGE_MAX = 200
+DEAD_SECONDS_MAX = 90 * 86_400
+
+_PROBLEM: dict[str, Any] = {"model": Problem}
+
+LetterId = Annotated[int, Path(ge=1, le=dead_letters.LETTER_ID_MAX, description="the dead letter's number")]
+By = Annotated[str, Query(max_length=BY_CHARACTERS_MAX, description="who asks; for the server's log")]
+
+
+def router(node: Node) -> APIRouter:
+    """``/v1/participants``, ``/v1/leader`` and ``/v1/dead-letters``."""
+    routes = APIRouter(prefix="/v1", tags=["installation"], dependencies=STRICT, responses={400: _PROBLEM, 503: _PROBLEM})
+
+    @routes.get("/participants", response_model=ParticipantList)
+    async def list_participants(
+        dead_seconds: Annotated[
+            float, Query(ge=0, le=DEAD_SECONDS_MAX, allow_inf_nan=False, description="show those that died so long ago as well")
+        ] = DEAD_SECONDS,
+    ) -> Response:
+        """Participants with their instances: alive or not, their leases and their last sign of life."""
+        return document(ParticipantList(participants=await participants(node, dead_seconds=dead_seconds)))
+
+    @routes.get("/leader", response_model=LeaderDetail)
+    async def get_leader() -> Response:
+        """Who leads, under which epoch, and what it did lately."""
+        return document(await leader(node))
+
+    @routes.get("/dead-letters", response_model=DeadLetterPage)
+    async def list_dead_letters(
+        limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
+        before: Annotated[int | None, Query(ge=1, le=dead_letters.LETTER_ID_MAX, description="what the page before says")] = None,
+    ) -> Response:
+        """Messages that were given up on, newest first."""
+        return document(await dead_letters.dead_letters(node, limit=limit, before=before))
+
+    @routes.post("/dead-letters/{letter_id}/redrive", response_model=DeadLetterDetail, responses={404: _PROBLEM})
+    async def redrive_dead_letter(letter_id: LetterId, by: By = "") -> Response:
+        """Send it to its topic again, then forget it."""
+        return document(await dead_letters.redrive(node, letter_id, by=by))
+
+    @routes.delete("/dead-letters/{letter_id}", response_model=DeadLetterDetail, responses={404: _PROBLEM})
+    async def drop_dead_letter(
+        letter_id: LetterId,
+        reason: Annotated[
+            str, Query(min_length=1, max_length=REASON_CHARACTERS_MAX, pattern=r"\S", description="why; for the server's log")
+        ],
+        by: By = "",
+    ) -> Response:
+        """Forget it for good."""
+        return document(await dead_letters.drop(node, letter_id, reason=reason, by=by))
+
+    return routes

@@ -1,0 +1,87 @@
+"""What stands in the address and the headers, read strictly: a filter that is mistyped must not answer with everything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, get_args, get_origin
+from uuid import UUID
+
+from fastapi import Depends, Path, Request
+
+from goconductor.control.commands import RequestInvalidError
+from goconductor.control.faults import Fault, nearest
+from goconductor.control.requests import expected_of
+from goconductor.errors import SagaChangedError
+from goconductor.participant.folding import Expected
+
+SagaId = Annotated[UUID, Path(description="the saga's id")]
+StepId = Annotated[str, Path(description="the step's id in its saga", min_length=1, max_length=100)]
+
+ENTITY_TAG = r'(W/)?"[!#-~]*"'
+_ENTITY_TAG = re.compile(ENTITY_TAG)
+
+
+def _only_known(request: Request) -> None:
+    """Refuse query parameters that the path does not have, and those that stand twice where one is wanted."""
+    known = {field.alias: field.field_info.annotation for field in request.scope["route"].dependant.query_params}
+    given = request.query_params.multi_items()
+    found = [
+        Fault(f"query.{name[:63]}", f"is unknown; {nearest(name, known)}")
+        for name in dict.fromkeys(name for name, _ in given)
+        if name not in known
+    ]
+    found += [
+        Fault(f"query.{name}", "stands twice; send one")
+        for name, annotation in known.items()
+        if not _is_list(annotation) and sum(other == name for other, _ in given) > 1
+    ]
+    if found:
+        raise RequestInvalidError("the request", found)
+
+
+STRICT = [Depends(_only_known)]
+"""The dependencies of every router."""
+
+
+@contextmanager
+def in_query() -> Iterator[None]:
+    """Arguments that were given as query parameters: a fault names its place as such."""
+    try:
+        yield
+    except RequestInvalidError as error:
+        raise RequestInvalidError(error.what, [Fault(f"query.{fault.path}", fault.problem) for fault in error.faults]) from None
+
+
+def if_match(request: Request) -> Expected | None:
+    """What the client has seen of the saga, by ``If-Match``; None if it does not say, or says that anything will do.
+
+    Raises:
+        RequestInvalidError: the header cannot be read.
+        SagaChangedError: it names an entity tag that no saga has, or a weak one, which never matches (RFC 9110, 13.1.1).
+    """
+    given = [text.strip() for text in request.headers.getlist("if-match")]
+    if not given or given == ["*"]:
+        return None
+    if len(given) > 1 or not _ENTITY_TAG.fullmatch(given[0]):
+        problem = 'should be one ETag in quotes as you got it, "7-1f" say, or *'
+        raise RequestInvalidError("the request", [Fault("header.if-match", problem)])
+    try:
+        return expected_of(given[0].strip('"'))
+    except RequestInvalidError:
+        raise SagaChangedError from None
+
+
+def etag(revision: str) -> dict[str, str]:
+    """A saga's revision as a header."""
+    return {"ETag": f'"{revision}"'}
+
+
+def below(request: Request, path: str) -> str:
+    """A path of ours as the client sees it, wherever the application is mounted."""
+    return f"{request.scope.get('root_path', '').rstrip('/')}{path}"
+
+
+def _is_list(annotation: Any) -> bool:
+    return get_origin(annotation) is list or any(map(_is_list, get_args(annotation)))

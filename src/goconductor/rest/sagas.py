@@ -1,0 +1,166 @@
+"""Sagas: start, look, list."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Path, Query, Request
+from fastapi.responses import Response
+
+from goconductor.control import commands, filters, queries
+from goconductor.control.diagrams import Form, saga_diagram
+from goconductor.control.faults import Fault
+from goconductor.control.models import History, SagaDetail, SagaPage
+from goconductor.control.settings import Settings
+from goconductor.lifecycle.state import SagaStatus
+from goconductor.participant.node import Node
+from goconductor.rest.bodies import document, read_json
+from goconductor.rest.parameters import STRICT, SagaId, below, etag, in_query
+from goconductor.rest.pictures import PICTURE, picture
+from goconductor.rest.problems import Problem
+
+WAIT_SECONDS_MAX = 300.0
+PAGE_MAX = 500
+HISTORY_MAX = 1000
+
+_PROBLEM: dict[str, Any] = {"model": Problem}
+_ENDED: dict[str, Any] = {"model": SagaDetail, "description": "it has ended, as its status says"}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "the saga's input: any JSON value",
+        "content": {"application/json": {"schema": {}, "example": {"sku": "tea", "quantity": 2}}},
+    }
+}
+
+Time = Annotated[str | None, Query(json_schema_extra={"format": "date-time"})]
+
+
+def router(node: Node, settings: Settings, stopping: asyncio.Event) -> APIRouter:
+    """The paths below ``/v1/sagas``."""
+    routes = APIRouter(prefix="/v1/sagas", tags=["sagas"], dependencies=STRICT, responses={400: _PROBLEM, 503: _PROBLEM})
+    body_bytes_max = settings.limits.payload_bytes_max
+
+    @routes.post(
+        "/{saga}",
+        status_code=202,
+        response_model=SagaDetail,
+        responses={200: _ENDED, 404: _PROBLEM, 409: _PROBLEM, 413: _PROBLEM, 415: _PROBLEM, 422: _PROBLEM},
+        openapi_extra=_BODY,
+    )
+    async def start_saga(
+        request: Request,
+        saga: Annotated[str, Path(description="the saga's name, to start one; its id, to look at one")],
+        wait_seconds: Annotated[
+            float, Query(ge=0, le=WAIT_SECONDS_MAX, allow_inf_nan=False, description="wait so long for its end")
+        ] = 0.0,
+        label: Annotated[list[str] | None, Query(description="name=value; may be repeated")] = None,
+        version: Annotated[str | None, Query(description="of the definition; the active one by default")] = None,
+        idempotency_key: Annotated[
+            str | None,
+            Header(description="the same key and input again: the same saga", json_schema_extra={"pattern": "^[ -~]{1,255}$"}),
+        ] = None,
+    ) -> Response:
+        """Start a saga: 200 if it has ended within `wait_seconds`, however it ended, else 202; `Location` says where to look."""
+        if len(request.headers.getlist("idempotency-key")) > 1:
+            raise commands.RequestInvalidError("the request", [Fault("header.idempotency-key", "stands twice; send one")])
+        started = await commands.start(
+            node,
+            saga,
+            await read_json(request, body_bytes_max),
+            key=idempotency_key,
+            labels=_labels(label or ()),
+            version=version,
+            reply=wait_seconds > 0,
+        )
+        if wait_seconds:
+            await _end_or_stop(node, started.saga_id, wait_seconds, stopping)
+        detail = await queries.saga_status(node, started.saga_id)
+        headers = {"Location": below(request, f"/v1/sagas/{started.saga_id}"), **etag(detail.revision)}
+        if started.existing:
+            headers["Idempotent-Replayed"] = "true"
+        return document(detail, 200 if detail.status.ended else 202, headers)
+
+    @routes.get("", response_model=SagaPage)
+    async def list_sagas(
+        saga: Annotated[str | None, Query(description="only those of this definition")] = None,
+        status: Annotated[list[SagaStatus] | None, Query(description="only those of this status; may be repeated")] = None,
+        started_after: Annotated[Time, Query(description="only those that started then or later; RFC 3339")] = None,
+        started_before: Annotated[Time, Query(description="only those that started earlier")] = None,
+        updated_after: Annotated[Time, Query(description="only those to which something happened then or later")] = None,
+        updated_before: Annotated[Time, Query(description="only those to which nothing has happened since")] = None,
+        label: Annotated[list[str] | None, Query(description="only those with this label, name=value; may be repeated")] = None,
+        error: Annotated[
+            str | None, Query(description="only those in whose history a failure or a reason has this text, in any case")
+        ] = None,
+        limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
+        cursor: Annotated[str | None, Query(description="that of the page before, with the same filters")] = None,
+    ) -> Response:
+        """Sagas, newest first.
+
+        A search is given up after a second: `searched_until` then says how far it came, and `cursor` goes on from there.
+        """
+        with in_query():
+            page = await queries.list_sagas(
+                node,
+                saga=saga,
+                status=status,
+                started_after=_time(started_after, "started_after"),
+                started_before=_time(started_before, "started_before"),
+                updated_after=_time(updated_after, "updated_after"),
+                updated_before=_time(updated_before, "updated_before"),
+                labels=filters.read_labels(label or ()),
+                error=error,
+                cursor=cursor,
+                limit=limit,
+            )
+        return document(page)
+
+    @routes.get("/{saga}", response_model=SagaDetail, responses={404: _PROBLEM})
+    async def get_saga(saga: SagaId) -> Response:
+        """A saga with its steps. Its `ETag` can be sent with a request as `If-Match`."""
+        detail = await queries.saga_status(node, saga)
+        return document(detail, headers=etag(detail.revision))
+
+    @routes.get("/{saga_id}/diagram", response_class=Response, responses={200: PICTURE, 404: _PROBLEM})
+    async def get_diagram(saga_id: SagaId, form: Annotated[Form, Query(description="Mermaid or SVG")] = Form.MERMAID) -> Response:
+        """A picture of the saga: its steps, coloured by what each is doing."""
+        return picture(await saga_diagram(node, saga_id, form=form), form)
+
+    @routes.get("/{saga_id}/history", response_model=History, responses={404: _PROBLEM})
+    async def get_history(
+        saga_id: SagaId,
+        after: Annotated[int, Query(ge=0, le=2**62, description="only events with a higher seq")] = 0,
+        limit: Annotated[int, Query(ge=1, le=HISTORY_MAX)] = HISTORY_MAX,
+    ) -> Response:
+        """What happened to a saga, oldest first."""
+        return document(await queries.history(node, saga_id, after=after, limit=limit))
+
+    return routes
+
+
+async def _end_or_stop(node: Node, saga_id: UUID, wait_seconds: float, stopping: asyncio.Event) -> None:
+    """Until the saga has ended, the time is over, or this server has been told to stop."""
+    ended = asyncio.create_task(node.wait_for_end(saga_id, wait_seconds))
+    stopped = asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait((ended, stopped), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
+        ended.cancel()
+        with suppress(TimeoutError, asyncio.CancelledError):
+            await ended
+
+
+def _time(text: str | None, name: str) -> datetime | None:
+    return None if text is None else filters.read_time(text, name=name)
+
+
+def _labels(texts: Sequence[str]) -> dict[str, str]:
+    with in_query():
+        return filters.read_labels(texts)

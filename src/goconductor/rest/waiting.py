@@ -1,0 +1,44 @@
+"""What the server answers before its node is open: that it lives, and what it waits for."""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from goconductor.control.models import Readiness
+from goconductor.control.settings import Settings
+from goconductor.rest.bodies import document
+from goconductor.rest.guard import Guard
+from goconductor.rest.head import Head
+from goconductor.rest.problems import NOT_READY, RETRY_AFTER, ProblemPlace, response
+
+_WAITS = ProblemPlace(
+    path="store", problem="the database is waited for; start it, or correct database.url. The server's log says more"
+)
+
+
+class Front:
+    """Stands before an application that is not there yet.
+
+    Args:
+        settings: whether it stays on loopback.
+
+    Attributes:
+        behind: the application, once it is there; then it answers all.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.behind: ASGIApp | None = None
+        self._meanwhile = Guard(Head(_meanwhile), any_host=settings.rest.insecure)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self.behind or self._meanwhile)(scope, receive, send)
+
+
+async def _meanwhile(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] != "http":
+        return
+    if scope["path"] == "/livez" and scope["method"] == "GET":
+        answer = document(Readiness(ready=True, parts={}))
+    else:
+        answer = response(NOT_READY, str(_WAITS.problem), scope["path"], errors=[_WAITS], headers=RETRY_AFTER)
+    await answer(scope, receive, send)

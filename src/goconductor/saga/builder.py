@@ -1,0 +1,201 @@
+"""Sagas written in Python: a way to write the same document.
+
+::
+
+    order = Saga("order-processing", input=Order)
+    stock = order.step("inventory.reserve", inputs={"sku": order.input.sku})
+    paid = order.step(charge, inputs={"order_id": order.input.id})
+    order.step("shipping.ship", inputs={"receipt": paid.output}, after=[stock, paid], pivot=True)
+
+Where the code of a step is at hand, the action itself is given, and its policies go into the definition; someone else's step is
+given by name. ``saga.input`` and ``step.output`` are places: what is read from them is a reference, not a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, cast, overload
+
+import msgspec
+from typing_extensions import TypeVar as DefaultedTypeVar
+
+from goconductor.errors import DefinitionError
+from goconductor.saga.definition import Binding, Definition
+from goconductor.saga.definition import Step as StepDefinition
+from goconductor.saga.policies import Retry, seconds
+from goconductor.saga.references import Place, Reference, reference_of
+from goconductor.saga.validate import problems
+
+P = ParamSpec("P")
+R_co = TypeVar("R_co", covariant=True)
+I = DefaultedTypeVar("I", default=Any)  # noqa: E741  (a saga that names no type of its input takes any)
+O_co = TypeVar("O_co", covariant=True)
+T = TypeVar("T")
+
+
+class OwnCode(Protocol[P, R_co]):
+    """An action whose code is at hand: what :meth:`goconductor.Participant.step` returns."""
+
+    retry: Retry | None
+    compensation_retry: Retry | None
+    timeout_seconds: float | None
+    compensation_function: Any
+
+    @property
+    def target(self) -> str: ...
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+
+
+class Step(Generic[O_co]):
+    """A step of a saga being written."""
+
+    def __init__(self, step_id: str) -> None:
+        self.id = step_id
+
+    @property
+    def output(self) -> O_co:
+        """The place of the step's output; null where the step was skipped."""
+        return cast("O_co", Place(Reference.to("steps", self.id)))
+
+
+class StepOptions(TypedDict, total=False):
+    """What may be said of a step."""
+
+    id: str | None
+    """The step's id in the saga; the name of its code by default."""
+    inputs: Mapping[str, object]
+    """Parameter name → a place (``order.input.sku``, ``paid.output``) or a constant."""
+    after: Sequence[Step[Any]]
+    """Steps that must have ended before, beside those that ``inputs`` refer to."""
+    when: str | None
+    """A CEL condition over ``input`` and ``steps``; where it is false the step is skipped."""
+    pivot: bool
+    """After this step's success the saga only goes forward."""
+    retry: Retry | None
+    """How often the action is tried."""
+    compensation_retry: Retry | None
+    """How often the compensation is tried."""
+    timeout: float | str | None
+    """How long one attempt may take: seconds, or a string such as ``"10s"``."""
+    unknowns_max: int | None
+    """How many outcomes may be lost (its process was killed in the middle, say) before the step is given up on. 1: it is never
+    run again once it may have run. By default 3, or 10 where giving up leaves the saga stuck, and for 30 s at least."""
+
+
+class Saga(Generic[I]):
+    """A saga's definition, being written.
+
+    Args:
+        name: the saga's name.
+        input: the type of its input; its JSON Schema goes into the definition.
+        input_schema: the same as a schema, where there is no type.
+        timeout: seconds, or a string such as ``"10m"``: after that the saga compensates, unless its pivot was sent.
+
+    Raises:
+        ValueError: the timeout is no duration.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        input: type[I] | None = None,
+        input_schema: dict[str, Any] | None = None,
+        timeout: float | str | None = None,
+    ) -> None:
+        self.name = name
+        self.input_type = input
+        self._input_schema = input_schema
+        self._timeout_seconds = None if timeout is None else seconds(timeout)
+        self._steps: list[StepDefinition] = []
+        self._output: Binding | None = None
+        self._definition: Definition | None = None
+
+    @property
+    def input(self) -> I:
+        """The place of the saga's input."""
+        return cast("I", Place(Reference.to("input", None)))
+
+    @overload
+    def step(self, action: OwnCode[P, T], /, **options: Unpack[StepOptions]) -> Step[T]: ...
+    @overload
+    def step(self, action: str, /, *, output: type[T], **options: Unpack[StepOptions]) -> Step[T]: ...
+    @overload
+    def step(self, action: str, /, **options: Unpack[StepOptions]) -> Step[Any]: ...
+    def step(self, action: Any, /, *, output: Any = None, **options: Unpack[StepOptions]) -> Any:
+        """Add a step.
+
+        Args:
+            action: the action, or ``"participant.step"``.
+            output: the type of the output, where only a name is given; for type checkers.
+            options: what :class:`StepOptions` lists.
+
+        Raises:
+            TypeError: there is no such option.
+            ValueError: the timeout is no duration.
+        """
+        del output  # for type checkers alone
+        if unknown := sorted(options.keys() - StepOptions.__annotations__.keys()):
+            raise TypeError(f"a step has no option {unknown[0]!r}; there are: {', '.join(StepOptions.__annotations__)}")
+        known: Any = None if isinstance(action, str) else action
+        target = action if known is None else known.target
+        own: dict[str, Any] = {}
+        if known is not None:
+            own = {name: getattr(known, name) for name in ("retry", "compensation_retry", "timeout_seconds")}
+        step_id = options.get("id") or target.rpartition(".")[2]
+        timeout = options.get("timeout")
+        self._definition = None
+        self._steps.append(
+            StepDefinition(
+                id=step_id,
+                run=target,
+                after=tuple(step.id for step in options.get("after", ())),
+                inputs={name: _binding(value) for name, value in options.get("inputs", {}).items()},
+                when=options.get("when"),
+                pivot=options.get("pivot", False),
+                compensation=None if known is None else known.compensation_function is not None,
+                retry=options.get("retry") or own.get("retry"),
+                compensation_retry=options.get("compensation_retry") or own.get("compensation_retry"),
+                timeout_seconds=own.get("timeout_seconds") if timeout is None else seconds(timeout),
+                unknowns_max=options.get("unknowns_max"),
+            )
+        )
+        return Step(step_id)
+
+    def returns(self, place: object) -> None:
+        """Say what a completed saga answers: a place, or a constant. Without it, the outputs of all steps by their ids."""
+        self._definition = None
+        self._output = _binding(place)
+
+    @property
+    def definition(self) -> Definition:
+        """The document, checked.
+
+        Raises:
+            DefinitionError: it cannot run; with all problems.
+        """
+        if self._definition is None:
+            definition = Definition(
+                name=self.name,
+                steps=tuple(self._steps),
+                output=self._output,
+                timeout_seconds=self._timeout_seconds,
+                input_schema=self._input_schema if self._input_schema is not None else _schema(self.input_type),
+            )
+            if found := problems(definition):
+                raise DefinitionError(self.name, found)
+            self._definition = definition
+        return self._definition
+
+
+def _schema(kind: Any) -> dict[str, Any] | None:
+    """JSON Schema of an input type; None where the type says nothing."""
+    if kind is None or kind is Any or kind is dict:
+        return None
+    made: dict[str, Any] = kind.model_json_schema() if hasattr(kind, "model_json_schema") else msgspec.json.schema(kind)
+    return made
+
+
+def _binding(value: object) -> Binding:
+    return Binding(ref=str(reference_of(value))) if isinstance(value, Place) else Binding(value=value)

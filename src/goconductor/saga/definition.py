@@ -1,0 +1,87 @@
+"""What a saga is: steps, their order, and where their inputs come from. Plain data, the same in every language.
+
+A definition is a JSON document; its version is the hash of its canonical form (RFC 8785). It names code only by
+``participant.step``. The participant that owns a step knows the code, and the policies that the definition leaves open.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+import msgspec
+
+from goconductor.saga.policies import Retry
+from goconductor.saga.values import digest
+
+
+class StepKind(enum.StrEnum):
+    """What may happen to a step once it has succeeded (Mehrotra et al. 1992; Richardson 2018)."""
+
+    COMPENSATABLE = "compensatable"
+    PIVOT = "pivot"
+    RETRIABLE = "retriable"
+
+
+class Binding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Where a value comes from: ``ref``, an RFC 9535 singular query into the saga's data, or else the constant ``value``."""
+
+    ref: str | None = None
+    value: Any = None
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One step.
+
+    Args:
+        id: its name within the saga.
+        run: the code, as ``participant.step``.
+        after: ids of the steps that must have ended before; those that ``inputs`` refer to are added to them.
+        inputs: parameter name → where its value comes from.
+        when: a CEL condition over ``input`` and ``steps``; where it is false the step is skipped.
+        pivot: after this step's success the saga only goes forward.
+        compensation: whether the owner's code has one; None where only the owner knows.
+        retry: how often the action is tried; None leaves it to its owner.
+        compensation_retry: the same for the compensation.
+        timeout_seconds: how long one attempt may take; None leaves it to the owner.
+        unknowns_max: how many outcomes may be lost before the step is given up on.
+    """
+
+    id: str
+    run: str
+    after: tuple[str, ...] = ()
+    inputs: dict[str, Binding] = {}
+    when: str | None = None
+    pivot: bool = False
+    compensation: bool | None = None
+    retry: Retry | None = None
+    compensation_retry: Retry | None = None
+    timeout_seconds: float | None = None
+    unknowns_max: int | None = None
+
+
+class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A saga's definition, as it is stored.
+
+    Args:
+        name: the saga's name.
+        steps: in any order; the graph orders them.
+        output: what a completed saga answers; None answers the outputs of all steps by their ids.
+        timeout_seconds: after this long from its start the saga compensates, unless its pivot was sent.
+        input_schema: JSON Schema of the input, checked at the start.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    output: Binding | None = None
+    timeout_seconds: float | None = None
+    input_schema: dict[str, Any] | None = None
+
+    def document(self) -> bytes:
+        """The definition as JSON."""
+        return msgspec.json.encode(self)
+
+    @property
+    def version(self) -> str:
+        """The first 128 bits of the SHA-256 of the canonical document, in hexadecimal."""
+        return digest(msgspec.to_builtins(self))[:32]

@@ -1,0 +1,111 @@
+"""A definition compiled: its order, its neighbours, its kinds, its conditions and references, each worked out once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from graphlib import TopologicalSorter
+from typing import Any
+
+from goconductor.saga.conditions import Condition, compile_condition
+from goconductor.saga.definition import Binding, Definition, Step, StepKind
+from goconductor.saga.ids import split_target
+from goconductor.saga.references import Reference
+
+
+class Plan:
+    """What the lifecycle asks of a definition. Built only from a definition that :func:`validate.problems` found sound."""
+
+    def __init__(self, definition: Definition) -> None:
+        self.definition = definition
+        self.name = definition.name
+        self.version = definition.version
+        self.steps: dict[str, Step] = {step.id: step for step in definition.steps}
+        self.predecessors: dict[str, tuple[str, ...]] = {step.id: predecessors(step) for step in definition.steps}
+        self.order: tuple[str, ...] = tuple(TopologicalSorter(self.predecessors).static_order())
+        self.position = {step: index for index, step in enumerate(self.order)}
+        followers: dict[str, list[str]] = {step.id: [] for step in definition.steps}
+        for step in self.order:
+            for before in self.predecessors[step]:
+                followers[before].append(step)
+        self.successors = {step: tuple(after) for step, after in followers.items()}
+        self.roots = tuple(step for step in self.order if not self.predecessors[step])
+        self.pivot = next((step.id for step in definition.steps if step.pivot), None)
+        after_pivot = reachable(self.successors, self.pivot) if self.pivot else frozenset()
+        self.kinds = {
+            step: StepKind.PIVOT if step == self.pivot else StepKind.RETRIABLE if step in after_pivot else StepKind.COMPENSATABLE
+            for step in self.order
+        }
+        self.owners = {step.id: split_target(step.run) for step in definition.steps}
+        self.conditions: dict[str, Condition] = {s.id: compile_condition(s.when) for s in definition.steps if s.when is not None}
+        self._bindings = {s.id: {name: _source(binding) for name, binding in s.inputs.items()} for s in definition.steps}
+        self._output = _source(definition.output) if definition.output is not None else None
+
+    def inputs(
+        self, step: str, input: Any, outputs: Mapping[str, Any], edited: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The values of a step's parameters.
+
+        Args:
+            step: its id.
+            input: the saga's.
+            outputs: by step id.
+            edited: values that stand in for what the definition refers to; such a reference may lead nowhere.
+
+        Raises:
+            PayloadError: a reference leads nowhere in this saga's data.
+        """
+        given = edited or {}
+        return {
+            name: given[name] if name in given else _value(source, input, outputs)
+            for name, source in self._bindings[step].items()
+        }
+
+    def output(self, input: Any, outputs: Mapping[str, Any]) -> Any:
+        """What the completed saga answers.
+
+        Raises:
+            PayloadError: the output's reference leads nowhere in this saga's data.
+        """
+        return dict(outputs) if self._output is None else _value(self._output, input, outputs)
+
+
+def predecessors(step: Step) -> tuple[str, ...]:
+    """The steps before this one: those it names and those whose output it uses, in a stable order."""
+    named = dict.fromkeys(step.after)
+    for binding in step.inputs.values():
+        if binding.ref is not None and (owner := Reference.parse(binding.ref).step) is not None:
+            named[owner] = None
+    return tuple(named)
+
+
+def reachable(edges: Mapping[str, Iterable[str]], start: str) -> frozenset[str]:
+    """All that can be reached from ``start`` along ``edges``, itself left out unless it lies on a cycle."""
+    seen: set[str] = set()
+    open_ends = [start]
+    while open_ends:
+        for step in edges.get(open_ends.pop(), ()):
+            if step not in seen:
+                seen.add(step)
+                open_ends.append(step)
+    return frozenset(seen)
+
+
+def _source(binding: Binding) -> Reference | Binding:
+    return binding if binding.ref is None else Reference.parse(binding.ref)
+
+
+def _value(source: Reference | Binding, input: Any, outputs: Mapping[str, Any]) -> Any:
+    return source.value if isinstance(source, Binding) else source.resolve(input, outputs)
+
+
+@functools.lru_cache(maxsize=1024)
+def _compiled(document: bytes) -> Plan:
+    import msgspec  # noqa: PLC0415  (only to read our own document back)
+
+    return Plan(msgspec.json.decode(document, type=Definition))
+
+
+def plan(definition: Definition) -> Plan:
+    """The compiled form of a definition, made once per version."""
+    return _compiled(definition.document())

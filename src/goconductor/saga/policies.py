@@ -1,0 +1,125 @@
+"""How often and when a step is tried again.
+
+Waits grow by a factor and are spread by jitter (Brooker, *Exponential Backoff and Jitter*, AWS 2015). The jitter is computed from
+the saga's id and the attempt instead of being drawn, so that a replay of the log gives the same answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+import msgspec
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")
+
+
+def seconds(duration: float | str) -> float:
+    """A duration as seconds.
+
+    Args:
+        duration: seconds, or a number with a unit: ``"250ms"``, ``"10s"``, ``"5m"``, ``"2h"``, ``"1d"``.
+
+    Raises:
+        ValueError: it is neither, or not above zero.
+    """
+    if isinstance(duration, str):
+        match = _DURATION.fullmatch(duration)
+        if match is None:
+            raise ValueError(f"{duration!r} is not a duration; write seconds as a number, or '250ms', '10s', '5m', '2h', '1d'")
+        value = float(match[1]) * _UNITS[match[2]]
+    else:
+        value = float(duration)
+    if not 0 < value < float("inf"):
+        raise ValueError(f"a duration must be above zero and finite, not {duration!r}")
+    return value
+
+
+class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """When a failed step is tried again.
+
+    Args:
+        attempts_max: how often it is tried in all; None means without limit.
+        initial_seconds: the wait before the second attempt.
+        factor: by how much each further wait grows.
+        max_seconds: no wait is longer, jitter aside.
+        jitter: each wait is lengthened by a part of itself between 0 and this.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    attempts_max: int | None = 3
+    initial_seconds: float = 0.5
+    factor: float = 2.0
+    max_seconds: float = 60.0
+    jitter: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.attempts_max is not None and self.attempts_max < 1:
+            raise ValueError("retry.attempts_max must be at least 1, or null for no limit")
+        if not 0 <= self.initial_seconds <= self.max_seconds < float("inf"):
+            raise ValueError("retry.initial_seconds must lie between 0 and retry.max_seconds")
+        if not 1 <= self.factor <= 100:
+            raise ValueError("retry.factor must lie between 1 and 100")
+        if not 0 <= self.jitter <= 1:
+            raise ValueError("retry.jitter must lie between 0 and 1")
+
+    def allows(self, attempt: int) -> bool:
+        """Whether another attempt may follow attempt number ``attempt`` (counted from 1)."""
+        return self.attempts_max is None or attempt < self.attempts_max
+
+    def wait_seconds(self, attempt: int, key: str) -> float:
+        """The wait after attempt number ``attempt``.
+
+        Args:
+            attempt: which attempt has just failed, from 1.
+            key: what the jitter is computed from: the effect's idempotency key.
+        """
+        exponent = min(attempt - 1, 64)
+        wait = min(self.initial_seconds * self.factor**exponent, self.max_seconds)
+        digest = hashlib.blake2b(f"{key}/{attempt}".encode(), digest_size=8).digest()
+        return float(wait * (1 + self.jitter * int.from_bytes(digest) / 2**64))
+
+
+ACTION_RETRY = Retry()
+RETRIABLE_RETRY = Retry(attempts_max=None)
+COMPENSATION_RETRY = Retry(attempts_max=10)
+LOST_RETRY = Retry(attempts_max=None)
+"""How a step is tried again whose outcome was lost."""
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """How many outcomes of a step may be lost, one after the other, before it is given up on.
+
+    A step that kills its process must not be run for ever. But the process may have been killed by something else, three times
+    in three seconds where a bad release is rolled back; so giving up also needs a least time since the first loss.
+
+    Args:
+        losses_max: give up at so many.
+        seconds_min: but not sooner than this after the first.
+    """
+
+    losses_max: int
+    seconds_min: float = 30.0
+
+    def is_over(self, losses: int, seconds: float) -> bool:
+        """Whether to give up.
+
+        Args:
+            losses: how many there were.
+            seconds: since the first.
+        """
+        return losses >= self.losses_max and seconds >= self.seconds_min
+
+
+ACTION_PATIENCE = Patience(losses_max=3)
+"""Where giving up means that the saga turns back, or that a pivot is settled."""
+LAST_PATIENCE = Patience(losses_max=10)
+"""Where it means that the saga is stuck: there a person has to come."""
+
+
+def patience(losses_max: int | None, otherwise: Patience) -> Patience:
+    """A definition's own word is taken as it is, without a least time; else the other one counts."""
+    return otherwise if losses_max is None else Patience(losses_max, 0.0)

@@ -1,0 +1,181 @@
+"""Everything that is wrong with a definition, at once, each fault with its remedy."""
+
+from __future__ import annotations
+
+from collections import Counter
+from graphlib import CycleError, TopologicalSorter
+
+from goconductor.errors import ConditionError, DefinitionError, PayloadError
+from goconductor.saga.conditions import compile_condition
+from goconductor.saga.definition import Binding, Definition, Step
+from goconductor.saga.graph import reachable
+from goconductor.saga.ids import is_name, split_target
+from goconductor.saga.references import Reference
+from goconductor.saga.values import check_value
+
+STEPS_MAX = 20_000
+
+
+def check(definition: Definition) -> None:
+    """Refuse a definition that cannot run.
+
+    Raises:
+        DefinitionError: with all problems.
+    """
+    if found := problems(definition):
+        raise DefinitionError(definition.name, found)
+
+
+def problems(definition: Definition) -> list[str]:
+    """What is wrong with a definition; empty if it can run."""
+    found: list[str] = []
+    if not is_name(definition.name):
+        found.append(
+            f"the saga's name {definition.name!r} must be 1 to 100 letters, digits, '_' or '-', "
+            "and begin and end with a letter or digit."
+        )
+    if not definition.steps:
+        found.append("it has no step; add at least one.")
+    if len(definition.steps) > STEPS_MAX:
+        found.append(f"it has {len(definition.steps)} steps, at most {STEPS_MAX} are allowed; split it into several sagas.")
+    if definition.timeout_seconds is not None and not 0 < definition.timeout_seconds < float("inf"):
+        found.append("its timeout must be above zero; leave it out for none.")
+    for name, times in Counter(step.id for step in definition.steps).items():
+        if times > 1:
+            found.append(f"step {name!r} is defined {times} times; give each step an id of its own.")
+    known = {step.id for step in definition.steps}
+    edges: dict[str, set[str]] = {}
+    for step in definition.steps:
+        found.extend(_of_itself(step))
+        edges[step.id] = _before(step, known, found)
+    if definition.output is not None:
+        _refers(definition.output, "the saga's output", known, found)
+    try:
+        TopologicalSorter(edges).prepare()
+    except CycleError as error:
+        cycle = " → ".join(reversed(error.args[1]))
+        found.append(f"steps wait for one another in a cycle: {cycle}; remove one of these dependencies.")
+    for step in definition.steps:
+        _conditions(step, known, edges, found)
+    found.extend(_around_pivot(definition, edges))
+    return found
+
+
+def _of_itself(step: Step) -> list[str]:
+    found = []
+    if not is_name(step.id):
+        found.append(
+            f"step id {step.id!r} must be 1 to 100 letters, digits, '_' or '-', and begin and end with a letter or digit."
+        )
+    try:
+        split_target(step.run)
+    except ValueError:
+        found.append(f"step {step.id!r} runs {step.run!r}; name its code as 'participant.step'.")
+    if step.timeout_seconds is not None and not 0 < step.timeout_seconds < float("inf"):
+        found.append(f"step {step.id!r} has a timeout of {step.timeout_seconds:g} seconds; it must be above zero.")
+    if step.unknowns_max is not None and step.unknowns_max < 1:
+        found.append(f"step {step.id!r} has unknowns_max {step.unknowns_max}; it must be at least 1.")
+    return found
+
+
+def _before(step: Step, known: set[str], found: list[str]) -> set[str]:
+    before: set[str] = set()
+    for name in step.after:
+        if name not in known:
+            found.append(
+                f"step {step.id!r} comes after {name!r}, which is not a step of this saga; add that step or correct the name."
+            )
+        else:
+            before.add(name)
+    for parameter, binding in step.inputs.items():
+        owner = _refers(binding, f"input {parameter!r} of step {step.id!r}", known, found)
+        if owner is not None:
+            before.add(owner)
+    return before
+
+
+def _refers(binding: Binding, what: str, known: set[str], found: list[str]) -> str | None:
+    """The step that a binding refers to, if that step exists."""
+    if binding.ref is None:
+        try:
+            check_value(binding.value)
+        except PayloadError as error:
+            found.append(f"{what} has a constant that cannot be kept: {error}")
+        return None
+    if binding.value is not None:
+        found.append(f"{what} has both a ref and a value; keep one of them.")
+    try:
+        reference = Reference.parse(binding.ref)
+    except PayloadError as error:
+        found.append(f"{what} refers to {binding.ref!r}: {error.problem}")
+        return None
+    if reference.step is None:
+        return None
+    if reference.step not in known:
+        found.append(
+            f"{what} refers to the output of {reference.step!r}, which is not a step of this saga; "
+            "add that step or correct the name."
+        )
+        return None
+    return reference.step
+
+
+def _conditions(step: Step, known: set[str], edges: dict[str, set[str]], found: list[str]) -> None:
+    if step.when is None:
+        return
+    if step.pivot:
+        found.append(
+            f"pivot {step.id!r} has a condition; a saga must know where it stops being undone: "
+            "put the condition on the steps around it."
+        )
+    try:
+        condition = compile_condition(step.when)
+    except ConditionError as error:
+        found.append(f"the condition of step {step.id!r} does not compile: {error}")
+        return
+    before = reachable(edges, step.id)
+    for name in sorted(condition.steps):
+        if name not in known:
+            found.append(
+                f"the condition of step {step.id!r} asks for step {name!r}, which is not a step of this saga; correct the name."
+            )
+        elif name not in before:
+            found.append(
+                f"the condition of step {step.id!r} asks for step {name!r}, which does not come before it; add it to 'after'."
+            )
+
+
+def _around_pivot(definition: Definition, edges: dict[str, set[str]]) -> list[str]:
+    found: list[str] = []
+    pivots = [step.id for step in definition.steps if step.pivot]
+    if not pivots:
+        return found
+    if len(pivots) > 1:
+        found.append(f"it has {len(pivots)} pivots ({', '.join(pivots)}); a saga has at most one point of no return: keep one.")
+        return found
+    (pivot,) = pivots
+    before = reachable(edges, pivot)
+    followers: dict[str, set[str]] = {step.id: set() for step in definition.steps}
+    for later, earlier in edges.items():
+        for name in earlier:
+            followers[name].add(later)
+    after = reachable(followers, pivot)
+    for step in definition.steps:
+        if step.id == pivot:
+            if step.compensation:
+                found.append(f"pivot {pivot!r} has a compensation that can never run; remove it, or make a later step the pivot.")
+            continue
+        if step.id in before:
+            continue
+        if step.id in after:
+            if step.compensation:
+                found.append(
+                    f"step {step.id!r} comes after the pivot {pivot!r} but has a compensation that can never run; "
+                    "move it before the pivot or remove the compensation."
+                )
+        else:
+            found.append(
+                f"step {step.id!r} runs beside the pivot {pivot!r}, so it could neither be compensated nor be sure to run; "
+                f"put it before the pivot (add {step.id!r} to the pivot's 'after') or after it."
+            )
+    return found

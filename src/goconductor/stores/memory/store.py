@@ -1,0 +1,386 @@
+"""The store leaf in memory. The data live in the object: who shares it, shares them.
+
+A call is one piece, without an await inside, as the database's statement is. What a crash does to PostgreSQL, a test does
+here by hand: :meth:`MemoryStore.kill` ends an instance's sign of life, :meth:`MemoryStore.truncate_leases` loses all leases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from goconductor.errors import ConfigurationError, FencedError
+from goconductor.ports.choices import ELECTION, Choice, Spoken
+from goconductor.ports.reading import Sweep
+from goconductor.ports.retention import Cursor, Forgettable, Forgotten
+from goconductor.ports.store import (
+    Acquire,
+    Acquired,
+    Append,
+    DeadLetter,
+    Head,
+    Instance,
+    Known,
+    Lease,
+    LeaseKey,
+    LogEntry,
+    Outcome,
+    Start,
+    StoredDefinition,
+    Tail,
+    Take,
+    Term,
+    Transaction,
+    Verdict,
+)
+from goconductor.stores.memory.reading import MemoryReader
+from goconductor.stores.memory.refusals import problem_of_append, problem_of_lease, problem_of_start
+
+NEWCOMER_SECONDS = 1.0
+
+
+class MemoryStore(MemoryReader):
+    """The saga store for tests and demonstrations. It serves all ports of :mod:`goconductor.ports.store`.
+
+    Args:
+        clock: stands for the database's clock; None is the system's time.
+    """
+
+    def kill(self, serial: int) -> None:
+        """End an instance's sign of life, as the end of its process does."""
+        self._alive.discard(serial)
+
+    def revive(self, serial: int) -> None:
+        """The instance was not dead, only cut off: it has its sign of life again, and is not declared dead any more."""
+        self._alive.add(serial)
+        self._instances[serial] = replace(self._instances[serial], dead_at=None)
+
+    def truncate_leases(self) -> None:
+        """Lose all leases, as a crash and restart of the database does."""
+        self._leases.clear()
+        self._truncated = True
+        self._up_since = self._now()
+
+    async def open(self) -> None:
+        """Nothing is needed."""
+
+    async def close(self) -> None:
+        """The data stay, for whoever shares them."""
+
+    async def database_time(self) -> float:
+        return self._now()
+
+    async def register(self, participant: str, name: str, steps: Mapping[str, Mapping[str, object]]) -> Instance:
+        serial = next(self._serials)
+        facts = msgspec.json.decode(msgspec.json.encode(steps), type=dict[str, dict[str, object]])
+        instance = Instance(serial=serial, participant=participant, name=name, steps=facts, started_at=self._now())
+        self._instances[serial] = instance
+        self._alive.add(serial)
+        return instance
+
+    async def unregister(self, serial: int) -> None:
+        self._alive.discard(serial)
+        self._instances[serial] = replace(self._instances[serial], dead_at=self._now())
+
+    async def start(self, starts: Sequence[Start]) -> list[Outcome]:
+        _refuse_duplicates([start.saga_id for start in starts])
+        return [self._start(start) for start in starts]
+
+    async def start_in(self, transaction: Transaction, start: Start) -> Outcome:  # noqa: ARG002 - as the port has it
+        """A saga cannot begin in a transaction of a database where the log is in memory.
+
+        Raises:
+            ConfigurationError: always.
+        """
+        raise ConfigurationError(
+            f"saga {start.saga!r} cannot start in a transaction of yours: its log is in memory; use the store 'postgres'"
+        )
+
+    def _start(self, start: Start) -> Outcome:
+        if problem := problem_of_start(start):
+            return Outcome(verdict=Verdict.REJECTED, problem=problem)
+        if start.key is not None and (held := self._keys.get((start.saga, start.key))):
+            same = held[1] == start.input_hash
+            return Outcome(verdict=Verdict.ALREADY_STARTED if same else Verdict.OTHER_INPUT, existing=held[0])
+        if start.saga_id in self._heads:
+            return Outcome(verdict=Verdict.ALREADY_STARTED, existing=start.saga_id)
+        if start.key is not None:
+            self._keys[start.saga, start.key] = start.saga_id, start.input_hash
+        self._logs[start.saga_id] = _numbered(start.entries, 0, start.new_tag)
+        now = self._now()
+        self._heads[start.saga_id] = Head(
+            saga_id=start.saga_id,
+            saga=start.saga,
+            version=start.version,
+            status=start.status,
+            seq=len(start.entries),
+            tag=start.new_tag,
+            wake_at=start.wake_at,
+            last_instance=start.instance,
+            labels=dict(start.labels),
+            started_at=now,
+            updated_at=now,
+        )
+        return Outcome(verdict=Verdict.WON, took=self._take(start.take, now))
+
+    async def acquire(self, requests: Sequence[Acquire]) -> list[Acquired]:
+        now = self._now()
+        granted = [self._acquire(request, now) for request in requests]
+        return [
+            Acquired(granted=True, tail=self._tail(request.known))
+            if ok
+            else Acquired(granted=False, tail=Tail(head=None), holder=self._leases.get(request.lease.key))
+            for request, ok in zip(requests, granted, strict=True)
+        ]
+
+    def _acquire(self, request: Acquire, now: float) -> bool:
+        lease = request.lease
+        held = self._leases.get(lease.key)
+        free = held is None or held.expires_at <= now or _same(held, lease)
+        if free and not problem_of_lease(lease.key.step, lease.key.round):
+            self._leases[lease.key] = replace(lease, expires_at=now + request.lease_seconds)
+            return True
+        return False
+
+    async def append(self, appends: Sequence[Append]) -> list[Outcome]:
+        _refuse_duplicates([append.saga_id for append in appends])
+        return [self._append(append) for append in appends]
+
+    def _append(self, append: Append) -> Outcome:
+        now = self._now()
+        if append.epoch and append.epoch != self._epoch():
+            return Outcome(verdict=Verdict.FENCED)
+        head = self._heads.get(append.saga_id)
+        if head is None or (head.seq, head.tag) != (append.seq, append.tag):
+            return Outcome(verdict=Verdict.CONFLICT)
+        if append.due_at is not None and append.due_at > now:
+            return Outcome(verdict=Verdict.NOT_DUE)
+        if problem := problem_of_append(append):
+            return Outcome(verdict=Verdict.REJECTED, problem=problem)
+        self._logs[append.saga_id] += _numbered(append.entries, head.seq, append.new_tag)
+        self._heads[append.saga_id] = replace(
+            head,
+            status=append.status,
+            seq=head.seq + len(append.entries),
+            tag=append.new_tag,
+            wake_at=append.wake_at,
+            last_instance=append.instance,
+            updated_at=now,
+        )
+        self._release(append.release)
+        return Outcome(verdict=Verdict.WON, took=self._take(append.take, now))
+
+    async def read(self, known: Sequence[Known]) -> list[Tail]:
+        return [self._tail(one) for one in known]
+
+    def _tail(self, known: Known) -> Tail:
+        head = self._heads.get(known.saga_id)
+        if head is None or (head.seq, head.tag) == (known.seq, known.tag):
+            return Tail(head=head)
+        log = self._logs[known.saga_id]
+        rebased = known.seq > 0 and not (known.seq <= len(log) and log[known.seq - 1].tag == known.tag)
+        return Tail(head=head, entries=log[0 if rebased else known.seq :], rebased=rebased)
+
+    async def renew_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
+        ends_at = self._now() + lease_seconds
+        mine = [lease for lease in leases if _same(self._leases.get(lease.key, lease), lease)]
+        self._leases |= {lease.key: replace(lease, expires_at=ends_at) for lease in mine}
+        return {lease.key for lease in mine}
+
+    async def release_leases(self, leases: Sequence[Lease]) -> None:
+        self._release(leases)
+
+    def _release(self, leases: Iterable[Lease]) -> None:
+        for lease in leases:
+            held = self._leases.get(lease.key)
+            if held is not None and _same(held, lease):
+                del self._leases[lease.key]
+
+    def _take(self, takes: Sequence[Take], now: float) -> list[LeaseKey]:
+        took = []
+        for take in takes:
+            held = self._leases.get(take.lease.key)
+            if held is None or held.expires_at <= now:
+                self._leases[take.lease.key] = replace(take.lease, expires_at=now + take.lease_seconds)
+                took.append(take.lease.key)
+        return sorted(took)
+
+    async def put_definition(self, definition: StoredDefinition, *, activate: bool) -> None:
+        key = definition.saga, definition.version
+        self._definitions.setdefault(key, replace(definition, active=False, registered_at=self._now()))
+        if activate:
+            self._active[definition.saga] = definition.version
+
+    async def definition(self, saga: str, version: str | None = None) -> StoredDefinition | None:
+        found = self._definitions.get((saga, version or self._active.get(saga, "")))
+        return replace(found, active=self._active.get(saga) == found.version) if found else None
+
+    async def put_dead_letter(self, letter: DeadLetter) -> None:
+        self._letters.append(replace(letter, at=self._now(), letter_id=next(self._letter_ids)))
+
+    def _epoch(self) -> int:
+        return self._term.epoch if self._term else 0
+
+    def _fence(self, epoch: int) -> None:
+        if epoch != self._epoch():
+            raise FencedError(f"epoch {epoch} is over: another leader was elected, stop leading at once")
+
+    def _present(self, term: Term) -> bool:
+        return self._term is not None and (self._term.epoch, self._term.holder) == (term.epoch, term.holder)
+
+    async def choice(self, kind: str) -> Choice | None:
+        return self._choices.get(kind)
+
+    async def choose(self, choice: Choice) -> bool:
+        present = self._choices.get(choice.kind)
+        if choice.number != (present.number if present else 0) + 1:
+            return False
+        self._choices[choice.kind] = replace(choice, since=self._now())
+        return True
+
+    async def tell(self, serial: int, kind: str, spoken: Spoken) -> None:
+        instance = self._instances[serial]
+        self._instances[serial] = replace(instance, speaks=instance.speaks | {kind: spoken})
+
+    def _may_rule(self, election: str) -> bool:
+        chosen, term = self._choices.get(ELECTION), self._term
+        over = term is None or term.election in {"", election} or term.ends_at <= self._now()
+        return not election or (over and (chosen is None or chosen.chosen == election))
+
+    async def raise_epoch(
+        self, holder: str, term_seconds: float, evidence: int | None = None, *, election: str = ""
+    ) -> Term | None:
+        if not self._may_rule(election):
+            return None
+        if evidence is not None:
+            if self._evidence is not None and evidence <= self._evidence:
+                return None
+            self._evidence = evidence
+        self._term = Term(epoch=self._epoch() + 1, holder=holder, ends_at=self._now() + term_seconds, election=election)
+        return self._term
+
+    async def renew(self, term: Term, term_seconds: float) -> Term | None:
+        if not self._present(term):
+            return None
+        self._term = replace(term, ends_at=self._now() + term_seconds)
+        return self._term
+
+    async def resign(self, term: Term) -> None:
+        if self._present(term):
+            self._term = replace(term, holder="", ends_at=self._now())
+
+    async def current(self) -> Term | None:
+        return self._term
+
+    async def last_evidence(self) -> int | None:
+        return self._evidence
+
+    async def due(self, limit: int) -> list[Head]:
+        now = self._now()
+        due = [(head.wake_at, head) for head in self._heads.values() if head.wake_at is not None and head.wake_at <= now]
+        return [head for _, head in sorted(due, key=lambda pair: pair[0])[:limit]]
+
+    async def live(self, limit: int, *, after: UUID | None = None) -> list[Head]:
+        ids = sorted(saga_id for saga_id, head in self._heads.items() if head.wake_at is not None)
+        return [self._heads[saga_id] for saga_id in ids if after is None or saga_id > after][:limit]
+
+    async def postpone(self, heads: Sequence[tuple[Known, float]], *, epoch: int) -> None:
+        self._fence(epoch)
+        for known, wake_at in heads:
+            head = self._heads.get(known.saga_id)
+            if head is not None and (head.seq, head.tag) == (known.seq, known.tag):
+                self._heads[known.saga_id] = replace(head, wake_at=wake_at)
+
+    async def leases(self, saga_ids: Sequence[UUID]) -> list[Lease]:
+        wanted = set(saga_ids)
+        return [self._leases[key] for key in sorted(self._leases) if key.saga_id in wanted]
+
+    async def free(self, leases: Sequence[Lease], *, epoch: int) -> None:
+        self._fence(epoch)
+        self._release(leases)
+
+    async def missing(self) -> list[Instance]:
+        latest = self._now() - NEWCOMER_SECONDS
+        return [
+            x for x in self._instances.values() if x.serial not in self._alive and x.dead_at is None and x.started_at < latest
+        ]
+
+    async def mark_dead(self, serial: int, *, epoch: int) -> tuple[list[Lease], list[UUID]]:
+        self._fence(epoch)
+        instance = self._instances.get(serial)
+        if instance is None or serial in self._alive:
+            return [], []
+        if instance.dead_at is None:
+            self._instances[serial] = replace(instance, dead_at=self._now())
+        leases = [lease for _, lease in sorted(self._leases.items()) if lease.instance == serial]
+        heads = self._heads.values()
+        return leases, sorted(head.saga_id for head in heads if head.wake_at is not None and head.last_instance == serial)
+
+    async def leases_truncated(self) -> bool:
+        return self._truncated
+
+    async def up_seconds(self) -> float:
+        return self._now() - self._up_since
+
+    async def acknowledge_truncation(self, *, epoch: int) -> None:
+        self._fence(epoch)
+        self._truncated = False
+
+    async def note_sweep(self, did: Mapping[str, int], *, epoch: int) -> None:
+        self._fence(epoch)
+        self._sweep = Sweep(at=self._now(), epoch=epoch, did=dict(did))
+
+    async def forget(
+        self, kind: Forgettable, *, before: float, ended: Sequence[str], after: Cursor | None, limit: int, epoch: int
+    ) -> Forgotten:
+        self._fence(epoch)
+        old = self._old(kind, before, set(ended))
+        page = sorted(cursor for cursor in old if after is None or cursor > after)[:limit]
+        gone = [old[cursor] for cursor in page]
+        entries = 0
+        match kind:
+            case Forgettable.START_KEYS:
+                for key in gone:
+                    del self._keys[key]
+            case Forgettable.SAGAS:
+                for saga_id in gone:
+                    entries += len(self._logs.pop(saga_id))
+                    del self._heads[saga_id]
+                self._leases = {key: lease for key, lease in self._leases.items() if key.saga_id not in gone}
+            case Forgettable.DEAD_LETTERS:
+                self._letters = [letter for letter in self._letters if letter.letter_id not in gone]
+            case Forgettable.INSTANCES:
+                for serial in gone:
+                    del self._instances[serial]
+        return Forgotten(taken=len(gone), entries=entries, after=page[-1] if len(page) == limit else None)
+
+    def _old(self, kind: Forgettable, before: float, ended: set[str]) -> dict[Cursor, Any]:
+        """What may go, by its place in the walk."""
+        over = {saga_id for saga_id, head in self._heads.items() if head.status in ended and head.updated_at < before}
+        match kind:
+            case Forgettable.START_KEYS:
+                return {key: key for key, (saga_id, _) in self._keys.items() if saga_id in over or saga_id not in self._heads}
+            case Forgettable.SAGAS:
+                return {(saga_id.hex,): saga_id for saga_id in over}
+            case Forgettable.DEAD_LETTERS:
+                return {(f"{one.letter_id:020}",): one.letter_id for one in self._letters if one.at < before}
+            case Forgettable.INSTANCES:
+                dead = [one for one in self._instances.values() if one.dead_at is not None and one.dead_at < before]
+                return {(f"{one.serial:020}",): one.serial for one in dead if one.serial not in self._alive}
+
+
+def _numbered(entries: Sequence[LogEntry], seq: int, tag: int) -> list[LogEntry]:
+    return [replace(entry, seq=number, tag=tag) for number, entry in enumerate(entries, seq + 1)]
+
+
+def _same(one: Lease, other: Lease) -> bool:
+    return (one.instance, one.token) == (other.instance, other.token)
+
+
+def _refuse_duplicates(saga_ids: Sequence[UUID]) -> None:
+    if len(set(saga_ids)) != len(saga_ids):
+        raise ValueError("a batch may hold each saga once: fold the facts about it into one entry")

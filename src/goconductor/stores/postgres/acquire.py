@@ -1,0 +1,86 @@
+"""Taking leases, and only then reading the heads.
+
+In one statement the head would come from a snapshot older than the lease, and in one transaction an acquirer and a decider
+would not see each other. So: the leases, their commit, and then a second statement. Leases are unlogged; their commits wait
+for no disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from goconductor.ports.store import Acquire, Acquired, Lease, LeaseKey, Tail
+from goconductor.stores.postgres import sql
+from goconductor.stores.postgres.batch import columns, fetch, held_columns, key_of, sift
+from goconductor.stores.postgres.connection import Session
+from goconductor.stores.postgres.dial import Address, Connection
+from goconductor.stores.postgres.rows import lease_of
+from goconductor.stores.postgres.tails import TailReader
+
+NOTHING = Tail(head=None)
+REFUSED = Acquired(granted=False, tail=NOTHING)
+
+
+class Acquirer:
+    """Leases, on a session of its own."""
+
+    def __init__(self, session: Session, address: Address, tails: TailReader) -> None:
+        self._session = session
+        self._tails = tails
+        self._acquire = address.sql(sql.ACQUIRE)
+        self._holders = address.sql(sql.HOLDERS)
+        self._renew = address.sql(sql.RENEW)
+        self._release = address.sql(sql.RELEASE)
+
+    async def acquire(self, requests: Sequence[Acquire]) -> list[Acquired]:
+        """As the port says. Of two wishes for one lease in a batch, the first is the one that is tried."""
+        async with self._session.use() as connection:
+
+            async def run(batch: Sequence[Acquire]) -> list[Acquired]:
+                return await self._run(connection, batch)
+
+            return await sift(requests, run, lambda *_: REFUSED)
+
+    async def _run(self, connection: Connection, requests: Sequence[Acquire]) -> list[Acquired]:
+        first: dict[LeaseKey, Acquire] = {}
+        for request in requests:
+            first.setdefault(request.lease.key, request)
+        tried = sorted(first.values(), key=lambda request: request.lease.key)
+        wishes = [*held_columns([request.lease for request in tried]), [request.lease_seconds for request in tried]]
+        got = {key_of(row) for row in await fetch(connection, self._acquire, wishes)}
+        granted = [request.lease.key in got and _same(request.lease, first[request.lease.key].lease) for request in requests]
+        known = [request.known for request, ok in zip(requests, granted, strict=True) if ok]
+        tails = iter(await self._tails.read(connection, known))
+        holders = await self._held(connection, {r.lease.key for r, ok in zip(requests, granted, strict=True) if not ok})
+        return [
+            Acquired(granted=True, tail=next(tails))
+            if ok
+            else Acquired(granted=False, tail=NOTHING, holder=holders.get(request.lease.key))
+            for request, ok in zip(requests, granted, strict=True)
+        ]
+
+    async def _held(self, connection: Connection, keys: set[LeaseKey]) -> dict[LeaseKey, Lease]:
+        if not keys:
+            return {}
+        arrays = columns(((key.saga_id, key.step, key.direction.value, key.round) for key in sorted(keys)), 4)
+        return {lease.key: lease for lease in map(lease_of, await connection.fetch(self._holders, *arrays))}
+
+    async def renew(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
+        """As the port says."""
+        wanted = _unique(leases)
+        async with self._session.use() as connection:
+            return {key_of(row) for row in await fetch(connection, self._renew, [*held_columns(wanted), lease_seconds])}
+
+    async def release(self, leases: Sequence[Lease]) -> None:
+        """As the port says."""
+        async with self._session.use() as connection:
+            await fetch(connection, self._release, held_columns(sorted(leases, key=lambda lease: lease.key)))
+
+
+def _same(one: Lease, other: Lease) -> bool:
+    return one.instance == other.instance and one.token == other.token
+
+
+def _unique(leases: Sequence[Lease]) -> list[Lease]:
+    by_key = {lease.key: lease for lease in leases}
+    return [by_key[key] for key in sorted(by_key)]

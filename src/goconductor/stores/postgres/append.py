@@ -1,0 +1,109 @@
+"""Appending events: the head arbitrates, and all that belongs to an append is one durable statement."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+from typing import Any
+
+from goconductor.ports.store import Append, Lease, LeaseKey, Outcome, Verdict
+from goconductor.stores.postgres import sql
+from goconductor.stores.postgres.batch import (
+    Bodies,
+    document,
+    fetch,
+    lease_row,
+    refuse_duplicates,
+    rejected,
+    sift,
+    take_rows,
+    verdicts,
+)
+from goconductor.stores.postgres.connection import Usable
+from goconductor.stores.postgres.dial import Address, Connection
+
+LOST = Outcome(verdict=Verdict.CONFLICT)
+FENCED = Outcome(verdict=Verdict.FENCED)
+NOT_DUE = Outcome(verdict=Verdict.NOT_DUE)
+
+
+class Appender:
+    """Appends on sessions of its own."""
+
+    def __init__(self, sessions: Usable, address: Address) -> None:
+        self._sessions = sessions
+        self._append = address.sql(sql.APPEND)
+        self._append_fenced = address.sql(sql.APPEND_FENCED)
+        self._unchanged = address.sql(sql.UNCHANGED)
+        self._epoch = address.sql("SELECT epoch FROM goconductor.leadership WHERE single")
+
+    async def append(self, appends: Sequence[Append]) -> list[Outcome]:
+        """As the port says."""
+        refuse_duplicates([append.saga_id for append in appends])
+        by_epoch: dict[int, list[Append]] = defaultdict(list)
+        for append in sorted(appends, key=lambda append: append.saga_id.bytes):
+            by_epoch[append.epoch].append(append)
+        outcomes: dict[object, Outcome] = {}
+        async with self._sessions.use() as connection:
+
+            async def run(batch: Sequence[Append]) -> list[Outcome]:
+                return await self._run(connection, batch)
+
+            for batch in by_epoch.values():
+                done = await sift(batch, run, rejected)
+                outcomes |= zip((append.saga_id for append in batch), done, strict=True)
+        return [outcomes[append.saga_id] for append in appends]
+
+    async def _run(self, connection: Connection, batch: Sequence[Append]) -> list[Outcome]:
+        epoch = batch[0].epoch
+        arguments = _arguments(batch)
+        if epoch:
+            won = verdicts(await fetch(connection, self._append_fenced, [*arguments, epoch]))
+        else:
+            won = verdicts(await fetch(connection, self._append, arguments))
+        if len(won) == len(batch):
+            return [won[append.saga_id] for append in batch]
+        if epoch and not won and await connection.fetchval(self._epoch) != epoch:
+            return [FENCED] * len(batch)
+        waiting = await self._waiting(connection, [a for a in batch if a.due_at is not None and a.saga_id not in won])
+        return [won.get(a.saga_id) or (NOT_DUE if a.saga_id in waiting else LOST) for a in batch]
+
+    async def _waiting(self, connection: Connection, losers: list[Append]) -> set[object]:
+        """Those whose head still is what they named, so that only the time can have kept them out: a tag never comes again."""
+        if not losers:
+            return set()
+        heads = [[a.saga_id for a in losers], [a.seq for a in losers], [a.tag for a in losers]]
+        return {row[0] for row in await connection.fetch(self._unchanged, *heads)}
+
+
+def _arguments(batch: Sequence[Append]) -> list[Any]:
+    """The statement's arguments. A lease that is released and taken at once is handed on: only updated."""
+    bodies = Bodies()
+    handed_on: list[int] = []
+    rows: list[tuple[Any, ...]] = []
+    for a in batch:
+        releases: Iterable[Lease] = a.release
+        if releases and a.take:
+            wanted: set[LeaseKey] = {take.lease.key for take in a.take}
+            handed_on += [lease.token for lease in releases if lease.key in wanted]
+            releases = [lease for lease in releases if lease.key not in wanted]
+        rows.append(
+            (
+                a.saga_id,
+                a.seq,
+                a.tag,
+                a.new_tag,
+                a.status,
+                a.instance,
+                a.wake_at,
+                a.due_at,
+                bodies.rows(a.entries),
+                [lease_row(lease) for lease in sorted(releases, key=_key)],
+                take_rows(a.take),
+            )
+        )
+    return [document(rows), bodies.all, handed_on]
+
+
+_key = attrgetter("key")

@@ -1,0 +1,134 @@
+"""Many sagas as the arguments of one statement, and a batch whose values the database refuses in part."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from goconductor.ports.store import Lease, LeaseKey, LogEntry, Outcome, Take, Verdict
+from goconductor.saga.ids import Direction
+from goconductor.stores.postgres.dial import POISON, Connection, Row
+
+T = TypeVar("T")
+R = TypeVar("R")
+Columns = list[Any]
+
+DEADLOCK_RETRIES = 3
+_encode = msgspec.json.Encoder().encode
+_DIRECTIONS = {direction.value: direction for direction in Direction}
+
+
+def columns(rows: Iterable[tuple[Any, ...]], count: int) -> Columns:
+    """Rows turned into that many arrays."""
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(count)]
+
+
+def document(rows: Sequence[tuple[Any, ...]]) -> bytes:
+    """A batch as JSON.
+
+    Raises:
+        asyncpg.DataError: it holds half a character, which the database would refuse as well.
+    """
+    try:
+        return _encode(rows)
+    except UnicodeEncodeError as error:
+        raise asyncpg.DataError(str(error)) from error
+
+
+class Bodies:
+    """The bodies of a batch's events, which its document names by their place from 1."""
+
+    def __init__(self) -> None:
+        self.all: list[bytes] = []
+
+    def rows(self, entries: Iterable[LogEntry]) -> list[tuple[Any, ...]]:
+        """The rows of one saga's events, whose bodies are kept."""
+        return [self._row(entry) for entry in entries]
+
+    def _row(self, e: LogEntry) -> tuple[Any, ...]:
+        self.all.append(e.data)
+        return (e.event_id, e.event, e.step, e.round, e.attempt, e.token, e.participant, e.at, len(self.all))
+
+
+def lease_row(lease: Lease) -> tuple[Any, ...]:
+    """A lease without its saga."""
+    key = lease.key
+    return (key.step, key.direction, key.round, lease.instance, lease.token)
+
+
+def take_rows(takes: Sequence[Take]) -> list[tuple[Any, ...]]:
+    """The rows of leases to be taken by one saga, in the order of their keys."""
+    ordered = takes if len(takes) < 2 else sorted(takes, key=lambda take: take.lease.key)
+    return [(*lease_row(take.lease), take.lease_seconds) for take in ordered]
+
+
+def lease_columns(leases: Iterable[Lease]) -> Columns:
+    """The arrays step, direction, round, instance and token."""
+    return columns(((x.key.step, x.key.direction.value, x.key.round, x.instance, x.token) for x in leases), 5)
+
+
+def held_columns(leases: Sequence[Lease]) -> Columns:
+    """The arrays of leases whose sagas are not told otherwise."""
+    return [[lease.key.saga_id for lease in leases], *lease_columns(leases)]
+
+
+def key_of(row: Row) -> LeaseKey:
+    """The lease's key that a row begins with."""
+    return LeaseKey(row[0], row[1], _DIRECTIONS[row[2]], row[3])
+
+
+def verdicts(rows: Iterable[Row]) -> dict[UUID, Outcome]:
+    """Who won, and the leases that came with it: the result of an append or a start."""
+    won: dict[UUID, list[LeaseKey]] = {}
+    for row in rows:
+        took = won.setdefault(row[0], [])
+        if row[1] is not None:
+            took.append(key_of(row))
+    return {saga_id: Outcome(verdict=Verdict.WON, took=took) for saga_id, took in won.items()}
+
+
+def refuse_duplicates(saga_ids: Sequence[UUID]) -> None:
+    """A batch holds a saga once.
+
+    Raises:
+        ValueError: it holds one twice: fold its facts into one entry, or send the second in the next batch.
+    """
+    if len(set(saga_ids)) != len(saga_ids):
+        raise ValueError("a batch may hold each saga once: fold the facts about it into one entry")
+
+
+async def fetch(connection: Connection, statement: str, arguments: Sequence[object]) -> list[Row]:
+    """The statement's rows. As the victim of a deadlock it changed nothing, and is run again.
+
+    Deadlocks are not expected; a lease that expires while a statement runs can make one.
+    """
+    for _ in range(DEADLOCK_RETRIES):
+        try:
+            return await connection.fetch(statement, *arguments)
+        except asyncpg.DeadlockDetectedError:
+            continue
+    return await connection.fetch(statement, *arguments)
+
+
+async def sift(
+    items: Sequence[T],
+    run: Callable[[Sequence[T]], Awaitable[list[R]]],
+    refused: Callable[[T, asyncpg.PostgresError], R],
+) -> list[R]:
+    """Run a batch; if its values are refused, run its halves, until the one at fault is alone."""
+    try:
+        return await run(items) if items else []
+    except POISON as error:
+        if len(items) == 1:
+            return [refused(items[0], error)]
+    middle = len(items) // 2
+    return [*await sift(items[:middle], run, refused), *await sift(items[middle:], run, refused)]
+
+
+def rejected(_: object, error: asyncpg.PostgresError) -> Outcome:
+    """The outcome of what the database refuses."""
+    return Outcome(verdict=Verdict.REJECTED, problem=str(error))

@@ -1,0 +1,1 @@
+"""How the schema came to be: Alembic's environment and, in ``versions``, one module for each change."""

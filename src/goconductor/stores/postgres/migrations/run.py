@@ -1,0 +1,46 @@
+"""Alembic, run on a connection of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from goconductor.stores.postgres import dial
+from goconductor.stores.postgres.tables import metadata
+
+MIGRATION_LOCK = (1735353199, 1)
+
+
+def config(connection: Connection, schema: str) -> Config:
+    """Alembic's settings for our migrations, on a connection that is open."""
+    settings = Config()
+    settings.set_main_option("script_location", str(Path(__file__).parent))
+    settings.attributes.update(connection=connection, schema=schema, metadata=metadata(schema))
+    return settings
+
+
+async def upgrade(connect: Callable[[], Awaitable[dial.Connection]], schema: str, revision: str) -> None:
+    """Upgrade to that revision, in one transaction and one after the other; raises the driver's errors as they are."""
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(_upgrade, schema, revision)
+    except DBAPIError as error:
+        cause = error.orig.__cause__ if error.orig is not None else None
+        raise cause or error from None
+    finally:
+        await engine.dispose()
+
+
+def _upgrade(connection: Connection, schema: str, revision: str) -> None:
+    connection.execute(text("SELECT pg_advisory_xact_lock(:a, :b)"), {"a": MIGRATION_LOCK[0], "b": MIGRATION_LOCK[1]})
+    connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
+    connection.execute(text(f'SET LOCAL search_path TO "{schema}"'))
+    command.upgrade(config(connection, schema), revision)

@@ -1,0 +1,73 @@
+"""Waiting for the database, and seeing that it is reached directly."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from goconductor.errors import PoolerError, StoreUnavailableError
+from goconductor.stores.postgres.connection import Usable
+from goconductor.stores.postgres.dial import Address
+
+logger = logging.getLogger("goconductor.store")
+
+PAUSE_SECONDS = (0.1, 2.0)
+REMINDER_SECONDS = 30.0
+PROBE_SECONDS = 5.0
+
+
+async def wait_for(attempt: Callable[[], Awaitable[None]], address: Address) -> None:
+    """Try until it works, waiting while the database is absent and saying so.
+
+    Args:
+        attempt: connects; what it has done before, it does not do again.
+        address: named in what is said.
+
+    Raises:
+        as the attempt does, but for :class:`StoreUnavailableError`.
+    """
+    began = time.monotonic()
+    said = -REMINDER_SECONDS
+    pause, longest = PAUSE_SECONDS
+    while True:
+        try:
+            await attempt()
+        except StoreUnavailableError as error:
+            if time.monotonic() - said >= REMINDER_SECONDS:
+                said = time.monotonic()
+                logger.warning(
+                    "waiting for PostgreSQL at %s: %s; start it, or correct the store's url: it goes on as soon as it is there",
+                    address.where,
+                    error.__cause__ or error,
+                )
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, longest)
+        else:
+            if said > 0:
+                logger.info("PostgreSQL at %s is there, after %.1f seconds", address.where, time.monotonic() - began)
+            return
+
+
+async def check_direct(first: Usable, second: Usable) -> None:
+    """See that a connection is one backend's for its whole life.
+
+    A pooler that multiplexes gives the second client the backend which the first has just left, as the latest used.
+
+    Raises:
+        PoolerError: it changes its backend.
+    """
+    backend = "SELECT pg_backend_pid()"
+    try:
+        async with asyncio.timeout(PROBE_SECONDS), first.use() as one, second.use() as other:
+            backends = set()
+            for _ in range(3):
+                async with one.transaction():
+                    await one.fetchval(backend)
+                    backends.add(await other.fetchval(backend))
+                backends.add(await other.fetchval(backend))
+    except TimeoutError:
+        backends = set()
+    if len(backends) != 1:
+        raise PoolerError

@@ -1,0 +1,224 @@
+"""Signs of life: which instances there are, and which have died.
+
+Each instance holds a session's advisory lock on its acquire connection: it is free some milliseconds after a kill -9. Its two
+numbers are the table's own (its oid, so that two schemas do not meet) and the instance's serial; no hash. A lost lock alone
+does not mean death: the connection may have been cut. So an instance is missing when its lock is free *and* the server has
+no other connection by its name; and who declares it dead takes the lock in the same transaction.
+
+An instance that comes back takes its lock again as the first thing on its new connection, ends what is left of its old one,
+and takes back the declaration.
+"""
+
+# ruff: noqa: S608 - statements are put together from constants of this package
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+from uuid import UUID
+
+import msgspec
+
+from goconductor.ports.choices import Spoken
+from goconductor.ports.reading import Presence
+from goconductor.ports.store import Instance, Lease
+from goconductor.stores.postgres import sql
+from goconductor.stores.postgres.connection import Session, Sessions
+from goconductor.stores.postgres.dial import Address, Connection, Row
+from goconductor.stores.postgres.rows import lease_of
+from goconductor.stores.postgres.terms import FENCE, fenced
+
+Steps: TypeAlias = Mapping[str, Mapping[str, object]]
+
+NEWCOMER_SECONDS = 1.0
+
+LOCK_CLASS = "'goconductor.participants'::regclass::oid"
+
+INSTANCE = """p.serial, p.participant, p.name, p.steps, p.speaks, extract(epoch FROM p.started_at)::float8 AS started_at,
+    extract(epoch FROM p.dead_at)::float8 AS dead_at"""
+
+LOCKS = f"""FROM pg_locks AS l
+    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid = {LOCK_CLASS}
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+
+_steps = msgspec.json.Decoder(dict[str, dict[str, object]])
+_speaks = msgspec.json.Decoder(dict[str, Spoken])
+
+
+def instance_of(row: Row) -> Instance:
+    """From :data:`INSTANCE`."""
+    return Instance(
+        serial=row["serial"],
+        participant=row["participant"],
+        name=row["name"],
+        steps=_steps.decode(row["steps"]),
+        started_at=row["started_at"],
+        dead_at=row["dead_at"],
+        speaks=_speaks.decode(row["speaks"]),
+    )
+
+
+class SignsOfLife:
+    """The locks of the instances that live in this process, and those of all others."""
+
+    def __init__(self, sessions: Sessions, address: Address) -> None:
+        self._sessions = sessions
+        self._address = address
+        self._serials: list[int] = []
+
+    async def register(
+        self, session: Session, participant: str, name: str, steps: Mapping[str, Mapping[str, object]]
+    ) -> Instance:
+        """As the port says; the lock is held by the session, whose ``on_connect`` must be :meth:`assert_all`."""
+        async with session.use() as connection, connection.transaction():
+            await connection.execute("SET LOCAL synchronous_commit = on")  # a serial is never given twice
+            rows = await connection.fetch(
+                self._address.sql(
+                    f"""
+                    INSERT INTO goconductor.participants AS p (participant, name, application_name, steps)
+                    VALUES ($1, $2, $3, $4) RETURNING {INSTANCE}
+                    """
+                ),
+                participant,
+                name,
+                self._address.application_name,
+                msgspec.json.encode(steps),
+            )
+            instance = instance_of(rows[0])
+            await connection.execute(self._address.sql(f"SELECT pg_advisory_lock({LOCK_CLASS}::int4, $1)"), instance.serial)
+        self._serials.append(instance.serial)
+        return instance
+
+    async def unregister(self, session: Session, serial: int) -> None:
+        """As the port says."""
+        self._serials = [other for other in self._serials if other != serial]
+        async with session.use() as connection:
+            await connection.execute(
+                self._address.sql("UPDATE goconductor.participants SET dead_at = clock_timestamp() WHERE serial = $1"), serial
+            )
+            await connection.execute(self._address.sql(f"SELECT pg_advisory_unlock({LOCK_CLASS}::int4, $1)"), serial)
+
+    async def assert_all(self, connection: Connection) -> None:
+        """Take the locks of our instances on a new connection, whatever became of the old one."""
+        if not self._serials:
+            return
+        await connection.execute(
+            self._address.sql(
+                f"""
+                SELECT pg_terminate_backend(l.pid) {LOCKS} AND l.objid::int4 = ANY ($1)
+                AND l.pid IN (SELECT pid FROM pg_stat_activity WHERE application_name = $2)
+                """
+            ),
+            self._serials,
+            self._address.application_name,
+        )
+        lock = f"SELECT pg_advisory_lock({LOCK_CLASS}::int4, serial) FROM unnest($1::int[]) AS s(serial)"
+        await connection.execute(self._address.sql(lock), self._serials)
+        await connection.execute(
+            self._address.sql(
+                "UPDATE goconductor.participants SET dead_at = NULL WHERE serial = ANY ($1) AND dead_at IS NOT NULL"
+            ),
+            self._serials,
+        )
+
+    async def missing(self) -> list[Instance]:
+        """As the port says."""
+        async with self._sessions.use() as connection:
+            rows = await connection.fetch(
+                self._address.sql(
+                    f"""
+                    SELECT {INSTANCE} FROM goconductor.participants AS p
+                    WHERE p.dead_at IS NULL AND p.started_at < clock_timestamp() - make_interval(secs => $1)
+                    AND p.serial NOT IN (SELECT l.objid::int4 {LOCKS})
+                    AND p.application_name NOT IN (SELECT application_name FROM pg_stat_activity WHERE application_name <> '')
+                    ORDER BY p.serial
+                    """
+                ),
+                NEWCOMER_SECONDS,
+            )
+        return [instance_of(row) for row in rows]
+
+    async def mark_dead(self, serial: int, epoch: int) -> tuple[list[Lease], list[UUID]]:
+        """As the port says. An instance whose lock is held lives: nothing is marked, and nothing returned."""
+        async with self._sessions.use() as connection, connection.transaction():
+            rows = await connection.fetch(
+                self._address.sql(
+                    f"""
+                    WITH {FENCE}, dead AS (
+                        UPDATE goconductor.participants SET dead_at = coalesce(dead_at, clock_timestamp())
+                        WHERE serial = $2 AND EXISTS (SELECT FROM fence)
+                        AND pg_try_advisory_xact_lock({LOCK_CLASS}::int4, serial)
+                        RETURNING serial
+                    )
+                    SELECT EXISTS (SELECT FROM fence) AS leads, EXISTS (SELECT FROM dead) AS dead
+                    """
+                ),
+                epoch,
+                serial,
+            )
+            if not rows[0]["leads"]:
+                raise fenced(epoch)
+            if not rows[0]["dead"]:
+                return [], []
+            leases = await connection.fetch(
+                self._address.sql(f"SELECT {sql.LEASE_COLUMNS} FROM goconductor.leases AS l WHERE l.instance = $1"), serial
+            )
+            sagas = await connection.fetch(
+                self._address.sql(
+                    "SELECT s.saga_id FROM goconductor.sagas AS s WHERE s.wake_at IS NOT NULL AND s.last_instance = $1"
+                ),
+                serial,
+            )
+        return [lease_of(lease) for lease in leases], sorted(saga[0] for saga in sagas)
+
+    async def instances(self, participant: str | None) -> list[Instance]:
+        """As the port says."""
+        async with self._sessions.use() as connection:
+            rows = await connection.fetch(
+                self._address.sql(
+                    f"""
+                    SELECT {INSTANCE} FROM goconductor.participants AS p
+                    WHERE $1::text IS NULL OR p.participant = $1 ORDER BY p.serial
+                    """
+                ),
+                participant,
+            )
+        return [instance_of(row) for row in rows]
+
+    async def presence(self, dead_since: float) -> list[tuple[Instance, Presence]]:
+        """As the port says. When the server last heard of an instance it knows by the connections that bear its name."""
+        async with self._sessions.use() as connection:
+            rows = await connection.fetch(
+                self._address.sql(
+                    f"""
+                    SELECT {INSTANCE}, p.serial IN (SELECT l.objid::int4 {LOCKS}) AS alive,
+                        extract(epoch FROM (
+                            SELECT max(greatest(a.state_change, a.query_start)) FROM pg_stat_activity AS a
+                            WHERE a.application_name = p.application_name
+                        ))::float8 AS heard_at
+                    FROM goconductor.participants AS p
+                    WHERE p.dead_at IS NULL OR p.dead_at > to_timestamp($1) ORDER BY p.serial
+                    """
+                ),
+                dead_since,
+            )
+            leases = await connection.fetch(
+                self._address.sql(
+                    """
+                    SELECT instance, count(*) AS held, extract(epoch FROM min(expires_at))::float8 AS ends_at
+                    FROM goconductor.leases WHERE expires_at > clock_timestamp() GROUP BY instance
+                    """
+                )
+            )
+        held = {lease["instance"]: lease for lease in leases}
+        return [(instance_of(row), _presence_of(row, held.get(row["serial"]))) for row in rows]
+
+
+def _presence_of(row: Row, leases: Row | None) -> Presence:
+    return Presence(
+        serial=row["serial"],
+        alive=row["alive"] and row["dead_at"] is None,
+        heard_at=row["heard_at"],
+        leases=leases["held"] if leases else 0,
+        lease_ends_at=leases["ends_at"] if leases else None,
+    )

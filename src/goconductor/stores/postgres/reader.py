@@ -1,0 +1,37 @@
+"""The read side, for doors."""
+
+# ruff: noqa: S608 - statements are put together from constants of this package
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from goconductor.ports.store import Head, LogEntry
+from goconductor.stores.postgres import sql
+from goconductor.stores.postgres.connection import Sessions
+from goconductor.stores.postgres.dial import Address
+from goconductor.stores.postgres.rows import entry_of, head_of
+
+
+class Reader:
+    """Heads and histories, on the sessions for everybody."""
+
+    def __init__(self, sessions: Sessions, address: Address) -> None:
+        self._sessions = sessions
+        self._address = address
+
+    async def head(self, saga_id: UUID) -> Head | None:
+        """As the port says."""
+        statement = f"SELECT {sql.HEAD_COLUMNS} FROM goconductor.sagas AS s WHERE s.saga_id = $1"
+        async with self._sessions.use() as connection:
+            row = await connection.fetchrow(self._address.sql(statement), saga_id)
+        return head_of(row) if row else None
+
+    async def history(self, saga_id: UUID, after: int, limit: int) -> list[LogEntry]:
+        """As the port says."""
+        statement = f"""
+            SELECT {sql.EVENT_COLUMNS} FROM goconductor.saga_log AS e
+            WHERE e.saga_id = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3
+        """
+        async with self._sessions.use() as connection:
+            return [entry_of(row) for row in await connection.fetch(self._address.sql(statement), saga_id, after, limit)]

@@ -1,0 +1,105 @@
+"""What only the leader does: find the sagas that are due, put them off, free leases, notice that all leases are gone.
+
+What has no seq to guard it is guarded by the epoch, in the same statement: see :mod:`goconductor.stores.postgres.terms`.
+"""
+
+# ruff: noqa: S608 - statements are put together from constants of this package
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from goconductor.ports.store import Head, Known, Lease
+from goconductor.stores.postgres import sql
+from goconductor.stores.postgres.batch import Columns, columns, held_columns
+from goconductor.stores.postgres.connection import Sessions
+from goconductor.stores.postgres.dial import Address
+from goconductor.stores.postgres.rows import head_of, lease_of
+from goconductor.stores.postgres.terms import FENCE, fenced
+
+
+class Recovery:
+    """The leader's statements, on the sessions for everybody."""
+
+    def __init__(self, sessions: Sessions, address: Address) -> None:
+        self._sessions = sessions
+        self._address = address
+
+    async def due(self, limit: int) -> list[Head]:
+        """As the port says."""
+        async with self._sessions.use() as connection:
+            return [head_of(row) for row in await connection.fetch(self._address.sql(sql.DUE), limit)]
+
+    async def live(self, limit: int, after: UUID | None) -> list[Head]:
+        """As the port says."""
+        async with self._sessions.use() as connection:
+            rows = await connection.fetch(self._address.sql(sql.LIVE), after or UUID(int=0), limit)
+        return [head_of(row) for row in rows]
+
+    async def postpone(self, heads: Sequence[tuple[Known, float]], epoch: int) -> None:
+        """As the port says."""
+        rows = sorted(((known.saga_id, known.seq, known.tag, wake_at) for known, wake_at in heads), key=lambda row: row[0].bytes)
+        await self._fenced(
+            """
+            UPDATE goconductor.sagas AS s SET wake_at = to_timestamp(u.wake_at)
+            FROM unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::float8[]) AS u(saga_id, seq, tag, wake_at)
+            WHERE s.saga_id = u.saga_id AND s.seq = u.seq AND s.tag = u.tag AND EXISTS (SELECT FROM fence)
+            """,
+            epoch,
+            columns(rows, 4),
+        )
+
+    async def leases(self, saga_ids: Sequence[UUID]) -> list[Lease]:
+        """As the port says: expired ones too, as only their holder or the leader takes them away."""
+        statement = f"""
+            SELECT {sql.LEASE_COLUMNS}
+            FROM unnest($1::uuid[]) AS u(saga_id) JOIN goconductor.leases AS l ON l.saga_id = u.saga_id
+            ORDER BY l.saga_id, l.step, l.direction, l.round
+        """
+        async with self._sessions.use() as connection:
+            return [lease_of(row) for row in await connection.fetch(self._address.sql(statement), list(set(saga_ids)))]
+
+    async def free(self, leases: Sequence[Lease], epoch: int) -> None:
+        """As the port says."""
+        await self._fenced(
+            """
+            DELETE FROM goconductor.leases AS l
+            USING unnest($2::uuid[], $3::text[], $4::text[], $5::int[], $6::int[], $7::bigint[])
+                AS u(saga_id, step, direction, round, instance, token)
+            WHERE l.saga_id = u.saga_id AND l.step = u.step AND l.direction = u.direction AND l.round = u.round
+            AND l.instance = u.instance AND l.token = u.token AND EXISTS (SELECT FROM fence)
+            """,
+            epoch,
+            held_columns(sorted(leases, key=lambda lease: lease.key)),
+        )
+
+    async def up_seconds(self) -> float:
+        """As the port says. When a backend is killed, the server's first process stays and all others are new."""
+        statement = """
+            SELECT extract(epoch FROM clock_timestamp() - greatest(pg_postmaster_start_time(), (
+                SELECT max(backend_start) FROM pg_stat_activity WHERE backend_type = 'checkpointer'
+            )))::float8
+        """
+        async with self._sessions.use() as connection:
+            return float(await connection.fetchval(statement))
+
+    async def leases_truncated(self) -> bool:
+        """As the port says: a crash of the database empties the marker's table with that of the leases."""
+        statement = self._address.sql("SELECT NOT EXISTS (SELECT FROM goconductor.lease_marker)")
+        async with self._sessions.use() as connection:
+            return bool(await connection.fetchval(statement))
+
+    async def acknowledge_truncation(self, epoch: int) -> None:
+        """As the port says."""
+        await self._fenced(
+            "INSERT INTO goconductor.lease_marker SELECT true WHERE EXISTS (SELECT FROM fence) ON CONFLICT DO NOTHING",
+            epoch,
+            [],
+        )
+
+    async def _fenced(self, change: str, epoch: int, arguments: Columns) -> None:
+        statement = f"WITH {FENCE}, change AS ({change}) SELECT EXISTS (SELECT FROM fence)"
+        async with self._sessions.use() as connection:
+            if not await connection.fetchval(self._address.sql(statement), epoch, *arguments):
+                raise fenced(epoch)

@@ -1,0 +1,129 @@
+"""Definitions and dead letters."""
+
+from __future__ import annotations
+
+import msgspec
+
+from goconductor.ports.store import DeadLetter, StoredDefinition
+from goconductor.stores.postgres.connection import Sessions
+from goconductor.stores.postgres.dial import Address, Row
+
+DEFINITION = """d.saga, d.version, d.document, a.version IS NOT NULL AS active,
+    extract(epoch FROM d.registered_at)::float8 AS registered_at
+    FROM goconductor.definitions AS d
+    LEFT JOIN goconductor.active_definitions AS a ON a.saga = d.saga AND a.version = d.version"""
+
+LETTER = """letter_id, topic, payload, reason, headers, extract(epoch FROM at)::float8 AS at
+    FROM goconductor.dead_letters"""
+
+_headers = msgspec.json.Decoder(dict[str, str])
+
+
+def definition_of(row: Row) -> StoredDefinition:
+    """From :data:`DEFINITION`."""
+    return StoredDefinition(
+        saga=row["saga"],
+        version=row["version"],
+        document=row["document"].encode(),
+        active=row["active"],
+        registered_at=row["registered_at"],
+    )
+
+
+def letter_of(row: Row) -> DeadLetter:
+    """From a row of dead letters."""
+    return DeadLetter(
+        topic=row["topic"],
+        payload=row["payload"],
+        reason=row["reason"],
+        headers=_headers.decode(row["headers"]),
+        at=row["at"],
+        letter_id=row["letter_id"],
+    )
+
+
+class Registry:
+    """What is kept by name, on the sessions for everybody."""
+
+    def __init__(self, sessions: Sessions, address: Address) -> None:
+        self._sessions = sessions
+        self._address = address
+
+    async def put_definition(self, definition: StoredDefinition, *, activate: bool) -> None:
+        """As the port says. A version is the hash of its document: what is there already stays."""
+        async with self._sessions.use() as connection, connection.transaction():
+            await connection.execute(
+                self._address.sql(
+                    """
+                    INSERT INTO goconductor.definitions (saga, version, document) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+                    """
+                ),
+                definition.saga,
+                definition.version,
+                definition.document.decode(),
+            )
+            if activate:
+                await connection.execute(
+                    self._address.sql(
+                        """
+                        INSERT INTO goconductor.active_definitions (saga, version) VALUES ($1, $2)
+                        ON CONFLICT (saga) DO UPDATE SET version = excluded.version
+                        """
+                    ),
+                    definition.saga,
+                    definition.version,
+                )
+
+    async def definition(self, saga: str, version: str | None) -> StoredDefinition | None:
+        """As the port says; without a version, the active one."""
+        statement = f"""
+            SELECT {DEFINITION} WHERE d.saga = $1 AND d.version = coalesce($2::text, a.version)
+        """
+        async with self._sessions.use() as connection:
+            row = await connection.fetchrow(self._address.sql(statement), saga, version)
+        return definition_of(row) if row else None
+
+    async def definitions(self, saga: str | None) -> list[StoredDefinition]:
+        """As the port says, by name and age."""
+        statement = f"""
+            SELECT {DEFINITION} WHERE $1::text IS NULL OR d.saga = $1 ORDER BY d.saga, d.registered_at, d.version
+        """
+        async with self._sessions.use() as connection:
+            return [definition_of(row) for row in await connection.fetch(self._address.sql(statement), saga)]
+
+    async def put_dead_letter(self, letter: DeadLetter) -> None:
+        """As the port says. A NUL, which PostgreSQL's text cannot hold, is replaced in the reason."""
+        statement = "INSERT INTO goconductor.dead_letters (topic, payload, reason, headers) VALUES ($1, $2, $3, $4)"
+        async with self._sessions.use() as connection:
+            await connection.execute(
+                self._address.sql(statement),
+                _text(letter.topic),
+                letter.payload,
+                _text(letter.reason),
+                msgspec.json.encode({_text(name): _text(value) for name, value in letter.headers.items()}),
+            )
+
+    async def dead_letters(self, limit: int, before: int | None) -> list[DeadLetter]:
+        """As the port says, the newest first."""
+        statement = (
+            f"SELECT {LETTER} WHERE letter_id < coalesce($2::bigint, 9223372036854775807) ORDER BY letter_id DESC LIMIT $1"
+        )
+        async with self._sessions.use() as connection:
+            return [letter_of(row) for row in await connection.fetch(self._address.sql(statement), limit, before)]
+
+    async def dead_letter(self, letter_id: int) -> DeadLetter | None:
+        """As the port says."""
+        async with self._sessions.use() as connection:
+            row = await connection.fetchrow(self._address.sql(f"SELECT {LETTER} WHERE letter_id = $1"), letter_id)
+        return letter_of(row) if row else None
+
+    async def drop_dead_letter(self, letter_id: int) -> bool:
+        """As the port says."""
+        statement = "DELETE FROM goconductor.dead_letters WHERE letter_id = $1 RETURNING letter_id"
+        async with self._sessions.use() as connection:
+            return await connection.fetchval(self._address.sql(statement), letter_id) is not None
+
+
+def _text(text: str) -> str:
+    """What PostgreSQL's text can hold: a dead letter is kept whatever is in it."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()

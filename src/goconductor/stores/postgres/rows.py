@@ -1,0 +1,50 @@
+"""Rows turned into the port's values."""
+
+from __future__ import annotations
+
+import msgspec
+
+from goconductor.ports.store import Head, Lease, LogEntry
+from goconductor.stores.postgres.batch import key_of
+from goconductor.stores.postgres.dial import Row
+
+_labels = msgspec.json.Decoder(dict[str, str])
+
+
+def head_of(row: Row) -> Head:
+    """From :data:`sql.HEAD_COLUMNS`."""
+    return Head(
+        saga_id=row["saga_id"],
+        saga=row["saga"],
+        version=row["version"],
+        status=row["status"],
+        seq=row["seq"],
+        tag=row["tag"],
+        wake_at=row["wake_at"],
+        last_instance=row["last_instance"],
+        labels=_labels.decode(row["labels"]),
+        started_at=row["started_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+def entry_of(row: Row) -> LogEntry:
+    """From :data:`sql.EVENT_COLUMNS`."""
+    return LogEntry(
+        event_id=row["event_id"],
+        event=row["event"],
+        at=row["at"],
+        step=row["step"],
+        round=row["round"],
+        attempt=row["attempt"],
+        token=row["token"],
+        participant=row["participant"],
+        data=row["data"],
+        seq=row["seq"],
+        tag=row["tag"],
+    )
+
+
+def lease_of(row: Row) -> Lease:
+    """From :data:`sql.LEASE_COLUMNS`."""
+    return Lease(key=key_of(row), instance=row["instance"], token=row["token"], expires_at=row["expires_at"])

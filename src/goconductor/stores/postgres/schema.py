@@ -1,0 +1,76 @@
+"""The schema's versions: making it, and seeing whether it fits this code."""
+
+from __future__ import annotations
+
+import asyncpg
+
+from goconductor.errors import ConfigurationError, SchemaError
+from goconductor.stores.postgres.connection import Usable
+from goconductor.stores.postgres.dial import Address, Connection
+
+REVISIONS = ("0001", "0002", "0003")
+"""Those that this code knows; it works with the last."""
+
+
+async def migrate(url: str, *, schema: str = "goconductor", revision: str = "head", timeout_seconds: float = 60.0) -> None:
+    """Bring the database's schema to this code's version, in one transaction. Safe when many processes do it at once.
+
+    Args:
+        url: the database, as ``postgresql://user:password@host:port/database``. The user must own it or the schema.
+        schema: the schema to make or change.
+        revision: how far to go; ``head`` is what this code needs.
+        timeout_seconds: bounds connecting and each statement, waiting for other migrations included.
+
+    Raises:
+        ConfigurationError: wrong credentials, no such database, or not enough rights.
+        SchemaError: the schema is newer than this code.
+        StoreUnavailableError: the database cannot be reached.
+    """
+    from goconductor.stores.postgres.migrations.run import upgrade  # noqa: PLC0415 - half a second of SQLAlchemy and Alembic
+
+    address = Address(url, schema=schema, application_name="goconductor migrate")
+
+    async def connect() -> Connection:
+        return await address.dial(timeout_seconds=timeout_seconds, command_timeout_seconds=timeout_seconds)
+
+    with address.meaning():
+        if (found := await _newer(await connect(), address)) is not None:
+            raise SchemaError(
+                f"{address.where}, schema {schema}: it is at {found}, which is newer than this code; upgrade goconductor"
+            )
+        await upgrade(connect, schema, revision)
+
+
+async def _newer(connection: Connection, address: Address) -> str | None:
+    """The revision that the schema is at, if this code does not know it."""
+    try:
+        found: str | None = await connection.fetchval(address.sql("SELECT version_num FROM goconductor.alembic_version"))
+    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+        return None
+    finally:
+        await connection.close()
+    return found if found is not None and found not in REVISIONS else None
+
+
+async def check_schema(session: Usable, address: Address) -> None:
+    """See that the schema is the one this code knows.
+
+    Raises:
+        SchemaError: it is missing, older or newer; says what to do.
+        ConfigurationError: the database is not in UTF-8.
+    """
+    async with session.use() as connection:
+        if await connection.fetchval("SHOW server_encoding") != "UTF8":
+            raise ConfigurationError(f"the database {address.where} is not in UTF-8: create one WITH ENCODING 'UTF8'")
+        try:
+            found = await connection.fetchval(address.sql("SELECT version_num FROM goconductor.alembic_version"))
+        except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+            found = None
+    if found == REVISIONS[-1]:
+        return
+    where = f"{address.where}, schema {address.schema}"
+    if found is None:
+        raise SchemaError(f"{where}: there are no tables of goconductor yet; run `goconductor migrate`")
+    if found in REVISIONS:
+        raise SchemaError(f"{where}: the schema is at {found}, this code needs {REVISIONS[-1]}; run `goconductor migrate`")
+    raise SchemaError(f"{where}: the schema is at {found}, which is newer than this code; upgrade goconductor")

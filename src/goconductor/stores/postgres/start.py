@@ -1,0 +1,128 @@
+"""Starting sagas: head, log, key and leases in one durable statement, and a second one that reads the keys of those who lost.
+
+The second is needed: the statement that lost the race for a key has a snapshot from before the winner's commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any
+
+import asyncpg
+
+from goconductor.ports.store import Outcome, Start, Verdict
+from goconductor.stores.postgres import sql
+from goconductor.stores.postgres.batch import (
+    Bodies,
+    columns,
+    document,
+    fetch,
+    refuse_duplicates,
+    sift,
+    take_rows,
+    verdicts,
+)
+from goconductor.stores.postgres.callers import Callers
+from goconductor.stores.postgres.connection import Usable
+from goconductor.stores.postgres.dial import Address
+
+Fetch = Callable[[str, Sequence[object]], Awaitable[Sequence[Any]]]
+
+POISONED = ("22", "23")
+SAGA_EXISTS = ("sagas_pkey", "saga_log_pkey")
+
+
+class Starter:
+    """Starts sagas, on sessions of its own or in a caller's transaction."""
+
+    def __init__(self, sessions: Usable, address: Address, callers: Callers) -> None:
+        self._sessions = sessions
+        self._callers = callers
+        self._start = address.sql(sql.START)
+        self._keys = address.sql(sql.START_KEYS)
+
+    async def start(self, starts: Sequence[Start]) -> list[Outcome]:
+        """As the port says. A saga id that exists is the same start again, and answers ALREADY_STARTED."""
+        refuse_duplicates([start.saga_id for start in starts])
+        async with self._sessions.use() as connection:
+
+            async def run(batch: Sequence[Start]) -> list[Outcome]:
+                return await self._run(partial(fetch, connection), batch)
+
+            return await sift(starts, run, _refused)
+
+    async def start_in(self, transaction: object, start: Start) -> Outcome:
+        """As the port says.
+
+        Args:
+            transaction: what :mod:`.callers` knows.
+            start: without leases, as nobody could see them before the commit.
+
+        Raises:
+            ValueError: it takes a lease, or no transaction is open.
+            TypeError, ConfigurationError, StoreError: as :meth:`Callers.enter`.
+        """
+        if start.take:
+            raise ValueError("a saga that starts in your own transaction takes no lease: nobody sees it before the commit")
+        caller = await self._callers.enter(transaction)
+        try:
+            async with caller.savepoint():  # a refused value must not spoil the caller's transaction
+                return (await self._run(caller.fetch, [start]))[0]
+        except caller.failures as error:
+            fault = caller.fault(error)
+            if fault.sqlstate.startswith(POISONED):
+                return _refusal(start, fault.constraint, fault.text)
+            raise self._callers.meaning_of(fault) from error
+
+    async def _run(self, rows_of: Fetch, batch: Sequence[Start]) -> list[Outcome]:
+        won = verdicts(await rows_of(self._start, _arguments(batch)))
+        if len(won) == len(batch):
+            return [won[start.saga_id] for start in batch]
+        lost = [start for start in batch if start.saga_id not in won]
+        rows = await rows_of(self._keys, columns(((s.saga, s.key) for s in lost), 2))
+        existing = {(row[0], row[1]): row for row in rows}
+        won |= {s.saga_id: _lost(s, existing[s.saga, s.key]) for s in lost if (s.saga, s.key) in existing}
+        if forgotten := [s for s in lost if s.saga_id not in won]:  # retention took their keys in between
+            won |= zip((s.saga_id for s in forgotten), await self._run(rows_of, forgotten), strict=True)
+        return [won[start.saga_id] for start in batch]
+
+
+def _lost(start: Start, existing: Any) -> Outcome:
+    _, _, saga_id, input_hash = existing
+    same = input_hash == start.input_hash
+    return Outcome(verdict=Verdict.ALREADY_STARTED if same else Verdict.OTHER_INPUT, existing=saga_id)
+
+
+def _refused(start: Start, error: asyncpg.PostgresError) -> Outcome:
+    return _refusal(start, getattr(error, "constraint_name", None), str(error))
+
+
+def _refusal(start: Start, constraint: str | None, text: str) -> Outcome:
+    if constraint in SAGA_EXISTS:
+        return Outcome(verdict=Verdict.ALREADY_STARTED, existing=start.saga_id)
+    return Outcome(verdict=Verdict.REJECTED, problem=text)
+
+
+def _arguments(starts: Sequence[Start]) -> list[Any]:
+    """The statement's arguments."""
+    batch = sorted(starts, key=lambda start: start.saga_id.bytes)
+    keyed = sorted((start for start in batch if start.key is not None), key=lambda start: (start.saga, start.key))
+    bodies = Bodies()
+    rows = [
+        (
+            s.saga_id,
+            s.saga,
+            s.version,
+            s.new_tag,
+            s.status,
+            s.instance,
+            s.wake_at,
+            s.labels,
+            s.key is not None,
+            bodies.rows(s.entries),
+            take_rows(s.take),
+        )
+        for s in batch
+    ]
+    return [*columns(((s.saga, s.key, s.saga_id, s.input_hash) for s in keyed), 4), document(rows), bodies.all, []]

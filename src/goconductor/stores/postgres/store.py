@@ -1,0 +1,302 @@
+"""The store leaf on PostgreSQL, put together from its parts."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from goconductor.ports.choices import Choice, Spoken
+from goconductor.ports.figures import Census, StoreFigures
+from goconductor.ports.reading import EVERYTHING, Presence, Sweep, Wanted
+from goconductor.ports.retention import Cursor, Forgettable, Forgotten
+from goconductor.ports.store import (
+    BATCHES_AT_ONCE,
+    Acquire,
+    Acquired,
+    Append,
+    DeadLetter,
+    Head,
+    Instance,
+    Known,
+    Lease,
+    LeaseKey,
+    LogEntry,
+    Outcome,
+    Page,
+    Start,
+    StoredDefinition,
+    Tail,
+    Term,
+    Transaction,
+)
+from goconductor.ports.vitals import Vitals
+from goconductor.stores.postgres.acquire import Acquirer
+from goconductor.stores.postgres.append import Appender
+from goconductor.stores.postgres.callers import Callers
+from goconductor.stores.postgres.choices import ChoiceTable
+from goconductor.stores.postgres.connection import Dialler, Session, Sessions
+from goconductor.stores.postgres.dial import Address
+from goconductor.stores.postgres.figures import FigureReader
+from goconductor.stores.postgres.opening import check_direct, wait_for
+from goconductor.stores.postgres.presence import SignsOfLife
+from goconductor.stores.postgres.reader import Reader
+from goconductor.stores.postgres.recovery import Recovery
+from goconductor.stores.postgres.registry import Registry
+from goconductor.stores.postgres.retention import RetentionWalk
+from goconductor.stores.postgres.schema import check_schema, migrate
+from goconductor.stores.postgres.search import Search
+from goconductor.stores.postgres.start import Starter
+from goconductor.stores.postgres.tails import TailReader
+from goconductor.stores.postgres.terms import TermTable
+from goconductor.stores.postgres.vitals import examine
+
+QUICK_CONNECTIONS = 2
+UNPRINTABLE = re.compile(r"[^ -~]")
+
+
+class PostgresStore:
+    """The saga store in a PostgreSQL database, 15 or newer. It serves all ports of :mod:`goconductor.ports.store`.
+
+    It holds one connection each for acquiring and appending, and, from their first use, one for starting, one or two for reading
+    tails and for terms, and a few for all else. Their application name is ``name`` and eight random letters: the server tells
+    by it whether this instance still has a connection.
+
+    Args:
+        url: ``postgresql://user:password@host:port/database``, with libpq's parameters.
+        schema: where our tables are.
+        name: what the server's administrator sees us as.
+        connections: how many connections serve recovery and doors together, at most.
+        connect_timeout_seconds: bounds one attempt to connect.
+        statement_timeout_seconds: the server ends a statement that takes longer.
+        hot_timeout_seconds: the same for all that running sagas wait for: a connection that is half gone holds them up for about
+            so long.
+        lock_timeout_seconds: the server ends a statement that waits longer for a lock.
+        idle_in_transaction_seconds: the server ends a session of ours that stops inside a transaction for longer.
+
+    Raises:
+        ConfigurationError: the url or the schema's name cannot be.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        schema: str = "goconductor",
+        name: str = "goconductor",
+        connections: int = 4,
+        connect_timeout_seconds: float = 5.0,
+        statement_timeout_seconds: float = 30.0,
+        hot_timeout_seconds: float = 5.0,
+        lock_timeout_seconds: float = 10.0,
+        idle_in_transaction_seconds: float = 10.0,
+    ) -> None:
+        instance_name = f"{UNPRINTABLE.sub('?', name)[:50]} {secrets.token_hex(4)}"
+        address = self._address = Address(url, schema=schema, application_name=instance_name)
+        dialler, hot = (
+            Dialler(
+                address,
+                connect_timeout_seconds=connect_timeout_seconds,
+                statement_timeout_seconds=limit,
+                lock_timeout_seconds=min(lock_timeout_seconds, limit),
+                idle_in_transaction_seconds=idle_in_transaction_seconds,
+            )
+            for limit in (statement_timeout_seconds, hot_timeout_seconds)
+        )
+        self._quick = Sessions(hot, QUICK_CONNECTIONS)
+        self._others = Sessions(dialler, connections)
+        self._life = SignsOfLife(self._others, address)
+        self._for_acquire = Session(hot, "acquire", {"synchronous_commit": "off"}, self._life.assert_all)
+        self._for_append = Sessions(hot, BATCHES_AT_ONCE, "append")
+        self._for_start = Sessions(hot, BATCHES_AT_ONCE, "start")
+        self._tails = TailReader(address)
+        self._acquirer = Acquirer(self._for_acquire, address, self._tails)
+        self._appender = Appender(self._for_append, address)
+        self._starter = Starter(self._for_start, address, Callers(self._others, address))
+        self._recovery = Recovery(self._others, address)
+        self._registry = Registry(self._others, address)
+        self._reader = Reader(self._others, address)
+        self._search = Search(self._others, address)
+        self._terms = TermTable(self._quick, address)
+        self._choices = ChoiceTable(self._others, address)
+        self._figures = FigureReader(self._others, address)
+        self._retention = RetentionWalk(self._others, address)
+
+    async def open(self) -> None:
+        """As the port says.
+
+        Raises:
+            ConfigurationError: wrong credentials, no such database, or one that is not in UTF-8.
+            PoolerError: a transaction pooler stands in between.
+            SchemaError: the schema is missing, older or newer.
+        """
+        try:
+            await wait_for(self._open, self._address)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _open(self) -> None:
+        await self._for_append.open()
+        await check_schema(self._for_append, self._address)
+        await self._for_acquire.open()
+        await check_direct(self._for_append, self._for_acquire)
+        for session in (self._for_start, self._quick, self._others):
+            await session.open(at_once=False)
+
+    async def close(self) -> None:
+        """End all connections; who is still registered then looks dead to the others."""
+        for session in (self._for_acquire, self._for_append, self._for_start, self._quick, self._others):
+            await session.close()
+
+    async def migrate(self) -> None:
+        """Make the schema, or bring it to this code's version; see :func:`goconductor.stores.postgres.schema.migrate`."""
+        await migrate(self._address.url, schema=self._address.schema)
+
+    async def examine(self, *, older_than_seconds: float) -> Vitals:
+        """As :class:`goconductor.ports.vitals.Examinable` says."""
+        return await examine(self._address, older_than_seconds=older_than_seconds)
+
+    async def database_time(self) -> float:
+        async with self._quick.use() as connection:
+            return float(await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8"))
+
+    async def register(self, participant: str, name: str, steps: Mapping[str, Mapping[str, object]]) -> Instance:
+        return await self._life.register(self._for_acquire, participant, name, steps)
+
+    async def unregister(self, serial: int) -> None:
+        await self._life.unregister(self._for_acquire, serial)
+
+    async def start(self, starts: Sequence[Start]) -> list[Outcome]:
+        return await self._starter.start(starts)
+
+    async def start_in(self, transaction: Transaction, start: Start) -> Outcome:
+        return await self._starter.start_in(transaction, start)
+
+    async def acquire(self, requests: Sequence[Acquire]) -> list[Acquired]:
+        return await self._acquirer.acquire(requests)
+
+    async def append(self, appends: Sequence[Append]) -> list[Outcome]:
+        return await self._appender.append(appends)
+
+    async def read(self, known: Sequence[Known]) -> list[Tail]:
+        async with self._quick.use() as connection:
+            return await self._tails.read(connection, known)
+
+    async def renew_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
+        return await self._acquirer.renew(leases, lease_seconds)
+
+    async def release_leases(self, leases: Sequence[Lease]) -> None:
+        await self._acquirer.release(leases)
+
+    async def put_definition(self, definition: StoredDefinition, *, activate: bool) -> None:
+        await self._registry.put_definition(definition, activate=activate)
+
+    async def definition(self, saga: str, version: str | None = None) -> StoredDefinition | None:
+        return await self._registry.definition(saga, version)
+
+    async def put_dead_letter(self, letter: DeadLetter) -> None:
+        await self._registry.put_dead_letter(letter)
+
+    async def figures(self) -> StoreFigures:
+        return await self._figures.figures()
+
+    async def census(self, after: UUID | None, limit: int) -> Census:
+        return await self._figures.census(after, limit)
+
+    async def choice(self, kind: str) -> Choice | None:
+        return await self._choices.choice(kind)
+
+    async def choose(self, choice: Choice) -> bool:
+        return await self._choices.choose(choice)
+
+    async def tell(self, serial: int, kind: str, spoken: Spoken) -> None:
+        await self._choices.tell(serial, kind, spoken)
+
+    async def raise_epoch(
+        self, holder: str, term_seconds: float, evidence: int | None = None, *, election: str = ""
+    ) -> Term | None:
+        return await self._terms.raise_epoch(holder, term_seconds, evidence, election)
+
+    async def renew(self, term: Term, term_seconds: float) -> Term | None:
+        return await self._terms.renew(term, term_seconds)
+
+    async def resign(self, term: Term) -> None:
+        await self._terms.resign(term)
+
+    async def current(self) -> Term | None:
+        return await self._terms.current()
+
+    async def last_evidence(self) -> int | None:
+        return await self._terms.last_evidence()
+
+    async def due(self, limit: int) -> list[Head]:
+        return await self._recovery.due(limit)
+
+    async def live(self, limit: int, *, after: UUID | None = None) -> list[Head]:
+        return await self._recovery.live(limit, after)
+
+    async def postpone(self, heads: Sequence[tuple[Known, float]], *, epoch: int) -> None:
+        await self._recovery.postpone(heads, epoch)
+
+    async def leases(self, saga_ids: Sequence[UUID]) -> list[Lease]:
+        return await self._recovery.leases(saga_ids)
+
+    async def free(self, leases: Sequence[Lease], *, epoch: int) -> None:
+        await self._recovery.free(leases, epoch)
+
+    async def missing(self) -> list[Instance]:
+        return await self._life.missing()
+
+    async def mark_dead(self, serial: int, *, epoch: int) -> tuple[list[Lease], list[UUID]]:
+        return await self._life.mark_dead(serial, epoch)
+
+    async def leases_truncated(self) -> bool:
+        return await self._recovery.leases_truncated()
+
+    async def up_seconds(self) -> float:
+        return await self._recovery.up_seconds()
+
+    async def acknowledge_truncation(self, *, epoch: int) -> None:
+        await self._recovery.acknowledge_truncation(epoch)
+
+    async def note_sweep(self, did: Mapping[str, int], *, epoch: int) -> None:
+        await self._terms.note_sweep(did, epoch)
+
+    async def forget(
+        self, kind: Forgettable, *, before: float, ended: Sequence[str], after: Cursor | None, limit: int, epoch: int
+    ) -> Forgotten:
+        return await self._retention.forget(kind, before, ended, after, limit, epoch)
+
+    async def head(self, saga_id: UUID) -> Head | None:
+        return await self._reader.head(saga_id)
+
+    async def heads(
+        self, wanted: Wanted = EVERYTHING, *, before: UUID | None = None, limit: int = 50, seconds: float = 1.0
+    ) -> Page:
+        return await self._search.heads(wanted, before, limit, seconds)
+
+    async def history(self, saga_id: UUID, *, after: int = 0, limit: int = 1000) -> list[LogEntry]:
+        return await self._reader.history(saga_id, after, limit)
+
+    async def instances(self, participant: str | None = None) -> list[Instance]:
+        return await self._life.instances(participant)
+
+    async def presence(self, *, dead_since: float) -> list[tuple[Instance, Presence]]:
+        return await self._life.presence(dead_since)
+
+    async def last_sweep(self) -> Sweep | None:
+        return await self._terms.last_sweep()
+
+    async def definitions(self, saga: str | None = None) -> list[StoredDefinition]:
+        return await self._registry.definitions(saga)
+
+    async def dead_letters(self, *, limit: int = 100, before: int | None = None) -> list[DeadLetter]:
+        return await self._registry.dead_letters(limit, before)
+
+    async def dead_letter(self, letter_id: int) -> DeadLetter | None:
+        return await self._registry.dead_letter(letter_id)
+
+    async def drop_dead_letter(self, letter_id: int) -> bool:
+        return await self._registry.drop_dead_letter(letter_id)

@@ -1,0 +1,202 @@
+"""The tables, as SQLAlchemy sees them. The migrations make them; a test compares the two.
+
+One small row per saga arbitrates its appends and is updated with each of them. So that these updates stay inside their page
+(heap-only tuples), half of a page is left free and nothing that an append changes is indexed, but for ``wake_at``, which
+changes rarely. Leases and their marker are unlogged: their commits wait for no disk, and a crash of the database empties both.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.types import UserDefinedType
+
+STATUSES = ("queued", "running", "paused", "compensating", "completed", "compensated", "stuck", "terminated", "held")
+LIVE = ("queued", "running", "compensating")
+
+HOT_TABLE = {"fillfactor": 50, "autovacuum_vacuum_scale_factor": 0.02, "autovacuum_analyze_scale_factor": 0.05}
+APPEND_ONLY = {"autovacuum_vacuum_insert_scale_factor": 0.1, "autovacuum_analyze_scale_factor": 0.05}
+SHORT_LIVED = {"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.0, "autovacuum_vacuum_threshold": 5000}
+
+
+class XID8(UserDefinedType[int]):
+    """The number of a transaction, 64 bits wide: never reused."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        """Its name in SQL."""
+        return "xid8"
+
+
+def _quoted(words: tuple[str, ...]) -> str:
+    return ", ".join(f"'{word}'" for word in words)
+
+
+def _moment(name: str, *, null: bool = False, now: bool = False) -> Column[Any]:
+    return Column(name, TIMESTAMP(timezone=True), nullable=null, server_default=text("clock_timestamp()") if now else None)
+
+
+def _text(name: str, *, primary_key: bool = False) -> Column[Any]:
+    return Column(name, Text, nullable=False, primary_key=primary_key)
+
+
+def metadata(schema: str) -> MetaData:
+    """All tables, in that schema."""
+    meta = MetaData(schema=schema)
+    _saga_tables(meta)
+    _lease_tables(meta)
+    _other_tables(meta)
+    return meta
+
+
+def _saga_tables(meta: MetaData) -> None:
+    sagas = Table(
+        "sagas",
+        meta,
+        Column("saga_id", Uuid, primary_key=True),
+        _text("saga"),
+        _text("version"),
+        _text("status"),
+        Column("seq", BigInteger, nullable=False),
+        Column("tag", BigInteger, nullable=False),
+        _moment("wake_at", null=True),
+        Column("last_instance", Integer, nullable=False),
+        Column("labels", JSONB, nullable=False),
+        _moment("started_at"),
+        _moment("updated_at"),
+        CheckConstraint(f"status IN ({_quoted(STATUSES)})", name="sagas_status"),
+        CheckConstraint(f"wake_at IS NOT NULL OR status NOT IN ({_quoted(LIVE)})", name="sagas_wake_at"),
+        postgresql_with=HOT_TABLE,
+    )
+    Index("sagas_wake_at_idx", sagas.c.wake_at, postgresql_where=sagas.c.wake_at.is_not(None))
+    Table(
+        "saga_log",
+        meta,
+        Column("saga_id", Uuid, primary_key=True),
+        Column("seq", BigInteger, primary_key=True),
+        Column("tag", BigInteger, nullable=False),
+        Column("event_id", Uuid, nullable=False),
+        _text("event"),
+        _text("step"),
+        Column("round", Integer, nullable=False),
+        Column("attempt", Integer, nullable=False),
+        Column("token", BigInteger, nullable=False),
+        _text("participant"),
+        Column("data", JSONB, nullable=False),
+        _moment("at"),
+        Column("xid", XID8, nullable=False, server_default=text("pg_current_xact_id()")),
+        postgresql_with=APPEND_ONLY,
+    )
+    Table(
+        "start_keys",
+        meta,
+        _text("saga", primary_key=True),
+        _text("key", primary_key=True),
+        Column("saga_id", Uuid, nullable=False),
+        Column("input_hash", LargeBinary, nullable=False),
+        postgresql_with=APPEND_ONLY,
+    )
+
+
+def _lease_tables(meta: MetaData) -> None:
+    Table(
+        "leases",
+        meta,
+        Column("saga_id", Uuid, primary_key=True),
+        _text("step", primary_key=True),
+        _text("direction", primary_key=True),
+        Column("round", Integer, primary_key=True, autoincrement=False),
+        Column("instance", Integer, nullable=False),
+        Column("token", BigInteger, nullable=False),
+        _moment("expires_at"),
+        prefixes=["UNLOGGED"],
+        postgresql_with=SHORT_LIVED,
+    )
+    Table(
+        "lease_marker",
+        meta,
+        Column("present", Boolean, primary_key=True),
+        CheckConstraint("present", name="lease_marker_one_row"),
+        prefixes=["UNLOGGED"],
+    )
+
+
+def _other_tables(meta: MetaData) -> None:
+    Table(
+        "definitions",
+        meta,
+        _text("saga", primary_key=True),
+        _text("version", primary_key=True),
+        _text("document"),
+        _moment("registered_at", now=True),
+    )
+    Table(
+        "active_definitions",
+        meta,
+        _text("saga", primary_key=True),
+        _text("version"),
+    )
+    Table(
+        "participants",
+        meta,
+        Column("serial", Integer, Identity(), primary_key=True),
+        _text("participant"),
+        _text("name"),
+        _text("application_name"),
+        Column("steps", JSONB, nullable=False),
+        _moment("started_at", now=True),
+        _moment("dead_at", null=True),
+        Column("speaks", JSONB, nullable=False, server_default=text("'{}'")),
+    )
+    Table(
+        "leadership",
+        meta,
+        Column("single", Boolean, primary_key=True),
+        Column("epoch", BigInteger, nullable=False),
+        _text("holder"),
+        _moment("ends_at"),
+        Column("evidence", BigInteger),
+        _moment("swept_at", null=True),
+        Column("swept_epoch", BigInteger),
+        Column("swept", JSONB),
+        Column("election", Text, nullable=False, server_default=text("''")),
+        CheckConstraint("single", name="leadership_one_row"),
+    )
+    Table(
+        "choices",
+        meta,
+        _text("kind", primary_key=True),
+        _text("chosen"),
+        _text("beside"),
+        _text("phase"),
+        Column("number", BigInteger, nullable=False),
+        _moment("since", now=True),
+        _text("asked_by"),
+    )
+    Table(
+        "dead_letters",
+        meta,
+        Column("letter_id", BigInteger, Identity(), primary_key=True),
+        _text("topic"),
+        Column("payload", LargeBinary, nullable=False),
+        _text("reason"),
+        Column("headers", JSONB, nullable=False),
+        _moment("at", now=True),
+    )

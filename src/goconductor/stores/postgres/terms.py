@@ -1,0 +1,117 @@
+"""The leader's terms: one row, whose epoch only grows.
+
+Who writes as a leader takes this row ``FOR SHARE`` in the same statement. Looking at it is not enough: a look reads a
+snapshot, and let an old epoch write after the new one was committed.
+"""
+
+# ruff: noqa: S608 - statements are put together from constants of this package
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from goconductor.errors import FencedError
+from goconductor.ports.reading import Sweep
+from goconductor.ports.store import Term
+from goconductor.stores.postgres.connection import Sessions
+from goconductor.stores.postgres.dial import Address, Row
+
+TERM = "epoch, holder, extract(epoch FROM ends_at)::float8 AS ends_at, election"
+
+_did = msgspec.json.Decoder(dict[str, int])
+
+FENCE = "fence AS MATERIALIZED (SELECT epoch FROM goconductor.leadership WHERE single AND epoch = $1 FOR SHARE)"
+"""The first part of every statement of a leader; the rest must ask whether ``fence`` has a row."""
+
+
+def fenced(epoch: int) -> FencedError:
+    """What a leader of the past is told."""
+    return FencedError(f"epoch {epoch} is over: another leader was elected, stop leading at once")
+
+
+class TermTable:
+    """The port's ``Terms``."""
+
+    def __init__(self, sessions: Sessions, address: Address) -> None:
+        self._sessions = sessions
+        self._address = address
+
+    async def raise_epoch(self, holder: str, term_seconds: float, evidence: int | None, election: str) -> Term | None:
+        """As the port says. A choice that is made at this very moment may not be seen; the term in force always is."""
+        return await self._term(
+            f"""
+            UPDATE goconductor.leadership SET epoch = epoch + 1, holder = $1,
+                ends_at = clock_timestamp() + make_interval(secs => $2), evidence = coalesce($3, evidence), election = $4
+            WHERE single AND ($3::bigint IS NULL OR evidence IS NULL OR evidence < $3)
+            AND ($4 = '' OR election IN ('', $4) OR ends_at <= clock_timestamp())
+            AND ($4 = '' OR NOT EXISTS (SELECT FROM goconductor.choices WHERE kind = 'election' AND chosen <> $4))
+            RETURNING {TERM}
+            """,
+            holder,
+            term_seconds,
+            evidence,
+            election,
+        )
+
+    async def renew(self, term: Term, term_seconds: float) -> Term | None:
+        """As the port says. A term that was resigned is over as well."""
+        return await self._term(
+            f"""
+            UPDATE goconductor.leadership SET ends_at = clock_timestamp() + make_interval(secs => $3)
+            WHERE single AND epoch = $1 AND holder = $2 RETURNING {TERM}
+            """,
+            term.epoch,
+            term.holder,
+            term_seconds,
+        )
+
+    async def resign(self, term: Term) -> None:
+        """As the port says."""
+        await self._term(
+            f"""
+            UPDATE goconductor.leadership SET ends_at = clock_timestamp(), holder = ''
+            WHERE single AND epoch = $1 AND holder = $2 RETURNING {TERM}
+            """,
+            term.epoch,
+            term.holder,
+        )
+
+    async def current(self) -> Term | None:
+        """As the port says."""
+        return await self._term(f"SELECT {TERM} FROM goconductor.leadership WHERE single AND epoch > 0")
+
+    async def last_evidence(self) -> int | None:
+        """As the port says."""
+        async with self._sessions.use() as connection:
+            row: Row | None = await connection.fetchrow(
+                self._address.sql("SELECT evidence FROM goconductor.leadership WHERE single")
+            )
+        return row["evidence"] if row else None
+
+    async def note_sweep(self, did: Mapping[str, int], epoch: int) -> None:
+        """As the port says: the row is the fence itself."""
+        statement = """
+            UPDATE goconductor.leadership SET swept_at = clock_timestamp(), swept_epoch = epoch, swept = $2
+            WHERE single AND epoch = $1 RETURNING epoch
+        """
+        async with self._sessions.use() as connection:
+            noted = await connection.fetchval(self._address.sql(statement), epoch, msgspec.json.encode(did))
+        if noted is None:
+            raise fenced(epoch)
+
+    async def last_sweep(self) -> Sweep | None:
+        """As the port says."""
+        statement = """
+            SELECT extract(epoch FROM swept_at)::float8 AS at, swept_epoch, swept FROM goconductor.leadership
+            WHERE single AND swept_at IS NOT NULL
+        """
+        async with self._sessions.use() as connection:
+            row: Row | None = await connection.fetchrow(self._address.sql(statement))
+        return Sweep(at=row["at"], epoch=row["swept_epoch"], did=_did.decode(row["swept"])) if row else None
+
+    async def _term(self, statement: str, *arguments: object) -> Term | None:
+        async with self._sessions.use() as connection:
+            row: Row | None = await connection.fetchrow(self._address.sql(statement), *arguments)
+        return Term(**row) if row else None

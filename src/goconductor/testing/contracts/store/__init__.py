@@ -1,0 +1,31 @@
+"""What every store must do; the numbers are the duties of :class:`goconductor.ports.store.SagaStore` and its sisters.
+
+Duty 1, waiting and refusing, and duty 7, the broken connection, can only be tested against the leaf's own server.
+"""
+
+from goconductor.testing.contracts.store.appending import AppendContract
+from goconductor.testing.contracts.store.choosing import ChoicesContract
+from goconductor.testing.contracts.store.leasing import LeaseContract
+from goconductor.testing.contracts.store.material import AnyStore, Hands
+from goconductor.testing.contracts.store.reading import ReaderContract
+from goconductor.testing.contracts.store.recovering import RecoveryContract
+from goconductor.testing.contracts.store.retaining import RetentionContract
+from goconductor.testing.contracts.store.searching import SearchContract
+from goconductor.testing.contracts.store.starting import StartContract
+from goconductor.testing.contracts.store.terms import TermsContract
+
+__all__ = ["AnyStore", "Hands", "StoreContract"]
+
+
+class StoreContract(
+    StartContract,
+    LeaseContract,
+    AppendContract,
+    RecoveryContract,
+    RetentionContract,
+    ReaderContract,
+    SearchContract,
+    TermsContract,
+    ChoicesContract,
+):
+    """Subclass it as ``TestMyStore`` and give the fixtures ``store``, ``other`` and ``hands``."""

@@ -1,0 +1,231 @@
+# ruff: noqa: S101 - assertions are what a suite is made of
+"""Duties 5 and 6: the head arbitrates, and an append is one piece."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from goconductor.ports.store import Verdict
+from goconductor.testing.contracts.store.material import (
+    FAR,
+    LONG_SECONDS,
+    AnyStore,
+    Saga,
+    StoreFixtures,
+    advance,
+    begin,
+    event,
+    head_of,
+    hold,
+    lead,
+    new_number,
+    take,
+    tokens,
+)
+
+
+async def append(store: AnyStore, saga: Saga, **facts: Any) -> Verdict:
+    [outcome] = await store.append([saga.append(**facts)])
+    return outcome.verdict
+
+
+class AppendContract(StoreFixtures):
+    """What happened is written down once."""
+
+    async def test_5_an_append_moves_the_head(self, store: AnyStore) -> None:
+        saga = await begin(store)
+        started = await head_of(store, saga)
+        done = await advance(store, saga, status="compensating", instance=9, wake_at=FAR + 1)
+        head = await head_of(store, saga)
+        assert (head.seq, head.tag, head.status, head.last_instance) == (2, done.new_tag, "compensating", 9)
+        assert (head.wake_at, head.started_at) == (FAR + 1, started.started_at)
+        assert started.updated_at <= head.updated_at <= await store.database_time()
+        assert (head.saga, head.version, head.labels) == (started.saga, started.version, started.labels)
+
+    async def test_5_an_event_is_kept_as_it_is(self, store: AnyStore) -> None:
+        saga = await begin(store)
+        data = {"output": {"text": 'grün "quoted" \\ 😀', "number": 12345678901234567890, "list": [None, True, 1.5]}}
+        entry = event(
+            "ActionFailed",
+            at=1_700_000_000.123456,
+            step="payments.charge",
+            round=2,
+            attempt=3,
+            token=new_number(),
+            participant="payments",
+            data=json.dumps(data).encode(),
+        )
+        done = await advance(store, saga, entry)
+        [_, kept] = await store.history(saga.saga_id)
+        assert json.loads(kept.data) == data
+        facts = (kept.event_id, kept.event, kept.at, kept.step, kept.round, kept.attempt, kept.token, kept.participant)
+        assert facts == (
+            entry.event_id,
+            entry.event,
+            entry.at,
+            entry.step,
+            entry.round,
+            entry.attempt,
+            entry.token,
+            entry.participant,
+        )
+        assert (kept.seq, kept.tag) == (2, done.new_tag)
+
+    async def test_5_several_events_of_one_saga_are_numbered_in_order(self, store: AnyStore) -> None:
+        first, second = await begin(store), await begin(store)
+        appends = [first.append(event("A"), event("B"), event("C")), second.append(event("D"), event("E"))]
+        assert [outcome.verdict for outcome in await store.append(appends)] == [Verdict.WON] * 2
+        assert [(e.seq, e.event) for e in (await store.history(first.saga_id))[1:]] == [(2, "A"), (3, "B"), (4, "C")]
+        assert [(e.seq, e.event) for e in (await store.history(second.saga_id))[1:]] == [(2, "D"), (3, "E")]
+        assert ((await head_of(store, first)).seq, (await head_of(store, second)).seq) == (4, 3)
+
+    async def test_5_an_ended_saga_needs_nobody_to_wake_it(self, store: AnyStore) -> None:
+        saga = await begin(store, wake_at=1.0)
+        assert [head.saga_id for head in await store.due(10)] == [saga.saga_id]
+        await advance(store, saga, status="completed", wake_at=None)
+        assert (await head_of(store, saga)).wake_at is None
+        assert await store.due(10) == []
+
+    async def test_5_nothing_appended_is_nothing(self, store: AnyStore) -> None:
+        assert await store.append([]) == []
+
+    async def test_5_a_saga_stands_once_in_a_batch(self, store: AnyStore) -> None:
+        saga = await begin(store)
+        with pytest.raises(ValueError, match="once"):
+            await store.append([saga.append(), saga.append()])
+        assert (await head_of(store, saga)).seq == 1
+
+    async def test_5_a_lease_is_released_by_key_instance_and_token(self, store: AnyStore) -> None:
+        saga = await begin(store)
+        lease = await hold(store, saga.lease(instance=3))
+        kept = await hold(store, saga.lease("inventory.reserve"))
+        wrong = [saga.lease(instance=3), saga.lease(instance=4, token=lease.token), saga.lease(round=1, token=lease.token)]
+        await advance(store, saga, release=wrong)
+        assert await tokens(store, saga) == {lease.token, kept.token}
+        await advance(store, saga, release=[lease])
+        assert await tokens(store, saga) == {kept.token}
+
+    async def test_5_a_free_lease_is_taken_with_the_append(self, store: AnyStore) -> None:
+        saga = await begin(store)
+        expired = await hold(store, saga.lease("inventory.reserve"), seconds=0.0)
+        free, again = saga.lease(), saga.lease("inventory.reserve")
+        [outcome] = await store.append([saga.append(take=[take(free), take(again)])])
+        assert (outcome.verdict, set(outcome.took)) == (Verdict.WON, {free.key, again.key})
+        assert await tokens(store, saga) == {free.token, again.token}
+        assert expired.token not in await tokens(store, saga)
+        for lease in await store.leases([saga.saga_id]):
+            assert lease.expires_at > await store.database_time() + LONG_SECONDS - 60.0
+
+    async def test_5_a_lease_is_never_taken_over_a_living_one(self, store: AnyStore, other: AnyStore) -> None:
+        saga = await begin(store)
+        living = await hold(other, saga.lease(instance=4))
+        free = saga.lease("inventory.reserve")
+        [outcome] = await store.append([saga.append(take=[take(saga.lease()), take(free)])])
+        assert (outcome.verdict, outcome.took) == (Verdict.WON, [free.key])
+        assert await tokens(store, saga) == {living.token, free.token}
+
+    async def test_5_a_lease_that_is_released_and_taken_is_handed_on(self, store: AnyStore) -> None:
+        saga = await begin(store)
+        old, new = await hold(store, saga.lease()), saga.lease()
+        [outcome] = await store.append([saga.append(release=[old], take=[take(new)])])
+        assert (outcome.verdict, outcome.took) == (Verdict.WON, [new.key])
+        assert await tokens(store, saga) == {new.token}
+
+    async def test_5_a_lease_that_another_has_now_is_not_handed_on(self, store: AnyStore) -> None:
+        saga = await begin(store)
+        old = await hold(store, saga.lease(), seconds=0.0)
+        thief = await hold(store, saga.lease(instance=4))
+        [outcome] = await store.append([saga.append(release=[old], take=[take(saga.lease())])])
+        assert (outcome.verdict, outcome.took) == (Verdict.WON, [])
+        assert await tokens(store, saga) == {thief.token}
+
+    async def test_6_a_loser_changes_nothing(self, store: AnyStore) -> None:
+        saga = await begin(store)
+        held = await hold(store, saga.lease())
+        head, log = await store.head(saga.saga_id), await store.history(saga.saga_id)
+        facts: dict[str, Any] = {"release": [held], "take": [take(saga.lease("inventory.reserve"))], "status": "stuck"}
+        wrong = [{"seq": 0}, {"seq": 2}, {"tag": new_number()}, {"seq": 2, "tag": new_number()}]
+        assert [await append(store, saga, **facts, **place) for place in wrong] == [Verdict.CONFLICT] * 4
+        assert await store.head(saga.saga_id) == head
+        assert await store.history(saga.saga_id) == log
+        assert await tokens(store, saga) == {held.token}
+
+    async def test_6_a_saga_that_is_not_there_is_a_conflict(self, store: AnyStore) -> None:
+        assert await append(store, Saga(seq=1, tag=1)) == Verdict.CONFLICT
+
+    async def test_6_of_many_appends_at_one_head_one_wins(self, store: AnyStore, other: AnyStore) -> None:
+        saga = await begin(store)
+        verdicts = await asyncio.gather(*(append((store, other)[n % 2], saga) for n in range(20)))
+        assert sorted(verdicts) == [Verdict.CONFLICT] * 19 + [Verdict.WON]
+        assert len(await store.history(saga.saga_id)) == 2
+
+    async def test_6_winners_and_losers_of_a_batch(self, store: AnyStore) -> None:
+        sagas = [await begin(store) for _ in range(6)]
+        appends = [saga.append(seq=1 if n % 2 else 5) for n, saga in enumerate(sagas)]
+        outcomes = await store.append(appends)
+        assert [o.verdict for o in outcomes] == [Verdict.CONFLICT, Verdict.WON] * 3
+        assert [(await head_of(store, saga)).seq for saga in sagas] == [1, 2] * 3
+
+    @pytest.mark.parametrize(
+        "poison",
+        [
+            {"entries": [event(data=b'{"text":"a\\u0000b"}')]},
+            {"entries": [event(), event(step="a\0b")]},
+            {"entries": [event(data=b"{")]},
+            {"entries": [event(data=b'"\xff"')]},
+            {"entries": [event(event="\ud800")]},
+            {"entries": [event(attempt=1 << 31)]},
+            {"new_tag": 1 << 63},
+            {"status": "unheard of"},
+            {"status": "compensating", "wake_at": None},
+        ],
+        ids=["NUL", "NUL in a text", "not JSON", "not UTF-8", "half a character", "int", "bigint", "status", "nobody wakes it"],
+    )
+    async def test_6_what_the_database_refuses_is_rejected_alone(self, store: AnyStore, poison: dict[str, Any]) -> None:
+        sagas = [await begin(store) for _ in range(5)]
+        appends = [saga.append() for saga in sagas]
+        appends[2] = sagas[2].append(**poison)
+        outcomes = await store.append(appends)
+        assert [o.verdict for o in outcomes] == [Verdict.WON, Verdict.WON, Verdict.REJECTED, Verdict.WON, Verdict.WON]
+        assert outcomes[2].problem
+        assert [(await head_of(store, saga)).seq for saga in sagas] == [2, 2, 1, 2, 2]
+        await advance(store, sagas[2])
+
+    async def test_5_a_backslash_is_no_nul(self, store: AnyStore) -> None:
+        saga = await begin(store)
+        await advance(store, saga, event(data=rb'{"text":"a\\u0000b"}'))
+        [_, kept] = await store.history(saga.saga_id)
+        assert json.loads(kept.data) == {"text": "a\\u0000b"}
+
+    async def test_5_an_append_waits_for_its_time(self, store: AnyStore) -> None:
+        saga = await begin(store)
+        now = await store.database_time()
+        assert await append(store, saga, due_at=now + LONG_SECONDS) == Verdict.NOT_DUE
+        assert await append(store, saga, due_at=now + LONG_SECONDS, tag=4711) == Verdict.CONFLICT
+        assert (await head_of(store, saga)).seq == 1
+        assert await append(store, saga, due_at=now) == Verdict.WON
+
+    async def test_5_each_of_a_batch_has_its_own_time(self, store: AnyStore) -> None:
+        sagas = [await begin(store) for _ in range(4)]
+        times = [None, 1.0, FAR, FAR]
+        places = [1, 1, 1, 5]
+        outcomes = await store.append(
+            [saga.append(due_at=at, seq=seq) for saga, at, seq in zip(sagas, times, places, strict=True)]
+        )
+        assert [o.verdict for o in outcomes] == [Verdict.WON, Verdict.WON, Verdict.NOT_DUE, Verdict.CONFLICT]
+
+    async def test_5_a_leader_of_the_past_is_fenced(self, store: AnyStore, other: AnyStore) -> None:
+        old = await lead(store)
+        new = await lead(other)
+        saga, free = await begin(store), await begin(store)
+        held = await hold(store, saga.lease())
+        [outcome, unled] = await store.append([saga.append(epoch=old, release=[held]), free.append()])
+        assert (outcome.verdict, unled.verdict) == (Verdict.FENCED, Verdict.WON)
+        assert (await head_of(store, saga)).seq == 1
+        assert await tokens(store, saga) == {held.token}
+        assert await append(store, saga, epoch=new) == Verdict.WON
+        assert await append(store, saga, epoch=new) == Verdict.CONFLICT

@@ -1,0 +1,184 @@
+# ruff: noqa: S101 - assertions are what a suite is made of
+"""Duties 4 and 8: leases are acquired, then the head is read; they are renewed and released."""
+
+from __future__ import annotations
+
+import asyncio
+
+from goconductor.ports.store import Known
+from goconductor.saga.ids import Direction
+from goconductor.testing.contracts.store.material import (
+    LONG_SECONDS,
+    TIMEOUT_SECONDS,
+    AnyStore,
+    Hands,
+    Saga,
+    StoreFixtures,
+    acquire,
+    advance,
+    begin,
+    event,
+    hold,
+    tokens,
+    wish,
+)
+
+
+class LeaseContract(StoreFixtures):
+    """Who may run a step."""
+
+    async def test_4_a_free_lease_is_granted_with_the_head(self, store: AnyStore) -> None:
+        saga = await begin(store)
+        lease = saga.lease(instance=3)
+        before = await store.database_time()
+        acquired = await acquire(store, lease, seconds=60.0)
+        assert acquired.granted
+        assert acquired.tail.head == await store.head(saga.saga_id)
+        [held] = await store.leases([saga.saga_id])
+        assert (held.key, held.instance, held.token) == (lease.key, 3, lease.token)
+        assert before + 60.0 <= held.expires_at <= await store.database_time() + 60.0
+
+    async def test_4_a_living_lease_is_not_granted(self, store: AnyStore, other: AnyStore) -> None:
+        saga = await begin(store)
+        lease = await hold(store, saga.lease(instance=3))
+        acquired = await acquire(other, saga.lease(instance=4))
+        assert (acquired.granted, acquired.tail.head, acquired.tail.entries) == (False, None, [])
+        assert acquired.holder is not None
+        assert (acquired.holder.key, acquired.holder.instance, acquired.holder.token) == (lease.key, 3, lease.token)
+        assert await tokens(store, saga) == {lease.token}
+
+    async def test_4_an_expired_lease_is_granted(self, store: AnyStore, other: AnyStore) -> None:
+        saga = await begin(store)
+        await hold(store, saga.lease(), seconds=0.0)
+        new = await hold(other, saga.lease())
+        assert await tokens(store, saga) == {new.token}
+
+    async def test_4_the_same_wish_again_is_granted_again(self, store: AnyStore) -> None:
+        saga = await begin(store)
+        lease = await hold(store, saga.lease())
+        assert (await acquire(store, lease)).granted
+
+    async def test_4_step_direction_and_round_make_a_lease(self, store: AnyStore) -> None:
+        saga = await begin(store)
+        leases = [
+            saga.lease(),
+            saga.lease("payments.refund"),
+            saga.lease(direction=Direction.COMPENSATION),
+            saga.lease(round=1),
+        ]
+        assert [acquired.granted for acquired in await store.acquire([wish(lease) for lease in leases])] == [True] * 4
+        assert await tokens(store, saga) == {lease.token for lease in leases}
+
+    async def test_4_of_two_wishes_for_one_lease_in_a_batch_one_is_granted(self, store: AnyStore) -> None:
+        saga = await begin(store)
+        wishes = [saga.lease(), saga.lease()]
+        acquired = await store.acquire([wish(lease) for lease in wishes])
+        [winner] = [lease for lease, answer in zip(wishes, acquired, strict=True) if answer.granted]
+        [refused] = [answer for answer in acquired if not answer.granted]
+        assert refused.holder is not None
+        assert refused.holder.token == winner.token
+        assert await tokens(store, saga) == {winner.token}
+
+    async def test_4_of_many_that_race_for_a_lease_one_gets_it(self, store: AnyStore, other: AnyStore) -> None:
+        saga = await begin(store)
+        await hold(store, saga.lease(), seconds=0.0)
+        answers = await asyncio.gather(*(acquire((store, other)[n % 2], saga.lease()) for n in range(20)))
+        assert sum(answer.granted for answer in answers) == 1
+
+    async def test_4_what_is_known_is_not_read_again(self, store: AnyStore) -> None:
+        saga = await begin(store)
+        acquired = await acquire(store, saga.lease(), saga.known)
+        assert acquired.tail.head is not None
+        assert (acquired.tail.entries, acquired.tail.rebased) == ([], False)
+
+    async def test_4_the_tail_begins_after_what_is_known(self, store: AnyStore) -> None:
+        saga = await begin(store)
+        known = saga.known
+        append = await advance(store, saga, event("Two"), event("Three"))
+        tail = (await acquire(store, saga.lease(), known)).tail
+        assert tail.head is not None
+        assert (tail.head.seq, tail.head.tag, tail.rebased) == (3, append.new_tag, False)
+        assert [(entry.seq, entry.event) for entry in tail.entries] == [(2, "Two"), (3, "Three")]
+
+    async def test_4_who_knows_nothing_gets_the_whole_log(self, store: AnyStore) -> None:
+        saga = await begin(store)
+        await advance(store, saga)
+        tail = (await acquire(store, saga.lease())).tail
+        assert ([entry.seq for entry in tail.entries], tail.rebased) == ([1, 2], False)
+
+    async def test_4_a_lost_timeline_is_told_by_its_tag(self, store: AnyStore) -> None:
+        saga = await begin(store)
+        await advance(store, saga)
+        for known in (Known(saga.saga_id, 1, 4711), Known(saga.saga_id, 2, 4711), Known(saga.saga_id, 9, saga.tag)):
+            tail = (await acquire(store, saga.lease(str(known)), known)).tail
+            assert ([entry.seq for entry in tail.entries], tail.rebased) == ([1, 2], True)
+
+    async def test_4_a_saga_that_is_not_there_has_no_head(self, store: AnyStore) -> None:
+        acquired = await acquire(store, Saga().lease())
+        assert (acquired.granted, acquired.tail.head) == (True, None)
+
+    async def test_4_no_head_is_older_than_its_lease(self, store: AnyStore, other: AnyStore) -> None:
+        """Whoever gets the lease after its holder's append sees that append, however closely the two meet."""
+        for _ in range(20):
+            saga = await begin(store)
+            held = await hold(store, saga.lease())
+
+            async def get(saga: Saga = saga) -> int:
+                async with asyncio.timeout(TIMEOUT_SECONDS):
+                    while not (answer := await acquire(other, saga.lease(), saga.known)).granted:  # noqa: ASYNC110
+                        await asyncio.sleep(0)  # a store in memory gives way to nobody
+                assert answer.tail.head is not None
+                return answer.tail.head.seq
+
+            seen, _ = await asyncio.gather(get(), store.append([saga.append(release=[held])]))
+            assert seen == 2
+
+    async def test_4_answers_come_in_the_order_of_the_wishes(self, store: AnyStore) -> None:
+        sagas = [await begin(store) for _ in range(8)]
+        for saga in sagas[::2]:
+            await hold(store, saga.lease())
+        answers = await store.acquire([wish(saga.lease(), saga.known) for saga in sagas])
+        assert [answer.granted for answer in answers] == [False, True] * 4
+        assert [answer.tail.head.saga_id for answer in answers if answer.tail.head] == [saga.saga_id for saga in sagas[1::2]]
+
+    async def test_4_a_wish_that_cannot_be_is_refused_alone(self, store: AnyStore) -> None:
+        sagas = [await begin(store) for _ in range(3)]
+        leases = [sagas[0].lease(), sagas[1].lease("a\0b"), sagas[2].lease()]
+        answers = await store.acquire([wish(lease) for lease in leases])
+        assert [answer.granted for answer in answers] == [True, False, True]
+        assert answers[1].holder is None
+
+    async def test_8_a_renewal_prolongs(self, store: AnyStore) -> None:
+        saga = await begin(store)
+        lease = await hold(store, saga.lease(), seconds=10.0)
+        assert await store.renew_leases([lease], 60.0) == {lease.key}
+        [renewed] = await store.leases([saga.saga_id])
+        assert renewed.expires_at > await store.database_time() + 50.0
+        assert renewed.token == lease.token
+
+    async def test_8_a_renewal_brings_back_what_the_database_lost(self, store: AnyStore, hands: Hands) -> None:
+        saga = await begin(store)
+        lease = await hold(store, saga.lease())
+        await hands.truncate_leases(store)
+        assert await store.leases([saga.saga_id]) == []
+        assert await store.renew_leases([lease], LONG_SECONDS) == {lease.key}
+        assert await tokens(store, saga) == {lease.token}
+
+    async def test_8_a_renewal_takes_nothing_from_another_token(self, store: AnyStore) -> None:
+        lost, mine = await begin(store), await begin(store)
+        holders = [await hold(store, lost.lease(), seconds=0.0), await hold(store, mine.lease())]
+        late = lost.lease()
+        assert await store.renew_leases([late, holders[1]], LONG_SECONDS) == {holders[1].key}
+        assert await tokens(store, lost) == {holders[0].token}
+
+    async def test_8_nothing_renewed_is_nothing(self, store: AnyStore) -> None:
+        assert await store.renew_leases([], 10.0) == set()
+        assert await store.acquire([]) == []
+
+    async def test_8_a_lease_is_released_by_its_holder_only(self, store: AnyStore, other: AnyStore) -> None:
+        saga = await begin(store)
+        lease = await hold(store, saga.lease(instance=3))
+        await other.release_leases([saga.lease(instance=3), saga.lease(instance=4, token=lease.token)])
+        assert await tokens(store, saga) == {lease.token}
+        await store.release_leases([lease])
+        assert await tokens(store, saga) == set()

@@ -1,0 +1,193 @@
+# ruff: noqa: S101 - assertions are what a suite is made of
+"""What the suite's tests are written with: sagas, events, leases, and a hand on the store's faults."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from uuid import UUID, uuid4
+
+import pytest
+
+from goconductor.ports.store import (
+    Acquire,
+    Acquired,
+    Append,
+    Head,
+    Known,
+    Lease,
+    LeaseKey,
+    LogEntry,
+    RecoveryStore,
+    SagaReader,
+    Start,
+    Take,
+    Verdict,
+)
+from goconductor.saga.ids import Direction
+
+FAR = 4_000_000_000.5
+LONG_SECONDS = 600.0
+TIMEOUT_SECONDS = 30.0
+
+
+class AnyStore(RecoveryStore, SagaReader, Protocol):
+    """A leaf: all the store's ports at once."""
+
+
+class Hands(Protocol):
+    """What a test does to a store from outside."""
+
+    async def kill(self, store: AnyStore, serial: int) -> None:
+        """End the process of an instance that was registered with this store, or what looks like it from outside."""
+
+    async def age(self, store: AnyStore, serial: int) -> None:
+        """Let its registration be an hour old."""
+
+    async def truncate_leases(self, store: AnyStore) -> None:
+        """Lose all leases, as a crash of the database does."""
+
+
+class StoreFixtures(ABC):
+    """What a leaf's test module gives. Both stores are open, on the same data, which are empty."""
+
+    @pytest.fixture
+    @abstractmethod
+    async def store(self) -> AnyStore:
+        """An open store."""
+
+    @pytest.fixture
+    @abstractmethod
+    async def other(self, store: AnyStore) -> AnyStore:
+        """Another process's store on the same data; the same object where that is how it is shared."""
+
+    @pytest.fixture
+    @abstractmethod
+    def hands(self, store: AnyStore) -> Hands:
+        """The faults."""
+
+
+def new_number() -> int:
+    """A tag or token."""
+    return secrets.randbits(63)
+
+
+def event(name: str = "ActionSucceeded", **facts: Any) -> LogEntry:
+    """An event of a step."""
+    given: dict[str, Any] = {"event_id": uuid4(), "event": name, "at": 1_700_000_000.25, "step": "payments.charge", "data": b"{}"}
+    return LogEntry(**(given | facts))
+
+
+@dataclass
+class Saga:
+    """A saga as a test knows it, at some place of its log."""
+
+    saga_id: UUID = field(default_factory=uuid4)
+    seq: int = 0
+    tag: int = 0
+
+    @property
+    def known(self) -> Known:
+        return Known(self.saga_id, self.seq, self.tag)
+
+    def start(self, **facts: Any) -> Start:
+        given: dict[str, Any] = {
+            "saga_id": self.saga_id,
+            "saga": "order",
+            "version": "v1",
+            "new_tag": new_number(),
+            "entries": [event("SagaStarted")],
+            "status": "running",
+            "instance": 7,
+            "wake_at": FAR,
+        }
+        return Start(**(given | facts))
+
+    def append(self, *entries: LogEntry, **facts: Any) -> Append:
+        given: dict[str, Any] = {
+            "saga_id": self.saga_id,
+            "seq": self.seq,
+            "tag": self.tag,
+            "new_tag": new_number(),
+            "entries": list(entries) or [event()],
+            "status": "running",
+            "instance": 7,
+            "wake_at": FAR,
+        }
+        return Append(**(given | facts))
+
+    def lease(self, step: str = "payments.charge", **facts: Any) -> Lease:
+        key = LeaseKey(self.saga_id, step, facts.pop("direction", Direction.ACTION), facts.pop("round", 0))
+        given: dict[str, Any] = {"key": key, "instance": 7, "token": new_number()}
+        return Lease(**(given | facts))
+
+
+async def begin(store: AnyStore, **facts: Any) -> Saga:
+    """A saga that was just started."""
+    saga = Saga()
+    start = saga.start(**facts)
+    [outcome] = await store.start([start])
+    assert outcome.verdict == Verdict.WON, outcome
+    saga.seq, saga.tag = len(start.entries), start.new_tag
+    return saga
+
+
+async def advance(store: AnyStore, saga: Saga, *entries: LogEntry, **facts: Any) -> Append:
+    """Append to a saga, and know it where it then is."""
+    append = saga.append(*entries, **facts)
+    [outcome] = await store.append([append])
+    assert outcome.verdict == Verdict.WON, outcome
+    saga.seq, saga.tag = saga.seq + len(append.entries), append.new_tag
+    return append
+
+
+def wish(lease: Lease, known: Known | None = None, *, seconds: float = LONG_SECONDS) -> Acquire:
+    """A wish for a lease."""
+    return Acquire(lease=lease, lease_seconds=seconds, known=known or Known(lease.key.saga_id))
+
+
+async def acquire(store: AnyStore, lease: Lease, known: Known | None = None, *, seconds: float = LONG_SECONDS) -> Acquired:
+    """Ask for one lease."""
+    [acquired] = await store.acquire([wish(lease, known, seconds=seconds)])
+    return acquired
+
+
+async def hold(store: AnyStore, lease: Lease, *, seconds: float = LONG_SECONDS) -> Lease:
+    """Get a lease; with ``seconds=0`` one that has expired."""
+    assert (await acquire(store, lease, seconds=seconds)).granted
+    return lease
+
+
+def take(lease: Lease, *, seconds: float = LONG_SECONDS) -> Take:
+    """A lease to be taken by an append or a start."""
+    return Take(lease=lease, lease_seconds=seconds)
+
+
+async def tokens(store: AnyStore, saga: Saga) -> set[int]:
+    """Of the leases on a saga."""
+    return {lease.token for lease in await store.leases([saga.saga_id])}
+
+
+async def head_of(store: AnyStore, saga: Saga) -> Head:
+    """The head of a saga that is there."""
+    head = await store.head(saga.saga_id)
+    assert head is not None
+    return head
+
+
+async def lead(store: AnyStore) -> int:
+    """Become the leader; the epoch."""
+    term = await store.raise_epoch("leader", LONG_SECONDS)
+    assert term is not None
+    return term.epoch
+
+
+async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until it is so."""
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        while not await check():  # noqa: ASYNC110 - another process's doing has no event
+            await asyncio.sleep(0.01)

@@ -1,0 +1,111 @@
+# ruff: noqa: S101 - assertions are what a suite is made of
+"""The read side and what is kept by name: :class:`goconductor.ports.store.SagaReader`, definitions, dead letters."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from goconductor.ports.reading import Wanted
+from goconductor.ports.store import DeadLetter, Known, Page, StoredDefinition
+from goconductor.testing.contracts.store.material import AnyStore, Saga, StoreFixtures, advance, begin, event
+
+
+def definition(version: str, document: bytes = b'{"name":"order"}', saga: str = "order") -> StoredDefinition:
+    return StoredDefinition(saga=saga, version=version, document=document)
+
+
+class ReaderContract(StoreFixtures):
+    """What doors show."""
+
+    async def test_reader_a_saga_that_is_not_there(self, store: AnyStore) -> None:
+        saga_id = uuid4()
+        assert await store.head(saga_id) is None
+        assert await store.history(saga_id) == []
+        [tail] = await store.read([Known(saga_id, 3, 4)])
+        assert (tail.head, tail.entries, tail.rebased) == (None, [], False)
+
+    async def test_reader_heads_come_newest_first_in_pages(self, store: AnyStore) -> None:
+        sagas = sorted([(await begin(store)).saga_id for _ in range(5)], reverse=True)
+        first = await store.heads(limit=2)
+        second = await store.heads(before=first.cursor, limit=2)
+        third = await store.heads(before=second.cursor, limit=2)
+        assert [head.saga_id for page in (first, second, third) for head in page.heads] == sagas
+        assert (first.cursor, second.cursor, third.cursor) == (sagas[1], sagas[3], None)
+
+    async def test_reader_the_last_full_page_has_no_cursor(self, store: AnyStore) -> None:
+        await begin(store)
+        assert (await store.heads(limit=1)).cursor is None
+        assert await store.heads(Wanted(saga="none"), limit=1) == Page(heads=[])
+
+    async def test_reader_heads_are_filtered_by_saga_and_status(self, store: AnyStore) -> None:
+        order, invoice = await begin(store), await begin(store, saga="invoice")
+        await begin(store, saga="invoice", status="stuck", wake_at=None)
+
+        async def found(saga: str | None, status: str | None) -> set[object]:
+            wanted = Wanted(saga=saga, statuses=() if status is None else (status,))
+            return {head.saga_id for head in (await store.heads(wanted, limit=10)).heads}
+
+        assert await found("invoice", "running") == {invoice.saga_id}
+        assert await found(None, "running") == {order.saga_id, invoice.saga_id}
+        assert len(await found("invoice", None)) == 2
+
+    async def test_reader_history_comes_in_parts(self, store: AnyStore) -> None:
+        saga = await begin(store)
+        await advance(store, saga, *(event(f"Event{n}") for n in range(2, 6)))
+        assert [entry.seq for entry in await store.history(saga.saga_id)] == [1, 2, 3, 4, 5]
+        assert [entry.event for entry in await store.history(saga.saga_id, after=2, limit=2)] == ["Event3", "Event4"]
+
+    async def test_reader_read_answers_each_by_what_it_knows(self, store: AnyStore) -> None:
+        saga = await begin(store)
+        early = saga.known
+        await advance(store, saga)
+        late, part, all_, lost, none = await store.read(
+            [saga.known, early, Known(saga.saga_id), Known(saga.saga_id, 1, 4711), Known(uuid4())]
+        )
+        assert [len(tail.entries) for tail in (late, part, all_, lost, none)] == [0, 1, 2, 2, 0]
+        assert [tail.rebased for tail in (late, part, all_, lost, none)] == [False, False, False, True, False]
+        assert none.head is None
+
+    async def test_reader_instances_by_participant(self, store: AnyStore) -> None:
+        payments = await store.register("payments", "pod-0", {})
+        await store.register("inventory", "pod-1", {})
+        assert await store.instances("payments") == [payments]
+        assert len(await store.instances()) == 2
+
+    async def test_definition_a_version_is_kept_as_it_is(self, store: AnyStore, other: AnyStore) -> None:
+        document = '{"name":"order","note":"grün"}'.encode()
+        await store.put_definition(definition("v1", document), activate=False)
+        kept = await other.definition("order", "v1")
+        assert kept is not None
+        assert (kept.saga, kept.version, kept.document, kept.active) == ("order", "v1", document, False)
+        assert kept.registered_at > 0
+        await store.put_definition(definition("v1", b'{"another":1}'), activate=False)
+        assert await store.definition("order", "v1") == kept
+
+    async def test_definition_new_sagas_take_the_active_one(self, store: AnyStore) -> None:
+        await store.put_definition(definition("v1"), activate=False)
+        assert await store.definition("order") is None
+        await store.put_definition(definition("v1"), activate=True)
+        await store.put_definition(definition("v2"), activate=True)
+        await store.put_definition(definition("v3"), activate=False)
+        await store.put_definition(definition("w1", saga="invoice"), activate=True)
+        active = await store.definition("order")
+        assert active is not None
+        assert (active.version, active.active) == ("v2", True)
+        await store.put_definition(definition("v1"), activate=True)
+        assert [(d.version, d.active) for d in await store.definitions("order")] == [("v1", True), ("v2", False), ("v3", False)]
+        assert len(await store.definitions()) == 4
+        assert await store.definition("unknown", "v1") is None
+
+    async def test_dead_letters_come_newest_first(self, store: AnyStore) -> None:
+        payload = bytes(range(256))
+        await store.put_dead_letter(DeadLetter(topic="payments", payload=b"1", reason="not readable"))
+        await store.put_dead_letter(DeadLetter(topic="payments", payload=payload, reason="a NUL: \0", headers={"id": "7"}))
+        newest, oldest = await store.dead_letters()
+        assert (newest.payload, newest.headers, oldest.reason) == (payload, {"id": "7"}, "not readable")
+        assert newest.letter_id > oldest.letter_id
+        assert newest.at >= oldest.at > 0
+        assert await store.dead_letters(limit=1) == [newest]
+
+    async def test_reader_an_unknown_saga_has_no_leases(self, store: AnyStore) -> None:
+        assert await store.leases([Saga().saga_id]) == []

@@ -1,0 +1,214 @@
+# ruff: noqa: S101 - assertions are what a suite is made of
+"""Duties 9 to 13: what the leader needs."""
+
+from __future__ import annotations
+
+import pytest
+
+from goconductor.errors import FencedError
+from goconductor.ports.store import Instance, Known
+from goconductor.testing.contracts.store.material import (
+    FAR,
+    AnyStore,
+    Hands,
+    StoreFixtures,
+    advance,
+    begin,
+    eventually,
+    head_of,
+    hold,
+    lead,
+    tokens,
+)
+
+
+async def old_instance(store: AnyStore, hands: Hands) -> Instance:
+    instance = await store.register("payments", "pod-0", {})
+    await hands.age(store, instance.serial)
+    return instance
+
+
+async def serials(store: AnyStore) -> list[int]:
+    return [instance.serial for instance in await store.missing()]
+
+
+async def dead_one(store: AnyStore, other: AnyStore, hands: Hands) -> Instance:
+    """An instance of the other store, which has died and is seen to be missing."""
+    instance = await old_instance(other, hands)
+    await hands.kill(other, instance.serial)
+
+    async def is_missing() -> bool:
+        return await serials(store) == [instance.serial]
+
+    await eventually(is_missing)
+    return instance
+
+
+class RecoveryContract(StoreFixtures):
+    """Who stands still, and who died."""
+
+    async def test_9_due_sagas_come_oldest_first(self, store: AnyStore) -> None:
+        late, early = await begin(store, wake_at=20.0), await begin(store, wake_at=10.0)
+        await begin(store, wake_at=FAR)
+        await begin(store, status="stuck", wake_at=None)
+        stuck = await begin(store, status="stuck", wake_at=30.0)
+        assert [head.saga_id for head in await store.due(10)] == [early.saga_id, late.saga_id, stuck.saga_id]
+        [first] = await store.due(1)
+        assert first == await head_of(store, early)
+
+    async def test_9_all_that_live_can_be_walked_through_once(self, store: AnyStore) -> None:
+        live = sorted([(await begin(store, wake_at=wake_at)).saga_id for wake_at in (FAR, 1.0, FAR, 2.0, FAR)])
+        await begin(store, status="stuck", wake_at=None)
+        first = await store.live(3)
+        assert first[0] == (await store.live(1))[0]
+        rest = await store.live(3, after=first[-1].saga_id)
+        assert [head.saga_id for head in (*first, *rest)] == live
+        assert await store.live(3, after=rest[-1].saga_id) == []
+
+    async def test_9_a_saga_is_postponed_only_where_it_was_seen(self, store: AnyStore) -> None:
+        epoch = await lead(store)
+        seen, moved, lost = await begin(store, wake_at=1.0), await begin(store, wake_at=1.0), await begin(store, wake_at=1.0)
+        stale = moved.known
+        await advance(store, moved, wake_at=2.0)
+        before = await head_of(store, seen)
+        await store.postpone([(seen.known, FAR), (stale, FAR), (Known(lost.saga_id, 1, 4711), FAR)], epoch=epoch)
+        assert [head.saga_id for head in await store.due(10)] == [lost.saga_id, moved.saga_id]
+        after = await head_of(store, seen)
+        assert (after.wake_at, after.seq, after.tag, after.updated_at) == (FAR, before.seq, before.tag, before.updated_at)
+        await advance(store, seen)
+
+    async def test_10_a_leader_of_the_past_postpones_nothing(self, store: AnyStore) -> None:
+        old = await lead(store)
+        await lead(store)
+        saga = await begin(store, wake_at=1.0)
+        with pytest.raises(FencedError):
+            await store.postpone([(saga.known, FAR)], epoch=old)
+        assert (await head_of(store, saga)).wake_at == 1.0
+
+    async def test_9_leases_are_listed_expired_or_not(self, store: AnyStore) -> None:
+        one, two, three = await begin(store), await begin(store), await begin(store)
+        living, expired = await hold(store, one.lease()), await hold(store, two.lease(), seconds=0.0)
+        await hold(store, three.lease())
+        listed = await store.leases([one.saga_id, two.saga_id])
+        assert {lease.token for lease in listed} == {living.token, expired.token}
+
+    async def test_10_the_leader_frees_leases_by_key_instance_and_token(self, store: AnyStore) -> None:
+        epoch = await lead(store)
+        saga = await begin(store)
+        lease = await hold(store, saga.lease(instance=3))
+        await store.free([saga.lease(instance=3), saga.lease(instance=4, token=lease.token)], epoch=epoch)
+        assert await tokens(store, saga) == {lease.token}
+        await store.free([lease], epoch=epoch)
+        assert await tokens(store, saga) == set()
+
+    async def test_10_a_leader_of_the_past_frees_nothing(self, store: AnyStore) -> None:
+        old = await lead(store)
+        await lead(store)
+        saga = await begin(store)
+        lease = await hold(store, saga.lease())
+        with pytest.raises(FencedError):
+            await store.free([lease], epoch=old)
+        assert await tokens(store, saga) == {lease.token}
+
+    async def test_11_who_lives_is_not_missing(self, store: AnyStore, other: AnyStore, hands: Hands) -> None:
+        await old_instance(store, hands)
+        await old_instance(other, hands)
+        assert await serials(store) == []
+
+    async def test_11_who_died_is_missing(self, store: AnyStore, other: AnyStore, hands: Hands) -> None:
+        if other is not store:
+            await old_instance(store, hands)
+        instance = await dead_one(store, other, hands)
+        [missing] = await store.missing()
+        assert (missing.serial, missing.participant, missing.name) == (instance.serial, "payments", "pod-0")
+
+    async def test_11_a_newcomer_is_never_missing(self, store: AnyStore, other: AnyStore, hands: Hands) -> None:
+        old, new = await old_instance(other, hands), await other.register("payments", "pod-1", {})
+        await hands.kill(other, old.serial)
+        await hands.kill(other, new.serial)
+
+        async def is_missing() -> bool:
+            return old.serial in await serials(store)
+
+        await eventually(is_missing)
+        known = {instance.serial: instance for instance in await store.instances()}
+        seen = await serials(store)
+        if await store.database_time() < known[new.serial].started_at + 1.0:
+            assert seen == [old.serial]
+        await hands.age(store, new.serial)
+        assert await serials(store) == [old.serial, new.serial]
+
+    async def test_11_who_unregistered_is_not_missing(self, store: AnyStore, other: AnyStore, hands: Hands) -> None:
+        gone = await old_instance(other, hands)
+        await other.unregister(gone.serial)
+        dead = await old_instance(other, hands)
+        await hands.kill(other, dead.serial)
+
+        async def is_missing() -> bool:
+            return await serials(store) == [dead.serial]
+
+        await eventually(is_missing)
+
+    async def test_12_the_dead_leave_their_leases_and_their_live_sagas(
+        self, store: AnyStore, other: AnyStore, hands: Hands
+    ) -> None:
+        epoch = await lead(store)
+        dead = await dead_one(store, other, hands)
+        mine, ended, handed_on, others = [await begin(store, instance=dead.serial) for _ in range(4)]
+        await advance(store, ended, status="completed", wake_at=None, instance=dead.serial)
+        await advance(store, handed_on, instance=dead.serial + 1)
+        held = await hold(store, mine.lease(instance=dead.serial))
+        await hold(store, others.lease(instance=dead.serial + 1))
+        leases, sagas = await store.mark_dead(dead.serial, epoch=epoch)
+        assert [(lease.key, lease.token) for lease in leases] == [(held.key, held.token)]
+        assert sagas == sorted([mine.saga_id, others.saga_id])
+        assert await serials(store) == []
+        [known] = [instance for instance in await store.instances() if instance.serial == dead.serial]
+        assert known.dead_at is not None
+
+    async def test_12_declared_dead_twice_is_told_the_same(self, store: AnyStore, other: AnyStore, hands: Hands) -> None:
+        epoch = await lead(store)
+        dead = await dead_one(store, other, hands)
+        saga = await begin(store, instance=dead.serial)
+        await store.mark_dead(dead.serial, epoch=epoch)
+        [first] = await store.instances()
+        assert await store.mark_dead(dead.serial, epoch=epoch) == ([], [saga.saga_id])
+        assert await store.instances() == [first]
+
+    async def test_12_who_lives_cannot_be_declared_dead(self, store: AnyStore, other: AnyStore, hands: Hands) -> None:
+        epoch = await lead(store)
+        alive = await old_instance(other, hands)
+        await begin(store, instance=alive.serial)
+        assert await store.mark_dead(alive.serial, epoch=epoch) == ([], [])
+        assert [instance.dead_at for instance in await store.instances()] == [None]
+
+    async def test_12_a_leader_of_the_past_declares_nobody_dead(self, store: AnyStore, other: AnyStore, hands: Hands) -> None:
+        old = await lead(store)
+        await lead(store)
+        dead = await dead_one(store, other, hands)
+        with pytest.raises(FencedError):
+            await store.mark_dead(dead.serial, epoch=old)
+        assert await serials(store) == [dead.serial]
+
+    async def test_13_a_crash_of_the_database_is_told_until_it_was_acknowledged(self, store: AnyStore, hands: Hands) -> None:
+        epoch = await lead(store)
+        assert not await store.leases_truncated()
+        await hands.truncate_leases(store)
+        assert await store.leases_truncated()
+        assert await store.leases_truncated()
+        await store.acknowledge_truncation(epoch=epoch)
+        assert not await store.leases_truncated()
+        await store.acknowledge_truncation(epoch=epoch)
+
+    async def test_13_a_leader_of_the_past_acknowledges_nothing(self, store: AnyStore, hands: Hands) -> None:
+        old = await lead(store)
+        await lead(store)
+        await hands.truncate_leases(store)
+        with pytest.raises(FencedError):
+            await store.acknowledge_truncation(epoch=old)
+        assert await store.leases_truncated()
+
+    async def test_14_the_database_says_how_long_it_is_up(self, store: AnyStore, other: AnyStore) -> None:
+        first, second = await store.up_seconds(), await other.up_seconds()
+        assert 0.0 <= first <= second
+        assert second <= await store.database_time()

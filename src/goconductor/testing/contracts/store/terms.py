@@ -1,0 +1,98 @@
+# ruff: noqa: S101 - assertions are what a suite is made of
+"""The store's part in an election: the duties of :class:`goconductor.ports.store.Terms`."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from goconductor.errors import FencedError
+from goconductor.testing.contracts.store.material import AnyStore, Saga, StoreFixtures
+
+
+class TermsContract(StoreFixtures):
+    """Epochs."""
+
+    async def test_term_1_an_epoch_is_higher_than_all_before(self, store: AnyStore, other: AnyStore) -> None:
+        before = await store.database_time()
+        first = await store.raise_epoch("anna", 10.0)
+        second = await other.raise_epoch("bert", 10.0)
+        assert first is not None
+        assert second is not None
+        assert 0 < first.epoch < second.epoch
+        assert (second.holder, await store.current()) == ("bert", second)
+        assert before + 10.0 <= first.ends_at <= second.ends_at <= await store.database_time() + 10.0
+
+    async def test_term_1_of_many_that_raise_it_each_has_its_own(self, store: AnyStore, other: AnyStore) -> None:
+        terms = await asyncio.gather(*((store, other)[n % 2].raise_epoch(f"candidate {n}", 10.0) for n in range(10)))
+        assert len({term.epoch for term in terms if term is not None}) == 10
+
+    async def test_term_1_the_old_epoch_is_refused_from_then_on(self, store: AnyStore, other: AnyStore) -> None:
+        old = await store.raise_epoch("anna", 10.0)
+        assert old is not None
+        await store.free([], epoch=old.epoch)
+        await other.raise_epoch("bert", 10.0)
+        with pytest.raises(FencedError):
+            await store.free([Saga().lease()], epoch=old.epoch)
+
+    async def test_term_2_evidence_must_grow(self, store: AnyStore) -> None:
+        first = await store.raise_epoch("anna", 10.0, evidence=100)
+        assert first is not None
+        assert await store.raise_epoch("bert", 10.0, evidence=100) is None
+        assert await store.raise_epoch("bert", 10.0, evidence=99) is None
+        assert await store.current() == first
+        second = await store.raise_epoch("bert", 10.0, evidence=101)
+        assert second is not None
+        assert second.epoch > first.epoch
+
+    async def test_term_3_a_renewal_prolongs_the_present_epoch(self, store: AnyStore) -> None:
+        term = await store.raise_epoch("anna", 10.0)
+        assert term is not None
+        renewed = await store.renew(term, 60.0)
+        assert renewed is not None
+        assert (renewed.epoch, renewed.holder, await store.current()) == (term.epoch, "anna", renewed)
+        assert renewed.ends_at >= term.ends_at + 49.0
+
+    async def test_term_3_a_late_renewal_changes_nothing(self, store: AnyStore) -> None:
+        old = await store.raise_epoch("anna", 10.0)
+        new = await store.raise_epoch("bert", 10.0)
+        assert old is not None
+        assert await store.renew(old, 60.0) is None
+        assert await store.current() == new
+
+    async def test_term_4_a_term_that_was_resigned_is_over_at_once_and_stays_so(self, store: AnyStore) -> None:
+        term = await store.raise_epoch("anna", 600.0)
+        assert term is not None
+        await store.resign(term)
+        current = await store.current()
+        assert current is not None
+        assert current.epoch == term.epoch
+        assert current.ends_at <= await store.database_time()
+        assert await store.renew(term, 60.0) is None
+
+    async def test_term_4_a_late_resignation_changes_nothing(self, store: AnyStore) -> None:
+        old = await store.raise_epoch("anna", 10.0)
+        new = await store.raise_epoch("bert", 10.0)
+        assert old is not None
+        await store.resign(old)
+        assert await store.current() == new
+
+    async def test_term_5_at_first_there_is_none(self, store: AnyStore) -> None:
+        assert await store.current() is None
+
+    async def test_term_6_the_last_evidence_is_told(self, store: AnyStore, other: AnyStore) -> None:
+        assert await store.last_evidence() is None
+        await store.raise_epoch("anna", 10.0)
+        assert await store.last_evidence() is None
+        await store.raise_epoch("anna", 10.0, evidence=100)
+        await store.raise_epoch("bert", 10.0, evidence=99)
+        assert await other.last_evidence() == 100
+        await store.raise_epoch("bert", 10.0)
+        assert await other.last_evidence() == 100
+
+    async def test_term_6_of_two_who_go_on_from_the_same_evidence_one_is_refused(self, store: AnyStore, other: AnyStore) -> None:
+        await store.raise_epoch("anna", 10.0, evidence=100)
+        terms = await asyncio.gather(store.raise_epoch("bert", 10.0, 101), other.raise_epoch("carl", 10.0, 101))
+        assert sum(term is not None for term in terms) == 1
+        assert await store.last_evidence() == 101

@@ -1,0 +1,106 @@
+"""ElasticMQ: a server that speaks SQS, and keeps its queues and messages on the disk. It checks no credentials."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Self
+
+from goconductor.testing.servers import versions
+from goconductor.testing.servers.child import LOOPBACK, Child, answers, free_port
+from goconductor.testing.servers.maven import fetch_jars, find_java
+
+DEPENDENCY = f"""
+    <dependency>
+      <groupId>org.elasticmq</groupId>
+      <artifactId>elasticmq-server_2.13</artifactId>
+      <version>{versions.ELASTICMQ}</version>
+    </dependency>
+"""
+JAVA_OPTIONS = ("-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
+
+CONFIGURATION = """\
+include classpath("application.conf")
+node-address {{ protocol = http, host = "{host}", port = {port}, context-path = "" }}
+rest-sqs {{ enabled = true, bind-hostname = "{host}", bind-port = {port}, sqs-limits = strict }}
+rest-stats {{ enabled = false }}
+messages-storage {{ enabled = {durable}, uri = "jdbc:h2:file:{folder}/messages;WRITE_DELAY=0", prune-data-on-init = false }}
+queues-storage {{ enabled = false }}
+"""
+
+
+class ElasticmqServer:
+    """A single server on loopback. Every method blocks.
+
+    Args:
+        durable: keep what it has over a restart.
+
+    Raises:
+        ConfigurationError: Java is missing, or the jars could not be fetched.
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
+        jars, java = fetch(), find_java("elasticmq")
+        self.port = free_port()
+        self._folder = Path(tempfile.mkdtemp(prefix="goconductor-elasticmq-"))
+        configuration = self._folder / "elasticmq.conf"
+        configuration.write_text(
+            CONFIGURATION.format(host=LOOPBACK, port=self.port, folder=self._folder, durable=str(durable).lower())
+        )
+        self._server = Child(
+            "elasticmq",
+            folder=self._folder,
+            command=[java, *JAVA_OPTIONS, f"-Dconfig.file={configuration}", "-cp", f"{jars}/*", "org.elasticmq.server.Main"],
+            ready=lambda: answers(self.port),
+        )
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def url(self) -> str:
+        """Where it is; it takes any credentials."""
+        return self.url_through(self.port)
+
+    def url_through(self, port: int) -> str:
+        """Where it is through a proxy."""
+        return f"http://anybody:anything@{LOOPBACK}:{port}"
+
+    def start(self) -> None:
+        """Start it, or start it again."""
+        self._server.start()
+
+    def stop(self) -> None:
+        """Let it end in good order."""
+        self._server.stop()
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._server.kill()
+
+    def pause(self) -> None:
+        """Stop it in its tracks."""
+        self._server.pause()
+
+    def go_on(self) -> None:
+        """Let a paused one go on."""
+        self._server.go_on()
+
+
+def fetch() -> Path:
+    """The folder of its jars; they are fetched if they are missing. Safe for several processes at once.
+
+    Raises:
+        ConfigurationError: Java or Maven is missing, or Maven Central cannot be reached.
+    """
+    return fetch_jars("elasticmq", versions.ELASTICMQ, DEPENDENCY)

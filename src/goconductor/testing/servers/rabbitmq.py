@@ -1,0 +1,195 @@
+"""A RabbitMQ of one's own, from the machine's installation.
+
+Erlang's nodes find one another by a daemon, epmd, which would outlive us: each server has one of its own, in the foreground.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Self
+from urllib.parse import quote
+
+from goconductor.errors import ConfigurationError
+from goconductor.testing.servers.child import LOOPBACK, Child, answers, free_port
+
+REMEDY = "apt-get install rabbitmq-server (Debian, Ubuntu), brew install rabbitmq (macOS)"
+MESSAGE_BYTES_MAX = 4 * 1024 * 1024
+PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
+
+
+class RabbitmqServer:
+    """A single node with quorum queues, on loopback. Every method blocks.
+
+    Args:
+        user: the administrator's name.
+        password: the administrator's password; a random one if None.
+
+    Raises:
+        ConfigurationError: RabbitMQ is not installed.
+    """
+
+    def __init__(self, *, user: str = "goconductor", password: str | None = None) -> None:
+        programs = find_programs()
+        self.port = free_port()
+        self._user, self._password = user, password or secrets.token_hex(8)
+        self._folder = Path(tempfile.mkdtemp(prefix="goconductor-rabbitmq-"))
+        self._control = programs / "rabbitmqctl"
+        self._environment = self._write_configuration()
+        self._epmd = Child(
+            "epmd",
+            folder=self._folder,
+            command=[_epmd(), "-port", self._environment["ERL_EPMD_PORT"], "-address", LOOPBACK],
+            ready=lambda: answers(int(self._environment["ERL_EPMD_PORT"])),
+        )
+        self._node = Child(
+            "rabbitmq",
+            folder=self._folder,
+            command=[programs / "rabbitmq-server"],
+            ready=self._greets,
+            environment=self._environment,
+            start_timeout_seconds=120.0,
+            stop_timeout_seconds=60.0,
+        )
+
+    def __enter__(self) -> Self:
+        try:
+            self._epmd.start()
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._node.kill()
+        self._epmd.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def url(self) -> str:
+        """Where the administrator connects."""
+        return self.url_of(self._user, self._password)
+
+    def url_of(self, user: str, password: str, *, port: int | None = None) -> str:
+        """Where somebody connects, perhaps through a proxy."""
+        return f"amqp://{quote(user)}:{quote(password)}@{LOOPBACK}:{port or self.port}/"
+
+    def url_through(self, port: int) -> str:
+        """Where the administrator connects through a proxy."""
+        return self.url_of(self._user, self._password, port=port)
+
+    def start(self) -> None:
+        """Start it, or start it again with what it has stored.
+
+        Raises:
+            ConfigurationError: it does not start; the message quotes its log.
+        """
+        self._node.start()
+
+    def stop(self) -> None:
+        """Let it end in good order."""
+        self._node.stop()
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._node.kill()
+
+    def pause(self) -> None:
+        """Stop it in its tracks."""
+        self._node.pause()
+
+    def go_on(self) -> None:
+        """Let a paused one go on."""
+        self._node.go_on()
+
+    def forget(self) -> None:
+        """Remove all data of a stopped broker, as if its disk were lost; the administrator is made again by its next start."""
+        shutil.rmtree(self._folder / "data")
+
+    def add_user(self, user: str, password: str) -> None:
+        """Let somebody do everything with what is named ``goconductor…``, and nothing else."""
+        self._run_control("add_user", user, password)
+        self._run_control("set_permissions", user, "^goconductor", "^(goconductor.*|amq\\.default)", "^goconductor")
+
+    def remove_user(self, user: str) -> None:
+        """Let somebody in no more, and end the connections they have."""
+        self._run_control("delete_user", user)
+        self._run_control("close_all_user_connections", user, "the user was removed")
+
+    def _run_control(self, *words: str) -> None:
+        done = subprocess.run(
+            [self._control, *words], env=self._environment, capture_output=True, text=True, check=False, timeout=120.0
+        )
+        if done.returncode:
+            raise ConfigurationError(f"rabbitmqctl {words[0]} failed: {(done.stderr or done.stdout)[-500:]}")
+
+    def _greets(self) -> bool:
+        try:
+            with socket.create_connection((LOOPBACK, self.port), timeout=2.0) as probe:
+                probe.sendall(PROTOCOL_HEADER)
+                return bool(probe.recv(1))
+        except OSError:
+            return False
+
+    def _write_configuration(self) -> dict[str, str]:
+        configuration = self._folder / "rabbitmq.conf"
+        configuration.write_text(
+            f"listeners.tcp.default = {LOOPBACK}:{self.port}\n"
+            f"default_user = {self._user}\n"
+            f"default_pass = {self._password}\n"
+            f"max_message_size = {MESSAGE_BYTES_MAX}\n"
+            "log.console = true\n"
+            "log.console.level = warning\n"
+            "log.file = false\n"
+        )
+        (self._folder / "plugins").write_text("[].\n")
+        (self._folder / "nothing").write_text("")
+        cookie = self._folder / ".erlang.cookie"
+        cookie.write_text(secrets.token_hex(10))
+        cookie.chmod(0o400)
+        return {
+            "PATH": f"{os.environ.get('PATH', os.defpath)}{os.pathsep}/usr/sbin",
+            "LANG": "C.UTF-8",
+            "HOME": str(self._folder),
+            "ERL_EPMD_PORT": str(free_port()),
+            "ERL_EPMD_ADDRESS": LOOPBACK,
+            "RABBITMQ_NODENAME": f"goconductor{self.port}@localhost",
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_CONF_ENV_FILE": str(self._folder / "nothing"),
+            "RABBITMQ_CONFIG_FILE": str(configuration),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self._folder / "plugins"),
+            "RABBITMQ_MNESIA_BASE": str(self._folder / "data"),
+            "RABBITMQ_LOG_BASE": str(self._folder / "logs"),
+            # no busy waiting, on a machine that has other things to do
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
+                "+sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
+            ),
+            "RUNNING_UNDER_SYSTEMD": "true",  # the script becomes the node, instead of waiting beside it
+        }
+
+
+def find_programs() -> Path:
+    """The folder of the server's own scripts.
+
+    Raises:
+        ConfigurationError: it is not installed.
+    """
+    # of one's own: the ones on the PATH change users
+    for found in sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin"), reverse=True):
+        if (found / "rabbitmq-server").exists():
+            return found
+    if program := shutil.which("rabbitmq-server"):
+        return Path(program).resolve().parent
+    raise ConfigurationError(f"RabbitMQ is not installed: {REMEDY}")
+
+
+def _epmd() -> str:
+    if program := shutil.which("epmd"):
+        return program
+    raise ConfigurationError(f"Erlang's epmd is not on the PATH: {REMEDY}")

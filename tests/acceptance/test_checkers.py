@@ -1,0 +1,150 @@
+"""Each checker finds the fault that it is for, planted into what else is a sound run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+
+from goconductor.lifecycle.events import ActionFailed, ActionSucceeded, CompensationSucceeded, Event, OutcomeUnknown, SagaStarted
+from goconductor.lifecycle.replay import replay
+from goconductor.lifecycle.state import Failure
+from goconductor.participant import log
+from goconductor.ports.store import Head
+from goconductor.saga.graph import plan
+from goconductor.testing import checkers
+from goconductor.testing.checkers import LeaderWrite, Movement, Recorded
+from tests.acceptance.sagas import TRANSACTIONAL, transfer
+
+PLAN = plan(transfer.definition)
+SAGA_ID = UUID("01900000-0000-7000-8000-000000000001")
+STARTED = SagaStarted(at=1.0, input={"payer": "a", "payee": "b", "amount": 5})
+BACK: list[Event] = [
+    STARTED,
+    ActionSucceeded("debit", at=2.0),
+    ActionSucceeded("screen", at=3.0),
+    ActionFailed("reserve", at=4.0, failure=Failure("RefusedError", retryable=False), proven=True),
+    CompensationSucceeded("screen", at=5.0),
+    CompensationSucceeded("debit", at=6.0),
+]
+FORWARD: list[Event] = [
+    STARTED,
+    *(ActionSucceeded(step, at=2.0) for step in ("debit", "screen", "reserve", "credit", "book", "notify")),
+]
+
+
+def recorded(events: Sequence[Event]) -> Recorded:
+    """A saga in the database that took these events; its head says what those up to the first illegal one add up to."""
+    entries = [
+        msgspec.structs.replace(log.entry(event, uuid4(), participant="bank"), seq=seq, tag=seq)
+        for seq, event in enumerate(events, 1)
+    ]
+    state = replay(PLAN, SAGA_ID, BACK if any(isinstance(event, CompensationSucceeded) for event in events) else events)
+    head = Head(
+        saga_id=SAGA_ID, saga="transfer", version=PLAN.version, status=state.status.value, seq=len(entries), tag=len(entries),
+        wake_at=state.wake_at,
+    )  # fmt: skip
+    return Recorded(head, PLAN, entries)
+
+
+def keys(*steps: str) -> list[str]:
+    return [f"{SAGA_ID}/{step}" for step in steps]
+
+
+COMPENSATED_KEYS = keys("debit/action/0", "debit/compensation/0", "screen/action/0", "screen/compensation/0")
+
+
+@pytest.mark.parametrize("events", [BACK, FORWARD, FORWARD[:4]], ids=["compensated", "completed", "running"])
+def test_a_sound_history_has_no_violations(events: list[Event]) -> None:
+    saga = recorded(events)
+    assert [*checkers.legal_history(saga), *checkers.compensation_order(saga)] == []
+
+
+def test_a_gap_in_the_log_is_found() -> None:
+    saga = recorded(BACK)
+    gap = Recorded(saga.head, PLAN, [*saga.entries[:2], *saga.entries[3:]])
+    assert any("numbers [1, 2, 4, 5, 6]" in problem for problem in checkers.legal_history(gap))
+
+
+def test_an_event_that_could_not_have_been_accepted_is_found() -> None:
+    assert any("could not have come about" in problem for problem in checkers.legal_history(recorded([*BACK, BACK[1]])))
+
+
+def test_a_head_that_contradicts_its_log_is_found() -> None:
+    saga = recorded(BACK)
+    lying = Recorded(msgspec.structs.replace(saga.head, status="completed"), PLAN, saga.entries)
+    assert any("its head says completed" in problem for problem in checkers.legal_history(lying))
+
+
+def test_an_event_that_is_older_than_the_one_before_is_found() -> None:
+    early = msgspec.structs.replace(BACK[1], at=0.5)
+    assert any("is older" in problem for problem in checkers.legal_history(recorded([STARTED, early])))
+
+
+def test_compensating_in_the_order_of_the_graph_is_found() -> None:
+    swapped = recorded([*BACK[:4], BACK[5], BACK[4]])
+    assert any("'debit' was compensated before 'screen'" in problem for problem in checkers.compensation_order(swapped))
+
+
+def test_a_success_that_was_not_compensated_is_found() -> None:
+    assert any("['debit']" in problem for problem in checkers.compensation_order(recorded(BACK[:5])))
+
+
+def test_compensating_after_the_pivot_is_found() -> None:
+    after = recorded([*BACK[:3], ActionSucceeded("reserve"), ActionSucceeded("credit"), CompensationSucceeded("debit")])
+    assert any("though the pivot succeeded" in problem for problem in checkers.compensation_order(after))
+
+
+def test_a_saga_that_has_not_ended_is_found() -> None:
+    lost = recorded([STARTED, OutcomeUnknown("debit", at=2.0)])
+    assert [*checkers.ended(recorded(BACK))] == []
+    assert any("OutcomeUnknown debit" in problem for problem in checkers.ended(lost))
+
+
+@pytest.mark.parametrize(
+    ("effects", "problem"),
+    [
+        (dict.fromkeys(COMPENSATED_KEYS, 1), None),
+        (dict.fromkeys(COMPENSATED_KEYS, 1) | {COMPENSATED_KEYS[0]: 2}, "2 effects, 1 compensations"),
+        (dict.fromkeys(COMPENSATED_KEYS[1:], 1), "0 effects, 1 compensations"),
+        (dict.fromkeys(COMPENSATED_KEYS[:3], 1), "1 effects, 0 compensations"),
+        (dict.fromkeys([*COMPENSATED_KEYS, f"{uuid4()}/debit/action/0"], 1), "no saga knows"),
+    ],
+    ids=["sound", "twice", "missing", "not compensated", "of nobody"],
+)
+def test_an_effect_too_many_or_too_few_is_found(effects: dict[str, int], problem: str | None) -> None:
+    journal = dict.fromkeys(COMPENSATED_KEYS, "done")
+    found = list(checkers.one_effect([recorded(BACK)], effects, journal, TRANSACTIONAL))
+    assert (not found) if problem is None else any(problem in each for each in found)
+
+
+@pytest.mark.parametrize(
+    ("now", "movement", "problem"),
+    [
+        ({"a": 7, "b": 3}, Movement("k", "b", 3, 3), None),
+        ({"a": 7, "b": 4}, Movement("k", "b", 3, 3), "there were 10, and there are 11"),
+        ({"a": 8, "b": 2}, Movement("k", "b", 3, 3), "account a holds 8"),
+        ({"a": 7, "b": 3}, Movement("k", "b", 3, -1), "was at -1"),
+    ],
+    ids=["sound", "made", "moved without a record", "below zero"],
+)
+def test_money_that_appears_or_goes_is_found(now: dict[str, int], movement: Movement, problem: str | None) -> None:
+    found = list(checkers.money({"a": 10, "b": 0}, now, [Movement("l", "a", -3, 7), movement]))
+    assert (not found) if problem is None else any(problem in each for each in found)
+
+
+def test_a_write_under_an_old_epoch_or_by_another_is_found() -> None:
+    sound = [LeaderWrite("term", 1, "x", "x"), LeaderWrite("put off", 1, "x", "x"), LeaderWrite("term", 2, "y", "y")]
+    assert list(checkers.leader_writes(sound)) == []
+    assert any("epoch 1 after 2" in problem for problem in checkers.leader_writes([*sound, sound[1]]))
+    assert any("while 'y' led" in each for each in checkers.leader_writes([*sound, LeaderWrite("put off", 2, "y", "x")]))
+
+
+def test_a_key_with_two_sagas_and_an_accepted_start_without_one_are_found() -> None:
+    saga, other = recorded(BACK), uuid4()
+    assert list(checkers.same_start([saga], {"k": SAGA_ID}, [("k", SAGA_ID)])) == []
+    assert any("was answered by" in problem for problem in checkers.same_start([saga], {"k": SAGA_ID}, [("k", other)]))
+    assert any("without a key" in problem for problem in checkers.same_start([saga], {}, []))
+    assert list(checkers.accepted([saga], [SAGA_ID, other])) == [f"saga {other} was accepted and is not there"]

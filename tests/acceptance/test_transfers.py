@@ -1,0 +1,55 @@
+"""100 transfers over three processes while these are killed at random, the leader among them."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections import Counter
+
+import pytest
+
+from goconductor import connect
+from goconductor.saga.policies import Retry
+from goconductor.testing import checkers
+from tests.acceptance.bank import LEASE_SECONDS, MODULES, SERVICES, Bank
+from tests.acceptance.chaos import Chaos, say
+from tests.acceptance.load import Load
+
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+
+TRANSFERS = 100
+KILLS = 8
+LONGEST_BACKOFF_SECONDS = 2 * Retry().initial_seconds * (1 + Retry().jitter)
+SEED = int(os.environ.get("GOCONDUCTOR_TEST_SEED", "20"))
+
+
+async def test_nothing_is_lost_while_participants_and_leaders_are_killed(bank: Bank, capsys: pytest.CaptureFixture[str]) -> None:
+    chance = random.Random(SEED)
+    for module in MODULES:
+        await bank.registered(await bank.service(module))
+    chaos = Chaos(bank, chance)
+    victims = chaos.plan(KILLS)
+    async with connect(bank.settings) as conductor:
+        load = Load(conductor, chance)
+        for victim in victims:
+            load.release(TRANSFERS // KILLS)
+            await chaos.kill(victim)
+        load.release(TRANSFERS - TRANSFERS // KILLS * KILLS)
+        await load.started()
+    healed_at = time.monotonic()
+    await bank.all_ended(within_seconds=3 * LEASE_SECONDS + LONGEST_BACKOFF_SECONDS)
+    settled_seconds = time.monotonic() - healed_at
+    violations = await bank.violations(load.answers)
+    sagas = await checkers.recorded(bank.urls["store"])
+    ends = dict(Counter(saga.head.status for saga in sagas))
+    with capsys.disabled():
+        say(f"\nseed {SEED}: {ends}, the last ended {settled_seconds:.1f} s after the last restart")
+        chaos.report(sagas)
+    assert not violations, "\n".join(violations)
+    assert len(sagas) == TRANSFERS
+    assert {"completed", "compensated"} == {saga.head.status for saga in sagas}
+    assert sum(kill.led for kill in chaos.kills) >= 2
+    assert {kill.victim for kill in chaos.kills} == set(SERVICES)
+    seen = {write.what for write in await bank.leader_writes()}
+    assert {"term", "declared dead", "outcome unknown"} <= seen  # else the witness was blind, and epochs were not checked

@@ -1,0 +1,104 @@
+"""Real servers for the tests, and the count of contract tests that every leaf has passed.
+
+The PostgreSQL is, in this order: the one at GOCONDUCTOR_TEST_POSTGRES_URL; the machine's own binaries, started by us; a
+container, where a Docker engine answers; the embedded one. ``--postgres`` chooses one of them. Without any, the tests that
+need it fail and say what to install: nothing real is skipped silently.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from goconductor.errors import ConfigurationError
+from goconductor.testing.postgres import PostgresAddress, PostgresServer
+from goconductor.testing.servers import versions
+
+pytest.register_assert_rewrite("goconductor.testing.contracts")
+pytest_plugins = [
+    "tests.servers_kafka",
+    "tests.servers_rabbitmq",
+    "tests.servers_nats",
+    "tests.servers_amazon",
+    "tests.servers_election",
+]
+
+URL_VARIABLE = "GOCONDUCTOR_TEST_POSTGRES_URL"
+SETTINGS = {"max_connections": "200", "track_commit_timestamp": "on"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Our options."""
+    group = parser.getgroup("goconductor")
+    choices = ("auto", "system", "container", "embedded")
+    group.addoption("--postgres", choices=choices, default="auto", help="which PostgreSQL the tests use")
+    group.addoption("--per-leaf", action="store_true", help="fail unless every leaf passed its whole contract suite")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Count per leaf, if that is wanted."""
+    if config.getoption("--per-leaf"):
+        from tests.per_leaf import PerLeaf
+
+        config.pluginmanager.register(PerLeaf(), "per-leaf")
+
+
+@pytest.fixture(scope="session")
+def postgres_server(request: pytest.FixtureRequest) -> Iterator[PostgresAddress]:
+    """The server that all tests share; who wants to break one takes ``postgres_to_break``."""
+    choice = request.config.getoption("--postgres")
+    given = os.environ.get(URL_VARIABLE)
+    with ExitStack() as stack:
+        if choice == "auto" and given:
+            yield PostgresAddress(given)
+        else:
+            yield start_postgres(("system", "container", "embedded") if choice == "auto" else (choice,), stack)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresAddress) -> Iterator[str]:
+    """The DSN of an empty database, which is this test's own and goes with it."""
+    name = f"test_{secrets.token_hex(6)}"
+    yield postgres_server.create_database(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def postgres_to_break(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
+    """A server of this test's own, to be restarted or killed."""
+    choice = request.config.getoption("--postgres")
+    with ExitStack() as stack:
+        server = start_postgres(("embedded",) if choice == "embedded" else ("system", "embedded"), stack)
+        assert isinstance(server, PostgresServer)
+        yield server
+
+
+def start_postgres(kinds: tuple[str, ...], stack: ExitStack) -> PostgresAddress:
+    """The first of these kinds that this machine can have."""
+    problems = []
+    for kind in kinds:
+        try:
+            match kind:
+                case "container":
+                    return start_container(stack)
+                case "system" | "embedded":
+                    return stack.enter_context(PostgresServer(kind, settings=SETTINGS))
+        except ConfigurationError as error:
+            problems.append(f"  {kind}: {error}")
+    pytest.fail("\n".join([f"There is no PostgreSQL for the tests; set {URL_VARIABLE}, or:", *problems]), pytrace=False)
+
+
+def start_container(stack: ExitStack) -> PostgresAddress:
+    """A PostgreSQL in a container, if a Docker engine answers: the command alone proves nothing."""
+    asked = subprocess.run(["docker", "info"], capture_output=True, check=False) if shutil.which("docker") else None
+    if asked is None or asked.returncode:
+        raise ConfigurationError("no Docker engine answers")
+    from testcontainers.community.postgres import PostgresContainer
+
+    return PostgresAddress(stack.enter_context(PostgresContainer(versions.POSTGRES_IMAGE, driver=None)).get_connection_url())

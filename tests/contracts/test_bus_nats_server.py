@@ -1,0 +1,141 @@
+"""NATS breaks, and what is NATS's own."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import nats
+import pytest
+from nats.js import JetStreamContext
+
+from goconductor.buses.nats import NatsBus
+from goconductor.errors import ConfigurationError
+from goconductor.messages.topics import replies_topic
+from goconductor.ports.bus import Message
+from goconductor.testing.contracts.bus import Inbox
+from goconductor.testing.servers.nats import NatsServer
+from tests.contracts.bus_on_a_server import ChecksPasswords, KeepsItsMessages, OpenAt, messages, until
+
+pytestmark = [pytest.mark.nats, pytest.mark.timeout(300)]
+
+
+class TestNatsBusOnAServer(KeepsItsMessages, ChecksPasswords):
+    kind = NatsBus
+
+    @pytest.fixture
+    def server(self, nats_to_break: NatsServer) -> NatsServer:
+        return nats_to_break
+
+    @pytest.fixture
+    def options(self, nats_prefix: str) -> dict[str, Any]:
+        return {"prefix": nats_prefix, "heartbeat_seconds": 1.0, "connect_timeout_seconds": 5.0, "visibility_seconds": 5.0}
+
+
+@pytest.fixture
+async def operator(nats_url: str) -> AsyncIterator[JetStreamContext]:
+    """Somebody who looks at streams and consumers."""
+    client = await nats.connect(nats_url)
+    yield client.jetstream()
+    await client.close()
+
+
+@pytest.fixture
+async def bus_with(nats_url: str, nats_prefix: str) -> AsyncIterator[OpenAt]:
+    opened: list[NatsBus] = []
+
+    async def open_one(**options: Any) -> NatsBus:
+        bus = NatsBus(nats_url, **{"prefix": nats_prefix, **options})
+        await bus.open()
+        opened.append(bus)
+        return bus
+
+    yield open_one
+    for bus in opened:
+        await bus.close()
+
+
+async def consumers(operator: JetStreamContext, prefix: str) -> set[str]:
+    return {consumer.name for consumer in await operator.consumers_info(prefix)}
+
+
+async def test_a_topic_that_has_a_group_has_no_waiting_consumer(
+    bus_with: OpenAt, operator: JetStreamContext, nats_prefix: str
+) -> None:
+    bus, inbox = await bus_with(), Inbox()
+    await bus.send(messages("orders", ["early"]))
+    assert await consumers(operator, nats_prefix) == {"orders~"}
+    await bus.subscribe(["orders"], "group", inbox, prefetch=1)
+    await inbox.has(1)
+    await (await bus_with()).send(messages("orders", ["late"]))
+    await inbox.has(2)
+    assert await consumers(operator, nats_prefix) == {"orders~group"}
+
+
+async def test_what_every_group_has_acknowledged_is_gone(bus_with: OpenAt, operator: JetStreamContext, nats_prefix: str) -> None:
+    bus, stock, audit = await bus_with(), Inbox(), Inbox()
+    await bus.subscribe(["orders"], "stock", stock, prefetch=10)
+    await bus.subscribe(["orders"], "audit", audit, prefetch=10)
+    await bus.send(messages("orders", ["one", "two"]))
+    await stock.has(2)
+    await audit.has(2)
+
+    async def done() -> bool:
+        return not ((await operator.stream_info(nats_prefix)).state.messages)
+
+    await until(done)
+
+
+async def test_the_consumers_of_a_process_that_is_gone_go_too(
+    bus_with: OpenAt, operator: JetStreamContext, nats_prefix: str
+) -> None:
+    bus = await bus_with(short_lived_retention_seconds=0.5)
+    stays = await bus.subscribe(["orders"], "payments", Inbox(), prefetch=1)
+    leaves = await bus.subscribe([replies_topic("payments-1")], "payments", Inbox(), prefetch=1)
+    await leaves.stop()
+    await stays.stop()
+
+    async def done() -> bool:
+        return await consumers(operator, nats_prefix) == {"orders~payments"}
+
+    await until(done)
+
+
+async def test_a_consumer_that_was_deleted_is_made_again(bus_with: OpenAt, operator: JetStreamContext, nats_prefix: str) -> None:
+    bus, inbox = await bus_with(), Inbox()
+    await bus.subscribe(["orders"], "group", inbox, prefetch=1)
+    await bus.send(messages("orders", ["before"]))
+    await inbox.has(1)
+    await operator.delete_consumer(nats_prefix, "orders~group")
+
+    async def done() -> bool:
+        return "orders~group" in await consumers(operator, nats_prefix)
+
+    await until(done)
+    await bus.send(messages("orders", ["after"]))
+    await inbox.has(2)
+
+
+async def test_headers_that_mean_something_to_the_server_are_only_carried(bus_with: OpenAt) -> None:
+    bus, inbox = await bus_with(), Inbox()
+    await bus.subscribe(["orders"], "group", inbox, prefetch=10)
+    headers = {"Nats-Msg-Id": "1", "nats-ttl": "1s", "Status": "503", "Goconductor-Key": "no", "ce-type": "x", "a": " b "}
+    sent = [Message(topic="orders", key=f"{number}", payload=b"", headers=headers) for number in range(2)]
+    await bus.send(sent)
+    assert sorted((delivery.message for delivery in await inbox.has(2)), key=lambda message: message.key) == sent
+
+
+async def test_a_server_that_takes_less_than_the_bus_sends_is_told_at_once(nats_url: str, nats_prefix: str) -> None:
+    with pytest.raises(ConfigurationError, match="payload_bytes_max to 983040"):
+        await NatsBus(nats_url, prefix=nats_prefix, payload_bytes_max=64 << 20).open()
+
+
+async def test_many_servers_may_be_named_and_one_that_answers_is_taken(nats_url: str, nats_prefix: str) -> None:
+    bus = NatsBus(f"nats://127.0.0.1:1,{nats_url}", prefix=nats_prefix)
+    await bus.open()
+    await bus.close()
+
+
+@pytest.mark.parametrize("url", ["localhost", "http://user:hunter2@localhost", "nats://user:hunter2@localhost:x"])
+def test_a_url_that_cannot_be_read_is_told_without_its_password(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="nats://") as raised:
+        NatsBus(url)
+    assert "hunter2" not in str(raised.value)

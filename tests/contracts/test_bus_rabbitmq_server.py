@@ -1,0 +1,162 @@
+"""RabbitMQ breaks, and what is RabbitMQ's own."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aio_pika
+import pytest
+from aio_pika.abc import AbstractConnection
+from aiormq.exceptions import ChannelNotFoundEntity
+
+from goconductor.buses.rabbitmq import RabbitmqBus
+from goconductor.errors import ConfigurationError, PayloadError
+from goconductor.messages.topics import replies_topic
+from goconductor.ports.bus import Delivery, Message
+from goconductor.testing.contracts.bus import Inbox
+from goconductor.testing.servers.rabbitmq import RabbitmqServer
+from tests.contracts.bus_on_a_server import ChecksPasswords, KeepsItsMessages, OpenAt, messages, until
+
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.timeout(300)]
+
+
+class TestRabbitmqBusOnAServer(KeepsItsMessages, ChecksPasswords):
+    kind = RabbitmqBus
+
+    @pytest.fixture
+    def server(self, rabbitmq_to_break: RabbitmqServer) -> RabbitmqServer:
+        return rabbitmq_to_break
+
+    @pytest.fixture
+    def options(self, rabbitmq_prefix: str) -> dict[str, Any]:
+        return {"prefix": rabbitmq_prefix, "heartbeat_seconds": 1, "connect_timeout_seconds": 5.0}
+
+
+@pytest.fixture
+async def operator(rabbitmq_url: str) -> AsyncIterator[AbstractConnection]:
+    """Somebody with the rights to look at queues, and to delete them."""
+    connection = await aio_pika.connect(rabbitmq_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def bus_with(rabbitmq_url: str, rabbitmq_prefix: str) -> AsyncIterator[OpenAt]:
+    opened: list[RabbitmqBus] = []
+
+    async def open_one(**options: Any) -> RabbitmqBus:
+        bus = RabbitmqBus(rabbitmq_url, **{"prefix": rabbitmq_prefix, **options})
+        await bus.open()
+        opened.append(bus)
+        return bus
+
+    yield open_one
+    for bus in opened:
+        await bus.close()
+
+
+async def queue_length(operator: AbstractConnection, name: str) -> int | None:
+    try:
+        async with operator.channel() as channel:
+            return (await channel.declare_queue(name, passive=True)).declaration_result.message_count
+    except ChannelNotFoundEntity:
+        return None
+
+
+async def test_what_is_delivered_too_often_becomes_a_dead_letter(
+    bus_with: OpenAt, operator: AbstractConnection, rabbitmq_prefix: str
+) -> None:
+    bus = await bus_with(deliveries_max=3)
+    counts: list[int] = []
+
+    async def refuse(delivery: Delivery) -> None:
+        counts.append(delivery.deliveries)
+        delivery.give_back()
+
+    await bus.subscribe(["orders"], "group", refuse, prefetch=1)
+    await bus.send(messages("orders", ["poison"]))
+
+    async def done() -> bool:
+        return bool(await queue_length(operator, f"{rabbitmq_prefix}.dead"))
+
+    await until(done)
+    assert counts == [1, 2, 3, 4]
+
+
+async def test_a_queue_that_was_deleted_is_made_again(
+    bus_with: OpenAt, operator: AbstractConnection, rabbitmq_prefix: str
+) -> None:
+    bus, inbox = await bus_with(), Inbox()
+    await bus.subscribe(["orders"], "group", inbox, prefetch=1)
+    name = f"{rabbitmq_prefix}:orders:group"
+    async with operator.channel() as channel:
+        await (await channel.get_queue(name)).delete(if_unused=False, if_empty=False)
+
+    async def done() -> bool:
+        return await queue_length(operator, name) is not None
+
+    await until(done)
+    await bus.send(messages("orders", ["after"]))
+    await inbox.has(1)
+
+
+async def test_the_queues_of_a_process_that_is_gone_go_too(
+    bus_with: OpenAt, operator: AbstractConnection, rabbitmq_prefix: str
+) -> None:
+    topic = replies_topic("payments-1")
+    bus = await bus_with(short_lived_retention_seconds=0.5)
+    stays = await bus.subscribe(["orders"], "payments", Inbox(), prefetch=1)
+    leaves = await bus.subscribe([topic], "payments", Inbox(), prefetch=1)
+    assert await queue_length(operator, f"{rabbitmq_prefix}:{topic}:payments") == 0
+    await leaves.stop()
+    await stays.stop()
+
+    async def done() -> bool:
+        return not (await queue_length(operator, f"{rabbitmq_prefix}:{topic}:payments") is not None)
+
+    await until(done)
+    assert await queue_length(operator, f"{rabbitmq_prefix}:orders:payments") == 0
+
+
+async def test_a_delayed_message_keeps_its_count_and_its_headers(bus_with: OpenAt) -> None:
+    bus, inbox = await bus_with(), Inbox(hold=True)
+    await bus.subscribe(["orders"], "group", inbox, prefetch=1)
+    (sent,) = messages("orders", ["one"])
+    await bus.send([sent])
+    for count in range(1, 4):
+        delivery = (await inbox.has(count))[-1]
+        assert (delivery.message, delivery.deliveries) == (sent, count)
+        delivery.give_back(delay_seconds=0.01)
+
+
+async def test_headers_that_mean_something_to_the_broker_are_only_carried(bus_with: OpenAt) -> None:
+    bus, orders, others = await bus_with(), Inbox(), Inbox()
+    await bus.subscribe(["orders"], "group", orders, prefetch=10)
+    await bus.subscribe(["others"], "group", others, prefetch=10)
+    headers = {"CC": "others", "BCC": "others", "x-death": "1", "goconductor-key": "not the key", "ce-type": "x"}
+    sent = [Message(topic="orders", key="k", payload=b"", headers=headers), Message(topic="others", key="k", payload=b"last")]
+    await bus.send(sent)
+    assert [delivery.message for delivery in await orders.has(1)] == sent[:1]
+    assert [delivery.message for delivery in await others.has(1)] == sent[1:]
+
+
+async def test_key_and_headers_that_are_too_large_are_refused_alone(bus_with: OpenAt) -> None:
+    bus, inbox = await bus_with(), Inbox()
+    await bus.subscribe(["orders"], "group", inbox, prefetch=10)
+    large = Message(topic="orders", key="k", payload=b"", headers={"name": "x" * 70_000})
+    with pytest.raises(PayloadError, match="headers"):
+        await bus.send([*messages("orders", ["one"]), large, *messages("orders", ["two"])])
+    await inbox.has(2)
+    assert sorted(inbox.payloads) == [b"one", b"two"]
+
+
+async def test_many_brokers_may_be_named_and_the_first_that_answers_is_taken(rabbitmq_url: str, rabbitmq_prefix: str) -> None:
+    bus = RabbitmqBus(f"amqp://a:b@127.0.0.1:1/,{rabbitmq_url}", prefix=rabbitmq_prefix)
+    await bus.open()
+    await bus.close()
+
+
+@pytest.mark.parametrize("url", ["localhost", "http://user:hunter2@localhost", "amqp://user:hunter2@localhost:x"])
+def test_a_url_that_cannot_be_read_is_told_without_its_password(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="amqp://") as raised:
+        RabbitmqBus(url)
+    assert "hunter2" not in str(raised.value)

@@ -1,0 +1,18 @@
+import pytest
+
+from goconductor.buses.sqs import SqsBus
+from goconductor.testing.contracts.bus import BusContract, NewBus
+
+pytestmark = pytest.mark.sqs
+
+
+class TestSqsBus(BusContract):
+    fifo = False
+
+    @pytest.fixture
+    def new_bus(self, sqs_url: str, amazon_prefix: str) -> NewBus:
+        return lambda: SqsBus(sqs_url, prefix=amazon_prefix, fifo=self.fifo, wait_seconds=1, groups_cache_seconds=0.2)
+
+
+class TestSqsBusWithFifoQueues(TestSqsBus):
+    fifo = True

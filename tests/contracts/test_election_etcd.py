@@ -1,0 +1,77 @@
+"""The election by etcd, with the terms in PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+
+from goconductor.elections.etcd import EtcdElection
+from goconductor.ports.store import RecoveryStore
+from goconductor.stores.postgres import PostgresStore, migrate
+from goconductor.testing.contracts.election import Elect, ElectionContract
+from tests.contracts.slow_terms import SlowTerms
+
+pytestmark = [pytest.mark.etcd, pytest.mark.postgres]
+
+
+@pytest.fixture
+def group() -> str:
+    return f"test-{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+async def store(postgres_url: str) -> AsyncIterator[RecoveryStore]:
+    await migrate(postgres_url)
+    store = PostgresStore(postgres_url)
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def elect(store: RecoveryStore, etcd_endpoint: str, group: str) -> AsyncIterator[Elect]:
+    async with AsyncExitStack() as stack:
+
+        async def open_one() -> EtcdElection:
+            election = EtcdElection(store, endpoints=etcd_endpoint, group=group, timeout_seconds=15.0)
+            stack.push_async_callback(election.close)
+            await election.open()
+            return election
+
+        yield open_one
+
+
+class TestEtcdElection(ElectionContract):
+    term_seconds = 1.0
+
+    @pytest.fixture
+    async def store(self, store: RecoveryStore) -> RecoveryStore:
+        return store
+
+    @pytest.fixture
+    async def elect(self, elect: Elect) -> Elect:
+        return elect
+
+
+async def test_who_stood_still_between_lock_and_epoch_is_refused_by_its_evidence(
+    store: RecoveryStore, elect: Elect, etcd_endpoint: str, group: str
+) -> None:
+    terms = SlowTerms(store)
+    slow, bert = EtcdElection(terms, endpoints=etcd_endpoint, group=group, timeout_seconds=15.0), await elect()
+    try:
+        stopped = asyncio.create_task(slow.campaign("carl", 1.0))
+        await terms.asked.wait()
+        assert await bert.campaign("bert", 3600) is None
+        async with asyncio.timeout(60):
+            while (new := await bert.campaign("bert", 3600)) is None:  # until the lease is over
+                pass
+        terms.go_on.set()
+        assert await stopped is None
+        assert await store.current() == new
+        assert await bert.renew(new, 3600) is not None
+    finally:
+        await slow.close()

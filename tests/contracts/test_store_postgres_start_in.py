@@ -1,0 +1,258 @@
+"""A saga that begins together with the caller's own data, in a transaction of each library."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import asyncpg
+import psycopg
+import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
+
+from goconductor.errors import ConfigurationError, SchemaError
+from goconductor.ports.store import Verdict
+from goconductor.stores.postgres import PostgresStore, migrate
+from goconductor.testing.contracts.store.material import Saga, begin, event, take
+from goconductor.testing.postgres import PostgresAddress, PostgresServer
+from tests.contracts.callers import CALLERS, Caller, TakenBackError
+from tests.contracts.journal_leaves import engine_of
+
+pytestmark = pytest.mark.postgres
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Opens: TypeAlias = "Callable[[str], AbstractAsyncContextManager[Caller]]"
+
+ORDERS = "SELECT count(*) FROM orders"
+
+
+@pytest.fixture
+async def store(postgres_url: str) -> AsyncIterator[PostgresStore]:
+    await migrate(postgres_url)
+    store = PostgresStore(postgres_url)
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def shop(store: PostgresStore, postgres_url: str) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(postgres_url)
+    await connection.execute("CREATE TABLE orders (id int)")
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture(params=CALLERS)
+def opens(request: pytest.FixtureRequest) -> Opens:
+    return CALLERS[request.param]
+
+
+async def test_order_and_saga_begin_together(store: PostgresStore, shop: Connection, postgres_url: str, opens: Opens) -> None:
+    saga = Saga()
+    async with opens(postgres_url) as caller:
+        await caller.execute("INSERT INTO orders VALUES (17)")
+        outcome = await store.start_in(caller.tx, saga.start(key="order-17", labels={"customer": "1"}))
+        assert outcome.verdict == Verdict.WON
+        assert await store.head(saga.saga_id) is None
+        assert await shop.fetchval(ORDERS) == 0
+    head = await store.head(saga.saga_id)
+    assert head is not None
+    assert head.labels == {"customer": "1"}
+    assert len(await store.history(saga.saga_id)) == 1
+    assert await shop.fetchval(ORDERS) == 1
+
+
+async def test_the_saga_may_be_the_first_that_the_transaction_does(
+    store: PostgresStore, shop: Connection, postgres_url: str, opens: Opens
+) -> None:
+    saga = Saga()
+    async with opens(postgres_url) as caller:
+        await store.start_in(caller.tx, saga.start())
+        assert await store.head(saga.saga_id) is None
+        await caller.execute("INSERT INTO orders VALUES (17)")
+        assert await shop.fetchval(ORDERS) == 0
+    assert await store.head(saga.saga_id) is not None
+    assert await shop.fetchval(ORDERS) == 1
+
+
+async def test_neither_begins_when_the_caller_changes_his_mind(
+    store: PostgresStore, shop: Connection, postgres_url: str, opens: Opens
+) -> None:
+    saga = Saga()
+    with pytest.raises(TakenBackError):  # noqa: PT012 - it is the block that is left by it
+        async with opens(postgres_url) as caller:
+            await store.start_in(caller.tx, saga.start(key="order-17", input_hash=b"one"))
+            await caller.execute("INSERT INTO orders VALUES (17)")
+            raise TakenBackError
+    assert await store.head(saga.saga_id) is None
+    assert await shop.fetchval(ORDERS) == 0
+    [outcome] = await store.start([saga.start(key="order-17", input_hash=b"another")])
+    assert outcome.verdict == Verdict.WON
+
+
+async def test_a_key_that_was_used_tells_its_saga(
+    store: PostgresStore, shop: Connection, postgres_url: str, opens: Opens
+) -> None:
+    first = await begin(store, key="order-17", input_hash=b"same")
+    mine = Saga()
+    async with opens(postgres_url) as caller:
+        same = await store.start_in(caller.tx, Saga().start(key="order-17", input_hash=b"same"))
+        other = await store.start_in(caller.tx, Saga().start(key="order-17", input_hash=b"other"))
+        again = await store.start_in(caller.tx, Saga(first.saga_id).start())
+        await store.start_in(caller.tx, mine.start(key="order-18", input_hash=b"same"))
+        twice = await store.start_in(caller.tx, Saga().start(key="order-18", input_hash=b"same"))
+        await caller.execute("INSERT INTO orders VALUES (17)")
+    assert (same.verdict, same.existing) == (Verdict.ALREADY_STARTED, first.saga_id)
+    assert (other.verdict, other.existing) == (Verdict.OTHER_INPUT, first.saga_id)
+    assert (again.verdict, again.existing) == (Verdict.ALREADY_STARTED, first.saga_id)
+    assert (twice.verdict, twice.existing) == (Verdict.ALREADY_STARTED, mine.saga_id)
+    assert await shop.fetchval(ORDERS) == 1
+
+
+@pytest.mark.parametrize("refused", [{"entries": [event(data=b"{")]}, {"key": "a\0b"}], ids=["by-the-server", "by-the-driver"])
+async def test_a_refused_value_does_not_spoil_the_callers_transaction(
+    store: PostgresStore, shop: Connection, postgres_url: str, opens: Opens, refused: dict[str, Any]
+) -> None:
+    async with opens(postgres_url) as caller:
+        outcome = await store.start_in(caller.tx, Saga().start(**refused))
+        await caller.execute("INSERT INTO orders VALUES (17)")
+    assert outcome.verdict == Verdict.REJECTED
+    assert outcome.problem
+    assert await shop.fetchval(ORDERS) == 1
+
+
+async def test_it_takes_no_lease(store: PostgresStore, shop: Connection, postgres_url: str, opens: Opens) -> None:
+    saga = Saga()
+    async with opens(postgres_url) as caller:
+        with pytest.raises(ValueError, match="no lease"):
+            await store.start_in(caller.tx, saga.start(take=[take(saga.lease())]))
+    assert await store.head(saga.saga_id) is None
+
+
+async def test_a_connection_without_a_transaction_is_refused(store: PostgresStore, shop: Connection, postgres_url: str) -> None:
+    saga = Saga()
+
+    async def refuses(connection: Any) -> None:
+        with pytest.raises(ValueError, match="no transaction is open"):
+            await store.start_in(connection, saga.start())
+
+    await refuses(shop)
+    async with await psycopg.AsyncConnection.connect(postgres_url, autocommit=True) as connection:
+        await refuses(connection)
+    for driver in ("asyncpg", "psycopg"):
+        async with engine_of(postgres_url, driver) as engine:
+            by_itself = engine.execution_options(isolation_level="AUTOCOMMIT")
+            async with by_itself.connect() as sqlalchemys:
+                await refuses(sqlalchemys)
+            async with AsyncSession(by_itself) as session:
+                await refuses(session)
+    assert await store.head(saga.saga_id) is None
+
+
+async def test_what_is_no_transaction_of_a_known_kind_is_answered_with_what_is(store: PostgresStore, postgres_url: str) -> None:
+    engine = create_engine(postgres_url.replace("postgresql:", "postgresql+psycopg:"))
+    with psycopg.connect(postgres_url) as blocking, engine.connect() as blocking_too, Session(engine) as session:
+        for thing in ("postgresql://localhost", object(), blocking, blocking_too, session):
+            with pytest.raises(TypeError, match=rf"{type(thing).__name__}: .*asyncpg.*psycopg AsyncConnection.*AsyncSession"):
+                await store.start_in(thing, Saga().start())  # type: ignore[arg-type]
+    engine.dispose()
+
+
+async def test_a_transaction_in_another_database_is_refused_and_can_go_on(
+    store: PostgresStore, postgres_server: PostgresAddress, opens: Opens
+) -> None:
+    saga = Saga()
+    name = f"test_another_{secrets.token_hex(6)}"
+    other = postgres_server.create_database(name)
+    try:
+        await migrate(other)
+        async with opens(other) as caller:
+            with pytest.raises(ConfigurationError, match=rf"in database '{name}', the saga log is in .*/test_"):
+                await store.start_in(caller.tx, saga.start())
+            await caller.execute("CREATE TABLE orders (id int)")
+    finally:
+        postgres_server.drop_database(name)
+    assert await store.head(saga.saga_id) is None
+
+
+async def test_a_database_of_the_same_name_on_another_server_is_another(
+    store: PostgresStore, shop: Connection, postgres_to_break: PostgresServer
+) -> None:
+    other = postgres_to_break.create_database(await shop.fetchval("SELECT current_database()"))
+    await migrate(other)
+    async with CALLERS["asyncpg"](other) as caller:
+        with pytest.raises(ConfigurationError, match="another database or server"):
+            await store.start_in(caller.tx, Saga().start())
+
+
+async def test_the_saga_logs_server_may_be_started_again(postgres_to_break: PostgresServer) -> None:
+    url = postgres_to_break.create_database("sagas")
+    await migrate(url)
+    store = PostgresStore(url)
+    await store.open()
+    try:
+        for _ in range(2):
+            saga = Saga()
+            async with CALLERS["asyncpg"](url) as caller:
+                assert (await store.start_in(caller.tx, saga.start())).verdict == Verdict.WON
+            postgres_to_break._end("fast")
+            postgres_to_break._launch()
+            await store.close()
+            await store.open()
+            assert await store.head(saga.saga_id) is not None
+    finally:
+        await store.close()
+
+
+async def test_the_tables_of_the_saga_log_must_be_there(
+    store: PostgresStore, shop: Connection, postgres_url: str, opens: Opens
+) -> None:
+    await shop.execute("DROP TABLE goconductor.start_keys")
+    async with opens(postgres_url) as caller:
+        with pytest.raises(SchemaError, match="goconductor migrate"):
+            await store.start_in(caller.tx, Saga().start())
+
+
+async def test_a_role_without_rights_on_the_saga_log_is_told_so(
+    store: PostgresStore, shop: Connection, postgres_url: str, opens: Opens
+) -> None:
+    role = f"clerk_{await shop.fetchval('SELECT current_database()')}"
+    await shop.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'clerk'")
+    try:
+        async with opens(f"postgresql://{role}:clerk@{postgres_url.rpartition('@')[2]}") as caller:
+            with pytest.raises(ConfigurationError, match="grant the rights"):
+                await store.start_in(caller.tx, Saga().start())
+    finally:
+        await shop.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+async def test_the_rights_that_the_page_names_are_enough(store: PostgresStore, shop: Connection, postgres_url: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "transactional-steps.md").read_text("utf-8")
+    rights = re.findall(r"^ {4}(GRANT .*) TO shop;$", page, re.MULTILINE)
+    assert len(rights) > 1
+    role = f"clerk_{await shop.fetchval('SELECT current_database()')}"
+    await shop.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'clerk'; {' '.join(f'{right} TO {role};' for right in rights)}")
+    try:
+        async with CALLERS["asyncpg"](f"postgresql://{role}:clerk@{postgres_url.rpartition('@')[2]}") as caller:
+            assert (await store.start_in(caller.tx, Saga().start(key="order-17"))).verdict == Verdict.WON
+            assert (await store.start_in(caller.tx, Saga().start(key="order-17"))).verdict == Verdict.ALREADY_STARTED
+    finally:
+        await shop.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+async def test_a_schema_of_another_name_is_used(postgres_url: str, opens: Opens) -> None:
+    await migrate(postgres_url, schema="sagas_of_the_shop")
+    store = PostgresStore(postgres_url, schema="sagas_of_the_shop")
+    await store.open()
+    saga = Saga()
+    async with opens(postgres_url) as caller:
+        assert (await store.start_in(caller.tx, saga.start(key="order-17"))).verdict == Verdict.WON
+    assert await store.head(saga.saga_id) is not None
+    await store.close()

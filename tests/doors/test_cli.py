@@ -1,0 +1,189 @@
+"""The command line as a process, with a real participant beside it: what signals, pipes and terminals do to it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+import pytest
+
+from goconductor.buses.postgres import PostgresBus
+from goconductor.control import definitions
+from goconductor.participant.node import Node
+from goconductor.stores.postgres import PostgresStore, migrate
+from tests.doors.conftest import INPUT, ORDER, Shop
+
+pytestmark = pytest.mark.postgres
+
+CANARY = "hunter2-canary"
+PROGRAM = [sys.executable, "-c", "from goconductor.cli import main; main()"]
+UNKNOWN = "01920000-0000-7000-8000-000000000000"
+
+
+class Ran(NamedTuple):
+    """What a command ended with."""
+
+    code: int | None
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class Terminal:
+    """Runs commands in a folder of its own, on one database."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder = folder
+        self.url = url
+        self.environ = {name: value for name, value in os.environ.items() if not name.startswith("GOCONDUCTOR_")}
+        self.environ |= {"GOCONDUCTOR_DATABASE_URL": url, "COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
+        self.begun: list[Process] = []
+
+    async def begin(self, *arguments: str, **environ: str) -> Process:
+        process = await asyncio.create_subprocess_exec(
+            *PROGRAM, *arguments, cwd=self.folder, env=self.environ | environ, stdin=PIPE, stdout=PIPE, stderr=PIPE
+        )
+        self.begun.append(process)
+        return process
+
+    async def close(self) -> None:
+        """End what a failed test left behind."""
+        for process in self.begun:
+            if process.returncode is None:
+                process.kill()
+                await process.communicate()
+
+    async def run(self, *arguments: str, stdin: bytes = b"", **environ: str) -> Ran:
+        process = await self.begin(*arguments, **environ)
+        return await self.end(process, stdin)
+
+    async def end(self, process: Process, stdin: bytes = b"") -> Ran:
+        out, err = await process.communicate(stdin)
+        ran = Ran(process.returncode, out.decode(), err.decode())
+        assert CANARY not in ran.out + ran.err
+        assert "Traceback" not in ran.err, ran.err
+        return ran
+
+
+@pytest.fixture
+async def empty(tmp_path: Path, postgres_url: str) -> AsyncIterator[Terminal]:
+    """A terminal on a database that is not migrated."""
+    parts = urlsplit(postgres_url)
+    password = parts.password or CANARY  # a server that trusts takes any
+    user = f"{parts.username or 'postgres'}:{password}"
+    terminal = Terminal(tmp_path, urlunsplit(parts._replace(netloc=f"{user}@{parts.netloc.rpartition('@')[2]}")))
+    yield terminal
+    await terminal.close()
+
+
+@pytest.fixture
+async def terminal(empty: Terminal) -> AsyncIterator[Terminal]:
+    """A terminal on a database where a shop offers its steps."""
+    await migrate(empty.url)
+    node = Node(
+        store=PostgresStore(empty.url),
+        bus=PostgresBus(empty.url),
+        open_store=lambda: PostgresStore(empty.url),
+        registry=Shop().steps(),
+    )
+    await node.open()
+    try:
+        await definitions.register(node, definitions.read(ORDER))
+        yield empty
+    finally:
+        await node.close()
+
+
+async def test_commands_can_be_chained_by_a_script(terminal: Terminal) -> None:
+    started = await terminal.run(
+        "saga", "start", "order", "--input", "-", "--wait", "60", "--json", stdin=json.dumps(INPUT).encode()
+    )
+    assert started.code == 0, started.err
+    saga_id = started.json["saga_id"]
+    live = await terminal.run("saga", "watch", saga_id, FORCE_COLOR="1")
+    assert (live.code, "\x1b[" in live.out, "ship" in live.out) == (0, True, True)
+    assert (await terminal.run("saga", "show", "x")).code == 2
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_serve_answers_on_loopback_until_it_is_told_to_stop(terminal: Terminal, number: signal.Signals) -> None:
+    serving = await terminal.begin("serve", GOCONDUCTOR_REST_PORT="0")
+    assert serving.stdout is not None
+    told = (await serving.stdout.readline()).decode()
+    assert told.startswith("REST on http://127.0.0.1:")
+    base_url = told.split()[2].removesuffix("/v1,")
+    async with httpx.AsyncClient(base_url=base_url, timeout=30) as client:
+        assert (await client.get("/readyz")).status_code == 200
+        answer = await client.post("/v1/sagas/order", params={"wait_seconds": 30}, json=INPUT)
+        assert (answer.status_code, answer.json()["status"]) == (200, "completed")
+        assert "server" not in answer.headers
+        waiting = asyncio.create_task(
+            client.post("/v1/sagas/order", params={"wait_seconds": 300}, json={**INPUT, "card": "busy"})
+        )
+        while not (await client.get("/v1/sagas", params={"status": "running"})).json()["sagas"]:
+            pass
+        serving.send_signal(number)
+        assert ((await waiting).status_code, (await waiting).json()["status"]) == (202, "running")
+    ran = await terminal.end(serving)
+    assert (ran.code, ran.out) == (0, "stopped\n"), ran.err
+
+
+async def test_serve_stops_while_it_waits_for_the_database(empty: Terminal) -> None:
+    serving = await empty.begin(
+        "serve", GOCONDUCTOR_REST_PORT="0", GOCONDUCTOR_DATABASE_URL=f"postgresql://127.0.0.1:{free_port()}/x"
+    )
+    assert serving.stderr is not None
+    assert "waiting for PostgreSQL" in (await serving.stderr.readline()).decode()
+    serving.send_signal(signal.SIGTERM)
+    ran = await empty.end(serving)
+    assert (ran.code, ran.out) == (0, "stopped\n"), ran.err
+
+
+async def test_serve_says_that_it_lives_and_what_it_waits_for_before_its_database_is_there(empty: Terminal) -> None:
+    port = free_port()
+    url = f"postgresql://127.0.0.1:{free_port()}/x"
+    serving = await empty.begin("serve", GOCONDUCTOR_REST_PORT=str(port), GOCONDUCTOR_DATABASE_URL=url)
+    assert serving.stderr is not None
+    assert "waiting for PostgreSQL" in (await serving.stderr.readline()).decode()
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        assert ((await client.get("/livez")).status_code, (await client.head("/livez")).content) == (200, b"")
+        for answer in (await client.get("/readyz"), await client.get("/v1/sagas"), await client.post("/v1/sagas/order", json={})):
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            assert (answer.json()["type"], answer.json()["errors"][0]["path"]) == ("urn:goconductor:problem:not-ready", "store")
+        assert (await client.get("/livez", headers={"host": "evil.example"})).status_code == 421
+    serving.send_signal(signal.SIGTERM)
+    ran = await empty.end(serving)
+    assert (ran.code, ran.out) == (0, "stopped\n"), ran.err
+
+
+async def test_serve_refuses_a_port_that_is_taken_and_a_database_that_is_not_migrated(empty: Terminal) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ran = await empty.run("serve", GOCONDUCTOR_REST_PORT=port)
+    assert ran.code == 2
+    assert f"cannot listen on 127.0.0.1 port {port} (Address already in use)" in ran.err
+    assert (await empty.run("serve", GOCONDUCTOR_REST_PORT="0")).code == 3
+
+
+async def test_serve_refuses_another_host_than_loopback(empty: Terminal) -> None:
+    ran = await empty.run("serve", GOCONDUCTOR_REST_HOST="0.0.0.0")
+    assert (ran.code, "there is no authentication yet" in ran.err) == (2, True)

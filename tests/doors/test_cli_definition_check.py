@@ -1,0 +1,70 @@
+"""``goconductor definition check``: faults of files, all at once, without a database."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.doors.conftest import ORDER
+from tests.doors.prompt import Prompt
+
+BROKEN = """
+name: order
+steps:
+  - {id: reserve, run: inventory.reserve, after: [nope]}
+  - {id: ship, run: shippingship, pivot: true, after: [reserve]}
+"""
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> str:
+    path = tmp_path / "good.json"
+    path.write_text(json.dumps(ORDER))
+    return str(path)
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> str:
+    path = tmp_path / "broken.yaml"
+    path.write_text(BROKEN)
+    return str(path)
+
+
+def test_a_sound_file_says_what_it_would_be_registered_as(good: str) -> None:
+    answer = Prompt().run("definition", "check", good)
+    assert (answer.code, answer.err) == (0, "")
+    checked = Prompt().run("definition", "check", good, "--json").json
+    (found,) = checked["definitions"]
+    assert answer.lines == [f"{good}: saga order, 3 steps, version {found['version']}: it can run"]
+    assert checked["sound"] is True
+    assert (found["file"], found["saga"], found["steps"], found["problems"]) == (good, "order", 3, [])
+    assert len(found["version"]) == 32
+
+
+def test_all_faults_of_all_files_are_told_with_their_remedies(good: str, broken: str) -> None:
+    answer = Prompt().run("definition", "check", broken, good)
+    assert answer.code == 1
+    assert answer.lines[:3] == [
+        f"{broken}: saga order cannot run:",
+        "  1. step 'reserve' comes after 'nope', which is not a step of this saga; add that step or correct the name.",
+        "  2. step 'ship' runs 'shippingship'; name its code as 'participant.step'.",
+    ]
+    assert answer.lines[3].startswith(f"{good}: saga order")
+    checked = Prompt().run("definition", "check", broken, good, "--json")
+    assert (checked.code, checked.json["sound"]) == (1, False)
+    assert [len(each["problems"]) for each in checked.json["definitions"]] == [2, 0]
+    assert checked.json["definitions"][0]["version"] is None
+
+
+def test_the_standard_input_is_a_file_too() -> None:
+    assert Prompt().run("definition", "check", "-", stdin=json.dumps(ORDER).encode()).code == 0
+    answer = Prompt().run("definition", "check", "-", stdin=b"a: [")
+    assert (answer.code, answer.lines[0]) == (1, "-: saga (without a name) cannot run:")
+
+
+def test_a_file_that_is_not_there_is_a_wrong_command() -> None:
+    answer = Prompt().run("definition", "check", "none.yaml")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == "goconductor: none.yaml: cannot be read (No such file or directory); name a file that is there\n"

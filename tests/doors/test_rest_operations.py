@@ -1,0 +1,186 @@
+"""What operators ask over REST: the buttons, what a refusal offers instead, and that nobody acts on what has changed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from tests.doors.conftest import ORDER, Shop
+
+URN = "urn:goconductor:problem:"
+UNKNOWN = "01920000-0000-7000-8000-000000000000"
+
+
+async def stuck(shop: Shop) -> str:
+    """A saga whose compensation gave up."""
+    detail = await shop.start(sku="glued", card="declined", wait_seconds=30)
+    assert detail["status"] == "stuck"
+    saga_id: str = detail["saga_id"]
+    return saga_id
+
+
+async def waiting(shop: Shop) -> str:
+    """A saga whose second step will be tried again in an hour."""
+    saga_id: str = (await shop.start(card="busy"))["saga_id"]
+
+    async def backs_off() -> bool:
+        return (await shop.step(saga_id, "charge"))["error"] is not None
+
+    await shop.until(backs_off)
+    return saga_id
+
+
+async def ask(shop: Shop, saga_id: str, request: str, headers: dict[str, str] | None = None, **body: Any) -> httpx.Response:
+    return await shop.client.post(f"/v1/sagas/{saga_id}/{request}", json=body, headers=headers)
+
+
+async def last(shop: Shop, saga_id: str) -> dict[str, Any]:
+    entry: dict[str, Any] = (await shop.client.get(f"/v1/sagas/{saga_id}/history")).json()["entries"][-1]
+    return entry
+
+
+async def test_a_saga_is_paused_resumed_aborted_and_its_history_says_by_whom(shop: Shop) -> None:
+    saga_id = await waiting(shop)
+    paused = await ask(shop, saga_id, "pause", reason="stocktaking", by="ann")
+    assert (paused.status_code, paused.json()["status"], paused.json()["reason"]) == (200, "paused", "stocktaking")
+    assert (await last(shop, saga_id))["data"] == {"reason": "stocktaking", "by": "ann"}
+    assert paused.json()["allowed"] == ["resume", "abort", "terminate", "edit_input"]
+    assert (await ask(shop, saga_id, "resume")).json()["status"] == "running"
+    assert (await ask(shop, saga_id, "abort", reason="the customer left", by="ann")).status_code == 200
+    await shop.server.wait_for_end(UUID(saga_id), 30)
+    assert (await shop.client.get(f"/v1/sagas/{saga_id}")).json()["reason"] == "aborted: the customer left"
+
+
+async def test_a_request_needs_no_body_where_it_needs_no_reason(shop: Shop) -> None:
+    saga_id = await waiting(shop)
+    assert (await shop.client.post(f"/v1/sagas/{saga_id}/pause")).json()["status"] == "paused"
+    assert (await shop.client.post(f"/v1/sagas/{saga_id}/resume")).json()["status"] == "running"
+
+
+async def test_a_stuck_step_gets_another_input_and_is_retried(shop: Shop) -> None:
+    saga_id = await stuck(shop)
+    reserve = await shop.step(saga_id, "reserve")
+    assert reserve["allowed"] == ["retry", "skip", "declare", "edit_input"]
+    shop.reserved.append("tea")
+    edited = await ask(shop, saga_id, "steps/reserve/input", inputs={"sku": "tea"}, reason="it was soaked off", by="ann")
+    assert (edited.status_code, edited.json()["steps"][0]["edited"]) == (200, {"sku": "tea"})
+    assert (await ask(shop, saga_id, "steps/reserve/retry", by="ann")).status_code == 200
+    assert (await shop.server.wait_for_end(UUID(saga_id), 30)).phase == "compensated"
+
+
+async def test_a_stuck_step_is_skipped_by_force_and_the_saga_says_that_effects_may_land(shop: Shop) -> None:
+    answer = await ask(shop, await stuck(shop), "steps/reserve/skip", reason="written off", forced=True)
+    assert (answer.status_code, answer.json()["status"], answer.json()["late_effects"]) == (200, "compensated", True)
+
+
+async def test_a_stuck_step_is_declared_as_done(shop: Shop) -> None:
+    answer = await ask(shop, await stuck(shop), "steps/reserve/declare", happened=True, reason="seen on the shelf", by="bob")
+    assert (answer.status_code, answer.json()["status"], answer.json()["late_effects"]) == (200, "compensated", False)
+
+
+async def test_aborting_a_completed_saga_is_refused_with_what_is_allowed(shop: Shop) -> None:
+    done = (await shop.start(wait_seconds=30))["saga_id"]
+    answer = await ask(shop, done, "abort")
+    assert (answer.status_code, answer.json()["type"], answer.json()["allowed"]) == (409, f"{URN}refused", [])
+    assert "nothing is allowed any more" in answer.json()["detail"]
+    answer = await ask(shop, await waiting(shop), "resume")
+    assert (answer.status_code, answer.json()["allowed"]) == (409, ["pause", "abort", "terminate", "edit_input"])
+
+
+@pytest.mark.parametrize(
+    ("request_", "body", "status", "kind", "place"),
+    [
+        ("terminate", {}, 400, "invalid-request", "$.reason"),
+        ("terminate", {"reason": ""}, 400, "invalid-request", "$.reason"),
+        ("terminate", {"reason": " "}, 400, "invalid-request", "$.reason"),
+        ("steps/reserve/skip", {"forced": True}, 400, "invalid-request", "$.reason"),
+        ("steps/reserve/skip", {"reason": "so", "forced": "yes"}, 400, "invalid-request", "$.forced"),
+        ("steps/reserve/declare", {"reason": "so"}, 400, "invalid-request", "$.happened"),
+        ("steps/reserve/input", {"reason": "so", "inputs": {}}, 400, "invalid-request", "$.inputs"),
+        ("pause", {"reson": "x"}, 400, "invalid-request", "$.reson"),
+        ("pause", {"by": "x" * 256}, 400, "invalid-request", "$.by"),
+        ("steps/reserv/retry", {}, 404, "step-not-found", None),
+        ("steps/reserve/input", {"reason": "so", "inputs": {"skew": 1}}, 409, "refused", None),
+    ],
+)
+async def test_what_makes_no_sense_is_refused_by_its_place(
+    shop: Shop, request_: str, body: dict[str, Any], status: int, kind: str, place: str | None
+) -> None:
+    saga_id = await stuck(shop)
+    answer = await ask(shop, saga_id, request_, **body)
+    assert (answer.status_code, answer.json()["type"]) == (status, URN + kind), answer.text
+    assert [fault["path"] for fault in answer.json().get("errors", [])] == ([place] if place else [])
+
+
+async def test_an_unknown_key_is_answered_with_the_nearest(shop: Shop) -> None:
+    answer = await ask(shop, await waiting(shop), "pause", reson="x")
+    assert "did you mean reason?" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("request_", ["pause", "resume", "abort", "steps/reserve/retry"])
+async def test_an_unknown_saga_is_not_found(shop: Shop, request_: str) -> None:
+    answer = await ask(shop, UNKNOWN, request_)
+    assert (answer.status_code, answer.json()["type"]) == (404, f"{URN}saga-not-found")
+
+
+async def test_of_two_operators_who_saw_the_same_saga_the_second_is_told_to_look_again(shop: Shop) -> None:
+    saga_id = await waiting(shop)
+    seen = {"If-Match": (await shop.client.get(f"/v1/sagas/{saga_id}")).headers["etag"]}
+    first, second = await asyncio.gather(ask(shop, saga_id, "pause", seen, by="ann"), ask(shop, saga_id, "abort", seen, by="bob"))
+    assert sorted((first.status_code, second.status_code)) == [200, 412]
+    lost = first if first.status_code == 412 else second
+    assert lost.json()["type"] == f"{URN}changed"
+    won = second if lost is first else first
+    assert won.headers["etag"] not in ("", seen["If-Match"])
+
+
+async def test_the_etag_of_an_answer_serves_for_the_next_request(shop: Shop) -> None:
+    saga_id = await waiting(shop)
+    paused = await ask(shop, saga_id, "pause")
+    resumed = await ask(shop, saga_id, "resume", {"If-Match": paused.headers["etag"]})
+    assert (resumed.status_code, resumed.json()["status"]) == (200, "running")
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [("*", 200), ('"1-ab"', 412), ('W/"1-ab"', 412), ('"another-servers"', 412), ("1-ab", 400), ('"1-a", "2-b"', 400), ("", 400)],
+)
+async def test_an_if_match_of_any_kind_is_answered(shop: Shop, given: str, status: int) -> None:
+    assert (await ask(shop, await waiting(shop), "pause", {"If-Match": given})).status_code == status
+
+
+async def test_a_weak_etag_of_the_present_does_not_match(shop: Shop) -> None:
+    saga_id = await waiting(shop)
+    etag = (await shop.client.get(f"/v1/sagas/{saga_id}")).headers["etag"]
+    assert (await ask(shop, saga_id, "pause", {"If-Match": f"W/{etag}"})).status_code == 412
+
+
+async def test_pictures_of_a_saga_and_of_its_definition(shop: Shop) -> None:
+    saga_id = await stuck(shop)
+    answer = await shop.client.get(f"/v1/sagas/{saga_id}/diagram")
+    assert answer.headers["content-type"] == "text/vnd.mermaid; charset=utf-8"
+    assert "stuck" in answer.text
+    for path in (f"/v1/sagas/{saga_id}/diagram", "/v1/definitions/order/active/diagram"):
+        answer = await shop.client.get(path, params={"form": "svg"})
+        assert answer.headers["content-type"] == "image/svg+xml; charset=utf-8"
+        assert answer.text.startswith("<svg")
+        assert "shop.reserve" in answer.text
+
+
+async def test_versions_are_listed_shown_and_activated(shop: Shop) -> None:
+    (first,) = (await shop.client.get("/v1/definitions/order")).json()["definitions"]
+    second = await shop.register({**ORDER, "timeout_seconds": 600})
+    shown = (await shop.client.get(f"/v1/definitions/order/{second['version']}")).json()
+    assert (shown["document"]["timeout_seconds"], shown["active"]) == (600, True)
+    answer = await shop.client.post(f"/v1/definitions/order/{first['version']}/activate")
+    assert (answer.status_code, answer.json()["active"]) == (200, True)
+    assert (await shop.start())["version"] == first["version"]
+    assert (await shop.client.get("/v1/definitions/order/active")).json()["version"] == first["version"]
+    for path in ("/v1/definitions/ordre", "/v1/definitions/order/1234", "/v1/definitions/order/1234/diagram"):
+        answer = await shop.client.get(path)
+        assert (answer.status_code, answer.json()["type"]) == (404, f"{URN}definition-not-found")
+    assert (await shop.client.post("/v1/definitions/order/active/activate")).status_code == 404

@@ -1,0 +1,180 @@
+"""Random sagas and random events: what Hypothesis draws from.
+
+``GOCONDUCTOR_TEST_EXAMPLES=20000 pytest tests/lifecycle`` looks longer than a push does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from goconductor.lifecycle import events as e
+from goconductor.lifecycle.effects import RunAction, RunCompensation, SetTimer, Settle
+from goconductor.lifecycle.events import EVENTS, Event, StepEvent
+from goconductor.lifecycle.owed import owed
+from goconductor.lifecycle.state import ActionStatus, Failure, SagaState
+from goconductor.saga.definition import Binding, Definition, Step
+from goconductor.saga.ids import Direction
+from goconductor.saga.policies import Retry
+from goconductor.saga.validate import check
+
+many_examples = settings(
+    max_examples=int(os.environ.get("GOCONDUCTOR_TEST_EXAMPLES", "300")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+INPUT = {"yes": True, "no": False}
+CONDITIONS = (None, None, None, "input.yes", "input.no", "input.missing")
+PASSING, FINAL = Failure("TimeoutError", "slow"), Failure("RefusedError", "no", retryable=False)
+
+retries = st.none() | st.builds(
+    Retry, attempts_max=st.none() | st.integers(1, 3), initial_seconds=st.sampled_from([0.0, 0.5, 20.0, 60.0])
+)
+
+
+@st.composite
+def definitions(draw: st.DrawFn, *, steps_max: int = 7, endless: bool = True) -> Definition:
+    """A sound definition: some steps before a pivot, which all come together in it, and some after it; or no pivot at all."""
+    count = draw(st.integers(1, steps_max))
+    pivot = draw(st.none() | st.integers(0, count - 1))
+    after: list[set[int]] = [draw(st.sets(st.integers(0, i - 1), max_size=3)) if i else set() for i in range(count)]
+    if pivot is not None:
+        for i in range(pivot):
+            if not any(i in after[j] for j in range(i + 1, pivot)):
+                after[pivot].add(i)
+        for i in range(pivot + 1, count):
+            if not any(j >= pivot for j in after[i]):
+                after[i].add(pivot)
+    definition = Definition(
+        name="drawn",
+        steps=tuple(
+            Step(
+                id=f"s{i}",
+                run=f"service.step{i}",
+                inputs={"amount": Binding(value=1)},
+                after=tuple(f"s{j}" for j in sorted(after[i])),
+                pivot=i == pivot,
+                when=None if i == pivot else draw(st.sampled_from(CONDITIONS)),
+                retry=draw(retries if endless else retries.filter(lambda r: r is None or r.attempts_max is not None)),
+                compensation_retry=draw(retries),
+                unknowns_max=draw(st.none() | st.integers(1, 3)),
+            )
+            for i in draw(st.permutations(range(count)))
+        ),
+        timeout_seconds=draw(st.none() | st.just(100.0)),
+    )
+    check(definition)
+    return definition
+
+
+class Move(msgspec.Struct, frozen=True):
+    """One draw: which of the events that make sense now, or one of any kind; and how much later it happens."""
+
+    pick: int
+    sense: bool = True
+    attempt: int = 1
+    round: int = 0
+    later_seconds: float = 0.0
+
+
+def moves(*, nonsense: bool = True) -> st.SearchStrategy[Move]:
+    """Two of three moves make sense."""
+    return st.builds(
+        Move,
+        pick=st.integers(0, 1000),
+        sense=st.sampled_from([True, True, False]) if nonsense else st.just(value=True),
+        attempt=st.integers(0, 4),
+        round=st.sampled_from([0, 0, 0, 1]),
+        later_seconds=st.sampled_from([0.0, 0.4, 3.0, 40.0, -5.0]),
+    )
+
+
+def event_of(definition: Definition, state: SagaState, move: Move) -> Event:
+    """The event that a move stands for in this state."""
+    at = state.at + move.later_seconds
+    if move.sense and (candidates := sensible(state)):
+        chosen: Event = msgspec.structs.replace(candidates[move.pick % len(candidates)], at=at)
+        return chosen
+    kinds = sorted(EVENTS)
+    kind = EVENTS[kinds[move.pick % len(kinds)]]
+    fields: dict[str, Any] = {"at": at}
+    if issubclass(kind, StepEvent):
+        steps = [*(step.id for step in definition.steps), "nowhere"]
+        fields |= {"step": steps[move.pick // len(kinds) % len(steps)], "attempt": move.attempt, "round": move.round}
+    extra = {f.name: _EXTRA[f.name][move.pick % len(_EXTRA[f.name])] for f in msgspec.structs.fields(kind) if f.name in _EXTRA}
+    event: Event = kind(**fields, **extra)
+    return event
+
+
+_EXTRA: dict[str, tuple[Any, ...]] = {
+    "failure": (PASSING, FINAL),
+    "proven": (False, True, False),
+    "happened": (True, False),
+    "forced": (False, True),
+    "reason": ("because", ""),
+    "direction": tuple(Direction),
+    "inputs": ({}, {"amount": 3}, {"amout": 3}),
+    "output": (None, {"id": 7, "of": ["x", 1.5, None]}),
+    "delay_seconds": (None, 2.0, 45.0),
+    "retry": (None, Retry(attempts_max=2)),
+}
+
+
+def sensible(state: SagaState) -> list[Event]:
+    found: list[Event] = []
+    for work in owed(state.steps, state.round):
+        found += outcomes(state, work)
+    for name in state.stuck_steps:
+        found += [
+            e.RetryRequested(name),
+            e.SkipRequested(name, reason="because"),
+            e.SkipRequested(name, reason="because", forced=True),
+            e.OutcomeDeclared(name, happened=True, output=5, reason="seen"),
+            e.OutcomeDeclared(name, happened=False, reason="looked"),
+        ]
+    found += edits(state)
+    if state.paused:
+        found += [e.ResumeRequested()] * 3
+    if not state.phase.ended:
+        found += [e.PauseRequested(reason="wait"), e.AbortRequested(), e.DeadlinePassed()]
+    return found
+
+
+def edits(state: SagaState) -> list[Event]:
+    """Another input for each step that gave up or waits to try again; a step has the inputs that :func:`definitions` gave it."""
+    open_ones = ("stuck", "backoff")
+    waiting = [n for n, s in state.steps.items() if s.action in open_ones or s.compensation in open_ones]
+    return [e.InputEdited(n, inputs={"amount": len(state.step(n).edited or {}) + 7}, reason="mistyped") for n in waiting]
+
+
+def outcomes(state: SagaState, work: RunAction | RunCompensation | Settle | SetTimer) -> Sequence[Event]:
+    """All that may come of a piece of work."""
+    step, attempt, now = work.step, work.attempt, work.round
+    match work:
+        case RunAction():
+            return [
+                *[e.ActionSucceeded(step, attempt, now, output={"of": step})] * 3,
+                e.ActionFailed(step, attempt, now, failure=PASSING),
+                e.ActionFailed(step, attempt, now, failure=FINAL),
+                e.ActionFailed(step, attempt, now, failure=FINAL, proven=True),
+                e.OutcomeUnknown(step, attempt, now, reason="lost"),
+            ]
+        case RunCompensation():
+            return [
+                *[e.CompensationSucceeded(step, attempt, now)] * 2,
+                e.CompensationFailed(step, attempt, now, failure=PASSING),
+                e.CompensationFailed(step, attempt, now, failure=FINAL),
+                e.OutcomeUnknown(step, attempt, now, direction=Direction.COMPENSATION, reason="lost"),
+            ]
+        case Settle():
+            if state.step(step).action is ActionStatus.SETTLING:
+                return [e.ActionSettled(step, 1, now, happened=h, output=3) for h in (True, False)] + [e.SettleUnavailable(step)]
+            return [e.CompensationSettled(step, 1, now, happened=h) for h in (True, False)] + [e.SettleUnavailable(step)]
+        case SetTimer():
+            return [e.TimerFired(step, attempt, now, direction=work.direction)]

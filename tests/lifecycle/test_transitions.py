@@ -1,0 +1,145 @@
+"""The tables show each move that some saga can make, and no other: small sagas are led through everything that can happen."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from goconductor.errors import RequestRefusedError, UnexpectedEventError
+from goconductor.lifecycle import events as e
+from goconductor.lifecycle.decide import begin, decide
+from goconductor.lifecycle.draft import Draft
+from goconductor.lifecycle.events import Event, SagaStarted
+from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaState
+from goconductor.lifecycle.transitions import ACTION_MOVES, COMPENSATION_MOVES, FIRST_STATUSES, SAGA_MOVES
+from goconductor.saga.definition import Binding, Definition, Step
+from goconductor.saga.graph import plan
+from goconductor.saga.policies import Retry
+from tests.lifecycle.sagas import FINAL, INPUT, sensible
+
+pytestmark = pytest.mark.timeout(600)  # half a minute of work, on a machine that may be busy
+
+Moves = dict[type[Any], dict[Any, set[Any]]]
+
+
+def saga(*steps: str, unknowns_max: int = 2) -> Definition:
+    """``c`` is compensatable, ``p`` the pivot, ``r`` retriable; a number after it says which step it waits for; ``?`` and ``!``
+    give it a condition that is false, or that cannot be evaluated.
+    """
+    policy = Retry(attempts_max=2)
+    return Definition(
+        name="small",
+        steps=tuple(
+            Step(
+                id=f"s{i}",
+                run=f"service.s{i}",
+                inputs={"amount": Binding(value=1)},
+                after=tuple(f"s{n}" for n in text if n.isdigit()),
+                pivot=text[0] == "p",
+                when="input.no" if "?" in text else "input.missing" if "!" in text else None,
+                retry=policy,
+                compensation_retry=policy,
+                unknowns_max=unknowns_max,
+            )
+            for i, text in enumerate(steps)
+        ),
+    )
+
+
+SMALL = {
+    "one step": saga("c", unknowns_max=3),
+    "one step that is lost at once": saga("c", unknowns_max=1),
+    "two branches": saga("c", "c", unknowns_max=1),
+    "a pivot": saga("p", unknowns_max=3),
+    "a step and the pivot": saga("c", "p0"),
+    "two retriable branches": saga("p", "r0", "r0", unknowns_max=1),
+    "a step that is skipped": saga("c?"),
+    "a step that is skipped, at the end": saga("c", "c0?"),
+    "a condition that cannot be evaluated": saga("c!"),
+    "such a condition beside a step": saga("c", "c!"),
+    "such a condition after a step": saga("c", "c0!"),
+    "such a condition after a pivot": saga("p", "r0!"),
+    "such a condition after a retriable step": saga("p", "r0", "r1!"),
+}
+
+
+def possible(state: SagaState) -> Iterator[Event]:
+    """Everything that can happen in this state, of what can change anything; late successes included."""
+    yield from sensible(state)
+    if state.phase.ended:
+        return
+    yield e.TerminateRequested(reason="because")
+    for name, step in state.steps.items():
+        yield e.ActionSucceeded(name)
+        yield e.CompensationSucceeded(name)
+        if step.action is ActionStatus.SENT:
+            yield e.ActionFailed(name, step.attempt, failure=FINAL)
+
+
+def key(state: SagaState) -> object:
+    steps = tuple(
+        (name, s.action, s.compensation, s.attempt, s.compensation_attempt, s.unknowns, s.skipping, s.failure is None)
+        for name, s in sorted(state.steps.items())
+    )
+    return state.phase, state.paused, state.deadline_passed, steps
+
+
+@pytest.fixture(scope="module")
+def made() -> tuple[Moves, Moves, Moves, set[Any]]:
+    """All moves of sagas, actions and compensations, and all first statuses."""
+    sagas, actions, compensations = (defaultdict[type[Any], dict[Any, set[Any]]](lambda: defaultdict(set)) for _ in range(3))
+    now: list[tuple[Moves, type[Any], object, object]] = []
+
+    class Watched(Draft):
+        __slots__ = ()
+
+        def set_action(self, name: str, cause: type[Any], status: ActionStatus, **changes: Any) -> None:
+            now.append((actions, cause, self.step(name).action, status))
+            super().set_action(name, cause, status, **changes)
+
+        def set_compensation(self, name: str, cause: type[Any], status: CompensationStatus, **changes: Any) -> None:
+            now.append((compensations, cause, self.step(name).compensation, status))
+            super().set_compensation(name, cause, status, **changes)
+
+    firsts = set()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("goconductor.lifecycle.decide.Draft", Watched)
+        for definition in SMALL.values():
+            compiled = plan(definition)
+            level = [begin(compiled, UUID(int=1), SagaStarted(input=INPUT)).state]
+            firsts.add(level[0].status)
+            known = {key(level[0])}
+            while level:
+                reached = []
+                for state in level:
+                    for event in possible(state):
+                        now.clear()
+                        try:
+                            after = decide(compiled, state, event).state
+                        except (UnexpectedEventError, RequestRefusedError):
+                            continue
+                        sagas[type(event)][state.status].add(after.status)
+                        for moves, cause, before, to in now:
+                            moves[cause][before].add(to)
+                        if key(after) not in known and max(s.attempt + s.compensation_attempt for s in after.steps.values()) <= 3:
+                            known.add(key(after))
+                            reached.append(after)
+                level = reached
+    return sagas, actions, compensations, firsts
+
+
+def test_the_table_of_sagas_shows_what_sagas_do(made: tuple[Moves, Moves, Moves, set[Any]]) -> None:
+    assert made[0] == SAGA_MOVES
+    assert made[3] == FIRST_STATUSES
+
+
+def test_the_table_of_actions_shows_what_actions_do(made: tuple[Moves, Moves, Moves, set[Any]]) -> None:
+    assert made[1] == ACTION_MOVES
+
+
+def test_the_table_of_compensations_shows_what_compensations_do(made: tuple[Moves, Moves, Moves, set[Any]]) -> None:
+    assert made[2] == COMPENSATION_MOVES

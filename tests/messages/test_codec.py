@@ -1,0 +1,115 @@
+"""What crosses the bus: CloudEvents that carry all that is needed, and a clear word on whatever is not ours."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from goconductor.errors import MessageError
+from goconductor.lifecycle.state import ActionStatus, SagaState, SagaStatus, StepState
+from goconductor.messages import codec
+from goconductor.messages.envelope import Baton, RunStep, SagaEnded
+from goconductor.messages.topics import replies_topic, steps_topic
+from goconductor.ports.bus import TOPIC
+from goconductor.saga.ids import Direction
+
+SAGA = UUID("01a1fae2-6686-7f93-8f9b-23c8f725f438")
+STATE = SagaState(SAGA, "v1", input={"n": 1}, steps={"pay": StepState(ActionStatus.SENT, 1)}, remaining=1)
+RUN = RunStep(
+    saga_id=SAGA,
+    saga="order",
+    version="v1",
+    step="pay",
+    target="payments.charge",
+    direction=Direction.ACTION,
+    attempt=2,
+    round=0,
+    baton=Baton(7, 99, STATE),
+)
+ENDED = SagaEnded(saga_id=SAGA, saga="order", status=SagaStatus.COMPLETED, seq=9)
+
+
+def encoded(body: RunStep | SagaEnded = RUN) -> bytes:
+    return codec.encode(body, message_id="m-1", source="/orders/orders-1", time="2026-11-20T20:00:00+00:00", causation_id="e-1")
+
+
+def changed(**attributes: Any) -> bytes:
+    return json.dumps({**json.loads(encoded()), **attributes}).encode()
+
+
+@pytest.mark.parametrize("body", [RUN, ENDED])
+def test_a_message_says_the_same_after_its_way(body: RunStep | SagaEnded) -> None:
+    assert codec.decode(encoded(body))[1] == body
+
+
+def test_the_attributes_are_those_of_cloudevents() -> None:
+    said = json.loads(encoded())
+    assert said.pop("data")
+    assert said == {
+        "specversion": "1.0",
+        "id": "m-1",
+        "source": "/orders/orders-1",
+        "type": "goconductor.step.run.v1",
+        "subject": "payments.charge",
+        "time": "2026-11-20T20:00:00+00:00",
+        "partitionkey": str(SAGA),
+        "correlationid": str(SAGA),
+        "causationid": "e-1",
+        "idempotencykey": f"{SAGA}/pay/action/0",
+    }
+
+
+def test_a_retry_carries_the_same_idempotency_key() -> None:
+    first, second = (codec.decode(codec.encode(RUN, message_id=number, source="/a"))[0] for number in ("1", "2"))
+    assert first.id != second.id
+    assert first.idempotencykey == second.idempotencykey
+
+
+def test_attributes_that_we_do_not_know_are_passed_over() -> None:
+    assert codec.decode(changed(tenant="acme", sequence="3"))[1] == RUN
+
+
+@pytest.mark.parametrize(
+    ("payload", "why"),
+    [
+        (b"", "not a CloudEvent"),
+        (b"\x80hello", "not a CloudEvent"),
+        (b"[" * 100_000, "not a CloudEvent"),
+        (b'{"order": 17}', "not a CloudEvent"),
+        (changed(type="com.example.order.placed.v1"), "none of ours"),
+        (changed(type="goconductor.step.run"), "none of ours"),
+        (changed(data={"saga_id": "17"}), "does not fit"),
+        (changed(data=None), "does not fit"),
+    ],
+)
+def test_what_is_not_ours_is_refused_with_the_reason(payload: bytes, why: str) -> None:
+    with pytest.raises(MessageError, match=why) as refused:
+        codec.decode(payload)
+    assert not refused.value.newer or "none of ours" in why
+
+
+@pytest.mark.parametrize(
+    "attributes", [{"type": "goconductor.step.run.v2"}, {"specversion": "2.0"}, {"type": "goconductor.new.v1"}]
+)
+def test_what_a_newer_version_wrote_is_left_to_newer_instances(attributes: dict[str, str]) -> None:
+    with pytest.raises(MessageError) as refused:
+        codec.decode(changed(**attributes))
+    assert refused.value.newer
+
+
+@given(
+    st.binary(max_size=200) | st.recursive(st.none() | st.text() | st.integers(), st.lists).map(lambda v: json.dumps(v).encode())
+)
+def test_no_bytes_do_more_than_be_refused(payload: bytes) -> None:
+    with pytest.raises(MessageError):
+        codec.decode(payload)
+
+
+def test_topics_can_be_named_on_every_bus() -> None:
+    for topic in (steps_topic("payments"), steps_topic("a-b_c"), replies_topic("server-host-12-abcdef")):
+        assert TOPIC.fullmatch(topic)

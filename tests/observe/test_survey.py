@@ -1,0 +1,144 @@
+"""What only the database and the bus know: asked by the leader, page by page, and forgotten when it leads no more."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from goconductor.buses.memory import MemoryBus
+from goconductor.errors import StoreUnavailableError
+from goconductor.observe.survey import Survey
+from goconductor.ports.figures import MeasuredBus, MeasuredStore, StoreFigures
+from goconductor.ports.store import Term
+from goconductor.recovery.leadership import LeadTerm
+from goconductor.testing.clock import settle
+from goconductor.testing.world import WorldStore
+from tests.observe.services import Services, order
+
+SECONDS = 15.0
+
+
+def term(services: Services) -> LeadTerm:
+    return LeadTerm(Term(epoch=4, holder="x", ends_at=1e12), services.world.clock, 1e12)
+
+
+def gauges(services: Services) -> dict[str, float]:
+    return {name: number for (name, labels), number in services.scrape().items() if not labels}
+
+
+def counted(survey: Survey) -> dict[str, int] | None:
+    return survey.sagas
+
+
+async def surveyed(services: Services, page: int = 1000) -> Survey:
+    stock, _ = await services.open()
+    services.metrics.survey = Survey(stock, interval_seconds=SECONDS, page=page)
+    return services.metrics.survey
+
+
+async def test_who_does_not_lead_says_so_and_nothing_of_the_whole(services: Services) -> None:
+    await surveyed(services)
+    found = gauges(services)
+    assert found["goconductor_leader"] == 0
+    assert {"goconductor_sagas_live", "goconductor_leader_epoch"} & set(found) == set()
+
+
+async def test_a_leader_counts_sagas_by_status(services: Services) -> None:
+    survey = await surveyed(services)
+    for way in ("pays", "pays", "refused", "stuck"):
+        await services.run(way)
+    survey.led(term(services))
+    await settle()
+    found = services.scrape()
+    statuses = {dict(labels)["status"]: number for (name, labels), number in found.items() if name == "goconductor_sagas"}
+    assert {status: number for status, number in statuses.items() if number} == {"completed": 2, "compensated": 1, "stuck": 1}
+    assert gauges(services)["goconductor_leader_epoch"] == 4
+    await survey.close()
+
+
+async def test_a_walk_over_many_sagas_takes_several_looks_and_is_told_when_it_is_done(services: Services) -> None:
+    survey = await surveyed(services, page=2)
+    for _ in range(3):
+        await services.run("pays")
+    await survey.look()
+    assert counted(survey) is None
+    await services.world.clock.advance(SECONDS)
+    await survey.look()
+    assert survey.sagas == {"completed": 3}
+    assert survey.walk_seconds == SECONDS
+    await services.run("pays")
+    await survey.look()
+    assert survey.sagas == {"completed": 3}
+    await survey.look()
+    await survey.look()
+    assert survey.sagas == {"completed": 4}
+
+
+async def test_an_overdue_saga_is_told_with_the_time_that_it_waits(services: Services) -> None:
+    survey = await surveyed(services)
+    await services.world.leave(services.world.nodes[1])  # nobody charges cards
+    await services.world.start(order(), {"way": "pays"})
+    await settle()
+    await survey.look()
+    assert gauges(services)["goconductor_sagas_live"] == 1
+    assert gauges(services)["goconductor_saga_overdue_seconds"] == 0
+    await services.world.clock.advance(100)
+    await survey.look()
+    assert gauges(services)["goconductor_sagas_overdue"] == 1
+    assert gauges(services)["goconductor_saga_overdue_seconds"] == pytest.approx(70, abs=10)
+
+
+async def test_what_waits_on_the_bus_for_a_participant_that_is_away_is_told(services: Services) -> None:
+    survey = await surveyed(services)
+    await services.world.leave(services.world.nodes[1])
+    await services.world.start(order(), {"way": "pays"})
+    await settle()
+    await survey.look()
+    found = services.scrape()
+    assert found["goconductor_bus_messages_waiting", frozenset({("participant", "cards")})] == 1
+    assert found["goconductor_bus_messages_waiting", frozenset({("participant", "warehouse")})] == 0
+
+
+async def test_a_leader_looks_again_and_again_and_forgets_when_it_leads_no_more(services: Services) -> None:
+    survey = await surveyed(services)
+    survey.led(term(services))
+    await settle()
+    await services.run("pays")
+    assert survey.sagas == {}
+    await services.world.clock.advance(SECONDS)
+    await settle()
+    assert survey.sagas == {"completed": 1}
+    survey.led(None)
+    assert counted(survey) is None
+    assert gauges(services)["goconductor_leader"] == 0
+    await survey.close()
+
+
+async def test_a_store_that_is_away_is_asked_again_later(services: Services, caplog: pytest.LogCaptureFixture) -> None:
+    class Away(WorldStore):
+        away = True
+
+        async def figures(self) -> StoreFigures:
+            if self.away:
+                raise StoreUnavailableError("the database went for lunch")
+            return await super().figures()
+
+    store = Away(services.world.clock)
+    survey = Survey(await services.world.node(store=store), interval_seconds=SECONDS)
+    with caplog.at_level(logging.WARNING, "goconductor.observe"):
+        survey.led(term(services))
+        await settle()
+        assert "lunch" in caplog.text
+        store.away = False
+        await services.world.clock.advance(SECONDS)
+        await settle()
+    assert survey.figures is not None
+    await survey.close()
+
+
+async def test_our_memory_leaves_can_be_measured(services: Services) -> None:
+    assert isinstance(services.world.store, MeasuredStore)
+    assert isinstance(services.world.bus(), MeasuredBus)
+    bus = MemoryBus()
+    assert await bus.lag("nothing", "nobody") is None

@@ -1,0 +1,133 @@
+"""A participant starts while its PostgreSQL is absent, wrong, or not its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from goconductor import Participant, Saga, Settings, connect
+from goconductor.app import migrate
+from goconductor.errors import ConfigurationError, SchemaError
+from goconductor.testing.postgres import PostgresAddress, PostgresServer
+
+pytestmark = pytest.mark.postgres
+
+
+def settings_of(url: str) -> Settings:
+    return Settings.load(environ={"GOCONDUCTOR_DATABASE_URL": url})
+
+
+def service() -> tuple[Participant, Saga[Any]]:
+    shop = Participant("shop")
+
+    @shop.step
+    async def pack() -> str:
+        return "packed"
+
+    saga: Saga[Any] = Saga("order")
+    saga.returns(saga.step(pack).output)
+    return shop, saga
+
+
+class Said(logging.Handler):
+    """Sets an event when something is said."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text, self.heard, self.lines = text, asyncio.Event(), list[str]()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+        if self.text in record.getMessage():
+            self.heard.set()
+
+
+async def test_it_waits_for_the_database_says_so_and_goes_on_when_it_comes(postgres_to_break: PostgresServer) -> None:
+    settings = settings_of(postgres_to_break.create_database("sagas"))
+    await migrate(settings)
+    postgres_to_break._end("fast")  # stop() would take the data with it
+    shop, saga = service()
+    said = Said("waiting for PostgreSQL at 127.0.0.1")
+    logging.getLogger("goconductor").addHandler(said)
+    try:
+
+        async def run() -> Any:
+            async with shop.running(settings) as conductor:
+                return await (await conductor.start(saga, None)).result(timeout_seconds=20)
+
+        running = asyncio.create_task(run())
+        await said.heard.wait()
+        assert not running.done()
+        await asyncio.to_thread(postgres_to_break._launch)
+        assert await running == "packed"
+    finally:
+        logging.getLogger("goconductor").removeHandler(said)
+
+
+@pytest.mark.parametrize(("user", "password"), [("nobody", None), ("postgres", "wrong")])
+async def test_wrong_credentials_are_said_at_once(postgres_to_break: PostgresServer, user: str, password: str | None) -> None:
+    secret = postgres_to_break._password
+    url = postgres_to_break.create_database("sagas").replace(f"postgres:{secret}@", f"{user}:{password or secret}@")
+    shop, _ = service()
+    async with asyncio.timeout(10):
+        with pytest.raises(ConfigurationError, match=r"postgres://|password|credentials|authentication") as raised:
+            async with shop.running(settings_of(url)):
+                pass
+    assert secret not in str(raised.value)
+    assert "wrong@" not in str(raised.value)
+
+
+async def test_a_database_that_was_not_migrated_says_what_to_run(postgres_url: str) -> None:
+    shop, _ = service()
+    with pytest.raises(SchemaError, match="goconductor migrate"):
+        async with shop.running(settings_of(postgres_url)):
+            pass
+    with pytest.raises(SchemaError, match="goconductor migrate"):
+        async with connect(settings_of(postgres_url)):
+            pass
+
+
+async def test_a_database_that_is_newer_says_to_upgrade(postgres_url: str, postgres_server: PostgresAddress) -> None:
+    import asyncpg
+
+    await migrate(settings_of(postgres_url))
+    connection = await asyncpg.connect(postgres_url)
+    (table,) = await connection.fetch("SELECT schemaname FROM pg_tables WHERE tablename LIKE 'alembic_version%'")
+    name = await connection.fetchval("SELECT tablename FROM pg_tables WHERE tablename LIKE 'alembic_version%'")
+    await connection.execute(f'UPDATE "{table[0]}"."{name}" SET version_num = \'9999\'')
+    await connection.close()
+    shop, _ = service()
+    with pytest.raises(SchemaError, match=r"newer|upgrade"):
+        async with shop.running(settings_of(postgres_url)):
+            pass
+
+
+async def test_what_is_bad_in_one_saga_leaves_the_others_alone_on_a_real_database(postgres_url: str) -> None:
+    """The same as in memory: an output that cannot be kept, a message that is not ours, a round beyond all numbers."""
+    from goconductor.errors import CompensatedError
+    from goconductor.messages.topics import steps_topic
+    from goconductor.ports.bus import Message
+
+    shop = Participant("shop")
+
+    @shop.step
+    async def pack(what: Any) -> Any:
+        return "a\0b" if what == "NUL" else {"packed": what}
+
+    saga: Saga[Any] = Saga("order")
+    saga.returns(saga.step(pack, inputs={"what": saga.input}).output)
+    settings = settings_of(postgres_url)
+    await migrate(settings)
+    async with shop.running(settings) as conductor:
+        handles = [await conductor.start(saga, what) for what in ("NUL", "tea")]
+        junk = [b"junk", b"\0", b'{"specversion":"1.0","id":"1","source":"/x","type":"a\\u0000.v1"}']
+        await conductor.node.bus.send([Message(topic=steps_topic("shop"), key="k", payload=each) for each in junk])
+        with pytest.raises(CompensatedError, match="NUL"):
+            await handles[0].result(timeout_seconds=10)
+        assert await handles[1].result(timeout_seconds=10) == {"packed": "tea"}
+        while len(letters := await conductor.node.store.dead_letters()) < 3:
+            await conductor.node.clock.sleep(0.01)
+        assert sorted(letter.payload for letter in letters) == sorted(junk)

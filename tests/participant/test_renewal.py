@@ -1,0 +1,152 @@
+"""Leases of long steps are kept, whatever the step does to the event loop; never beyond its deadline. On a real clock."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from goconductor.errors import StoreUnavailableError
+from goconductor.participant.clock import SystemClock
+from goconductor.participant.renewal import Renewal
+from goconductor.ports.store import Lease, LeaseKey, SagaStore
+from goconductor.saga.ids import Direction
+from goconductor.stores.memory import MemoryStore
+
+LEASE_SECONDS = 0.6
+LEASE = Lease(key=LeaseKey(UUID(int=1), "pack", Direction.ACTION), instance=1, token=7)
+
+
+class Told(MemoryStore):
+    """A store that says when it renewed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lengths: list[float] = []
+        self.renewed = threading.Semaphore(0)
+        self.away = 0
+
+    async def renew_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
+        if self.away:
+            self.away -= 1
+            raise StoreUnavailableError
+        kept = await super().renew_leases(leases, lease_seconds)
+        self.lengths.append(lease_seconds)
+        self.renewed.release()
+        return kept
+
+
+async def held(open_store: Callable[[], SagaStore], deadline_seconds: float) -> Renewal:
+    clock = SystemClock()
+    renewal = Renewal(open_store, clock, LEASE_SECONDS)
+    renewal.hold(LEASE, expires=clock.monotonic() + LEASE_SECONDS, deadline=clock.monotonic() + deadline_seconds)
+    renewal.start()
+    return renewal
+
+
+async def test_a_blocked_event_loop_keeps_its_leases() -> None:
+    store = Told()
+    renewal = await held(lambda: store, 60)
+    for _ in range(4):  # blocks this loop, as a step may, for longer than a lease's life
+        assert store.renewed.acquire(timeout=10)
+    expires = renewal.expires(LEASE)
+    assert expires is not None
+    assert expires > SystemClock().monotonic()
+    (lease,) = await store.leases([UUID(int=1)])
+    assert lease.expires_at > time.time()
+    await renewal.stop()
+    assert renewal.lost == 0
+
+
+async def test_short_steps_write_no_renewal() -> None:
+    store = Told()
+    renewal = await held(lambda: store, 60)
+    renewal.drop(LEASE)
+    assert not await asyncio.to_thread(store.renewed.acquire, timeout=LEASE_SECONDS)
+    await renewal.stop()
+    assert renewal.expires(LEASE) is None
+
+
+async def test_no_lease_is_renewed_beyond_its_deadline() -> None:
+    store = Told()
+    clock = SystemClock()
+    deadline = clock.monotonic() + 0.9
+    renewal = await held(lambda: store, 0.9)
+    while await asyncio.to_thread(store.renewed.acquire, timeout=LEASE_SECONDS):
+        pass
+    expires = renewal.expires(LEASE)
+    await renewal.stop()
+    assert expires == pytest.approx(deadline, abs=0.05)
+    assert clock.monotonic() > deadline
+    assert min(store.lengths) < LEASE_SECONDS
+
+
+async def test_a_lease_that_another_one_has_is_given_up() -> None:
+    store = Told()
+    await store.renew_leases([Lease(key=LEASE.key, instance=2, token=8)], 60)
+    store.renewed.acquire()
+    renewal = await held(lambda: store, 60)
+    assert await asyncio.to_thread(store.renewed.acquire, timeout=10)
+    await renewal.stop()
+    assert (renewal.lost, renewal.expires(LEASE)) == (1, None)
+
+
+async def test_a_store_that_is_away_is_tried_again() -> None:
+    store = Told()
+    store.away = 2
+    renewal = await held(lambda: store, 60)
+    assert await asyncio.to_thread(store.renewed.acquire, timeout=10)
+    await renewal.stop()
+    assert renewal.renewed >= 1
+
+
+async def test_stopping_does_not_wait_for_a_store_that_never_comes() -> None:
+    waiting = threading.Event()
+
+    class Absent(Told):
+        async def open(self) -> None:
+            waiting.set()
+            await asyncio.Event().wait()
+
+    renewal = await held(Absent, 60)
+    assert await asyncio.to_thread(waiting.wait, 10)
+    async with asyncio.timeout(5):
+        await renewal.stop()
+
+
+async def test_a_step_that_blocks_the_loop_longer_than_its_lease_is_not_taken_over() -> None:
+    """The whole engine on real time: nobody else gets the lease in the meantime."""
+    from goconductor import Saga
+    from goconductor.buses.memory import MemoryBus
+    from goconductor.participant.node import Node
+    from goconductor.participant.registry import StepRegistry
+
+    store = Told()
+    shop = StepRegistry("shop")
+    runs: list[int] = []
+
+    @shop.step
+    async def pack() -> str:
+        runs.append(1)
+        for _ in range(3):
+            assert store.renewed.acquire(timeout=10)
+        (lease,) = store._leases.values()
+        assert lease.expires_at > time.time()
+        return "packed"
+
+    node = Node(store=store, bus=MemoryBus(), open_store=lambda: store, registry=shop, lease_seconds=LEASE_SECONDS)
+    await node.open()
+    saga: Saga[Any] = Saga("one")
+    saga.step(pack)
+    await node.definitions.register(saga.definition)
+    began = time.monotonic()
+    started = await node.start_saga("one", None)
+    assert (await node.wait_for_end(started.saga_id, 10)).outputs() == {"pack": "packed"}
+    assert time.monotonic() - began > LEASE_SECONDS
+    await node.close()
+    assert runs == [1]

@@ -1,0 +1,83 @@
+"""After the database was away, leases and signs of life say nothing for a while; then everything is looked at."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from goconductor import Saga
+from goconductor.participant.node import Node
+from goconductor.participant.registry import StepRegistry
+from goconductor.recovery.sweep import Sweeper
+from goconductor.testing.clock import settle
+from goconductor.testing.world import World
+from tests.participant.faults import Trade, Unrenewing, Unruly
+from tests.recovery.passing import cut_off, until_ended
+
+
+async def test_after_the_database_was_away_nobody_is_judged_for_one_leases_life(world: World) -> None:
+    shop = StepRegistry("shop")
+    gate = asyncio.Event()
+
+    @shop.step
+    async def pack() -> str:
+        await gate.wait()
+        return "packed"
+
+    saga: Saga[Any] = Saga("one")
+    saga.step(pack)
+    await world.node()
+    node = await world.node(shop, renewing=Unrenewing(world.clock), drain_seconds=0)
+    saga_id = await world.start(saga)
+    await world.live(19)  # the lease has run out, and the saga is due in a second
+    assert "OutcomeUnknown pack" not in await world.events(saga_id)
+    world.store.truncate_leases()
+    world.kill(node)  # its session was lost with the database
+    await world.live(9.5)
+    assert "OutcomeUnknown pack" not in await world.events(saga_id)
+    assert all(each.dead_at is None for each in await world.store.instances("shop"))
+    world.store.revive(node.instance.serial)
+    gate.set()
+    assert (await world.end_of(saga_id)).outputs() == {"pack": "packed"}
+    assert node.counts["steps_run"] == 1
+
+
+async def test_after_a_crash_of_the_database_all_live_sagas_are_walked_through_once(world: World) -> None:
+    """Also when there are more than the sweep takes at once, and when the leader changes in the middle."""
+    trade = Trade()
+    silent = await world.node(bus=Unruly(world, loses=1.0))
+    sagas = [await world.start(trade.saga(), node=silent) for _ in range(25)]
+    await world.node(trade.shop)
+    await world.node(trade.bank)
+    world.store.truncate_leases()
+    node = await world.node()
+    for _ in range(2):
+        leader, epoch = await leader_of(world, node, batch=10)
+        assert not await leader.may_judge()
+        await world.clock.advance(10)
+        assert await leader.may_judge()
+        assert await leader.sweep_once(epoch) == 10
+        await settle()
+        assert await world.store.leases_truncated()
+    while await leader.sweep_once(epoch) == 10:
+        await settle()
+    assert not await world.store.leases_truncated()
+    assert await until_ended(world, sagas, within_seconds=1) == ["completed"] * 25
+
+
+async def leader_of(world: World, node: Node, batch: int) -> tuple[Sweeper, int]:
+    term = await world.store.raise_epoch("a leader", 1e9)
+    assert term is not None
+    return Sweeper(node, lease_seconds=10.0, batch=batch), term.epoch
+
+
+async def test_after_the_database_was_away_what_really_died_is_found(world: World) -> None:
+    trade = Trade()
+    await world.node(trade.bank)
+    dying = await world.node(trade.shop, bus=Unruly(world, loses=1.0))
+    saga_id = await world.start(trade.saga(), node=dying)
+    await settle()
+    await cut_off(world, dying)
+    world.store.truncate_leases()
+    await world.node(trade.shop)
+    assert await until_ended(world, [saga_id], within_seconds=20) == ["completed"]

@@ -1,0 +1,157 @@
+"""The leader lets go of what is old, in small steps, for as long as it leads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from goconductor import Saga, SagaNotFoundError
+from goconductor.errors import FencedError, StoreUnavailableError
+from goconductor.participant.node import Node
+from goconductor.participant.probe import Probe
+from goconductor.participant.registry import StepRegistry
+from goconductor.ports.retention import Forgettable, Forgotten
+from goconductor.ports.store import DeadLetter
+from goconductor.recovery.beside import beside
+from goconductor.recovery.leadership import LeadTerm
+from goconductor.recovery.retention import DAY_SECONDS, INTERVAL_SECONDS, Retaining
+from goconductor.testing.world import World, WorldStore
+
+SECOND = 1 / DAY_SECONDS
+"""A day, in these tests."""
+
+
+class Asked(WorldStore):
+    """Says what it was asked to forget, and may be away."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.clock)
+        self.asked: list[Forgettable] = []
+        self.away = False
+
+    async def forget(self, kind: Forgettable, **facts: Any) -> Forgotten:
+        self.asked.append(kind)
+        if self.away:
+            raise StoreUnavailableError("away")
+        return await super().forget(kind, **facts)
+
+
+@pytest.fixture
+async def store(world: World) -> Asked:
+    store = world.store = Asked(world)
+    return store
+
+
+async def lead(world: World) -> LeadTerm:
+    term = await world.store.raise_epoch("me", 1e9)
+    assert term is not None
+    return LeadTerm(term, world.clock, 1e12)
+
+
+def retaining(node: Node, *, limit: int = 100, sagas_days: float = 30 * SECOND) -> Retaining:
+    return Retaining(node, sagas_days=sagas_days, dead_letters_days=20 * SECOND, instances_days=10 * SECOND, limit=limit)
+
+
+async def some_of_each(world: World, probe: Probe | None = None) -> tuple[Node, list[UUID]]:
+    shop = StepRegistry("shop")
+
+    @shop.step
+    async def pack() -> None: ...
+
+    node = await world.node(shop, probe=probe or Probe())
+    saga: Saga[Any] = Saga("one")
+    saga.step(pack)
+    sagas = [await world.start(saga, key=f"k{number}") for number in range(5)]
+    for saga_id in sagas:
+        await world.end_of(saga_id)
+    await world.store.put_dead_letter(DeadLetter(topic="t", payload=b"", reason="r"))
+    await world.store.unregister((await world.store.register("command", "line", {})).serial)
+    return node, sagas
+
+
+async def passed(world: World, keeping: Retaining, term: LeadTerm) -> dict[str, int]:
+    """What one pass lets go of; its pauses take time."""
+    passing = asyncio.create_task(keeping.pass_once(term.epoch))
+    await world.clock.advance(1.0)
+    return dict(await passing)
+
+
+async def test_each_kind_goes_after_its_days(world: World, store: Asked, caplog: pytest.LogCaptureFixture) -> None:
+    told: Counter[str] = Counter()
+
+    class Told(Probe):
+        def forgot(self, kind: str, count: int) -> None:
+            told[kind] += count
+
+    node, sagas = await some_of_each(world, Told())
+    term = await lead(world)
+    keeping = retaining(node, limit=2)
+    caplog.set_level("INFO", "goconductor.recovery")
+    assert await passed(world, keeping, term) == {}
+    assert "retention" not in caplog.text
+    await world.clock.advance(11.0)
+    assert await passed(world, keeping, term) == {"instances": 1}
+    await world.clock.advance(10.0)
+    assert await passed(world, keeping, term) == {"dead_letters": 1}
+    await world.clock.advance(10.0)
+    assert await passed(world, keeping, term) == {"start_keys": 5, "sagas": 5, "entries": 10}
+    assert "retention: 5 start keys, 5 sagas, 10 log entries are gone" in caplog.text
+    assert told == {"instances": 1, "dead_letters": 1, "start_keys": 5, "sagas": 5, "entries": 10}
+    with pytest.raises(SagaNotFoundError):
+        await node.view(sagas[0])
+    assert [one.serial for one in await store.instances()] == [node.instance.serial]
+
+
+async def test_keys_go_before_the_sagas_that_they_name(world: World, store: Asked) -> None:
+    node, _ = await some_of_each(world)
+    await world.clock.advance(60.0)
+    await passed(world, retaining(node, limit=2), await lead(world))
+    order = list(dict.fromkeys(store.asked))
+    assert order == [Forgettable.START_KEYS, Forgettable.SAGAS, Forgettable.DEAD_LETTERS, Forgettable.INSTANCES]
+    assert len(store.asked) > 6  # in steps of two
+
+
+async def test_zero_days_is_for_ever(world: World, store: Asked) -> None:
+    node, sagas = await some_of_each(world)
+    await world.clock.advance(60.0)
+    await passed(world, retaining(node, sagas_days=0), await lead(world))
+    assert set(store.asked) == {Forgettable.DEAD_LETTERS, Forgettable.INSTANCES}
+    assert (await world.state(sagas[0])).status == "completed"
+
+
+async def test_it_lasts_as_long_as_the_leading_beside_it_and_survives_a_store_that_is_away(
+    world: World, store: Asked, caplog: pytest.LogCaptureFixture
+) -> None:
+    node, sagas = await some_of_each(world)
+    await world.clock.advance(60.0)
+    store.away = True
+    ended = asyncio.Event()
+
+    async def sweep(_: LeadTerm) -> None:
+        await ended.wait()
+
+    leading = asyncio.ensure_future(beside(sweep, retaining(node).keep)(await lead(world)))
+    await world.clock.advance(1.0)
+    assert "retention could not go on" in caplog.text
+    store.away = False
+    await world.clock.advance(INTERVAL_SECONDS)
+    assert await store.head(sagas[0]) is None
+    ended.set()
+    await leading
+    asked = len(store.asked)
+    await world.clock.advance(2 * INTERVAL_SECONDS)
+    assert len(store.asked) == asked
+
+
+async def test_a_leader_of_the_past_keeps_nothing_and_its_sweep_finds_out_by_itself(world: World, store: Asked) -> None:
+    node, sagas = await some_of_each(world)
+    await world.clock.advance(60.0)
+    old, _ = await lead(world), await lead(world)
+    await retaining(node).keep(old)
+    with pytest.raises(FencedError):
+        await retaining(node).pass_once(old.epoch)
+    assert await store.head(sagas[0]) is not None

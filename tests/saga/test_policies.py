@@ -1,0 +1,115 @@
+"""Retries: how often, after which wait, and always the same answer."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from goconductor.saga.policies import (
+    ACTION_PATIENCE,
+    ACTION_RETRY,
+    COMPENSATION_RETRY,
+    LAST_PATIENCE,
+    RETRIABLE_RETRY,
+    Retry,
+    patience,
+    seconds,
+)
+
+policies = st.builds(
+    Retry,
+    attempts_max=st.none() | st.integers(1, 50),
+    initial_seconds=st.floats(0, 60),
+    factor=st.floats(1, 100),
+    max_seconds=st.floats(60, 86_400),
+    jitter=st.floats(0, 1),
+)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [(5, 5.0), (0.25, 0.25), ("250ms", 0.25), ("10s", 10.0), ("1.5m", 90.0), ("2h", 7200.0), (" 1 d ", 86_400.0)],
+)
+def test_a_duration(written: float | str, meant: float) -> None:
+    assert seconds(written) == pytest.approx(meant)
+
+
+@pytest.mark.parametrize("written", ["", "10", "ten seconds", "-1s", "1e3s", "10 s s", "1w"])
+def test_a_duration_that_is_none_shows_how_one_is_written(written: str) -> None:
+    with pytest.raises(ValueError, match=r"'250ms', '10s', '5m', '2h', '1d'"):
+        seconds(written)
+
+
+@pytest.mark.parametrize("written", [0, -1, float("inf"), float("nan"), "0s"])
+def test_a_duration_is_above_zero_and_finite(written: float | str) -> None:
+    with pytest.raises(ValueError, match="above zero and finite"):
+        seconds(written)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "what"),
+    [
+        ({"attempts_max": 0}, "attempts_max"),
+        ({"initial_seconds": -1}, "initial_seconds"),
+        ({"initial_seconds": 61}, "initial_seconds"),
+        ({"max_seconds": float("inf")}, "max_seconds"),
+        ({"factor": 0.5}, "factor"),
+        ({"factor": 101}, "factor"),
+        ({"jitter": 1.5}, "jitter"),
+        ({"jitter": float("nan")}, "jitter"),
+    ],
+)
+def test_a_policy_out_of_range_is_refused_also_from_a_document(wrong: dict[str, float], what: str) -> None:
+    with pytest.raises(ValueError, match=what):
+        msgspec.convert(wrong, Retry)
+
+
+def test_how_often() -> None:
+    assert [Retry(attempts_max=3).allows(attempt) for attempt in (1, 2, 3, 4)] == [True, True, False, False]
+    assert RETRIABLE_RETRY.allows(10**9)
+    assert not Retry(attempts_max=1).allows(1)
+    assert ACTION_RETRY.attempts_max == 3
+    assert COMPENSATION_RETRY.attempts_max == 10
+
+
+def test_waits_double_up_to_their_maximum() -> None:
+    policy = Retry(initial_seconds=1, factor=2, max_seconds=10, jitter=0)
+    assert [policy.wait_seconds(attempt, "key") for attempt in range(1, 7)] == [1, 2, 4, 8, 10, 10]
+
+
+@given(policies, st.integers(1, 10_000), st.text(max_size=20))
+def test_a_wait_lies_between_the_policys_and_that_plus_jitter(policy: Retry, attempt: int, key: str) -> None:
+    bare = msgspec.structs.replace(policy, jitter=0.0).wait_seconds(attempt, key)
+    assert 0 <= bare <= policy.max_seconds
+    assert bare <= policy.wait_seconds(attempt, key) <= bare * (1 + policy.jitter)
+
+
+@given(policies, st.integers(1, 20), st.text(max_size=20))
+def test_the_same_key_and_attempt_always_wait_equally_long(policy: Retry, attempt: int, key: str) -> None:
+    again = msgspec.json.decode(msgspec.json.encode(policy), type=Retry)
+    assert again.wait_seconds(attempt, key) == policy.wait_seconds(attempt, key)
+
+
+def test_jitter_spreads_the_waits_of_many_sagas_evenly() -> None:
+    waits = [Retry(initial_seconds=1, jitter=1).wait_seconds(1, f"saga-{n}") for n in range(4000)]
+    quarters = [sum(1 + n / 4 <= wait < 1 + (n + 1) / 4 for wait in waits) for n in range(4)]
+    assert sum(quarters) == 4000
+    assert all(800 < quarter < 1200 for quarter in quarters)
+
+
+def test_the_jitter_is_the_same_on_every_machine() -> None:
+    """A log that was written elsewhere must replay to the same times here."""
+    assert Retry().wait_seconds(1, "00000000-0000-0000-0000-000000000001/charge/action/0") == pytest.approx(JITTERED, abs=1e-12)
+
+
+JITTERED = 0.5765479237943458
+
+
+def test_patience_needs_both_losses_and_time_unless_the_definition_has_its_own_word() -> None:
+    assert not ACTION_PATIENCE.is_over(3, 29.9)
+    assert not ACTION_PATIENCE.is_over(2, 3600.0)
+    assert ACTION_PATIENCE.is_over(3, 30.0)
+    assert patience(None, LAST_PATIENCE) is LAST_PATIENCE
+    assert patience(1, LAST_PATIENCE).is_over(1, 0.0)
