@@ -1,20 +1,22 @@
 """RabbitMQ breaks, and what is RabbitMQ's own."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import aio_pika
 import pytest
 from aio_pika.abc import AbstractConnection
-from aiormq.exceptions import ChannelNotFoundEntity
+from aiormq.exceptions import ChannelInvalidStateError, ChannelNotFoundEntity
 
 from goconductor.buses.rabbitmq import RabbitmqBus
-from goconductor.errors import ConfigurationError, PayloadError
+from goconductor.buses.rabbitmq.connection import cancelled_or_unavailable
+from goconductor.errors import BusUnavailableError, ConfigurationError, PayloadError
 from goconductor.messages.topics import replies_topic
 from goconductor.ports.bus import Delivery, Message
 from goconductor.testing.contracts.bus import Inbox
 from goconductor.testing.servers.rabbitmq import RabbitmqServer
-from tests.contracts.bus_on_a_server import ChecksPasswords, KeepsItsMessages, OpenAt, messages, until
+from tests.contracts.bus_on_a_server import ChecksPasswords, KeepsItsMessages, OpenAt, in_thread, messages, until
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.timeout(300)]
 
@@ -29,6 +31,21 @@ class TestRabbitmqBusOnAServer(KeepsItsMessages, ChecksPasswords):
     @pytest.fixture
     def options(self, rabbitmq_prefix: str) -> dict[str, Any]:
         return {"prefix": rabbitmq_prefix, "heartbeat_seconds": 1, "connect_timeout_seconds": 5.0}
+
+    async def test_a_queue_that_answers_nobody_holds_up_no_other(
+        self, server: RabbitmqServer, open_at: OpenAt, rabbitmq_prefix: str
+    ) -> None:
+        bus, stuck, well = await open_at(send_timeout_seconds=2.0), Inbox(), Inbox()
+        await bus.subscribe(["orders"], "group", stuck, prefetch=10)
+        await bus.subscribe(["payments"], "group", well, prefetch=10)
+        await in_thread(server.hold_queue, f"{rabbitmq_prefix}:orders:group")
+        with pytest.raises(BusUnavailableError, match="not confirmed within 2 s"):
+            await bus.send(messages("orders", ["one"]))
+        await bus.send(messages("payments", ["one"]))
+        await well.has(1)
+        await in_thread(server.let_queue_go, f"{rabbitmq_prefix}:orders:group")
+        await bus.send(messages("orders", ["two"]))
+        await stuck.has(2)
 
 
 @pytest.fixture
@@ -160,3 +177,28 @@ def test_a_url_that_cannot_be_read_is_told_without_its_password(url: str) -> Non
     with pytest.raises(ConfigurationError, match="amqp://") as raised:
         RabbitmqBus(url)
     assert "hunter2" not in str(raised.value)
+
+
+class TestOfTheDriversEndings:
+    async def test_what_the_driver_cancels_is_tried_again(self) -> None:
+        with pytest.raises(BusUnavailableError, match="ended meanwhile"), cancelled_or_unavailable():
+            raise asyncio.CancelledError
+
+    async def test_a_limit_holds_though_the_driver_makes_another_error_of_it(self) -> None:
+        async def call_the_driver() -> None:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                raise ChannelInvalidStateError from None
+
+        async def within_a_limit() -> None:
+            async with asyncio.timeout(0.001):
+                with cancelled_or_unavailable():
+                    await call_the_driver()
+
+        with pytest.raises(TimeoutError):
+            await within_a_limit()
+
+    async def test_other_errors_of_the_driver_pass(self) -> None:
+        with pytest.raises(ChannelInvalidStateError), cancelled_or_unavailable():
+            raise ChannelInvalidStateError

@@ -105,7 +105,7 @@ class Link(Generic[C]):
     async def _reconnect(self) -> None:
         wait_seconds = FIRST_WAIT_SECONDS
         refused = False
-        while True:
+        while not self._closed:  # a driver may answer our cancelling with an error of its own
             await asyncio.sleep(wait_seconds)
             wait_seconds = min(2 * wait_seconds, WAIT_SECONDS_MAX)
             try:

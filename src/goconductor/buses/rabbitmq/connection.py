@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
@@ -43,6 +44,29 @@ def parse_urls(text: str) -> list[URL]:
     return urls
 
 
+@contextlib.contextmanager
+def cancelled_or_unavailable() -> Iterator[None]:
+    """Tell apart what the driver mixes up: that we were cancelled, and that its connection or channel ended.
+
+    A closing channel cancels whoever awaits it, though nobody cancelled us; and while it closes, a cancellation of ours (by a
+    time limit, or at the end) surfaces as an error of the channel. Taken at its word, the first would end a subscription for
+    good, and the second would be tried again without any limit.
+
+    Raises:
+        asyncio.CancelledError: we were cancelled.
+        BusUnavailableError: something of the driver's ended; its other errors pass as they are.
+    """
+    try:
+        yield
+    except (*UNAVAILABLE, asyncio.CancelledError) as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError from error
+        if isinstance(error, asyncio.CancelledError):
+            raise BusUnavailableError("the connection or the channel ended meanwhile") from error
+        raise
+
+
 async def connect(
     urls: list[URL],
     topology: Topology,
@@ -70,13 +94,15 @@ async def connect(
     for url in urls:
         try:
             async with asyncio.timeout(connect_timeout_seconds):
-                connection = await _connect(url, purpose, heartbeat_seconds, lost)
+                with cancelled_or_unavailable():
+                    connection = await _connect(url, purpose, heartbeat_seconds, lost)
         except UNAVAILABLE as error:
             problem = problem or f"{url.host}:{url.port or 'default'}: {reason_of(error)}"
             continue
         try:
             async with asyncio.timeout(connect_timeout_seconds):
-                await topology.declare_exchanges(connection)
+                with cancelled_or_unavailable():
+                    await topology.declare_exchanges(connection)
             if not connection.is_closed and connection.connected.is_set():
                 return connection
             problem = problem or f"{url.host}: the connection ended at once"
@@ -85,6 +111,9 @@ async def connect(
             raise ConfigurationError(f"RabbitMQ forbids what the bus needs; see docs/buses/rabbitmq.md: {error}") from None
         except UNAVAILABLE as error:
             problem = problem or f"{url.host}: {reason_of(error)}"
+        except BaseException:
+            await close(connection)
+            raise
         await close(connection)
     raise BusUnavailableError(f"RabbitMQ cannot be reached now: {problem}")
 
@@ -121,7 +150,8 @@ async def close(connection: AbstractConnection) -> None:
     """End a connection, politely if it can be done quickly."""
     try:
         async with asyncio.timeout(5.0):
-            await connection.close()
+            with cancelled_or_unavailable():
+                await connection.close()
     except UNAVAILABLE:
         pass
 

@@ -13,7 +13,7 @@ from aiormq.channel import Channel
 from pamqp.commands import Basic
 
 from goconductor.buses.rabbitmq import wire
-from goconductor.buses.rabbitmq.connection import UNAVAILABLE, driver_channel, reason_of
+from goconductor.buses.rabbitmq.connection import UNAVAILABLE, cancelled_or_unavailable, driver_channel, reason_of
 from goconductor.buses.rabbitmq.topology import Topology
 from goconductor.errors import BusUnavailableError
 from goconductor.ports.bus import Message
@@ -81,13 +81,14 @@ class Sender:
         """What is still to be sent, and why."""
         connection = await self._link.get()
         try:
-            channel = await self._open_channel(connection)
-            answers = await asyncio.gather(*(self._publish(channel, message) for message in messages), return_exceptions=True)
-            unroutable = {
-                message.topic for message, answer in zip(messages, answers, strict=True) if isinstance(answer, DeliveredMessage)
-            }
-            for topic in unroutable:
-                await self._topology.declare_waiting(connection, topic)
+            with cancelled_or_unavailable():
+                channel = await self._open_channel(connection)
+                publishing = (self._publish(channel, message) for message in messages)
+                answers = await asyncio.gather(*publishing, return_exceptions=True)
+                returned = [isinstance(answer, DeliveredMessage) for answer in answers]
+                unroutable = {message.topic for message, came_back in zip(messages, returned, strict=True) if came_back}
+                for topic in unroutable:
+                    await self._topology.declare_waiting(connection, topic)
         except UNAVAILABLE as error:
             await asyncio.sleep(AGAIN_SECONDS)
             return list(messages), reason_of(error)
@@ -121,7 +122,7 @@ class Sender:
         )
 
     async def _give_up_channel(self) -> None:
-        """One that confirms nothing any more, as was seen after a broker had been killed, must not hold up each send to come."""
+        """In the broker, a queue without a leader holds up the channel that publishes to it; sends to others need a new one."""
         channel, self._channel = self._channel, None
         if channel is not None and not channel.is_closed:
             with contextlib.suppress(*UNAVAILABLE, TimeoutError):

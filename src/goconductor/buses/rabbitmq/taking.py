@@ -15,7 +15,7 @@ from aiormq.channel import Channel
 from pamqp.commands import Basic
 
 from goconductor.buses.rabbitmq import wire
-from goconductor.buses.rabbitmq.connection import UNAVAILABLE, driver_channel, reason_of
+from goconductor.buses.rabbitmq.connection import UNAVAILABLE, cancelled_or_unavailable, driver_channel, reason_of
 from goconductor.buses.rabbitmq.topology import Topology
 from goconductor.ports.bus import Receiver
 from goconductor.ports.link import Link
@@ -123,9 +123,10 @@ class RabbitmqSubscription:
     async def _run(self, session: _Session | None) -> None:
         while session is not None or not self._drained:
             try:
-                session = session or await self._reopen()
-                if session is not None:
-                    await self._serve(session)
+                with cancelled_or_unavailable():
+                    session = session or await self._reopen()
+                    if session is not None:
+                        await self._serve(session)
             except UNAVAILABLE as error:
                 logger.info("the subscription of %s tries again: %s", self._group, reason_of(error))
             except Exception:
@@ -150,7 +151,8 @@ class RabbitmqSubscription:
                 if self._drained:
                     return None
             async with asyncio.timeout(OPEN_SECONDS):
-                return await self._open(connecting.result())
+                with cancelled_or_unavailable():
+                    return await self._open(connecting.result())
         finally:
             connecting.cancel()
 
