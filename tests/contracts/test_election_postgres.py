@@ -119,6 +119,27 @@ async def test_a_leader_that_lost_its_lock_has_lost_its_term_though_nobody_follo
     assert new.epoch > old.epoch
 
 
+async def test_a_term_is_lost_when_the_end_of_the_session_meets_a_statement(
+    elect: Elect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a hair's breadth, the driver is told of the end while it begins a statement, and complains of itself."""
+    anna = await elect()
+    old = await anna.campaign("anna", 3600)
+    assert old is not None
+
+    async def meet(*_: object) -> None:
+        raise asyncpg.InternalClientError("cannot switch to state 11; another operation (2) is in progress")
+
+    monkeypatch.setattr(asyncpg.Connection, "fetchval", meet)
+    assert await anna.renew(old, 3600) is None
+    with pytest.raises(ElectionError):
+        await anna.campaign("anna", 3600)
+    monkeypatch.undo()
+    new = await anna.campaign("anna", 3600)
+    assert new is not None
+    assert new.epoch > old.epoch
+
+
 async def test_who_has_just_taken_the_lock_is_not_thrown_out_before_it_has_raised_the_epoch(
     store: PostgresStore, elect: Elect, postgres_url: str
 ) -> None:

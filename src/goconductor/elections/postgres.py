@@ -32,7 +32,8 @@ _CLASS = 1735353708
 """First half of our advisory locks: elections. The second half tells the group."""
 _PROBE_CLASS = _CLASS + 1
 _PROBES = 3
-_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+# the internal error: a statement that meets the message by which the server ends the session
+_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
 _HELD = """EXISTS (
     SELECT FROM pg_locks

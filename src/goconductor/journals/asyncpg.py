@@ -38,7 +38,7 @@ class AsyncpgJournal(TableJournal[Connection]):
         ConfigurationError: the table's name is not one or two identifiers.
     """
 
-    failures = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+    failures = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
     savepoint = "async with tx.transaction()"
 
     def __init__(self, pool_or_url: Pool | str, *, table: str = TABLE, result_bytes_max: int = RESULT_BYTES_MAX) -> None:

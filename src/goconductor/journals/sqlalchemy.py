@@ -42,7 +42,7 @@ class SqlalchemyJournal(TableJournal[Tx]):
         ConfigurationError: the table's name is not one or two identifiers, or the URL is not of PostgreSQL.
     """
 
-    failures = (SQLAlchemyError, OSError, TimeoutError)
+    failures = (SQLAlchemyError, asyncpg.InternalClientError, OSError, TimeoutError)
     savepoint = "async with tx.begin_nested()"
 
     @overload

@@ -64,7 +64,7 @@ class Caller(ABC):
 
 
 class _Asyncpg(Caller):
-    failures = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+    failures = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

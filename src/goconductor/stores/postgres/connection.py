@@ -168,7 +168,7 @@ class Session:
         if connection is not None:
             try:
                 await connection.close(timeout=2.0)
-            except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError):
+            except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresError):
                 connection.terminate()
 
     @asynccontextmanager
