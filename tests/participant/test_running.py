@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from goconductor import CompensatedError, Conductor, PermanentError, Saga, Stuck
 from goconductor.app import SagaHandle
 from goconductor.lifecycle.events import PauseRequested, ResumeRequested, TerminateRequested
 from goconductor.participant.registry import StepRegistry
+from goconductor.ports.store import Known, Tail
+from goconductor.stores.memory import MemoryStore
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World
 from tests.participant.faults import Trade, Unruly
@@ -97,6 +100,26 @@ async def test_plain_functions_run_in_threads_beside_the_loop(world: World) -> N
     assert (await world.end_of(await world.start(saga))).status == "completed"
     assert len(threads) == 3
     assert threading.get_ident() not in threads
+
+
+async def test_those_who_ask_for_sagas_at_once_share_one_look_into_the_store(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look for each waiter was what held up the sagas that end elsewhere, and what these waiters start next."""
+    looks: list[int] = []
+    read = MemoryStore.read
+
+    async def counted(store: MemoryStore, known: Sequence[Known]) -> list[Tail]:
+        looks.append(len(known))
+        return await read(store, known)
+
+    monkeypatch.setattr(MemoryStore, "read", counted)
+    client = await world.node()
+    saga_ids = [await world.start(Trade().saga(), node=client) for _ in range(20)]
+    looks.clear()
+    views = await asyncio.gather(*map(client.view, [*saga_ids, saga_ids[0]]))
+    assert [view.state.saga_id for view in views] == [*saga_ids, saga_ids[0]]
+    assert looks == [21]
 
 
 async def test_several_instances_share_the_work(world: World) -> None:

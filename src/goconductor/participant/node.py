@@ -24,6 +24,7 @@ from goconductor.messages.envelope import SagaEnded
 from goconductor.messages.topics import replies_topic, steps_topic
 from goconductor.participant import log
 from goconductor.participant.append import Appender
+from goconductor.participant.batch import Batcher
 from goconductor.participant.clock import SystemClock, keep_time
 from goconductor.participant.definitions import Definitions
 from goconductor.participant.endings import Endings
@@ -41,7 +42,7 @@ from goconductor.participant.start import Started, Starter
 from goconductor.participant.timers import Timers
 from goconductor.ports.bus import Bus
 from goconductor.ports.clock import Clock
-from goconductor.ports.store import Instance, Known, RecoveryStore, SagaReader, SagaStore, Transaction
+from goconductor.ports.store import Instance, Known, RecoveryStore, SagaReader, SagaStore, Tail, Transaction
 from goconductor.saga.graph import Plan
 
 logger = logging.getLogger("goconductor.participant")
@@ -104,6 +105,7 @@ class Node:
         self._payload_bytes_max = payload_bytes_max
         self._lease_seconds = lease_seconds
         self._instance: Instance | None = None
+        self._tails: Batcher[Known, Tail] = Batcher(store.read)
         self._background: set[asyncio.Task[Any]] = set()
         self._renewal = Renewal(open_store, self.clock, lease_seconds)
         source = f"/{self.registry.name}/{self.name}"
@@ -219,7 +221,7 @@ class Node:
         await self.membership.stop()
         await self._timers.close()
         await self._executor.drain(self._drain_seconds)
-        for batcher in (self._intake, self._starter, self.appender):
+        for batcher in (self._intake, self._starter, self.appender, self._tails):
             await batcher.close()
         for running in list(self._background):
             running.cancel()
@@ -317,7 +319,7 @@ class Node:
 
     async def _look(self, saga_id: UUID) -> tuple[Plan, View]:
         seen = self.appender.latest(saga_id)
-        (tail,) = await self.store.read([seen.known if seen is not None else Known(saga_id)])
+        tail = await self._tails.submit(seen.known if seen is not None else Known(saga_id))
         if tail.head is None:
             raise SagaNotFoundError(f"there is no saga {saga_id}")
         plan = await self.definitions.plan(tail.head.saga, tail.head.version)

@@ -152,11 +152,11 @@ class World:
     async def end_of(self, saga_id: UUID) -> SagaState:
         """Wait, without moving time, until a saga has ended or is stuck."""
         while True:
+            self.store.appended.clear()  # before looking: what comes while we look is not missed
             state = await self.state(saga_id)
             if state.status.ended or state.stuck_steps:
                 await settle()
                 return state
-            self.store.appended.clear()
             await self.store.appended.wait()
 
     async def events(self, saga_id: UUID) -> list[str]:

@@ -63,7 +63,7 @@ class KafkaBus:
         self,
         url: str,
         *,
-        partitions: int = 12,
+        partitions: int = 6,
         partitions_by_prefix: Mapping[str, int] | None = None,
         replication: int | None = None,
         topic_settings: Mapping[str, str] | None = None,

@@ -27,6 +27,8 @@ from goconductor.buses.kafka.records import Arrived, read
 POLL_SECONDS = 0.05
 FULL_POLL_SECONDS = 0.01
 BATCH = 500
+GATHER_SECONDS = 0.005
+"""When more than one message comes, so long is waited for others: one that comes alone waits for nobody."""
 CLOSE_SECONDS = 10.0
 STUCK_SECONDS = 30.0
 """Beyond what handing over may take: so long no call of librdkafka should take."""
@@ -154,9 +156,12 @@ class Reader:
             self._polled_at = self._loop.time()
             came: list[tuple[Offsets, Arrived]] = []
             message = consumer.poll(FULL_POLL_SECONDS if self._paused else POLL_SECONDS)
+            gathered_at = time.monotonic() + GATHER_SECONDS
             while message is not None:
                 self._sort(message, came)
                 message = consumer.poll(0) if len(came) < BATCH else None
+                if message is None and 1 < len(came) < BATCH and (left := gathered_at - time.monotonic()) > 0:
+                    message = consumer.poll(left)
             if came:
                 self._call(self._taker.take, came)
             self._store(consumer)

@@ -17,14 +17,13 @@ nothing is therefore followed by a wait of ten times its duration at least. Ackn
 
 **Order** is that of sending, roughly; nothing relies on it.
 
-**Batches have no timer**: what arrives while a statement is in flight is the next batch, for sends, takings and
-acknowledgements alike.
+**Batches.** Sends have no timer: what arrives while a statement is in flight is the next batch. A look that left room is followed
+by a pause of some milliseconds, and acknowledgements wait as long, as nobody waits for them: what comes meanwhile comes together.
 
-**Waking.** Polling is the truth: at once while there is work, backing off to ``poll_interval_seconds``. NOTIFY is a hint only:
-its commit takes a lock of the whole server, so it never stands in a transaction that sends. A separate connection says
-which topics have news, at most ``hints_per_second_max`` times a second (ten times as often while little is sent, and somebody
-waits for each message), and not at all if a subscription of the same bus object can take the messages. Without that connection
-the polling remains.
+**Waking.** Polling is the truth: every few milliseconds while there is work, backing off to ``poll_interval_seconds``. NOTIFY is
+a hint only: its commit takes a lock of the whole server, so it never stands in a transaction that sends. A separate connection
+says which topics have news, at most ``hints_per_second_max`` times a second (ten times as often while all processes together say
+little), and not at all if a subscription of the same bus object can take the messages. Without it the polling remains.
 
 The connections are ordinary sessions; a *transaction* pooler between would break them and refuses their settings.
 """

@@ -32,7 +32,8 @@ class PostgresBus:
             that is stopped or cut off (those of a dead one are taken back within a second or two).
         payload_bytes_max: larger payloads are refused, in bytes.
         open_timeout_seconds: how long ``open`` tries.
-        hints_per_second_max: so many notifications a second are sent at most; ten times as many while little is sent.
+        hints_per_second_max: so many notifications a second are sent at most; ten times as many while all
+            processes together send fewer than a thousand.
         retention_seconds: what nobody takes for so long is dropped, and a group that does not read for so long forgotten.
 
     Raises:

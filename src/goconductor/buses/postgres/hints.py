@@ -15,10 +15,10 @@ HINT_BYTES_MAX = 7900
 """A notification holds less than 8,000 bytes; an empty one says that any topic may have news."""
 
 CHECK_INTERVAL_SECONDS = 20.0
-FEW = 2
+QUIET_HINTS = 1000
 HASTE = 10
-"""While fewer than so many sends fall into half an interval, somebody waits for each: then hints may be so many times as
-frequent. With more, those who take are busy, and look by themselves; more hints would only cost them time."""
+"""While all processes together say less than so many hints a second (each hears all), hints may be so many times as frequent.
+With more they would only wake one another, and stand in line for the lock that each notification takes."""
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +29,8 @@ class Hints:
     Args:
         connect: makes a new session.
         channel: the notifications' name, the bus's schema.
-        per_second_max: so many notifications a second at most; topics that come meanwhile share the next one. While there is
-            little to say, ten times as many.
+        per_second_max: so many notifications a second at most; topics that come meanwhile share the next one. While little is
+            said by all, ten times as many.
         heard: called with the topics that have news; with none if any may have.
         housekeep: called with the session now and then, at least as often as the session is checked.
     """
@@ -47,7 +47,7 @@ class Hints:
         self._connect = connect
         self._channel = channel
         self._interval_seconds = 1 / per_second_max
-        self._told_at: deque[float] = deque(maxlen=FEW)
+        self._heard_at: deque[float] = deque(maxlen=QUIET_HINTS)
         self._heard = heard
         self._housekeep = housekeep
         self._topics: set[str] = set()
@@ -58,7 +58,6 @@ class Hints:
         """These topics have news. Never blocks."""
         self._topics.update(topics)
         if self._topics:
-            self._told_at.append(time.monotonic())
             self._news.set()
 
     def start(self) -> None:
@@ -100,14 +99,14 @@ class Hints:
             if topics:
                 text = " ".join(sorted(topics))
                 await connection.execute(statements.HINT, text if len(text) <= HINT_BYTES_MAX else "")
-                await asyncio.sleep(self._interval_seconds if self._much_to_say else self._interval_seconds / HASTE)
+                await asyncio.sleep(self._interval_seconds if self._much_is_said else self._interval_seconds / HASTE)
             else:
                 await connection.execute("SELECT 1")  # are we still connected?
 
     @property
-    def _much_to_say(self) -> bool:
-        """Whether sends come so fast that those who take them are busy, and look by themselves."""
-        return len(self._told_at) == FEW and time.monotonic() - self._told_at[0] < self._interval_seconds / 2
+    def _much_is_said(self) -> bool:
+        return len(self._heard_at) == QUIET_HINTS and time.monotonic() - self._heard_at[0] < 1.0
 
     def _on_notification(self, _connection: object, _pid: int, _channel: str, text: object) -> None:
+        self._heard_at.append(time.monotonic())
         self._heard(frozenset(str(text).split()))

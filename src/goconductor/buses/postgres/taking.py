@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,6 +18,11 @@ TAKE_MAX = 500
 """Messages of one batch, so that an answer stays small."""
 
 FIRST_WAIT_SECONDS = 0.005
+"""So long after a look that left room is the next one, unless somebody says that there is news: so that more comes at once."""
+CLOCK_SECONDS = 0.001
+"""An event loop may measure no finer than this; a shorter wait would be none, again and again."""
+SETTLE_SECONDS = 0.005
+"""So long an acknowledgement may wait for others: nobody waits for it, and it would hold up who runs the step."""
 REGISTER_INTERVAL_SECONDS = 60.0
 RECLAIM_INTERVAL_SECONDS = 1.0
 SLOW_TAKE_SECONDS = 0.005
@@ -90,6 +96,10 @@ class PostgresSubscription:
         self._acknowledged: list[tuple[int, int]] = []
         self._given_back: list[tuple[int, int, int, float]] = []
         self._news = asyncio.Event()
+        self._look_now = True
+        self._crowded = False
+        """The last look left no room."""
+        self._settles: asyncio.TimerHandle | None = None
         self._paused = False
         self._stopping = False
         self._drained = False
@@ -111,7 +121,7 @@ class PostgresSubscription:
 
     def resume(self) -> None:
         self._paused = False
-        self._news.set()
+        self.wake()
 
     async def stop(self) -> None:
         self._stopping = True
@@ -131,6 +141,7 @@ class PostgresSubscription:
 
     def wake(self) -> None:
         """There may be news."""
+        self._look_now = True
         self._news.set()
 
     def takes(self, count: int) -> bool:
@@ -142,11 +153,14 @@ class PostgresSubscription:
         if delivery not in self._in_hand:
             return
         self._in_hand.remove(delivery)
-        self._news.set()
         if delay_seconds is None:
             self._acknowledged.append((delivery.queue_id, delivery.message_id))
         else:
             self._given_back.append((delivery.queue_id, delivery.message_id, delivery.deliveries, max(delay_seconds, 0.0)))
+        if self._crowded and len(self._in_hand) <= self._prefetch // 2:
+            self.wake()
+        elif self._settles is None:
+            self._settles = asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._news.set)
 
     async def _run(self) -> None:
         backoff_seconds = 0.05
@@ -172,7 +186,7 @@ class PostgresSubscription:
             backoff_seconds = min(2 * backoff_seconds, 5.0)
 
     async def _consume(self, connection: session.Connection) -> None:
-        wait_seconds = FIRST_WAIT_SECONDS
+        wait_seconds, look_at = FIRST_WAIT_SECONDS, 0.0
         while True:
             self._news.clear()
             if time.monotonic() >= self._register_at or await self._are_gone(connection):
@@ -181,31 +195,35 @@ class PostgresSubscription:
             if time.monotonic() >= self._reclaim_at:
                 await connection.execute(statements.RECLAIM, self._queue_ids, self._floors_now())
                 self._reclaim_at = time.monotonic() + RECLAIM_INTERVAL_SECONDS
-            room = min(self._prefetch - len(self._in_hand), TAKE_MAX)
-            if room > 0 and not self._paused and not self._stopping:
-                began = time.monotonic()
-                taken = await self._take(connection, room)
-                took_seconds = time.monotonic() - began
-                if took_seconds > SLOW_TAKE_SECONDS and began >= self._floors_until:
-                    await self._find_floors(connection)
-                if taken:
-                    wait_seconds = FIRST_WAIT_SECONDS
-                    continue
-                wait_seconds = max(wait_seconds, 10 * took_seconds)
+            room = 0 if self._paused or self._stopping else min(self._prefetch - len(self._in_hand), TAKE_MAX)
+            if room > 0 and (self._look_now or time.monotonic() >= look_at):
+                longer = FIRST_WAIT_SECONDS if self._look_now else min(2 * wait_seconds, self._poll_interval_seconds)
+                self._look_now = False
+                taken, took_seconds = await self._look(connection, room)
+                wait_seconds = FIRST_WAIT_SECONDS if taken else max(longer, 10 * took_seconds)
+                look_at = time.monotonic() + wait_seconds
             if self._drained and not self._acknowledged and not self._given_back:
                 return
-            if await self._quiet_for(wait_seconds):
-                wait_seconds = min(2 * wait_seconds, self._poll_interval_seconds)
-            else:
-                wait_seconds = FIRST_WAIT_SECONDS
+            if room <= 0:
+                await self._quiet_for(self._poll_interval_seconds)
+            elif not self._look_now:
+                await self._quiet_for(max(look_at - time.monotonic(), CLOCK_SECONDS))
 
-    async def _quiet_for(self, seconds: float) -> bool:
-        try:
+    async def _look(self, connection: session.Connection, room: int) -> tuple[int, float]:
+        """How many came, and the seconds it took."""
+        began = time.monotonic()
+        taken = await self._take(connection, room)
+        took_seconds = time.monotonic() - began
+        self._crowded = taken == room
+        self._look_now = self._look_now or taken == TAKE_MAX
+        if took_seconds > SLOW_TAKE_SECONDS and began >= self._floors_until:
+            await self._find_floors(connection)
+        return taken, took_seconds
+
+    async def _quiet_for(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._news.wait()
-        except TimeoutError:
-            return True
-        return False
 
     async def _register(self, connection: session.Connection) -> None:
         rows = await connection.fetch(statements.READING, self.topics, self._group)
@@ -226,7 +244,7 @@ class PostgresSubscription:
         rows = await connection.fetch(statements.QUEUES, self.topics, self._group)
         return {row["queue_id"] for row in rows} != set(self._queue_ids)
 
-    async def _take(self, connection: session.Connection, room: int) -> bool:
+    async def _take(self, connection: session.Connection, room: int) -> int:
         self._queue_ids.append(self._queue_ids.pop(0))  # another one is first now
         rows = await connection.fetch(statements.TAKE, self._queue_ids, self._floors_now(), room, self._visibility_seconds)
         for row in rows:
@@ -246,7 +264,7 @@ class PostgresSubscription:
             receiving = asyncio.create_task(self._receive(delivery))
             self._receiving.add(receiving)
             receiving.add_done_callback(self._receiving.discard)
-        return bool(rows)
+        return len(rows)
 
     def _floors_now(self) -> list[int]:
         floors = self._floors if time.monotonic() < self._floors_until else {}
@@ -266,6 +284,9 @@ class PostgresSubscription:
             delivery.give_back(min(0.01 * 2 ** min(delivery.deliveries, 12), 30.0))
 
     async def _settle(self, connection: session.Connection) -> None:
+        if self._settles is not None:
+            self._settles.cancel()
+            self._settles = None
         if acknowledged := sorted(self._acknowledged):
             self._acknowledged = []
             try:
