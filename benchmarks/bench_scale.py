@@ -150,8 +150,7 @@ def shape(kind: str, size: int) -> Saga[dict[str, int]]:
     return saga
 
 
-async def shapes(arguments: argparse.Namespace) -> None:
-    del arguments
+async def shapes(_arguments: argparse.Namespace) -> None:
     async with prepared() as (settings, url, _), bench.running(settings) as conductor:
         for kind, sizes in {"sequential": (10, 100, 300, 1000), "parallel": (10, 100, 1000, 3000, 10_000)}.items():
             for size in sizes:
@@ -169,9 +168,8 @@ async def shapes(arguments: argparse.Namespace) -> None:
                 )
 
 
-async def hot(arguments: argparse.Namespace) -> None:
+async def hot(_arguments: argparse.Namespace) -> None:
     """One saga of 1,000 parallel steps, for 50 instances that take a few at a time."""
-    del arguments
     async with database(None, max_connections="900") as (url, _), AsyncExitStack() as stack:
         settings = Settings.load(environ={"GOCONDUCTOR_DATABASE_URL": url, "GOCONDUCTOR_PARTICIPANT_PREFETCH": "4"})
         await migrate(settings)
@@ -275,7 +273,9 @@ async def processes(arguments: argparse.Namespace) -> None:
                 each.stdout.readline()
             cpus = [psutil.Process(each.pid).cpu_times() for each in workers]
             before = cpu_seconds(postmaster)
-            told = [each.communicate(f"{arguments.seconds}\n")[0].split() for each in workers]
+            for each in workers:  # all at once, and only then listen to them one by one
+                print(arguments.seconds, file=each.stdin, flush=True)
+            told = [each.communicate()[0].split() for each in workers]
             postgres = cpu_seconds(postmaster) - before
             python = sum(float(each[3]) - cpu.user - cpu.system for each, cpu in zip(told, cpus, strict=True))
             rate = sum(float(each[0]) for each in told)

@@ -157,6 +157,10 @@ def test_one_setting_by_two_variables_is_refused() -> None:
             "bus: {kind: pigeons}",
             "bus.kind: should be one of those installed: kafka, kinesis, memory, nats, postgres, rabbitmq, sqs",
         ),
+        (
+            "election: {kind: ectd}",
+            "election.kind: should be one of those installed: alone, etcd, postgres, zookeeper; did you mean etcd?",
+        ),
         ("election: {kind: dice}", "election.kind: should be one of those installed: alone, etcd, postgres, zookeeper"),
         ("bus: {options: [1]}", "bus.options: should hold keys and their values"),
         ("database: {schema_name: 'a; drop'}", "database.schema_name: should match pattern"),

@@ -118,6 +118,29 @@ async def test_commands_can_be_chained_by_a_script(terminal: Terminal) -> None:
     assert (await terminal.run("saga", "show", "x")).code == 2
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]])
+async def test_who_has_read_enough_is_told_nothing(terminal: Terminal, options: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb") as closed:  # noqa: ASYNC230, PTH123  (a pipe)
+        process = await asyncio.create_subprocess_exec(
+            *PROGRAM, "definition", "list", *options, cwd=terminal.folder, env=terminal.environ, stdout=closed, stderr=PIPE
+        )
+    _, told = await process.communicate()
+    assert (process.returncode, told) == (1, b"")
+
+
+async def test_who_stops_waiting_for_a_change_is_told_how_to_go_on(terminal: Terminal) -> None:
+    others = json.dumps({"second": {"kind": "postgres", "options": {"schema": "second"}}})
+    waiting = await terminal.begin("bus", "migrate", "--to", "second", GOCONDUCTOR_BUS_OTHERS=others)
+    assert waiting.stdout is not None
+    assert b"postgres" in await waiting.stdout.readline()
+    waiting.send_signal(signal.SIGINT)
+    ran = await terminal.end(waiting)
+    assert ran.code not in {0, None}
+    assert "call it again to go on, or --to the old one to go back" in ran.err
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]

@@ -26,8 +26,8 @@ def wide(width: int = WIDTH) -> Saga[Any]:
     return saga
 
 
-def shop(counted: asyncio.Event) -> StepRegistry:
-    registry = StepRegistry("shop", concurrency=20)
+def shop(counted: asyncio.Event, *, concurrency: int = 20) -> StepRegistry:
+    registry = StepRegistry("shop", concurrency=concurrency)
 
     @registry.step
     async def pack(number: int) -> int:
@@ -41,7 +41,9 @@ def shop(counted: asyncio.Event) -> StepRegistry:
     return registry
 
 
-async def test_a_wide_fan_out_is_not_folded_anew_for_each_of_its_messages(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def folded(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Counts the events that were folded after they had been read from the log."""
     folded: Counter[str] = Counter()
 
     def counting(draft: Draft, event: Any) -> None:
@@ -49,6 +51,10 @@ async def test_a_wide_fan_out_is_not_folded_anew_for_each_of_its_messages(world:
         apply(draft, event)
 
     monkeypatch.setattr("goconductor.lifecycle.replay.apply", counting)
+    return folded
+
+
+async def test_a_wide_fan_out_is_not_folded_anew_for_each_of_its_messages(world: World, folded: Counter[str]) -> None:
     counted = asyncio.Event()
     for _ in range(2):
         await world.node(shop(counted), prefetch=10)
@@ -59,6 +65,18 @@ async def test_a_wide_fan_out_is_not_folded_anew_for_each_of_its_messages(world:
     assert state.steps["count"].output == WIDTH
     assert len(await world.events(saga_id)) == WIDTH + 2
     assert in_all < WIDTH * WIDTH / 8  # each message folding all of the log would make it four times as many, at least
+
+
+async def test_what_a_process_has_written_meanwhile_does_not_make_each_message_fold_anew(
+    world: World, folded: Counter[str]
+) -> None:
+    """The state that its own appends have led to is past the head that the messages of a batch have found."""
+    counted = asyncio.Event()
+    await world.node(shop(counted, concurrency=WIDTH // 2), prefetch=WIDTH)
+    saga_id = await world.start(wide())
+    await counted.wait()
+    assert (await world.end_of(saga_id)).steps["count"].output == WIDTH
+    assert folded["events"] < 10 * WIDTH
 
 
 async def test_what_cannot_be_taken_leaves_the_events_of_its_batch_alone(world: World) -> None:

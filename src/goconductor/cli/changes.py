@@ -120,7 +120,13 @@ async def _migrate(
                     _print(found, as_json=False, instances=False)
             if found.done or time.monotonic() >= end:
                 break
-            await asyncio.sleep(AGAIN_SECONDS)
+            try:
+                await asyncio.sleep(AGAIN_SECONDS)
+            except asyncio.CancelledError:  # Ctrl-C
+                typer.echo(
+                    "goconductor: the change stays where it is: call it again to go on, or --to the old one to go back", err=True
+                )
+                raise
     if as_json:
         _print(found, as_json=True, instances=False)
     if not found.done:

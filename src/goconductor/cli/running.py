@@ -85,6 +85,9 @@ def run(command: Coroutine[Any, Any, Exit]) -> NoReturn:
         fail(str(error), next((_CODES[each] for each in type(error).__mro__ if each in _CODES), Exit.FAILED))
     except typer.Exit:
         raise
+    except BrokenPipeError:  # who read our answer, such as `head`, has enough; the interpreter's last flush is to find somebody
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(Exit.FAILED) from None
     except Exception as error:  # the last one who can say anything
         logger.debug("unforeseen", exc_info=error)
         fail(f"something unforeseen went wrong ({type(error).__name__}); GOCONDUCTOR_LOG_LEVEL=debug shows where", Exit.FAILED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
 from collections.abc import Container
@@ -49,7 +50,9 @@ def _postgres_url(url: SecretStr) -> SecretStr:
 def _kind(group: str) -> AfterValidator:
     def check(name: str) -> str:
         if name not in (installed := plugins.installed(group)):
-            raise ValueError(f"should be one of those installed: {', '.join(installed)}")
+            near = difflib.get_close_matches(name.lower(), installed, 1, cutoff=0.6)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            raise ValueError(f"should be one of those installed: {', '.join(installed)}{meant}")
         return name
 
     return AfterValidator(check)

@@ -117,7 +117,10 @@ class Draft:
         if self.step(name).action is not ActionStatus.PENDING:
             return False
         if name not in self._awaited:
-            self._awaited[name] = sum(self.step(before).action not in DONE_ACTIONS for before in self.plan.predecessors[name])
+            steps = self.steps
+            self._awaited[name] = sum(
+                steps.get(before, NOT_STARTED).action not in DONE_ACTIONS for before in self.plan.predecessors[name]
+            )
         return self._awaited[name] == 0
 
     def set_action(self, name: str, cause: type[Any], status: ActionStatus, **changes: Any) -> None:
@@ -165,13 +168,18 @@ class Draft:
             heappush(self._timers, (after.due_at, name))
 
     def _count(self, step: StepState, by: int) -> None:
-        if step.action in OPEN_ACTIONS:
+        action, compensation = step.action, step.compensation
+        if action in OPEN_ACTIONS:
             self.open_actions += by
-        elif step.action in DONE_ACTIONS:
+        elif action in DONE_ACTIONS:
             self.done += by
-        if step.compensation in OPEN_COMPENSATIONS:
+        elif action is ActionStatus.STUCK:
+            self.stuck += by
+        if compensation is CompensationStatus.NONE:
+            return
+        if compensation in OPEN_COMPENSATIONS:
             self.open_compensations += by
-        if step.stuck:
+        elif compensation is CompensationStatus.STUCK and action is not ActionStatus.STUCK:
             self.stuck += by
 
     def ask(self, work: Work) -> None:

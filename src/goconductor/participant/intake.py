@@ -10,6 +10,7 @@ import logging
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from functools import partial
+from operator import attrgetter
 from uuid import UUID
 
 from goconductor.errors import GoConductorError, MessageError, StoreUnavailableError
@@ -144,7 +145,7 @@ class Intake:
         Who holds the lease may only be looking, for an older message, at a head that was older still; so a message that finds
         it held comes again once or twice before it is dropped.
         """
-        known = View(body.baton.state, body.baton.seq, body.baton.tag) if body.baton.state is not None else self._seen(body)
+        known = View(body.baton.state, body.baton.seq, body.baton.tag) if body.baton.state is not None else self._newest(body)
         lease = Lease(
             key=LeaseKey(body.saga_id, body.step, body.direction, body.round), instance=self._instance(), token=random_number()
         )
@@ -170,17 +171,19 @@ class Intake:
             return None
         return Granted(plan, view, lease, attempt, asked_at + self._lease_seconds)
 
-    def _seen(self, body: RunStep) -> View | None:
-        """Of a saga whose messages only point at the log, the newest that this process has read or written."""
-        read, written = self._read.get(body.saga_id), self._written(body.saga_id)
-        return max((view for view in (read, written) if view is not None), key=lambda view: view.seq, default=None)
+    def _seen(self, saga_id: UUID) -> list[View]:
+        """Of a saga whose messages only point at the log, what this process has read and written last."""
+        return [view for view in (self._read.get(saga_id), self._written(saga_id)) if view is not None]
+
+    def _newest(self, body: RunStep) -> View | None:
+        return max(self._seen(body.saga_id), key=attrgetter("seq"), default=None)
 
     def _brought_up(self, plan: Plan, known: View | None, body: RunStep, tail: Tail) -> View | None:
         """The state at the head. Messages that only point at the log come in crowds: what one of them has folded, others take."""
         if body.baton.state is None and tail.head is not None:
-            seen = self._seen(body)
-            if seen is not None and (seen.seq, seen.tag) == (tail.head.seq, tail.head.tag):
-                return seen
+            for seen in self._seen(body.saga_id):  # what we wrote may be past that head by now, and what we read be at it
+                if (seen.seq, seen.tag) == (tail.head.seq, tail.head.tag):
+                    return seen
         view = log.brought_up(plan, known, body.saga_id, tail)
         if body.baton.state is None and view is not None:
             self._read[body.saga_id] = view

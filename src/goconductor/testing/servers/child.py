@@ -16,6 +16,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 from goconductor.errors import ConfigurationError
 
@@ -69,6 +70,11 @@ class Child:
         if self._process is None:
             raise ConfigurationError(f"{self.name} is not running: start() it first")
         return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not been stopped."""
+        return self._process is not None
 
     def start(self) -> None:
         """Start a process, and return when the server answers.
@@ -129,6 +135,52 @@ class Child:
             return
         process.kill()
         process.wait()
+
+
+class SingleServer:
+    """A server that is one child with a folder of its own, gone with it. Every method blocks.
+
+    Who derives from it gives ``folder`` and ``child`` their values.
+    """
+
+    folder: Path
+    child: Child
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.child.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start(self) -> None:
+        """Start it, or start it again with what it has stored.
+
+        Raises:
+            ConfigurationError: it does not start; the message quotes its log.
+        """
+        self.child.start()
+
+    def stop(self) -> None:
+        """Let it end in good order."""
+        self.child.stop()
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.child.kill()
+
+    def pause(self) -> None:
+        """Stop it in its tracks."""
+        self.child.pause()
+
+    def go_on(self) -> None:
+        """Let a paused one go on."""
+        self.child.go_on()
 
 
 def free_port() -> int:

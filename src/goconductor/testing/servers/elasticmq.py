@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
-from typing import Self
 
 from goconductor.testing.servers import versions
-from goconductor.testing.servers.child import LOOPBACK, Child, answers, free_port
+from goconductor.testing.servers.child import LOOPBACK, Child, SingleServer, answers, free_port
 from goconductor.testing.servers.maven import fetch_jars, find_java
 
 DEPENDENCY = f"""
@@ -30,7 +28,7 @@ queues-storage {{ enabled = false }}
 """
 
 
-class ElasticmqServer:
+class ElasticmqServer(SingleServer):
     """A single server on loopback. Every method blocks.
 
     Args:
@@ -43,29 +41,17 @@ class ElasticmqServer:
     def __init__(self, *, durable: bool = False) -> None:
         jars, java = fetch(), find_java("elasticmq")
         self.port = free_port()
-        self._folder = Path(tempfile.mkdtemp(prefix="goconductor-elasticmq-"))
-        configuration = self._folder / "elasticmq.conf"
+        self.folder = Path(tempfile.mkdtemp(prefix="goconductor-elasticmq-"))
+        configuration = self.folder / "elasticmq.conf"
         configuration.write_text(
-            CONFIGURATION.format(host=LOOPBACK, port=self.port, folder=self._folder, durable=str(durable).lower())
+            CONFIGURATION.format(host=LOOPBACK, port=self.port, folder=self.folder, durable=str(durable).lower())
         )
-        self._server = Child(
+        self.child = Child(
             "elasticmq",
-            folder=self._folder,
+            folder=self.folder,
             command=[java, *JAVA_OPTIONS, f"-Dconfig.file={configuration}", "-cp", f"{jars}/*", "org.elasticmq.server.Main"],
             ready=lambda: answers(self.port),
         )
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
     def url(self) -> str:
@@ -75,26 +61,6 @@ class ElasticmqServer:
     def url_through(self, port: int) -> str:
         """Where it is through a proxy."""
         return f"http://anybody:anything@{LOOPBACK}:{port}"
-
-    def start(self) -> None:
-        """Start it, or start it again."""
-        self._server.start()
-
-    def stop(self) -> None:
-        """Let it end in good order."""
-        self._server.stop()
-
-    def kill(self) -> None:
-        """End it at once."""
-        self._server.kill()
-
-    def pause(self) -> None:
-        """Stop it in its tracks."""
-        self._server.pause()
-
-    def go_on(self) -> None:
-        """Let a paused one go on."""
-        self._server.go_on()
 
 
 def fetch() -> Path:

@@ -7,10 +7,9 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Self
 
 from goconductor.errors import ConfigurationError
-from goconductor.testing.servers.child import LOOPBACK, Child, answers, free_port
+from goconductor.testing.servers.child import LOOPBACK, Child, SingleServer, answers, free_port
 from goconductor.testing.servers.maven import alone, services_folder
 from goconductor.testing.servers.versions import KINESIS
 
@@ -27,7 +26,7 @@ Server.prototype.listen = function (first, ...rest) {
 """
 
 
-class KinesisServer:
+class KinesisServer(SingleServer):
     """A single server on loopback. Every method blocks. It keeps its data in memory: a restart loses everything.
 
     Raises:
@@ -37,13 +36,13 @@ class KinesisServer:
     def __init__(self) -> None:
         package, node = fetch(), find_node()
         self.port = free_port()
-        self._folder = Path(tempfile.mkdtemp(prefix="goconductor-kinesis-"))
-        preload = self._folder / "loopback.cjs"
+        self.folder = Path(tempfile.mkdtemp(prefix="goconductor-kinesis-"))
+        preload = self.folder / "loopback.cjs"
         preload.write_text(ON_LOOPBACK)
         durations = dict.fromkeys(("CREATE_STREAM", "DELETE_STREAM", "MERGE_SHARDS", "SPLIT_SHARD", "UPDATE_SHARD_COUNT"), "50ms")
-        self._server = Child(
+        self.child = Child(
             "kinesis",
-            folder=self._folder,
+            folder=self.folder,
             command=[node, "--max-old-space-size=1024", "--require", preload, package / "main.js"],
             ready=lambda: answers(self.port),
             environment={
@@ -57,18 +56,6 @@ class KinesisServer:
             },
         )
 
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
-
     @property
     def url(self) -> str:
         """Where it is; it takes any credentials."""
@@ -77,26 +64,6 @@ class KinesisServer:
     def url_through(self, port: int) -> str:
         """Where it is through a proxy."""
         return f"http://anybody:anything@{LOOPBACK}:{port}"
-
-    def start(self) -> None:
-        """Start it, or start it again, empty."""
-        self._server.start()
-
-    def stop(self) -> None:
-        """Let it end in good order."""
-        self._server.stop()
-
-    def kill(self) -> None:
-        """End it at once."""
-        self._server.kill()
-
-    def pause(self) -> None:
-        """Stop it in its tracks."""
-        self._server.pause()
-
-    def go_on(self) -> None:
-        """Let a paused one go on."""
-        self._server.go_on()
 
 
 def fetch() -> Path:

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import sys
 import tempfile
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
-from goconductor.testing.servers.child import LOOPBACK, Child, answers, free_port
+from goconductor.testing.servers.child import LOOPBACK, Child, SingleServer, answers, free_port
 
 POLICY_NAME = "goconductor"
 
 
-class MotoServer:
+class MotoServer(SingleServer):
     """A single server on loopback. Every method blocks; what it has is in memory.
 
     Args:
@@ -33,26 +32,17 @@ class MotoServer:
         self.port = free_port()
         self._policy = json.dumps(policy)
         self._keys: dict[str, tuple[str, str]] = {}
-        self._folder = Path(tempfile.mkdtemp(prefix="goconductor-moto-"))
-        self._server = Child(
+        self.folder = Path(tempfile.mkdtemp(prefix="goconductor-moto-"))
+        self.child = Child(
             "moto",
-            folder=self._folder,
+            folder=self.folder,
             command=[sys.executable, "-m", "moto.server", "--host", LOOPBACK, "--port", str(self.port)],
             ready=lambda: answers(self.port),
         )
 
-    def __enter__(self) -> Self:
-        try:
-            self._server.start()
-            self._check_credentials(True)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
+    def start(self) -> None:
+        super().start()
+        self._check_credentials(True)
 
     @property
     def endpoint_url(self) -> str:

@@ -10,11 +10,10 @@ import signal
 import tempfile
 import time
 from pathlib import Path
-from typing import Self
 from urllib.parse import quote
 
 from goconductor.errors import ConfigurationError
-from goconductor.testing.servers.child import LOOPBACK, Child, answers, free_port
+from goconductor.testing.servers.child import LOOPBACK, Child, SingleServer, answers, free_port
 from goconductor.testing.servers.versions import NATS
 
 REMEDY = (
@@ -24,7 +23,7 @@ REMEDY = (
 RELOAD_SECONDS = 20.0
 
 
-class NatsServer:
+class NatsServer(SingleServer):
     """A single server on loopback. Every method blocks.
 
     Args:
@@ -39,26 +38,14 @@ class NatsServer:
         self.port = free_port()
         self._user, self._password = user, password or secrets.token_hex(8)
         self._users = {self._user: self._password}
-        self._folder = Path(tempfile.mkdtemp(prefix="goconductor-nats-"))
-        self._configuration = self._folder / "nats.conf"
-        self._server = Child(
+        self.folder = Path(tempfile.mkdtemp(prefix="goconductor-nats-"))
+        self._configuration = self.folder / "nats.conf"
+        self.child = Child(
             "nats",
-            folder=self._folder,
+            folder=self.folder,
             command=[find_program(), "-c", self._configuration],
             ready=lambda: answers(self.port),
         )
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
     def url(self) -> str:
@@ -74,33 +61,12 @@ class NatsServer:
         return self.url_of(self._user, self._password, port=port)
 
     def start(self) -> None:
-        """Start it, or start it again with what it has stored.
-
-        Raises:
-            ConfigurationError: it does not start; the message quotes its log.
-        """
         self._write_configuration()
-        self._server.start()
-
-    def stop(self) -> None:
-        """Let it end in good order."""
-        self._server.stop()
-
-    def kill(self) -> None:
-        """End it at once."""
-        self._server.kill()
-
-    def pause(self) -> None:
-        """Stop it in its tracks."""
-        self._server.pause()
-
-    def go_on(self) -> None:
-        """Let a paused one go on."""
-        self._server.go_on()
+        super().start()
 
     def forget(self) -> None:
         """Remove all data of a stopped server, as if its disk were lost."""
-        shutil.rmtree(self._folder / "data")
+        shutil.rmtree(self.folder / "data")
 
     def add_user(self, user: str, password: str) -> None:
         """Let somebody in."""
@@ -116,21 +82,21 @@ class NatsServer:
         """Tell it of the new users, and wait until it has taken them in: it reads its configuration when it gets to it."""
         self._write_configuration()
         before = self._reloads()
-        os.kill(self._server.pid, signal.SIGHUP)
+        os.kill(self.child.pid, signal.SIGHUP)
         give_up = time.monotonic() + RELOAD_SECONDS
         while self._reloads() == before:
             if time.monotonic() > give_up:
-                raise ConfigurationError(f"NATS did not read its configuration again; its log ends: {self._server.words()}")
+                raise ConfigurationError(f"NATS did not read its configuration again; its log ends: {self.child.words()}")
             time.sleep(0.01)
 
     def _reloads(self) -> int:
-        return self._server.log.read_bytes().count(b"Reloaded server configuration")
+        return self.child.log.read_bytes().count(b"Reloaded server configuration")
 
     def _write_configuration(self) -> None:
         configuration = {
             "host": LOOPBACK,
             "port": self.port,
-            "jetstream": {"store_dir": str(self._folder / "data")},
+            "jetstream": {"store_dir": str(self.folder / "data")},
             "authorization": {"users": [{"user": user, "password": password} for user, password in self._users.items()]},
         }
         written = self._configuration.with_suffix(".new")

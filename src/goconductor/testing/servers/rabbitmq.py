@@ -12,18 +12,17 @@ import socket
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Self
 from urllib.parse import quote
 
 from goconductor.errors import ConfigurationError
-from goconductor.testing.servers.child import LOOPBACK, Child, answers, free_port
+from goconductor.testing.servers.child import LOOPBACK, Child, SingleServer, answers, free_port
 
 REMEDY = "apt-get install rabbitmq-server (Debian, Ubuntu), brew install rabbitmq (macOS)"
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 
 
-class RabbitmqServer:
+class RabbitmqServer(SingleServer):
     """A single node with quorum queues, on loopback. Every method blocks.
 
     Args:
@@ -38,18 +37,18 @@ class RabbitmqServer:
         programs = find_programs()
         self.port = free_port()
         self._user, self._password = user, password or secrets.token_hex(8)
-        self._folder = Path(tempfile.mkdtemp(prefix="goconductor-rabbitmq-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="goconductor-rabbitmq-"))
         self._control = programs / "rabbitmqctl"
         self._environment = self._write_configuration()
         self._epmd = Child(
             "epmd",
-            folder=self._folder,
+            folder=self.folder,
             command=[_epmd(), "-port", self._environment["ERL_EPMD_PORT"], "-address", LOOPBACK],
             ready=lambda: answers(int(self._environment["ERL_EPMD_PORT"])),
         )
-        self._node = Child(
+        self.child = Child(
             "rabbitmq",
-            folder=self._folder,
+            folder=self.folder,
             command=[programs / "rabbitmq-server"],
             ready=self._greets,
             environment=self._environment,
@@ -57,19 +56,9 @@ class RabbitmqServer:
             stop_timeout_seconds=60.0,
         )
 
-    def __enter__(self) -> Self:
-        try:
-            self._epmd.start()
-            self.start()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
     def __exit__(self, *_: object) -> None:
-        self._node.kill()
+        super().__exit__()
         self._epmd.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
     def url(self) -> str:
@@ -85,16 +74,9 @@ class RabbitmqServer:
         return self.url_of(self._user, self._password, port=port)
 
     def start(self) -> None:
-        """Start it, or start it again with what it has stored.
-
-        Raises:
-            ConfigurationError: it does not start; the message quotes its log.
-        """
-        self._node.start()
-
-    def stop(self) -> None:
-        """Let it end in good order."""
-        self._node.stop()
+        if not self._epmd.running:
+            self._epmd.start()
+        super().start()
 
     def kill(self) -> None:
         """End it at once, but not before it has noted on its disk which queues it has.
@@ -104,7 +86,7 @@ class RabbitmqServer:
         helps. ``docs/buses/rabbitmq.md`` tells users; a test of what survives ``kill -9`` is about what the broker did note.
         """
         self._evaluate("[dets:sync(Table) || Table <- dets:all()].")
-        self._node.kill()
+        super().kill()
 
     def hold_queue(self, name: str) -> None:
         """Let a quorum queue answer nobody, as one does that has lost its leader."""
@@ -114,17 +96,9 @@ class RabbitmqServer:
         """Let a held queue answer again."""
         self._evaluate(f"sys:resume('%2F_{name}').")
 
-    def pause(self) -> None:
-        """Stop it in its tracks."""
-        self._node.pause()
-
-    def go_on(self) -> None:
-        """Let a paused one go on."""
-        self._node.go_on()
-
     def forget(self) -> None:
         """Remove all data of a stopped broker, as if its disk were lost; the administrator is made again by its next start."""
-        shutil.rmtree(self._folder / "data")
+        shutil.rmtree(self.folder / "data")
 
     def add_user(self, user: str, password: str) -> None:
         """Let somebody do everything with what is named ``goconductor…``, and nothing else."""
@@ -155,7 +129,7 @@ class RabbitmqServer:
             return False
 
     def _write_configuration(self) -> dict[str, str]:
-        configuration = self._folder / "rabbitmq.conf"
+        configuration = self.folder / "rabbitmq.conf"
         configuration.write_text(
             f"listeners.tcp.default = {LOOPBACK}:{self.port}\n"
             f"default_user = {self._user}\n"
@@ -165,24 +139,24 @@ class RabbitmqServer:
             "log.console.level = warning\n"
             "log.file = false\n"
         )
-        (self._folder / "plugins").write_text("[].\n")
-        (self._folder / "nothing").write_text("")
-        cookie = self._folder / ".erlang.cookie"
+        (self.folder / "plugins").write_text("[].\n")
+        (self.folder / "nothing").write_text("")
+        cookie = self.folder / ".erlang.cookie"
         cookie.write_text(secrets.token_hex(10))
         cookie.chmod(0o400)
         return {
             "PATH": f"{os.environ.get('PATH', os.defpath)}{os.pathsep}/usr/sbin",
             "LANG": "C.UTF-8",
-            "HOME": str(self._folder),
+            "HOME": str(self.folder),
             "ERL_EPMD_PORT": str(free_port()),
             "ERL_EPMD_ADDRESS": LOOPBACK,
             "RABBITMQ_NODENAME": f"goconductor{self.port}@localhost",
             "RABBITMQ_DIST_PORT": str(free_port()),
-            "RABBITMQ_CONF_ENV_FILE": str(self._folder / "nothing"),
+            "RABBITMQ_CONF_ENV_FILE": str(self.folder / "nothing"),
             "RABBITMQ_CONFIG_FILE": str(configuration),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self._folder / "plugins"),
-            "RABBITMQ_MNESIA_BASE": str(self._folder / "data"),
-            "RABBITMQ_LOG_BASE": str(self._folder / "logs"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "plugins"),
+            "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
+            "RABBITMQ_LOG_BASE": str(self.folder / "logs"),
             # no busy waiting, on a machine that has other things to do
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
                 "+sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
