@@ -51,6 +51,8 @@ LAST_WORDS_SECONDS = 5.0
 """How long a closing node tries to send what waits."""
 BUS_SECONDS = 3.0
 """A node without steps can do without the bus, as the sweep sends what it could not: after so long it opens all the same."""
+LOOKS_AT_ONCE = 64
+"""So many sagas are read by one statement at most: they may be large."""
 AGAIN_SECONDS = 1.0
 """So long after the store went away before this node was registered it is tried again."""
 
@@ -105,7 +107,7 @@ class Node:
         self._payload_bytes_max = payload_bytes_max
         self._lease_seconds = lease_seconds
         self._instance: Instance | None = None
-        self._tails: Batcher[Known, Tail] = Batcher(store.read)
+        self._tails: Batcher[Known, Tail] = Batcher(store.read, items_max=LOOKS_AT_ONCE)
         self._background: set[asyncio.Task[Any]] = set()
         self._renewal = Renewal(open_store, self.clock, lease_seconds)
         source = f"/{self.registry.name}/{self.name}"
