@@ -162,7 +162,7 @@ class Matrix:
             self.results.failures[str(cell)] = reason
             self._say(f"{cell}: {reason}")
             return None
-        row: dict[str, Any] = json.loads(said)
+        row: dict[str, Any] = json.loads(said.splitlines()[-1])  # a peer's library may print, too
         return {**row, "workload": cell.workload}
 
 
