@@ -22,8 +22,13 @@ class Fault(NamedTuple):
         return f"{self.path} {self.problem}"
 
 
+def meant(name: str, known: Iterable[str]) -> str | None:
+    """The one that looks most like it, if any does."""
+    return next(iter(difflib.get_close_matches(name, [*known], 1, cutoff=0.6)), None)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """``; did you mean …?``, or what there is."""
     names = sorted(known)
-    found = difflib.get_close_matches(name, names, 1, cutoff=0.6)
-    return f"did you mean {found[0]}?" if found else f"there are: {', '.join(names) or 'none'}"
+    found = meant(name, names)
+    return f"did you mean {found}?" if found else f"there are: {', '.join(names) or 'none'}"

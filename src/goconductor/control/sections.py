@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 from collections.abc import Container
@@ -20,6 +19,7 @@ from pydantic import (
 )
 
 from goconductor import plugins
+from goconductor.control.faults import meant
 
 _POSTGRES_URL = re.compile(
     r"""postgres(?:ql)?(?:\+\w+)?://
@@ -50,9 +50,9 @@ def _postgres_url(url: SecretStr) -> SecretStr:
 def _kind(group: str) -> AfterValidator:
     def check(name: str) -> str:
         if name not in (installed := plugins.installed(group)):
-            near = difflib.get_close_matches(name.lower(), installed, 1, cutoff=0.6)
-            meant = f"; did you mean {near[0]}?" if near else ""
-            raise ValueError(f"should be one of those installed: {', '.join(installed)}{meant}")
+            near = meant(name.lower(), installed)
+            hint = f"; did you mean {near}?" if near else ""
+            raise ValueError(f"should be one of those installed: {', '.join(installed)}{hint}")
         return name
 
     return AfterValidator(check)

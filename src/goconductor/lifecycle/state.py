@@ -170,11 +170,7 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def stuck_steps(self) -> list[str]:
         """The steps that wait for an operator."""
-        return [
-            name
-            for name, step in self.steps.items()
-            if step.action is ActionStatus.STUCK or step.compensation is CompensationStatus.STUCK
-        ]
+        return [name for name, step in self.steps.items() if step.stuck]
 
     def outputs(self) -> dict[str, Any]:
         """The outputs of all steps that succeeded."""

@@ -92,7 +92,7 @@ class Appender:
         self._said_away_at = -AWAY_SECONDS
         self._orphans: list[Lease] = []
         self._batcher: Batcher[Submission, Answer] = Batcher(
-            self._flush, lanes=BATCHES_AT_ONCE, subject=attrgetter("saga_id.int"), told=partial(probe.flushed, "append")
+            self._flush, lanes=BATCHES_AT_ONCE, subject=attrgetter("saga_id"), told=partial(probe.flushed, "append")
         )
 
     async def submit(self, submission: Submission) -> Appended:

@@ -146,12 +146,12 @@ async def driver_channel(made: AbstractChannel) -> Channel:
     return below
 
 
-async def close(connection: AbstractConnection) -> None:
-    """End a connection, politely if it can be done quickly."""
+async def close(ending: AbstractConnection | Channel, *, within_seconds: float = 5.0) -> None:
+    """End a connection or a channel, politely if it can be done quickly."""
     try:
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(within_seconds):
             with cancelled_or_unavailable():
-                await connection.close()
+                await ending.close()
     except UNAVAILABLE:
         pass
 

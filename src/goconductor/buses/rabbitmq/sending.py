@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 from collections.abc import Sequence
 
@@ -13,7 +12,7 @@ from aiormq.channel import Channel
 from pamqp.commands import Basic
 
 from goconductor.buses.rabbitmq import wire
-from goconductor.buses.rabbitmq.connection import UNAVAILABLE, cancelled_or_unavailable, driver_channel, reason_of
+from goconductor.buses.rabbitmq.connection import UNAVAILABLE, cancelled_or_unavailable, close, driver_channel, reason_of
 from goconductor.buses.rabbitmq.topology import Topology
 from goconductor.errors import BusUnavailableError
 from goconductor.ports.bus import Message
@@ -125,9 +124,7 @@ class Sender:
         """In the broker, a queue without a leader holds up the channel that publishes to it; sends to others need a new one."""
         channel, self._channel = self._channel, None
         if channel is not None and not channel.is_closed:
-            with contextlib.suppress(*UNAVAILABLE, TimeoutError):
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await channel.close()
+            await close(channel, within_seconds=CLOSE_SECONDS)
 
     async def _open_channel(self, connection: AbstractConnection) -> Channel:
         async with self._opening:
