@@ -48,13 +48,13 @@ FILL = """
     ), ids AS (
         SELECT n, (lpad(to_hex(ms), 12, '0') || '7' || left(random, 3) || '8' || substr(random, 4, 15))::uuid AS id FROM made
     ), heads AS (
-        INSERT INTO goconductor.sagas
+        INSERT INTO goconductor.sagas (saga_id, saga, version, status, seq, tag, wake_at, last_instance, labels, started_at, updated_at)
         SELECT id, 'three-steps', $3, $4, $5::bigint, 1, CASE WHEN $4 = 'running' THEN now() + interval '1 day' + n * interval '1 ms' END,
             $6::int, '{}', now() - $2::float8 * interval '1 second', now() - $2::float8 * interval '1 second' FROM ids
     ), keys AS (
         INSERT INTO goconductor.start_keys SELECT 'three-steps', id::text, id, '' FROM ids
     )
-    INSERT INTO goconductor.saga_log
+    INSERT INTO goconductor.saga_log (saga_id, seq, tag, event_id, event, step, round, attempt, token, participant, data, at)
     SELECT id, seq, 1, id, CASE seq WHEN 1 THEN 'SagaStarted' ELSE 'ActionSucceeded' END, CASE seq WHEN 1 THEN '' ELSE 'reserve' END, 0,
         CASE seq WHEN 1 THEN 0 ELSE 1 END, 0, 'bench', '{"input": {"order": 1}}', now() - $2::float8 * interval '1 second'
     FROM ids, generate_series(1, $5::bigint) AS seq

@@ -138,11 +138,14 @@ async def test_plans_are_pinned_whatever_the_statistics(store: PostgresStore, ro
         for table in ("sagas", "saga_log", "leases", "start_keys"):
             await connection.execute(f"ALTER TABLE goconductor.{table} SET (autovacuum_enabled = off)")
         await connection.execute(
-            "INSERT INTO goconductor.sagas SELECT gen_random_uuid(), 's', 'v', 'running', 1, 1, now(), 1, '{}', now(), now()"
+            "INSERT INTO goconductor.sagas"
+            " (saga_id, saga, version, status, seq, tag, wake_at, last_instance, labels, started_at, updated_at)"
+            " SELECT gen_random_uuid(), 's', 'v', 'running', 1, 1, now(), 1, '{}', now(), now()"
             f" FROM generate_series(1, {rows})"
         )
         await connection.execute(
             "INSERT INTO goconductor.saga_log"
+            " (saga_id, seq, tag, event_id, event, step, round, attempt, token, participant, data, at)"
             " SELECT saga_id, 1, 1, saga_id, 'E', '', 0, 0, 0, '', '{}', now() FROM goconductor.sagas"
         )
         await connection.execute(

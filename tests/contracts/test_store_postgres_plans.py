@@ -136,13 +136,15 @@ async def fill(connection: Any, rows: int) -> None:
     await connection.execute(
         f"""
         INSERT INTO goconductor.sagas
+            (saga_id, saga, version, status, seq, tag, wake_at, last_instance, labels, started_at, updated_at)
         SELECT gen_random_uuid(), 's', 'v', 'running', 1, 1, now() + n * interval '1 second', n % 7, '{{}}', now(), now()
         FROM generate_series(1, {rows}) AS n
         """
     )
     await connection.execute(
-        "INSERT INTO goconductor.saga_log SELECT saga_id, 1, 1, saga_id, 'E', '', 0, 0, 0, '', '{}', now() FROM goconductor.sagas"
-        " ON CONFLICT DO NOTHING"
+        "INSERT INTO goconductor.saga_log"
+        " (saga_id, seq, tag, event_id, event, step, round, attempt, token, participant, data, at)"
+        " SELECT saga_id, 1, 1, saga_id, 'E', '', 0, 0, 0, '', '{}', now() FROM goconductor.sagas ON CONFLICT DO NOTHING"
     )
     await connection.execute(
         "INSERT INTO goconductor.leases SELECT saga_id, 'a.b', 'action', 0, 1, 1, now() FROM goconductor.sagas"

@@ -81,7 +81,9 @@ async def test_a_head_is_read_after_the_wait_for_its_lease(store: PostgresStore,
     async with hand.transaction():
         await hand.execute("UPDATE goconductor.sagas SET seq = 2, tag = 22 WHERE saga_id = $1", saga.saga_id)
         await hand.execute(
-            "INSERT INTO goconductor.saga_log SELECT saga_id, 2, 22, $2, 'Two', '', 0, 0, 0, '', '{}', now()"
+            "INSERT INTO goconductor.saga_log"
+            " (saga_id, seq, tag, event_id, event, step, round, attempt, token, participant, data, at)"
+            " SELECT saga_id, 2, 22, $2, 'Two', '', 0, 0, 0, '', '{}', now()"
             " FROM goconductor.sagas WHERE saga_id = $1",
             saga.saga_id,
             uuid4(),

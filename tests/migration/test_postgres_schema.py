@@ -210,5 +210,8 @@ async def test_the_checks_know_every_status(postgres_url: str, hand: dial.Connec
     await migrate(postgres_url)
     for status in STATUSES:
         await hand.execute(
-            "INSERT INTO goconductor.sagas VALUES (gen_random_uuid(), 's', 'v', $1, 0, 0, now(), 0, '{}', now(), now())", status
+            "INSERT INTO goconductor.sagas"
+            " (saga_id, saga, version, status, seq, tag, wake_at, last_instance, labels, started_at, updated_at)"
+            " VALUES (gen_random_uuid(), 's', 'v', $1, 0, 0, now(), 0, '{}', now(), now())",
+            status,
         )

@@ -3,6 +3,10 @@
 One small row per saga arbitrates its appends and is updated with each of them. So that these updates stay inside their page
 (heap-only tuples), half of a page is left free and nothing that an append changes is indexed, but for ``wake_at``, which
 changes rarely. Leases and their marker are unlogged: their commits wait for no disk, and a crash of the database empties both.
+
+The order of the columns is chosen for the write-ahead log: what an append changes in the head stands together, as an update
+writes what lies between the first and the last byte that differ; and in the log the numbers come first, as one behind a text
+has to be padded.
 """
 
 from __future__ import annotations
@@ -71,16 +75,16 @@ def _saga_tables(meta: MetaData) -> None:
         "sagas",
         meta,
         Column("saga_id", Uuid, primary_key=True),
+        _moment("started_at"),
         _text("saga"),
         _text("version"),
-        _text("status"),
+        Column("labels", JSONB, nullable=False),
+        Column("last_instance", Integer, nullable=False),
         Column("seq", BigInteger, nullable=False),
         Column("tag", BigInteger, nullable=False),
-        _moment("wake_at", null=True),
-        Column("last_instance", Integer, nullable=False),
-        Column("labels", JSONB, nullable=False),
-        _moment("started_at"),
         _moment("updated_at"),
+        _moment("wake_at", null=True),
+        _text("status"),
         CheckConstraint(f"status IN ({_quoted(STATUSES)})", name="sagas_status"),
         CheckConstraint(f"wake_at IS NOT NULL OR status NOT IN ({_quoted(LIVE)})", name="sagas_wake_at"),
         postgresql_with=HOT_TABLE,
@@ -92,16 +96,16 @@ def _saga_tables(meta: MetaData) -> None:
         Column("saga_id", Uuid, primary_key=True),
         Column("seq", BigInteger, primary_key=True),
         Column("tag", BigInteger, nullable=False),
+        Column("token", BigInteger, nullable=False),
+        _moment("at"),
+        Column("xid", XID8, nullable=False, server_default=text("pg_current_xact_id()")),
+        Column("round", Integer, nullable=False),
+        Column("attempt", Integer, nullable=False),
         Column("event_id", Uuid, nullable=False),
         _text("event"),
         _text("step"),
-        Column("round", Integer, nullable=False),
-        Column("attempt", Integer, nullable=False),
-        Column("token", BigInteger, nullable=False),
         _text("participant"),
         Column("data", JSONB, nullable=False),
-        _moment("at"),
-        Column("xid", XID8, nullable=False, server_default=text("pg_current_xact_id()")),
         postgresql_with=APPEND_ONLY,
     )
     Table(

@@ -12,16 +12,16 @@ depends_on = None
 TABLES = """
 CREATE TABLE sagas (
     saga_id uuid PRIMARY KEY,
+    started_at timestamptz NOT NULL,
     saga text NOT NULL,
     version text NOT NULL,
-    status text NOT NULL,
+    labels jsonb NOT NULL,
+    last_instance integer NOT NULL,
     seq bigint NOT NULL,
     tag bigint NOT NULL,
-    wake_at timestamptz,
-    last_instance integer NOT NULL,
-    labels jsonb NOT NULL,
-    started_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
+    wake_at timestamptz,
+    status text NOT NULL,
     CONSTRAINT sagas_status CHECK (status IN
         ('queued', 'running', 'paused', 'compensating', 'completed', 'compensated', 'stuck', 'terminated', 'held')),
     CONSTRAINT sagas_wake_at CHECK (wake_at IS NOT NULL OR status NOT IN ('queued', 'running', 'compensating'))
@@ -33,16 +33,16 @@ CREATE TABLE saga_log (
     saga_id uuid NOT NULL,
     seq bigint NOT NULL,
     tag bigint NOT NULL,
+    token bigint NOT NULL,
+    at timestamptz NOT NULL,
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    round integer NOT NULL,
+    attempt integer NOT NULL,
     event_id uuid NOT NULL,
     event text NOT NULL,
     step text NOT NULL,
-    round integer NOT NULL,
-    attempt integer NOT NULL,
-    token bigint NOT NULL,
     participant text NOT NULL,
     data jsonb NOT NULL,
-    at timestamptz NOT NULL,
-    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
     PRIMARY KEY (saga_id, seq)
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.1, autovacuum_analyze_scale_factor = 0.05);
 
