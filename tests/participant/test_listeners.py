@@ -81,8 +81,6 @@ async def test_a_listener_hears_of_each_side_of_each_step_and_of_sagas(world: Wo
         "after action pack: packed",
         "before action last",
         "error action last: no",
-        "before compensation last",
-        "after compensation last: None",
         "before compensation pack",
         "after compensation pack: None",
         "ended compensated",

@@ -7,6 +7,7 @@ round. In the log the step, round, attempt and time of an event stand in columns
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import Any, TypeAlias
 
 import msgspec
@@ -222,7 +223,7 @@ _encode = msgspec.json.Encoder().encode
 def body(event: Event) -> bytes:
     """The event's body as JSON: all of it but step, attempt, round and time."""
     kind, names, _ = _BODIES[type(event)]
-    return _encode(kind(*(getattr(event, name) for name in names))) if names else b"{}"
+    return _encode(kind(*map(getattr, repeat(event), names))) if names else b"{}"
 
 
 def event(name: str, data: bytes, *, step: str = "", attempt: int = 1, round: int = 0, at: float = 0.0) -> Event:

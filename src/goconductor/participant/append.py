@@ -88,11 +88,12 @@ class Appender:
         self._on_end = on_end
         self._counts = counts
         self._probe = probe
-        self._recent: OrderedDict[UUID, View] = OrderedDict()
+        self._recent: OrderedDict[int, View] = OrderedDict()
+        """By the saga's id as a number, whose hash costs nothing; that of a UUID is worked out in Python."""
         self._said_away_at = -AWAY_SECONDS
         self._orphans: list[Lease] = []
         self._batcher: Batcher[Submission, Answer] = Batcher(
-            self._flush, lanes=BATCHES_AT_ONCE, subject=attrgetter("saga_id"), told=partial(probe.flushed, "append")
+            self._flush, lanes=BATCHES_AT_ONCE, subject=attrgetter("saga_id.int"), told=partial(probe.flushed, "append")
         )
 
     async def submit(self, submission: Submission) -> Appended:
@@ -116,17 +117,33 @@ class Appender:
                 await self._clock.sleep(answer.wait_seconds)
 
     def act(
-        self, plan: Plan, view: View, effects: Iterable[Effect], due: Iterable[Work], taken: Sequence[Granted], *, cause: str = ""
+        self,
+        plan: Plan,
+        view: View,
+        effects: Iterable[Effect],
+        due: Sequence[Work],
+        taken: Sequence[Granted],
+        *,
+        cause: UUID | None = None,
     ) -> None:
-        """What follows a commit: remember, send what is due and was not taken here, set timers, tell of the end."""
+        """What follows a commit: remember, send what is due and was not taken here, set timers, tell of the end.
+
+        Args:
+            plan: the saga's.
+            view: its state after the commit.
+            effects: what was decided.
+            due: the work among it that the state still wants.
+            taken: what of that runs here.
+            cause: the id of the event that it follows from.
+        """
         if view.state.phase.ended:
-            self._recent.pop(view.state.saga_id, None)
+            self._recent.pop(view.state.saga_id.int, None)
         else:
             self._remember(view)
-        here = {(work.step, work.direction) for work in taken}
-        elsewhere = [work for work in due if (work.step, direction_of(work)) not in here]
-        if elsewhere:
-            self._outbox.work(plan, view, elsewhere, cause=cause)
+        if len(due) > len(taken):
+            here = {(work.step, work.direction) for work in taken}
+            elsewhere = [work for work in due if (work.step, direction_of(work)) not in here]
+            self._outbox.work(plan, view, elsewhere, cause="" if cause is None else str(cause))
         for effect in effects:
             if isinstance(effect, SetTimer):
                 self._on_timer(plan, view, effect)
@@ -145,27 +162,28 @@ class Appender:
 
     def latest(self, saga_id: UUID) -> View | None:
         """The newest view of a saga that this process appended to lately and that has not ended since."""
-        return self._recent.get(saga_id)
+        return self._recent.get(saga_id.int)
 
     async def close(self) -> None:
         """Wait for what is in flight."""
         await self._batcher.close()
 
     def _remember(self, view: View) -> None:
-        self._recent[view.state.saga_id] = view
-        self._recent.move_to_end(view.state.saga_id)
+        number = view.state.saga_id.int
+        self._recent[number] = view
+        self._recent.move_to_end(number)
         if len(self._recent) > RECENT_MAX:
             self._recent.popitem(last=False)
 
     async def _flush(self, batch: list[Submission]) -> Sequence[Answer]:
         answers: list[Answer | None] = [None] * len(batch)
-        groups = grouped(batch, self._recent.get)
+        groups = grouped(batch, self.latest)
         try:
             await self._bring_up(batch, groups, answers)
             ready = [
                 group
                 for group in groups
-                if group.fold(batch, answers, now=self._clock.now, participant=self._participant, counts=self._counts)
+                if group.fold(batch, answers, self._room, now=self._clock.now, participant=self._participant, counts=self._counts)
             ]
             for group in ready:
                 group.take(self._room, self._instance(), self._lease_seconds)
@@ -179,7 +197,7 @@ class Appender:
             for group in groups:
                 self.disown(take.lease for take, _ in group.takes)
                 group.vacate(self._room)
-                self._recent.pop(group.saga_id, None)
+                self._recent.pop(group.saga_id.int, None)
             return [answer or TryAgain(doubtful=True, wait_seconds=STORE_PAUSE_SECONDS) for answer in answers]
         self._counts["append_batches"] += bool(ready)
         for group, outcome in zip(ready, outcomes, strict=True):
@@ -243,14 +261,14 @@ class Appender:
         self._probe.appended(group.plan, group.base, group.new)
         group.vacate(self._room, kept=outcome.took)
         works = group.works(sent_at)
-        self.act(group.plan, group.new, group.effects, group.due, works, cause=str(group.entries[-1].event_id))
+        self.act(group.plan, group.new, group.effects, group.due, works, cause=group.entries[-1].event_id)
         for member in group.accepted:
             answers[member] = Appended(group.new, works if member == group.accepted[-1] else ())
 
     def _lost(self, group: Group, outcome: Outcome, batch: Sequence[Submission], answers: list[Answer | None]) -> None:
         self._counts[f"append_{outcome.verdict}"] += 1
         group.vacate(self._room)
-        self._recent.pop(group.saga_id, None)
+        self._recent.pop(group.saga_id.int, None)
         for member in group.accepted:
             match outcome.verdict:
                 case Verdict.NOT_DUE if isinstance(batch[member].event, TimerFired):

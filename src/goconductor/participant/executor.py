@@ -12,9 +12,8 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
-from functools import partial
 
-from goconductor.errors import FencedError, GoConductorError
+from goconductor.errors import FencedError, GoConductorError, RefusedError
 from goconductor.lifecycle.effects import Work
 from goconductor.lifecycle.events import ActionSucceeded, CompensationSucceeded, Event, OutcomeUnknown
 from goconductor.lifecycle.owed import is_overtaken
@@ -22,7 +21,7 @@ from goconductor.participant.append import Appender
 from goconductor.participant.context import RUNNING, StepContext, about
 from goconductor.participant.deadlines import Deadlines
 from goconductor.participant.folding import Submission
-from goconductor.participant.invoke import Hear, Invocation, NotBegunError, text_of, timeout_of
+from goconductor.participant.invoke import Invocation, NotBegunError, text_of, timeout_of
 from goconductor.participant.listeners import tell
 from goconductor.participant.probe import SILENT, Probe
 from goconductor.participant.registry import StepRegistry
@@ -115,6 +114,13 @@ class Executor:
         self._places[plan.owners[step][1]] -= 1
         self._taken -= 1
 
+    def undoes_nothing(self, plan: Plan, step: str) -> bool:
+        """Whether the step is ours, and compensating it would run no code and note nothing down."""
+        if not self.owns(plan, step):
+            return False
+        action = self._registry.steps[plan.owners[step][1]]
+        return action.compensation_function is None and action.journal is None
+
     def spawn(self, works: Sequence[Granted]) -> None:
         """Run granted work, whose places are reserved."""
         for work in works:
@@ -160,9 +166,10 @@ class Executor:
             return None
         if appended.dropped:
             await self.release(work.lease)
-        first, *others = appended.works or (None,)
-        self.spawn([other for other in others if other is not None])
-        return first
+        if not appended.works:
+            return None
+        self.spawn(appended.works[1:])
+        return appended.works[0]
 
     async def _event(self, work: Granted) -> Event | None:
         """What came of the work; None if it must not begin any more."""
@@ -170,18 +177,18 @@ class Executor:
         if now >= work.expires:
             self._counts["leases_expired_before_start"] += 1
             return None
-        if work.direction is Direction.ACTION and is_overtaken(work.view.state, work.step, work.attempt, work.lease.key.round):
-            self._counts["actions_overtaken"] += 1
-            return OutcomeUnknown(work.step, work.attempt, work.lease.key.round, reason="its saga turned back before it began")
-        action = self._registry.steps[work.plan.owners[work.step][1]]
-        limit = timeout_of(work, action)
-        deadline = now + limit
         key = work.lease.key
+        if key.direction is Direction.ACTION and is_overtaken(work.view.state, key.step, work.attempt, key.round):
+            self._counts["actions_overtaken"] += 1
+            return OutcomeUnknown(key.step, work.attempt, key.round, reason="its saga turned back before it began")
+        action = self._registry.steps[work.plan.owners[key.step][1]]
+        seconds = timeout_of(work, action)
+        deadline = now + seconds
         context = StepContext(
             saga_id=key.saga_id,
             saga=work.plan.name,
-            step=work.step,
-            direction=work.direction,
+            step=key.step,
+            direction=key.direction,
             attempt=work.attempt,
             round=key.round,
             deadline=deadline,
@@ -191,7 +198,6 @@ class Executor:
         )
         self._renewal.hold(work.lease, expires=work.expires, deadline=deadline)
         listeners = self._registry.listeners
-        hear = partial(self._heard, action.name)
         invocation = Invocation(
             work,
             action,
@@ -199,37 +205,45 @@ class Executor:
             threads=self._threads,
             deadlines=self._deadlines,
             output_bytes_max=self._output_bytes_max,
-            hear=hear,
+            hear=self._heard,
         )
         RUNNING.set(context)
         self._probe.step_begins(work, context)
         if listeners:
             await tell(listeners, "before_step", context, step=action.name)
+            seconds = self._left(work, context)
         self._counts["steps_run"] += 1
-        event = await self._begun(invocation, work, context, hear)
+        event = await self._begun(invocation, work, context, seconds)
         if listeners and isinstance(event, ActionSucceeded | CompensationSucceeded):
             output = event.output if isinstance(event, ActionSucceeded) else None
             await tell(listeners, "after_step", context, output, step=action.name)
         return event
 
-    async def _begun(self, invocation: Invocation, work: Granted, context: StepContext, hear: Hear) -> Event | None:
+    async def _begun(self, invocation: Invocation, work: Granted, context: StepContext, seconds: float) -> Event | None:
         """Do it. While the journal's database is away nothing has begun: it is tried again for as long as the lease is ours."""
         told = False
-        while self._renewal.expires(work.lease) is not None and context.seconds_left > 0:
+        while seconds > 0:
             try:
-                return await invocation.run()
+                return await invocation.run(seconds)
             except NotBegunError as error:
                 if not told:
-                    await hear(context, error)
+                    await self._heard(invocation.action.name, context, error)
                 told = True
                 await self._clock.sleep(JOURNAL_PAUSE_SECONDS)
+            seconds = self._left(work, context)
         return None
+
+    def _left(self, work: Granted, context: StepContext) -> float:
+        """In how many seconds it may still begin; none once its lease is lost."""
+        return 0.0 if self._renewal.expires(work.lease) is None else context.seconds_left
 
     async def _heard(self, action: str, context: StepContext, error: BaseException) -> None:
         self._counts["step_errors"] += 1
         self._probe.step_raised(context, error)
-        side = "compensation" if context.direction is Direction.COMPENSATION else "action"
-        context.logger.warning("the %s of step %r raised %s: %s", side, context.step, type(error).__name__, text_of(error))
+        level = logging.INFO if isinstance(error, RefusedError) else logging.WARNING  # nobody is at fault
+        if context.logger.isEnabledFor(level):
+            side = "compensation" if context.direction is Direction.COMPENSATION else "action"
+            context.logger.log(level, "the %s of step %r raised %s: %s", side, context.step, type(error).__name__, text_of(error))
         await tell(self._registry.listeners, "on_error", context, error, step=action)
 
     def _given_up(self, work: Granted) -> Event | None:

@@ -17,8 +17,8 @@ import msgspec
 from goconductor.errors import GoConductorError, RequestRefusedError, SagaChangedError, UnexpectedEventError
 from goconductor.lifecycle.decide import apply
 from goconductor.lifecycle.draft import Draft
-from goconductor.lifecycle.effects import Effect, EndSaga, SetTimer, Work, direction_of
-from goconductor.lifecycle.events import Event
+from goconductor.lifecycle.effects import Effect, EndSaga, RunCompensation, SetTimer, Work, direction_of
+from goconductor.lifecycle.events import CompensationSucceeded, Event
 from goconductor.lifecycle.owed import is_due, timer_due_at
 from goconductor.lifecycle.state import SagaState
 from goconductor.participant import log
@@ -39,6 +39,10 @@ class Room(Protocol):
 
     def vacate(self, plan: Plan, step: str) -> None:
         """Give a place back."""
+        ...
+
+    def undoes_nothing(self, plan: Plan, step: str) -> bool:
+        """Whether the step is ours, and compensating it would run no code and note nothing down."""
         ...
 
 
@@ -120,6 +124,7 @@ class Group(msgspec.Struct):
         self,
         batch: Sequence[Submission],
         answers: list[Answer | None],
+        room: Room,
         *,
         now: Callable[[], float],
         participant: str,
@@ -140,16 +145,18 @@ class Group(msgspec.Struct):
             event = msgspec.structs.replace(submission.event, at=max(now(), draft.state.at, due_at or 0.0))
             try:
                 apply(draft, event)
+                nulls = _undo_nothing(draft, room) if draft.backward else []
             except Exception as error:  # noqa: BLE001  (of a bug of ours the other sagas of this batch have no part)
                 draft = _draft_of(self.plan, self.base.state, folded)
                 seen = msgspec.structs.replace(draft.state, steps=dict(draft.steps))
                 answers[member] = self._refusal(event, error, seen, counts)
                 continue
-            folded.append(event)
+            folded += [event, *nulls]
             self.effects += draft.effects
             draft.effects = []
             token = submission.lease.token if submission.lease is not None else 0
             self.entries.append(log.entry(event, submission.event_id, participant=participant, token=token))
+            self.entries += [log.entry(null, new_event_id(), participant=participant) for null in nulls]
             self.accepted.append(member)
             self.epoch = self.epoch or submission.epoch
             self.due_at = self.due_at if due_at is None else due_at
@@ -181,13 +188,15 @@ class Group(msgspec.Struct):
             if room.reserve(self.plan, work):
                 self.takes.append((Take(lease=lease_for(self.saga_id, work, instance), lease_seconds=lease_seconds), work))
 
-    def vacate(self, room: Room, kept: Iterable[object] = ()) -> None:
-        """Give back the places of leases that were not taken."""
+    def vacate(self, room: Room, kept: Iterable[int] = ()) -> None:
+        """Give back the places of leases that were not taken; ``kept`` are the tokens of those that were."""
         held = set(kept)
+        if self.plan is None or len(held) == len(self.takes):
+            return
         for take, _ in self.takes:
-            if self.plan is not None and take.lease.key not in held:
+            if take.lease.token not in held:
                 room.vacate(self.plan, take.lease.key.step)
-        self.takes = [pair for pair in self.takes if pair[0].lease.key in held]
+        self.takes = [pair for pair in self.takes if pair[0].lease.token in held]
 
     def works(self, sent_at: float) -> tuple[Granted, ...]:
         """The work whose leases are held now; ``sent_at`` is when they were asked for, on the monotonic clock."""
@@ -219,11 +228,12 @@ class Group(msgspec.Struct):
 
 def grouped(batch: Sequence[Submission], recent: Callable[[UUID], View | None]) -> list[Group]:
     """A batch by saga, each with the newest view that anybody here has."""
-    groups: dict[UUID, Group] = {}
+    groups: dict[int, Group] = {}
     for index, submission in enumerate(batch):
-        group = groups.get(submission.saga_id)
+        number = submission.saga_id.int
+        group = groups.get(number)
         if group is None:
-            group = groups[submission.saga_id] = Group(submission.saga_id, base=recent(submission.saga_id))
+            group = groups[number] = Group(submission.saga_id, base=recent(submission.saga_id))
         group.members.append(index)
         if submission.view is not None and (group.base is None or group.base.seq < submission.view.seq):
             group.base = submission.view
@@ -237,6 +247,22 @@ def _draft_of(plan: Plan, state: SagaState, folded: Iterable[Event]) -> Draft:
         apply(draft, event)
     draft.effects = []
     return draft
+
+
+def _undo_nothing(draft: Draft, room: Room) -> list[Event]:
+    """Fold at once the compensations asked for that would do nothing: another append for each would say no more."""
+    asked, nulls, left = draft.effects, list[Event](), list[Effect]()
+    for effect in asked:  # which grows
+        if isinstance(effect, RunCompensation) and room.undoes_nothing(draft.plan, effect.step):
+            null = CompensationSucceeded(effect.step, effect.attempt, effect.round, at=draft.state.at, null=True)
+            draft.effects = []
+            apply(draft, null)
+            asked += draft.effects
+            nulls.append(null)
+        else:
+            left.append(effect)
+    draft.effects = left
+    return nulls
 
 
 def still_due(effects: Iterable[Effect], view: View) -> list[Work]:

@@ -9,6 +9,7 @@ operator's retry would only read it again.
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +34,7 @@ from goconductor.lifecycle.owed import is_backward
 from goconductor.lifecycle.state import ActionStatus, Failure
 from goconductor.participant.cancellation import is_ours
 from goconductor.participant.context import StepContext
-from goconductor.participant.deadlines import Deadlines, Limit
+from goconductor.participant.deadlines import Deadlines
 from goconductor.participant.registry import TIMEOUT_SECONDS, Action
 from goconductor.participant.typed import to_json_value
 from goconductor.participant.work import Granted
@@ -49,9 +50,9 @@ MESSAGE_MAX = 2_000
 DELAY_SECONDS_MAX = 10 * 366 * 86400.0
 """No wait that a step asks for may be longer: infinity can neither be stored nor reached."""
 
-JUST_BEGUN_SECONDS = 0.01
+Hear = Callable[[str, StepContext, BaseException], Coroutine[Any, Any, None]]
 
-Hear = Callable[[StepContext, BaseException], Coroutine[Any, Any, None]]
+_is_async = functools.lru_cache(maxsize=4096)(inspect.iscoroutinefunction)  # it takes five microseconds
 
 
 class NotBegunError(JournalError):
@@ -104,7 +105,7 @@ class Invocation:
         threads: where plain functions run.
         deadlines: what bounds a run.
         output_bytes_max: a larger output is refused.
-        hear: told of what user code raised.
+        hear: told of what user code raised, with the name of its step.
     """
 
     def __init__(
@@ -119,57 +120,59 @@ class Invocation:
         hear: Hear,
     ) -> None:
         self._work = work
-        self._action = action
+        self.action = action
         self._context = context
         self._threads = threads
         self._deadlines = deadlines
         self._output_bytes_max = output_bytes_max
         self._hear = hear
-        self._names: dict[str, Any] = {"step": work.step, "attempt": work.attempt, "round": work.lease.key.round}
         self._begun = False
+
+    @property
+    def _names(self) -> dict[str, Any]:
+        key = self._work.lease.key
+        return {"step": key.step, "attempt": self._work.attempt, "round": key.round}
 
     @property
     def _key(self) -> EffectKey:
         return key_of(self._work)
 
-    def _limit(self) -> Limit:
-        """All the time that the step has, when it has just begun; what is left of it, when it waited for its journal."""
-        whole, left = timeout_of(self._work, self._action), self._context.seconds_left
-        return self._deadlines.within(whole if whole - left < JUST_BEGUN_SECONDS else left)
-
-    async def run(self) -> Event | None:
+    async def run(self, seconds: float) -> Event | None:
         """Do the work, and say what came of it; None if that is for another to say.
+
+        Args:
+            seconds: all the time that the step has, when it has just begun; what is left, when it waited for its journal.
 
         Raises:
             NotBegunError: the journal could not be used before any code of the step was called; this is no attempt.
         """
         match self._work.direction:
             case Direction.ACTION:
-                return await self._run_action()
+                return await self._run_action(seconds)
             case Direction.COMPENSATION:
-                return await self._run_compensation()
+                return await self._run_compensation(seconds)
             case Direction.SETTLE:
                 return await self._settle()
 
-    async def _run_action(self) -> Event:
+    async def _run_action(self, seconds: float) -> Event:
         try:
-            with self._limit():
+            with self._deadlines.within(seconds):
                 return await self._act()
         except BaseException as error:
             if is_ours(error):
                 raise
             self._check_begun(error)
-            await self._hear(self._context, error)
+            await self._hear(self.action.name, self._context, error)
             return await self._failed(error)
 
     async def _act(self) -> Event:
-        journal = self._action.journal
-        arguments = self._action.signature.arguments(self._inputs(), self._context)
+        journal = self.action.journal
+        arguments = self.action.signature.arguments(self._inputs(), self._context)
         if journal is None:
-            return self._done(await self._call(self._action.function, (), arguments))
+            return self._done(await self._call(self.action.function, (), arguments))
 
         async def call(transaction: Any) -> bytes:
-            output = to_json_value(await self._call(self._action.function, (transaction,), arguments))
+            output = to_json_value(await self._call(self.action.function, (transaction,), arguments))
             return self._check_size(values.written(output))
 
         entry = await self._through_lost_commit(
@@ -187,7 +190,8 @@ class Invocation:
                 raise
             reason = f"it returned, but its output cannot be kept: {error}"
             return OutcomeUnknown(**self._names, reason=reason)
-        return ActionSucceeded(**self._names, output=output)
+        key = self._work.lease.key
+        return ActionSucceeded(key.step, self._work.attempt, key.round, output=output)
 
     def _found(self, found: Found, result: bytes | None) -> Event:
         match found:
@@ -203,49 +207,49 @@ class Invocation:
 
     async def _failed(self, error: BaseException) -> Event:
         failure = failure_of(error)
-        policy = self._work.plan.steps[self._work.step].retry or self._action.retry
+        policy = self._work.plan.steps[self._work.step].retry or self.action.retry
         retriable = self._work.plan.kinds[self._work.step] is StepKind.RETRIABLE
         last = (
             not failure.retryable or is_backward(self._work.view.state) or not (policy or ACTION_RETRY).allows(self._work.attempt)
         )
-        journal = self._action.journal
+        journal = self.action.journal
         if journal is not None and last and not retriable and not isinstance(error, JournalError):
             try:
                 entry = await journal.fail_action(
-                    self._key, msgspec.json.encode(failure), timeout_seconds=timeout_of(self._work, self._action)
+                    self._key, msgspec.json.encode(failure), timeout_seconds=timeout_of(self._work, self.action)
                 )
             except Exception as unwritten:  # noqa: BLE001  (then the failure is reported without proof, and compensated)
-                await self._hear(self._context, unwritten)
+                await self._hear(self.action.name, self._context, unwritten)
             else:
                 return self._found(entry.found, entry.result)
         return ActionFailed(
             **self._names,
             failure=failure,
-            retry=self._action.retry,
+            retry=self.action.retry,
             delay_seconds=delay_of(error),
         )
 
-    async def _run_compensation(self) -> Event | None:
+    async def _run_compensation(self, seconds: float) -> Event | None:
         try:
-            with self._limit():
+            with self._deadlines.within(seconds):
                 found = await self._compensate()
                 return None if found is Found.REFUSED else CompensationSucceeded(**self._names, null=found is Found.NULL)
         except BaseException as error:
             if is_ours(error):
                 raise
             self._check_begun(error)
-            await self._hear(self._context, error)
+            await self._hear(self.action.name, self._context, error)
             return CompensationFailed(
                 **self._names,
                 failure=failure_of(error),
-                retry=self._action.compensation_retry,
+                retry=self.action.compensation_retry,
                 delay_seconds=delay_of(error),
             )
 
     async def _compensate(self) -> Found:
         """Run the compensation. NULL if there was nothing to compensate; REFUSED if a skip came first, which says so itself."""
-        journal, function = self._action.journal, self._action.compensation_function
-        signature = self._action.compensation_signature
+        journal, function = self.action.journal, self.action.compensation_function
+        signature = self.action.compensation_signature
         step = self._work.view.state.step(self._work.step)
         if journal is None:
             if function is None or signature is None:
@@ -266,7 +270,7 @@ class Invocation:
         return found
 
     def _check_begun(self, error: BaseException) -> None:
-        if not self._begun and self._action.journal is not None and isinstance(error, JournalError | TimeoutError):
+        if not self._begun and self.action.journal is not None and isinstance(error, JournalError | TimeoutError):
             raise NotBegunError(text_of(error) or "the journal did not answer in time") from error
 
     async def _settle(self) -> Event:
@@ -276,10 +280,10 @@ class Invocation:
             raise NotBegunError(text_of(error) or type(error).__name__) from error
 
     async def _settled(self) -> Event:
-        journal = self._action.journal
+        journal = self.action.journal
         if journal is None:
             return SettleUnavailable(**self._names)
-        limit = timeout_of(self._work, self._action)
+        limit = timeout_of(self._work, self.action)
         if self._work.view.state.step(self._work.step).action is ActionStatus.SETTLING:
             entry = await journal.settle(self._key, timeout_seconds=limit)
             happened = entry.found is Found.SEEN
@@ -307,7 +311,7 @@ class Invocation:
 
     async def _call(self, function: Callable[..., Any], first: tuple[Any, ...], arguments: dict[str, Any]) -> Any:
         self._begun = True
-        if inspect.iscoroutinefunction(function):
+        if _is_async(function):
             return await function(*first, **arguments)
         loop = asyncio.get_running_loop()
         run = copy_context().run

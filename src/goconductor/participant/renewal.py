@@ -53,9 +53,9 @@ class Renewal:
 
     def drop(self, lease: Lease) -> None:
         """The lease is no longer wanted."""
-        held = self._held.get(lease.key)
-        if held is not None and held.lease.token == lease.token:
-            del self._held[lease.key]
+        held = self._held.pop(lease.key, None)
+        if held is not None and held.lease.token != lease.token:
+            self._held[lease.key] = held  # taken anew since
 
     def expires(self, lease: Lease) -> float | None:
         """Until when the lease is ours, on the monotonic clock; None if it was lost."""

@@ -170,14 +170,14 @@ class Verdict(enum.StrEnum):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """``took`` are the leases of ``take`` that are now held. ``existing`` is the saga that a start key already has.
+    """``took`` are the tokens of the leases of ``take`` that are now held. ``existing`` is the saga that a start key already has.
 
     REJECTED carries in ``problem`` why the database refuses this one entry (a NUL byte, say); the others of its batch
     are not touched by it.
     """
 
     verdict: Verdict
-    took: list[LeaseKey] = []
+    took: list[int] = []
     existing: UUID | None = None
     problem: str = ""
 

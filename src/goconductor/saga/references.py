@@ -109,28 +109,35 @@ class Reference(msgspec.Struct, frozen=True):
             PayloadError: there is no such place; names the part that is missing, and what is there instead.
         """
         if self.step is None:
-            value, path = input, "$.input"
+            value = input
         elif self.step in outputs:
-            value, path = outputs[self.step], place(place("$.steps", self.step), "output")
+            value = outputs[self.step]
         else:
             problem = "is not there: the step has not ended; let the step that reads it come after it"
             raise PayloadError(place("$.steps", self.step), problem)
-        for key in self.keys:
+        for depth, key in enumerate(self.keys):
             if value is None:
                 return None
-            at = place(path, key)
-            if isinstance(key, str) and isinstance(value, dict):
-                if key not in value:
-                    raise PayloadError(at, f"is not there; {path} has {_names(value)}")
-                value = value[key]
-            elif isinstance(key, int) and isinstance(value, list | tuple):
-                if not -len(value) <= key < len(value):
-                    raise PayloadError(at, f"is not there; {path} has {len(value)} items")
-                value = value[key]
-            else:
-                raise PayloadError(at, f"is not there; {path} is of type {type(value).__name__}")
-            path = at
+            if isinstance(key, str):
+                if not isinstance(value, dict) or key not in value:
+                    raise self._missing(depth, value)
+            elif not isinstance(value, list | tuple) or not -len(value) <= key < len(value):
+                raise self._missing(depth, value)
+            value = value[key]
         return value
+
+    def _missing(self, depth: int, value: Any) -> PayloadError:
+        """What is told of a place that has no such part: the path to it, and what is there instead."""
+        path = "$.input" if self.step is None else place(place("$.steps", self.step), "output")
+        for key in self.keys[:depth]:
+            path = place(path, key)
+        if isinstance(self.keys[depth], str) and isinstance(value, dict):
+            there = f"{path} has {_names(value)}"
+        elif isinstance(self.keys[depth], int) and isinstance(value, list | tuple):
+            there = f"{path} has {len(value)} items"
+        else:
+            there = f"{path} is of type {type(value).__name__}"
+        return PayloadError(place(path, self.keys[depth]), f"is not there; {there}")
 
     def __str__(self) -> str:
         return self.path

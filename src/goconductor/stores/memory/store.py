@@ -200,14 +200,14 @@ class MemoryStore(MemoryReader):
             if held is not None and _same(held, lease):
                 del self._leases[lease.key]
 
-    def _take(self, takes: Sequence[Take], now: float) -> list[LeaseKey]:
+    def _take(self, takes: Sequence[Take], now: float) -> list[int]:
         took = []
         for take in takes:
             held = self._leases.get(take.lease.key)
             if held is None or held.expires_at <= now:
                 self._leases[take.lease.key] = replace(take.lease, expires_at=now + take.lease_seconds)
-                took.append(take.lease.key)
-        return sorted(took)
+                took.append(take.lease.token)
+        return took
 
     async def put_definition(self, definition: StoredDefinition, *, activate: bool) -> None:
         key = definition.saga, definition.version

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
-from goconductor.ports.store import Append, Lease, LeaseKey, Outcome, Verdict
+from goconductor.ports.store import Append, Lease, Outcome, Verdict
 from goconductor.stores.postgres import sql
 from goconductor.stores.postgres.batch import (
     Bodies,
     document,
     fetch,
+    in_order,
     lease_row,
-    refuse_duplicates,
     rejected,
     sift,
     take_rows,
@@ -40,11 +40,10 @@ class Appender:
 
     async def append(self, appends: Sequence[Append]) -> list[Outcome]:
         """As the port says."""
-        refuse_duplicates([append.saga_id for append in appends])
         by_epoch: dict[int, list[Append]] = defaultdict(list)
-        for append in sorted(appends, key=lambda append: append.saga_id.bytes):
+        for append in in_order(appends):
             by_epoch[append.epoch].append(append)
-        outcomes: dict[object, Outcome] = {}
+        outcomes: dict[int, Outcome] = {}
         async with self._sessions.use() as connection:
 
             async def run(batch: Sequence[Append]) -> list[Outcome]:
@@ -52,8 +51,8 @@ class Appender:
 
             for batch in by_epoch.values():
                 done = await sift(batch, run, rejected)
-                outcomes |= zip((append.saga_id for append in batch), done, strict=True)
-        return [outcomes[append.saga_id] for append in appends]
+                outcomes |= zip((append.saga_id.int for append in batch), done, strict=True)
+        return [outcomes[append.saga_id.int] for append in appends]
 
     async def _run(self, connection: Connection, batch: Sequence[Append]) -> list[Outcome]:
         epoch = batch[0].epoch
@@ -85,9 +84,9 @@ def _arguments(batch: Sequence[Append]) -> list[Any]:
     for a in batch:
         releases: Iterable[Lease] = a.release
         if releases and a.take:
-            wanted: set[LeaseKey] = {take.lease.key for take in a.take}
-            handed_on += [lease.token for lease in releases if lease.key in wanted]
-            releases = [lease for lease in releases if lease.key not in wanted]
+            wanted = {_place(take.lease) for take in a.take}
+            handed_on += [lease.token for lease in releases if _place(lease) in wanted]
+            releases = [lease for lease in releases if _place(lease) not in wanted]
         rows.append(
             (
                 a.saga_id,
@@ -107,3 +106,5 @@ def _arguments(batch: Sequence[Append]) -> list[Any]:
 
 
 _key = attrgetter("key")
+_place = attrgetter("key.step", "key.direction", "key.round")
+"""A lease's key within its saga, whose id would be slow to hash."""

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import pairwise
+from operator import attrgetter
 from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
-from goconductor.ports.store import Lease, LeaseKey, LogEntry, Outcome, Take, Verdict
+from goconductor.ports.store import Append, Lease, LeaseKey, LogEntry, Outcome, Start, Take, Verdict
 from goconductor.saga.ids import Direction
 from goconductor.stores.postgres.dial import POISON, Connection, Row
 
+B = TypeVar("B", Append, Start)
 T = TypeVar("T")
 R = TypeVar("R")
 Columns = list[Any]
 
 DEADLOCK_RETRIES = 3
+_number = attrgetter("saga_id.int")
 _encode = msgspec.json.Encoder().encode
 _DIRECTIONS = {direction.value: direction for direction in Direction}
 
@@ -40,18 +44,26 @@ def document(rows: Sequence[tuple[Any, ...]]) -> bytes:
 
 
 class Bodies:
-    """The bodies of a batch's events, which its document names by their place from 1."""
+    """The bodies of a batch's events, one after the other; its document names each by where it begins, from 1, and its length."""
 
     def __init__(self) -> None:
-        self.all: list[bytes] = []
+        self._all: list[bytes] = []
+        self._end = 1
+
+    @property
+    def all(self) -> bytes:
+        """As the statement takes them."""
+        return b"".join(self._all)
 
     def rows(self, entries: Iterable[LogEntry]) -> list[tuple[Any, ...]]:
         """The rows of one saga's events, whose bodies are kept."""
-        return [self._row(entry) for entry in entries]
-
-    def _row(self, e: LogEntry) -> tuple[Any, ...]:
-        self.all.append(e.data)
-        return (e.event_id, e.event, e.step, e.round, e.attempt, e.token, e.participant, e.at, len(self.all))
+        rows: list[tuple[Any, ...]] = []
+        for e in entries:
+            begins, length = self._end, len(e.data)
+            self._all.append(e.data)
+            self._end += length
+            rows.append((e.event_id, e.event, e.step, e.round, e.attempt, e.token, e.participant, e.at, begins, length))
+        return rows
 
 
 def lease_row(lease: Lease) -> tuple[Any, ...]:
@@ -83,22 +95,24 @@ def key_of(row: Row) -> LeaseKey:
 
 def verdicts(rows: Iterable[Row]) -> dict[UUID, Outcome]:
     """Who won, and the leases that came with it: the result of an append or a start."""
-    won: dict[UUID, list[LeaseKey]] = {}
-    for row in rows:
-        took = won.setdefault(row[0], [])
-        if row[1] is not None:
-            took.append(key_of(row))
+    won: dict[UUID, list[int]] = {}
+    for saga_id, token in rows:
+        took = won.setdefault(saga_id, [])
+        if token is not None:
+            took.append(token)
     return {saga_id: Outcome(verdict=Verdict.WON, took=took) for saga_id, took in won.items()}
 
 
-def refuse_duplicates(saga_ids: Sequence[UUID]) -> None:
-    """A batch holds a saga once.
+def in_order(batch: Iterable[B]) -> list[B]:
+    """A batch by its sagas' ids, as PostgreSQL orders them, so that all batches lock rows in one order.
 
     Raises:
-        ValueError: it holds one twice: fold its facts into one entry, or send the second in the next batch.
+        ValueError: it holds a saga twice: fold its facts into one entry, or send the second in the next batch.
     """
-    if len(set(saga_ids)) != len(saga_ids):
+    ordered = sorted(batch, key=_number)
+    if any(_number(one) == _number(other) for one, other in pairwise(ordered)):
         raise ValueError("a batch may hold each saga once: fold the facts about it into one entry")
+    return ordered
 
 
 async def fetch(connection: Connection, statement: str, arguments: Sequence[object]) -> list[Row]:

@@ -1,12 +1,12 @@
 """The hot statements. ``goconductor`` stands for the schema, whatever its name; ``:name`` for a parameter of the statement.
 
 Appends and starts take their batch as one JSON document, a row for each saga, with the rows of its events and leases inside;
-only the events' bodies come beside it, as they may be large. (The driver looks at each element of each array in Python; a
-document costs it nothing, and the server reads it faster than thirty arrays.) The other statements take arrays, an element for
-each saga. What one part of a statement returns feeds the next directly: joining two results would be quadratic, as they have no
-index. The rows come sorted by key, so that all batches lock rows in one order. No statement waits for a lease which it sees
-living and which is not its own: so a batch that holds rows waits only for leases that are absent or expired, and a release
-cannot meet a wish for the same lease in a deadly embrace.
+only the events' bodies come beside it, as they may be large: one after the other, each found by its place and length. (The
+driver looks at each element of each array in Python; this costs it nothing, and the server reads it faster than thirty
+arrays.) The other statements take arrays, an element for each saga. What one part of a statement returns feeds the next
+directly: joining two results would be quadratic, as they have no index. The rows come sorted by key, so that all batches lock
+rows in one order. No statement waits for a lease which it sees living and which is not its own: so a batch that holds rows
+waits only for leases that are absent or expired, and a release cannot meet a wish for the same lease in a deadly embrace.
 """
 
 # ruff: noqa: S608 - statements are put together from constants of this package
@@ -42,14 +42,15 @@ _EVENT = {
     "token": "bigint",
     "participant": "text",
     "at": "float8",
-    "body": "int",
+    "begins": "int",
+    "length": "int",
 }
 
 _NEW_EVENTS = f"""
     INSERT INTO goconductor.saga_log
         (saga_id, seq, tag, event_id, event, step, round, attempt, token, participant, data, at)
     SELECT n.saga_id, n.seq + n.i, n.new_tag, n.event_id, n.event, n.step, n.round, n.attempt, n.token, n.participant,
-        convert_from((:bodies)[n.body], 'UTF8')::jsonb, to_timestamp(n.at)
+        convert_from(substring(:bodies FROM n.begins FOR n.length), 'UTF8')::jsonb, to_timestamp(n.at)
     FROM (
         SELECT w.saga_id, w.seq, w.new_tag, e.i, {_rows("e.event", **_EVENT)}
         FROM won AS w CROSS JOIN LATERAL jsonb_array_elements(w.events) WITH ORDINALITY AS e(event, i)
@@ -71,7 +72,7 @@ _NEW_LEASES = f"""
     ON CONFLICT (saga_id, step, direction, round) DO UPDATE
     SET instance = excluded.instance, token = excluded.token, expires_at = excluded.expires_at
     WHERE l.expires_at <= clock_timestamp() OR l.token = ANY (:handed_on)
-    RETURNING saga_id, step, direction, round
+    RETURNING saga_id, token
 """
 
 _APPEND_ROW = {
@@ -111,11 +112,11 @@ WITH {{fence}}won AS (
     WHERE l.saga_id = n.saga_id AND l.step = n.step AND l.direction = n.direction AND l.round = n.round
     AND l.instance = n.instance AND l.token = n.token
 ), taken AS ({_NEW_LEASES})
-SELECT saga_id, NULL::text AS step, NULL::text AS direction, NULL::int AS round FROM won
-UNION ALL SELECT saga_id, step, direction, round FROM taken
+SELECT saga_id, NULL::bigint AS token FROM won
+UNION ALL SELECT saga_id, token FROM taken
 """
 
-_APPEND_TYPES = {"appends": "bytea", "bodies": "bytea[]", "handed_on": "bigint[]"}
+_APPEND_TYPES = {"appends": "bytea", "bodies": "bytea", "handed_on": "bigint[]"}
 
 APPEND = _statement(_APPEND.format(fence="", fenced=""), **_APPEND_TYPES)
 APPEND_FENCED = _statement(
@@ -163,15 +164,15 @@ WITH keyed AS (
     FROM won
 ), logged AS ({_NEW_EVENTS}
 ), taken AS ({_NEW_LEASES})
-SELECT saga_id, NULL::text AS step, NULL::text AS direction, NULL::int AS round FROM won
-UNION ALL SELECT saga_id, step, direction, round FROM taken
+SELECT saga_id, NULL::bigint AS token FROM won
+UNION ALL SELECT saga_id, token FROM taken
 """,
     key_saga="text[]",
     key="text[]",
     key_saga_id="uuid[]",
     input_hash="bytea[]",
     starts="bytea",
-    bodies="bytea[]",
+    bodies="bytea",
     handed_on="bigint[]",
 )
 

@@ -18,7 +18,7 @@ from goconductor.stores.postgres.batch import (
     columns,
     document,
     fetch,
-    refuse_duplicates,
+    in_order,
     sift,
     take_rows,
     verdicts,
@@ -44,7 +44,6 @@ class Starter:
 
     async def start(self, starts: Sequence[Start]) -> list[Outcome]:
         """As the port says. A saga id that exists is the same start again, and answers ALREADY_STARTED."""
-        refuse_duplicates([start.saga_id for start in starts])
         async with self._sessions.use() as connection:
 
             async def run(batch: Sequence[Start]) -> list[Outcome]:
@@ -106,7 +105,7 @@ def _refusal(start: Start, constraint: str | None, text: str) -> Outcome:
 
 def _arguments(starts: Sequence[Start]) -> list[Any]:
     """The statement's arguments."""
-    batch = sorted(starts, key=lambda start: start.saga_id.bytes)
+    batch = in_order(starts)
     keyed = sorted((start for start in batch if start.key is not None), key=lambda start: (start.saga, start.key))
     bodies = Bodies()
     rows = [

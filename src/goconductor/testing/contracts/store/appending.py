@@ -114,7 +114,7 @@ class AppendContract(StoreFixtures):
         expired = await hold(store, saga.lease("inventory.reserve"), seconds=0.0)
         free, again = saga.lease(), saga.lease("inventory.reserve")
         [outcome] = await store.append([saga.append(take=[take(free), take(again)])])
-        assert (outcome.verdict, set(outcome.took)) == (Verdict.WON, {free.key, again.key})
+        assert (outcome.verdict, set(outcome.took)) == (Verdict.WON, {free.token, again.token})
         assert await tokens(store, saga) == {free.token, again.token}
         assert expired.token not in await tokens(store, saga)
         for lease in await store.leases([saga.saga_id]):
@@ -125,14 +125,14 @@ class AppendContract(StoreFixtures):
         living = await hold(other, saga.lease(instance=4))
         free = saga.lease("inventory.reserve")
         [outcome] = await store.append([saga.append(take=[take(saga.lease()), take(free)])])
-        assert (outcome.verdict, outcome.took) == (Verdict.WON, [free.key])
+        assert (outcome.verdict, outcome.took) == (Verdict.WON, [free.token])
         assert await tokens(store, saga) == {living.token, free.token}
 
     async def test_5_a_lease_that_is_released_and_taken_is_handed_on(self, store: AnyStore) -> None:
         saga = await begin(store)
         old, new = await hold(store, saga.lease()), saga.lease()
         [outcome] = await store.append([saga.append(release=[old], take=[take(new)])])
-        assert (outcome.verdict, outcome.took) == (Verdict.WON, [new.key])
+        assert (outcome.verdict, outcome.took) == (Verdict.WON, [new.token])
         assert await tokens(store, saga) == {new.token}
 
     async def test_5_a_lease_that_another_has_now_is_not_handed_on(self, store: AnyStore) -> None:

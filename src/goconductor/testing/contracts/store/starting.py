@@ -57,7 +57,7 @@ class StartContract(StoreFixtures):
         start = saga.start(entries=entries, labels={"customer": "17"}, take=[take(lease)], instance=3)
         before = await store.database_time()
         [outcome] = await store.start([start])
-        assert (outcome.verdict, outcome.took) == (Verdict.WON, [lease.key])
+        assert (outcome.verdict, outcome.took) == (Verdict.WON, [lease.token])
         head = await head_of(store, saga)
         assert (head.saga, head.version, head.status, head.labels) == ("order", "v1", "running", {"customer": "17"})
         assert (head.seq, head.tag, head.wake_at, head.last_instance) == (2, start.new_tag, FAR, 3)
