@@ -18,12 +18,13 @@ nothing is therefore followed by a wait of ten times its duration at least. Ackn
 **Order** is that of sending, roughly; nothing relies on it.
 
 **Batches.** Sends have no timer: what arrives while a statement is in flight is the next batch. A look that left room is followed
-by a pause of some milliseconds, and acknowledgements wait as long, as nobody waits for them: what comes meanwhile comes together.
+by a pause of some milliseconds; acknowledgements wait for the next look, which takes them along, or somewhat longer for others.
 
 **Waking.** Polling is the truth: every few milliseconds while there is work, backing off to ``poll_interval_seconds``. NOTIFY is
-a hint only: its commit takes a lock of the whole server, so it never stands in a transaction that sends. A separate connection
-says which topics have news, at most ``hints_per_second_max`` times a second (ten times as often while all processes together say
-little), and not at all if a subscription of the same bus object can take the messages. Without it the polling remains.
+a hint only. Its commit takes a lock of the whole server: so little is said, at most ``hints_per_second_max`` times a second by a
+process (ten times as often while all together say little), and nothing if a subscription of the same bus object can take the
+messages. While all together say little the hint goes with the messages, in one statement; else a separate connection says which
+topics have news, for all that was sent meanwhile. Without hints the polling remains.
 
 The connections are ordinary sessions; a *transaction* pooler between would break them and refuses their settings.
 """

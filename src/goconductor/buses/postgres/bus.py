@@ -78,15 +78,16 @@ class PostgresBus:
         """
         if self._sender is not None:
             return
-        self._sender = await self._open_sender()
-        self._hints = Hints(
+        hints = Hints(
             lambda: self._connect("hints"),
             channel=self._schema,
             per_second_max=self._hints_per_second_max,
             heard=self._heard,
             housekeep=self._housekeep,
         )
-        self._hints.start()
+        self._sender = await self._open_sender(hints)
+        self._hints = hints
+        hints.start()
 
     async def close(self) -> None:
         """Stop the subscriptions, write what was given to ``send``, and disconnect."""
@@ -108,9 +109,11 @@ class PostgresBus:
             raise BusUnavailableError("the bus is not open; call `await bus.open()` first")
         fit, refusal = sendable(messages, self.payload_bytes_max)
         if fit:
-            queues = await self._sender.send(fit)
             counts = Counter(message.topic for message in fit)
-            self._hints.tell([topic for topic, count in counts.items() if not self._take_here(topic, count) or queues[topic] > 1])
+            here = frozenset(topic for subscription in self._subscriptions for topic in subscription.topics)
+            sent = await self._sender.send(fit, counts.keys() - here)
+            untold = {topic: count for topic, count in counts.items() if topic not in sent.told}
+            self._hints.tell([t for t, count in untold.items() if not self._take_here(t, count) or sent.queues[t] > 1])
         if refusal:
             raise refusal
 
@@ -160,8 +163,8 @@ class PostgresBus:
             raise BusUnavailableError(f"the bus could not be measured: {error!r}") from error
         return Lag(**row) if row is not None else None
 
-    async def _open_sender(self) -> Sender:
-        sender = Sender(lambda: self._connect("sending"))
+    async def _open_sender(self, hints: Hints) -> Sender:
+        sender = Sender(lambda: self._connect("sending"), hints.along)
         problem = "it does not answer"
         wait_seconds = 0.05
         try:

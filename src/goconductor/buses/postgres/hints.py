@@ -8,6 +8,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Set as AbstractSet
 
 from goconductor.buses.postgres import session, statements
 
@@ -51,6 +52,7 @@ class Hints:
         self._heard = heard
         self._housekeep = housekeep
         self._topics: set[str] = set()
+        self._next_at = 0.0
         self._news = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
 
@@ -59,6 +61,17 @@ class Hints:
         self._topics.update(topics)
         if self._topics:
             self._news.set()
+
+    def along(self, topics: AbstractSet[str]) -> str:
+        """The text of a notification of these topics, for a statement that sends to them, while little is said; else, and where
+        it would be too long, nothing: then it goes by :meth:`tell`, together with others.
+        """
+        if not topics or self._much_is_said or time.monotonic() < self._next_at:
+            return ""
+        text = _text(topics)
+        if text:
+            self._said()
+        return text
 
     def start(self) -> None:
         self._running = asyncio.create_task(self._run())
@@ -94,14 +107,18 @@ class Hints:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CHECK_INTERVAL_SECONDS):
                     await self._news.wait()
+            await asyncio.sleep(max(0.0, self._next_at - time.monotonic()))
             self._news.clear()
             topics, self._topics = self._topics, set()
             if topics:
-                text = " ".join(sorted(topics))
-                await connection.execute(statements.HINT, text if len(text) <= HINT_BYTES_MAX else "")
-                await asyncio.sleep(self._interval_seconds if self._much_is_said else self._interval_seconds / HASTE)
+                self._said()
+                await connection.execute(statements.HINT, _text(topics))
             else:
                 await connection.execute("SELECT 1")  # are we still connected?
+
+    def _said(self) -> None:
+        """Something is being said now: not again at once."""
+        self._next_at = time.monotonic() + self._interval_seconds / (1 if self._much_is_said else HASTE)
 
     @property
     def _much_is_said(self) -> bool:
@@ -110,3 +127,9 @@ class Hints:
     def _on_notification(self, _connection: object, _pid: int, _channel: str, text: object) -> None:
         self._heard_at.append(time.monotonic())
         self._heard(frozenset(str(text).split()))
+
+
+def _text(topics: Iterable[str]) -> str:
+    """What a notification says; nothing, which means any topic, where there are too many."""
+    text = " ".join(sorted(topics))
+    return text if len(text) <= HINT_BYTES_MAX else ""

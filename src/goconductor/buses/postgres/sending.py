@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,7 +17,15 @@ from goconductor.ports.bus import Message
 BATCH_MESSAGES_MAX = 1000
 BATCH_BYTES_MAX = 8 << 20
 
-_Waiting = tuple[Sequence[Message], "asyncio.Future[dict[str, int]]"]
+
+class Sent(NamedTuple):
+    """How many queues each topic of the batch has, and of which topics others were told."""
+
+    queues: dict[str, int]
+    told: AbstractSet[str]
+
+
+_Waiting = tuple[Sequence[Message], AbstractSet[str], "asyncio.Future[Sent]"]
 
 
 class Sender:
@@ -23,10 +33,13 @@ class Sender:
 
     Args:
         connect: makes a new session.
+        hint: given the topics that others have to hear of, the text of a notification that goes with the messages; empty if it
+            is to go by itself.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[session.Connection]]) -> None:
+    def __init__(self, connect: Callable[[], Awaitable[session.Connection]], hint: Callable[[AbstractSet[str]], str]) -> None:
         self._connect = connect
+        self._hint = hint
         self._connection: session.Connection | None = None
         self._waiting: deque[_Waiting] = deque()
         self._writing: asyncio.Task[None] | None = None
@@ -35,16 +48,20 @@ class Sender:
     async def open(self) -> None:
         self._connection = await self._connect()
 
-    async def send(self, messages: Sequence[Message]) -> dict[str, int]:
-        """Write the messages, and tell how many queues each topic of the batch has.
+    async def send(self, messages: Sequence[Message], elsewhere: AbstractSet[str]) -> Sent:
+        """Write the messages.
+
+        Args:
+            messages: what to write.
+            elsewhere: those of their topics that nobody takes in this process.
 
         Raises:
             BusUnavailableError: they were not written, or nobody knows.
         """
         if self._closed:
             raise BusUnavailableError("the bus is closed; open a new one")
-        written: asyncio.Future[dict[str, int]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((messages, written))
+        written: asyncio.Future[Sent] = asyncio.get_running_loop().create_future()
+        self._waiting.append((messages, elsewhere, written))
         if self._writing is None:
             self._writing = asyncio.create_task(self._write())
         return await written
@@ -62,15 +79,16 @@ class Sender:
             while self._waiting:
                 batch = self._next_batch()
                 try:
-                    queues = await self._write_surely([message for messages, _ in batch for message in messages])
+                    elsewhere = frozenset[str]().union(*(topics for _, topics, _ in batch))
+                    sent = await self._write_surely([message for messages, *_ in batch for message in messages], elsewhere)
                 except session.UNAVAILABLE as error:
-                    for _, written in batch:
+                    for *_, written in batch:
                         if not written.done():
                             written.set_exception(BusUnavailableError(f"the messages may not have been sent: {error!r}"))
                 else:
-                    for _, written in batch:
+                    for *_, written in batch:
                         if not written.done():
-                            written.set_result(queues)
+                            written.set_result(sent)
         finally:
             self._writing = None
 
@@ -78,38 +96,42 @@ class Sender:
         batch: list[_Waiting] = []
         count = size = 0
         while self._waiting and count < BATCH_MESSAGES_MAX and size < BATCH_BYTES_MAX:
-            messages, written = self._waiting.popleft()
+            waiting = self._waiting.popleft()
+            messages, _, written = waiting
             if not written.done():  # its caller has not gone
-                batch.append((messages, written))
+                batch.append(waiting)
                 count += len(messages)
                 size += sum(len(message.payload) for message in messages)
         return batch
 
-    async def _write_surely(self, messages: list[Message]) -> dict[str, int]:
+    async def _write_surely(self, messages: list[Message], elsewhere: AbstractSet[str]) -> Sent:
         """Once more on a fresh session if the present one fails: it may long be dead, and a bus may repeat."""
         try:
-            return await self._write_batch(messages)
+            return await self._write_batch(messages, elsewhere)
         except session.UNAVAILABLE:
             if self._connection is None:
                 raise
             self._connection.terminate()
             self._connection = None
-        return await self._write_batch(messages)
+        return await self._write_batch(messages, elsewhere)
 
-    async def _write_batch(self, messages: list[Message]) -> dict[str, int]:
+    async def _write_batch(self, messages: list[Message], elsewhere: AbstractSet[str]) -> Sent:
         if self._connection is None or self._connection.is_closed():
             self._connection = await self._connect()
-        queues = await self._insert(self._connection, messages)
+        hint = self._hint(elsewhere)
+        queues = await self._insert(self._connection, messages, hint)
         if new := [topic for topic, count in queues.items() if not count]:
             async with self._connection.transaction():
                 await self._connection.execute(statements.LOCK)
                 await self._connection.execute(statements.ADD_UNCLAIMED, new)
-            queues |= await self._insert(self._connection, [message for message in messages if message.topic in new])
-        return queues
+            queues |= await self._insert(self._connection, [message for message in messages if message.topic in new], hint)
+        return Sent(queues, elsewhere if hint else frozenset())
 
-    async def _insert(self, connection: session.Connection, messages: list[Message]) -> dict[str, int]:
+    async def _insert(self, connection: session.Connection, messages: list[Message], hint: str) -> dict[str, int]:
         topics = [message.topic for message in messages]
         encoded = [msgspec.msgpack.encode(message) for message in messages]
-        return {
-            row["topic"]: row["queues"] for row in await connection.fetch(statements.SEND, topics, encoded, list(set(topics)))
-        }
+        arguments = [topics, encoded, list(set(topics)), hint]
+        rows = await (
+            connection.fetch(statements.SEND_AND_HINT, *arguments) if hint else connection.fetch(statements.SEND, *arguments[:-1])
+        )
+        return {row["topic"]: row["queues"] for row in rows}

@@ -42,14 +42,18 @@ ALTER TABLE messages ALTER COLUMN message SET STORAGE EXTERNAL;
 """
 
 # Answers how many queues each topic has: none yet means that its messages were not written.
-SEND = """
+_SEND = """
 WITH sent AS (
     INSERT INTO messages (queue_id, message)
     SELECT queue.queue_id, sending.message
     FROM unnest($1::text[], $2::bytea[]) sending (topic, message) JOIN queues queue ON queue.topic = sending.topic
 )
-SELECT one.topic, (SELECT count(*) FROM queues queue WHERE queue.topic = one.topic) AS queues FROM unnest($3::text[]) one (topic)
+SELECT one.topic, (SELECT count(*) FROM queues queue WHERE queue.topic = one.topic) AS queues{also}
+FROM unnest($3::text[]) one (topic)
 """
+SEND = _SEND.format(also="")
+SEND_AND_HINT = _SEND.format(also=", pg_notify(current_schema(), $4)")
+"""Its commit takes the notifications' lock; messages are unlogged, so it does not hold it while a disk writes."""
 
 # The three below run under LOCK.
 ADD_UNCLAIMED = """
@@ -67,15 +71,22 @@ UPDATE queues SET read_at = now() WHERE topic = ANY ($1::text[]) AND consumer_gr
 
 QUEUES = "SELECT queue_id FROM queues WHERE topic = ANY ($1::text[]) AND consumer_group = $2"
 
-# Lateral, so that each queue is read along the key from its oldest message and no further than there is room.
+# Lateral, so that each queue is read along the key from its oldest message and no further than there is room. Those that are
+# done with go in the same statement, since they have mostly gathered when there is a look for more. They go first: to delete may
+# wait, in the order of the key, and whoever waits must not hold what it has taken.
 TAKE = """
-WITH due AS MATERIALIZED (
+WITH acknowledged AS (
+    DELETE FROM messages USING unnest($5::int[], $6::bigint[]) done (queue_id, message_id)
+    WHERE messages.queue_id = done.queue_id AND messages.message_id = done.message_id
+    RETURNING messages.message_id
+), due AS MATERIALIZED (
     SELECT one.queue_id, oldest.message_id
     FROM unnest($1::int[], $2::bigint[]) one (queue_id, floor) CROSS JOIN LATERAL (
         SELECT message_id FROM messages
         WHERE messages.queue_id = one.queue_id AND messages.message_id > one.floor AND visible_at <= now()
         ORDER BY message_id LIMIT $3 FOR UPDATE SKIP LOCKED
     ) oldest
+    WHERE (SELECT count(*) FROM acknowledged) >= 0
     LIMIT $3
 )
 UPDATE messages SET visible_at = now() + make_interval(secs => $4), deliveries = deliveries + 1, taker = pg_backend_pid()

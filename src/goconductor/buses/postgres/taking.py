@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import asyncpg
 import msgspec
@@ -17,12 +17,12 @@ from goconductor.ports.bus import Message, Receiver
 TAKE_MAX = 500
 """Messages of one batch, so that an answer stays small."""
 
-FIRST_WAIT_SECONDS = 0.005
+FIRST_WAIT_SECONDS = 0.01
 """So long after a look that left room is the next one, unless somebody says that there is news: so that more comes at once."""
 CLOCK_SECONDS = 0.001
 """An event loop may measure no finer than this; a shorter wait would be none, again and again."""
-SETTLE_SECONDS = 0.005
-"""So long an acknowledgement may wait for others: nobody waits for it, and it would hold up who runs the step."""
+SETTLE_SECONDS = 0.02
+"""So long an acknowledgement may wait for others, or for the next look, which takes it along: nobody waits for it."""
 REGISTER_INTERVAL_SECONDS = 60.0
 RECLAIM_INTERVAL_SECONDS = 1.0
 SLOW_TAKE_SECONDS = 0.005
@@ -191,12 +191,15 @@ class PostgresSubscription:
             self._news.clear()
             if time.monotonic() >= self._register_at or await self._are_gone(connection):
                 await self._register(connection)
-            await self._settle(connection)
             if time.monotonic() >= self._reclaim_at:
                 await connection.execute(statements.RECLAIM, self._queue_ids, self._floors_now())
                 self._reclaim_at = time.monotonic() + RECLAIM_INTERVAL_SECONDS
+            await self._give_back(connection)
             room = 0 if self._paused or self._stopping else min(self._prefetch - len(self._in_hand), TAKE_MAX)
-            if room > 0 and (self._look_now or time.monotonic() >= look_at):
+            looks = room > 0 and (self._look_now or time.monotonic() >= look_at)
+            if not looks:
+                await self._acknowledge(connection)
+            else:
                 longer = FIRST_WAIT_SECONDS if self._look_now else min(2 * wait_seconds, self._poll_interval_seconds)
                 self._look_now = False
                 taken, took_seconds = await self._look(connection, room)
@@ -246,7 +249,10 @@ class PostgresSubscription:
 
     async def _take(self, connection: session.Connection, room: int) -> int:
         self._queue_ids.append(self._queue_ids.pop(0))  # another one is first now
-        rows = await connection.fetch(statements.TAKE, self._queue_ids, self._floors_now(), room, self._visibility_seconds)
+        with self._done_with() as done:
+            rows = await connection.fetch(
+                statements.TAKE, self._queue_ids, self._floors_now(), room, self._visibility_seconds, *done
+            )
         for row in rows:
             try:
                 message = decode(row["message"])
@@ -283,17 +289,25 @@ class PostgresSubscription:
             logger.exception("a receiver raised; its message %r comes again", delivery.message.key)
             delivery.give_back(min(0.01 * 2 ** min(delivery.deliveries, 12), 30.0))
 
-    async def _settle(self, connection: session.Connection) -> None:
+    async def _acknowledge(self, connection: session.Connection) -> None:
+        if self._acknowledged:
+            with self._done_with() as done:
+                await connection.execute(statements.ACKNOWLEDGE, *done)
+
+    @contextlib.contextmanager
+    def _done_with(self) -> Iterator[tuple[list[int], list[int]]]:
+        """What to acknowledge, as queues and messages; by the next session if this one breaks."""
         if self._settles is not None:
             self._settles.cancel()
             self._settles = None
-        if acknowledged := sorted(self._acknowledged):
-            self._acknowledged = []
-            try:
-                await connection.execute(statements.ACKNOWLEDGE, *map(list, zip(*acknowledged, strict=True)))
-            except BaseException:
-                self._acknowledged += acknowledged  # by the next session
-                raise
+        acknowledged, self._acknowledged = sorted(self._acknowledged), []
+        try:
+            yield [queue_id for queue_id, _ in acknowledged], [message_id for _, message_id in acknowledged]
+        except BaseException:
+            self._acknowledged += acknowledged
+            raise
+
+    async def _give_back(self, connection: session.Connection) -> None:
         if given := sorted(self._given_back):
             self._given_back = []
             try:
