@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
@@ -76,6 +77,7 @@ class Goconductor(Contender):
     def standing(self, place: Place, *, spread: bool) -> Iterator[Standing]:
         with ExitStack() as stack:
             variables = {"GOCONDUCTOR_DATABASE_URL": place.database(self.database_name)}
+            asyncio.run(migrate(Settings.load(environ=variables)))  # as by `goconductor migrate`, before any service starts
             servers = self.bus(stack, variables)
             where: dict[str, Any] = {"variables": variables, "spread": spread}
             workers = [place.worker(stack, self, role, where) for role in SERVICES] if spread else []

@@ -8,6 +8,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -40,7 +41,7 @@ def about(server: PostgresAddress, options: Mapping[str, Any], contenders: Itera
     packages = {package for contender in known(contenders) for package in contender.packages}
     return {
         "machine": f"{os.cpu_count()} cores ({processor()}), {platform.system()} {platform.release()}, {platform.machine()}",
-        "python": platform.python_version(),
+        "python": " ".join(sys.version.split()),
         "postgresql": {name: server.query(f"SHOW {name}") for name in SHOWN},
         "packages": {package: version_of(package) for package in sorted(packages)},
         "servers": {"Kafka": server_versions.KAFKA, "Restate": servers.RESTATE, "Temporal": servers.TEMPORAL},

@@ -93,12 +93,13 @@ class SagaHandle(Generic[I]):
         """
         await self.begin()
         state = await self._node.wait_for_end(self.saga_id, timeout_seconds)
-        about: dict[str, Any] = {"saga_id": self.saga_id, "reason": state.reason}
-        if state.status is SagaStatus.COMPLETED:
+        status = state.status
+        if status is SagaStatus.COMPLETED:
             return self._node.definitions.of_version(state.version).output(state.input, state.referable())
-        if state.status is SagaStatus.COMPENSATED:
+        about: dict[str, Any] = {"saga_id": self.saga_id, "reason": state.reason}
+        if status is SagaStatus.COMPENSATED:
             raise CompensatedError(f"saga {self.saga_id} was compensated: {state.reason}", **about)
-        if state.status is SagaStatus.TERMINATED:
+        if status is SagaStatus.TERMINATED:
             raise TerminatedError(f"saga {self.saga_id} was {state.reason}", **about)
         failures = "; ".join(f"step {name!r}: {state.step(name).failure}" for name in state.stuck_steps)
         raise StuckError(f"saga {self.saga_id} is stuck and waits for an operator: {failures}", **about)

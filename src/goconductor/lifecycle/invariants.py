@@ -1,17 +1,19 @@
 """What is true of a saga after every event.
 
 ``check`` runs in production, after each event, and looks at the steps that the event has touched, or at all when the saga has
-ended; ``violations`` looks at all
-of them and recounts what a draft has counted, for checkers and tests.
+ended otherwise than by completing, where each was looked at when it was done; ``violations`` looks at all of them and recounts
+what a draft has counted, for checkers and tests.
 """
 
 from __future__ import annotations
 
 from goconductor.errors import InvariantError
 from goconductor.lifecycle.draft import (
+    ACTION_STUCK,
     CLOSED_COMPENSATIONS,
     DONE_ACTIONS,
     MAY_HAVE_RUN,
+    NO_COMPENSATION,
     OPEN_ACTIONS,
     OPEN_COMPENSATIONS,
     Draft,
@@ -21,6 +23,9 @@ from goconductor.saga.definition import StepKind
 from goconductor.saga.graph import Plan
 
 _NEVER_SENT = (ActionStatus.PENDING, ActionStatus.SKIPPED, ActionStatus.PREVENTED, ActionStatus.STUCK)
+_GOING_BACK = frozenset({SagaStatus.COMPENSATING, SagaStatus.COMPENSATED})
+_BACKING_OFF = frozenset({ActionStatus.BACKOFF, CompensationStatus.BACKOFF})
+_ENDED_OTHERWISE = ENDED - {SagaStatus.COMPLETED}
 _GOING_FORWARD = (SagaStatus.QUEUED, SagaStatus.RUNNING, SagaStatus.COMPLETED)
 
 
@@ -33,7 +38,7 @@ def check(draft: Draft) -> None:
     plan, state = draft.plan, draft.state
     found: list[str] = []  # handed on: a generator for each part would cost more than what is looked at
     _of_saga(found, plan, state, draft.done, draft.open_actions + draft.open_compensations, draft.stuck)
-    for name in state.steps if state.phase in ENDED else draft.touched:
+    for name in state.steps if state.phase in _ENDED_OTHERWISE else draft.touched:
         _of_step(found, plan, state, name, draft.steps[name])
     draft.touched.clear()
     if found:
@@ -68,24 +73,24 @@ def _of_saga(found: list[str], plan: Plan, state: SagaState, done: int, open_wor
 
 
 def _of_step(found: list[str], plan: Plan, state: SagaState, name: str, step: StepState) -> None:
-    kind = plan.kinds[name]
-    if step.attempt == 0 and step.action not in _NEVER_SENT:
-        found.append(f"step {name!r} is {step.action} without an attempt")
-    if step.action in OPEN_ACTIONS or step.action in MAY_HAVE_RUN:
+    kind, action, compensation = plan.kinds[name], step.action, step.compensation
+    if step.attempt == 0 and action not in _NEVER_SENT:
+        found.append(f"step {name!r} is {action} without an attempt")
+    if action in OPEN_ACTIONS or action in MAY_HAVE_RUN:
         early = [before for before in plan.predecessors[name] if state.step(before).action not in DONE_ACTIONS]
         found += [f"step {name!r} was sent before {before!r} was done" for before in early]
-    if step.action is ActionStatus.STUCK and kind is StepKind.COMPENSATABLE:
+    if action is ACTION_STUCK and kind is StepKind.COMPENSATABLE:
         found.append(f"compensatable step {name!r} is stuck, it should be compensated")
-    if (step.due_at is not None) != (step.action is ActionStatus.BACKOFF or step.compensation is CompensationStatus.BACKOFF):
-        found.append(f"step {name!r} is {step.action}/{step.compensation} with due_at {step.due_at}")
-    if state.phase in (SagaStatus.COMPENSATING, SagaStatus.COMPENSATED):
-        if kind is StepKind.PIVOT and step.action is ActionStatus.SUCCEEDED:
+    if (step.due_at is not None) != (action in _BACKING_OFF or compensation in _BACKING_OFF):
+        found.append(f"step {name!r} is {action}/{compensation} with due_at {step.due_at}")
+    if state.phase in _GOING_BACK:
+        if kind is StepKind.PIVOT and action is ActionStatus.SUCCEEDED:
             found.append(f"compensating after its pivot {name!r} succeeded")
         if kind is StepKind.RETRIABLE and step.attempt:
             found.append(f"compensating after the retriable step {name!r} was sent")
-    if step.compensation is not CompensationStatus.NONE:
+    if compensation is not NO_COMPENSATION:
         _of_compensation(found, plan, state, name, step)
-    elif state.phase is SagaStatus.COMPENSATED and kind is StepKind.COMPENSATABLE and step.action in MAY_HAVE_RUN:
+    elif state.phase is SagaStatus.COMPENSATED and kind is StepKind.COMPENSATABLE and action in MAY_HAVE_RUN:
         found.append(f"compensated, but step {name!r} is not")
 
 

@@ -32,12 +32,13 @@ class Endings:
         self._here = here
         self._clock = clock
         self._deadlines = Deadlines()
-        self._waiters: dict[UUID, list[asyncio.Future[SagaState | None]]] = {}
-        self._recent: OrderedDict[UUID, SagaState] = OrderedDict()
+        self._waiters: dict[int, list[asyncio.Future[SagaState | None]]] = {}
+        self._recent: OrderedDict[int, SagaState] = OrderedDict()
+        """Both by the saga's id as a number: a UUID's hash is worked out in Python."""
 
     def told(self, state: SagaState) -> None:
         """We have ended it ourselves."""
-        self._recent[state.saga_id] = state
+        self._recent[state.saga_id.int] = state
         if len(self._recent) > RECENT_MAX:
             self._recent.popitem(last=False)
         self._wake(state.saga_id, state)
@@ -48,38 +49,42 @@ class Endings:
 
     async def wait(self, saga_id: UUID, timeout_seconds: float) -> SagaState:
         """Raises as :meth:`goconductor.participant.node.Node.wait_for_end`."""
-        if (ended := self._recent.get(saga_id)) is not None:
+        number = saga_id.int
+        if (ended := self._recent.get(number)) is not None:
             return ended
-        told: asyncio.Future[SagaState | None] = asyncio.get_running_loop().create_future()
-        waiters = self._waiters.setdefault(saga_id, [])
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + timeout_seconds
+        told: asyncio.Future[SagaState | None] = loop.create_future()
+        waiters = self._waiters.setdefault(number, [])
         waiters.append(told)
         place = self._place(saga_id)
         look = place == 0
         try:
-            with self._deadlines.within(timeout_seconds):
-                while True:
-                    if look:
+            while (left := ends - loop.time()) > 0:
+                if look:
+                    async with asyncio.timeout(left):
                         state = (await self._look(saga_id)).state
-                        if state.status.ended or state.stuck_steps:
-                            return state
-                    if told.done():
-                        await self._clock.sleep(POLL_SECONDS)
-                        continue
-                    with suppress(TimeoutError), self._deadlines.within(POLL_SECONDS):
-                        await told
-                    if told.cancelled():
-                        waiters.remove(told)
-                        told = asyncio.get_running_loop().create_future()
-                        waiters.append(told)
-                    elif (known := told.result()) is not None:
-                        return known
-                    before, place = place, self._place(saga_id)
-                    # where it goes on here, however slowly, nobody looks: a thousand who did would slow it more
-                    look = told.done() or place <= before
+                    if state.status.ended or state.stuck_steps:
+                        return state
+                if told.done():
+                    await self._clock.sleep(min(POLL_SECONDS, left))
+                    continue
+                with suppress(TimeoutError), self._deadlines.within(min(POLL_SECONDS, left)):
+                    await told
+                if told.cancelled():
+                    waiters.remove(told)
+                    told = loop.create_future()
+                    waiters.append(told)
+                elif (known := told.result()) is not None:
+                    return known
+                before, place = place, self._place(saga_id)
+                # where it goes on here, however slowly, nobody looks: a thousand who did would slow it more
+                look = told.done() or place <= before
+            raise TimeoutError
         finally:
             waiters.remove(told)
             if not waiters:
-                self._waiters.pop(saga_id, None)
+                self._waiters.pop(number, None)
 
     def _place(self, saga_id: UUID) -> int:
         """How far this process has brought it; 0 if it has not, or if it waits for an operator, of which nobody is told."""
@@ -87,6 +92,6 @@ class Endings:
         return 0 if view is None or view.state.stuck_steps else view.seq
 
     def _wake(self, saga_id: UUID, state: SagaState | None) -> None:
-        for waiter in self._waiters.get(saga_id, ()):
+        for waiter in self._waiters.get(saga_id.int, ()):
             if not waiter.done():
                 waiter.set_result(state)
