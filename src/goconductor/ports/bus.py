@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -85,17 +85,27 @@ class Bus(Protocol):
     async def subscribe(self, topics: Sequence[str], group: str, receiver: Receiver, *, prefetch: int) -> Subscription: ...
 
 
-def sendable(messages: Sequence[Message], payload_bytes_max: int) -> tuple[list[Message], PayloadError | None]:
+class Headers(NamedTuple):
+    """A limit for what is not the payload: at most so many bytes, as the leaf counts them."""
+
+    bytes_max: int
+    bytes_of: Callable[[Message], int]
+
+
+def sendable(
+    messages: Sequence[Message], payload_bytes_max: int, headers: Headers | None = None
+) -> tuple[list[Message], PayloadError | None]:
     """Those of the messages that a bus may take, and what is wrong with the first of the others (duties 8 and 9).
 
     Args:
         messages: what was given to ``send``.
         payload_bytes_max: the leaf's limit, in bytes.
+        headers: its limit for key and headers, if it has one.
     """
     fit: list[Message] = []
     refusal: PayloadError | None = None
     for index, message in enumerate(messages):
-        problem = _problem(message, payload_bytes_max)
+        problem = _problem(message, payload_bytes_max, headers)
         if problem is None:
             fit.append(message)
         else:
@@ -103,7 +113,7 @@ def sendable(messages: Sequence[Message], payload_bytes_max: int) -> tuple[list[
     return fit, refusal
 
 
-def _problem(message: Message, payload_bytes_max: int) -> tuple[str, str] | None:
+def _problem(message: Message, payload_bytes_max: int, headers: Headers | None) -> tuple[str, str] | None:
     if not TOPIC.fullmatch(message.topic):
         return "topic", f"{message.topic!r} is no topic; use up to 249 letters, digits, '.', '_' and '-'"
     if (size := len(message.payload)) > payload_bytes_max:
@@ -112,4 +122,6 @@ def _problem(message: Message, payload_bytes_max: int) -> tuple[str, str] | None
         "".join((message.key, *message.headers, *message.headers.values())).encode()
     except UnicodeEncodeError:
         return "headers", "the key or a header holds a lone surrogate, which is no text; encode such data in the payload"
+    if headers is not None and (size := headers.bytes_of(message)) > headers.bytes_max:
+        return "headers", f"key and headers take {size} bytes, more than the bus takes ({headers.bytes_max}); use the payload"
     return None

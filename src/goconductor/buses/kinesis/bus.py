@@ -13,9 +13,11 @@ from goconductor.buses.kinesis.leases import Connection, Leases
 from goconductor.buses.kinesis.sending import Sender
 from goconductor.buses.kinesis.streams import ABSENT, ANSWER_SECONDS, Streams
 from goconductor.buses.kinesis.taking import KinesisSubscription
-from goconductor.errors import BusUnavailableError, ConfigurationError, PayloadError
-from goconductor.ports.bus import TOPIC, Message, Receiver, sendable
+from goconductor.errors import BusUnavailableError, ConfigurationError
+from goconductor.ports.bus import TOPIC, Headers, Message, Receiver, sendable
 from goconductor.ports.link import Link
+
+HEADERS = Headers(wire.HEADERS_BYTES_MAX, wire.headers_bytes)
 
 
 class KinesisBus:
@@ -144,12 +146,7 @@ class KinesisBus:
         """
         if self._opened is None:
             raise BusUnavailableError("the bus is not open; call `await bus.open()` first")
-        fit, refusal = sendable(messages, self.payload_bytes_max)
-        if too_large := [message for message in fit if wire.headers_bytes(message) > wire.HEADERS_BYTES_MAX]:
-            fit = [message for message in fit if message not in too_large]
-            refusal = refusal or PayloadError(
-                f"$[{messages.index(too_large[0])}].headers", f"key and headers are larger than {wire.HEADERS_BYTES_MAX} bytes"
-            )
+        fit, refusal = sendable(messages, self.payload_bytes_max, HEADERS)
         if fit:
             await self._opened[2].send(fit)
         if refusal:

@@ -14,8 +14,10 @@ from goconductor.buses.rabbitmq.sending import Sender
 from goconductor.buses.rabbitmq.taking import RabbitmqSubscription
 from goconductor.buses.rabbitmq.topology import Topology
 from goconductor.errors import BusUnavailableError, ConfigurationError, PayloadError
-from goconductor.ports.bus import TOPIC, Message, Receiver, sendable
+from goconductor.ports.bus import TOPIC, Headers, Message, Receiver, sendable
 from goconductor.ports.link import Link
+
+HEADERS = Headers(wire.HEADERS_BYTES_MAX, wire.headers_bytes)
 
 
 class RabbitmqBus:
@@ -124,13 +126,7 @@ class RabbitmqBus:
         if self._sending is None:
             raise BusUnavailableError("the bus is not open; call `await bus.open()` first")
         _, sender = self._sending
-        fit, refusal = sendable(messages, self.payload_bytes_max)
-        too_large = [message for message in fit if wire.headers_bytes(message) > wire.HEADERS_BYTES_MAX]
-        if too_large:
-            fit = [message for message in fit if message not in too_large]
-            refusal = refusal or PayloadError(
-                f"$[{messages.index(too_large[0])}].headers", f"key and headers are larger than {wire.HEADERS_BYTES_MAX} bytes"
-            )
+        fit, refusal = sendable(messages, self.payload_bytes_max, HEADERS)
         if fit and (too_large := await sender.send(fit)):
             refusal = refusal or PayloadError(
                 f"$[{messages.index(too_large[0])}].payload", "it is larger than the broker's max_message_size"

@@ -13,7 +13,9 @@ from goconductor.buses.sqs.sending import Sender
 from goconductor.buses.sqs.taking import SqsSubscription
 from goconductor.buses.sqs.topology import ABSENT, ANSWER_SECONDS, Topology
 from goconductor.errors import BusUnavailableError, ConfigurationError, PayloadError
-from goconductor.ports.bus import TOPIC, Message, Receiver, sendable
+from goconductor.ports.bus import TOPIC, Headers, Message, Receiver, sendable
+
+HEADERS = Headers(wire.HEADERS_BYTES_MAX, wire.headers_bytes)
 
 
 class SqsBus:
@@ -134,12 +136,7 @@ class SqsBus:
         if self._opened is None:
             raise BusUnavailableError("the bus is not open; call `await bus.open()` first")
         _, sender = self._opened
-        fit, refusal = sendable(messages, self.payload_bytes_max)
-        if too_large := [message for message in fit if wire.headers_bytes(message) > wire.HEADERS_BYTES_MAX]:
-            fit = [message for message in fit if message not in too_large]
-            refusal = refusal or PayloadError(
-                f"$[{messages.index(too_large[0])}].headers", f"key and headers are larger than {wire.HEADERS_BYTES_MAX} bytes"
-            )
+        fit, refusal = sendable(messages, self.payload_bytes_max, HEADERS)
         if fit and (too_large := await sender.send(fit)):
             refusal = refusal or PayloadError(
                 f"$[{messages.index(too_large[0])}].payload", "it is larger than its queue takes; raise MaximumMessageSize there"
