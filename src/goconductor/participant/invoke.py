@@ -9,8 +9,6 @@ operator's retry would only read it again.
 from __future__ import annotations
 
 import asyncio
-import functools
-import inspect
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -36,6 +34,7 @@ from goconductor.participant.cancellation import is_ours
 from goconductor.participant.context import StepContext
 from goconductor.participant.deadlines import Deadlines
 from goconductor.participant.registry import TIMEOUT_SECONDS, Action
+from goconductor.participant.signature import Signature
 from goconductor.participant.typed import to_json_value
 from goconductor.participant.work import Granted
 from goconductor.ports.journal import EffectKey, Found
@@ -51,8 +50,6 @@ DELAY_SECONDS_MAX = 10 * 366 * 86400.0
 """No wait that a step asks for may be longer: infinity can neither be stored nor reached."""
 
 Hear = Callable[[str, StepContext, BaseException], Coroutine[Any, Any, None]]
-
-_is_async = functools.lru_cache(maxsize=4096)(inspect.iscoroutinefunction)  # it takes five microseconds
 
 
 class NotBegunError(JournalError):
@@ -167,12 +164,13 @@ class Invocation:
 
     async def _act(self) -> Event:
         journal = self.action.journal
-        arguments = self.action.signature.arguments(self._inputs(), self._context)
+        signature, function = self.action.signature, self.action.function
+        arguments = signature.arguments(self._inputs(), self._context)
         if journal is None:
-            return self._done(await self._call(self.action.function, (), arguments))
+            return self._done(await self._call(function, signature, (), arguments))
 
         async def call(transaction: Any) -> bytes:
-            output = to_json_value(await self._call(self.action.function, (transaction,), arguments))
+            output = to_json_value(await self._call(function, signature, (transaction,), arguments))
             return self._check_size(values.written(output))
 
         entry = await self._through_lost_commit(
@@ -255,13 +253,13 @@ class Invocation:
             if function is None or signature is None:
                 return Found.NULL
             known = step.output if step.action is ActionStatus.SUCCEEDED else None
-            await self._call(function, (), signature.arguments(self._inputs(), self._context, known))
+            await self._call(function, signature, (), signature.arguments(self._inputs(), self._context, known))
             return Found.RAN
 
         async def call(transaction: Any, stored: bytes) -> None:
             if function is not None and signature is not None:
                 arguments = signature.arguments(self._inputs(), self._context, values.decode(stored))
-                await self._call(function, (transaction,), arguments)
+                await self._call(function, signature, (transaction,), arguments)
 
         entry = await self._through_lost_commit(
             lambda: journal.run_compensation(self._key, call, timeout_seconds=max(0.001, self._context.seconds_left))
@@ -309,9 +307,11 @@ class Invocation:
         except PayloadError as error:
             raise PayloadError(f"the inputs of step {self._work.step!r}", str(error)) from None
 
-    async def _call(self, function: Callable[..., Any], first: tuple[Any, ...], arguments: dict[str, Any]) -> Any:
+    async def _call(
+        self, function: Callable[..., Any], signature: Signature, first: tuple[Any, ...], arguments: dict[str, Any]
+    ) -> Any:
         self._begun = True
-        if _is_async(function):
+        if signature.is_async:
             return await function(*first, **arguments)
         loop = asyncio.get_running_loop()
         run = copy_context().run

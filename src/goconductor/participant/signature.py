@@ -32,6 +32,7 @@ class Signature:
     output: str | None
     decode_output: Convert
     returns: Any
+    is_async: bool
     problems: tuple[str, ...] = field(default=())
 
     def arguments(self, inputs: Mapping[str, Any], context: StepContext, output: Any = None) -> dict[str, Any]:
@@ -109,6 +110,7 @@ def read(function: Callable[..., Any], *, transactional: bool, action: Signature
         output=None if output is None else output[0],
         decode_output=decoder(_bare(output[1])) if output is not None else decoder(Any),
         returns=hints.get("return", inspect.Parameter.empty),
+        is_async=inspect.iscoroutinefunction(function),
         problems=tuple(problems),
     )
 
