@@ -24,14 +24,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import uvloop
-
 from goconductor.testing.postgres import PostgresServer
 from peers import report, targets
-from peers.cell import Task, as_document, measure
-from peers.contender import TASK, Place
-from peers.contenders import PLACES, find
+from peers.contenders import PLACES
 from peers.matrix import STANDING, Cell, Matrix, Options, Results
+from peers.place import Place
 from peers.work import WORKLOADS
 
 ROOT = Path(__file__).parents[1]
@@ -121,17 +118,5 @@ def main() -> None:
     print(f"\nwritten: {', '.join(map(str, report.write(results, arguments.out)))}")
 
 
-def do(task: dict[str, Any]) -> None:
-    """One process of the harness: a cell, or a worker."""
-    if "cell" in task:
-        figures = uvloop.run(measure(Task(**task["cell"])))
-        print(json.dumps(as_document(figures)))
-    else:
-        uvloop.run(find(task["work"]).work(task["role"], task["where"], Path(task["ready"])))
-
-
 if __name__ == "__main__":
-    if TASK in os.environ:
-        do(json.loads(os.environ.pop(TASK)))
-    else:
-        main()
+    main()

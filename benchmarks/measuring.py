@@ -10,11 +10,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncpg
 import psutil
 
-from goconductor.testing.postgres import PostgresAddress
+if TYPE_CHECKING:
+    from goconductor.testing.postgres import PostgresAddress
 
 Run = Callable[[int], Awaitable[None]]
 """One saga, by its number: started, followed to its end, and its outcome checked."""

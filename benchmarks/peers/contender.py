@@ -1,6 +1,6 @@
 """What a contender is, for the harness: a few processes that stand beside the measured one, and a way to run one saga.
 
-with contender.standing(place, spread=False) as standing:           # in the harness: servers and workers, by process id
+with contender.standing(place, url, spread=False) as standing:         # in the harness: servers and workers, by process id
     async with contender.running(workload, 64, standing.where) as run:      # in the measured process: client, or all of it
         await run(1)
 """
@@ -8,64 +8,27 @@ with contender.standing(place, spread=False) as standing:           # in the har
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import signal
-import sys
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from goconductor.testing.postgres import PostgresServer
-from goconductor.testing.servers.child import Child
 from measuring import Run
 from peers.work import Workload
 
-PROGRAM = Path(__file__).parents[1] / "bench_peers.py"
+if TYPE_CHECKING:
+    from peers.place import Place
+
+LOOPBACK = "127.0.0.1"
 TASK = "GOCONDUCTOR_TEST_BENCH"
 """The variable that tells a process of the harness what it is to do, as JSON."""
 
 
 class UnavailableError(Exception):
     """A contender cannot run here; says why, for the report."""
-
-
-@dataclass
-class Place:
-    """Where contenders stand.
-
-    Attributes:
-        server: the PostgreSQL that all of them use.
-        folder: for their data and logs; it goes with the run.
-    """
-
-    server: PostgresServer
-    folder: Path
-
-    def database(self, name: str) -> str:
-        """A database that is fresh and empty."""
-        self.server.drop_database(name)
-        return self.server.create_database(name)
-
-    def worker(self, stack: ExitStack, contender: Contender, role: str, where: Mapping[str, Any]) -> int:
-        """Start a process that runs :meth:`Contender.work`, and wait until it is ready; the number of the process."""
-        ready = self.folder / f"{contender.name}-{role}-{time.time_ns()}.ready"
-        task = {"work": contender.name, "role": role, "where": dict(where), "ready": str(ready)}
-        child = Child(
-            f"{contender.name}-{role}",
-            folder=self.folder,
-            command=program(),
-            environment=environment(task),
-            ready=ready.exists,
-            stop_timeout_seconds=5.0,
-        )
-        child.start()
-        stack.callback(child.stop)
-        return child.pid
 
 
 @dataclass
@@ -107,19 +70,24 @@ class Contender(ABC):
         """Its own, where it needs one only."""
         return f"bench_{self.name.replace('-', '_')}"
 
+    def prepare(self, place: Place) -> str:
+        """Make what is there before anything starts, which is not timed: by default a fresh database, whose URL is answered."""
+        return place.database(self.database_name)
+
     @contextmanager
-    def standing(self, place: Place, *, spread: bool) -> Iterator[Standing]:
-        """Start what it needs; by default a database. It is stopped at the end.
+    def standing(self, place: Place, url: str, *, spread: bool) -> Iterator[Standing]:
+        """Start what it needs; by default nothing. It is stopped at the end.
 
         Args:
             place: where.
+            url: of the database that was prepared.
             spread: three services in processes of their own, instead of one.
 
         Raises:
             UnavailableError: something is missing.
         """
-        del spread
-        yield Standing({"url": place.database(self.database_name)})
+        del place, spread
+        yield Standing({"url": url})
 
     @abstractmethod
     def running(self, workload: Workload, concurrency: int, where: Mapping[str, Any]) -> AbstractAsyncContextManager[Run]:
@@ -140,16 +108,6 @@ class Contender(ABC):
             ready: to be touched as soon as it can run steps.
         """
         raise NotImplementedError(f"{self.name} has no workers")
-
-
-def program() -> list[str]:
-    """The command that starts another process of the harness."""
-    return [sys.executable, str(PROGRAM)]
-
-
-def environment(task: Mapping[str, Any]) -> dict[str, str]:
-    """The environment of a process of the harness."""
-    return {**os.environ, TASK: json.dumps(task)}
 
 
 async def until_stopped(ready: Path) -> None:

@@ -22,8 +22,9 @@ from typing import Any
 from goconductor.errors import GoConductorError
 from measuring import family
 from peers.cell import Task
-from peers.contender import Contender, Place, Standing, UnavailableError, environment, program
+from peers.contender import Contender, Standing, UnavailableError
 from peers.contenders import ABSENT, PLACES, find
+from peers.place import Place, environment, program
 from peers.work import WORKLOADS
 
 STANDING = "standing"
@@ -124,20 +125,21 @@ class Matrix:
         return reason is None
 
     def _stand(self, contender: Contender, cells: Sequence[Cell], *, spread: bool) -> None:
+        url = contender.prepare(self._place)
         began = time.time()
-        with contender.standing(self._place, spread=spread) as standing:
+        with contender.standing(self._place, url, spread=spread) as standing:
             started = time.time()
             # first of all, so that what is timed is the first saga of a fresh start
             for cell in sorted(cells, key=lambda cell: cell.workload != STANDING):
                 if str(cell) not in self.results.failures:
-                    row = self._measure(contender, cell, standing, asked_at=time.time())
+                    row = self._measure(contender, cell, standing)
                     if row is not None:
                         row |= {"round": self.round_of(cell), "start_seconds": round(started - began, 3)}
                         row["ready_seconds"] = round(row["start_seconds"] + row["first_saga_seconds"], 3)
                         self.results.rows.append(row)
                         self._say(line(row))
 
-    def _measure(self, contender: Contender, cell: Cell, standing: Standing, *, asked_at: float) -> dict[str, Any] | None:
+    def _measure(self, contender: Contender, cell: Cell, standing: Standing) -> dict[str, Any] | None:
         resting = cell.workload == STANDING
         self._place.server.query("CHECKPOINT")  # else one in the middle would add whole pages to the WAL of one cell only
         task = Task(
@@ -149,7 +151,7 @@ class Matrix:
             where=standing.where,
             url=self._place.server.url(),
             pids={"worker": standing.workers, "server": standing.servers, "postgresql": [self._place.server.pid]},
-            asked_at=asked_at,
+            asked_at=time.time(),
         )
         log = self._place.folder / f"{contender.name}.log"
         with log.open("ab") as errors, process(task, errors.fileno()) as measured:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from goconductor import CompensatedError, Participant, RefusedError, Saga, Settings, connect
 from goconductor.app import migrate
@@ -16,8 +16,11 @@ from goconductor.participant import garbage
 from goconductor.saga.builder import Step
 from goconductor.testing.servers.kafka import KafkaServer
 from measuring import Run
-from peers.contender import Contender, Place, Standing, UnavailableError, until_stopped
+from peers.contender import Contender, Standing, UnavailableError, until_stopped
 from peers.work import PARTS, SERVICES, STEPS, Output, Workload, act, check, summary
+
+if TYPE_CHECKING:
+    from peers.place import Place
 
 CONCURRENCY = 4096
 RESULT_SECONDS = 120.0
@@ -73,11 +76,15 @@ class Goconductor(Contender):
     packages: ClassVar[Sequence[str]] = ("goconductor", "asyncpg", "uvloop")
     tuning = f"as it comes, but for `Participant(concurrency={CONCURRENCY})`, so that no step of 1,024 sagas waits for room"
 
+    def prepare(self, place: Place) -> str:
+        url = super().prepare(place)
+        asyncio.run(migrate(Settings.load(environ={"GOCONDUCTOR_DATABASE_URL": url})))  # as by `goconductor migrate`
+        return url
+
     @contextmanager
-    def standing(self, place: Place, *, spread: bool) -> Iterator[Standing]:
+    def standing(self, place: Place, url: str, *, spread: bool) -> Iterator[Standing]:
         with ExitStack() as stack:
-            variables = {"GOCONDUCTOR_DATABASE_URL": place.database(self.database_name)}
-            asyncio.run(migrate(Settings.load(environ=variables)))  # as by `goconductor migrate`, before any service starts
+            variables = {"GOCONDUCTOR_DATABASE_URL": url}
             servers = self.bus(stack, variables)
             where: dict[str, Any] = {"variables": variables, "spread": spread}
             workers = [place.worker(stack, self, role, where) for role in SERVICES] if spread else []

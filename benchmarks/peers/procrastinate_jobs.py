@@ -7,13 +7,16 @@ import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import procrastinate
 
 from measuring import Run
-from peers.contender import Contender, Place, Standing, until_stopped
+from peers.contender import Contender, Standing, until_stopped
 from peers.work import SERVICES, STEPS, Output, RefusedError, Workload, act, check, summary
+
+if TYPE_CHECKING:
+    from peers.place import Place
 
 CONNECTIONS = {"min_size": 4, "max_size": 20}
 POLL_SECONDS, POLL_SECONDS_ALONE = 0.5, 0.05
@@ -113,10 +116,14 @@ class Procrastinate(Contender):
     )
     cannot: ClassVar[Mapping[str, str]] = {"fan-out": "it has no join"}
 
+    def prepare(self, place: Place) -> str:
+        url = super().prepare(place)
+        asyncio.run(make_tables(url))
+        return url
+
     @contextmanager
-    def standing(self, place: Place, *, spread: bool) -> Iterator[Standing]:
-        with super().standing(place, spread=spread) as standing, ExitStack() as stack:
-            asyncio.run(make_tables(standing.where["url"]))
+    def standing(self, place: Place, url: str, *, spread: bool) -> Iterator[Standing]:
+        with super().standing(place, url, spread=spread) as standing, ExitStack() as stack:
             workers = [place.worker(stack, self, role, standing.where) for role in SERVICES] if spread else []
             yield Standing(standing.where, workers)
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import restate
@@ -18,11 +18,12 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from restate.exceptions import TerminalError
 
-from goconductor.testing.servers.child import LOOPBACK, Child, answers, free_port
 from measuring import Run
-from peers import servers
-from peers.contender import Contender, Place, Standing, UnavailableError, until_stopped
+from peers.contender import LOOPBACK, Contender, Standing, UnavailableError, until_stopped
 from peers.work import PARTS, SERVICES, STEPS, Output, Workload, act, check, summary
+
+if TYPE_CHECKING:
+    from peers.place import Place
 
 PARTITIONS = 4
 LISTEN_SECONDS = 20.0
@@ -112,8 +113,16 @@ class Restate(Contender):
         "not closed after 1,000 requests; clients call the ingress over HTTP/1.1 with as many connections as they like"
     )
 
+    def prepare(self, place: Place) -> str:
+        del place
+        return ""  # it keeps a log of its own
+
     @contextmanager
-    def standing(self, place: Place, *, spread: bool) -> Iterator[Standing]:
+    def standing(self, place: Place, url: str, *, spread: bool) -> Iterator[Standing]:
+        from goconductor.testing.servers.child import Child, answers, free_port  # noqa: PLC0415  (the harness only)
+        from peers import servers  # noqa: PLC0415
+
+        del url
         ports = {name: free_port() for name in ("node", "ingress", "admin")}
         with ExitStack() as stack:
             folder = place.folder / f"restate-{ports['node']}"
@@ -165,6 +174,8 @@ class Restate(Contender):
 
 def register(admin: int, port: int) -> None:
     """Tell the server where a service is, as soon as that listens."""
+    from goconductor.testing.servers.child import answers  # noqa: PLC0415
+
     give_up = time.monotonic() + LISTEN_SECONDS
     while not answers(port):
         if time.monotonic() > give_up:

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import asyncpg
 from google.protobuf.duration_pb2 import Duration
@@ -19,12 +19,13 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
 
-from goconductor.testing.servers.child import LOOPBACK, Child, answers, free_port
 from measuring import Run
-from peers import servers
-from peers.contender import Contender, Place, Standing, UnavailableError, until_stopped
+from peers.contender import LOOPBACK, Contender, Standing, UnavailableError, until_stopped
 from peers.temporal_sagas import FanOutSaga, OrderSaga, refuse, run
 from peers.work import SERVICES, Workload, check
+
+if TYPE_CHECKING:
+    from peers.place import Place
 
 QUEUE = "orders"
 SHARDS = 64
@@ -83,8 +84,13 @@ class Temporal(Contender):
         "to 80 connections; a worker process with autoscaling pollers, a cache of 2,000 workflows, eager execution of activities"
     )
 
+    def prepare(self, place: Place) -> str:
+        del place
+        return ""  # its server makes databases of its own
+
     @contextmanager
-    def standing(self, place: Place, *, spread: bool) -> Iterator[Standing]:
+    def standing(self, place: Place, url: str, *, spread: bool) -> Iterator[Standing]:
+        del url
         with ExitStack() as stack:
             frontend, pid = serve(stack, place)
             where = {"address": f"{LOOPBACK}:{frontend}", "spread": spread}
@@ -176,6 +182,9 @@ async def connect(address: str) -> Client:
 
 def serve(stack: ExitStack, place: Place) -> tuple[int, int]:
     """Start the server on databases of its own, which later rounds use again; the frontend's port, and the process's id."""
+    from goconductor.testing.servers.child import Child, answers, free_port  # noqa: PLC0415  (the harness only)
+    from peers import servers  # noqa: PLC0415
+
     program, sql = servers.temporal()
     password = place.server.url().partition("postgres:")[2].partition("@")[0]
     for name, schema in DATABASES.items():
@@ -227,6 +236,8 @@ async def forget_members(url: str) -> None:
 
 def small_port() -> int:
     """A free port that fits into its table of members, in a `smallint`."""
+    from goconductor.testing.servers.child import answers  # noqa: PLC0415
+
     return next(port for port in random.sample(SMALL_PORTS, len(SMALL_PORTS)) if not answers(port))
 
 
