@@ -12,8 +12,8 @@ import pytest
 
 from goconductor.testing.postgres import PostgresServer
 from peers import report
-from peers.contender import Place
 from peers.matrix import Cell, Matrix, Options, Results
+from peers.place import Place
 from peers.tables import Medians
 from peers.work import WORKLOADS, WrongOutcomeError, act, check, summary
 
