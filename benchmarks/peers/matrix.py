@@ -138,6 +138,8 @@ class Matrix:
                         row["ready_seconds"] = round(row["start_seconds"] + row["first_saga_seconds"], 3)
                         self.results.rows.append(row)
                         self._say(line(row))
+        if url:  # else vacuum works on it while the next is measured
+            self._place.server.drop_database(contender.database_name)
 
     def _measure(self, contender: Contender, cell: Cell, standing: Standing) -> dict[str, Any] | None:
         resting = cell.workload == STANDING
