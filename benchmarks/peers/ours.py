@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
@@ -75,11 +74,6 @@ class Goconductor(Contender):
     title = "goconductor"
     packages: ClassVar[Sequence[str]] = ("goconductor", "asyncpg", "uvloop")
     tuning = f"as it comes, but for `Participant(concurrency={CONCURRENCY})`, so that no step of 1,024 sagas waits for room"
-
-    def prepare(self, place: Place) -> str:
-        url = super().prepare(place)
-        asyncio.run(migrate(Settings.load(environ={"GOCONDUCTOR_DATABASE_URL": url})))  # as by `goconductor migrate`
-        return url
 
     @contextmanager
     def standing(self, place: Place, url: str, *, spread: bool) -> Iterator[Standing]:

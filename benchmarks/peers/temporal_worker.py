@@ -85,8 +85,8 @@ class Temporal(Contender):
     )
 
     def prepare(self, place: Place) -> str:
-        del place
-        return ""  # its server makes databases of its own
+        make_databases(place)
+        return ""
 
     @contextmanager
     def standing(self, place: Place, url: str, *, spread: bool) -> Iterator[Standing]:
@@ -180,21 +180,45 @@ async def connect(address: str) -> Client:
                 await asyncio.sleep(0.1)
 
 
-def serve(stack: ExitStack, place: Place) -> tuple[int, int]:
-    """Start the server on databases of its own, which later rounds use again; the frontend's port, and the process's id."""
-    from goconductor.testing.servers.child import Child, answers, free_port  # noqa: PLC0415  (the harness only)
-    from peers import servers  # noqa: PLC0415
+def password_of(place: Place) -> str:
+    """PostgreSQL's, as the server and its tools want it."""
+    return place.server.url().partition("postgres:")[2].partition("@")[0]
 
-    program, sql = servers.temporal()
-    password = place.server.url().partition("postgres:")[2].partition("@")[0]
+
+def make_databases(place: Place) -> None:
+    """Its databases with their tables, unless an earlier round has made them."""
+    from peers import servers  # noqa: PLC0415  (the harness only)
+
+    _, sql = servers.temporal()
     for name, schema in DATABASES.items():
         if not place.server.query(f"SELECT count(*) FROM pg_database WHERE datname = '{name}'"):
             place.server.create_database(name)
-            reach = ["--ep", LOOPBACK, "-p", str(place.server.port), "-u", "postgres", "--pw", password, "--pl", "postgres12"]
+            reach = [
+                "--ep",
+                LOOPBACK,
+                "-p",
+                str(place.server.port),
+                "-u",
+                "postgres",
+                "--pw",
+                password_of(place),
+                "--pl",
+                "postgres12",
+            ]
             for command in (["setup-schema", "-v", "0.0"], ["update-schema", "--schema-name", schema]):
-                made = subprocess.run([sql, *reach, "--db", name, *command], capture_output=True, text=True, check=False)
+                made = subprocess.run(
+                    [sql, *reach, "--pl", "postgres12", "--db", name, *command], capture_output=True, text=True, check=False
+                )
                 if made.returncode:
                     raise UnavailableError(f"Temporal's tables could not be made: {made.stdout[-300:]} {made.stderr[-300:]}")
+
+
+def serve(stack: ExitStack, place: Place) -> tuple[int, int]:
+    """Start the server on its databases; the frontend's port, and the process's id."""
+    from goconductor.testing.servers.child import Child, answers, free_port  # noqa: PLC0415  (the harness only)
+    from peers import servers  # noqa: PLC0415
+
+    program, _ = servers.temporal()
     asyncio.run(forget_members(place.server.url(next(iter(DATABASES)))))
     ports = {name: (free_port(), small_port()) for name in ("frontend", "matching", "history", "worker")}
     frontend = ports["frontend"][0]
@@ -203,7 +227,7 @@ def serve(stack: ExitStack, place: Place) -> tuple[int, int]:
     dynamic, configuration = folder / "dynamic.yaml", folder / "server.yaml"
     values = {**dict.fromkeys(LIMITS, "100000"), **dict.fromkeys(PARTITIONS, "1"), **dict.fromkeys(EAGER, "true")}
     dynamic.write_text("".join(f"{name}: [{{value: {value}}}]\n" for name, value in values.items()))
-    about = {"port": place.server.port, "password": password}
+    about = {"port": place.server.port, "password": password_of(place)}
     main, visibility = DATABASES
     configuration.write_text(
         SERVER.format(

@@ -295,6 +295,40 @@ class TestStayingCheap:
                 await inbox.has(len(speakers) + 1)
                 speakers.append(await watcher.fetchval(BY_PID, await heard.get()))
 
+    async def test_a_hint_that_fails_costs_no_message(
+        self, open_bus: OpenBus, watcher: Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As when the queue of notifications is full, by a session that listens and never ends its transaction."""
+        monkeypatch.setattr(statements, "SEND_AND_HINT", "SELECT no_such_function($1::text[], $2::bytea[], $3::text[], $4)")
+        heard: asyncio.Queue[int] = asyncio.Queue()
+        await watcher.add_listener("goconductor_bus", lambda _connection, pid, _channel, _text: heard.put_nowait(pid))
+        inbox = Inbox()
+        await (await open_bus()).subscribe(["orders"], "group", inbox, prefetch=500)
+        sender = await open_bus()
+        for number in range(3):
+            await sender.send(orders(f"{number}"))
+            await inbox.has(number + 1)
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                pid = await heard.get()
+            assert await watcher.fetchval(BY_PID, pid) == "goconductor bus hints"
+
+    async def test_while_it_is_paused_what_is_done_with_goes_soon(self, open_bus: OpenBus, watcher: Connection) -> None:
+        held: asyncio.Queue[Delivery] = asyncio.Queue()
+
+        async def keep(delivery: Delivery) -> None:
+            held.put_nowait(delivery)
+
+        bus = await open_bus(poll_interval_seconds=3600.0)
+        subscription = await bus.subscribe(["orders"], "group", keep, prefetch=10)
+        await bus.send(orders("first", "second"))
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            first, second = await held.get(), await held.get()
+        subscription.pause()
+        first.give_back(3600.0)
+        await until(watcher, "count(*) = 1 FROM goconductor_bus.messages WHERE taker = 0")
+        second.acknowledge()
+        await until(watcher, "count(*) = 1 FROM goconductor_bus.messages")
+
     async def test_no_hint_when_the_same_bus_object_takes_the_messages(self, open_bus: OpenBus, watcher: Connection) -> None:
         heard: asyncio.Queue[object] = asyncio.Queue()
         await watcher.add_listener("goconductor_bus", lambda _connection, _pid, _channel, text: heard.put_nowait(text))

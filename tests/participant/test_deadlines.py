@@ -100,3 +100,13 @@ async def test_many_lengths_are_not_kept_for_ever() -> None:
         with pytest.raises(TimeoutError), deadlines.within(0.0001 * number / Deadlines.LENGTHS_MAX):
             await for_ever()
     assert len(deadlines._queues) <= Deadlines.LENGTHS_MAX + 1
+
+
+async def test_a_length_that_is_met_once_leaves_nothing_behind() -> None:
+    deadlines = Deadlines()
+    for number in range(100):
+        with deadlines.within(LONG + number, once=True):
+            await asyncio.sleep(0)
+    assert not deadlines._queues
+    with pytest.raises(TimeoutError), deadlines.within(0.01, once=True):
+        await for_ever()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 from uuid import UUID
 
@@ -110,3 +111,56 @@ async def test_a_listener_that_raises_changes_nothing(world: World, error: BaseE
     await world.node(shop)
     assert (await world.end_of(await world.start(saga))).status == "compensated"
     assert diary.lines[-1] == "ended compensated"
+
+
+@pytest.mark.parametrize(("taken_seconds", "lengths"), [(0.001, 1), (1.0, 0)])
+async def test_listeners_take_from_a_steps_time_but_give_it_no_limit_of_its_own_to_keep(
+    world: World, taken_seconds: float, lengths: int
+) -> None:
+    class Slow(Listener):
+        async def before_step(self, context: StepContext) -> None:
+            await world.clock.advance(taken_seconds)
+
+    shop = StepRegistry("shop")
+    left: list[float] = []
+
+    @shop.step(timeout=20)
+    async def pack(context: StepContext) -> None:
+        left.append(context.seconds_left)
+
+    shop.listen(Slow())
+    node = await world.node(shop)
+    saga: Saga[Any] = Saga("order")
+    saga.step(pack)
+    for _ in range(20):
+        await world.end_of(await world.start(saga))
+    assert left == pytest.approx([20 - taken_seconds] * 20)
+    assert len(node._executor._deadlines._queues) == lengths
+
+
+async def test_a_refusal_is_no_warning_unless_somebody_has_to_do_something(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop = StepRegistry("shop")
+
+    @shop.step
+    async def pack() -> None: ...
+
+    @pack.compensation
+    async def unpack() -> None:
+        raise RefusedError("glued")
+
+    @shop.step
+    async def ship() -> None:
+        raise RefusedError("no truck")
+
+    await world.node(shop)
+    saga: Saga[Any] = Saga("order")
+    saga.step(ship, after=[saga.step(pack)])
+    with caplog.at_level(logging.INFO, "goconductor.step"):
+        assert (await world.end_of(await world.start(saga))).status == "stuck"
+    said = {record.getMessage(): record.levelname for record in caplog.records if record.name.startswith("goconductor.step")}
+    assert said == {
+        "the action of step 'ship' raised RefusedError: no truck": "INFO",
+        "the compensation of step 'pack' raised RefusedError: glued": "WARNING",
+    }

@@ -117,3 +117,23 @@ async def test_while_it_is_paused_nothing_is_compensated_not_even_that(world: Wo
         "CompensationSucceeded reserve",
     ]
     assert ran == ["reserve", "refuse", "release"]
+
+
+async def test_a_compensation_that_the_definition_knows_of_is_left_to_who_takes_its_lease(world: World) -> None:
+    newer = StepRegistry("shop")
+
+    @newer.step
+    async def look() -> None: ...
+
+    @look.compensation
+    async def look_away() -> None: ...
+
+    saga: Saga[Any] = Saga("in-turn")
+    saga.step("shop.refuse", after=[saga.step(look)])
+    registry, gate, ran = shop()  # this instance is an older one, whose step has no compensation
+    gate.set()
+    node = await world.node(registry)
+    saga_id = await world.start(saga)
+    assert (await world.end_of(saga_id)).status == "compensated"
+    assert ran == ["look", "refuse"]
+    assert (node.counts["appends"], node.counts["steps_run"]) == (3, 3)

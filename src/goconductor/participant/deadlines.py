@@ -80,6 +80,16 @@ class Queue:
             limit.task.cancel()
 
 
+class _Single(Queue):
+    """The queue of a limit whose length is hardly met again: its timer is taken back with it."""
+
+    __slots__ = ()
+
+    def drop(self, limit: Limit) -> None:
+        super().drop(limit)
+        self.close()
+
+
 class Deadlines:
     """The limits of one event loop's tasks."""
 
@@ -89,12 +99,18 @@ class Deadlines:
     def __init__(self) -> None:
         self._queues: dict[float, Queue] = {}
 
-    def within(self, seconds: float) -> Limit:
+    def within(self, seconds: float, *, once: bool = False) -> Limit:
         """A context in which the current task has so many seconds.
+
+        Args:
+            seconds: how many.
+            once: the length is what happens to be left, so that no other limit is likely to share it.
 
         Raises:
             TimeoutError: on leaving it, if they ran out and the task did not catch its cancellation.
         """
+        if once:
+            return Limit(_Single(seconds, asyncio.get_running_loop()))
         queue = self._queues.get(seconds)
         if queue is None:
             if len(self._queues) >= self.LENGTHS_MAX:

@@ -69,7 +69,7 @@ class Endings:
                 if told.done():
                     await self._clock.sleep(min(POLL_SECONDS, left))
                     continue
-                with suppress(TimeoutError), self._deadlines.within(min(POLL_SECONDS, left)):
+                with suppress(TimeoutError), self._deadlines.within(min(POLL_SECONDS, left), once=left < POLL_SECONDS):
                     await told
                 if told.cancelled():
                     waiters.remove(told)

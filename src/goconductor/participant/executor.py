@@ -29,12 +29,15 @@ from goconductor.participant.renewal import Renewal
 from goconductor.participant.work import Granted
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Lease, SagaStore
+from goconductor.saga.definition import StepKind
 from goconductor.saga.graph import Plan
 from goconductor.saga.ids import Direction
 
 logger = logging.getLogger("goconductor.participant")
 
 THREADS = 32
+JUST_BEGUN_SECONDS = 0.01
+"""What listeners take at most for a step to have all of its time, which it then shares with the others of its length."""
 JOURNAL_PAUSE_SECONDS = 1.0
 SAYING_SECONDS = 5.0
 """How long a drain waits for the log to take that a step was given up on."""
@@ -115,8 +118,11 @@ class Executor:
         self._taken -= 1
 
     def undoes_nothing(self, plan: Plan, step: str) -> bool:
-        """Whether the step is ours, and compensating it would run no code and note nothing down."""
-        if not self.owns(plan, step):
+        """Whether the step is ours, and compensating it would run no code and note nothing down.
+
+        Not if the definition knows of a compensation: then newer instances have one, and the lease decides who is to run it.
+        """
+        if not self.owns(plan, step) or plan.steps[step].compensation:
             return False
         action = self._registry.steps[plan.owners[step][1]]
         return action.compensation_function is None and action.journal is None
@@ -211,7 +217,8 @@ class Executor:
         self._probe.step_begins(work, context)
         if listeners:
             await tell(listeners, "before_step", context, step=action.name)
-            seconds = self._left(work, context)
+            left = self._left(work, context)
+            seconds = seconds if left > 0 and seconds - left < JUST_BEGUN_SECONDS else left
         self._counts["steps_run"] += 1
         event = await self._begun(invocation, work, context, seconds)
         if listeners and isinstance(event, ActionSucceeded | CompensationSucceeded):
@@ -227,7 +234,7 @@ class Executor:
                 return await invocation.run(seconds)
             except NotBegunError as error:
                 if not told:
-                    await self._heard(invocation.action.name, context, error)
+                    await self._heard(work, context, error)
                 told = True
                 await self._clock.sleep(JOURNAL_PAUSE_SECONDS)
             seconds = self._left(work, context)
@@ -237,14 +244,16 @@ class Executor:
         """In how many seconds it may still begin; none once its lease is lost."""
         return 0.0 if self._renewal.expires(work.lease) is None else context.seconds_left
 
-    async def _heard(self, action: str, context: StepContext, error: BaseException) -> None:
+    async def _heard(self, work: Granted, context: StepContext, error: BaseException) -> None:
         self._counts["step_errors"] += 1
         self._probe.step_raised(context, error)
-        level = logging.INFO if isinstance(error, RefusedError) else logging.WARNING  # nobody is at fault
+        forward = work.plan.kinds[work.step] is StepKind.RETRIABLE
+        answer = isinstance(error, RefusedError) and context.direction is Direction.ACTION and not forward
+        level = logging.INFO if answer else logging.WARNING  # a saga that is refused turns back, and nobody is at fault
         if context.logger.isEnabledFor(level):
             side = "compensation" if context.direction is Direction.COMPENSATION else "action"
             context.logger.log(level, "the %s of step %r raised %s: %s", side, context.step, type(error).__name__, text_of(error))
-        await tell(self._registry.listeners, "on_error", context, error, step=action)
+        await tell(self._registry.listeners, "on_error", context, error, step=work.plan.owners[work.step][1])
 
     def _given_up(self, work: Granted) -> Event | None:
         """The drain's time was over: our own run has ended here, and nobody can know what it did."""

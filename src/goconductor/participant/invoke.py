@@ -32,7 +32,7 @@ from goconductor.lifecycle.owed import is_backward
 from goconductor.lifecycle.state import ActionStatus, Failure
 from goconductor.participant.cancellation import is_ours
 from goconductor.participant.context import StepContext
-from goconductor.participant.deadlines import Deadlines
+from goconductor.participant.deadlines import Deadlines, Limit
 from goconductor.participant.registry import TIMEOUT_SECONDS, Action
 from goconductor.participant.signature import Signature
 from goconductor.participant.typed import to_json_value
@@ -49,7 +49,7 @@ MESSAGE_MAX = 2_000
 DELAY_SECONDS_MAX = 10 * 366 * 86400.0
 """No wait that a step asks for may be longer: infinity can neither be stored nor reached."""
 
-Hear = Callable[[str, StepContext, BaseException], Coroutine[Any, Any, None]]
+Hear = Callable[[Granted, StepContext, BaseException], Coroutine[Any, Any, None]]
 
 
 class NotBegunError(JournalError):
@@ -102,7 +102,7 @@ class Invocation:
         threads: where plain functions run.
         deadlines: what bounds a run.
         output_bytes_max: a larger output is refused.
-        hear: told of what user code raised, with the name of its step.
+        hear: told of what user code raised.
     """
 
     def __init__(
@@ -134,6 +134,9 @@ class Invocation:
     def _key(self) -> EffectKey:
         return key_of(self._work)
 
+    def _limit(self, seconds: float) -> Limit:
+        return self._deadlines.within(seconds, once=seconds != timeout_of(self._work, self.action))
+
     async def run(self, seconds: float) -> Event | None:
         """Do the work, and say what came of it; None if that is for another to say.
 
@@ -153,13 +156,13 @@ class Invocation:
 
     async def _run_action(self, seconds: float) -> Event:
         try:
-            with self._deadlines.within(seconds):
+            with self._limit(seconds):
                 return await self._act()
         except BaseException as error:
             if is_ours(error):
                 raise
             self._check_begun(error)
-            await self._hear(self.action.name, self._context, error)
+            await self._hear(self._work, self._context, error)
             return await self._failed(error)
 
     async def _act(self) -> Event:
@@ -217,7 +220,7 @@ class Invocation:
                     self._key, msgspec.json.encode(failure), timeout_seconds=timeout_of(self._work, self.action)
                 )
             except Exception as unwritten:  # noqa: BLE001  (then the failure is reported without proof, and compensated)
-                await self._hear(self.action.name, self._context, unwritten)
+                await self._hear(self._work, self._context, unwritten)
             else:
                 return self._found(entry.found, entry.result)
         return ActionFailed(
@@ -229,14 +232,14 @@ class Invocation:
 
     async def _run_compensation(self, seconds: float) -> Event | None:
         try:
-            with self._deadlines.within(seconds):
+            with self._limit(seconds):
                 found = await self._compensate()
                 return None if found is Found.REFUSED else CompensationSucceeded(**self._names, null=found is Found.NULL)
         except BaseException as error:
             if is_ours(error):
                 raise
             self._check_begun(error)
-            await self._hear(self.action.name, self._context, error)
+            await self._hear(self._work, self._context, error)
             return CompensationFailed(
                 **self._names,
                 failure=failure_of(error),

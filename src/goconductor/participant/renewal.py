@@ -53,9 +53,9 @@ class Renewal:
 
     def drop(self, lease: Lease) -> None:
         """The lease is no longer wanted."""
-        held = self._held.pop(lease.key, None)
-        if held is not None and held.lease.token != lease.token:
-            self._held[lease.key] = held  # taken anew since
+        held = self._held.get(lease.key)
+        if held is not None and held.lease.token == lease.token:
+            self._held.pop(lease.key, None)  # the thread may have found it lost meanwhile
 
     def expires(self, lease: Lease) -> float | None:
         """Until when the lease is ours, on the monotonic clock; None if it was lost."""
@@ -99,6 +99,8 @@ class Renewal:
                     await self._renew(store, due)
                 except GoConductorError as error:
                     logger.warning("cannot renew %d leases now, trying again: %s", len(due), error)
+                except Exception:  # who renews nothing more would let every long step run twice
+                    logger.exception("cannot renew %d leases now, trying again", len(due))
         finally:
             if store is not None:
                 await store.close()
@@ -123,7 +125,7 @@ class Renewal:
                     held.expires = asked_at + length
                     self.renewed += 1
                 elif self._held.get(held.lease.key) is held:
-                    del self._held[held.lease.key]
+                    self._held.pop(held.lease.key, None)
                     self.lost += 1
                     key = held.lease.key
                     logger.warning("the lease on %s of step %r was lost to another", key.saga_id, key.step, extra=about(key))

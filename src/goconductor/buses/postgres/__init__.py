@@ -24,7 +24,8 @@ by a pause of some milliseconds; acknowledgements wait for the next look, which 
 a hint only. Its commit takes a lock of the whole server: so little is said, at most ``hints_per_second_max`` times a second by a
 process (ten times as often while all together say little), and nothing if a subscription of the same bus object can take the
 messages. While all together say little the hint goes with the messages, in one statement; else a separate connection says which
-topics have news, for all that was sent meanwhile. Without hints the polling remains.
+topics have news, for all that was sent meanwhile. Without hints the polling remains: where that statement fails (the server's
+queue of notifications is full, or somebody holds its lock) the messages are written without, and for a minute none goes along.
 
 The connections are ordinary sessions; a *transaction* pooler between would break them and refuses their settings.
 """

@@ -66,7 +66,7 @@ class Hints:
         """The text of a notification of these topics, for a statement that sends to them, while little is said; else, and where
         it would be too long, nothing: then it goes by :meth:`tell`, together with others.
         """
-        if not topics or self._much_is_said or time.monotonic() < self._next_at:
+        if not topics or self._topics or self._much_is_said or time.monotonic() < self._next_at:
             return ""
         text = _text(topics)
         if text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
@@ -16,6 +17,8 @@ from goconductor.ports.bus import Message
 
 BATCH_MESSAGES_MAX = 1000
 BATCH_BYTES_MAX = 8 << 20
+NO_HINT_SECONDS = 60.0
+"""For so long no hint goes with messages after one that may have kept them from being written."""
 
 
 class Sent(NamedTuple):
@@ -40,6 +43,7 @@ class Sender:
     def __init__(self, connect: Callable[[], Awaitable[session.Connection]], hint: Callable[[AbstractSet[str]], str]) -> None:
         self._connect = connect
         self._hint = hint
+        self._hints_from = 0.0
         self._connection: session.Connection | None = None
         self._waiting: deque[_Waiting] = deque()
         self._writing: asyncio.Task[None] | None = None
@@ -105,20 +109,26 @@ class Sender:
         return batch
 
     async def _write_surely(self, messages: list[Message], elsewhere: AbstractSet[str]) -> Sent:
-        """Once more on a fresh session if the present one fails: it may long be dead, and a bus may repeat."""
+        """Once more on a fresh session if the present one fails: it may long be dead, and a bus may repeat.
+
+        Without the hint then, and for a while: it may be the hint that fails, where the server's queue of notifications is full
+        or somebody holds its lock, and it must cost no message.
+        """
+        hint = self._hint(elsewhere) if time.monotonic() >= self._hints_from else ""
         try:
-            return await self._write_batch(messages, elsewhere)
+            return await self._write_batch(messages, elsewhere, hint)
         except session.UNAVAILABLE:
+            if hint:
+                self._hints_from = time.monotonic() + NO_HINT_SECONDS
             if self._connection is None:
                 raise
             self._connection.terminate()
             self._connection = None
-        return await self._write_batch(messages, elsewhere)
+        return await self._write_batch(messages, elsewhere, "")
 
-    async def _write_batch(self, messages: list[Message], elsewhere: AbstractSet[str]) -> Sent:
+    async def _write_batch(self, messages: list[Message], elsewhere: AbstractSet[str], hint: str) -> Sent:
         if self._connection is None or self._connection.is_closed():
             self._connection = await self._connect()
-        hint = self._hint(elsewhere)
         queues = await self._insert(self._connection, messages, hint)
         if new := [topic for topic, count in queues.items() if not count]:
             async with self._connection.transaction():

@@ -187,11 +187,16 @@ class PostgresSubscription:
 
     async def _consume(self, connection: session.Connection) -> None:
         wait_seconds, look_at = FIRST_WAIT_SECONDS, 0.0
+        await self._acknowledge(connection)
         while True:
             self._news.clear()
+            if self._settles is not None:  # what it waits for is done in this turn
+                self._settles.cancel()
+                self._settles = None
             if time.monotonic() >= self._register_at or await self._are_gone(connection):
                 await self._register(connection)
             if time.monotonic() >= self._reclaim_at:
+                await self._acknowledge(connection)  # by itself, also where looks are so slow that they fail
                 await connection.execute(statements.RECLAIM, self._queue_ids, self._floors_now())
                 self._reclaim_at = time.monotonic() + RECLAIM_INTERVAL_SECONDS
             await self._give_back(connection)
@@ -297,9 +302,6 @@ class PostgresSubscription:
     @contextlib.contextmanager
     def _done_with(self) -> Iterator[tuple[list[int], list[int]]]:
         """What to acknowledge, as queues and messages; by the next session if this one breaks."""
-        if self._settles is not None:
-            self._settles.cancel()
-            self._settles = None
         acknowledged, self._acknowledged = sorted(self._acknowledged), []
         try:
             yield [queue_id for queue_id, _ in acknowledged], [message_id for _, message_id in acknowledged]
