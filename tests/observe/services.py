@@ -55,6 +55,10 @@ def cards() -> StepRegistry:
             raise RefusedError("the card is refused")
         return "receipt 3"
 
+    @charge.compensation
+    def refund(way: str) -> None:
+        """Also of a card that was refused: the exception could have come after the effect."""
+
     return steps
 
 

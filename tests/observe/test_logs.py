@@ -122,9 +122,9 @@ async def test_steps_that_run_side_by_side_do_not_mix(services: Services, writte
 
 async def test_the_engines_own_lines_about_a_step_have_them(services: Services, written: Written) -> None:
     await services.open()
-    saga_id, _ = await services.run("refused")
-    (raised,) = written.said("the action of step 'charge' raised")
-    assert (raised["saga_id"], raised["step"], raised["participant"]) == (str(saga_id), "charge", "cards")
+    saga_id, _ = await services.run("stuck")
+    (raised,) = written.said("the compensation of step 'reserve' raised")
+    assert (raised["saga_id"], raised["step"], raised["participant"]) == (str(saga_id), "reserve", "warehouse")
 
 
 async def test_outside_of_steps_nothing_is_claimed(services: Services, written: Written) -> None:
