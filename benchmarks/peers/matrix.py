@@ -131,7 +131,7 @@ class Matrix:
             started = time.time()
             for cell in cells:
                 if cell.workload == STANDING:
-                    self._measure(contender, cell, standing, idle_seconds=0.0)  # makes the tables, where the contender does
+                    self._measure(contender, cell, standing, rests=False)  # makes the tables, where the contender does
             # first of all, so that what is timed is the first saga of a fresh start
             for cell in sorted(cells, key=lambda cell: cell.workload != STANDING):
                 if str(cell) not in self.results.failures:
@@ -144,9 +144,7 @@ class Matrix:
         if url:  # else vacuum works on it while the next is measured
             self._place.server.drop_database(contender.database_name)
 
-    def _measure(
-        self, contender: Contender, cell: Cell, standing: Standing, *, idle_seconds: float | None = None
-    ) -> dict[str, Any] | None:
+    def _measure(self, contender: Contender, cell: Cell, standing: Standing, *, rests: bool = True) -> dict[str, Any] | None:
         resting = cell.workload == STANDING
         self._place.server.query("CHECKPOINT")  # else one in the middle would add whole pages to the WAL of one cell only
         task = Task(
@@ -154,7 +152,7 @@ class Matrix:
             workload="steps" if resting else cell.workload,
             concurrency=cell.concurrency,
             seconds=0.0 if resting else self._options.seconds,
-            idle_seconds=(self._options.idle_seconds if idle_seconds is None else idle_seconds) if resting else 0.0,
+            idle_seconds=self._options.idle_seconds if resting and rests else 0.0,
             where=standing.where,
             url=self._place.server.url(),
             pids={"worker": standing.workers, "server": standing.servers, "postgresql": [self._place.server.pid]},

@@ -13,7 +13,7 @@ import pytest
 from goconductor.buses.kafka import KafkaBus, consuming
 from goconductor.errors import BusUnavailableError, ConfigurationError, PayloadError
 from goconductor.ports.bus import Delivery, Message
-from goconductor.testing.contracts.bus import TIMEOUT_SECONDS, Inbox
+from goconductor.testing.contracts.bus import TIMEOUT_SECONDS, Inbox, opening
 from goconductor.testing.servers.kafka import KafkaServer
 from tests.contracts.kafka_cluster import Cluster, Ledger, orders, until
 
@@ -26,19 +26,14 @@ BOTH_PROTOCOLS = pytest.mark.parametrize("group_protocol", ["consumer", "classic
 @pytest.fixture
 async def open_bus(request: pytest.FixtureRequest) -> AsyncIterator[OpenBus]:
     """Opens bus objects on the shared broker, or on one that is given; their groups are this test's own."""
-    opened: list[KafkaBus] = []
     prefix = f"test-{secrets.token_hex(6)}."
 
-    async def open_one(url: str = "", **settings: Any) -> KafkaBus:
+    def make(url: str = "", **settings: Any) -> KafkaBus:
         url = url or request.getfixturevalue("kafka_server")
-        bus = KafkaBus(url, **{"partitions": 3, "group_prefix": prefix, "open_timeout_seconds": 60, **settings})
-        await bus.open()
-        opened.append(bus)
-        return bus
+        return KafkaBus(url, **{"partitions": 3, "group_prefix": prefix, "open_timeout_seconds": 60, **settings})
 
-    yield open_one
-    for bus in opened:
-        await bus.close()
+    async with opening(make) as open_one:
+        yield open_one
 
 
 @pytest.fixture

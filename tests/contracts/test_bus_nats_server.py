@@ -11,7 +11,7 @@ from goconductor.buses.nats import NatsBus
 from goconductor.errors import ConfigurationError
 from goconductor.messages.topics import replies_topic
 from goconductor.ports.bus import Message
-from goconductor.testing.contracts.bus import Inbox
+from goconductor.testing.contracts.bus import Inbox, opening
 from goconductor.testing.servers.nats import NatsServer
 from tests.contracts.bus_on_a_server import ChecksPasswords, KeepsItsMessages, OpenAt, messages, until
 
@@ -40,17 +40,11 @@ async def operator(nats_url: str) -> AsyncIterator[JetStreamContext]:
 
 @pytest.fixture
 async def bus_with(nats_url: str, nats_prefix: str) -> AsyncIterator[OpenAt]:
-    opened: list[NatsBus] = []
+    def make(**options: Any) -> NatsBus:
+        return NatsBus(nats_url, **{"prefix": nats_prefix, **options})
 
-    async def open_one(**options: Any) -> NatsBus:
-        bus = NatsBus(nats_url, **{"prefix": nats_prefix, **options})
-        await bus.open()
-        opened.append(bus)
-        return bus
-
-    yield open_one
-    for bus in opened:
-        await bus.close()
+    async with opening(make) as open_one:
+        yield open_one
 
 
 async def consumers(operator: JetStreamContext, prefix: str) -> set[str]:

@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import sys
-from collections.abc import AsyncIterator
 from random import Random
 from typing import Any
 
@@ -14,28 +13,9 @@ from goconductor.errors import BusUnavailableError, ConfigurationError
 from goconductor.ports.bus import Delivery, Message
 from goconductor.testing.contracts.bus import TIMEOUT_SECONDS, Inbox
 from goconductor.testing.postgres import PostgresServer
-from tests.contracts.buses_on_postgres import Connection, OpenBus, opening, orders, watching
+from tests.contracts.buses_on_postgres import Connection, OnPostgres, OpenBus, orders
 
 pytestmark = pytest.mark.postgres
-
-
-@pytest.fixture
-async def open_bus(postgres_url: str) -> AsyncIterator[OpenBus]:
-    async with opening(postgres_url) as open_one:
-        yield open_one
-
-
-@pytest.fixture
-async def watcher(postgres_url: str) -> AsyncIterator[Connection]:
-    async with watching(postgres_url) as connection:
-        yield connection
-
-
-@pytest.fixture
-async def rival(postgres_url: str) -> AsyncIterator[Connection]:
-    """Somebody who locks rows."""
-    async with watching(postgres_url) as connection:
-        yield connection
 
 
 async def until(watcher: Connection, condition: str) -> None:
@@ -58,7 +38,7 @@ async def run_python(code: str, *arguments: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(sys.executable, "-c", code, *arguments, stdout=asyncio.subprocess.PIPE)
 
 
-class TestOpening:
+class TestOpening(OnPostgres):
     async def test_a_server_that_is_not_there_is_waited_for_no_longer_than_said(self) -> None:
         bus = PostgresBus("postgresql://someone@127.0.0.1:1/nowhere", open_timeout_seconds=0.2)
         with pytest.raises(BusUnavailableError, match=r"0\.2 s"):
@@ -114,7 +94,7 @@ class TestOpening:
         )
 
 
-class TestBreaking:
+class TestBreaking(OnPostgres):
     async def test_what_a_killed_process_had_in_hand_comes_again(self, open_bus: OpenBus, postgres_url: str) -> None:
         code = (
             "import asyncio, sys\n"
@@ -241,7 +221,7 @@ class TestBreaking:
         await until(watcher, "count(*) = 0 FROM goconductor_bus.messages")
 
 
-class TestStayingCheap:
+class TestStayingCheap(OnPostgres):
     async def test_while_it_is_paused_what_is_done_with_goes_soon(self, open_bus: OpenBus, watcher: Connection) -> None:
         held: asyncio.Queue[Delivery] = asyncio.Queue()
 

@@ -14,7 +14,7 @@ from goconductor.buses.rabbitmq.connection import cancelled_or_unavailable
 from goconductor.errors import BusUnavailableError, ConfigurationError, PayloadError
 from goconductor.messages.topics import replies_topic
 from goconductor.ports.bus import Delivery, Message
-from goconductor.testing.contracts.bus import Inbox
+from goconductor.testing.contracts.bus import Inbox, opening
 from goconductor.testing.servers.rabbitmq import RabbitmqServer
 from tests.contracts.bus_on_a_server import ChecksPasswords, KeepsItsMessages, OpenAt, in_thread, messages, until
 
@@ -58,17 +58,11 @@ async def operator(rabbitmq_url: str) -> AsyncIterator[AbstractConnection]:
 
 @pytest.fixture
 async def bus_with(rabbitmq_url: str, rabbitmq_prefix: str) -> AsyncIterator[OpenAt]:
-    opened: list[RabbitmqBus] = []
+    def make(**options: Any) -> RabbitmqBus:
+        return RabbitmqBus(rabbitmq_url, **{"prefix": rabbitmq_prefix, **options})
 
-    async def open_one(**options: Any) -> RabbitmqBus:
-        bus = RabbitmqBus(rabbitmq_url, **{"prefix": rabbitmq_prefix, **options})
-        await bus.open()
-        opened.append(bus)
-        return bus
-
-    yield open_one
-    for bus in opened:
-        await bus.close()
+    async with opening(make) as open_one:
+        yield open_one
 
 
 async def queue_length(operator: AbstractConnection, name: str) -> int | None:

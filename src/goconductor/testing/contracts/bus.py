@@ -8,6 +8,8 @@ import secrets
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import ParamSpec, TypeVar
 from uuid import uuid4
 
 import pytest
@@ -17,6 +19,8 @@ from goconductor.ports.bus import Bus, Delivery, Message
 
 TIMEOUT_SECONDS = 60.0
 
+B = TypeVar("B", bound=Bus)
+P = ParamSpec("P")
 NewBus = Callable[[], Bus]
 OpenBus = Callable[[], Awaitable[Bus]]
 
@@ -54,6 +58,26 @@ class Inbox:
         return self.deliveries
 
 
+@asynccontextmanager
+async def opening(make: Callable[P, B]) -> AsyncIterator[Callable[P, Awaitable[B]]]:
+    """Opens what is made, and closes it at the end.
+
+    Args:
+        make: makes a bus object, not yet opened, of whatever the caller is given.
+    """
+    opened: list[B] = []
+
+    async def open_one(*args: P.args, **kwargs: P.kwargs) -> B:
+        bus = make(*args, **kwargs)
+        await bus.open()
+        opened.append(bus)
+        return bus
+
+    yield open_one
+    for bus in opened:
+        await bus.close()
+
+
 class BusContract(ABC):
     """Subclass it as ``TestMyBus`` and give the fixture ``new_bus``."""
 
@@ -70,17 +94,8 @@ class BusContract(ABC):
 
     @pytest.fixture
     async def open_bus(self, new_bus: NewBus) -> AsyncIterator[OpenBus]:
-        opened: list[Bus] = []
-
-        async def open_one() -> Bus:
-            bus = new_bus()
-            await bus.open()
-            opened.append(bus)
-            return bus
-
-        yield open_one
-        for bus in opened:
-            await bus.close()
+        async with opening(new_bus) as open_one:
+            yield open_one
 
     @pytest.fixture
     async def bus(self, open_bus: OpenBus) -> Bus:
