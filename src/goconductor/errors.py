@@ -39,8 +39,18 @@ The docstring of a class is its default message, and says what to do next.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
+
+HIDDEN = "**********"
+
+_PASSWORD = re.compile(r"(?<=://)([^\s/:@\"'\\]*):[^\s\"'\\]*(?=@)")
+
+
+def without_passwords(text: str) -> str:
+    """The text with the passwords of all its urls hidden: a driver's error may quote the url that it was given."""
+    return _PASSWORD.sub(rf"\1:{HIDDEN}", text) if "://" in text else text
 
 
 class GoConductorError(Exception):

@@ -175,3 +175,29 @@ def test_a_participant_is_shown_with_instances_that_live_are_silent_or_have_left
         "├── ✗ bank-2  since 2026-01-02 03:04:05Z  has lost its sign of life",
         "└── ✗ bank-3  since 2026-01-02 03:04:05Z  left or died 2026-01-02 03:04:05Z",
     ]
+
+
+def test_tracebacks_stand_below_the_tree_for_steps_that_somebody_may_have_to_mend() -> None:
+    where = "Traceback (most recent call last):\n  File x, in pack\n\x1b[2JValueError: bad"
+    steps = [
+        StepDetail(id="pack", run="x.pack", status=StepStatus.STUCK, traceback=where, after=[]),
+        StepDetail(id="over", run="x.over", status=StepStatus.SUCCEEDED, traceback=where, after=[]),
+    ]
+    detail = SagaDetail(
+        saga_id=SAGA,
+        saga="order",
+        version="v",
+        revision="1-a",
+        status=SagaStatus.STUCK,
+        started_at=NOW,
+        updated_at=NOW,
+        steps=steps,
+    )
+    text = "".join(drawn(each) for each in picture.tracebacks(detail))
+    assert [line.rstrip() for line in text.splitlines()] == [
+        "",
+        "pack:",
+        "Traceback (most recent call last):",
+        "  File x, in pack",
+        "\\x1b[2JValueError: bad",
+    ]

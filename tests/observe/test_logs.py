@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from goconductor import Saga, StepContext
+from goconductor.errors import without_passwords
 from goconductor.observe import logs
 from goconductor.participant.batch import Batcher
 from goconductor.participant.context import RUNNING
@@ -254,7 +255,7 @@ def test_no_password_of_a_url_is_in_a_line(formatter: logging.Formatter, url: st
 
 def test_a_url_without_a_password_stays_as_it_is() -> None:
     text = "GET http://127.0.0.1:8080/v1/sagas by me@home, then http://db:5432 and mail a@b"
-    assert logs.without_passwords(text) == text
+    assert without_passwords(text) == text
 
 
 def test_text_has_the_fields_behind_the_message() -> None:

@@ -116,6 +116,14 @@ def _words(step: StepDetail) -> Iterator[str]:
         yield step.error
 
 
+def tracebacks(detail: SagaDetail) -> Iterator[Text]:
+    """Where in their code the steps of a saga failed that somebody may still have to mend."""
+    for step in detail.steps:
+        if step.traceback and step.status not in (StepStatus.SUCCEEDED, StepStatus.SKIPPED, StepStatus.COMPENSATED):
+            yield Text(f"\n{plain(step.id)}:", "bold")
+            yield from (Text(plain(each), "dim") for each in step.traceback.splitlines())
+
+
 def told(story: Story) -> Iterator[Text]:
     """A saga's story, a line for each event and for what followed from it."""
     head = Text(f"{story.saga} {story.saga_id} ").append(story.status.value if story.status else "unreadable", "bold")

@@ -138,7 +138,10 @@ def print_saga(detail: SagaDetail, *, as_json: bool) -> None:
     if as_json:
         typer.echo(detail.model_dump_json())
     else:
-        console(soft_wrap=True).print(picture.tree(detail))
+        shown = console(soft_wrap=True)
+        shown.print(picture.tree(detail))
+        for text in picture.tracebacks(detail):
+            shown.print(text)
 
 
 def read_file(name: str, told: str) -> bytes:

@@ -54,6 +54,7 @@ class StepDetail(Document):
     attempt: Annotated[int, Field(description="the present or last attempt of its action, from 1; 0 before the first")] = 0
     compensation_attempt: Annotated[int, Field(description="the same of its compensation")] = 0
     error: Annotated[str | None, Field(description="the last failure")] = None
+    traceback: Annotated[str | None, Field(description="where in the step's code it was raised")] = None
     output: Any = None
     edited: Annotated[dict[str, Any] | None, Field(description="inputs that an operator gave")] = None
     allowed: Annotated[list[Request], Field(description="what it accepts now")] = []

@@ -56,6 +56,7 @@ def describe(plan: Plan, state: SagaState, name: str, around: Surroundings, allo
         attempt=step.attempt,
         compensation_attempt=step.compensation_attempt,
         error=None if step.failure is None else str(step.failure),
+        traceback=(step.failure.traceback or None) if step.failure is not None else None,
         output=step.output,
         edited=step.edited,
         allowed=list(allowed),

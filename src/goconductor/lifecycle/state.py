@@ -87,11 +87,13 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
         type: the exception's class name.
         message: its text.
         retryable: False where trying again would not help.
+        traceback: where it was raised, bounded; empty where it was an answer, or an older version wrote it.
     """
 
     type: str
     message: str = ""
     retryable: bool = True
+    traceback: str = ""
 
     def __str__(self) -> str:
         return f"{self.type}: {self.message}" if self.message else self.type

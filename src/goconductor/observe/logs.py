@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -27,14 +26,12 @@ from typing import Any, Literal
 
 import msgspec
 
+from goconductor.errors import without_passwords
 from goconductor.participant.context import RUNNING
 
 FIELDS = ("saga_id", "saga", "step", "direction", "attempt", "round", "participant", "trace_id", "span_id")
 """What a line may carry, in this order."""
 
-HIDDEN = "**********"
-
-_PASSWORD = re.compile(r"(?<=://)([^\s/:@\"'\\]*):[^\s\"'\\]*(?=@)")
 _RECORD = frozenset((*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"))
 _WITHOUT_TRACE = ("0" * 32, "0" * 16)
 
@@ -83,11 +80,6 @@ class Fields(logging.Filter):
         for name, value in known.items():
             record.__dict__.setdefault(name, value)
         return True
-
-
-def without_passwords(text: str) -> str:
-    """The text with the passwords of all its urls hidden."""
-    return _PASSWORD.sub(rf"\1:{HIDDEN}", text) if "://" in text else text
 
 
 class TextFormatter(logging.Formatter):

@@ -13,15 +13,16 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 
-from goconductor.errors import FencedError, GoConductorError, RefusedError
+from goconductor.errors import FencedError, GoConductorError
 from goconductor.lifecycle.effects import Work
 from goconductor.lifecycle.events import ActionSucceeded, CompensationSucceeded, Event, OutcomeUnknown
 from goconductor.lifecycle.owed import is_overtaken
 from goconductor.participant.append import Appender
 from goconductor.participant.context import RUNNING, StepContext, about
 from goconductor.participant.deadlines import Deadlines
+from goconductor.participant.failures import is_refusal, is_unexpected, text_of, traceback_of
 from goconductor.participant.folding import Submission
-from goconductor.participant.invoke import Invocation, NotBegunError, text_of, timeout_of
+from goconductor.participant.invoke import Invocation, NotBegunError, timeout_of
 from goconductor.participant.listeners import tell
 from goconductor.participant.probe import SILENT, Probe
 from goconductor.participant.registry import StepRegistry
@@ -248,12 +249,21 @@ class Executor:
         self._counts["step_errors"] += 1
         self._probe.step_raised(context, error)
         forward = work.plan.kinds[work.step] is StepKind.RETRIABLE
-        answer = isinstance(error, RefusedError) and context.direction is Direction.ACTION and not forward
+        answer = is_refusal(error) and context.direction is Direction.ACTION and not forward
         level = logging.INFO if answer else logging.WARNING  # a saga that is refused turns back, and nobody is at fault
         if context.logger.isEnabledFor(level):
             side = "compensation" if context.direction is Direction.COMPENSATION else "action"
-            context.logger.log(level, "the %s of step %r raised %s: %s", side, context.step, type(error).__name__, text_of(error))
+            said = "the %s of step %r raised %s: %s"
+            shown = error if is_unexpected(error) and self._is_news(work, error) else None
+            context.logger.log(level, said, side, context.step, type(error).__name__, text_of(error), exc_info=shown)
         await tell(self._registry.listeners, "on_error", context, error, step=work.plan.owners[work.step][1])
+
+    def _is_news(self, work: Granted, error: BaseException) -> bool:
+        """Whether this attempt failed in another way than the one before, whose traceback has been logged."""
+        action = self._registry.steps[work.plan.owners[work.step][1]]
+        function = action.compensation_function if work.direction is Direction.COMPENSATION else action.function
+        before = work.view.state.step(work.step).failure
+        return before is None or before.traceback != traceback_of(error, function)
 
     def _given_up(self, work: Granted) -> Event | None:
         """The drain's time was over: our own run has ended here, and nobody can know what it did."""

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from goconductor.errors import GoConductorError, JournalError, PayloadError, PermanentError, TemporaryError
+from goconductor.errors import GoConductorError, JournalError, PayloadError
 from goconductor.lifecycle.events import (
     ActionFailed,
     ActionSettled,
@@ -33,6 +33,7 @@ from goconductor.lifecycle.state import ActionStatus, Failure
 from goconductor.participant.cancellation import is_ours
 from goconductor.participant.context import StepContext
 from goconductor.participant.deadlines import Deadlines, Limit
+from goconductor.participant.failures import delay_of, failure_of, text_of
 from goconductor.participant.registry import TIMEOUT_SECONDS, Action
 from goconductor.participant.signature import Signature
 from goconductor.participant.typed import to_json_value
@@ -43,39 +44,11 @@ from goconductor.saga.definition import StepKind
 from goconductor.saga.ids import Direction, idempotency_key
 from goconductor.saga.policies import ACTION_RETRY
 
-MESSAGE_MAX = 2_000
-"""Characters of an exception's text that are kept."""
-
-DELAY_SECONDS_MAX = 10 * 366 * 86400.0
-"""No wait that a step asks for may be longer: infinity can neither be stored nor reached."""
-
 Hear = Callable[[Granted, StepContext, BaseException], Coroutine[Any, Any, None]]
 
 
 class NotBegunError(JournalError):
     """The service's own database is away; the step waits for it, and no attempt is counted."""
-
-
-def failure_of(error: BaseException) -> Failure:
-    """An exception as it crosses the bus and stands in the log."""
-    text = text_of(error).encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
-    final = isinstance(error, PermanentError | PayloadError)
-    return Failure(type(error).__name__, text[:MESSAGE_MAX], retryable=not final)
-
-
-def text_of(error: BaseException) -> str:
-    """An exception's text; it is user code as well, and may raise."""
-    try:
-        return str(error)
-    except Exception as broken:  # noqa: BLE001
-        return f"(its text cannot be had: {type(broken).__name__})"
-
-
-def delay_of(error: BaseException) -> float | None:
-    """The wait that a step asked for, in seconds; None where that is no number or makes no sense, so that the policy counts."""
-    delay = getattr(error, "delay_seconds", None) if isinstance(error, TemporaryError) else None
-    sensible = isinstance(delay, int | float) and 0 <= delay <= DELAY_SECONDS_MAX
-    return float(delay) if delay is not None and sensible else None
 
 
 def timeout_of(work: Granted, action: Action[..., Any]) -> float:
@@ -155,12 +128,14 @@ class Invocation:
                 return await self._settle()
 
     async def _run_action(self, seconds: float) -> Event:
+        limit = self._limit(seconds)
         try:
-            with self._limit(seconds):
+            with limit:
                 return await self._act()
         except BaseException as error:
             if is_ours(error):
                 raise
+            self._name_limit(error, limit)
             self._check_begun(error)
             await self._hear(self._work, self._context, error)
             return await self._failed(error)
@@ -207,7 +182,7 @@ class Invocation:
                 return ActionFailed(**self._names, failure=refused, proven=True)
 
     async def _failed(self, error: BaseException) -> Event:
-        failure = failure_of(error)
+        failure = failure_of(error, self.action.function)
         policy = self._work.plan.steps[self._work.step].retry or self.action.retry
         retriable = self._work.plan.kinds[self._work.step] is StepKind.RETRIABLE
         last = (
@@ -231,18 +206,20 @@ class Invocation:
         )
 
     async def _run_compensation(self, seconds: float) -> Event | None:
+        limit = self._limit(seconds)
         try:
-            with self._limit(seconds):
+            with limit:
                 found = await self._compensate()
                 return None if found is Found.REFUSED else CompensationSucceeded(**self._names, null=found is Found.NULL)
         except BaseException as error:
             if is_ours(error):
                 raise
+            self._name_limit(error, limit)
             self._check_begun(error)
             await self._hear(self._work, self._context, error)
             return CompensationFailed(
                 **self._names,
-                failure=failure_of(error),
+                failure=failure_of(error, self.action.compensation_function),
                 retry=self.action.compensation_retry,
                 delay_seconds=delay_of(error),
             )
@@ -269,6 +246,13 @@ class Invocation:
         )
         found: Found = entry.found
         return found
+
+    def _name_limit(self, error: BaseException, limit: Limit) -> None:
+        """A limit of ours that ran out says so; one of the step's own code is the step's to name."""
+        if limit.expired and type(error) is TimeoutError and not error.args:
+            whole = timeout_of(self._work, self.action)
+            says = f"the {self._work.direction} took longer than its time limit of {whole:g} s"
+            error.args = (f"{says}; give step {self.action.target!r} a longer timeout, or find what it waits for",)
 
     def _check_begun(self, error: BaseException) -> None:
         if not self._begun and self.action.journal is not None and isinstance(error, JournalError | TimeoutError):

@@ -1,0 +1,145 @@
+"""What an exception of user code becomes: a :class:`Failure`, which can be kept, sent and shown.
+
+Three rules. An exception that says how it is to be taken (:class:`StepError`) says so inside an ``ExceptionGroup`` as well:
+a ``TaskGroup`` would hide it. All but a refusal keep their traceback, from the step's own code on and bounded. And no password of
+a url goes along, neither in the text nor in a line of source.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any
+
+from goconductor.errors import PayloadError, PermanentError, RefusedError, StepError, TemporaryError, without_passwords
+from goconductor.lifecycle.state import Failure
+
+MESSAGE_MAX = 2_000
+"""Characters of an exception's text that are kept."""
+
+TRACEBACK_MAX = 4_000
+"""Characters of a traceback that are kept, its end: where it was raised, and what."""
+
+FRAMES_MAX = 30
+"""Calls of a traceback that are kept, the innermost ones."""
+
+PARTS_MAX = 5
+"""Of a group, so many exceptions are named in its text."""
+
+DELAY_SECONDS_MAX = 10 * 366 * 86400.0
+"""No wait that a step asks for may be longer: infinity can neither be stored nor reached."""
+
+
+def failure_of(error: BaseException, function: Callable[..., Any] | None = None) -> Failure:
+    """An exception as it crosses the bus and stands in the log.
+
+    Args:
+        error: what user code raised.
+        function: that code: the traceback begins there.
+    """
+    said = answer_in(error)
+    text = _kept(text_of(error) if said is None else text_of(said))[:MESSAGE_MAX]
+    final = isinstance(said, PermanentError | PayloadError)
+    return Failure(type(said or error).__name__, text, retryable=not final, traceback=traceback_of(error, function))
+
+
+def answer_in(error: BaseException) -> StepError | PayloadError | None:
+    """What an exception says of how it is to be taken: itself, or of a group the strictest answer that stands in it.
+
+    A refusal comes before other permanent failures, these before temporary ones, of which the one with the longest wait counts.
+    """
+    answers = [each for each in _leaves(error) if isinstance(each, StepError | PayloadError)]
+    return max(answers, key=_strictness, default=None)
+
+
+def _strictness(answer: StepError | PayloadError) -> tuple[int, float]:
+    if isinstance(answer, RefusedError):
+        return 3, 0.0
+    if isinstance(answer, PermanentError | PayloadError):
+        return 2, 0.0
+    return (1, _delay(answer) or 0.0) if isinstance(answer, TemporaryError) else (0, 0.0)
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _leaves(each)
+    else:
+        yield error
+
+
+def is_unexpected(error: BaseException) -> bool:
+    """Whether it, or a part of it, was not raised as an answer, so that somebody may want to see where."""
+    return not all(isinstance(each, StepError | PayloadError) for each in _leaves(error))
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether the business said no, and nothing else went wrong beside it."""
+    return isinstance(answer_in(error), RefusedError) and not is_unexpected(error)
+
+
+def text_of(error: BaseException) -> str:
+    """An exception's text, and of a group that of its parts; it is user code as well, and may raise."""
+    try:
+        text = str(error)
+    except Exception as broken:  # noqa: BLE001
+        return f"(its text cannot be had: {type(broken).__name__})"
+    if isinstance(error, BaseExceptionGroup):
+        parts = list(_leaves(error))
+        named = "; ".join(f"{type(each).__name__}: {text_of(each)}"[:MESSAGE_MAX] for each in parts[:PARTS_MAX])
+        return f"{text}: {named}{'; …' if len(parts) > PARTS_MAX else ''}"
+    return text
+
+
+def delay_of(error: BaseException) -> float | None:
+    """The wait that a step asked for, in seconds; None where that is no number or makes no sense, so that the policy counts."""
+    return _delay(answer_in(error))
+
+
+def _delay(answer: BaseException | None) -> float | None:
+    delay = getattr(answer, "delay_seconds", None) if isinstance(answer, TemporaryError) else None
+    sensible = isinstance(delay, int | float) and 0 <= delay <= DELAY_SECONDS_MAX
+    return float(delay) if delay is not None and sensible else None
+
+
+def traceback_of(error: BaseException, function: Callable[..., Any] | None = None) -> str:
+    """Where it was raised, as Python prints it, from the step's own code on; empty for a refusal, which is an answer.
+
+    Args:
+        error: what was raised.
+        function: the step's code; without it, or where the exception never came through it, all calls are shown.
+    """
+    if is_refusal(error) or (isinstance(error, PayloadError) and _own_part(error, function) is None):
+        return ""
+    try:
+        shown, begins = _own_part(error, function) or (error, error.__traceback__)
+        lines = "".join(traceback.TracebackException(type(shown), shown, begins, limit=-FRAMES_MAX, compact=True).format())
+    except Exception as broken:  # noqa: BLE001  (formatting calls user code, such as a text or a loader of source)
+        return f"(its traceback cannot be had: {type(broken).__name__})"
+    if shown is not error:
+        lines += f"{type(error).__name__}: {text_of(error)}\n"
+    lines = _kept(lines.rstrip())
+    return lines if len(lines) <= TRACEBACK_MAX else f"…{lines[-TRACEBACK_MAX:]}"
+
+
+def _own_part(error: BaseException, function: Callable[..., Any] | None) -> tuple[BaseException, TracebackType] | None:
+    """The first of a chain of exceptions that came through the step's code, and its traceback from there on."""
+    code = getattr(function, "__code__", None)
+    seen: set[int] = set()
+    each: BaseException | None = error
+    while code is not None and each is not None and id(each) not in seen:
+        seen.add(id(each))
+        frame = each.__traceback__
+        while frame is not None:
+            if frame.tb_frame.f_code is code:
+                return each, frame
+            frame = frame.tb_next
+        each = each.__cause__ or each.__context__
+    return None
+
+
+def _kept(text: str) -> str:
+    """As PostgreSQL and JSON can keep it, without passwords."""
+    printable = text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return without_passwords(printable)
