@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from goconductor.control.commands import check_input
+from goconductor.control import commands
 from goconductor.control.settings import Settings
 from goconductor.errors import CompensatedError, PluginNotFoundError, StuckError, TerminatedError
 from goconductor.leaves import chosen_bus, chosen_election, make_store
@@ -30,7 +30,6 @@ from goconductor.participant.clock import SystemClock
 from goconductor.participant.node import Node, Store
 from goconductor.participant.probe import SILENT, Probe, Probes
 from goconductor.participant.registry import StepRegistry
-from goconductor.participant.typed import decoder, to_json_value
 from goconductor.ports.store import Transaction
 from goconductor.recovery.beside import beside
 from goconductor.recovery.leadership import Leadership
@@ -130,8 +129,8 @@ class Conductor:
         Args:
             saga: a saga written in Python, which is registered if it is new, or the name of a registered one.
             input: its input.
-            key: the same key again finds the same saga.
-            labels: free words to find it by.
+            key: the same key again finds the same saga; up to 255 printable ASCII characters.
+            labels: up to 20 words to find it by, each name and value a text.
             transaction: your own open one in the database of the saga log: an asyncpg connection, SQLAlchemy's ``AsyncSession``
                 or ``AsyncConnection``, or a psycopg ``AsyncConnection``. The saga begins when it commits, or never; call
                 :meth:`SagaHandle.begin` after the commit. Until then nobody sees it, and another start with its key waits.
@@ -141,21 +140,22 @@ class Conductor:
             PayloadError: the input cannot be kept, or does not fit the saga's input type.
             InputRefusedError: the input does not fit the registered definition's schema.
             SagaAlreadyStartedError: the key has started a saga with other input.
+            RequestInvalidError: the key or a label cannot be one.
             RequestRefusedError: there is no definition of that name.
             StoreUnavailableError: the store is away; with a key, the start can be repeated safely.
             TypeError: the transaction is of a kind that is not known; says which are.
             ValueError: the connection is in no transaction.
             ConfigurationError: the transaction is in another database than the saga log, or may not write there.
         """
-        data = to_json_value(input)
-        if isinstance(saga, str):
-            plan = await check_input(self.node, saga, data)
-        else:
-            plan = await self._plan(saga)
-            kind: Any = saga.input_type or Any
-            decoder(kind)(data)
-        started = await self.node.start_saga(
-            plan.name, data, key=key, labels=labels, version=plan.version, transaction=transaction
+        started = await commands.start(
+            self.node,
+            saga if isinstance(saga, str) else await self._plan(saga),
+            input,
+            key=key,
+            labels=labels,
+            reply=True,
+            transaction=transaction,
+            input_type=None if isinstance(saga, str) else saga.input_type,
         )
         return SagaHandle(self.node, started.saga_id, existing=started.existing, begun=transaction is None)
 

@@ -127,14 +127,15 @@ class BlockingConductor:
         Args:
             saga: a saga written in Python, which is registered if it is new, or the name of a registered one.
             input: its input.
-            key: the same key again finds the same saga.
-            labels: free words to find it by.
+            key: the same key again finds the same saga; up to 255 printable ASCII characters.
+            labels: up to 20 words to find it by, each name and value a text.
 
         Raises:
             DefinitionError: the saga cannot run.
             PayloadError: the input cannot be kept, or does not fit the saga's input type.
             InputRefusedError: the input does not fit the registered definition's schema.
             SagaAlreadyStartedError: the key has started a saga with other input.
+            RequestInvalidError: the key or a label cannot be one.
             RequestRefusedError: there is no definition of that name.
             StoreUnavailableError: the store is away; with a key, the start can be repeated safely.
         """

@@ -90,6 +90,27 @@ async def test_values_come_back_from_the_database_as_they_were_sent(postgres_url
         assert history["entries"][0]["data"]["input"] == value
 
 
+async def test_labels_that_are_no_texts_are_shown_and_found_and_hide_no_other_saga(postgres_url: str) -> None:
+    """No door writes such labels, but a release before this one or a hand at the database may have."""
+    async with door(postgres_url) as client:
+        one, other, plain = [(await client.post("/v1/sagas/order", json=INPUT)).json()["saga_id"] for _ in range(3)]
+        connection = await asyncpg.connect(postgres_url)
+        change = "UPDATE goconductor.sagas SET labels = $2::text::jsonb WHERE saga_id = $1::text::uuid"
+        await connection.execute(change, one, '{"customer": 17, "rate": 1.50, "vip": true, "note": null, "team": "é"}')
+        await connection.execute(change, other, '["no", "names"]')
+        await connection.close()
+        listed = {each["saga_id"]: each["labels"] for each in (await client.get("/v1/sagas")).json()["sagas"]}
+        shown = {"customer": "17", "rate": "1.50", "vip": "true", "note": "null", "team": "é"}
+        assert listed == {one: shown, other: {}, plain: {}}
+        for saga_id, labels in listed.items():
+            answer = await client.get(f"/v1/sagas/{saga_id}")
+            assert (answer.status_code, answer.json()["labels"]) == (200, labels)
+        for label in ("customer=17", "rate=1.50", "vip=true", "team=é"):
+            found = (await client.get("/v1/sagas", params={"label": label})).json()["sagas"]
+            assert [each["saga_id"] for each in found] == [one]
+        assert (await client.post(f"/v1/sagas/{one}/pause")).json()["status"] == "paused"
+
+
 async def test_while_the_broker_is_absent_sagas_are_accepted_shown_and_paused(postgres_url: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         nobody = f"postgresql://127.0.0.1:{listener.getsockname()[1]}/x"

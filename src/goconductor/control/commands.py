@@ -10,6 +10,8 @@ from goconductor.control.faults import Fault
 from goconductor.errors import RequestRefusedError
 from goconductor.participant.node import Node
 from goconductor.participant.start import Started
+from goconductor.participant.typed import decoder, to_json_value
+from goconductor.ports.store import Transaction
 from goconductor.saga.graph import Plan
 
 KEY_CHARACTERS_MAX = 255
@@ -44,24 +46,29 @@ class InputRefusedError(RequestInvalidError):
 
 async def start(
     node: Node,
-    saga: str,
+    saga: str | Plan,
     input: Any,
     *,
     key: str | None = None,
     labels: Mapping[str, str] | None = None,
     version: str | None = None,
     reply: bool = False,
+    transaction: Transaction | None = None,
+    input_type: Any = None,
 ) -> Started:
-    """Start a saga.
+    """Start a saga. All doors come here, so that all refuse the same.
 
     Args:
         node: the engine.
-        saga: its definition's name.
-        input: JSON values.
+        saga: its definition's name, or the definition itself.
+        input: JSON values, or what can be written as such.
         key: a second start with this key and the same input finds the first; up to 255 printable ASCII characters.
         labels: up to 20 words to find it by.
         version: of the definition; None takes the active one.
         reply: whether this process will wait for its end.
+        transaction: the caller's own, as :meth:`Node.start_saga` has it.
+        input_type: the type that the definition's schema was made from, which is checked faster than the schema; None checks the
+            schema.
 
     Raises:
         DefinitionNotFoundError: no definition has this name.
@@ -71,20 +78,24 @@ async def start(
         SagaAlreadyStartedError: the key has started a saga with other input.
         StoreUnavailableError: the database cannot be reached; with a key, the start can be repeated safely.
     """
-    _check_names(key, labels or {})
-    plan = await check_input(node, saga, input, version=version)
-    return await node.start_saga(saga, input, key=key, labels=dict(labels or {}), version=plan.version, reply=reply)
+    if key is not None or labels:
+        _check_names(key, labels or {})
+    data = to_json_value(input)
+    plan = await _plan(node, saga, version) if isinstance(saga, str) else saga
+    if input_type is not None:
+        decoder(input_type)(data)
+    elif (schema := plan.definition.input_schema) is not None:
+        _check_schema(plan.name, schema, data)
+    return await node.start_saga(
+        plan.name, data, key=key, labels=labels, version=plan.version, reply=reply, transaction=transaction
+    )
 
 
-async def check_input(node: Node, saga: str, input: Any, *, version: str | None = None) -> Plan:
-    """The definition that a start would take; raises as :func:`start` if it is not there or the input does not fit it."""
-    plan = await _plan(node, saga, version)
-    if (schema := plan.definition.input_schema) is not None:
-        from goconductor.control.schemas import faults  # noqa: PLC0415  (only who has a schema pays for the import)
+def _check_schema(saga: str, schema: dict[str, Any], data: Any) -> None:
+    from goconductor.control.schemas import faults  # noqa: PLC0415  (only who has a schema pays for the import)
 
-        if found := faults(schema, input):
-            raise InputRefusedError(f"the input does not fit saga {saga!r}", found)
-    return plan
+    if found := faults(schema, data):
+        raise InputRefusedError(f"the input does not fit saga {saga!r}", found)
 
 
 async def _plan(node: Node, saga: str, version: str | None) -> Plan:
@@ -94,15 +105,20 @@ async def _plan(node: Node, saga: str, version: str | None) -> Plan:
         raise DefinitionNotFoundError(str(error)) from None
 
 
-def _check_names(key: str | None, labels: Mapping[str, str]) -> None:
+def _check_names(key: object, labels: Mapping[str, str]) -> None:
+    """Types too: a caller in Python may give anything."""
     found = []
-    if key is not None and not _KEY.fullmatch(key):
+    if key is not None and not (isinstance(key, str) and _KEY.fullmatch(key)):
         found.append(Fault("key", f"should be 1 to {KEY_CHARACTERS_MAX} printable ASCII characters, a UUID say"))
     if len(labels) > LABELS_MAX:
         found.append(Fault("labels", f"are {len(labels)}, at most {LABELS_MAX} are allowed"))
-    for name, value in labels.items():
-        if not _LABEL.fullmatch(name):
-            found.append(Fault("labels", f"have a name {name[:63]!a}; use up to 63 letters, digits, '_', '.', '/' and '-'"))
+    pairs: list[tuple[object, object]] = list(labels.items())
+    for name, value in pairs:
+        if not isinstance(name, str) or not _LABEL.fullmatch(name):
+            found.append(Fault("labels", f"have a name {str(name)[:63]!a}; use up to 63 letters, digits, '_', '.', '/' and '-'"))
+        elif not isinstance(value, str):
+            kind = "null" if value is None else f"of type {type(value).__name__}"
+            found.append(Fault(f"labels.{name}", f"is {kind}; labels are texts: give str(value)"))
         elif not value.isprintable() or len(value) > _LABEL_CHARACTERS_MAX:
             found.append(Fault(f"labels.{name}", f"should be up to {_LABEL_CHARACTERS_MAX} printable characters"))
     if found:

@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from goconductor.errors import GoConductorError, SagaAlreadyStartedError
+from goconductor.errors import GoConductorError, PayloadError, SagaAlreadyStartedError
 from goconductor.lifecycle.decide import begin
 from goconductor.lifecycle.events import SagaStarted
 from goconductor.participant import log
@@ -141,6 +141,9 @@ class Starter:
         values.written(data, bytes_max=self._input_bytes_max)
         if key is not None or labels:
             values.check_value({"key": key, "labels": dict(labels)})
+            for name, value in labels.items():
+                if not isinstance(value, str):
+                    raise PayloadError(values.place("$.labels", name), "is no text; labels are texts: give str(value)")
         now = self._clock.now()
         saga_id = ids.saga_id(now, random.getrandbits(74))
         patience_seconds = PATIENCE_LEASES * self._lease_seconds

@@ -7,6 +7,7 @@ import msgspec
 from goconductor.ports.store import DeadLetter, StoredDefinition
 from goconductor.stores.postgres.connection import Sessions
 from goconductor.stores.postgres.dial import Address, Row
+from goconductor.stores.postgres.rows import texts_of
 
 DEFINITION = """d.saga, d.version, d.document, a.version IS NOT NULL AS active,
     extract(epoch FROM d.registered_at)::float8 AS registered_at
@@ -15,8 +16,6 @@ DEFINITION = """d.saga, d.version, d.document, a.version IS NOT NULL AS active,
 
 LETTER = """letter_id, topic, payload, reason, headers, extract(epoch FROM at)::float8 AS at
     FROM goconductor.dead_letters"""
-
-_headers = msgspec.json.Decoder(dict[str, str])
 
 
 def definition_of(row: Row) -> StoredDefinition:
@@ -36,7 +35,7 @@ def letter_of(row: Row) -> DeadLetter:
         topic=row["topic"],
         payload=row["payload"],
         reason=row["reason"],
-        headers=_headers.decode(row["headers"]),
+        headers=texts_of(row["headers"]),
         at=row["at"],
         letter_id=row["letter_id"],
     )

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from goconductor.ports.store import Head, Lease, LogEntry
 from goconductor.stores.postgres.batch import key_of
 from goconductor.stores.postgres.dial import Row
 
-_labels = msgspec.json.Decoder(dict[str, str])
+_texts = msgspec.json.Decoder(dict[str, str])
+_parts = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def texts_of(data: bytes) -> dict[str, str]:
+    """Labels and the like. What is stored may be of another kind: a value that is no text is shown as JSON writes it, and what
+    has no names shows nothing. One row that is wrong must not hide the others.
+    """
+    try:
+        return _texts.decode(data)
+    except msgspec.DecodeError:
+        pass
+    try:
+        return {name: _text(bytes(part)) for name, part in _parts.decode(data).items()}
+    except msgspec.DecodeError:
+        return {}
+
+
+def _text(part: bytes) -> str:
+    value: Any = msgspec.json.decode(part) if part.startswith(b'"') else part.decode()
+    return str(value)
 
 
 def head_of(row: Row) -> Head:
@@ -22,7 +44,7 @@ def head_of(row: Row) -> Head:
         tag=row["tag"],
         wake_at=row["wake_at"],
         last_instance=row["last_instance"],
-        labels=_labels.decode(row["labels"]),
+        labels=texts_of(row["labels"]),
         started_at=row["started_at"],
         updated_at=row["updated_at"],
     )

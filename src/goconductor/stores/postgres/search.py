@@ -17,8 +17,6 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from goconductor.ports.reading import ID_SLACK_SECONDS, Wanted, id_bound
 from goconductor.ports.store import Head, Page
 from goconductor.stores.postgres import sql
@@ -71,8 +69,8 @@ class Filter:
                 conditions.append(f"s.{column} >= to_timestamp({self._next(start)}::float8)")
             if end is not None:
                 conditions.append(f"s.{column} < to_timestamp({self._next(end)}::float8)")
-        if wanted.labels:
-            conditions.append(f"s.labels @> {self._next(msgspec.json.encode(wanted.labels))}::jsonb")
+        for name, value in wanted.labels.items():  # by its text, as it is shown, whatever kind of value is stored
+            conditions.append(f"s.labels ->> {self._next(name)}::text = {self._next(value)}::text")
         if wanted.error:
             events, text = self._next(list(wanted.error_events)), self._next(wanted.error)
             conditions.append(_ERROR.format(events=events, text=text))
