@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -12,6 +11,7 @@ from asyncpg.transaction import Transaction
 
 from goconductor.journals.keys import RESULT_BYTES_MAX
 from goconductor.journals.table import TABLE, Opened, TableJournal
+from goconductor.journals.wires import AsyncpgWire, Wire
 
 if TYPE_CHECKING:
     Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -87,6 +87,10 @@ class _Opened(Opened[Connection]):
         self._transaction = transaction
         self._pool = pool
 
+    @property
+    def wire(self) -> Wire:
+        return AsyncpgWire(self.tx)
+
     async def commit(self) -> None:
         await self._transaction.commit()
 
@@ -94,8 +98,7 @@ class _Opened(Opened[Connection]):
         await self._transaction.rollback()
 
     async def drop(self) -> None:
-        with contextlib.suppress(asyncpg.InterfaceError):  # the pool has it back already
-            self.tx.terminate()
+        self.wire.cut()
 
     async def release(self) -> None:
         await self._pool.release(cast("Any", self.tx))

@@ -16,6 +16,7 @@ from psycopg.rows import tuple_row
 
 from goconductor.journals.keys import RESULT_BYTES_MAX
 from goconductor.journals.table import TABLE, Opened, TableJournal
+from goconductor.journals.wires import PsycopgWire, Wire
 
 Connection: TypeAlias = psycopg.AsyncConnection[Any]
 """What a step gets as its transaction: a pooled connection inside an open transaction."""
@@ -99,6 +100,10 @@ class _Opened(Opened[Connection]):
         self._pool = pool
         self._transaction = connection.transaction()
         self._isolation = connection.isolation_level
+
+    @property
+    def wire(self) -> Wire:
+        return PsycopgWire(self.tx)
 
     async def begin(self) -> None:
         if self._isolation is not psycopg.IsolationLevel.READ_COMMITTED:  # a word of the BEGIN, no statement

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, a
 from goconductor.errors import ConfigurationError
 from goconductor.journals.keys import RESULT_BYTES_MAX
 from goconductor.journals.table import IN_FAILED_TRANSACTION, TABLE, Opened, TableJournal
+from goconductor.journals.wires import Wire, wire_of
 from goconductor.ports.journal import Tx
 
 Session = TypeVar("Session", bound=AsyncSession)
@@ -80,16 +81,17 @@ class SqlalchemyJournal(TableJournal[Tx]):
 
     async def _begin(self, timeout_seconds: float) -> Opened[Tx]:
         tx: Any = self._sessions() if self._sessions is not None else cast("AsyncEngine", self._engine).connect()
-        opened: Opened[Tx] = _Opened(tx)
+        opened = _Opened(tx)
         try:
             async with asyncio.timeout(timeout_seconds):
                 if isinstance(tx, AsyncSession):
                     await tx.begin()
-                    await tx.connection(execution_options=_READ_COMMITTED)
+                    connection = await tx.connection(execution_options=_READ_COMMITTED)
                 else:
-                    await tx.start()
+                    connection = await tx.start()
                     await tx.execution_options(**_READ_COMMITTED)  # of this connection, until it goes back
                     await tx.begin()
+                opened.lies_on((await connection.get_raw_connection()).driver_connection)
         except BaseException:
             await opened.release()
             raise
@@ -116,6 +118,15 @@ class SqlalchemyJournal(TableJournal[Tx]):
 
 
 class _Opened(Opened[Any]):
+    _wire: Wire
+
+    @property
+    def wire(self) -> Wire:
+        return self._wire
+
+    def lies_on(self, driver_connection: Any) -> None:
+        self._wire = wire_of(driver_connection)
+
     async def commit(self) -> None:
         await self.tx.commit()
 
@@ -129,6 +140,8 @@ class _Opened(Opened[Any]):
             return
 
     async def release(self) -> None:
+        if isinstance(self.tx, AsyncConnection) and self.tx.sync_connection is None:
+            return  # it could not connect
         closing = asyncio.ensure_future(self.tx.close())  # which a cancellation must not leave half done
         await asyncio.shield(closing)
 

@@ -2,7 +2,9 @@
 
 One table in the service's own database; one transaction for the key, the effect and its result. READ COMMITTED: an insert
 waits in the unique index for a run that holds the key, and a second statement, with a younger snapshot, reads what that
-run has committed. The transaction carries its own timeouts, so that the server ends it when our process is stopped.
+run has committed. The transaction carries its own timeouts, so that the server ends it when our process is stopped. What it
+commits is on the server's disk and on a synchronous standby before it counts, whatever ``synchronous_commit`` the role or the
+database has; :mod:`.wires` says how that is kept when the standby does not answer.
 
 A leaf brings its library: how a transaction is begun and ended (:class:`Opened`), and how a statement is run. Errors are told
 by their SQLSTATE, which all libraries have; an error without one means that the connection broke.
@@ -22,6 +24,7 @@ from typing import Any, ClassVar, Generic
 
 from goconductor.errors import ConfigurationError, JournalError
 from goconductor.journals.keys import RESULT_BYTES_MAX, KeyedJournal, Row, State, T
+from goconductor.journals.wires import Wire
 from goconductor.ports.journal import Tx
 
 TABLE = "goconductor_effects"
@@ -32,15 +35,26 @@ _FORGET_ROWS = 10_000
 _UPKEEP_SECONDS = 300.0
 _MILLISECONDS_MAX = 2**31 - 1
 
+_QUOTED = re.compile(r"""['"].*['"]""")
+"""Drivers quote what they could not read: with a misspelt URL that is a piece of the password."""
+
 _TIMEOUTS = """SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $2, true),
     set_config('idle_in_transaction_session_timeout', $3, true),
     CASE WHEN CAST(current_setting('server_version_num') AS int) >= 170000
-        THEN set_config('transaction_timeout', $4, true) END"""
+        THEN set_config('transaction_timeout', $4, true) END,
+    CASE WHEN current_setting('synchronous_commit') IN ('off', 'local')
+        THEN set_config('synchronous_commit', 'on', true) END"""
 """One text for all, so that the libraries prepare it once."""
 
 _TO_RETRY = ("40001", "40P01")
 """Serialization failures and deadlocks are failures of this attempt, and pass through."""
+_NO_LIMIT = "set_config('statement_timeout', '0', true)"
+"""With the last statement before a COMMIT, which the server's own timeout must not cancel either."""
 IN_FAILED_TRANSACTION = "25P02"
+_WARNING = "01000"
+"""Of the warning that a commit is on this server alone; deferred triggers may warn by it as well, which costs a second look."""
+_IN_DOUBT = "{}: it may have happened or not; the same call again finds out"
+_LEAVE_SECONDS = 5.0
 _COMMIT_UNKNOWN = ("08", "57", "40003", "25P03", "25P04")
 """Connection lost, server stopped, session ended by a timeout: whether the commit came first is not known."""
 
@@ -54,6 +68,11 @@ class Opened(ABC, Generic[Tx]):
 
     def __init__(self, tx: Tx) -> None:
         self.tx = tx
+
+    @property
+    @abstractmethod
+    def wire(self) -> Wire:
+        """The connection below it."""
 
     @abstractmethod
     async def commit(self) -> None: ...
@@ -180,7 +199,7 @@ class TableJournal(KeyedJournal[Tx]):
                 return forgotten
 
     async def _transact(self, body: Callable[[Tx], Awaitable[T]], timeout_seconds: float) -> T:
-        with self._explained("connect"):
+        with self._dialled():
             opened = await self._begin(timeout_seconds)
         try:
             try:
@@ -195,21 +214,46 @@ class TableJournal(KeyedJournal[Tx]):
                 except self.failures:  # a broken connection has no transaction left; what was raised first is what matters
                     await opened.drop()
                 raise
-            try:
-                async with asyncio.timeout(timeout_seconds):
-                    await opened.commit()
-            except self.failures as error:
-                await opened.drop()
-                cause = self._driver_error(error)
-                state = self._sqlstate(cause)
-                if state and not state.startswith(_COMMIT_UNKNOWN):
-                    raise  # the server's own word: it is rolled back
-                raise JournalError(
-                    f"the answer to a commit was lost ({cause!r}): it may have happened or not; the same call again finds out"
-                ) from cause
+            await self._commit(opened, timeout_seconds)
             return answer
         finally:
             await opened.release()
+
+    async def _commit(self, opened: Opened[Tx], timeout_seconds: float) -> None:
+        """Commit, and be sure of it; :mod:`.wires` says why nothing is cancelled here, and why a warning is a doubt."""
+        warned: list[str] = []
+        committing = asyncio.ensure_future(opened.commit())
+        committing.add_done_callback(_heard)
+        try:
+            with opened.wire.warnings(warned.append):
+                ended, _ = await asyncio.wait([committing], timeout=timeout_seconds)
+                if ended:
+                    committing.result()
+        except asyncio.CancelledError:
+            await self._leave(opened, committing)
+            raise
+        except self.failures as error:
+            await opened.drop()
+            cause = self._driver_error(error)
+            state = self._sqlstate(cause)
+            if state and not state.startswith(_COMMIT_UNKNOWN):
+                raise  # the server's own word: it is rolled back
+            raise JournalError(_IN_DOUBT.format(f"the answer to a commit was lost ({cause!r})")) from cause
+        if not ended:
+            await self._leave(opened, committing)
+            raise JournalError(
+                _IN_DOUBT.format(
+                    f"a commit took longer than {timeout_seconds:g} s (look whether the server waits for a synchronous standby)"
+                )
+            )
+        if _WARNING in warned:
+            await opened.drop()
+            raise JournalError(_IN_DOUBT.format("the server gave up waiting for its synchronous standby during a commit"))
+
+    async def _leave(self, opened: Opened[Tx], committing: asyncio.Future[None]) -> None:
+        opened.wire.cut()
+        await asyncio.wait([committing], timeout=_LEAVE_SECONDS)
+        await opened.drop()
 
     async def _claim(self, tx: Tx, key: str, state: State, result: bytes | None = None) -> Row | None:
         with self._explained(f"write the key {key!r}"):
@@ -217,13 +261,18 @@ class TableJournal(KeyedJournal[Tx]):
                 if await self._fetch(
                     tx,
                     f"INSERT INTO {self._table} (key, state, result) VALUES ($1, $2, $3) "  # noqa: S608 - a checked name
-                    "ON CONFLICT (key) DO NOTHING RETURNING true",
+                    f"ON CONFLICT (key) DO NOTHING RETURNING {'true' if state is State.OPEN else _NO_LIMIT}",
                     key,
                     state.value,
                     result,
                 ):
                     return None
-                rows = await self._fetch(tx, f"SELECT state, result FROM {self._table} WHERE key = $1", key)  # noqa: S608
+                # the lock is a write, so that our commit waits for the standby as the key's own did
+                rows = await self._fetch(
+                    tx,
+                    f"SELECT state, result FROM {self._table} WHERE key = $1 FOR KEY SHARE",  # noqa: S608
+                    key,
+                )
                 for found, stored in rows:
                     return Row(State(found), None if stored is None else bytes(stored))
 
@@ -232,7 +281,8 @@ class TableJournal(KeyedJournal[Tx]):
             ours = await self._fetch(
                 tx,
                 f"UPDATE {self._table} SET state = 'done', result = $1 "  # noqa: S608 - a checked name
-                "WHERE key = $2 AND state = 'open' AND xmin = CAST(pg_current_xact_id() AS xid) RETURNING true",
+                "WHERE key = $2 AND state = 'open' AND xmin = CAST(pg_current_xact_id() AS xid) "
+                f"RETURNING {_NO_LIMIT}",
                 result,
                 key,
             )
@@ -241,6 +291,23 @@ class TableJournal(KeyedJournal[Tx]):
                 f"the step's code ended the transaction of {key!r} by itself: remove COMMIT and ROLLBACK from it; for a part "
                 f"that may fail use a savepoint ({self.savepoint})"
             )
+
+    @contextlib.contextmanager
+    def _dialled(self) -> Iterator[None]:
+        """What connecting may raise: it goes into the saga log, so no piece of a URL may stand in it."""
+        try:
+            yield
+        except Exception as error:
+            if not isinstance(error, (*self.failures, ValueError)):
+                raise
+            cause = self._driver_error(error)
+            if self._sqlstate(cause) in _TO_RETRY:
+                raise
+            safe = isinstance(cause, OSError) or bool(self._sqlstate(cause))  # of the system, or the server's own word
+            shown = repr(cause) if safe else f"{type(cause).__name__}: {_QUOTED.sub('…', ' '.join(str(cause).split()))}"
+            raise JournalError(
+                f"the effect journal could not connect: {shown}; check the service's database, and the journal's URL or pool"
+            ) from (cause if safe else None)
 
     @contextlib.contextmanager
     def _explained(self, doing: str) -> Iterator[None]:
@@ -276,3 +343,9 @@ def timeouts(timeout_seconds: float) -> list[str]:
     milliseconds = min(max(1, int(timeout_seconds * 1000)), _MILLISECONDS_MAX)  # 0 would mean: none
     # the whole one a little later: it ends the session, where the others only end a statement
     return [*[str(milliseconds)] * 3, str(min(milliseconds + 1_000, _MILLISECONDS_MAX))]
+
+
+def _heard(task: asyncio.Future[None]) -> None:
+    """Somebody who was cancelled twice hears of no end; the loop need not complain."""
+    if not task.cancelled():
+        task.exception()

@@ -62,7 +62,9 @@ class Journal(Protocol[Tx_co]):
     5. ``settle`` writes REFUSED under the action's key if it is absent, and tells: SEEN with the output, FAILED, or REFUSED.
     6. ``skip`` writes both keys (what is absent: refused); tells SEEN if the compensation had run, else REFUSED.
     7. Of two at the same moment under one key, one runs and the other waits and sees.
-    8. When the answer to a commit is lost, :class:`JournalError` is raised; the same call again finds what happened.
+    8. When the answer to a commit is lost, :class:`JournalError` is raised; the same call again finds what happened. A COMMIT
+       is never cancelled, and a key that was found counts after an acknowledged commit of one's own: what a primary has
+       without its synchronous standby is not believed.
     9. A result larger than ``result_bytes_max`` is refused by :class:`PayloadError` before the commit: nothing happened.
     10. ``forget`` deletes keys older than a number of seconds; safe once their deadline and their saga are over.
     """

@@ -1,0 +1,99 @@
+"""The connection below a transaction: how a commit that does not end is left, and what the server says beside its answer.
+
+**A COMMIT is never cancelled.** A primary with a synchronous standby has the commit on its own disk first, and then waits for
+the standby. A cancel at that moment, by the client or by the server's ``statement_timeout``, ends the wait: the commit stands
+on the primary alone, everybody sees it, and a promoted standby knows nothing of it. The server says so in a WARNING and then
+answers as always. All drivers send a cancel when the task that waits is cancelled (asyncpg 0.32, psycopg 3.3). So the COMMIT
+has a task that nobody cancels, and at the end of the time its socket is closed: the server goes on waiting, and until then
+nobody sees the key or the effect.
+
+**A commit with a warning is in doubt**, like one without an answer. Whoever reads a key locks its row, which is a write. The
+commit of this lock lies behind the key's in the server's log: once the server has answered it without a warning, the standby
+has both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import asyncpg
+
+Hear = Callable[[str], None]
+"""Given the SQLSTATE of a warning."""
+
+
+class Wire(Protocol):
+    """A driver's connection to PostgreSQL."""
+
+    def cut(self) -> None:
+        """Close the socket; the server is not asked to cancel anything. May be called when it is closed."""
+        ...
+
+    def warnings(self, hear: Hear) -> contextlib.AbstractContextManager[None]:
+        """What the server warns of inside."""
+        ...
+
+
+def wire_of(connection: Any) -> Wire:
+    """That of an asyncpg or a psycopg connection."""
+    return AsyncpgWire(connection) if isinstance(connection, asyncpg.Connection) else PsycopgWire(connection)
+
+
+class AsyncpgWire:
+    """As :class:`Wire` says.
+
+    Args:
+        connection: a connection, perhaps a pool's.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def cut(self) -> None:
+        with contextlib.suppress(asyncpg.InterfaceError):  # the pool has it back already
+            self._connection.terminate()
+
+    @contextlib.contextmanager
+    def warnings(self, hear: Hear) -> Iterator[None]:
+        def listen(_connection: Any, message: Any) -> None:
+            if message.severity_en == "WARNING":
+                hear(message.sqlstate)
+
+        self._connection.add_log_listener(listen)
+        try:
+            yield
+        finally:
+            self._connection.remove_log_listener(listen)
+
+
+class PsycopgWire:
+    """As :class:`Wire` says.
+
+    Args:
+        connection: an asynchronous connection of psycopg 3.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def cut(self) -> None:
+        # libpq must not lose its descriptor while the loop waits for it; an end of the stream it understands
+        if not self._connection.closed:
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._connection.fileno())) as copy:
+                copy.shutdown(socket.SHUT_RDWR)
+
+    @contextlib.contextmanager
+    def warnings(self, hear: Hear) -> Iterator[None]:
+        def listen(diagnostic: Any) -> None:
+            if diagnostic.severity_nonlocalized == "WARNING":
+                hear(diagnostic.sqlstate or "")
+
+        self._connection.add_notice_handler(listen)
+        try:
+            yield
+        finally:
+            self._connection.remove_notice_handler(listen)
