@@ -34,8 +34,9 @@ class Life:
         self.definition = definition
         self.plan: Plan = plan(definition)
         start = SagaStarted(input=INPUT, reply_to="somebody", at=1000.0)
-        self.state = begin(self.plan, ID, start).state
-        self.log: list[Event] = [start]
+        begun = begin(self.plan, ID, start)
+        self.state = begun.state
+        self.log: list[Event] = [begun.event]
         self.states = [self.state]
 
     def take(self, event: Event) -> bool:
@@ -49,7 +50,7 @@ class Life:
             assert msgspec.json.encode(self.state) == before, "a decision makes a new state, it never changes the old one"
         _effects_are_owed(decision.state, decision.effects)
         self.state = decision.state
-        self.log.append(event)
+        self.log.append(decision.event)
         self.states.append(self.state)
         assert list(violations(self.plan, self.state)) == []
         return True

@@ -170,3 +170,15 @@ def test_large_sagas_complete_and_compensate(definition: Definition) -> None:
 def test_the_first_decision_of_a_wide_saga_asks_for_all_its_roots() -> None:
     wide = Definition(name="wide", steps=tuple(Step(id=f"p{i}", run="x.p") for i in range(10_000)))
     assert len(begin(plan(wide), UUID(int=1), e.SagaStarted()).effects) == 10_000
+
+
+def test_the_order_of_inputs_in_a_document_changes_nothing() -> None:
+    """A version is the hash of a canonical document; two processes that read it from different texts must begin steps alike."""
+    uses = {name: Binding(ref=f"$.steps.{name}.output") for name in ("c", "a", "b")}
+    sources = tuple(Step(id=name, run=f"shop.{name}") for name in "abc")
+    one, two = (
+        Definition(name="order", steps=(Step(id="last", run="shop.last", inputs=inputs), *sources))
+        for inputs in (uses, dict(sorted(uses.items())))
+    )
+    assert one.version == two.version
+    assert (Plan(one).order, Plan(one).roots, Plan(one).successors) == (Plan(two).order, Plan(two).roots, Plan(two).successors)

@@ -12,6 +12,7 @@ from goconductor.saga.policies import (
     ACTION_RETRY,
     COMPENSATION_RETRY,
     LAST_PATIENCE,
+    LOST_RETRY,
     RETRIABLE_RETRY,
     Retry,
     patience,
@@ -113,3 +114,12 @@ def test_patience_needs_both_losses_and_time_unless_the_definition_has_its_own_w
     assert ACTION_PATIENCE.is_over(3, 30.0)
     assert patience(None, LAST_PATIENCE) is LAST_PATIENCE
     assert patience(1, LAST_PATIENCE).is_over(1, 0.0)
+
+
+def test_what_logs_leave_open_never_changes() -> None:
+    """A log says nothing of a policy that is the default, so a replay takes ours: another value would be another past."""
+    fields = ("attempts_max", "initial_seconds", "factor", "max_seconds", "jitter")
+    kept = [ACTION_RETRY, RETRIABLE_RETRY, COMPENSATION_RETRY, LOST_RETRY, Retry()]
+    assert [[getattr(retry, field) for field in fields][1:] for retry in kept] == [[0.5, 2.0, 60.0, 0.2]] * 5
+    assert [retry.attempts_max for retry in kept] == [3, None, 10, None, 3]
+    assert [(p.losses_max, p.seconds_min) for p in (ACTION_PATIENCE, LAST_PATIENCE)] == [(3, 30.0), (10, 30.0)]

@@ -10,6 +10,7 @@ A :class:`Teller` takes entry after entry, so that who watches a live saga need 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, NamedTuple
 from uuid import UUID
@@ -19,6 +20,7 @@ from pydantic import Field
 from goconductor.control.models import Document, moment
 from goconductor.control.wording import actor, happened, spell, together
 from goconductor.errors import GoConductorError, SagaNotFoundError
+from goconductor.lifecycle.answers import Log
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.effects import Decision, EndSaga, RunAction, RunCompensation, SetTimer, Settle
 from goconductor.lifecycle.events import (
@@ -37,6 +39,7 @@ from goconductor.lifecycle.events import (
 from goconductor.lifecycle.owed import is_backward
 from goconductor.lifecycle.state import ActionStatus, SagaState, SagaStatus
 from goconductor.participant import log
+from goconductor.participant.log import UnreadableLogError
 from goconductor.participant.node import Node
 from goconductor.ports.store import LogEntry
 from goconductor.saga.graph import Plan
@@ -98,10 +101,19 @@ class Teller:
         self.timings: dict[tuple[str, Direction], Timing] = {}
         self.seq = 0
         self._plan = plan
+        self._log = Log(plan)
         self.saga_id = saga_id
         self._version = version or plan.version
         self._timers: dict[tuple[str, Direction], int] = {}
         self._lost = ""
+
+    def foresee(self, entries: Iterable[LogEntry]) -> None:
+        """Learn what conditions answered: an event may carry the answers of those before it, which an older version wrote."""
+        if not self._plan.conditions:
+            return
+        for entry in entries:
+            with suppress(UnreadableLogError):
+                self._log.learn(log.event(entry))
 
     def tell(self, entry: LogEntry) -> StoryLine:
         """The sentence of the next entry. From one that cannot be read by this version on, only the bare facts are told."""
@@ -147,9 +159,9 @@ class Teller:
 
     def _decide(self, event: Event) -> Decision:
         if isinstance(event, SagaStarted):
-            return begin(self._plan, self.saga_id, event)
+            return begin(self._plan, self.saga_id, event, self._log)
         assert self.state is not None  # noqa: S101  (a log begins with SagaStarted)
-        return decide(self._plan, self.state, event)
+        return decide(self._plan, self.state, event, self._log)
 
     def _cause(self, event: Event, entry: LogEntry) -> tuple[int | None, float | None]:
         """Which event asked for this outcome, and how long ago."""
@@ -186,7 +198,8 @@ def story(plan: Plan, saga_id: UUID, entries: Iterable[LogEntry]) -> Story:
         saga_id: which saga.
         entries: its log from the first event on.
     """
-    teller = Teller(plan, saga_id)
+    teller, entries = Teller(plan, saga_id), [*entries]
+    teller.foresee(entries)
     return teller.story([teller.tell(entry) for entry in entries])
 
 
@@ -221,6 +234,7 @@ async def catch_up(node: Node, teller: Teller) -> list[StoryLine]:
     """
     lines: list[StoryLine] = []
     while page := await node.store.history(teller.saga_id, after=teller.seq, limit=PAGE_ENTRIES):
+        teller.foresee(page)
         lines += map(teller.tell, page)
     return lines
 

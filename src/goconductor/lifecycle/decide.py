@@ -1,7 +1,9 @@
 """The one function by which everybody decides: ``decide(plan, state, event) -> Decision(state, effects)``.
 
 Pure: no clock (the time is the event's), no randomness, no logging, no driver, no await. Any participant, the leader and a
-test get the same answer from the same log. The order of things around it is: decide, append (durable), and only then act.
+test get the same answer from the same log. What a condition answers is kept in the log as well: who decides appends the event
+that the decision gives back, not the one that was decided about (:mod:`goconductor.lifecycle.answers` says why). The order of
+things around it is: decide, append (durable), and only then act.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from uuid import UUID
 
 from goconductor.errors import InvariantError, RequestRefusedError, UnexpectedEventError
 from goconductor.lifecycle import backward, events, forward, requests
+from goconductor.lifecycle.answers import Log
 from goconductor.lifecycle.draft import Draft
 from goconductor.lifecycle.effects import Decision
 from goconductor.lifecycle.events import ActionEvent, Event, SagaStarted, StepEvent
@@ -32,14 +35,22 @@ REQUESTS = (
 )
 
 
-def begin(plan: Plan, saga_id: UUID, event: SagaStarted) -> Decision:
+def begin(plan: Plan, saga_id: UUID, event: SagaStarted, log: Log | None = None) -> Decision:
     """The first decision of a saga.
 
     Args:
         plan: its compiled definition.
         saga_id: its id.
         event: with the input, and the time from which its deadline runs.
+        log: what is known of the answers of its conditions, where this happened before.
     """
+    draft = first(plan, saga_id, event, log)
+    kept = draft.keep(event)
+    return Decision(draft.state, kept, tuple(draft.effects))
+
+
+def first(plan: Plan, saga_id: UUID, event: SagaStarted, log: Log | None = None) -> Draft:
+    """A draft with the first event folded; parameters as of :func:`begin`."""
     limit = plan.definition.timeout_seconds
     draft = Draft(
         plan,
@@ -54,32 +65,37 @@ def begin(plan: Plan, saga_id: UUID, event: SagaStarted) -> Decision:
             started_at=event.at,
             at=event.at,
             deadline_at=None if limit is None else event.at + limit,
+            unkept={} if plan.conditions else None,
         ),
+        log,
     )
+    draft.learn(event)
     forward.advance(draft, plan.roots)
     draft.finish(event)
     if draft.status not in FIRST_STATUSES:
         raise InvariantError(f"SagaStarted led to {draft.status}")
     check(draft)
-    return Decision(draft.state, tuple(draft.effects))
+    return draft
 
 
-def decide(plan: Plan, state: SagaState, event: Event) -> Decision:
+def decide(plan: Plan, state: SagaState, event: Event, log: Log | None = None) -> Decision:
     """What an event means for a saga.
 
     Args:
         plan: the compiled definition that the saga started with.
         state: the fold of its log so far.
         event: what happened.
+        log: what is known of the answers of its conditions, where this happened before.
 
     Raises:
         UnexpectedEventError: the event is late or repeated; it changes nothing.
         RequestRefusedError: an operator's request that the state does not allow; says what is allowed.
         InvariantError: a bug of ours.
     """
-    draft = Draft(plan, state)
+    draft = Draft(plan, state, log)
     apply(draft, event)
-    return Decision(draft.state, tuple(draft.effects))
+    kept = draft.keep(event)
+    return Decision(draft.state, kept, tuple(draft.effects))
 
 
 def apply(draft: Draft, event: Event) -> None:
@@ -95,6 +111,8 @@ def apply(draft: Draft, event: Event) -> None:
             raise UnexpectedEventError(
                 f"step {event.step!r}: event of round {event.round}, the saga is in round {draft.state.round}"
             )
+    if event.answers:
+        draft.learn(event)
     _dispatch(draft, event)
     if isinstance(event, ActionEvent) and event.span:
         draft.note_span(event.step, event.span)

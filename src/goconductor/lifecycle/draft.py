@@ -7,17 +7,20 @@ come, the next timer) as it changes, and never looks at all steps for one event.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from typing import Any
 
 import msgspec
 
-from goconductor.errors import InvariantError, UnexpectedEventError
+from goconductor.errors import ConditionError, InvariantError, UnexpectedEventError
+from goconductor.lifecycle.answers import NOT_KEPT, Log
 from goconductor.lifecycle.effects import Effect, Work
 from goconductor.lifecycle.events import Event, OutcomeUnknown, StepEvent
 from goconductor.lifecycle.state import (
     NOT_STARTED,
     ActionStatus,
+    Answer,
     CompensationStatus,
     SagaState,
     SagaStatus,
@@ -25,6 +28,7 @@ from goconductor.lifecycle.state import (
     status_of,
 )
 from goconductor.lifecycle.transitions import ACTION_MOVES, COMPENSATION_MOVES
+from goconductor.saga.conditions import Condition
 from goconductor.saga.definition import StepKind
 from goconductor.saga.graph import Plan
 
@@ -46,7 +50,8 @@ _replace = msgspec.structs.replace
 class Draft:
     """The parts of a :class:`SagaState` that events change, and the effects they ask for.
 
-    ``unclosed`` says of each step how many of its successors must still be compensated; :mod:`backward` keeps it.
+    ``unclosed`` says of each step how many of its successors must still be compensated; :mod:`backward` keeps it. ``log`` has the
+    answers of conditions that the log holds, ``unkept`` those that it does not.
     """
 
     __slots__ = (
@@ -56,6 +61,7 @@ class Draft:
         "effects",
         "fields",
         "input",
+        "log",
         "open_actions",
         "open_compensations",
         "paused",
@@ -68,9 +74,10 @@ class Draft:
         "stuck",
         "touched",
         "unclosed",
+        "unkept",
     )
 
-    def __init__(self, plan: Plan, state: SagaState) -> None:
+    def __init__(self, plan: Plan, state: SagaState, log: Log | None = None) -> None:
         self.plan = plan
         self.state = state
         self.steps = dict(state.steps)
@@ -83,6 +90,8 @@ class Draft:
         self.fields: dict[str, Any] = {}
         self.touched: set[str] = set()
         self.unclosed: dict[str, int] | None = None
+        self.log = log
+        self.unkept = dict(state.unkept or ()) if plan.conditions else None
         self.open_actions = self.open_compensations = self.stuck = self.done = 0
         self._awaited: dict[str, int] = {}
         self._timers: list[tuple[float, str]] = []
@@ -185,6 +194,43 @@ class Draft:
         elif compensation is COMPENSATION_STUCK and action is not ACTION_STUCK:
             self.stuck += by
 
+    def learn(self, event: Event) -> None:
+        """Take the answers that an event of the log carries."""
+        if event.answers and self.unkept is not None:
+            self.log = self.log or Log(self.plan)
+            self.log.learn(event)
+            for step in event.answers:
+                self.unkept.pop(step, None)
+
+    def answer(self, step: str, condition: Condition, seen: Callable[[], dict[str, object]]) -> Answer:
+        """What a step's condition answers: what the log says, else the condition itself.
+
+        Args:
+            step: whose turn has come.
+            condition: its condition.
+            seen: gives what the condition is asked about.
+        """
+        if self.log is not None and (kept := self.log.kept.get(step)) is not None:
+            return kept
+        answer = self.log.follows(step) if self.log is not None else None
+        if answer is None or answer == NOT_KEPT:
+            try:
+                holds = condition.holds(seen())
+                answer = answer or holds
+            except ConditionError as error:
+                answer = str(error)
+        if self.unkept is not None:  # pragma: no branch
+            self.unkept[step] = answer
+        return answer
+
+    def keep(self, event: Event) -> Event:
+        """The event that was folded last, with all answers that no event holds; it is about to be kept."""
+        if not self.unkept:
+            return event
+        answers, self.unkept = self.unkept, {}
+        self.state = _replace(self.state, unkept=self.unkept)
+        return _replace(event, answers=answers)
+
     def ask(self, work: Work) -> None:
         """Ask for work, unless the saga is paused; what was not asked is owed and asked for on resume."""
         if not self.paused:
@@ -221,6 +267,7 @@ class Draft:
             remaining=self.remaining,
             reason=self.reason,
             input=self.input,
+            unkept=self.unkept,
             at=at,
             **self.fields,
         )

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from goconductor.lifecycle.events import Event
 from goconductor.lifecycle.state import SagaState, SagaStatus
 from goconductor.saga.ids import Direction
 
@@ -55,9 +56,10 @@ Effect: TypeAlias = Work | SetTimer | EndSaga
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """The new state, and what is to be done once it is durable."""
+    """The new state, the event as it is to be kept, and what is to be done once it is durable."""
 
     state: SagaState
+    event: Event
     effects: tuple[Effect, ...] = ()
 
 

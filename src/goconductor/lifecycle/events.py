@@ -1,8 +1,12 @@
 """What happened to a saga, in the past tense; never refused once stored.
 
 An event carries its own time (``at``, seconds since 1970 by the database's clock), fixed before deciding, so that a replay
-gives the same answer. A failure or an unknown counts only for the attempt that it names; a success for any attempt of its
-round. In the log the step, round, attempt and time of an event stand in columns of their own, the rest (its *body*) in JSON.
+gives the same answer. For the same reason it carries what conditions answered when it was decided (``answers``, by step;
+:mod:`goconductor.lifecycle.answers` says how that is read). A failure or an unknown counts only for the attempt that it names;
+a success for any attempt of its round.
+
+In the log the step, round, attempt and time of an event stand in columns of their own, the rest (its *body*) in JSON. A body
+leaves out whatever is as its default says, so no default here is ever changed.
 """
 
 from __future__ import annotations
@@ -12,18 +16,24 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from goconductor.lifecycle.state import PATIENCE_SECONDS, Failure
+from goconductor.lifecycle.state import PATIENCE_SECONDS, Answer, Failure
 from goconductor.saga.ids import Direction
 from goconductor.saga.policies import Retry
 
 
-class SagaEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class LoggedEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What every event may carry: answers of conditions that no event before it holds."""
+
+    answers: dict[str, Answer] | None = None
+
+
+class SagaEvent(LoggedEvent, frozen=True, omit_defaults=True, kw_only=True):
     """An event about the saga as a whole."""
 
     at: float = 0.0
 
 
-class StepEvent(msgspec.Struct, frozen=True, omit_defaults=True):
+class StepEvent(LoggedEvent, frozen=True, omit_defaults=True):
     """An event about one step of one round."""
 
     step: str
@@ -209,7 +219,8 @@ _COLUMNS = ("step", "attempt", "round", "at")
 
 
 def _body(event: type[Any]) -> tuple[type[Any], tuple[str, ...], bool]:
-    fields = [f for f in msgspec.structs.fields(event) if f.name not in _COLUMNS]
+    own = (f for f in msgspec.structs.fields(event) if f.name not in _COLUMNS)
+    fields = sorted(own, key=lambda field: not field.required)
     spec = [(f.name, f.type) if f.required else (f.name, f.type, msgspec.field(default=f.default)) for f in fields]
     body = msgspec.defstruct(f"{event.__name__}Body", spec, frozen=True, omit_defaults=True, module=__name__)
     return body, tuple(f.name for f in fields), issubclass(event, StepEvent)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
-from goconductor.errors import ConditionError, UnexpectedEventError
+from goconductor.errors import UnexpectedEventError
 from goconductor.lifecycle import backward
+from goconductor.lifecycle.answers import CONDITION_ERROR
 from goconductor.lifecycle.draft import DONE_ACTIONS, Draft
 from goconductor.lifecycle.effects import EndSaga, RunAction, SetTimer, Settle
 from goconductor.lifecycle.events import (
@@ -43,10 +45,9 @@ def advance(draft: Draft, steps: Iterable[str]) -> None:
 def _begin(draft: Draft, name: str) -> bool:
     """Send a step whose turn has come. True if it was skipped, so that its successors may have their turn."""
     condition = draft.plan.conditions.get(name)
-    try:
-        wanted = condition is None or condition.holds(_seen_by_conditions(draft))
-    except ConditionError as error:
-        _without_condition(draft, name, Failure("ConditionError", str(error), retryable=False))
+    wanted = condition is None or draft.answer(name, condition, partial(_seen_by_conditions, draft))
+    if isinstance(wanted, str):
+        _without_condition(draft, name, Failure(CONDITION_ERROR, wanted, retryable=False))
         return False
     if wanted:
         draft.set_action(name, Advance, ActionStatus.SENT, attempt=1)

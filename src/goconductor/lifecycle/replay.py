@@ -6,25 +6,33 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from goconductor.errors import InvariantError
-from goconductor.lifecycle.decide import apply, begin
+from goconductor.lifecycle.answers import Answers, Log
+from goconductor.lifecycle.decide import apply, first
 from goconductor.lifecycle.draft import Draft
 from goconductor.lifecycle.events import Event, SagaStarted
 from goconductor.lifecycle.state import SagaState
 from goconductor.saga.graph import Plan
 
 
-def replay(plan: Plan, saga_id: UUID, log: Iterable[Event]) -> SagaState:
+def replay(plan: Plan, saga_id: UUID, log: Iterable[Event], otherwise: Answers | None = None) -> SagaState:
     """The state after a whole log.
+
+    Args:
+        plan: the compiled definition that the saga started with.
+        saga_id: its id.
+        log: its events.
+        otherwise: what conditions answered, as somebody believes, for where the log does not say.
 
     Raises:
         InvariantError: the log does not begin with SagaStarted.
         UnexpectedEventError: the log holds an event that could not have been accepted: it is damaged.
     """
-    events = iter(log)
-    first = next(events, None)
-    if not isinstance(first, SagaStarted):
-        raise InvariantError(f"the log of saga {saga_id} begins with {type(first).__name__}, not with SagaStarted")
-    return extend(plan, begin(plan, saga_id, first).state, events)
+    events = [*log]
+    started, tail = next(iter(events), None), events[1:]
+    if not isinstance(started, SagaStarted):
+        raise InvariantError(f"the log of saga {saga_id} begins with {type(started).__name__}, not with SagaStarted")
+    draft = first(plan, saga_id, started, Log(plan, events, otherwise))
+    return _folded(draft, tail)
 
 
 def extend(plan: Plan, state: SagaState, tail: Iterable[Event]) -> SagaState:
@@ -33,7 +41,11 @@ def extend(plan: Plan, state: SagaState, tail: Iterable[Event]) -> SagaState:
     Raises:
         UnexpectedEventError: an event that could not have been accepted.
     """
-    draft = Draft(plan, state)
+    tail = [*tail]
+    return _folded(Draft(plan, state, Log(plan, tail)), tail)
+
+
+def _folded(draft: Draft, tail: Iterable[Event]) -> SagaState:
     for event in tail:
         apply(draft, event)
         draft.effects.clear()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import msgspec
 
 PATIENCE_SECONDS = 20.0
-"""Where who starts a saga says nothing else: two lives of a lease, as it is by default."""
+"""Where who starts a saga says nothing else: two lives of a lease, as it is by default. Logs leave it out: never change it."""
+
+Answer: TypeAlias = bool | str
+"""What a condition answered; text is why it could not be evaluated."""
 
 
 class SagaStatus(enum.StrEnum):
@@ -159,6 +162,9 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     wake_at: float | None = None
     traceparent: str = ""
     """The trace that its steps belong to (W3C trace context), if there is one."""
+    unkept: dict[str, Answer] | None = None
+    """What conditions have answered, by step, that no event of the log holds yet: the next one does. None where the saga has no
+    conditions, or where a version made this state that kept no answers."""
 
     def step(self, step: str) -> StepState:
         """Where a step stands."""

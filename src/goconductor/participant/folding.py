@@ -145,6 +145,7 @@ class Group(msgspec.Struct):
             event = msgspec.structs.replace(submission.event, at=max(now(), draft.state.at, due_at or 0.0))
             try:
                 apply(draft, event)
+                event = draft.keep(event)
                 nulls = _undo_nothing(draft, room) if draft.backward else []
             except Exception as error:  # noqa: BLE001  (of a bug of ours the other sagas of this batch have no part)
                 draft = _draft_of(self.plan, self.base.state, folded)

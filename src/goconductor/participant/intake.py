@@ -145,7 +145,7 @@ class Intake:
         Who holds the lease may only be looking, for an older message, at a head that was older still; so a message that finds
         it held comes again once or twice before it is dropped.
         """
-        known = View(body.baton.state, body.baton.seq, body.baton.tag) if body.baton.state is not None else self._newest(body)
+        known = log.carried(plan, body.baton) or self._newest(body)
         lease = Lease(
             key=LeaseKey(body.saga_id, body.step, body.direction, body.round), instance=self._instance(), token=random_number()
         )

@@ -8,9 +8,11 @@ import msgspec
 
 from goconductor.errors import StoreError
 from goconductor.lifecycle import events
+from goconductor.lifecycle.answers import Answers, asked
 from goconductor.lifecycle.events import Event, StepEvent
 from goconductor.lifecycle.replay import extend, replay
 from goconductor.lifecycle.state import SagaState
+from goconductor.messages.envelope import Baton
 from goconductor.ports.store import Known, LogEntry, Tail
 from goconductor.saga.graph import Plan
 
@@ -24,8 +26,10 @@ class View(msgspec.Struct, frozen=True):
 
     @property
     def known(self) -> Known:
-        """The same, as the store asks for it."""
-        return Known(self.state.saga_id, self.seq, self.tag)
+        """The same, as the store asks for it. Of a state that rests on answers which no event holds, nothing is sure: the whole
+        log is read again.
+        """
+        return Known(self.state.saga_id) if self.state.unkept else Known(self.state.saga_id, self.seq, self.tag)
 
 
 class UnreadableLogError(StoreError):
@@ -62,8 +66,24 @@ def event(stored: LogEntry) -> Event:
         raise UnreadableLogError(f"event {stored.seq} ({stored.event}) cannot be read by this version: {error}") from None
 
 
+def carried(plan: Plan, baton: Baton) -> View | None:
+    """What a message says of its saga; None if that was too large for it."""
+    state = baton.state
+    if state is None:
+        return None
+    if plan.conditions and state.unkept is None:  # by a version that kept no answers
+        state = msgspec.structs.replace(state, unkept=asked(plan, state))
+    return View(state, baton.seq, baton.tag)
+
+
 def brought_up(plan: Plan, view: View | None, saga_id: UUID, tail: Tail) -> View | None:
     """What is known, with the tail folded in; None if the saga does not exist.
+
+    Args:
+        plan: the saga's compiled definition.
+        view: what is known, whose ``known`` the store was asked with; None for nothing.
+        saga_id: which saga.
+        tail: what the store answered.
 
     Raises:
         UnreadableLogError: the tail holds what this version cannot read.
@@ -73,8 +93,16 @@ def brought_up(plan: Plan, view: View | None, saga_id: UUID, tail: Tail) -> View
         return None
     if tail.rebased or view is None:
         state = replay(plan, saga_id, map(event, tail.entries))
+    elif view.state.unkept and tail.entries:
+        state = replay(plan, saga_id, map(event, tail.entries), otherwise=_believed(view, tail))
     elif tail.entries:
         state = extend(plan, view.state, map(event, tail.entries))
     else:
         state = view.state
     return View(state, tail.head.seq, tail.head.tag)
+
+
+def _believed(view: View, tail: Tail) -> Answers:
+    """The answers that a view rests on, if it belongs to this log."""
+    belongs = view.seq <= len(tail.entries) and tail.entries[view.seq - 1].tag == view.tag
+    return view.state.unkept or {} if belongs else {}

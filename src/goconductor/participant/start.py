@@ -149,7 +149,8 @@ class Starter:
         patience_seconds = PATIENCE_LEASES * self._lease_seconds
         event = SagaStarted(at=now, input=data, reply_to=reply_to, patience_seconds=patience_seconds, traceparent=traceparent)
         decision = begin(plan, saga_id, event)
-        return Group(saga_id, plan=plan, new=View(decision.state, 1, random_number()), effects=list(decision.effects)), event
+        new = View(decision.state, 1, random_number())
+        return Group(saga_id, plan=plan, new=new, effects=list(decision.effects)), replace(event, answers=decision.event.answers)
 
     async def close(self) -> None:
         """Wait for what is in flight."""

@@ -71,9 +71,13 @@ class Plan:
 
 
 def predecessors(step: Step) -> tuple[str, ...]:
-    """The steps before this one: those it names and those whose output it uses, in a stable order."""
+    """The steps before this one: those it names and those whose output it uses, in a stable order.
+
+    A version is the same whatever the order of the inputs in its document, so that order must not show here: it decides which
+    of several steps begins first, and a step that cannot begin may keep the next from it.
+    """
     named = dict.fromkeys(step.after)
-    for binding in step.inputs.values():
+    for _, binding in sorted(step.inputs.items()):
         if binding.ref is not None and (owner := Reference.parse(binding.ref).step) is not None:
             named[owner] = None
     return tuple(named)

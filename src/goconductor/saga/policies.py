@@ -83,6 +83,9 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
         return float(wait * (1 + self.jitter * int.from_bytes(digest) / 2**64))
 
 
+# What follows is read again in each replay of a log that leaves it open. So none of these values ever changes, nor does a default
+# of the classes above: another one needs another name, and a field of an event or a definition that asks for it.
+
 ACTION_RETRY = Retry()
 RETRIABLE_RETRY = Retry(attempts_max=None)
 COMPENSATION_RETRY = Retry(attempts_max=10)

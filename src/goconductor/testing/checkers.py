@@ -20,6 +20,7 @@ import msgspec
 
 from goconductor.errors import GoConductorError
 from goconductor.lifecycle import events as e
+from goconductor.lifecycle.answers import Log
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.invariants import violations
 from goconductor.lifecycle.state import SagaState, SagaStatus
@@ -272,12 +273,13 @@ def _fold(saga: Recorded) -> tuple[SagaState, list[str]]:
     first, *others = saga.events
     if not isinstance(first, e.SagaStarted):
         raise GoConductorError(f"it begins with {type(first).__name__}")
-    state = begin(saga.plan, saga.head.saga_id, first).state
+    known = Log(saga.plan, saga.events)
+    state = begin(saga.plan, saga.head.saga_id, first, known).state
     found = list(violations(saga.plan, state))
     for event in others:
         if event.at < state.at:
             found.append(f"{type(event).__name__} is older than the event before it")
-        state = decide(saga.plan, state, event).state
+        state = decide(saga.plan, state, event, known).state
         found += violations(saga.plan, state)
     return state, found
 
@@ -303,13 +305,14 @@ async def fired(url: str, sagas: Iterable[Recorded], *, schema: str = "goconduct
     for saga in sagas:
         first, *others = saga.events
         assert isinstance(first, e.SagaStarted)  # noqa: S101  (I6 is asked first)
-        state = begin(saga.plan, saga.head.saga_id, first).state
+        known = Log(saga.plan, saga.events)
+        state = begin(saga.plan, saga.head.saga_id, first, known).state
         for seq, event in enumerate(others, 2):
             if isinstance(event, e.TimerFired):
                 due_at = state.step(event.step).due_at
                 assert due_at is not None  # noqa: S101
                 found.append(Fired(saga.head.saga_id, event.step, due_at, committed[saga.head.saga_id, seq]))
-            state = decide(saga.plan, state, event).state
+            state = decide(saga.plan, state, event, known).state
     return found
 
 

@@ -218,7 +218,7 @@ class Scenario:
             event = msgspec.structs.replace(event, at=self.now)
         self.now = max(self.now, event.at)
         decision = self._decide(event)
-        self._events.append(event)
+        self._events.append(decision.event)
         self._state = decision.state
         self._effects += decision.effects
         self._story += [f"  → {self._describe(effect)}" for effect in decision.effects]

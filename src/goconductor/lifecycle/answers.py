@@ -1,0 +1,101 @@
+"""What conditions answered, as the log keeps it.
+
+A condition is asked once, by whoever decides that its step has its turn. The answer is kept in the event that asked, in the
+same append; a replay reads it there. It must not ask again: maps have a random order in each process, and a release of the
+expression library may answer otherwise. A step that was skipped would then run after its successor.
+
+A step has its turn once in a saga, so an answer is known by its step. That gives two freedoms, which logs of older versions
+need, as their events have no answers:
+
+* Any later event may carry an answer. What a replay had to ask is kept in the state (``SagaState.unkept``), and the next event
+  of the saga carries it, whatever that event is about.
+* A replay looks for all answers of a log before it folds the first event.
+
+While an answer is not kept, two processes may differ. The first to append settles it: the head's seq and tag let one of them
+win, and the other reads *the whole log* again and not only its tail, since its own state may rest on the answer that lost
+(``participant/log.py``). Before that append both may begin the step that they believe in. So a replay asks last of all. It
+prefers, in this order: what the log keeps; what follows from the log's other events (a step with an outcome was wanted, a step
+without one whose successor has one was not); what the reader's own state, or a message's, holds; the condition itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+from goconductor.errors import ConditionError
+from goconductor.lifecycle.events import Event, InputEdited, OutcomeDeclared, RetryRequested, SkipRequested, StepEvent
+from goconductor.lifecycle.state import ActionStatus, Answer, SagaState, StepState
+from goconductor.saga.graph import Plan
+
+Answers: TypeAlias = Mapping[str, Answer]
+
+CONDITION_ERROR = ConditionError.__name__
+NOT_KEPT = "it could not be evaluated; the reason was not kept"
+_OF_OPERATORS = (RetryRequested, SkipRequested, OutcomeDeclared, InputEdited)
+
+
+class Log:
+    """What a log says of the conditions of its saga.
+
+    Args:
+        plan: the saga's compiled definition.
+        events: the log, or as much of it as is to be folded.
+        otherwise: what counts for a condition of which the log says nothing.
+    """
+
+    __slots__ = ("_events", "_followed", "_otherwise", "_plan", "kept")
+
+    def __init__(self, plan: Plan, events: Iterable[Event] = (), otherwise: Answers | None = None) -> None:
+        self._plan = plan
+        self._events = tuple(events) if plan.conditions else ()
+        self._otherwise = otherwise or {}
+        self._followed: Answers | None = None
+        self.kept: dict[str, Answer] = {}
+        for event in self._events:
+            self.learn(event)
+
+    def learn(self, event: Event) -> None:
+        """Take the answers that an event carries. The first counts."""
+        if event.answers:
+            self.kept = {**event.answers, **self.kept}
+
+    def follows(self, step: str) -> Answer | None:
+        """An answer that the log does not hold, but that can be known without asking."""
+        if self._followed is None:
+            self._followed = {**self._otherwise, **_followed(self._plan, self._events)}
+        return self._followed.get(step)
+
+
+def _followed(plan: Plan, events: Iterable[Event]) -> dict[str, Answer]:
+    """What the events of steps tell of conditions."""
+    first: dict[str, type[StepEvent]] = {}
+    for event in events:
+        if isinstance(event, StepEvent):
+            first.setdefault(event.step, type(event))
+    done: set[str] = set()
+    waiting = [*first]
+    while waiting:
+        for before in plan.predecessors.get(waiting.pop(), ()):
+            if before not in done:
+                done.add(before)
+                waiting.append(before)
+    found: dict[str, Answer] = {}
+    for step in plan.conditions:
+        if step in first:  # a step that an operator meets first has given up without an attempt
+            found[step] = NOT_KEPT if first[step] in _OF_OPERATORS else True
+        elif step in done:
+            found[step] = False
+    return found
+
+
+def asked(plan: Plan, state: SagaState) -> dict[str, Answer]:
+    """What conditions have answered by a state's own word."""
+    steps = state.steps
+    return {name: _asked(steps[name]) for name in plan.conditions if name in steps and steps[name].action != ActionStatus.PENDING}
+
+
+def _asked(step: StepState) -> Answer:
+    if step.failure is not None and step.failure.type == CONDITION_ERROR:
+        return step.failure.message
+    return step.attempt > 0
