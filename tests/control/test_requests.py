@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import pytest
@@ -12,83 +11,18 @@ import pytest
 from goconductor.control import requests
 from goconductor.control.commands import RequestInvalidError
 from goconductor.control.models import SagaDetail
-from goconductor.control.queries import history, saga_status
+from goconductor.control.queries import saga_status
 from goconductor.errors import (
     PayloadError,
-    PermanentError,
     SagaChangedError,
     SagaNotFoundError,
     StoreUnavailableError,
-    TemporaryError,
 )
 from goconductor.lifecycle.allowed import Request
 from goconductor.participant.node import Node
-from goconductor.participant.registry import StepRegistry
-from goconductor.saga.builder import Saga
-from goconductor.testing.clock import settle
-from goconductor.testing.world import World
+from tests.control.conftest import Bench
 
 UNKNOWN = UUID("01920000-0000-7000-8000-000000000000")
-
-
-class Bench:
-    """A saga of three steps whose behaviour stands in its input: ``stock``, ``card``."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.seen: list[tuple[str, Any]] = []
-        shop = self.shop = StepRegistry("shop")
-
-        @shop.step
-        async def reserve(stock: str) -> str:
-            self.seen.append(("reserve", stock))
-            return stock
-
-        @reserve.compensation
-        async def release(stock: str) -> None:
-            self.seen.append(("release", stock))
-            if stock == "glued":
-                raise PermanentError("it cannot be put back")
-
-        @shop.step
-        async def charge(card: str) -> str:
-            self.seen.append(("charge", card))
-            if card == "busy":
-                raise TemporaryError("the bank is busy", delay_seconds=60)
-            if card == "declined":
-                raise PermanentError("declined")
-            return card
-
-        saga: Saga[Any] = Saga("order")
-        self.saga = saga
-        reserved = saga.step(reserve, inputs={"stock": saga.input.stock})
-        saga.step(charge, inputs={"card": saga.input.card}, after=[reserved])
-
-    @property
-    def node(self) -> Node:
-        return self.world.nodes[0]
-
-    async def start(self, *, stock: str = "tea", card: str = "4242") -> UUID:
-        saga_id = await self.world.start(self.saga, {"stock": stock, "card": card})
-        await settle()
-        return saga_id
-
-    async def stuck(self) -> UUID:
-        saga_id = await self.start(stock="glued", card="declined")
-        await self.world.end_of(saga_id)
-        return saga_id
-
-    async def last(self, saga_id: UUID) -> tuple[str, dict[str, Any]]:
-        entry = (await history(self.node, saga_id)).entries[-1]
-        return entry.event, entry.data
-
-
-@pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    async with World() as world:
-        bench = Bench(world)
-        await world.node(bench.shop)
-        yield bench
 
 
 def allowed(detail: SagaDetail) -> list[str]:

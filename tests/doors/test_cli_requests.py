@@ -104,6 +104,17 @@ async def test_a_stuck_step_is_skipped_or_declared(operator: Operator) -> None:
     assert (declared.code, declared.json["status"], declared.json["late_effects"]) == (0, "compensated", False)
 
 
+async def test_a_request_that_is_asked_again_under_its_name_changes_nothing(operator: Operator) -> None:
+    saga_id = await operator.waiting()
+    abort = ("saga", "abort", saga_id, "--reason", "no longer wanted", "--request-id", "a-1")
+    assert (await operator.ask(*abort)).code == 0
+    await operator.node.wait_for_end(UUID(saga_id), 60)
+    again = await operator.ask(*abort, "--json")
+    assert (again.code, again.json["status"]) == (0, "compensated")
+    code, says = told(await operator.ask("saga", "terminate", saga_id, "--reason", "enough", "--request-id", "a-1"))
+    assert (code, "use a new id for a new request" in says) == (1, True)
+
+
 async def test_of_two_who_saw_the_same_the_second_is_refused(operator: Operator) -> None:
     saga_id = await operator.waiting()
     revision = (await operator.ask("saga", "show", saga_id, "--json")).json["revision"]

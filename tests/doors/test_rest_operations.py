@@ -55,6 +55,19 @@ async def test_a_saga_is_paused_resumed_aborted_and_its_history_says_by_whom(sho
     assert (await shop.client.get(f"/v1/sagas/{saga_id}")).json()["reason"] == "aborted: the customer left"
 
 
+async def test_a_request_that_is_sent_again_under_its_key_is_answered_like_the_first(shop: Shop) -> None:
+    saga_id = await waiting(shop)
+    key = {"Idempotency-Key": "abort-1"}
+    assert (await ask(shop, saga_id, "abort", key, reason="the customer left")).status_code == 200
+    await shop.server.wait_for_end(UUID(saga_id), 30)
+    again = await ask(shop, saga_id, "abort", key, reason="the customer left")
+    assert (again.status_code, again.json()["status"]) == (200, "compensated")
+    other = await ask(shop, saga_id, "terminate", key, reason="the customer left")
+    assert (other.status_code, other.json()["type"]) == (409, f"{URN}request-id-taken")
+    unnamed = await ask(shop, saga_id, "abort", reason="the customer left")
+    assert (unnamed.status_code, unnamed.json()["type"]) == (409, f"{URN}refused")
+
+
 async def test_a_request_needs_no_body_where_it_needs_no_reason(shop: Shop) -> None:
     saga_id = await waiting(shop)
     assert (await shop.client.post(f"/v1/sagas/{saga_id}/pause")).json()["status"] == "paused"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 from uuid import UUID
 
 import typer
@@ -23,7 +23,21 @@ WhyNeeded = Annotated[str, typer.Option(help="Why; stands in the saga's history.
 By = Annotated[str | None, typer.Option(help="Who asks; the name of your account by default.", show_default=False)]
 Revision = Annotated[str | None, typer.Option(help="Only if the saga is still where `saga show --json` saw it: its revision.")]
 
-Ask = Callable[[Node, str, Expected | None], Awaitable[SagaDetail]]
+RequestId = Annotated[
+    str | None,
+    typer.Option(help="Names this request: asked again with the same name, it changes nothing.", show_default=False),
+]
+
+
+class Common(TypedDict):
+    """What every request says beside what it asks for."""
+
+    by: str
+    expected: Expected | None
+    request_id: str | None
+
+
+Ask = Callable[[Node, Common], Awaitable[SagaDetail]]
 
 
 def add_to(commands: typer.Typer) -> None:
@@ -39,23 +53,32 @@ def pause(
     reason: Why = "",
     by: By = None,
     revision: Revision = None,
+    request_id: RequestId = None,
     as_json: AsJson = False,
 ) -> None:
     """Start nothing new of a saga; what runs goes on, and its outcome is recorded."""
 
-    async def ask(node: Node, by: str, expected: Expected | None) -> SagaDetail:
-        return await requests.pause(node, saga_id, reason=reason, by=by, expected=expected)
+    async def ask(node: Node, common: Common) -> SagaDetail:
+        return await requests.pause(node, saga_id, reason=reason, **common)
 
-    _ask(context, ask, by=by, revision=revision, as_json=as_json)
+    _ask(context, ask, by=by, revision=revision, request_id=request_id, as_json=as_json)
 
 
-def resume(context: typer.Context, saga_id: SagaId, *, by: By = None, revision: Revision = None, as_json: AsJson = False) -> None:
+def resume(
+    context: typer.Context,
+    saga_id: SagaId,
+    *,
+    by: By = None,
+    revision: Revision = None,
+    request_id: RequestId = None,
+    as_json: AsJson = False,
+) -> None:
     """Lift the pause of a saga."""
 
-    async def ask(node: Node, by: str, expected: Expected | None) -> SagaDetail:
-        return await requests.resume(node, saga_id, by=by, expected=expected)
+    async def ask(node: Node, common: Common) -> SagaDetail:
+        return await requests.resume(node, saga_id, **common)
 
-    _ask(context, ask, by=by, revision=revision, as_json=as_json)
+    _ask(context, ask, by=by, revision=revision, request_id=request_id, as_json=as_json)
 
 
 def abort(
@@ -65,14 +88,15 @@ def abort(
     reason: Why = "",
     by: By = None,
     revision: Revision = None,
+    request_id: RequestId = None,
     as_json: AsJson = False,
 ) -> None:
     """Turn a saga back: compensate what it has done. Refused once its pivot is due."""
 
-    async def ask(node: Node, by: str, expected: Expected | None) -> SagaDetail:
-        return await requests.abort(node, saga_id, reason=reason, by=by, expected=expected)
+    async def ask(node: Node, common: Common) -> SagaDetail:
+        return await requests.abort(node, saga_id, reason=reason, **common)
 
-    _ask(context, ask, by=by, revision=revision, as_json=as_json)
+    _ask(context, ask, by=by, revision=revision, request_id=request_id, as_json=as_json)
 
 
 def terminate(
@@ -82,14 +106,15 @@ def terminate(
     reason: WhyNeeded = "",
     by: By = None,
     revision: Revision = None,
+    request_id: RequestId = None,
     as_json: AsJson = False,
 ) -> None:
     """End a saga as it stands. Nothing is compensated."""
 
-    async def ask(node: Node, by: str, expected: Expected | None) -> SagaDetail:
-        return await requests.terminate(node, saga_id, reason=reason, by=by, expected=expected)
+    async def ask(node: Node, common: Common) -> SagaDetail:
+        return await requests.terminate(node, saga_id, reason=reason, **common)
 
-    _ask(context, ask, by=by, revision=revision, as_json=as_json)
+    _ask(context, ask, by=by, revision=revision, request_id=request_id, as_json=as_json)
 
 
 def retry(
@@ -99,14 +124,15 @@ def retry(
     *,
     by: By = None,
     revision: Revision = None,
+    request_id: RequestId = None,
     as_json: AsJson = False,
 ) -> None:
     """Try a stuck step again, its action or its compensation, under the same idempotency key."""
 
-    async def ask(node: Node, by: str, expected: Expected | None) -> SagaDetail:
-        return await requests.retry(node, saga_id, step, by=by, expected=expected)
+    async def ask(node: Node, common: Common) -> SagaDetail:
+        return await requests.retry(node, saga_id, step, **common)
 
-    _ask(context, ask, by=by, revision=revision, as_json=as_json)
+    _ask(context, ask, by=by, revision=revision, request_id=request_id, as_json=as_json)
 
 
 def skip(
@@ -120,14 +146,15 @@ def skip(
     ] = False,
     by: By = None,
     revision: Revision = None,
+    request_id: RequestId = None,
     as_json: AsJson = False,
 ) -> None:
     """Go on without a stuck step. Its owner first writes its keys in its journal, so that nothing can land later."""
 
-    async def ask(node: Node, by: str, expected: Expected | None) -> SagaDetail:
-        return await requests.skip(node, saga_id, step, reason=reason, forced=force, by=by, expected=expected)
+    async def ask(node: Node, common: Common) -> SagaDetail:
+        return await requests.skip(node, saga_id, step, reason=reason, forced=force, **common)
 
-    _ask(context, ask, by=by, revision=revision, as_json=as_json)
+    _ask(context, ask, by=by, revision=revision, request_id=request_id, as_json=as_json)
 
 
 def declare(
@@ -140,17 +167,16 @@ def declare(
     reason: WhyNeeded = "",
     by: By = None,
     revision: Revision = None,
+    request_id: RequestId = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what a person found out about a stuck step: it happened, or it did not and never will."""
     value = read_value(output, "--output")
 
-    async def ask(node: Node, by: str, expected: Expected | None) -> SagaDetail:
-        return await requests.declare(
-            node, saga_id, step, happened=happened, output=value, reason=reason, by=by, expected=expected
-        )
+    async def ask(node: Node, common: Common) -> SagaDetail:
+        return await requests.declare(node, saga_id, step, happened=happened, output=value, reason=reason, **common)
 
-    _ask(context, ask, by=by, revision=revision, as_json=as_json)
+    _ask(context, ask, by=by, revision=revision, request_id=request_id, as_json=as_json)
 
 
 def edit(
@@ -164,6 +190,7 @@ def edit(
     reason: WhyNeeded = "",
     by: By = None,
     revision: Revision = None,
+    request_id: RequestId = None,
     as_json: AsJson = False,
 ) -> None:
     """Give other values for inputs of a step that is stuck or waits to try again. A stuck one is then to be retried."""
@@ -174,19 +201,22 @@ def edit(
             fail("--input: write NAME=VALUE, each name once", Exit.USAGE)
         inputs[name] = read_value(text, f"--input {name}")
 
-    async def ask(node: Node, by: str, expected: Expected | None) -> SagaDetail:
-        return await requests.edit_input(node, saga_id, step, inputs=inputs, reason=reason, by=by, expected=expected)
+    async def ask(node: Node, common: Common) -> SagaDetail:
+        return await requests.edit_input(node, saga_id, step, inputs=inputs, reason=reason, **common)
 
-    _ask(context, ask, by=by, revision=revision, as_json=as_json)
+    _ask(context, ask, by=by, revision=revision, request_id=request_id, as_json=as_json)
 
 
-def _ask(context: typer.Context, ask: Ask, *, by: str | None, revision: str | None, as_json: bool) -> None:
+def _ask(
+    context: typer.Context, ask: Ask, *, by: str | None, revision: str | None, request_id: str | None, as_json: bool
+) -> None:
     settings = settings_of(context)
 
     async def asked() -> Exit:
         async with client(settings) as node:
             expected = None if revision is None else requests.expected_of(revision)
-            detail = await ask(node, account() if by is None else by, expected)
+            common = Common(by=account() if by is None else by, expected=expected, request_id=request_id)
+            detail = await ask(node, common)
         print_saga(detail, as_json=as_json)
         return Exit.OK
 

@@ -6,6 +6,9 @@ the append itself, not by a look before it, so of two operators who act on the s
 
     detail = await queries.saga_status(node, saga_id)
     await requests.skip(node, saga_id, "refund", reason="paid in cash", by="ann", expected=expected_of(detail.revision))
+
+A request may carry an id of its client's. Its event then has an id made of that, so the log itself tells a request that was
+repeated because its answer was lost.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import msgspec
 
@@ -26,8 +29,10 @@ from goconductor.errors import PayloadError, RequestRefusedError, StoreUnavailab
 from goconductor.lifecycle import events
 from goconductor.lifecycle.allowed import Request, allowed
 from goconductor.lifecycle.events import Event
+from goconductor.participant import log
 from goconductor.participant.folding import Expected
 from goconductor.participant.node import Node
+from goconductor.ports.store import Known
 from goconductor.saga import values
 
 REASON_CHARACTERS_MAX = 2_000
@@ -37,6 +42,10 @@ ANSWER_SECONDS = 10.0
 
 AboutStep: TypeAlias = events.RetryRequested | events.SkipRequested | events.OutcomeDeclared | events.InputEdited
 
+DECIDED_LATER = frozenset({"at", "round"})
+"""Fields of an event that do not come from who asks."""
+
+_REQUEST_ID = re.compile(r"[\x20-\x7e]{1,255}")
 _REVISION = re.compile(r"([0-9]{1,18})-([0-9a-f]{1,16})")
 
 
@@ -58,6 +67,10 @@ class StepNotFoundError(RequestRefusedError):
     """The saga has no such step; look at its steps."""
 
 
+class RequestIdReusedError(RequestRefusedError):
+    """This request id stands in the saga's history with another request; use a new id for a new request."""
+
+
 def expected_of(revision: str) -> Expected:
     """A saga's revision, as :attr:`SagaDetail.revision` shows it, for use as ``expected``.
 
@@ -71,7 +84,9 @@ def expected_of(revision: str) -> Expected:
     return Expected(int(found[1]), int(found[2], 16))
 
 
-async def pause(node: Node, saga_id: UUID, *, reason: str = "", by: str = "", expected: Expected | None = None) -> SagaDetail:
+async def pause(
+    node: Node, saga_id: UUID, *, reason: str = "", by: str = "", expected: Expected | None = None, request_id: str | None = None
+) -> SagaDetail:
     """Start nothing new; what runs goes on, and its outcome is recorded.
 
     Args:
@@ -80,45 +95,64 @@ async def pause(node: Node, saga_id: UUID, *, reason: str = "", by: str = "", ex
         reason: why, for its history.
         by: who asks.
         expected: what was seen of the saga; None asks whatever has happened since.
+        request_id: 1 to 255 printable ASCII characters that name this request. Asked again with the same id, for as long as the
+            saga is kept, it changes nothing and is answered like the first time, also after the saga has ended.
 
     Raises:
         SagaNotFoundError: there is no such saga.
+        RequestIdReusedError: another request of this saga had this id.
         SagaChangedError: it is not at ``expected`` any more.
         RefusedNowError: its state does not allow this; says what it does.
         RequestInvalidError: the reason or another argument cannot be kept.
         StoreUnavailableError: the database cannot be reached; whether the request was recorded is then open.
     """
-    return await _ask(node, saga_id, events.PauseRequested(reason=reason, by=by), expected)
+    return await _ask(node, saga_id, events.PauseRequested(reason=reason, by=by), expected, request_id)
 
 
-async def resume(node: Node, saga_id: UUID, *, by: str = "", expected: Expected | None = None) -> SagaDetail:
+async def resume(
+    node: Node, saga_id: UUID, *, by: str = "", expected: Expected | None = None, request_id: str | None = None
+) -> SagaDetail:
     """Lift a pause. Arguments and errors are those of :func:`pause`."""
-    return await _ask(node, saga_id, events.ResumeRequested(by=by), expected)
+    return await _ask(node, saga_id, events.ResumeRequested(by=by), expected, request_id)
 
 
-async def abort(node: Node, saga_id: UUID, *, reason: str = "", by: str = "", expected: Expected | None = None) -> SagaDetail:
+async def abort(
+    node: Node, saga_id: UUID, *, reason: str = "", by: str = "", expected: Expected | None = None, request_id: str | None = None
+) -> SagaDetail:
     """Compensate what was done. Arguments and errors are those of :func:`pause`."""
-    return await _ask(node, saga_id, events.AbortRequested(reason=reason, by=by), expected)
+    return await _ask(node, saga_id, events.AbortRequested(reason=reason, by=by), expected, request_id)
 
 
-async def terminate(node: Node, saga_id: UUID, *, reason: str, by: str = "", expected: Expected | None = None) -> SagaDetail:
+async def terminate(
+    node: Node, saga_id: UUID, *, reason: str, by: str = "", expected: Expected | None = None, request_id: str | None = None
+) -> SagaDetail:
     """End it as it stands: nothing is compensated. Arguments and errors are those of :func:`pause`."""
     _required(reason, "terminating leaves effects standing")
-    return await _ask(node, saga_id, events.TerminateRequested(reason=reason, by=by), expected)
+    return await _ask(node, saga_id, events.TerminateRequested(reason=reason, by=by), expected, request_id)
 
 
-async def retry(node: Node, saga_id: UUID, step: str, *, by: str = "", expected: Expected | None = None) -> SagaDetail:
+async def retry(
+    node: Node, saga_id: UUID, step: str, *, by: str = "", expected: Expected | None = None, request_id: str | None = None
+) -> SagaDetail:
     """Try a stuck step again, its action or its compensation, under the same idempotency key.
 
     Raises:
         StepNotFoundError: the saga has no such step.
         others: as :func:`pause`.
     """
-    return await _ask_about(node, saga_id, events.RetryRequested(step, by=by), expected)
+    return await _ask_about(node, saga_id, events.RetryRequested(step, by=by), expected, request_id)
 
 
 async def skip(
-    node: Node, saga_id: UUID, step: str, *, reason: str, forced: bool = False, by: str = "", expected: Expected | None = None
+    node: Node,
+    saga_id: UUID,
+    step: str,
+    *,
+    reason: str,
+    forced: bool = False,
+    by: str = "",
+    expected: Expected | None = None,
+    request_id: str | None = None,
 ) -> SagaDetail:
     """Go on without a stuck step. Its owner first writes its keys into its journal, so that nothing can land later.
 
@@ -130,13 +164,14 @@ async def skip(
         forced: do not wait for the journal; a late effect may then land, and the saga says so.
         by: who asks.
         expected: what was seen of the saga.
+        request_id: as for :func:`pause`.
 
     Raises:
         StepNotFoundError: the saga has no such step.
         others: as :func:`pause`.
     """
     _required(reason, f"skipping step {step!a} leaves its work undone")
-    return await _ask_about(node, saga_id, events.SkipRequested(step, reason=reason, forced=forced, by=by), expected)
+    return await _ask_about(node, saga_id, events.SkipRequested(step, reason=reason, forced=forced, by=by), expected, request_id)
 
 
 async def declare(
@@ -149,6 +184,7 @@ async def declare(
     reason: str,
     by: str = "",
     expected: Expected | None = None,
+    request_id: str | None = None,
 ) -> SagaDetail:
     """Say what a person found out about a stuck step: it happened, with this output, or it did not and never will.
 
@@ -161,6 +197,7 @@ async def declare(
         reason: how that is known.
         by: who asks.
         expected: what was seen of the saga.
+        request_id: as for :func:`pause`.
 
     Raises:
         StepNotFoundError: the saga has no such step.
@@ -170,7 +207,7 @@ async def declare(
     _required(reason, f"declaring the outcome of step {step!a} stands in for its own word")
     _keepable(node, output, "output")
     event = events.OutcomeDeclared(step, happened=happened, output=output, reason=reason, by=by)
-    return await _ask_about(node, saga_id, event, expected)
+    return await _ask_about(node, saga_id, event, expected, request_id)
 
 
 async def edit_input(
@@ -182,6 +219,7 @@ async def edit_input(
     reason: str,
     by: str = "",
     expected: Expected | None = None,
+    request_id: str | None = None,
 ) -> SagaDetail:
     """Give other values for some inputs of a step that is stuck or waits to try again. A stuck one is then to be retried.
 
@@ -193,6 +231,7 @@ async def edit_input(
         reason: why.
         by: who asks.
         expected: what was seen of the saga.
+        request_id: as for :func:`pause`.
 
     Raises:
         StepNotFoundError: the saga has no such step.
@@ -204,37 +243,62 @@ async def edit_input(
         raise RequestInvalidError("the request", [Fault("inputs", "are empty; name at least one input with its new value")])
     _keepable(node, dict(inputs), "inputs")
     event = events.InputEdited(step, inputs=dict(inputs), reason=reason, by=by)
-    return await _ask_about(node, saga_id, event, expected)
+    return await _ask_about(node, saga_id, event, expected, request_id)
 
 
-async def _ask_about(node: Node, saga_id: UUID, event: AboutStep, expected: Expected | None) -> SagaDetail:
+async def _ask_about(
+    node: Node, saga_id: UUID, event: AboutStep, expected: Expected | None, request_id: str | None
+) -> SagaDetail:
     view = await node.view(saga_id)
     plan = node.definitions.of_version(view.state.version)
     if event.step not in plan.steps:
         raise StepNotFoundError(f"saga {plan.name!r} has no step {event.step[:100]!a}; {nearest(event.step, plan.steps)}")
-    return await _request(node, saga_id, msgspec.structs.replace(event, round=view.state.round), expected)
+    return await _request(node, saga_id, msgspec.structs.replace(event, round=view.state.round), expected, request_id)
 
 
-async def _ask(node: Node, saga_id: UUID, event: Event, expected: Expected | None) -> SagaDetail:
+async def _ask(node: Node, saga_id: UUID, event: Event, expected: Expected | None, request_id: str | None) -> SagaDetail:
     await node.view(saga_id)  # so that a saga or a database that is not there is told at once
-    return await _request(node, saga_id, event, expected)
+    return await _request(node, saga_id, event, expected, request_id)
 
 
-async def _request(node: Node, saga_id: UUID, event: Event, expected: Expected | None) -> SagaDetail:
-    _texts(reason=getattr(event, "reason", ""), by=getattr(event, "by", ""))
+async def _request(node: Node, saga_id: UUID, event: Event, expected: Expected | None, request_id: str | None) -> SagaDetail:
+    _texts(reason=getattr(event, "reason", ""), by=getattr(event, "by", ""), request_id=request_id)
+    event_id = None if request_id is None else uuid5(saga_id, request_id)
+    if event_id is not None and await _stands(node, saga_id, event, event_id):
+        return await saga_status(node, saga_id)
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            await node.request(saga_id, event, expected=expected)
+            await node.request(saga_id, event, expected=expected, event_id=event_id)
     except TimeoutError:
         problem = "the database went away; look at the saga before you repeat the request, it may have been recorded"
         raise StoreUnavailableError(problem) from None
     except RequestRefusedError as error:
+        if event_id is not None and await _stands(node, saga_id, event, event_id):
+            return await saga_status(node, saga_id)  # the same request came twice at once
         if type(error) is not RequestRefusedError:
             raise
         now = await node.view(saga_id)
         plan = node.definitions.of_version(now.state.version)
         raise RefusedNowError(str(error), allowed(plan, now.state)) from None
+    if event_id is not None:
+        await _stands(node, saga_id, event, event_id)  # raises where another request with this id came at the same moment
     return await saga_status(node, saga_id)
+
+
+async def _stands(node: Node, saga_id: UUID, event: Event, event_id: UUID) -> bool:
+    """Whether the log holds this request already.
+
+    Raises:
+        RequestIdReusedError: what stands there under its id is another request.
+    """
+    (tail,) = await node.store.read([Known(saga_id)])
+    stored = next((entry for entry in tail.entries if entry.event_id == event_id), None)
+    if stored is None:
+        return False
+    asked, found = msgspec.structs.asdict(event), msgspec.structs.asdict(log.event(stored))
+    if stored.event != type(event).__name__ or any(asked[name] != found[name] for name in asked.keys() - DECIDED_LATER):
+        raise RequestIdReusedError
+    return True
 
 
 def _required(reason: str, what: str) -> None:
@@ -242,8 +306,10 @@ def _required(reason: str, what: str) -> None:
         raise RequestInvalidError("the request", [Fault("reason", f"is missing: {what}; say why")])
 
 
-def _texts(*, reason: str, by: str) -> None:
+def _texts(*, reason: str, by: str, request_id: str | None) -> None:
     found = []
+    if request_id is not None and not _REQUEST_ID.fullmatch(request_id):
+        found.append(Fault("request_id", "should be 1 to 255 printable ASCII characters, a UUID say"))
     for name, text, longest in (("reason", reason, REASON_CHARACTERS_MAX), ("by", by, BY_CHARACTERS_MAX)):
         if len(text) > longest:
             found.append(Fault(name, f"is {len(text):,} characters, at most {longest:,} are kept"))

@@ -139,6 +139,9 @@ class Group(msgspec.Struct):
             due_at = timer_due_at(draft.state, submission.event)
             if answers[member] is not None or (due_at is not None and self.due_at is not None):
                 continue  # the guard of an append names one moment: a second timer goes into the next batch
+            if submission.doubtful and any(entry.event_id == submission.event_id for entry in self.entries):
+                self.accepted.append(member)  # the same request twice in one batch is one event
+                continue
             if submission.expected is not None and (self.entries or submission.expected != (self.base.seq, self.base.tag)):
                 answers[member] = SagaChangedError()
                 continue

@@ -104,7 +104,7 @@ class Node:
         self.definitions = Definitions(store)
         self.name = f"{self.registry.name}-{socket.gethostname()}-{os.getpid()}-{random.getrandbits(24):06x}"
         self._drain_seconds = drain_seconds
-        self._payload_bytes_max = payload_bytes_max
+        self.payload_bytes_max = payload_bytes_max
         self._lease_seconds = lease_seconds
         self._instance: Instance | None = None
         self._tails: Batcher[Known, Tail] = Batcher(store.read, items_max=LOOKS_AT_ONCE)
@@ -174,11 +174,6 @@ class Node:
         if self._instance is None:
             raise ConfigurationError("this node is not open; use `async with goconductor.connect(...)` or await node.open()")
         return self._instance
-
-    @property
-    def payload_bytes_max(self) -> int:
-        """Larger inputs and outputs are refused."""
-        return self._payload_bytes_max
 
     @property
     def bus_problem(self) -> str:
@@ -272,9 +267,8 @@ class Node:
             TypeError, ValueError, ConfigurationError: the transaction is none that can be used; says which can.
         """
         plan = await self.definitions.plan(saga, version)
-        reply_to = ""
+        reply_to = replies_topic(self.name) if reply else ""
         if reply:
-            reply_to = replies_topic(self.name)
             self.membership.hear(reply_to)
         if transaction is not None:
             return await self._starter.start_in(transaction, plan, input, key=key, labels=labels or {}, reply_to=reply_to)
@@ -329,20 +323,25 @@ class Node:
         assert view is not None  # noqa: S101  (it has a head)
         return plan, view
 
-    async def request(self, saga_id: UUID, event: Event, *, expected: Expected | None = None) -> View:
+    async def request(
+        self, saga_id: UUID, event: Event, *, expected: Expected | None = None, event_id: UUID | None = None
+    ) -> View:
         """Append an operator's request, or an outcome that was learnt elsewhere.
 
         Args:
             saga_id: which saga.
             event: what is asked for.
             expected: the place in its log that the operator saw.
+            event_id: the event's id, if the sender gives one; it is then appended once.
 
         Raises:
             SagaNotFoundError: there is no such saga.
             SagaChangedError: it has moved on from there.
             RequestRefusedError: its state does not allow this.
         """
-        appended = await self.appender.submit(Submission(saga_id, "", event, expected=expected))
+        submission = Submission(saga_id, "", event, expected=expected, doubtful=event_id is not None)
+        submission.event_id = event_id or submission.event_id
+        appended = await self.appender.submit(submission)
         if appended.dropped and isinstance(event, REQUESTS):
             raise RequestRefusedError(appended.dropped)
         self._executor.spawn(appended.works)

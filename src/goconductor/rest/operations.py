@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 from fastapi import APIRouter, Header, Request
 from fastapi.responses import Response
@@ -11,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from goconductor.control import requests
 from goconductor.control.models import SagaDetail
 from goconductor.control.settings import Settings
+from goconductor.participant.folding import Expected
 from goconductor.participant.node import Node
 from goconductor.rest.bodies import body_of, document, read_body
-from goconductor.rest.parameters import ENTITY_TAG, STRICT, SagaId, StepId, etag, if_match
+from goconductor.rest.parameters import ENTITY_TAG, STRICT, SagaId, StepId, etag, idempotency_key, if_match
 from goconductor.rest.problems import Problem
 
 _PROBLEM: dict[str, Any] = {"model": Problem}
@@ -26,6 +27,22 @@ IfMatch = Annotated[
     ),
 ]
 """Named for the document; it is read by :func:`if_match`, which also sees that it stands once."""
+RequestId = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="names this request: sent again, it changes nothing and is answered like the first time",
+        json_schema_extra={"pattern": "^[ -~]{1,255}$"},
+    ),
+]
+"""Named for the document; it is read by :func:`idempotency_key`, which also sees that it stands once."""
+
+
+class Common(TypedDict):
+    """What every request says in its headers."""
+
+    expected: Expected | None
+    request_id: str | None
 
 
 class Body(BaseModel):
@@ -77,50 +94,51 @@ def router(node: Node, settings: Settings) -> APIRouter:
     )
     longest = settings.limits.payload_bytes_max
 
+    def common(request: Request) -> Common:
+        return {"expected": if_match(request), "request_id": idempotency_key(request)}
+
     def answer(detail: SagaDetail) -> Response:
         return document(detail, headers=etag(detail.revision))
 
     @routes.post("/pause", response_model=SagaDetail, openapi_extra=body_of(WithReason, required=False))
-    async def pause(request: Request, saga_id: SagaId, _seen: IfMatch = None) -> Response:
+    async def pause(request: Request, saga_id: SagaId, _seen: IfMatch = None, _id: RequestId = None) -> Response:
         """Start nothing new; what runs goes on."""
         body = await read_body(request, WithReason, longest)
-        return answer(await requests.pause(node, saga_id, reason=body.reason, by=body.by, expected=if_match(request)))
+        return answer(await requests.pause(node, saga_id, reason=body.reason, by=body.by, **common(request)))
 
     @routes.post("/resume", response_model=SagaDetail, openapi_extra=body_of(Body, required=False))
-    async def resume(request: Request, saga_id: SagaId, _seen: IfMatch = None) -> Response:
+    async def resume(request: Request, saga_id: SagaId, _seen: IfMatch = None, _id: RequestId = None) -> Response:
         """Lift a pause."""
         body = await read_body(request, Body, longest)
-        return answer(await requests.resume(node, saga_id, by=body.by, expected=if_match(request)))
+        return answer(await requests.resume(node, saga_id, by=body.by, **common(request)))
 
     @routes.post("/abort", response_model=SagaDetail, openapi_extra=body_of(WithReason, required=False))
-    async def abort(request: Request, saga_id: SagaId, _seen: IfMatch = None) -> Response:
+    async def abort(request: Request, saga_id: SagaId, _seen: IfMatch = None, _id: RequestId = None) -> Response:
         """Compensate what was done; refused once the pivot is due."""
         body = await read_body(request, WithReason, longest)
-        return answer(await requests.abort(node, saga_id, reason=body.reason, by=body.by, expected=if_match(request)))
+        return answer(await requests.abort(node, saga_id, reason=body.reason, by=body.by, **common(request)))
 
     @routes.post("/terminate", response_model=SagaDetail, openapi_extra=body_of(MustSayWhy))
-    async def terminate(request: Request, saga_id: SagaId, _seen: IfMatch = None) -> Response:
+    async def terminate(request: Request, saga_id: SagaId, _seen: IfMatch = None, _id: RequestId = None) -> Response:
         """End it as it stands, without compensation."""
         body = await read_body(request, MustSayWhy, longest)
-        return answer(await requests.terminate(node, saga_id, reason=body.reason, by=body.by, expected=if_match(request)))
+        return answer(await requests.terminate(node, saga_id, reason=body.reason, by=body.by, **common(request)))
 
     @routes.post("/steps/{step}/retry", response_model=SagaDetail, openapi_extra=body_of(Body, required=False))
-    async def retry(request: Request, saga_id: SagaId, step: StepId, _seen: IfMatch = None) -> Response:
+    async def retry(request: Request, saga_id: SagaId, step: StepId, _seen: IfMatch = None, _id: RequestId = None) -> Response:
         """Try a stuck step again, under the same idempotency key."""
         body = await read_body(request, Body, longest)
-        return answer(await requests.retry(node, saga_id, step, by=body.by, expected=if_match(request)))
+        return answer(await requests.retry(node, saga_id, step, by=body.by, **common(request)))
 
     @routes.post("/steps/{step}/skip", response_model=SagaDetail, openapi_extra=body_of(Skip))
-    async def skip(request: Request, saga_id: SagaId, step: StepId, _seen: IfMatch = None) -> Response:
+    async def skip(request: Request, saga_id: SagaId, step: StepId, _seen: IfMatch = None, _id: RequestId = None) -> Response:
         """Go on without a stuck step."""
         body = await read_body(request, Skip, longest)
-        detail = await requests.skip(
-            node, saga_id, step, reason=body.reason, forced=body.forced, by=body.by, expected=if_match(request)
-        )
+        detail = await requests.skip(node, saga_id, step, reason=body.reason, forced=body.forced, by=body.by, **common(request))
         return answer(detail)
 
     @routes.post("/steps/{step}/declare", response_model=SagaDetail, openapi_extra=body_of(Declare))
-    async def declare(request: Request, saga_id: SagaId, step: StepId, _seen: IfMatch = None) -> Response:
+    async def declare(request: Request, saga_id: SagaId, step: StepId, _seen: IfMatch = None, _id: RequestId = None) -> Response:
         """Say whether a stuck step happened."""
         body = await read_body(request, Declare, longest)
         detail = await requests.declare(
@@ -131,16 +149,18 @@ def router(node: Node, settings: Settings) -> APIRouter:
             output=body.output,
             reason=body.reason,
             by=body.by,
-            expected=if_match(request),
+            **common(request),
         )
         return answer(detail)
 
     @routes.post("/steps/{step}/input", response_model=SagaDetail, openapi_extra=body_of(EditInput))
-    async def edit_input(request: Request, saga_id: SagaId, step: StepId, _seen: IfMatch = None) -> Response:
+    async def edit_input(
+        request: Request, saga_id: SagaId, step: StepId, _seen: IfMatch = None, _id: RequestId = None
+    ) -> Response:
         """Give other values for some inputs of a step that is stuck or waits to try again."""
         body = await read_body(request, EditInput, longest)
         detail = await requests.edit_input(
-            node, saga_id, step, inputs=body.inputs, reason=body.reason, by=body.by, expected=if_match(request)
+            node, saga_id, step, inputs=body.inputs, reason=body.reason, by=body.by, **common(request)
         )
         return answer(detail)
 

@@ -73,6 +73,18 @@ def if_match(request: Request) -> Expected | None:
         raise SagaChangedError from None
 
 
+def idempotency_key(request: Request) -> str | None:
+    """The header by which a client names what it asks for, so that it can ask again.
+
+    Raises:
+        RequestInvalidError: the header stands twice.
+    """
+    given = request.headers.getlist("idempotency-key")
+    if len(given) > 1:
+        raise RequestInvalidError("the request", [Fault("header.idempotency-key", "stands twice; send one")])
+    return given[0] if given else None
+
+
 def etag(revision: str) -> dict[str, str]:
     """A saga's revision as a header."""
     return {"ETag": f'"{revision}"'}

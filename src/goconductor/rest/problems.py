@@ -21,7 +21,7 @@ from starlette.routing import compile_path
 
 from goconductor.control.commands import DefinitionNotFoundError, InputRefusedError, RequestInvalidError
 from goconductor.control.dead_letters import DeadLetterNotFoundError
-from goconductor.control.requests import RefusedNowError, StepNotFoundError
+from goconductor.control.requests import RefusedNowError, RequestIdReusedError, StepNotFoundError
 from goconductor.errors import (
     BusUnavailableError,
     DefinitionError,
@@ -56,6 +56,7 @@ INVALID_PAYLOAD = Kind("invalid-payload", 400, "The body is not JSON that can be
 SAGA_NOT_FOUND = Kind("saga-not-found", 404, "There is no such saga")
 DEFINITION_NOT_FOUND = Kind("definition-not-found", 404, "There is no such definition")
 KEY_TAKEN = Kind("key-taken", 409, "This key has started a saga with other input")
+REQUEST_ID_TAKEN = Kind("request-id-taken", 409, "Another request of this saga had this id")
 STEP_NOT_FOUND = Kind("step-not-found", 404, "The saga has no such step")
 DEAD_LETTER_NOT_FOUND = Kind("dead-letter-not-found", 404, "There is no such dead letter")
 REFUSED = Kind("refused", 409, "The saga's state does not allow this now")
@@ -81,6 +82,7 @@ KINDS: dict[type[GoConductorError], Kind] = {
     StepNotFoundError: STEP_NOT_FOUND,
     DeadLetterNotFoundError: DEAD_LETTER_NOT_FOUND,
     SagaAlreadyStartedError: KEY_TAKEN,
+    RequestIdReusedError: REQUEST_ID_TAKEN,
     SagaChangedError: CHANGED,
     StoreUnavailableError: UNAVAILABLE,
     BusUnavailableError: BUS_UNAVAILABLE,

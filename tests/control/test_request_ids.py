@@ -1,0 +1,113 @@
+"""A request with an id, sent again because its answer was lost: it is done once, and answered like the first time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import pytest
+
+from goconductor.control import requests
+from goconductor.control.commands import RequestInvalidError
+from goconductor.control.models import SagaDetail
+from goconductor.participant.node import Node
+from goconductor.testing.clock import settle
+from tests.control.conftest import Bench
+
+Ask = Callable[[Node, UUID], Awaitable[SagaDetail]]
+
+
+async def test_an_abort_sent_again_after_the_saga_has_ended_is_answered_like_the_first(bench: Bench) -> None:
+    saga_id = await bench.start(card="busy")
+    await requests.abort(bench.node, saga_id, reason="the customer left", request_id="a-1")
+    await bench.world.end_of(saga_id)
+    before = await bench.world.events(saga_id)
+    again = await requests.abort(bench.node, saga_id, reason="the customer left", request_id="a-1")
+    assert (again.status, again.reason) == ("compensated", "aborted: the customer left")
+    assert await bench.world.events(saga_id) == before
+    with pytest.raises(requests.RefusedNowError, match="it has ended"):
+        await requests.abort(bench.node, saga_id, reason="the customer left", request_id="a-2")
+
+
+@pytest.mark.parametrize(
+    ("event", "ask"),
+    [
+        ("PauseRequested", lambda node, saga: requests.pause(node, saga, reason="lunch", request_id="r")),
+        ("AbortRequested", lambda node, saga: requests.abort(node, saga, request_id="r")),
+        ("TerminateRequested", lambda node, saga: requests.terminate(node, saga, reason="enough", request_id="r")),
+        (
+            "InputEdited charge",
+            lambda node, saga: requests.edit_input(node, saga, "charge", inputs={"card": "1"}, reason="typo", request_id="r"),
+        ),
+    ],
+)
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_request_that_came_twice_is_done_once(bench: Bench, event: str, ask: Ask, *, at_once: bool) -> None:
+    saga_id = await bench.start(card="busy")
+    if at_once:
+        await asyncio.gather(ask(bench.node, saga_id), ask(bench.node, saga_id))
+    else:
+        await ask(bench.node, saga_id)
+        await ask(bench.node, saga_id)
+    assert (await bench.world.events(saga_id)).count(event) == 1
+
+
+@pytest.mark.parametrize(
+    ("event", "ask"),
+    [
+        ("RetryRequested reserve", lambda node, saga: requests.retry(node, saga, "reserve", request_id="r")),
+        (
+            "SkipRequested reserve",
+            lambda node, saga: requests.skip(node, saga, "reserve", reason="lost", forced=True, request_id="r"),
+        ),
+        (
+            "OutcomeDeclared reserve",
+            lambda node, saga: requests.declare(node, saga, "reserve", happened=True, reason="seen", request_id="r"),
+        ),
+    ],
+)
+async def test_a_button_pressed_twice_is_pressed_once(bench: Bench, event: str, ask: Ask) -> None:
+    saga_id = await bench.stuck()
+    await ask(bench.node, saga_id)
+    await settle()
+    await ask(bench.node, saga_id)
+    assert (await bench.world.events(saga_id)).count(event) == 1
+
+
+async def test_a_resume_sent_again_after_another_pause_does_not_lift_that_one(bench: Bench) -> None:
+    saga_id = await bench.start(card="busy")
+    await requests.pause(bench.node, saga_id, request_id="p-1")
+    await requests.resume(bench.node, saga_id, request_id="r-1")
+    await requests.pause(bench.node, saga_id, request_id="p-2")
+    assert (await requests.resume(bench.node, saga_id, request_id="r-1")).status == "paused"
+
+
+async def test_an_id_that_stands_for_another_request_is_refused(bench: Bench) -> None:
+    saga_id = await bench.start(card="busy")
+    await requests.pause(bench.node, saga_id, reason="lunch", request_id="p-1")
+    with pytest.raises(requests.RequestIdReusedError):
+        await requests.resume(bench.node, saga_id, request_id="p-1")
+    with pytest.raises(requests.RequestIdReusedError):
+        await requests.pause(bench.node, saga_id, reason="dinner", request_id="p-1")
+
+
+async def test_two_requests_under_one_id_at_the_same_moment_are_not_both_confirmed(bench: Bench) -> None:
+    saga_id = await bench.start(card="busy")
+    asked = [requests.pause(bench.node, saga_id, reason=reason, request_id="p-1") for reason in ("lunch", "dinner")]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert sorted(type(answer).__name__ for answer in answers) == ["RequestIdReusedError", "SagaDetail"]
+    assert (await bench.world.events(saga_id)).count("PauseRequested") == 1
+
+
+async def test_the_same_id_names_different_requests_of_different_sagas(bench: Bench) -> None:
+    one, other = await bench.start(card="busy"), await bench.start(card="busy")
+    await requests.pause(bench.node, one, request_id="p-1")
+    assert (await requests.pause(bench.node, other, request_id="p-1")).status == "paused"
+
+
+@pytest.mark.parametrize("request_id", ["", "a" * 256, "caf\xe9", "a\0"])
+async def test_what_cannot_be_an_id_is_refused_by_its_place(bench: Bench, request_id: str) -> None:
+    saga_id = await bench.start(card="busy")
+    with pytest.raises(RequestInvalidError, match="request_id should be 1 to 255 printable ASCII characters"):
+        await requests.pause(bench.node, saga_id, request_id=request_id)
