@@ -75,6 +75,7 @@ COUNTED = (
     ),
     Counted("goconductor_events_appended", "Events brought into the log.", {"events": ""}),
     Counted("goconductor_events_dropped", "Events that said nothing any more: late or repeated.", {"events_dropped": ""}),
+    Counted("goconductor_late_effects", "Actions that succeeded only after their compensation had begun.", {"late_effects": ""}),
     Counted("goconductor_step_errors", "Exceptions of user code and of journals.", {"step_errors": ""}),
     Counted(
         "goconductor_steps_overtaken", "Actions that were not begun, as their saga had turned back.", {"actions_overtaken": ""}

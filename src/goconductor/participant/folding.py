@@ -18,9 +18,9 @@ from goconductor.errors import GoConductorError, RequestRefusedError, SagaChange
 from goconductor.lifecycle.decide import apply
 from goconductor.lifecycle.draft import Draft
 from goconductor.lifecycle.effects import Effect, EndSaga, RunCompensation, SetTimer, Work, direction_of
-from goconductor.lifecycle.events import CompensationSucceeded, Event
+from goconductor.lifecycle.events import ActionSucceeded, CompensationSucceeded, Event
 from goconductor.lifecycle.owed import is_due, timer_due_at
-from goconductor.lifecycle.state import SagaState
+from goconductor.lifecycle.state import CompensationStatus, SagaState
 from goconductor.participant import log
 from goconductor.participant.log import View
 from goconductor.participant.work import Granted, attempt_of, lease_for, new_event_id, random_number
@@ -176,6 +176,15 @@ class Group(msgspec.Struct):
         assert self.base is not None  # noqa: S101  (our caller has seen to it)
         if isinstance(error, UnexpectedEventError):
             counts["events_dropped"] += 1
+            if isinstance(event, ActionSucceeded) and state.step(event.step).compensation is not CompensationStatus.NONE:
+                counts["late_effects"] += 1
+                logger.warning(
+                    "the action of step %r of saga %s succeeded only after its compensation had begun; "
+                    "without a journal its effect may stand: look, and undo it by hand",
+                    event.step,
+                    self.saga_id,
+                    extra={"saga_id": str(self.saga_id), "step": event.step},
+                )
             return Appended(View(state, self.base.seq, self.base.tag), dropped=str(error))
         if isinstance(error, RequestRefusedError):
             return error
