@@ -27,6 +27,7 @@ pytest_plugins = [
     "tests.servers_nats",
     "tests.servers_amazon",
     "tests.servers_election",
+    "tests.servers_primaries",
 ]
 
 URL_VARIABLE = "GOCONDUCTOR_TEST_POSTGRES_URL"

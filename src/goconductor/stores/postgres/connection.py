@@ -11,12 +11,13 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
 import asyncpg
 
 from goconductor.errors import StoreUnavailableError
+from goconductor.postgres.dialling import ends_session
 from goconductor.stores.postgres.dial import Address, Connection
 
 logger = logging.getLogger("goconductor.store")
@@ -79,27 +80,24 @@ class Dialler:
             as :meth:`Address.dial`.
         """
         connection = await self.address.dial(
-            timeout_seconds=self._connect_timeout_seconds, command_timeout_seconds=self._command_timeout_seconds
+            timeout_seconds=self._connect_timeout_seconds,
+            command_timeout_seconds=self._command_timeout_seconds,
+            settings=self._settings | settings,
+            durable="synchronous_commit" not in settings,
         )
         try:
             with self.address.meaning():
-                await self._set_up(connection, self._settings | settings)
+                await connection.set_type_codec(
+                    "jsonb",
+                    schema="pg_catalog",
+                    format="binary",
+                    encoder=lambda data: b"\x01" + data,
+                    decoder=lambda data: data[1:],
+                )
         except BaseException:
             connection.terminate()
             raise
         return connection
-
-    async def _set_up(self, connection: Connection, settings: dict[str, str]) -> None:
-        await connection.execute(
-            "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS s(name, value)",
-            list(settings),
-            list(settings.values()),
-        )
-        with suppress(asyncpg.PostgresError):  # only where the server's system can notice it: a dead client behind a long query
-            await connection.execute("SET client_connection_check_interval = '2s'")
-        await connection.set_type_codec(
-            "jsonb", schema="pg_catalog", format="binary", encoder=lambda data: b"\x01" + data, decoder=lambda data: data[1:]
-        )
 
 
 async def _nothing(_: Connection) -> None:
@@ -187,7 +185,9 @@ class Session:
                 with self._dialler.address.meaning():
                     yield connection
             except StoreUnavailableError as error:
-                if isinstance(error.__cause__, (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)):
+                if ends_session(error.__cause__):
+                    if isinstance(error.__cause__, TimeoutError):
+                        self._dialler.address.distrust(connection)
                     connection.terminate()
                 raise
 

@@ -22,7 +22,7 @@ async def migrate(url: str, *, schema: str = "goconductor", revision: str = "hea
         timeout_seconds: bounds connecting and each statement, waiting for other migrations included.
 
     Raises:
-        ConfigurationError: wrong credentials, no such database, or not enough rights.
+        ConfigurationError: wrong credentials, no such database, one that is not in UTF-8, or not enough rights.
         SchemaError: the schema is newer than this code.
         StoreUnavailableError: the database cannot be reached.
     """
@@ -34,6 +34,7 @@ async def migrate(url: str, *, schema: str = "goconductor", revision: str = "hea
     with address.meaning():
         connection = await connect()
         try:
+            await _check_encoding(connection, address)
             found = await _revision(connection, address)
         finally:
             await connection.close()
@@ -46,6 +47,12 @@ async def migrate(url: str, *, schema: str = "goconductor", revision: str = "hea
             from goconductor.stores.postgres.migrations.run import upgrade  # noqa: PLC0415
 
             await upgrade(connect, schema, revision)
+
+
+async def _check_encoding(connection: Connection, address: Address) -> None:
+    encoding = await connection.fetchval("SHOW server_encoding")
+    if encoding != "UTF8":
+        raise ConfigurationError(f"the database {address.where} is in {encoding}, not in UTF-8: create one WITH ENCODING 'UTF8'")
 
 
 async def _revision(connection: Connection, address: Address) -> str | None:
@@ -65,8 +72,7 @@ async def check_schema(session: Usable, address: Address) -> None:
         ConfigurationError: the database is not in UTF-8.
     """
     async with session.use() as connection:
-        if await connection.fetchval("SHOW server_encoding") != "UTF8":
-            raise ConfigurationError(f"the database {address.where} is not in UTF-8: create one WITH ENCODING 'UTF8'")
+        await _check_encoding(connection, address)
         found = await _revision(connection, address)
     if found == REVISIONS[-1]:
         return

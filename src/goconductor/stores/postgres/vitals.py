@@ -51,7 +51,7 @@ async def examine(address: Address, *, older_than_seconds: float) -> Vitals:
         address: the database and our schema.
         older_than_seconds: younger transactions are not told.
     """
-    connection = await address.dial(timeout_seconds=TIMEOUT_SECONDS, command_timeout_seconds=TIMEOUT_SECONDS)
+    connection = await address.dial(timeout_seconds=TIMEOUT_SECONDS, command_timeout_seconds=TIMEOUT_SECONDS, need="any")
     try:
         with address.meaning():
             return await _examine(connection, address, older_than_seconds)

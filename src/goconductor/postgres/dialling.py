@@ -1,0 +1,313 @@
+"""Dialling: a connection whose server is the right one, and whose settings are ours from its first statement on.
+
+**Host by host.** Each host of a URL has its own time, so that one which neither answers nor refuses does not use up that of the
+next. The one that was good last is tried first. A host that refuses us does not keep us from the next, either.
+
+**The right server** takes writes, and is on no older timeline than this process has seen. One that does not is *unavailable*:
+somebody will promote it, or name another.
+
+**Settings go with the start-up packet**, where they win over those of role and database: a role with a ``statement_timeout`` of
+some milliseconds would otherwise end the very statement that lifts it. A pooler may refuse that (PgBouncer 1.25: *unsupported
+startup parameter*). Then it is dialled without, and they are set by statements, the time limit first.
+
+**What cannot go with it**, as a server that does not know it would refuse the connection: ``transaction_timeout`` (since
+PostgreSQL 17), and ``client_connection_check_interval`` where the server's system cannot do it.
+
+**A durable session waits for the disk.** ``synchronous_commit`` may be ``off`` or ``local`` for a role, a database or a server.
+Then a commit is acknowledged that a crash, or a failover to a synchronous standby, takes back. It is raised to ``on``;
+``remote_write`` and ``remote_apply`` are somebody's choice between standbys, and stay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, Literal, TypeAlias, cast
+
+import asyncpg
+
+from goconductor.errors import ConfigurationError, GoConductorError, PoolerError, StoreUnavailableError
+from goconductor.postgres.meaning import CONNECTIONS_REMEDY, Meaning, meaning_of
+from goconductor.postgres.timelines import TIMELINES, OldTimelineError
+from goconductor.postgres.url import Server, read_url
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+logger = logging.getLogger("goconductor.postgres")
+
+BROKEN = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What the driver raises when a connection ends. OSError is also TimeoutError."""
+
+FOREVER = {"idle_session_timeout": "0"}
+"""Of each session: ours wait for work, and a server that ends them for it only makes them come back."""
+
+_ABOUT = """
+    SELECT pg_is_in_recovery() AS recovers, current_setting('default_transaction_read_only')::bool AS read_only,
+        set_config('synchronous_commit', CASE
+            WHEN $1 AND current_setting('synchronous_commit') IN ('off', 'local') THEN 'on'
+            ELSE current_setting('synchronous_commit') END, false)
+"""
+_TIMELINES = (
+    "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8), (SELECT system_identifier::text FROM pg_control_system())",
+    "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8), ''",
+)
+"""The second where somebody has revoked the function of the identifier."""
+
+
+class _UnfitServerError(Exception):
+    """It takes no writes."""
+
+
+class Address:
+    """A PostgreSQL, and how a leaf speaks of it.
+
+    Args:
+        url: as :func:`goconductor.postgres.url.read_url` takes it.
+        application_name: what the server calls our connections: printable ASCII, at most 63, else it would change it.
+        setting: what the url is called in messages.
+        unavailable: is raised where trying again will help.
+
+    Raises:
+        ConfigurationError: the url cannot be.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        application_name: str,
+        setting: str = "the url",
+        unavailable: type[GoConductorError] = StoreUnavailableError,
+    ) -> None:
+        self.url = url
+        self.application_name = application_name
+        self.setting = setting
+        self._unavailable = unavailable
+        self._read = read_url(url, setting)
+        self._last: Server | None = None
+        self._by_statement: set[Server] = set()
+        """Where a pooler refuses settings at start-up."""
+        self._of: weakref.WeakKeyDictionary[Connection, Server] = weakref.WeakKeyDictionary()
+        self._distrusted: Server | None = None
+        self.cluster = ""
+        """Its name for :data:`goconductor.postgres.timelines.TIMELINES`; empty before the first connection, and where the server
+        tells no timeline."""
+
+    @property
+    def where(self) -> str:
+        """For messages: without user and password."""
+        return self._read.where
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether a pooler in between refused our settings at start-up."""
+        return bool(self._by_statement)
+
+    def distrust(self, connection: Connection) -> None:
+        """Its server does not answer any more: others are tried before it, once.
+
+        An old primary whose commits wait for a standby that has left it still takes connections.
+        """
+        self._distrusted = self._of.get(connection)
+
+    async def dial(
+        self,
+        *,
+        timeout_seconds: float,
+        command_timeout_seconds: float,
+        settings: Mapping[str, str] | None = None,
+        durable: bool = True,
+        need: Literal["primary", "any"] = "primary",
+        statement_cache_size: int | None = None,
+    ) -> Connection:
+        """A new connection to the first server that will do.
+
+        Args:
+            timeout_seconds: bounds the attempt at each host, unless the url has a ``connect_timeout``.
+            command_timeout_seconds: for a statement, after which the connection counts as lost.
+            settings: of the session, from its first statement on.
+            durable: whether a commit must outlive a crash: raises ``synchronous_commit``.
+            need: ``primary`` is one that takes writes, on the newest timeline; ``any`` whichever answers.
+            statement_cache_size: as the driver's; 0 for sessions that may go through any pooler.
+
+        Raises:
+            ConfigurationError: wrong credentials, or no such database.
+            PoolerError: something that is not PostgreSQL answered.
+            the address's ``unavailable``: none can be reached now.
+        """
+        limit = self._read.connect_timeout_seconds or timeout_seconds
+        options: dict[str, Any] = {
+            "timeout": limit,
+            "command_timeout": command_timeout_seconds,
+            "max_cached_statement_lifetime": 0,
+        }
+        if statement_cache_size is not None:
+            options["statement_cache_size"] = statement_cache_size
+        wanted = FOREVER | dict(settings or {}) | {"application_name": self.application_name}
+        problems: list[GoConductorError] = []
+        distrusted, self._distrusted = self._distrusted, None
+        for server in sorted(self._read.in_order(), key=lambda each: (each == distrusted, each != self._last)):
+            try:
+                with self.meaning(server):
+                    async with asyncio.timeout(limit):
+                        connection = await self._dial(server, wanted, options, durable=durable, need=need)
+            except GoConductorError as error:
+                problems.append(error)
+            else:
+                self._last = self._of[connection] = server
+                return connection
+        raise self._all(problems) from problems[-1].__cause__
+
+    async def _dial(
+        self, server: Server, settings: dict[str, str], options: dict[str, Any], *, durable: bool, need: str
+    ) -> Connection:
+        connection = await self._connected(server, settings, options)
+        try:
+            _keep_alive(connection, self._read.keepalive, self._read.socket_options)
+            if connection.get_server_version().major >= 17:  # a limit that a later SET would not lift for this transaction
+                await connection.execute("SET transaction_timeout = 0")
+            if server in self._by_statement:
+                await self._set(connection, settings)
+            with suppress(asyncpg.PostgresError):  # only where the server's system notices it: a dead client of a long query
+                await connection.execute("SET client_connection_check_interval = '2s'")
+            about = await connection.fetchrow(_ABOUT, durable)
+            if need == "primary":
+                _refuse_unfit(about)
+                await self._enter(connection, server)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    async def _connected(self, server: Server, settings: dict[str, str], options: dict[str, Any]) -> Connection:
+        named = {"application_name": self.application_name}
+        for at_start in (named,) if server in self._by_statement else (settings, named):
+            try:
+                connection: Connection = await asyncpg.connect(
+                    self._read.dsn,
+                    host=server.host,
+                    port=server.port,
+                    ssl=False if self._read.is_local else None,
+                    target_session_attrs=cast("Any", "any"),
+                    server_settings=at_start,
+                    **options,
+                )
+            except asyncpg.ProtocolViolationError:
+                if at_start is named:
+                    raise
+                self._by_statement.add(server)
+            else:
+                return connection
+        raise AssertionError
+
+    async def _set(self, connection: Connection, settings: dict[str, str]) -> None:
+        if "statement_timeout" in settings:
+            await connection.execute("SELECT set_config('statement_timeout', $1, false)", settings["statement_timeout"])
+        await connection.execute(
+            "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS s(name, value)",
+            list(settings),
+            list(settings.values()),
+        )
+
+    async def _enter(self, connection: Connection, server: Server) -> None:
+        """Learn the server's timeline, and refuse one that was left."""
+        for statement in _TIMELINES:
+            try:
+                told = await connection.fetchrow(statement)
+            except asyncpg.PostgresError as error:  # a server of another make, or functions that were revoked
+                logger.debug("%s does not tell its timeline: %s", server, error)
+                continue
+            if told is not None:
+                self.cluster = f"{told[1]} {','.join(sorted(map(str, self._read.servers)))}"
+                TIMELINES.enter(self.cluster, int(told[0], 16), connection)
+                return
+
+    def _all(self, problems: list[GoConductorError]) -> GoConductorError:
+        """One error for all hosts; final only where each is."""
+        passing = [problem for problem in problems if isinstance(problem, self._unavailable)]
+        if len(problems) == 1 or not passing:
+            return problems[0]
+        return self._unavailable("; ".join(dict.fromkeys(map(str, problems))))
+
+    @contextmanager
+    def meaning(self, server: Server | None = None) -> Iterator[None]:
+        """Raises our errors in place of the driver's.
+
+        Args:
+            server: which one of several is asked.
+        """
+        where = self.where if server is None else f"{server}/{self._read.database}"
+        try:
+            yield
+        except asyncpg.ClientConfigurationError as error:
+            raise ConfigurationError(f"{self.setting} cannot be used: {error}") from error
+        except asyncpg.PostgresError as error:
+            raise self.meaning_of(error.sqlstate or "", str(error), where) from error
+        except BROKEN as error:
+            why = "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+            raise self.meaning_of("", why, where) from error
+        except (_UnfitServerError, OldTimelineError) as error:
+            raise self._unavailable(f"PostgreSQL at {where} will not do: {error}") from error
+        except ValueError as error:  # its text is not shown: it may quote a part of the url that is a password
+            if server is None:
+                raise
+            raise ConfigurationError(f"{self.setting} cannot be read") from error
+
+    def meaning_of(self, state: str, text: str, where: str = "") -> GoConductorError:
+        """Our error for one of PostgreSQL's.
+
+        Args:
+            state: its SQLSTATE; empty if the connection broke off.
+            text: what the server or the driver said.
+            where: which server, if it is not the address as a whole.
+        """
+        at = f"PostgreSQL at {where or self.where}"
+        if not state:
+            return self._unavailable(f"{at} cannot be reached or broke off: {text}")
+        match meaning_of(state):
+            case Meaning.POOLED:
+                return PoolerError(f"{PoolerError.__doc__} ({where or self.where} says: {text})")
+            case Meaning.REFUSED:
+                return ConfigurationError(
+                    f"{at} refuses us: {text}; correct user, password or database in {self.setting}, create the database, or "
+                    "grant the rights"
+                )
+            case Meaning.FULL:
+                return self._unavailable(f"{at} cannot do this now: {text}; {CONNECTIONS_REMEDY}")
+            case Meaning.UNAVAILABLE | Meaning.READ_ONLY:
+                return self._unavailable(f"{at} cannot do this now: {text}")
+            case meaning:
+                return self.other_meaning(meaning, f"{at}: {text}")
+
+    def other_meaning(self, meaning: Meaning | None, text: str) -> GoConductorError:  # noqa: ARG002  (a leaf tells them apart)
+        """Our error where tables, values or the statement are at fault."""
+        return self._unavailable(text)
+
+
+def _refuse_unfit(about: asyncpg.Record | None) -> None:
+    if about is None or about["recovers"]:
+        raise _UnfitServerError("it takes no writes, as it is a standby")
+    if about["read_only"]:
+        raise _UnfitServerError("it takes no writes, as default_transaction_read_only is on")
+
+
+def ends_session(error: BaseException | None) -> bool:
+    """Whether this session is of no use any more: it broke off, or its server takes no writes."""
+    if isinstance(error, asyncpg.PostgresError):
+        return meaning_of(error.sqlstate or "") is Meaning.READ_ONLY
+    return isinstance(error, BROKEN)
+
+
+def _keep_alive(connection: Connection, wanted: bool, options: tuple[tuple[int, int], ...]) -> None:
+    """Let TCP find out that an idle server is gone; the driver does not ask for it."""
+    transport: asyncio.Transport | None = getattr(connection, "_transport", None)
+    sock = transport.get_extra_info("socket") if transport is not None else None
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, int(wanted))
+    for option, value in options if wanted else ():
+        sock.setsockopt(socket.IPPROTO_TCP, option, value)

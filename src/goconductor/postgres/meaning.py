@@ -1,0 +1,69 @@
+"""What PostgreSQL's errors mean to us, by their SQLSTATE.
+
+Few errors are final. An error about *values* (classes 22 and 23) would come again with the same values. One about *rights, names
+or tables* needs somebody who mends it. Everything else passes: a server that restarts, a standby that was promoted or demoted, a
+switch that somebody has turned for a while. What passes is *unavailable*, and is tried again.
+
+Some errors say that this very session will never do, although another one may: its server takes no writes (any more). Such a
+session is dropped and a new one dialled, which looks for a server that does.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+READ_ONLY = ("25006", "0A000")
+"""A server that takes no writes. 0A000 is also *cannot access temporary or unlogged relations during recovery*; its text is in
+the server's language, so it is not asked for. Our statements use no feature that a server of a supported version lacks."""
+
+CONNECTIONS_REMEDY = (
+    "the server has no connection left for us: raise max_connections, or run fewer processes. The page on PostgreSQL's failover "
+    "and connections says how many each holds"
+)
+
+
+class Meaning(Enum):
+    """What an error asks for."""
+
+    UNAVAILABLE = "try again"
+    READ_ONLY = "try again, on another session"
+    FULL = "try again; too many connections"
+    REFUSED = "mend rights, names or passwords"
+    POOLED = "a pooler stands in between"
+    UNFIT = "mend the tables"
+    VALUES = "never with these values"
+
+
+_BY_STATE = {
+    **dict.fromkeys(("08P01", "26000", "42P05"), Meaning.POOLED),
+    **dict.fromkeys(READ_ONLY, Meaning.READ_ONLY),
+    "53300": Meaning.FULL,
+    **dict.fromkeys(("42501", "42704"), Meaning.REFUSED),
+    **dict.fromkeys(("42P01", "42703"), Meaning.UNFIT),
+}
+_BY_CLASS = {
+    "22": Meaning.VALUES,
+    "23": Meaning.VALUES,
+    "28": Meaning.REFUSED,
+    "3D": Meaning.REFUSED,
+    "3F": Meaning.UNFIT,
+    "08": Meaning.UNAVAILABLE,
+    "25": Meaning.UNAVAILABLE,
+    "40": Meaning.UNAVAILABLE,
+    "53": Meaning.UNAVAILABLE,
+    "55": Meaning.UNAVAILABLE,
+    "57": Meaning.UNAVAILABLE,
+    "58": Meaning.UNAVAILABLE,
+    "XX": Meaning.UNAVAILABLE,
+}
+
+
+def meaning_of(sqlstate: str) -> Meaning | None:
+    """What this error means; None for one that is a bug of ours, as a syntax error would be.
+
+    Args:
+        sqlstate: five characters; empty where the connection broke off.
+    """
+    if not sqlstate:
+        return Meaning.UNAVAILABLE
+    return _BY_STATE.get(sqlstate) or _BY_CLASS.get(sqlstate[:2])
