@@ -28,6 +28,7 @@ pytest_plugins = [
     "tests.servers_amazon",
     "tests.servers_election",
     "tests.servers_primaries",
+    "tests.servers_pooler",
 ]
 
 URL_VARIABLE = "GOCONDUCTOR_TEST_POSTGRES_URL"

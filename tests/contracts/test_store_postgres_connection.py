@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
-import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -20,6 +17,7 @@ from goconductor.stores.postgres import PostgresStore, migrate
 from goconductor.stores.postgres.dial import Connection
 from goconductor.testing.contracts.store.material import Saga, advance, begin, event, eventually, head_of
 from goconductor.testing.postgres import PostgresServer
+from tests.servers_pooler import Pooler
 
 pytestmark = pytest.mark.postgres
 
@@ -298,39 +296,17 @@ async def test_what_the_database_refuses_elsewhere_is_a_store_error(store: Postg
         await store.definition("a\0b")
 
 
-@pytest.fixture
-def pgbouncer(migrated: str, tmp_path: Path, unused_tcp_port: int) -> Iterator[dict[str, str]]:
-    """DSNs through a pooler, by its mode."""
-    program = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
-    if program is None:
-        pytest.skip("needs pgbouncer: apt-get install pgbouncer")
-    to = urlsplit(migrated)
-    name = to.path.lstrip("/")
-    target = f"host={to.hostname} port={to.port} dbname={name} user={to.username}" + (
-        f" password={to.password}" if to.password else ""
-    )
-    settings = tmp_path / "pgbouncer.ini"
-    settings.write_text(
-        f"[databases]\ntransaction = {target} pool_mode=transaction\nsession = {target} pool_mode=session\n"
-        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {unused_tcp_port}\nauth_type = any\n"
-        "unix_socket_dir =\nignore_startup_parameters = extra_float_digits\n"
-    )
-    tmp_path.chmod(0o755)
-    for parent in list(tmp_path.parents)[:2]:
-        parent.chmod(0o755)
-    process = subprocess.Popen([program, "-q", "-u", "nobody", str(settings)], stderr=subprocess.DEVNULL)
-    yield {mode: f"postgresql://postgres@127.0.0.1:{unused_tcp_port}/{mode}" for mode in ("transaction", "session")}
-    process.terminate()
-    process.wait()
+async def test_1_a_transaction_pooler_is_refused(migrated: str, pooler: Pooler) -> None:
+    async with pooler("transaction") as url:
+        with pytest.raises(PoolerError, match="connect directly"):
+            await PostgresStore(url).open()
 
 
-async def test_1_a_transaction_pooler_is_refused(pgbouncer: dict[str, str]) -> None:
-    with pytest.raises(PoolerError, match="connect directly"):
-        await PostgresStore(pgbouncer["transaction"]).open()
-
-
-async def test_1_a_session_pooler_will_do(pgbouncer: dict[str, str]) -> None:
-    store = PostgresStore(pgbouncer["session"])
-    await store.open()
-    await advance(store, await begin(store))
-    await store.close()
+async def test_1_a_session_pooler_will_do(migrated: str, pooler: Pooler) -> None:
+    async with pooler("session") as url:
+        store = PostgresStore(url)
+        await store.open()
+        await advance(store, await begin(store))
+        async with store._for_append.use() as connection:
+            assert await connection.fetchval("SHOW statement_timeout") == "5s"
+        await store.close()

@@ -8,8 +8,7 @@ session said nothing since the term's end (or, if it stopped between lock and ep
 has only just taken the lock is not thrown out by the next one.
 
 **A connection of its own, straight to the server.** Behind a transaction pooler a session's lock belongs to whoever gets the
-server's connection next. ``open`` finds that out (a lock taken in one transaction must be seen under the same backend in
-the next, while another connection of ours is busy) and refuses.
+server's connection next. ``open`` finds that out (:mod:`goconductor.postgres.direct`) and refuses.
 
 Not promised: that only one candidate believes to lead. That needs the fencing token; see :mod:`goconductor.recovery.leadership`.
 """
@@ -19,19 +18,16 @@ from __future__ import annotations
 import contextlib
 import zlib
 from collections.abc import Iterator
-from typing import TypeAlias
 
 import asyncpg
 
-from goconductor.errors import ElectionError, PoolerError
+from goconductor.errors import ElectionError
 from goconductor.ports.store import Term, Terms
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+from goconductor.postgres.dialling import Address, Connection
+from goconductor.postgres.direct import refuse_pooler
 
 _CLASS = 1735353708
 """First half of our advisory locks: elections. The second half tells the group."""
-_PROBE_CLASS = _CLASS + 1
-_PROBES = 3
 # the internal error: a statement that meets the message by which the server ends the session
 _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
@@ -55,7 +51,7 @@ _SETTINGS = {
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "11000",
-    "idle_session_timeout": "0",
+    "default_transaction_isolation": "read committed",
 }
 
 
@@ -80,7 +76,9 @@ class PostgresElection:
         command_timeout_seconds: float = 5.0,
     ) -> None:
         self._terms = terms
-        self._url = url
+        self._address = Address(
+            url, application_name=f"{group} election"[:63], setting="the election's url", unavailable=ElectionError
+        )
         self._group = group
         self._lock = (_CLASS, zlib.crc32(group.encode()) & 0x7FFF_FFFF)
         self._connect_timeout_seconds = connect_timeout_seconds
@@ -94,6 +92,7 @@ class PostgresElection:
 
         Raises:
             ElectionError: the server cannot be reached.
+            ConfigurationError: it refuses us: role, password or database.
             PoolerError: a transaction pooler stands in between.
         """
         with self._explained():
@@ -217,12 +216,6 @@ class PostgresElection:
             connection = await self._connect()
             try:
                 await self._refuse_pooler(connection)
-                await connection.execute(
-                    "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) setting (name, value) "
-                    "WHERE EXISTS (SELECT FROM pg_settings WHERE pg_settings.name = setting.name)",
-                    list(_SETTINGS),
-                    list(_SETTINGS.values()),
-                )
             except BaseException:
                 connection.terminate()
                 raise
@@ -230,31 +223,18 @@ class PostgresElection:
         return self._connection
 
     async def _connect(self) -> Connection:
-        return await asyncpg.connect(
-            self._url,
-            timeout=self._connect_timeout_seconds,
-            command_timeout=self._command_timeout_seconds,
+        return await self._address.dial(
+            timeout_seconds=self._connect_timeout_seconds,
+            command_timeout_seconds=self._command_timeout_seconds,
+            settings={**_SETTINGS, "statement_timeout": f"{self._command_timeout_seconds * 1000:.0f}"},
+            durable=False,
             statement_cache_size=0,
-            server_settings={"application_name": f"{self._group} election"[:63]},
         )
 
     async def _refuse_pooler(self, connection: Connection) -> None:
-        """An idle pooler would hand the same server connection back and hide itself: so another one of ours is kept busy."""
         other = await self._connect()
         try:
-            for probe in range(_PROBES):
-                lock = (_PROBE_CLASS, probe)
-                async with connection.transaction():
-                    taken = await connection.fetchrow("SELECT pg_backend_pid(), pg_advisory_lock_shared($1, $2)", *lock)
-                async with other.transaction():
-                    busy = await other.fetchval("SELECT pg_backend_pid()")
-                    if taken is None or busy == taken[0]:
-                        raise PoolerError(_POOLER)
-                    async with connection.transaction():
-                        seen = await connection.fetchrow(f"SELECT pg_backend_pid(), {_HELD}", *lock)
-                if seen is None or tuple(seen) != (taken[0], True):
-                    raise PoolerError(_POOLER)
-            await connection.execute("SELECT pg_advisory_unlock_all()")
+            await refuse_pooler(connection, other, _POOLER)
         finally:
             with contextlib.suppress(*_FAILURES):
                 await other.close(timeout=1)

@@ -147,7 +147,7 @@ class Address:
         }
         if statement_cache_size is not None:
             options["statement_cache_size"] = statement_cache_size
-        wanted = FOREVER | dict(settings or {}) | {"application_name": self.application_name}
+        wanted = FOREVER | {"application_name": self.application_name} | dict(settings or {})
         problems: list[GoConductorError] = []
         distrusted, self._distrusted = self._distrusted, None
         for server in sorted(self._read.in_order(), key=lambda each: (each == distrusted, each != self._last)):
@@ -184,7 +184,7 @@ class Address:
         return connection
 
     async def _connected(self, server: Server, settings: dict[str, str], options: dict[str, Any]) -> Connection:
-        named = {"application_name": self.application_name}
+        named = {"application_name": settings["application_name"]}
         for at_start in (named,) if server in self._by_statement else (settings, named):
             try:
                 connection: Connection = await asyncpg.connect(
@@ -252,10 +252,10 @@ class Address:
             raise self.meaning_of("", why, where) from error
         except (_UnfitServerError, OldTimelineError) as error:
             raise self._unavailable(f"PostgreSQL at {where} will not do: {error}") from error
-        except ValueError as error:  # its text is not shown: it may quote a part of the url that is a password
+        except ValueError:  # its text is not shown: it may quote a part of the url that is a password
             if server is None:
                 raise
-            raise ConfigurationError(f"{self.setting} cannot be read") from error
+            raise ConfigurationError(f"{self.setting} cannot be read") from None
 
     def meaning_of(self, state: str, text: str, where: str = "") -> GoConductorError:
         """Our error for one of PostgreSQL's.
@@ -267,7 +267,9 @@ class Address:
         """
         at = f"PostgreSQL at {where or self.where}"
         if not state:
-            return self._unavailable(f"{at} cannot be reached or broke off: {text}")
+            return self._unavailable(
+                f"{at} cannot be reached or broke off: {text}; check that the server is up and {self.setting} right"
+            )
         match meaning_of(state):
             case Meaning.POOLED:
                 return PoolerError(f"{PoolerError.__doc__} ({where or self.where} says: {text})")

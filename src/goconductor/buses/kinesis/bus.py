@@ -93,7 +93,7 @@ class KinesisBus:
         self._streams = Streams(
             prefix=prefix, shards=shards, retention_hours=int(retention_hours), shared={**shared, **(shared_streams or {})}
         )
-        self._database_url = database_url
+        self._database = leases.address_of(database_url)
         self._schema = schema
         self._open_timeout_seconds = open_timeout_seconds
         self._connect_timeout_seconds = connect_timeout_seconds
@@ -192,7 +192,7 @@ class KinesisBus:
         return subscription
 
     async def _connect_database(self) -> Connection:
-        return await leases.connect(self._database_url, self._schema, connect_timeout_seconds=self._connect_timeout_seconds)
+        return await leases.connect(self._database, self._schema, connect_timeout_seconds=self._connect_timeout_seconds)
 
     async def _connect(self) -> Client:
         client = await amazon.connect("kinesis", self._address, connect_timeout_seconds=self._connect_timeout_seconds)

@@ -12,8 +12,10 @@ import asyncpg
 
 from goconductor.errors import BusUnavailableError, ConfigurationError
 from goconductor.ports.link import Link
+from goconductor.postgres import dialling
+from goconductor.postgres.direct import refuse_pooler
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Connection: TypeAlias = dialling.Connection
 
 UNAVAILABLE = (
     OSError,
@@ -22,11 +24,6 @@ UNAVAILABLE = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
     BusUnavailableError,
-)
-_REFUSED = (
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.InsufficientPrivilegeError,
 )
 LOCK = "SELECT pg_advisory_xact_lock(hashtext('goconductor kinesis'), 0)"
 TABLES = """
@@ -247,35 +244,47 @@ def _columns(scopes: Sequence[Scope]) -> tuple[list[str], str, list[str]]:
     return [scope.topic for scope in scopes], scopes[0].group, [scope.stream for scope in scopes]
 
 
-async def connect(url: str, schema: str, *, connect_timeout_seconds: float) -> Connection:
+_POOLER = (
+    "a transaction pooler stands between the bus and the PostgreSQL of its leases: its settings would be another client's. Give "
+    "the bus a database_url straight to the server, or to a pool in session mode"
+)
+
+
+def address_of(url: str) -> dialling.Address:
+    """The database of the leases.
+
+    Args:
+        url: its DSN.
+
+    Raises:
+        ConfigurationError: the URL cannot be.
+    """
+    return dialling.Address(
+        url, application_name="goconductor bus kinesis", setting="database_url", unavailable=BusUnavailableError
+    )
+
+
+async def connect(address: dialling.Address, schema: str, *, connect_timeout_seconds: float) -> Connection:
     """A new session, with our tables in place.
 
     Args:
-        url: the database's DSN.
+        address: the database.
         schema: where the tables are, or are to be.
-        connect_timeout_seconds: for the connection itself.
+        connect_timeout_seconds: for the connection to each host.
 
     Raises:
         ConfigurationError: the server refuses us, or the URL cannot be read.
         BusUnavailableError: it cannot be reached now.
+        PoolerError: a transaction pooler stands in between.
     """
-    settings = {"search_path": schema, "application_name": "goconductor bus kinesis", "statement_timeout": "10s"}
-    settings |= {"lock_timeout": "5s", "idle_in_transaction_session_timeout": "10s", "synchronous_commit": "off"}
+    connection = await _dialled(address, schema, connect_timeout_seconds)
     try:
-        connection: Connection = await asyncpg.connect(
-            url, timeout=connect_timeout_seconds, command_timeout=15.0, server_settings=settings
-        )
-    except _REFUSED as error:
-        raise ConfigurationError(
-            f"PostgreSQL refuses the leases' connection: {error}; check role, password and database"
-        ) from None
-    except (ValueError, asyncpg.InterfaceError):  # its text may quote the URL, with the password
-        raise ConfigurationError(
-            "database_url cannot be read; write it as postgresql://role:password@host:port/database"
-        ) from None
-    except UNAVAILABLE as error:
-        raise BusUnavailableError(f"the leases' PostgreSQL cannot be reached now: {str(error) or type(error).__name__}") from None
-    try:
+        if address.is_pooled:
+            other = await _dialled(address, schema, connect_timeout_seconds)
+            try:
+                await refuse_pooler(connection, other, _POOLER)
+            finally:
+                other.terminate()
         async with connection.transaction():
             await connection.execute(LOCK)
             if not await connection.fetchval("SELECT to_regnamespace($1) IS NOT NULL", schema):
@@ -291,6 +300,14 @@ async def connect(url: str, schema: str, *, connect_timeout_seconds: float) -> C
         connection.terminate()
         raise
     return connection
+
+
+async def _dialled(address: dialling.Address, schema: str, connect_timeout_seconds: float) -> Connection:
+    settings = {"search_path": schema, "statement_timeout": "10s", "lock_timeout": "5s"}
+    settings |= {"idle_in_transaction_session_timeout": "10s", "synchronous_commit": "off"}
+    return await address.dial(
+        timeout_seconds=connect_timeout_seconds, command_timeout_seconds=15.0, settings=settings, durable=False
+    )
 
 
 async def close(connection: Connection) -> None:

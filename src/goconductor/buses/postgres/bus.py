@@ -37,7 +37,7 @@ class PostgresBus:
         retention_seconds: what nobody takes for so long is dropped, and a group that does not read for so long forgotten.
 
     Raises:
-        ConfigurationError: the schema's name is not a plain identifier, or a number makes no sense.
+        ConfigurationError: the schema's name is not a plain identifier, a number makes no sense, or the url cannot be.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class PostgresBus:
         if min(poll_interval_seconds, visibility_seconds, hints_per_second_max, retention_seconds) <= 0:
             raise ConfigurationError("the bus's intervals and limits must be greater than 0")
         self.payload_bytes_max = payload_bytes_max
-        self._url = url
+        self._address = session.address_of(url)
         self._schema = schema
         self._poll_interval_seconds = poll_interval_seconds
         self._visibility_seconds = visibility_seconds
@@ -75,6 +75,7 @@ class PostgresBus:
         Raises:
             BusUnavailableError: PostgreSQL could not be reached within ``open_timeout_seconds``.
             ConfigurationError: it refuses us, which trying again would not help.
+            PoolerError: a transaction pooler stands in between.
         """
         if self._sender is not None:
             return
@@ -85,7 +86,7 @@ class PostgresBus:
             heard=self._heard,
             housekeep=self._housekeep,
         )
-        self._sender = await self._open_sender(hints)
+        self._sender = await self._opened(hints)
         self._hints = hints
         hints.start()
 
@@ -163,7 +164,8 @@ class PostgresBus:
             raise BusUnavailableError(f"the bus could not be measured: {error!r}") from error
         return Lag(**row) if row is not None else None
 
-    async def _open_sender(self, hints: Hints) -> Sender:
+    async def _opened(self, hints: Hints) -> Sender:
+        """The sender, once it and the hints have their sessions and no pooler was found between."""
         sender = Sender(lambda: self._connect("sending"), hints.along)
         problem = "it does not answer"
         wait_seconds = 0.05
@@ -171,18 +173,22 @@ class PostgresBus:
             async with asyncio.timeout(self._open_timeout_seconds):
                 while True:
                     try:
-                        await sender.open()
+                        await session.refuse_pooler(await sender.open(), await hints.open())
                     except BusUnavailableError as error:
                         problem = str(error)
                     else:
                         return sender
                     await asyncio.sleep(wait_seconds)
                     wait_seconds = min(2 * wait_seconds, 2.0)
-        except TimeoutError:
-            raise BusUnavailableError(f"the bus did not open within {self._open_timeout_seconds:g} s: {problem}") from None
+        except BaseException as error:
+            await sender.close()
+            await hints.close()
+            if isinstance(error, TimeoutError):
+                raise BusUnavailableError(f"the bus did not open within {self._open_timeout_seconds:g} s: {problem}") from None
+            raise
 
     async def _connect(self, purpose: str) -> session.Connection:
-        return await session.connect(self._url, self._schema, purpose)
+        return await session.connect(self._address, self._schema, purpose)
 
     def _take_here(self, topic: str, count: int) -> bool:
         """Wake a subscription of our own; True if nobody else is needed."""

@@ -55,6 +55,8 @@ class Hints:
         self._next_at = 0.0
         self._news = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
+        self._first: session.Connection | None = None
+        """Made when the bus opened, and taken by the loop."""
 
     def tell(self, topics: Iterable[str]) -> None:
         """These topics have news. Never blocks."""
@@ -73,6 +75,12 @@ class Hints:
             self._said()
         return text
 
+    async def open(self) -> session.Connection:
+        """Connect, unless it is connected; returns the session."""
+        if self._first is None or self._first.is_closed():
+            self._first = await self._connect()
+        return self._first
+
     def start(self) -> None:
         self._running = asyncio.create_task(self._run())
 
@@ -80,12 +88,14 @@ class Hints:
         if self._running is not None:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
+        if self._first is not None:
+            self._first.terminate()
 
     async def _run(self) -> None:
         backoff_seconds = 0.05
         while True:
             try:
-                connection = await self._connect()
+                connection, self._first = await self.open(), None
                 try:
                     await connection.add_listener(self._channel, self._on_notification)
                     connection.add_termination_listener(lambda _: self._news.set())

@@ -49,8 +49,11 @@ class Sender:
         self._writing: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def open(self) -> None:
-        self._connection = await self._connect()
+    async def open(self) -> session.Connection:
+        """Connect, unless it is connected; returns its session."""
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await self._connect()
+        return self._connection
 
     async def send(self, messages: Sequence[Message], elsewhere: AbstractSet[str]) -> Sent:
         """Write the messages.

@@ -7,9 +7,10 @@ from typing import TypeAlias
 import asyncpg
 
 from goconductor.buses.postgres import statements
-from goconductor.errors import BusUnavailableError, ConfigurationError
+from goconductor.errors import BusUnavailableError, ConfigurationError, PoolerError
+from goconductor.postgres import dialling, direct
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Connection: TypeAlias = dialling.Connection
 
 UNAVAILABLE = (
     OSError,
@@ -19,14 +20,9 @@ UNAVAILABLE = (
     asyncpg.InternalClientError,
     BusUnavailableError,
     ConfigurationError,
+    PoolerError,
 )
 """What a session may raise when the server, the network, the schema or our rights fail; once open, a new session is tried."""
-
-_REFUSED = (
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.InsufficientPrivilegeError,
-)
 
 _SETTINGS = {
     # A young or churning table has no useful statistics; these plans are right at any size (see statements).
@@ -45,41 +41,65 @@ _SETTINGS = {
     "tcp_keepalives_count": "3",
 }
 
+_POOLER = (
+    "a transaction pooler stands between the bus and PostgreSQL: its settings and notifications would be another client's. Give "
+    "the bus a url straight to the server (bus.url), or to a pool in session mode"
+)
 
-async def connect(url: str, schema: str, purpose: str, *, connect_timeout_seconds: float = 5.0) -> Connection:
+
+def address_of(url: str) -> dialling.Address:
+    """The database of a bus.
+
+    Args:
+        url: its DSN.
+
+    Raises:
+        ConfigurationError: the URL cannot be.
+    """
+    return dialling.Address(url, application_name="goconductor bus", setting="the bus's url", unavailable=BusUnavailableError)
+
+
+async def connect(address: dialling.Address, schema: str, purpose: str, *, connect_timeout_seconds: float = 5.0) -> Connection:
     """A new session, with our tables in place.
 
     Args:
-        url: the database's DSN.
+        address: the database.
         schema: where the bus's tables are, or are to be.
         purpose: told to the server as part of ``application_name``.
-        connect_timeout_seconds: for the connection itself.
+        connect_timeout_seconds: for the connection to each host.
 
     Raises:
         ConfigurationError: the server refuses us (role, password, database, privilege), or the URL cannot be read.
         BusUnavailableError: it cannot be reached now.
+        PoolerError: something that is not PostgreSQL answered.
     """
-    settings = {**_SETTINGS, "search_path": schema, "application_name": f"goconductor bus {purpose}"}
-    try:
-        connection: Connection = await asyncpg.connect(
-            url, timeout=connect_timeout_seconds, command_timeout=20.0, server_settings=settings
-        )
-    except _REFUSED as error:
-        raise ConfigurationError(
-            f"the bus's PostgreSQL refuses the connection: {error}; check role, password and database"
-        ) from None
-    except (ValueError, asyncpg.InterfaceError):  # its text may quote the URL, with the password
-        raise ConfigurationError(
-            "the bus's URL cannot be read; write it as postgresql://role:password@host:port/database"
-        ) from None
-    except UNAVAILABLE as error:
-        raise BusUnavailableError(f"the bus's PostgreSQL cannot be reached now: {str(error) or type(error).__name__}") from error
+    connection = await address.dial(
+        timeout_seconds=connect_timeout_seconds,
+        command_timeout_seconds=20.0,
+        settings={**_SETTINGS, "search_path": schema, "application_name": f"goconductor bus {purpose}"},
+        durable=False,
+    )
     try:
         await _prepare(connection, schema)
     except BaseException:
         connection.terminate()
         raise
     return connection
+
+
+async def refuse_pooler(one: Connection, other: Connection) -> None:
+    """See that no pooler gives our sessions to others.
+
+    Raises:
+        PoolerError: one does.
+        BusUnavailableError: the server went away meanwhile.
+    """
+    try:
+        await direct.refuse_pooler(one, other, _POOLER)
+    except PoolerError:
+        raise
+    except UNAVAILABLE as error:
+        raise BusUnavailableError(f"the bus's PostgreSQL failed while opening: {str(error) or type(error).__name__}") from error
 
 
 async def _prepare(connection: Connection, schema: str) -> None:

@@ -7,7 +7,8 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from goconductor.errors import PoolerError, StoreUnavailableError
+from goconductor.errors import StoreUnavailableError
+from goconductor.postgres.direct import refuse_pooler
 from goconductor.stores.postgres.connection import Usable
 from goconductor.stores.postgres.dial import Address
 
@@ -15,7 +16,6 @@ logger = logging.getLogger("goconductor.store")
 
 PAUSE_SECONDS = (0.1, 2.0)
 REMINDER_SECONDS = 30.0
-PROBE_SECONDS = 5.0
 
 
 async def wait_for(attempt: Callable[[], Awaitable[None]], address: Address) -> None:
@@ -53,21 +53,8 @@ async def wait_for(attempt: Callable[[], Awaitable[None]], address: Address) -> 
 async def check_direct(first: Usable, second: Usable) -> None:
     """See that a connection is one backend's for its whole life.
 
-    A pooler that multiplexes gives the second client the backend which the first has just left, as the latest used.
-
     Raises:
         PoolerError: it changes its backend.
     """
-    backend = "SELECT pg_backend_pid()"
-    try:
-        async with asyncio.timeout(PROBE_SECONDS), first.use() as one, second.use() as other:
-            backends = set()
-            for _ in range(3):
-                async with one.transaction():
-                    await one.fetchval(backend)
-                    backends.add(await other.fetchval(backend))
-                backends.add(await other.fetchval(backend))
-    except TimeoutError:
-        backends = set()
-    if len(backends) != 1:
-        raise PoolerError
+    async with first.use() as one, second.use() as other:
+        await refuse_pooler(one, other)
