@@ -159,10 +159,11 @@ async def test_a_run_whose_transaction_was_ended_from_outside_runs_again_and_hap
 
 async def test_a_compensation_that_comes_before_its_action_is_null_and_the_late_action_is_refused(world: World) -> None:
     shop = Shop()
-    await world.node(shop.registry)
+    await world.node()
     saga_id = await world.start(shop.saga("refuse"))
     key = shop.key(saga_id)
     await shop.journal.run_compensation(key, lambda tx, output: asyncio.sleep(0), timeout_seconds=1)
+    await world.node(shop.registry)
     state = await world.end_of(saga_id)
     assert (state.status, state.step("sell").action) == ("compensated", "prevented")
     assert "its key is refused in the journal" in state.reason

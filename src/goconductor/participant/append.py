@@ -6,6 +6,10 @@ legal then is dropped. When the answer to a commit is lost, the tail tells by th
 
 After the commit: leases taken in the same statement become work that is run at once (*local continuation*), everything else
 that the decision asks for goes out as messages and timers.
+
+What an append has taken, places and leases, belongs to the appender until it runs or is released. Whoever asked may be gone by
+then: a request that timed out, a leader that stepped down, a timer of a process that leaves. So the appender itself has the work
+run; only a submitter that *follows* its saga gets it back, and where that one is gone the appender runs it after all.
 """
 
 from __future__ import annotations
@@ -17,7 +21,15 @@ from functools import partial
 from operator import attrgetter
 from uuid import UUID
 
-from goconductor.errors import FencedError, GoConductorError, SagaNotFoundError, StoreUnavailableError
+from goconductor.errors import (
+    ConfigurationError,
+    FencedError,
+    GoConductorError,
+    PoolerError,
+    SagaNotFoundError,
+    SchemaError,
+    StoreUnavailableError,
+)
 from goconductor.lifecycle.effects import Effect, EndSaga, SetTimer, Work, direction_of
 from goconductor.lifecycle.events import TimerFired
 from goconductor.lifecycle.owed import owed
@@ -26,11 +38,12 @@ from goconductor.participant.batch import Batcher
 from goconductor.participant.definitions import Definitions
 from goconductor.participant.folding import Answer, Appended, Group, Room, Submission, TryAgain, grouped, still_due
 from goconductor.participant.log import View
+from goconductor.participant.orphans import Orphans
 from goconductor.participant.outbox import Outbox
 from goconductor.participant.probe import SILENT, Probe
 from goconductor.participant.work import Granted, effect_of
 from goconductor.ports.clock import Clock
-from goconductor.ports.store import BATCHES_AT_ONCE, Known, Lease, Outcome, SagaStore, Verdict
+from goconductor.ports.store import BATCHES_AT_ONCE, Known, Outcome, SagaStore, Verdict
 from goconductor.saga.graph import Plan
 
 logger = logging.getLogger("goconductor.participant")
@@ -38,8 +51,11 @@ logger = logging.getLogger("goconductor.participant")
 RECENT_MAX = 10_000
 """Views kept of sagas that this process appended to, so that parallel branches in one process do not conflict."""
 STORE_PAUSE_SECONDS = 0.25
+REFUSED_PAUSE_SECONDS = 1.0
 AWAY_SECONDS = 5.0
 """So often it is said that the store is away."""
+AWAY = (StoreUnavailableError, ConfigurationError, SchemaError, PoolerError)
+"""What says nothing of the events: the database is absent, or takes nothing from us at present."""
 
 
 class Appender:
@@ -50,7 +66,8 @@ class Appender:
         definitions: compiled definitions.
         outbox: where messages go after the commit.
         clock: for lease ends.
-        room: what can be run here at once.
+        room: what can be run here at once, and runs it.
+        orphans: frees leases that may have been taken though nobody runs under them.
         instance: tells this process's serial.
         participant: its participant's name, for the record.
         lease_seconds: the life of leases taken with an append.
@@ -68,6 +85,7 @@ class Appender:
         outbox: Outbox,
         clock: Clock,
         room: Room,
+        orphans: Orphans,
         instance: Callable[[], int],
         participant: str,
         lease_seconds: float,
@@ -91,9 +109,13 @@ class Appender:
         self._recent: OrderedDict[int, View] = OrderedDict()
         """By the saga's id as a number, whose hash costs nothing; that of a UUID is worked out in Python."""
         self._said_away_at = -AWAY_SECONDS
-        self._orphans: list[Lease] = []
+        self._orphans = orphans
         self._batcher: Batcher[Submission, Answer] = Batcher(
-            self._flush, lanes=BATCHES_AT_ONCE, subject=attrgetter("saga_id.int"), told=partial(probe.flushed, "append")
+            self._flush,
+            lanes=BATCHES_AT_ONCE,
+            subject=attrgetter("saga_id.int"),
+            told=partial(probe.flushed, "append"),
+            unclaimed=self._unclaimed,
         )
 
     async def submit(self, submission: Submission) -> Appended:
@@ -106,13 +128,14 @@ class Appender:
             GoConductorError: the log cannot be read by this version, or the database refuses the event.
         """
         while True:
-            answer = await self._batcher.submit(submission)
+            answer = await self._batcher.ask(submission)
             if isinstance(answer, Appended):
                 return answer
             if not isinstance(answer, TryAgain):
                 raise answer
             submission.stale = True
             submission.doubtful = submission.doubtful or answer.doubtful
+            submission.alone = submission.alone or answer.alone
             if answer.wait_seconds:
                 await self._clock.sleep(answer.wait_seconds)
 
@@ -150,10 +173,6 @@ class Appender:
             elif isinstance(effect, EndSaga):
                 self._on_end(plan, view)
 
-    def disown(self, leases: Iterable[Lease]) -> None:
-        """Free these before the next append: they may have been taken, but the answer was lost, so nobody runs under them."""
-        self._orphans += leases
-
     def hand_on(self, work: Granted) -> None:
         """Ask whoever offers the step to run this, since it cannot be begun here any more; its lease is free by now."""
         effect = effect_of(work)
@@ -175,6 +194,11 @@ class Appender:
         if len(self._recent) > RECENT_MAX:
             self._recent.popitem(last=False)
 
+    def _unclaimed(self, _: Submission, answer: Answer) -> None:
+        """Who submitted this is gone, and its saga goes on all the same."""
+        if isinstance(answer, Appended) and answer.works:
+            self._room.spawn(answer.works)
+
     async def _flush(self, batch: list[Submission]) -> Sequence[Answer]:
         answers: list[Answer | None] = [None] * len(batch)
         groups = grouped(batch, self.latest)
@@ -189,23 +213,33 @@ class Appender:
                 group.take(self._room, self._instance(), self._lease_seconds)
             sent_at = self._clock.monotonic()
             outcomes = await self._store.append([group.append(self._instance()) for group in ready]) if ready else []
-        except StoreUnavailableError as error:
-            self._counts["store_unavailable"] += 1
-            if self._clock.monotonic() - self._said_away_at >= AWAY_SECONDS:
-                self._said_away_at = self._clock.monotonic()
-                logger.warning("the saga store is away, events wait: %s", error)
+        except BaseException as error:
             for group in groups:
-                self.disown(take.lease for take, _ in group.takes)
-                group.vacate(self._room)
+                self._orphans.add(group.let_go())
                 self._recent.pop(group.saga_id.int, None)
-            return [answer or TryAgain(doubtful=True, wait_seconds=STORE_PAUSE_SECONDS) for answer in answers]
+            if not isinstance(error, AWAY):
+                raise
+            return self._while_away(error, batch, answers)
         self._counts["append_batches"] += bool(ready)
         for group, outcome in zip(ready, outcomes, strict=True):
             if outcome.verdict is Verdict.WON:
-                self._won(group, outcome, answers, sent_at)
+                self._won(group, outcome, batch, answers, sent_at)
             else:
                 self._lost(group, outcome, batch, answers)
         return [answer or TryAgain() for answer in answers]
+
+    def _while_away(self, error: GoConductorError, batch: Sequence[Submission], answers: Sequence[Answer | None]) -> list[Answer]:
+        """Outcomes wait until the log takes them. Where it is there but refuses us, others are told so."""
+        self._counts["store_unavailable"] += 1
+        if self._clock.monotonic() - self._said_away_at >= AWAY_SECONDS:
+            self._said_away_at = self._clock.monotonic()
+            logger.warning("the saga store is away, events wait: %s", error)
+        absent = isinstance(error, StoreUnavailableError)
+        again = TryAgain(doubtful=True, wait_seconds=STORE_PAUSE_SECONDS if absent else REFUSED_PAUSE_SECONDS)
+        return [
+            answer or (again if absent or submission.lease is not None else error)
+            for submission, answer in zip(batch, answers, strict=True)
+        ]
 
     async def _bring_up(self, batch: Sequence[Submission], groups: Sequence[Group], answers: list[Answer | None]) -> None:
         """Read the tails of sagas of which too little is known, whose head had moved, or whose last append is in doubt."""
@@ -214,13 +248,7 @@ class Appender:
             if any(batch[m].doubtful for m in group.members):
                 # somebody else here may know more by now: an event of ours has to be looked for in all of the log
                 group.base = None
-        if self._orphans:
-            orphans, self._orphans = self._orphans, []  # another lane may find some meanwhile
-            try:
-                await self._store.release_leases(orphans)
-            except StoreUnavailableError:
-                self._orphans += orphans
-                raise
+        await self._orphans.free()
         tails = await self._store.read([g.base.known if g.base else Known(g.saga_id) for g in stale]) if stale else []
         for group, tail in zip(stale, tails, strict=True):
             try:
@@ -253,28 +281,35 @@ class Appender:
         ends: list[Effect] = [EndSaga(state.phase)] if state.phase.ended else []
         self.act(plan, view, [*asked, *ends], still_due(asked, view), ())
 
-    def _won(self, group: Group, outcome: Outcome, answers: list[Answer | None], sent_at: float) -> None:
+    def _won(
+        self, group: Group, outcome: Outcome, batch: Sequence[Submission], answers: list[Answer | None], sent_at: float
+    ) -> None:
         assert group.plan is not None  # noqa: S101  (only folded groups get here)
         assert group.new is not None  # noqa: S101
         self._counts["appends"] += 1
         self._counts["events"] += len(group.entries)
         self._probe.appended(group.plan, group.base, group.new)
-        group.vacate(self._room, kept=outcome.took)
+        group.vacate(kept=outcome.took)
         works = group.works(sent_at)
         self.act(group.plan, group.new, group.effects, group.due, works, cause=group.entries[-1].event_id)
+        if works and not batch[group.accepted[-1]].follows:
+            self._room.spawn(works)
+            works = ()
         for member in group.accepted:
             answers[member] = Appended(group.new, works if member == group.accepted[-1] else ())
 
     def _lost(self, group: Group, outcome: Outcome, batch: Sequence[Submission], answers: list[Answer | None]) -> None:
         self._counts[f"append_{outcome.verdict}"] += 1
-        group.vacate(self._room)
+        group.vacate()
         self._recent.pop(group.saga_id.int, None)
         for member in group.accepted:
             match outcome.verdict:
                 case Verdict.NOT_DUE if isinstance(batch[member].event, TimerFired):
                     answers[member] = Appended(None, dropped="not due")
-                case Verdict.FENCED:
+                case Verdict.FENCED if batch[member].epoch == group.epoch:
                     answers[member] = FencedError()
+                case Verdict.REJECTED if len(group.accepted) > 1:
+                    answers[member] = TryAgain(alone=True)  # one of them is at fault, and the others are not
                 case Verdict.REJECTED:
                     event = type(batch[member].event).__name__
                     answers[member] = GoConductorError(

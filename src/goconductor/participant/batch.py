@@ -38,6 +38,7 @@ class Batcher(Generic[Item, Result]):
         lanes: how many batches may be in flight at once.
         subject: what an item is about; None where items have nothing to do with one another.
         told: hears of each batch that came back: its items, and the seconds it took.
+        unclaimed: gets an item and its result where the caller was cancelled meanwhile, so that nothing that was won is lost.
     """
 
     def __init__(
@@ -48,8 +49,10 @@ class Batcher(Generic[Item, Result]):
         lanes: int = 1,
         subject: Callable[[Item], Hashable] | None = None,
         told: Callable[[int, float], None] | None = None,
+        unclaimed: Callable[[Item, Result], None] | None = None,
     ) -> None:
         self._flush = flush
+        self._unclaimed = unclaimed
         self._told = told
         self._items_max = items_max
         self._lanes_max = lanes
@@ -68,6 +71,16 @@ class Batcher(Generic[Item, Result]):
         if subject not in self._busy:  # else the lane that is busy with it takes this along next
             self._open_lane()
         return answer
+
+    async def ask(self, item: Item) -> Result:
+        """Put an item into the next batch, and wait for its result. Whoever is cancelled here leaves it to ``unclaimed``."""
+        answer = self.submit(item)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if answer.done() and not answer.cancelled() and answer.exception() is None and self._unclaimed is not None:
+                self._unclaimed(item, answer.result())
+            raise
 
     def _open_lane(self) -> None:
         """Unless one is about to take what waits anyway, or all are in flight and come back for it."""
@@ -131,6 +144,8 @@ class Batcher(Generic[Item, Result]):
         for call, result in zip(batch, results, strict=True):
             if not call.answer.done():
                 call.answer.set_result(result)
+            elif self._unclaimed is not None:
+                self._unclaimed(call.item, result)
 
     async def close(self) -> None:
         """Wait until nothing is in flight."""

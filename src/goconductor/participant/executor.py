@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 
 from goconductor.errors import FencedError, GoConductorError
-from goconductor.lifecycle.effects import Work
+from goconductor.lifecycle.effects import Work, direction_of
 from goconductor.lifecycle.events import ActionSucceeded, CompensationSucceeded, Event, OutcomeUnknown
 from goconductor.lifecycle.owed import is_overtaken
 from goconductor.participant.append import Appender
@@ -24,12 +24,13 @@ from goconductor.participant.failures import is_refusal, is_unexpected, text_of,
 from goconductor.participant.folding import Submission
 from goconductor.participant.invoke import Invocation, NotBegunError, timeout_of
 from goconductor.participant.listeners import tell
+from goconductor.participant.orphans import Orphans
+from goconductor.participant.places import Place, Places
 from goconductor.participant.probe import SILENT, Probe
 from goconductor.participant.registry import StepRegistry
 from goconductor.participant.renewal import Renewal
 from goconductor.participant.work import Granted
 from goconductor.ports.clock import Clock
-from goconductor.ports.store import Lease, SagaStore
 from goconductor.saga.definition import StepKind
 from goconductor.saga.graph import Plan
 from goconductor.saga.ids import Direction
@@ -49,7 +50,7 @@ class Executor:
 
     Args:
         registry: the steps' code.
-        store: where leases are freed that led to nothing.
+        orphans: frees leases that led to nothing.
         clock: monotonic time.
         renewal: keeps the leases of long steps.
         concurrency: how many steps may run at once.
@@ -62,7 +63,7 @@ class Executor:
         self,
         registry: StepRegistry,
         *,
-        store: SagaStore,
+        orphans: Orphans,
         clock: Clock,
         renewal: Renewal,
         concurrency: int,
@@ -71,52 +72,28 @@ class Executor:
         probe: Probe = SILENT,
     ) -> None:
         self._registry = registry
-        self._store = store
+        self._orphans = orphans
         self._clock = clock
         self._renewal = renewal
-        self._concurrency = concurrency
+        self.places = Places(registry, concurrency)
         self._output_bytes_max = output_bytes_max
         self._counts = counts
         self._probe = probe
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"goconductor-{registry.name}")
         self._deadlines = Deadlines()
         self._chains: set[asyncio.Task[None]] = set()
-        self._places: Counter[str] = Counter()
-        self._taken = 0
+        self._declining: set[asyncio.Task[None]] = set()
         self._draining = False
         self.appender: Appender
         """Set by the node, since each needs the other."""
 
-    @property
-    def running(self) -> int:
-        """How many places are taken."""
-        return self._taken
-
     def owns(self, plan: Plan, step: str) -> bool:
         """Whether this process has the code of a step."""
-        participant, name = plan.owners[step]
-        return participant == self._registry.name and name in self._registry.steps
+        return self.places.owns(plan, step)
 
-    def reserve(self, plan: Plan, work: Work) -> bool:
+    def reserve(self, plan: Plan, work: Work) -> Place | None:
         """Keep a place, if the step is ours and there is one."""
-        return self.reserve_step(plan, work.step)
-
-    def reserve_step(self, plan: Plan, step: str) -> bool:
-        """Keep a place for a step, if it is ours and there is one."""
-        if self._draining or not self.owns(plan, step) or self._taken >= self._concurrency:
-            return False
-        name = plan.owners[step][1]
-        limit = self._registry.steps[name].concurrency
-        if limit is not None and self._places[name] >= limit:
-            return False
-        self._places[name] += 1
-        self._taken += 1
-        return True
-
-    def vacate(self, plan: Plan, step: str) -> None:
-        """Give a place back."""
-        self._places[plan.owners[step][1]] -= 1
-        self._taken -= 1
+        return self.places.reserve(plan, work.step, direction_of(work))
 
     def undoes_nothing(self, plan: Plan, step: str) -> bool:
         """Whether the step is ours, and compensating it would run no code and note nothing down.
@@ -129,7 +106,10 @@ class Executor:
         return action.compensation_function is None and action.journal is None
 
     def spawn(self, works: Sequence[Granted]) -> None:
-        """Run granted work, whose places are reserved."""
+        """Run granted work, whose places are reserved. A process that leaves hands it on."""
+        if self._draining:
+            self._decline(works)
+            return
         for work in works:
             # in a context of its own: where a step runs is chance, so it gets nothing of who started its saga
             chain = asyncio.create_task(self._chain(work), name=f"step {work.step}", context=Context())
@@ -154,13 +134,12 @@ class Executor:
             event = self._probe.step_ended(work, event)
             RUNNING.set(None)
             self._renewal.drop(work.lease)
-            self.vacate(work.plan, work.step)
+            work.place.vacate()
         if event is None:
-            await self.release(work.lease)
-            self.appender.hand_on(work)
+            await self._hand_on([work])
             return None
         state = work.view.state
-        submission = Submission(state.saga_id, work.plan.name, event, view=work.view, lease=work.lease)
+        submission = Submission(state.saga_id, work.plan.name, event, view=work.view, lease=work.lease, follows=True)
         try:
             appended = await self.appender.submit(submission)
         except FencedError:
@@ -169,11 +148,14 @@ class Executor:
             logger.exception(
                 "the outcome of step %r of saga %s could not be kept", work.step, state.saga_id, extra=about(work.lease.key)
             )
-            await self.release(work.lease)
+            self._orphans.add([work.lease])
             return None
         if appended.dropped:
-            await self.release(work.lease)
+            self._orphans.add([work.lease])
         if not appended.works:
+            return None
+        if self._draining:
+            self._decline(appended.works)
             return None
         self.spawn(appended.works[1:])
         return appended.works[0]
@@ -277,16 +259,28 @@ class Executor:
             reason="its instance was stopped in the middle",
         )
 
-    async def release(self, lease: Lease) -> None:
-        """Free a lease that led to nothing, so that nobody waits for its end."""
+    def _decline(self, works: Sequence[Granted]) -> None:
+        """Nothing more is begun here: others are asked, and find neither a lease nor a place taken."""
+        for work in works:
+            work.place.vacate()
+        if works:
+            declining = asyncio.create_task(self._hand_on(works), name="handing on", context=Context())
+            self._declining.add(declining)
+            declining.add_done_callback(self._declining.discard)
+
+    async def _hand_on(self, works: Sequence[Granted]) -> None:
+        self._orphans.add(work.lease for work in works)
         try:
-            await self._store.release_leases([lease])
+            await self._orphans.free()
         except GoConductorError as error:
-            logger.debug("a lease will end by itself: %s", error)
+            logger.debug("%d leases are freed later: %s", len(works), error)
+        for work in works:
+            self.appender.hand_on(work)
 
     async def drain(self, within_seconds: float) -> None:
         """Begin nothing new; let what runs finish, for so long; then give up on the rest, and say so in the log."""
         self._draining = True
+        self.places.close()
         if self._chains:
             logger.info("draining: %d steps run", len(self._chains))
             await asyncio.wait(list(self._chains), timeout=within_seconds)
@@ -301,3 +295,8 @@ class Executor:
             await asyncio.gather(*late, return_exceptions=True)
         self._deadlines.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def close(self) -> None:
+        """What appends brought that were in flight while this drained is handed on by now."""
+        while self._declining:
+            await asyncio.wait(self._declining)

@@ -23,6 +23,7 @@ from goconductor.lifecycle.owed import is_due, timer_due_at
 from goconductor.lifecycle.state import CompensationStatus, SagaState
 from goconductor.participant import log
 from goconductor.participant.log import View
+from goconductor.participant.places import Place
 from goconductor.participant.work import Granted, attempt_of, lease_for, new_event_id, random_number
 from goconductor.ports.store import Append, Lease, LogEntry, Take
 from goconductor.saga.graph import Plan
@@ -33,12 +34,12 @@ logger = logging.getLogger("goconductor.participant")
 class Room(Protocol):
     """Says which work this process can run at once, and keeps a place for it."""
 
-    def reserve(self, plan: Plan, work: Work) -> bool:
+    def reserve(self, plan: Plan, work: Work) -> Place | None:
         """Keep a place for this work, if it is ours and there is one."""
         ...
 
-    def vacate(self, plan: Plan, step: str) -> None:
-        """Give a place back."""
+    def spawn(self, works: Sequence[Granted]) -> None:
+        """Run granted work, whose places are reserved; or hand it on, if nothing more is begun here."""
         ...
 
     def undoes_nothing(self, plan: Plan, step: str) -> bool:
@@ -61,6 +62,8 @@ class Submission(msgspec.Struct):
         lease: the lease that this event ends.
         epoch: the leader's epoch, where it is the leader who writes.
         expected: append only right after this place; None appends wherever the log is by then.
+        follows: whether the submitter itself runs the work that is handed back; else the appender sees to it.
+        alone: what it was folded with was refused, so it goes into an append of its own.
         stale: the head has moved since ``view``: read the tail first.
         doubtful: the answer to the event's commit was lost: look for its id in the tail.
     """
@@ -73,6 +76,8 @@ class Submission(msgspec.Struct):
     epoch: int = 0
     expected: Expected | None = None
     event_id: UUID = msgspec.field(default_factory=new_event_id)
+    follows: bool = False
+    alone: bool = False
     stale: bool = False
     doubtful: bool = False
 
@@ -82,7 +87,7 @@ class Appended(msgspec.Struct, frozen=True):
 
     Attributes:
         view: the newest view; None if a timer was not due.
-        works: work whose leases were taken with the append, to be run at once.
+        works: work whose leases were taken with the append, to be run at once by a submitter who follows.
         dropped: why the event was no longer legal; empty if it was appended.
     """
 
@@ -94,8 +99,9 @@ class Appended(msgspec.Struct, frozen=True):
 class TryAgain(Exception):  # noqa: N818  (an answer within a batch, never raised)
     """The submission must go into another batch, its fields brought up to date."""
 
-    def __init__(self, *, doubtful: bool = False, wait_seconds: float = 0.0) -> None:
+    def __init__(self, *, doubtful: bool = False, alone: bool = False, wait_seconds: float = 0.0) -> None:
         self.doubtful = doubtful
+        self.alone = alone
         self.wait_seconds = wait_seconds
         super().__init__()
 
@@ -115,7 +121,7 @@ class Group(msgspec.Struct):
     effects: list[Effect] = []
     due: list[Work] = []
     releases: list[Lease] = []
-    takes: list[tuple[Take, Work]] = []
+    takes: list[tuple[Take, Work, Place]] = []
     accepted: list[int] = []
     due_at: float | None = None
     epoch: int = 0
@@ -136,6 +142,8 @@ class Group(msgspec.Struct):
         draft, folded = Draft(self.plan, self.base.state), list[Event]()
         for member in self.members:
             submission = batch[member]
+            if self.accepted and (submission.alone or batch[self.accepted[0]].alone):
+                continue  # it goes into the next batch
             due_at = timer_due_at(draft.state, submission.event)
             if answers[member] is not None or (due_at is not None and self.due_at is not None):
                 continue  # the guard of an append names one moment: a second timer goes into the next batch
@@ -198,25 +206,34 @@ class Group(msgspec.Struct):
             return
         self.due = still_due(self.effects, self.new)
         for work in self.due:
-            if room.reserve(self.plan, work):
-                self.takes.append((Take(lease=lease_for(self.saga_id, work, instance), lease_seconds=lease_seconds), work))
+            place = room.reserve(self.plan, work)
+            if place is not None:
+                take = Take(lease=lease_for(self.saga_id, work, instance), lease_seconds=lease_seconds)
+                self.takes.append((take, work, place))
 
-    def vacate(self, room: Room, kept: Iterable[int] = ()) -> None:
+    def vacate(self, kept: Iterable[int] = ()) -> None:
         """Give back the places of leases that were not taken; ``kept`` are the tokens of those that were."""
         held = set(kept)
-        if self.plan is None or len(held) == len(self.takes):
+        if len(held) == len(self.takes):
             return
-        for take, _ in self.takes:
+        for take, _, place in self.takes:
             if take.lease.token not in held:
-                room.vacate(self.plan, take.lease.key.step)
-        self.takes = [pair for pair in self.takes if pair[0].lease.token in held]
+                place.vacate()
+        self.takes = [taken for taken in self.takes if taken[0].lease.token in held]
+
+    def let_go(self) -> list[Lease]:
+        """Nobody knows what became of the append: give all places back. The leases, which may have been taken, are answered."""
+        leases = [take.lease for take, _, _ in self.takes]
+        self.vacate()
+        return leases
 
     def works(self, sent_at: float) -> tuple[Granted, ...]:
         """The work whose leases are held now; ``sent_at`` is when they were asked for, on the monotonic clock."""
         if self.plan is None or self.new is None:
             return ()
         return tuple(
-            Granted(self.plan, self.new, take.lease, attempt_of(work), sent_at + take.lease_seconds) for take, work in self.takes
+            Granted(self.plan, self.new, take.lease, attempt_of(work), sent_at + take.lease_seconds, place)
+            for take, work, place in self.takes
         )
 
     def append(self, instance: int) -> Append:
@@ -234,7 +251,7 @@ class Group(msgspec.Struct):
             wake_at=self.new.state.wake_at,
             due_at=self.due_at,
             release=self.releases,
-            take=[take for take, _ in self.takes],
+            take=[take for take, _, _ in self.takes],
             epoch=self.epoch,
         )
 

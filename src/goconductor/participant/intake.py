@@ -23,6 +23,8 @@ from goconductor.participant.context import about
 from goconductor.participant.definitions import Definitions
 from goconductor.participant.executor import Executor
 from goconductor.participant.log import View
+from goconductor.participant.orphans import Orphans
+from goconductor.participant.places import Place
 from goconductor.participant.probe import SILENT, Probe
 from goconductor.participant.work import Granted, random_number
 from goconductor.ports.bus import Delivery
@@ -52,6 +54,7 @@ class Intake:
         store: leases and tails.
         definitions: compiled definitions.
         executor: runs what was granted.
+        orphans: frees leases that were taken though nobody runs under them.
         clock: for the ends of leases.
         instance: tells this process's serial.
         lease_seconds: the life of a lease.
@@ -67,6 +70,7 @@ class Intake:
         store: SagaStore,
         definitions: Definitions,
         executor: Executor | None,
+        orphans: Orphans,
         clock: Clock,
         instance: Callable[[], int],
         lease_seconds: float,
@@ -78,6 +82,7 @@ class Intake:
         self._store = store
         self._definitions = definitions
         self._executor = executor
+        self._orphans = orphans
         self._clock = clock
         self._instance = instance
         self._lease_seconds = lease_seconds
@@ -86,10 +91,10 @@ class Intake:
         self._read: OrderedDict[UUID, View] = OrderedDict()
         self._counts = counts
         self._probe = probe
-        self._acquire: Batcher[Acquire, Acquired] = Batcher(self._acquired, told=partial(probe.flushed, "acquire"))
+        self._acquire: Batcher[Acquire, Acquired] = Batcher(
+            self._acquired, told=partial(probe.flushed, "acquire"), unclaimed=self._unclaimed
+        )
         self._said_away_at = -AWAY_SECONDS
-        self._orphans: list[Lease] = []
-        """Leases that may have been taken whose answer was lost: their messages come again, and would find them held."""
 
     async def receive(self, delivery: Delivery) -> None:
         """One delivery, to its acknowledgement."""
@@ -124,22 +129,22 @@ class Intake:
             self._counts["messages_for_others"] += 1
             self._leave(delivery)
             return
-        if not executor.reserve_step(plan, body.step):
+        place = executor.places.reserve(plan, body.step, body.direction)
+        if place is None:
             self._counts["messages_without_room"] += 1
             delivery.give_back(FULL_SECONDS)
             return
+        granted: Granted | None = None
         try:
-            granted = await self._granted(plan, body, delivery)
-        except BaseException:
-            executor.vacate(plan, body.step)
-            raise
+            granted = await self._granted(plan, body, delivery, place)
+        finally:
+            if granted is None:
+                place.vacate()
         delivery.acknowledge()
-        if granted is None:
-            executor.vacate(plan, body.step)
-        else:
+        if granted is not None:
             executor.spawn([granted])
 
-    async def _granted(self, plan: Plan, body: RunStep, delivery: Delivery) -> Granted | None:
+    async def _granted(self, plan: Plan, body: RunStep, delivery: Delivery, place: Place) -> Granted | None:
         """The work, if its lease is ours and the step is due, in whatever attempt: the message is a hint, the log is the truth.
 
         Who holds the lease may only be looking, for an older message, at a head that was older still; so a message that finds
@@ -153,7 +158,7 @@ class Intake:
         request = Acquire(
             lease=lease, lease_seconds=self._lease_seconds, known=known.known if known is not None else Known(body.saga_id)
         )
-        acquired = await self._acquire.submit(request)
+        acquired = await self._acquire.ask(request)
         if not acquired.granted:
             self._counts["messages_leased_elsewhere"] += 1
             if delivery.deliveries < HELD_DELIVERIES_MAX:
@@ -161,15 +166,15 @@ class Intake:
             return None
         try:
             view = self._brought_up(plan, known, body, acquired.tail)
-        except GoConductorError:
-            await self._free(lease)
+        except BaseException:
+            self._orphans.add([lease])
             raise
         attempt = _wanted_attempt(view, body) if view is not None else None
         if view is None or attempt is None:
             self._counts["messages_not_due"] += 1
-            await self._free(lease)
+            self._orphans.add([lease])
             return None
-        return Granted(plan, view, lease, attempt, asked_at + self._lease_seconds)
+        return Granted(plan, view, lease, attempt, asked_at + self._lease_seconds, place)
 
     def _seen(self, saga_id: UUID) -> list[View]:
         """Of a saga whose messages only point at the log, what this process has read and written last."""
@@ -200,18 +205,17 @@ class Intake:
             logger.warning("the saga store is away, messages wait: %s", error)
 
     async def _acquired(self, requests: list[Acquire]) -> list[Acquired]:
-        if self._orphans:
-            await self._store.release_leases(self._orphans)
-            self._orphans = []
+        await self._orphans.free()
         try:
             return await self._store.acquire(requests)
-        except StoreUnavailableError:
-            self._orphans += [request.lease for request in requests]
+        except BaseException:  # their messages come again, and would find them held
+            self._orphans.add(request.lease for request in requests)
             raise
 
-    async def _free(self, lease: Lease) -> None:
-        if self._executor is not None:
-            await self._executor.release(lease)
+    def _unclaimed(self, request: Acquire, acquired: Acquired) -> None:
+        """Who took the message is gone; it comes again."""
+        if acquired.granted:
+            self._orphans.add([request.lease])
 
     def _leave(self, delivery: Delivery) -> None:
         """For an instance that has the step, or can read the saga: a rolling upgrade has both kinds."""

@@ -34,6 +34,7 @@ from goconductor.participant.intake import Intake
 from goconductor.participant.joining import Membership
 from goconductor.participant.listeners import tell
 from goconductor.participant.log import View
+from goconductor.participant.orphans import Orphans
 from goconductor.participant.outbox import Outbox
 from goconductor.participant.probe import SILENT, Probe
 from goconductor.participant.registry import StepRegistry
@@ -113,9 +114,10 @@ class Node:
         source = f"/{self.registry.name}/{self.name}"
         self._outbox = Outbox(bus, source=source, clock=self.clock, baton_bytes_max=baton_bytes_max, probe=probe)
         self._timers = Timers(self.clock, self._fire)
+        self._orphans = Orphans(store, self.clock)
         self._executor = Executor(
             self.registry,
-            store=store,
+            orphans=self._orphans,
             clock=self.clock,
             renewal=self._renewal,
             concurrency=concurrency or self.registry.concurrency,
@@ -129,6 +131,7 @@ class Node:
             outbox=self._outbox,
             clock=self.clock,
             room=self._executor,
+            orphans=self._orphans,
             instance=self._serial,
             participant=self.registry.name,
             lease_seconds=lease_seconds,
@@ -141,6 +144,7 @@ class Node:
             store=store,
             definitions=self.definitions,
             executor=self._executor,
+            orphans=self._orphans,
             clock=self.clock,
             instance=self._serial,
             lease_seconds=lease_seconds,
@@ -155,6 +159,7 @@ class Node:
             store=store,
             clock=self.clock,
             room=self._executor,
+            orphans=self._orphans,
             appender=self.appender,
             instance=self._serial,
             participant=self.registry.name,
@@ -218,8 +223,8 @@ class Node:
         await self.membership.stop()
         await self._timers.close()
         await self._executor.drain(self._drain_seconds)
-        for batcher in (self._intake, self._starter, self.appender, self._tails):
-            await batcher.close()
+        for part in (self._intake, self._starter, self.appender, self._tails, self._executor, self._orphans):
+            await part.close()
         for running in list(self._background):
             running.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -272,8 +277,7 @@ class Node:
             self.membership.hear(reply_to)
         if transaction is not None:
             return await self._starter.start_in(transaction, plan, input, key=key, labels=labels or {}, reply_to=reply_to)
-        started, works = await self._starter.start(plan, input, key=key, labels=labels or {}, reply_to=reply_to)
-        self._executor.spawn(works)
+        started = await self._starter.start(plan, input, key=key, labels=labels or {}, reply_to=reply_to)
         if self.registry.listeners and not started.existing:
             await tell(self.registry.listeners, "saga_started", started.saga_id, plan.name)
         return started
@@ -298,7 +302,7 @@ class Node:
     def vitals(self) -> dict[str, int]:
         """Figures beside ``counts``: what runs and waits now, and what became of leases and messages so far."""
         return {
-            "steps_running": self._executor.running,
+            "steps_running": self._executor.places.steps.taken,
             "messages_waiting": self._outbox.waiting,
             "messages_dropped": self._outbox.dropped,
             "leases_renewed": self._renewal.renewed,
@@ -344,7 +348,6 @@ class Node:
         appended = await self.appender.submit(submission)
         if appended.dropped and isinstance(event, REQUESTS):
             raise RequestRefusedError(appended.dropped)
-        self._executor.spawn(appended.works)
         return appended.view or await self.view(saga_id)
 
     async def submit(self, submission: Submission) -> bool:
@@ -353,9 +356,7 @@ class Node:
         Raises:
             FencedError: the term of the leader who asked is over.
         """
-        appended = await self.appender.submit(submission)
-        self._executor.spawn(appended.works)
-        return not appended.dropped
+        return not (await self.appender.submit(submission)).dropped
 
     def send(self, plan: Plan, view: View, works: Iterable[Work]) -> None:
         """Ask the owners of steps to run them, again."""
@@ -388,7 +389,6 @@ class Node:
         while True:
             appended = await self.appender.submit(Submission(view.state.saga_id, plan.name, event, view=view))
             if appended.view is not None:
-                self._executor.spawn(appended.works)
                 return
             self.clock.observe(await self.store.database_time())  # our estimate was ahead of the database
             await self.clock.sleep(max(0.01, timer.due_at - self.clock.now()))

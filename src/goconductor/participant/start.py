@@ -1,4 +1,7 @@
-"""New sagas: the first decision, made durable in batches."""
+"""New sagas: the first decision, made durable in batches.
+
+What follows a commit is done where the batch comes back, and not by whoever asked: a request may have timed out by then.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -21,9 +24,10 @@ from goconductor.participant.append import Appender
 from goconductor.participant.batch import Batcher
 from goconductor.participant.folding import Group, Room
 from goconductor.participant.log import View
+from goconductor.participant.orphans import Orphans
 from goconductor.participant.probe import SILENT, Probe
 from goconductor.participant.typed import to_json_value
-from goconductor.participant.work import Granted, new_event_id, random_number
+from goconductor.participant.work import new_event_id, random_number
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import BATCHES_AT_ONCE, Outcome, SagaStore, Start, Transaction, Verdict
 from goconductor.saga import ids, values
@@ -40,13 +44,20 @@ class Started(msgspec.Struct, frozen=True):
     existing: bool = False
 
 
+class _Asked(NamedTuple):
+    plan: Plan
+    group: Group
+    start: Start
+
+
 class Starter:
     """Starts sagas.
 
     Args:
         store: where they are kept.
         clock: database time, which the ids carry.
-        room: what can be run here at once.
+        room: what can be run here at once, and runs it.
+        orphans: frees leases that may have been taken though nobody runs under them.
         appender: does what follows the commit.
         instance: tells this process's serial.
         participant: its participant's name, for the record.
@@ -62,6 +73,7 @@ class Starter:
         store: SagaStore,
         clock: Clock,
         room: Room,
+        orphans: Orphans,
         appender: Appender,
         instance: Callable[[], int],
         participant: str,
@@ -73,6 +85,7 @@ class Starter:
         self._store = store
         self._clock = clock
         self._room = room
+        self._orphans = orphans
         self._appender = appender
         self._instance = instance
         self._participant = participant
@@ -80,38 +93,39 @@ class Starter:
         self._input_bytes_max = input_bytes_max
         self._counts = counts
         self._probe = probe
-        self._starts: Batcher[Start, Outcome] = Batcher(store.start, lanes=BATCHES_AT_ONCE, told=partial(probe.flushed, "start"))
+        self._starts: Batcher[_Asked, Outcome] = Batcher(self._flush, lanes=BATCHES_AT_ONCE, told=partial(probe.flushed, "start"))
 
-    async def start(
-        self, plan: Plan, input: Any, *, key: str | None, labels: Mapping[str, str], reply_to: str
-    ) -> tuple[Started, tuple[Granted, ...]]:
-        """Start a saga; also answers the work that may be run here at once. Raises as :meth:`Node.start_saga`."""
+    async def start(self, plan: Plan, input: Any, *, key: str | None, labels: Mapping[str, str], reply_to: str) -> Started:
+        """Start a saga, and run here what can be run at once. Raises as :meth:`Node.start_saga`."""
         with self._probe.starting(plan.name) as starting:
-            started, works = await self._begin(plan, input, key, labels, reply_to, starting.traceparent)
+            group, event = self._begun(plan, input, key, labels, reply_to, starting.traceparent)
+            outcome = await self._starts.submit(_Asked(plan, group, self._start(plan, group, event, key, labels)))
+            won = outcome.verdict is Verdict.WON
+            started = Started(group.saga_id) if won else _found(outcome, plan, key)
             starting.started(started.saga_id, existing=started.existing)
-        return started, works
+        return started
 
-    async def _begin(
-        self, plan: Plan, input: Any, key: str | None, labels: Mapping[str, str], reply_to: str, traceparent: str
-    ) -> tuple[Started, tuple[Granted, ...]]:
-        group, event = self._begun(plan, input, key, labels, reply_to, traceparent)
-        group.take(self._room, self._instance(), self._lease_seconds)
-        asked_at = self._clock.monotonic()
+    async def _flush(self, batch: list[_Asked]) -> list[Outcome]:
         try:
-            outcome = await self._starts.submit(self._start(plan, group, event, key, labels))
-        except BaseException:  # it may have been started all the same
-            self._appender.disown([take.lease for take, _ in group.takes])
-            group.vacate(self._room)
+            starts = []
+            for _, group, start in batch:
+                group.take(self._room, start.instance, self._lease_seconds)
+                starts.append(replace(start, take=[take for take, _, _ in group.takes]) if group.takes else start)
+            asked_at = self._clock.monotonic()
+            outcomes = await self._store.start(starts)
+        except BaseException:  # they may have been started all the same
+            for _, group, _ in batch:
+                self._orphans.add(group.let_go())
             raise
-        if outcome.verdict is Verdict.WON and group.new is not None:
-            group.vacate(self._room, kept=outcome.took)
-            works = group.works(asked_at)
-            self._counts["sagas_started"] += 1
-            self._probe.appended(plan, None, group.new)
-            self._appender.act(plan, group.new, group.effects, group.due, works)
-            return Started(group.saga_id), works
-        group.vacate(self._room)
-        return _found(outcome, plan, key), ()
+        for (plan, group, _), outcome in zip(batch, outcomes, strict=True):
+            group.vacate(kept=outcome.took)
+            if outcome.verdict is Verdict.WON and group.new is not None:
+                works = group.works(asked_at)
+                self._counts["sagas_started"] += 1
+                self._probe.appended(plan, None, group.new)
+                self._appender.act(plan, group.new, group.effects, group.due, works)
+                self._room.spawn(works)
+        return outcomes
 
     async def start_in(
         self, transaction: Transaction, plan: Plan, input: Any, *, key: str | None, labels: Mapping[str, str], reply_to: str
@@ -170,7 +184,6 @@ class Starter:
             key=key,
             input_hash=_hash(event.input) if key is not None else b"",
             labels=dict(labels),
-            take=[take for take, _ in group.takes],
         )
 
 

@@ -9,19 +9,23 @@ import msgspec
 
 from goconductor.lifecycle.effects import RunAction, RunCompensation, Settle, Work, direction_of
 from goconductor.participant.log import View
+from goconductor.participant.places import Place
 from goconductor.ports.store import Lease, LeaseKey
 from goconductor.saga.graph import Plan
 from goconductor.saga.ids import Direction
 
 
 class Granted(msgspec.Struct, frozen=True):
-    """Work whose lease is ours. ``expires`` is when to begin nothing any more, on the monotonic clock."""
+    """Work whose lease is ours, and for which a place is kept. ``expires`` is when to begin nothing any more, on the monotonic
+    clock.
+    """
 
     plan: Plan
     view: View
     lease: Lease
     attempt: int
     expires: float
+    place: Place
 
     @property
     def step(self) -> str:
