@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -64,6 +65,53 @@ class Unrenewing(WorldStore):
 
     async def renew_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
         raise StoreUnavailableError
+
+
+class Gated(WorldStore):
+    """The world's store, whose answers to appends, starts and acquires wait for the test once their work is done.
+
+    Attributes:
+        gate: closed by the test.
+        done: set when something was done whose answer waits at the gate.
+        gated: what waits at it.
+        refusing: raised by each append in place of doing it, until it is None.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.__dict__ = world.store.__dict__ | {
+            "gate": asyncio.Event(),
+            "done": asyncio.Event(),
+            "gated": {"append", "start", "acquire"},
+            "refusing": None,
+        }
+        self.gated: set[str]
+        self.gate: asyncio.Event
+        self.done: asyncio.Event
+        self.refusing: Exception | None
+        self._truth = world.store
+        self.gate.set()
+
+    async def _answer(self, what: str) -> None:
+        if what in self.gated:
+            self.done.set()
+            await self.gate.wait()
+
+    async def append(self, appends: Sequence[Append]) -> list[Outcome]:
+        if self.refusing is not None:
+            raise self.refusing
+        outcomes = await self._truth.append(appends)
+        await self._answer("append")
+        return outcomes
+
+    async def start(self, starts: Sequence[Start]) -> list[Outcome]:
+        outcomes = await self._truth.start(starts)
+        await self._answer("start")
+        return outcomes
+
+    async def acquire(self, requests: Sequence[Acquire]) -> list[Acquired]:
+        acquired = await self._truth.acquire(requests)
+        await self._answer("acquire")
+        return acquired
 
 
 class Behind:

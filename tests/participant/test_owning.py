@@ -16,47 +16,11 @@ from goconductor.participant.folding import Submission
 from goconductor.participant.node import Node
 from goconductor.participant.probe import Probe
 from goconductor.participant.registry import StepRegistry
-from goconductor.ports.store import Acquire, Acquired, Append, Outcome, Start, Verdict
+from goconductor.ports.store import Append, Outcome, Verdict
+from goconductor.recovery.sweep import Sweeper
 from goconductor.testing.clock import settle
-from goconductor.testing.world import World, WorldStore
-
-
-class Gated(WorldStore):
-    """The world's store, whose answers to appends, starts and acquires wait for the test once their work is done.
-
-    Attributes:
-        gate: closed by the test.
-        refusing: raised by each append in place of doing it, until it is None.
-    """
-
-    def __init__(self, world: World) -> None:
-        self.__dict__ = world.store.__dict__ | {"gate": asyncio.Event(), "refusing": None, "done": asyncio.Event()}
-        self.gate: asyncio.Event
-        self.done: asyncio.Event
-        self.refusing: Exception | None
-        self._truth = world.store
-        self.gate.set()
-
-    async def _answer(self) -> None:
-        self.done.set()
-        await self.gate.wait()
-
-    async def append(self, appends: Sequence[Append]) -> list[Outcome]:
-        if self.refusing is not None:
-            raise self.refusing
-        outcomes = await self._truth.append(appends)
-        await self._answer()
-        return outcomes
-
-    async def start(self, starts: Sequence[Start]) -> list[Outcome]:
-        outcomes = await self._truth.start(starts)
-        await self._answer()
-        return outcomes
-
-    async def acquire(self, requests: Sequence[Acquire]) -> list[Acquired]:
-        acquired = await self._truth.acquire(requests)
-        await self._answer()
-        return acquired
+from goconductor.testing.world import World
+from tests.participant.faults import Gated, Unrenewing
 
 
 class Canceller(Probe):
@@ -65,7 +29,7 @@ class Canceller(Probe):
     def __init__(self) -> None:
         self.victim: asyncio.Task[Any] | None = None
 
-    def flushed(self, kind: str, items: int, seconds: float) -> None:  # noqa: ARG002
+    def flushed(self, kind: str, items: int, seconds: float) -> None:
         if self.victim is not None:
             asyncio.get_running_loop().call_soon(self.victim.cancel)
             self.victim = None
@@ -183,6 +147,33 @@ async def test_a_message_that_is_cancelled_while_its_lease_is_taken_leaves_no_le
     assert (await world.state(saga_id)).status == "completed"
     assert runs == [1]
     await nothing_held(world, leaving, staying)
+
+
+@pytest.mark.parametrize("gated", ["acquire", "append"])
+async def test_a_leader_that_is_stopped_in_the_middle_of_a_look_leaves_no_lease(world: World, gated: str) -> None:
+    shop = StepRegistry("shop")
+    shop.step(name="pack")(asyncio.Event().wait)
+    saga: Saga[Any] = Saga("one")
+    saga.step("shop.pack")
+    frozen = await world.node(shop, renewing=Unrenewing(world.clock), drain_seconds=0)
+    saga_id = await world.start(saga)
+    await settle()
+    store = Gated(world)
+    leader = await world.node(store=store)
+    term = await world.store.raise_epoch(leader.name, 1e9)
+    assert term is not None
+    sweeper = Sweeper(leader, lease_seconds=10)
+    assert await sweeper.may_judge()
+    await world.clock.advance(60)
+    store.gated = {gated}
+    store.gate.clear()
+    looking = asyncio.create_task(sweeper.sweep_once(term.epoch))
+    await store.done.wait()
+    looking.cancel()
+    await asyncio.wait([looking])
+    store.gate.set()
+    await settle()
+    assert {lease.instance for lease in await world.store.leases([saga_id])} <= {frozen.instance.serial}
 
 
 @pytest.mark.parametrize("error", [SchemaError(), ConfigurationError("INSERT was revoked")])

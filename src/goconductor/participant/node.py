@@ -114,10 +114,10 @@ class Node:
         source = f"/{self.registry.name}/{self.name}"
         self._outbox = Outbox(bus, source=source, clock=self.clock, baton_bytes_max=baton_bytes_max, probe=probe)
         self._timers = Timers(self.clock, self._fire)
-        self._orphans = Orphans(store, self.clock)
+        self.orphans = Orphans(store, self.clock)
         self._executor = Executor(
             self.registry,
-            orphans=self._orphans,
+            orphans=self.orphans,
             clock=self.clock,
             renewal=self._renewal,
             concurrency=concurrency or self.registry.concurrency,
@@ -131,7 +131,7 @@ class Node:
             outbox=self._outbox,
             clock=self.clock,
             room=self._executor,
-            orphans=self._orphans,
+            orphans=self.orphans,
             instance=self._serial,
             participant=self.registry.name,
             lease_seconds=lease_seconds,
@@ -144,7 +144,7 @@ class Node:
             store=store,
             definitions=self.definitions,
             executor=self._executor,
-            orphans=self._orphans,
+            orphans=self.orphans,
             clock=self.clock,
             instance=self._serial,
             lease_seconds=lease_seconds,
@@ -159,7 +159,7 @@ class Node:
             store=store,
             clock=self.clock,
             room=self._executor,
-            orphans=self._orphans,
+            orphans=self.orphans,
             appender=self.appender,
             instance=self._serial,
             participant=self.registry.name,
@@ -223,7 +223,7 @@ class Node:
         await self.membership.stop()
         await self._timers.close()
         await self._executor.drain(self._drain_seconds)
-        for part in (self._intake, self._starter, self.appender, self._tails, self._executor, self._orphans):
+        for part in (self._intake, self._starter, self.appender, self._tails, self._executor, self.orphans):
             await part.close()
         for running in list(self._background):
             running.cancel()

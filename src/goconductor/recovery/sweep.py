@@ -95,7 +95,9 @@ class Sweeper:
         self._on_sweep = on_sweep
         self._resent: dict[LeaseKey, tuple[int, float]] = {}
         self._suspects: set[int] = set()
-        self._acquires: Batcher[Acquire, Acquired] = Batcher(node.store.acquire, told=partial(node.probe.flushed, "acquire"))
+        self._acquires: Batcher[Acquire, Acquired] = Batcher(
+            node.store.acquire, told=partial(node.probe.flushed, "acquire"), unclaimed=self._unclaimed
+        )
         self._unburied: dict[int, Instance] | None = None
         self._inherited: deque[tuple[int, Sequence[UUID]]] = deque()
         """Batches of sagas that dead instances left, with whose they were."""
@@ -297,16 +299,25 @@ class Sweeper:
             await self._store.free([lease], epoch=look.epoch)
         key = LeaseKey(view.state.saga_id, work.step, direction_of(work), work.round)
         ours = Lease(key=key, instance=self._node.instance.serial, token=random_number())
-        acquired = await self._acquires.submit(Acquire(lease=ours, lease_seconds=self._lease_seconds, known=view.known))
+        request = Acquire(lease=ours, lease_seconds=self._lease_seconds, known=view.known)
+        acquired = await self._acquires.ask(request)
         if not acquired.granted:
             return False
         reason = "its instance died" if died else "its lease ran out" if lease is not None else "nobody holds a lease on it"
         unknown = OutcomeUnknown(work.step, attempt_of(work), work.round, direction=key.direction, reason=reason)
         self._node.counts["sweep_unknown"] += 1
-        if await self._append(plan, view, unknown, look, ours):
-            return True
-        await self._store.release_leases([ours])
-        return False
+        appended = False
+        try:
+            appended = await self._append(plan, view, unknown, look, ours)
+        finally:
+            if not appended:  # it said nothing any more, or our term is over, or we were stopped
+                self._node.orphans.add([ours])
+        return appended
+
+    def _unclaimed(self, request: Acquire, acquired: Acquired) -> None:
+        """The look was stopped meanwhile."""
+        if acquired.granted:
+            self._node.orphans.add([request.lease])
 
     async def _append(self, plan: Plan, view: View, event: Event, look: _Look, lease: Lease | None = None) -> bool:
         """Append under our epoch. False if the saga had moved on and the event says nothing any more."""
