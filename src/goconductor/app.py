@@ -104,6 +104,10 @@ class SagaHandle(Generic[I]):
         raise StuckError(f"saga {self.saga_id} is stuck and waits for an operator: {failures}", **about)
 
 
+STEPS_LEFT = 1
+"""The exit code of a participant that left steps running."""
+
+
 class Conductor:
     """Starts sagas and asks after them.
 
@@ -184,6 +188,9 @@ class Participant(StepRegistry):
 
         Args:
             settings: None loads them from ``goconductor.yaml`` and the environment.
+
+        Raises:
+            SystemExit: with code 1, when steps did not end within the drain's time and cannot be ended.
         """
         settings = settings or Settings.load()
         logs.set_up(level=settings.log.level, format=settings.log.format)
@@ -193,12 +200,14 @@ class Participant(StepRegistry):
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
         try:
-            async with self.running(settings):
+            async with self.running(settings) as conductor:
                 await stopped.wait()
                 logger.info("stopping participant %r", self.name)
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
+        if conductor.node.steps_left:
+            raise SystemExit(STEPS_LEFT)
 
     @asynccontextmanager
     async def running(self, settings: Settings | None = None, *, metrics: Metrics | None = None) -> AsyncIterator[Conductor]:
@@ -286,6 +295,7 @@ def _node(settings: Settings, registry: StepRegistry | None, name: str, probe: P
         registry=registry or StepRegistry(name),
         lease_seconds=participant.lease_seconds,
         concurrency=participant.concurrency,
+        threads=participant.threads,
         drain_seconds=participant.drain_seconds,
         prefetch=participant.prefetch,
         payload_bytes_max=limits.payload_bytes_max,

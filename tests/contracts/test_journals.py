@@ -9,10 +9,15 @@ from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from goconductor.errors import ConfigurationError, JournalError
+from goconductor.journals.asyncpg import AsyncpgJournal
+from goconductor.journals.psycopg import PsycopgJournal
+from goconductor.journals.sqlalchemy import SqlalchemyJournal
 from goconductor.journals.table import TableJournal
-from goconductor.ports.journal import EffectKey, Entry, Found
+from goconductor.ports.journal import EffectKey, Entry, Found, Pool
 from tests.contracts.journal_leaves import LEAVES, Leaf
 
 pytestmark = pytest.mark.postgres
@@ -56,7 +61,7 @@ async def run(leaf: Leaf, journal: TableJournal[Any], *statements: str) -> Entry
 async def test_the_transaction_has_timeouts_of_its_own(leaf: Leaf, journal: TableJournal[Any], onlooker: Connection) -> None:
     limits = dict.fromkeys(("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"), "1500ms")
     if onlooker.get_server_version().major >= 17:
-        limits["transaction_timeout"] = "2500ms"
+        limits["transaction_timeout"] = "4s"
 
     async def call(tx: Any) -> bytes:
         assert {name: await leaf.execute(tx, f"SELECT current_setting('{name}')") for name in limits} == limits
@@ -260,3 +265,46 @@ async def test_a_table_name_is_a_name(leaf: Leaf, name: str) -> None:
     with pytest.raises(ConfigurationError, match="no table name"):
         async with leaf.journal("postgresql://localhost/shop", table=name):
             pass
+
+
+async def test_11_each_library_tells_how_many_connections_there_are(leaf: Leaf, postgres_url: str) -> None:
+    async with leaf.journal(postgres_url) as journal, leaf.journal(postgres_url) as other:
+        assert journal.pool is not None
+        assert other.pool is not None
+        running, most, full, gate = 0, 0, asyncio.Event(), asyncio.Event()
+
+        async def call(tx: Any) -> bytes:
+            nonlocal running, most
+            running += 1
+            most = max(most, running)
+            if running == journal.pool.size:
+                full.set()
+            await gate.wait()
+            running -= 1
+            return b"null"
+
+        assert journal.pool.of is not other.pool.of
+        await journal.create_table()
+        count = journal.pool.size + 2
+        runs = [
+            asyncio.create_task(journal.run_action(EffectKey(f"a{number}", f"c{number}"), call, timeout_seconds=TIMEOUT_SECONDS))
+            for number in range(count)
+        ]
+        await full.wait()
+        gate.set()
+        assert len(await asyncio.gather(*runs)) == count
+        assert most <= journal.pool.size
+
+
+async def test_11_a_services_own_pool_counts_once_for_all_its_journals() -> None:
+    dsn = "postgresql://127.0.0.1:1/nowhere"
+    pool = asyncpg.create_pool(dsn, min_size=0, max_size=3)
+    engine = create_async_engine("postgresql+asyncpg://127.0.0.1:1/nowhere", pool_size=2, max_overflow=1)
+    sessions = SqlalchemyJournal(async_sessionmaker(engine))
+    assert AsyncpgJournal(pool).pool == AsyncpgJournal(pool).pool == Pool(pool, 3)
+    assert SqlalchemyJournal(engine).pool == sessions.pool == Pool(engine, 3)
+    assert PsycopgJournal(dsn, connections_max=4).pool is not None
+    unbound = create_async_engine("postgresql+asyncpg://127.0.0.1:1/nowhere", poolclass=NullPool)
+    assert SqlalchemyJournal(unbound).pool is None
+    more = create_async_engine("postgresql+asyncpg://127.0.0.1:1/nowhere", max_overflow=-1)
+    assert SqlalchemyJournal(more).pool is None

@@ -110,3 +110,28 @@ async def test_a_length_that_is_met_once_leaves_nothing_behind() -> None:
     assert not deadlines._queues
     with pytest.raises(TimeoutError), deadlines.within(0.01, once=True):
         await for_ever()
+
+
+@pytest.mark.parametrize("once", [False, True])
+async def test_a_limit_that_is_restarted_begins_anew(once: bool) -> None:
+    deadlines = Deadlines()
+    limit = deadlines.within(0.05, once=once)
+    queue, looked = limit._queue, asyncio.Event()
+
+    async def outlive() -> None:
+        with limit:
+            before = queue._running[limit]
+            while asyncio.get_running_loop().time() <= before:  # its first time is over, and nobody had a turn to say so
+                pass
+            limit.restart()
+            assert queue._running[limit] > before + 0.05
+            asyncio.get_running_loop().call_soon(lambda: asyncio.get_running_loop().call_soon(looked.set))
+            await looked.wait()  # the first timer has run out by then
+            assert not limit.expired
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await outlive()
+    assert limit.expired
+    limit.restart()  # which does nothing: it is over
+    assert queue._running == {}

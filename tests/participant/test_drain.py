@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -157,3 +159,122 @@ async def test_who_leaves_with_messages_unsent_is_found_by_the_leader_which_send
     assert (await world.state(saga_id)).status == "queued"
     await world.live(3)
     assert (await world.end_of(saga_id)).status == "completed"
+
+
+async def test_a_plain_step_that_cannot_be_ended_keeps_its_lease_until_its_thread_has_returned(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop, others, runs = StepRegistry("shop"), StepRegistry("shop"), list[str]()
+    began, gate = threading.Event(), threading.Event()
+
+    @shop.step
+    def pack() -> None:
+        began.set()
+        gate.wait()
+
+    @others.step(name="pack")
+    async def pack_again() -> None:
+        runs.append("again")
+
+    await world.node()
+    leaving = await world.node(shop, drain_seconds=0)
+    saga: Saga[Any] = Saga("one")
+    saga.step("shop.pack", retry=Retry(attempts_max=3))
+    saga_id = await world.start(saga, node=leaving)
+    await asyncio.to_thread(began.wait)
+    serial = leaving.instance.serial
+    await world.leave(leaving)
+    assert leaving.steps_left == 1
+    assert "1 steps cannot be ended" in caplog.text
+    await world.node(others)
+    await world.live(5)
+    (lease,) = await world.store.leases([saga_id])
+    assert (lease.instance, runs) == (serial, [])
+    assert "OutcomeUnknown pack" not in await world.events(saga_id)  # it lives, and may still have its effect
+    gate.set()
+    world.store.kill(serial)  # the process has ended
+    await world.live(30)
+    assert (await world.end_of(saga_id)).status == "completed"
+    assert "OutcomeUnknown pack" in await world.events(saga_id)
+    assert runs == ["again"]
+
+
+async def test_a_step_that_swallows_its_cancellation_does_not_keep_its_process(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("goconductor.participant.executor.SAYING_SECONDS", 0.05)
+    monkeypatch.setattr("goconductor.participant.executor.SWALLOWED_SECONDS", 0.05)
+    shop, swallowed, gate = StepRegistry("shop"), list[int](), asyncio.Event()
+
+    @shop.step
+    async def pack() -> None:
+        while not gate.is_set():
+            try:
+                await gate.wait()
+            except asyncio.CancelledError:
+                swallowed.append(1)
+
+    await world.node()
+    leaving = await world.node(shop, drain_seconds=0)
+    saga: Saga[Any] = Saga("one")
+    saga.step(pack)
+    saga_id = await world.start(saga, node=leaving)
+    await settle()
+    serial = leaving.instance.serial
+    await world.leave(leaving)
+    assert (swallowed, leaving.steps_left) == ([1, 1], 1)
+    (chain,) = leaving._executor._chains
+    assert chain not in asyncio.all_tasks()  # for which asyncio.run would wait
+    (lease,) = await world.store.leases([saga_id])
+    assert lease.instance == serial
+    gate.set()
+    await chain
+    assert await world.events(saga_id) == ["SagaStarted"]
+
+
+async def test_a_process_whose_steps_cannot_be_ended_ends() -> None:
+    """A real one, whose interpreter would wait for its threads and its loop for its tasks."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HUNG, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    out, _ = await process.communicate()
+    assert (process.returncode, out.decode().splitlines()[-1]) == (0, "left 2 steps")
+
+
+HUNG = """
+import asyncio, threading
+from goconductor import Saga
+from goconductor.participant import executor
+from goconductor.participant.registry import StepRegistry
+from goconductor.testing.world import World
+
+executor.SAYING_SECONDS = executor.SWALLOWED_SECONDS = 0.05
+shop, begun = StepRegistry("shop"), threading.Semaphore(0)
+
+@shop.step
+def hang():
+    begun.release()
+    threading.Event().wait()
+
+@shop.step
+async def swallow():
+    begun.release()
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            pass
+
+async def main():
+    async with World() as world:
+        node = await world.node(shop, drain_seconds=0)
+        for step in ("hang", "swallow"):
+            saga = Saga(step)
+            saga.step("shop." + step)
+            await world.start(saga)
+        for _ in range(2):
+            await asyncio.to_thread(begun.acquire)
+    print("left", node.steps_left, "steps", flush=True)
+
+asyncio.run(main())
+"""

@@ -153,6 +153,8 @@ class ParticipantSettings(Section):
     """For how long a running step is safe from others without a renewal."""
     concurrency: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """How many steps may run at once in one process; without it, what the code says (1,000)."""
+    threads: Annotated[int, Field(ge=1, le=10_000)] = 32
+    """How many plain `def` steps may run at once in one process, each in a thread."""
     drain_seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 30.0
     """How long running steps may take to finish when the process stops."""
     prefetch: Annotated[int, Field(ge=1, le=100_000)] = 200

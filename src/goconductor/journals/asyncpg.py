@@ -12,6 +12,7 @@ from asyncpg.transaction import Transaction
 from goconductor.journals.keys import RESULT_BYTES_MAX
 from goconductor.journals.table import TABLE, Opened, TableJournal
 from goconductor.journals.wires import AsyncpgWire, Wire
+from goconductor.ports import journal as ports
 
 if TYPE_CHECKING:
     Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -21,6 +22,8 @@ else:  # steps are read by their annotations at run time, where asyncpg's class 
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
+CONNECTIONS_MAX = 10
+"""Of a pool that is made for a DSN."""
 _CLOSE_SECONDS = 10.0
 
 
@@ -47,6 +50,11 @@ class AsyncpgJournal(TableJournal[Connection]):
         self._pool: Pool | None = None
         self._opening = asyncio.Lock()
 
+    @property
+    def pool(self) -> ports.Pool:
+        given = self._given
+        return ports.Pool(self, CONNECTIONS_MAX) if isinstance(given, str) else ports.Pool(given, given.get_max_size())
+
     async def close(self) -> None:
         """Close the pool if it is our own; may be called twice."""
         pool, self._pool = self._pool, None
@@ -61,7 +69,9 @@ class AsyncpgJournal(TableJournal[Connection]):
         async with self._opening:
             if self._pool is None:
                 given = self._given
-                self._pool = await (asyncpg.create_pool(given, min_size=0) if isinstance(given, str) else given)
+                self._pool = await (
+                    asyncpg.create_pool(given, min_size=0, max_size=CONNECTIONS_MAX) if isinstance(given, str) else given
+                )
             return self._pool
 
     async def _begin(self, timeout_seconds: float) -> Opened[Connection]:

@@ -21,7 +21,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from goconductor.errors import JournalError, PayloadError
-from goconductor.ports.journal import EffectKey, Entry, Found, Tx
+from goconductor.ports.journal import EffectKey, Entry, Found, Pool, Tx
 
 T = TypeVar("T")
 
@@ -57,6 +57,10 @@ class KeyedJournal(ABC, Generic[Tx]):
     @property
     def result_bytes_max(self) -> int:
         return self._result_bytes_max
+
+    @property
+    def pool(self) -> Pool | None:
+        return None
 
     @abstractmethod
     async def create_table(self) -> None: ...

@@ -17,6 +17,7 @@ from psycopg.rows import tuple_row
 from goconductor.journals.keys import RESULT_BYTES_MAX
 from goconductor.journals.table import TABLE, Opened, TableJournal
 from goconductor.journals.wires import PsycopgWire, Wire
+from goconductor.ports import journal as ports
 
 Connection: TypeAlias = psycopg.AsyncConnection[Any]
 """What a step gets as its transaction: a pooled connection inside an open transaction."""
@@ -71,6 +72,13 @@ class PsycopgJournal(TableJournal[Connection]):
             self._pool: Pool = self._own
         else:
             self._pool = pool_or_conninfo
+
+    @property
+    def pool(self) -> ports.Pool | None:
+        if self._own is not None:
+            return ports.Pool(self, self._own.connections_max)
+        size = getattr(self._pool, "max_size", None)  # of a factory of your own nothing is known
+        return ports.Pool(self._pool, size) if isinstance(size, int) and size > 0 else None
 
     async def close(self) -> None:
         """Close our own connections, if it was made from a conninfo; may be called twice."""
@@ -136,6 +144,7 @@ class _Connections:
         if connections_max < 1:
             raise ValueError("connections_max must be at least 1")
         self._conninfo = conninfo
+        self.connections_max = connections_max
         self._room = asyncio.Semaphore(connections_max)
         self._idle: deque[Connection] = deque()
         self._taken: set[Connection] = set()

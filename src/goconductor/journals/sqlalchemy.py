@@ -16,12 +16,13 @@ import asyncpg
 from sqlalchemy import URL, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, PendingRollbackError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 from goconductor.errors import ConfigurationError
 from goconductor.journals.keys import RESULT_BYTES_MAX
 from goconductor.journals.table import IN_FAILED_TRANSACTION, TABLE, Opened, TableJournal
 from goconductor.journals.wires import Wire, wire_of
-from goconductor.ports.journal import Tx
+from goconductor.ports.journal import Pool, Tx
 
 Session = TypeVar("Session", bound=AsyncSession)
 
@@ -73,6 +74,15 @@ class SqlalchemyJournal(TableJournal[Tx]):
         self._own = _engine(source) if isinstance(source, str | URL) else None
         self._sessions = source if isinstance(source, async_sessionmaker) else None
         self._engine = source if isinstance(source, AsyncEngine) else self._own
+
+    @property
+    def pool(self) -> Pool | None:
+        engine = self._engine if self._sessions is None else self._sessions.kw.get("bind")
+        pool = engine.sync_engine.pool if isinstance(engine, AsyncEngine) else None
+        if not isinstance(pool, QueuePool):  # no pool, one of another kind, or sessions that find their engines themselves
+            return None
+        more = pool._max_overflow  # noqa: SLF001  (told by no method; -1 is without bound)
+        return Pool(engine, pool.size() + more) if pool.size() > 0 and more >= 0 else None
 
     async def close(self) -> None:
         """Close the engine if it is our own; may be called twice."""

@@ -82,6 +82,22 @@ COUNTED = (
     ),
     Counted("goconductor_steps_running", "Steps that hold a place now.", {"steps_running": ""}, kind="gauge"),
     Counted(
+        "goconductor_places_taken",
+        "What running steps hold beside their places: threads, and connections of journals.",
+        {"threads_taken": "threads", "connections_taken": "connections"},
+        "of",
+        kind="gauge",
+    ),
+    Counted(
+        "goconductor_threads_lost", "Threads of plain steps that were given up and run on.", {"threads_lost": ""}, kind="gauge"
+    ),
+    Counted(
+        "goconductor_leases_orphaned",
+        "Leases that nobody runs under and that wait to be freed.",
+        {"leases_orphaned": ""},
+        kind="gauge",
+    ),
+    Counted(
         "goconductor_messages_not_taken",
         "Messages that led to no run, by why.",
         {

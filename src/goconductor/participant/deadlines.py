@@ -30,6 +30,10 @@ class Limit:
         self._cancelling = task.cancelling()
         self._queue.put(self)
 
+    def restart(self) -> None:
+        """Its time begins only now: what was before was waiting. Where it is over, that does nothing."""
+        self._queue.restart(self)
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self._queue.drop(self)
         if self.expired and self.task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
@@ -56,6 +60,11 @@ class Queue:
     def drop(self, limit: Limit) -> None:
         """It is over. The timer stays: there will be others."""
         self._running.pop(limit, None)
+
+    def restart(self, limit: Limit) -> None:
+        """It begins only now, if it still runs."""
+        if self._running.pop(limit, None) is not None:
+            self.put(limit)
 
     @property
     def idle(self) -> bool:

@@ -2,6 +2,13 @@
 
 One coroutine follows a saga from step to step for as long as the next lease comes with the append. Only what cannot go on here is
 sent.
+
+A lease outlives its attempt by a margin, in which the outcome is brought into the log. A step whose code was never called is no
+attempt, and is handed on.
+
+What is promised of a process that leaves: a step that does not end within the drain's time is declared unknown, and others may
+try it again, only once its code has ended. A plain function in a thread cannot be ended, nor can a coroutine that swallows its
+cancellation: such a step keeps its lease until it has returned, or its time limit is over, or the process has ended.
 """
 
 from __future__ import annotations
@@ -10,8 +17,11 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
+from functools import partial
+from typing import Any
+
+from msgspec.structs import force_setattr
 
 from goconductor.errors import FencedError, GoConductorError
 from goconductor.lifecycle.effects import Work, direction_of
@@ -27,8 +37,9 @@ from goconductor.participant.listeners import tell
 from goconductor.participant.orphans import Orphans
 from goconductor.participant.places import Place, Places
 from goconductor.participant.probe import SILENT, Probe
-from goconductor.participant.registry import StepRegistry
+from goconductor.participant.registry import Action, StepRegistry
 from goconductor.participant.renewal import Renewal
+from goconductor.participant.threads import Call, Threads
 from goconductor.participant.work import Granted
 from goconductor.ports.clock import Clock
 from goconductor.saga.definition import StepKind
@@ -37,12 +48,13 @@ from goconductor.saga.ids import Direction
 
 logger = logging.getLogger("goconductor.participant")
 
-THREADS = 32
-JUST_BEGUN_SECONDS = 0.01
-"""What listeners take at most for a step to have all of its time, which it then shares with the others of its length."""
+LEASE_MARGIN_SECONDS = 5.0
+"""For so long after an attempt's time limit its lease is still renewed, so that its outcome is not taken for lost."""
 JOURNAL_PAUSE_SECONDS = 1.0
 SAYING_SECONDS = 5.0
 """How long a drain waits for the log to take that a step was given up on."""
+SWALLOWED_SECONDS = 1.0
+"""How long a drain waits for a step that has swallowed its cancellation, after the second one."""
 
 
 class Executor:
@@ -54,6 +66,7 @@ class Executor:
         clock: monotonic time.
         renewal: keeps the leases of long steps.
         concurrency: how many steps may run at once.
+        threads: how many of them in threads, as plain functions are.
         output_bytes_max: a larger output is refused.
         counts: where what happened is counted.
         probe: told of each run.
@@ -67,6 +80,7 @@ class Executor:
         clock: Clock,
         renewal: Renewal,
         concurrency: int,
+        threads: int,
         output_bytes_max: int,
         counts: Counter[str],
         probe: Probe = SILENT,
@@ -75,17 +89,30 @@ class Executor:
         self._orphans = orphans
         self._clock = clock
         self._renewal = renewal
-        self.places = Places(registry, concurrency)
+        self.threads = Threads(f"goconductor-{registry.name}", threads)
+        self.places = Places(registry, concurrency, lambda: self.threads.room)
         self._output_bytes_max = output_bytes_max
         self._counts = counts
         self._probe = probe
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"goconductor-{registry.name}")
         self._deadlines = Deadlines()
         self._chains: set[asyncio.Task[None]] = set()
         self._declining: set[asyncio.Task[None]] = set()
         self._draining = False
+        self._closed = False
+        self._left: set[int] = set()
+        self.left = 0
+        """How many steps ran on when this had drained, as they cannot be ended."""
         self.appender: Appender
         """Set by the node, since each needs the other."""
+
+    def vitals(self) -> dict[str, int]:
+        """What is taken now, by what runs and by what was given up."""
+        return {
+            "steps_running": self.places.steps.taken,
+            "threads_taken": self.places.threads.taken,
+            "threads_lost": self.threads.lost,
+            "connections_taken": self.places.connections,
+        }
 
     def owns(self, plan: Plan, step: str) -> bool:
         """Whether this process has the code of a step."""
@@ -126,15 +153,15 @@ class Executor:
         event: Event | None = None
         try:
             event = await self._event(work)
-        except asyncio.CancelledError:
-            event = self._given_up(work)
-            if event is None:
-                raise
         finally:
             event = self._probe.step_ended(work, event)
             RUNNING.set(None)
-            self._renewal.drop(work.lease)
+            left = work.lease.token in self._left
+            if not left:
+                self._renewal.drop(work.lease)
             work.place.vacate()
+        if left or self._closed:
+            return None
         if event is None:
             await self._hand_on([work])
             return None
@@ -185,47 +212,70 @@ class Executor:
             participant=self._registry.name,
             traceparent=work.view.state.traceparent,
         )
-        self._renewal.hold(work.lease, expires=work.expires, deadline=deadline)
-        listeners = self._registry.listeners
+        self._renewal.hold(work.lease, expires=work.expires, deadline=deadline + LEASE_MARGIN_SECONDS)
         invocation = Invocation(
             work,
             action,
             context,
-            threads=self._threads,
+            threads=self.threads,
             deadlines=self._deadlines,
             output_bytes_max=self._output_bytes_max,
             hear=self._heard,
+            begins=self._begins,
         )
         RUNNING.set(context)
         self._probe.step_begins(work, context)
-        if listeners:
-            await tell(listeners, "before_step", context, step=action.name)
-            left = self._left(work, context)
-            seconds = seconds if left > 0 and seconds - left < JUST_BEGUN_SECONDS else left
-        self._counts["steps_run"] += 1
-        event = await self._begun(invocation, work, context, seconds)
-        if listeners and isinstance(event, ActionSucceeded | CompensationSucceeded):
-            output = event.output if isinstance(event, ActionSucceeded) else None
-            await tell(listeners, "after_step", context, output, step=action.name)
+        event: Event | None = None
+        try:
+            listeners = self._registry.listeners
+            if listeners:
+                await tell(listeners, "before_step", context, step=action.name)
+                self._begins(work, context)  # their time is not the step's
+            self._counts["steps_run"] += 1
+            event = await self._begun(invocation, work, context)
+            if listeners and isinstance(event, ActionSucceeded | CompensationSucceeded):
+                output = event.output if isinstance(event, ActionSucceeded) else None
+                await tell(listeners, "after_step", context, output, step=action.name)
+        except asyncio.CancelledError:
+            if not self._draining:
+                raise
+            event = event or self._given_up(work, invocation)
+        finally:
+            call = invocation.runs_on
+            if call is not None:
+                self._outlived(work, action, call)
         return event
 
-    async def _begun(self, invocation: Invocation, work: Granted, context: StepContext, seconds: float) -> Event | None:
-        """Do it. While the journal's database is away nothing has begun: it is tried again for as long as the lease is ours."""
+    async def _begun(self, invocation: Invocation, work: Granted, context: StepContext) -> Event | None:
+        """Do it. What has not begun is tried again, for as long as the step may take and the lease is ours."""
+        seconds = timeout_of(work, invocation.action)
+        ends = self._clock.monotonic() + seconds
         told = False
-        while seconds > 0:
+        while True:
             try:
                 return await invocation.run(seconds)
             except NotBegunError as error:
                 if not told:
                     await self._heard(work, context, error)
                 told = True
-                await self._clock.sleep(JOURNAL_PAUSE_SECONDS)
-            seconds = self._left(work, context)
-        return None
+            if self._draining or self._clock.monotonic() >= ends:
+                return None
+            await self._clock.sleep(JOURNAL_PAUSE_SECONDS)
+            if self._renewal.expires(work.lease) is None:
+                return None
+            self._begins(work, context)
 
-    def _left(self, work: Granted, context: StepContext) -> float:
-        """In how many seconds it may still begin; none once its lease is lost."""
-        return 0.0 if self._renewal.expires(work.lease) is None else context.seconds_left
+    def _begins(self, work: Granted, context: StepContext) -> None:
+        """The time of the attempt begins now, and not when the work was granted."""
+        deadline = self._clock.monotonic() + timeout_of(work, self._registry.steps[work.plan.owners[work.step][1]])
+        force_setattr(context, "deadline", deadline)
+        self._renewal.extend(work.lease, deadline + LEASE_MARGIN_SECONDS)
+
+    def _outlived(self, work: Granted, action: Action[..., Any], call: Call) -> None:
+        """The saga goes on without the function, which still counts where the step's own limit bounds how many run at once."""
+        limit = self.places.limit(action.name)
+        if limit is not None:
+            call.ends.append(work.place.part(limit).vacate)
 
     async def _heard(self, work: Granted, context: StepContext, error: BaseException) -> None:
         self._counts["step_errors"] += 1
@@ -247,9 +297,16 @@ class Executor:
         before = work.view.state.step(work.step).failure
         return before is None or before.traceback != traceback_of(error, function)
 
-    def _given_up(self, work: Granted) -> Event | None:
-        """The drain's time was over: our own run has ended here, and nobody can know what it did."""
-        if not self._draining or work.direction is Direction.SETTLE:
+    def _given_up(self, work: Granted, invocation: Invocation) -> Event | None:
+        """The drain's time was over. Our own run has ended here, and nobody can know what it did; or its function runs on, and
+        keeps its lease; or none of its code was called, so that it is handed on.
+        """
+        if not invocation.begun or work.direction is Direction.SETTLE:
+            return None
+        call = invocation.runs_on
+        if call is not None:
+            self._left.add(work.lease.token)
+            call.ends.append(partial(self._renewal.drop, work.lease))
             return None
         return OutcomeUnknown(
             work.step,
@@ -292,9 +349,20 @@ class Executor:
             _, mute = await asyncio.wait(late, timeout=SAYING_SECONDS)
             for chain in mute:  # the store is away: the sweep finds out by their leases
                 chain.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            if mute:
+                _, mute = await asyncio.wait(mute, timeout=SWALLOWED_SECONDS)
+            for chain in mute:
+                asyncio._unregister_task(chain)  # or asyncio.run would wait for it, for ever  # noqa: SLF001
+            self.left = len(mute) + len(self._left)
+        if self.left:
+            logger.error(
+                "%d steps cannot be ended and run on; they keep their leases until they return, or until this process has ended: "
+                "give what they call a time limit of its own",
+                self.left,
+            )
+        self._closed = True
         self._deadlines.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self.threads.close()
 
     async def close(self) -> None:
         """What appends brought that were in flight while this drained is handed on by now."""

@@ -36,7 +36,10 @@ from goconductor.saga.ids import Direction
 logger = logging.getLogger("goconductor.participant")
 
 NOT_HERE_SECONDS = 1.0
+WAIT_SECONDS = 1.0
+"""How long a message waits here for room, before others may have it."""
 FULL_SECONDS = 0.05
+FULL_SECONDS_MAX = 1.0
 AWAY_SECONDS = 5.0
 """So often it is said that the store is away."""
 HELD_SECONDS = 0.5
@@ -129,10 +132,10 @@ class Intake:
             self._counts["messages_for_others"] += 1
             self._leave(delivery)
             return
-        place = executor.places.reserve(plan, body.step, body.direction)
+        place = await executor.places.wait(plan, body.step, body.direction, WAIT_SECONDS)
         if place is None:
             self._counts["messages_without_room"] += 1
-            delivery.give_back(FULL_SECONDS)
+            delivery.give_back(min(FULL_SECONDS * 2 ** min(delivery.deliveries - 1, 6), FULL_SECONDS_MAX))
             return
         granted: Granted | None = None
         try:

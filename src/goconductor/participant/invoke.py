@@ -4,13 +4,14 @@ event.
 A transactional step runs inside its journal (see :mod:`goconductor.ports.journal`). Its last failure is written there
 before it is reported, which proves that it has no effect, now or later. A retriable step never writes its failure, or an
 operator's retry would only read it again.
+
+The time of an attempt begins where user code begins. What comes before, a connection of the journal, another run that holds the
+key, a thread, is waiting: it is bounded by as much time again, and whoever waited in vain has not made an attempt.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
 
@@ -36,6 +37,7 @@ from goconductor.participant.deadlines import Deadlines, Limit
 from goconductor.participant.failures import delay_of, failure_of, text_of
 from goconductor.participant.registry import TIMEOUT_SECONDS, Action
 from goconductor.participant.signature import Signature
+from goconductor.participant.threads import Call, NotCalledError, Threads
 from goconductor.participant.typed import to_json_value
 from goconductor.participant.work import Granted
 from goconductor.ports.journal import EffectKey, Found
@@ -48,7 +50,7 @@ Hear = Callable[[Granted, StepContext, BaseException], Coroutine[Any, Any, None]
 
 
 class NotBegunError(JournalError):
-    """The service's own database is away; the step waits for it, and no attempt is counted."""
+    """The service's own database is away, or no thread was free: no code of the step was called, and no attempt is counted."""
 
 
 def timeout_of(work: Granted, action: Action[..., Any]) -> float:
@@ -76,6 +78,10 @@ class Invocation:
         deadlines: what bounds a run.
         output_bytes_max: a larger output is refused.
         hear: told of what user code raised.
+        begins: called where user code begins after it had to wait.
+
+    Attributes:
+        begun: whether user code was called.
     """
 
     def __init__(
@@ -84,10 +90,11 @@ class Invocation:
         action: Action[..., Any],
         context: StepContext,
         *,
-        threads: ThreadPoolExecutor,
+        threads: Threads,
         deadlines: Deadlines,
         output_bytes_max: int,
         hear: Hear,
+        begins: Callable[[Granted, StepContext], None],
     ) -> None:
         self._work = work
         self.action = action
@@ -96,7 +103,16 @@ class Invocation:
         self._deadlines = deadlines
         self._output_bytes_max = output_bytes_max
         self._hear = hear
-        self._begun = False
+        self._begins = begins
+        self._limited: Limit | None = None
+        self._called: Call | None = None
+        self.begun = False
+
+    @property
+    def runs_on(self) -> Call | None:
+        """The call of a plain function that was given up and has not returned."""
+        call = self._called
+        return call if call is not None and self.begun and not call.ended else None
 
     @property
     def _names(self) -> dict[str, Any]:
@@ -108,16 +124,23 @@ class Invocation:
         return key_of(self._work)
 
     def _limit(self, seconds: float) -> Limit:
-        return self._deadlines.within(seconds, once=seconds != timeout_of(self._work, self.action))
+        limit = self._limited = self._deadlines.within(seconds, once=seconds != timeout_of(self._work, self.action))
+        return limit
+
+    def _waited(self) -> None:
+        """User code begins now, after it had to wait."""
+        if self._limited is not None:
+            self._limited.restart()
+        self._begins(self._work, self._context)
 
     async def run(self, seconds: float) -> Event | None:
         """Do the work, and say what came of it; None if that is for another to say.
 
         Args:
-            seconds: all the time that the step has, when it has just begun; what is left, when it waited for its journal.
+            seconds: the time of the attempt; what it waits for before it may have as much again.
 
         Raises:
-            NotBegunError: the journal could not be used before any code of the step was called; this is no attempt.
+            NotBegunError: no code of the step was called, since the journal could not be used; this is no attempt.
         """
         match self._work.direction:
             case Direction.ACTION:
@@ -255,7 +278,9 @@ class Invocation:
             error.args = (f"{says}; give step {self.action.target!r} a longer timeout, or find what it waits for",)
 
     def _check_begun(self, error: BaseException) -> None:
-        if not self._begun and self.action.journal is not None and isinstance(error, JournalError | TimeoutError):
+        if isinstance(error, NotBegunError):
+            raise error
+        if not self.begun and self.action.journal is not None and isinstance(error, JournalError | TimeoutError):
             raise NotBegunError(text_of(error) or "the journal did not answer in time") from error
 
     async def _settle(self) -> Event:
@@ -282,7 +307,7 @@ class Invocation:
         try:
             return await call()
         except JournalError:
-            if not self._begun:
+            if not self.begun:
                 raise
             return await call()
 
@@ -297,12 +322,18 @@ class Invocation:
     async def _call(
         self, function: Callable[..., Any], signature: Signature, first: tuple[Any, ...], arguments: dict[str, Any]
     ) -> Any:
-        self._begun = True
+        self.begun = True
         if signature.is_async:
+            if first:
+                self._waited()  # for the transaction
             return await function(*first, **arguments)
-        loop = asyncio.get_running_loop()
         run = copy_context().run
-        return await loop.run_in_executor(self._threads, lambda: run(_shielded, function, arguments))
+        self._called = self._threads.call(lambda: run(_shielded, function, arguments), self._waited)
+        try:
+            return await self._threads.answer(self._called)
+        except NotCalledError:
+            self.begun = False
+            raise NotBegunError("no thread was free in time") from None
 
     def _check_size(self, encoded: bytes) -> bytes:
         if len(encoded) > self._output_bytes_max:

@@ -17,8 +17,8 @@ from uuid import UUID
 
 from goconductor.errors import ConfigurationError, RequestRefusedError, SagaNotFoundError, StoreUnavailableError
 from goconductor.lifecycle.decide import REQUESTS
-from goconductor.lifecycle.effects import SetTimer, Work
-from goconductor.lifecycle.events import Event, TimerFired
+from goconductor.lifecycle.effects import Work
+from goconductor.lifecycle.events import Event
 from goconductor.lifecycle.state import SagaState
 from goconductor.messages.envelope import SagaEnded
 from goconductor.messages.topics import replies_topic, steps_topic
@@ -73,6 +73,7 @@ class Node:
         clock: the time.
         lease_seconds: the life of a lease on a running step.
         concurrency: how many steps may run at once; None leaves it to the registry.
+        threads: how many plain functions among them.
         drain_seconds: how long :meth:`close` waits for steps that run.
         prefetch: how many messages are in hand at once.
         payload_bytes_max: larger inputs and outputs are refused.
@@ -90,6 +91,7 @@ class Node:
         clock: Clock | None = None,
         lease_seconds: float = 10.0,
         concurrency: int | None = None,
+        threads: int = 32,
         drain_seconds: float = 30.0,
         prefetch: int = 200,
         payload_bytes_max: int = 1024 * 1024,
@@ -113,7 +115,7 @@ class Node:
         self._renewal = Renewal(open_store, self.clock, lease_seconds)
         source = f"/{self.registry.name}/{self.name}"
         self._outbox = Outbox(bus, source=source, clock=self.clock, baton_bytes_max=baton_bytes_max, probe=probe)
-        self._timers = Timers(self.clock, self._fire)
+        self._timers = Timers(self.clock, store)
         self.orphans = Orphans(store, self.clock)
         self._executor = Executor(
             self.registry,
@@ -121,11 +123,12 @@ class Node:
             clock=self.clock,
             renewal=self._renewal,
             concurrency=concurrency or self.registry.concurrency,
+            threads=threads,
             output_bytes_max=payload_bytes_max,
             counts=self.counts,
             probe=probe,
         )
-        self.appender = self._executor.appender = Appender(
+        self.appender = self._executor.appender = self._timers.appender = Appender(
             store=store,
             definitions=self.definitions,
             outbox=self._outbox,
@@ -185,6 +188,11 @@ class Node:
         """Why nothing can be sent at present; empty when nothing speaks against it. Sagas are accepted all the same."""
         return self.membership.problem or self._outbox.problem
 
+    @property
+    def steps_left(self) -> int:
+        """How many steps ran on when this node had closed, as they cannot be ended."""
+        return self._executor.left
+
     def _serial(self) -> int:
         return self.instance.serial
 
@@ -229,12 +237,13 @@ class Node:
             running.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         all_sent = await self._outbox.close(within_seconds=LAST_WORDS_SECONDS)
-        await self._renewal.stop()
+        await self._renewal.stop(linger=self._executor.left > 0)
         try:
-            if self._instance is not None and all_sent:
+            if self._instance is not None and all_sent and not self._executor.left:
                 await self.store.unregister(self._instance.serial)
             elif self._instance is not None:
-                logger.warning("left with messages unsent: the leader will find this instance dead, and send them")
+                what = "messages unsent" if not all_sent else "steps that cannot be ended"
+                logger.warning("left with %s: the leader will find this instance dead, and see to them", what)
         except StoreUnavailableError as error:
             logger.warning("left without a word, the store is away: %s", error)
         await self.membership.close()
@@ -302,7 +311,8 @@ class Node:
     def vitals(self) -> dict[str, int]:
         """Figures beside ``counts``: what runs and waits now, and what became of leases and messages so far."""
         return {
-            "steps_running": self._executor.places.steps.taken,
+            **self._executor.vitals(),
+            "leases_orphaned": len(self.orphans),
             "messages_waiting": self._outbox.waiting,
             "messages_dropped": self._outbox.dropped,
             "leases_renewed": self._renewal.renewed,
@@ -383,15 +393,6 @@ class Node:
 
     def _announced(self, message: SagaEnded) -> None:
         self._endings.heard(message.saga_id)
-
-    async def _fire(self, plan: Plan, view: View, timer: SetTimer) -> None:
-        event = TimerFired(timer.step, timer.attempt, timer.round, direction=timer.direction)
-        while True:
-            appended = await self.appender.submit(Submission(view.state.saga_id, plan.name, event, view=view))
-            if appended.view is not None:
-                return
-            self.clock.observe(await self.store.database_time())  # our estimate was ahead of the database
-            await self.clock.sleep(max(0.01, timer.due_at - self.clock.now()))
 
     def _spawn(self, work: Any) -> None:
         running = asyncio.create_task(work)

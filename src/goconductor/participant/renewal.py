@@ -44,12 +44,19 @@ class Renewal:
         self._held: dict[LeaseKey, _Held] = {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._linger = False
         self.lost = 0
         self.renewed = 0
 
     def hold(self, lease: Lease, *, expires: float, deadline: float) -> None:
         """Keep this lease until :meth:`drop`; times are on the monotonic clock."""
         self._held[lease.key] = _Held(lease, expires, deadline)
+
+    def extend(self, lease: Lease, deadline: float) -> None:
+        """The step began only now: its lease may be renewed until then."""
+        held = self._held.get(lease.key)
+        if held is not None and held.lease.token == lease.token:
+            held.deadline = deadline
 
     def drop(self, lease: Lease) -> None:
         """The lease is no longer wanted."""
@@ -70,10 +77,15 @@ class Renewal:
         )
         self._thread.start()
 
-    async def stop(self) -> None:
-        """End the thread."""
+    async def stop(self, *, linger: bool = False) -> None:
+        """End the thread.
+
+        Args:
+            linger: leave it to itself, and keep what is held, until that is dropped or its time is over.
+        """
+        self._linger = linger
         self._stop.set()
-        if self._thread is not None:
+        if self._thread is not None and not linger:
             await asyncio.to_thread(self._thread.join)
             self._thread = None
 
@@ -81,17 +93,18 @@ class Renewal:
         """Renew until the end; also a store that is being waited for is then let go."""
         renewing = asyncio.create_task(self._run())
         await asyncio.to_thread(self._stop.wait)
-        renewing.cancel()
+        if not self._lingers():
+            renewing.cancel()
         await asyncio.wait([renewing])
 
     async def _run(self) -> None:
         store: SagaStore | None = None
         try:
-            while True:
+            while not self._stop.is_set() or self._lingers():
                 await asyncio.sleep(self._lease_seconds / 12)
                 due = self._due()
-                if not due:
-                    continue
+                if not due and not (store is None and self._held and self._stop.is_set()):
+                    continue  # whoever lingers has a session, which is the process's sign of life by then
                 try:
                     if store is None:
                         store = self._open_store()
@@ -104,6 +117,11 @@ class Renewal:
         finally:
             if store is not None:
                 await store.close()
+
+    def _lingers(self) -> bool:
+        """Whether there are leases of steps that run on though the process has left them."""
+        now = self._clock.monotonic()
+        return self._linger and any(held.deadline > now for held in list(self._held.values()))
 
     def _due(self) -> list[_Held]:
         now = self._clock.monotonic()

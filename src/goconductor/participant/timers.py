@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextvars import Context
 
 from goconductor.lifecycle.effects import SetTimer
+from goconductor.lifecycle.events import TimerFired
+from goconductor.participant.append import Appender
+from goconductor.participant.folding import Submission
 from goconductor.participant.log import View
 from goconductor.ports.clock import Clock
+from goconductor.ports.store import SagaStore
 from goconductor.saga.graph import Plan
 
 NEAR_SECONDS = 60.0
 
 
 class Timers:
-    """Calls ``fire`` when a timer is due.
+    """Brings the event of a timer into the log when it is due. A timer that was overtaken changes nothing.
 
     Args:
         clock: database time and waiting.
-        fire: told of the plan, the view when the timer was set, and the timer. A timer that was overtaken changes nothing.
+        store: is asked for its time where our idea of it was ahead.
     """
 
-    def __init__(self, clock: Clock, fire: Callable[[Plan, View, SetTimer], Awaitable[None]]) -> None:
+    def __init__(self, clock: Clock, store: SagaStore) -> None:
         self._clock = clock
-        self._fire = fire
+        self._store = store
         self._running: set[asyncio.Task[None]] = set()
         self._closed = False
+        self.appender: Appender
+        """Set by the node, since each needs the other."""
 
     def set(self, plan: Plan, view: View, timer: SetTimer) -> None:
         """Keep a timer, if it is near."""
@@ -38,7 +43,10 @@ class Timers:
     async def _wait(self, plan: Plan, view: View, timer: SetTimer) -> None:
         while (wait := timer.due_at - self._clock.now()) > 0:
             await self._clock.sleep(wait)
-        await self._fire(plan, view, timer)
+        event = TimerFired(timer.step, timer.attempt, timer.round, direction=timer.direction)
+        while (await self.appender.submit(Submission(view.state.saga_id, plan.name, event, view=view))).view is None:
+            self._clock.observe(await self._store.database_time())  # our estimate was ahead of the database
+            await self._clock.sleep(max(0.01, timer.due_at - self._clock.now()))
 
     async def close(self) -> None:
         """Forget all timers, and those that a drain may still set; the sweep has them too."""

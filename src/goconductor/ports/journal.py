@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -47,6 +47,18 @@ class EffectKey(msgspec.Struct, frozen=True):
     compensation: str
 
 
+class Pool(NamedTuple):
+    """The connections that a journal's transactions share.
+
+    Attributes:
+        of: the same object for journals that share them.
+        size: how many there are at most.
+    """
+
+    of: object
+    size: int
+
+
 class Journal(Protocol[Tx_co]):
     """One service's journal. ``timeout_seconds`` bounds every transaction by its own statement, lock and idle timeouts in
     the database, so that a stopped process cannot hold it open.
@@ -67,10 +79,15 @@ class Journal(Protocol[Tx_co]):
        without its synchronous standby is not believed.
     9. A result larger than ``result_bytes_max`` is refused by :class:`PayloadError` before the commit: nothing happened.
     10. ``forget`` deletes keys older than a number of seconds; safe once their deadline and their saga are over.
+    11. ``pool`` tells how many transactions may be open at once, so that no more steps are granted than get a connection;
+        None where there is no bound, or none that is known.
     """
 
     @property
     def result_bytes_max(self) -> int: ...
+
+    @property
+    def pool(self) -> Pool | None: ...
 
     async def create_table(self) -> None: ...
 

@@ -93,6 +93,7 @@ class World:
         bus: Bus | None = None,
         clock: Clock | None = None,
         drain_seconds: float = 5.0,
+        threads: int = 32,
         prefetch: int = 200,
         payload_bytes_max: int = 1024 * 1024,
         baton_bytes_max: int = 16 * 1024,
@@ -107,6 +108,7 @@ class World:
             bus: in place of the world's, for faults.
             clock: in place of the world's, for one that goes wrong.
             drain_seconds: as :class:`Node` has it, and the rest likewise.
+            threads: how many plain functions may run at once.
             prefetch: how many messages are in hand at once.
             payload_bytes_max: larger inputs and outputs are refused.
             baton_bytes_max: a larger state is not carried by messages.
@@ -121,6 +123,7 @@ class World:
             clock=clock or self.clock,
             lease_seconds=self._lease_seconds,
             drain_seconds=drain_seconds,
+            threads=threads,
             prefetch=prefetch,
             payload_bytes_max=payload_bytes_max,
             baton_bytes_max=baton_bytes_max,
