@@ -53,7 +53,7 @@ class Definitions:
             raise DefinitionError(
                 stored.saga, [f"stored version {stored.version} cannot be read here: {error}; upgrade."]
             ) from None
-        validate.check(definition)
+        validate.check(definition, stored=True)
         plan = graph.plan(definition)
         # under the stored version: it names the document, whatever a newer release's canonical form would make of it
         self._plans[stored.saga, stored.version] = plan

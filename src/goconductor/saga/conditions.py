@@ -24,18 +24,22 @@ named, and the elements that a comprehension visits are together no larger than 
 ``filter`` copies its result with every element. A byte takes up to 4 ns, so `WORK_MAX` is half a second.
 
 Conversion of data is eager, so only the parts that an expression names are handed over.
+
+An answer must not hang on what differs between processes, and a map has another order in each of them. A ``map`` or ``filter``
+over a map is refused, therefore: :mod:`goconductor.saga.condition_text` says how. What else differs (a release of the evaluator,
+the machine's data of time zones) stays without effect, since each answer is kept (:mod:`goconductor.lifecycle.answers`).
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from goconductor.errors import ConditionError, PayloadError
+from goconductor.saga.condition_text import NODE_BYTES, Path, Shape
 from goconductor.saga.values import check_value
 
 SOURCE_MAX = 4_096
@@ -43,11 +47,16 @@ ITEMS_MAX = 1_000
 NODES_MAX = 20_000
 CHARACTERS_MAX = 256 * 1024
 WORK_MAX = 128 * 1024 * 1024
-_ITERATIONS_MAX = 10_000  # CEL's own budget
-_NODE_BYTES = 32
+MAP_WALKED = (
+    "makes a list of a map by map(…) or filter(…), and a map has another order in each process; "
+    "ask exists(…), all(…), size(…) or 'in' of it, or name a list"
+)
+NO_LIST = (
+    "has a map(…) or filter(…) over what is no list, or is nested too deeply for one; "
+    "ask exists(…), all(…), size(…) or 'in' of a map, which has no order"
+)
+_MAP_WALKED = "_+_(map, list)"
 _LESS_DATA = "name a smaller part of the data, or compute the answer in a step and ask for its output"
-
-_Path = tuple[str, ...]
 
 
 @lru_cache(maxsize=1_024)
@@ -78,9 +87,11 @@ class Condition:
     Attributes:
         source: its text.
         steps: the ids of the steps that it certainly asks for (``steps.charge``, ``steps["charge"]``).
+        walked: what of the data it walks over by ``map`` or ``filter``, where that is named as it is.
+        problem: why no process may decide by it; empty if nothing in its text says so.
     """
 
-    __slots__ = ("_program", "_shape", "_tree", "source", "steps")
+    __slots__ = ("_in_order", "_program", "_shape", "_tree", "problem", "source", "steps", "walked")
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -90,32 +101,45 @@ class Condition:
             check_value(source)
         except PayloadError as error:
             raise ConditionError(source, error.problem) from None
-        self._shape = _Shape(source)
-        self._program = _program(source)
+        self._shape = Shape(source)
+        self._program = self._in_order = _program(source)
+        self.walked = tuple(self._shape.walked)
+        self.problem = ""
+        if self._shape.in_order != source:
+            try:
+                self._in_order = _program(self._shape.in_order)
+            except ConditionError:
+                self.problem = NO_LIST
         paths = {*self._shape.outside, *self._shape.inside}
         self._tree = _tree(paths) or {}
         self.steps = frozenset(path[1] for path in paths if path[0] == "steps" and len(path) > 1)
 
-    def holds(self, data: Mapping[str, Any]) -> bool:
-        """Whether the condition holds on this data; always the same answer for the same data.
+    def holds(self, data: Mapping[str, Any], *, any_order: bool = False) -> bool:
+        """Whether the condition holds on this data: the same in every process of this release of the evaluator.
 
         Args:
             data: ``{"input": …, "steps": {step_id: {"output": …, "skipped": bool}}}``, made of JSON values.
+            any_order: whether it may walk over maps, as older versions let it; then the answer may be another one in another
+                process.
 
         Raises:
             ConditionError: the data is too large or cannot be kept, a field is missing, types do not fit, or the answer is
-                not a bool.
+                not a bool; or it makes a list of a map, which has no order.
         """
+        if self.problem and not any_order:
+            raise ConditionError(self.source, self.problem)
         named = {root: _select(data[root], tree) for root, tree in self._tree.items() if root in data}
         self._check(named)
         try:
-            answer = self._program.eval(data=named)
+            answer = (self._program if any_order else self._in_order).eval(data=named)
             kind = answer.type().name()
             if kind == "BOOL":
                 return answer.value() is True
             problem = str(answer.value()) if kind in {"ERROR", "UNKNOWN"} else f"it gives {kind}, not a bool; compare it"
         except Exception as error:  # noqa: BLE001  the binding turns what the C++ throws into one type or another
             problem = str(error)
+        if _MAP_WALKED in problem and self._in_order is not self._program:
+            raise ConditionError(self.source, MAP_WALKED)
         remedy = "; where it may be missing, ask has(…) first" if "not found" in problem else ""
         raise ConditionError(self.source, f"cannot be evaluated on this data: {problem[:300]}{remedy}")
 
@@ -178,14 +202,14 @@ def _select(value: Any, tree: dict[str, Any] | None) -> Any:
     return {key: _select(value[key], below) for key, below in tree.items() if key in value}
 
 
-def _tree(paths: set[_Path]) -> dict[str, Any] | None:
+def _tree(paths: set[Path]) -> dict[str, Any] | None:
     """What the paths name, as nested dicts; None stands for everything from there on."""
     if () in paths:
         return None
     return {first: _tree({path[1:] for path in paths if path[0] == first}) for first in {path[0] for path in paths}}
 
 
-def _part(value: Any, path: _Path) -> Any:
+def _part(value: Any, path: Path) -> Any:
     for key in path:
         if type(value) is not dict:
             break
@@ -222,178 +246,4 @@ def _measure(value: object) -> tuple[int, int]:
             raise PayloadError("$", f"has more than {NODES_MAX:,} values; {_LESS_DATA}")
         if characters > CHARACTERS_MAX:
             raise PayloadError("$", f"has more than {CHARACTERS_MAX:,} characters; {_LESS_DATA}")
-    return characters + nodes * _NODE_BYTES, longest
-
-
-# --- the text
-
-
-class _Token(NamedTuple):
-    kind: str  # string, raw, bytes, number, name, field, mark; end at both ends
-    text: str  # of a string or field what stands between the quotes
-
-
-_TOKEN = re.compile(
-    r"""(?P<blank>[ \t\r\n\f]+|//[^\n]*)
-      | (?P<raw>(?P<raw_prefix>[rR][bB]?|[bB][rR])(?P<raw_quote>\"\"\"|\'\'\'|"|')(?P<raw_body>.*?)(?P=raw_quote))
-      | (?P<string>(?P<prefix>[bB]?)(?P<quote>\"\"\"|\'\'\'|"|')(?P<body>(?:(?!(?P=quote))(?:\\.|[^\\]))*)(?P=quote))
-      | (?P<number>0[xX][0-9a-fA-F]+[uU]?|[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?[uU]?)
-      | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
-      | `(?P<field>[^`\n]*)`
-      | (?P<mark>&&|\|\||[=!<>]=|.)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_END, _DOT, _OPEN, _CLOSE, _IN = (
-    _Token("end", ""),
-    _Token("mark", "."),
-    _Token("mark", "("),
-    _Token("mark", ")"),
-    _Token("name", "in"),
-)
-_COMPREHENSIONS = {"all", "exists", "exists_one", "map", "filter"}
-_OPERATIONS = {"+", "==", "!=", "<", "<=", ">", ">="}
-_CONSTANTS = {"true", "false", "null"}
-_REPEAT = re.compile(r"\{(\d*),?(\d*)\}")
-_REPEATED_GROUP = re.compile(r"[)}]\{")
-_CATEGORY = re.compile(r"\\[pP]")
-_WIDE = re.compile(r"\.|\\[SDWx]|\[\^|\(\?|[^\x00-\x7f]")  # what becomes many states
-_SPELT_CHARACTER = re.compile(r"\\[0-7xXuU]")
-
-
-def _tokens(source: str) -> Iterator[_Token]:
-    yield _END
-    for match in _TOKEN.finditer(source):
-        kind = str(match.lastgroup)
-        if kind in {"raw", "string"}:
-            is_bytes = "b" in (match["raw_prefix"] or match["prefix"] or "").lower()
-            yield _Token("bytes" if is_bytes else kind, match["raw_body" if kind == "raw" else "body"])
-        elif kind != "blank":
-            yield _Token(kind, match[kind])
-    yield from (_END, _END, _END)
-
-
-class _Shape:
-    """What the text of a condition says of its cost. More may be counted than is there, never less."""
-
-    def __init__(self, source: str) -> None:
-        self.outside: list[_Path] = []  # what is named outside of comprehensions
-        self.inside: list[_Path] = []  # and inside of them, where every iteration may read it
-        self.operations = 0  # what reads or copies its operands
-        self.operands = 0  # names of data and of variables
-        self.literals = 0  # bytes
-        self.sums = 0  # each + outside of comprehensions, which may make a list longer
-        self.comprehensions = 0
-        self.copying = 0  # maps and filters
-        self.pattern_compile = self.pattern_scan = 0  # bytes for each evaluation, and for each byte of text
-        self._mapped = False
-        self._source = source
-        tokens = list(_tokens(source))
-        brackets: list[bool] = []  # those that are open; True: the arguments of a comprehension
-        for i, token in enumerate(tokens[1:-3], 1):
-            if token.kind == "name":
-                self._name(tokens, i, within=any(brackets))
-            elif token.kind == "mark":
-                self._mark(tokens[i - 1], token.text, tokens[i + 1], within=any(brackets))
-                if token.text in "([{":
-                    brackets.append(token == _OPEN and _is_comprehension(tokens, i - 1))
-                elif token.text in ")]}" and brackets:
-                    brackets.pop()
-            elif token.kind != "number":
-                self.literals += len(token.text)
-
-    def work(self, outside: int, inside: int, longest: int) -> int:
-        """An upper bound of the work, in bytes.
-
-        Args:
-            outside: size in bytes of what is named outside of comprehensions, each time that it is named.
-            inside: likewise inside of them.
-            longest: items of the longest list or dict.
-        """
-        each = max(longest, self.literals // _NODE_BYTES + 1) * (self.sums + 1) if self.comprehensions else 0
-        iterations = min(_ITERATIONS_MAX, each * self.comprehensions)
-        reach = outside + self.literals + iterations * (inside + self.literals)
-        return (
-            (self.operations + self.pattern_scan) * max(1, self.operands) * reach
-            + self.pattern_compile * max(1, iterations)
-            + self.copying * min(_ITERATIONS_MAX, each) ** 2 * 16
-        )
-
-    def _name(self, tokens: list[_Token], i: int, *, within: bool) -> None:
-        before, (_, name), after = tokens[i - 1], tokens[i], tokens[i + 1]
-        if _is_comprehension(tokens, i):
-            self._comprehension(name, variable=tokens[i + 2].text, within=within)
-        elif name == "in":
-            self.operations += 1
-        elif after == _OPEN:
-            self.operations += name != "has"
-            if name == "matches":
-                self._pattern(before, tokens[i + 2], tokens[i + 3])
-        elif before != _DOT and name not in _CONSTANTS:
-            self.operands += 1
-            if name in {"input", "steps"}:
-                (self.inside if within else self.outside).append(_path(tokens, i))
-
-    def _comprehension(self, name: str, *, variable: str, within: bool) -> None:
-        if within:
-            problem = f"has {name}(…) inside another comprehension, which multiplies the two; do one of them in a step"
-            raise ConditionError(self._source, problem)
-        if self._mapped:
-            problem = f"has {name}(…) after a map(…), which may double the data with each; write the map last, or do it in a step"
-            raise ConditionError(self._source, problem)
-        if variable in {"input", "steps"}:
-            raise ConditionError(self._source, f"has a variable of {name}(…) called {variable!r}, which is taken; rename it")
-        self.comprehensions += 1
-        self.copying += name in {"map", "filter"}
-        self._mapped = name == "map"
-
-    def _mark(self, before: _Token, mark: str, after: _Token, *, within: bool) -> None:
-        is_operand = before.kind not in {"mark", "end"} and before != _IN
-        if mark == "." and after.kind == "name" and not is_operand and before.text not in {")", "]", "}"}:
-            raise ConditionError(self._source, f"has .{after.text} with nothing before the dot; write {after.text}")
-        if mark == "{" and before.kind in {"name", "field"} and before != _IN:
-            raise ConditionError(self._source, f"has the message {before.text}{{…}}; only lists and maps can be written")
-        self.operations += mark in _OPERATIONS
-        self.sums += mark == "+" and not within
-        self.literals += _NODE_BYTES if mark == "," else 0
-
-    def _pattern(self, before: _Token, pattern: _Token, after: _Token) -> None:
-        if before != _DOT or pattern.kind not in {"string", "raw"} or after != _CLOSE:
-            raise ConditionError(self._source, "has a regular expression that is no literal; write text.matches(r'…')")
-        text = pattern.text
-        if pattern.kind == "string" and _SPELT_CHARACTER.search(text.replace("\\\\", "")):
-            raise ConditionError(
-                self._source, "has a regular expression with escapes of its own; write it raw: text.matches(r'…')"
-            )
-        if _CATEGORY.search(text):
-            raise ConditionError(
-                self._source, r"has \p{…} in a regular expression, which is slow; write the characters: [a-zà-ÿ]"
-            )
-        repeats = [max(1, int(least or 0), int(most or 0)) for least, most in _REPEAT.findall(text)]
-        times = math.prod(repeats) if _REPEATED_GROUP.search(text) else max(repeats, default=1)
-        states = len(text) * times * (10 if _WIDE.search(text) else 1)
-        self.pattern_compile += states * 100  # 0.4 µs a state, with each evaluation
-        self.pattern_scan += states // 4
-
-
-def _is_comprehension(tokens: list[_Token], i: int) -> bool:
-    return tokens[i].kind == "name" and tokens[i].text in _COMPREHENSIONS and tokens[i - 1] == _DOT and tokens[i + 1] == _OPEN
-
-
-def _path(tokens: list[_Token], i: int) -> _Path:
-    """The root at ``i`` and the names that follow it, as far as they stand in the text."""
-    path = [tokens[i].text]
-    i += 1
-    while True:
-        mark, key, end = tokens[i : i + 3]
-        if mark == _DOT and key.kind in {"name", "field"} and end != _OPEN:
-            i += 2
-        elif (
-            mark == ("mark", "[")
-            and end == ("mark", "]")
-            and (key.kind == "raw" or (key.kind == "string" and "\\" not in key.text))
-        ):
-            i += 3
-        else:
-            return tuple(path)
-        path.append(key.text)
+    return characters + nodes * NODE_BYTES, longest

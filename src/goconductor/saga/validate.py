@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
+from typing import Any
 
 from goconductor.errors import ConditionError, DefinitionError, PayloadError
-from goconductor.saga.conditions import compile_condition
+from goconductor.saga.conditions import MAP_WALKED, compile_condition
 from goconductor.saga.definition import Binding, Definition, Step
 from goconductor.saga.graph import reachable
 from goconductor.saga.ids import is_name, split_target
@@ -14,20 +16,27 @@ from goconductor.saga.references import Reference
 from goconductor.saga.values import check_value
 
 STEPS_MAX = 20_000
+REFERENCES_MAX = 20
+"""So many references of a schema are followed, one to another; more are a circle."""
 
 
-def check(definition: Definition) -> None:
+def check(definition: Definition, *, stored: bool = False) -> None:
     """Refuse a definition that cannot run.
+
+    Args:
+        definition: what to look at.
+        stored: whether it was registered before. Then sagas may be on their way by it, and what is refused today only since
+            processes might not agree on it counts no more: their logs keep what was decided.
 
     Raises:
         DefinitionError: with all problems.
     """
-    if found := problems(definition):
+    if found := problems(definition, stored=stored):
         raise DefinitionError(definition.name, found)
 
 
-def problems(definition: Definition) -> list[str]:
-    """What is wrong with a definition; empty if it can run."""
+def problems(definition: Definition, *, stored: bool = False) -> list[str]:
+    """What is wrong with a definition; empty if it can run. Parameters as of :func:`check`."""
     found: list[str] = []
     if not is_name(definition.name):
         found.append(
@@ -57,6 +66,8 @@ def problems(definition: Definition) -> list[str]:
         found.append(f"steps wait for one another in a cycle: {cycle}; remove one of these dependencies.")
     for step in definition.steps:
         _conditions(step, known, edges, found)
+        if not stored:
+            found.extend(_in_any_order(step, definition.input_schema or {}))
     found.extend(_around_pivot(definition, edges))
     return found
 
@@ -143,6 +154,42 @@ def _conditions(step: Step, known: set[str], edges: dict[str, set[str]], found: 
             found.append(
                 f"the condition of step {step.id!r} asks for step {name!r}, which does not come before it; add it to 'after'."
             )
+
+
+def _in_any_order(step: Step, schema: Mapping[str, Any]) -> Iterator[str]:
+    """What the condition makes a list of that is known to be a map, which has no order."""
+    if step.when is None:
+        return
+    try:
+        condition = compile_condition(step.when)
+    except ConditionError:
+        return
+    if condition.problem:
+        yield f"the condition of step {step.id!r} {condition.problem}."
+    for root, *path in condition.walked:
+        is_map = len(path) < 2 if root == "steps" else _is_map(schema, path)
+        if is_map:
+            yield f"the condition of step {step.id!r} walks over {'.'.join([root, *path])}: it {MAP_WALKED}."
+
+
+def _is_map(schema: Mapping[str, Any], path: Iterable[str]) -> bool:
+    """Whether a JSON Schema says that what stands at this place is an object."""
+    place: Any = schema
+    for key in [*path, None]:
+        for _ in range(REFERENCES_MAX):
+            reference = place.get("$ref") if isinstance(place, Mapping) else None
+            if not isinstance(reference, str) or not reference.startswith("#"):
+                break
+            place = schema
+            for part in filter(None, reference[1:].split("/")):
+                place = place.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(place, Mapping) else None
+        if not isinstance(place, Mapping):
+            return False
+        if key is not None:
+            properties = place.get("properties")
+            named = properties.get(key) if isinstance(properties, Mapping) else None
+            place = place.get("additionalProperties") if named is None else named
+    return bool(place.get("type") == "object")
 
 
 def _around_pivot(definition: Definition, edges: dict[str, set[str]]) -> list[str]:

@@ -1,0 +1,260 @@
+"""The text of a condition: what it names, what it may cost, and where it walks over something by ``map`` or ``filter``.
+
+Only the text is read here, as tokens; whether it compiles is for CEL to say. More cost may be counted than is there, never less.
+
+A ``map`` or ``filter`` makes a list of what it walks over, in order. A map has no order: it is another in each process. So each
+of them is given a range that must be a list, by ``+ []``, which lists have and maps have not: ``x.map(…)`` is compiled as
+``(x + []).map(…)``. That says no only where the walk takes place, as ``&&``, ``||`` and ``?:`` may leave it out.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from typing import NamedTuple, TypeAlias
+
+from goconductor.errors import ConditionError
+
+NODE_BYTES = 32
+_ITERATIONS_MAX = 10_000  # CEL's own budget
+
+Path: TypeAlias = tuple[str, ...]
+
+
+class _Token(NamedTuple):
+    kind: str  # string, raw, bytes, number, name, field, mark; end at both ends
+    text: str  # of a string or field what stands between the quotes
+
+
+_TOKEN = re.compile(
+    r"""(?P<blank>[ \t\r\n\f]+|//[^\n]*)
+      | (?P<raw>(?P<raw_prefix>[rR][bB]?|[bB][rR])(?P<raw_quote>\"\"\"|\'\'\'|"|')(?P<raw_body>.*?)(?P=raw_quote))
+      | (?P<string>(?P<prefix>[bB]?)(?P<quote>\"\"\"|\'\'\'|"|')(?P<body>(?:(?!(?P=quote))(?:\\.|[^\\]))*)(?P=quote))
+      | (?P<number>0[xX][0-9a-fA-F]+[uU]?|[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?[uU]?)
+      | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
+      | `(?P<field>[^`\n]*)`
+      | (?P<mark>&&|\|\||[=!<>]=|.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_END, _DOT, _OPEN, _CLOSE, _IN = (
+    _Token("end", ""),
+    _Token("mark", "."),
+    _Token("mark", "("),
+    _Token("mark", ")"),
+    _Token("name", "in"),
+)
+_COMPREHENSIONS = {"all", "exists", "exists_one", "map", "filter"}
+_CLOSING = {")", "]", "}"}
+_OPERATIONS = {"+", "==", "!=", "<", "<=", ">", ">="}
+_CONSTANTS = {"true", "false", "null"}
+_REPEAT = re.compile(r"\{(\d*),?(\d*)\}")
+_REPEATED_GROUP = re.compile(r"[)}]\{")
+_CATEGORY = re.compile(r"\\[pP]")
+_WIDE = re.compile(r"\.|\\[SDWx]|\[\^|\(\?|[^\x00-\x7f]")  # what becomes many states
+_SPELT_CHARACTER = re.compile(r"\\[0-7xXuU]")
+
+
+def _tokens(source: str) -> Iterator[tuple[_Token, int]]:
+    """What the text is made of, and where each begins."""
+    yield _END, 0
+    for match in _TOKEN.finditer(source):
+        kind = str(match.lastgroup)
+        if kind in {"raw", "string"}:
+            is_bytes = "b" in (match["raw_prefix"] or match["prefix"] or "").lower()
+            yield _Token("bytes" if is_bytes else kind, match["raw_body" if kind == "raw" else "body"]), match.start()
+        elif kind != "blank":
+            yield _Token(kind, match[kind]), match.start()
+    yield from [(_END, len(source))] * 3
+
+
+class Shape:
+    """What the text of a condition says.
+
+    Args:
+        source: the text.
+
+    Attributes:
+        in_order: the text, with a list as the range of each ``map`` and ``filter``.
+        walked: what of the data is named as such a range.
+
+    Raises:
+        ConditionError: it may cost too much on any data; says where, and the remedy.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.outside: list[Path] = []  # what is named outside of comprehensions
+        self.inside: list[Path] = []  # and inside of them, where every iteration may read it
+        self.operations = 0  # what reads or copies its operands
+        self.operands = 0  # names of data and of variables
+        self.literals = 0  # bytes
+        self.sums = 0  # each + outside of comprehensions, which may make a list longer
+        self.comprehensions = 0
+        self.copying = 0  # maps and filters
+        self.pattern_compile = self.pattern_scan = 0  # bytes for each evaluation, and for each byte of text
+        self.walked: list[Path] = []
+        self._mapped = False
+        self._source = source
+        tokens, self._starts = map(list, zip(*_tokens(source), strict=True))
+        self._guards: list[tuple[int, str]] = []
+        brackets: list[bool] = []  # those that are open; True: the arguments of a comprehension
+        for i, token in enumerate(tokens[1:-3], 1):
+            if token.kind == "name":
+                self._name(tokens, i, within=any(brackets))
+            elif token.kind == "mark":
+                self._mark(tokens[i - 1], token.text, tokens[i + 1], within=any(brackets))
+                if token.text in "([{":
+                    brackets.append(token == _OPEN and _is_comprehension(tokens, i - 1))
+                elif token.text in ")]}" and brackets:
+                    brackets.pop()
+            elif token.kind != "number":
+                self.literals += len(token.text)
+        self.in_order = source
+        for start, guard in sorted(self._guards, reverse=True):
+            self.in_order = self.in_order[:start] + guard + self.in_order[start:]
+
+    def work(self, outside: int, inside: int, longest: int) -> int:
+        """An upper bound of the work, in bytes.
+
+        Args:
+            outside: size in bytes of what is named outside of comprehensions, each time that it is named.
+            inside: likewise inside of them.
+            longest: items of the longest list or dict.
+        """
+        each = max(longest, self.literals // NODE_BYTES + 1) * (self.sums + 1) if self.comprehensions else 0
+        iterations = min(_ITERATIONS_MAX, each * self.comprehensions)
+        reach = outside + self.literals + iterations * (inside + self.literals)
+        return (
+            (self.operations + self.pattern_scan) * max(1, self.operands) * reach
+            + self.pattern_compile * max(1, iterations)
+            + self.copying * min(_ITERATIONS_MAX, each) ** 2 * 16
+        )
+
+    def _name(self, tokens: list[_Token], i: int, *, within: bool) -> None:
+        before, (_, name), after = tokens[i - 1], tokens[i], tokens[i + 1]
+        if _is_comprehension(tokens, i):
+            self._comprehension(name, variable=tokens[i + 2].text, within=within)
+            if name in {"map", "filter"}:
+                self._walk(tokens, i - 1)
+        elif name == "in":
+            self.operations += 1
+        elif after == _OPEN:
+            self.operations += name != "has"
+            if name == "matches":
+                self._pattern(before, tokens[i + 2], tokens[i + 3])
+        elif before != _DOT and name not in _CONSTANTS:
+            self.operands += 1
+            if name in {"input", "steps"}:
+                (self.inside if within else self.outside).append(_path(tokens, i)[0])
+
+    def _comprehension(self, name: str, *, variable: str, within: bool) -> None:
+        if within:
+            problem = f"has {name}(…) inside another comprehension, which multiplies the two; do one of them in a step"
+            raise ConditionError(self._source, problem)
+        if self._mapped:
+            problem = f"has {name}(…) after a map(…), which may double the data with each; write the map last, or do it in a step"
+            raise ConditionError(self._source, problem)
+        if variable in {"input", "steps"}:
+            raise ConditionError(self._source, f"has a variable of {name}(…) called {variable!r}, which is taken; rename it")
+        self.comprehensions += 1
+        self.copying += name in {"map", "filter"}
+        self._mapped = name == "map"
+
+    def _walk(self, tokens: list[_Token], dot: int) -> None:
+        """See to it that the range of a map or filter, which ends before this dot, is a list."""
+        start, is_list = _range(tokens, dot)
+        if is_list:
+            return
+        self._guards += [(self._starts[start], "("), (self._starts[dot], " + [])")]
+        self.operations += 1
+        path, end = _path(tokens, start)
+        if end == dot and path[0] in {"input", "steps"}:
+            self.walked.append(path)
+
+    def _mark(self, before: _Token, mark: str, after: _Token, *, within: bool) -> None:
+        is_operand = before.kind not in {"mark", "end"} and before != _IN
+        if mark == "." and after.kind == "name" and not is_operand and before.text not in {")", "]", "}"}:
+            raise ConditionError(self._source, f"has .{after.text} with nothing before the dot; write {after.text}")
+        if mark == "{" and before.kind in {"name", "field"} and before != _IN:
+            raise ConditionError(self._source, f"has the message {before.text}{{…}}; only lists and maps can be written")
+        self.operations += mark in _OPERATIONS
+        self.sums += mark == "+" and not within
+        self.literals += NODE_BYTES if mark == "," else 0
+
+    def _pattern(self, before: _Token, pattern: _Token, after: _Token) -> None:
+        if before != _DOT or pattern.kind not in {"string", "raw"} or after != _CLOSE:
+            raise ConditionError(self._source, "has a regular expression that is no literal; write text.matches(r'…')")
+        text = pattern.text
+        if pattern.kind == "string" and _SPELT_CHARACTER.search(text.replace("\\\\", "")):
+            raise ConditionError(
+                self._source, "has a regular expression with escapes of its own; write it raw: text.matches(r'…')"
+            )
+        if _CATEGORY.search(text):
+            raise ConditionError(
+                self._source, r"has \p{…} in a regular expression, which is slow; write the characters: [a-zà-ÿ]"
+            )
+        repeats = [max(1, int(least or 0), int(most or 0)) for least, most in _REPEAT.findall(text)]
+        times = math.prod(repeats) if _REPEATED_GROUP.search(text) else max(repeats, default=1)
+        states = len(text) * times * (10 if _WIDE.search(text) else 1)
+        self.pattern_compile += states * 100  # 0.4 µs a state, with each evaluation
+        self.pattern_scan += states // 4
+
+
+def _is_comprehension(tokens: list[_Token], i: int) -> bool:
+    return tokens[i].kind == "name" and tokens[i].text in _COMPREHENSIONS and tokens[i - 1] == _DOT and tokens[i + 1] == _OPEN
+
+
+def _range(tokens: list[_Token], dot: int) -> tuple[int, bool]:
+    """Where the operand begins that ends before this dot, and whether its text shows that it is a list."""
+    i, is_list = dot - 1, False
+    while True:
+        token = tokens[i]
+        if token.kind == "mark" and token.text in _CLOSING:
+            last, i = i == dot - 1, _opening(tokens, i)
+            before = tokens[i - 1]
+            named = before.kind in {"name", "field"} and before != _IN
+            if token == _CLOSE and named:
+                is_list = is_list or (last and _is_comprehension(tokens, i - 1) and before.text in {"map", "filter"})
+                i -= 1
+            elif token.text == "]" and (named or before.kind in {"string", "raw", "bytes"} or before.text in _CLOSING):
+                i -= 1
+                continue
+            else:
+                return i, last and token.text == "]"
+        if tokens[i - 1] != _DOT or i < 3:
+            return i, is_list
+        i -= 2
+
+
+def _opening(tokens: list[_Token], i: int) -> int:
+    """Where the bracket was opened that is closed at ``i``; the text's begin if it was not."""
+    closed = 0
+    while i > 1:
+        text = tokens[i].text if tokens[i].kind == "mark" else ""
+        closed += text in _CLOSING
+        if text in {"(", "[", "{"}:
+            closed -= 1
+            if not closed:
+                break
+        i -= 1
+    return i
+
+
+def _path(tokens: list[_Token], i: int) -> tuple[Path, int]:
+    """The root at ``i`` and the names that follow it, as far as they stand in the text; and where they end."""
+    path = [tokens[i].text]
+    i += 1
+    while True:
+        mark, key, end = tokens[i : i + 3]
+        if mark == _DOT and key.kind in {"name", "field"} and end != _OPEN:
+            i += 2
+        elif (
+            mark == ("mark", "[")
+            and end == ("mark", "]")
+            and (key.kind == "raw" or (key.kind == "string" and "\\" not in key.text))
+        ):
+            i += 3
+        else:
+            return tuple(path), i
+        path.append(key.text)
