@@ -8,11 +8,13 @@ PEERS_INSTALLED := $(PEERS)/.installed
 CODE := $(wildcard src tests examples benchmarks)
 ON_EACH_POSTGRES := tests/migration $(wildcard $(addprefix tests/contracts/test_,store_postgres*.py bus_postgres.py \
 	election_postgres.py journal_asyncpg.py))
+SPREAD := -n $(or $(PROCESSES),2) --dist loadfile
+SEEDS ?= 2 3 4
 BASE_PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 	$$name -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check lint types layers servers services bench bench-buses bench-gate bench-peers docs lock format clean
+.PHONY: help venv demo test test-all check lint types layers servers services bench bench-buses bench-gate bench-peers docs lock format clean
 
 help: ## List the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' Makefile
@@ -30,8 +32,12 @@ demo: $(INSTALLED) ## Run three services and a saga over an embedded PostgreSQL;
 	$(PYTHON) examples/01-orders/demo.py $(if $(BUS),--bus $(BUS)) $(if $(SERVE),--serve)
 
 test: $(INSTALLED) servers ## Run all tests on real servers, and fail if a leaf did not pass its whole contract suite
-	$(PYTHON) -m pytest --quiet --postgres=embedded -m postgres $(ON_EACH_POSTGRES)
-	$(PYTHON) -m pytest --per-leaf
+	$(PYTHON) -m pytest --quiet $(SPREAD) --postgres=embedded -m postgres $(ON_EACH_POSTGRES)
+	$(PYTHON) -m pytest --per-leaf $(SPREAD)
+
+test-all: test ## The same, then what takes longer: 20,000 messages over each bus, and the acceptance tests under SEEDS="2 3 4"
+	GOCONDUCTOR_TEST_MESSAGES=20000 $(PYTHON) -m pytest --quiet $(SPREAD) -k "none_is_lost"
+	for seed in $(SEEDS); do GOCONDUCTOR_TEST_SEED=$$seed $(PYTHON) -m pytest --quiet tests/acceptance || exit 1; done
 
 check: lint types layers ## Lint, types and layers
 

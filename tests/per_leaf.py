@@ -2,6 +2,9 @@
 
 A leaf's tests are those that it inherits from a suite in goconductor.testing.contracts; its name stands in the file name, as
 in ``test_bus_postgres.py``. A test that a leaf hides behind one of its own is missing, and so is one that was skipped.
+
+Tests may run in several processes. So what is known of a test where it was collected travels with its report, as its
+properties, and is counted where the reports arrive.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import inspect
 from collections import Counter, defaultdict
 from importlib import import_module
 from pkgutil import walk_packages
+from typing import cast
 
 import pytest
 
@@ -19,6 +23,8 @@ from goconductor.testing import contracts
 SUITES = f"{contracts.__name__}."
 REAL_SERVERS = ("postgres", "kafka", "kinesis", "sqs", "rabbitmq", "nats", "etcd", "zookeeper")
 """The markers of tests on real servers, which are never skipped."""
+REAL, CONTRACT, PROBLEM = "real server", "contract", "problem"
+"""The names of the properties that travel with a report."""
 Leaf = tuple[str, str]
 
 
@@ -26,35 +32,39 @@ class PerLeaf:
     """The plugin behind ``--per-leaf``."""
 
     def __init__(self) -> None:
-        self._leaf_of: dict[str, tuple[Leaf, str]] = {}
-        self._real: set[str] = set()
         self._passed: defaultdict[Leaf, Counter[str]] = defaultdict(Counter)
         self._problems: list[str] = []
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Remember whose contract test an item is, and which items are about real servers."""
+        """Note whose contract test an item is, and whether it is about a real server."""
         for item in items:
             if any(map(item.get_closest_marker, REAL_SERVERS)):
-                self._real.add(item.nodeid)
+                item.user_properties.append((REAL, True))
             function = getattr(item, "function", None)
             if function is not None and function.__module__.startswith(SUITES):
                 kind = function.__module__.removeprefix(SUITES).split(".")[0]
                 names = set(item.path.stem.split("_")) & set(plugins.installed(kind))
                 if len(names) == 1:
-                    self._leaf_of[item.nodeid] = ((kind, names.pop()), function.__qualname__)
+                    item.user_properties.append((CONTRACT, [kind, names.pop(), function.__qualname__]))
                 else:
-                    self._problems.append(f"{item.path.name} does not name one {kind}: call it test_{kind}_<leaf>.py")
+                    problem = f"{item.path.name} does not name one {kind}: call it test_{kind}_<leaf>.py"
+                    item.user_properties.append((PROBLEM, problem))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count what passed; a real server's test that was skipped is a problem."""
-        if report.skipped and report.nodeid in self._real:
+        noted = dict(report.user_properties)
+        if PROBLEM in noted:
+            self._problems.append(str(noted[PROBLEM]))
+        if report.skipped and REAL in noted:
             self._problems.append(f"{report.nodeid} was skipped")
-        if report.when == "call" and report.passed and report.nodeid in self._leaf_of:
-            leaf, test = self._leaf_of[report.nodeid]
-            self._passed[leaf][test] += 1
+        if report.when == "call" and report.passed and CONTRACT in noted:
+            kind, name, test = cast("list[str]", noted[CONTRACT])
+            self._passed[kind, name][test] += 1
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Compare with the suites."""
+        """Compare with the suites, in the process that sees all reports."""
+        if hasattr(session.config, "workerinput"):
+            return
         for kind, name in leaves():
             wanted = suite(kind)
             if not wanted:

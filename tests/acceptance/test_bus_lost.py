@@ -26,7 +26,7 @@ from goconductor.testing.servers.kafka import KafkaServer
 from goconductor.testing.servers.kinesis import KinesisServer
 from tests.contracts.bus_on_a_server import in_thread, until
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 SAGAS = 1_000
 ENDED = ("completed", "compensated")

@@ -24,7 +24,7 @@ from goconductor.testing import checkers
 from goconductor.testing.postgres import PostgresAddress
 from tests.acceptance import movers
 
-pytestmark = [pytest.mark.postgres, pytest.mark.kafka, pytest.mark.nats, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.postgres, pytest.mark.kafka, pytest.mark.nats, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 SAGAS = 1000

@@ -15,7 +15,7 @@ from goconductor.ports.choices import ELECTION
 from tests.contracts.candidate import LATE_WRITES
 from tests.contracts.electorate import Electorate, Voter, electorate
 
-pytestmark = [pytest.mark.postgres, pytest.mark.etcd, pytest.mark.zookeeper, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.postgres, pytest.mark.etcd, pytest.mark.zookeeper, pytest.mark.slow]
 
 
 async def ask(voters: Electorate, to: str) -> ChangeDetail:

@@ -23,7 +23,7 @@ from tests.acceptance.chaos import say
 from tests.acceptance.load import Load
 from tests.acceptance.trouble import Trouble
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 TRANSFERS = 500
 KILLS = 20

@@ -17,7 +17,7 @@ from goconductor.testing.contracts.bus import TIMEOUT_SECONDS, Inbox, opening
 from goconductor.testing.servers.kafka import KafkaServer
 from tests.contracts.kafka_cluster import Cluster, Ledger, orders, until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.kafka
 
 OpenBus = Callable[..., Awaitable[KafkaBus]]
 BOTH_PROTOCOLS = pytest.mark.parametrize("group_protocol", ["consumer", "classic"])

@@ -11,7 +11,7 @@ from goconductor.buses.kafka import KafkaBus, reading
 from goconductor.buses.kafka.reading import Reader
 from tests.contracts.kafka_cluster import Ledger, orders
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.kafka
 
 
 @pytest.fixture

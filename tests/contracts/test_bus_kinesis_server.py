@@ -20,7 +20,7 @@ from goconductor.testing.servers.kinesis import KinesisServer
 from tests.contracts.amazon_rights import AmazonRights
 from tests.contracts.bus_on_a_server import BusOnAServer, Counting, OpenAt, in_thread, messages, send_surely, until
 
-pytestmark = [pytest.mark.kinesis, pytest.mark.postgres, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kinesis, pytest.mark.postgres]
 
 CODES = ("ExpiredIteratorException", "ProvisionedThroughputExceededException", "ExpiredIteratorException")
 OPTIONS: dict[str, Any] = {

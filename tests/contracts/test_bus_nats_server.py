@@ -15,7 +15,7 @@ from goconductor.testing.contracts.bus import Inbox, opening
 from goconductor.testing.servers.nats import NatsServer
 from tests.contracts.bus_on_a_server import ChecksPasswords, KeepsItsMessages, OpenAt, messages, until
 
-pytestmark = [pytest.mark.nats, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.nats
 
 
 class TestNatsBusOnAServer(KeepsItsMessages, ChecksPasswords):

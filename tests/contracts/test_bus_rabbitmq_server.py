@@ -18,7 +18,7 @@ from goconductor.testing.contracts.bus import Inbox, opening
 from goconductor.testing.servers.rabbitmq import RabbitmqServer
 from tests.contracts.bus_on_a_server import ChecksPasswords, KeepsItsMessages, OpenAt, in_thread, messages, until
 
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.rabbitmq
 
 
 class TestRabbitmqBusOnAServer(KeepsItsMessages, ChecksPasswords):

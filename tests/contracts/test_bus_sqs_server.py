@@ -10,7 +10,7 @@ from goconductor.testing.servers.elasticmq import ElasticmqServer
 from tests.contracts.amazon_rights import AmazonRights
 from tests.contracts.bus_on_a_server import KeepsItsMessages
 
-pytestmark = [pytest.mark.sqs, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.sqs
 
 OPTIONS: dict[str, Any] = {
     "wait_seconds": 1,

@@ -7,8 +7,6 @@ import pytest
 from goconductor.errors import BusUnavailableError
 from goconductor.ports.link import Link
 
-pytestmark = pytest.mark.timeout(30)
-
 
 async def test_it_closes_though_its_driver_makes_another_error_of_being_cancelled() -> None:
     connecting = asyncio.Event()

@@ -31,7 +31,6 @@ def needs_kafka(page: Path) -> bool:
 
 
 @pytest.mark.postgres
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", [marked(page) for page in FOLLOWED])
 def test_who_follows_a_page_sees_what_it_says(
     page: Path, postgres_url: str, tmp_path: Path, request: pytest.FixtureRequest
@@ -46,7 +45,6 @@ def test_who_follows_a_page_sees_what_it_says(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", [pytest.param(page, id=name_of(page)) for page in FOLLOWED if files(page)])
 def test_the_programs_of_a_page_are_typed(page: Path, tmp_path: Path) -> None:
     programs = {name: text for name, text in files(page).items() if not name.startswith(tuple(NOT_INSTALLED))}

@@ -25,7 +25,7 @@ from goconductor.ports.store import DeadLetter
 from goconductor.stores.postgres import PostgresStore, migrate
 from tests.doors.conftest import INPUT, ORDER, Shop
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 EXAMPLES = 3
 SEED = 20

@@ -17,7 +17,7 @@ import pytest
 
 from tests.examples.running import EXAMPLES, processes_in, start
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 INTERRUPTED = 130
 ENDINGS = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: INTERRUPTED}

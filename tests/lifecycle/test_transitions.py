@@ -21,8 +21,6 @@ from goconductor.saga.graph import plan
 from goconductor.saga.policies import Retry
 from tests.lifecycle.sagas import FINAL, INPUT, sensible
 
-pytestmark = pytest.mark.timeout(600)  # half a minute of work, on a machine that may be busy
-
 Moves = dict[type[Any], dict[Any, set[Any]]]
 
 

@@ -16,7 +16,7 @@ from goconductor.rest.app import create_app
 from goconductor.testing.servers.kafka import KafkaServer
 from tests.contracts.kafka_cluster import Cluster
 
-pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
 
 SAGAS = 10
 

@@ -42,7 +42,7 @@ ANSWER_SECONDS = 10.0
 
 AboutStep: TypeAlias = events.RetryRequested | events.SkipRequested | events.OutcomeDeclared | events.InputEdited
 
-DECIDED_LATER = frozenset({"at", "round"})
+DECIDED_LATER = frozenset({"answers", "at", "round"})
 """Fields of an event that do not come from who asks."""
 
 _REQUEST_ID = re.compile(r"[\x20-\x7e]{1,255}")
