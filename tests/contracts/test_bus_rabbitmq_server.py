@@ -47,6 +47,23 @@ class TestRabbitmqBusOnAServer(KeepsItsMessages, ChecksPasswords):
         await bus.send(messages("orders", ["two"]))
         await stuck.has(2)
 
+    async def test_an_alarm_stops_who_publishes_and_nobody_who_takes(self, server: RabbitmqServer, open_at: OpenAt) -> None:
+        bus, inbox = await open_at(send_timeout_seconds=1.0), Inbox(hold=True)
+        await bus.subscribe(["orders"], "group", inbox, prefetch=2)
+        await bus.send(messages("orders", ["later", "done", "waits", "waits too"]))
+        later, done = await inbox.has(2)
+        await in_thread(server.raise_alarm)
+        try:
+            later.give_back(delay_seconds=0.1)
+            done.acknowledge()
+            for count in (3, 4):  # there is room for the fourth when the third has been acknowledged
+                (await inbox.has(count))[-1].acknowledge()
+            with pytest.raises(BusUnavailableError, match="an alarm is on"):
+                await bus.send(messages("orders", ["not now"]))
+        finally:
+            await in_thread(server.end_alarm)
+        await inbox.has_until(lambda: inbox.payloads.count(b"later") > 1)
+
 
 @pytest.fixture
 async def operator(rabbitmq_url: str) -> AsyncIterator[AbstractConnection]:

@@ -14,7 +14,8 @@ process. A paused subscription has cancelled its consumers, so that others get t
 
 **Giving back.** At once: the broker requeues and counts. Later: RabbitMQ has no delay, so the message is published to a queue
 whose messages live so long and then go back to the group's queue, and only then acknowledged. There is one such queue per
-delay of the series 10, 20, 50, 100 ms …; a delay is rounded up to it. The count of deliveries travels in a header.
+delay of the series 10, 20, 50, 100 ms …; a delay is rounded up to it. The count of deliveries travels in a header. This is
+published on the connection for sending: an alarm of the broker stops each connection that publishes (``publishing.py``).
 
 **Nothing is dropped silently.** A message that the broker has delivered too often (it kills its consumers), or that nobody took
 for ``retention_seconds``, goes to the dead-letter exchange and its queue ``goconductor.dead``, for an operator to look at.

@@ -10,6 +10,7 @@ from aio_pika.abc import AbstractConnection
 
 from goconductor.buses.rabbitmq import connection as connections
 from goconductor.buses.rabbitmq import wire
+from goconductor.buses.rabbitmq.delaying import Delays
 from goconductor.buses.rabbitmq.sending import Sender
 from goconductor.buses.rabbitmq.taking import RabbitmqSubscription
 from goconductor.buses.rabbitmq.topology import Topology
@@ -23,7 +24,7 @@ HEADERS = Headers(wire.HEADERS_BYTES_MAX, wire.headers_bytes)
 class RabbitmqBus:
     """A bus on RabbitMQ; the package's docstring says how it works, ``docs/buses/rabbitmq.md`` what it needs.
 
-    It takes one connection for sending and one for all its subscriptions.
+    It takes one connection for whatever is published and one for all its subscriptions.
 
     Args:
         url: the broker, as ``amqp://user:password@host:port/virtual-host`` or ``amqps://``; several with ``,`` between them.
@@ -82,7 +83,7 @@ class RabbitmqBus:
         self._heartbeat_seconds = int(heartbeat_seconds)
         self._subscriptions: list[RabbitmqSubscription] = []
         self._sending: tuple[Link[AbstractConnection], Sender] | None = None
-        self._taking: Link[AbstractConnection] | None = None
+        self._taking: tuple[Link[AbstractConnection], Delays] | None = None
 
     async def open(self) -> None:
         """Connect, and declare the exchanges; safe for many processes at once.
@@ -101,7 +102,7 @@ class RabbitmqBus:
             await sending.close()
             raise
         self._sending = sending, Sender(sending, self._topology, send_timeout_seconds=self._send_timeout_seconds)
-        self._taking = taking
+        self._taking = taking, Delays(sending, self._topology)
 
     async def close(self) -> None:
         """Stop the subscriptions, wait for what was given to ``send``, and disconnect."""
@@ -114,7 +115,7 @@ class RabbitmqBus:
             await sender.idle()
             await link.close()
         if taking is not None:
-            await taking.close()
+            await taking[0].close()
 
     async def send(self, messages: Sequence[Message]) -> None:
         """Publish the messages, and wait for the broker's confirms.
@@ -148,7 +149,7 @@ class RabbitmqBus:
                 "subscribe to one topic or more, named by letters, digits, '.', '_' and '-', with prefetch >= 1"
             )
         subscription = RabbitmqSubscription(
-            self._taking, self._topology, topics=topics, group=group, receiver=receiver, prefetch=prefetch
+            *self._taking, self._topology, topics=topics, group=group, receiver=receiver, prefetch=prefetch
         )
         try:
             async with asyncio.timeout(self._open_timeout_seconds):

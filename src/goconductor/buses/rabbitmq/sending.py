@@ -12,13 +12,13 @@ from aiormq.channel import Channel
 from pamqp.commands import Basic
 
 from goconductor.buses.rabbitmq import wire
-from goconductor.buses.rabbitmq.connection import UNAVAILABLE, cancelled_or_unavailable, close, driver_channel, reason_of
+from goconductor.buses.rabbitmq.connection import UNAVAILABLE, cancelled_or_unavailable, reason_of
+from goconductor.buses.rabbitmq.publishing import BLOCKED, PublishingChannel
 from goconductor.buses.rabbitmq.topology import Topology
 from goconductor.errors import BusUnavailableError
 from goconductor.ports.bus import Message
 from goconductor.ports.link import Link
 
-CLOSE_SECONDS = 1.0
 AGAIN_SECONDS = 0.1
 
 _TOO_LARGE = re.compile(r"larger than configured max size (\d+)")
@@ -37,8 +37,7 @@ class Sender:
         self._link = link
         self._topology = topology
         self._send_timeout_seconds = send_timeout_seconds
-        self._channel: Channel | None = None
-        self._opening = asyncio.Lock()
+        self._channel = PublishingChannel(link)
         self._broker_bytes_max: int | None = None
         self._sending = 0
         self._idle = asyncio.Event()
@@ -62,7 +61,10 @@ class Sender:
                 while messages := self._fitting(messages, too_large):
                     messages, problem = await self._try(messages, problem)
         except TimeoutError:
-            await self._give_up_channel()
+            if await self._channel.is_blocked():
+                problem = BLOCKED
+            else:
+                await self._channel.give_up()
             raise BusUnavailableError(
                 f"{len(messages)} messages were not confirmed within {self._send_timeout_seconds:g} s: {problem}"
             ) from None
@@ -81,7 +83,7 @@ class Sender:
         connection = await self._link.get()
         try:
             with cancelled_or_unavailable():
-                channel = await self._open_channel(connection)
+                channel = await self._channel.open(connection)
                 publishing = (self._publish(channel, message) for message in messages)
                 answers = await asyncio.gather(*publishing, return_exceptions=True)
                 returned = [isinstance(answer, DeliveredMessage) for answer in answers]
@@ -119,16 +121,3 @@ class Sender:
             mandatory=True,
             wait=False,
         )
-
-    async def _give_up_channel(self) -> None:
-        """In the broker, a queue without a leader holds up the channel that publishes to it; sends to others need a new one."""
-        channel, self._channel = self._channel, None
-        if channel is not None and not channel.is_closed:
-            await close(channel, within_seconds=CLOSE_SECONDS)
-
-    async def _open_channel(self, connection: AbstractConnection) -> Channel:
-        async with self._opening:
-            if self._channel is None or self._channel.is_closed:
-                made = await connection.channel(publisher_confirms=True, on_return_raises=False)
-                self._channel = await driver_channel(made)
-            return self._channel

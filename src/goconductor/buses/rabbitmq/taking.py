@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from aio_pika.abc import AbstractConnection
 from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
-from pamqp.commands import Basic
 
 from goconductor.buses.rabbitmq import wire
 from goconductor.buses.rabbitmq.connection import UNAVAILABLE, cancelled_or_unavailable, driver_channel, reason_of
+from goconductor.buses.rabbitmq.delaying import Delays
 from goconductor.buses.rabbitmq.topology import Topology
 from goconductor.ports.bus import Receiver
 from goconductor.ports.link import Link
@@ -26,8 +26,6 @@ logger = logging.getLogger(__name__)
 AGAIN_SECONDS = 0.2
 OPEN_SECONDS = 30.0
 CLOSE_SECONDS = 5.0
-REQUEUE_SECONDS = 5.0
-"""What cannot be published to a delay queue within this time is requeued at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +62,7 @@ class RabbitmqSubscription:
 
     Args:
         link: the connection.
+        delays: publishes what is to come later, on another connection.
         topology: where the queues are.
         topics: what is read.
         group: the consumer group.
@@ -74,6 +73,7 @@ class RabbitmqSubscription:
     def __init__(
         self,
         link: Link[AbstractConnection],
+        delays: Delays,
         topology: Topology,
         *,
         topics: Sequence[str],
@@ -82,6 +82,7 @@ class RabbitmqSubscription:
         prefetch: int,
     ) -> None:
         self._link = link
+        self._delays = delays
         self._topology = topology
         self._topics = sorted(set(topics))
         self._group = group
@@ -250,30 +251,9 @@ class RabbitmqSubscription:
             self._news.set()
 
     async def _delay(self, delivery: HeldDelivery[_Tag], delay_seconds: float) -> None:
-        tag = delivery.tag
-        kept = False
-        try:
-            async with asyncio.timeout(REQUEUE_SECONDS):
-                kept = await self._publish_back(tag, delivery, delay_seconds)
-        except (*UNAVAILABLE, asyncio.CancelledError) as error:
-            logger.info("a message could not be delayed, it comes again at once: %s", reason_of(error))
-        self._to_settle.append((tag, kept))
+        kept = await self._delays.publish(delivery.tag.queue, delivery.message, delivery.deliveries, delay_seconds)
+        self._to_settle.append((delivery.tag, kept))
         self._news.set()
-
-    async def _publish_back(self, tag: _Tag, delivery: HeldDelivery[_Tag], delay_seconds: float) -> bool:
-        for anew in (False, True):
-            exchange = await self._topology.declare_delay(tag.session.connection, delay_seconds, anew=anew)
-            answer = await tag.session.channel.basic_publish(
-                delivery.message.payload,
-                exchange=exchange,
-                routing_key=tag.queue,
-                properties=wire.properties(delivery.message, delivery.deliveries),
-                mandatory=True,
-                wait=False,
-            )
-            if isinstance(answer, Basic.Ack):
-                return True
-        return False
 
     async def _quiet_for(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

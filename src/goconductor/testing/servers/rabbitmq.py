@@ -96,6 +96,14 @@ class RabbitmqServer(SingleServer):
         """Let a held queue answer again."""
         self._evaluate(f"sys:resume('%2F_{name}').")
 
+    def raise_alarm(self) -> None:
+        """Say that more memory is in use than may be: the broker reads no more from whoever publishes."""
+        self._run_control("set_vm_memory_high_watermark", "0.0000001")
+
+    def end_alarm(self) -> None:
+        """Say that there is memory again."""
+        self._run_control("set_vm_memory_high_watermark", "0.9")
+
     def forget(self) -> None:
         """Remove all data of a stopped broker, as if its disk were lost; the administrator is made again by its next start."""
         shutil.rmtree(self.folder / "data")
