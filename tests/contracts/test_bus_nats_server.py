@@ -5,13 +5,15 @@ from typing import Any
 
 import nats
 import pytest
+from nats.aio.client import Client
 from nats.js import JetStreamContext
 
-from goconductor.buses.nats import NatsBus
+from goconductor.buses.nats import NatsBus, taking
 from goconductor.errors import ConfigurationError
 from goconductor.messages.topics import replies_topic
 from goconductor.ports.bus import Message
-from goconductor.testing.contracts.bus import Inbox, opening
+from goconductor.ports.receiving import Patience
+from goconductor.testing.contracts.bus import TIMEOUT_SECONDS, Inbox, opening
 from goconductor.testing.servers.nats import NatsServer
 from tests.contracts.bus_on_a_server import ChecksPasswords, KeepsItsMessages, OpenAt, messages, until
 
@@ -106,6 +108,68 @@ async def test_a_consumer_that_was_deleted_is_made_again(bus_with: OpenAt, opera
     await until(done)
     await bus.send(messages("orders", ["after"]))
     await inbox.has(2)
+
+
+@pytest.fixture
+async def watcher(nats_url: str) -> AsyncIterator[Client]:
+    """Somebody who hears what is asked of the server."""
+    client = await nats.connect(nats_url)
+    yield client
+    await client.close()
+
+
+@pytest.mark.parametrize("deleted", [("",), ("-groups",), ("", "-groups")])
+async def test_streams_that_were_deleted_are_made_again(
+    bus_with: OpenAt, operator: JetStreamContext, nats_prefix: str, deleted: tuple[str, ...]
+) -> None:
+    sender, taker, inbox = await bus_with(), await bus_with(), Inbox()
+    await taker.subscribe(["orders"], "group", inbox, prefetch=1)
+    await sender.send(messages("orders", ["before"]))
+    await inbox.has(1)
+    for each in deleted:
+        await operator.delete_stream(f"{nats_prefix}{each}")
+    await sender.send(messages("orders", ["after"]))
+    await inbox.has_until(lambda: b"after" in inbox.payloads)
+
+
+async def test_what_is_sent_before_the_groups_are_back_waits_for_them(
+    bus_with: OpenAt, operator: JetStreamContext, nats_prefix: str
+) -> None:
+    sender, taker, inbox = await bus_with(), await bus_with(), Inbox()
+    await (await taker.subscribe(["orders"], "group", inbox, prefetch=1)).stop()
+    await sender.send(messages("orders", ["before"]))
+    await operator.delete_stream(nats_prefix)
+    await sender.send(messages("orders", ["meanwhile"]))
+    assert await consumers(operator, nats_prefix) == {"orders~"}
+    await taker.subscribe(["orders"], "group", inbox, prefetch=1)
+    await inbox.has(1)
+    assert inbox.payloads == [b"meanwhile"]
+
+
+class OneTry(Patience):
+    """The first wait is short, and the second one without an end."""
+
+    async def wait(self) -> None:
+        await super().wait()
+        self._next_seconds = 86_400.0
+
+
+async def test_what_is_refused_at_once_is_not_tried_again_at_once(
+    bus_with: OpenAt, operator: JetStreamContext, watcher: Client, nats_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taking, "Patience", OneTry)
+    tries = await watcher.subscribe(f"$JS.API.STREAM.CREATE.{nats_prefix}")
+    subscription = await (await bus_with()).subscribe(["orders"], "group", Inbox(), prefetch=1)
+    first = await tries.next_msg(timeout=TIMEOUT_SECONDS)
+    assert first.subject.endswith(nats_prefix)
+    await operator.add_stream(name=f"{nats_prefix}-other", subjects=[f"{nats_prefix}-other"])
+    await operator.delete_stream(nats_prefix)
+    await operator.update_stream(name=f"{nats_prefix}-other", subjects=[f"{nats_prefix}.topic.*"])
+    await tries.next_msg(timeout=TIMEOUT_SECONDS)
+    for _ in range(20):  # news, each of which it could take for a reason
+        subscription.resume()
+        await operator.account_info()
+    assert tries.pending_msgs == 0
 
 
 async def test_headers_that_mean_something_to_the_server_are_only_carried(bus_with: OpenAt) -> None:

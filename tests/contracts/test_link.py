@@ -6,6 +6,7 @@ import pytest
 
 from goconductor.errors import BusUnavailableError
 from goconductor.ports.link import Link
+from goconductor.ports.receiving import Patience
 
 
 async def test_it_closes_though_its_driver_makes_another_error_of_being_cancelled() -> None:
@@ -32,3 +33,44 @@ async def test_it_closes_though_its_driver_makes_another_error_of_being_cancelle
     await link.close()
     with pytest.raises(BusUnavailableError, match="closed"):
         await link.get()
+
+
+async def test_a_wait_between_tries_ends_by_itself_or_when_somebody_stops() -> None:
+    patience = Patience(0.001, 3_600.0)
+    await patience.wait()
+    patience.succeeded()
+    await patience.wait()
+    patient = Patience(3_600.0)
+    waiting = asyncio.create_task(patient.wait())
+    await asyncio.sleep(0)
+    patient.succeeded()
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    patient.stop()
+    await waiting
+    await patient.wait()
+
+
+async def test_who_is_let_in_only_to_be_shut_out_waits_longer_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    names = (f"{number}" for number in range(100))
+    asleep = asyncio.sleep
+
+    async def note(seconds: float) -> None:
+        waits.append(seconds)
+        await asleep(0)
+
+    async def connect() -> str:
+        return next(names)
+
+    async def disconnect(_: str) -> None:
+        pass
+
+    monkeypatch.setattr(asyncio, "sleep", note)
+    link = Link("a broker", connect=connect, disconnect=disconnect)
+    await link.open(1.0)
+    while len(waits) < 4:
+        link.lost(await link.get(), "it was cut at once")
+        await link.get()
+    await link.close()
+    assert waits == [0.1, 0.2, 0.4, 0.8]

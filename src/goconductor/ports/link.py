@@ -35,6 +35,8 @@ class Link(Generic[C]):
         self._gone = asyncio.Event()
         self._connecting: asyncio.Task[None] | None = None
         self._closed = False
+        self._wait_seconds = FIRST_WAIT_SECONDS
+        self._connected_at = -WAIT_SECONDS_MAX
         self.trouble = "it does not answer"
         """Why there is no connection, when there is none."""
 
@@ -103,11 +105,12 @@ class Link(Generic[C]):
             await self._disconnect(connection)
 
     async def _reconnect(self) -> None:
-        wait_seconds = FIRST_WAIT_SECONDS
+        if asyncio.get_running_loop().time() - self._connected_at > WAIT_SECONDS_MAX:
+            self._wait_seconds = FIRST_WAIT_SECONDS  # else it has let us in only to shut us out, and may again
         refused = False
         while not self._closed:  # a driver may answer our cancelling with an error of its own
-            await asyncio.sleep(wait_seconds)
-            wait_seconds = min(2 * wait_seconds, WAIT_SECONDS_MAX)
+            await asyncio.sleep(self._wait_seconds)
+            self._wait_seconds = min(2 * self._wait_seconds, WAIT_SECONDS_MAX)
             try:
                 if await self._try():
                     logger.warning("%s is back", self._name)
@@ -126,6 +129,7 @@ class Link(Generic[C]):
         except BusUnavailableError as error:
             self.trouble = str(error)
             return False
+        self._connected_at = asyncio.get_running_loop().time()
         self._gone = asyncio.Event()
         self._present.set()
         return True

@@ -12,7 +12,7 @@ from nats.aio.client import Client
 from goconductor.buses.nats import wire
 from goconductor.buses.nats.connection import UNAVAILABLE, reason_of
 from goconductor.buses.nats.topology import Topology
-from goconductor.errors import BusUnavailableError
+from goconductor.errors import BusUnavailableError, ConfigurationError
 from goconductor.ports.bus import Message
 from goconductor.ports.link import Link
 
@@ -83,8 +83,12 @@ class Sender:
             gone.cancel()
         failed = [each for each, problem in zip(named, problems, strict=True) if problem is not None]
         if failed:
-            self._topology.forget()
             await asyncio.sleep(AGAIN_SECONDS)
+            self._topology.forget()
+            try:
+                await self._topology.make_streams(client)  # somebody may have deleted them
+            except (*UNAVAILABLE, ConfigurationError) as error:
+                problems = [problem and reason_of(error) for problem in problems]
         return failed, next((problem for problem in problems if problem is not None), "")
 
     async def _publish_all(self, client: Client, named: list[_Named]) -> list[str | None]:

@@ -21,15 +21,17 @@ from goconductor.buses.nats.topology import Topology, pull_request
 from goconductor.errors import BusUnavailableError
 from goconductor.ports.bus import Receiver
 from goconductor.ports.link import Link
-from goconductor.ports.receiving import Hands, HeldDelivery
+from goconductor.ports.receiving import Hands, HeldDelivery, Patience
 
 logger = logging.getLogger(__name__)
 
-AGAIN_SECONDS = 0.2
 TICK_SECONDS = 1.0
 PULL_SECONDS = 30.0
 HEARTBEAT_SECONDS = 5.0
 SILENCE_SECONDS = 3 * HEARTBEAT_SECONDS
+ENDED = {"404", "408"}
+"""Statuses of a pull request that has come to its end: there was nothing, or its time is over."""
+AGAIN_SECONDS = 0.2
 NANOSECONDS = 1_000_000_000
 
 
@@ -95,6 +97,7 @@ class NatsSubscription:
         self._hands: Hands[_Tag] = Hands(receiver, prefetch=prefetch, settled=self._settled)
         self._to_settle: list[tuple[str, bytes]] = []
         self._news = asyncio.Event()
+        self._patience = Patience(AGAIN_SECONDS)
         self._drained = False
         self._running: asyncio.Task[None] | None = None
 
@@ -116,6 +119,7 @@ class NatsSubscription:
         self._news.set()
         await self._hands.finish()
         self._drained = True
+        self._patience.stop()
         self._news.set()
         if self._running is not None:
             await asyncio.wait([self._running])
@@ -144,7 +148,7 @@ class NatsSubscription:
     async def _next_client(self) -> Client | None:
         """A connection on which to go on, or None if the subscription was stopped."""
         self._mark_at = 0.0
-        await self._quiet_for(AGAIN_SECONDS)
+        await self._patience.wait()
         connecting = asyncio.ensure_future(self._link.get())
         try:
             while not connecting.done() and not self._drained:
@@ -213,10 +217,11 @@ class NatsSubscription:
             if status != "100" and message.subject == f"{reader.inbox}.{reader.serial}":
                 reader.asked = 0
                 description = (message.headers or {}).get("Description", "")
-                if status == "503" or "Deleted" in description:
+                if status not in ENDED:  # asked again at once, it would be refused at once
                     reader.failed = description or "there is no such consumer"
                 self._news.set()
             return
+        self._patience.succeeded()
         reader.asked = max(reader.asked - 1, 0)
         if not reader.asked:
             self._news.set()

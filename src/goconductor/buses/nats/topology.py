@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RetentionPolicy, StorageType, StreamConfig
-from nats.js.errors import BadRequestError, NotFoundError
+from nats.js.errors import BadRequestError, NoStreamResponseError, NotFoundError
 
 from goconductor.errors import ConfigurationError
 
@@ -64,9 +64,15 @@ class Topology:
     async def make_streams(self, client: Client) -> None:
         """What all topics share. A stream that exists is used as it is.
 
+        The marks tell which topics have a consumer. A stream that was deleted has taken its consumers along, so the marks that
+        are older than its absence go before it is made again. A group that comes meanwhile marks its topic under a later number.
+
         Raises:
             ConfigurationError: the server does not let us, or cannot hold so many replicas.
         """
+        last_mark = await self._last_mark(client)
+        if last_mark and not await self._is_there(client, self.stream):
+            await client.jetstream(timeout=ANSWER_SECONDS).purge_stream(self._marks, seq=last_mark + 1)
         await self._make_stream(
             client,
             StreamConfig(
@@ -93,12 +99,12 @@ class Topology:
         )
 
     async def make_group(self, client: Client, topic: str, group: str) -> str:
-        """The consumer of one group of one topic; its name."""
-        name = self.consumer(topic, group)
-        await self._make_consumer(client, topic, name)
-        await client.jetstream(timeout=ANSWER_SECONDS).publish(self._mark(topic), group.encode())
-        await self._remove_waiting(client, topic)
-        return name
+        """The consumer of one group of one topic; its name. Streams that somebody deleted are made again."""
+        try:
+            return await self._make_group(client, topic, group)
+        except (NotFoundError, NoStreamResponseError):
+            await self.make_streams(client)
+        return await self._make_group(client, topic, group)
 
     async def keep_for_first_group(self, client: Client, topics: Iterable[str]) -> None:
         """Make sure that what is sent to these topics has a consumer."""
@@ -116,17 +122,36 @@ class Topology:
         """The server may be another now: look again."""
         self._looked_at.clear()
 
+    async def _make_group(self, client: Client, topic: str, group: str) -> str:
+        name = self.consumer(topic, group)
+        await self._make_consumer(client, topic, name)
+        await client.jetstream(timeout=ANSWER_SECONDS).publish(self._mark(topic), group.encode())
+        await self._remove_waiting(client, topic)
+        return name
+
     async def _make_stream(self, client: Client, config: StreamConfig) -> None:
-        streams = client.jetstream(timeout=ANSWER_SECONDS)
         assert config.name is not None  # noqa: S101  (for the type checker)
+        if await self._is_there(client, config.name):
+            return
         try:
-            await streams.stream_info(config.name)
+            await client.jetstream(timeout=ANSWER_SECONDS).add_stream(config)
+        except BadRequestError as error:
+            if error.err_code != NAME_IN_USE:
+                raise ConfigurationError(f"NATS cannot hold the stream {config.name}: {error.description}") from None
+
+    async def _is_there(self, client: Client, stream: str) -> bool:
+        try:
+            await client.jetstream(timeout=ANSWER_SECONDS).stream_info(stream)
         except NotFoundError:
-            try:
-                await streams.add_stream(config)
-            except BadRequestError as error:
-                if error.err_code != NAME_IN_USE:
-                    raise ConfigurationError(f"NATS cannot hold the stream {config.name}: {error.description}") from None
+            return False
+        return True
+
+    async def _last_mark(self, client: Client) -> int:
+        """The number of the mark that was set last; 0 if there is none."""
+        try:
+            return (await client.jetstream(timeout=ANSWER_SECONDS).stream_info(self._marks)).state.last_seq
+        except NotFoundError:
+            return 0
 
     async def _make_consumer(self, client: Client, topic: str, name: str) -> None:
         short = topic.startswith(self._short_lived_prefixes)

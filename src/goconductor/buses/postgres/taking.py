@@ -13,9 +13,12 @@ import msgspec
 
 from goconductor.buses.postgres import session, statements
 from goconductor.ports.bus import Message, Receiver
+from goconductor.ports.receiving import Patience
 
 TAKE_MAX = 500
 """Messages of one batch, so that an answer stays small."""
+
+AGAIN_SECONDS = 0.05
 
 FIRST_WAIT_SECONDS = 0.01
 """So long after a look that left room is the next one, unless somebody says that there is news: so that more comes at once."""
@@ -96,6 +99,7 @@ class PostgresSubscription:
         self._acknowledged: list[tuple[int, int]] = []
         self._given_back: list[tuple[int, int, int, float]] = []
         self._news = asyncio.Event()
+        self._patience = Patience(AGAIN_SECONDS)
         self._look_now = True
         self._crowded = False
         """The last look left no room."""
@@ -131,6 +135,7 @@ class PostgresSubscription:
         for delivery in list(self._in_hand):
             delivery.give_back()
         self._drained = True
+        self._patience.stop()
         self._news.set()
         if self._running is not None:
             await asyncio.wait({self._running})
@@ -163,13 +168,11 @@ class PostgresSubscription:
             self._settles = asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._news.set)
 
     async def _run(self) -> None:
-        backoff_seconds = 0.05
         while True:
             try:
                 if self._connection is None:
                     self._connection = await self._connect()
                     await self._register(self._connection)
-                backoff_seconds = 0.05
                 await self._consume(self._connection)
                 await session.close(self._connection)
             except session.UNAVAILABLE as error:
@@ -181,9 +184,7 @@ class PostgresSubscription:
                 self._connection = None
             if self._drained:
                 return
-            self._news.clear()
-            await self._quiet_for(backoff_seconds)
-            backoff_seconds = min(2 * backoff_seconds, 5.0)
+            await self._patience.wait()
 
     async def _consume(self, connection: session.Connection) -> None:
         wait_seconds, look_at = FIRST_WAIT_SECONDS, 0.0
@@ -208,6 +209,7 @@ class PostgresSubscription:
                 longer = FIRST_WAIT_SECONDS if self._look_now else min(2 * wait_seconds, self._poll_interval_seconds)
                 self._look_now = False
                 taken, took_seconds = await self._look(connection, room)
+                self._patience.succeeded()
                 wait_seconds = FIRST_WAIT_SECONDS if taken else max(longer, 10 * took_seconds)
                 look_at = time.monotonic() + wait_seconds
             if self._drained and not self._acknowledged and not self._given_back:

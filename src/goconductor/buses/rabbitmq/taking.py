@@ -19,7 +19,7 @@ from goconductor.buses.rabbitmq.delaying import Delays
 from goconductor.buses.rabbitmq.topology import Topology
 from goconductor.ports.bus import Receiver
 from goconductor.ports.link import Link
-from goconductor.ports.receiving import Hands, HeldDelivery
+from goconductor.ports.receiving import Hands, HeldDelivery, Patience
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +91,7 @@ class RabbitmqSubscription:
         self._to_settle: list[tuple[_Tag, bool]] = []
         self._delaying: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
+        self._patience = Patience(AGAIN_SECONDS)
         self._drained = False
         self._running: asyncio.Task[None] | None = None
 
@@ -113,6 +114,7 @@ class RabbitmqSubscription:
         while self._delaying:
             await asyncio.wait(self._delaying)
         self._drained = True
+        self._patience.stop()
         self._news.set()
         if self._running is not None:
             await asyncio.wait([self._running])
@@ -137,8 +139,7 @@ class RabbitmqSubscription:
                 await session.close()
                 session = None
             if not self._drained:
-                self._news.clear()
-                await self._quiet_for(AGAIN_SECONDS)
+                await self._patience.wait()
 
     async def _reopen(self) -> _Session | None:
         """A new session, or None if the subscription was stopped while it waited for a connection."""
@@ -200,6 +201,7 @@ class RabbitmqSubscription:
                 assert delivered.delivery_tag is not None  # noqa: S101  (for the type checker)
                 message, deliveries = wire.read(topic, delivered)
                 session.unsettled[delivered.delivery_tag] = False
+                self._patience.succeeded()
                 self._hands.take(message, deliveries, _Tag(session, queue, delivered.delivery_tag))
 
             answer = await session.channel.basic_consume(queue, came)
@@ -254,8 +256,3 @@ class RabbitmqSubscription:
         kept = await self._delays.publish(delivery.tag.queue, delivery.message, delivery.deliveries, delay_seconds)
         self._to_settle.append((delivery.tag, kept))
         self._news.set()
-
-    async def _quiet_for(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._news.wait()
