@@ -91,6 +91,29 @@ async def test_who_may_not_is_told_the_remedy_and_no_password(
     assert PASSWORD not in str(caught.value) + caplog.text
 
 
+async def test_where_the_space_is_used_up_the_remedy_is_told_and_helps(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        server = EtcdServer(tmp_path / "etcd", quota_bytes=1 << 20)
+        server.start()
+        stack.callback(server.stop)
+        async with grpc.aio.insecure_channel(server.endpoint.removeprefix("http://")) as channel:
+            kv, maintenance = rpc.KVStub(channel), rpc.MaintenanceStub(channel)
+            written = None
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                while True:
+                    written = await kv.Put(rpc.PutRequest(key=b"other", value=bytes(100_000)))
+            assert written is not None
+            async with elector(endpoints=server.endpoint) as anna:
+                with pytest.raises(ElectionError, match=r"etcdctl compact .* etcdctl defrag .* etcdctl alarm disarm"):
+                    await anna.campaign("anna", 60)
+                await kv.Compact(rpc.CompactionRequest(revision=written.header.revision, physical=True))
+                await maintenance.Defragment(rpc.DefragmentRequest())
+                for alarm in (await maintenance.Alarm(rpc.AlarmRequest(action=rpc.AlarmRequest.GET))).alarms:
+                    off = rpc.AlarmRequest(action=rpc.AlarmRequest.DEACTIVATE, memberID=alarm.memberID, alarm=alarm.alarm)
+                    await maintenance.Alarm(off)
+                assert await anna.campaign("anna", 60) is not None
+
+
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)

@@ -12,7 +12,7 @@ from goconductor.errors import BusUnavailableError
 from goconductor.lifecycle.state import SagaStatus
 from goconductor.messages import codec
 from goconductor.messages.envelope import RunStep
-from goconductor.ports.bus import Message
+from goconductor.ports.bus import Message, sendable
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World
 from tests.participant.faults import Trade, Unruly
@@ -37,6 +37,33 @@ async def test_a_state_that_is_too_large_is_read_by_the_receiver(world: World, s
     await bus.send([])
     await world.node(Trade().bank)
     assert (await world.end_of(saga_id)).status == "completed"
+
+
+async def test_what_the_bus_refuses_goes_again_as_a_pointer_alone_and_then_at_once(world: World) -> None:
+    bus = Unruly(world)
+    sent: list[Message] = []
+    send = bus.send
+
+    async def limited(messages: Sequence[Message]) -> None:
+        fit, refusal = sendable(messages, 1_500)  # as a topic of Kafka with max.message.bytes
+        sent.extend(fit)
+        await send(fit)
+        if refusal:
+            raise refusal
+
+    bus.send = limited  # type: ignore[method-assign]
+    await world.node(bus=bus, baton_bytes_max=10_000)
+    saga: Saga[Any] = Saga("one")
+    saga.step("bank.charge")
+    first = await world.start(saga, "x" * 2_000)
+    await settle()
+    assert batons(sent) == [False]
+    small = await world.start(saga, "x")
+    second = await world.start(saga, "x" * 2_000)
+    await settle()
+    assert batons(sent) == [False, True, False]
+    await world.node(Trade().bank)
+    assert [(await world.end_of(saga_id)).status for saga_id in (first, small, second)] == ["completed"] * 3
 
 
 async def test_a_wide_fan_out_carries_no_state(world: World) -> None:

@@ -298,6 +298,14 @@ class _Client:
                 return f"etcd at {asked} does not let this user elect ({details}): grant its role readwrite on the election's key"
             case grpc.StatusCode.UNAUTHENTICATED | grpc.StatusCode.INVALID_ARGUMENT | grpc.StatusCode.FAILED_PRECONDITION:
                 return f"etcd at {asked} refuses this user ({details}): check the options user and password of the election"
+            case grpc.StatusCode.RESOURCE_EXHAUSTED if "space exceeded" in details:
+                return (
+                    f"etcd at {asked} has used up its space and takes no writes ({details}): run etcdctl compact with its "
+                    "revision, etcdctl defrag for each member, then etcdctl alarm disarm; to keep it from coming back, set "
+                    "--auto-compaction-retention, or a larger --quota-backend-bytes"
+                )
+            case grpc.StatusCode.RESOURCE_EXHAUSTED:
+                return f"etcd at {asked} is overloaded ({details}): give it faster disks, or fewer clients"
             case _:
                 return (
                     f"etcd at {asked} does not answer ({details}): check that it is up, has a majority, and endpoints and ca_file"

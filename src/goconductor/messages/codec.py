@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from goconductor.errors import MessageError
-from goconductor.messages.envelope import SCHEMA_VERSION, TYPES, Body, Envelope, RunStep, SagaEnded
+from goconductor.messages.envelope import SCHEMA_VERSION, TYPES, Baton, Body, Envelope, RunStep, SagaEnded
 from goconductor.saga.ids import idempotency_key
 
 _encode = msgspec.json.Encoder().encode
@@ -47,6 +47,15 @@ def encode(body: Body, *, message_id: str, source: str, time: str = "", causatio
             data=msgspec.Raw(_encode(body)),
         )
     )
+
+
+def without_state(payload: bytes) -> bytes | None:
+    """A message that asks for a step, without the saga's state; None if it has none."""
+    envelope, body = decode(payload)
+    if not isinstance(body, RunStep) or body.baton.state is None:
+        return None
+    pointer = msgspec.structs.replace(body, baton=Baton(body.baton.seq, body.baton.tag))
+    return _encode(msgspec.structs.replace(envelope, data=msgspec.Raw(_encode(pointer))))
 
 
 def decode(payload: bytes) -> tuple[Envelope, Body]:

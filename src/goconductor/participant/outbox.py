@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
+import sys
 import time
 import uuid
 from collections.abc import Iterable
 from contextvars import Context
 from datetime import UTC, datetime
+
+import msgspec
 
 from goconductor.errors import BusError, PayloadError
 from goconductor.lifecycle.effects import Work, direction_of
@@ -62,6 +66,8 @@ class Outbox:
         self._probe = probe
         self._waiting: list[Message] = []
         self._sender: asyncio.Task[None] | None = None
+        self._refused: dict[str, int] = {}
+        """Of topics that took less: how large the message was that the bus refused."""
         self.dropped = 0
         self.problem = ""
         """Why the last messages could not be sent; empty when they were."""
@@ -88,15 +94,17 @@ class Outbox:
                 round=work.round,
                 baton=Baton(view.seq, view.tag, state),
             )
+            topic = steps_topic(plan.owners[work.step][0])
             payload = self._encode(body, now, cause, view)
-            if len(payload) > self._baton_bytes_max and state is not None:
+            if len(payload) > self._baton_bytes_max:
                 state = None
+            limit = min(self._baton_bytes_max, self._refused.get(topic, sys.maxsize) - 1)
+            if body.baton.state is not None and len(payload) > limit:
                 body = RunStep(
                     **{f: getattr(body, f) for f in body.__struct_fields__ if f != "baton"}, baton=Baton(view.seq, view.tag)
                 )
                 payload = self._encode(body, now, cause, view)
-            owner, _ = plan.owners[work.step]
-            self._put(Message(topic=steps_topic(owner), key=str(view.state.saga_id), payload=payload))
+            self._put(Message(topic=topic, key=str(view.state.saga_id), payload=payload))
 
     def ended(self, plan: Plan, view: View, status: SagaStatus) -> None:
         """Tell who waits for the saga's end."""
@@ -132,9 +140,8 @@ class Outbox:
                     await self._bus.send(batch)
                     self._probe.sent(len(batch), time.perf_counter() - began)
                     pause, self.problem = 0.1, ""
-                except PayloadError:
-                    self.dropped += len(batch)
-                    logger.exception("the bus refuses a message of ours; its size limit is below baton_bytes_max")
+                except PayloadError as error:
+                    self._waiting = self._lighter(batch, error) + self._waiting
                 except BusError as error:
                     self.problem = str(error)
                     logger.warning("cannot send %d messages now (%s); trying again in %.1f s", len(batch), error, pause)
@@ -143,6 +150,27 @@ class Outbox:
                     pause = min(pause * 2, 5.0)
         finally:
             self._sender = None
+
+    def _lighter(self, batch: list[Message], error: PayloadError) -> list[Message]:
+        """What to send instead, as pointers alone, now that a topic took less than we thought.
+
+        Only the first message that was refused is named. So all that carry a state go once more without it; a message that
+        comes twice does no harm, and from now on none as large is sent to that topic.
+        """
+        place = re.match(r"\$\[(\d+)\]", error.path)
+        refused = batch[int(place[1])] if place else max(batch, key=lambda message: len(message.payload))
+        self._refused[refused.topic] = min(len(refused.payload), self._refused.get(refused.topic, sys.maxsize))
+        lighter = {id(message): codec.without_state(message.payload) for message in batch}
+        if lighter[id(refused)] is None:
+            self.dropped += 1
+            logger.error("the bus refuses a message of ours that is as small as it can be, it is dropped: %s", error)
+        else:
+            logger.warning("the bus takes no such message, it is sent again without the saga's state: %s", error)
+        return [
+            msgspec.structs.replace(message, payload=payload)
+            for message in batch
+            if (payload := lighter[id(message)]) is not None
+        ]
 
     async def close(self, *, within_seconds: float) -> bool:
         """Send what waits, but no longer than that; False if something was left unsent, now or before."""

@@ -235,7 +235,7 @@ class KafkaBus:
         while True:
             try:
                 left = max(min(ASK_SECONDS, give_up - loop.time()), 0.01)
-                if await asyncio.to_thread(producing.producer.cluster_id, left):
+                if await asyncio.to_thread(producing.cluster_id, left):
                     return
             except KafkaException as error:
                 self._problem = self._problem or error.args[0]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from types import TracebackType
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 FIRST_SECONDS = 5.0
 LAST_SECONDS = 300.0
@@ -47,3 +48,18 @@ class Complaints:
 def is_fatal(error: KafkaError) -> bool:
     """Whether the client can never go on. Where the error comes as an event it has this code, and does not say so otherwise."""
     return error.fatal() or error.code() == KafkaError._FATAL  # noqa: SLF001  (so its constants are called)
+
+
+class KafkaErrorsAsExceptions:
+    """Around calls of the client: makes a KafkaException of each bare KafkaError.
+
+    confluent-kafka 2.16.1 may raise one from within a call, and on Python 3.11 its class derives from ``object`` alone. So
+    neither ``except Exception`` nor ``except BaseException`` catches it, and it would end a thread.
+    """
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: object, trace: TracebackType | None) -> None:
+        if isinstance(error, KafkaError):
+            raise KafkaException(error) from None

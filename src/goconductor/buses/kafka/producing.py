@@ -13,7 +13,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from goconductor.buses.kafka.complaints import is_fatal
+from goconductor.buses.kafka.complaints import KafkaErrorsAsExceptions, is_fatal
 from goconductor.buses.kafka.configuration import Configuration, refused
 from goconductor.buses.kafka.records import Record
 
@@ -81,6 +81,15 @@ class Producing:
         await sending.reported
         return sending.reports
 
+    def cluster_id(self, within_seconds: float) -> str:
+        """Which cluster answers. Blocks.
+
+        Raises:
+            KafkaException: none does.
+        """
+        with KafkaErrorsAsExceptions():
+            return str(self.producer.cluster_id(within_seconds) or "")
+
     async def close(self, within_seconds: float) -> None:
         """Send what was given, no longer than that."""
         await asyncio.to_thread(self.producer.flush, within_seconds)
@@ -91,14 +100,15 @@ class Producing:
         give_up = time.monotonic() + self._send_timeout_seconds
         while True:
             try:
-                self.producer.produce(
-                    record.topic,
-                    record.value,
-                    record.key,
-                    partition=record.partition,
-                    headers=list(record.headers),
-                    on_delivery=report,
-                )
+                with KafkaErrorsAsExceptions():
+                    self.producer.produce(
+                        record.topic,
+                        record.value,
+                        record.key,
+                        partition=record.partition,
+                        headers=list(record.headers),
+                        on_delivery=report,
+                    )
             except BufferError:  # its queue is full
                 if time.monotonic() > give_up:
                     report(KafkaError(KafkaError._QUEUE_FULL), None)  # noqa: SLF001  (so its constants are called)
@@ -131,6 +141,11 @@ class Producing:
 
     def _poll(self) -> None:
         while not self._closing:
-            self.producer.poll(POLL_SECONDS)
+            try:
+                with KafkaErrorsAsExceptions():
+                    self.producer.poll(POLL_SECONDS)
+            except Exception:  # without this thread no send would ever end
+                logger.exception("the producer's reports could not be read; they are read again")
+                time.sleep(POLL_SECONDS)
         self.producer.purge()
         self.producer.poll(0)

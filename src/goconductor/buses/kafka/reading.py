@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
-from goconductor.buses.kafka.complaints import Complaints, is_fatal
+from goconductor.buses.kafka.complaints import Complaints, KafkaErrorsAsExceptions, is_fatal
 from goconductor.buses.kafka.configuration import refused
 from goconductor.buses.kafka.offsets import Offsets
 from goconductor.buses.kafka.records import Arrived, read
@@ -127,22 +127,30 @@ class Reader:
     def _run(self) -> None:
         wait_seconds = 0.1
         while not self._closing:
-            try:
-                self._broken = False
-                self._read(self._consumer)
-            except KafkaException as error:
-                self._complaints.say(error.args[0])
-            except Exception:
-                logger.exception("a consumer failed and begins anew")
-            self._leave(self._consumer)
+            self._try(self._read)
+            self._try(self._leave)
             if not self._closing:
                 self._polled_at = self._loop.time()
                 time.sleep(wait_seconds)
                 wait_seconds = min(2 * wait_seconds, 5.0)
-                self._prepare()
-                self._consumer = Consumer(self._settings)
+                self._try(self._begin_anew)
+
+    def _try(self, part: Callable[[Consumer], None]) -> None:
+        """Whatever happens, the thread goes on."""
+        try:
+            with KafkaErrorsAsExceptions():
+                part(self._consumer)
+        except KafkaException as error:
+            self._complaints.say(error.args[0])
+        except Exception:
+            logger.exception("a consumer failed and begins anew")
+
+    def _begin_anew(self, _: Consumer) -> None:
+        self._prepare()
+        self._consumer = Consumer(self._settings)
 
     def _read(self, consumer: Consumer) -> None:
+        self._broken = False
         self._subscribe(consumer)
         present = True
         while not self._closing and not self._broken:

@@ -20,9 +20,10 @@ class EtcdServer(Child):
     Args:
         folder: its own, for data and log.
         tls: certificate, key and authority as PEM files, in this order; clients must then show a certificate as well.
+        quota_bytes: how much it may store; 0 leaves it to etcd.
     """
 
-    def __init__(self, folder: Path, *, tls: tuple[Path, Path, Path] | None = None) -> None:
+    def __init__(self, folder: Path, *, tls: tuple[Path, Path, Path] | None = None, quota_bytes: int = 0) -> None:
         self.port, self._health_port = free_port(), free_port()
         self._data = folder / "data"
         scheme = "https" if tls else "http"
@@ -44,6 +45,7 @@ class EtcdServer(Child):
                 f"--initial-advertise-peer-urls={peer}",
                 f"--initial-cluster=only={peer}",
                 f"--listen-metrics-urls=http://{LOOPBACK}:{self._health_port}",
+                f"--quota-backend-bytes={quota_bytes}",
                 *certificates,
             ],
             ready=self._healthy,
