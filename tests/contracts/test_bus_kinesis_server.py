@@ -135,6 +135,22 @@ async def test_a_parent_is_drained_before_its_children_are_read(
     await second.stop()
 
 
+async def test_each_reader_hears_of_the_children_of_a_split_from_who_drained_the_parent(
+    bus_with: OpenAt, operator: amazon.Client, amazon_prefix: str, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("goconductor.buses.kinesis.share.SHARDS_SECONDS", 86_400.0)  # nobody looks without a reason
+    for _ in range(2):
+        await (await bus_with(shards=1)).subscribe(["orders"], "group", Inbox(), prefetch=10)
+    stream = f"{amazon_prefix}.orders"
+    (shard,) = (await operator.list_shards(StreamName=stream))["Shards"]
+    await operator.split_shard(StreamName=stream, ShardToSplit=shard["ShardId"], NewStartingHashKey=str(1 << 127))
+
+    async def shared() -> bool:
+        return sorted((await readers_of(postgres_url)).values()) == [1, 1]
+
+    await until(shared)
+
+
 async def test_shards_are_shared_evenly_and_taken_over_when_an_instance_leaves(bus_with: OpenAt, postgres_url: str) -> None:
     buses = [await bus_with(shards=4) for _ in range(2)]
     for bus in buses:

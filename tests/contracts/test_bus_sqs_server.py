@@ -1,14 +1,18 @@
 """SQS breaks, and what is SQS's own. ElasticMQ keeps its messages over a restart; it checks no credentials, which moto does."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, ClassVar
 
 import pytest
 
+from goconductor.buses import amazon
 from goconductor.buses.sqs import SqsBus
+from goconductor.ports.bus import Delivery
+from goconductor.testing.contracts.bus import TIMEOUT_SECONDS, opening
 from goconductor.testing.servers.elasticmq import ElasticmqServer
 from tests.contracts.amazon_rights import AmazonRights
-from tests.contracts.bus_on_a_server import KeepsItsMessages
+from tests.contracts.bus_on_a_server import KeepsItsMessages, OpenAt, messages, until
 
 pytestmark = pytest.mark.sqs
 
@@ -43,3 +47,67 @@ class TestSqsBusAndItsRights(AmazonRights):
     @pytest.fixture
     def options(self) -> dict[str, Any]:
         return {**OPTIONS}
+
+
+@pytest.fixture
+async def bus_with(sqs_url: str, amazon_prefix: str) -> AsyncIterator[OpenAt]:
+    def make(**options: Any) -> SqsBus:
+        return SqsBus(sqs_url, **{"prefix": amazon_prefix, **OPTIONS, **options})
+
+    async with opening(make) as open_one:
+        yield open_one
+
+
+@pytest.fixture
+async def operator(sqs_url: str) -> AsyncIterator[amazon.Client]:
+    """Somebody who looks at queues."""
+    address = amazon.parse_url("sqs", sqs_url, region=None, endpoint_url=None, profile=None, role_arn=None)
+    client = await amazon.connect("sqs", address, connect_timeout_seconds=5.0)
+    yield client
+    await amazon.close(client)
+
+
+async def dead_letters(operator: amazon.Client, prefix: str, *, fifo: bool) -> int:
+    queue = (await operator.get_queue_url(QueueName=f"{prefix}-dead{'.fifo' if fifo else ''}"))["QueueUrl"]
+    answer = await operator.get_queue_attributes(QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"])
+    return int(answer["Attributes"]["ApproximateNumberOfMessages"])
+
+
+@pytest.mark.parametrize("fifo", [False, True])
+async def test_what_nobody_has_time_for_is_no_dead_letter(
+    bus_with: OpenAt, operator: amazon.Client, amazon_prefix: str, *, fifo: bool
+) -> None:
+    bus, counts, done = await bus_with(deliveries_max=4, fifo=fifo), list[int](), asyncio.Event()
+
+    async def busy(delivery: Delivery) -> None:
+        assert delivery.message == sent
+        counts.append(delivery.deliveries)
+        if len(counts) < 12:
+            delivery.give_back()
+        else:
+            delivery.acknowledge()
+            done.set()
+
+    (sent,) = messages("orders", ["one"])
+    subscription = await bus.subscribe(["orders"], "group", busy, prefetch=1)
+    await bus.send([sent])
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        await done.wait()
+    await subscription.stop()
+    assert counts == list(range(1, 13))
+    assert await dead_letters(operator, amazon_prefix, fifo=fifo) == 0
+
+
+async def test_what_fails_too_often_is_a_dead_letter(bus_with: OpenAt, operator: amazon.Client, amazon_prefix: str) -> None:
+    bus = await bus_with(deliveries_max=2)
+
+    async def fail(_: Delivery) -> None:
+        raise ZeroDivisionError
+
+    await bus.subscribe(["orders"], "group", fail, prefetch=1)
+    await bus.send(messages("orders", ["poison"]))
+
+    async def is_dead() -> bool:
+        return await dead_letters(operator, amazon_prefix, fifo=False) == 1
+
+    await until(is_dead)

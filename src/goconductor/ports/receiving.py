@@ -86,14 +86,16 @@ class HeldDelivery(Generic[T]):
         message: what was sent.
         deliveries: how often it was delivered, this time included.
         tag: the leaf's own, by which it settles.
+        has_raised: its receiver raised; what is given back otherwise was only not for us, or not now.
     """
 
-    __slots__ = ("_hands", "deliveries", "message", "tag")
+    __slots__ = ("_hands", "deliveries", "has_raised", "message", "tag")
 
     def __init__(self, hands: Hands[T], message: Message, deliveries: int, tag: T) -> None:
         self._hands = hands
         self.message = message
         self.deliveries = deliveries
+        self.has_raised = False
         self.tag = tag
 
     def acknowledge(self) -> None:
@@ -180,4 +182,5 @@ class Hands(Generic[T]):
             await self._receiver(delivery)
         except Exception:
             logger.exception("a receiver raised; its message %r comes again", delivery.message.key)
+            delivery.has_raised = True
             delivery.give_back(min(RAISED_SECONDS_MIN * 2 ** min(delivery.deliveries, 12), RAISED_SECONDS_MAX))

@@ -49,6 +49,7 @@ class Topic:
         shards: those that its stream has.
         mine: those whose lease is ours.
         share: so many are for us, as far as we saw; None before the first look.
+        strange: shards that another reader has written down and that we have not seen: children of a split.
     """
 
     def __init__(self, scope: Scope, *, is_short_lived: bool) -> None:
@@ -57,6 +58,7 @@ class Topic:
         self.shards: dict[str, Shard] = {}
         self.mine: dict[str, Position] = {}
         self.share: int | None = None
+        self.strange: set[str] = set()
 
     @property
     def is_balanced(self) -> bool:
@@ -284,6 +286,10 @@ class Share:
                 self._close(topic, position)
         if self.is_paused:
             return []
+        strange = {each.shard for each in states if not each.drained} - topic.shards.keys()
+        if not strange <= topic.strange:
+            self.look(topic.scope.stream)  # once: what the stream has no more stays written down
+        topic.strange = strange
         wanted = topic.wanted(states)
         held = Counter(each.reader for each in wanted if each.is_held and each.reader is not None)
         topic.share = share_of(self._me, {reader: held[reader] for reader in {*readers, self._me}}, len(wanted))

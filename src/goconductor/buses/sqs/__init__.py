@@ -12,8 +12,9 @@ taken in part only the rest is sent again, with jitter.
 **Taking** is by long polls, one per topic, and several at once while there is much. What is in hand stays invisible to others:
 its visibility is extended until it is settled. A pause asks no more; what a poll still brings goes back at once.
 
-**Giving back** sets the visibility to the delay, in whole seconds, rounded up. What was delivered ``deliveries_max`` times goes
-to the queue ``<prefix>-dead``.
+**Giving back** sets the visibility to the delay, in whole seconds, rounded up. What was received ``deliveries_max`` times goes
+to the queue ``<prefix>-dead``: its receivers raised, or their processes died. SQS counts what was only given back as well. So
+such a message is written anew at half of that, with its count inside, and the old one is deleted.
 
 **Short-lived topics**, those of one process, have no waiting place: a message to a process that is gone is dropped, and the queue
 is deleted when its process stops reading. Each subscription to such a topic also looks for queues whose process died.

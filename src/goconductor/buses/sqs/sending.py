@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import re
 import uuid
 from collections import deque
 from collections.abc import Sequence
@@ -22,8 +20,6 @@ BATCH_BYTES_MAX = 256 * 1024
 AT_ONCE = 8
 ANSWER_SECONDS = 10.0
 TOO_LARGE = {"BatchRequestTooLong", "InvalidAttributeValue", "InvalidMessageContents", "InvalidParameterValue", "MessageTooLong"}
-
-_GROUP_ID = re.compile(r"[A-Za-z0-9!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~]{1,128}")
 
 
 @dataclass(slots=True, eq=False)
@@ -202,12 +198,7 @@ class Sender:
                     _arrived(parcel, taken=True)
 
     def _entry(self, parcel: _Parcel) -> dict[str, Any]:
-        entry = {"Id": parcel.id, "MessageBody": parcel.body}
-        if self._topology.fifo:
-            is_plain = _GROUP_ID.fullmatch(parcel.key)
-            entry["MessageGroupId"] = parcel.key if is_plain else hashlib.sha256(parcel.key.encode()).hexdigest()
-            entry["MessageDeduplicationId"] = parcel.id
-        return entry
+        return {"Id": parcel.id, "MessageBody": parcel.body, **self._topology.place_of(parcel.key, message_id=parcel.id)}
 
     def _failed(self, client: Client, error: BaseException) -> None:
         self._trouble = reason_of(error)

@@ -38,7 +38,8 @@ class _Held:
     reader: _Reader
     queue: str
     receipt: str
-    came_at: float
+    received: int
+    """How often SQS has counted it."""
     visible_at: float
 
 
@@ -94,6 +95,7 @@ class SqsSubscription:
         self._hands: Hands[_Held] = Hands(receiver, prefetch=prefetch, settled=self._settled)
         self._held: set[_Held] = set()
         self._to_settle: list[tuple[_Held, int | None]] = []
+        self._renewing: set[asyncio.Task[None]] = set()
         self._bell = Bell()
         self._stopping = False
         self._drained = False
@@ -125,6 +127,9 @@ class SqsSubscription:
         if self._polls:  # what they still bring goes back; to leave them would hide it from others
             await asyncio.wait(self._polls, timeout=self._wait_seconds + LEAVE_SECONDS)
         await _end(self._polls)
+        if self._renewing:
+            await asyncio.wait(self._renewing, timeout=LEAVE_SECONDS)
+            await _end(list(self._renewing))
         self._drained = True
         self._bell.ring()
         if self._others:
@@ -193,11 +198,12 @@ class SqsSubscription:
         for each in messages:
             now = time.monotonic()
             visible_at = max(asked_at, now - 1.0) + self._visibility_seconds
-            held = _Held(reader, reader.queue, each["ReceiptHandle"], now, visible_at)
+            received = int(each.get("Attributes", {}).get("ApproximateReceiveCount", 1))
+            held = _Held(reader, reader.queue, each["ReceiptHandle"], received, visible_at)
             self._held.add(held)
             reader.held += 1
-            deliveries = int(each.get("Attributes", {}).get("ApproximateReceiveCount", 1))
-            self._hands.take(wire.read(reader.topic, each["Body"]), deliveries, held)
+            message, before = wire.read(reader.topic, each["Body"])
+            self._hands.take(message, before + received, held)
         return len(messages)
 
     async def _next_client(self) -> Client | None:
@@ -228,10 +234,32 @@ class SqsSubscription:
     def _settled(self, delivery: HeldDelivery[_Held], delay_seconds: float | None) -> None:
         held = delivery.tag
         held.reader.held -= 1
-        self._held.discard(held)
         seconds = None if delay_seconds is None else min(math.ceil(delay_seconds), VISIBILITY_SECONDS_MAX)
+        if seconds is None or delivery.has_raised or held.received < self._topology.receives_max:
+            self._settle_soon(held, seconds)
+        else:
+            renewing = asyncio.create_task(self._renew(delivery, seconds))
+            self._renewing.add(renewing)
+            renewing.add_done_callback(self._renewing.discard)
+
+    def _settle_soon(self, held: _Held, seconds: int | None) -> None:
+        self._held.discard(held)
         self._to_settle.append((held, seconds))
         self._bell.ring()
+
+    async def _renew(self, delivery: HeldDelivery[_Held], seconds: int) -> None:
+        """Replace what was given back so often that SQS would soon take it for dead by a copy that it has never counted."""
+        held = delivery.tag
+        body = wire.body_of(delivery.message, delivery.deliveries)
+        try:
+            client = await self._link.get()
+            where = self._topology.place_of(delivery.message.key, delay_seconds=seconds)
+            await call(client, "send_message", ANSWER_SECONDS, QueueUrl=held.queue, MessageBody=body, **where)
+        except UNAVAILABLE as error:
+            logger.info("a message that was given back is not written anew yet: %s", reason_of(error))
+            self._settle_soon(held, seconds)
+        else:
+            self._settle_soon(held, None)
 
     async def _keep_settling(self) -> None:
         tries = 0

@@ -9,7 +9,9 @@ import json
 import logging
 import random
 import re
+import sys
 import time
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +28,11 @@ ALIVE_TAG = "goconductor:alive"
 SHORT_LIVED = "short"
 """Stands in the names of queues that belong to one process."""
 ANSWER_SECONDS = 10.0
+DELAY_SECONDS_MAX = 900
 LOOK_AT_MAX = 20
 ABSENT = {"QueueDoesNotExist", "NonExistentQueue", "QueueDeletedRecently"}
+
+_GROUP_ID = re.compile(r"[A-Za-z0-9!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~]{1,128}")
 
 
 @dataclass(slots=True)
@@ -91,6 +96,18 @@ class Topology:
         if group:
             marked = f"{marked[: room - GROUP_LENGTH - 1]}-{group[:GROUP_LENGTH]}"
         return f"{self._prefix}-{re.sub('[^A-Za-z0-9_-]', '-', marked)[:room]}-{digest}{suffix}"
+
+    @property
+    def receives_max(self) -> int:
+        """From so many receives on, a message that is only given back is written anew, long before SQS takes it for dead."""
+        return -(-self._deliveries_max // 2) if self._deliveries_max is not None else sys.maxsize
+
+    def place_of(self, key: str, *, message_id: str = "", delay_seconds: int = 0) -> dict[str, Any]:
+        """What a message needs beside its body: in a FIFO queue its place, which no delay can change, else its delay."""
+        if not self.fifo:
+            return {"DelaySeconds": min(delay_seconds, DELAY_SECONDS_MAX)} if delay_seconds else {}
+        group = key if _GROUP_ID.fullmatch(key) else hashlib.sha256(key.encode()).hexdigest()
+        return {"MessageGroupId": group, "MessageDeduplicationId": message_id or uuid.uuid4().hex}
 
     def is_short_lived(self, topic: str) -> bool:
         """Whether it belongs to one process."""

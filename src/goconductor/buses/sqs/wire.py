@@ -24,11 +24,17 @@ class _Body(msgspec.Struct, omit_defaults=True):
     headers: dict[str, str] = {}
     text: str | None = None
     base64: str | None = None
+    deliveries: int = 0
 
 
-def body_of(message: Message) -> str:
-    """What is sent."""
-    body = _Body(key=message.key, headers=message.headers)
+def body_of(message: Message, deliveries: int = 0) -> str:
+    """What is sent.
+
+    Args:
+        message: what it says.
+        deliveries: how often it was delivered before, as another message of the queue.
+    """
+    body = _Body(key=message.key, headers=message.headers, deliveries=deliveries)
     limit = (len(message.payload) + 2) // 3 * 4
     try:
         body.text = message.payload.decode()
@@ -47,16 +53,16 @@ def headers_bytes(message: Message) -> int:
     return sum(6 * len(text.encode()) + 8 for text in (message.key, *message.headers, *message.headers.values()))
 
 
-def read(topic: str, body: str) -> Message:
-    """The message; what somebody else has sent is a payload without key and headers."""
+def read(topic: str, body: str) -> tuple[Message, int]:
+    """The message, and how often it was delivered before; what somebody else has sent is a payload without key and headers."""
     try:
         read = msgspec.json.decode(body.encode(), type=_Body)
         payload = base64.b64decode(read.base64) if read.base64 is not None else None if read.text is None else read.text.encode()
     except (msgspec.MsgspecError, ValueError):
         payload = None
     if payload is None:
-        return Message(topic=topic, key="", payload=body.encode())
-    return Message(topic=topic, key=read.key, payload=payload, headers=read.headers)
+        return Message(topic=topic, key="", payload=body.encode()), 0
+    return Message(topic=topic, key=read.key, payload=payload, headers=read.headers), max(read.deliveries, 0)
 
 
 def _encode(body: _Body) -> bytes:
