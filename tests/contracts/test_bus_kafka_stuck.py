@@ -1,4 +1,4 @@
-"""Threads of the client: one never comes back from librdkafka, as was seen once; others meet what is no exception."""
+"""What the client does to threads: one never comes back from it, others meet what is no exception; and what is passed on."""
 
 import asyncio
 import threading
@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer
 
-from goconductor.buses.kafka import KafkaBus, producing, reading
+from goconductor.buses.kafka import KafkaBus, consuming, producing, reading
 from goconductor.buses.kafka.reading import Reader
+from goconductor.ports.bus import Delivery, pass_on
 from tests.contracts.kafka_cluster import Ledger, orders
 
 pytestmark = pytest.mark.kafka
@@ -80,3 +81,22 @@ async def test_what_is_no_exception_ends_no_thread(bus: KafkaBus, kafka_server: 
         assert left == {Consumer: 0, Producer: 0}
     finally:
         await sender.close()
+
+
+async def test_what_can_never_be_taken_here_is_not_kept_here(kafka_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consuming, "LOCAL_FOR_SECONDS", 86_400.0)  # what only waits would wait here
+
+    async def unable(delivery: Delivery) -> None:
+        pass_on(delivery, 0.01)
+
+    buses = [KafkaBus(kafka_server, partitions=4, open_timeout_seconds=60, group_prefix="passing.") for _ in range(2)]
+    try:
+        ledger = Ledger()
+        for bus in buses:
+            await bus.open()
+        await buses[0].subscribe(["passed-orders"], "group", unable, prefetch=10)
+        await buses[1].subscribe(["passed-orders"], "group", ledger, prefetch=10)
+        await buses[0].send(orders("passed-orders", *(f"{number}" for number in range(20))))
+        await ledger.has({f"{number}" for number in range(20)}, timeout_seconds=120)
+    finally:
+        await asyncio.gather(*(bus.close() for bus in buses))

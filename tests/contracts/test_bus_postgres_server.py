@@ -264,7 +264,7 @@ class TestStayingCheap(OnPostgres):
             statements.SEND_AND_HINT: (["orders"], [b"x"], ["orders"], "orders"),
             statements.READING: (["orders"], ""),
             statements.QUEUES: (["orders"], ""),
-            statements.TAKE: ([1, 2], [0, 0], 100, 15.0, [1, 1], [1, 2]),
+            statements.TAKE: ([1, 2], [0, 0], 100, 15.0, [1, 1], [1, 2], [3, 4]),
             statements.FLOORS: ([1, 2],),
             statements.ACKNOWLEDGE: ([1, 1], [1, 2]),
             statements.GIVE_BACK: ([1, 1], [1, 2], [1, 1], [0.0, 1.0]),

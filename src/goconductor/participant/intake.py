@@ -11,6 +11,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from functools import partial
 from operator import attrgetter
+from typing import Protocol
 from uuid import UUID
 
 from goconductor.errors import GoConductorError, MessageError, StoreUnavailableError
@@ -19,6 +20,7 @@ from goconductor.messages import codec
 from goconductor.messages.envelope import RunStep, SagaEnded
 from goconductor.participant import log
 from goconductor.participant.batch import Batcher
+from goconductor.participant.colleagues import Colleagues, nobody_seconds
 from goconductor.participant.context import about
 from goconductor.participant.definitions import Definitions
 from goconductor.participant.executor import Executor
@@ -27,9 +29,9 @@ from goconductor.participant.orphans import Orphans
 from goconductor.participant.places import Place
 from goconductor.participant.probe import SILENT, Probe
 from goconductor.participant.work import Granted, random_number
-from goconductor.ports.bus import Delivery
+from goconductor.ports.bus import Delivery, pass_on
 from goconductor.ports.clock import Clock
-from goconductor.ports.store import Acquire, Acquired, DeadLetter, Known, Lease, LeaseKey, SagaStore, Tail
+from goconductor.ports.store import Acquire, Acquired, DeadLetter, Instance, Known, Lease, LeaseKey, SagaStore, Tail
 from goconductor.saga.graph import Plan
 from goconductor.saga.ids import Direction
 
@@ -50,11 +52,17 @@ DELIVERIES_MAX = 50
 """After so many tries of finding an instance that can read it, a message is dropped; the sweep asks again."""
 
 
+class IntakeStore(SagaStore, Protocol):
+    """What is asked of the store here."""
+
+    async def instances(self, participant: str | None = None) -> list[Instance]: ...
+
+
 class Intake:
     """Takes deliveries and turns them into granted work.
 
     Args:
-        store: leases and tails.
+        store: leases and tails, and who is there.
         definitions: compiled definitions.
         executor: runs what was granted.
         orphans: frees leases that were taken though nobody runs under them.
@@ -70,7 +78,7 @@ class Intake:
     def __init__(
         self,
         *,
-        store: SagaStore,
+        store: IntakeStore,
         definitions: Definitions,
         executor: Executor | None,
         orphans: Orphans,
@@ -97,6 +105,7 @@ class Intake:
         self._acquire: Batcher[Acquire, Acquired] = Batcher(
             self._acquired, told=partial(probe.flushed, "acquire"), unclaimed=self._unclaimed
         )
+        self._colleagues = Colleagues(store.instances, clock)
         self._said_away_at = -AWAY_SECONDS
 
     async def receive(self, delivery: Delivery) -> None:
@@ -130,7 +139,8 @@ class Intake:
         executor = self._executor
         if executor is None or body.step not in plan.steps or not executor.owns(plan, body.step):
             self._counts["messages_for_others"] += 1
-            self._leave(delivery)
+            owner, name = plan.owners.get(body.step, (body.target.partition(".")[0], ""))
+            self._leave(delivery, await self._colleagues.wait_seconds(owner, name, delivery.deliveries))
             return
         place = await executor.places.wait(plan, body.step, body.direction, WAIT_SECONDS)
         if place is None:
@@ -220,13 +230,13 @@ class Intake:
         if acquired.granted:
             self._orphans.add([request.lease])
 
-    def _leave(self, delivery: Delivery) -> None:
+    def _leave(self, delivery: Delivery, wait_seconds: float | None = None) -> None:
         """For an instance that has the step, or can read the saga: a rolling upgrade has both kinds."""
         if delivery.deliveries >= DELIVERIES_MAX:
             self._counts["messages_given_up"] += 1
             delivery.acknowledge()
         else:
-            delivery.give_back(min(NOT_HERE_SECONDS * 2 ** min(delivery.deliveries - 1, 6), 60.0))
+            pass_on(delivery, nobody_seconds(delivery.deliveries) if wait_seconds is None else wait_seconds)
 
     async def _unreadable(self, delivery: Delivery, error: MessageError) -> None:
         message = delivery.message

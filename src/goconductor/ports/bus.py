@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -41,6 +41,23 @@ class Delivery(Protocol):
     def give_back(self, delay_seconds: float = 0.0) -> None:
         """Not for us, or not now: let it come again, to whoever reads this topic, not before the delay where the bus can."""
         ...
+
+
+@runtime_checkable
+class PassableDelivery(Protocol):
+    """A delivery of a leaf that can keep what was passed on from coming back to the same subscriber at once; none has to."""
+
+    def pass_on(self, delay_seconds: float = 0.0) -> None:
+        """Give it back for others: let it come again, after the delay, to another subscriber of the group if there is one."""
+        ...
+
+
+def pass_on(delivery: Delivery, delay_seconds: float = 0.0) -> None:
+    """Give back what others may be able to take and we are not."""
+    if isinstance(delivery, PassableDelivery):
+        delivery.pass_on(delay_seconds)
+    else:
+        delivery.give_back(delay_seconds)
 
 
 Receiver = Callable[[Delivery], Awaitable[None]]

@@ -87,15 +87,17 @@ class HeldDelivery(Generic[T]):
         deliveries: how often it was delivered, this time included.
         tag: the leaf's own, by which it settles.
         has_raised: its receiver raised; what is given back otherwise was only not for us, or not now.
+        is_for_others: it was given back as we can never take it.
     """
 
-    __slots__ = ("_hands", "deliveries", "has_raised", "message", "tag")
+    __slots__ = ("_hands", "deliveries", "has_raised", "is_for_others", "message", "tag")
 
     def __init__(self, hands: Hands[T], message: Message, deliveries: int, tag: T) -> None:
         self._hands = hands
         self.message = message
         self.deliveries = deliveries
         self.has_raised = False
+        self.is_for_others = False
         self.tag = tag
 
     def acknowledge(self) -> None:
@@ -103,6 +105,10 @@ class HeldDelivery(Generic[T]):
 
     def give_back(self, delay_seconds: float = 0.0) -> None:
         self._hands.settle(self, max(delay_seconds, 0.0))
+
+    def pass_on(self, delay_seconds: float = 0.0) -> None:
+        self.is_for_others = True
+        self.give_back(delay_seconds)
 
 
 class Hands(Generic[T]):

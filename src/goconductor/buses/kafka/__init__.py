@@ -8,8 +8,9 @@ waits, the partitions are paused, and resumed when there is room. The offset tha
 first message which is not done with, so a crash repeats messages and loses none.
 
 **Giving back.** A log cannot put a message back. A short delay (``LOCAL_SECONDS``; a participant without room) is waited for
-in memory. Otherwise, and after ``LOCAL_FOR_SECONDS`` of that, a copy is written to *another* partition of the topic; its
-headers have the number of deliveries, the time before which it is not wanted, and the group that wants it: the others skip it.
+in memory. After ``LOCAL_FOR_SECONDS`` of that, and where we can never take it, a copy is written to *another* partition of the
+topic; its headers have the number of deliveries, the time before which it is not wanted, and the group that wants it: the
+others skip it.
 Once the copy is acknowledged, the original is done with. So another instance gets the message, nothing waits behind it, and a
 crash in between costs a duplicate. Who reads a copy before its time keeps it in memory until then. A message that waits and
 holds up the stored offset for long is copied to the end of the log for that reason alone.

@@ -34,7 +34,10 @@ logger = logging.getLogger(__name__)
 class KafkaDelivery:
     """A message in our hands. Settling it twice, or after its partition went, changes nothing."""
 
-    __slots__ = ("_subscription", "arrived", "came_at", "deliveries", "message", "partition", "ready_at", "timer", "tries")
+    __slots__ = (
+        *("_subscription", "arrived", "came_at", "deliveries", "is_for_others", "message", "partition", "ready_at", "timer"),
+        "tries",
+    )
 
     def __init__(self, subscription: KafkaSubscription, partition: Offsets, arrived: Arrived) -> None:
         self._subscription = subscription
@@ -43,6 +46,7 @@ class KafkaDelivery:
         self.partition = partition
         self.arrived = arrived
         self.tries = 0
+        self.is_for_others = False
         self.came_at = subscription.now()
         self.ready_at = 0.0
         self.timer: asyncio.TimerHandle | None = None
@@ -52,6 +56,10 @@ class KafkaDelivery:
 
     def give_back(self, delay_seconds: float = 0.0) -> None:
         self._subscription.settle(self, max(delay_seconds, 0.0))
+
+    def pass_on(self, delay_seconds: float = 0.0) -> None:
+        self.is_for_others = True
+        self.give_back(delay_seconds)
 
 
 class Fetching(Protocol):
@@ -231,7 +239,8 @@ class KafkaSubscription:
 
     def _stays(self, delivery: KafkaDelivery) -> bool:
         """Whether it has not been here for so long that another should have it."""
-        return self.now() - delivery.came_at < LOCAL_FOR_SECONDS and not delivery.partition.going and not self.stopped
+        is_young = self.now() - delivery.came_at < LOCAL_FOR_SECONDS
+        return is_young and not delivery.is_for_others and not delivery.partition.going and not self.stopped
 
     def _hand_out(self) -> None:
         while self._ready and not self._paused and not self.stopped and len(self._in_hand) < self._prefetch:

@@ -18,8 +18,9 @@ drained. An iterator that has expired is replaced by one after the record read l
 takes a shard over gets only what is open, in whatever order it was acknowledged. It is written every ``tick_seconds``; what
 was acknowledged later comes again after a crash.
 
-**Giving back.** A log cannot put a record back. A short delay is waited for in memory, while the checkpoint waits. Otherwise,
-and after ``LOCAL_FOR_SECONDS`` of that, a copy is written under another partition key, with the number of deliveries, the time
+**Giving back.** A log cannot put a record back. A short delay is waited for in memory, while the checkpoint waits. After
+``LOCAL_FOR_SECONDS`` of that, and where we can never take it, a copy is written under another partition key, with the number of
+deliveries, the time
 before which it is not wanted and the group that wants it; the others skip it. So another instance gets it. What waits for its
 time when a shard is handed over is copied as well.
 

@@ -204,7 +204,7 @@ class KinesisSubscription:
             elif not self._stopping and not position.going:
                 held.deliveries += 1
                 is_young = time.monotonic() - held.came_at < LOCAL_FOR_SECONDS
-                if delay_seconds < LOCAL_SECONDS and is_young:
+                if delay_seconds < LOCAL_SECONDS and is_young and not delivery.is_for_others:
                     self._wait(held, max(delay_seconds, LOCAL_LEAST_SECONDS))
                 else:
                     self._wait(held, delay_seconds)

@@ -15,6 +15,10 @@ is overtaken. What a session has in hand that has ended is taken back within a s
 one entry per message. The price: rows in hand or delayed are passed over by each look; a look that found
 nothing is therefore followed by a wait of ten times its duration at least. Acknowledging deletes, in batches.
 
+**Giving back.** Others find what was given back a moment earlier than we do, and hear of it when its time has come. Otherwise
+an instance that is full takes it again and again, and one that has room never sees it. What was passed on, since we can never
+take it, is left to others for half a minute.
+
 **Order** is that of sending, roughly; nothing relies on it.
 
 **Batches.** Sends have no timer: what arrives while a statement is in flight is the next batch. A look that left room is followed

@@ -73,7 +73,8 @@ QUEUES = "SELECT queue_id FROM queues WHERE topic = ANY ($1::text[]) AND consume
 
 # Lateral, so that each queue is read along the key from its oldest message and no further than there is room. Those that are
 # done with go in the same statement, since they have mostly gathered when there is a look for more. They go first: to delete may
-# wait, in the order of the key, and whoever waits must not hold what it has taken.
+# wait, in the order of the key, and whoever waits must not hold what it has taken. The last argument names what we have
+# left to others.
 TAKE = """
 WITH acknowledged AS (
     DELETE FROM messages USING unnest($5::int[], $6::bigint[]) done (queue_id, message_id)
@@ -84,6 +85,7 @@ WITH acknowledged AS (
     FROM unnest($1::int[], $2::bigint[]) one (queue_id, floor) CROSS JOIN LATERAL (
         SELECT message_id FROM messages
         WHERE messages.queue_id = one.queue_id AND messages.message_id > one.floor AND visible_at <= now()
+        AND message_id <> ALL ($7::bigint[])
         ORDER BY message_id LIMIT $3 FOR UPDATE SKIP LOCKED
     ) oldest
     WHERE (SELECT count(*) FROM acknowledged) >= 0

@@ -12,6 +12,7 @@ import asyncpg
 import msgspec
 
 from goconductor.buses.postgres import session, statements
+from goconductor.buses.postgres.left import Left
 from goconductor.ports.bus import Message, Receiver
 from goconductor.ports.receiving import Patience
 
@@ -30,6 +31,11 @@ REGISTER_INTERVAL_SECONDS = 60.0
 RECLAIM_INTERVAL_SECONDS = 1.0
 SLOW_TAKE_SECONDS = 0.005
 """A taking that is slower wades through dead rows, which a long transaction elsewhere forbids to clear away: look for floors."""
+
+HEAD_START_SECONDS = 0.03
+"""So much earlier than we, others find what we gave back: who was full a moment ago is not to take all of it again."""
+PASSED_ON_SECONDS = 30.0
+"""What we can never take is left to others for so long; then we look whether it is still there."""
 
 logger = logging.getLogger(__name__)
 decode = msgspec.msgpack.Decoder(Message).decode
@@ -51,7 +57,10 @@ class PostgresDelivery:
         self._subscription.settle(self, None)
 
     def give_back(self, delay_seconds: float = 0.0) -> None:
-        self._subscription.settle(self, delay_seconds)
+        self._subscription.settle(self, delay_seconds, HEAD_START_SECONDS if delay_seconds > 0 else 0.0)
+
+    def pass_on(self, delay_seconds: float = 0.0) -> None:
+        self._subscription.settle(self, delay_seconds, PASSED_ON_SECONDS)
 
 
 class PostgresSubscription:
@@ -96,8 +105,9 @@ class PostgresSubscription:
         self._floors_until = 0.0
         self._in_hand: set[PostgresDelivery] = set()
         self._receiving: set[asyncio.Task[None]] = set()
+        self._left = Left()
         self._acknowledged: list[tuple[int, int]] = []
-        self._given_back: list[tuple[int, int, int, float]] = []
+        self._given_back: list[tuple[int, int, int, float, float]] = []
         self._news = asyncio.Event()
         self._patience = Patience(AGAIN_SECONDS)
         self._look_now = True
@@ -153,15 +163,16 @@ class PostgresSubscription:
         """Whether so many more messages can be taken at once."""
         return not self._paused and not self._stopping and self._prefetch - len(self._in_hand) >= count
 
-    def settle(self, delivery: PostgresDelivery, delay_seconds: float | None) -> None:
-        """Acknowledged (None) or given back."""
+    def settle(self, delivery: PostgresDelivery, delay_seconds: float | None, ours_again_seconds: float = 0.0) -> None:
+        """Acknowledged (None) or given back: for others after the delay, for us so much later."""
         if delivery not in self._in_hand:
             return
         self._in_hand.remove(delivery)
         if delay_seconds is None:
             self._acknowledged.append((delivery.queue_id, delivery.message_id))
         else:
-            self._given_back.append((delivery.queue_id, delivery.message_id, delivery.deliveries, max(delay_seconds, 0.0)))
+            place = delivery.queue_id, delivery.message_id, delivery.deliveries
+            self._given_back.append((*place, max(delay_seconds, 0.0), ours_again_seconds))
         if self._crowded and len(self._in_hand) <= self._prefetch // 2:
             self.wake()
         elif self._settles is None:
@@ -258,7 +269,7 @@ class PostgresSubscription:
         self._queue_ids.append(self._queue_ids.pop(0))  # another one is first now
         with self._done_with() as done:
             rows = await connection.fetch(
-                statements.TAKE, self._queue_ids, self._floors_now(), room, self._visibility_seconds, *done
+                statements.TAKE, self._queue_ids, self._floors_now(), room, self._visibility_seconds, *done, self._left.now()
             )
         for row in rows:
             try:
@@ -315,11 +326,15 @@ class PostgresSubscription:
         if given := sorted(self._given_back):
             self._given_back = []
             try:
-                await connection.execute(statements.GIVE_BACK, *map(list, zip(*given, strict=True)))
+                await connection.execute(statements.GIVE_BACK, *map(list, tuple(zip(*given, strict=True))[:4]))
             except BaseException:
                 self._given_back += given
                 raise
-            for delay_seconds in {delay_seconds for *_, delay_seconds in given}:
-                asyncio.get_running_loop().call_later(delay_seconds + 0.001, self.wake)
+            loop = asyncio.get_running_loop()
+            for _, message_id, _, delay_seconds, ours_again_seconds in given:
+                self._left.leave(message_id, delay_seconds + ours_again_seconds)
+            for delay_seconds, ours_again_seconds in {(delay, ours_again) for *_, delay, ours_again in given}:
+                loop.call_later(delay_seconds + CLOCK_SECONDS, self._tell, self.topics)
+                loop.call_later(delay_seconds + ours_again_seconds + CLOCK_SECONDS, self.wake)
             if self._paused or self._stopping:
                 self._tell(self.topics)

@@ -1,0 +1,68 @@
+"""Who else could run a step, and how long to wait before one of them is asked again.
+
+While instances are replaced one by one, some have a step and others do not. A message of the bus comes to any of them. Whoever
+cannot run its step passes it on; how soon it should come to the next one depends on whether there is somebody who can. If there
+is, it is a matter of a few hops. If nobody can, it waits longer each time, for an instance that is still to start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from goconductor.errors import StoreUnavailableError
+from goconductor.ports.clock import Clock
+from goconductor.ports.store import Instance
+
+LOOK_SECONDS = 1.0
+"""For so long what was read of a participant's instances is believed."""
+SOON_SECONDS = 0.1
+SOON_GROWTH = 1.3
+SOON_SECONDS_MAX = 2.0
+NOBODY_SECONDS = 1.0
+NOBODY_SECONDS_MAX = 60.0
+
+
+class Colleagues:
+    """The living instances of participants, as the store tells them.
+
+    Args:
+        instances: asks the store for those of a participant.
+        clock: for how long they are believed.
+    """
+
+    def __init__(self, instances: Callable[[str], Awaitable[list[Instance]]], clock: Clock) -> None:
+        self._instances = instances
+        self._clock = clock
+        self._steps: dict[str, tuple[float, frozenset[str]]] = {}
+        self._looking = asyncio.Lock()
+
+    async def wait_seconds(self, participant: str, step: str, deliveries: int) -> float:
+        """How long a message should stay away that we cannot run.
+
+        Args:
+            participant: the owner of the step.
+            step: the name of its code.
+            deliveries: how often the message came to somebody.
+        """
+        if step in await self._offered(participant):
+            return float(min(SOON_SECONDS * SOON_GROWTH ** min(deliveries - 1, 40), SOON_SECONDS_MAX))
+        return nobody_seconds(deliveries)
+
+    async def _offered(self, participant: str) -> frozenset[str]:
+        async with self._looking:  # messages come in crowds: one of them looks
+            until, steps = self._steps.get(participant, (0.0, frozenset[str]()))
+            if self._clock.monotonic() < until:
+                return steps
+            try:
+                instances = await self._instances(participant)
+            except StoreUnavailableError:
+                return steps
+            steps = frozenset(step for each in instances if each.dead_at is None for step in each.steps)
+            self._steps[participant] = self._clock.monotonic() + LOOK_SECONDS, steps
+            return steps
+
+
+def nobody_seconds(deliveries: int) -> float:
+    """How long a message should stay away that nobody is known to be able to take."""
+    return float(min(NOBODY_SECONDS * 2 ** min(deliveries - 1, 6), NOBODY_SECONDS_MAX))
