@@ -102,6 +102,7 @@ COUNTED = (
         "Messages that led to no run, by why.",
         {
             "messages_for_others": "for_others",
+            "messages_foreign": "foreign",
             "messages_without_room": "without_room",
             "messages_leased_elsewhere": "leased_elsewhere",
             "messages_not_due": "not_due",

@@ -46,7 +46,7 @@ class Colleagues:
             deliveries: how often the message came to somebody.
         """
         if step in await self._offered(participant):
-            return float(min(SOON_SECONDS * SOON_GROWTH ** min(deliveries - 1, 40), SOON_SECONDS_MAX))
+            return soon_seconds(deliveries)
         return nobody_seconds(deliveries)
 
     async def _offered(self, participant: str) -> frozenset[str]:
@@ -61,6 +61,11 @@ class Colleagues:
             steps = frozenset(step for each in instances if each.dead_at is None for step in each.steps)
             self._steps[participant] = self._clock.monotonic() + LOOK_SECONDS, steps
             return steps
+
+
+def soon_seconds(deliveries: int) -> float:
+    """How long a message should stay away that somebody else can take."""
+    return float(min(SOON_SECONDS * SOON_GROWTH ** min(deliveries - 1, 40), SOON_SECONDS_MAX))
 
 
 def nobody_seconds(deliveries: int) -> float:

@@ -20,10 +20,11 @@ from goconductor.messages import codec
 from goconductor.messages.envelope import RunStep, SagaEnded
 from goconductor.participant import log
 from goconductor.participant.batch import Batcher
-from goconductor.participant.colleagues import Colleagues, nobody_seconds
+from goconductor.participant.colleagues import Colleagues, nobody_seconds, soon_seconds
 from goconductor.participant.context import about
 from goconductor.participant.definitions import Definitions
 from goconductor.participant.executor import Executor
+from goconductor.participant.installation import Installation
 from goconductor.participant.log import View
 from goconductor.participant.orphans import Orphans
 from goconductor.participant.places import Place
@@ -105,11 +106,16 @@ class Intake:
         self._acquire: Batcher[Acquire, Acquired] = Batcher(
             self._acquired, told=partial(probe.flushed, "acquire"), unclaimed=self._unclaimed
         )
+        self._installation = Installation(store)
         self._colleagues = Colleagues(store.instances, clock)
         self._said_away_at = -AWAY_SECONDS
 
     async def receive(self, delivery: Delivery) -> None:
         """One delivery, to its acknowledgement."""
+        if await self._installation.is_foreign(delivery.message):
+            self._counts["messages_foreign"] += 1
+            self._leave(delivery, soon_seconds(delivery.deliveries))
+            return
         try:
             envelope, body = codec.decode(delivery.message.payload)
         except MessageError as error:
@@ -231,18 +237,25 @@ class Intake:
             self._orphans.add([request.lease])
 
     def _leave(self, delivery: Delivery, wait_seconds: float | None = None) -> None:
-        """For an instance that has the step, or can read the saga: a rolling upgrade has both kinds."""
+        """For an instance that has the step, or can read the saga: a rolling upgrade has both kinds.
+
+        Args:
+            delivery: what we leave.
+            wait_seconds: when others should have it, where we can never take it; None where we may later, and others now.
+        """
         if delivery.deliveries >= DELIVERIES_MAX:
             self._counts["messages_given_up"] += 1
             delivery.acknowledge()
+        elif wait_seconds is None:
+            delivery.give_back(nobody_seconds(delivery.deliveries))
         else:
-            pass_on(delivery, nobody_seconds(delivery.deliveries) if wait_seconds is None else wait_seconds)
+            pass_on(delivery, wait_seconds)
 
     async def _unreadable(self, delivery: Delivery, error: MessageError) -> None:
         message = delivery.message
         if error.newer and delivery.deliveries < DELIVERIES_MAX:
             self._counts["messages_newer"] += 1
-            self._leave(delivery)
+            self._leave(delivery, nobody_seconds(delivery.deliveries))
             return
         self._counts["dead_letters"] += 1
         logger.warning("a message on %s is not ours and becomes a dead letter: %s", message.topic, error)

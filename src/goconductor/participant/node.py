@@ -114,7 +114,7 @@ class Node:
         self._background: set[asyncio.Task[Any]] = set()
         self._renewal = Renewal(open_store, self.clock, lease_seconds)
         source = f"/{self.registry.name}/{self.name}"
-        self._outbox = Outbox(bus, source=source, clock=self.clock, baton_bytes_max=baton_bytes_max, probe=probe)
+        self._outbox = Outbox(bus, store, source=source, clock=self.clock, baton_bytes_max=baton_bytes_max, probe=probe)
         self._timers = Timers(self.clock, store)
         self.orphans = Orphans(store, self.clock)
         self._executor = Executor(

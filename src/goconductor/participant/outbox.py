@@ -23,10 +23,12 @@ from goconductor.lifecycle.state import SagaStatus
 from goconductor.messages import codec
 from goconductor.messages.envelope import Baton, RunStep, SagaEnded
 from goconductor.messages.topics import steps_topic
+from goconductor.participant.installation import Installation
 from goconductor.participant.log import View
 from goconductor.participant.probe import SILENT, Probe
 from goconductor.participant.work import attempt_of
 from goconductor.ports.bus import Bus, Message
+from goconductor.ports.choices import Choices
 from goconductor.ports.clock import Clock
 from goconductor.saga.graph import Plan
 
@@ -41,6 +43,7 @@ class Outbox:
 
     Args:
         bus: where to.
+        choices: says which installation this is.
         source: the sender's name in the messages.
         clock: the time they carry.
         baton_bytes_max: a larger state is not carried; the receiver reads the log.
@@ -51,6 +54,7 @@ class Outbox:
     def __init__(
         self,
         bus: Bus,
+        choices: Choices,
         *,
         source: str,
         clock: Clock,
@@ -59,6 +63,7 @@ class Outbox:
         probe: Probe = SILENT,
     ) -> None:
         self._bus = bus
+        self._installation = Installation(choices)
         self._source = source
         self._clock = clock
         self._baton_bytes_max = baton_bytes_max
@@ -104,13 +109,13 @@ class Outbox:
                     **{f: getattr(body, f) for f in body.__struct_fields__ if f != "baton"}, baton=Baton(view.seq, view.tag)
                 )
                 payload = self._encode(body, now, cause, view)
-            self._put(Message(topic=topic, key=str(view.state.saga_id), payload=payload))
+            self._put(topic, view, payload)
 
     def ended(self, plan: Plan, view: View, status: SagaStatus) -> None:
         """Tell who waits for the saga's end."""
         body = SagaEnded(saga_id=view.state.saga_id, saga=plan.name, status=status, seq=view.seq)
         now = datetime.fromtimestamp(self._clock.now(), UTC).isoformat()
-        self._put(Message(topic=view.state.reply_to, key=str(view.state.saga_id), payload=self._encode(body, now, "", view)))
+        self._put(view.state.reply_to, view, self._encode(body, now, "", view))
 
     def _encode(self, body: RunStep | SagaEnded, now: str, cause: str, view: View) -> bytes:
         return codec.encode(
@@ -122,11 +127,12 @@ class Outbox:
             trace_parent=view.state.traceparent,
         )
 
-    def _put(self, message: Message) -> None:
+    def _put(self, topic: str, view: View, payload: bytes) -> None:
         if len(self._waiting) >= self._waiting_max:
             self.dropped += 1
             return
-        self._waiting.append(message)
+        key = str(view.state.saga_id)
+        self._waiting.append(Message(topic=topic, key=key, payload=payload, headers=self._installation.headers))
         if self._sender is None:
             self._sender = asyncio.create_task(self._send(), name="outbox", context=Context())
 
@@ -134,6 +140,9 @@ class Outbox:
         pause = 0.1
         try:
             while self._waiting:
+                if not self._installation.headers and await self._installation.learn():
+                    headers = self._installation.headers
+                    self._waiting = [msgspec.structs.replace(message, headers=headers) for message in self._waiting]
                 batch, self._waiting = self._waiting[:500], self._waiting[500:]
                 began = time.perf_counter()
                 try:

@@ -25,6 +25,8 @@ import msgspec
 
 BUS = "bus"
 ELECTION = "election"
+INSTALLATION = "installation"
+"""Not of several that settings name: an id, which is chosen once and says whose messages are on a bus."""
 
 
 class Phase(enum.StrEnum):
@@ -39,7 +41,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """What is chosen now.
 
     Args:
-        kind: of what: :data:`BUS` or :data:`ELECTION`.
+        kind: of what: :data:`BUS`, :data:`ELECTION` or :data:`INSTALLATION`.
         chosen: the name of the one that is used.
         beside: the other one while a change is under way; else empty.
         phase: how far a change is.
