@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -141,3 +143,47 @@ async def test_head_of_a_stream_ends(shop: Shop) -> None:
     answer = await shop.client.head(f"/v1/sagas/{saga_id}/events")
     assert (answer.status_code, answer.content) == (200, b"")
     assert answer.headers["content-type"].startswith("text/event-stream")
+
+
+async def test_uvicorn_ends_though_a_stream_of_a_mounted_application_is_open() -> None:
+    """A real process: uvicorn waits for its streams, and tells nobody that it was told to stop."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", MOUNTED, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    port, saga_id = (await process.stdout.readline()).decode().split()
+    url = f"http://127.0.0.1:{port}/sagas/v1/sagas/{saga_id}/events"
+    async with httpx.AsyncClient(timeout=60) as client, client.stream("GET", url) as answer:
+        coming = frames(answer)
+        assert await anext(coming) == {}
+        assert (await anext(coming))["id"] == "1"
+        process.terminate()
+        assert [frame async for frame in coming if frame] == []
+    assert await process.wait() == -signal.SIGTERM  # uvicorn ends by the signal that it was given, once it has ended in order
+
+
+MOUNTED = """
+import asyncio
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from goconductor import Saga
+from goconductor.control.settings import Settings
+from goconductor.rest.app import create_app
+from goconductor.testing.world import World
+
+@asynccontextmanager
+async def lifespan(app):
+    async with World() as world:
+        node = await world.node()
+        saga = Saga("waiting")
+        saga.step("nobody.offers")
+        saga_id = await world.start(saga)
+        app.mount("/sagas", create_app(node, Settings(database={"url": "postgresql://127.0.0.1/unused"})))
+        print(listener.getsockname()[1], saga_id, flush=True)
+        yield
+
+server = uvicorn.Server(uvicorn.Config(FastAPI(lifespan=lifespan), port=0, log_config=None, ws="none"))
+listener = server.config.bind_socket()
+server.run(sockets=[listener])
+"""

@@ -18,6 +18,7 @@ from goconductor.participant.node import Node
 from goconductor.rest import changing, definitions, events, health, installation, operations, problems, sagas
 from goconductor.rest.guard import Guard
 from goconductor.rest.head import Head
+from goconductor.rest.stopping import Stopping
 
 DESCRIPTION = "Decentralised saga coordination. Problems are answered by RFC 9457, as `application/problem+json`."
 OPENAPI_VERSION = "3.1.0"
@@ -33,13 +34,14 @@ def create_app(
         node: the engine, open; whoever opened it closes it.
         settings: its limits, and whether it stays on loopback.
         stopping: set it when the server stops: who waits for a saga's end is then answered at once, and streams of events end.
+            Uvicorn in this process needs no such event.
         metrics: told at ``/metrics``; None if the process is not measured.
     """
     # Swagger's and ReDoc's pages load scripts from elsewhere, so only the document itself is served.
     app = FastAPI(title="goconductor", version=version("goconductor"), docs_url=None, redoc_url=None, redirect_slashes=False)
-    stopping = stopping or asyncio.Event()
-    app.include_router(sagas.router(node, settings, stopping))
-    app.include_router(events.router(node, stopping))
+    stops = Stopping(stopping)
+    app.include_router(sagas.router(node, settings, stops))
+    app.include_router(events.router(node, stops))
     app.include_router(operations.router(node, settings))
     app.include_router(definitions.router(node, settings))
     app.include_router(installation.router(node))

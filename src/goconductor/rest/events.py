@@ -27,6 +27,7 @@ from goconductor.participant.node import Node
 from goconductor.rest.head import FLAG
 from goconductor.rest.parameters import STRICT, SagaId
 from goconductor.rest.problems import Problem
+from goconductor.rest.stopping import Stopping
 
 MEDIA_TYPE = "text/event-stream"
 HEARTBEAT_SECONDS = 15.0
@@ -40,7 +41,7 @@ _STREAM: dict[str, Any] = {
 _NOTHING = {"description": "the saga has ended, and there is no event after `Last-Event-ID`"}
 
 
-def router(node: Node, stopping: asyncio.Event) -> APIRouter:
+def router(node: Node, stopping: Stopping) -> APIRouter:
     """``/v1/sagas/{id}/events``."""
     routes = APIRouter(prefix="/v1/sagas", tags=["sagas"], dependencies=STRICT, responses={400: _PROBLEM, 503: _PROBLEM})
 
@@ -68,34 +69,35 @@ def router(node: Node, stopping: asyncio.Event) -> APIRouter:
     return routes
 
 
-async def _stream(node: Node, saga_id: UUID, after: int, stopping: asyncio.Event) -> AsyncIterator[str]:
+async def _stream(node: Node, saga_id: UUID, after: int, stops: Stopping) -> AsyncIterator[str]:
     """The stream, until the saga has ended, the client is gone, or the server stops."""
     source = changes(node, saga_id, after)
-    stopped = asyncio.create_task(stopping.wait())
-    coming: asyncio.Task[HistoryEntry | None] | None = None
-    try:
-        yield ":\n\n"  # so that the client knows at once that it is connected
-        while not stopping.is_set():
-            if coming is None:
-                coming = asyncio.create_task(_next(source))
-            await asyncio.wait((coming, stopped), timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            if not coming.done():
-                yield ":\n\n"
-                continue
-            entry, coming = coming.result(), None
-            if entry is None:
-                status = (await saga_status(node, saga_id)).status
-                yield f"event: end\ndata: {msgspec.json.encode({'status': status.value}).decode()}\n\n"
-                return
-            yield f"id: {entry.seq}\ndata: {entry.model_dump_json()}\n\n"
-    finally:
-        for task in (stopped, coming):
-            if task is not None:
-                task.cancel()
-                with suppress(asyncio.CancelledError, Exception):
-                    await task
-        if isinstance(source, AsyncGenerator):
-            await source.aclose()
+    with stops.awaited() as stopping:
+        stopped = asyncio.create_task(stopping.wait())
+        coming: asyncio.Task[HistoryEntry | None] | None = None
+        try:
+            yield ":\n\n"  # so that the client knows at once that it is connected
+            while not stopping.is_set():
+                if coming is None:
+                    coming = asyncio.create_task(_next(source))
+                await asyncio.wait((coming, stopped), timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                if not coming.done():
+                    yield ":\n\n"
+                    continue
+                entry, coming = coming.result(), None
+                if entry is None:
+                    status = (await saga_status(node, saga_id)).status
+                    yield f"event: end\ndata: {msgspec.json.encode({'status': status.value}).decode()}\n\n"
+                    return
+                yield f"id: {entry.seq}\ndata: {entry.model_dump_json()}\n\n"
+        finally:
+            for task in (stopped, coming):
+                if task is not None:
+                    task.cancel()
+                    with suppress(asyncio.CancelledError, Exception):
+                        await task
+            if isinstance(source, AsyncGenerator):
+                await source.aclose()
 
 
 async def _next(source: AsyncIterator[HistoryEntry]) -> HistoryEntry | None:

@@ -23,6 +23,7 @@ from goconductor.rest.bodies import document, read_json
 from goconductor.rest.parameters import STRICT, SagaId, below, etag, in_query
 from goconductor.rest.pictures import PICTURE, picture
 from goconductor.rest.problems import Problem
+from goconductor.rest.stopping import Stopping
 
 WAIT_SECONDS_MAX = 300.0
 PAGE_MAX = 500
@@ -41,7 +42,7 @@ _BODY = {
 Time = Annotated[str | None, Query(json_schema_extra={"format": "date-time"})]
 
 
-def router(node: Node, settings: Settings, stopping: asyncio.Event) -> APIRouter:
+def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
     """The paths below ``/v1/sagas``."""
     routes = APIRouter(prefix="/v1/sagas", tags=["sagas"], dependencies=STRICT, responses={400: _PROBLEM, 503: _PROBLEM})
     body_bytes_max = settings.limits.payload_bytes_max
@@ -144,17 +145,18 @@ def router(node: Node, settings: Settings, stopping: asyncio.Event) -> APIRouter
     return routes
 
 
-async def _end_or_stop(node: Node, saga_id: UUID, wait_seconds: float, stopping: asyncio.Event) -> None:
+async def _end_or_stop(node: Node, saga_id: UUID, wait_seconds: float, stops: Stopping) -> None:
     """Until the saga has ended, the time is over, or this server has been told to stop."""
     ended = asyncio.create_task(node.wait_for_end(saga_id, wait_seconds))
-    stopped = asyncio.create_task(stopping.wait())
-    try:
-        await asyncio.wait((ended, stopped), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stopped.cancel()
-        ended.cancel()
-        with suppress(TimeoutError, asyncio.CancelledError):
-            await ended
+    with stops.awaited() as stopping:
+        stopped = asyncio.create_task(stopping.wait())
+        try:
+            await asyncio.wait((ended, stopped), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+            ended.cancel()
+            with suppress(TimeoutError, asyncio.CancelledError):
+                await ended
 
 
 def _time(text: str | None, name: str) -> datetime | None:

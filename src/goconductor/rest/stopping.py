@@ -1,0 +1,57 @@
+"""When the server stops that serves the application: streams and long polls have to end then, or it would wait for them for ever.
+
+Who runs the server may say so by an event. Uvicorn tells its applications nothing, neither when it is told to stop nor while it
+waits for their answers; but its server is the object whose method handles the signal, and has a flag for it. So while somebody
+waits, that flag is looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+LOOK_SECONDS = 0.25
+
+
+class Stopping:
+    """Whether the server stops.
+
+    Args:
+        event: set by whoever runs the server; None if nobody does.
+    """
+
+    def __init__(self, event: asyncio.Event | None = None) -> None:
+        self.event = event or asyncio.Event()
+        self._waiting = 0
+        self._looking: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def awaited(self) -> Iterator[asyncio.Event]:
+        """The event, which is set in time while this is open."""
+        self._waiting += 1
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look(), name="looking whether the server stops")
+        try:
+            yield self.event
+        finally:
+            self._waiting -= 1
+            if not self._waiting and self._looking is not None:
+                self._looking.cancel()
+                self._looking = None
+
+    async def _look(self) -> None:
+        while not self.event.is_set():
+            if told_to_stop():
+                self.event.set()
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+def told_to_stop() -> bool:
+    """Whether uvicorn, if it runs in this process, was told to stop."""
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    handlers = (signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT))
+    return any(getattr(getattr(handler, "__self__", None), "should_exit", False) is True for handler in handlers)
