@@ -16,6 +16,8 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
+import msgspec
+
 from goconductor.control import commands
 from goconductor.control.settings import Settings
 from goconductor.errors import CompensatedError, PluginNotFoundError, StuckError, TerminatedError
@@ -39,6 +41,7 @@ from goconductor.recovery.sweep import Sweeper
 from goconductor.saga.builder import Saga
 from goconductor.saga.definition import Definition
 from goconductor.saga.graph import Plan
+from goconductor.saga.values import copied
 
 I = TypeVar("I")  # noqa: E741
 
@@ -78,7 +81,8 @@ class SagaHandle(Generic[I]):
         Raises:
             SagaNotFoundError: there is no such saga.
         """
-        return (await self._node.view(self.saga_id)).state
+        state = (await self._node.view(self.saga_id)).state
+        return msgspec.convert(msgspec.to_builtins(state), SagaState)  # the engine's own is nobody's to change
 
     async def result(self, *, timeout_seconds: float = 60.0) -> Any:
         """What the saga answers, once it has completed.
@@ -94,7 +98,7 @@ class SagaHandle(Generic[I]):
         state = await self._node.wait_for_end(self.saga_id, timeout_seconds)
         status = state.status
         if status is SagaStatus.COMPLETED:
-            return self._node.definitions.of_version(state.version).output(state.input, state.referable())
+            return copied(self._node.definitions.of_version(state.version).output(state.input, state.referable()))
         about: dict[str, Any] = {"saga_id": self.saga_id, "reason": state.reason}
         if status is SagaStatus.COMPENSATED:
             raise CompensatedError(f"saga {self.saga_id} was compensated: {state.reason}", **about)

@@ -6,6 +6,7 @@ import json
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,6 +46,26 @@ def changed(**attributes: Any) -> bytes:
 @pytest.mark.parametrize("body", [RUN, ENDED])
 def test_a_message_says_the_same_after_its_way(body: RunStep | SagaEnded) -> None:
     assert codec.decode(encoded(body))[1] == body
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | texts
+values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=5) | st.dictionaries(texts, inner, max_size=5))
+
+
+@given(values, values, st.dictionaries(texts, values, max_size=3))
+def test_who_gets_the_state_by_a_message_has_the_values_of_who_sent_it(input: Any, output: Any, edited: dict[str, Any]) -> None:
+    """Equal is not enough: 1 is 1.0, and 0.0 is -0.0, but a step would send on other bytes."""
+    pay = StepState(ActionStatus.SUCCEEDED, 1, output=output, edited=edited)
+    sent = msgspec.structs.replace(RUN, baton=Baton(7, 99, msgspec.structs.replace(STATE, input=input, steps={"pay": pay})))
+    _, got = codec.decode(encoded(sent))
+    assert isinstance(got, RunStep)
+    assert got.baton.state is not None
+    step = got.baton.state.steps["pay"]
+    assert [repr(each) for each in (got.baton.state.input, step.output, step.edited)] == [
+        repr(x) for x in (input, output, edited)
+    ]
+    assert encoded(got) == encoded(sent)
 
 
 def test_the_attributes_are_those_of_cloudevents() -> None:

@@ -9,18 +9,17 @@ from collections import OrderedDict
 from enum import StrEnum
 from typing import Any
 
-import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from goconductor.errors import PayloadError
-from goconductor.saga.values import canonical, check_value, decode, digest, encode, place
+from goconductor.saga.values import as_read, canonical, check_value, copied, decode, digest, encode, place
 
 characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 texts = st.text(characters, max_size=20)
 integers = st.integers(-(2**63), 2**63 - 1)
-floats = st.floats(-1e16, 1e16, exclude_min=True, exclude_max=True)
+floats = st.floats(allow_nan=False, allow_infinity=False)
 scalars = st.none() | st.booleans() | integers | floats | texts
 keepable = st.recursive(scalars, lambda inner: st.lists(inner, max_size=5) | st.dictionaries(texts, inner, max_size=5))
 anything = st.recursive(
@@ -53,13 +52,27 @@ def test_what_may_be_kept_comes_back_equal_and_of_the_same_type(value: Any) -> N
     assert repr(decode(encode(value))) == repr(value)
 
 
+@given(st.recursive(scalars, lambda inner: st.tuples(inner, inner) | st.lists(inner) | st.dictionaries(texts, inner)))
+def test_a_value_as_it_is_read_stays_what_it_is_when_it_is_read_again(value: Any) -> None:
+    read = as_read(value)
+    assert repr(decode(encode(read))) == repr(read)
+    assert encode(read) == encode(value)
+
+
+def test_what_is_copied_shares_nothing_that_can_be_changed() -> None:
+    value: dict[str, Any] = {"items": [{"sku": "tea"}], "note": "x"}
+    own = copied(value)
+    own["items"][0]["sku"] = "coffee"
+    own["items"].append(1)
+    assert value == {"items": [{"sku": "tea"}], "note": "x"}
+    assert [copied(each) for each in (1, -0.0, None, "é")] == [1, -0.0, None, "é"]
+
+
 @pytest.mark.parametrize(
     ("value", "path", "problem"),
     [
         (math.nan, "$", "nan"),
         ({"a": [1, -math.inf]}, "$.a[1]", "-inf"),
-        ({"price": 1e16}, "$.price", "as an int"),
-        ({"n": -1e300}, "$.n", "send it as a string"),
         ({"n": 2**63}, "$.n", "send it as a string"),
         ([-(2**63) - 1], "$[0]", "beyond 64 bits"),
         ({"a b": {"c": "x\0"}}, "$['a b'].c", "NUL"),
@@ -82,7 +95,10 @@ def test_the_place_and_the_remedy_are_named(value: object, path: str, problem: s
     str(error).encode()
 
 
-@pytest.mark.parametrize("value", [2**63 - 1, -(2**63), 9.999999999999998e15, -0.0, 5e-324, "é\U0001f600", (1, (2,)), {}, []])
+@pytest.mark.parametrize(
+    "value",
+    [2**63 - 1, -(2**63), 1e16, 1e22, -1.7976931348623157e308, -0.0, 5e-324, "é\U0001f600", (1, (2,)), {}, []],
+)
 def test_the_last_values_inside_the_bounds_are_kept(value: object) -> None:
     check_value(value)
     check_value({"a": value, "é": value})
@@ -141,7 +157,6 @@ def test_what_is_too_large_is_refused_with_its_size_and_the_limit() -> None:
         b"NaN",
         b"[Infinity]",
         b"1e999",
-        b"1e16",
         b"9223372036854775808",
         b"1" * 5_000,
         b'"\\u0000"',
@@ -223,46 +238,3 @@ def test_the_digest_of_an_empty_object_is_the_sha256_of_two_braces() -> None:
 )
 def test_a_place_is_written_as_jsonpath(key: str | int, path: str) -> None:
     assert place("$", key) == path
-
-
-@pytest.mark.postgres
-async def test_what_may_be_kept_survives_jsonb(postgres_url: str) -> None:
-    """Every kind of value at its bounds, and many found by chance, through the real type."""
-    values: list[Any] = [
-        2**63 - 1,
-        -(2**63),
-        9.999999999999998e15,
-        1e15,
-        0.1,
-        5e-324,
-        1e-300,
-        1.0,
-        "\x01\x7f é\U0001f600\uffff",
-        [],
-        {},
-    ]
-    values += [{"k": value, "again": [value]} for value in values]
-
-    @given(st.lists(keepable, max_size=20))
-    def gather(more: list[Any]) -> None:
-        values.extend(more)
-
-    gather()
-    connection = await asyncpg.connect(postgres_url)
-    try:
-        texts_back = await connection.fetchval(
-            "select array_agg(v::jsonb::text order by i) from unnest($1::text[]) with ordinality as t(v, i)",
-            [encode(value).decode() for value in values],
-        )
-    finally:
-        await connection.close()
-    assert [same(decode(text)) for text in texts_back] == [same(value) for value in values]
-
-
-def same(value: Any) -> str:
-    """Equal and of equal types, but for what the module says is not kept: the sign of zero and the order of keys."""
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{key!r}:{same(value[key])}" for key in sorted(value)) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(same, value)) + "]"
-    return repr(value + 0.0 if isinstance(value, float) else value)

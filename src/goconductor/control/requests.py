@@ -205,7 +205,7 @@ async def declare(
         others: as :func:`pause`.
     """
     _required(reason, f"declaring the outcome of step {step!a} stands in for its own word")
-    _keepable(node, output, "output")
+    output = _keepable(node, output, "output")
     event = events.OutcomeDeclared(step, happened=happened, output=output, reason=reason, by=by)
     return await _ask_about(node, saga_id, event, expected, request_id)
 
@@ -241,8 +241,8 @@ async def edit_input(
     _required(reason, f"editing the input of step {step!a} departs from what its saga says")
     if not inputs:
         raise RequestInvalidError("the request", [Fault("inputs", "are empty; name at least one input with its new value")])
-    _keepable(node, dict(inputs), "inputs")
-    event = events.InputEdited(step, inputs=dict(inputs), reason=reason, by=by)
+    kept = _keepable(node, dict(inputs), "inputs")
+    event = events.InputEdited(step, inputs=kept, reason=reason, by=by)
     return await _ask_about(node, saga_id, event, expected, request_id)
 
 
@@ -321,8 +321,9 @@ def _texts(*, reason: str, by: str, request_id: str | None) -> None:
         raise RequestInvalidError("the request", found)
 
 
-def _keepable(node: Node, value: Any, name: str) -> None:
+def _keepable(node: Node, value: Any, name: str) -> Any:
+    """The value as it will be read, and no longer the caller's to change."""
     try:
-        values.encode(value, bytes_max=node.payload_bytes_max)
+        return values.decode(values.encode(value, bytes_max=node.payload_bytes_max))
     except PayloadError as error:
         raise PayloadError(error.path.replace("$", f"$.{name}", 1), error.problem) from None

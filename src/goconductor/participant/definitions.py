@@ -73,11 +73,12 @@ class Definitions:
         validate.check(definition)
         plan = graph.plan(definition)
         key = (plan.name, plan.version)
-        if activate is None and key in self._plans:
-            return plan
+        if activate is None and (known := self._plans.get(key)) is not None:
+            return known
         if activate is None:
             activate = await self._store.definition(plan.name) is None
         stored = StoredDefinition(saga=plan.name, version=plan.version, document=definition.document())
         await self._store.put_definition(stored, activate=activate)
-        self._plans[key] = plan
-        return plan
+        # as it is stored: equal definitions may be written differently (the order of keys, 1.0 for 1), and a step's constants
+        # must be the same bytes whoever runs it
+        return await self.plan(*key)

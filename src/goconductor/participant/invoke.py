@@ -255,7 +255,7 @@ class Invocation:
         if journal is None:
             if function is None or signature is None:
                 return Found.NULL
-            known = step.output if step.action is ActionStatus.SUCCEEDED else None
+            known = values.copied(step.output) if step.action is ActionStatus.SUCCEEDED else None
             await self._call(function, signature, (), signature.arguments(self._inputs(), self._context, known))
             return Found.RAN
 
@@ -312,10 +312,12 @@ class Invocation:
             return await call()
 
     def _inputs(self) -> dict[str, Any]:
+        """This attempt's own copy: what it changes in it, no other attempt or step may find changed."""
         state = self._work.view.state
         try:
             edited = state.step(self._work.step).edited
-            return self._work.plan.inputs(self._work.step, state.input, state.referable(), edited)
+            inputs = self._work.plan.inputs(self._work.step, state.input, state.referable(), edited)
+            return {name: values.copied(value) for name, value in inputs.items()}
         except PayloadError as error:
             raise PayloadError(f"the inputs of step {self._work.step!r}", str(error)) from None
 

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import msgspec
 
 from goconductor.errors import PayloadError
-from goconductor.saga.values import check_value
+from goconductor.saga.values import as_read
 
 Convert = Callable[[Any], Any]
 
@@ -61,7 +61,7 @@ def _pydantic_parts(value: Any) -> Any:
 
 
 def to_json_value(value: Any) -> Any:
-    """A step's or caller's value as plain JSON data, checked so that it can be kept.
+    """A step's or caller's value as plain JSON data, checked so that it can be kept, and in the form that reading it back gives.
 
     Raises:
         PayloadError: it cannot be encoded (naming the type), or holds what JSON or PostgreSQL cannot keep.
@@ -75,5 +75,4 @@ def to_json_value(value: Any) -> Any:
         raise PayloadError(
             "$", f"cannot be encoded ({reason}); return dataclasses, msgspec or pydantic models, or plain data"
         ) from None
-    check_value(plain)
-    return plain
+    return as_read(plain)

@@ -1,15 +1,18 @@
-"""What may be kept in the saga log and sent over the bus: JSON that PostgreSQL's ``jsonb`` gives back unchanged.
+"""What may be kept in the saga log and sent over the bus: JSON whose text comes back unchanged.
+
+What a step is given must be the same bytes in every attempt, whoever runs it: the process that started the saga and has its
+input in memory, one that got it over the bus, one that read it from the log. So a value is brought into the form that reading
+gives (:func:`as_read`) before anybody sees it, and nobody gets it to change (:func:`copied`).
 
 A value is checked where it enters (an input, an output, a message, a request), so that nothing behind that line has to ask.
 Refused is what would be lost or changed on the way, or would poison a whole batch in the database:
 
-* NaN and infinities (JSON has none), integers beyond 64 bits, and floats from 1e16 on, which ``jsonb`` writes without an
-  exponent and so gives back as integers;
+* NaN and infinities (JSON has none), and integers beyond 64 bits, which many readers cannot hold;
 * NUL (PostgreSQL's text cannot hold it) and lone surrogates (UTF-8 cannot), in keys as well;
 * keys that are no strings, other types than JSON's own (subclasses too: an encoder may treat them otherwise), and nesting
   beyond ``depth_max``, cycles included.
 
-Not kept: the sign of -0.0, the order of keys, and the difference between a tuple and a list.
+Not kept: the difference between a tuple and a list.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import hashlib
 import json
 import math
 import re
+import sys
 from typing import Any
 
 import msgspec
@@ -27,7 +31,7 @@ from goconductor.errors import PayloadError
 
 DEPTH_MAX = 64
 INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
-FLOAT_LIMIT = 1e16
+FLOAT_MAX = sys.float_info.max
 _CANONICAL_INTEGER_MAX = 2**53 - 1
 _KEY_SHOWN_CHARACTERS = 64
 _SHORTHAND = re.compile(r"[A-Za-z_\u0080-\ud7ff\ue000-\U0010ffff][0-9A-Za-z_\u0080-\ud7ff\ue000-\U0010ffff]*")
@@ -62,6 +66,25 @@ def check_value(value: object, *, path: str = "$", depth_max: int = DEPTH_MAX) -
     Raises:
         PayloadError: it cannot; names the first place found, what is wrong there, and the remedy.
     """
+    _check(value, path, depth_max)
+
+
+def as_read(value: Any) -> Any:
+    """A value as everybody will read it: itself, unless there is a tuple in it, which comes back as a list.
+
+    Raises:
+        PayloadError: it cannot be kept, as :func:`check_value` says.
+    """
+    return _DECODER.decode(_ENCODER.encode(value)) if _check(value, "$", DEPTH_MAX) else value
+
+
+def copied(value: Any) -> Any:
+    """A value to be given to somebody's code, which may change it: all dicts and lists in it are new."""
+    return msgspec.to_builtins(value) if isinstance(value, dict | list) else value
+
+
+def _check(value: object, path: str, depth_max: int) -> bool:
+    """As :func:`check_value`; tells whether there is a tuple in it."""
     # Nearly all values are flat dicts of ASCII scalars: this loop only says yes, and leaves every doubt to the walk.
     if type(value) is dict and depth_max > 0:
         for key, item in value.items():
@@ -75,21 +98,22 @@ def check_value(value: object, *, path: str = "$", depth_max: int = DEPTH_MAX) -
                 if not INTEGER_MIN <= item <= INTEGER_MAX:
                     break
             elif kind is float:
-                if not -FLOAT_LIMIT < item < FLOAT_LIMIT:
+                if not -FLOAT_MAX <= item <= FLOAT_MAX:
                     break
             elif item is not None and kind is not bool:
                 break
         else:
-            return
-    _walk(value, path, depth_max)
+            return False
+    return _walk(value, path, depth_max)
 
 
 # A container on its way: itself, its key in the one around it, and that one's link. Paths are written only on error.
 _Link = tuple[Any, "str | int | None", "_Link | None"]
 
 
-def _walk(value: object, path: str, depth_max: int) -> None:
+def _walk(value: object, path: str, depth_max: int) -> bool:
     """The thorough check, level by level, with a stack of its own, so that no depth and no cycle exhausts Python's."""
+    tuples = False
     stack: list[tuple[_Link, int]] = [((value, None, None), 0)]
     while stack:
         link, depth = stack.pop()
@@ -102,12 +126,13 @@ def _walk(value: object, path: str, depth_max: int) -> None:
                     raise PayloadError(_path(link, path), problem)
             members = current.items()
         elif kind is list or kind is tuple:
+            tuples = tuples or kind is tuple
             members = enumerate(current)
         else:  # only the root itself: of the members none but containers get here
             problem = _scalar_problem(current)
             if problem is not None:
                 raise PayloadError(path, problem)
-            return
+            return False
         if depth == depth_max:
             problem = f"is nested deeper than {depth_max} levels (or contains itself); send it flatter, or as one string"
             raise PayloadError(_path(link, path), problem)
@@ -119,6 +144,7 @@ def _walk(value: object, path: str, depth_max: int) -> None:
                 problem = _scalar_problem(item)
                 if problem is not None:
                     raise PayloadError(_path((item, key, link), path), problem)
+    return tuples
 
 
 def _key_problem(key: object) -> str | None:
@@ -136,13 +162,7 @@ def _scalar_problem(value: object) -> str | None:
             return "is an integer beyond 64 bits; send it as a string"
         return None
     if type(value) is float:
-        if -FLOAT_LIMIT < value < FLOAT_LIMIT:
-            return None
-        if not math.isfinite(value):
-            return f"is {value}, which JSON does not have; send None or a string"
-        return (
-            f"is a float of 1e16 or more, which would come back as another number; send it as a string, or as an int ({value!r})"
-        )
+        return None if math.isfinite(value) else f"is {value}, which JSON does not have; send None or a string"
     if value is None or type(value) is bool:
         return None
     return f"is {_named(value)}, which JSON does not have; send it as a string, number, list or dict"

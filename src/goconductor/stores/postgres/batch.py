@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import pairwise
 from operator import attrgetter
@@ -23,6 +24,7 @@ Columns = list[Any]
 DEADLOCK_RETRIES = 3
 _number = attrgetter("saga_id.int")
 _encode = msgspec.json.Encoder().encode
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _DIRECTIONS = {direction.value: direction for direction in Direction}
 
 
@@ -56,14 +58,29 @@ class Bodies:
         return b"".join(self._all)
 
     def rows(self, entries: Iterable[LogEntry]) -> list[tuple[Any, ...]]:
-        """The rows of one saga's events, whose bodies are kept."""
+        """The rows of one saga's events, whose bodies are kept.
+
+        Raises:
+            asyncpg.DataError: a body has an escape that PostgreSQL would keep and then could not search.
+        """
         rows: list[tuple[Any, ...]] = []
         for e in entries:
+            if b"\\u" in e.data:  # rare: only for control characters
+                _check_escapes(e.data)
             begins, length = self._end, len(e.data)
             self._all.append(e.data)
             self._end += length
             rows.append((e.event_id, e.event, e.step, e.round, e.attempt, e.token, e.participant, e.at, begins, length))
         return rows
+
+
+def _check_escapes(data: bytes) -> None:
+    try:
+        msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # half a character among them
+        raise asyncpg.DataError(str(error)) from error
+    if _NUL.search(data):
+        raise asyncpg.DataError("a NUL in the data")
 
 
 def lease_row(lease: Lease) -> tuple[Any, ...]:

@@ -94,6 +94,9 @@ class Dialler:
                     encoder=lambda data: b"\x01" + data,
                     decoder=lambda data: data[1:],
                 )
+                await connection.set_type_codec(
+                    "json", schema="pg_catalog", format="binary", encoder=lambda data: data, decoder=lambda data: data
+                )
         except BaseException:
             connection.terminate()
             raise

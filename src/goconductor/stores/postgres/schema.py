@@ -8,7 +8,10 @@ from goconductor.errors import ConfigurationError, SchemaError
 from goconductor.stores.postgres.connection import Usable
 from goconductor.stores.postgres.dial import Address, Connection
 
-REVISIONS = ("0001", "0002", "0003")
+REWRITE_SECONDS = 7 * 86400.0
+"""A revision that writes a large table anew takes as long as it takes; given up in the middle it would only begin again."""
+
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Those that this code knows; it works with the last."""
 
 
@@ -19,7 +22,8 @@ async def migrate(url: str, *, schema: str = "goconductor", revision: str = "hea
         url: the database, as ``postgresql://user:password@host:port/database``. The user must own it or the schema.
         schema: the schema to make or change.
         revision: how far to go; ``head`` is what this code needs.
-        timeout_seconds: bounds connecting and each statement, waiting for other migrations included.
+        timeout_seconds: bounds connecting and each wait for a lock, that of other migrations included. What a revision then does
+            is bounded by nothing: writing a large table anew takes minutes.
 
     Raises:
         ConfigurationError: wrong credentials, no such database, one that is not in UTF-8, or not enough rights.
@@ -28,11 +32,11 @@ async def migrate(url: str, *, schema: str = "goconductor", revision: str = "hea
     """
     address = Address(url, schema=schema, application_name="goconductor migrate")
 
-    async def connect() -> Connection:
-        return await address.dial(timeout_seconds=timeout_seconds, command_timeout_seconds=timeout_seconds)
+    async def connect(command_timeout_seconds: float = REWRITE_SECONDS) -> Connection:
+        return await address.dial(timeout_seconds=timeout_seconds, command_timeout_seconds=command_timeout_seconds)
 
     with address.meaning():
-        connection = await connect()
+        connection = await connect(timeout_seconds)
         try:
             await _check_encoding(connection, address)
             found = await _revision(connection, address)
@@ -46,7 +50,7 @@ async def migrate(url: str, *, schema: str = "goconductor", revision: str = "hea
             # SQLAlchemy and Alembic take a third of a second and 30 MiB: only who has something to do pays
             from goconductor.stores.postgres.migrations.run import upgrade  # noqa: PLC0415
 
-            await upgrade(connect, schema, revision)
+            await upgrade(connect, schema, revision, lock_timeout_seconds=timeout_seconds)
 
 
 async def _check_encoding(connection: Connection, address: Address) -> None:

@@ -50,7 +50,7 @@ _NEW_EVENTS = f"""
     INSERT INTO goconductor.saga_log
         (saga_id, seq, tag, event_id, event, step, round, attempt, token, participant, data, at)
     SELECT n.saga_id, n.seq + n.i, n.new_tag, n.event_id, n.event, n.step, n.round, n.attempt, n.token, n.participant,
-        convert_from(substring(:bodies FROM n.begins FOR n.length), 'UTF8')::jsonb, to_timestamp(n.at)
+        convert_from(substring(:bodies FROM n.begins FOR n.length), 'UTF8')::json, to_timestamp(n.at)
     FROM (
         SELECT w.saga_id, w.seq, w.new_tag, e.i, {_rows("e.event", **_EVENT)}
         FROM won AS w CROSS JOIN LATERAL jsonb_array_elements(w.events) WITH ORDINALITY AS e(event, i)

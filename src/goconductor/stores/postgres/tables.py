@@ -7,6 +7,10 @@ changes rarely. Leases and their marker are unlogged: their commits wait for no 
 The order of the columns is chosen for the write-ahead log: what an append changes in the head stands together, as an update
 writes what lies between the first and the last byte that differ; and in the log the numbers come first, as one behind a text
 has to be padded.
+
+An event's body is ``json`` and not ``jsonb``: its text is kept as it was written, with the order of keys, the sign of -0.0 and
+how a number is spelt. What a step is given by whoever reads it back is then what the first attempt was given. It is shorter as
+well, and costs less to write.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import JSON, JSONB, TIMESTAMP
 from sqlalchemy.types import UserDefinedType
 
 STATUSES = ("queued", "running", "paused", "compensating", "completed", "compensated", "stuck", "terminated", "held")
@@ -105,7 +109,7 @@ def _saga_tables(meta: MetaData) -> None:
         _text("event"),
         _text("step"),
         _text("participant"),
-        Column("data", JSONB, nullable=False),
+        Column("data", JSON, nullable=False),
         postgresql_with=APPEND_ONLY,
     )
     Table(

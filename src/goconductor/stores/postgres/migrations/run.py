@@ -26,12 +26,21 @@ def config(connection: Connection, schema: str) -> Config:
     return settings
 
 
-async def upgrade(connect: Callable[[], Awaitable[dial.Connection]], schema: str, revision: str) -> None:
-    """Upgrade to that revision, in one transaction and one after the other; raises the driver's errors as they are."""
+async def upgrade(
+    connect: Callable[[], Awaitable[dial.Connection]], schema: str, revision: str, *, lock_timeout_seconds: float
+) -> None:
+    """Upgrade to that revision, in one transaction and one after the other; raises the driver's errors as they are.
+
+    Args:
+        connect: makes the connection.
+        schema: whose tables are changed.
+        revision: how far to go.
+        lock_timeout_seconds: bounds each wait for a lock.
+    """
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:
         async with engine.begin() as connection:
-            await connection.run_sync(_upgrade, schema, revision)
+            await connection.run_sync(_upgrade, schema, revision, lock_timeout_seconds)
     except DBAPIError as error:
         cause = error.orig.__cause__ if error.orig is not None else None
         raise cause or error from None
@@ -39,7 +48,9 @@ async def upgrade(connect: Callable[[], Awaitable[dial.Connection]], schema: str
         await engine.dispose()
 
 
-def _upgrade(connection: Connection, schema: str, revision: str) -> None:
+def _upgrade(connection: Connection, schema: str, revision: str, lock_timeout_seconds: float) -> None:
+    connection.execute(text(f"SET LOCAL lock_timeout = {round(lock_timeout_seconds * 1000)}"))
+    connection.execute(text("SET LOCAL statement_timeout = 0"))  # whatever the role's or the database's is
     connection.execute(text("SELECT pg_advisory_xact_lock(:a, :b)"), {"a": MIGRATION_LOCK[0], "b": MIGRATION_LOCK[1]})
     connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
     connection.execute(text(f'SET LOCAL search_path TO "{schema}"'))
