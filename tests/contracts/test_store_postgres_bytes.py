@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from goconductor.ports.store import Known, LogEntry
@@ -45,7 +45,7 @@ def bodies_of(entries: list[LogEntry]) -> list[bytes]:
 async def test_hundreds_of_values_come_back_from_the_log_as_the_bytes_that_they_were(store: PostgresStore) -> None:
     values = AT_THE_BOUNDS + [{"k": value, "again": [value]} for value in AT_THE_BOUNDS]
 
-    @settings(max_examples=100)
+    @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
     @given(st.lists(keepable, max_size=20))
     def gather(more: list[Any]) -> None:
         values.extend(more)

@@ -63,13 +63,14 @@ class Counted(NamedTuple):
 COUNTED = (
     Counted(
         "goconductor_appends",
-        "Appends to the log, by what became of them: won, conflict, not_due, fenced, rejected.",
+        "Appends to the log, by what became of them: won, conflict, not_due, fenced, rejected, held_up.",
         {
             "appends": "won",
             "append_conflict": "conflict",
             "append_not_due": "not_due",
             "append_fenced": "fenced",
             "append_rejected": "rejected",
+            "append_held_up": "held_up",
         },
         "verdict",
     ),

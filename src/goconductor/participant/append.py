@@ -15,7 +15,7 @@ run; only a submitter that *follows* its saga gets it back, and where that one i
 from __future__ import annotations
 
 import logging
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from operator import attrgetter
@@ -41,6 +41,7 @@ from goconductor.participant.log import View
 from goconductor.participant.orphans import Orphans
 from goconductor.participant.outbox import Outbox
 from goconductor.participant.probe import SILENT, Probe
+from goconductor.participant.views import Views
 from goconductor.participant.work import Granted, effect_of
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import BATCHES_AT_ONCE, Known, Outcome, SagaStore, Verdict
@@ -48,7 +49,7 @@ from goconductor.saga.graph import Plan
 
 logger = logging.getLogger("goconductor.participant")
 
-RECENT_MAX = 10_000
+RECENT_MAX, RECENT_BYTES_MAX = 10_000, 32 * 1024 * 1024
 """Views kept of sagas that this process appended to, so that parallel branches in one process do not conflict."""
 STORE_PAUSE_SECONDS = 0.25
 REFUSED_PAUSE_SECONDS = 1.0
@@ -106,8 +107,7 @@ class Appender:
         self._on_end = on_end
         self._counts = counts
         self._probe = probe
-        self._recent: OrderedDict[int, View] = OrderedDict()
-        """By the saga's id as a number, whose hash costs nothing; that of a UUID is worked out in Python."""
+        self._recent = Views(count_max=RECENT_MAX, bytes_max=RECENT_BYTES_MAX)
         self._said_away_at = -AWAY_SECONDS
         self._orphans = orphans
         self._batcher: Batcher[Submission, Answer] = Batcher(
@@ -160,9 +160,9 @@ class Appender:
             cause: the id of the event that it follows from.
         """
         if view.state.phase.ended:
-            self._recent.pop(view.state.saga_id.int, None)
+            self._recent.drop(view.state.saga_id)
         else:
-            self._remember(view)
+            self._recent.keep(view)
         if len(due) > len(taken):
             here = {(work.step, work.direction) for work in taken}
             elsewhere = [work for work in due if (work.step, direction_of(work)) not in here]
@@ -181,18 +181,11 @@ class Appender:
 
     def latest(self, saga_id: UUID) -> View | None:
         """The newest view of a saga that this process appended to lately and that has not ended since."""
-        return self._recent.get(saga_id.int)
+        return self._recent.get(saga_id)
 
     async def close(self) -> None:
         """Wait for what is in flight."""
         await self._batcher.close()
-
-    def _remember(self, view: View) -> None:
-        number = view.state.saga_id.int
-        self._recent[number] = view
-        self._recent.move_to_end(number)
-        if len(self._recent) > RECENT_MAX:
-            self._recent.popitem(last=False)
 
     def _unclaimed(self, _: Submission, answer: Answer) -> None:
         """Who submitted this is gone, and its saga goes on all the same."""
@@ -216,7 +209,7 @@ class Appender:
         except BaseException as error:
             for group in groups:
                 self._orphans.add(group.let_go())
-                self._recent.pop(group.saga_id.int, None)
+                self._recent.drop(group.saga_id)
             if not isinstance(error, AWAY):
                 raise
             return self._while_away(error, batch, answers)
@@ -301,7 +294,7 @@ class Appender:
     def _lost(self, group: Group, outcome: Outcome, batch: Sequence[Submission], answers: list[Answer | None]) -> None:
         self._counts[f"append_{outcome.verdict}"] += 1
         group.vacate()
-        self._recent.pop(group.saga_id.int, None)
+        self._recent.drop(group.saga_id)
         for member in group.accepted:
             match outcome.verdict:
                 case Verdict.NOT_DUE if isinstance(batch[member].event, TimerFired):
@@ -315,5 +308,7 @@ class Appender:
                     answers[member] = GoConductorError(
                         f"the database refuses an event of saga {group.saga_id} ({event}): {outcome.problem}"
                     )
+                case Verdict.HELD_UP:
+                    answers[member] = TryAgain(wait_seconds=STORE_PAUSE_SECONDS)
                 case _:
                     answers[member] = TryAgain()

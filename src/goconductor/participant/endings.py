@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from uuid import UUID
@@ -11,9 +10,10 @@ from uuid import UUID
 from goconductor.lifecycle.state import SagaState
 from goconductor.participant.deadlines import Deadlines
 from goconductor.participant.log import View
+from goconductor.participant.views import Views
 from goconductor.ports.clock import Clock
 
-RECENT_MAX = 1_000
+RECENT_MAX, RECENT_BYTES_MAX = 1_000, 8 * 1024 * 1024
 POLL_SECONDS = 1.0
 """How often a waiter asks the head, in case that the word of the end was lost."""
 
@@ -33,15 +33,13 @@ class Endings:
         self._clock = clock
         self._deadlines = Deadlines()
         self._waiters: dict[int, list[asyncio.Future[SagaState | None]]] = {}
-        self._recent: OrderedDict[int, SagaState] = OrderedDict()
-        """Both by the saga's id as a number: a UUID's hash is worked out in Python."""
+        """By the saga's id as a number: a UUID's hash is worked out in Python."""
+        self._recent = Views(count_max=RECENT_MAX, bytes_max=RECENT_BYTES_MAX)
 
-    def told(self, state: SagaState) -> None:
+    def told(self, view: View) -> None:
         """We have ended it ourselves."""
-        self._recent[state.saga_id.int] = state
-        if len(self._recent) > RECENT_MAX:
-            self._recent.popitem(last=False)
-        self._wake(state.saga_id, state)
+        self._recent.keep(view)
+        self._wake(view.state.saga_id, view.state)
 
     def heard(self, saga_id: UUID) -> None:
         """Somebody says that it has ended."""
@@ -50,8 +48,8 @@ class Endings:
     async def wait(self, saga_id: UUID, timeout_seconds: float) -> SagaState:
         """Raises as :meth:`goconductor.participant.node.Node.wait_for_end`."""
         number = saga_id.int
-        if (ended := self._recent.get(number)) is not None:
-            return ended
+        if (ended := self._recent.get(saga_id)) is not None:
+            return ended.state
         loop = asyncio.get_running_loop()
         ends = loop.time() + timeout_seconds
         told: asyncio.Future[SagaState | None] = loop.create_future()

@@ -30,6 +30,9 @@ from goconductor.saga.graph import Plan
 
 logger = logging.getLogger("goconductor.participant")
 
+FOLDED_BYTES_MAX = 4 * 1024 * 1024
+"""So much of one saga's events goes in one append, which the store cannot part; what is above it goes in the next."""
+
 
 class Room(Protocol):
     """Says which work this process can run at once, and keeps a place for it."""
@@ -125,6 +128,7 @@ class Group(msgspec.Struct):
     accepted: list[int] = []
     due_at: float | None = None
     epoch: int = 0
+    bytes: int = 0
 
     def fold(
         self,
@@ -145,8 +149,10 @@ class Group(msgspec.Struct):
             if self.accepted and (submission.alone or batch[self.accepted[0]].alone):
                 continue  # it goes into the next batch
             due_at = timer_due_at(draft.state, submission.event)
-            if answers[member] is not None or (due_at is not None and self.due_at is not None):
-                continue  # the guard of an append names one moment: a second timer goes into the next batch
+            if answers[member] is not None or self.bytes >= FOLDED_BYTES_MAX:
+                continue
+            if due_at is not None and self.entries and due_at > now():
+                continue  # the guard of an append names one moment, the latest: who is not yet due must not hold up the others
             if submission.doubtful and any(entry.event_id == submission.event_id for entry in self.entries):
                 self.accepted.append(member)  # the same request twice in one batch is one event
                 continue
@@ -171,12 +177,13 @@ class Group(msgspec.Struct):
             self.entries += [log.entry(null, new_event_id(), participant=participant) for null in nulls]
             self.accepted.append(member)
             self.epoch = self.epoch or submission.epoch
-            self.due_at = self.due_at if due_at is None else due_at
+            self.due_at = max(filter(None, (self.due_at, due_at)), default=None)
+            self.bytes += sum(len(entry.data) for entry in self.entries[-1 - len(nulls) :])
             if submission.lease is not None:
                 self.releases.append(submission.lease)
         if not self.entries:
             return False
-        self.new = View(draft.state, self.base.seq + len(self.entries), random_number())
+        self.new = View(draft.state, self.base.seq + len(self.entries), random_number(), self.base.bytes + self.bytes)
         return True
 
     def _refusal(self, event: Event, error: Exception, state: SagaState, counts: Counter[str]) -> Answer:

@@ -7,7 +7,7 @@ The order of lease and acknowledgement is about speed: what is lost in between i
 from __future__ import annotations
 
 import logging
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from operator import attrgetter
@@ -29,6 +29,7 @@ from goconductor.participant.log import View
 from goconductor.participant.orphans import Orphans
 from goconductor.participant.places import Place
 from goconductor.participant.probe import SILENT, Probe
+from goconductor.participant.views import Views
 from goconductor.participant.work import Granted, random_number
 from goconductor.ports.bus import Delivery, pass_on
 from goconductor.ports.clock import Clock
@@ -47,7 +48,7 @@ AWAY_SECONDS = 5.0
 """So often it is said that the store is away."""
 HELD_SECONDS = 0.5
 HELD_DELIVERIES_MAX = 3
-READ_MAX = 100
+READ_MAX, READ_BYTES_MAX = 100, 16 * 1024 * 1024
 """Views kept of large sagas, whose messages only point at the log: without them each message would fold all of it."""
 DELIVERIES_MAX = 50
 """After so many tries of finding an instance that can read it, a message is dropped; the sweep asks again."""
@@ -100,7 +101,7 @@ class Intake:
         self._lease_seconds = lease_seconds
         self._on_ended = on_ended
         self._written = written
-        self._read: OrderedDict[UUID, View] = OrderedDict()
+        self._read = Views(count_max=READ_MAX, bytes_max=READ_BYTES_MAX)
         self._counts = counts
         self._probe = probe
         self._acquire: Batcher[Acquire, Acquired] = Batcher(
@@ -169,7 +170,7 @@ class Intake:
         Who holds the lease may only be looking, for an older message, at a head that was older still; so a message that finds
         it held comes again once or twice before it is dropped.
         """
-        known = log.carried(plan, body.baton) or self._newest(body)
+        known = log.carried(plan, body.baton, len(delivery.message.payload)) or self._newest(body)
         lease = Lease(
             key=LeaseKey(body.saga_id, body.step, body.direction, body.round), instance=self._instance(), token=random_number()
         )
@@ -210,10 +211,7 @@ class Intake:
                     return seen
         view = log.brought_up(plan, known, body.saga_id, tail)
         if body.baton.state is None and view is not None:
-            self._read[body.saga_id] = view
-            self._read.move_to_end(body.saga_id)
-            if len(self._read) > READ_MAX:
-                self._read.popitem(last=False)
+            self._read.keep(view)
         return view
 
     def _say_away(self, error: StoreUnavailableError) -> None:

@@ -18,11 +18,12 @@ from goconductor.saga.graph import Plan
 
 
 class View(msgspec.Struct, frozen=True):
-    """A state and its place in the log: what somebody knows of a saga."""
+    """A state and its place in the log: what somebody knows of a saga. ``bytes`` is how large its events are, about."""
 
     state: SagaState
     seq: int
     tag: int
+    bytes: int = 0
 
     @property
     def known(self) -> Known:
@@ -66,14 +67,14 @@ def event(stored: LogEntry) -> Event:
         raise UnreadableLogError(f"event {stored.seq} ({stored.event}) cannot be read by this version: {error}") from None
 
 
-def carried(plan: Plan, baton: Baton) -> View | None:
-    """What a message says of its saga; None if that was too large for it."""
+def carried(plan: Plan, baton: Baton, size: int) -> View | None:
+    """What a message of so many bytes says of its saga; None if that was too large for it."""
     state = baton.state
     if state is None:
         return None
     if plan.conditions and state.unkept is None:  # by a version that kept no answers
         state = msgspec.structs.replace(state, unkept=asked(plan, state))
-    return View(state, baton.seq, baton.tag)
+    return View(state, baton.seq, baton.tag, size)
 
 
 def brought_up(plan: Plan, view: View | None, saga_id: UUID, tail: Tail) -> View | None:
@@ -91,6 +92,9 @@ def brought_up(plan: Plan, view: View | None, saga_id: UUID, tail: Tail) -> View
     """
     if tail.head is None:
         return None
+    size = sum([len(stored.data) for stored in tail.entries])
+    if view is not None and not tail.rebased:
+        size += view.bytes
     if tail.rebased or view is None:
         state = replay(plan, saga_id, map(event, tail.entries))
     elif view.state.unkept and tail.entries:
@@ -99,7 +103,7 @@ def brought_up(plan: Plan, view: View | None, saga_id: UUID, tail: Tail) -> View
         state = extend(plan, view.state, map(event, tail.entries))
     else:
         state = view.state
-    return View(state, tail.head.seq, tail.head.tag)
+    return View(state, tail.head.seq, tail.head.tag, size)
 
 
 def _believed(view: View, tail: Tail) -> Answers:

@@ -385,7 +385,7 @@ class Node:
         saga_id, state = view.state.saga_id, view.state
         self.counts[f"sagas_{state.phase}"] += 1
         self.probe.saga_ended(plan, view)
-        self._endings.told(state)
+        self._endings.told(view)
         if state.reply_to and state.reply_to != replies_topic(self.name):
             self._outbox.ended(plan, view, state.phase)
         if self.registry.listeners:

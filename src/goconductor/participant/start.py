@@ -16,7 +16,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from goconductor.errors import GoConductorError, PayloadError, SagaAlreadyStartedError
+from goconductor.errors import GoConductorError, PayloadError, SagaAlreadyStartedError, StoreUnavailableError
 from goconductor.lifecycle.decide import begin
 from goconductor.lifecycle.events import SagaStarted
 from goconductor.participant import log
@@ -32,6 +32,10 @@ from goconductor.ports.clock import Clock
 from goconductor.ports.store import BATCHES_AT_ONCE, Outcome, SagaStore, Start, Transaction, Verdict
 from goconductor.saga import ids, values
 from goconductor.saga.graph import Plan
+
+HELD_UP_SECONDS = 5.0
+"""So long a start waits for a key that somebody's open transaction holds."""
+HELD_UP_PAUSE_SECONDS = 0.1
 
 PATIENCE_LEASES = 2
 """After so many lives of a lease the sweep looks at a saga that has stood still: a message for it may be lost."""
@@ -94,12 +98,17 @@ class Starter:
         self._counts = counts
         self._probe = probe
         self._starts: Batcher[_Asked, Outcome] = Batcher(self._flush, lanes=BATCHES_AT_ONCE, told=partial(probe.flushed, "start"))
+        self._held_up: Batcher[_Asked, Outcome] = Batcher(self._flush)
+        """Those whose key somebody's open transaction holds: they wait with each other, and with nobody else."""
 
     async def start(self, plan: Plan, input: Any, *, key: str | None, labels: Mapping[str, str], reply_to: str) -> Started:
         """Start a saga, and run here what can be run at once. Raises as :meth:`Node.start_saga`."""
         with self._probe.starting(plan.name) as starting:
             group, event = self._begun(plan, input, key, labels, reply_to, starting.traceparent)
-            outcome = await self._starts.submit(_Asked(plan, group, self._start(plan, group, event, key, labels)))
+            asked = _Asked(plan, group, self._start(plan, group, event, key, labels))
+            outcome = await self._starts.submit(asked)
+            if outcome.verdict is Verdict.HELD_UP:
+                outcome = await self._wait_for_key(asked)
             won = outcome.verdict is Verdict.WON
             started = Started(group.saga_id) if won else _found(outcome, plan, key)
             starting.started(started.saga_id, existing=started.existing)
@@ -152,7 +161,7 @@ class Starter:
     ) -> tuple[Group, SagaStarted]:
         """The first decision."""
         data = to_json_value(input)
-        values.written(data, bytes_max=self._input_bytes_max)
+        size = len(values.written(data, bytes_max=self._input_bytes_max))
         if key is not None or labels:
             values.check_value({"key": key, "labels": dict(labels)})
             for name, value in labels.items():
@@ -163,12 +172,25 @@ class Starter:
         patience_seconds = PATIENCE_LEASES * self._lease_seconds
         event = SagaStarted(at=now, input=data, reply_to=reply_to, patience_seconds=patience_seconds, traceparent=traceparent)
         decision = begin(plan, saga_id, event)
-        new = View(decision.state, 1, random_number())
+        new = View(decision.state, 1, random_number(), size)
         return Group(saga_id, plan=plan, new=new, effects=list(decision.effects)), replace(event, answers=decision.event.answers)
+
+    async def _wait_for_key(self, asked: _Asked) -> Outcome:
+        give_up_at = self._clock.monotonic() + HELD_UP_SECONDS
+        while self._clock.monotonic() < give_up_at:
+            await self._clock.sleep(HELD_UP_PAUSE_SECONDS)
+            outcome = await self._held_up.submit(asked)
+            if outcome.verdict is not Verdict.HELD_UP:
+                return outcome
+        raise StoreUnavailableError(
+            f"key {asked.start.key!r} of saga {asked.plan.name!r} is held by a transaction that has not ended, one in which it "
+            "was started perhaps; start it again when that has been committed or rolled back"
+        )
 
     async def close(self) -> None:
         """Wait for what is in flight."""
         await self._starts.close()
+        await self._held_up.close()
 
     def _start(self, plan: Plan, group: Group, event: SagaStarted, key: str | None, labels: Mapping[str, str]) -> Start:
         assert group.new is not None  # noqa: S101  (made by our caller)

@@ -165,6 +165,7 @@ class Verdict(enum.StrEnum):
     NOT_DUE = "not_due"
     FENCED = "fenced"
     REJECTED = "rejected"
+    HELD_UP = "held_up"
     ALREADY_STARTED = "already_started"
     OTHER_INPUT = "other_input"
 
@@ -173,7 +174,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """``took`` are the tokens of the leases of ``take`` that are now held. ``existing`` is the saga that a start key already has.
 
     REJECTED carries in ``problem`` why the database refuses this one entry (a NUL byte, say); the others of its batch
-    are not touched by it.
+    are not touched by it. HELD_UP: somebody's open transaction has locked what this one entry needs; nothing was written, and it
+    may be asked again.
     """
 
     verdict: Verdict
@@ -289,7 +291,8 @@ class SagaStore(Terms, Choices, Protocol):
        head is older than its lease.
     5. **Append** accepts what names the present seq and tag; events get seq+1, seq+2 …, the head moves with them, leases are
        released by key, instance and token and taken if free, all in one durable statement. One entry per saga and call.
-    6. A loser changes nothing and is told CONFLICT; an entry that the database refuses is REJECTED alone.
+    6. A loser changes nothing and is told CONFLICT; an entry that the database refuses is REJECTED alone, and one whose row
+       or start key somebody else's open transaction has locked is HELD_UP alone, after a short wait.
     7. When the connection breaks in the middle, :class:`StoreUnavailableError` is raised and the outcome is open: the caller
        reads the tail and looks for its event ids.
     8. **Renew** prolongs leases that still name their token, as upserts, also when the lease table was emptied; it never
@@ -330,10 +333,12 @@ class RecoveryStore(SagaStore, Retention, Protocol):
         ``acknowledge_truncation`` has been called once after it.
     14. **Up seconds** is how long the database has been up; while it was away nobody could renew a lease.
     15. **Note sweep** keeps what the leader has done lately, for people to look at, only while ``epoch`` is present.
+    16. **Weigh** tells how many bytes the log of each saga takes as it is stored, about; 0 for one that is not there.
     """
 
     async def due(self, limit: int) -> list[Head]: ...
     async def live(self, limit: int, *, after: UUID | None = None) -> list[Head]: ...
+    async def weigh(self, saga_ids: Sequence[UUID]) -> list[int]: ...
     async def postpone(self, heads: Sequence[tuple[Known, float]], *, epoch: int) -> None: ...
     async def leases(self, saga_ids: Sequence[UUID]) -> list[Lease]: ...
     async def free(self, leases: Sequence[Lease], *, epoch: int) -> None: ...
@@ -355,10 +360,10 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 class SagaReader(Protocol):
     """The read side, for doors; may lag behind only where it says so.
 
-    16. **Heads** searches for about ``seconds`` at most, newest first, and answers what it found by then, which may be nothing;
+    17. **Heads** searches for about ``seconds`` at most, newest first, and answers what it found by then, which may be nothing;
         the cursor then says how far it came. Without an end of the time a page is full unless it is the last.
-    17. **Presence** tells of each instance that is alive or has died since ``dead_since``, in the order of their serials.
-    18. **Drop dead letter** tells whether it was still there.
+    18. **Presence** tells of each instance that is alive or has died since ``dead_since``, in the order of their serials.
+    19. **Drop dead letter** tells whether it was still there.
     """
 
     async def head(self, saga_id: UUID) -> Head | None: ...

@@ -24,7 +24,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
@@ -54,6 +54,8 @@ TIMER_GRACE_SECONDS = 0.5
 RESEND_SECONDS = 5.0
 RESEND_MAX_SECONDS = 120.0
 QUARANTINE_SECONDS = 60.0
+LOOK_BYTES_MAX = 8 * 1024 * 1024
+"""So much of logs, as they are stored, is read in one go. They are compressed, and grow in memory."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ class Sweeper:
         self._walking = False
         self._walked: UUID | None = None
         self._leases_lost = False
+        self._unread: set[UUID] = set()
+        """Sagas that could not be read by themselves at the last look."""
         self._notes = Notes(node)
 
     async def lead(self, term: LeadTerm) -> None:
@@ -215,6 +219,16 @@ class Sweeper:
         """Repair these sagas, side by side so that what is written shares transactions; say when to look at each again."""
         if not sagas:
             return
+        for some in portions(sagas, await self._store.weigh(sagas), LOOK_BYTES_MAX):
+            try:
+                await self._look_at_some(some, epoch, dead)
+                self._unread.difference_update(some)
+            except StoreUnavailableError as error:
+                if len(some) > 1:
+                    raise
+                await self._put_off(some[0], epoch, error)
+
+    async def _look_at_some(self, sagas: Sequence[UUID], epoch: int, dead: Iterable[int]) -> None:
         tails = await self._store.read([Known(saga) for saga in sagas])
         leases = {lease.key: lease for lease in await self._store.leases(sagas)}
         now = await self._store.database_time()
@@ -228,6 +242,18 @@ class Sweeper:
             if head is not None and next_look is not None
         ]
         await self._store.postpone(again, epoch=epoch)
+
+    async def _put_off(self, saga: UUID, epoch: int, error: StoreUnavailableError) -> None:
+        """One saga that cannot be read, for its size perhaps, must not stop the others. Once may be a connection that broke."""
+        now = await self._store.database_time()  # raises where the store is away
+        if saga not in self._unread:
+            self._unread.add(saga)
+            return
+        self._unread.discard(saga)
+        head = await self._store.head(saga)
+        logger.error("saga %s cannot be read and is left alone for a while: %s", saga, error, extra={"saga_id": str(saga)})
+        if head is not None and head.wake_at is not None:
+            await self._store.postpone([(Known(saga, head.seq, head.tag), now + QUARANTINE_SECONDS)], epoch=epoch)
 
     async def _look_at_one(self, saga: UUID, tail: Tail, look: _Look) -> float | None:
         """One saga. When to look again; None if an append has set that, or if nothing can happen to it."""
@@ -258,14 +284,13 @@ class Sweeper:
                 await self._append(plan, view, DeadlinePassed(), look)
                 return None
             next_look = min(next_look, state.deadline_at)
-        appended = False
+        fired: list[TimerFired] = []
         resend: list[Work] = []
         lost: list[tuple[Work, Lease | None]] = []
         for effect in owed(state.steps, state.round):
             if isinstance(effect, SetTimer):
                 if effect.due_at + TIMER_GRACE_SECONDS <= now:
-                    fired = TimerFired(effect.step, effect.attempt, effect.round, direction=effect.direction)
-                    appended = await self._append(plan, view, fired, look) or appended
+                    fired.append(TimerFired(effect.step, effect.attempt, effect.round, direction=effect.direction))
                 else:
                     next_look = min(next_look, effect.due_at + TIMER_GRACE_SECONDS)
                 continue
@@ -284,7 +309,8 @@ class Sweeper:
                 if due_at <= now:
                     resend.append(effect)
                 next_look = min(next_look, max(due_at, now + RESEND_SECONDS))
-        # side by side, so that a thousand steps of one saga that a process had in hand become a few appends
+        # side by side, so that a thousand timers, or steps that a process had in hand, of one saga become a few appends
+        appended = any(await asyncio.gather(*(self._append(plan, view, timer, look) for timer in fired)))
         declared = await asyncio.gather(*(self._declare_unknown(plan, view, work, lease, look) for work, lease in lost))
         appended = appended or any(declared)
         if resend:
@@ -334,3 +360,15 @@ class Sweeper:
             self._resent[key] = (times + 1, now + wait)
             return now
         return due_at
+
+
+def portions(sagas: Sequence[UUID], weights: Sequence[int], bytes_max: int) -> Iterator[Sequence[UUID]]:
+    """Sagas in parts that can be read at once, in their order; one that is larger is alone."""
+    begins = sum_ = 0
+    for index, weight in enumerate(weights):
+        if index > begins and sum_ + weight > bytes_max:
+            yield sagas[begins:index]
+            begins, sum_ = index, 0
+        sum_ += weight
+    if begins < len(sagas):
+        yield sagas[begins:]

@@ -288,6 +288,9 @@ class MemoryStore(MemoryReader):
         ids = sorted(saga_id for saga_id, head in self._heads.items() if head.wake_at is not None)
         return [self._heads[saga_id] for saga_id in ids if after is None or saga_id > after][:limit]
 
+    async def weigh(self, saga_ids: Sequence[UUID]) -> list[int]:
+        return [sum(len(entry.data) for entry in self._logs.get(saga_id, ())) for saga_id in saga_ids]
+
     async def postpone(self, heads: Sequence[tuple[Known, float]], *, epoch: int) -> None:
         self._fence(epoch)
         for known, wake_at in heads:

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 
 from goconductor.ports.store import Acquire, Acquired, Lease, LeaseKey, Tail
 from goconductor.stores.postgres import sql
-from goconductor.stores.postgres.batch import columns, fetch, held_columns, key_of, sift
+from goconductor.stores.postgres.batch import columns, fetch, held_columns, key_of
 from goconductor.stores.postgres.connection import Session
 from goconductor.stores.postgres.dial import Address, Connection
 from goconductor.stores.postgres.rows import lease_of
+from goconductor.stores.postgres.sifting import LOCK_TABLES, Sieve
 from goconductor.stores.postgres.tails import TailReader
 
 NOTHING = Tail(head=None)
@@ -31,6 +32,7 @@ class Acquirer:
         self._holders = address.sql(sql.HOLDERS)
         self._renew = address.sql(sql.RENEW)
         self._release = address.sql(sql.RELEASE)
+        self._lock_tables = address.sql(LOCK_TABLES)
 
     async def acquire(self, requests: Sequence[Acquire]) -> list[Acquired]:
         """As the port says. Of two wishes for one lease in a batch, the first is the one that is tried."""
@@ -39,7 +41,7 @@ class Acquirer:
             async def run(batch: Sequence[Acquire]) -> list[Acquired]:
                 return await self._run(connection, batch)
 
-            return await sift(requests, run, lambda *_: REFUSED)
+            return await Sieve(connection, self._lock_tables).run(requests, run, lambda *_: REFUSED, lambda _: REFUSED)
 
     async def _run(self, connection: Connection, requests: Sequence[Acquire]) -> list[Acquired]:
         first: dict[LeaseKey, Acquire] = {}

@@ -15,13 +15,12 @@ from goconductor.stores.postgres.batch import (
     fetch,
     in_order,
     lease_row,
-    rejected,
-    sift,
     take_rows,
     verdicts,
 )
 from goconductor.stores.postgres.connection import Usable
 from goconductor.stores.postgres.dial import Address, Connection
+from goconductor.stores.postgres.sifting import LOCK_TABLES, Sieve, held_up, pieces, rejected
 
 LOST = Outcome(verdict=Verdict.CONFLICT)
 FENCED = Outcome(verdict=Verdict.FENCED)
@@ -36,6 +35,7 @@ class Appender:
         self._append = address.sql(sql.APPEND)
         self._append_fenced = address.sql(sql.APPEND_FENCED)
         self._unchanged = address.sql(sql.UNCHANGED)
+        self._lock_tables = address.sql(LOCK_TABLES)
         self._epoch = address.sql("SELECT epoch FROM goconductor.leadership WHERE single")
 
     async def append(self, appends: Sequence[Append]) -> list[Outcome]:
@@ -45,12 +45,13 @@ class Appender:
             by_epoch[append.epoch].append(append)
         outcomes: dict[int, Outcome] = {}
         async with self._sessions.use() as connection:
+            sieve = Sieve(connection, self._lock_tables)
 
             async def run(batch: Sequence[Append]) -> list[Outcome]:
                 return await self._run(connection, batch)
 
-            for batch in by_epoch.values():
-                done = await sift(batch, run, rejected)
+            for batch in (piece for whole in by_epoch.values() for piece in pieces(whole)):
+                done = await sieve.run(batch, run, rejected, held_up)
                 outcomes |= zip((append.saga_id.int for append in batch), done, strict=True)
         return [outcomes[append.saga_id.int] for append in appends]
 

@@ -1,9 +1,9 @@
-"""Many sagas as the arguments of one statement, and a batch whose values the database refuses in part."""
+"""Many sagas as the arguments of one statement."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -14,11 +14,9 @@ import msgspec
 
 from goconductor.ports.store import Append, Lease, LeaseKey, LogEntry, Outcome, Start, Take, Verdict
 from goconductor.saga.ids import Direction
-from goconductor.stores.postgres.dial import POISON, Connection, Row
+from goconductor.stores.postgres.dial import Connection, Row
 
 B = TypeVar("B", Append, Start)
-T = TypeVar("T")
-R = TypeVar("R")
 Columns = list[Any]
 
 DEADLOCK_RETRIES = 3
@@ -143,23 +141,3 @@ async def fetch(connection: Connection, statement: str, arguments: Sequence[obje
         except asyncpg.DeadlockDetectedError:
             continue
     return await connection.fetch(statement, *arguments)
-
-
-async def sift(
-    items: Sequence[T],
-    run: Callable[[Sequence[T]], Awaitable[list[R]]],
-    refused: Callable[[T, asyncpg.PostgresError], R],
-) -> list[R]:
-    """Run a batch; if its values are refused, run its halves, until the one at fault is alone."""
-    try:
-        return await run(items) if items else []
-    except POISON as error:
-        if len(items) == 1:
-            return [refused(items[0], error)]
-    middle = len(items) // 2
-    return [*await sift(items[:middle], run, refused), *await sift(items[middle:], run, refused)]
-
-
-def rejected(_: object, error: asyncpg.PostgresError) -> Outcome:
-    """The outcome of what the database refuses."""
-    return Outcome(verdict=Verdict.REJECTED, problem=str(error))

@@ -16,9 +16,6 @@ Row: TypeAlias = asyncpg.Record
 
 IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
-POISON = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
-"""Classes 22 and 23: the values are at fault, and would be again."""
-
 
 class Address(dialling.Address):
     """A database, and our schema in it.

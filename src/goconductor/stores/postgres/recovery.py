@@ -37,6 +37,16 @@ class Recovery:
             rows = await connection.fetch(self._address.sql(sql.LIVE), after or UUID(int=0), limit)
         return [head_of(row) for row in rows]
 
+    async def weigh(self, saga_ids: Sequence[UUID]) -> list[int]:
+        """As the port says: what was compressed or put aside is not fetched for that."""
+        statement = """
+            SELECT (SELECT coalesce(sum(pg_column_size(e.data)), 0)::bigint FROM goconductor.saga_log AS e
+                WHERE e.saga_id = u.saga_id)
+            FROM unnest($1::uuid[]) WITH ORDINALITY AS u(saga_id, i) ORDER BY u.i
+        """
+        async with self._sessions.use() as connection:
+            return [row[0] for row in await connection.fetch(self._address.sql(statement), saga_ids)]
+
     async def postpone(self, heads: Sequence[tuple[Known, float]], epoch: int) -> None:
         """As the port says."""
         rows = sorted(((known.saga_id, known.seq, known.tag, wake_at) for known, wake_at in heads), key=lambda row: row[0].bytes)

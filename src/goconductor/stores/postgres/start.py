@@ -5,6 +5,7 @@ The second is needed: the statement that lost the race for a key has a snapshot 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -19,18 +20,19 @@ from goconductor.stores.postgres.batch import (
     document,
     fetch,
     in_order,
-    sift,
     take_rows,
     verdicts,
 )
 from goconductor.stores.postgres.callers import Callers
 from goconductor.stores.postgres.connection import Usable
 from goconductor.stores.postgres.dial import Address
+from goconductor.stores.postgres.sifting import LOCK_TABLES, Sieve, about_entry, held_up, pieces
 
 Fetch = Callable[[str, Sequence[object]], Awaitable[Sequence[Any]]]
 
-POISONED = ("22", "23")
 SAGA_EXISTS = ("sagas_pkey", "saga_log_pkey")
+TABLES_SECONDS = 5.0
+"""So long a start waits behind the lock of a whole table. Behind that of a key it waits far shorter, and comes again alone."""
 
 
 class Starter:
@@ -41,6 +43,7 @@ class Starter:
         self._callers = callers
         self._start = address.sql(sql.START)
         self._keys = address.sql(sql.START_KEYS)
+        self._lock_tables = address.sql(LOCK_TABLES)
 
     async def start(self, starts: Sequence[Start]) -> list[Outcome]:
         """As the port says. A saga id that exists is the same start again, and answers ALREADY_STARTED."""
@@ -49,7 +52,21 @@ class Starter:
             async def run(batch: Sequence[Start]) -> list[Outcome]:
                 return await self._run(partial(fetch, connection), batch)
 
-            return await sift(starts, run, _refused)
+            done: list[Outcome] = []
+            for batch in pieces(starts):
+                done += await self._patiently(Sieve(connection, self._lock_tables), batch, run)
+            return done
+
+    async def _patiently(
+        self, sieve: Sieve, batch: Sequence[Start], run: Callable[[Sequence[Start]], Awaitable[list[Outcome]]]
+    ) -> list[Outcome]:
+        give_up_at = time.monotonic() + TABLES_SECONDS
+        while True:
+            try:
+                return await sieve.run(batch, run, _refused, held_up)
+            except asyncpg.LockNotAvailableError:  # of a table: nothing was done, and each try waits in the server
+                if time.monotonic() >= give_up_at:
+                    raise
 
     async def start_in(self, transaction: object, start: Start) -> Outcome:
         """As the port says.
@@ -70,7 +87,7 @@ class Starter:
                 return (await self._run(caller.fetch, [start]))[0]
         except caller.failures as error:
             fault = caller.fault(error)
-            if fault.sqlstate.startswith(POISONED):
+            if about_entry(fault.sqlstate):
                 return _refusal(start, fault.constraint, fault.text)
             raise self._callers.meaning_of(fault) from error
 

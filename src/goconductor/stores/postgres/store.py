@@ -53,6 +53,8 @@ from goconductor.stores.postgres.terms import TermTable
 from goconductor.stores.postgres.vitals import examine
 
 QUICK_CONNECTIONS = 2
+KEY_LOCK_SECONDS = 0.25
+"""So long a batch of starts waits for a key that somebody's open transaction holds, before the others go on without it."""
 UNPRINTABLE = re.compile(r"[^ -~]")
 
 
@@ -99,17 +101,24 @@ class PostgresStore:
                 address,
                 connect_timeout_seconds=connect_timeout_seconds,
                 statement_timeout_seconds=limit,
-                lock_timeout_seconds=min(lock_timeout_seconds, limit),
+                lock_timeout_seconds=min(lock_timeout_seconds, limit / 5),  # before the statement's own limit, which says less
                 idle_in_transaction_seconds=idle_in_transaction_seconds,
             )
             for limit in (statement_timeout_seconds, hot_timeout_seconds)
+        )
+        starting = Dialler(
+            address,
+            connect_timeout_seconds=connect_timeout_seconds,
+            statement_timeout_seconds=hot_timeout_seconds,
+            lock_timeout_seconds=min(lock_timeout_seconds, KEY_LOCK_SECONDS),
+            idle_in_transaction_seconds=idle_in_transaction_seconds,
         )
         self._quick = Sessions(hot, QUICK_CONNECTIONS)
         self._others = Sessions(dialler, connections)
         self._life = SignsOfLife(self._others, address)
         self._for_acquire = Session(hot, "acquire", {"synchronous_commit": "off"}, self._life.assert_all)
         self._for_append = Sessions(hot, BATCHES_AT_ONCE, "append")
-        self._for_start = Sessions(hot, BATCHES_AT_ONCE, "start")
+        self._for_start = Sessions(starting, BATCHES_AT_ONCE + 1, "start")  # one more for those whose keys are held
         self._tails = TailReader(address)
         self._acquirer = Acquirer(self._for_acquire, address, self._tails)
         self._appender = Appender(self._for_append, address)
@@ -236,6 +245,9 @@ class PostgresStore:
 
     async def live(self, limit: int, *, after: UUID | None = None) -> list[Head]:
         return await self._recovery.live(limit, after)
+
+    async def weigh(self, saga_ids: Sequence[UUID]) -> list[int]:
+        return await self._recovery.weigh(saga_ids)
 
     async def postpone(self, heads: Sequence[tuple[Known, float]], *, epoch: int) -> None:
         await self._recovery.postpone(heads, epoch)

@@ -2,17 +2,31 @@
 
 The head is read first; its log up to that head cannot change any more. What the reader knew is part of the log only if the
 row at that seq carries that tag: after a failover that lost commits, a seq alone would be believed wrongly.
+
+Logs may be large. Where a statement takes too long for the server, its sagas are read in halves; of one saga alone, its log is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID
+
+import asyncpg
 
 from goconductor.ports.store import Head, Known, LogEntry, Tail
 from goconductor.stores.postgres import sql
 from goconductor.stores.postgres.dial import Address, Connection
 from goconductor.stores.postgres.rows import entry_of, head_of
+
+
+class _Gap(NamedTuple):
+    """What is lacking of a saga: after what is known, up to the head."""
+
+    saga_id: UUID
+    seq: int
+    tag: int
+    head_seq: int
 
 
 class TailReader:
@@ -31,13 +45,29 @@ class TailReader:
         return [_tail(one, heads.get(one.saga_id), entries.get(one, [])) for one in known]
 
     async def _entries(self, connection: Connection, behind: dict[Known, Head]) -> dict[Known, list[LogEntry]]:
-        by_place: dict[tuple[UUID, int, int], list[LogEntry]] = {(k.saga_id, k.seq, k.tag): [] for k in behind}
-        if behind:
-            places = list(zip(*by_place, strict=True))
-            rows = await connection.fetch(self._tails, *map(list, places), [head.seq for head in behind.values()])
-            for row in rows:
-                by_place[row["saga_id"], row["known_seq"], row["known_tag"]].append(entry_of(row))
-        return {Known(*place): entries for place, entries in by_place.items()}
+        gaps = [_Gap(one.saga_id, one.seq, one.tag, head.seq) for one, head in behind.items()]
+        return dict(zip(behind, await self._fill(connection, gaps), strict=True)) if gaps else {}
+
+    async def _fill(self, connection: Connection, gaps: Sequence[_Gap]) -> list[list[LogEntry]]:
+        try:
+            rows = await connection.fetch(self._tails, *map(list, zip(*gaps, strict=True)))
+        except asyncpg.QueryCanceledError:
+            if len(gaps) == 1 and gaps[0].head_seq - gaps[0].seq < 2:
+                raise  # one event alone takes too long
+            if len(gaps) == 1:
+                return [await self._halves(connection, gaps[0])]
+            middle = len(gaps) // 2
+            return [*await self._fill(connection, gaps[:middle]), *await self._fill(connection, gaps[middle:])]
+        found: dict[tuple[UUID, int, int], list[LogEntry]] = {gap[:3]: [] for gap in gaps}
+        for row in rows:
+            found[row["saga_id"], row["known_seq"], row["known_tag"]].append(entry_of(row))
+        return [found[gap[:3]] for gap in gaps]
+
+    async def _halves(self, connection: Connection, gap: _Gap) -> list[LogEntry]:
+        middle = (gap.seq + gap.head_seq) // 2
+        [first] = await self._fill(connection, [gap._replace(head_seq=middle)])
+        [second] = await self._fill(connection, [_Gap(gap.saga_id, first[-1].seq, first[-1].tag, gap.head_seq)])
+        return first + second
 
 
 def _is_at(known: Known, head: Head) -> bool:

@@ -1,7 +1,9 @@
 # ruff: noqa: S101 - assertions are what a suite is made of
-"""Duties 9 to 13: what the leader needs."""
+"""Duties 9 to 16: what the leader needs."""
 
 from __future__ import annotations
+
+import secrets
 
 import pytest
 
@@ -11,9 +13,11 @@ from goconductor.testing.contracts.store.material import (
     FAR,
     AnyStore,
     Hands,
+    Saga,
     StoreFixtures,
     advance,
     begin,
+    event,
     eventually,
     head_of,
     hold,
@@ -64,6 +68,14 @@ class RecoveryContract(StoreFixtures):
         rest = await store.live(3, after=first[-1].saga_id)
         assert [head.saga_id for head in (*first, *rest)] == live
         assert await store.live(3, after=rest[-1].saga_id) == []
+
+    async def test_16_the_logs_of_sagas_are_weighed(self, store: AnyStore) -> None:
+        small, large = await begin(store), await begin(store)
+        noise = secrets.token_hex(100_000).encode()  # nothing that could be compressed to a hundredth
+        await advance(store, large, event(data=b'{"output":"%s"}' % noise), event(data=b'{"output":"%s"}' % noise))
+        weights = await store.weigh([large.saga_id, Saga().saga_id, small.saga_id])
+        assert 150_000 < weights[0] < 450_000
+        assert weights[1] == 0 < weights[2] < 1_000
 
     async def test_9_a_saga_is_postponed_only_where_it_was_seen(self, store: AnyStore) -> None:
         epoch = await lead(store)

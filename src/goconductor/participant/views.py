@@ -1,0 +1,59 @@
+"""The views of sagas that a process keeps, so that it need not read them again: the latest, so many and of so many bytes.
+
+By their number alone they could be bounded only for small sagas: ten thousand with outputs of a hundred kilobytes are a gigabyte.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from uuid import UUID
+
+from goconductor.participant.log import View
+
+SAGA_BYTES, STEP_BYTES = 500, 200
+"""What a view and each of its steps take in memory beside their values, about."""
+
+
+class Views:
+    """Views by their saga. The newest is always kept, however large it is: without it each event of a wide saga would fold all.
+
+    Args:
+        count_max: so many at most.
+        bytes_max: of so many bytes, about; values count as JSON, of which Python makes a few times as much.
+    """
+
+    def __init__(self, *, count_max: int, bytes_max: int) -> None:
+        self._count_max = count_max
+        self._bytes_max = bytes_max
+        self._kept: OrderedDict[int, View] = OrderedDict()
+        """By the saga's id as a number, whose hash costs nothing; that of a UUID is worked out in Python."""
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, saga_id: UUID) -> View | None:
+        """The view that was kept last."""
+        return self._kept.get(saga_id.int)
+
+    def keep(self, view: View) -> None:
+        """Keep this one in place of an older one."""
+        number = view.state.saga_id.int
+        self._drop(number)
+        self._kept[number] = view
+        self.bytes += _bytes(view)
+        while len(self._kept) > 1 and (len(self._kept) > self._count_max or self.bytes > self._bytes_max):
+            self._drop(next(iter(self._kept)))
+
+    def drop(self, saga_id: UUID) -> None:
+        """Forget it, if it is there."""
+        self._drop(saga_id.int)
+
+    def _drop(self, number: int) -> None:
+        view = self._kept.pop(number, None)
+        if view is not None:
+            self.bytes -= _bytes(view)
+
+
+def _bytes(view: View) -> int:
+    return view.bytes + SAGA_BYTES + STEP_BYTES * len(view.state.steps)
