@@ -11,8 +11,9 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -49,6 +50,23 @@ def pytest_configure(config: pytest.Config) -> None:
         from tests.per_leaf import PerLeaf
 
         config.pluginmanager.register(PerLeaf(), "per-leaf")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """Let a report cross between processes whatever a test has written: lone surrogates cannot be sent as UTF-8."""
+    return _sendable((yield))
+
+
+def _sendable(data: Any) -> Any:
+    match data:
+        case str():
+            return data.encode("utf-8", "backslashreplace").decode()
+        case dict():
+            return {_sendable(key): _sendable(value) for key, value in data.items()}
+        case list() | tuple():
+            return type(data)(map(_sendable, data))
+    return data
 
 
 @pytest.fixture(scope="session")
