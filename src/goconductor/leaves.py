@@ -1,9 +1,14 @@
-"""Leaves by the settings, each found by its name and not open. None is imported here."""
+"""Leaves by the settings, each found by its name and not open. None is imported here.
+
+**One schema is one installation.** What a bus keeps in PostgreSQL, and the group that elects a leader, are named after the
+saga log's schema, so two installations share a database by ``database.schema_name`` alone. A leaf's own option says otherwise.
+"""
 
 from __future__ import annotations
 
 import inspect
 import logging
+import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -23,6 +28,10 @@ from goconductor.ports.store import Terms
 from goconductor.recovery.electing import ChosenElection
 
 logger = logging.getLogger("goconductor")
+
+_TABLES = {"postgres": "bus"}
+"""How the schema of a bus's tables ends, where that is not the bus's kind."""
+_IDENTIFIER_MAX = 63
 
 
 def make_store(settings: Settings, name: str) -> Store:
@@ -89,14 +98,25 @@ def _that_can_be_made(makes: dict[str, Callable[[], Bus]]) -> dict[str, Callable
 def _make_bus(settings: Settings, bus: OtherBus) -> Bus:
     database_url = settings.database.url.get_secret_value()
     url = bus.url.get_secret_value() if bus.url else database_url
-    made: Bus = _made("bus", bus.kind, {"url": url, "database_url": database_url}, bus.options)
+    beside = _beside(settings.database.schema_name, _TABLES.get(bus.kind, bus.kind))
+    made: Bus = _made("bus", bus.kind, {"url": url, "database_url": database_url, "schema": beside}, bus.options)
     return made
 
 
 def _make_election(settings: Settings, election: OtherElection, terms: Terms) -> Election:
     url = settings.database.url.get_secret_value()
-    made: Election = _made("election", election.kind, {"terms": terms, "url": url}, election.options)
+    group = settings.database.schema_name
+    made: Election = _made("election", election.kind, {"terms": terms, "url": url, "group": group}, election.options)
     return made
+
+
+def _beside(schema: str, ending: str) -> str:
+    """The schema of a bus's tables, beside the log's; PostgreSQL would cut a longer name, and two might become one."""
+    name = f"{schema}_{ending}"
+    if len(name) <= _IDENTIFIER_MAX:
+        return name
+    ending = f"_{zlib.crc32(schema.encode()):08x}_{ending}"
+    return schema[: _IDENTIFIER_MAX - len(ending)] + ending
 
 
 def _made(kind: str, name: str, offered: Mapping[str, Any], options: Mapping[str, Any]) -> Any:

@@ -77,7 +77,8 @@ class DatabaseSettings(Section):
     url: Annotated[SecretStr, AfterValidator(_postgres_url)]
     """Where the saga log is: ``postgresql://user:password@host:port/database``. Required."""
     schema_name: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = "goconductor"
-    """The schema of our tables: small letters, digits and ``_``."""
+    """The schema of our tables: small letters, digits and ``_``. The tables of a bus and the election's group are named after it:
+    two installations with two schemas can share a database."""
 
 
 class OtherBus(Section):
