@@ -47,6 +47,8 @@ I = TypeVar("I")  # noqa: E741
 
 logger = logging.getLogger("goconductor")
 
+STEPS_SHOWN = 20
+
 
 class SagaHandle(Generic[I]):
     """One saga that was started.
@@ -282,10 +284,24 @@ async def _opened(
             measured.watch(node)
         try:
             await node.open()
+            if recovers:
+                logger.info("%s", _introduction(settings, node))
             async with _recovering(settings, node, measured) if recovers else contextlib.nullcontext():
                 yield node
         finally:
             await node.close()
+
+
+def _introduction(settings: Settings, node: Node) -> str:
+    """What a process says of itself when it has opened; whoever starts one sees that it runs, what, and where."""
+    steps = sorted(node.registry.steps)
+    more = f" and {len(steps) - STEPS_SHOWN} more" if len(steps) > STEPS_SHOWN else ""
+    who = f"participant {node.registry.name!r} runs {', '.join(steps[:STEPS_SHOWN])}{more}" if steps else "runs no steps"
+    database = settings.database
+    return (
+        f"{who}, as instance {node.instance.serial}; saga log at {database.where}, schema {database.schema_name}; "
+        f"bus {' or '.join(settings.bus.named())}, election {' or '.join(settings.election.named())}"
+    )
 
 
 def _node(settings: Settings, registry: StepRegistry | None, name: str, probe: Probe, *, recovers: bool) -> Node:

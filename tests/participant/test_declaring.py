@@ -92,7 +92,7 @@ async def test_a_step_is_still_a_function_that_tests_can_call() -> None:
     def plain(box: str) -> str:
         return f"plainly {box}"
 
-    assert (await pack("a"), await plain("b")) == ("packed a", "plainly b")
+    assert (await pack("a"), plain("b")) == ("packed a", "plainly b")
     assert (getattr(pack, "__name__", ""), pack.__doc__, pack.target) == ("pack", "Pack it.", "shop.pack")
 
 

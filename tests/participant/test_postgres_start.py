@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -65,6 +66,21 @@ async def test_it_waits_for_the_database_says_so_and_goes_on_when_it_comes(postg
         assert await running == "packed"
     finally:
         logging.getLogger("goconductor").removeHandler(said)
+
+
+async def test_it_says_what_it_runs_and_where_and_no_password(postgres_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    settings = settings_of(postgres_url)
+    await migrate(settings)
+    shop, _ = service()
+    with caplog.at_level(logging.INFO, "goconductor"):
+        async with shop.running(settings), connect(settings):
+            pass
+    (said,) = [record.getMessage() for record in caplog.records if "saga log at" in record.getMessage()]
+    parts = urlsplit(postgres_url)
+    assert said == (
+        f"participant 'shop' runs pack, as instance 1; saga log at {parts.hostname}:{parts.port}{parts.path}, "
+        "schema goconductor; bus postgres, election postgres"
+    )
 
 
 @pytest.mark.parametrize(("user", "password"), [("nobody", None), ("postgres", "wrong")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import inspect
 import re
 from importlib import import_module
@@ -12,6 +13,7 @@ import pytest
 
 import goconductor
 from goconductor import ports, testing
+from goconductor.plugins import installed
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -37,6 +39,23 @@ def test_documents_import_only_what_is_exported(path: Path) -> None:
 def test_what_is_exported_is_documented() -> None:
     exported = {name: getattr(goconductor, name) for name in goconductor.__all__}
     assert [name for name, thing in exported.items() if callable(thing) and not inspect.getdoc(thing)] == []
+
+
+JOURNALS = [f"goconductor.journals.{name}" for name in installed("journal")]
+ASKED = ["goconductor", "goconductor.app", "goconductor.blocking", *JOURNALS]
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_errors_that_docstrings_name_can_be_imported(name: str) -> None:
+    module = import_module(name)
+    ours = [vars(module)[key] for key in module.__all__] if name == "goconductor" else list(vars(module).values())
+    ours = [thing for thing in ours if getattr(thing, "__module__", "") == name or name == "goconductor"]
+    members = [member for thing in ours if inspect.isclass(thing) for key, member in vars(thing).items() if key[0] != "_"]
+    public = [thing for thing in (*ours, *members) if callable(thing)]
+    texts = [inspect.getdoc(thing) or "" for thing in public]
+    named = {error for text in texts for error in re.findall(r"^ *(\w+Error): ", text, re.MULTILINE)}
+    assert named, "the docstrings' form has changed"
+    assert sorted(error for error in named if not hasattr(goconductor, error) and not hasattr(builtins, error)) == []
 
 
 @pytest.mark.parametrize("name", PUBLIC_MODULES)

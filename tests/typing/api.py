@@ -140,6 +140,7 @@ anything = order.step("shipping.label", after=[shipped])
 order.returns(shipped.output.number)
 assert_type(charged.output, Receipt)
 assert_type(booked.output, int)
+assert_type(Saga("plain").step(note, inputs={"order_id": "o"}).output, dict[str, str])
 assert_type(shipped.output, Receipt)
 assert_type(anything.output, Any)
 order.input.nothing  # type: ignore[attr-defined]  # noqa: B018
@@ -157,7 +158,7 @@ payments.listen(Log())
 
 async def use() -> None:
     assert_type(await charge("o", 1, ctx=_context()), Receipt)
-    assert_type(await note("o"), dict[str, str])
+    assert_type(note("o"), dict[str, str])
     assert_type(await book(Receipt("r")), int)
     await charge(1, 1, _context())  # type: ignore[arg-type]
     action: Action[..., Receipt] = charge

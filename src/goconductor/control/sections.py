@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Container
 from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -79,6 +80,12 @@ class DatabaseSettings(Section):
     schema_name: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = "goconductor"
     """The schema of our tables: small letters, digits and ``_``. The tables of a bus and the election's group are named after it:
     two installations with two schemas can share a database."""
+
+    @property
+    def where(self) -> str:
+        """Host and database for people, without user and password."""
+        parts = urlsplit(self.url.get_secret_value())
+        return f"{parts.netloc.rpartition('@')[2] or 'the local socket'}{parts.path}"
 
 
 class OtherBus(Section):
@@ -156,8 +163,9 @@ class ParticipantSettings(Section):
     """How many steps may run at once in one process; without it, what the code says (1,000)."""
     threads: Annotated[int, Field(ge=1, le=10_000)] = 32
     """How many plain `def` steps may run at once in one process, each in a thread."""
-    drain_seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 30.0
-    """How long running steps may take to finish when the process stops."""
+    drain_seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 20.0
+    """How long running steps may take to finish when the process stops. Keep it some seconds below the time after which your
+    platform kills: in Kubernetes ``terminationGracePeriodSeconds``, 30 by default."""
     prefetch: Annotated[int, Field(ge=1, le=100_000)] = 200
     """How many messages are in hand at once."""
 

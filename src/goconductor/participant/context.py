@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import MutableMapping
-from contextvars import ContextVar
-from typing import Any, Protocol
+from collections.abc import Coroutine, Generator, MutableMapping
+from contextvars import ContextVar, copy_context
+from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
 
 from goconductor.ports.clock import Clock
 from goconductor.saga.ids import Direction, idempotency_key
+
+R = TypeVar("R")
 
 
 class AboutStep(Protocol):
@@ -47,6 +49,7 @@ class StepContext(msgspec.Struct, frozen=True, kw_only=True):
         deadline: seconds on the engine's monotonic clock by which the step must be done.
         participant: whose step it is.
         traceparent: the saga's place in its trace (W3C trace context), to be handed on; empty if it is not traced.
+        reason: why the saga turned back, such as ``step 'charge': RefusedError: card declined``; empty while it goes forward.
     """
 
     saga_id: UUID
@@ -59,12 +62,18 @@ class StepContext(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     participant: str = ""
     traceparent: str = ""
+    reason: str = ""
 
     @property
     def idempotency_key(self) -> str:
-        """The same on every retry; hand it to whatever deduplicates on the other side."""
+        """The same on every retry; hand it to whatever deduplicates on the other side. A compensation has one of its own."""
         side = Direction.ACTION if self.direction is Direction.ACTION else Direction.COMPENSATION
         return idempotency_key(self.saga_id, self.step, side, self.round)
+
+    @property
+    def action_key(self) -> str:
+        """The action's idempotency key, in its compensation as well: by it the other side finds what is to be undone."""
+        return idempotency_key(self.saga_id, self.step, Direction.ACTION, self.round)
 
     @property
     def seconds_left(self) -> float:
@@ -80,3 +89,35 @@ class StepContext(msgspec.Struct, frozen=True, kw_only=True):
 
 RUNNING: ContextVar[StepContext | None] = ContextVar("goconductor_step", default=None)
 """The step that runs in this task, or thread of a plain step: what is logged there is said about it."""
+
+
+class Apart(Generic[R]):
+    """Awaits a coroutine in a copy of the present context variables.
+
+    What a step sets is its own, as in a thread: the saga's next step may run in the same task. A task for each step would do
+    the same, at many times the cost.
+
+    Args:
+        coroutine: what is awaited, once.
+    """
+
+    def __init__(self, coroutine: Coroutine[Any, Any, R]) -> None:
+        self._coroutine = coroutine
+
+    def __await__(self) -> Generator[Any, Any, R]:
+        run, coroutine = copy_context().run, self._coroutine
+        try:
+            waits_for = run(coroutine.send, None)
+            while True:
+                try:
+                    answer = yield waits_for
+                except GeneratorExit:
+                    run(coroutine.close)
+                    raise
+                except BaseException as error:  # noqa: BLE001  (the step is to see its cancellation)
+                    waits_for = run(coroutine.throw, error)
+                else:
+                    waits_for = run(coroutine.send, answer)
+        except StopIteration as end:
+            result: R = end.value
+            return result

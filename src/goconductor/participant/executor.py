@@ -211,6 +211,7 @@ class Executor:
             clock=self._clock,
             participant=self._registry.name,
             traceparent=work.view.state.traceparent,
+            reason=work.view.state.reason,
         )
         self._renewal.hold(work.lease, expires=work.expires, deadline=deadline + LEASE_MARGIN_SECONDS)
         invocation = Invocation(

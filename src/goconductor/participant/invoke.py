@@ -32,7 +32,7 @@ from goconductor.lifecycle.events import (
 from goconductor.lifecycle.owed import is_backward
 from goconductor.lifecycle.state import ActionStatus, Failure
 from goconductor.participant.cancellation import is_ours
-from goconductor.participant.context import StepContext
+from goconductor.participant.context import Apart, StepContext
 from goconductor.participant.deadlines import Deadlines, Limit
 from goconductor.participant.failures import delay_of, failure_of, text_of
 from goconductor.participant.registry import TIMEOUT_SECONDS, Action
@@ -328,7 +328,7 @@ class Invocation:
         if signature.is_async:
             if first:
                 self._waited()  # for the transaction
-            return await function(*first, **arguments)
+            return await Apart(function(*first, **arguments))
         run = copy_context().run
         self._called = self._threads.call(lambda: run(_shielded, function, arguments), self._waited)
         try:

@@ -92,7 +92,7 @@ class Node:
         lease_seconds: float = 10.0,
         concurrency: int | None = None,
         threads: int = 32,
-        drain_seconds: float = 30.0,
+        drain_seconds: float = 20.0,
         prefetch: int = 200,
         payload_bytes_max: int = 1024 * 1024,
         baton_bytes_max: int = 16 * 1024,

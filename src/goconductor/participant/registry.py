@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
 import msgspec
 
@@ -38,7 +38,7 @@ TIMEOUT_SECONDS = 300.0
 
 
 class Action(Generic[P, R]):
-    """A step as its owner wrote it. Calling it calls the function, so it can be tested like one."""
+    """A step as its owner wrote it. Calling it calls the function, so it can be tested like one: an ``async def`` is awaited."""
 
     def __init__(
         self,
@@ -68,10 +68,9 @@ class Action(Generic[P, R]):
         """``participant.step``, the name by which definitions run it."""
         return f"{self.participant}.{self.name}"
 
-    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        answer = self.function(*args, **kwargs)
-        result: R = await answer if inspect.isawaitable(answer) else answer
-        return result
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R] | R:
+        answer: Coroutine[Any, Any, R] | R = self.function(*args, **kwargs)
+        return answer
 
     @overload
     def compensation(self, function: Callable[P2, Awaitable[None]], /) -> Callable[P2, Awaitable[None]]: ...
@@ -116,15 +115,35 @@ class Action(Generic[P, R]):
         }
 
 
+class AsyncAction(Action[P, R]):
+    """A step that is an ``async def``."""
+
+    if TYPE_CHECKING:
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+            """What the function answers, to be awaited."""
+            ...
+
+
+class PlainAction(Action[P, R]):
+    """A step that is a plain ``def``."""
+
+    if TYPE_CHECKING:
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+            """What the function answers."""
+            ...
+
+
 class _StepDecorator(Protocol):
     @overload
-    def __call__(self, function: Callable[P, Awaitable[R]], /) -> Action[P, R]: ...
+    def __call__(self, function: Callable[P, Awaitable[R]], /) -> AsyncAction[P, R]: ...  # type: ignore[overload-overlap]
     @overload
-    def __call__(self, function: Callable[P, R], /) -> Action[P, R]: ...
+    def __call__(self, function: Callable[P, R], /) -> PlainAction[P, R]: ...
 
 
 class _TransactionalStepDecorator(Protocol[Tx_co]):
-    def __call__(self, function: Callable[Concatenate[Tx_co, P], Awaitable[R]], /) -> Action[P, R]: ...
+    def __call__(self, function: Callable[Concatenate[Tx_co, P], Awaitable[R]], /) -> AsyncAction[P, R]: ...
 
 
 class StepRegistry:
@@ -149,9 +168,9 @@ class StepRegistry:
         self.listeners: list[Listener] = []
 
     @overload
-    def step(self, function: Callable[P, Awaitable[R]], /) -> Action[P, R]: ...
+    def step(self, function: Callable[P, Awaitable[R]], /) -> AsyncAction[P, R]: ...  # type: ignore[overload-overlap]
     @overload
-    def step(self, function: Callable[P, R], /) -> Action[P, R]: ...
+    def step(self, function: Callable[P, R], /) -> PlainAction[P, R]: ...
     @overload
     def step(
         self,
@@ -220,7 +239,8 @@ class StepRegistry:
                 raise DefinitionError(f"{self.name}.{step_name}", problems)
             if concurrency is not None and concurrency < 1:
                 raise ValueError(f"the concurrency of step {step_name!r} must be at least 1")
-            action: Action[..., Any] = Action(
+            kind = AsyncAction if inspect.iscoroutinefunction(declared) else PlainAction
+            action: Action[..., Any] = kind(
                 declared,
                 participant=self.name,
                 name=step_name,

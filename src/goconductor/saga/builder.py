@@ -13,7 +13,7 @@ given by name. ``saga.input`` and ``step.output`` are places: what is read from 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Generic, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, cast, overload
 
 import msgspec
@@ -33,9 +33,7 @@ O_co = TypeVar("O_co", covariant=True)
 T = TypeVar("T")
 
 
-class OwnCode(Protocol[P, R_co]):
-    """An action whose code is at hand: what :meth:`goconductor.Participant.step` returns."""
-
+class _Code(Protocol):
     retry: Retry | None
     compensation_retry: Retry | None
     timeout_seconds: float | None
@@ -44,7 +42,17 @@ class OwnCode(Protocol[P, R_co]):
     @property
     def target(self) -> str: ...
 
-    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+
+class OwnCode(_Code, Protocol[P, R_co]):
+    """An action whose code is at hand: what :meth:`goconductor.Participant.step` returns for an ``async def``."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]: ...
+
+
+class OwnPlainCode(_Code, Protocol[P, R_co]):
+    """The same for a plain ``def``."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
 
 
 class Step(Generic[O_co]):
@@ -119,6 +127,8 @@ class Saga(Generic[I]):
 
     @overload
     def step(self, action: OwnCode[P, T], /, **options: Unpack[StepOptions]) -> Step[T]: ...
+    @overload
+    def step(self, action: OwnPlainCode[P, T], /, **options: Unpack[StepOptions]) -> Step[T]: ...
     @overload
     def step(self, action: str, /, *, output: type[T], **options: Unpack[StepOptions]) -> Step[T]: ...
     @overload

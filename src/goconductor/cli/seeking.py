@@ -1,0 +1,52 @@
+"""A saga at the command line: by its id, or by the key that started it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from goconductor.cli.completion import saga_ids
+from goconductor.control import queries
+from goconductor.participant.node import Node
+
+
+@dataclass(frozen=True)
+class Sought:
+    """Its id; or the name of its definition, and its key."""
+
+    saga_id: UUID | None = None
+    name: str = ""
+    key: str = ""
+
+
+def read(text: str) -> Sought:
+    """What a person has written.
+
+    Raises:
+        BadParameter: it is neither.
+    """
+    name, mark, key = text.partition("/")
+    if mark and name and key:
+        return Sought(name=name, key=key)
+    try:
+        return Sought(UUID(text))
+    except ValueError:
+        raise typer.BadParameter("write the id of a saga, or NAME/KEY: the name of its definition and its start key") from None
+
+
+async def found(node: Node, saga: Sought) -> UUID:
+    """Its id.
+
+    Raises:
+        SagaNotFoundError: the key has started none.
+        RequestInvalidError: the key can be none.
+    """
+    return saga.saga_id or await queries.saga_of_key(node, saga.name, saga.key)
+
+
+_HELP = "The saga's id, or NAME/KEY by its start key."
+
+AnySaga = Annotated[Sought, typer.Argument(help=_HELP, metavar="ID", parser=read, autocompletion=saga_ids)]
