@@ -107,10 +107,9 @@ class TableJournal(KeyedJournal[Tx]):
 
     def __init__(self, *, table: str, result_bytes_max: int = RESULT_BYTES_MAX) -> None:
         super().__init__(result_bytes_max=result_bytes_max)
-        if not re.fullmatch(r"([A-Za-z_]\w*\.)?[A-Za-z_]\w*", table, re.ASCII):
-            raise ConfigurationError(f"{table!r} is no table name: use letters, digits and _, perhaps with a schema before a dot")
-        self._table = ".".join(f'"{part}"' for part in table.split("."))
-        self._index = f'"{table.rpartition(".")[2]}_at"'
+        parts = checked_name(table)
+        self._table = ".".join(f'"{part}"' for part in parts)
+        self._index = f'"{parts[-1]}_at"'
 
     @abstractmethod
     async def close(self) -> None:
@@ -336,6 +335,17 @@ class TableJournal(KeyedJournal[Tx]):
                     raise JournalError(
                         f"the effect journal could not {doing}: {cause!r}; check the service's database"
                     ) from cause
+
+
+def checked_name(table: str) -> list[str]:
+    """A table's name, perhaps after that of its schema.
+
+    Raises:
+        ConfigurationError: it is not one or two identifiers.
+    """
+    if not re.fullmatch(r"([A-Za-z_]\w*\.)?[A-Za-z_]\w*", table, re.ASCII):
+        raise ConfigurationError(f"{table!r} is no table name: use letters, digits and _, perhaps with a schema before a dot")
+    return table.split(".")
 
 
 def timeouts(timeout_seconds: float) -> list[str]:
