@@ -55,6 +55,15 @@ def note(order_id: str) -> dict[str, str]:
     return {"order": order_id}
 
 
+@payments.step
+async def look_up(order_id: str) -> dict[str, Any]:
+    return {"order": order_id}
+
+
+@look_up.compensation
+async def forget(order_id: str) -> None: ...  # its decorator counts as typed, whatever the step returns
+
+
 @payments.step(transaction=journal, name="book-it")
 async def book(tx: MemoryTransaction, receipt: Receipt) -> int:
     tx["booked"] = receipt.number

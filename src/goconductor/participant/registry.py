@@ -16,9 +16,10 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
 import msgspec
+from typing_extensions import TypeVar as DefaultedTypeVar
 
 from goconductor.errors import DefinitionError
 from goconductor.participant.listeners import Listener
@@ -30,6 +31,8 @@ from goconductor.saga.policies import Retry, seconds
 P = ParamSpec("P")
 P2 = ParamSpec("P2")
 R = TypeVar("R")
+A = DefaultedTypeVar("A", default=Any)
+"""What a call answers: the output, or what is awaited for it."""
 Tx = TypeVar("Tx")
 Tx_co = TypeVar("Tx_co", covariant=True)
 
@@ -37,7 +40,7 @@ TIMEOUT_SECONDS = 300.0
 """How long an attempt may take where neither the definition nor the step says so."""
 
 
-class Action(Generic[P, R]):
+class Action(Generic[P, R, A]):
     """A step as its owner wrote it. Calling it calls the function, so it can be tested like one: an ``async def`` is awaited."""
 
     def __init__(
@@ -68,8 +71,8 @@ class Action(Generic[P, R]):
         """``participant.step``, the name by which definitions run it."""
         return f"{self.participant}.{self.name}"
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R] | R:
-        answer: Coroutine[Any, Any, R] | R = self.function(*args, **kwargs)
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> A:
+        answer: A = self.function(*args, **kwargs)
         return answer
 
     @overload
@@ -115,35 +118,15 @@ class Action(Generic[P, R]):
         }
 
 
-class AsyncAction(Action[P, R]):
-    """A step that is an ``async def``."""
-
-    if TYPE_CHECKING:
-
-        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
-            """What the function answers, to be awaited."""
-            ...
-
-
-class PlainAction(Action[P, R]):
-    """A step that is a plain ``def``."""
-
-    if TYPE_CHECKING:
-
-        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-            """What the function answers."""
-            ...
-
-
 class _StepDecorator(Protocol):
     @overload
-    def __call__(self, function: Callable[P, Awaitable[R]], /) -> AsyncAction[P, R]: ...  # type: ignore[overload-overlap]
+    def __call__(self, function: Callable[P, Awaitable[R]], /) -> Action[P, R, Coroutine[Any, Any, R]]: ...
     @overload
-    def __call__(self, function: Callable[P, R], /) -> PlainAction[P, R]: ...
+    def __call__(self, function: Callable[P, R], /) -> Action[P, R, R]: ...
 
 
 class _TransactionalStepDecorator(Protocol[Tx_co]):
-    def __call__(self, function: Callable[Concatenate[Tx_co, P], Awaitable[R]], /) -> AsyncAction[P, R]: ...
+    def __call__(self, function: Callable[Concatenate[Tx_co, P], Awaitable[R]], /) -> Action[P, R, Coroutine[Any, Any, R]]: ...
 
 
 class StepRegistry:
@@ -168,9 +151,9 @@ class StepRegistry:
         self.listeners: list[Listener] = []
 
     @overload
-    def step(self, function: Callable[P, Awaitable[R]], /) -> AsyncAction[P, R]: ...  # type: ignore[overload-overlap]
+    def step(self, function: Callable[P, Awaitable[R]], /) -> Action[P, R, Coroutine[Any, Any, R]]: ...
     @overload
-    def step(self, function: Callable[P, R], /) -> PlainAction[P, R]: ...
+    def step(self, function: Callable[P, R], /) -> Action[P, R, R]: ...
     @overload
     def step(
         self,
@@ -239,8 +222,7 @@ class StepRegistry:
                 raise DefinitionError(f"{self.name}.{step_name}", problems)
             if concurrency is not None and concurrency < 1:
                 raise ValueError(f"the concurrency of step {step_name!r} must be at least 1")
-            kind = AsyncAction if inspect.iscoroutinefunction(declared) else PlainAction
-            action: Action[..., Any] = kind(
+            action: Action[..., Any] = Action(
                 declared,
                 participant=self.name,
                 name=step_name,
