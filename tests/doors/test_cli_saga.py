@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from goconductor.cli import running, watch
 from goconductor.cli.main import cli
 from goconductor.cli.running import Exit
+from goconductor.cli.seeking import Sought
 from goconductor.control.settings import Settings
 from goconductor.lifecycle.events import AbortRequested
 from goconductor.participant.node import Node
@@ -80,7 +81,7 @@ async def test_a_watch_without_a_terminal_tells_every_change_until_the_end(
     told: list[str] = []
     monkeypatch.setattr("goconductor.cli.watch.typer.echo", told.append)
     saga_id = (await open_shop.start_saga("order", {**INPUT, "card": "busy"})).saga_id
-    watching = asyncio.create_task(watch.watch(Settings.load(environ=command_line.environ), saga_id, as_json=False))
+    watching = asyncio.create_task(watch.watch(Settings.load(environ=command_line.environ), Sought(saga_id), as_json=False))
     while not any("charge  waiting" in line for line in told):
         await asyncio.wait([watching], timeout=0.05)
     await open_shop.request(saga_id, AbortRequested(at=open_shop.clock.now(), reason="test"))
@@ -99,6 +100,13 @@ async def test_the_input_may_be_a_file_or_the_standard_input_and_a_key_finds_the
     )
     assert (first.code, second.code) == (0, 0)
     assert second.json["saga_id"] == first.json["saga_id"]
+    for command in ("show", "story"):
+        by_key = await command_line.ask("saga", command, "order/order-17", "--json")
+        assert by_key.json == (await command_line.ask("saga", command, first.json["saga_id"], "--json")).json
+    listed = await command_line.ask("saga", "list", "--saga", "order", "--key", "order-17", "--json")
+    assert [each["saga_id"] for each in listed.json["sagas"]] == [first.json["saga_id"]]
+    unknown = await command_line.ask("saga", "show", "order/order-18")
+    assert (unknown.code, unknown.err[:59]) == (4, "goconductor: no saga 'order' was started with the key 'orde")
     other = await command_line.ask("saga", "start", "order", "--input", json.dumps({**INPUT, "quantity": 3}), "--key", "order-17")
     assert other.code == 1
     assert other.err.startswith("goconductor: key 'order-17' has started saga 'order'")

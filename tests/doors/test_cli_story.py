@@ -13,6 +13,7 @@ from rich.console import Console
 
 from goconductor.cli import watch
 from goconductor.cli.running import Exit
+from goconductor.cli.seeking import Sought
 from goconductor.control.queries import saga_status
 from goconductor.control.settings import Settings
 from goconductor.errors import StoreUnavailableError
@@ -73,7 +74,9 @@ async def test_a_watch_draws_the_living_tree_until_the_end(
     monkeypatch.setattr(watch, "console_of", lambda: terminal)
     monkeypatch.setattr(watch, "POLL_SECONDS", 0.05)
     started = await open_shop.start_saga("order", {**INPUT, "card": "busy"})
-    watching = asyncio.create_task(watch.watch(Settings.load(environ=command_line.environ), started.saga_id, as_json=False))
+    watching = asyncio.create_task(
+        watch.watch(Settings.load(environ=command_line.environ), Sought(started.saga_id), as_json=False)
+    )
     while "TemporaryError: the bank is busy" not in terminal.shown:
         await asyncio.wait([watching], timeout=0.05)
     assert re.search(r"├── ✓ reserve  succeeded  \d+ ms", terminal.shown)
@@ -102,5 +105,5 @@ async def test_a_watch_waits_for_a_database_that_goes_away(
     monkeypatch.setattr("goconductor.cli.watch.queries.saga_status", sometimes)
     monkeypatch.setattr(watch, "POLL_SECONDS", 0.01)
     settings = Settings.load(environ=command_line.environ)
-    assert await watch.watch(settings, started.saga_id, as_json=True) is Exit.OK
+    assert await watch.watch(settings, Sought(started.saga_id), as_json=True) is Exit.OK
     assert len(asked) == 3

@@ -46,6 +46,14 @@ async def test_sagas_are_found_by_status_label_time_and_error(shop: Shop) -> Non
     assert await ids(shop, updated_after="2020-01-01T00:00:00+02:00", status="stuck", saga="order") == [stuck["saga_id"]]
 
 
+async def test_a_saga_is_found_by_its_key(shop: Shop) -> None:
+    answer = await shop.client.post("/v1/sagas/order", json=INPUT, headers={"Idempotency-Key": "order/17 'x'"})
+    await started(shop)
+    assert await ids(shop, saga="order", key="order/17 'x'") == [answer.json()["saga_id"]]
+    assert await ids(shop, saga="order", key="order/18") == []
+    assert await ids(shop, saga="invoice", key="order/17 'x'") == []
+
+
 async def test_pages_with_a_filter_show_each_saga_once(shop: Shop) -> None:
     wanted = [(await started(shop, "team=a"))["saga_id"] for _ in range(5)]
     await started(shop, "team=b")
@@ -91,6 +99,10 @@ async def test_a_cursor_that_is_none_of_ours_is_refused(shop: Shop, cursor: str)
         ("label==x", "query.label", "write name=value"),
         ("label=a=%00", "query.label", "NUL"),
         ("error=", "query.error", "1 to 200 characters"),
+        ("key=order-17", "query.saga", "is missing"),
+        ("saga=order&key=order-17&status=stuck", "query.key", "leave out the other filters"),
+        ("saga=order&key=", "query.key", "should be 1 to 255"),
+        ("saga=order&key=%00", "query.key", "printable ASCII"),
         ("statsu=stuck", "query.statsu", "did you mean status?"),
         ("limit=1&limit=2", "query.limit", "stands twice"),
     ],

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import Annotated, Any
-from uuid import UUID
 
 import typer
 
 from goconductor.cli import picture, requests
 from goconductor.cli import watch as watching
 from goconductor.cli.completion import saga_names
-from goconductor.cli.requests import SagaId
 from goconductor.cli.running import AsJson, Exit, client, print_saga, read_value, run, settings_of
 from goconductor.cli.running import console as console_of
+from goconductor.cli.seeking import AnySaga, Sought, found
 from goconductor.control import commands, filters, queries
 from goconductor.control.settings import Settings
 from goconductor.control.story import saga_story
@@ -63,6 +62,7 @@ def list_(
     updated_before: Annotated[
         str | None, typer.Option(help="Only those to which nothing happened since.", metavar="TIME")
     ] = None,
+    key: Annotated[str | None, typer.Option(help="Only the one that was started with this key; with --saga alone.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 20,
     cursor: Annotated[str | None, typer.Option(help="That of the page before, with the same filters.")] = None,
     as_json: AsJson = False,
@@ -82,6 +82,7 @@ def list_(
             "status": [each.value for each in status or ()] or None,
             "labels": filters.read_labels(label or ()),
             "error": error,
+            "key": key,
             **{name: text and filters.read_time(text, name=f"--{name.replace('_', '-')}") for name, text in times.items()},
         }
         return await _list(settings, {**wanted, "cursor": cursor, "limit": limit}, as_json=as_json)
@@ -90,21 +91,21 @@ def list_(
 
 
 @commands_of_saga.command()
-def show(context: typer.Context, saga_id: SagaId, *, as_json: AsJson = False) -> None:
+def show(context: typer.Context, saga: AnySaga, *, as_json: AsJson = False) -> None:
     """Show a saga with its steps."""
-    run(_show(settings_of(context), saga_id, as_json=as_json))
+    run(_show(settings_of(context), saga, as_json=as_json))
 
 
 @commands_of_saga.command()
-def watch(context: typer.Context, saga_id: SagaId, *, as_json: AsJson = False) -> None:
+def watch(context: typer.Context, saga: AnySaga, *, as_json: AsJson = False) -> None:
     """Watch the tree of a saga's steps until it ends; 1 is the exit code unless it completes. With --json, a line per change."""
-    run(watching.watch(settings_of(context), saga_id, as_json=as_json))
+    run(watching.watch(settings_of(context), saga, as_json=as_json))
 
 
 @commands_of_saga.command()
-def story(context: typer.Context, saga_id: SagaId, *, as_json: AsJson = False) -> None:
+def story(context: typer.Context, saga: AnySaga, *, as_json: AsJson = False) -> None:
     """Tell what happened to a saga: who did what, when, how long it took, and what followed from what."""
-    run(_story(settings_of(context), saga_id, as_json=as_json))
+    run(_story(settings_of(context), saga, as_json=as_json))
 
 
 async def _start(
@@ -143,16 +144,16 @@ async def _list(settings: Settings, wanted: dict[str, Any], *, as_json: bool) ->
     return Exit.OK
 
 
-async def _show(settings: Settings, saga_id: UUID, *, as_json: bool) -> Exit:
+async def _show(settings: Settings, saga: Sought, *, as_json: bool) -> Exit:
     async with client(settings) as node:
-        detail = await queries.saga_status(node, saga_id)
+        detail = await queries.saga_status(node, await found(node, saga))
     print_saga(detail, as_json=as_json)
     return Exit.OK
 
 
-async def _story(settings: Settings, saga_id: UUID, *, as_json: bool) -> Exit:
+async def _story(settings: Settings, saga: Sought, *, as_json: bool) -> Exit:
     async with client(settings) as node:
-        tale = await saga_story(node, saga_id)
+        tale = await saga_story(node, await found(node, saga))
     if as_json:
         typer.echo(tale.model_dump_json())
     else:

@@ -12,6 +12,7 @@ from rich.live import Live
 from goconductor.cli import picture
 from goconductor.cli.running import Exit, client
 from goconductor.cli.running import console as console_of
+from goconductor.cli.seeking import Sought, found
 from goconductor.control import queries
 from goconductor.control.models import SagaDetail, StepStatus
 from goconductor.control.settings import Settings
@@ -27,11 +28,12 @@ _AT_WORK = (StepStatus.QUEUED, StepStatus.RUNNING, StepStatus.COMPENSATING)
 _UNTOUCHED = (StepStatus.PENDING, StepStatus.WAITING, StepStatus.SKIPPED)
 
 
-async def watch(settings: Settings, saga_id: UUID, *, as_json: bool) -> Exit:
+async def watch(settings: Settings, saga: Sought, *, as_json: bool) -> Exit:
     """Show a saga until it ends; a database that goes away meanwhile is waited for."""
     console = console_of()
     live = Live(console=console, auto_refresh=False) if console.is_terminal and not as_json else None
     async with client(settings) as node:
+        saga_id = await found(node, saga)
         before, detail = None, await queries.saga_status(node, saga_id)
         teller = await teller_of(node, saga_id) if live is not None else None
         with live or nullcontext():

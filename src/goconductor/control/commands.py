@@ -17,7 +17,7 @@ from goconductor.saga.graph import Plan
 KEY_CHARACTERS_MAX = 255
 LABELS_MAX = 20
 
-_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_./-]{0,61}[A-Za-z0-9])?")
 _LABEL_CHARACTERS_MAX = 255
 
@@ -108,7 +108,7 @@ async def _plan(node: Node, saga: str, version: str | None) -> Plan:
 def _check_names(key: object, labels: Mapping[str, str]) -> None:
     """Types too: a caller in Python may give anything."""
     found = []
-    if key is not None and not (isinstance(key, str) and _KEY.fullmatch(key)):
+    if key is not None and not (isinstance(key, str) and KEY.fullmatch(key)):
         found.append(Fault("key", f"should be 1 to {KEY_CHARACTERS_MAX} printable ASCII characters, a UUID say"))
     if len(labels) > LABELS_MAX:
         found.append(Fault("labels", f"are {len(labels)}, at most {LABELS_MAX} are allowed"))

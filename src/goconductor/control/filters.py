@@ -16,7 +16,7 @@ from uuid import UUID
 
 import msgspec
 
-from goconductor.control.commands import RequestInvalidError
+from goconductor.control.commands import KEY, KEY_CHARACTERS_MAX, RequestInvalidError
 from goconductor.control.faults import Fault, nearest
 from goconductor.errors import PayloadError
 from goconductor.lifecycle.events import EVENTS
@@ -93,6 +93,23 @@ def wanted(
         error=error or "",
         error_events=TELLING_EVENTS if error else (),
     )
+
+
+def check_key(wish: Wanted, key: str) -> None:
+    """A start key finds one saga, by the name of its definition and nothing else.
+
+    Raises:
+        RequestInvalidError: the name is missing, another filter stands beside it, or it can be no key.
+    """
+    found = []
+    if not KEY.fullmatch(key):
+        found.append(Fault("key", f"should be 1 to {KEY_CHARACTERS_MAX} printable ASCII characters"))
+    if wish.saga is None:
+        found.append(Fault("saga", "is missing: a key belongs to the sagas of one definition"))
+    if wish != Wanted(saga=wish.saga):
+        found.append(Fault("key", "finds one saga: leave out the other filters"))
+    if found:
+        raise RequestInvalidError(_WHAT, found)
 
 
 def read_labels(texts: Iterable[str]) -> dict[str, str]:

@@ -27,7 +27,7 @@ from goconductor.lifecycle.allowed import Request, of_saga, of_steps
 from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaState, SagaStatus
 from goconductor.participant.log import brought_up
 from goconductor.participant.node import Node
-from goconductor.ports.store import Instance, Known, LogEntry
+from goconductor.ports.store import Head, Instance, Known, LogEntry, Page
 from goconductor.saga.graph import Plan
 
 READY = "ready"
@@ -84,6 +84,7 @@ async def list_sagas(
     updated_before: datetime | None = None,
     labels: Mapping[str, str] | None = None,
     error: str | None = None,
+    key: str | None = None,
     cursor: str | None = None,
     limit: int = 50,
     seconds: float = 1.0,
@@ -100,6 +101,7 @@ async def list_sagas(
         updated_before: only those to which nothing has happened since.
         labels: only those with all of these.
         error: only those in whose history this text stands, in any case, in a failure or a reason.
+        key: only the one that this start key of the definition has started; with ``saga``, and no other filter.
         cursor: that of the page before, of the same filters.
         limit: how many.
         seconds: how long to search, about.
@@ -118,8 +120,13 @@ async def list_sagas(
         labels=labels,
         error=error,
     )
+    if key is not None:
+        filters.check_key(wish, key)
     before = None if cursor is None else filters.read_cursor(wish, cursor)
-    page = await node.store.heads(wish, before=before, limit=limit, seconds=seconds)
+    if key is None:
+        page = await node.store.heads(wish, before=before, limit=limit, seconds=seconds)
+    else:
+        page = Page(heads=await _heads_of_key(node, saga or "", key))
     rows = [
         SagaSummary(
             saga_id=head.saga_id,
@@ -138,6 +145,34 @@ async def list_sagas(
         cursor=None if page.cursor is None else filters.cursor_of(wish, page.cursor),
         searched_until=moment((page.cursor.int >> 80) / 1000) if unfinished and page.cursor is not None else None,
     )
+
+
+async def saga_of_key(node: Node, saga: str, key: str) -> UUID:
+    """The saga that a start key has started.
+
+    Args:
+        node: the engine.
+        saga: the name of its definition.
+        key: the key, as it was given at the start.
+
+    Raises:
+        RequestInvalidError: the key can be none.
+        SagaNotFoundError: it has started none.
+        StoreUnavailableError: the database cannot be reached.
+    """
+    filters.check_key(filters.wanted(saga=saga), key)
+    heads = await _heads_of_key(node, saga, key)
+    if not heads:
+        raise SagaNotFoundError(
+            f"no saga {saga!a} was started with the key {key!a}; list the sagas, or check which database you are connected to"
+        )
+    return heads[0].saga_id
+
+
+async def _heads_of_key(node: Node, saga: str, key: str) -> list[Head]:
+    saga_id = await node.store.started(saga, key)
+    head = None if saga_id is None else await node.store.head(saga_id)
+    return [] if head is None else [head]
 
 
 async def history(node: Node, saga_id: UUID, *, after: int = 0, limit: int = 1000) -> History:

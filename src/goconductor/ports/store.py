@@ -364,9 +364,11 @@ class SagaReader(Protocol):
         the cursor then says how far it came. Without an end of the time a page is full unless it is the last.
     18. **Presence** tells of each instance that is alive or has died since ``dead_since``, in the order of their serials.
     19. **Drop dead letter** tells whether it was still there.
+    20. **Started** is the saga that a start key has started, or None if it has started none.
     """
 
     async def head(self, saga_id: UUID) -> Head | None: ...
+    async def started(self, saga: str, key: str) -> UUID | None: ...
     async def heads(
         self, wanted: Wanted = EVERYTHING, *, before: UUID | None = None, limit: int = 50, seconds: float = 1.0
     ) -> Page: ...

@@ -99,6 +99,9 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
         error: Annotated[
             str | None, Query(description="only those in whose history a failure or a reason has this text, in any case")
         ] = None,
+        key: Annotated[
+            str | None, Query(description="only the one that this Idempotency-Key has started; with saga, and no other filter")
+        ] = None,
         limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
         cursor: Annotated[str | None, Query(description="that of the page before, with the same filters")] = None,
     ) -> Response:
@@ -117,6 +120,7 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
                 updated_before=_time(updated_before, "updated_before"),
                 labels=filters.read_labels(label or ()),
                 error=error,
+                key=key,
                 cursor=cursor,
                 limit=limit,
             )

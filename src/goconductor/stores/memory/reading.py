@@ -59,6 +59,10 @@ class MemoryReader:
     async def head(self, saga_id: UUID) -> Head | None:
         return self._heads.get(saga_id)
 
+    async def started(self, saga: str, key: str) -> UUID | None:
+        held = self._keys.get((saga, key))
+        return None if held is None else held[0]
+
     async def heads(
         self,
         wanted: Wanted = EVERYTHING,

@@ -27,6 +27,13 @@ class Reader:
             row = await connection.fetchrow(self._address.sql(statement), saga_id)
         return head_of(row) if row else None
 
+    async def started(self, saga: str, key: str) -> UUID | None:
+        """As the port says."""
+        statement = "SELECT k.saga_id FROM goconductor.start_keys AS k WHERE k.saga = $1 AND k.key = $2"
+        async with self._sessions.use() as connection:
+            found: UUID | None = await connection.fetchval(self._address.sql(statement), saga, key)
+        return found
+
     async def history(self, saga_id: UUID, after: int, limit: int) -> list[LogEntry]:
         """As the port says."""
         statement = f"""

@@ -284,6 +284,9 @@ class PostgresStore:
     async def head(self, saga_id: UUID) -> Head | None:
         return await self._reader.head(saga_id)
 
+    async def started(self, saga: str, key: str) -> UUID | None:
+        return await self._reader.started(saga, key)
+
     async def heads(
         self, wanted: Wanted = EVERYTHING, *, before: UUID | None = None, limit: int = 50, seconds: float = 1.0
     ) -> Page:

@@ -24,6 +24,12 @@ class ReaderContract(StoreFixtures):
         [tail] = await store.read([Known(saga_id, 3, 4)])
         assert (tail.head, tail.entries, tail.rebased) == (None, [], False)
 
+    async def test_reader_a_saga_is_found_by_its_start_key(self, store: AnyStore) -> None:
+        keyed, other = await begin(store, key="order/1 'x'"), await begin(store, saga="invoice", key="order/1 'x'")
+        assert await store.started("order", "order/1 'x'") == keyed.saga_id
+        assert await store.started("invoice", "order/1 'x'") == other.saga_id
+        assert await store.started("order", "order/1") is None
+
     async def test_reader_heads_come_newest_first_in_pages(self, store: AnyStore) -> None:
         sagas = sorted([(await begin(store)).saga_id for _ in range(5)], reverse=True)
         first = await store.heads(limit=2)
