@@ -11,7 +11,7 @@ import contextlib
 import logging
 import signal
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -20,7 +20,7 @@ import msgspec
 
 from goconductor.control import commands
 from goconductor.control.settings import Settings
-from goconductor.errors import CompensatedError, PluginNotFoundError, StuckError, TerminatedError
+from goconductor.errors import CompensatedError, PluginNotFoundError, StoreUnavailableError, StuckError, TerminatedError
 from goconductor.leaves import chosen_bus, chosen_election, make_store
 from goconductor.lifecycle.state import SagaState, SagaStatus
 from goconductor.observe import logs
@@ -93,10 +93,13 @@ class SagaHandle(Generic[I]):
             CompensatedError: it failed and was compensated.
             StuckError: it waits for an operator.
             TerminatedError: an operator ended it.
-            TimeoutError: it has not ended by then; it goes on all the same.
+            TimeoutError: it has not ended by then, and goes on all the same; it says what the saga waits for.
             SagaNotFoundError: there is no such saga, or the transaction that it was started in is not committed.
+
+        While the database is away, it waits on.
         """
-        await self.begin()
+        with suppress(StoreUnavailableError):  # the sweep begins it as well
+            await self.begin()
         state = await self._node.wait_for_end(self.saga_id, timeout_seconds)
         status = state.status
         if status is SagaStatus.COMPLETED:

@@ -238,7 +238,7 @@ class BlockingSaga(Generic[I]):
             CompensatedError: it failed and was compensated.
             StuckError: it waits for an operator.
             TerminatedError: an operator ended it.
-            TimeoutError: it has not ended by then; it goes on all the same.
+            TimeoutError: it has not ended by then, and goes on all the same; it says what the saga waits for.
             SagaNotFoundError: there is no such saga.
         """
         return self._client._ask(  # noqa: SLF001

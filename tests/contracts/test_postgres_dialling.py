@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import urlsplit
@@ -17,7 +18,7 @@ from goconductor.postgres.dialling import Address, Connection
 from goconductor.postgres.timelines import TIMELINES, OldTimelineError, Timelines
 from goconductor.stores.postgres import PostgresStore, migrate
 from goconductor.testing.contracts.store.material import advance, begin, eventually
-from goconductor.testing.postgres import PostgresAddress
+from goconductor.testing.postgres import PostgresAddress, PostgresServer
 from tests.servers_primaries import Primaries
 
 pytestmark = pytest.mark.postgres
@@ -181,6 +182,24 @@ async def test_a_session_that_became_read_only_is_left(postgres_url: str) -> Non
 
     await eventually(works)
     await store.close()
+
+
+async def test_too_many_connections_have_a_remedy(postgres_url: str) -> None:
+    crowded = await role(postgres_url, "crowded_one")
+    admin = await asyncpg.connect(postgres_url)
+    await admin.execute("ALTER ROLE crowded_one NOSUPERUSER CONNECTION LIMIT 0")
+    await admin.close()
+    with pytest.raises(StoreUnavailableError, match="raise max_connections, or run fewer processes") as refused:
+        await Address(crowded, application_name="crowd").dial(timeout_seconds=20, command_timeout_seconds=20)
+    assert "canary" not in "".join(traceback.format_exception(refused.value))
+
+
+async def test_a_limit_of_whole_transactions_is_lifted() -> None:
+    """PostgreSQL 17: `transaction_timeout` of a role, which older servers would refuse at start-up."""
+    with PostgresServer("embedded") as server:
+        strict = await role(server.url(), "short_one", "transaction_timeout = '2s'")
+        async with dialled(Address(strict, application_name="whole")) as connection:
+            assert await shown(connection, "transaction_timeout") == "0"
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])

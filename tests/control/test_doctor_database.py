@@ -35,6 +35,7 @@ def test_a_healthy_database_has_no_finding_and_says_what_was_seen() -> None:
     assert {name: check.saw for name, check in checks.items()} == {
         "version": "PostgreSQL 17.2",
         "schema": "at 0001, needed is 0001",
+        "commits": "synchronous_commit is on",
         "connections": "20 of 97 in use",
         "clock": "this machine is 500 ms ahead of the database's",
         "transactions": "none open for 60 s",
@@ -52,6 +53,8 @@ def test_a_healthy_database_has_no_finding_and_says_what_was_seen() -> None:
         ({"revision": None}, "schema", "error", "no tables of goconductor", "goconductor migrate"),
         ({"revision": "0000"}, "schema", "error", "at 0000, this code needs 0001", "goconductor migrate"),
         ({"revision": "0099", "revision_known": False}, "schema", "error", "newer than this code", "upgrade goconductor"),
+        ({"synchronous_commit": "off"}, "commits", "warning", "synchronous_commit is off", "RESET synchronous_commit"),
+        ({"synchronous_commit": "local"}, "commits", "warning", "wait for the disk all the same", "RESET"),
         ({"connections": 90}, "connections", "warning", "90 of 97 connections", "raise max_connections"),
         ({"asked_at": 1010.0}, "clock", "warning", "10.0 s ahead of the database's", "NTP"),
         ({"asked_at": 900.0}, "clock", "warning", "1 min 40 s behind the database's", "NTP"),

@@ -7,6 +7,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from uuid import UUID
 
+from goconductor.errors import StoreUnavailableError
+from goconductor.lifecycle.effects import RunAction, RunCompensation, SetTimer, Settle
+from goconductor.lifecycle.owed import owed
 from goconductor.lifecycle.state import SagaState
 from goconductor.participant.deadlines import Deadlines
 from goconductor.participant.log import View
@@ -57,13 +60,22 @@ class Endings:
         waiters.append(told)
         place = self._place(saga_id)
         look = place == 0
+        trouble, seen = "", None
         try:
             while (left := ends - loop.time()) > 0:
                 if look:
-                    async with asyncio.timeout(left):
-                        state = (await self._look(saga_id)).state
-                    if state.status.ended or state.stuck_steps:
-                        return state
+                    try:
+                        async with asyncio.timeout(left):
+                            seen, trouble = await self._look(saga_id), ""
+                    except StoreUnavailableError as error:  # it is waited for like the saga itself
+                        trouble = str(error)
+                        await self._clock.sleep(min(POLL_SECONDS, left))
+                        continue
+                    except TimeoutError:
+                        trouble = "no answer in time"
+                        break
+                    if seen.state.status.ended or seen.state.stuck_steps:
+                        return seen.state
                 if told.done():
                     await self._clock.sleep(min(POLL_SECONDS, left))
                     continue
@@ -73,12 +85,14 @@ class Endings:
                     waiters.remove(told)
                     told = loop.create_future()
                     waiters.append(told)
-                elif (known := told.result()) is not None:
-                    return known
+                elif (answer := told.result()) is not None:
+                    return answer
                 before, place = place, self._place(saga_id)
                 # where it goes on here, however slowly, nobody looks: a thousand who did would slow it more
                 look = told.done() or place <= before
-            raise TimeoutError
+            known = [view for view in (seen, self._here(saga_id)) if view is not None]
+            state = max(known, key=lambda view: view.seq).state if known else None
+            raise TimeoutError(_why(saga_id, timeout_seconds, state, trouble))
         finally:
             waiters.remove(told)
             if not waiters:
@@ -93,3 +107,29 @@ class Endings:
         for waiter in self._waiters.get(saga_id.int, ()):
             if not waiter.done():
                 waiter.set_result(state)
+
+
+def _why(saga_id: UUID, timeout_seconds: float, state: SagaState | None, trouble: str) -> str:
+    """What a saga waits for, in words."""
+    text = f"saga {saga_id} has not ended within {timeout_seconds:g} s, and goes on all the same"
+    if trouble:
+        return f"{text}; its log cannot be read now: {trouble}"
+    if state is None:
+        return text
+    waits = [_wait(state, each) for each in owed(state.steps, state.round)]
+    more = f" and {len(waits) - 3} more" if len(waits) > 3 else ""
+    return f"{text}; it is {state.status}" + (f" and waits for {', '.join(waits[:3])}{more}" if waits else "")
+
+
+def _wait(state: SagaState, owes: RunAction | RunCompensation | Settle | SetTimer) -> str:
+    step = state.step(owes.step)
+    match owes:
+        case RunAction():
+            what = f"step {owes.step!r}, attempt {owes.attempt}"
+        case RunCompensation():
+            what = f"the compensation of step {owes.step!r}, attempt {owes.attempt}"
+        case Settle():
+            what = f"word whether step {owes.step!r} happened"
+        case SetTimer():
+            what = f"another attempt at step {owes.step!r}"
+    return f"{what} (the last one failed: {step.failure})" if step.failure is not None else what

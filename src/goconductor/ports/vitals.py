@@ -47,6 +47,8 @@ class Vitals(msgspec.Struct, frozen=True, kw_only=True):
         revision_known: whether this code knows the schema's revision; if not, it is newer.
         encoding: the database's.
         read_only: whether it takes no writes, as a standby does.
+        synchronous_commit: what a session gets that does not ask for more.
+        pooled: whether a pooler in between refused settings at the start of a session.
         now: its clock, in seconds since 1970.
         asked_at: this machine's clock in the middle of the question, for comparison.
         connections: how many there are to the whole server.
@@ -62,6 +64,8 @@ class Vitals(msgspec.Struct, frozen=True, kw_only=True):
     revision_known: bool = True
     encoding: str = "UTF8"
     read_only: bool = False
+    synchronous_commit: str = "on"
+    pooled: bool = False
     now: float
     asked_at: float
     connections: int

@@ -268,7 +268,8 @@ class Address:
         at = f"PostgreSQL at {where or self.where}"
         if not state:
             return self._unavailable(
-                f"{at} cannot be reached or broke off: {text}; check that the server is up and {self.setting} right"
+                f"{at} cannot be reached or broke off: {text}; start PostgreSQL, or correct {self.setting} and what lies in "
+                "between: name resolution, firewall"
             )
         match meaning_of(state):
             case Meaning.POOLED:

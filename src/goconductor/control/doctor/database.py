@@ -10,6 +10,8 @@ from goconductor.ports.vitals import LongTransaction, TableHealth, Vitals
 
 VERSION_MIN, VERSION_MAX = 15, 18
 """Those that the tests run on."""
+WEAK_COMMITS = frozenset({"off", "local"})
+"""They acknowledge what a crash, or a failover to a synchronous standby, takes back."""
 HEADROOM = 0.85
 """Of all connections; above it a restart of all services at once may find none left."""
 SKEW_SECONDS = 2.0
@@ -24,6 +26,7 @@ def of_vitals(vitals: Vitals) -> Iterator[Check]:
     """All that one examination shows."""
     yield Check.of("version", _version(vitals), saw=f"PostgreSQL {shown_version(vitals.version)}")
     yield Check.of("schema", _schema(vitals), saw=f"at {vitals.revision or 'nothing'}, needed is {vitals.revision_needed}")
+    yield Check.of("commits", _commits(vitals), saw=_commits_seen(vitals))
     yield Check.of("connections", _connections(vitals), saw=f"{vitals.connections} of {vitals.connections_max} in use")
     yield Check.of("clock", _clock(vitals), saw=f"this machine is {_skew(vitals)}")
     yield Check.of("transactions", _transactions(vitals.transactions), saw=f"none open for {PINNED_WARNING_SECONDS:.0f} s")
@@ -65,12 +68,27 @@ def _schema(vitals: Vitals) -> Iterator[Finding]:
         yield error(f"the schema is at {vitals.revision}, this code needs {vitals.revision_needed}", "run `goconductor migrate`")
 
 
+def _commits(vitals: Vitals) -> Iterator[Finding]:
+    if vitals.synchronous_commit in WEAK_COMMITS:
+        yield warning(
+            f"synchronous_commit is {vitals.synchronous_commit} for this role, database or server. The saga log's own commits "
+            "wait for the disk all the same; those of your services may be lost in a crash or a failover after they were "
+            "acknowledged",
+            "ALTER ROLE … or ALTER DATABASE … RESET synchronous_commit, or set it to on",
+        )
+
+
+def _commits_seen(vitals: Vitals) -> str:
+    pooled = ", through a pooler that refuses settings at the start of a session" if vitals.pooled else ""
+    return f"synchronous_commit is {vitals.synchronous_commit}{pooled}"
+
+
 def _connections(vitals: Vitals) -> Iterator[Finding]:
     share = vitals.connections / max(1, vitals.connections_max)
     if share >= HEADROOM:
         yield warning(
             f"{vitals.connections} of {vitals.connections_max} connections of the whole server are in use",
-            "raise max_connections, or run fewer processes: each instance holds 4 to 8, and one more for its bus and each topic",
+            "raise max_connections, or run fewer processes: a participant holds up to 15",
         )
 
 

@@ -29,7 +29,7 @@ from goconductor.ports.vitals import Vitals
 
 LOOK_SECONDS = 15.0
 """For each part."""
-OF_VITALS = ("version", "schema", "connections", "clock", "transactions", "vacuum")
+OF_VITALS = ("version", "schema", "commits", "connections", "clock", "transactions", "vacuum")
 OF_STORE = (
     "connection",
     "election",
@@ -138,7 +138,7 @@ async def _opened(store: Store) -> Check:
             await store.open()
     except (GoConductorError, TimeoutError) as problem:
         return Check.of("connection", [_told(problem)])
-    return Check.of("connection", saw="direct, no pooler in between")
+    return Check.of("connection", saw="each session is ours alone, no transaction pooler in between")
 
 
 async def _election(patient: Patient, store: Store) -> Check:

@@ -14,6 +14,7 @@ TIMEOUT_SECONDS = 5.0
 
 SERVER = """
     SELECT current_setting('server_version_num')::int AS version, current_setting('server_encoding') AS encoding,
+        (SELECT reset_val FROM pg_settings WHERE name = 'synchronous_commit') AS synchronous_commit,
         pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool AS read_only,
         current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS connections_max,
         (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS connections
@@ -76,6 +77,8 @@ async def _examine(connection: Connection, address: Address, older_than_seconds:
         revision_known=revision is None or revision in REVISIONS,
         encoding=row["encoding"],
         read_only=row["read_only"],
+        synchronous_commit=row["synchronous_commit"],
+        pooled=address.is_pooled,
         now=now,
         asked_at=asked_at,
         connections=row["connections"],

@@ -1,0 +1,43 @@
+"""How many connections a participant holds is what the documentation says."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+import asyncpg
+import pytest
+
+from goconductor import Participant, Saga, Settings
+from goconductor.app import migrate
+from tests.docs.page import DOCS
+
+ROW = re.compile(r"\| participant, bus on PostgreSQL \| (\d+) \| (\d+) \|")
+COUNT = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+SAGAS = 300
+
+
+@pytest.mark.postgres
+async def test_a_participant_holds_no_more_connections_than_its_page_says(postgres_url: str) -> None:
+    stated = ROW.search((DOCS / "how-to" / "postgresql-failover.md").read_text("utf-8"))
+    assert stated is not None
+    settings = Settings.load(environ={"GOCONDUCTOR_DATABASE_URL": postgres_url})
+    await migrate(settings)
+    shop = Participant("shop")
+
+    @shop.step
+    async def pack() -> str:
+        return "packed"
+
+    saga: Saga[Any] = Saga("order")
+    saga.step(pack)
+    onlooker = await asyncpg.connect(postgres_url)
+    async with shop.running(settings) as conductor:
+        idle = await onlooker.fetchval(COUNT)
+        handles = await asyncio.gather(*(conductor.start(saga, None) for _ in range(SAGAS)))
+        await asyncio.gather(*(handle.result(timeout_seconds=100) for handle in handles))
+        worked = await onlooker.fetchval(COUNT)
+    await onlooker.close()
+    assert 1 < idle <= int(stated[1])
+    assert idle <= worked <= int(stated[2])
