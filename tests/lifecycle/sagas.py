@@ -163,6 +163,7 @@ def outcomes(state: SagaState, work: RunAction | RunCompensation | Settle | SetT
                 e.ActionFailed(step, attempt, now, failure=PASSING),
                 e.ActionFailed(step, attempt, now, failure=FINAL),
                 e.ActionFailed(step, attempt, now, failure=FINAL, proven=True),
+                e.OutputRejected(step, attempt, now, failure=FINAL),
                 e.OutcomeUnknown(step, attempt, now, reason="lost"),
             ]
         case RunCompensation():

@@ -10,8 +10,11 @@ import msgspec
 
 from goconductor import Saga
 from goconductor.errors import RequestRefusedError
-from goconductor.lifecycle.events import PauseRequested, ResumeRequested
+from goconductor.lifecycle.answers import Log
+from goconductor.lifecycle.decide import begin, decide
+from goconductor.lifecycle.events import ActionSucceeded, PauseRequested, ResumeRequested, SagaStarted
 from goconductor.lifecycle.state import ActionStatus, SagaStatus
+from goconductor.messages.envelope import Baton
 from goconductor.participant import log
 from goconductor.participant.node import Node
 from goconductor.participant.registry import StepRegistry
@@ -159,4 +162,28 @@ async def test_of_two_that_append_at_once_one_wins_and_the_other_reads_the_whole
         view = await node.view(saga_id)
         assert view.state.unkept == {}
         assert (view.state.step("gift").action is ActionStatus.SKIPPED) is (settled == {"gift": False})
+    shop.dead.set()
+
+
+async def test_a_message_of_an_older_version_is_believed_only_where_the_log_does_not_say(world: World) -> None:
+    """It keeps no answers, and may have answered otherwise when it read the log."""
+    shop = Shop()
+    node = await world.node(shop.registry)
+    saga_id = await shop.until_it_ships(world)
+    plan, view = await node.definitions.plan(shop.saga.definition.name), await node.view(saga_id)
+    begun = begin(plan, saga_id, SagaStarted(at=view.state.started_at, input={"gift": False})).state
+    older = decide(plan, begun, ActionSucceeded("first"), Log(plan, otherwise={"gift": True})).state
+    assert older.step("gift").action is ActionStatus.SENT
+    carried = log.carried(plan, Baton(view.seq, view.tag, msgspec.structs.replace(older, unkept=None)))
+    assert carried is not None
+    assert (carried.state.unkept, carried.known.seq) == ({"gift": True}, 0)
+    (tail,) = await world.store.read([carried.known])
+    brought_up = log.brought_up(plan, carried, saga_id, tail)
+    assert brought_up is not None
+    assert brought_up.state == view.state
+    forget(world, saga_id)
+    (tail,) = await world.store.read([carried.known])
+    brought_up = log.brought_up(plan, carried, saga_id, tail)
+    assert brought_up is not None
+    assert brought_up.state.unkept == {"gift": True}
     shop.dead.set()

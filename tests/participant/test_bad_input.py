@@ -85,7 +85,7 @@ async def test_an_output_that_cannot_be_kept_fails_the_step_for_good(world: Worl
     await world.node(shop)
     state = await world.end_of(await world.start(one_step_saga("shop.pack")))
     assert state.status == "compensated"
-    assert state.reason.startswith("step 'pack': PayloadError: $")
+    assert state.reason.startswith("step 'pack': PayloadError: it ran, but its output cannot be kept: $")
     assert runs == [1]
 
 

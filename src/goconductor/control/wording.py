@@ -42,6 +42,8 @@ def _said(event: Event, who: str, took: float | None, before: SagaState | None) 
         case e.ActionFailed():
             held = "; its journal holds it to that, so it has no effect" if event.proven else ""
             return f"{who} failed to run {event.step}{_details(event, took)}: {event.failure}{held}"
+        case e.OutputRejected():
+            return f"{who} ran {event.step}{_details(event, took)}, but without an output: {event.failure}"
         case e.CompensationSucceeded(null=True):
             return f"{who} found nothing to compensate of {event.step}{_details(event, took)}"
         case e.CompensationSucceeded():

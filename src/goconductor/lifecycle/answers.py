@@ -48,7 +48,7 @@ class Log:
 
     def __init__(self, plan: Plan, events: Iterable[Event] = (), otherwise: Answers | None = None) -> None:
         self._plan = plan
-        self._events = tuple(events) if plan.conditions else ()
+        self._events = tuple(events)
         self._otherwise = otherwise or {}
         self._followed: Answers | None = None
         self.kept: dict[str, Answer] = {}

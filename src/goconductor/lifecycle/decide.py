@@ -130,6 +130,8 @@ def _dispatch(draft: Draft, event: Event) -> None:
             forward.succeeded(draft, event)
         case events.ActionFailed():
             forward.failed(draft, event)
+        case events.OutputRejected():
+            forward.output_rejected(draft, event)
         case events.CompensationSucceeded():
             backward.succeeded(draft, event)
         case events.CompensationFailed():

@@ -80,6 +80,16 @@ class ActionFailed(ActionEvent, frozen=True, omit_defaults=True):
     delay_seconds: float | None = None
 
 
+class OutputRejected(ActionEvent, frozen=True, omit_defaults=True):
+    """The action ran, but what it returned cannot be kept; ``failure`` says why. Its effect stands; a run more would repeat it.
+
+    An event of its own, and no kind of failure, since a version that does not know it must leave the saga alone: it could take a
+    failed pivot back, whose effect stands.
+    """
+
+    failure: Failure = Failure("Error")
+
+
 class CompensationSucceeded(StepEvent, frozen=True, omit_defaults=True):
     """The compensation ran, had run before, or found nothing to compensate (``null``)."""
 
@@ -195,6 +205,7 @@ Event: TypeAlias = (
     SagaStarted
     | ActionSucceeded
     | ActionFailed
+    | OutputRejected
     | CompensationSucceeded
     | CompensationFailed
     | OutcomeUnknown

@@ -17,6 +17,7 @@ from goconductor.lifecycle.events import (
     ActionSucceeded,
     OutcomeDeclared,
     OutcomeUnknown,
+    OutputRejected,
     SettleUnavailable,
     TimerFired,
 )
@@ -122,6 +123,21 @@ def failed(draft: Draft, event: ActionFailed) -> None:
         after = ActionStatus.PREVENTED if event.proven else ActionStatus.FAILED
         draft.set_action(name, ActionFailed, after, failure=event.failure)
         backward.turn_back(draft, f"step {name!r}: {event.failure}")
+
+
+def output_rejected(draft: Draft, event: OutputRejected) -> None:
+    """It happened, but has no output. Undo it; where that cannot be, a person says what the output should have been."""
+    name, step, failure = event.step, draft.step(event.step), event.failure
+    if step.action is ActionStatus.SENT:
+        draft.expect(event, step.attempt)
+    if draft.kind(name) is StepKind.COMPENSATABLE:
+        draft.set_action(name, OutputRejected, ActionStatus.FAILED, failure=failure)
+        backward.turn_back(draft, f"step {name!r}: {failure}")
+    else:
+        remedy = "its effect stands, so declare that it happened, with the output that it should have had"
+        failure = Failure(failure.type, f"{failure.message}; {remedy}", retryable=False)
+        once = max(step.unknowns, 1)  # if a person has it run again, a failure will not mean that it never happened
+        draft.set_action(name, OutputRejected, ActionStatus.STUCK, failure=failure, unknowns=once)
 
 
 def unknown(draft: Draft, event: OutcomeUnknown) -> None:

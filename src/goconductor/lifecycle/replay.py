@@ -31,7 +31,7 @@ def replay(plan: Plan, saga_id: UUID, log: Iterable[Event], otherwise: Answers |
     started, tail = next(iter(events), None), events[1:]
     if not isinstance(started, SagaStarted):
         raise InvariantError(f"the log of saga {saga_id} begins with {type(started).__name__}, not with SagaStarted")
-    draft = first(plan, saga_id, started, Log(plan, events, otherwise))
+    draft = first(plan, saga_id, started, Log(plan, events, otherwise) if plan.conditions else None)
     return _folded(draft, tail)
 
 
@@ -42,7 +42,7 @@ def extend(plan: Plan, state: SagaState, tail: Iterable[Event]) -> SagaState:
         UnexpectedEventError: an event that could not have been accepted.
     """
     tail = [*tail]
-    return _folded(Draft(plan, state, Log(plan, tail)), tail)
+    return _folded(Draft(plan, state, Log(plan, tail) if plan.conditions else None), tail)
 
 
 def _folded(draft: Draft, tail: Iterable[Event]) -> SagaState:

@@ -90,12 +90,14 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
         type: the exception's class name.
         message: its text.
         retryable: False where trying again would not help.
+        called: False where the step's code was not called, since its arguments could not be made: this run had no effect.
         traceback: where it was raised, bounded; empty where it was an answer, or an older version wrote it.
     """
 
     type: str
     message: str = ""
     retryable: bool = True
+    called: bool = True
     traceback: str = ""
 
     def __str__(self) -> str:

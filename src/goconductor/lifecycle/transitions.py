@@ -49,6 +49,13 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.COMPENSATING: _BACK_TO_THE_END,
         S.STUCK: _STILL_STUCK,
     },
+    e.OutputRejected: {
+        S.QUEUED: _to(S.COMPENSATING, S.STUCK),
+        S.RUNNING: _to(S.COMPENSATING, S.STUCK),
+        S.PAUSED: _STILL_PAUSED,
+        S.COMPENSATING: _to(S.COMPENSATING),
+        S.STUCK: _STILL_STUCK,
+    },
     e.OutcomeUnknown: {
         S.QUEUED: _to(S.RUNNING, S.COMPENSATING),
         S.RUNNING: _to(S.RUNNING, S.COMPENSATING, S.STUCK),
@@ -108,6 +115,7 @@ ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
     Advance: {A.PENDING: frozenset({A.SENT, A.SKIPPED, A.PREVENTED, A.STUCK}), A.BACKOFF: frozenset({A.FAILED})},
     e.ActionSucceeded: dict.fromkeys((A.SENT, A.BACKOFF, A.SETTLING, A.UNKNOWN, A.STUCK), frozenset({A.SUCCEEDED})),
     e.ActionFailed: {A.SENT: frozenset({A.BACKOFF, A.FAILED, A.PREVENTED, A.SETTLING, A.STUCK})},
+    e.OutputRejected: {A.SENT: frozenset({A.FAILED, A.STUCK})},
     e.OutcomeUnknown: {A.SENT: frozenset({A.SENT, A.BACKOFF, A.UNKNOWN, A.SETTLING, A.STUCK})},
     e.TimerFired: {A.BACKOFF: frozenset({A.SENT})},
     e.ActionSettled: {A.SETTLING: frozenset({A.SUCCEEDED, A.PREVENTED, A.SKIPPED})},

@@ -38,6 +38,7 @@ OUTCOMES: dict[type[object], str] = {
     events.ActionSucceeded: "succeeded",
     events.CompensationSucceeded: "succeeded",
     events.ActionFailed: "failed",
+    events.OutputRejected: "failed",
     events.CompensationFailed: "failed",
     events.OutcomeUnknown: "unknown",
     events.ActionSettled: "settled",

@@ -39,7 +39,7 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from goconductor.lifecycle.events import ActionEvent, ActionFailed, CompensationFailed, Event, OutcomeUnknown
+from goconductor.lifecycle.events import ActionEvent, ActionFailed, CompensationFailed, Event, OutcomeUnknown, OutputRejected
 from goconductor.participant.probe import Probe, Starting
 from goconductor.saga.ids import Direction
 
@@ -133,7 +133,7 @@ class Traces(Probe):
             case OutcomeUnknown(reason=reason):
                 span.set_status(StatusCode.ERROR, reason)
             case ActionEvent():
-                if isinstance(event, ActionFailed):
+                if isinstance(event, ActionFailed | OutputRejected):
                     span.set_status(StatusCode.ERROR, str(event.failure))
                 context = span.get_span_context()
                 if context.trace_flags.sampled and work.view.state.traceparent:

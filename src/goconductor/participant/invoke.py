@@ -5,6 +5,13 @@ A transactional step runs inside its journal (see :mod:`goconductor.ports.journa
 before it is reported, which proves that it has no effect, now or later. A retriable step never writes its failure, or an
 operator's retry would only read it again.
 
+Two errors of a plain step are ours and not its code's. What it *returned* may be nothing that can be kept: then it has had its
+effect, whatever made it so, and must not run again. And its *arguments* may be such that it cannot be called. That proves that
+this run has had no effect, and says nothing of another: a process may have been stopped in the middle of the same attempt, and
+have other code, which fits the inputs. So the failure is no proof in the log; the step is compensated like any other that
+failed. Only where the compensation cannot be called either, as it takes the same inputs, and where that failed attempt was the
+only one, there is nothing to compensate, and nobody who could. A second attempt is enough to leave it to a person.
+
 The time of an attempt begins where user code begins. What comes before, a connection of the journal, another run that holds the
 key, a thread, is waiting: it is bounded by as much time again, and whoever waited in vain has not made an attempt.
 """
@@ -16,6 +23,7 @@ from contextvars import copy_context
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from goconductor.errors import GoConductorError, JournalError, PayloadError
 from goconductor.lifecycle.events import (
@@ -26,7 +34,7 @@ from goconductor.lifecycle.events import (
     CompensationSettled,
     CompensationSucceeded,
     Event,
-    OutcomeUnknown,
+    OutputRejected,
     SettleUnavailable,
 )
 from goconductor.lifecycle.owed import is_backward
@@ -107,6 +115,8 @@ class Invocation:
         self._limited: Limit | None = None
         self._called: Call | None = None
         self.begun = False
+        self._uncallable: BaseException | None = None
+        self._unkept: BaseException | None = None
 
     @property
     def runs_on(self) -> Call | None:
@@ -166,7 +176,7 @@ class Invocation:
     async def _act(self) -> Event:
         journal = self.action.journal
         signature, function = self.action.signature, self.action.function
-        arguments = signature.arguments(self._inputs(), self._context)
+        arguments = self._arguments(signature)
         if journal is None:
             return self._done(await self._call(function, signature, (), arguments))
 
@@ -180,15 +190,13 @@ class Invocation:
         return self._found(entry.found, entry.result)
 
     def _done(self, answer: Any) -> Event:
-        """A plain step returned. If its output cannot be kept, a pivot must not count as failed: what it did stands."""
+        """A plain step returned."""
         try:
             output = to_json_value(answer)
             self._check_size(values.written(output))
-        except PayloadError as error:
-            if self._work.plan.kinds[self._work.step] is not StepKind.PIVOT:
-                raise
-            reason = f"it returned, but its output cannot be kept: {error}"
-            return OutcomeUnknown(**self._names, reason=reason)
+        except BaseException as error:  # converting calls code of the user's types, which may raise anything
+            self._unkept = error
+            raise
         key = self._work.lease.key
         return ActionSucceeded(key.step, self._work.attempt, key.round, output=output)
 
@@ -206,6 +214,11 @@ class Invocation:
 
     async def _failed(self, error: BaseException) -> Event:
         failure = failure_of(error, self.action.function)
+        if error is self._unkept:
+            says = f"it ran, but its output cannot be kept: {failure.message}"
+            return OutputRejected(**self._names, failure=replace(failure, message=says, retryable=False))
+        if error is self._uncallable:
+            failure = replace(failure, called=False, retryable=False)
         policy = self._work.plan.steps[self._work.step].retry or self.action.retry
         retriable = self._work.plan.kinds[self._work.step] is StepKind.RETRIABLE
         last = (
@@ -239,6 +252,10 @@ class Invocation:
                 raise
             self._name_limit(error, limit)
             self._check_begun(error)
+            if error is self._uncallable and self._was_never_called():
+                says = "the action of step %r was never called, and its compensation cannot be: %s"
+                self._context.logger.warning(says, self._work.step, text_of(error))
+                return CompensationSucceeded(**self._names, null=True)
             await self._hear(self._work, self._context, error)
             return CompensationFailed(
                 **self._names,
@@ -256,7 +273,7 @@ class Invocation:
             if function is None or signature is None:
                 return Found.NULL
             known = values.copied(step.output) if step.action is ActionStatus.SUCCEEDED else None
-            await self._call(function, signature, (), signature.arguments(self._inputs(), self._context, known))
+            await self._call(function, signature, (), self._arguments(signature, known))
             return Found.RAN
 
         async def call(transaction: Any, stored: bytes) -> None:
@@ -269,6 +286,12 @@ class Invocation:
         )
         found: Found = entry.found
         return found
+
+    def _was_never_called(self) -> bool:
+        """Whether the only attempt of a plain step ended before its code was called."""
+        step = self._work.view.state.step(self._work.step)
+        failed = step.action is ActionStatus.FAILED and step.attempt == 1
+        return self.action.journal is None and failed and step.failure is not None and not step.failure.called
 
     def _name_limit(self, error: BaseException, limit: Limit) -> None:
         """A limit of ours that ran out says so; one of the step's own code is the step's to name."""
@@ -310,6 +333,14 @@ class Invocation:
             if not self.begun:
                 raise
             return await call()
+
+    def _arguments(self, signature: Signature, output: Any = None) -> dict[str, Any]:
+        """What a step's code is called with; ``output`` is its action's, for a compensation."""
+        try:
+            return signature.arguments(self._inputs(), self._context, output)
+        except BaseException as error:  # converting calls code of the user's types, which may raise anything
+            self._uncallable = error
+            raise
 
     def _inputs(self) -> dict[str, Any]:
         """This attempt's own copy: what it changes in it, no other attempt or step may find changed."""

@@ -138,6 +138,7 @@ class Condition:
             problem = str(answer.value()) if kind in {"ERROR", "UNKNOWN"} else f"it gives {kind}, not a bool; compare it"
         except Exception as error:  # noqa: BLE001  the binding turns what the C++ throws into one type or another
             problem = str(error)
+        problem = problem.replace("\0", "\N{REPLACEMENT CHARACTER}")  # it will stand in the log
         if _MAP_WALKED in problem and self._in_order is not self._program:
             raise ConditionError(self.source, MAP_WALKED)
         remedy = "; where it may be missing, ask has(…) first" if "not found" in problem else ""
