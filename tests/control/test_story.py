@@ -81,6 +81,13 @@ STARTED = (0.0, e.SagaStarted(input={"gift": False}))
 RESERVED = (0.25, e.ActionSucceeded("reserve"))
 
 
+def test_what_a_condition_answered_is_told_as_the_log_keeps_it() -> None:
+    """Also where a later event keeps it, as in a log whose first part an older version wrote."""
+    tale = told(STARTED, RESERVED, (1.0, e.PauseRequested(answers={"gift": True})))
+    assert lines(tale)[2:4] == ["stock ran reserve (250 ms).", "  → gift is asked to run"]
+    assert lines(told(STARTED, RESERVED))[3:] == ["  → gift is skipped", "  → charge is asked to run"]
+
+
 def test_a_saga_that_goes_well_with_a_wait_on_its_way() -> None:
     tale = told(
         STARTED,

@@ -174,7 +174,7 @@ async def test_a_message_of_an_older_version_is_believed_only_where_the_log_does
     begun = begin(plan, saga_id, SagaStarted(at=view.state.started_at, input={"gift": False})).state
     older = decide(plan, begun, ActionSucceeded("first"), Log(plan, otherwise={"gift": True})).state
     assert older.step("gift").action is ActionStatus.SENT
-    carried = log.carried(plan, Baton(view.seq, view.tag, msgspec.structs.replace(older, unkept=None)))
+    carried = log.carried(plan, Baton(view.seq, view.tag, msgspec.structs.replace(older, unkept=None)), 100)
     assert carried is not None
     assert (carried.state.unkept, carried.known.seq) == ({"gift": True}, 0)
     (tail,) = await world.store.read([carried.known])

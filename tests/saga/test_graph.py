@@ -182,3 +182,15 @@ def test_the_order_of_inputs_in_a_document_changes_nothing() -> None:
     )
     assert one.version == two.version
     assert (Plan(one).order, Plan(one).roots, Plan(one).successors) == (Plan(two).order, Plan(two).roots, Plan(two).successors)
+
+
+def test_the_order_is_the_same_with_every_python() -> None:
+    """Of steps whose turn comes together, the first may keep the next from beginning; so a replay needs the same order."""
+    after = {"k": "ag", "c": "", "b": "", "a": "cb", "g": "d", "d": "", "h": "", "f": "bh", "i": "kfc", "e": "a"}
+    compiled = Plan(Definition(name="order", steps=tuple(Step(id=s, run=f"shop.{s}", after=tuple(a)) for s, a in after.items())))
+    assert "".join(compiled.order) == ORDERED
+    assert "".join(compiled.roots) == "cbdh"
+    assert {s: "".join(later) for s, later in compiled.successors.items() if len(later) > 1} == {"c": "ai", "b": "af", "a": "ek"}
+
+
+ORDERED = "cbdhagfeki"

@@ -93,7 +93,7 @@ def brought_up(plan: Plan, view: View | None, saga_id: UUID, tail: Tail) -> View
     if tail.head is None:
         return None
     size = sum([len(stored.data) for stored in tail.entries])
-    if view is not None and not tail.rebased:
+    if view is not None and not tail.rebased and not view.state.unkept:  # with that, the tail is the whole log
         size += view.bytes
     if tail.rebased or view is None:
         state = replay(plan, saga_id, map(event, tail.entries))
