@@ -13,7 +13,6 @@ from goconductor import Saga
 from goconductor.participant.installation import HEADER, Installation
 from goconductor.participant.registry import StepRegistry
 from goconductor.ports.bus import Message
-from goconductor.testing.clock import settle
 from goconductor.testing.world import World
 
 SAGAS = 10
@@ -81,4 +80,16 @@ async def test_what_does_not_say_where_it_comes_from_is_taken(world: World) -> N
     headers: tuple[dict[str, str], ...] = ({}, {HEADER: ours}, {HEADER: "another"})
     messages = [Message(topic="orders", key="", payload=b"", headers=each) for each in headers]
     assert [await installation.is_foreign(each) for each in messages] == [False, False, True]
-    await settle()
+
+
+async def test_a_store_that_does_not_tell_the_id_keeps_no_message_back(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def refused(_: str) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(world.store, "choice", refused)
+    await world.node(shop())
+    client = await world.node()
+    assert (await world.end_of(await world.start(packing("parcel"), node=client))).status == "completed"
+    assert "rights on table choices" in caplog.text

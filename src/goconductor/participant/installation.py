@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import uuid
 
 from goconductor.errors import StoreUnavailableError
@@ -20,6 +21,9 @@ from goconductor.ports.choices import INSTALLATION, Choice, Choices
 
 HEADER = "installation"
 SAID_MAX = 100
+AGAIN_SECONDS = 1.0
+REFUSED_SECONDS = 300.0
+"""So long after a failure, or a refusal, the store is asked again."""
 
 logger = logging.getLogger("goconductor.participant")
 
@@ -35,24 +39,29 @@ class Installation:
         self._choices = choices
         self._asking = asyncio.Lock()
         self._id = ""
+        self._ask_at = 0.0
         self._said: set[str] = set()
         self.headers: dict[str, str] = {}
         """What each message carries; empty until :meth:`learn` has succeeded."""
 
     async def learn(self) -> str:
-        """The id; empty while the store is away."""
-        if self._id:
-            return self._id
+        """The id; empty while the store does not tell it. No message waits for that."""
         async with self._asking:
+            if self._id or time.monotonic() < self._ask_at:
+                return self._id
             try:
                 chosen = await self._choices.choice(INSTALLATION)
                 if chosen is None:
                     await self._choices.choose(Choice(kind=INSTALLATION, chosen=uuid.uuid4().hex, number=1))
                     chosen = await self._choices.choice(INSTALLATION)  # ours, or that of who was faster
             except StoreUnavailableError:
-                return ""
-        if chosen is not None:
-            self._id, self.headers = chosen.chosen, {HEADER: chosen.chosen}
+                self._ask_at = time.monotonic() + AGAIN_SECONDS
+            except Exception:
+                self._ask_at = time.monotonic() + REFUSED_SECONDS
+                logger.warning("the id of this installation cannot be kept; see to the rights on table choices", exc_info=True)
+            else:
+                if chosen is not None:
+                    self._id, self.headers = chosen.chosen, {HEADER: chosen.chosen}
         return self._id
 
     async def is_foreign(self, message: Message) -> bool:
