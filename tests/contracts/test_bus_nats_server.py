@@ -12,10 +12,10 @@ from goconductor.buses.nats import NatsBus, taking
 from goconductor.errors import ConfigurationError
 from goconductor.messages.topics import replies_topic
 from goconductor.ports.bus import Message
-from goconductor.ports.receiving import Patience
 from goconductor.testing.contracts.bus import TIMEOUT_SECONDS, Inbox, opening
 from goconductor.testing.servers.nats import NatsServer
 from tests.contracts.bus_on_a_server import ChecksPasswords, KeepsItsMessages, OpenAt, messages, until
+from tests.contracts.one_try import OneTry
 
 pytestmark = pytest.mark.nats
 
@@ -144,14 +144,6 @@ async def test_what_is_sent_before_the_groups_are_back_waits_for_them(
     await taker.subscribe(["orders"], "group", inbox, prefetch=1)
     await inbox.has(1)
     assert inbox.payloads == [b"meanwhile"]
-
-
-class OneTry(Patience):
-    """The first wait is short, and the second one without an end."""
-
-    async def wait(self) -> None:
-        await super().wait()
-        self._next_seconds = 86_400.0
 
 
 async def test_what_is_refused_at_once_is_not_tried_again_at_once(

@@ -6,10 +6,11 @@ import asyncio
 
 import pytest
 
-from goconductor.buses.postgres import hints, statements
+from goconductor.buses.postgres import PostgresBus, hints, statements
 from goconductor.ports.bus import Message
 from goconductor.testing.contracts.bus import TIMEOUT_SECONDS, Inbox
 from tests.contracts.buses_on_postgres import Connection, OnPostgres, OpenBus, orders
+from tests.contracts.one_try import OneTry
 
 pytestmark = pytest.mark.postgres
 
@@ -76,3 +77,22 @@ class TestHints(OnPostgres):
         await bus.send([Message(topic="elsewhere", key="", payload=b"")])
         async with asyncio.timeout(TIMEOUT_SECONDS):
             assert await heard.get() == "elsewhere"
+
+    async def test_what_is_refused_at_once_is_not_tried_again_at_once(
+        self, open_bus: OpenBus, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tries: asyncio.Queue[object] = asyncio.Queue()
+
+        async def refused(_: PostgresBus, connection: Connection) -> None:
+            tries.put_nowait(connection)
+            raise ConnectionResetError
+
+        monkeypatch.setattr(PostgresBus, "_housekeep", refused)
+        monkeypatch.setattr(hints, "Patience", OneTry)
+        bus = await open_bus()
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            for _ in range(2):
+                await tries.get()
+        for number in range(20):  # news, each of which it could take for a reason
+            await bus.send(orders(f"{number}"))
+        assert tries.empty()

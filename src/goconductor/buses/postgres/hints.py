@@ -11,10 +11,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from collections.abc import Set as AbstractSet
 
 from goconductor.buses.postgres import session, statements
+from goconductor.ports.receiving import Patience
 
 HINT_BYTES_MAX = 7900
 """A notification holds less than 8,000 bytes; an empty one says that any topic may have news."""
 
+AGAIN_SECONDS = 0.05
 CHECK_INTERVAL_SECONDS = 20.0
 QUIET_HINTS = 1000
 HASTE = 10
@@ -54,6 +56,7 @@ class Hints:
         self._topics: set[str] = set()
         self._next_at = 0.0
         self._news = asyncio.Event()
+        self._patience = Patience(AGAIN_SECONDS)
         self._running: asyncio.Task[None] | None = None
         self._first: session.Connection | None = None
         """Made when the bus opened, and taken by the loop."""
@@ -92,7 +95,6 @@ class Hints:
             self._first.terminate()
 
     async def _run(self) -> None:
-        backoff_seconds = 0.05
         while True:
             try:
                 connection, self._first = await self.open(), None
@@ -100,7 +102,6 @@ class Hints:
                     await connection.add_listener(self._channel, self._on_notification)
                     connection.add_termination_listener(lambda _: self._news.set())
                     self._heard(frozenset())  # what was told while we were away
-                    backoff_seconds = 0.05
                     await self._speak(connection)
                 finally:
                     connection.terminate()
@@ -108,8 +109,7 @@ class Hints:
                 logger.warning("the bus's hints are away, polling goes on: %r", error)
             except Exception:
                 logger.exception("the bus's hints failed, polling goes on")
-            await asyncio.sleep(backoff_seconds)
-            backoff_seconds = min(2 * backoff_seconds, 5.0)
+            await self._patience.wait()
 
     async def _speak(self, connection: session.Connection) -> None:
         while True:
@@ -125,6 +125,7 @@ class Hints:
                 await connection.execute(statements.HINT, _text(topics))
             else:
                 await connection.execute("SELECT 1")  # are we still connected?
+            self._patience.succeeded()
 
     def _said(self) -> None:
         """Something is being said now: not again at once."""

@@ -1,0 +1,11 @@
+"""Takes the place of a loop's patience: whoever waits between tries tries once more, and whoever does not is found out."""
+
+from goconductor.ports.receiving import Patience
+
+
+class OneTry(Patience):
+    """The first wait is short, and the second one without an end."""
+
+    async def wait(self) -> None:
+        await super().wait()
+        self._next_seconds = 86_400.0
