@@ -25,8 +25,8 @@ class Views:
     def __init__(self, *, count_max: int, bytes_max: int) -> None:
         self._count_max = count_max
         self._bytes_max = bytes_max
-        self._kept: OrderedDict[int, View] = OrderedDict()
-        """By the saga's id as a number, whose hash costs nothing; that of a UUID is worked out in Python."""
+        self._kept: OrderedDict[int, tuple[View, int]] = OrderedDict()
+        """Each with its bytes, by the saga's id as a number, whose hash costs nothing; that of a UUID is worked out in Python."""
         self.bytes = 0
 
     def __len__(self) -> int:
@@ -34,26 +34,21 @@ class Views:
 
     def get(self, saga_id: UUID) -> View | None:
         """The view that was kept last."""
-        return self._kept.get(saga_id.int)
+        found = self._kept.get(saga_id.int)
+        return None if found is None else found[0]
 
     def keep(self, view: View) -> None:
         """Keep this one in place of an older one."""
-        number = view.state.saga_id.int
-        self._drop(number)
-        self._kept[number] = view
-        self.bytes += _bytes(view)
-        while len(self._kept) > 1 and (len(self._kept) > self._count_max or self.bytes > self._bytes_max):
-            self._drop(next(iter(self._kept)))
+        kept, number = self._kept, view.state.saga_id.int
+        size = view.bytes + SAGA_BYTES + STEP_BYTES * len(view.state.steps)
+        older = kept.pop(number, None)
+        kept[number] = (view, size)
+        self.bytes += size if older is None else size - older[1]
+        while (self.bytes > self._bytes_max or len(kept) > self._count_max) and len(kept) > 1:
+            self.bytes -= kept.popitem(last=False)[1][1]
 
     def drop(self, saga_id: UUID) -> None:
         """Forget it, if it is there."""
-        self._drop(saga_id.int)
-
-    def _drop(self, number: int) -> None:
-        view = self._kept.pop(number, None)
-        if view is not None:
-            self.bytes -= _bytes(view)
-
-
-def _bytes(view: View) -> int:
-    return view.bytes + SAGA_BYTES + STEP_BYTES * len(view.state.steps)
+        older = self._kept.pop(saga_id.int, None)
+        if older is not None:
+            self.bytes -= older[1]
