@@ -258,10 +258,12 @@ async def test_every_session_has_its_timeouts(store: PostgresStore) -> None:
         "enable_seqscan": "off",
         "plan_cache_mode": "force_generic_plan",
     }
-    hot = {"statement_timeout": "5s", "lock_timeout": "5s"}
+    hot = {"statement_timeout": "5s", "lock_timeout": "1s"}
+    starting = {"statement_timeout": "5s", "lock_timeout": "250ms"}
+    others = {"statement_timeout": "30s", "lock_timeout": "10s"}
     sessions = (store._for_acquire, store._for_append, store._for_start, store._quick, store._others)
     for session in sessions:
-        expected |= {"statement_timeout": "30s", "lock_timeout": "10s"} if session is store._others else hot
+        expected |= others if session is store._others else starting if session is store._for_start else hot
         async with session.use() as connection:
             shown = {name: await connection.fetchval("SELECT current_setting($1)", name) for name in expected}
             assert shown == expected
@@ -273,12 +275,12 @@ async def test_every_session_has_its_timeouts(store: PostgresStore) -> None:
             assert await connection.fetchval("SHOW synchronous_commit") == "on"
 
 
-async def test_a_lock_that_is_not_given_in_time_is_no_verdict(migrated: str, hand: Connection) -> None:
+async def test_a_table_whose_lock_is_not_given_in_time_is_no_verdict(migrated: str, hand: Connection) -> None:
     store = PostgresStore(migrated, lock_timeout_seconds=0.1)
     await store.open()
     saga = await begin(store)
     async with hand.transaction():
-        await hand.execute("SELECT FROM goconductor.sagas WHERE saga_id = $1 FOR UPDATE", saga.saga_id)
+        await hand.execute("LOCK TABLE goconductor.sagas IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(StoreUnavailableError, match="lock timeout"):
             await store.append([saga.append()])
     await advance(store, saga)

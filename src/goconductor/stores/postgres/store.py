@@ -74,7 +74,7 @@ class PostgresStore:
         statement_timeout_seconds: the server ends a statement that takes longer.
         hot_timeout_seconds: the same for all that running sagas wait for: a connection that is half gone holds them up for about
             so long.
-        lock_timeout_seconds: the server ends a statement that waits longer for a lock.
+        lock_timeout_seconds: the server ends a statement that waits longer for a lock, a hot one after a fifth of its limit.
         idle_in_transaction_seconds: the server ends a session of ours that stops inside a transaction for longer.
 
     Raises:
@@ -96,22 +96,19 @@ class PostgresStore:
     ) -> None:
         instance_name = f"{UNPRINTABLE.sub('?', name)[:50]} {secrets.token_hex(4)}"
         address = self._address = Address(url, schema=schema, application_name=instance_name)
-        dialler, hot = (
+        dialler, hot, starting = (
             Dialler(
                 address,
                 connect_timeout_seconds=connect_timeout_seconds,
                 statement_timeout_seconds=limit,
-                lock_timeout_seconds=min(lock_timeout_seconds, limit / 5),  # before the statement's own limit, which says less
+                lock_timeout_seconds=min(lock_timeout_seconds, lock_limit),
                 idle_in_transaction_seconds=idle_in_transaction_seconds,
             )
-            for limit in (statement_timeout_seconds, hot_timeout_seconds)
-        )
-        starting = Dialler(
-            address,
-            connect_timeout_seconds=connect_timeout_seconds,
-            statement_timeout_seconds=hot_timeout_seconds,
-            lock_timeout_seconds=min(lock_timeout_seconds, KEY_LOCK_SECONDS),
-            idle_in_transaction_seconds=idle_in_transaction_seconds,
+            for limit, lock_limit in (
+                (statement_timeout_seconds, statement_timeout_seconds),
+                (hot_timeout_seconds, hot_timeout_seconds / 5),  # well before the statement's own limit, which says less
+                (hot_timeout_seconds, KEY_LOCK_SECONDS),
+            )
         )
         self._quick = Sessions(hot, QUICK_CONNECTIONS)
         self._others = Sessions(dialler, connections)
