@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
+import re
 import signal
 import sys
 import time
@@ -16,10 +18,11 @@ from pathlib import Path
 from uuid import UUID
 
 import asyncpg
+import httpx
 
 from goconductor import Settings
 from goconductor.app import migrate
-from goconductor.testing import checkers
+from goconductor.testing import checkers, holdings
 from goconductor.testing.checkers import LeaderWrite, Movement, Recorded
 from goconductor.testing.postgres import PostgresAddress
 from tests.acceptance import accounts
@@ -33,6 +36,14 @@ PAYEES = {f"payee {number}": 0 for number in range(10)}
 LIMITS = {f"limit of {payee}": 100_000 for payee in PAYEES} | {"limit of payee 0": 300, "limit of closed payee": 100_000}
 BALANCES = {"bank-a": PAYERS, "bank-b": PAYEES | LIMITS, "ledger": {"cases": 0, "book": 0}}
 LEASE_SECONDS = 5.0
+LEFT_OVER_SECONDS = 60.0
+HELD = (
+    "goconductor_steps_running",
+    "goconductor_places_taken",
+    "goconductor_threads_lost",
+    "goconductor_leases_orphaned",
+)
+"""The gauges of what a process holds."""
 
 
 class World:
@@ -99,6 +110,22 @@ class Service:
         assert self._process is not None
         return await self._process.wait()
 
+    @property
+    def lives(self) -> bool:
+        """Whether its present process has not ended."""
+        return self._process is not None and self._process.returncode is None
+
+    async def holds(self) -> dict[str, float]:
+        """The places that its present process says are taken."""
+        where = re.findall(r"metrics on (http://[\d.]+:\d+/metrics)", self._log.read_text())
+        try:
+            async with httpx.AsyncClient(timeout=60, verify=False) as client:
+                text = (await client.get(where[-1])).text
+        except (IndexError, httpx.TransportError):  # it has only begun, and the address is of the process before
+            return {"an answer": math.nan}
+        lines = [line.rpartition(" ") for line in text.splitlines() if line.startswith(HELD)]
+        return {gauge: float(value) for gauge, _, value in lines}
+
     def words(self) -> str:
         """What its processes said last."""
         return self._log.read_text()[-4000:]
@@ -122,6 +149,7 @@ class Bank:
         return {
             "GOCONDUCTOR_DATABASE_URL": self.urls["store"],
             "GOCONDUCTOR_PARTICIPANT_LEASE_SECONDS": str(LEASE_SECONDS),
+            "GOCONDUCTOR_METRICS_PORT": "0",
             **self._bus,
         } | more
 
@@ -204,9 +232,21 @@ class Bank:
             *(problem for saga in sagas for problem in checkers.legal_history(saga)),
             *checkers.leader_writes(await self.leader_writes()),
             *checkers.same_start(sagas, keys, answers),
+            *await self.left_over(),
         ]
         letters = await self.store.fetchval("SELECT count(*) FROM goconductor.dead_letters")
         return [*found, *([f"{letters} dead letters"] if letters else [])]
+
+    async def left_over(self) -> list[str]:
+        """The leases and places that are held though every saga has ended. What is under way has time to come to its end."""
+        give_up = time.monotonic() + LEFT_OVER_SECONDS
+        while True:
+            leases = await holdings.held(self.urls["store"])
+            places = {f"{service.name} {service.pid}": await service.holds() for service in self.services if service.lives}
+            left = list(holdings.nothing_held(leases, places))
+            if not left or time.monotonic() > give_up:
+                return left
+            await asyncio.sleep(0.1)
 
     async def leader_writes(self) -> list[LeaderWrite]:
         """What leaders wrote."""

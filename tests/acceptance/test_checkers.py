@@ -12,9 +12,10 @@ from goconductor.lifecycle.events import ActionFailed, ActionSucceeded, Compensa
 from goconductor.lifecycle.replay import replay
 from goconductor.lifecycle.state import Failure
 from goconductor.participant import log
-from goconductor.ports.store import Head
+from goconductor.ports.store import Head, Lease, LeaseKey
 from goconductor.saga.graph import plan
-from goconductor.testing import checkers
+from goconductor.saga.ids import Direction
+from goconductor.testing import checkers, holdings
 from goconductor.testing.checkers import LeaderWrite, Movement, Recorded
 from tests.acceptance.sagas import TRANSACTIONAL, transfer
 
@@ -148,3 +149,12 @@ def test_a_key_with_two_sagas_and_an_accepted_start_without_one_are_found() -> N
     assert any("was answered by" in problem for problem in checkers.same_start([saga], {"k": SAGA_ID}, [("k", other)]))
     assert any("without a key" in problem for problem in checkers.same_start([saga], {}, []))
     assert list(checkers.accepted([saga], [SAGA_ID, other])) == [f"saga {other} was accepted and is not there"]
+
+
+def test_a_lease_and_a_place_that_stayed_behind_are_found() -> None:
+    lease = Lease(key=LeaseKey(SAGA_ID, "debit", Direction.ACTION), instance=7, token=1)
+    places = {"bank-a 12": {"goconductor_steps_running": 1.0, "goconductor_threads_lost": 0.0}}
+    assert list(holdings.nothing_held([], {"bank-a 12": {"goconductor_steps_running": 0.0}})) == []
+    one, other = holdings.nothing_held([lease], places)
+    assert "instance 7 has a lease on the action of step 'debit'" in one
+    assert other == "bank-a 12 holds 1 of goconductor_steps_running"
