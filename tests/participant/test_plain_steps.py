@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -13,7 +13,8 @@ from goconductor import Output, Retry, Saga
 from goconductor.lifecycle.events import OutcomeDeclared
 from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.participant.registry import StepRegistry
-from goconductor.testing.world import World
+from goconductor.ports.store import Append, Outcome, Verdict
+from goconductor.testing.world import World, WorldStore
 
 OFTEN = Retry(attempts_max=5, initial_seconds=0.0)
 
@@ -116,6 +117,36 @@ async def test_what_can_be_undone_is_undone_without_an_output(world: World, made
     assert says in state.reason
     assert shop.ran == ["reserve", "pay", ("pay back", None), "release"]
     assert (await world.events(saga_id))[2] == "OutputRejected pay"
+
+
+class Unwilling(WorldStore):
+    """A database that will never take one output: somebody's trigger says no."""
+
+    def __init__(self, world: World) -> None:
+        self.__dict__ = world.store.__dict__
+        self._truth = world.store
+
+    async def append(self, appends: Sequence[Append]) -> list[Outcome]:
+        refused = Outcome(verdict=Verdict.REJECTED, problem="no such number")
+        ours = [append for append in appends if not any(b"unwanted" in entry.data for entry in append.entries)]
+        done = iter(await self._truth.append(ours))
+        return [next(done) if append in ours else refused for append in appends]
+
+
+@pytest.mark.parametrize("step", ["pay", "charge"])
+async def test_what_the_database_refuses_for_good_is_an_output_that_cannot_be_kept(world: World, step: str) -> None:
+    shop = Shop(lambda: "unwanted")
+    await world.node(shop.registry, store=Unwilling(world))
+    saga: Saga[Any] = Saga("order")
+    reserve = saga.step("shop.reserve")
+    saga.step(f"shop.{step}", after=[reserve], pivot=step == "charge")
+    state = await world.end_of(await world.start(saga))
+    failure = state.step(step).failure
+    assert failure is not None
+    assert "it ran, but its output cannot be kept: the database refuses an event of saga" in failure.message
+    assert "no such number" in failure.message
+    undone = [("pay back", None), "release"] if step == "pay" else []
+    assert (state.status, shop.ran) == ("compensated" if undone else "stuck", ["reserve", step, *undone])
 
 
 class Cart(msgspec.Struct):

@@ -36,7 +36,17 @@ from goconductor.lifecycle.owed import owed
 from goconductor.participant import log
 from goconductor.participant.batch import Batcher
 from goconductor.participant.definitions import Definitions
-from goconductor.participant.folding import Answer, Appended, Group, Room, Submission, TryAgain, grouped, still_due
+from goconductor.participant.folding import (
+    Answer,
+    Appended,
+    EventRefusedError,
+    Group,
+    Room,
+    Submission,
+    TryAgain,
+    grouped,
+    still_due,
+)
 from goconductor.participant.log import View
 from goconductor.participant.orphans import Orphans
 from goconductor.participant.outbox import Outbox
@@ -305,7 +315,7 @@ class Appender:
                     answers[member] = TryAgain(alone=True)  # one of them is at fault, and the others are not
                 case Verdict.REJECTED:
                     event = type(batch[member].event).__name__
-                    answers[member] = GoConductorError(
+                    answers[member] = EventRefusedError(
                         f"the database refuses an event of saga {group.saga_id} ({event}): {outcome.problem}"
                     )
                 case Verdict.HELD_UP:

@@ -31,8 +31,8 @@ from goconductor.participant.append import Appender
 from goconductor.participant.context import RUNNING, StepContext, about
 from goconductor.participant.deadlines import Deadlines
 from goconductor.participant.failures import is_refusal, is_unexpected, text_of, traceback_of
-from goconductor.participant.folding import Submission
-from goconductor.participant.invoke import Invocation, NotBegunError, timeout_of
+from goconductor.participant.folding import Appended, EventRefusedError, Submission
+from goconductor.participant.invoke import Invocation, NotBegunError, timeout_of, without_output
 from goconductor.participant.listeners import tell
 from goconductor.participant.orphans import Orphans
 from goconductor.participant.places import Place, Places
@@ -165,15 +165,14 @@ class Executor:
         if event is None:
             await self._hand_on([work])
             return None
-        state = work.view.state
-        submission = Submission(state.saga_id, work.plan.name, event, view=work.view, lease=work.lease, follows=True)
         try:
-            appended = await self.appender.submit(submission)
+            appended = await self._kept(work, event)
         except FencedError:
             raise
         except GoConductorError:
+            saga_id = work.view.state.saga_id
             logger.exception(
-                "the outcome of step %r of saga %s could not be kept", work.step, state.saga_id, extra=about(work.lease.key)
+                "the outcome of step %r of saga %s could not be kept", work.step, saga_id, extra=about(work.lease.key)
             )
             self._orphans.add([work.lease])
             return None
@@ -186,6 +185,21 @@ class Executor:
             return None
         self.spawn(appended.works[1:])
         return appended.works[0]
+
+    async def _kept(self, work: Granted, event: Event) -> Appended:
+        """Bring an outcome into the log. An output that the database refuses for good is left out, as the step has run."""
+
+        def outcome(event: Event) -> Submission:
+            saga_id = work.view.state.saga_id
+            return Submission(saga_id, work.plan.name, event, view=work.view, lease=work.lease, follows=True)
+
+        try:
+            return await self.appender.submit(outcome(event))
+        except EventRefusedError as error:
+            if not isinstance(event, ActionSucceeded):
+                raise
+            logger.error("step %r ran, but %s", work.step, error, extra=about(work.lease.key))  # noqa: TRY400  (its place says nothing)
+            return await self.appender.submit(outcome(without_output(event, error)))
 
     async def _event(self, work: Granted) -> Event | None:
         """What came of the work; None if it must not begin any more."""

@@ -99,6 +99,10 @@ class Appended(msgspec.Struct, frozen=True):
     dropped: str = ""
 
 
+class EventRefusedError(GoConductorError):
+    """The database refuses this event, and will refuse it again."""
+
+
 class TryAgain(Exception):  # noqa: N818  (an answer within a batch, never raised)
     """The submission must go into another batch, its fields brought up to date."""
 

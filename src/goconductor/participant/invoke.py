@@ -75,6 +75,15 @@ def key_of(work: Granted) -> EffectKey:
     )
 
 
+def without_output(event: ActionSucceeded, error: Exception) -> OutputRejected:
+    """What is kept of a success whose output is refused."""
+    return OutputRejected(event.step, event.attempt, event.round, span=event.span, failure=_without_output(failure_of(error)))
+
+
+def _without_output(failure: Failure) -> Failure:
+    return replace(failure, message=f"it ran, but its output cannot be kept: {failure.message}", retryable=False)
+
+
 class Invocation:
     """One piece of granted work, and the code that does it.
 
@@ -215,8 +224,7 @@ class Invocation:
     async def _failed(self, error: BaseException) -> Event:
         failure = failure_of(error, self.action.function)
         if error is self._unkept:
-            says = f"it ran, but its output cannot be kept: {failure.message}"
-            return OutputRejected(**self._names, failure=replace(failure, message=says, retryable=False))
+            return OutputRejected(**self._names, failure=_without_output(failure))
         if error is self._uncallable:
             failure = replace(failure, called=False, retryable=False)
         policy = self._work.plan.steps[self._work.step].retry or self.action.retry
