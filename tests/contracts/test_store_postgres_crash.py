@@ -64,10 +64,13 @@ async def assert_truncated(store: PostgresStore, saga: Saga, instance: Instance,
     assert await tokens(store, saga) == set()
     assert await store.leases_truncated()
     assert await store.database_time() - await store.up_seconds() > before
+    lease = saga.lease(instance=instance.serial)
+    assert await store.renew_leases([lease], 60.0) == set()
+    assert await store.reassert_leases([lease], 60.0) == {lease.key}
     await store.acknowledge_truncation(epoch=await lead(store))
     assert not await store.leases_truncated()
-    lease = saga.lease(instance=instance.serial)
     assert await store.renew_leases([lease], 60.0) == {lease.key}
+    await store.release_leases([lease])
     assert await store.mark_dead(instance.serial, epoch=await lead(store)) == ([], [])
     assert await store.missing() == []
 

@@ -120,6 +120,7 @@ async def _recover(node: Node, store: PostgresStore) -> None:
     lease = Lease(key=LeaseKey(live.saga_id, "ship", Direction.ACTION), instance=7, token=1)
     await store.acquire([Acquire(lease=lease, lease_seconds=1.0, known=Known(live.saga_id))])
     await store.renew_leases([lease], 1.0)
+    await store.reassert_leases([lease], 1.0)
     await store.free([lease], epoch=term.epoch)
     await store.release_leases([lease])
     gone = await store.register("shop", "gone", {})
@@ -220,7 +221,7 @@ async def test_the_hot_statements_are_among_those_that_were_sent(stores: list[Po
     hot = (sql.START, sql.START_KEYS, sql.APPEND, sql.ACQUIRE, sql.HEADS, sql.TAILS, sql.RENEW, sql.RELEASE, sql.DUE, sql.LIVE)
     missing = [text for text in hot if " ".join(text.split()) not in sent]
     assert not missing
-    assert len([text for text in STATEMENTS.values() if " ".join(text.split()) in sent]) == 2  # of keys and sagas
+    assert len([text for text in STATEMENTS.values() if " ".join(text.split()) in sent]) == 3  # of leases, keys and sagas
 
 
 async def test_a_plan_that_reads_a_large_table_is_seen(stores: list[PostgresStore], postgres_url: str) -> None:

@@ -138,6 +138,34 @@ async def test_a_living_lease_is_not_waited_for(store: PostgresStore, other: Pos
     assert (outcome.verdict, outcome.took) == (Verdict.WON, [])
 
 
+async def test_a_renewal_under_way_brings_no_released_lease_back(
+    store: PostgresStore, other: PostgresStore, hand: Connection, one_waits: Blocked
+) -> None:
+    """Hole 45: it waits at one lease's row; another that it names is released meanwhile, and its step has ended."""
+    first, second = sorted([await begin(store), await begin(store)], key=lambda saga: saga.saga_id)
+    locked, released = await hold(store, first.lease()), await hold(store, second.lease())
+    async with hand.transaction():
+        await hand.execute("SELECT FROM goconductor.leases WHERE token = $1 FOR UPDATE", locked.token)
+        renewing = asyncio.create_task(store.renew_leases([locked, released], 60.0))
+        await one_waits()
+        await other.release_leases([released])
+    assert await renewing == {locked.key}
+    assert await tokens(store, second) == set()
+
+
+async def test_a_renewal_that_waits_for_the_release_of_its_lease_does_not_bring_it_back(
+    store: PostgresStore, hand: Connection, one_waits: Blocked
+) -> None:
+    saga = await begin(store)
+    lease = await hold(store, saga.lease())
+    async with hand.transaction():
+        await hand.execute("DELETE FROM goconductor.leases WHERE token = $1", lease.token)
+        renewing = asyncio.create_task(store.renew_leases([lease], 60.0))
+        await one_waits()
+    assert await renewing == set()
+    assert await tokens(store, saga) == set()
+
+
 async def test_an_old_epochs_write_waits_for_the_new_epoch_and_is_refused(
     store: PostgresStore, hand: Connection, one_waits: Blocked
 ) -> None:

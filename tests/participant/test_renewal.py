@@ -14,9 +14,10 @@ import pytest
 from goconductor.errors import StoreUnavailableError
 from goconductor.participant.clock import SystemClock
 from goconductor.participant.renewal import Renewal
-from goconductor.ports.store import Lease, LeaseKey, SagaStore
+from goconductor.ports.store import Lease, LeaseKey
 from goconductor.saga.ids import Direction
 from goconductor.stores.memory import MemoryStore
+from goconductor.testing.contracts.store.material import hold
 
 LEASE_SECONDS = 0.6
 LEASE = Lease(key=LeaseKey(UUID(int=1), "pack", Direction.ACTION), instance=1, token=7)
@@ -41,8 +42,11 @@ class Told(MemoryStore):
         return kept
 
 
-async def held(open_store: Callable[[], SagaStore], deadline_seconds: float) -> Renewal:
+async def held(open_store: Callable[[], Told], deadline_seconds: float) -> Renewal:
     clock = SystemClock()
+    store = open_store()
+    if LEASE.key not in store._leases:
+        await hold(store, LEASE, seconds=LEASE_SECONDS)
     renewal = Renewal(open_store, clock, LEASE_SECONDS)
     renewal.hold(LEASE, expires=clock.monotonic() + LEASE_SECONDS, deadline=clock.monotonic() + deadline_seconds)
     renewal.start()
@@ -88,18 +92,72 @@ async def test_no_lease_is_renewed_beyond_its_deadline() -> None:
 
 async def test_a_lease_that_another_one_has_is_given_up() -> None:
     store = Told()
-    await store.renew_leases([Lease(key=LEASE.key, instance=2, token=8)], 60)
-    store.renewed.acquire()
+    await hold(store, Lease(key=LEASE.key, instance=2, token=8))
     renewal = await held(lambda: store, 60)
     assert await asyncio.to_thread(store.renewed.acquire, timeout=10)
     await renewal.stop()
     assert (renewal.lost, renewal.expires(LEASE)) == (1, None)
 
 
+async def test_a_lease_that_was_dropped_while_it_was_renewed_stays_away() -> None:
+    """Hole 45: a step ends, its lease is released, and the renewal that was under way arrives."""
+    store, on_its_way, go_on = Told(), threading.Event(), threading.Event()
+
+    class Slow(Told):
+        _leases = property(lambda _: store._leases, lambda _, leases: setattr(store, "_leases", leases))
+
+        async def renew_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
+            on_its_way.set()
+            await asyncio.to_thread(go_on.wait)
+            return await super().renew_leases(leases, lease_seconds)
+
+    slow = Slow()
+    renewal = await held(lambda: slow, 60)
+    assert await asyncio.to_thread(on_its_way.wait, 60)
+    renewal.drop(LEASE)
+    await store.release_leases([LEASE])
+    go_on.set()
+    assert await asyncio.to_thread(slow.renewed.acquire, timeout=60)
+    await renewal.stop()
+    assert store._leases == {}
+    assert renewal.lost == 0
+
+
+async def test_leases_that_the_database_lost_are_asserted_but_not_those_that_were_dropped_meanwhile() -> None:
+    asserted, go_on = threading.Event(), threading.Event()
+
+    class Emptied(Told):
+        async def reassert_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
+            back = await super().reassert_leases(leases, lease_seconds)
+            asserted.set()
+            await asyncio.to_thread(go_on.wait)
+            return back
+
+        async def release_leases(self, leases: Sequence[Lease]) -> None:
+            await super().release_leases(leases)
+            released.set()
+
+    released = threading.Event()
+    store, clock = Emptied(), SystemClock()
+    dropped = Lease(key=LeaseKey(UUID(int=2), "pack", Direction.ACTION), instance=1, token=8)
+    renewal = Renewal(lambda: store, clock, 60)
+    for lease in (LEASE, dropped):
+        renewal.hold(lease, expires=clock.monotonic(), deadline=clock.monotonic() + 600)
+    store.truncate_leases()
+    renewing = asyncio.create_task(renewal._renew(store, renewal._due()))
+    assert await asyncio.to_thread(asserted.wait, 60)
+    renewal.drop(dropped)
+    go_on.set()
+    await renewing
+    assert released.is_set()
+    assert set(store._leases) == {LEASE.key}
+    assert renewal.lost == 0
+
+
 async def test_a_store_that_is_away_is_tried_again() -> None:
     store = Told()
-    store.away = 2
     renewal = await held(lambda: store, 60)
+    store.away = 2
     assert await asyncio.to_thread(store.renewed.acquire, timeout=10)
     await renewal.stop()
     assert renewal.renewed >= 1

@@ -3,6 +3,9 @@
 A renewal must not depend on user code yielding: a step that blocks the event loop for a minute keeps its leases. Short
 steps never write a renewal, since it begins at a third of a lease's life. None goes beyond the step's deadline, so a step
 that hangs ends by its lease, whoever holds it.
+
+A renewal brings nothing back: a step may end, and its lease be released, while a renewal of it is under way. Only where a
+crash of the database has emptied the table are absent leases asserted again; one dropped meanwhile is released at once.
 """
 
 from __future__ import annotations
@@ -138,6 +141,7 @@ class Renewal:
             if length <= 0:
                 continue
             kept = await store.renew_leases([held.lease for held in group], length)
+            kept |= await self._reasserted(store, [held for held in group if held.lease.key not in kept], length)
             for held in group:
                 if held.lease.key in kept:
                     held.expires = asked_at + length
@@ -147,3 +151,13 @@ class Renewal:
                     self.lost += 1
                     key = held.lease.key
                     logger.warning("the lease on %s of step %r was lost to another", key.saga_id, key.step, extra=about(key))
+
+    async def _reasserted(self, store: SagaStore, absent: list[_Held], length: float) -> set[LeaseKey]:
+        wanted = [held for held in absent if self._held.get(held.lease.key) is held]
+        if not wanted:
+            return set()
+        back = await store.reassert_leases([held.lease for held in wanted], length)
+        dropped = [held.lease for held in wanted if held.lease.key in back and self._held.get(held.lease.key) is not held]
+        if dropped:
+            await store.release_leases(dropped)
+        return back

@@ -13,7 +13,9 @@ Cursor: TypeAlias = tuple[str, ...]
 
 
 class Forgettable(enum.StrEnum):
-    """What can be forgotten, in the order in which it has to be: a key that outlived its saga would name one that is gone."""
+    """What can be forgotten. Keys go before sagas: one that outlived its saga would name one that is gone."""
+
+    LEASES = "leases"
 
     START_KEYS = "start_keys"
     SAGAS = "sagas"
@@ -25,7 +27,7 @@ class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
     """One step of a walk.
 
     Args:
-        taken: how many are gone: keys, sagas, letters or instances.
+        taken: how many are gone: leases, keys, sagas, letters or instances.
         entries: how many entries of the log went with the sagas.
         after: where to go on; None at the end.
     """
@@ -42,6 +44,8 @@ class Retention(Protocol):
         of those that were over ``before`` that time. It returns soon, holds no lock that an append or a start would wait for,
         and writes only while ``epoch`` is the leader's present epoch (:class:`FencedError` otherwise).
 
+        - *Leases*: those that ran out before that time, of sagas in one of the statuses ``ended`` or that are gone. One that ran
+          out on a saga that lives, is stuck or paused stays: it says that an attempt has begun.
         - *Start keys*: of sagas in one of the statuses ``ended`` that changed last before that time. The key then starts anew.
         - *Sagas*: the same, with their log and what leases are left. One that lives, is stuck, paused or held stays, however
           old; and by its id, which says when it started, a walk may know that it is too young.

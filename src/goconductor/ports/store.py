@@ -295,8 +295,9 @@ class SagaStore(Terms, Choices, Protocol):
        or start key somebody else's open transaction has locked is HELD_UP alone, after a short wait.
     7. When the connection breaks in the middle, :class:`StoreUnavailableError` is raised and the outcome is open: the caller
        reads the tail and looks for its event ids.
-    8. **Renew** prolongs leases that still name their token, as upserts, also when the lease table was emptied; it never
-       takes one from another token. It returns the keys that are held.
+    8. **Renew** prolongs leases that are there and name their token; one that was released stays away, also when the renewal
+       was under way. **Reassert** brings absent leases back, only while the lease table is emptied (13), never over another's.
+       Both return the keys that they wrote.
     9. **Due** lists sagas whose ``wake_at`` has come, oldest first; **live** all that have one, by their ids, those after
        ``after``; **postpone** moves ``wake_at`` only at that seq and tag.
     10. **Free** deletes leases only while ``epoch`` is the leader's present epoch (:class:`FencedError` otherwise).
@@ -314,6 +315,7 @@ class SagaStore(Terms, Choices, Protocol):
     async def append(self, appends: Sequence[Append]) -> list[Outcome]: ...
     async def read(self, known: Sequence[Known]) -> list[Tail]: ...
     async def renew_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]: ...
+    async def reassert_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]: ...
     async def release_leases(self, leases: Sequence[Lease]) -> None: ...
 
     async def put_definition(self, definition: StoredDefinition, *, activate: bool) -> None: ...

@@ -1,9 +1,10 @@
 """Retention: the leader lets go of what is old, a little at a time.
 
-A *pass* walks over start keys, then the sagas that they name, then dead letters and instances that are gone, in short steps with
-pauses as long as the steps took, so that at most half of one connection is busy with it however much there is. The time before
-which things are old is fixed when the pass begins: keys go before their sagas, so that no key names a saga that is gone. A pass
-that breaks off is begun anew, by this leader or the next; nothing is kept of it.
+A *pass* walks over leases that are left of sagas that are over, start keys, then the sagas that they name, then dead letters
+and instances that are gone. It goes in short steps with pauses as long as the steps took, so that at most half of one
+connection is busy with it however much there is. The time before which things are old is fixed when the pass begins: keys go
+before their sagas, so that no key names a saga that is gone. A pass that breaks off is begun anew, by this leader or the next;
+nothing is kept of it.
 
 What lives is never touched: a saga counts as over by its status, and as old by its last change. Not promised: the moment at which
 something goes; and that a message or a step's outcome which comes after its saga was forgotten is told from one of a saga that
@@ -24,6 +25,8 @@ from goconductor.recovery.leadership import LeadTerm
 logger = logging.getLogger("goconductor.recovery")
 
 DAY_SECONDS = 86_400.0
+LEASE_DAYS = 60 / DAY_SECONDS
+"""A lease of a saga that is over goes so long after it ran out."""
 INTERVAL_SECONDS = 600.0
 """Between two passes."""
 LIMIT = 1_000
@@ -50,6 +53,7 @@ class Retaining:
         self._node = node
         self._limit = limit
         self._days = {
+            Forgettable.LEASES: LEASE_DAYS,
             Forgettable.START_KEYS: sagas_days,
             Forgettable.SAGAS: sagas_days,
             Forgettable.DEAD_LETTERS: dead_letters_days,

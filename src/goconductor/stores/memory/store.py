@@ -186,10 +186,17 @@ class MemoryStore(MemoryReader):
         return Tail(head=head, entries=log[0 if rebased else known.seq :], rebased=rebased)
 
     async def renew_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
+        mine = [lease for lease in leases if (held := self._leases.get(lease.key)) is not None and _same(held, lease)]
+        return self._put_leases(mine, lease_seconds)
+
+    async def reassert_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
+        absent = [lease for lease in leases if lease.key not in self._leases] if self._truncated else []
+        return self._put_leases(absent, lease_seconds)
+
+    def _put_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
         ends_at = self._now() + lease_seconds
-        mine = [lease for lease in leases if _same(self._leases.get(lease.key, lease), lease)]
-        self._leases |= {lease.key: replace(lease, expires_at=ends_at) for lease in mine}
-        return {lease.key for lease in mine}
+        self._leases |= {lease.key: replace(lease, expires_at=ends_at) for lease in leases}
+        return {lease.key for lease in leases}
 
     async def release_leases(self, leases: Sequence[Lease]) -> None:
         self._release(leases)
@@ -346,6 +353,9 @@ class MemoryStore(MemoryReader):
         gone = [old[cursor] for cursor in page]
         entries = 0
         match kind:
+            case Forgettable.LEASES:
+                for lease_key in gone:
+                    del self._leases[lease_key]
             case Forgettable.START_KEYS:
                 for key in gone:
                     del self._keys[key]
@@ -365,6 +375,14 @@ class MemoryStore(MemoryReader):
         """What may go, by its place in the walk."""
         over = {saga_id for saga_id, head in self._heads.items() if head.status in ended and head.updated_at < before}
         match kind:
+            case Forgettable.LEASES:
+                late = [key for key, lease in self._leases.items() if lease.expires_at < before]
+                heads = {key.saga_id: self._heads.get(key.saga_id) for key in late}
+                return {
+                    (key.saga_id.hex, key.step, key.direction, f"{key.round:020}"): key
+                    for key in late
+                    if (head := heads[key.saga_id]) is None or head.status in ended
+                }
             case Forgettable.START_KEYS:
                 return {key: key for key, (saga_id, _) in self._keys.items() if saga_id in over or saga_id not in self._heads}
             case Forgettable.SAGAS:

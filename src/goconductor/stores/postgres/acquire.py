@@ -31,6 +31,7 @@ class Acquirer:
         self._acquire = address.sql(sql.ACQUIRE)
         self._holders = address.sql(sql.HOLDERS)
         self._renew = address.sql(sql.RENEW)
+        self._assert = address.sql(sql.ASSERT)
         self._release = address.sql(sql.RELEASE)
         self._lock_tables = address.sql(LOCK_TABLES)
 
@@ -69,9 +70,16 @@ class Acquirer:
 
     async def renew(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
         """As the port says."""
+        return await self._prolonged(self._renew, leases, lease_seconds)
+
+    async def reassert(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
+        """As the port says: the marker's table is emptied with that of the leases."""
+        return await self._prolonged(self._assert, leases, lease_seconds)
+
+    async def _prolonged(self, statement: str, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
         wanted = _unique(leases)
         async with self._session.use() as connection:
-            return {key_of(row) for row in await fetch(connection, self._renew, [*held_columns(wanted), lease_seconds])}
+            return {key_of(row) for row in await fetch(connection, statement, [*held_columns(wanted), lease_seconds])}
 
     async def release(self, leases: Sequence[Lease]) -> None:
         """As the port says."""

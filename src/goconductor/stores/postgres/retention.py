@@ -25,6 +25,27 @@ ENTRIES_MAX = 20_000
 
 _OLD = "s.status = ANY ($3::text[]) AND s.updated_at < to_timestamp($2::float8)"
 
+_LEASES = f"""
+WITH {FENCE}, page AS MATERIALIZED (
+    SELECT l.saga_id, l.step, l.direction, l.round, l.token, l.expires_at < to_timestamp($2::float8) AS old
+    FROM goconductor.leases AS l
+    WHERE (l.saga_id, l.step, l.direction, l.round) > ($5::uuid, $6::text, $7::text, $8::int)
+    ORDER BY l.saga_id, l.step, l.direction, l.round LIMIT $4::bigint
+), old AS MATERIALIZED (
+    SELECT p.* FROM page AS p LEFT JOIN goconductor.sagas AS s ON s.saga_id = p.saga_id
+    WHERE p.old AND (s.saga_id IS NULL OR s.status = ANY ($3::text[]))
+), gone AS (
+    DELETE FROM goconductor.leases AS l USING old AS o
+    WHERE l.saga_id = o.saga_id AND l.step = o.step AND l.direction = o.direction AND l.round = o.round
+    AND l.token = o.token AND l.expires_at < to_timestamp($2::float8) AND EXISTS (SELECT FROM fence)
+    RETURNING l.saga_id
+)
+SELECT EXISTS (SELECT FROM fence) AS leads, (SELECT count(*) FROM gone) AS taken, 0::bigint AS entries,
+    (SELECT count(*) FROM page) = $4::bigint AS more,
+    (SELECT ARRAY[saga_id::text, step, direction, round::text] FROM page
+        ORDER BY saga_id DESC, step DESC, direction DESC, round DESC LIMIT 1) AS last
+"""
+
 _START_KEYS = f"""
 WITH {FENCE}, page AS MATERIALIZED (
     SELECT k.saga, k.key, k.saga_id FROM goconductor.start_keys AS k
@@ -95,6 +116,7 @@ SELECT EXISTS (SELECT FROM fence) AS leads, (SELECT count(*) FROM gone) AS taken
 """
 
 STATEMENTS = {
+    Forgettable.LEASES: _LEASES,
     Forgettable.START_KEYS: _START_KEYS,
     Forgettable.SAGAS: _SAGAS,
     Forgettable.DEAD_LETTERS: _DEAD_LETTERS,
@@ -125,6 +147,9 @@ class RetentionWalk:
 def _arguments(kind: Forgettable, before: float, ended: Sequence[str], after: Cursor | None, limit: int) -> list[object]:
     """Those behind the epoch and the time."""
     match kind:
+        case Forgettable.LEASES:
+            saga_id, step, direction, round_ = after or (str(UUID(int=0)), "", "", "0")
+            return [list(ended), limit, UUID(saga_id), step, direction, int(round_)]
         case Forgettable.START_KEYS:
             return [list(ended), limit, *(after or ("", ""))]
         case Forgettable.SAGAS:

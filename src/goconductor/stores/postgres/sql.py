@@ -219,20 +219,29 @@ RETURNING saga_id, step, direction, round
     seconds="float8[]",
 )
 
+# An update, which looks again at a row that it waited for: a lease that was released meanwhile stays away.
 RENEW = _statement(
+    """
+UPDATE goconductor.leases AS l
+SET expires_at = clock_timestamp() + make_interval(secs => :seconds)
+FROM unnest(:saga_id, :step, :direction, :round, :instance, :token)
+    AS u(saga_id, step, direction, round, instance, token)
+WHERE l.saga_id = u.saga_id AND l.step = u.step AND l.direction = u.direction AND l.round = u.round
+AND l.instance = u.instance AND l.token = u.token
+RETURNING l.saga_id, l.step, l.direction, l.round
+""",
+    **_HELD_LEASES,
+    seconds="float8",
+)
+
+ASSERT = _statement(
     """
 INSERT INTO goconductor.leases AS l (saga_id, step, direction, round, instance, token, expires_at)
 SELECT u.saga_id, u.step, u.direction, u.round, u.instance, u.token, clock_timestamp() + make_interval(secs => :seconds)
 FROM unnest(:saga_id, :step, :direction, :round, :instance, :token)
     AS u(saga_id, step, direction, round, instance, token)
-WHERE NOT EXISTS (
-    SELECT FROM goconductor.leases AS h
-    WHERE h.saga_id = u.saga_id AND h.step = u.step AND h.direction = u.direction AND h.round = u.round
-    AND NOT (h.instance = u.instance AND h.token = u.token)
-)
-ON CONFLICT (saga_id, step, direction, round) DO UPDATE
-SET expires_at = excluded.expires_at
-WHERE l.instance = excluded.instance AND l.token = excluded.token
+WHERE NOT EXISTS (SELECT FROM goconductor.lease_marker)
+ON CONFLICT DO NOTHING
 RETURNING saga_id, step, direction, round
 """,
     **_HELD_LEASES,

@@ -193,6 +193,9 @@ class PostgresStore:
     async def renew_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
         return await self._acquirer.renew(leases, lease_seconds)
 
+    async def reassert_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
+        return await self._acquirer.reassert(leases, lease_seconds)
+
     async def release_leases(self, leases: Sequence[Lease]) -> None:
         await self._acquirer.release(leases)
 

@@ -19,6 +19,7 @@ from goconductor.testing.contracts.store.material import (
     begin,
     event,
     hold,
+    lead,
     tokens,
     wish,
 )
@@ -156,13 +157,37 @@ class LeaseContract(StoreFixtures):
         assert renewed.expires_at > await store.database_time() + 50.0
         assert renewed.token == lease.token
 
-    async def test_8_a_renewal_brings_back_what_the_database_lost(self, store: AnyStore, hands: Hands) -> None:
-        saga = await begin(store)
-        lease = await hold(store, saga.lease())
+    async def test_8_a_renewal_brings_nothing_back(self, store: AnyStore) -> None:
+        """Hole 45: a lease that was released while its renewal was under way would never end."""
+        released, never_held = await begin(store), await begin(store)
+        lease = await hold(store, released.lease())
+        await store.release_leases([lease])
+        assert await store.renew_leases([lease, never_held.lease()], LONG_SECONDS) == set()
+        assert await store.reassert_leases([lease, never_held.lease()], LONG_SECONDS) == set()
+        assert await tokens(store, released) | await tokens(store, never_held) == set()
+
+    async def test_8_what_the_database_lost_is_asserted_until_the_loss_is_acknowledged(
+        self, store: AnyStore, hands: Hands
+    ) -> None:
+        epoch = await lead(store)
+        saga, late = await begin(store), await begin(store)
+        lease, too_late = await hold(store, saga.lease()), await hold(store, late.lease())
         await hands.truncate_leases(store)
         assert await store.leases([saga.saga_id]) == []
-        assert await store.renew_leases([lease], LONG_SECONDS) == {lease.key}
+        assert await store.renew_leases([lease], LONG_SECONDS) == set()
+        assert await store.reassert_leases([lease], LONG_SECONDS) == {lease.key}
         assert await tokens(store, saga) == {lease.token}
+        await store.acknowledge_truncation(epoch=epoch)
+        assert await store.reassert_leases([too_late], LONG_SECONDS) == set()
+        assert await tokens(store, late) == set()
+
+    async def test_8_nothing_is_asserted_over_anothers_lease(self, store: AnyStore, hands: Hands) -> None:
+        saga = await begin(store)
+        mine = await hold(store, saga.lease())
+        await hands.truncate_leases(store)
+        theirs = await hold(store, saga.lease(), seconds=0.0)
+        assert await store.reassert_leases([mine], LONG_SECONDS) == set()
+        assert await tokens(store, saga) == {theirs.token}
 
     async def test_8_a_renewal_takes_nothing_from_another_token(self, store: AnyStore) -> None:
         lost, mine = await begin(store), await begin(store)

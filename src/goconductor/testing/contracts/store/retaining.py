@@ -66,6 +66,27 @@ class RetentionContract(StoreFixtures):
             assert await store.history(saga.saga_id) == []
         assert await tokens(store, gone[0]) == set()
 
+    async def test_19_leases_that_are_left_of_sagas_that_are_over_go(self, store: AnyStore) -> None:
+        epoch = await lead(store)
+        over = [await ended(store, status) for status in OVER]
+        still = [await begin(store, status=status, wake_at=None) for status in ("stuck", "paused", "held")]
+        running, nowhere = await begin(store), Saga(saga_id(await store.database_time(), secrets.randbits(74)))
+        for saga in (*over, nowhere, *still, running):
+            await hold(store, saga.lease(), seconds=0.0)
+        living = await hold(store, over[0].lease("payments.refund"))
+        now = await store.database_time()
+        assert (await forget(store, Forgettable.LEASES, epoch, before=now - 3600)).taken == 0
+        taken, after = 0, None
+        while taken == 0 or after is not None:
+            step = await forget(store, Forgettable.LEASES, epoch, before=now + 1, after=after, limit=2)
+            taken, after = taken + step.taken, step.after
+        assert taken == 4
+        assert await tokens(store, over[0]) == {living.token}
+        for saga in (*over[1:], nowhere):
+            assert await tokens(store, saga) == set()
+        for saga in (*still, running):
+            assert len(await tokens(store, saga)) == 1
+
     async def test_19_whatever_may_still_move_stays_however_old(self, store: AnyStore) -> None:
         epoch = await lead(store)
         live = [await begin(store, status=status) for status in ("queued", "running", "compensating")]
