@@ -314,7 +314,6 @@ def _node(settings: Settings, registry: StepRegistry | None, name: str, probe: P
         store=store,
         bus=chosen_bus(settings, store, lambda: node.instance.serial, clock, strict=recovers),
         clock=clock,
-        open_store=lambda: make_store(settings, f"{name} renewal"),
         registry=registry or StepRegistry(name),
         lease_seconds=participant.lease_seconds,
         concurrency=participant.concurrency,

@@ -125,6 +125,29 @@ async def test_11_a_lost_lock_alone_is_no_death(store: PostgresStore, hand: Conn
     await eventually(is_missing)
 
 
+async def test_11_the_session_of_another_thread_is_a_sign_of_life(
+    store: PostgresStore, hand: Connection, postgres_url: str
+) -> None:
+    """Hole 46: a process whose loop is blocked while the server restarts comes back by its renewals alone."""
+    other = PostgresStore(postgres_url)
+    await other.open()
+    instance = await other.register("payments", "pod-0", {})
+    await age(hand)
+    renewing = other.beside()
+    await other.close()
+
+    async def is_missing() -> bool:
+        return await missing(store) == [instance.serial]
+
+    await eventually(is_missing)
+    await renewing.open()
+    assert await missing(store) == []
+    assert await store.mark_dead(instance.serial, epoch=await lead(store)) == ([], [])
+    assert [one.dead_at for one in await store.instances()] == [None]
+    await renewing.close()
+    await eventually(is_missing)
+
+
 async def test_2_the_lock_is_taken_again_on_a_new_connection(store: PostgresStore, hand: Connection) -> None:
     first, second = await store.register("payments", "pod-0", {}), await store.register("inventory", "pod-0", {})
     old = await pid_of_acquire(store)

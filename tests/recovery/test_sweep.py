@@ -12,7 +12,7 @@ import pytest
 
 from goconductor import RefusedError, Retry, Saga, StepContext
 from goconductor.participant.registry import StepRegistry
-from goconductor.recovery.sweep import Sweeper
+from goconductor.recovery.sweep import DEATH_SECONDS, Sweeper
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World
 from tests.participant.faults import Trade, Unrenewing, Unruly
@@ -333,10 +333,34 @@ async def test_what_a_dead_instance_left_is_taken_over_in_batches_so_that_the_sw
     assert term is not None
     sweeper = Sweeper(leader, batch=2)
     resent = []
+    await sweeper.bury(term.epoch)  # which only suspects
+    await world.clock.advance(DEATH_SECONDS)
     for _ in range(5):
-        await sweeper.bury(term.epoch)  # the first only suspects
         resent.append(leader.counts["sweep_resent"])
+        await sweeper.bury(term.epoch)
     assert resent == [0, 2, 4, 5, 5]
+
+
+async def test_two_looks_at_once_make_nobody_dead(world: World) -> None:
+    """Hole 46: the loop comes by again at once while there are batches left over. Who came back in between begins anew."""
+    leader, dying = await world.node(), await world.node()
+    await world.clock.advance(2.0)
+    world.kill(dying)
+    term = await world.store.raise_epoch("leader", 1e9)
+    assert term is not None
+    sweeper = Sweeper(leader)
+
+    async def looked(seconds: float) -> bool:
+        await world.clock.advance(seconds)
+        await sweeper.bury(term.epoch)
+        one = next(each for each in await world.store.instances() if each.serial == dying.instance.serial)
+        return one.dead_at is not None
+
+    assert [await looked(seconds) for seconds in (0.0, 0.0, 0.05, DEATH_SECONDS / 2)] == [False] * 4
+    world.store.revive(dying.instance.serial)
+    assert not await looked(DEATH_SECONDS)
+    world.kill(dying)
+    assert [await looked(seconds) for seconds in (0.0, DEATH_SECONDS * 0.9, DEATH_SECONDS * 0.1)] == [False, False, True]
 
 
 async def test_many_steps_of_one_saga_that_a_dead_instance_ran_are_declared_unknown_in_few_appends(world: World) -> None:
@@ -357,7 +381,8 @@ async def test_many_steps_of_one_saga_that_a_dead_instance_ran_are_declared_unkn
     term = await world.store.raise_epoch("leader", 1e9)
     assert term is not None
     sweeper = Sweeper(leader)
-    for _ in range(2):
-        await sweeper.bury(term.epoch)
+    await sweeper.bury(term.epoch)
+    await world.clock.advance(DEATH_SECONDS)
+    await sweeper.bury(term.epoch)
     assert Counter(event.split()[0] for event in await world.events(saga_id)) == {"SagaStarted": 1, "OutcomeUnknown": 60}
     assert leader.counts["append_batches"] <= 3

@@ -68,7 +68,7 @@ class Node:
     Args:
         store: the saga log; opened and closed by the node.
         bus: opened and closed by the node.
-        open_store: makes another store on the same database, for the thread that renews leases.
+        open_store: makes the store for the thread that renews leases; None lets the store do it.
         registry: the service's steps; None for a server or client.
         clock: the time.
         lease_seconds: the life of a lease on a running step.
@@ -86,7 +86,7 @@ class Node:
         *,
         store: Store,
         bus: Bus,
-        open_store: Callable[[], SagaStore],
+        open_store: Callable[[], SagaStore] | None = None,
         registry: StepRegistry | None = None,
         clock: Clock | None = None,
         lease_seconds: float = 10.0,
@@ -112,7 +112,7 @@ class Node:
         self._instance: Instance | None = None
         self._tails: Batcher[Known, Tail] = Batcher(store.read, items_max=LOOKS_AT_ONCE)
         self._background: set[asyncio.Task[Any]] = set()
-        self._renewal = Renewal(open_store, self.clock, lease_seconds)
+        self._renewal = Renewal(open_store or store.beside, self.clock, lease_seconds)
         source = f"/{self.registry.name}/{self.name}"
         self._outbox = Outbox(bus, store, source=source, clock=self.clock, baton_bytes_max=baton_bytes_max, probe=probe)
         self._timers = Timers(self.clock, store)

@@ -282,7 +282,9 @@ class SagaStore(Terms, Choices, Protocol):
 
     1. **Open** checks the schema (:class:`SchemaError`), waits while the database is absent, saying so, and refuses a
        transaction pooler (:class:`PoolerError`).
-    2. **Register** gives an instance its serial and takes its sign of life, which ends when the process does.
+    2. **Register** gives an instance its serial and takes its sign of life, which ends when the process does. **Beside** makes
+       another store on the same data, not open, for another thread of this process: while it is connected, the instances that
+       this store registered are not missing (11).
     3. **Start** inserts head, log, key and leases in one durable transaction; the same key and hash again answers
        ALREADY_STARTED with the saga that exists, another hash OTHER_INPUT. **Start in** does so for one saga inside the
        caller's own open transaction: it begins when that commits, or never, key included. It takes no lease, and what the
@@ -305,6 +307,7 @@ class SagaStore(Terms, Choices, Protocol):
 
     async def open(self) -> None: ...
     async def close(self) -> None: ...
+    def beside(self) -> SagaStore: ...
 
     async def register(self, participant: str, name: str, steps: Mapping[str, Mapping[str, object]]) -> Instance: ...
     async def unregister(self, serial: int) -> None: ...

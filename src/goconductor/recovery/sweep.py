@@ -10,7 +10,8 @@ the bus lost, a process that was killed, a commit whose answer never came.
   sent and has no outcome is declared unknown in the same way, lease or not: "never started" is never inferred.
 - Timers and deadlines that are due are appended.
 
-A dead process is noticed by the lock that it held on its database session, twice, half a second apart. After the database
+A dead process is noticed by the lock that it held on its database session, twice, half a second apart: that distance is
+measured, since the loop comes by sooner when it has a lot to do. After the database
 was away, locks and leases say nothing for one lease's life, and nobody is judged; then all live sagas are walked through once,
 since messages and leases may be gone that no ``wake_at`` tells of. Only at the end of that walk is the loss acknowledged, so that
 a successor begins it again if this leader does not get there.
@@ -96,7 +97,8 @@ class Sweeper:
         self._batch = batch
         self._on_sweep = on_sweep
         self._resent: dict[LeaseKey, tuple[int, float]] = {}
-        self._suspects: set[int] = set()
+        self._suspects: dict[int, float] = {}
+        """Those that were missing in every look since, with when the first one ended, on the machine's clock."""
         self._acquires: Batcher[Acquire, Acquired] = Batcher(
             node.store.acquire, told=partial(node.probe.flushed, "acquire"), unclaimed=self._unclaimed
         )
@@ -166,13 +168,16 @@ class Sweeper:
         """Take over what dead instances held, and send what they left unsent: a batch at each call, so that the sweep goes on
         beside it.
         """
+        asked_at = self._clock.monotonic()
         missing = {instance.serial: instance for instance in await self._store.missing()}
         unburied = self._unburied if self._unburied is not None else await self._lately_dead()
-        unburied |= {serial: instance for serial, instance in missing.items() if serial in self._suspects}
-        self._unburied, self._suspects = unburied, set(missing)
+        answered_at = self._clock.monotonic()
+        self._suspects = {serial: self._suspects.get(serial, answered_at) for serial in missing}
+        unburied |= {serial: missing[serial] for serial, since in self._suspects.items() if asked_at - since >= DEATH_SECONDS}
+        self._unburied = unburied
         for serial, instance in list(unburied.items()):
             await self._take_over(instance, epoch)
-            self._suspects.discard(serial)
+            self._suspects.pop(serial, None)
             del unburied[serial]
         if self._inherited:
             serial, sagas = self._inherited.popleft()

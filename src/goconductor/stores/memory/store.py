@@ -29,6 +29,7 @@ from goconductor.ports.store import (
     LeaseKey,
     LogEntry,
     Outcome,
+    SagaStore,
     Start,
     StoredDefinition,
     Tail,
@@ -67,6 +68,9 @@ class MemoryStore(MemoryReader):
 
     async def open(self) -> None:
         """Nothing is needed."""
+
+    def beside(self) -> SagaStore:
+        return self
 
     async def close(self) -> None:
         """The data stay, for whoever shares them."""

@@ -3,7 +3,9 @@
 Each instance holds a session's advisory lock on its acquire connection: it is free some milliseconds after a kill -9. Its two
 numbers are the table's own (its oid, so that two schemas do not meet) and the instance's serial; no hash. A lost lock alone
 does not mean death: the connection may have been cut. So an instance is missing when its lock is free *and* the server has
-no other connection by its name; and who declares it dead takes the lock in the same transaction.
+no other connection by its name; and who declares it dead takes the lock in the same transaction. All sessions of a process
+bear that name, those of its other threads too: where its loop is blocked while the server restarts, only the thread that renews
+leases comes back.
 
 An instance that comes back takes its lock again as the first thing on its new connection, ends what is left of its old one,
 and takes back the declaration.
@@ -139,7 +141,7 @@ class SignsOfLife:
         return [instance_of(row) for row in rows]
 
     async def mark_dead(self, serial: int, epoch: int) -> tuple[list[Lease], list[UUID]]:
-        """As the port says. An instance whose lock is held lives: nothing is marked, and nothing returned."""
+        """As the port says. An instance whose lock is held, or that has a connection, lives: nothing is marked or returned."""
         async with self._sessions.use() as connection, connection.transaction():
             rows = await connection.fetch(
                 self._address.sql(
@@ -147,6 +149,7 @@ class SignsOfLife:
                     WITH {FENCE}, dead AS (
                         UPDATE goconductor.participants SET dead_at = coalesce(dead_at, clock_timestamp())
                         WHERE serial = $2 AND EXISTS (SELECT FROM fence)
+                        AND application_name NOT IN (SELECT application_name FROM pg_stat_activity WHERE application_name <> '')
                         AND pg_try_advisory_xact_lock({LOCK_CLASS}::int4, serial)
                         RETURNING serial
                     )

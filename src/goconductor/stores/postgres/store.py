@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping, Sequence
+from functools import partial
 from uuid import UUID
 
 from goconductor.ports.choices import Choice, Spoken
@@ -76,6 +77,7 @@ class PostgresStore:
             so long.
         lock_timeout_seconds: the server ends a statement that waits longer for a lock, a hot one after a fifth of its limit.
         idle_in_transaction_seconds: the server ends a session of ours that stops inside a transaction for longer.
+        application_name: what the server calls all connections, in place of one made from ``name``.
 
     Raises:
         ConfigurationError: the url or the schema's name cannot be.
@@ -93,9 +95,22 @@ class PostgresStore:
         hot_timeout_seconds: float = 5.0,
         lock_timeout_seconds: float = 10.0,
         idle_in_transaction_seconds: float = 10.0,
+        application_name: str = "",
     ) -> None:
-        instance_name = f"{UNPRINTABLE.sub('?', name)[:50]} {secrets.token_hex(4)}"
+        instance_name = application_name or f"{UNPRINTABLE.sub('?', name)[:50]} {secrets.token_hex(4)}"
         address = self._address = Address(url, schema=schema, application_name=instance_name)
+        self._again = partial(
+            PostgresStore,
+            url,
+            schema=schema,
+            connections=connections,
+            connect_timeout_seconds=connect_timeout_seconds,
+            statement_timeout_seconds=statement_timeout_seconds,
+            hot_timeout_seconds=hot_timeout_seconds,
+            lock_timeout_seconds=lock_timeout_seconds,
+            idle_in_transaction_seconds=idle_in_transaction_seconds,
+            application_name=instance_name,
+        )
         dialler, hot, starting = (
             Dialler(
                 address,
@@ -155,6 +170,10 @@ class PostgresStore:
         """End all connections; who is still registered then looks dead to the others."""
         for session in (self._for_acquire, self._for_append, self._for_start, self._quick, self._others):
             await session.close()
+
+    def beside(self) -> PostgresStore:
+        """As the port says: its connections bear the same name, and the server tells by that name who lives."""
+        return self._again()
 
     async def migrate(self) -> None:
         """Make the schema, or bring it to this code's version; see :func:`goconductor.stores.postgres.schema.migrate`."""
