@@ -133,8 +133,8 @@ async def test_leases_that_the_database_lost_are_asserted_but_not_those_that_wer
             await asyncio.to_thread(go_on.wait)
             return back
 
-        async def release_leases(self, leases: Sequence[Lease]) -> None:
-            await super().release_leases(leases)
+        async def release_leases(self, leases: Sequence[Lease], *, told: bool = False) -> None:
+            await super().release_leases(leases, told=told)
             released.set()
 
     released = threading.Event()

@@ -29,6 +29,7 @@ from goconductor.participant.log import View
 from goconductor.participant.orphans import Orphans
 from goconductor.participant.places import Place
 from goconductor.participant.probe import SILENT, Probe
+from goconductor.participant.takeover import TakenOver
 from goconductor.participant.views import Views
 from goconductor.participant.work import Granted, random_number
 from goconductor.ports.bus import Delivery, pass_on
@@ -154,17 +155,34 @@ class Intake:
             self._counts["messages_without_room"] += 1
             delivery.give_back(min(FULL_SECONDS * 2 ** min(delivery.deliveries - 1, 6), FULL_SECONDS_MAX))
             return
-        granted: Granted | None = None
+        granted: Granted | TakenOver | None = None
         try:
             granted = await self._granted(plan, body, delivery, place)
         finally:
-            if granted is None:
+            if not isinstance(granted, Granted):
                 place.vacate()
         delivery.acknowledge()
-        if granted is not None:
+        if isinstance(granted, Granted):
             executor.spawn([granted])
+        elif granted is not None:
+            await self._tell_of(granted, executor)
 
-    async def _granted(self, plan: Plan, body: RunStep, delivery: Delivery, place: Place) -> Granted | None:
+    async def _tell_of(self, lost: TakenOver, executor: Executor) -> None:
+        """Say that nobody knows what became of the attempt whose lease was taken over. Where the log knows, it is over."""
+        self._counts["leases_taken_over"] += 1
+        try:
+            if (await executor.appender.submit(lost.submission)).dropped:
+                await self._store.release_leases([lost.lease], told=True)
+        except BaseException as error:
+            self._orphans.add([lost.lease])  # it only ends, and its row remembers: whoever takes it over next tells
+            if not isinstance(error, GoConductorError):
+                raise
+            key = lost.lease.key
+            logger.warning("saga %s is not told of a lost attempt yet: %s", key.saga_id, error, extra=about(key))
+
+    async def _granted(
+        self, plan: Plan, body: RunStep, delivery: Delivery, place: Place
+    ) -> Granted | TakenOver | None:
         """The work, if its lease is ours and the step is due, in whatever attempt: the message is a hint, the log is the truth.
 
         Who holds the lease may only be looking, for an older message, at a head that was older still; so a message that finds
@@ -189,6 +207,8 @@ class Intake:
         except BaseException:
             self._orphans.add([lease])
             raise
+        if acquired.taken_from is not None and view is not None and body.direction is not Direction.SETTLE:
+            return TakenOver(plan, view, lease)
         attempt = _wanted_attempt(view, body) if view is not None else None
         if view is None or attempt is None:
             self._counts["messages_not_due"] += 1

@@ -104,15 +104,20 @@ class Acquire(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Acquired(msgspec.Struct, frozen=True, kw_only=True):
-    """``granted`` with the fresh tail, or not because ``holder`` has it (the tail is then empty)."""
+    """``granted`` with the fresh tail, or not because ``holder`` has it (the tail is then empty).
+
+    ``taken_from`` is the instance that held it, let it run out, and did not free it: an attempt may have begun, and the log does
+    not know what became of it. None if nobody did.
+    """
 
     granted: bool
     tail: Tail
     holder: Lease | None = None
+    taken_from: int | None = None
 
 
 class Take(msgspec.Struct, frozen=True, kw_only=True):
-    """A lease to be taken in the very statement of an append, never over a living one."""
+    """A lease to be taken in the very statement of an append, never over one that is there: living, or not freed (4)."""
 
     lease: Lease
     lease_seconds: float
@@ -290,7 +295,8 @@ class SagaStore(Terms, Choices, Protocol):
        caller's own open transaction: it begins when that commits, or never, key included. It takes no lease, and what the
        database refuses does not spoil the transaction. A store without transactions refuses (:class:`ConfigurationError`).
     4. **Acquire** takes the leases that are free or expired, *commits*, and only then reads heads and tails, so that no
-       head is older than its lease.
+       head is older than its lease. It says whose expired lease was taken over, also to who takes it after the next one has
+       let it run out, until an append frees it or **release** does, ``told``. A release without that only ends it.
     5. **Append** accepts what names the present seq and tag; events get seq+1, seq+2 …, the head moves with them, leases are
        released by key, instance and token and taken if free, all in one durable statement. One entry per saga and call.
     6. A loser changes nothing and is told CONFLICT; an entry that the database refuses is REJECTED alone, and one whose row
@@ -319,7 +325,7 @@ class SagaStore(Terms, Choices, Protocol):
     async def read(self, known: Sequence[Known]) -> list[Tail]: ...
     async def renew_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]: ...
     async def reassert_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]: ...
-    async def release_leases(self, leases: Sequence[Lease]) -> None: ...
+    async def release_leases(self, leases: Sequence[Lease], *, told: bool = False) -> None: ...
 
     async def put_definition(self, definition: StoredDefinition, *, activate: bool) -> None: ...
     async def definition(self, saga: str, version: str | None = None) -> StoredDefinition | None: ...
@@ -332,8 +338,8 @@ class RecoveryStore(SagaStore, Retention, Protocol):
     11. **Missing** names instances whose sign of life is gone and that have no other connection left, as of this moment; the
         caller asks twice, half a second apart, before it believes it. An instance that registered less than a second ago is
         never named.
-    12. **Mark dead** records the death under the epoch, and returns the leases the dead one held and the live sagas whose
-        last append was its own.
+    12. **Mark dead** records the death under the epoch, and returns the leases the dead one held, which end with that, and the
+        live sagas whose last append was its own. It frees none: who takes one over must know that another had it.
     13. **Leases truncated** tells whether the lease table was emptied by a crash of the database: true until
         ``acknowledge_truncation`` has been called once after it.
     14. **Up seconds** is how long the database has been up; while it was away nobody could renew a lease.

@@ -6,7 +6,8 @@ the bus lost, a process that was killed, a commit whose answer never came.
 
 - Work that nobody holds a lease on is sent again, ever more seldom.
 - Work whose lease has run out, or whose holder is dead, is declared unknown: *whoever declares a step lost takes its lease
-  first*, like any acquirer, also where no row is there; then appends, then frees. On the way back every action that was
+  first*, like any acquirer, also where no row is there; then appends, then frees. A dead one's leases only run out at once:
+  were they freed, an acquirer that came in between could not know that another had begun. On the way back every action that was
   sent and has no outcome is declared unknown in the same way, lease or not: "never started" is never inferred.
 - Timers and deadlines that are due are appended.
 
@@ -326,8 +327,6 @@ class Sweeper:
     async def _declare_unknown(self, plan: Plan, view: View, work: Work, lease: Lease | None, look: _Look) -> bool:
         """Take the lease, then append. Where it cannot be had, somebody is at it after all."""
         died = lease is not None and lease.instance in look.dead
-        if lease is not None and died:
-            await self._store.free([lease], epoch=look.epoch)
         key = LeaseKey(view.state.saga_id, work.step, direction_of(work), work.round)
         ours = Lease(key=key, instance=self._node.instance.serial, token=random_number())
         request = Acquire(lease=ours, lease_seconds=self._lease_seconds, known=view.known)
@@ -337,12 +336,13 @@ class Sweeper:
         reason = "its instance died" if died else "its lease ran out" if lease is not None else "nobody holds a lease on it"
         unknown = OutcomeUnknown(work.step, attempt_of(work), work.round, direction=key.direction, reason=reason)
         self._node.counts["sweep_unknown"] += 1
-        appended = False
         try:
             appended = await self._append(plan, view, unknown, look, ours)
-        finally:
-            if not appended:  # it said nothing any more, or our term is over, or we were stopped
-                self._node.orphans.add([ours])
+            if not appended:  # it said nothing any more
+                await self._store.release_leases([ours], told=True)
+        except BaseException:  # our term is over, or we were stopped: it ends, and its row remembers
+            self._node.orphans.add([ours])
+            raise
         return appended
 
     def _unclaimed(self, request: Acquire, acquired: Acquired) -> None:

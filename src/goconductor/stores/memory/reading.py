@@ -41,6 +41,8 @@ class MemoryReader:
         self._heads: dict[UUID, Head] = {}
         self._logs: dict[UUID, list[LogEntry]] = {}
         self._leases: dict[LeaseKey, Lease] = {}
+        self._taken_from: dict[LeaseKey, int] = {}
+        """Of leases that are there, whose they were before, where the log is not told of it."""
         self._keys: dict[tuple[str, str], tuple[UUID, bytes]] = {}
         self._instances: dict[int, Instance] = {}
         self._serials = count(1)

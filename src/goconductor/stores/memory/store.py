@@ -6,7 +6,7 @@ here by hand: :meth:`MemoryStore.kill` ends an instance's sign of life, :meth:`M
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -18,33 +18,28 @@ from goconductor.ports.choices import ELECTION, Choice, Spoken
 from goconductor.ports.reading import Sweep
 from goconductor.ports.retention import Cursor, Forgettable, Forgotten
 from goconductor.ports.store import (
-    Acquire,
-    Acquired,
     Append,
     DeadLetter,
     Head,
     Instance,
     Known,
     Lease,
-    LeaseKey,
     LogEntry,
     Outcome,
     SagaStore,
     Start,
     StoredDefinition,
-    Tail,
-    Take,
     Term,
     Transaction,
     Verdict,
 )
-from goconductor.stores.memory.reading import MemoryReader
-from goconductor.stores.memory.refusals import problem_of_append, problem_of_lease, problem_of_start
+from goconductor.stores.memory.leases import MemoryLeases
+from goconductor.stores.memory.refusals import problem_of_append, problem_of_start
 
 NEWCOMER_SECONDS = 1.0
 
 
-class MemoryStore(MemoryReader):
+class MemoryStore(MemoryLeases):
     """The saga store for tests and demonstrations. It serves all ports of :mod:`goconductor.ports.store`.
 
     Args:
@@ -63,6 +58,7 @@ class MemoryStore(MemoryReader):
     def truncate_leases(self) -> None:
         """Lose all leases, as a crash and restart of the database does."""
         self._leases.clear()
+        self._taken_from.clear()
         self._truncated = True
         self._up_since = self._now()
 
@@ -131,25 +127,6 @@ class MemoryStore(MemoryReader):
         )
         return Outcome(verdict=Verdict.WON, took=self._take(start.take, now))
 
-    async def acquire(self, requests: Sequence[Acquire]) -> list[Acquired]:
-        now = self._now()
-        granted = [self._acquire(request, now) for request in requests]
-        return [
-            Acquired(granted=True, tail=self._tail(request.known))
-            if ok
-            else Acquired(granted=False, tail=Tail(head=None), holder=self._leases.get(request.lease.key))
-            for request, ok in zip(requests, granted, strict=True)
-        ]
-
-    def _acquire(self, request: Acquire, now: float) -> bool:
-        lease = request.lease
-        held = self._leases.get(lease.key)
-        free = held is None or held.expires_at <= now or _same(held, lease)
-        if free and not problem_of_lease(lease.key.step, lease.key.round):
-            self._leases[lease.key] = replace(lease, expires_at=now + request.lease_seconds)
-            return True
-        return False
-
     async def append(self, appends: Sequence[Append]) -> list[Outcome]:
         _refuse_duplicates([append.saga_id for append in appends])
         return [self._append(append) for append in appends]
@@ -175,50 +152,8 @@ class MemoryStore(MemoryReader):
             last_instance=append.instance,
             updated_at=now,
         )
-        self._release(append.release)
+        self._release(append.release, told=True)
         return Outcome(verdict=Verdict.WON, took=self._take(append.take, now))
-
-    async def read(self, known: Sequence[Known]) -> list[Tail]:
-        return [self._tail(one) for one in known]
-
-    def _tail(self, known: Known) -> Tail:
-        head = self._heads.get(known.saga_id)
-        if head is None or (head.seq, head.tag) == (known.seq, known.tag):
-            return Tail(head=head)
-        log = self._logs[known.saga_id]
-        rebased = known.seq > 0 and not (known.seq <= len(log) and log[known.seq - 1].tag == known.tag)
-        return Tail(head=head, entries=log[0 if rebased else known.seq :], rebased=rebased)
-
-    async def renew_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
-        mine = [lease for lease in leases if (held := self._leases.get(lease.key)) is not None and _same(held, lease)]
-        return self._put_leases(mine, lease_seconds)
-
-    async def reassert_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
-        absent = [lease for lease in leases if lease.key not in self._leases] if self._truncated else []
-        return self._put_leases(absent, lease_seconds)
-
-    def _put_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
-        ends_at = self._now() + lease_seconds
-        self._leases |= {lease.key: replace(lease, expires_at=ends_at) for lease in leases}
-        return {lease.key for lease in leases}
-
-    async def release_leases(self, leases: Sequence[Lease]) -> None:
-        self._release(leases)
-
-    def _release(self, leases: Iterable[Lease]) -> None:
-        for lease in leases:
-            held = self._leases.get(lease.key)
-            if held is not None and _same(held, lease):
-                del self._leases[lease.key]
-
-    def _take(self, takes: Sequence[Take], now: float) -> list[int]:
-        took = []
-        for take in takes:
-            held = self._leases.get(take.lease.key)
-            if held is None or held.expires_at <= now:
-                self._leases[take.lease.key] = replace(take.lease, expires_at=now + take.lease_seconds)
-                took.append(take.lease.token)
-        return took
 
     async def put_definition(self, definition: StoredDefinition, *, activate: bool) -> None:
         key = definition.saga, definition.version
@@ -315,7 +250,7 @@ class MemoryStore(MemoryReader):
 
     async def free(self, leases: Sequence[Lease], *, epoch: int) -> None:
         self._fence(epoch)
-        self._release(leases)
+        self._release(leases, told=True)
 
     async def missing(self) -> list[Instance]:
         latest = self._now() - NEWCOMER_SECONDS
@@ -330,7 +265,7 @@ class MemoryStore(MemoryReader):
             return [], []
         if instance.dead_at is None:
             self._instances[serial] = replace(instance, dead_at=self._now())
-        leases = [lease for _, lease in sorted(self._leases.items()) if lease.instance == serial]
+        leases = self._end(serial)
         heads = self._heads.values()
         return leases, sorted(head.saga_id for head in heads if head.wake_at is not None and head.last_instance == serial)
 
@@ -400,10 +335,6 @@ class MemoryStore(MemoryReader):
 
 def _numbered(entries: Sequence[LogEntry], seq: int, tag: int) -> list[LogEntry]:
     return [replace(entry, seq=number, tag=tag) for number, entry in enumerate(entries, seq + 1)]
-
-
-def _same(one: Lease, other: Lease) -> bool:
-    return (one.instance, one.token) == (other.instance, other.token)
 
 
 def _refuse_duplicates(saga_ids: Sequence[UUID]) -> None:

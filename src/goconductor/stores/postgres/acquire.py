@@ -50,13 +50,13 @@ class Acquirer:
             first.setdefault(request.lease.key, request)
         tried = sorted(first.values(), key=lambda request: request.lease.key)
         wishes = [*held_columns([request.lease for request in tried]), [request.lease_seconds for request in tried]]
-        got = {key_of(row) for row in await fetch(connection, self._acquire, wishes)}
+        got = {key_of(row): row["taken_from"] for row in await fetch(connection, self._acquire, wishes)}
         granted = [request.lease.key in got and _same(request.lease, first[request.lease.key].lease) for request in requests]
         known = [request.known for request, ok in zip(requests, granted, strict=True) if ok]
         tails = iter(await self._tails.read(connection, known))
         holders = await self._held(connection, {r.lease.key for r, ok in zip(requests, granted, strict=True) if not ok})
         return [
-            Acquired(granted=True, tail=next(tails))
+            Acquired(granted=True, tail=next(tails), taken_from=got[request.lease.key])
             if ok
             else Acquired(granted=False, tail=NOTHING, holder=holders.get(request.lease.key))
             for request, ok in zip(requests, granted, strict=True)
@@ -81,10 +81,11 @@ class Acquirer:
         async with self._session.use() as connection:
             return {key_of(row) for row in await fetch(connection, statement, [*held_columns(wanted), lease_seconds])}
 
-    async def release(self, leases: Sequence[Lease]) -> None:
+    async def release(self, leases: Sequence[Lease], *, told: bool) -> None:
         """As the port says."""
+        arguments = [*held_columns(sorted(leases, key=lambda lease: lease.key)), told]
         async with self._session.use() as connection:
-            await fetch(connection, self._release, held_columns(sorted(leases, key=lambda lease: lease.key)))
+            await fetch(connection, self._release, arguments)
 
 
 def _same(one: Lease, other: Lease) -> bool:

@@ -43,6 +43,16 @@ LOCKS = f"""FROM pg_locks AS l
     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid = {LOCK_CLASS}
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
+END_LEASES = f"""
+    WITH held AS MATERIALIZED (
+        SELECT saga_id, step, direction, round, token FROM goconductor.leases WHERE instance = $1
+        ORDER BY saga_id, step, direction, round FOR UPDATE
+    )
+    UPDATE goconductor.leases AS l SET expires_at = least(l.expires_at, clock_timestamp()) FROM held AS h
+    WHERE l.saga_id = h.saga_id AND l.step = h.step AND l.direction = h.direction AND l.round = h.round AND l.token = h.token
+    RETURNING {sql.LEASE_COLUMNS}
+"""
+
 _steps = msgspec.json.Decoder(dict[str, dict[str, object]])
 _speaks = msgspec.json.Decoder(dict[str, Spoken])
 
@@ -163,9 +173,7 @@ class SignsOfLife:
                 raise fenced(epoch)
             if not rows[0]["dead"]:
                 return [], []
-            leases = await connection.fetch(
-                self._address.sql(f"SELECT {sql.LEASE_COLUMNS} FROM goconductor.leases AS l WHERE l.instance = $1"), serial
-            )
+            leases = await connection.fetch(self._address.sql(END_LEASES), serial)
             sagas = await connection.fetch(
                 self._address.sql(
                     "SELECT s.saga_id FROM goconductor.sagas AS s WHERE s.wake_at IS NOT NULL AND s.last_instance = $1"

@@ -7,6 +7,11 @@ arrays.) The other statements take arrays, an element for each saga. What one pa
 directly: joining two results would be quadratic, as they have no index. The rows come sorted by key, so that all batches lock
 rows in one order. No statement waits for a lease which it sees living and which is not its own: so a batch that holds rows
 waits only for leases that are absent or expired, and a release cannot meet a wish for the same lease in a deadly embrace.
+
+Who takes a lease that another held and did not free has to tell the log of that one's attempt first. The row itself remembers
+whose it was (``taken_from``), so it does not matter when the one who took it dies before he has told, nor that at READ COMMITTED
+a look at the row beside the statement may see another one than the statement meets: an ON CONFLICT sees the row that it has
+locked. An append takes absent leases only, as it could not tell.
 """
 
 # ruff: noqa: S608 - statements are put together from constants of this package
@@ -67,11 +72,11 @@ _NEW_LEASES = f"""
     WHERE NOT EXISTS (
         SELECT FROM goconductor.leases AS h
         WHERE h.saga_id = t.saga_id AND h.step = t.step AND h.direction = t.direction AND h.round = t.round
-        AND h.expires_at > clock_timestamp() AND h.token <> ALL (:handed_on)
+        AND h.token <> ALL (:handed_on)
     )
     ON CONFLICT (saga_id, step, direction, round) DO UPDATE
-    SET instance = excluded.instance, token = excluded.token, expires_at = excluded.expires_at
-    WHERE l.expires_at <= clock_timestamp() OR l.token = ANY (:handed_on)
+    SET instance = excluded.instance, token = excluded.token, expires_at = excluded.expires_at, taken_from = NULL
+    WHERE l.token = ANY (:handed_on)
     RETURNING saga_id, token
 """
 
@@ -211,9 +216,10 @@ WHERE NOT EXISTS (
     AND h.expires_at > clock_timestamp() AND NOT (h.instance = u.instance AND h.token = u.token)
 )
 ON CONFLICT (saga_id, step, direction, round) DO UPDATE
-SET instance = excluded.instance, token = excluded.token, expires_at = excluded.expires_at
+SET instance = excluded.instance, token = excluded.token, expires_at = excluded.expires_at,
+    taken_from = CASE WHEN l.token = excluded.token THEN l.taken_from ELSE l.instance END
 WHERE l.expires_at <= clock_timestamp() OR (l.instance = excluded.instance AND l.token = excluded.token)
-RETURNING saga_id, step, direction, round
+RETURNING saga_id, step, direction, round, taken_from
 """,
     **_HELD_LEASES,
     seconds="float8[]",
@@ -248,15 +254,23 @@ RETURNING saga_id, step, direction, round
     seconds="float8",
 )
 
+# One that was taken from another, of which the log is not told yet, only ends: its row is the memory of it.
 RELEASE = _statement(
     """
-DELETE FROM goconductor.leases AS l
-USING unnest(:saga_id, :step, :direction, :round, :instance, :token)
-    AS u(saga_id, step, direction, round, instance, token)
+WITH u AS MATERIALIZED (
+    SELECT * FROM unnest(:saga_id, :step, :direction, :round, :instance, :token)
+        AS u(saga_id, step, direction, round, instance, token)
+), ended AS (
+    UPDATE goconductor.leases AS l SET expires_at = least(l.expires_at, clock_timestamp()) FROM u
+    WHERE l.saga_id = u.saga_id AND l.step = u.step AND l.direction = u.direction AND l.round = u.round
+    AND l.instance = u.instance AND l.token = u.token AND l.taken_from IS NOT NULL AND NOT :told
+)
+DELETE FROM goconductor.leases AS l USING u
 WHERE l.saga_id = u.saga_id AND l.step = u.step AND l.direction = u.direction AND l.round = u.round
-AND l.instance = u.instance AND l.token = u.token
+AND l.instance = u.instance AND l.token = u.token AND (l.taken_from IS NULL OR :told)
 """,
     **_HELD_LEASES,
+    told="boolean",
 )
 
 LEASE_COLUMNS = (

@@ -215,8 +215,8 @@ class PostgresStore:
     async def reassert_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
         return await self._acquirer.reassert(leases, lease_seconds)
 
-    async def release_leases(self, leases: Sequence[Lease]) -> None:
-        await self._acquirer.release(leases)
+    async def release_leases(self, leases: Sequence[Lease], *, told: bool = False) -> None:
+        await self._acquirer.release(leases, told=told)
 
     async def put_definition(self, definition: StoredDefinition, *, activate: bool) -> None:
         await self._registry.put_definition(definition, activate=activate)

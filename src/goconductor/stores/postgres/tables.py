@@ -134,6 +134,7 @@ def _lease_tables(meta: MetaData) -> None:
         Column("instance", Integer, nullable=False),
         Column("token", BigInteger, nullable=False),
         _moment("expires_at"),
+        Column("taken_from", Integer),
         prefixes=["UNLOGGED"],
         postgresql_with=SHORT_LIVED,
     )

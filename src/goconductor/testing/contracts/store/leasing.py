@@ -20,6 +20,7 @@ from goconductor.testing.contracts.store.material import (
     event,
     hold,
     lead,
+    take,
     tokens,
     wish,
 )
@@ -53,6 +54,41 @@ class LeaseContract(StoreFixtures):
         await hold(store, saga.lease(), seconds=0.0)
         new = await hold(other, saga.lease())
         assert await tokens(store, saga) == {new.token}
+
+    async def test_4_it_is_told_whose_expired_lease_was_taken_over(self, store: AnyStore, other: AnyStore) -> None:
+        """Hole 47: an attempt may have begun. The next one is told so as well, if this one dies before he has told the log."""
+        saga = await begin(store)
+        first = await acquire(store, saga.lease(instance=3), seconds=0.0)
+        second = await acquire(other, saga.lease(instance=4), seconds=0.0)
+        again = saga.lease(instance=4)
+        third = await acquire(other, again)
+        assert [each.taken_from for each in (first, second, third)] == [None, 3, 4]
+        assert (await acquire(other, again)).taken_from == 4
+
+    async def test_4_a_takeover_is_remembered_until_the_log_is_told(self, store: AnyStore) -> None:
+        saga = await begin(store)
+        await hold(store, saga.lease(instance=3), seconds=0.0)
+        untold = await hold(store, saga.lease(instance=4))
+        await store.release_leases([untold])
+        [ended] = await store.leases([saga.saga_id])
+        assert ended.expires_at <= await store.database_time()
+        told = saga.lease(instance=5)
+        assert (await acquire(store, told)).taken_from == 4
+        await store.release_leases([told], told=True)
+        assert await tokens(store, saga) == set()
+        assert (await acquire(store, saga.lease())).taken_from is None
+
+    async def test_4_an_append_that_frees_it_tells_the_log(self, store: AnyStore) -> None:
+        saga = await begin(store)
+        await hold(store, saga.lease(instance=3), seconds=0.0)
+        mine, next_one = await hold(store, saga.lease(instance=4)), saga.lease(instance=4)
+        append = await advance(store, saga, release=[mine], take=[take(next_one, seconds=0.0)])
+        assert len(append.take) == 1
+        assert await tokens(store, saga) == {next_one.token}
+        later = saga.lease(instance=5)
+        assert (await acquire(store, later)).taken_from == 4
+        await advance(store, saga, release=[later])
+        assert (await acquire(store, saga.lease())).taken_from is None
 
     async def test_4_the_same_wish_again_is_granted_again(self, store: AnyStore) -> None:
         saga = await begin(store)

@@ -15,6 +15,7 @@ from goconductor.testing.contracts.store.material import (
     Hands,
     Saga,
     StoreFixtures,
+    acquire,
     advance,
     begin,
     event,
@@ -173,6 +174,8 @@ class RecoveryContract(StoreFixtures):
         await hold(store, others.lease(instance=dead.serial + 1))
         leases, sagas = await store.mark_dead(dead.serial, epoch=epoch)
         assert [(lease.key, lease.token) for lease in leases] == [(held.key, held.token)]
+        assert leases[0].expires_at <= await store.database_time()
+        assert (await acquire(store, mine.lease(instance=dead.serial + 1))).taken_from == dead.serial
         assert sagas == sorted([mine.saga_id, others.saga_id])
         assert await serials(store) == []
         [known] = [instance for instance in await store.instances() if instance.serial == dead.serial]
