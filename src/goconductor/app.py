@@ -32,7 +32,7 @@ from goconductor.participant.clock import SystemClock
 from goconductor.participant.node import Node, Store
 from goconductor.participant.probe import SILENT, Probe, Probes
 from goconductor.participant.registry import StepRegistry
-from goconductor.ports.store import Transaction
+from goconductor.ports.transactions import Transaction
 from goconductor.recovery.beside import beside
 from goconductor.recovery.leadership import Leadership
 from goconductor.recovery.pinned import PinWatch

@@ -63,7 +63,7 @@ async def assert_truncated(store: PostgresStore, saga: Saga, instance: Instance,
     assert len(await store.history(saga.saga_id)) == 2
     assert await tokens(store, saga) == set()
     assert await store.leases_truncated()
-    assert await store.database_time() - await store.up_seconds() > before
+    assert await store.database_time() - await store.calm_seconds(epoch=await lead(store)) > before
     lease = saga.lease(instance=instance.serial)
     assert await store.renew_leases([lease], 60.0) == set()
     assert await store.reassert_leases([lease], 60.0) == {lease.key}

@@ -18,6 +18,7 @@ from goconductor.elections.alone import AloneElection
 from goconductor.errors import BusUnavailableError, ConfigurationError, ElectionError, PoolerError, StoreUnavailableError
 from goconductor.participant.registry import StepRegistry
 from goconductor.ports.bus import Message
+from goconductor.ports.history import Loss, Timeline
 from goconductor.ports.store import DeadLetter
 from goconductor.ports.vitals import Vitals
 from goconductor.testing.world import World
@@ -37,7 +38,8 @@ CHECKS = [
     "connection",
     "election",
 ]
-CHECKS += ["leader", "instances", "choices", "leases", "overdue sagas", "stuck sagas", "dead letters", "invariants", "steps"]
+CHECKS += ["leader", "instances", "choices", "leases", "failovers", "overdue sagas"]
+CHECKS += ["stuck sagas", "dead letters", "invariants", "steps"]
 
 
 class Clinic:
@@ -202,6 +204,23 @@ async def test_leases_that_a_crash_emptied(clinic: Clinic) -> None:
     await clinic.lead()
     clinic.world.store._truncated = True
     assert list(await clinic.findings()) == ["leases"]
+
+
+async def test_commits_that_a_failover_took(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    await clinic.lead()
+    now = clinic.world.clock.now()
+    saga_id = await clinic.start("shop.pack")
+    loss = Loss(saga_id=saga_id, seq=2, tag=4711, status="completed", at=now, known_by="shop-1")
+    assert await clinic.world.store.note_losses([loss]) == 1
+
+    async def timelines() -> list[Timeline]:
+        return [Timeline(number=3, seen_at=1.0), Timeline(number=4, seen_at=now - 60, replayed_until=now - 90)]
+
+    monkeypatch.setattr(clinic.world.store, "timelines", timelines)
+    found = (await clinic.findings())["failovers"]
+    assert "a failover lost 1 acknowledged commits" in found[0]
+    assert str(saga_id) in found[0]
+    assert "timeline 4 followed 3" in found[1]
 
 
 async def test_a_saga_whose_head_and_log_differ_is_found(clinic: Clinic) -> None:

@@ -163,7 +163,7 @@ async def test_a_leader_that_is_stopped_in_the_middle_of_a_look_leaves_no_lease(
     term = await world.store.raise_epoch(leader.name, 1e9)
     assert term is not None
     sweeper = Sweeper(leader, lease_seconds=10)
-    assert await sweeper.may_judge()
+    assert await sweeper.may_judge(term.epoch)
     await world.clock.advance(60)
     store.gated = {gated}
     store.gate.clear()
@@ -173,7 +173,8 @@ async def test_a_leader_that_is_stopped_in_the_middle_of_a_look_leaves_no_lease(
     await asyncio.wait([looking])
     store.gate.set()
     await settle()
-    assert {lease.instance for lease in await world.store.leases([saga_id])} <= {frozen.instance.serial}
+    living = [lease for lease in await world.store.leases([saga_id]) if lease.expires_at > world.clock.now()]
+    assert {lease.instance for lease in living} <= {frozen.instance.serial}  # what is left remembers the frozen one's attempt
 
 
 @pytest.mark.parametrize("error", [SchemaError(), ConfigurationError("INSERT was revoked")])

@@ -51,11 +51,11 @@ async def test_after_a_crash_of_the_database_all_live_sagas_are_walked_through_o
     await world.node(trade.bank)
     world.store.truncate_leases()
     node = await world.node()
-    for _ in range(2):
+    for number in range(2):
         leader, epoch = await leader_of(world, node, batch=10)
-        assert not await leader.may_judge()
-        await world.clock.advance(10)
-        assert await leader.may_judge()
+        assert await leader.may_judge(epoch) is (number > 0)
+        await world.clock.advance(0 if number else 10)
+        assert await leader.may_judge(epoch)
         assert await leader.sweep_once(epoch) == 10
         await settle()
         assert await world.store.leases_truncated()
@@ -81,3 +81,24 @@ async def test_after_the_database_was_away_what_really_died_is_found(world: Worl
     world.store.truncate_leases()
     await world.node(trade.shop)
     assert await until_ended(world, [saga_id], within_seconds=20) == ["completed"]
+
+
+async def test_leaders_that_change_often_judge_all_the_same(world: World) -> None:
+    """Hole 49: each new one waited a whole lease, so that with terms shorter than that nothing went on for ever."""
+    trade = Trade()
+    await world.node(trade.bank)
+    dying = await world.node(trade.shop, bus=Unruly(world, loses=1.0))
+    saga_id = await world.start(trade.saga(), node=dying)
+    await settle()
+    await cut_off(world, dying)
+    world.store.truncate_leases()
+    await world.node(trade.shop)
+    node = await world.node()
+    for _ in range(8):
+        leader, epoch = await leader_of(world, node, batch=200)
+        for _ in range(6):  # three seconds a term
+            if await leader.may_judge(epoch):
+                await leader.bury(epoch)
+            await leader.sweep_once(epoch)
+            await world.clock.advance(0.5)
+    assert (await world.state(saga_id)).status == "completed"

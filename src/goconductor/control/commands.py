@@ -11,7 +11,7 @@ from goconductor.errors import RequestRefusedError
 from goconductor.participant.node import Node
 from goconductor.participant.start import Started
 from goconductor.participant.typed import decoder, to_json_value
-from goconductor.ports.store import Transaction
+from goconductor.ports.transactions import Transaction
 from goconductor.saga.graph import Plan
 
 KEY_CHARACTERS_MAX = 255

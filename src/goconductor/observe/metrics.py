@@ -126,6 +126,16 @@ COUNTED = (
     Counted(
         "goconductor_store_failures", "Batches and messages that met an absent store, and waited.", {"store_unavailable": ""}
     ),
+    Counted(
+        "goconductor_leases_taken_over",
+        "Expired leases of others that were taken over: the log was told that the outcome is unknown.",
+        {"leases_taken_over": ""},
+    ),
+    Counted(
+        "goconductor_commits_missing",
+        "Acknowledged appends and starts that the log has lost in a failover, as far as this process knew of them first.",
+        {"commits_missing": ""},
+    ),
     Counted("goconductor_sweep_resent", "Messages that the leader sent again.", {"sweep_resent": ""}),
     Counted("goconductor_sweep_unknown", "Runs that the leader declared unknown.", {"sweep_unknown": ""}),
 )

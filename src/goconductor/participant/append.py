@@ -82,6 +82,7 @@ class Appender:
         instance: tells this process's serial.
         participant: its participant's name, for the record.
         lease_seconds: the life of leases taken with an append.
+        on_acknowledged: called with what a commit has made durable.
         on_timer: called for each timer that a decision sets.
         on_end: called when an append of ours ended a saga.
         counts: where what happened is counted.
@@ -100,6 +101,7 @@ class Appender:
         instance: Callable[[], int],
         participant: str,
         lease_seconds: float,
+        on_acknowledged: Callable[[View], None],
         on_timer: Callable[[Plan, View, SetTimer], None],
         on_end: Callable[[Plan, View], None],
         counts: Counter[str],
@@ -113,6 +115,7 @@ class Appender:
         self._instance = instance
         self._participant = participant
         self._lease_seconds = lease_seconds
+        self._on_acknowledged = on_acknowledged
         self._on_timer = on_timer
         self._on_end = on_end
         self._counts = counts
@@ -169,6 +172,7 @@ class Appender:
             taken: what of that runs here.
             cause: the id of the event that it follows from.
         """
+        self._on_acknowledged(view)
         if view.state.phase.ended:
             self._recent.drop(view.state.saga_id)
         else:

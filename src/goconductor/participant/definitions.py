@@ -18,6 +18,8 @@ class Definitions:
     def __init__(self, store: SagaStore) -> None:
         self._store = store
         self._plans: dict[tuple[str, str], Plan] = {}
+        self._stored: dict[tuple[str, str], StoredDefinition] = {}
+        """The same as documents."""
 
     def of_version(self, version: str) -> Plan:
         """A version that was read before; versions are hashes of documents, so they tell sagas apart as well.
@@ -57,7 +59,19 @@ class Definitions:
         plan = graph.plan(definition)
         # under the stored version: it names the document, whatever a newer release's canonical form would make of it
         self._plans[stored.saga, stored.version] = plan
+        self._stored[stored.saga, stored.version] = stored
         return plan
+
+    async def put_again(self) -> None:
+        """Store all that are at hand once more: the log may have lost one that running sagas need. Where it has lost which
+        version is active, that is the one which was.
+
+        Raises:
+            StoreUnavailableError: the store is away.
+        """
+        for stored in list(self._stored.values()):
+            activate = stored.active and await self._store.definition(stored.saga) is None
+            await self._store.put_definition(stored, activate=activate)
 
     async def register(self, definition: Definition, *, activate: bool | None = None) -> Plan:
         """Check a definition and store it.

@@ -49,6 +49,8 @@ class Following:
         self._clock = clock
         self._strict = strict
         self._told: Spoken | None = None
+        self._told_as = 0
+        """Under which serial: a failover may take a registration with all that was said in it."""
         self._following: asyncio.Task[None] | None = None
 
     @property
@@ -117,13 +119,13 @@ class Following:
         if spoken.problem and spoken.problem != self.problem:
             logger.warning("cannot follow the change of the %s yet: %s", self._kind, spoken.problem)
         self.problem = spoken.problem
-        if spoken != self._told:
-            await self._store.tell(self._instance(), self._kind, spoken)
-            self._told = spoken
+        serial = self._instance()
+        if (spoken, serial) != (self._told, self._told_as) and await self._store.tell(serial, self._kind, spoken):
+            self._told, self._told_as = spoken, serial
 
     async def _look(self) -> None:
-        found = await self._store.choice(self._kind)
-        if found is not None and found.number != self.choice.number:
+        found = await self._store.choice(self._kind) or Choice(kind=self._kind, chosen=self._names[0])
+        if found.number != self.choice.number:
             self.choice = found
             beside = f", {found.beside!r} beside it" if found.beside else ""
             logger.info("the %s: %r%s, %s (change %d)", self._kind, found.chosen, beside, found.phase, found.number)

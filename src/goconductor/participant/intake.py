@@ -73,6 +73,7 @@ class Intake:
         instance: tells this process's serial.
         lease_seconds: the life of a lease.
         on_ended: called for each saga whose end was announced to this instance.
+        on_missed: called with what a message carries that the log has otherwise, or not at all.
         written: the newest view of a saga that this process has appended to lately.
         counts: where what happened is counted.
         probe: told of each message and each batch.
@@ -89,6 +90,7 @@ class Intake:
         instance: Callable[[], int],
         lease_seconds: float,
         on_ended: Callable[[SagaEnded], None],
+        on_missed: Callable[[View], None],
         written: Callable[[UUID], View | None],
         counts: Counter[str],
         probe: Probe = SILENT,
@@ -101,6 +103,7 @@ class Intake:
         self._instance = instance
         self._lease_seconds = lease_seconds
         self._on_ended = on_ended
+        self._on_missed = on_missed
         self._written = written
         self._read = Views(count_max=READ_MAX, bytes_max=READ_BYTES_MAX)
         self._counts = counts
@@ -180,9 +183,7 @@ class Intake:
             key = lost.lease.key
             logger.warning("saga %s is not told of a lost attempt yet: %s", key.saga_id, error, extra=about(key))
 
-    async def _granted(
-        self, plan: Plan, body: RunStep, delivery: Delivery, place: Place
-    ) -> Granted | TakenOver | None:
+    async def _granted(self, plan: Plan, body: RunStep, delivery: Delivery, place: Place) -> Granted | TakenOver | None:
         """The work, if its lease is ours and the step is due, in whatever attempt: the message is a hint, the log is the truth.
 
         Who holds the lease may only be looking, for an older message, at a head that was older still; so a message that finds
@@ -207,6 +208,8 @@ class Intake:
         except BaseException:
             self._orphans.add([lease])
             raise
+        if body.baton.state is not None and known is not None and (view is None or acquired.tail.rebased):
+            self._on_missed(known)
         if acquired.taken_from is not None and view is not None and body.direction is not Direction.SETTLE:
             return TakenOver(plan, view, lease)
         attempt = _wanted_attempt(view, body) if view is not None else None

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 from uuid import UUID
 
-from goconductor.errors import ConfigurationError, RequestRefusedError, SagaNotFoundError, StoreUnavailableError
+from goconductor.errors import RequestRefusedError, SagaNotFoundError
 from goconductor.lifecycle.decide import REQUESTS
 from goconductor.lifecycle.effects import Work
 from goconductor.lifecycle.events import Event
@@ -37,13 +37,16 @@ from goconductor.participant.log import View
 from goconductor.participant.orphans import Orphans
 from goconductor.participant.outbox import Outbox
 from goconductor.participant.probe import SILENT, Probe
+from goconductor.participant.registration import Registration
 from goconductor.participant.registry import StepRegistry
 from goconductor.participant.renewal import Renewal
+from goconductor.participant.rewinding import Rewinding
 from goconductor.participant.start import Started, Starter
 from goconductor.participant.timers import Timers
 from goconductor.ports.bus import Bus
 from goconductor.ports.clock import Clock
-from goconductor.ports.store import Instance, Known, RecoveryStore, SagaReader, SagaStore, Tail, Transaction
+from goconductor.ports.store import Instance, Known, RecoveryStore, SagaReader, SagaStore, Tail
+from goconductor.ports.transactions import Transaction
 from goconductor.saga.graph import Plan
 
 logger = logging.getLogger("goconductor.participant")
@@ -54,8 +57,6 @@ BUS_SECONDS = 3.0
 """A node without steps can do without the bus, as the sweep sends what it could not: after so long it opens all the same."""
 LOOKS_AT_ONCE = 64
 """So many sagas are read by one statement at most: they may be large."""
-AGAIN_SECONDS = 1.0
-"""So long after the store went away before this node was registered it is tried again."""
 
 
 class Store(RecoveryStore, SagaReader, Protocol):
@@ -109,7 +110,6 @@ class Node:
         self._drain_seconds = drain_seconds
         self.payload_bytes_max = payload_bytes_max
         self._lease_seconds = lease_seconds
-        self._instance: Instance | None = None
         self._tails: Batcher[Known, Tail] = Batcher(store.read, items_max=LOOKS_AT_ONCE)
         self._background: set[asyncio.Task[Any]] = set()
         self._renewal = Renewal(open_store or store.beside, self.clock, lease_seconds)
@@ -117,6 +117,8 @@ class Node:
         self._outbox = Outbox(bus, store, source=source, clock=self.clock, baton_bytes_max=baton_bytes_max, probe=probe)
         self._timers = Timers(self.clock, store)
         self.orphans = Orphans(store, self.clock)
+        self._rewinding = Rewinding(store, self.definitions, self.clock, known_by=self.name, counts=self.counts)
+        self._registration = Registration(store, self.clock, self._rewinding.rewound)
         self._executor = Executor(
             self.registry,
             orphans=self.orphans,
@@ -138,6 +140,7 @@ class Node:
             instance=self._serial,
             participant=self.registry.name,
             lease_seconds=lease_seconds,
+            on_acknowledged=self._rewinding.acknowledged,
             on_timer=self._timers.set,
             on_end=self._ended,
             counts=self.counts,
@@ -152,6 +155,7 @@ class Node:
             instance=self._serial,
             lease_seconds=lease_seconds,
             on_ended=self._announced,
+            on_missed=self._rewinding.missed,
             written=self.appender.latest,
             counts=self.counts,
             probe=probe,
@@ -179,9 +183,7 @@ class Node:
         Raises:
             ConfigurationError: the node is not open.
         """
-        if self._instance is None:
-            raise ConfigurationError("this node is not open; use `async with goconductor.connect(...)` or await node.open()")
-        return self._instance
+        return self._registration.instance
 
     @property
     def bus_problem(self) -> str:
@@ -212,13 +214,7 @@ class Node:
 
     async def _open(self) -> None:
         await self.store.open()
-        while self._instance is None:
-            try:
-                self.clock.observe(await self.store.database_time())
-                self._instance = await self.store.register(self.registry.name, self.name, self.registry.facts())
-            except StoreUnavailableError as error:
-                logger.warning("the saga store went away before this node was registered, trying again: %s", error)
-                await self.clock.sleep(AGAIN_SECONDS)
+        await self._registration.open(self.registry.name, self.name, self.registry.facts())
         self._renewal.start()
         self._spawn(keep_time(self.clock, self.store.database_time))
         if self.registry.steps:
@@ -231,24 +227,17 @@ class Node:
         await self.membership.stop()
         await self._timers.close()
         await self._executor.drain(self._drain_seconds)
-        for part in (self._intake, self._starter, self.appender, self._tails, self._executor, self.orphans):
+        for part in (self._intake, self._starter, self.appender, self._tails, self._executor, self.orphans, self._rewinding):
             await part.close()
         for running in list(self._background):
             running.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         all_sent = await self._outbox.close(within_seconds=LAST_WORDS_SECONDS)
         await self._renewal.stop(linger=self._executor.left > 0)
-        try:
-            if self._instance is not None and all_sent and not self._executor.left:
-                await self.store.unregister(self._instance.serial)
-            elif self._instance is not None:
-                what = "messages unsent" if not all_sent else "steps that cannot be ended"
-                logger.warning("left with %s: the leader will find this instance dead, and see to them", what)
-        except StoreUnavailableError as error:
-            logger.warning("left without a word, the store is away: %s", error)
+        left = "messages unsent" if not all_sent else "steps that cannot be ended" if self._executor.left else ""
+        await self._registration.close(left=left)
         await self.membership.close()
         await self.store.close()
-        self._instance = None
 
     async def start_saga(
         self,

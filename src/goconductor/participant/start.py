@@ -29,7 +29,8 @@ from goconductor.participant.probe import SILENT, Probe
 from goconductor.participant.typed import to_json_value
 from goconductor.participant.work import new_event_id, random_number
 from goconductor.ports.clock import Clock
-from goconductor.ports.store import BATCHES_AT_ONCE, Outcome, SagaStore, Start, Transaction, Verdict
+from goconductor.ports.store import BATCHES_AT_ONCE, Outcome, SagaStore, Start, Verdict
+from goconductor.ports.transactions import Transaction
 from goconductor.saga import ids, values
 from goconductor.saga.graph import Plan
 

@@ -1,8 +1,8 @@
 """Taking over a lease that another let run out: the log is told first.
 
-Who takes it over says that this attempt's outcome is unknown, and runs nothing: the other may have done it and died. Were the same
-attempt run again, its refusal would be believed, and the effect forgotten. That holds whether or not the step is due now: of a
-paused saga nobody else would remember it. What the log wants then comes with that append, or as a message.
+Who takes it over says that this attempt's outcome is unknown, and runs nothing: the other may have done it and died. Were the
+same attempt run again, its refusal would be believed, and the effect forgotten. That holds whether or not the step is due now:
+of a paused saga nobody else would remember it. What the log wants then comes with that append, or as a message.
 
 The lease's row remembers whom it was taken from until that append frees it, so any number of processes may die in between. Who
 declares as a leader does the same, under a lease that it took in the same way; of the two, one gets the lease, and the other

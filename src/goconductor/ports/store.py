@@ -8,15 +8,17 @@ the database's clock; durations are seconds.
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
 
 from goconductor.ports.choices import Choices, Spoken
+from goconductor.ports.history import History
 from goconductor.ports.reading import EVERYTHING, Presence, Sweep, Wanted
 from goconductor.ports.retention import Retention
+from goconductor.ports.transactions import Transaction
 from goconductor.saga.ids import Direction
 
 BATCHES_AT_ONCE = 2
@@ -214,6 +216,10 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     speaks: dict[str, Spoken] = {}
 
 
+def ignore(_: Instance) -> None:
+    """What a store tells who does not want to know."""
+
+
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """A message that was given up on, kept with the reason."""
 
@@ -264,32 +270,15 @@ class Terms(Protocol):
     async def database_time(self) -> float: ...
 
 
-class _OfAsyncpg(Protocol):
-    def is_in_transaction(self) -> bool: ...
-
-
-class _OfSqlalchemy(Protocol):
-    def in_transaction(self) -> bool: ...
-    def close(self) -> Awaitable[None]: ...
-
-
-class _OfPsycopg(Protocol):
-    def set_autocommit(self, value: bool) -> Awaitable[None]: ...
-
-
-Transaction: TypeAlias = _OfAsyncpg | _OfSqlalchemy | _OfPsycopg
-"""A caller's own open transaction, by what a type checker can see of it without its library: an asyncpg connection,
-SQLAlchemy's ``AsyncSession`` or ``AsyncConnection``, a psycopg ``AsyncConnection``. The store looks more closely."""
-
-
-class SagaStore(Terms, Choices, Protocol):
+class SagaStore(Terms, Choices, History, Protocol):
     """Where the truth is.
 
     1. **Open** checks the schema (:class:`SchemaError`), waits while the database is absent, saying so, and refuses a
        transaction pooler (:class:`PoolerError`).
     2. **Register** gives an instance its serial and takes its sign of life, which ends when the process does. **Beside** makes
        another store on the same data, not open, for another thread of this process: while it is connected, the instances that
-       this store registered are not missing (11).
+       this store registered are not missing (11). ``on_rewind`` is called where the log may have lost what this process told it,
+       as after a failover: with the instance as it is then registered, which may have another serial.
     3. **Start** inserts head, log, key and leases in one durable transaction; the same key and hash again answers
        ALREADY_STARTED with the saga that exists, another hash OTHER_INPUT. **Start in** does so for one saga inside the
        caller's own open transaction: it begins when that commits, or never, key included. It takes no lease, and what the
@@ -315,7 +304,14 @@ class SagaStore(Terms, Choices, Protocol):
     async def close(self) -> None: ...
     def beside(self) -> SagaStore: ...
 
-    async def register(self, participant: str, name: str, steps: Mapping[str, Mapping[str, object]]) -> Instance: ...
+    async def register(
+        self,
+        participant: str,
+        name: str,
+        steps: Mapping[str, Mapping[str, object]],
+        *,
+        on_rewind: Callable[[Instance], None] = ignore,
+    ) -> Instance: ...
     async def unregister(self, serial: int) -> None: ...
 
     async def start(self, starts: Sequence[Start]) -> list[Outcome]: ...
@@ -342,7 +338,9 @@ class RecoveryStore(SagaStore, Retention, Protocol):
         live sagas whose last append was its own. It frees none: who takes one over must know that another had it.
     13. **Leases truncated** tells whether the lease table was emptied by a crash of the database: true until
         ``acknowledge_truncation`` has been called once after it.
-    14. **Up seconds** is how long the database has been up; while it was away nobody could renew a lease.
+    14. **Calm seconds** is for how long leases and signs of life can have been what they say: since the database's last start or
+        promotion, or, where the lease table was emptied without one, since a leader noticed. That is written down under
+        ``epoch``, so that the next leader does not begin to wait anew.
     15. **Note sweep** keeps what the leader has done lately, for people to look at, only while ``epoch`` is present.
     16. **Weigh** tells how many bytes the log of each saga takes as it is stored, about; 0 for one that is not there.
     """
@@ -356,7 +354,7 @@ class RecoveryStore(SagaStore, Retention, Protocol):
     async def missing(self) -> list[Instance]: ...
     async def mark_dead(self, serial: int, *, epoch: int) -> tuple[list[Lease], list[UUID]]: ...
     async def leases_truncated(self) -> bool: ...
-    async def up_seconds(self) -> float: ...
+    async def calm_seconds(self, *, epoch: int) -> float: ...
     async def acknowledge_truncation(self, *, epoch: int) -> None: ...
     async def note_sweep(self, did: Mapping[str, int], *, epoch: int) -> None: ...
 

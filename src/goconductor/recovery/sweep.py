@@ -128,7 +128,7 @@ class Sweeper:
         while True:
             full = False
             try:
-                may_judge = await self.may_judge()
+                may_judge = await self.may_judge(term.epoch)
                 if may_judge and (self._inherited or self._clock.monotonic() >= next_bury):
                     await self.bury(term.epoch)
                     next_bury = self._clock.monotonic() + DEATH_SECONDS
@@ -150,15 +150,18 @@ class Sweeper:
             else:
                 await self._clock.sleep(min(DEATH_SECONDS, self._interval_seconds))
 
-    async def may_judge(self) -> bool:
-        """Whether locks and leases say anything: not within one lease's life after the database was away."""
+    async def may_judge(self, epoch: int) -> bool:
+        """Whether locks and leases say anything: not within one lease's life after the database was away.
+
+        That life is counted from the database's own start or promotion, or from what a leader wrote down, and not from this
+        leader's beginning: where leaders change often, nobody would ever be judged.
+        """
         lost = await self._store.leases_truncated()
-        up_seconds = await self._store.up_seconds()
+        silent_seconds = self._lease_seconds - await self._store.calm_seconds(epoch=epoch)
         now = self._clock.monotonic()
-        silent_seconds = self._lease_seconds - up_seconds
         if lost and not self._leases_lost:
-            logger.warning("the lease table was emptied by a crash of the database: nobody is judged, then all are looked at")
-            silent_seconds = self._lease_seconds
+            logger.warning("the lease table was emptied, by a crash or a failover: nobody is judged, then all are looked at")
+            self._walking, self._walked = True, None
         if silent_seconds > 0:
             self._judge_from = max(self._judge_from, now + silent_seconds)
             self._walking, self._walked = True, None

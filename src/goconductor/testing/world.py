@@ -173,7 +173,7 @@ class World:
             self._sweeper = Sweeper(node, lease_seconds=self._lease_seconds)
             term = await self.store.raise_epoch(node.name, 1e9)
             self._epoch = term.epoch if term is not None else 0
-        if await self._sweeper.may_judge():
+        if await self._sweeper.may_judge(self._epoch):
             await self._sweeper.bury(self._epoch)
         await self._sweeper.sweep_once(self._epoch)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from goconductor.control.doctor import database, sagas
 from goconductor.control.doctor.bus import of_bus
 from goconductor.control.doctor.choices import of_choices
+from goconductor.control.doctor.failovers import of_failovers
 from goconductor.control.doctor.findings import Check, Diagnosis, Finding, error, split_remedy
 from goconductor.errors import (
     ConfigurationError,
@@ -37,6 +38,7 @@ OF_STORE = (
     "instances",
     "choices",
     "leases",
+    "failovers",
     "overdue sagas",
     "stuck sagas",
     "dead letters",
@@ -179,6 +181,7 @@ async def _store(store: Store, patient: Patient) -> AsyncIterator[Check]:
         (("instances",), instances),
         (("choices",), lambda: one(of_choices(store, named))),
         (("leases",), lambda: one(sagas.of_marker(store))),
+        (("failovers",), lambda: one(of_failovers(store, now))),
         (("overdue sagas",), lambda: one(sagas.of_overdue(store, now))),
         (("stuck sagas",), lambda: one(sagas.of_stuck(store))),
         (("dead letters",), lambda: one(sagas.of_letters(store))),

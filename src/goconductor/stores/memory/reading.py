@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from goconductor.ports.choices import Choice
 from goconductor.ports.clock import Clock
 from goconductor.ports.figures import Census, StoreFigures
+from goconductor.ports.history import Loss
 from goconductor.ports.reading import EVERYTHING, Presence, Sweep, Wanted
 from goconductor.ports.store import (
     DeadLetter,
@@ -53,6 +54,7 @@ class MemoryReader:
         self._letter_ids = count(1)
         self._term: Term | None = None
         self._evidence: int | None = None
+        self._losses: dict[tuple[UUID, int, int], Loss] = {}
         self._sweep: Sweep | None = None
         self._choices: dict[str, Choice] = {}
         self._truncated = False

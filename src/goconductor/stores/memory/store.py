@@ -6,7 +6,7 @@ here by hand: :meth:`MemoryStore.kill` ends an instance's sign of life, :meth:`M
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from goconductor.errors import ConfigurationError, FencedError
 from goconductor.ports.choices import ELECTION, Choice, Spoken
+from goconductor.ports.history import Loss, Timeline
 from goconductor.ports.reading import Sweep
 from goconductor.ports.retention import Cursor, Forgettable, Forgotten
 from goconductor.ports.store import (
@@ -30,9 +31,10 @@ from goconductor.ports.store import (
     Start,
     StoredDefinition,
     Term,
-    Transaction,
     Verdict,
+    ignore,
 )
+from goconductor.ports.transactions import Transaction
 from goconductor.stores.memory.leases import MemoryLeases
 from goconductor.stores.memory.refusals import problem_of_append, problem_of_start
 
@@ -74,7 +76,14 @@ class MemoryStore(MemoryLeases):
     async def database_time(self) -> float:
         return self._now()
 
-    async def register(self, participant: str, name: str, steps: Mapping[str, Mapping[str, object]]) -> Instance:
+    async def register(
+        self,
+        participant: str,
+        name: str,
+        steps: Mapping[str, Mapping[str, object]],
+        *,
+        on_rewind: Callable[[Instance], None] = ignore,  # noqa: ARG002  (this log loses nothing)
+    ) -> Instance:
         serial = next(self._serials)
         facts = msgspec.json.decode(msgspec.json.encode(steps), type=dict[str, dict[str, object]])
         instance = Instance(serial=serial, participant=participant, name=name, steps=facts, started_at=self._now())
@@ -188,9 +197,12 @@ class MemoryStore(MemoryLeases):
         self._choices[choice.kind] = replace(choice, since=self._now())
         return True
 
-    async def tell(self, serial: int, kind: str, spoken: Spoken) -> None:
-        instance = self._instances[serial]
+    async def tell(self, serial: int, kind: str, spoken: Spoken) -> bool:
+        instance = self._instances.get(serial)
+        if instance is None:
+            return False
         self._instances[serial] = replace(instance, speaks=instance.speaks | {kind: spoken})
+        return True
 
     def _may_rule(self, election: str) -> bool:
         chosen, term = self._choices.get(ELECTION), self._term
@@ -272,8 +284,25 @@ class MemoryStore(MemoryLeases):
     async def leases_truncated(self) -> bool:
         return self._truncated
 
-    async def up_seconds(self) -> float:
+    async def calm_seconds(self, *, epoch: int) -> float:
+        if self._truncated:
+            self._fence(epoch)
         return self._now() - self._up_since
+
+    async def lost(self, told: Sequence[Loss]) -> list[Loss]:
+        return [one for one in told if self._tail(Known(one.saga_id, one.seq, one.tag)).rebased or one.saga_id not in self._heads]
+
+    async def note_losses(self, losses: Sequence[Loss]) -> int:
+        new = {(one.saga_id, one.seq, one.tag): one for one in losses}
+        new = {place: one for place, one in new.items() if place not in self._losses}
+        self._losses |= {place: replace(one, noticed_at=self._now()) for place, one in new.items()}
+        return len(new)
+
+    async def losses(self, limit: int) -> list[Loss]:
+        return [*self._losses.values()][::-1][:limit]
+
+    async def timelines(self) -> list[Timeline]:
+        return []
 
     async def acknowledge_truncation(self, *, epoch: int) -> None:
         self._fence(epoch)

@@ -42,10 +42,12 @@ class ChoiceTable:
         async with self._sessions.use() as connection:
             return await connection.fetchval(self._address.sql(statement), *facts) is not None
 
-    async def tell(self, serial: int, kind: str, spoken: Spoken) -> None:
-        """As the port says."""
+    async def tell(self, serial: int, kind: str, spoken: Spoken) -> bool:
+        """As the port says. A serial that a failover has given to another process is not ours to speak for."""
         statement = """
-            UPDATE goconductor.participants SET speaks = speaks || jsonb_build_object($2::text, $3::jsonb) WHERE serial = $1
+            UPDATE goconductor.participants SET speaks = speaks || jsonb_build_object($2::text, $3::jsonb)
+            WHERE serial = $1 AND application_name = $4 RETURNING serial
         """
+        arguments = serial, kind, msgspec.json.encode(spoken), self._address.application_name
         async with self._sessions.use() as connection:
-            await connection.execute(self._address.sql(statement), serial, kind, msgspec.json.encode(spoken))
+            return await connection.fetchval(self._address.sql(statement), *arguments) is not None

@@ -8,14 +8,17 @@ bear that name, those of its other threads too: where its loop is blocked while 
 leases comes back.
 
 An instance that comes back takes its lock again as the first thing on its new connection, ends what is left of its old one,
-and takes back the declaration.
+and takes back the declaration. A serial alone is no proof of being meant: a failover to a standby that lagged behind gives
+serials again. So an instance is known by its serial *and* its application name, half of which is random.
 """
 
 # ruff: noqa: S608 - statements are put together from constants of this package
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TypeAlias
 from uuid import UUID
 
@@ -29,6 +32,9 @@ from goconductor.stores.postgres.connection import Session, Sessions
 from goconductor.stores.postgres.dial import Address, Connection, Row
 from goconductor.stores.postgres.rows import lease_of
 from goconductor.stores.postgres.terms import FENCE, fenced
+from goconductor.stores.postgres.timelines import TimelineTable
+
+logger = logging.getLogger("goconductor.store")
 
 Steps: TypeAlias = Mapping[str, Mapping[str, object]]
 
@@ -70,19 +76,41 @@ def instance_of(row: Row) -> Instance:
     )
 
 
+@dataclass
+class _Registered:
+    """An instance of this process, and what it said of itself: it says it again where the log has lost it."""
+
+    instance: Instance
+    steps: bytes
+    on_rewind: Callable[[Instance], None]
+
+
 class SignsOfLife:
     """The locks of the instances that live in this process, and those of all others."""
 
-    def __init__(self, sessions: Sessions, address: Address) -> None:
+    def __init__(self, sessions: Sessions, address: Address, timelines: TimelineTable) -> None:
         self._sessions = sessions
         self._address = address
-        self._serials: list[int] = []
+        self._timelines = timelines
+        self._timeline = 0
+        self._ours: list[_Registered] = []
 
     async def register(
-        self, session: Session, participant: str, name: str, steps: Mapping[str, Mapping[str, object]]
+        self,
+        session: Session,
+        participant: str,
+        name: str,
+        steps: Mapping[str, Mapping[str, object]],
+        on_rewind: Callable[[Instance], None],
     ) -> Instance:
         """As the port says; the lock is held by the session, whose ``on_connect`` must be :meth:`assert_all`."""
-        async with session.use() as connection, connection.transaction():
+        async with session.use() as connection:
+            instance = await self._insert(connection, participant, name, encoded := msgspec.json.encode(steps))
+        self._ours.append(_Registered(instance, encoded, on_rewind))
+        return instance
+
+    async def _insert(self, connection: Connection, participant: str, name: str, steps: bytes) -> Instance:
+        async with connection.transaction():
             await connection.execute("SET LOCAL synchronous_commit = on")  # a serial is never given twice
             rows = await connection.fetch(
                 self._address.sql(
@@ -94,26 +122,60 @@ class SignsOfLife:
                 participant,
                 name,
                 self._address.application_name,
-                msgspec.json.encode(steps),
+                steps,
             )
             instance = instance_of(rows[0])
             await connection.execute(self._address.sql(f"SELECT pg_advisory_lock({LOCK_CLASS}::int4, $1)"), instance.serial)
-        self._serials.append(instance.serial)
         return instance
 
     async def unregister(self, session: Session, serial: int) -> None:
         """As the port says."""
-        self._serials = [other for other in self._serials if other != serial]
+        self._ours = [one for one in self._ours if one.instance.serial != serial]
         async with session.use() as connection:
             await connection.execute(
-                self._address.sql("UPDATE goconductor.participants SET dead_at = clock_timestamp() WHERE serial = $1"), serial
+                self._address.sql(
+                    """
+                    UPDATE goconductor.participants SET dead_at = clock_timestamp()
+                    WHERE serial = $1 AND application_name = $2
+                    """
+                ),
+                serial,
+                self._address.application_name,
             )
             await connection.execute(self._address.sql(f"SELECT pg_advisory_unlock({LOCK_CLASS}::int4, $1)"), serial)
 
     async def assert_all(self, connection: Connection) -> None:
-        """Take the locks of our instances on a new connection, whatever became of the old one."""
-        if not self._serials:
+        """Take the locks of our instances on a new connection, whatever became of the old one, and register anew who is lost.
+
+        A failover may have taken a registration, and given its serial to another process: the name tells. The other's lock is not
+        waited for.
+        """
+        timeline = await self._timelines.note(connection)
+        rewound, self._timeline = self._timeline not in (0, timeline), timeline
+        if not self._ours:
             return
+        rows = await connection.fetch(
+            self._address.sql("SELECT serial FROM goconductor.participants WHERE serial = ANY ($1) AND application_name = $2"),
+            [one.instance.serial for one in self._ours],
+            self._address.application_name,
+        )
+        kept = {row["serial"] for row in rows}
+        await self._take_again(connection, sorted(kept))
+        for one in self._ours:
+            if one.instance.serial not in kept:
+                lost, one.instance = (
+                    one.instance,
+                    await self._insert(connection, one.instance.participant, one.instance.name, one.steps),
+                )
+                logger.warning(
+                    "the log has lost the registration of %s (serial %d), it is registered anew (serial %d)",
+                    *(lost.name, lost.serial, one.instance.serial),
+                )
+            elif not rewound:
+                continue
+            one.on_rewind(one.instance)
+
+    async def _take_again(self, connection: Connection, serials: list[int]) -> None:
         await connection.execute(
             self._address.sql(
                 f"""
@@ -121,16 +183,16 @@ class SignsOfLife:
                 AND l.pid IN (SELECT pid FROM pg_stat_activity WHERE application_name = $2)
                 """
             ),
-            self._serials,
+            serials,
             self._address.application_name,
         )
         lock = f"SELECT pg_advisory_lock({LOCK_CLASS}::int4, serial) FROM unnest($1::int[]) AS s(serial)"
-        await connection.execute(self._address.sql(lock), self._serials)
+        await connection.execute(self._address.sql(lock), serials)
         await connection.execute(
             self._address.sql(
                 "UPDATE goconductor.participants SET dead_at = NULL WHERE serial = ANY ($1) AND dead_at IS NOT NULL"
             ),
-            self._serials,
+            serials,
         )
 
     async def missing(self) -> list[Instance]:

@@ -17,6 +17,24 @@ from goconductor.stores.postgres.connection import Sessions
 from goconductor.stores.postgres.dial import Address
 from goconductor.stores.postgres.rows import head_of, lease_of
 from goconductor.stores.postgres.terms import FENCE, fenced
+from goconductor.stores.postgres.timelines import PROMOTED_AT
+
+CALM = f"""
+    SELECT extract(epoch FROM clock_timestamp())::float8 AS now,
+        NOT EXISTS (SELECT FROM goconductor.lease_marker) AS emptied,
+        extract(epoch FROM emptied_at)::float8 AS emptied_at,
+        extract(epoch FROM greatest(pg_postmaster_start_time(), {PROMOTED_AT}, (
+            SELECT max(backend_start) FROM pg_stat_activity WHERE backend_type = 'checkpointer'
+        )))::float8 AS since
+    FROM goconductor.leadership WHERE single
+"""
+
+NOTE_EMPTIED = """
+    UPDATE goconductor.leadership SET emptied_at = coalesce(
+        emptied_at, CASE WHEN to_timestamp($2::float8) > marked_at THEN to_timestamp($2::float8) END, clock_timestamp()
+    )
+    WHERE single AND epoch = $1 RETURNING extract(epoch FROM emptied_at)::float8
+"""
 
 
 class Recovery:
@@ -84,15 +102,21 @@ class Recovery:
             held_columns(sorted(leases, key=lambda lease: lease.key)),
         )
 
-    async def up_seconds(self) -> float:
-        """As the port says. When a backend is killed, the server's first process stays and all others are new."""
-        statement = """
-            SELECT extract(epoch FROM clock_timestamp() - greatest(pg_postmaster_start_time(), (
-                SELECT max(backend_start) FROM pg_stat_activity WHERE backend_type = 'checkpointer'
-            )))::float8
+    async def calm_seconds(self, epoch: int) -> float:
+        """As the port says. When a backend is killed, the server's first process stays and all others are new.
+
+        A crash empties the leases with a start, a promotion with a timeline. Where neither came since the marker was last set, it
+        was somebody's hand, and what counts is when a leader noticed: that is written down, for the leaders after this one.
         """
         async with self._sessions.use() as connection:
-            return float(await connection.fetchval(statement))
+            row = await connection.fetchrow(self._address.sql(CALM))
+            assert row is not None  # noqa: S101  (it selects one)
+            since, emptied_at = row["since"], row["emptied_at"]
+            if row["emptied"] and emptied_at is None:
+                emptied_at = await connection.fetchval(self._address.sql(NOTE_EMPTIED), epoch, since)
+                if emptied_at is None:
+                    raise fenced(epoch)
+            return float(row["now"] - (max(since, emptied_at) if row["emptied"] else since))
 
     async def leases_truncated(self) -> bool:
         """As the port says: a crash of the database empties the marker's table with that of the leases."""
@@ -101,12 +125,19 @@ class Recovery:
             return bool(await connection.fetchval(statement))
 
     async def acknowledge_truncation(self, epoch: int) -> None:
-        """As the port says."""
-        await self._fenced(
-            "INSERT INTO goconductor.lease_marker SELECT true WHERE EXISTS (SELECT FROM fence) ON CONFLICT DO NOTHING",
-            epoch,
-            [],
-        )
+        """As the port says: the row that is changed is the fence itself."""
+        statement = """
+            WITH fence AS (
+                UPDATE goconductor.leadership SET emptied_at = NULL, marked_at = clock_timestamp()
+                WHERE single AND epoch = $1 RETURNING epoch
+            ), change AS (
+                INSERT INTO goconductor.lease_marker SELECT true FROM fence ON CONFLICT DO NOTHING
+            )
+            SELECT EXISTS (SELECT FROM fence)
+        """
+        async with self._sessions.use() as connection:
+            if not await connection.fetchval(self._address.sql(statement), epoch):
+                raise fenced(epoch)
 
     async def _fenced(self, change: str, epoch: int, arguments: Columns) -> None:
         statement = f"WITH {FENCE}, change AS ({change}) SELECT EXISTS (SELECT FROM fence)"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from uuid import UUID
 
 from goconductor.ports.choices import Choice, Spoken
 from goconductor.ports.figures import Census, StoreFigures
+from goconductor.ports.history import Loss, Timeline
 from goconductor.ports.reading import EVERYTHING, Presence, Sweep, Wanted
 from goconductor.ports.retention import Cursor, Forgettable, Forgotten
 from goconductor.ports.store import (
@@ -30,8 +31,9 @@ from goconductor.ports.store import (
     StoredDefinition,
     Tail,
     Term,
-    Transaction,
+    ignore,
 )
+from goconductor.ports.transactions import Transaction
 from goconductor.ports.vitals import Vitals
 from goconductor.stores.postgres.acquire import Acquirer
 from goconductor.stores.postgres.append import Appender
@@ -51,6 +53,7 @@ from goconductor.stores.postgres.search import Search
 from goconductor.stores.postgres.start import Starter
 from goconductor.stores.postgres.tails import TailReader
 from goconductor.stores.postgres.terms import TermTable
+from goconductor.stores.postgres.timelines import TimelineTable
 from goconductor.stores.postgres.vitals import examine
 
 QUICK_CONNECTIONS = 2
@@ -127,7 +130,8 @@ class PostgresStore:
         )
         self._quick = Sessions(hot, QUICK_CONNECTIONS)
         self._others = Sessions(dialler, connections)
-        self._life = SignsOfLife(self._others, address)
+        self._timelines = TimelineTable(self._others, address)
+        self._life = SignsOfLife(self._others, address, self._timelines)
         self._for_acquire = Session(hot, "acquire", {"synchronous_commit": "off"}, self._life.assert_all)
         self._for_append = Sessions(hot, BATCHES_AT_ONCE, "append")
         self._for_start = Sessions(starting, BATCHES_AT_ONCE + 1, "start")  # one more for those whose keys are held
@@ -187,8 +191,15 @@ class PostgresStore:
         async with self._quick.use() as connection:
             return float(await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8"))
 
-    async def register(self, participant: str, name: str, steps: Mapping[str, Mapping[str, object]]) -> Instance:
-        return await self._life.register(self._for_acquire, participant, name, steps)
+    async def register(
+        self,
+        participant: str,
+        name: str,
+        steps: Mapping[str, Mapping[str, object]],
+        *,
+        on_rewind: Callable[[Instance], None] = ignore,
+    ) -> Instance:
+        return await self._life.register(self._for_acquire, participant, name, steps, on_rewind)
 
     async def unregister(self, serial: int) -> None:
         await self._life.unregister(self._for_acquire, serial)
@@ -239,8 +250,8 @@ class PostgresStore:
     async def choose(self, choice: Choice) -> bool:
         return await self._choices.choose(choice)
 
-    async def tell(self, serial: int, kind: str, spoken: Spoken) -> None:
-        await self._choices.tell(serial, kind, spoken)
+    async def tell(self, serial: int, kind: str, spoken: Spoken) -> bool:
+        return await self._choices.tell(serial, kind, spoken)
 
     async def raise_epoch(
         self, holder: str, term_seconds: float, evidence: int | None = None, *, election: str = ""
@@ -286,8 +297,20 @@ class PostgresStore:
     async def leases_truncated(self) -> bool:
         return await self._recovery.leases_truncated()
 
-    async def up_seconds(self) -> float:
-        return await self._recovery.up_seconds()
+    async def calm_seconds(self, *, epoch: int) -> float:
+        return await self._recovery.calm_seconds(epoch)
+
+    async def lost(self, told: Sequence[Loss]) -> list[Loss]:
+        return await self._timelines.lost(told)
+
+    async def note_losses(self, losses: Sequence[Loss]) -> int:
+        return await self._timelines.note_losses(losses)
+
+    async def losses(self, limit: int) -> list[Loss]:
+        return await self._timelines.losses(limit)
+
+    async def timelines(self) -> list[Timeline]:
+        return await self._timelines.timelines()
 
     async def acknowledge_truncation(self, *, epoch: int) -> None:
         await self._recovery.acknowledge_truncation(epoch)

@@ -186,7 +186,28 @@ def _other_tables(meta: MetaData) -> None:
         Column("swept_epoch", BigInteger),
         Column("swept", JSONB),
         Column("election", Text, nullable=False, server_default=text("''")),
+        _moment("emptied_at", null=True),
+        _moment("marked_at", null=True),
         CheckConstraint("single", name="leadership_one_row"),
+    )
+    Table(
+        "timelines",
+        meta,
+        _text("system", primary_key=True),
+        Column("timeline", BigInteger, primary_key=True, autoincrement=False),
+        _moment("seen_at", now=True),
+        _moment("replayed_until", null=True),
+    )
+    Table(
+        "losses",
+        meta,
+        Column("saga_id", Uuid, primary_key=True),
+        Column("seq", BigInteger, primary_key=True),
+        Column("tag", BigInteger, primary_key=True),
+        _text("status"),
+        _moment("at"),
+        _text("known_by"),
+        _moment("noticed_at", now=True),
     )
     Table(
         "choices",

@@ -2,6 +2,11 @@
 
 Who writes as a leader takes this row ``FOR SHARE`` in the same statement. Looking at it is not enough: a look reads a
 snapshot, and let an old epoch write after the new one was committed.
+
+**An epoch belongs to one timeline.** While an old primary is not stopped yet there are two such rows, and both sides raise
+theirs from the same number. A leader that was elected on the one, whose sessions then move to the other, must not find its
+number there: so the first term on a new timeline begins at 2 to the 32nd, times the timelines before it. Within a timeline it
+grows by one.
 """
 
 # ruff: noqa: S608 - statements are put together from constants of this package
@@ -15,10 +20,13 @@ import msgspec
 from goconductor.errors import FencedError
 from goconductor.ports.reading import Sweep
 from goconductor.ports.store import Term
+from goconductor.postgres.timelines import TIMELINES
 from goconductor.stores.postgres.connection import Sessions
 from goconductor.stores.postgres.dial import Address, Row
 
 TERM = "epoch, holder, extract(epoch FROM ends_at)::float8 AS ends_at, election"
+
+EPOCHS_OF_A_TIMELINE = 1 << 32
 
 _did = msgspec.json.Decoder(dict[str, int])
 
@@ -42,7 +50,7 @@ class TermTable:
         """As the port says. A choice that is made at this very moment may not be seen; the term in force always is."""
         return await self._term(
             f"""
-            UPDATE goconductor.leadership SET epoch = epoch + 1, holder = $1,
+            UPDATE goconductor.leadership SET epoch = greatest(epoch + 1, $5::bigint), holder = $1,
                 ends_at = clock_timestamp() + make_interval(secs => $2), evidence = coalesce($3, evidence), election = $4
             WHERE single AND ($3::bigint IS NULL OR evidence IS NULL OR evidence < $3)
             AND ($4 = '' OR election IN ('', $4) OR ends_at <= clock_timestamp())
@@ -53,6 +61,7 @@ class TermTable:
             term_seconds,
             evidence,
             election,
+            max(TIMELINES.highest(self._address.cluster) - 1, 0) * EPOCHS_OF_A_TIMELINE,
         )
 
     async def renew(self, term: Term, term_seconds: float) -> Term | None:

@@ -223,7 +223,25 @@ class RecoveryContract(StoreFixtures):
             await store.acknowledge_truncation(epoch=old)
         assert await store.leases_truncated()
 
-    async def test_14_the_database_says_how_long_it_is_up(self, store: AnyStore, other: AnyStore) -> None:
-        first, second = await store.up_seconds(), await other.up_seconds()
+    async def test_14_the_store_says_for_how_long_leases_can_be_believed(
+        self, store: AnyStore, other: AnyStore, hands: Hands
+    ) -> None:
+        """Hole 49: also a leader that comes later counts from the loss, and not from its own beginning."""
+        epoch = await lead(store)
+        first, second = await store.calm_seconds(epoch=epoch), await other.calm_seconds(epoch=epoch)
         assert 0.0 <= first <= second
-        assert second <= await store.database_time()
+        before = await store.database_time()
+        await hands.truncate_leases(store)
+        noticed = await store.database_time() - await store.calm_seconds(epoch=epoch)
+        assert noticed >= before - 0.001
+        successor = await lead(other)
+        for each in (other, store):
+            assert await store.database_time() - await each.calm_seconds(epoch=successor) == pytest.approx(noticed, abs=0.5)
+        await store.acknowledge_truncation(epoch=successor)
+
+    async def test_14_a_leader_of_the_past_writes_nothing_down(self, store: AnyStore, hands: Hands) -> None:
+        old = await lead(store)
+        await lead(store)
+        await hands.truncate_leases(store)
+        with pytest.raises(FencedError):
+            await store.calm_seconds(epoch=old)
