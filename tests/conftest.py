@@ -16,12 +16,15 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from goconductor.errors import ConfigurationError
 from goconductor.testing.postgres import PostgresAddress, PostgresServer
 from goconductor.testing.servers import versions
 
 pytest.register_assert_rewrite("goconductor.testing.contracts")
+settings.register_profile("goconductor", deadline=None)  # a busy machine is slow, and nothing is wrong with the code
+settings.load_profile("goconductor")
 pytest_plugins = [
     "tests.servers_kafka",
     "tests.servers_rabbitmq",

@@ -333,12 +333,12 @@ def test_the_largest_bomb_that_is_let_through_is_over_soon(source: str) -> None:
     while size <= 2**17:
         items = min(size, 1_000)
         data = {"input": {"s": "a" * size, "l": list(range(items)), "m": {str(i): i for i in range(items)}}, "steps": {}}
-        started = time.perf_counter()
+        started = time.process_time()  # of this process: another one's load is no fault of ours
         try:
             answer: bool | None = condition.holds(data)
         except ConditionError:
             answer = None
-        assert time.perf_counter() - started < 3
+        assert time.process_time() - started < 3
         if answer is None:
             break
         assert answer
