@@ -7,6 +7,7 @@ import socket
 import traceback
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -262,7 +263,7 @@ async def test_a_higher_timeline_ends_what_is_on_a_lower_one_in_every_thread() -
     assert heard == [10]
 
 
-async def test_one_process_is_never_on_two_primaries(primaries: Primaries) -> None:
+async def test_one_process_is_never_on_two_primaries(primaries: Primaries, tmp_path: Path) -> None:
     """A new primary is seen by one connection: all others on the old one end at once, and nobody goes back."""
     async with AsyncExitStack() as stack:
         store = PostgresStore(primaries.url)
@@ -295,3 +296,11 @@ async def test_one_process_is_never_on_two_primaries(primaries: Primaries) -> No
         primaries.new.stop()
         with pytest.raises(StoreUnavailableError, match="is on timeline"):
             await only_old.dial(timeout_seconds=20, command_timeout_seconds=20)
+        primaries.new.start()
+        primaries.old.stop()
+        (tmp_path / "old" / "data" / "standby.signal").touch()
+        primaries.old.start()
+        with pytest.raises(StoreUnavailableError, match="it is a standby"):
+            await Address(primaries.old.url(), application_name="first").dial(timeout_seconds=20, command_timeout_seconds=20)
+        async with dialled(Address(primaries.url, application_name="second")) as connection:
+            assert await connection.fetchval("SHOW port") == str(primaries.new.port)

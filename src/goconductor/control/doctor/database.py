@@ -88,7 +88,7 @@ def _connections(vitals: Vitals) -> Iterator[Finding]:
     if share >= HEADROOM:
         yield warning(
             f"{vitals.connections} of {vitals.connections_max} connections of the whole server are in use",
-            "raise max_connections, or run fewer processes: a participant holds up to 15",
+            "raise max_connections, or run fewer processes: a participant holds up to 16",
         )
 
 

@@ -26,6 +26,9 @@ BACKOFF_SECONDS = (0.05, 2.0)
 
 GRACE_SECONDS = 1.0
 
+REST_SECONDS = 60.0
+"""What a burst of work needed beyond the first sessions is closed when nobody has used it for so long."""
+
 SETTINGS = {
     "default_transaction_isolation": "read committed",
     "plan_cache_mode": "force_generic_plan",
@@ -103,6 +106,13 @@ class Dialler:
         return connection
 
 
+async def _end(connection: Connection) -> None:
+    try:
+        await connection.close(timeout=2.0)
+    except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresError):
+        connection.terminate()
+
+
 async def _nothing(_: Connection) -> None:
     pass
 
@@ -142,6 +152,8 @@ class Session:
         self._attempted = asyncio.Event()
         self._down: Exception | None = None
         self._closed = False
+        self.used_at = 0.0
+        """When its last call ended, by the loop's clock."""
 
     @property
     def busy(self) -> bool:
@@ -167,10 +179,13 @@ class Session:
             self._reconnecting = None
         connection, self._connection = self._connection, None
         if connection is not None:
-            try:
-                await connection.close(timeout=2.0)
-            except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresError):
-                connection.terminate()
+            await _end(connection)
+
+    async def rest(self) -> None:
+        """End the connection until the next call, which makes another one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await _end(connection)
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[Connection]:
@@ -246,24 +261,37 @@ class Session:
 
 
 class Sessions:
-    """A few sessions for whoever comes; the first that is not busy is taken.
+    """A few sessions for whoever comes; the first that is not busy is taken. Those that a burst needed are closed after it.
 
     Args:
         dialler: makes their connections.
         count: how many at most.
         role: what they are for, as the log calls it.
+        keep: how many stay.
+        rest_seconds: after how long without use the others end.
     """
 
-    def __init__(self, dialler: Dialler, count: int, role: str = "read") -> None:
+    def __init__(
+        self, dialler: Dialler, count: int, role: str = "read", *, keep: int = 1, rest_seconds: float = REST_SECONDS
+    ) -> None:
         self._sessions = [Session(dialler, role) for _ in range(count)]
+        self._passing = self._sessions[keep:]
+        self._rest_seconds = rest_seconds
+        self._resting: asyncio.Task[None] | None = None
 
     async def open(self, *, at_once: bool = True) -> None:
         """Connect the first, now or when it is needed, as the others are."""
         for number, session in enumerate(self._sessions):
             await session.open(at_once=at_once and number == 0)
+        if self._passing and self._resting is None:
+            self._resting = asyncio.create_task(self._rest(), name="goconductor-rest")
 
     async def close(self) -> None:
         """End all."""
+        if self._resting is not None:
+            self._resting.cancel()
+            await asyncio.wait([self._resting])
+            self._resting = None
         for session in self._sessions:
             await session.close()
 
@@ -271,5 +299,15 @@ class Sessions:
     async def use(self) -> AsyncIterator[Connection]:
         """As :meth:`Session.use`."""
         free = next((session for session in self._sessions if not session.busy), None)
-        async with (free or random.choice(self._sessions)).use() as connection:  # noqa: S311 - any will do
+        session = free or random.choice(self._sessions)  # noqa: S311 - any will do
+        async with session.use() as connection:
+            session.used_at = asyncio.get_running_loop().time()
             yield connection
+
+    async def _rest(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._rest_seconds)
+            for session in self._passing:
+                if not session.busy and loop.time() - session.used_at >= self._rest_seconds:
+                    await session.rest()

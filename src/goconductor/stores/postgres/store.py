@@ -65,7 +65,7 @@ UNPRINTABLE = re.compile(r"[^ -~]")
 class PostgresStore:
     """The saga store in a PostgreSQL database, 15 or newer. It serves all ports of :mod:`goconductor.ports.store`.
 
-    It holds one connection each for acquiring and appending, and, from their first use, one for starting, one or two for reading
+    It holds one connection each for acquiring and appending, and, from their first use, one or two for starting, for reading
     tails and for terms, and a few for all else. Their application name is ``name`` and eight random letters: the server tells
     by it whether this instance still has a connection.
 
@@ -134,7 +134,7 @@ class PostgresStore:
         self._life = SignsOfLife(self._others, address, self._timelines)
         self._for_acquire = Session(hot, "acquire", {"synchronous_commit": "off"}, self._life.assert_all)
         self._for_append = Sessions(hot, BATCHES_AT_ONCE, "append")
-        self._for_start = Sessions(starting, BATCHES_AT_ONCE + 1, "start")  # one more for those whose keys are held
+        self._for_start = Sessions(starting, BATCHES_AT_ONCE + 1, "start", keep=0)  # one more for those whose keys are held
         self._tails = TailReader(address)
         self._acquirer = Acquirer(self._for_acquire, address, self._tails)
         self._appender = Appender(self._for_append, address)
