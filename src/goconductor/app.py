@@ -176,6 +176,7 @@ class Conductor:
         """Registered once, as long as the saga is not written further."""
         known = self._registered.get(saga)
         if known is None or known[0] is not saga.definition:
+            self.node.registry.check_definition(saga.definition)
             known = self._registered[saga] = (saga.definition, await self.node.definitions.register(saga.definition))
         return known[1]
 

@@ -39,8 +39,9 @@ The docstring of a class is its default message, and says what to do next.
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 HIDDEN = "**********"
@@ -51,6 +52,18 @@ _PASSWORD = re.compile(r"(?<=://)([^\s/:@\"'\\]*):[^\s\"'\\]*(?=@)")
 def without_passwords(text: str) -> str:
     """The text with the passwords of all its urls hidden: a driver's error may quote the url that it was given."""
     return _PASSWORD.sub(rf"\1:{HIDDEN}", text) if "://" in text else text
+
+
+def meant(name: str, known: Iterable[str]) -> str | None:
+    """The known name that looks most like it, if any does."""
+    return next(iter(difflib.get_close_matches(name, [*known], 1, cutoff=0.6)), None)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """``did you mean …?``, or what there is."""
+    names = sorted(known)
+    found = meant(name, names)
+    return f"did you mean {found}?" if found else f"there are: {', '.join(names) or 'none'}"
 
 
 class GoConductorError(Exception):

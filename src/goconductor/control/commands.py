@@ -10,7 +10,7 @@ from goconductor.control.faults import Fault
 from goconductor.errors import RequestRefusedError
 from goconductor.participant.node import Node
 from goconductor.participant.start import Started
-from goconductor.participant.typed import decoder, to_json_value
+from goconductor.participant.typed import normalised, to_json_value
 from goconductor.ports.transactions import Transaction
 from goconductor.saga.graph import Plan
 
@@ -83,7 +83,7 @@ async def start(
     data = to_json_value(input)
     plan = await _plan(node, saga, version) if isinstance(saga, str) else saga
     if input_type is not None:
-        decoder(input_type)(data)
+        data = normalised(input_type, data)
     elif (schema := plan.definition.input_schema) is not None:
         _check_schema(plan.name, schema, data)
     return await node.start_saga(

@@ -17,8 +17,8 @@ from uuid import UUID
 import msgspec
 
 from goconductor.control.commands import KEY, KEY_CHARACTERS_MAX, RequestInvalidError
-from goconductor.control.faults import Fault, nearest
-from goconductor.errors import PayloadError
+from goconductor.control.faults import Fault
+from goconductor.errors import PayloadError, nearest
 from goconductor.lifecycle.events import EVENTS
 from goconductor.lifecycle.state import SagaStatus
 from goconductor.ports.reading import Wanted

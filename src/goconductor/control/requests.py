@@ -22,10 +22,10 @@ from uuid import UUID, uuid5
 import msgspec
 
 from goconductor.control.commands import RequestInvalidError
-from goconductor.control.faults import Fault, nearest
+from goconductor.control.faults import Fault
 from goconductor.control.models import SagaDetail
 from goconductor.control.queries import saga_status
-from goconductor.errors import PayloadError, RequestRefusedError, StoreUnavailableError
+from goconductor.errors import PayloadError, RequestRefusedError, StoreUnavailableError, nearest
 from goconductor.lifecycle import events
 from goconductor.lifecycle.allowed import Request, allowed
 from goconductor.lifecycle.events import Event

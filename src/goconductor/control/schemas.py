@@ -18,8 +18,8 @@ from jsonschema.validators import extend, validator_for
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from goconductor.control.faults import Fault, nearest
-from goconductor.errors import ConditionError
+from goconductor.control.faults import Fault
+from goconductor.errors import ConditionError, nearest
 from goconductor.saga.conditions import matches
 
 FAULTS_MAX = 20

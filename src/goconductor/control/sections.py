@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from goconductor import plugins
-from goconductor.control.faults import meant
+from goconductor.errors import meant
 
 _POSTGRES_URL = re.compile(
     r"""postgres(?:ql)?(?:\+\w+)?://

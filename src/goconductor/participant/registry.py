@@ -21,12 +21,14 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, over
 import msgspec
 from typing_extensions import TypeVar as DefaultedTypeVar
 
-from goconductor.errors import DefinitionError
+from goconductor.errors import DefinitionError, nearest
 from goconductor.participant.listeners import Listener
-from goconductor.participant.signature import Signature, read
+from goconductor.participant.signature import Signature, read, shape
 from goconductor.ports.journal import Journal
-from goconductor.saga.ids import is_name
+from goconductor.saga.definition import Definition
+from goconductor.saga.ids import is_name, split_target
 from goconductor.saga.policies import Retry, seconds
+from goconductor.saga.validate import unfit_inputs
 
 P = ParamSpec("P")
 P2 = ParamSpec("P2")
@@ -83,10 +85,12 @@ class Action(Generic[P, R, A]):
         """Declare what undoes this step. It takes the action's inputs by name, and its output where it wants it.
 
         Raises:
-            DefinitionError: the step has a compensation already.
+            DefinitionError: the step has a compensation already, or this is no function that could be called as one.
         """
         if self.compensation_function is not None:
             raise DefinitionError(self.target, [f"step {self.target!r} has a compensation already; keep one of them."])
+        if found := shape(function, f"the compensation of step {self.name!r}", transactional=self.journal is not None):
+            raise DefinitionError(self.target, found)
         self.compensation_function = function
         return function
 
@@ -101,6 +105,16 @@ class Action(Generic[P, R, A]):
         if self.compensation_function is None:
             return None
         return read(self.compensation_function, transactional=self.journal is not None, action=self.signature)
+
+    @property
+    def parameters(self) -> dict[str, bool]:
+        """The names of its inputs, and of each whether a definition must give it a value."""
+        return {name: name in self.signature.required for name in self.signature.inputs}
+
+    @property
+    def returns(self) -> Any:
+        """The type of its output, as it is annotated."""
+        return self.signature.returns
 
     def problems(self) -> list[str]:
         """What is wrong with the two functions' signatures."""
@@ -203,24 +217,24 @@ class StepRegistry:
             concurrency: how many may run at once in one process.
 
         Raises:
-            DefinitionError: the name cannot be one or is taken, or a transactional step is a plain ``def``.
+            DefinitionError: the name cannot be one or is taken, or this is no function that could be called as a step.
             ValueError: a timeout or concurrency is out of range.
         """
 
         def declare(declared: Callable[..., Any]) -> Action[..., Any]:
-            step_name = name or declared.__name__
-            problems = []
+            step_name = str(name or getattr(declared, "__name__", type(declared).__name__))
+            problems = shape(declared, f"step {step_name!r}", transactional=transaction is not None)
             if not is_name(step_name):
                 problems.append(f"{step_name!r} cannot name a step: use 1 to 100 letters, digits, '_' or '-'.")
             if step_name in self.steps:
                 problems.append(f"{self.name!r} has a step {step_name!r} already; give one of them another name.")
-            if transaction is not None and not inspect.iscoroutinefunction(declared):
-                problems.append(
-                    f"transactional step {step_name!r} must be 'async def': its transaction belongs to the event loop."
-                )
+            policies: dict[str, Any] = {"retry": retry, "compensation_retry": compensation_retry}
+            for what, policy in policies.items():
+                if policy is not None and not isinstance(policy, Retry):
+                    problems.append(f"the {what} of step {step_name!r} is {policy!r}; write it as Retry(attempts_max=…).")
             if problems:
                 raise DefinitionError(f"{self.name}.{step_name}", problems)
-            if concurrency is not None and concurrency < 1:
+            if concurrency is not None and (isinstance(concurrency, bool) or concurrency < 1):
                 raise ValueError(f"the concurrency of step {step_name!r} must be at least 1")
             action: Action[..., Any] = Action(
                 declared,
@@ -250,6 +264,28 @@ class StepRegistry:
         problems = [problem for action in self.steps.values() for problem in action.problems()]
         if problems:
             raise DefinitionError(self.name, problems)
+
+    def check_definition(self, definition: Definition) -> None:
+        """Refuse a definition that asks this participant for what it does not have. One without steps is asked for nothing.
+
+        Args:
+            definition: that can run otherwise.
+
+        Raises:
+            DefinitionError: with all problems.
+        """
+        problems: list[str] = []
+        for step in definition.steps if self.steps else ():
+            participant, name = split_target(step.run)
+            if participant == self.name and (action := self.steps.get(name)) is None:
+                problems.append(
+                    f"step {step.id!r} runs {step.run!r}, but participant {self.name!r} has no such step here; "
+                    f"{nearest(name, self.steps)}"
+                )
+            elif participant == self.name and action is not None:
+                problems += unfit_inputs(step, action.parameters)
+        if problems:
+            raise DefinitionError(definition.name, problems)
 
     def facts(self) -> dict[str, dict[str, object]]:
         """What other services may know of these steps, by name."""

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from goconductor.errors import PayloadError
+from goconductor.errors import PayloadError, meant
 from goconductor.participant.context import StepContext
 from goconductor.participant.typed import Convert, decoder
+from goconductor.saga.annotations import cannot_come, cannot_go, spelt
 
 
 class Output:
@@ -57,6 +58,38 @@ class Signature:
         return arguments
 
 
+def shape(function: Any, what: str, *, transactional: bool) -> list[str]:
+    """What keeps a thing from being called as a step, whatever its annotations say; found when it is declared.
+
+    Args:
+        function: what was declared.
+        what: how to call it in a message, ``step 'pack'`` say.
+        transactional: it takes a transaction.
+    """
+    if not (inspect.isfunction(function) or inspect.ismethod(function)):
+        kind = type(function).__name__
+        return [f"{what} is a {kind}, not a function; declare a function in a module that calls it."]
+    problems = []
+    parameters = [] if inspect.ismethod(function) else list(function.__code__.co_varnames[: function.__code__.co_argcount])
+    outside, _, _ = function.__qualname__.rpartition(".")
+    if parameters[:1] in (["self"], ["cls"]) and outside and not outside.endswith("<locals>"):
+        problems.append(
+            f"{what} is a method of {outside}, and nobody would give it {parameters[0]!r}; "
+            "declare a function, or declare the method of an object: participant.step(thing.method)."
+        )
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        problems.append(f"{what} is a generator: calling it runs nothing; return its values as a list in place of 'yield'.")
+    inside = inspect.unwrap(function)
+    if not inspect.iscoroutinefunction(function) and inspect.iscoroutinefunction(inside):
+        problems.append(
+            f"{what} is a plain 'def' around an 'async def', so its coroutine would be handed back and never run; "
+            "write the wrapper as 'async def', and await what it calls."
+        )
+    elif transactional and not inspect.iscoroutinefunction(function):
+        problems.append(f"transactional {what} must be 'async def': its transaction belongs to the event loop.")
+    return problems
+
+
 def read(function: Callable[..., Any], *, transactional: bool, action: Signature | None = None) -> Signature:
     """Read a function's signature; what is wrong with it stands in ``problems``.
 
@@ -69,9 +102,11 @@ def read(function: Callable[..., Any], *, transactional: bool, action: Signature
     problems: list[str] = []
     try:
         hints = get_type_hints(function, include_extras=True)
-    except NameError as error:
+    except Exception as error:  # noqa: BLE001  (annotations are expressions, which may raise anything)
         hints = {}
-        problems.append(f"{name} has an annotation that cannot be read ({error}); import that name at run time, in its module")
+        problems.append(
+            f"{name} has an annotation that cannot be read ({error}); import that name at run time, at the top of its module"
+        )
     parameters = list(inspect.signature(function).parameters.values())
     if transactional:
         if not parameters or parameters[0].kind is inspect.Parameter.KEYWORD_ONLY:
@@ -90,29 +125,48 @@ def read(function: Callable[..., Any], *, transactional: bool, action: Signature
         elif action is not None and _takes_output(parameter.name, annotation, action):
             output = (parameter.name, annotation)
         else:
-            inputs[parameter.name] = decoder(_bare(annotation))
-            if parameter.default is inspect.Parameter.empty:
+            inputs[parameter.name] = _decoder(name, parameter.name, _bare(annotation), problems)
+            needed = parameter.default is inspect.Parameter.empty
+            if needed:
                 required.add(parameter.name)
-            if action is not None and parameter.name not in action.inputs and parameter.default is inspect.Parameter.empty:
-                problems.append(
-                    f"{name} takes {parameter.name!r}, which is neither an input of its action nor its output; "
-                    f"name it like an input, or annotate it as Annotated[{_spelt(annotation)}, Output]"
-                )
+            if action is not None and parameter.name not in action.inputs:
+                near = meant(parameter.name, action.inputs)
+                if needed or near:
+                    problems.append(
+                        f"{name} takes {parameter.name!r}, which is neither an input of its action nor its output"
+                        f"{f' (did you mean {near!r}?)' if near else ''}; "
+                        f"name it like an input, or annotate it as Annotated[{spelt(annotation)}, Output]"
+                    )
     if output is not None and not _admits_none(_bare(output[1])):
         problems.append(
-            f"{name} takes the action's output as {output[0]!r}: {_spelt(_bare(output[1]))}; the outcome may be unknown, "
-            f"so annotate it as {_spelt(_bare(output[1]))} | None"
+            f"{name} takes the action's output as {output[0]!r}: {spelt(_bare(output[1]))}; the outcome may be unknown, "
+            f"so annotate it as {spelt(_bare(output[1]))} | None"
         )
+    returns = hints.get("return", inspect.Parameter.empty)
+    if action is None and (why := cannot_go(_bare(returns))) is not None:
+        problems.append(f"{name} returns what cannot be kept: {why}")
     return Signature(
         inputs=inputs,
         required=frozenset(required),
         context=context,
         output=None if output is None else output[0],
-        decode_output=decoder(_bare(output[1])) if output is not None else decoder(Any),
-        returns=hints.get("return", inspect.Parameter.empty),
+        decode_output=_decoder(name, output[0], _bare(output[1]), problems) if output is not None else decoder(Any),
+        returns=returns,
         is_async=inspect.iscoroutinefunction(function),
         problems=tuple(problems),
     )
+
+
+def _decoder(function: str, parameter: str, annotation: Any, problems: list[str]) -> Convert:
+    """How the parameter's values are read; that they cannot be is a problem of its own."""
+    why = cannot_come(annotation)
+    if why is None:
+        try:
+            return decoder(annotation)
+        except TypeError as error:
+            why = str(error)
+    problems.append(f"{function} takes {parameter!r}, which no saga can give it: {why}")
+    return decoder(Any)
 
 
 def _takes_output(name: str, annotation: Any, action: Signature) -> bool:
@@ -139,7 +193,3 @@ def _without_none(annotation: Any) -> Any:
 
 def _admits_none(annotation: Any) -> bool:
     return annotation in (Any, inspect.Parameter.empty, object) or NoneType in get_args(annotation)
-
-
-def _spelt(annotation: Any) -> str:
-    return annotation.__name__ if inspect.isclass(annotation) else str(annotation)

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from goconductor.control.commands import RequestInvalidError
-from goconductor.control.faults import Fault, nearest
-from goconductor.errors import PayloadError
+from goconductor.control.faults import Fault
+from goconductor.errors import PayloadError, nearest
 from goconductor.rest.problems import TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, BodyRefusedError
 from goconductor.saga import values
 from goconductor.saga.values import place

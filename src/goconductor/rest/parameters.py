@@ -11,9 +11,9 @@ from uuid import UUID
 from fastapi import Depends, Path, Request
 
 from goconductor.control.commands import RequestInvalidError
-from goconductor.control.faults import Fault, nearest
+from goconductor.control.faults import Fault
 from goconductor.control.requests import expected_of
-from goconductor.errors import SagaChangedError
+from goconductor.errors import SagaChangedError, nearest
 from goconductor.participant.folding import Expected
 
 SagaId = Annotated[UUID, Path(description="the saga's id")]

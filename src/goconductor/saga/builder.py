@@ -20,11 +20,13 @@ import msgspec
 from typing_extensions import TypeVar as DefaultedTypeVar
 
 from goconductor.errors import DefinitionError
+from goconductor.saga.annotations import cannot_come
 from goconductor.saga.definition import Binding, Definition
 from goconductor.saga.definition import Step as StepDefinition
 from goconductor.saga.policies import Retry, seconds
+from goconductor.saga.positions import binding_by_position, by_position
 from goconductor.saga.references import Place, Reference, reference_of
-from goconductor.saga.validate import problems
+from goconductor.saga.validate import problems, unfit_inputs
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -41,6 +43,12 @@ class _Code(Protocol):
 
     @property
     def target(self) -> str: ...
+
+    @property
+    def parameters(self) -> Mapping[str, bool]: ...
+
+    @property
+    def returns(self) -> Any: ...
 
 
 class OwnCode(_Code, Protocol[P, R_co]):
@@ -117,6 +125,7 @@ class Saga(Generic[I]):
         self._input_schema = input_schema
         self._timeout_seconds = None if timeout is None else seconds(timeout)
         self._steps: list[StepDefinition] = []
+        self._known: dict[int, _Code] = {}
         self._output: Binding | None = None
         self._definition: Definition | None = None
 
@@ -156,6 +165,8 @@ class Saga(Generic[I]):
         step_id = options.get("id") or target.rpartition(".")[2]
         timeout = options.get("timeout")
         self._definition = None
+        if known is not None:
+            self._known[len(self._steps)] = known
         self._steps.append(
             StepDefinition(
                 id=step_id,
@@ -186,24 +197,52 @@ class Saga(Generic[I]):
             DefinitionError: it cannot run; with all problems.
         """
         if self._definition is None:
+            types: dict[str | None, Any] = {self._steps[number].id: action.returns for number, action in self._known.items()}
+            types[None] = self.input_type
             definition = Definition(
                 name=self.name,
-                steps=tuple(self._steps),
-                output=self._output,
+                steps=tuple(by_position(step, types) for step in self._steps),
+                output=None if self._output is None else binding_by_position(self._output, types),
                 timeout_seconds=self._timeout_seconds,
-                input_schema=self._input_schema if self._input_schema is not None else _schema(self.input_type),
+                input_schema=self._input_schema if self._input_schema is not None else _schema(self.name, self.input_type),
             )
-            if found := problems(definition):
+            found = _misshapen(definition) or problems(definition)
+            if (why := cannot_come(self.input_type)) is not None:
+                found.append(f"its input cannot be kept: {why}")
+            for number, action in self._known.items():
+                found += unfit_inputs(self._steps[number], action.parameters)
+            if found:
                 raise DefinitionError(self.name, found)
             self._definition = definition
         return self._definition
 
 
-def _schema(kind: Any) -> dict[str, Any] | None:
+def _misshapen(definition: Definition) -> list[str]:
+    """A value of another type than its field, which Python lets pass, could be written and not be read again."""
+    try:
+        msgspec.convert(msgspec.to_builtins(definition), Definition)
+    except msgspec.ValidationError as error:
+        return [f"it holds a value of the wrong type: {error}"]
+    except (TypeError, ValueError, RecursionError):
+        pass  # a constant that is no JSON: the check names the step and the input
+    return []
+
+
+def _schema(name: str, kind: Any) -> dict[str, Any] | None:
     """JSON Schema of an input type; None where the type says nothing."""
     if kind is None or kind is Any or kind is dict:
         return None
-    made: dict[str, Any] = kind.model_json_schema() if hasattr(kind, "model_json_schema") else msgspec.json.schema(kind)
+    try:
+        made: dict[str, Any] = msgspec.json.schema(kind)
+    except TypeError:  # a model of pydantic's, or one inside a dataclass
+        from pydantic import TypeAdapter  # noqa: PLC0415  (only users of pydantic pay for its import)
+        from pydantic.errors import PydanticUserError  # noqa: PLC0415
+
+        try:
+            made = TypeAdapter(kind).json_schema(by_alias=False)
+        except PydanticUserError as error:
+            reason = str(error).partition("\n")[0]
+            raise DefinitionError(name, [f"its input type {kind!r} has no JSON Schema: {reason}"]) from None
     return made
 
 

@@ -30,9 +30,11 @@ def seconds(duration: float | str) -> float:
             raise ValueError(f"{duration!r} is not a duration; write seconds as a number, or '250ms', '10s', '5m', '2h', '1d'")
         value = float(match[1]) * _UNITS[match[2]]
     else:
-        value = float(duration)
+        value = float(duration) if isinstance(duration, int | float) and not isinstance(duration, bool) else float("nan")
     if not 0 < value < float("inf"):
-        raise ValueError(f"a duration must be above zero and finite, not {duration!r}")
+        raise ValueError(
+            f"a duration must be a number of seconds above zero and finite, or a string like '10s', not {duration!r}"
+        )
     return value
 
 
@@ -57,7 +59,7 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     jitter: float = 0.2
 
     def __post_init__(self) -> None:
-        if self.attempts_max is not None and self.attempts_max < 1:
+        if self.attempts_max is not None and (self.attempts_max is True or self.attempts_max < 1):
             raise ValueError("retry.attempts_max must be at least 1, or null for no limit")
         if not 0 <= self.initial_seconds <= self.max_seconds < float("inf"):
             raise ValueError("retry.initial_seconds must lie between 0 and retry.max_seconds")

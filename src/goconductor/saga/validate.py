@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from goconductor.errors import ConditionError, DefinitionError, PayloadError
+from goconductor.errors import ConditionError, DefinitionError, PayloadError, nearest
 from goconductor.saga.conditions import MAP_WALKED, compile_condition
 from goconductor.saga.definition import Binding, Definition, Step
 from goconductor.saga.graph import reachable
@@ -69,6 +69,23 @@ def problems(definition: Definition, *, stored: bool = False) -> list[str]:
         if not stored:
             found.extend(_in_any_order(step, definition.input_schema or {}))
     found.extend(_around_pivot(definition, edges))
+    return found
+
+
+def unfit_inputs(step: Step, parameters: Mapping[str, bool]) -> list[str]:
+    """What a step is given that its code does not take, and what it needs and is not given.
+
+    Args:
+        step: of a definition.
+        parameters: the inputs of its code, and of each whether it must have a value.
+    """
+    found = [
+        f"step {step.id!r} gives {step.run!r} an input {name!r} that it does not take; {nearest(name, parameters)}"
+        for name in step.inputs
+        if name not in parameters
+    ]
+    missing = [name for name, needed in parameters.items() if needed and name not in step.inputs]
+    found += [f"step {step.id!r} gives {step.run!r} no value for its input {name!r}; add it to the inputs." for name in missing]
     return found
 
 

@@ -145,6 +145,7 @@ class World:
     async def start(self, saga: Saga[Any], input: Any = None, *, key: str | None = None, node: Node | None = None) -> UUID:
         """Register a saga if it is new, and start it on a node (the first one by default)."""
         at = node or self.nodes[0]
+        at.registry.check_definition(saga.definition)
         plan = await at.definitions.register(saga.definition)
         return (await at.start_saga(plan.name, input, key=key, version=plan.version)).saga_id
 
