@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -19,12 +19,21 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from goconductor.control import commands
+from goconductor.control.health import answering
+from goconductor.control.sections import MetricsSettings
 from goconductor.control.settings import Settings
-from goconductor.errors import CompensatedError, PluginNotFoundError, StoreUnavailableError, StuckError, TerminatedError
+from goconductor.errors import (
+    CompensatedError,
+    ConfigurationError,
+    PluginNotFoundError,
+    StoreUnavailableError,
+    StuckError,
+    TerminatedError,
+)
 from goconductor.leaves import chosen_bus, chosen_election, make_store
 from goconductor.lifecycle.state import SagaState, SagaStatus
 from goconductor.observe import logs
-from goconductor.observe.metrics import Metrics
+from goconductor.observe.metrics import Latent, Metrics
 from goconductor.observe.survey import Survey
 from goconductor.participant import garbage
 from goconductor.participant.chosen import ChosenBus
@@ -281,16 +290,20 @@ async def store(settings: Settings) -> AsyncIterator[Store]:
 async def _opened(
     settings: Settings, registry: StepRegistry | None, *, recovers: bool, metrics: Metrics | None = None
 ) -> AsyncIterator[Node]:
+    for warning in settings.warnings:
+        logger.warning("settings: %s", warning)
     name = registry.name if registry is not None else "server" if recovers else "client"
-    async with _observed(settings, name, metrics) as (measured, probe):
+    async with _observed(settings, name, metrics) as (probe, measured, wanted):
         node = _node(settings, registry, name, probe, recovers=recovers)
-        if measured is not None:
-            measured.watch(node)
+        measured.watch(node)
         try:
             await node.open()
             if recovers:
                 logger.info("%s", _introduction(settings, node))
-            async with _recovering(settings, node, measured) if recovers else contextlib.nullcontext():
+            async with (
+                _recovering(settings, node, measured, wanted) if recovers else contextlib.nullcontext(),
+                answering(node, settings.health),
+            ):
                 yield node
         finally:
             await node.close()
@@ -329,42 +342,57 @@ def _node(settings: Settings, registry: StepRegistry | None, name: str, probe: P
 
 
 @asynccontextmanager
-async def _observed(settings: Settings, name: str, metrics: Metrics | None) -> AsyncIterator[tuple[Metrics | None, Probe]]:
-    """What measures and traces a process, for as long as it lives; nothing, if nothing is wanted."""
+async def _observed(
+    settings: Settings, name: str, metrics: Metrics | None
+) -> AsyncIterator[tuple[Probe, Metrics, Callable[[], bool]]]:
+    """What measures and traces a process, for as long as it lives. Who measures nothing yet may begin later (:class:`Latent`)."""
     async with contextlib.AsyncExitStack() as stack:
-        probes: list[Probe] = []
         try:
+            traces = _traces(settings, name, stack)
             if settings.metrics.port is not None:
-                from goconductor.observe.exposition import Door  # noqa: PLC0415  (needs its extra)
-
                 metrics = metrics or Metrics()
-                door = Door(metrics, host=settings.metrics.host, port=settings.metrics.port)
-                stack.push_async_callback(asyncio.to_thread, door.close)
-                logger.info("metrics on http://%s:%d/metrics", settings.metrics.host, door.port)
-            if metrics is not None:
-                probes.append(metrics)
-            if settings.traces.enabled:
-                from goconductor.observe.traces import Exporting, Traces  # noqa: PLC0415  (needs its extra)
-
-                provider = None
-                if settings.traces.endpoint is not None:
-                    exporting = Exporting(settings.traces.endpoint.get_secret_value(), service=name)
-                    stack.push_async_callback(asyncio.to_thread, exporting.close)
-                    provider = exporting.provider
-                probes.append(Traces(provider))
+                _metrics_door(settings.metrics, metrics, stack)
         except ImportError as error:
             extra = "tracing" if str(error.name).startswith("opentelemetry") else "metrics"
             problem = f"{extra} needs a library that is not installed ({error.name}): pip install 'goconductor[{extra}]'"
             raise PluginNotFoundError(problem) from None
-        yield metrics, probes[0] if len(probes) == 1 else Probes(*probes) if probes else SILENT
+        if metrics is not None:
+            yield Probes(metrics, traces) if traces is not None else metrics, metrics, lambda: True
+        else:
+            latent = Latent(traces or SILENT)
+            yield latent, latent.metrics, lambda: latent.measures
+
+
+def _traces(settings: Settings, name: str, stack: contextlib.AsyncExitStack) -> Probe | None:
+    if not settings.traces.enabled:
+        return None
+    from goconductor.observe.traces import Exporting, Traces  # noqa: PLC0415  (needs its extra)
+
+    if settings.traces.endpoint is None:
+        return Traces(None)
+    exporting = Exporting(settings.traces.endpoint.get_secret_value(), service=name)
+    stack.push_async_callback(asyncio.to_thread, exporting.close)
+    return Traces(exporting.provider)
+
+
+def _metrics_door(settings: MetricsSettings, metrics: Metrics, stack: contextlib.AsyncExitStack) -> None:
+    """Of several processes with the same settings, uvicorn's workers say, one has the port; the others work without it."""
+    from goconductor.observe.exposition import Door  # noqa: PLC0415  (needs its extra)
+
+    assert settings.port is not None  # noqa: S101  (asked before)
+    try:
+        door = Door(metrics, host=settings.host, port=settings.port)
+    except ConfigurationError as error:
+        logger.warning("%s; this process works on without. Its metrics are at /metrics of its REST door, if it has one", error)
+        return
+    stack.push_async_callback(asyncio.to_thread, door.close)
+    logger.info("metrics on http://%s:%d/metrics", settings.host, door.port)
 
 
 @asynccontextmanager
-async def _recovering(settings: Settings, node: Node, metrics: Metrics | None) -> AsyncIterator[None]:
+async def _recovering(settings: Settings, node: Node, metrics: Metrics, wanted: Callable[[], bool]) -> AsyncIterator[None]:
     recovery = settings.recovery
-    survey = Survey(node) if metrics is not None else None
-    if metrics is not None:
-        metrics.survey = survey
+    survey = metrics.survey = Survey(node, wanted=wanted)
     bus = node.bus
     unfit = (lambda: bus.left_behind) if isinstance(bus, ChosenBus) else bool
     election = chosen_election(settings, node.store, lambda: node.instance.serial, node.clock, unfit=unfit)
@@ -382,7 +410,7 @@ async def _recovering(settings: Settings, node: Node, metrics: Metrics | None) -
         ),
         clock=node.clock,
         term_seconds=recovery.term_seconds,
-        on_change=survey.led if survey is not None else None,
+        on_change=survey.led,
     )
     await leadership.open()
     running = asyncio.create_task(leadership.run(), name="leadership")
@@ -391,6 +419,5 @@ async def _recovering(settings: Settings, node: Node, metrics: Metrics | None) -
     finally:
         running.cancel()
         await asyncio.wait([running])
-        if survey is not None:
-            await survey.close()
+        await survey.close()
         await election.close()

@@ -95,13 +95,13 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     path = write(tmp_path, f"database: {{url: 'mysql://a:{CANARY}@b'}}\nrest: {{prot: 1, port: 70000}}\nbsu: {{}}\nlog: 3\n")
     environ = {"GOCONDUCTOR_DATABSE_URL": URL, "GOCONDUCTOR_PARTICIPANT_LEASE_SECONDS": "-1"}
     assert refused(path, environ) == [
-        "GOCONDUCTOR_DATABSE_URL: there is no such setting; did you mean GOCONDUCTOR_DATABASE_URL?",
         f"{path}: database.url: {NO_URL}",
         "GOCONDUCTOR_PARTICIPANT_LEASE_SECONDS: should be greater than or equal to 1",
         f"{path}: rest.port: should be less than or equal to 65535",
         f"{path}: rest.prot: there is no such setting; did you mean rest.port?",
         f"{path}: log: should hold keys and their values, one per line below it",
         f"{path}: bsu: there is no such setting; did you mean bus?",
+        "GOCONDUCTOR_DATABSE_URL: there is no such setting; did you mean GOCONDUCTOR_DATABASE_URL?",
     ]
 
 
@@ -123,14 +123,39 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path: Path, text: s
 
 def test_an_unknown_key_that_resembles_none_is_told_what_there_is(tmp_path: Path) -> None:
     path = write(tmp_path, f"{FILE}zzz: 1")
-    sections = "bus, database, election, limits, log, metrics, participant, recovery, rest, retention, traces"
+    sections = "bus, database, election, health, limits, log, metrics, participant, recovery, rest, retention, traces"
     assert refused(path) == [f"{path}: zzz: there is no such setting; there are: {sections}"]
 
 
 @pytest.mark.parametrize("name", ["GOCONDUCTOR_REST_PROT", "GOCONDUCTOR_REST__PROT", "GOCONDUCTOR_REST_PORT__X"])
-def test_an_unknown_variable_is_refused_with_the_nearest_name(name: str) -> None:
-    (problem,) = refused(None, {"GOCONDUCTOR_DATABASE_URL": URL, name: "1"})
-    assert problem == f"{name}: there is no such setting; did you mean GOCONDUCTOR_REST_PORT?"
+def test_an_unknown_variable_is_a_warning_with_the_nearest_name(name: str) -> None:
+    settings = Settings.load(None, {"GOCONDUCTOR_DATABASE_URL": URL, name: "1"})
+    assert settings.warnings == [f"{name}: there is no such setting; did you mean GOCONDUCTOR_REST_PORT?"]
+
+
+OF_KUBERNETES = {
+    "GOCONDUCTOR_PORT": "tcp://10.0.0.1:8080",
+    "GOCONDUCTOR_SERVICE_HOST": "10.0.0.1",
+    "GOCONDUCTOR_SERVICE_PORT": "8080",
+    "GOCONDUCTOR_SERVICE_PORT_HTTP": "8080",
+    "GOCONDUCTOR_PORT_8080_TCP": "tcp://10.0.0.1:8080",
+    "GOCONDUCTOR_PORT_8080_TCP_PROTO": "tcp",
+    "GOCONDUCTOR_PORT_8080_TCP_PORT": "8080",
+    "GOCONDUCTOR_PORT_8080_TCP_ADDR": "10.0.0.1",
+    "GOCONDUCTOR_REST_PORT": "tcp://10.0.0.2:80",  # of a Service called goconductor-rest: the name of a setting
+    "GOCONDUCTOR_REST_SERVICE_HOST": "10.0.0.2",
+    "GOCONDUCTOR_REST_PORT_80_UDP": "udp://10.0.0.2:80",
+}
+
+
+def test_what_kubernetes_writes_for_our_services_is_passed_over() -> None:
+    settings = Settings.load(None, {"GOCONDUCTOR_DATABASE_URL": URL, **OF_KUBERNETES})
+    assert (settings.warnings, settings.rest.port) == ([], 8080)
+
+
+def test_a_port_that_is_no_port_and_not_of_kubernetes_is_still_refused() -> None:
+    (problem,) = refused(None, {"GOCONDUCTOR_DATABASE_URL": URL, "GOCONDUCTOR_REST_PORT": "eighty"})
+    assert problem.startswith("GOCONDUCTOR_REST_PORT: should be a valid integer")
 
 
 def test_variables_of_others_and_of_our_tests_are_left_alone() -> None:

@@ -14,11 +14,12 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from goconductor import Saga
 from goconductor.buses.memory import MemoryBus
 from goconductor.control.settings import Settings
 from goconductor.errors import ConfigurationError
 from goconductor.observe.exposition import Door, Exposition, text_of
-from goconductor.observe.metrics import Metrics
+from goconductor.observe.metrics import Latent, Metrics
 from goconductor.observe.survey import Survey
 from goconductor.ports.figures import Statistic
 from goconductor.rest.app import create_app
@@ -181,3 +182,22 @@ async def test_the_rest_door_serves_them_if_it_is_given_any(services: Services) 
         assert foreign.status_code == 421
     async with httpx.AsyncClient(transport=httpx.ASGITransport(unmeasured), base_url="http://127.0.0.1") as client:
         assert (await client.get("/metrics")).status_code == 404
+
+
+async def test_a_node_that_measured_nothing_begins_when_an_application_is_put_on_it(services: Services) -> None:
+    latent = Latent()
+    node = await services.world.node(probe=latent)
+    latent.metrics.watch(node)
+    settings = Settings.load(environ={"GOCONDUCTOR_DATABASE_URL": "postgresql://nobody@nowhere/nothing"})
+    saga: Saga[Any] = Saga("empty-handed")
+    saga.step("nobody.home")
+    await services.world.start(saga, node=node)
+    assert not latent.measures
+    app = create_app(node, settings)
+    await services.world.start(saga, node=node)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+        seen = scraped((await client.get("/metrics")).text)
+    assert seen["goconductor_sagas_started_total", frozenset({("saga", "empty-handed")})] == 1
+    assert seen["goconductor_batch_items_count", frozenset({("kind", "start")})] == 1
+    assert create_app(node, settings) is not app  # and a second one tells the same metrics
+    assert node.probe is latent

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -147,3 +148,24 @@ async def test_what_is_bad_in_one_saga_leaves_the_others_alone_on_a_real_databas
         while len(letters := await conductor.node.store.dead_letters()) < 3:
             await conductor.node.clock.sleep(0.01)
         assert sorted(letter.payload for letter in letters) == sorted(junk)
+
+
+async def test_ports_that_another_worker_has_and_unknown_variables_stop_nobody(
+    postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    await migrate(settings_of(postgres_url))
+    shop, saga = service()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        environ = {
+            "GOCONDUCTOR_DATABASE_URL": postgres_url,
+            "GOCONDUCTOR_METRICS_PORT": port,
+            "GOCONDUCTOR_HEALTH_PORT": port,
+            "GOCONDUCTOR_LOG_LEVLE": "debug",
+        }
+        async with shop.running(Settings.load(environ=environ)) as conductor:
+            assert await (await conductor.start(saga, None)).result() == "packed"
+    said = "\n".join(each.getMessage() for each in caplog.records)
+    assert f"cannot serve metrics on 127.0.0.1 port {port} (it is taken)" in said
+    assert f"cannot answer about health on 127.0.0.1 port {port}" in said
+    assert "GOCONDUCTOR_LOG_LEVLE: there is no such setting; did you mean GOCONDUCTOR_LOG_LEVEL?" in said

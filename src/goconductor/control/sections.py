@@ -253,6 +253,16 @@ class MetricsSettings(Section):
         return host
 
 
+class HealthSettings(Section):
+    """Where a process answers whether it is well: ``/livez`` and ``/readyz``. The REST server has both anyway."""
+
+    host: str = "127.0.0.1"
+    """The address that it listens on. Kubernetes asks from outside of the pod: give ``0.0.0.0`` there. Nothing is told but
+    whether it is ready, and what is missing."""
+    port: Annotated[int, Field(ge=0, le=65_535)] | None = None
+    """Its TCP port; 0 takes a free one. Without it nothing is served."""
+
+
 class TracesSettings(Section):
     """Whether spans are made, and where they go."""
 

@@ -2,8 +2,11 @@
 
 A setting has one name, ``section.key``. Its variable is ``GOCONDUCTOR_SECTION_KEY``, also written with the nested delimiter,
 ``GOCONDUCTOR_SECTION__KEY``; that of a leaf's own option ``GOCONDUCTOR_BUS_OPTIONS__KEY``, that of a key of another bus
-``GOCONDUCTOR_BUS_OTHERS__NAME__KEY``. A name that we do not know is refused
-with the nearest one that we do: a mistyped setting would otherwise be a default that nobody chose.
+``GOCONDUCTOR_BUS_OTHERS__NAME__KEY``.
+
+A key of the file that we do not know is refused with the nearest one that we do: a mistyped setting would otherwise be a default
+that nobody chose. A variable that we do not know is a warning, since others write into the environment too: Kubernetes gives each
+pod ``GOCONDUCTOR_PORT=tcp://…`` and a dozen more for a Service called *goconductor*, which are passed over without a word.
 
 Urls hold passwords: no message, ``repr`` or :meth:`Settings.shown` tells a value that stood in one, or a string among a leaf's
 options, which may be one too.
@@ -26,6 +29,7 @@ from goconductor.control.sections import (
     BusSettings,
     DatabaseSettings,
     ElectionSettings,
+    HealthSettings,
     LimitSettings,
     LogSettings,
     MetricsSettings,
@@ -45,6 +49,10 @@ TEST_PREFIX = f"{PREFIX}TEST_"
 DEFAULT_PATH = Path("goconductor.yaml")
 HIDDEN = "**********"
 
+_OF_KUBERNETES = re.compile(r".*_SERVICE_HOST|.*_SERVICE_PORT(_\w+)?|.*_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?")
+_PORT_OF_KUBERNETES = re.compile(r"(tcp|udp|sctp)://.*", re.IGNORECASE)
+"""The value of ``…_PORT``, which for a Service called *goconductor-rest* has the very name of a setting."""
+
 _PRINTABLE_KEY = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 _PLACE = tuple[str, ...]
 
@@ -62,8 +70,10 @@ class Settings(Section):
     limits: LimitSettings = LimitSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
+    health: HealthSettings = HealthSettings()
     traces: TracesSettings = TracesSettings()
     _origins: dict[_PLACE, str] = PrivateAttr(default_factory=dict)
+    _warnings: list[str] = PrivateAttr(default_factory=list)
 
     @classmethod
     def load(cls, path: Path | str | None = None, environ: Mapping[str, str] | None = None) -> Self:
@@ -78,22 +88,29 @@ class Settings(Section):
         """
         environ = os.environ if environ is None else environ
         problems: list[str] = []
+        warnings: list[str] = []
         given = path or environ.get(PATH_VARIABLE) or None
         file = Path(given or DEFAULT_PATH)
         document = _read(file, problems) if given or file.is_file() else {}
         unread = bool(problems)
         origins = {(section, key): str(file) for section, keys in document.items() if isinstance(keys, dict) for key in keys}
-        variables = _overlay(document, environ, problems)
+        variables = _overlay(document, environ, problems, warnings)
         try:
             settings = cls.model_validate(document)
         except ValidationError as error:
             found = error.errors(include_url=False, include_input=False)
             problems += [_explain(each, file, variables) for each in found if not (unread and each["type"] == "missing")]
         if problems:
-            lines = [f"  {number}. {problem}" for number, problem in enumerate(problems, 1)]
+            lines = [f"  {number}. {problem}" for number, problem in enumerate(problems + warnings, 1)]
             raise ConfigurationError("\n".join(["the settings cannot be used:", *lines]))
         settings._origins.update(origins | variables)  # noqa: SLF001  (our own)
+        settings._warnings.extend(warnings)  # noqa: SLF001
         return settings
+
+    @property
+    def warnings(self) -> list[str]:
+        """What may be a mistake and stands in nobody's way: variables of our prefix that name no setting."""
+        return list(self._warnings)
 
     def origins(self, section: str, key: str) -> list[str]:
         """Where a setting's value comes from: the file, or variables (of a leaf's options perhaps several); else the default."""
@@ -142,23 +159,34 @@ def _read(file: Path, problems: list[str]) -> dict[str, Any]:
     return {section: {} if keys is None else keys for section, keys in (document or {}).items()}
 
 
-def _overlay(document: dict[str, Any], environ: Mapping[str, str], problems: list[str]) -> dict[_PLACE, str]:
+def _overlay(document: dict[str, Any], environ: Mapping[str, str], problems: list[str], warnings: list[str]) -> dict[_PLACE, str]:
     """Put the variables over the file's values; say which variable each came from."""
     known = {variable(*name): name for name in names()}
     seen: dict[_PLACE, str] = {}
     document.setdefault("database", {})
     for name in sorted(environ):
-        if not name.startswith(PREFIX) or name == PATH_VARIABLE or name.startswith(TEST_PREFIX):
+        if (
+            not name.startswith(PREFIX)
+            or name == PATH_VARIABLE
+            or name.startswith(TEST_PREFIX)
+            or _is_of_kubernetes(name, environ)
+        ):
             continue
         place, value = _place(name, known), _value(environ[name])
         if place is None:
-            problems.append(f"{_named(name)}: there is no such setting{_nearest(name, list(known))}")
+            warnings.append(f"{_named(name)}: there is no such setting{_nearest(name, list(known))}")
         elif place in seen:
             problems.append(f"{name}: says the same as {seen[place]}; keep one of the two")
         else:
             seen[place] = name
             _put(document, place, value if "options" in place or place[-1] == "others" else environ[name])
     return seen
+
+
+def _is_of_kubernetes(name: str, environ: Mapping[str, str]) -> bool:
+    return _OF_KUBERNETES.fullmatch(name) is not None or (
+        name.endswith("_PORT") and _PORT_OF_KUBERNETES.fullmatch(environ[name]) is not None
+    )
 
 
 def _place(name: str, known: Mapping[str, _PLACE]) -> _PLACE | None:

@@ -21,7 +21,7 @@ from goconductor.lifecycle import events
 from goconductor.lifecycle.state import SagaStatus
 from goconductor.messages.envelope import RunStep
 from goconductor.observe.families import ITEMS, LONG_SECONDS, SECONDS, SERIES_MAX, Labels, Spread, Tally
-from goconductor.participant.probe import Probe
+from goconductor.participant.probe import SILENT, Probe, Probes
 from goconductor.ports.figures import CountingBus, Statistic
 from goconductor.saga.ids import Direction
 
@@ -273,3 +273,34 @@ class Metrics(Probe):
     def forgot(self, kind: str, count: int) -> None:
         """Count what is gone."""
         self.forgotten.add((kind,), count)
+
+
+class Latent(Probe):
+    """A probe that measures from when somebody asks for the metrics; until then it costs what no probe costs.
+
+    Args:
+        others: what else is told, traces say.
+    """
+
+    def __init__(self, others: Probe = SILENT) -> None:
+        self.metrics = Metrics()
+        self.measures = False
+        self._to = others
+        self._be(others)
+
+    def flushed(self, kind: str, items: int, seconds: float) -> None:
+        """By whoever is told now: the engine keeps this method."""
+        self._to.flushed(kind, items, seconds)
+
+    def measure(self) -> Metrics:
+        """Measure from now on."""
+        if not self.measures:
+            self.measures = True
+            self._to = Probes(self.metrics, self._to) if self._to is not SILENT else self.metrics
+            self._be(self._to)
+        return self.metrics
+
+    def _be(self, probe: Probe) -> None:
+        for name in vars(Probe):
+            if not name.startswith("_") and name != "flushed":
+                setattr(self, name, getattr(probe, name))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -36,9 +37,18 @@ class Survey:
         node: whose store and bus are asked.
         interval_seconds: how often.
         page: how many sagas are counted at each look.
+        wanted: whether anybody measures; else nothing is asked.
     """
 
-    def __init__(self, node: Node, *, interval_seconds: float = INTERVAL_SECONDS, page: int = PAGE) -> None:
+    def __init__(
+        self,
+        node: Node,
+        *,
+        interval_seconds: float = INTERVAL_SECONDS,
+        page: int = PAGE,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._wanted = wanted
         self._node = node
         self._interval_seconds = interval_seconds
         self._page = page
@@ -76,7 +86,8 @@ class Survey:
     async def _look_on(self) -> None:
         while True:
             try:
-                await self.look()
+                if self._wanted():
+                    await self.look()
             except GoConductorError as error:
                 logger.warning("the leader's figures could not be had: %s", error)
             except Exception:

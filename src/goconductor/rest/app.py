@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from goconductor.control.settings import Settings
 from goconductor.errors import GoConductorError
-from goconductor.observe.metrics import Metrics
+from goconductor.observe.metrics import Latent, Metrics
 from goconductor.participant.node import Node
 from goconductor.rest import changing, definitions, events, health, installation, operations, problems, sagas
 from goconductor.rest.guard import Guard
@@ -35,7 +36,7 @@ def create_app(
         settings: its limits, and whether it stays on loopback.
         stopping: set it when the server stops: who waits for a saga's end is then answered at once, and streams of events end.
             Uvicorn in this process needs no such event.
-        metrics: told at ``/metrics``; None if the process is not measured.
+        metrics: told at ``/metrics``; None tells those of the node, if the extra ``metrics`` is installed.
     """
     # Swagger's and ReDoc's pages load scripts from elsewhere, so only the document itself is served.
     app = FastAPI(title="goconductor", version=version("goconductor"), docs_url=None, redoc_url=None, redirect_slashes=False)
@@ -47,6 +48,8 @@ def create_app(
     app.include_router(installation.router(node))
     app.include_router(changing.router(node, settings))
     app.include_router(health.router(node))
+    if metrics is None and isinstance(node.probe, Latent) and find_spec("prometheus_client") is not None:
+        metrics = node.probe.measure()
     if metrics is not None:
         from goconductor.rest import measured  # noqa: PLC0415  (needs the extra 'metrics')
 

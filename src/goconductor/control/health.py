@@ -1,0 +1,127 @@
+"""Health over HTTP for a process without a REST door: ``/livez`` and ``/readyz`` on ``health.port``.
+
+A thread listens, and the event loop answers: so ``/livez`` says that the loop turns, which is what a restart can mend.
+``/readyz`` asks the database as well, which no restart of this process would bring back. Who asks is told *ready*, or which part
+is missing, and no name or number beside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+from goconductor.control.queries import READY, readiness
+from goconductor.control.sections import HealthSettings
+from goconductor.participant.node import Node
+
+logger = logging.getLogger("goconductor.health")
+
+LOOP_SECONDS = 5.0
+"""How long the event loop may take to answer before the process counts as hung."""
+CLIENT_SECONDS = 10.0
+"""How long who asks may take to say what."""
+
+
+@asynccontextmanager
+async def answering(node: Node, settings: HealthSettings) -> AsyncIterator[int | None]:
+    """Answer for as long as the context lasts; nothing is served without a port, or where another process has it.
+
+    Args:
+        node: the engine, open.
+        settings: where to listen.
+
+    Yields:
+        The port that it listens on.
+    """
+    if settings.port is None:
+        yield None
+        return
+    try:
+        server = _Server(node, (settings.host, settings.port))
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        logger.warning(
+            "cannot answer about health on %s port %d (%s); this process works on without. "
+            "Choose another health.host or health.port, or let one of several processes have it",
+            settings.host,
+            settings.port,
+            why,
+        )
+        yield None
+        return
+    thread = Thread(target=server.serve_forever, name="goconductor-health", daemon=True)
+    thread.start()
+    port = int(server.server_address[1])
+    logger.info("health on http://%s:%d/livez and /readyz", settings.host, port)
+    try:
+        yield port
+    finally:
+        await asyncio.to_thread(server.shutdown)
+        server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False  # who asks waits for the loop, which waits for nobody who asks
+
+    def __init__(self, node: Node, address: tuple[str, int]) -> None:
+        self._node = node
+        self._loop = asyncio.get_running_loop()
+        super().__init__(address, _Request)
+
+    def alive(self) -> dict[str, str]:
+        """What keeps it from being alive."""
+        return self._ask(asyncio.sleep(0, {}))
+
+    def ready(self) -> dict[str, str]:
+        """What keeps it from being ready."""
+        return self._ask(self._missing())
+
+    async def _missing(self) -> dict[str, str]:
+        found = await readiness(self._node)
+        return {} if found.ready else {part: "away" for part, what in found.parts.items() if what != READY}
+
+    def _ask(self, question: Coroutine[Any, Any, dict[str, str]]) -> dict[str, str]:
+        asked = asyncio.run_coroutine_threadsafe(question, self._loop)
+        try:
+            return asked.result(LOOP_SECONDS)
+        except TimeoutError:
+            asked.cancel()
+            return {"event loop": "blocked"}
+
+
+class _Request(BaseHTTPRequestHandler):
+    server: _Server
+    timeout = CLIENT_SECONDS
+    server_version, sys_version = "goconductor", ""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        match self.path.partition("?")[0]:
+            case "/livez":
+                self._answer(self.server.alive())
+            case "/readyz":
+                self._answer(self.server.ready())
+            case _:
+                self.send_error(404, "there are /livez and /readyz")
+
+    do_HEAD = do_GET  # noqa: N815  (the library's name)
+
+    def _answer(self, missing: dict[str, str]) -> None:
+        text = "".join(f"{part}: {what}\n" for part, what in missing.items()) or "ready\n"
+        body = text.encode()
+        self.send_response(503 if missing else 200)
+        self.send_header("Content-Type", "text/plain; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """A probe every few seconds is no news."""
+        logger.debug(format, *arguments)

@@ -1,0 +1,80 @@
+"""Health of a process without REST, asked over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from typing import Any
+
+import httpx
+import pytest
+
+from goconductor.control import health
+from goconductor.control.health import answering
+from goconductor.control.sections import HealthSettings
+from goconductor.errors import StoreUnavailableError
+from goconductor.testing.world import World
+
+LOOPBACK = HealthSettings(port=0)
+
+
+async def asked(port: int | None, path: str, method: str = "GET") -> tuple[int, str]:
+    async with httpx.AsyncClient() as client:
+        answer = await client.request(method, f"http://127.0.0.1:{port}{path}")
+    return answer.status_code, answer.text
+
+
+async def test_a_process_that_is_well_says_so() -> None:
+    async with World() as world, answering(await world.node(), LOOPBACK) as port:
+        assert await asked(port, "/livez") == (200, "ready\n")
+        assert await asked(port, "/readyz?verbose") == (200, "ready\n")
+        assert await asked(port, "/readyz", "HEAD") == (200, "")
+        assert (await asked(port, "/metrics"))[0] == 404
+        assert (await asked(port, "/livez", "POST"))[0] == 501
+
+
+async def test_a_database_that_is_away_makes_it_not_ready_but_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with World() as world:
+        node = await world.node()
+
+        async def away(**_: Any) -> None:
+            raise StoreUnavailableError("postgresql://secret@host is away")
+
+        monkeypatch.setattr(node.store, "heads", away)
+        async with answering(node, LOOPBACK) as port:
+            assert await asked(port, "/readyz") == (503, "store: away\n")
+            assert await asked(port, "/livez") == (200, "ready\n")
+
+
+async def test_a_loop_that_is_blocked_is_not_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "LOOP_SECONDS", 0.05)
+    answered = threading.Event()
+    found: list[tuple[int, str]] = []
+
+    def ask(port: int | None) -> None:
+        answer = httpx.get(f"http://127.0.0.1:{port}/livez", timeout=60)
+        found.append((answer.status_code, answer.text))
+        answered.set()
+
+    async with World() as world, answering(await world.node(), LOOPBACK) as port:
+        asking = threading.Thread(target=ask, args=(port,))
+        asking.start()
+        assert answered.wait(60)  # in the loop, so that it is blocked until the answer has come
+        await asyncio.to_thread(asking.join)
+    assert found == [(503, "event loop: blocked\n")]
+
+
+async def test_a_port_that_another_worker_has_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    async with World() as world:
+        node = await world.node()
+        async with answering(node, LOOPBACK) as port, answering(node, HealthSettings(port=port)) as other:
+            assert other is None
+            assert await asked(port, "/livez") == (200, "ready\n")
+    (said,) = [each for each in caplog.records if each.levelno == logging.WARNING and "health" in each.getMessage()]
+    assert "this process works on without" in said.getMessage()
+
+
+async def test_without_a_port_nothing_is_served() -> None:
+    async with World() as world, answering(await world.node(), HealthSettings()) as port:
+        assert port is None
