@@ -135,7 +135,7 @@ class Conductor:
 
     def __init__(self, node: Node) -> None:
         self.node = node
-        self._registered: WeakKeyDictionary[Saga[Any], tuple[Definition, Plan]] = WeakKeyDictionary()
+        self._registered: WeakKeyDictionary[Saga[Any], tuple[Definition, Plan, int]] = WeakKeyDictionary()
 
     async def start(
         self,
@@ -182,11 +182,11 @@ class Conductor:
         return SagaHandle(self.node, started.saga_id, existing=started.existing, begun=transaction is None)
 
     async def _plan(self, saga: Saga[Any]) -> Plan:
-        """Registered once, as long as the saga is not written further."""
-        known = self._registered.get(saga)
-        if known is None or known[0] is not saga.definition:
+        """Registered once by an instance, as long as the saga is not written further."""
+        known, serial = self._registered.get(saga), self.node.instance.serial
+        if known is None or known[0] is not saga.definition or known[2] != serial:
             self.node.registry.check_definition(saga.definition)
-            known = self._registered[saga] = (saga.definition, await self.node.definitions.register(saga.definition))
+            known = self._registered[saga] = (saga.definition, await self.node.definitions.register(saga.definition), serial)
         return known[1]
 
     def saga(self, saga_id: UUID) -> SagaHandle[Any]:

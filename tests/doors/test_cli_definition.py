@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from goconductor import Saga
 from goconductor.participant.node import Node
 from tests.doors.conftest import INPUT, ORDER
 from tests.doors.prompt import Prompt
@@ -32,11 +34,11 @@ async def test_a_definition_goes_through_its_life(command_line: Prompt, open_sho
     assert again.json["version"] == first["version"]
 
     activated = await command_line.ask("definition", "activate", "order", other["version"])
-    assert (activated.code, activated.lines) == (0, [f"order  {other['version']}  active"])
+    assert (activated.code, activated.lines) == (0, [f"order  {other['version']}  active, pinned"])
     listed = (await command_line.ask("definition", "list", "order", "--json")).json["definitions"]
     assert {each["version"]: each["active"] for each in listed} == {first["version"]: False, other["version"]: True}
     lines = (await command_line.ask("definition", "list")).lines
-    assert [line.split()[:3] for line in lines if other["version"] in line] == [["order", other["version"], "active"]]
+    assert [line.split()[:4] for line in lines if other["version"] in line] == [["order", other["version"], "active,", "pinned"]]
     started = await command_line.ask("saga", "start", "order", "--input", json.dumps(INPUT), "--json")
     assert started.json["version"] == other["version"]
 
@@ -72,3 +74,43 @@ def test_a_file_is_drawn_without_a_database(tmp_path: Path) -> None:
     assert (nowhere.code, "cannot be written (No such file or directory)" in nowhere.err) == (2, True)
     file.write_text("name: order")
     assert Prompt().run("definition", "diagram", str(file)).code == 1
+
+
+CODE = """
+from goconductor import Saga
+
+order = Saga("order")
+order.step("shop.reserve", inputs={"sku": "a", "quantity": 1})
+nothing = 3
+"""
+
+
+async def test_a_saga_in_code_is_registered_by_its_name_and_says_what_starts_take(
+    command_line: Prompt, open_shop: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sagas_of_shop.py").write_text(CODE)
+    (tmp_path / "broken_shop.py").write_text("raise RuntimeError('boom')")
+    monkeypatch.chdir(tmp_path)
+    registered = await command_line.ask("definition", "register", "sagas_of_shop:order", "--json")
+    assert (registered.code, registered.json["saga"], registered.json["active"]) == (0, "order", True)
+    version = registered.json["version"]
+
+    saga = Saga[Any]("order")
+    saga.step("shop.reserve", inputs={"sku": "b", "quantity": 1})
+    await open_shop.definitions.register(saga.definition)  # a living instance has it in its code
+    again = await command_line.ask("definition", "register", "sagas_of_shop:order")
+    assert again.lines == [f"order  {version}"]
+    assert f"new sagas take {saga.definition.version}, as a living instance has it in its code" in again.err
+    lines = (await command_line.ask("definition", "list", "order")).lines
+    assert [line.split()[1:5] for line in lines if "living" in line] == [[saga.definition.version, "active", "1", "living"]]
+    assert (await command_line.ask("definition", "activate", "order", version)).lines == [f"order  {version}  active, pinned"]
+    assert (await command_line.ask("definition", "unpin", "order")).lines == [f"order  {saga.definition.version}  active"]
+
+    for what, says in (
+        ("sagas_of_shop:ordre", "has no attribute 'ordre'; name the variable that holds the saga"),
+        ("sagas_of_shop:nothing", "is a int; name the variable that holds the Saga"),
+        ("sagas_of_nobody:order", "there is no module 'sagas_of_nobody'"),
+        ("broken_shop:order", "importing it raised RuntimeError: boom"),
+    ):
+        answer = await command_line.ask("definition", "register", what)
+        assert (answer.code, says in answer.err) == (2, True), answer.err

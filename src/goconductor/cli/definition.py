@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import sys
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +21,8 @@ from goconductor.control.diagrams import Form
 from goconductor.control.models import CheckedDefinitions, DefinitionList, DefinitionSummary
 from goconductor.control.settings import Settings
 from goconductor.saga import graph
+from goconductor.saga.builder import Saga
+from goconductor.saga.definition import Definition
 
 commands_of_definition = typer.Typer(
     name="definition", help="Check, register, list, show, draw and activate definitions.", no_args_is_help=True
@@ -52,18 +57,29 @@ def check(
 @commands_of_definition.command()
 def register(
     context: typer.Context,
-    file: Annotated[str, typer.Argument(help="A YAML or JSON file; - for the standard input.", metavar="FILE")],
+    what: Annotated[
+        str,
+        typer.Argument(help="A YAML or JSON file, - for the standard input, or module:saga for one in Python.", metavar="FILE"),
+    ],
     *,
-    activate: Annotated[bool, typer.Option(help="Whether new sagas take this version from now on.")] = True,
+    activate: Annotated[
+        bool, typer.Option(help="Whether new sagas take it, unless one is pinned or in a living instance's code.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Register a definition; the same one again changes nothing but which version is active."""
-    data = read_file(file, file)
+    """Register a definition, from a file or from Python code; the same one again changes nothing but which version is active."""
+    data = None if _is_code(what) else read_file(what, what)
 
     async def registered(settings: Settings) -> Exit:
-        definition = definitions.load(data)
+        definition = _imported(what) if data is None else definitions.load(data)
         async with client(settings) as node:
-            _print(await definitions.register(node, definition, activate=activate), as_json=as_json)
+            found = await definitions.register(node, definition, activate=activate)
+            taken = found if found.active else await definitions.definition(node, found.saga) if activate else None
+        _print(found, as_json=as_json)
+        if taken is not None and not found.active:
+            why = "it is pinned" if taken.pinned else "a living instance has it in its code"
+            remedy = f"`goconductor definition activate {found.saga} {found.version}` pins this one"
+            typer.echo(plain(f"new sagas take {taken.version}, as {why}; {remedy}"), err=True)
         return Exit.OK
 
     run(registered(settings_of(context)))
@@ -140,7 +156,7 @@ def activate(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Let new sagas take this version. Those that have started keep theirs."""
+    """Pin this version: new sagas take it, whatever instances have in their code. Those that have started keep theirs."""
 
     async def activated(settings: Settings) -> Exit:
         async with client(settings) as node:
@@ -148,6 +164,43 @@ def activate(
         return Exit.OK
 
     run(activated(settings_of(context)))
+
+
+@commands_of_definition.command()
+def unpin(context: typer.Context, name: Name, *, as_json: AsJson = False) -> None:
+    """Let new sagas take the newest version that a living instance has in its code."""
+
+    async def unpinned(settings: Settings) -> Exit:
+        async with client(settings) as node:
+            _print(await definitions.unpin(node, name), as_json=as_json)
+        return Exit.OK
+
+    run(unpinned(settings_of(context)))
+
+
+def _is_code(what: str) -> bool:
+    """``module:saga``, unless a file is called so."""
+    module, colon, name = what.partition(":")
+    return bool(colon) and all(part.isidentifier() for part in (*module.split("."), *name.split("."))) and not Path(what).exists()
+
+
+def _imported(what: str) -> Definition:
+    """The definition of a saga in a module, which is found from the folder where the command was typed."""
+    module, _, name = what.partition(":")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = attrgetter(name)(importlib.import_module(module))
+    except ModuleNotFoundError as error:
+        fail(f"{what}: there is no module {error.name!r}; type the command where Python finds it, or set PYTHONPATH", Exit.USAGE)
+    except AttributeError as error:
+        fail(f"{what}: {error}; name the variable that holds the saga", Exit.USAGE)
+    except Exception as error:  # noqa: BLE001  (it is somebody's code)
+        fail(f"{what}: importing it raised {type(error).__name__}: {error}", Exit.USAGE)
+    finally:
+        sys.path.pop(0)
+    if not isinstance(found, Saga):
+        fail(f"{what} is a {type(found).__name__}; name the variable that holds the Saga", Exit.USAGE)
+    return found.definition
 
 
 def _is_file(what: str) -> bool:
@@ -166,4 +219,4 @@ def _print(found: DefinitionSummary, *, as_json: bool) -> None:
     if as_json:
         typer.echo(found.model_dump_json())
     else:
-        typer.echo(plain(f"{found.saga}  {found.version}{'  active' if found.active else ''}"))
+        typer.echo(plain(f"{found.saga}  {found.version}  {picture.standing(found)}".rstrip()))

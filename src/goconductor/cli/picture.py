@@ -202,11 +202,23 @@ def letters(page: DeadLetterPage) -> Table:
 
 def definitions(found: Sequence[DefinitionSummary]) -> Table:
     """Versions of definitions, one per row."""
-    drawn = Table("saga", Column("version", no_wrap=True, min_width=32), "", "registered", box=None, pad_edge=False)
+    drawn = Table(
+        "saga", Column("version", no_wrap=True, min_width=32), "", "in the code of", "registered", box=None, pad_edge=False
+    )
     for each in found:
         when = "" if each.registered_at is None else _moment(each.registered_at)
-        drawn.add_row(*(Text(plain(cell)) for cell in (each.saga, each.version, "active" if each.active else "", when)))
+        drawn.add_row(*(Text(plain(cell)) for cell in (each.saga, each.version, standing(each), offered(each), when)))
     return drawn
+
+
+def standing(definition: DefinitionSummary) -> str:
+    """Whether new sagas take a version, in a word or two."""
+    return "active, pinned" if definition.pinned else "active" if definition.active else ""
+
+
+def offered(definition: DefinitionSummary) -> str:
+    """By how many living instances it is offered."""
+    return f"{definition.offered_by} living" if definition.offered_by else ""
 
 
 def _moment(at: datetime) -> str:

@@ -85,7 +85,8 @@ async def register(node: Node, definition: Definition, *, activate: bool = True)
     Args:
         node: the engine.
         definition: that :func:`load` or :func:`read` has checked.
-        activate: whether new sagas take this version from now on.
+        activate: whether new sagas take this version from now on, unless another is pinned, or a living instance has one in its
+            code; the answer says which it is.
 
     Raises:
         DefinitionError: it cannot run; with all problems.
@@ -135,7 +136,7 @@ async def definition(node: Node, saga: str, version: str | None = None) -> Defin
 
 
 async def activate(node: Node, saga: str, version: str) -> DefinitionSummary:
-    """Let new sagas take this version. Those that have started keep theirs.
+    """Pin a version: new sagas take it, whatever instances have in their code. Those that have started keep theirs.
 
     Raises:
         DefinitionNotFoundError: there is none.
@@ -144,8 +145,19 @@ async def activate(node: Node, saga: str, version: str) -> DefinitionSummary:
     """
     stored = await _stored(node, saga, version)
     await plan_of(node, saga, version)
-    await node.store.put_definition(stored, activate=True)
-    return _summary(msgspec.structs.replace(stored, active=True))
+    await node.store.put_definition(stored, activate=True, pin=True)
+    return _summary(await _stored(node, saga, version))
+
+
+async def unpin(node: Node, saga: str) -> DefinitionSummary:
+    """Leave it to the newest version that a living instance has in its code which one is active. Says which that is.
+
+    Raises:
+        DefinitionNotFoundError: there is no definition of that name.
+        StoreUnavailableError: the database cannot be reached.
+    """
+    await node.store.put_definition(await _stored(node, saga, None), activate=True, pin=False)
+    return _summary(await _stored(node, saga, None))
 
 
 async def plan_of(node: Node, saga: str, version: str | None) -> Plan:
@@ -175,5 +187,10 @@ def _not_found(saga: str, version: str | None) -> DefinitionNotFoundError:
 
 def _summary(stored: StoredDefinition) -> DefinitionSummary:
     return DefinitionSummary(
-        saga=stored.saga, version=stored.version, active=stored.active, registered_at=moment(stored.registered_at)
+        saga=stored.saga,
+        version=stored.version,
+        active=stored.active,
+        pinned=stored.pinned,
+        offered_by=stored.offered,
+        registered_at=moment(stored.registered_at),
     )

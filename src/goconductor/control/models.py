@@ -131,7 +131,11 @@ class DefinitionSummary(Document):
 
     saga: str
     version: str
-    active: bool = Field(description="whether new sagas take this version")
+    active: bool = Field(description="whether new sagas that are started by name take this version")
+    pinned: Annotated[bool, Field(description="an operator said so; else the newest that a living instance offers is active")] = (
+        False
+    )
+    offered_by: Annotated[int, Field(description="how many living instances have it in their code")] = 0
     registered_at: datetime | None = None
 
 

@@ -1,6 +1,21 @@
-"""Definitions at hand: each version is read and compiled once."""
+"""Definitions at hand: each version is read and compiled once. And which of them new sagas take.
+
+Who starts a saga by an object of its code starts that version. Who starts it by name, over REST, at the command line or in
+Python, takes the *active* version, by one rule:
+
+1. the one that an operator has pinned (``goconductor definition activate``);
+2. else, of the versions that living instances have in their code, the one that was registered last for the first time;
+3. else the one that was active last.
+
+So a deployment switches by itself when its first instance uses the saga. A restart of an old instance switches nothing back
+while one with the newer code lives: an old version does not become newer by being registered again. And when the newer ones are
+taken away, the old one is active again, whose steps are there.
+"""
 
 from __future__ import annotations
+
+import logging
+from collections.abc import Callable
 
 import msgspec
 
@@ -11,15 +26,24 @@ from goconductor.saga.definition import Definition
 from goconductor.saga.graph import Plan
 from goconductor.saga.ids import is_name
 
+logger = logging.getLogger("goconductor.participant")
+
 
 class Definitions:
-    """The definitions of one store. A saga keeps the version that it started with, so a compiled version never goes stale."""
+    """The definitions of one store. A saga keeps the version that it started with, so a compiled version never goes stale.
 
-    def __init__(self, store: SagaStore) -> None:
+    Args:
+        store: where they are.
+        serial: the number of this process's instance, which offers what it registers; None offers nothing.
+    """
+
+    def __init__(self, store: SagaStore, serial: Callable[[], int] | None = None) -> None:
         self._store = store
+        self._serial = serial
         self._plans: dict[tuple[str, str], Plan] = {}
         self._stored: dict[tuple[str, str], StoredDefinition] = {}
         """The same as documents."""
+        self._offered: set[tuple[str, str, int]] = set()
 
     def of_version(self, version: str) -> Plan:
         """A version that was read before; versions are hashes of documents, so they tell sagas apart as well.
@@ -71,28 +95,51 @@ class Definitions:
         """
         for stored in list(self._stored.values()):
             activate = stored.active and await self._store.definition(stored.saga) is None
-            await self._store.put_definition(stored, activate=activate)
+            serial = self._serial() if self._serial is not None else None
+            ours = any(offer[:2] == (stored.saga, stored.version) for offer in self._offered)
+            await self._store.put_definition(stored, activate=activate, offered_by=serial if ours else None)
 
     async def register(self, definition: Definition, *, activate: bool | None = None) -> Plan:
         """Check a definition and store it.
 
         Args:
             definition: what to store.
-            activate: whether new sagas take this version from now on; None does so only if no version is active yet, so that a
-                rolling restart does not flip it.
+            activate: None offers it as a part of this process's code, and the rule says which version is active; else it comes
+                from elsewhere, and True makes it the one that is active where no living instance offers any.
 
         Raises:
             DefinitionError: it cannot run; with all problems.
         """
         validate.check(definition)
         plan = graph.plan(definition)
-        key = (plan.name, plan.version)
-        if activate is None and (known := self._plans.get(key)) is not None:
-            return known
-        if activate is None:
-            activate = await self._store.definition(plan.name) is None
         stored = StoredDefinition(saga=plan.name, version=plan.version, document=definition.document())
-        await self._store.put_definition(stored, activate=activate)
+        if activate is None:
+            await self._offer(stored)
+        else:
+            await self._store.put_definition(stored, activate=activate)
         # as it is stored: equal definitions may be written differently (the order of keys, 1.0 for 1), and a step's constants
         # must be the same bytes whoever runs it
-        return await self.plan(*key)
+        return await self.plan(plan.name, plan.version)
+
+    async def _offer(self, stored: StoredDefinition) -> None:
+        serial = self._serial() if self._serial is not None else None
+        offer = (stored.saga, stored.version, serial or 0)
+        if offer in self._offered:
+            return
+        before = await self._store.definition(stored.saga)
+        await self._store.put_definition(stored, activate=before is None, offered_by=serial)
+        active = await self._store.definition(stored.saga)
+        if active is not None and active.version == stored.version and not active.pinned:
+            if before is not None and before.version != stored.version:
+                logger.info("saga %r: new sagas take version %s now, after %s", stored.saga, stored.version, before.version)
+                await self._store.put_definition(stored, activate=True)  # it stays so when nobody lives any more
+        elif active is not None and active.version != stored.version:
+            logger.warning(
+                "saga %r: this process has version %s in its code, but a start by name takes %s, which %s; "
+                "`goconductor definition activate` pins another, `goconductor definition unpin` leaves it to the newest",
+                stored.saga,
+                stored.version,
+                active.version,
+                "an operator has pinned" if active.pinned else "is newer and in the code of a living instance",
+            )
+        self._offered.add(offer)

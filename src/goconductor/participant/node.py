@@ -105,7 +105,7 @@ class Node:
         self.clock = clock or SystemClock()
         self.counts: Counter[str] = Counter()
         self.probe = probe
-        self.definitions = Definitions(store)
+        self.definitions = Definitions(store, lambda: self.instance.serial)
         self.name = f"{self.registry.name}-{socket.gethostname()}-{os.getpid()}-{random.getrandbits(24):06x}"
         self._drain_seconds = drain_seconds
         self.payload_bytes_max = payload_bytes_max

@@ -192,13 +192,18 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredDefinition(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of a saga's definition: its canonical JSON, and whether new sagas take it."""
+    """One version of a saga's definition: its canonical JSON, and whether new sagas take it.
+
+    ``pinned``: an operator said so. ``offered``: how many living instances have it in their code.
+    """
 
     saga: str
     version: str
     document: bytes
     active: bool = False
     registered_at: float = 0.0
+    pinned: bool = False
+    offered: int = 0
 
 
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
@@ -323,7 +328,9 @@ class SagaStore(Terms, Choices, History, Protocol):
     async def reassert_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]: ...
     async def release_leases(self, leases: Sequence[Lease], *, told: bool = False) -> None: ...
 
-    async def put_definition(self, definition: StoredDefinition, *, activate: bool) -> None: ...
+    async def put_definition(
+        self, definition: StoredDefinition, *, activate: bool, pin: bool | None = None, offered_by: int | None = None
+    ) -> None: ...
     async def definition(self, saga: str, version: str | None = None) -> StoredDefinition | None: ...
     async def put_dead_letter(self, letter: DeadLetter) -> None: ...
 

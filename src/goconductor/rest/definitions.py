@@ -61,7 +61,7 @@ def router(node: Node, settings: Settings) -> APIRouter:
     async def put_definition(
         request: Request,
         name: Name,
-        activate: Annotated[bool, Query(description="whether new sagas take this version from now on")] = True,
+        activate: Annotated[bool, Query(description="whether new sagas take it, unless one is pinned or in living code")] = True,
     ) -> Response:
         """Register a version of a saga's definition. The same definition again changes nothing."""
         definition = definitions.read(await read_json(request, body_bytes_max))
@@ -87,8 +87,13 @@ def router(node: Node, settings: Settings) -> APIRouter:
 
     @routes.post("/{name}/{version}/activate", response_model=DefinitionSummary, responses={404: _PROBLEM, 422: _PROBLEM})
     async def activate_version(name: Name, version: Version) -> Response:
-        """Let new sagas take this version; those that have started keep theirs."""
+        """Pin this version: new sagas take it, whatever instances have in their code; those that have started keep theirs."""
         return document(await definitions.activate(node, name, version))
+
+    @routes.post("/{name}/unpin", response_model=DefinitionSummary, responses={404: _PROBLEM})
+    async def unpin(name: Name) -> Response:
+        """Leave it to the newest version that a living instance has in its code; answers which that is."""
+        return document(await definitions.unpin(node, name))
 
     @routes.get("/{name}/{version}/diagram", response_class=Response, responses={200: PICTURE, 404: _PROBLEM})
     async def get_diagram(

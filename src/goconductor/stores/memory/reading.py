@@ -50,6 +50,8 @@ class MemoryReader:
         self._alive: set[int] = set()
         self._definitions: dict[tuple[str, str], StoredDefinition] = {}
         self._active: dict[str, str] = {}
+        self._pinned: set[str] = set()
+        self._offers: dict[tuple[str, str], set[int]] = {}
         self._letters: list[DeadLetter] = []
         self._letter_ids = count(1)
         self._term: Term | None = None
@@ -91,8 +93,27 @@ class MemoryReader:
 
     async def definitions(self, saga: str | None = None) -> list[StoredDefinition]:
         found = [d for d in self._definitions.values() if saga in (None, d.saga)]
-        ordered = sorted(found, key=lambda d: (d.saga, d.registered_at, d.version))
-        return [replace(d, active=self._active.get(d.saga) == d.version) for d in ordered]
+        return [self._described(d) for d in sorted(found, key=lambda d: (d.saga, d.registered_at, d.version))]
+
+    def _described(self, definition: StoredDefinition) -> StoredDefinition:
+        saga, version = definition.saga, definition.version
+        return replace(
+            definition,
+            active=self._active_version(saga) == version,
+            pinned=saga in self._pinned and self._active.get(saga) == version,
+            offered=self._offered(saga, version),
+        )
+
+    def _offered(self, saga: str, version: str) -> int:
+        serials = self._offers.get((saga, version), ())
+        return sum(1 for each in serials if each in self._instances and self._instances[each].dead_at is None)
+
+    def _active_version(self, saga: str) -> str:
+        """The pinned one, else the newest that a living instance offers, else the one that was active last."""
+        offered = [d for (name, version), d in self._definitions.items() if name == saga and self._offered(name, version)]
+        if saga in self._pinned or not offered:
+            return self._active.get(saga, "")
+        return max(offered, key=lambda d: (d.registered_at, d.version)).version
 
     async def presence(self, *, dead_since: float) -> list[tuple[Instance, Presence]]:
         now = self._now()

@@ -164,15 +164,21 @@ class MemoryStore(MemoryLeases):
         self._release(append.release, told=True)
         return Outcome(verdict=Verdict.WON, took=self._take(append.take, now))
 
-    async def put_definition(self, definition: StoredDefinition, *, activate: bool) -> None:
-        key = definition.saga, definition.version
+    async def put_definition(
+        self, definition: StoredDefinition, *, activate: bool, pin: bool | None = None, offered_by: int | None = None
+    ) -> None:
+        saga, version = key = definition.saga, definition.version
         self._definitions.setdefault(key, replace(definition, active=False, registered_at=self._now()))
-        if activate:
-            self._active[definition.saga] = definition.version
+        if pin is not None or (activate and saga not in self._pinned):
+            self._active[saga] = version
+        if pin is not None:
+            (self._pinned.add if pin else self._pinned.discard)(saga)
+        if offered_by in self._instances:
+            self._offers.setdefault(key, set()).add(offered_by)
 
     async def definition(self, saga: str, version: str | None = None) -> StoredDefinition | None:
-        found = self._definitions.get((saga, version or self._active.get(saga, "")))
-        return replace(found, active=self._active.get(saga) == found.version) if found else None
+        found = self._definitions.get((saga, version or self._active_version(saga)))
+        return self._described(found) if found else None
 
     async def put_dead_letter(self, letter: DeadLetter) -> None:
         self._letters.append(replace(letter, at=self._now(), letter_id=next(self._letter_ids)))

@@ -9,10 +9,21 @@ from goconductor.stores.postgres.connection import Sessions
 from goconductor.stores.postgres.dial import Address, Row
 from goconductor.stores.postgres.rows import texts_of
 
-DEFINITION = """d.saga, d.version, d.document, a.version IS NOT NULL AS active,
-    extract(epoch FROM d.registered_at)::float8 AS registered_at
+DEFINITION = """d.saga, d.version, d.document, d.version = chosen.version AS active, a.pinned AND a.version = d.version AS pinned,
+    extract(epoch FROM d.registered_at)::float8 AS registered_at,
+    (SELECT count(*) FROM goconductor.offers AS o JOIN goconductor.participants AS p USING (serial)
+     WHERE o.saga = d.saga AND o.version = d.version AND p.dead_at IS NULL)::int AS offered
     FROM goconductor.definitions AS d
-    LEFT JOIN goconductor.active_definitions AS a ON a.saga = d.saga AND a.version = d.version"""
+    LEFT JOIN goconductor.active_definitions AS a ON a.saga = d.saga
+    LEFT JOIN LATERAL (
+        SELECT n.version FROM goconductor.offers AS o JOIN goconductor.participants AS p USING (serial)
+        JOIN goconductor.definitions AS n ON n.saga = o.saga AND n.version = o.version
+        WHERE o.saga = d.saga AND p.dead_at IS NULL ORDER BY n.registered_at DESC, n.version DESC LIMIT 1
+    ) AS newest ON true
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN a.pinned THEN a.version ELSE coalesce(newest.version, a.version) END AS version
+    ) AS chosen"""
+"""The rule by which a version is active stands in :mod:`goconductor.participant.definitions`."""
 
 LETTER = """letter_id, topic, payload, reason, headers, extract(epoch FROM at)::float8 AS at
     FROM goconductor.dead_letters"""
@@ -24,7 +35,9 @@ def definition_of(row: Row) -> StoredDefinition:
         saga=row["saga"],
         version=row["version"],
         document=row["document"].encode(),
-        active=row["active"],
+        active=bool(row["active"]),
+        pinned=bool(row["pinned"]),
+        offered=row["offered"],
         registered_at=row["registered_at"],
     )
 
@@ -48,8 +61,11 @@ class Registry:
         self._sessions = sessions
         self._address = address
 
-    async def put_definition(self, definition: StoredDefinition, *, activate: bool) -> None:
+    async def put_definition(
+        self, definition: StoredDefinition, *, activate: bool, pin: bool | None, offered_by: int | None
+    ) -> None:
         """As the port says. A version is the hash of its document: what is there already stays."""
+        saga, version = definition.saga, definition.version
         async with self._sessions.use() as connection, connection.transaction():
             await connection.execute(
                 self._address.sql(
@@ -57,26 +73,41 @@ class Registry:
                     INSERT INTO goconductor.definitions (saga, version, document) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
                     """
                 ),
-                definition.saga,
-                definition.version,
+                saga,
+                version,
                 definition.document.decode(),
             )
-            if activate:
+            if activate or pin is not None:
                 await connection.execute(
                     self._address.sql(
                         """
-                        INSERT INTO goconductor.active_definitions (saga, version) VALUES ($1, $2)
-                        ON CONFLICT (saga) DO UPDATE SET version = excluded.version
+                        INSERT INTO goconductor.active_definitions AS a (saga, version, pinned)
+                        VALUES ($1, $2, coalesce($3, false))
+                        ON CONFLICT (saga) DO UPDATE SET pinned = coalesce($3, a.pinned),
+                        version = CASE WHEN a.pinned AND $3 IS NULL THEN a.version ELSE excluded.version END
                         """
                     ),
-                    definition.saga,
-                    definition.version,
+                    saga,
+                    version,
+                    pin,
+                )
+            if offered_by is not None:
+                await connection.execute(
+                    self._address.sql(
+                        """
+                        INSERT INTO goconductor.offers (saga, version, serial)
+                        SELECT $1, $2, serial FROM goconductor.participants WHERE serial = $3 ON CONFLICT DO NOTHING
+                        """
+                    ),
+                    saga,
+                    version,
+                    offered_by,
                 )
 
     async def definition(self, saga: str, version: str | None) -> StoredDefinition | None:
         """As the port says; without a version, the active one."""
         statement = f"""
-            SELECT {DEFINITION} WHERE d.saga = $1 AND d.version = coalesce($2::text, a.version)
+            SELECT {DEFINITION} WHERE d.saga = $1 AND d.version = coalesce($2::text, chosen.version)
         """
         async with self._sessions.use() as connection:
             row = await connection.fetchrow(self._address.sql(statement), saga, version)

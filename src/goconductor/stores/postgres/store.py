@@ -229,8 +229,10 @@ class PostgresStore:
     async def release_leases(self, leases: Sequence[Lease], *, told: bool = False) -> None:
         await self._acquirer.release(leases, told=told)
 
-    async def put_definition(self, definition: StoredDefinition, *, activate: bool) -> None:
-        await self._registry.put_definition(definition, activate=activate)
+    async def put_definition(
+        self, definition: StoredDefinition, *, activate: bool, pin: bool | None = None, offered_by: int | None = None
+    ) -> None:
+        await self._registry.put_definition(definition, activate=activate, pin=pin, offered_by=offered_by)
 
     async def definition(self, saga: str, version: str | None = None) -> StoredDefinition | None:
         return await self._registry.definition(saga, version)

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    ForeignKey,
     Identity,
     Index,
     Integer,
@@ -30,6 +31,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    false,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSON, JSONB, TIMESTAMP
@@ -161,6 +163,7 @@ def _other_tables(meta: MetaData) -> None:
         meta,
         _text("saga", primary_key=True),
         _text("version"),
+        Column("pinned", Boolean, nullable=False, server_default=false()),
     )
     Table(
         "participants",
@@ -174,6 +177,14 @@ def _other_tables(meta: MetaData) -> None:
         _moment("dead_at", null=True),
         Column("speaks", JSONB, nullable=False, server_default=text("'{}'")),
     )
+    offers = Table(
+        "offers",
+        meta,
+        _text("saga", primary_key=True),
+        _text("version", primary_key=True),
+        Column("serial", ForeignKey("participants.serial", ondelete="CASCADE"), primary_key=True),
+    )
+    Index("offers_serial", offers.c.serial)
     Table(
         "leadership",
         meta,

@@ -103,6 +103,42 @@ class ReaderContract(StoreFixtures):
         assert len(await store.definitions()) == 4
         assert await store.definition("unknown", "v1") is None
 
+    async def test_definition_the_newest_that_a_living_instance_offers_is_active(self, store: AnyStore, other: AnyStore) -> None:
+        old, new = await store.register("shop", "old", {}), await other.register("shop", "new", {})
+        await store.put_definition(definition("v1"), activate=True, offered_by=old.serial)
+        await store.put_definition(definition("v2"), activate=False, offered_by=new.serial)
+        assert await self.active_of(store) == ("v2", False, 1)
+        await store.put_definition(definition("v1"), activate=False, offered_by=old.serial)  # it comes again: still older
+        assert await self.active_of(other) == ("v2", False, 1)
+        await other.unregister(new.serial)
+        assert await self.active_of(store) == ("v1", False, 1)
+        await store.unregister(old.serial)
+        assert await self.active_of(store) == ("v1", False, 0)  # the one that was active last
+
+    async def test_definition_a_pinned_one_is_active_until_the_pin_is_taken_out(self, store: AnyStore) -> None:
+        new = await store.register("shop", "new", {})
+        await store.put_definition(definition("v1"), activate=True, pin=True)
+        await store.put_definition(definition("v2"), activate=True, offered_by=new.serial)
+        assert await self.active_of(store) == ("v1", True, 0)
+        assert [(d.version, d.active, d.pinned, d.offered) for d in await store.definitions("order")] == [
+            ("v1", True, True, 0),
+            ("v2", False, False, 1),
+        ]
+        await store.put_definition(definition("v1"), activate=True, pin=False)
+        assert await self.active_of(store) == ("v2", False, 1)
+
+    async def test_definition_who_is_not_registered_offers_nothing(self, store: AnyStore) -> None:
+        await store.put_definition(definition("v1"), activate=True)
+        await store.put_definition(definition("v2"), activate=False, offered_by=4711)
+        assert await self.active_of(store) == ("v1", False, 0)
+
+    @staticmethod
+    async def active_of(store: AnyStore) -> tuple[str, bool, int]:
+        found = await store.definition("order")
+        assert found is not None
+        assert found.active
+        return found.version, found.pinned, found.offered
+
     async def test_dead_letters_come_newest_first(self, store: AnyStore) -> None:
         payload = bytes(range(256))
         await store.put_dead_letter(DeadLetter(topic="payments", payload=b"1", reason="not readable"))
