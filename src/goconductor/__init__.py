@@ -8,8 +8,9 @@ A *saga* is a business process over several services that either completes or is
 :class:`Participant` with its steps; any process may die at any time.
 """
 
-from goconductor.app import Conductor, Participant, SagaHandle, connect
+from goconductor.app import Participant, connect
 from goconductor.control.commands import InputRefusedError, RequestInvalidError
+from goconductor.control.conductor import Conductor, SagaHandle
 from goconductor.control.settings import Settings
 from goconductor.errors import (
     BusError,

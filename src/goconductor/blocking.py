@@ -35,6 +35,7 @@ from uuid import UUID
 from weakref import WeakSet
 
 from goconductor import app
+from goconductor.control.conductor import Conductor
 from goconductor.control.settings import Settings
 from goconductor.errors import StoreUnavailableError
 from goconductor.lifecycle.state import SagaState
@@ -53,7 +54,7 @@ class _Running:
 
     loop: asyncio.AbstractEventLoop
     stop: asyncio.Event
-    conductor: app.Conductor
+    conductor: Conductor
     thread: threading.Thread
 
 
@@ -146,7 +147,7 @@ class BlockingConductor:
         """A saga that was started elsewhere."""
         return BlockingSaga(self, saga_id)
 
-    def _ask(self, ask: Callable[[app.Conductor], Coroutine[Any, Any, T]]) -> T:
+    def _ask(self, ask: Callable[[Conductor], Coroutine[Any, Any, T]]) -> T:
         self._check()
         with self._lock:
             running = self._opened()
@@ -201,7 +202,7 @@ class BlockingConductor:
                 raise
             ready.set_exception(error)
 
-    async def _connect(self, stack: AsyncExitStack) -> app.Conductor:
+    async def _connect(self, stack: AsyncExitStack) -> Conductor:
         try:
             async with asyncio.timeout(self._open_timeout_seconds):
                 return await stack.enter_async_context(app.connect(self._settings))

@@ -18,7 +18,8 @@ import asyncpg
 import pytest
 
 from goconductor import Participant, Saga, Settings, StepContext
-from goconductor.app import Conductor, migrate
+from goconductor.app import migrate
+from goconductor.control.conductor import Conductor
 from goconductor.journals.asyncpg import AsyncpgJournal, Connection
 from goconductor.testing import checkers
 from goconductor.testing.servers.elasticmq import ElasticmqServer

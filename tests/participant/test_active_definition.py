@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from goconductor import Saga
-from goconductor.app import Conductor
 from goconductor.control import definitions
+from goconductor.control.conductor import Conductor
 from goconductor.participant.node import Node
 from goconductor.participant.registry import StepRegistry
 from goconductor.testing.world import World

@@ -13,7 +13,7 @@ import pydantic
 import pytest
 
 from goconductor import DefinitionError, Participant, Retry, Saga
-from goconductor.app import Conductor
+from goconductor.control.conductor import Conductor
 from goconductor.participant.registry import StepRegistry
 from goconductor.testing.world import World
 

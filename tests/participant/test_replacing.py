@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from goconductor import Participant, Saga, Settings
-from goconductor.app import Conductor, migrate
+from goconductor.app import migrate
+from goconductor.control.conductor import Conductor
 
 pytestmark = pytest.mark.postgres
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from goconductor import CompensatedError, Conductor, PermanentError, Saga, StuckError, TerminatedError
-from goconductor.app import SagaHandle
+from goconductor.control.conductor import SagaHandle
 from goconductor.lifecycle.events import PauseRequested, ResumeRequested, TerminateRequested
 from goconductor.participant.registry import StepRegistry
 from goconductor.ports.store import Known, Tail

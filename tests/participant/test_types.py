@@ -10,7 +10,7 @@ import pydantic
 import pytest
 
 from goconductor import PayloadError, Saga
-from goconductor.app import Conductor
+from goconductor.control.conductor import Conductor
 from goconductor.participant.registry import StepRegistry
 from goconductor.participant.typed import decoder, normalised, to_json_value
 from goconductor.testing.world import World

@@ -33,6 +33,13 @@ class ManualClock:
     def observe(self, database_seconds: float) -> None:
         """Nothing to correct: the database of a test has this clock as well."""
 
+    @property
+    def next_moment(self) -> float | None:
+        """When the first of those who sleep wakes; None if nobody sleeps."""
+        while self._sleepers and self._sleepers[0][2].done():
+            heapq.heappop(self._sleepers)
+        return self._sleepers[0][0] if self._sleepers else None
+
     async def sleep(self, seconds: float) -> None:
         """Wait until the clock was moved so far."""
         awake = asyncio.get_running_loop().create_future()

@@ -3,37 +3,53 @@
 ::
 
     async with World() as world:
-        node = await world.node(payments)
-        started = await world.start(order, Order("o1", 500))
-        state = await world.end_of(started)
-        assert state.status == "completed"
+        conductor = await world.conductor(payments)
+        bought = await conductor.start(order, Order("o1", 500))
+        assert await bought.result() == "receipt"
 
-Nothing needs a server and nothing sleeps. Faults are made by hand: :meth:`World.kill` ends an instance as kill -9 does,
-:meth:`World.live` lets time pass with a leader sweeping, and a node may be given a store or a bus of its own that misbehaves.
+Nothing needs a server and nothing sleeps: where a saga waits for a retry, time jumps to it. Faults are made by hand:
+:meth:`World.kill` ends an instance as kill -9 does, :meth:`World.live` lets time pass with a leader sweeping, and a node may be
+given a store or a bus of its own that misbehaves.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from goconductor.buses.memory import MemoryBroker, MemoryBus
+from goconductor.control.conductor import Conductor, SagaHandle
 from goconductor.lifecycle.state import SagaState
+from goconductor.participant.context import StepContext
 from goconductor.participant.node import Node, Store
 from goconductor.participant.probe import SILENT, Probe
 from goconductor.participant.registry import StepRegistry
 from goconductor.ports.bus import Bus
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Append, Outcome
+from goconductor.ports.transactions import Transaction
 from goconductor.recovery.sweep import Sweeper
 from goconductor.saga.builder import Saga
+from goconductor.saga.ids import Direction
 from goconductor.stores.memory import MemoryStore
 from goconductor.testing.clock import ManualClock, settle
+from goconductor.testing.scenario import SAGA_ID
+from goconductor.testing.waiting import waits_for, waits_in_vain
 
 SWEEP_SECONDS = 0.5
+
+
+WITHIN_SECONDS = 86_400.0
+"""For how long a saga's end is waited for, by the world's clock."""
+
+I = TypeVar("I")  # noqa: E741
+
+
+class StandsStillError(AssertionError):
+    """A saga of a test waits for what cannot come."""
 
 
 class WorldStore(MemoryStore):
@@ -49,6 +65,14 @@ class WorldStore(MemoryStore):
         outcomes = await super().append(appends)
         self.appended.set()
         return outcomes
+
+    def silent(self) -> bool:
+        """Whether an instance is gone that nobody has declared dead yet."""
+        return any(each.dead_at is None and each.serial not in self._alive for each in self._instances.values())
+
+    def wakings(self) -> list[float]:
+        """When the leader is to look at each saga that lives."""
+        return [head.wake_at for head in self._heads.values() if head.wake_at is not None]
 
 
 class World:
@@ -145,7 +169,6 @@ class World:
     async def start(self, saga: Saga[Any], input: Any = None, *, key: str | None = None, node: Node | None = None) -> UUID:
         """Register a saga if it is new, and start it on a node (the first one by default)."""
         at = node or self.nodes[0]
-        at.registry.check_definition(saga.definition)
         plan = await at.definitions.register(saga.definition)
         return (await at.start_saga(plan.name, input, key=key, version=plan.version)).saga_id
 
@@ -153,15 +176,57 @@ class World:
         """Where a saga stands now."""
         return (await self.nodes[0].view(saga_id)).state
 
-    async def end_of(self, saga_id: UUID) -> SagaState:
-        """Wait, without moving time, until a saga has ended or is stuck."""
+    async def end_of(self, saga_id: UUID, *, within_seconds: float = WITHIN_SECONDS) -> SagaState:
+        """Wait until a saga has ended or is stuck. Where nothing runs and it waits for a moment, time jumps to that moment.
+
+        Args:
+            saga_id: which saga.
+            within_seconds: how much time may pass, by the world's clock.
+
+        Raises:
+            StandsStillError: it waits for what cannot come here: a step that no node of this world has, a resume, or longer than
+                that; says for what.
+        """
+        latest = self.clock.now() + within_seconds
         while True:
             self.store.appended.clear()  # before looking: what comes while we look is not missed
             state = await self.state(saga_id)
             if state.status.ended or state.stuck_steps:
                 await settle()
                 return state
-            await self.store.appended.wait()
+            await settle()
+            if self.store.appended.is_set():
+                continue
+            if self._runs():
+                await self.store.appended.wait()
+                continue
+            plan = self.nodes[0].definitions.of_version(state.version)
+            if (why := waits_in_vain(plan, state, self._offered())) is not None:
+                raise StandsStillError(f"saga {plan.name!r} stands still: {why}")
+            if self.clock.now() >= latest:
+                raise StandsStillError(f"saga {plan.name!r} has not ended within {within_seconds:g} s: {waits_for(plan, state)}")
+            await self._jump(state, latest)
+
+    def _runs(self) -> bool:
+        """Whether time must not be moved: code of steps runs, or a store or bus of the test's own does as it likes."""
+        return any(
+            node.vitals()["steps_running"] or not isinstance(node.bus, MemoryBus) or not isinstance(node.store, MemoryStore)
+            for node in self.nodes
+        )
+
+    def _offered(self) -> set[tuple[str, str]]:
+        return {(node.registry.name, step) for node in self.nodes for step in node.registry.steps}
+
+    async def _jump(self, state: SagaState, latest: float) -> None:
+        """To the moment that a step waits for; where it waits for a message that was lost, to when the leader looks."""
+        moments = [step.due_at for step in state.steps.values() if step.due_at is not None]
+        now = self.clock.now()
+        if (due := min(moments, default=None)) is not None and due > now:
+            await self.clock.advance(min(due, latest) - now)
+        if not self.store.appended.is_set():
+            await self.sweep()  # timers that are far are the leader's
+        if not self.store.appended.is_set():
+            await self.live(min(SWEEP_SECONDS, latest - self.clock.now()))
 
     async def events(self, saga_id: UUID) -> list[str]:
         """The names of what happened to a saga, with their steps: ``ActionSucceeded charge``."""
@@ -179,12 +244,109 @@ class World:
         await self._sweeper.sweep_once(self._epoch)
 
     async def live(self, seconds: float) -> None:
-        """Let time pass while a leader sweeps.
+        """Let time pass while a leader sweeps. Where nothing is due, it jumps: an hour takes no time.
 
         Args:
             seconds: how long.
         """
         end = self.clock.now() + seconds
-        while self.clock.now() < end:
+        while (now := self.clock.now()) < end:
+            self.store.appended.clear()
+            waits = self.store.silent()
             await self.sweep()
-            await self.clock.advance(min(SWEEP_SECONDS, end - self.clock.now()))
+            quiet = not (waits or self.store.silent() or self.store.appended.is_set())
+            moments = [end, *self.store.wakings(), *([] if self.clock.next_moment is None else [self.clock.next_moment])]
+            later = min(moments) if quiet else now
+            await self.clock.advance(min(max(SWEEP_SECONDS, later - now), end - now))
+
+    async def conductor(self, registry: StepRegistry | None = None) -> WorldConductor:
+        """Open a node, as :meth:`node` does, and start sagas on it as a program does.
+
+        Args:
+            registry: a service's steps; None for a client.
+        """
+        return WorldConductor(self, await self.node(registry))
+
+
+class WorldHandle(SagaHandle[I]):
+    """A saga of a world: who waits for its result moves time where nothing else is to be done."""
+
+    def __init__(self, world: World, node: Node, saga_id: UUID, *, existing: bool = False, begun: bool = True) -> None:
+        super().__init__(node, saga_id, existing=existing, begun=begun)
+        self._world = world
+
+    async def result(self, *, timeout_seconds: float = WITHIN_SECONDS) -> Any:
+        """As :meth:`SagaHandle.result`.
+
+        Args:
+            timeout_seconds: how much time may pass, by the world's clock.
+
+        Raises:
+            StandsStillError: it waits for what cannot come in this world.
+            CompensatedError, StuckError, TerminatedError: as there.
+        """
+        await self.begin()
+        await self._world.end_of(self.saga_id, within_seconds=timeout_seconds)
+        return await super().result()
+
+
+class WorldConductor(Conductor):
+    """Starts sagas in a world."""
+
+    def __init__(self, world: World, node: Node) -> None:
+        super().__init__(node)
+        self._world = world
+
+    async def start(
+        self,
+        saga: Saga[I] | str,
+        input: I,
+        *,
+        key: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        transaction: Transaction | None = None,
+    ) -> WorldHandle[I]:
+        """As :meth:`Conductor.start`."""
+        handle = await super().start(saga, input, key=key, labels=labels, transaction=transaction)
+        return WorldHandle(self._world, self.node, handle.saga_id, existing=handle.existing, begun=transaction is None)
+
+    def saga(self, saga_id: UUID) -> WorldHandle[Any]:
+        """A saga that was started elsewhere."""
+        return WorldHandle(self._world, self.node, saga_id)
+
+
+def step_context(
+    step: str = "step",
+    *,
+    saga: str = "saga",
+    participant: str = "participant",
+    direction: Direction = Direction.ACTION,
+    attempt: int = 1,
+    timeout_seconds: float = 300.0,
+    saga_id: UUID | None = None,
+    clock: Clock | None = None,
+) -> StepContext:
+    """A context to call a step's function with: ``await charge.function(step_context("charge"), cents=5)``.
+
+    Args:
+        step: the step's id.
+        saga: the saga's name.
+        participant: whose step it is.
+        direction: whether the action or the compensation runs.
+        attempt: which attempt it is, from 1.
+        timeout_seconds: how long it has.
+        saga_id: the saga's id; the same one always, if none is given, so that the idempotency key is the same as well.
+        clock: whose time it goes by; one that stands still, if none is given.
+    """
+    clock = clock or ManualClock()
+    return StepContext(
+        saga_id=saga_id or SAGA_ID,
+        saga=saga,
+        step=step,
+        direction=direction,
+        attempt=attempt,
+        round=0,
+        deadline=clock.monotonic() + timeout_seconds,
+        clock=clock,
+        participant=participant,
+    )

@@ -1,0 +1,40 @@
+"""What a saga of a test waits for, in words, and whether it can come."""
+
+from __future__ import annotations
+
+from goconductor.lifecycle.effects import SetTimer
+from goconductor.lifecycle.owed import owed
+from goconductor.lifecycle.state import SagaState
+from goconductor.saga.graph import Plan
+
+
+def waits_in_vain(plan: Plan, state: SagaState, offered: set[tuple[str, str]]) -> str | None:
+    """Why nothing can happen to a saga any more; None if something can.
+
+    Args:
+        plan: its compiled definition.
+        state: where it stands.
+        offered: participant and name of each step that somebody here has.
+    """
+    if state.paused:
+        return f"it is paused ({state.pause_reason or 'no reason was given'}); resume it"
+    works = list(owed(state.steps, state.round))
+    missing = [work.step for work in works if not isinstance(work, SetTimer) and plan.owners[work.step] not in offered]
+    if not works or len(missing) < len(works):
+        return None
+    return "; ".join(
+        f"step {step!r} runs {plan.steps[step].run!r}, and no node of this world has it: open one whose participant is "
+        f"{plan.owners[step][0]!r}, or correct the name"
+        for step in missing
+    )
+
+
+def waits_for(plan: Plan, state: SagaState) -> str:
+    """What it waits for."""
+    said = []
+    for work in owed(state.steps, state.round):
+        failure = state.step(work.step).failure
+        after = f" after {failure}" if failure is not None else ""
+        what = "is to be tried again" if isinstance(work, SetTimer) else f"is to be run by {plan.owners[work.step][0]!r}"
+        said.append(f"step {work.step!r} {what}{after}")
+    return "; ".join(said) or "nothing"
