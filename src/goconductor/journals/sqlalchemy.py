@@ -101,7 +101,7 @@ class SqlalchemyJournal(TableJournal[Tx]):
                     connection = await tx.start()
                     await tx.execution_options(**_READ_COMMITTED)  # of this connection, until it goes back
                     await tx.begin()
-                opened.lies_on((await connection.get_raw_connection()).driver_connection)
+                opened.lies_on(connection)
         except BaseException:
             await opened.release()
             raise
@@ -134,8 +134,9 @@ class _Opened(Opened[Any]):
     def wire(self) -> Wire:
         return self._wire
 
-    def lies_on(self, driver_connection: Any) -> None:
-        self._wire = wire_of(driver_connection)
+    def lies_on(self, connection: AsyncConnection) -> None:
+        inner: Any = connection.sync_connection  # get_raw_connection() gives the same, for a switch between greenlets
+        self._wire = wire_of(inner.connection.driver_connection)
 
     async def commit(self) -> None:
         await self.tx.commit()

@@ -63,11 +63,13 @@ class AsyncpgWire:
             if message.severity_en == "WARNING":
                 hear(message.sqlstate)
 
-        self._connection.add_log_listener(listen)
+        with contextlib.suppress(asyncpg.InterfaceError):  # it is closed, as the commit will find
+            self._connection.add_log_listener(listen)
         try:
             yield
         finally:
-            self._connection.remove_log_listener(listen)
+            with contextlib.suppress(asyncpg.InterfaceError):
+                self._connection.remove_log_listener(listen)
 
 
 class PsycopgWire:
