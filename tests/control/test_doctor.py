@@ -21,6 +21,7 @@ from goconductor.ports.bus import Message
 from goconductor.ports.history import Loss, Timeline
 from goconductor.ports.store import DeadLetter
 from goconductor.ports.vitals import Vitals
+from goconductor.testing.clock import settle
 from goconductor.testing.world import World
 from tests.control.test_doctor_database import SOUND
 
@@ -198,6 +199,16 @@ async def test_a_saga_that_nobody_looks_at(clinic: Clinic, late: float, severity
         severity,
         True,
     )
+
+
+async def test_what_runs_under_leases_is_told_by_instance(clinic: Clinic) -> None:
+    await clinic.lead()
+    for _ in range(3):
+        await clinic.start("shop.pack")
+    await settle()
+    (check,) = [check for check in (await clinic.diagnose()).checks if check.name == "leases"]
+    assert check.saw.startswith("3 steps run under them, most of shop-")
+    assert check.saw.endswith(" (3); none were lost in a crash")
 
 
 async def test_leases_that_a_crash_emptied(clinic: Clinic) -> None:

@@ -180,7 +180,7 @@ async def _store(store: Store, patient: Patient) -> AsyncIterator[Check]:
         (("leader",), lambda: one(sagas.of_leader(store, now))),
         (("instances",), instances),
         (("choices",), lambda: one(of_choices(store, named))),
-        (("leases",), lambda: one(sagas.of_marker(store))),
+        (("leases",), lambda: one(sagas.of_leases(store, now))),
         (("failovers",), lambda: one(of_failovers(store, now))),
         (("overdue sagas",), lambda: one(sagas.of_overdue(store, now))),
         (("stuck sagas",), lambda: one(sagas.of_stuck(store))),

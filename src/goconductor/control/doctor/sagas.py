@@ -105,8 +105,8 @@ async def of_instances(store: Store, clock: Clock) -> tuple[Check, list[Instance
     return Check.of("instances", findings, saw=f"{len(living)} living: {together(kinds) if kinds else 'none'}"), living
 
 
-async def of_marker(store: Store) -> Check:
-    """Whether a crash of the database has emptied the leases, and no leader has seen it yet."""
+async def of_leases(store: Store, now: float) -> Check:
+    """What runs under leases, and where; and whether a crash of the database has emptied them, and no leader has seen it yet."""
     findings = []
     if await store.leases_truncated():
         findings.append(
@@ -115,7 +115,10 @@ async def of_marker(store: Store) -> Check:
                 "see that a leader sweeps; for one lease's life it judges nobody, then goes on by itself",
             )
         )
-    return Check.of("leases", findings, saw="not emptied since they were last acknowledged")
+    held = {instance.name: presence.leases for instance, presence in await store.presence(dead_since=now) if presence.leases}
+    most = sorted(held.items(), key=lambda pair: -pair[1])[:SHOWN_MAX]
+    by = f", most of {together([f'{name} ({count})' for name, count in most])}" if most else ""
+    return Check.of("leases", findings, saw=f"{sum(held.values())} steps run under them{by}; none were lost in a crash")
 
 
 async def of_overdue(store: Store, now: float) -> Check:

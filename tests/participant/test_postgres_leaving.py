@@ -1,0 +1,110 @@
+"""A real process leaves while steps of it cannot be ended; and a real pool bounds how many transactional steps are granted."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE
+from typing import Any
+
+import asyncpg
+import pytest
+
+from goconductor import Participant, Retry, Saga, Settings, StepContext, connect
+from goconductor.app import migrate
+from goconductor.journals.asyncpg import AsyncpgJournal, Connection
+from goconductor.testing import holdings
+
+pytestmark = pytest.mark.postgres
+
+
+def settings_of(url: str) -> Settings:
+    return Settings.load(environ={"GOCONDUCTOR_DATABASE_URL": url})
+
+
+HUNG = """
+import asyncio, threading
+from goconductor import Participant
+
+shop = Participant("shop")
+
+@shop.step
+def hang():
+    print("hangs", flush=True)
+    threading.Event().wait()
+
+@shop.step
+async def swallow():
+    print("swallows", flush=True)
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            print("swallowed", flush=True)
+
+asyncio.run(shop.run())
+"""
+
+
+async def test_a_process_with_steps_that_cannot_be_ended_ends_with_a_code_and_others_take_them(postgres_url: str) -> None:
+    settings = settings_of(postgres_url)
+    await migrate(settings)
+    saga: Saga[Any] = Saga("both")
+    for step in ("hang", "swallow"):
+        saga.step(f"shop.{step}", retry=Retry(attempts_max=3))
+    healthy, attempts = Participant("shop"), list[int]()
+    for step in ("hang", "swallow"):
+
+        @healthy.step(name=step)
+        async def again(ctx: StepContext) -> None:
+            attempts.append(ctx.attempt)
+
+    environ = {
+        **os.environ,
+        "GOCONDUCTOR_DATABASE_URL": postgres_url,
+        "GOCONDUCTOR_PARTICIPANT_DRAIN_SECONDS": "0",
+        "GOCONDUCTOR_PARTICIPANT_LEASE_SECONDS": "3600",  # so that only its end lets others have them
+    }
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", HUNG, env=environ, stdout=PIPE)
+    assert process.stdout is not None
+    async with connect(settings) as conductor:
+        handle = await conductor.start(saga, None)
+        assert {await process.stdout.readline(), await process.stdout.readline()} == {b"hangs\n", b"swallows\n"}
+        process.send_signal(signal.SIGTERM)
+        assert await process.stdout.readline() == b"swallowed\n"
+        async with healthy.running(settings):
+            assert await process.wait() == 1
+            await handle.result(timeout_seconds=60)
+            assert attempts == [2, 2]
+    assert await holdings.held(postgres_url) == []
+
+
+async def test_no_more_transactional_steps_are_granted_than_a_real_pool_has_connections(postgres_url: str) -> None:
+    settings = settings_of(postgres_url)
+    await migrate(settings)
+    pool = asyncpg.create_pool(postgres_url, min_size=0, max_size=2)
+    shop, journal = Participant("shop"), AsyncpgJournal(pool)
+    gate, full, attempts = asyncio.Event(), asyncio.Event(), list[int]()
+
+    @shop.step(transaction=journal, timeout="20s")
+    async def pack(tx: Connection, ctx: StepContext) -> None:
+        attempts.append(ctx.attempt)
+        if len(attempts) == 2:
+            full.set()
+        await gate.wait()
+
+    saga: Saga[Any] = Saga("order")
+    saga.step(pack)
+    async with pool:
+        await journal.create_table()
+        async with shop.running(settings) as conductor:
+            handles = [await conductor.start(saga, None) for _ in range(20)]
+            await full.wait()
+            assert len(await holdings.held(postgres_url)) == 2
+            gate.set()
+            for handle in handles:
+                await handle.result(timeout_seconds=60)
+    assert attempts == [1] * 20
+    assert await holdings.held(postgres_url) == []
