@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from goconductor.errors import ConfigurationError, StoreUnavailableError
+from goconductor.errors import ConfigurationError, PoolerError, StoreUnavailableError
 from goconductor.ports.store import Verdict
 from goconductor.postgres.dialling import Address, Connection
 from goconductor.postgres.timelines import TIMELINES, OldTimelineError, Timelines
@@ -183,6 +183,23 @@ async def test_a_session_that_became_read_only_is_left(postgres_url: str) -> Non
 
     await eventually(works)
     await store.close()
+
+
+@pytest.mark.parametrize(
+    ("state", "text", "expected"),
+    [
+        ("08P01", "unsupported startup parameter: jit", PoolerError),
+        ("26000", 'prepared statement "x" does not exist', PoolerError),
+        ("08P01", "server login has been failing, try again later (server_login_retry)", StoreUnavailableError),
+        ("25006", "cannot execute INSERT in a read-only transaction", StoreUnavailableError),
+        ("0A000", "während der Wiederherstellung kann nicht …", StoreUnavailableError),
+        ("57P03", "the database system is starting up", StoreUnavailableError),
+        ("28P01", "password authentication failed", ConfigurationError),
+    ],
+)
+def test_only_what_somebody_must_mend_is_final(state: str, text: str, expected: type[Exception]) -> None:
+    """PgBouncer has one SQLSTATE for settings that it refuses, and for a server that it cannot reach."""
+    assert type(Address("postgresql://h/d", application_name="x").meaning_of(state, text)) is expected
 
 
 async def test_too_many_connections_have_a_remedy(postgres_url: str) -> None:

@@ -7,7 +7,7 @@ next. The one that was good last is tried first. A host that refuses us does not
 somebody will promote it, or name another.
 
 **Settings go with the start-up packet**, where they win over those of role and database: a role with a ``statement_timeout`` of
-some milliseconds would otherwise end the very statement that lifts it. A pooler may refuse that (PgBouncer 1.25: *unsupported
+some milliseconds would otherwise end the very statement that lifts it. A pooler may refuse that (PgBouncer 1.18: *unsupported
 startup parameter*). Then it is dialled without, and they are set by statements, the time limit first.
 
 **What cannot go with it**, as a server that does not know it would refuse the connection: ``transaction_timeout`` (since
@@ -271,7 +271,7 @@ class Address:
                 f"{at} cannot be reached or broke off: {text}; start PostgreSQL, or correct {self.setting} and what lies in "
                 "between: name resolution, firewall"
             )
-        match meaning_of(state):
+        match meaning_of(state, text):
             case Meaning.POOLED:
                 return PoolerError(f"{PoolerError.__doc__} ({where or self.where} says: {text})")
             case Meaning.REFUSED:

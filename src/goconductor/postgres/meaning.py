@@ -6,6 +6,9 @@ switch that somebody has turned for a while. What passes is *unavailable*, and i
 
 Some errors say that this very session will never do, although another one may: its server takes no writes (any more). Such a
 session is dropped and a new one dialled, which looks for a server that does.
+
+PgBouncer 1.18 gives one SQLSTATE, 08P01, for all that it says: that it refuses our settings (*unsupported startup parameter*),
+which stays so, and that its server is away (*server login has been failing*), which passes. Its words are always English.
 """
 
 from __future__ import annotations
@@ -58,12 +61,13 @@ _BY_CLASS = {
 }
 
 
-def meaning_of(sqlstate: str) -> Meaning | None:
+def meaning_of(sqlstate: str, text: str = "") -> Meaning | None:
     """What this error means; None for one that is a bug of ours, as a syntax error would be.
 
     Args:
         sqlstate: five characters; empty where the connection broke off.
+        text: what was written beside it.
     """
-    if not sqlstate:
+    if not sqlstate or (sqlstate == "08P01" and "unsupported" not in text):
         return Meaning.UNAVAILABLE
     return _BY_STATE.get(sqlstate) or _BY_CLASS.get(sqlstate[:2])
