@@ -10,15 +10,16 @@ import pytest
 from botocore.exceptions import ClientError
 
 from goconductor.buses import amazon
-from goconductor.buses.kinesis import KinesisBus
+from goconductor.buses.kinesis import KinesisBus, leases
 from goconductor.buses.kinesis.share import share_of
-from goconductor.errors import ConfigurationError
+from goconductor.errors import ConfigurationError, PoolerError
 from goconductor.messages.topics import replies_topic
 from goconductor.ports.bus import Message
 from goconductor.testing.contracts.bus import Inbox
 from goconductor.testing.servers.kinesis import KinesisServer
 from tests.contracts.amazon_rights import AmazonRights
 from tests.contracts.bus_on_a_server import BusOnAServer, Counting, OpenAt, in_thread, messages, send_surely, until
+from tests.servers_pooler import Pooler
 
 pytestmark = [pytest.mark.kinesis, pytest.mark.postgres]
 
@@ -320,6 +321,17 @@ async def test_replies_to_all_processes_share_a_stream_and_leave_nothing_behind(
     connection = await asyncpg.connect(postgres_url)
     assert await connection.fetchval("SELECT count(*) FROM goconductor_kinesis.shards") == 0
     await connection.close()
+
+
+@pytest.mark.postgres
+async def test_leases_live_behind_a_session_pooler_and_refuse_another_by_its_name(pooler: Pooler) -> None:
+    async with pooler("session") as url:
+        connection = await leases.connect(leases.address_of(url), "pooled_leases", connect_timeout_seconds=20)
+        assert await connection.fetchval("SHOW search_path") == "pooled_leases"
+        await leases.close(connection)
+    async with pooler("transaction") as url:
+        with pytest.raises(PoolerError, match="straight to the server"):
+            await leases.connect(leases.address_of(url), "pooled_leases", connect_timeout_seconds=20)
 
 
 async def test_a_database_url_that_cannot_be_read_is_told_without_its_password(kinesis_url: str) -> None:
