@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from asyncio.subprocess import PIPE
 from typing import Any
 
@@ -20,8 +21,19 @@ from goconductor.testing import holdings
 pytestmark = pytest.mark.postgres
 
 
-def settings_of(url: str) -> Settings:
-    return Settings.load(environ={"GOCONDUCTOR_DATABASE_URL": url})
+def settings_of(url: str, *, drain_seconds: str = "30") -> Settings:
+    return Settings.load(environ={"GOCONDUCTOR_DATABASE_URL": url, "GOCONDUCTOR_PARTICIPANT_DRAIN_SECONDS": drain_seconds})
+
+
+async def until_seen(url: str, serial: int) -> None:
+    """Wait until an instance is no newcomer any more, which nobody looks at."""
+    connection: asyncpg.Connection[Any] = await asyncpg.connect(url)
+    old = "SELECT clock_timestamp() - started_at > '1500 ms' FROM goconductor.participants WHERE serial = $1"
+    try:
+        while not await connection.fetchval(old, serial):
+            pass
+    finally:
+        await connection.close()
 
 
 HUNG = """
@@ -107,4 +119,36 @@ async def test_no_more_transactional_steps_are_granted_than_a_real_pool_has_conn
             for handle in handles:
                 await handle.result(timeout_seconds=60)
     assert attempts == [1] * 20
+    assert await holdings.held(postgres_url) == []
+
+
+async def test_a_process_that_lives_on_is_not_taken_for_dead_while_its_step_runs(postgres_url: str) -> None:
+    settings = settings_of(postgres_url)
+    await migrate(settings)
+    leaving, began, gate = Participant("shop"), threading.Event(), threading.Event()
+
+    @leaving.step
+    def hang() -> None:
+        began.set()
+        gate.wait()
+
+    saga: Saga[Any] = Saga("one")
+    saga.step(hang, retry=Retry(attempts_max=2))
+    healthy = Participant("shop")
+
+    @healthy.step(name="hang")
+    async def again() -> None: ...
+
+    async with connect(settings) as conductor:
+        store = conductor.node.store
+        async with leaving.running(settings_of(postgres_url, drain_seconds="0")) as own:
+            serial = own.node.instance.serial
+            handle = await own.start(saga, None)
+            await asyncio.to_thread(began.wait)
+            await until_seen(postgres_url, serial)
+        assert serial not in {instance.serial for instance in await store.missing()}
+        assert {lease.instance for lease in await holdings.held(postgres_url)} == {serial}
+        async with healthy.running(settings):
+            gate.set()  # and now it is
+            await conductor.saga(handle.saga_id).result(timeout_seconds=60)
     assert await holdings.held(postgres_url) == []

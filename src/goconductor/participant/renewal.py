@@ -14,6 +14,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 
@@ -23,6 +24,9 @@ from goconductor.ports.clock import Clock
 from goconductor.ports.store import Lease, LeaseKey, SagaStore
 
 logger = logging.getLogger("goconductor.participant")
+
+LINGERING_SECONDS = 5.0
+"""How long a process that leaves waits for the session that outlives it."""
 
 
 class _Held(msgspec.Struct):
@@ -48,6 +52,7 @@ class Renewal:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._linger = False
+        self._lingering = threading.Event()
         self.lost = 0
         self.renewed = 0
 
@@ -88,31 +93,39 @@ class Renewal:
         """
         self._linger = linger
         self._stop.set()
-        if self._thread is not None and not linger:
+        if linger:  # its session is the process's sign of life as soon as the others are closed
+            await asyncio.to_thread(self._lingering.wait, LINGERING_SECONDS)
+        elif self._thread is not None:
             await asyncio.to_thread(self._thread.join)
             self._thread = None
 
     async def _until_stopped(self) -> None:
         """Renew until the end; also a store that is being waited for is then let go."""
-        renewing = asyncio.create_task(self._run())
+        stopped = asyncio.Event()
+        renewing = asyncio.create_task(self._run(stopped))
         await asyncio.to_thread(self._stop.wait)
+        stopped.set()
         if not self._lingers():
             renewing.cancel()
         await asyncio.wait([renewing])
 
-    async def _run(self) -> None:
+    async def _run(self, stopped: asyncio.Event) -> None:
         store: SagaStore | None = None
         try:
             while not self._stop.is_set() or self._lingers():
-                await asyncio.sleep(self._lease_seconds / 12)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._lease_seconds / 12):
+                        await (asyncio.Event() if self._lingering.is_set() else stopped).wait()
                 due = self._due()
-                if not due and not (store is None and self._held and self._stop.is_set()):
-                    continue  # whoever lingers has a session, which is the process's sign of life by then
+                if not due and not self._linger:
+                    continue
                 try:
                     if store is None:
                         store = self._open_store()
                         await store.open()
                     await self._renew(store, due)
+                    if self._linger:
+                        self._lingering.set()
                 except GoConductorError as error:
                     logger.warning("cannot renew %d leases now, trying again: %s", len(due), error)
                 except Exception:  # who renews nothing more would let every long step run twice
