@@ -46,7 +46,6 @@ def problem(answer: httpx.Response, status: int, kind: str) -> dict[str, Any]:
         pytest.param(b'{"sku": "\\ud800"}', "$", "is not JSON", id="lone-surrogate"),
         pytest.param(b'{"sku": "\xff"}', "$", "UTF-8", id="not-utf-8"),
         pytest.param(b'{"quantity": 9223372036854775808}', "$.quantity", "64 bits", id="beyond-64-bits"),
-        pytest.param(b'{"quantity": 1e16}', "$.quantity", "1e16", id="float-that-comes-back-as-integer"),
         pytest.param(b"[" * 10_000 + b"]" * 10_000, "$", "nested deeper", id="nested-10000"),
         pytest.param(b'{"a": ' * 65 + b"1" + b"}" * 65, "$" + ".a" * 64, "nested deeper", id="nested-65"),
         pytest.param(b"{} {}", "$", "is not JSON", id="two-values"),
