@@ -69,11 +69,10 @@ _NEW_LEASES = f"""
         SELECT w.saga_id, {_rows("e.lease", **_LEASE, seconds="float8")}
         FROM won AS w CROSS JOIN LATERAL jsonb_array_elements(w.takes) AS e(lease)
     ) AS t
-    WHERE NOT EXISTS (
-        SELECT FROM goconductor.leases AS h
+    WHERE coalesce((  -- a scalar, so that each is looked up by its key: as NOT EXISTS it becomes a join that reads all leases
+        SELECT h.token = ANY (:handed_on) FROM goconductor.leases AS h
         WHERE h.saga_id = t.saga_id AND h.step = t.step AND h.direction = t.direction AND h.round = t.round
-        AND h.token <> ALL (:handed_on)
-    )
+    ), true)
     ON CONFLICT (saga_id, step, direction, round) DO UPDATE
     SET instance = excluded.instance, token = excluded.token, expires_at = excluded.expires_at, taken_from = NULL
     WHERE l.token = ANY (:handed_on)
