@@ -34,7 +34,7 @@ async def test_a_waiting_saga_is_paused_and_resumed_and_says_who_and_why(bench: 
     paused = await requests.pause(bench.node, saga_id, reason="stocktaking", by="ann")
     assert (paused.status, paused.reason) == ("paused", "stocktaking")
     assert await bench.last(saga_id) == ("PauseRequested", {"reason": "stocktaking", "by": "ann"})
-    assert allowed(paused) == ["resume", "abort", "terminate", "edit_input"]
+    assert allowed(paused) == ["resume", "abort", "terminate", "retry", "declare", "edit_input"]
     assert (await requests.resume(bench.node, saga_id, by="ann")).status == "running"
     assert await bench.last(saga_id) == ("ResumeRequested", {"by": "ann"})
 
@@ -91,9 +91,18 @@ async def test_a_refusal_says_what_is_allowed_instead(bench: Bench) -> None:
         await requests.abort(bench.node, done)
     assert refused.value.allowed == ()
     waiting = await bench.start(card="busy")
-    with pytest.raises(requests.RefusedNowError, match="allowed now: pause, abort, terminate, edit_input") as refused:
+    with pytest.raises(
+        requests.RefusedNowError, match="allowed now: pause, abort, terminate, retry, declare, edit_input"
+    ) as refused:
         await requests.resume(bench.node, waiting)
-    assert refused.value.allowed == (Request.PAUSE, Request.ABORT, Request.TERMINATE, Request.EDIT_INPUT)
+    assert refused.value.allowed == (
+        Request.PAUSE,
+        Request.ABORT,
+        Request.TERMINATE,
+        Request.RETRY,
+        Request.DECLARE,
+        Request.EDIT_INPUT,
+    )
     with pytest.raises(requests.RefusedNowError, match="cannot be retried: its action is failed"):
         await requests.retry(bench.node, await bench.stuck(), "charge")
 

@@ -7,7 +7,8 @@ decided since:
 * while paused nothing new becomes due, so there is nothing to drop;
 * a proven failure is never tried again, and a step with one needs no compensation;
 * a pivot without a journal is stuck when an outcome of it was lost; else its reported failure is believed;
-* an operator may declare, force a skip and skip retriable steps;
+* an operator may declare, force a skip and skip retriable steps, and try again at once, wherever a step waits (that nobody runs
+  it meanwhile is a matter of leases);
 * there are no rounds yet.
 
 ``action``: - not due, D due, B backing off, S succeeded, F failed, f failed with proof (or never to happen), U unknown,
@@ -146,21 +147,28 @@ def _fold(rules: Rules, m: Model, event: str, i: int, attempt: int) -> Model | N
 
 def _by_hand(m: Model, event: str, i: int, kind: str) -> Model | None:
     a, c = m.action[i], m.comp[i]
+    waits, waits_back = a in "KBDPZ" and c == "-", c in "KBDZ"
     match event:
         case "retry" if a == "K":
             return _act(m, i, "D", m.attempt[i] + 1, min(m.lost[i], 1))
+        case "retry" if a == "B":
+            return _act(m, i, "D")
         case "retry" if c == "K":
             return _comp(m, i, "D", m.comp_attempt[i] + 1, 0)
-        case "skip" if c == "K":
+        case "retry" if c == "B":
+            return _comp(m, i, "D")
+        case "skip" if waits_back and c != "Z":
             return _comp(m, i, "Z")
-        case "force" if c == "K":
+        case "force" if waits_back:
             return _comp(m, i, "N")
-        case "skip" | "force" if a == "K" and kind == "r":
-            return _act(m, i, "Z" if event == "skip" else "N")
-        case "it happened" if a == "K":
+        case "skip" if waits and kind == "r" and a != "Z":
+            return _act(m, i, "Z")
+        case "force" if waits and kind == "r":
+            return _act(m, i, "N")
+        case "it happened" if waits:
             return _act(m, i, "S")
-        case "it happened" if c == "K":
+        case "it happened" if waits_back:
             return _comp(m, i, "C")
-        case "it did not" if a == "K":
+        case "it did not" if waits:
             return _act(m, i, "N" if kind == "r" else "f")
     return None

@@ -241,11 +241,12 @@ class TestRefusals:
     def test_a_saga_starts_once(self) -> None:
         Scenario(PAIR).given(e.SagaStarted()).given(e.SagaStarted()).expect_refused()
 
-    def test_what_is_not_stuck_cannot_be_retried_skipped_or_declared(self) -> None:
+    def test_what_does_not_wait_cannot_be_retried_skipped_or_declared(self) -> None:
         stuck_z = saga(step("pivot", pivot=True), step("y", "pivot"), step("z", "pivot", unknowns_max=1))
         scenario = Scenario(stuck_z).given(e.SagaStarted()).given(e.ActionSucceeded("pivot")).given(e.OutcomeUnknown("z"))
-        for request in (e.RetryRequested("y"), e.SkipRequested("y", reason="x"), e.OutcomeDeclared("y", reason="x")):
+        for request in (e.RetryRequested("pivot"), e.SkipRequested("pivot", reason="x"), e.OutcomeDeclared("pivot", reason="x")):
             scenario.given(request).expect_refused("stuck steps: z")
+        scenario.given(e.RetryRequested("y")).expect_refused("its action is sent")  # it is asked for already
 
     def test_an_abort_on_the_way_back_says_so(self) -> None:
         scenario = Scenario(PAIR).given(e.SagaStarted()).given(e.AbortRequested()).given(e.PauseRequested())

@@ -21,6 +21,8 @@ from goconductor.saga.graph import plan
 from goconductor.saga.policies import Retry
 from tests.lifecycle.sagas import FINAL, INPUT, sensible
 
+WAITING = ("sent", "backoff", "settling", "fencing", "stuck")
+BY_HAND = (e.RetryRequested, e.SkipRequested, e.OutcomeDeclared)
 Moves = dict[type[Any], dict[Any, set[Any]]]
 
 
@@ -76,6 +78,13 @@ def possible(state: SagaState) -> Iterator[Event]:
         yield e.CompensationSucceeded(name)
         if step.action is ActionStatus.SENT:
             yield e.ActionFailed(name, step.attempt, failure=FINAL)
+        if step.action not in WAITING and step.compensation not in WAITING:
+            continue
+        yield e.RetryRequested(name)
+        yield e.SkipRequested(name, reason="because")
+        yield e.SkipRequested(name, reason="because", forced=True)
+        yield e.OutcomeDeclared(name, happened=True, output=5, reason="seen")
+        yield e.OutcomeDeclared(name, happened=False, reason="looked")
 
 
 def key(state: SagaState) -> object:
@@ -123,6 +132,8 @@ def made() -> tuple[Moves, Moves, Moves, set[Any]]:
                         sagas[type(event)][state.status].add(after.status)
                         for moves, cause, before, to in now:
                             moves[cause][before].add(to)
+                        if isinstance(event, BY_HAND) and event.step not in state.stuck_steps:
+                            continue  # what is settled by hand while it still waits leads where its own outcome does
                         if key(after) not in known and max(s.attempt + s.compensation_attempt for s in after.steps.values()) <= 3:
                             known.add(key(after))
                             reached.append(after)

@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 
 from goconductor.control import filters
+from goconductor.control.attended import unattended
 from goconductor.control.models import (
     History,
     HistoryEntry,
@@ -50,9 +51,9 @@ async def saga_status(node: Node, saga_id: UUID) -> SagaDetail:
     view = brought_up(plan, None, saga_id, tail)
     assert view is not None  # noqa: S101  (it has a head)
     state = view.state
-    around = await _surroundings(node, plan, state)
+    around = await surroundings(node, plan, state)
     output, problem = _output(plan, state)
-    by_step = of_steps(plan, state)
+    by_step = of_steps(plan, state, unattended(plan, state, around))
     accepted = {*of_saga(plan, state), *itertools.chain.from_iterable(by_step.values())}
     return SagaDetail(
         saga_id=saga_id,
@@ -224,7 +225,7 @@ async def readiness(node: Node) -> Readiness:
     return Readiness(ready=store == READY, parts={"store": store, "bus": node.bus_problem or READY})
 
 
-async def _surroundings(node: Node, plan: Plan, state: SagaState) -> Surroundings:
+async def surroundings(node: Node, plan: Plan, state: SagaState) -> Surroundings:
     """Who holds leases, and who could run what is due; asked only about steps that somebody should be at."""
     due = [name for name, step in state.steps.items() if step.action in _AT_WORK or step.compensation in _COMPENSATION_AT_WORK]
     if not due or state.status.ended:

@@ -21,19 +21,22 @@ from uuid import UUID, uuid5
 
 import msgspec
 
+from goconductor.control.attended import fenced, side_of, unattended
 from goconductor.control.commands import RequestInvalidError
 from goconductor.control.faults import Fault
 from goconductor.control.models import SagaDetail
-from goconductor.control.queries import saga_status
+from goconductor.control.queries import saga_status, surroundings
 from goconductor.errors import PayloadError, RequestRefusedError, StoreUnavailableError, nearest
 from goconductor.lifecycle import events
 from goconductor.lifecycle.allowed import Request, allowed
 from goconductor.lifecycle.events import Event
 from goconductor.participant import log
-from goconductor.participant.folding import Expected
+from goconductor.participant.folding import Expected, Submission
+from goconductor.participant.log import View
 from goconductor.participant.node import Node
 from goconductor.ports.store import Known
 from goconductor.saga import values
+from goconductor.saga.graph import Plan
 
 REASON_CHARACTERS_MAX = 2_000
 BY_CHARACTERS_MAX = 255
@@ -253,7 +256,10 @@ async def _ask_about(
     plan = node.definitions.of_version(view.state.version)
     if event.step not in plan.steps:
         raise StepNotFoundError(f"saga {plan.name!r} has no step {event.step[:100]!a}; {nearest(event.step, plan.steps)}")
-    return await _request(node, saga_id, msgspec.structs.replace(event, round=view.state.round), expected, request_id)
+    about = msgspec.structs.replace(event, round=view.state.round)
+    if isinstance(event, events.InputEdited | events.RetryRequested) or side_of(view.state.step(event.step)) is None:
+        return await _request(node, saga_id, about, expected, request_id)
+    return await _request(node, saga_id, about, expected, request_id, spoken_for=(plan, view))
 
 
 async def _ask(node: Node, saga_id: UUID, event: Event, expected: Expected | None, request_id: str | None) -> SagaDetail:
@@ -261,14 +267,25 @@ async def _ask(node: Node, saga_id: UUID, event: Event, expected: Expected | Non
     return await _request(node, saga_id, event, expected, request_id)
 
 
-async def _request(node: Node, saga_id: UUID, event: Event, expected: Expected | None, request_id: str | None) -> SagaDetail:
+async def _request(
+    node: Node,
+    saga_id: UUID,
+    event: Event,
+    expected: Expected | None,
+    request_id: str | None,
+    *,
+    spoken_for: tuple[Plan, View] | None = None,
+) -> SagaDetail:
     _texts(reason=getattr(event, "reason", ""), by=getattr(event, "by", ""), request_id=request_id)
     event_id = None if request_id is None else uuid5(saga_id, request_id)
     if event_id is not None and await _stands(node, saga_id, event, event_id):
         return await saga_status(node, saga_id)
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            await node.request(saga_id, event, expected=expected, event_id=event_id)
+            if spoken_for is not None and isinstance(event, events.SkipRequested | events.OutcomeDeclared):
+                await _speak_for(node, *spoken_for, event, expected, event_id)
+            else:
+                await node.request(saga_id, event, expected=expected, event_id=event_id)
     except TimeoutError:
         problem = "the database went away; look at the saga before you repeat the request, it may have been recorded"
         raise StoreUnavailableError(problem) from None
@@ -277,12 +294,41 @@ async def _request(node: Node, saga_id: UUID, event: Event, expected: Expected |
             return await saga_status(node, saga_id)  # the same request came twice at once
         if type(error) is not RequestRefusedError:
             raise
-        now = await node.view(saga_id)
-        plan = node.definitions.of_version(now.state.version)
-        raise RefusedNowError(str(error), allowed(plan, now.state)) from None
+        now = (await node.view(saga_id)).state
+        plan = node.definitions.of_version(now.version)
+        alone = unattended(plan, now, await surroundings(node, plan, now))
+        raise RefusedNowError(str(error), allowed(plan, now, alone)) from None
     if event_id is not None:
         await _stands(node, saga_id, event, event_id)  # raises where another request with this id came at the same moment
     return await saga_status(node, saga_id)
+
+
+async def _speak_for(
+    node: Node,
+    plan: Plan,
+    view: View,
+    event: events.SkipRequested | events.OutcomeDeclared,
+    expected: Expected | None,
+    event_id: UUID | None,
+) -> None:
+    """Append a request about a step that was sent, under its lease, so that nobody begins it meanwhile.
+
+    Raises:
+        RequestRefusedError: somebody runs it, or could, or the saga's state does not allow this.
+    """
+    lease = await fenced(node, plan, view, event.step, await surroundings(node, plan, view.state))
+    saga_id = view.state.saga_id
+    submission = Submission(saga_id, plan.name, event, view=view, lease=lease, expected=expected, doubtful=event_id is not None)
+    submission.event_id = event_id or submission.event_id
+    appended = False
+    try:
+        answer = await node.appender.submit(submission)
+        appended = not answer.dropped
+    finally:
+        if lease is not None and not appended:
+            await node.store.release_leases([lease])
+    if answer.dropped:
+        raise RequestRefusedError(answer.dropped)
 
 
 async def _stands(node: Node, saga_id: UUID, event: Event, event_id: UUID) -> bool:

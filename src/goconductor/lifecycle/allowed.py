@@ -6,6 +6,7 @@ Not said a second time in words, but tried: :func:`goconductor.lifecycle.decide.
 from __future__ import annotations
 
 import enum
+from collections.abc import Collection
 
 from goconductor.errors import RequestRefusedError, UnexpectedEventError
 from goconductor.lifecycle import events as e
@@ -43,17 +44,25 @@ def of_saga(plan: Plan, state: SagaState) -> list[Request]:
     return [] if state.phase.ended else [request for request, event in tries.items() if _accepts(plan, state, event)]
 
 
-def of_steps(plan: Plan, state: SagaState) -> dict[str, list[Request]]:
-    """The same by step, of those that accept any."""
+def of_steps(plan: Plan, state: SagaState, unattended: Collection[str] = ()) -> dict[str, list[Request]]:
+    """The same by step, of those that accept any.
+
+    Args:
+        plan: the saga's compiled definition.
+        state: where it stands.
+        unattended: steps that were sent, and that nobody runs or could run.
+    """
     found: dict[str, list[Request]] = {}
-    open_steps = (
-        [] if state.phase.ended else [name for name, step in state.steps.items() if _waits(step.action, step.compensation)]
-    )
+    open_steps = [
+        name
+        for name, step in (state.steps.items() if not state.phase.ended else ())
+        if _waits(step.action, step.compensation) or name in unattended
+    ]
     for name in open_steps[: max(1, STEPS_LOOKED_AT_MAX // max(1, len(state.steps)))]:
         round = state.round
         tries: list[tuple[Request, Event]] = [
             (Request.RETRY, e.RetryRequested(name, round=round)),
-            (Request.SKIP, e.SkipRequested(name, round=round, reason=_REASON)),
+            (Request.SKIP, e.SkipRequested(name, round=round, reason=_REASON, forced=name in unattended)),
             (Request.DECLARE, e.OutcomeDeclared(name, round=round, happened=True, reason=_REASON)),
         ]
         if inputs := plan.steps[name].inputs:
@@ -64,10 +73,10 @@ def of_steps(plan: Plan, state: SagaState) -> dict[str, list[Request]]:
     return found
 
 
-def allowed(plan: Plan, state: SagaState) -> list[Request]:
+def allowed(plan: Plan, state: SagaState, unattended: Collection[str] = ()) -> list[Request]:
     """Every request that the saga, or some step of it, would accept now, in the order of :class:`Request`."""
     taken = set(of_saga(plan, state))
-    for requests in of_steps(plan, state).values():
+    for requests in of_steps(plan, state, unattended).values():
         taken.update(requests)
     return [request for request in Request if request in taken]
 

@@ -190,7 +190,7 @@ def settle_unavailable(draft: Draft, event: SettleUnavailable) -> None:
 
 def skip(draft: Draft, name: str, cause: type[object]) -> None:
     """Go on without a step."""
-    draft.set_action(name, cause, ActionStatus.SKIPPED, skipping=False)
+    draft.set_action(name, cause, ActionStatus.SKIPPED, skipping=False, due_at=None)
     draft.remaining -= 1
     advance(draft, draft.plan.successors[name])
 

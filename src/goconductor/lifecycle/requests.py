@@ -1,6 +1,14 @@
 """What operators ask for: pause, resume, abort, terminate, retry, skip, telling by hand what happened, and other inputs.
 
 A request is refused (:class:`RequestRefusedError`) with what is allowed instead; an accepted one is an event like any other.
+
+What waits without an end in sight can be mended like what is stuck: a step that waits to try again, and one that was sent and
+that nobody has the code of. Here both are allowed by the step's status alone. That nobody runs the step meanwhile is a matter of
+leases and not of the state. Who speaks for a step that was sent takes its lease first, as the leader does before it declares an
+outcome unknown, and the append ends that lease (:mod:`goconductor.control.attended`). Then two things can happen, and both are
+safe. Who had the lease before keeps it, and the request is refused. Or the request has it: a message that comes later finds
+another state and is dropped. A process that was stopped beyond its lease may still land its effect, as after an unknown outcome;
+a skip asks the journal to prevent that, and one that is forced notes it in ``late_effects``.
 """
 
 from __future__ import annotations
@@ -22,6 +30,9 @@ from goconductor.lifecycle.events import (
 from goconductor.lifecycle.owed import owed
 from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.saga.definition import StepKind
+
+_WAITING = (ActionStatus.STUCK, ActionStatus.BACKOFF, ActionStatus.SENT, ActionStatus.SETTLING)
+_WAITING_BACK = (CompensationStatus.STUCK, CompensationStatus.BACKOFF, CompensationStatus.SENT, CompensationStatus.FENCING)
 
 
 def pause(draft: Draft, event: PauseRequested) -> None:
@@ -60,7 +71,8 @@ def abort(draft: Draft, event: AbortRequested) -> None:
         draft.effects.append(Settle(pivot, draft.state.round))
     else:
         raise RequestRefusedError(
-            f"saga {draft.state.saga_id} cannot be aborted: its pivot {pivot!r} is {standing}, from here it only goes forward"
+            f"saga {draft.state.saga_id} cannot be aborted: its pivot {pivot!r} is {standing}, from here it only goes forward; "
+            "where nobody can run it, declare that it did not happen"
         )
 
 
@@ -74,7 +86,7 @@ def terminate(draft: Draft, event: TerminateRequested) -> None:
 
 
 def retry(draft: Draft, event: RetryRequested) -> None:
-    """Another attempt of a stuck step, in the same round and under the same key.
+    """Another attempt of a step that is stuck or waits to try again, at once, in the same round and under the same key.
 
     That an outcome was lost once is not forgotten: without a journal, a later failure would else count as "it never happened".
     """
@@ -83,39 +95,50 @@ def retry(draft: Draft, event: RetryRequested) -> None:
         again = {"attempt": step.attempt + 1, "unknowns": min(step.unknowns, 1), "lost_at": None}
         draft.set_action(name, RetryRequested, ActionStatus.SENT, **again)
         draft.ask(RunAction(name, step.attempt + 1, draft.state.round))
+    elif step.action is ActionStatus.BACKOFF:
+        draft.set_action(name, RetryRequested, ActionStatus.SENT, due_at=None)
+        draft.ask(RunAction(name, step.attempt, draft.state.round))
     elif step.compensation is CompensationStatus.STUCK:
         attempt = step.compensation_attempt + 1
         again = {"compensation_attempt": attempt, "unknowns": 0, "lost_at": None}
         draft.set_compensation(name, RetryRequested, CompensationStatus.SENT, **again)
         draft.ask(RunCompensation(name, attempt, draft.state.round))
+    elif step.compensation is CompensationStatus.BACKOFF:
+        draft.set_compensation(name, RetryRequested, CompensationStatus.SENT, due_at=None)
+        draft.ask(RunCompensation(name, step.compensation_attempt, draft.state.round))
     else:
-        raise _not_stuck(draft, name, "retried")
+        raise _does_not_wait(draft, name, "retried")
 
 
 def skip(draft: Draft, event: SkipRequested) -> None:
-    """Go on without a stuck step: its owner first writes its keys, unless the skip is forced."""
+    """Go on without a step: its owner first writes its keys, unless the skip is forced."""
     name, step = event.step, draft.step(event.step)
     if not event.reason:
         raise RequestRefusedError(f"skipping step {name!r} leaves its work undone: give a reason")
-    if step.compensation is CompensationStatus.STUCK:
+    if step.compensation in _WAITING_BACK:
         if event.forced:
             draft.fields["late_effects"] = True
-            draft.set_compensation(name, SkipRequested, CompensationStatus.SKIPPED)
+            draft.set_compensation(name, SkipRequested, CompensationStatus.SKIPPED, due_at=None)
             backward.advance(draft, name)
+        elif step.compensation is CompensationStatus.FENCING:
+            raise _is_being_skipped(name)
         else:
-            draft.set_compensation(name, SkipRequested, CompensationStatus.FENCING)
+            draft.set_compensation(name, SkipRequested, CompensationStatus.FENCING, due_at=None)
             draft.effects.append(Settle(name, draft.state.round))
-    elif step.action is ActionStatus.STUCK and draft.kind(name) is StepKind.RETRIABLE:
-        if event.forced or not step.attempt:
-            draft.fields["late_effects"] = draft.state.late_effects or step.attempt > 0
-            forward.skip(draft, name, SkipRequested)
-        else:
-            draft.set_action(name, SkipRequested, ActionStatus.SETTLING, skipping=True)
-            draft.effects.append(Settle(name, draft.state.round))
-    elif step.action is ActionStatus.STUCK:
+    elif step.action not in _WAITING or step.compensation is not CompensationStatus.NONE:
+        raise _does_not_wait(draft, name, "skipped")
+    elif draft.kind(name) is StepKind.PIVOT:
         raise RequestRefusedError(f"step {name!r} is the pivot: find out whether it happened and declare its outcome")
+    elif draft.kind(name) is not StepKind.RETRIABLE:
+        raise RequestRefusedError(f"step {name!r} comes before the point of no return: abort the saga, or declare its outcome")
+    elif event.forced or not step.attempt:
+        draft.fields["late_effects"] = draft.state.late_effects or step.attempt > 0
+        forward.skip(draft, name, SkipRequested)
+    elif step.action is ActionStatus.SETTLING:
+        raise _is_being_skipped(name)
     else:
-        raise _not_stuck(draft, name, "skipped")
+        draft.set_action(name, SkipRequested, ActionStatus.SETTLING, skipping=True, due_at=None)
+        draft.effects.append(Settle(name, draft.state.round))
 
 
 def declare(draft: Draft, event: OutcomeDeclared) -> None:
@@ -123,21 +146,20 @@ def declare(draft: Draft, event: OutcomeDeclared) -> None:
     name, step = event.step, draft.step(event.step)
     if not event.reason:
         raise RequestRefusedError(f"declaring the outcome of step {name!r} stands in for its own word: give a reason")
-    if step.action is ActionStatus.STUCK:
-        if event.happened:
-            forward.succeeded(draft, event)
-        elif draft.kind(name) is StepKind.RETRIABLE:
-            forward.skip(draft, name, OutcomeDeclared)
-        else:
-            draft.set_action(name, OutcomeDeclared, ActionStatus.PREVENTED)
-            backward.turn_back(draft, f"step {name!r} declared as not happened: {event.reason}")
-    elif step.compensation is CompensationStatus.STUCK and event.happened:
-        draft.set_compensation(name, OutcomeDeclared, CompensationStatus.DONE)
+    if step.compensation in _WAITING_BACK:
+        if not event.happened:
+            raise RequestRefusedError(f"the compensation of step {name!r} did not happen: retry it, or skip it with a reason")
+        draft.set_compensation(name, OutcomeDeclared, CompensationStatus.DONE, due_at=None)
         backward.advance(draft, name)
-    elif step.compensation is CompensationStatus.STUCK:
-        raise RequestRefusedError(f"the compensation of step {name!r} did not happen: retry it, or skip it with a reason")
+    elif step.action not in _WAITING or step.compensation is not CompensationStatus.NONE:
+        raise _does_not_wait(draft, name, "declared")
+    elif event.happened:
+        forward.succeeded(draft, event)
+    elif draft.kind(name) is StepKind.RETRIABLE:
+        forward.skip(draft, name, OutcomeDeclared)
     else:
-        raise _not_stuck(draft, name, "declared")
+        draft.set_action(name, OutcomeDeclared, ActionStatus.PREVENTED, due_at=None)
+        backward.turn_back(draft, f"step {name!r} declared as not happened: {event.reason}")
 
 
 def edit(draft: Draft, event: InputEdited) -> None:
@@ -167,7 +189,13 @@ def edit(draft: Draft, event: InputEdited) -> None:
         draft.set_action(name, InputEdited, step.action, edited=edited)
 
 
-def _not_stuck(draft: Draft, name: str, what: str) -> RequestRefusedError:
+def _is_being_skipped(name: str) -> RequestRefusedError:
+    return RequestRefusedError(
+        f"step {name!r} is being settled: its owner is asked to write its keys. If nobody can, skip it by force, or declare it"
+    )
+
+
+def _does_not_wait(draft: Draft, name: str, what: str) -> RequestRefusedError:
     step = draft.step(name)
     stuck = ", ".join(sorted(draft.state.stuck_steps)) or "none"
     return RequestRefusedError(

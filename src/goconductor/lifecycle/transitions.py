@@ -30,6 +30,9 @@ _STILL_STUCK = _to(S.STUCK)
 _BACK_TO_THE_END = _to(S.COMPENSATING, S.COMPENSATED)
 _LEFT_TO_A_PERSON = _to(S.COMPENSATING, S.STUCK)
 _SETTLED_BY_HAND = {
+    S.QUEUED: _to(S.RUNNING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
+    S.RUNNING: _to(S.RUNNING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
+    S.COMPENSATING: _BACK_TO_THE_END,
     S.STUCK: _to(S.STUCK, S.RUNNING, S.COMPENSATING, S.COMPLETED, S.COMPENSATED),
     S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
 }
@@ -101,8 +104,16 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.PAUSED: _to(S.RUNNING, S.COMPENSATING),
     },
     e.TerminateRequested: dict.fromkeys((S.QUEUED, S.RUNNING, S.PAUSED, S.COMPENSATING, S.STUCK), _to(S.TERMINATED)),
-    e.RetryRequested: {S.STUCK: _to(S.STUCK, S.RUNNING, S.COMPENSATING), S.PAUSED: _STILL_PAUSED},
-    e.SkipRequested: _SETTLED_BY_HAND,
+    e.RetryRequested: {
+        S.RUNNING: _to(S.RUNNING),
+        S.COMPENSATING: _to(S.COMPENSATING),
+        S.STUCK: _to(S.STUCK, S.RUNNING, S.COMPENSATING),
+        S.PAUSED: _STILL_PAUSED,
+    },
+    e.SkipRequested: {
+        S.RUNNING: _to(S.RUNNING, S.STUCK, S.COMPLETED),
+        **{s: _SETTLED_BY_HAND[s] for s in (S.COMPENSATING, S.STUCK, S.PAUSED)},
+    },
     e.OutcomeDeclared: _SETTLED_BY_HAND,
     e.InputEdited: {s: _to(s) for s in (S.RUNNING, S.PAUSED, S.COMPENSATING, S.STUCK)},
 }
@@ -121,9 +132,12 @@ ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
     e.ActionSettled: {A.SETTLING: frozenset({A.SUCCEEDED, A.PREVENTED, A.SKIPPED})},
     e.SettleUnavailable: {A.SETTLING: frozenset({A.FAILED, A.STUCK})},
     e.AbortRequested: {A.BACKOFF: frozenset({A.SETTLING})},
-    e.RetryRequested: {A.STUCK: frozenset({A.SENT})},
-    e.SkipRequested: {A.STUCK: frozenset({A.SETTLING, A.SKIPPED})},
-    e.OutcomeDeclared: {A.STUCK: frozenset({A.SUCCEEDED, A.SKIPPED, A.PREVENTED})},
+    e.RetryRequested: {a: frozenset({A.SENT}) for a in (A.STUCK, A.BACKOFF)},
+    e.SkipRequested: {
+        **dict.fromkeys((A.STUCK, A.BACKOFF, A.SENT), frozenset({A.SETTLING, A.SKIPPED})),
+        A.SETTLING: frozenset({A.SKIPPED}),
+    },
+    e.OutcomeDeclared: dict.fromkeys((A.STUCK, A.BACKOFF, A.SENT, A.SETTLING), frozenset({A.SUCCEEDED, A.SKIPPED, A.PREVENTED})),
     e.InputEdited: {a: frozenset({a}) for a in (A.BACKOFF, A.STUCK)},
 }
 
@@ -135,8 +149,11 @@ COMPENSATION_MOVES: dict[type[Any], dict[C, frozenset[C]]] = {
     e.TimerFired: {C.BACKOFF: frozenset({C.SENT})},
     e.CompensationSettled: {C.FENCING: frozenset({C.DONE, C.SKIPPED})},
     e.SettleUnavailable: {C.FENCING: frozenset({C.STUCK})},
-    e.RetryRequested: {C.STUCK: frozenset({C.SENT})},
-    e.SkipRequested: {C.STUCK: frozenset({C.FENCING, C.SKIPPED})},
-    e.OutcomeDeclared: {C.STUCK: frozenset({C.DONE})},
+    e.RetryRequested: {c: frozenset({C.SENT}) for c in (C.STUCK, C.BACKOFF)},
+    e.SkipRequested: {
+        **dict.fromkeys((C.STUCK, C.BACKOFF, C.SENT), frozenset({C.FENCING, C.SKIPPED})),
+        C.FENCING: frozenset({C.SKIPPED}),
+    },
+    e.OutcomeDeclared: dict.fromkeys((C.STUCK, C.BACKOFF, C.SENT, C.FENCING), frozenset({C.DONE})),
     e.InputEdited: {c: frozenset({c}) for c in (C.BACKOFF, C.STUCK)},
 }

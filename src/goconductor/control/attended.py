@@ -1,0 +1,74 @@
+"""Whether somebody is at a step that was sent, or could be, and the lease that an operator takes before speaking for it.
+
+A step that no living instance offers waits without an end. Who declares or skips it by hand must know that nobody begins it in
+the same moment: so the request takes the step's lease, and its append ends it. See :mod:`goconductor.lifecycle.requests` for why
+that is enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from goconductor.control.steps import Surroundings
+from goconductor.errors import RequestRefusedError
+from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaState, StepState
+from goconductor.participant.log import View
+from goconductor.participant.node import Node
+from goconductor.participant.work import random_number
+from goconductor.ports.store import Acquire, Lease, LeaseKey
+from goconductor.saga.graph import Plan
+from goconductor.saga.ids import Direction
+
+FENCE_SECONDS = 10.0
+"""How long the lease of a request lives that never comes to its append."""
+
+
+def side_of(step: StepState) -> Direction | None:
+    """Which side of a step was sent and is waited for."""
+    if step.action is ActionStatus.SETTLING or step.compensation is CompensationStatus.FENCING:
+        return Direction.SETTLE
+    if step.compensation is CompensationStatus.SENT:
+        return Direction.COMPENSATION
+    return Direction.ACTION if step.action is ActionStatus.SENT else None
+
+
+def unattended(plan: Plan, state: SagaState, around: Surroundings) -> Collection[str]:
+    """The steps that were sent, that nobody runs, and that no living instance offers."""
+    return {
+        name
+        for name, step in state.steps.items()
+        if (side := side_of(step)) is not None
+        and plan.owners[name] not in around.offered
+        and LeaseKey(state.saga_id, name, side, state.round) not in around.leases
+    }
+
+
+async def fenced(node: Node, plan: Plan, view: View, name: str, around: Surroundings) -> Lease | None:
+    """Take the lease of a step that an operator speaks for; None where the step has none to take.
+
+    Args:
+        node: the engine.
+        plan: the saga's compiled definition.
+        view: the saga, as it was seen.
+        name: the step.
+        around: who is there.
+
+    Raises:
+        RequestRefusedError: somebody runs the step, or could.
+    """
+    state = view.state
+    side = side_of(state.step(name))
+    if side is None:
+        return None
+    key = LeaseKey(state.saga_id, name, side, state.round)
+    if key in around.leases:
+        raise RequestRefusedError(f"step {name!r} is being run just now; wait for its outcome")
+    if plan.owners[name] in around.offered:
+        raise RequestRefusedError(f"step {name!r} is about to be run: a living instance offers it; wait for its outcome")
+    if side is Direction.SETTLE:
+        return None  # it runs no code: what its owner may still answer finds another state
+    lease = Lease(key=key, instance=node.instance.serial, token=random_number())
+    (acquired,) = await node.store.acquire([Acquire(lease=lease, lease_seconds=FENCE_SECONDS, known=view.known)])
+    if not acquired.granted:
+        raise RequestRefusedError(f"step {name!r} has just been begun; wait for its outcome")
+    return lease
