@@ -163,7 +163,7 @@ class Bank:
         self.services.append(service)
         return service
 
-    async def until(self, holds: str, *arguments: object, seconds: float = 30.0, every_seconds: float = 0.02) -> None:
+    async def until(self, holds: str, *arguments: object, seconds: float = 600.0, every_seconds: float = 0.02) -> None:
         """Wait until a query of the store's database answers true."""
         came = await self._comes(holds, *arguments, seconds=seconds, every_seconds=every_seconds)
         assert came, f"waited {seconds} s for: {holds} {arguments}\n{self.words()}"
@@ -188,7 +188,7 @@ class Bank:
         holder = await self.store.fetchval("SELECT holder FROM goconductor.leadership WHERE ends_at > clock_timestamp()")
         return next((service for service in self.services if holder and f"-{service.pid}-" in holder), None)
 
-    async def all_ended(self, within_seconds: float) -> None:
+    async def all_ended(self, within_seconds: float = 600.0) -> None:
         """I4: every saga ends in time; if not, the logs of those that have not are told."""
         nobody_lives = "SELECT NOT EXISTS (SELECT FROM goconductor.sagas WHERE status NOT IN ('completed', 'compensated'))"
         if await self._comes(nobody_lives, seconds=within_seconds, every_seconds=0.05):

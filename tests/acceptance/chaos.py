@@ -124,7 +124,7 @@ class Chaos:
 
     async def in_the_middle(self, wanted: str) -> Service:
         """Wait until there is such a process, and it has work in hand."""
-        give_up = time.monotonic() + 20
+        give_up = time.monotonic() + 300
         while time.monotonic() < give_up:
             leader = await self._bank.leader()
             named = leader if wanted == "leader" else self._chance.choice([s for s in self._bank.services if s.name == wanted])

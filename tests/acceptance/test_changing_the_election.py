@@ -24,7 +24,7 @@ async def ask(voters: Electorate, to: str) -> ChangeDetail:
 
 async def change(voters: Electorate, to: str, *, until: str = "") -> None:
     """As the command does; returns when it is done, or in that phase."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while True:
             found = await ask(voters, to)
             if found.done or found.phase == until:
@@ -34,7 +34,7 @@ async def change(voters: Electorate, to: str, *, until: str = "") -> None:
 
 async def joined(voters: Electorate) -> None:
     """All are ready for the other election, and it is not chosen yet."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while True:
             if not (await changes.present(voters.store, ELECTION, named=["postgres"])).waits_for:
                 return

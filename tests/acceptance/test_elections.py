@@ -6,7 +6,7 @@ import pytest
 
 from goconductor import connect
 from goconductor.testing import checkers
-from tests.acceptance.bank import LEASE_SECONDS, MODULES, Bank
+from tests.acceptance.bank import MODULES, Bank
 from tests.acceptance.sagas import Transfer, transfer
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
@@ -47,7 +47,7 @@ async def leader_dies(bank: Bank, kind: str, **options: str) -> None:
         await leader.end()
         await leader.start()
         await bank.until("SELECT epoch > $1 FROM goconductor.leadership", epoch)
-        await bank.all_ended(within_seconds=10 * LEASE_SECONDS)
+        await bank.all_ended()
 
     assert await bank.violations(answers) == []
     terms = [write for write in await checkers.witnessed(bank.urls["store"]) if write.what == "term"]

@@ -29,7 +29,7 @@ async def test_a_step_whose_saga_turned_back_before_it_began_is_unknown_at_once(
         await bank.until("SELECT EXISTS (SELECT FROM goconductor.sagas WHERE status = 'compensating')")
         await bank.service("bank_a")
         with pytest.raises(CompensatedError, match="payee 0 cannot take -301"):
-            await handle.result(timeout_seconds=10)
+            await handle.result(timeout_seconds=300)
 
     (saga,) = await checkers.recorded(bank.urls["store"])
     unknown = [event for event in saga.events if isinstance(event, OutcomeUnknown)]

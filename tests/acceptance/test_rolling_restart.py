@@ -13,7 +13,7 @@ import pytest
 from goconductor import connect
 from goconductor.testing import checkers
 from goconductor.testing.checkers import Recorded
-from tests.acceptance.bank import LEASE_SECONDS, MODULES, Bank, Service
+from tests.acceptance.bank import MODULES, Bank, Service
 from tests.acceptance.chaos import say
 from tests.acceptance.load import Load
 
@@ -38,7 +38,7 @@ async def test_replacing_each_service_under_load_needs_no_recovery(bank: Bank, c
             await with_work_in_hand(bank, load, service)
             assert await service.end(signal.SIGTERM) == 0, service.words()
         await load.started()
-    await bank.all_ended(within_seconds=3 * LEASE_SECONDS)
+    await bank.all_ended()
 
     assert await bank.violations(load.answers) == []
     sagas = await checkers.recorded(bank.urls["store"])

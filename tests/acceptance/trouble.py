@@ -114,7 +114,7 @@ class Trouble:
         self._others.append(kill)
 
     async def _healed(self) -> float:
-        give_up = time.monotonic() + 30
+        give_up = time.monotonic() + 300
         while time.monotonic() < give_up:
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 return float(await self._bank.store.fetchval(NOW))

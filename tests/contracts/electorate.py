@@ -43,7 +43,7 @@ class Voter:
                 self.said.append(json.loads(line))
                 self._heard.notify_all()
 
-    async def says(self, what: str, *, above: int = 0, within_seconds: float = 60.0) -> Any:
+    async def says(self, what: str, *, above: int = 0, within_seconds: float = 300.0) -> Any:
         """Wait until it says this, with a number above the given one if it is a number; what it says."""
 
         def found() -> list[Any]:
@@ -102,7 +102,7 @@ class Electorate:
         await voter.says("ready")
         return voter
 
-    async def leader_after(self, epoch: int, *, within_seconds: float = 60.0) -> Term:
+    async def leader_after(self, epoch: int, *, within_seconds: float = 300.0) -> Term:
         """Wait until a term with a higher epoch is running; it."""
         give_up = time.monotonic() + within_seconds
         while time.monotonic() < give_up:
@@ -119,7 +119,7 @@ class Electorate:
     async def writes_go_on(self, epoch: int, more: int = 3) -> None:
         """Wait until more writes than by now are accepted."""
         wanted = await self.accepted(epoch) + more
-        give_up = time.monotonic() + 60
+        give_up = time.monotonic() + 300
         while await self.accepted(epoch) < wanted:
             assert time.monotonic() < give_up, "\n".join(voter.words() for voter in self.voters)
             await asyncio.sleep(0.05)

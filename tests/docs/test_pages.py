@@ -52,5 +52,5 @@ def test_the_programs_of_a_page_are_typed(page: Path, tmp_path: Path) -> None:
         (tmp_path / name).write_text(text, "utf-8")
     command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", *sorted(programs)]
     environment = {**os.environ, "MYPYPATH": str(tmp_path), "MYPY_CACHE_DIR": str(DOCS.parent / ".mypy_cache" / "pages")}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=280)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=600)
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)

@@ -20,7 +20,7 @@ LOADED = re.compile(r"<(?:script|img|iframe|source|link)\b[^>]*?\b(?:src|href)=\
 def build(folder: Path) -> subprocess.CompletedProcess[str]:
     """Build a copy, so that nobody else's site is touched."""
     command = [str(Path(sys.executable).with_name("zensical")), "build", "--strict", "--clean"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=100)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=600)
 
 
 def copy(folder: Path) -> Path:

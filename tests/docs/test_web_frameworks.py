@@ -61,7 +61,7 @@ class Site:
         self._port = free_port()
         environment = {**os.environ, "GOCONDUCTOR_DATABASE_URL": url}
         goconductor = str(Path(sys.executable).with_name("goconductor"))
-        subprocess.run([goconductor, "migrate"], env=environment, cwd=folder, check=True, timeout=60)
+        subprocess.run([goconductor, "migrate"], env=environment, cwd=folder, check=True, timeout=600)
         self.processes = [
             subprocess.Popen([sys.executable, *arguments], cwd=folder, env=environment, stderr=subprocess.DEVNULL)
             for arguments in (["participant.py"], ["serve.py", str(self._port)])
@@ -71,7 +71,7 @@ class Site:
         """Call a function of the page over HTTP; waits for the server to be up."""
         body = json.dumps(arguments).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{self._port}/{function}", data=body)
-        until = time.monotonic() + 60
+        until = time.monotonic() + 300
         while True:
             try:
                 with urllib.request.urlopen(request, timeout=60) as answer:

@@ -64,7 +64,7 @@ async def serving(settings: Settings) -> AsyncIterator[None]:
 
 def test_many_threads_start_sagas_and_get_their_results(settings: Settings, sagas: BlockingConductor) -> None:
     def buy(number: int) -> object:
-        return sagas.start(order, Order(f"tea {number}", 400), key=f"order-{number}").result(timeout_seconds=60)
+        return sagas.start(order, Order(f"tea {number}", 400), key=f"order-{number}").result(timeout_seconds=300)
 
     def buy_all() -> list[object]:
         with ThreadPoolExecutor(8) as threads:
@@ -81,7 +81,7 @@ def test_a_compensated_saga_says_why(settings: Settings, sagas: BlockingConducto
     async def main() -> None:
         async with serving(settings):
             bought = await asyncio.to_thread(sagas.start, order, Order("piano", 900_000))
-            await asyncio.to_thread(lambda: bought.result(timeout_seconds=60))
+            await asyncio.to_thread(lambda: bought.result(timeout_seconds=300))
 
     with pytest.raises(CompensatedError, match="card declined"):
         asyncio.run(main())
@@ -124,7 +124,7 @@ def test_a_closed_client_refuses_and_tells_who_still_waits(settings: Settings) -
             threading.Event().wait(0.01)
         client.close()
         with pytest.raises(RuntimeError, match="closed by another thread"):
-            waiting.result(timeout=60)
+            waiting.result(timeout=300)
     with pytest.raises(RuntimeError, match="is closed; make a new one"):
         bought.state()
     client.close()
@@ -164,6 +164,6 @@ def test_a_client_open_at_a_fork_is_refused_in_the_child_and_none_holds_up_the_e
     sagas.start(order, Order("tea", 400), key="fork")
     environment = {**os.environ, "GOCONDUCTOR_DATABASE_URL": settings.database.url.get_secret_value()}
     command = [sys.executable, "-W", "error", "-c", FORKING]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
     lines = ["refused: True", "its own: queued", "parent: queued"]
     assert (done.returncode, done.stdout.splitlines(), done.stderr) == (0, lines, "")

@@ -154,7 +154,7 @@ async def test_serve_answers_on_loopback_until_it_is_told_to_stop(terminal: Term
     told = (await serving.stdout.readline()).decode()
     assert told.startswith("REST on http://127.0.0.1:")
     base_url = told.split()[2].removesuffix("/v1,")
-    async with httpx.AsyncClient(base_url=base_url, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=base_url, timeout=300) as client:
         assert (await client.get("/readyz")).status_code == 200
         answer = await client.post("/v1/sagas/order", params={"wait_seconds": 30}, json=INPUT)
         assert (answer.status_code, answer.json()["status"]) == (200, "completed")
@@ -187,7 +187,7 @@ async def test_serve_says_that_it_lives_and_what_it_waits_for_before_its_databas
     serving = await empty.begin("serve", GOCONDUCTOR_REST_PORT=str(port), GOCONDUCTOR_DATABASE_URL=url)
     assert serving.stderr is not None
     assert "waiting for PostgreSQL" in (await serving.stderr.readline()).decode()
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=300) as client:
         assert ((await client.get("/livez")).status_code, (await client.head("/livez")).content) == (200, b"")
         for answer in (await client.get("/readyz"), await client.get("/v1/sagas"), await client.post("/v1/sagas/order", json={})):
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")

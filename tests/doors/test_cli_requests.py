@@ -33,7 +33,7 @@ class Operator:
     async def stuck(self) -> str:
         """A saga whose stock cannot be put back."""
         started = await self.node.start_saga("order", {**INPUT, "sku": "glued", "card": "declined"})
-        await self.node.wait_for_end(started.saga_id, 60)
+        await self.node.wait_for_end(started.saga_id, 300)
         return str(started.saga_id)
 
     async def waiting(self) -> str:
@@ -108,7 +108,7 @@ async def test_a_request_that_is_asked_again_under_its_name_changes_nothing(oper
     saga_id = await operator.waiting()
     abort = ("saga", "abort", saga_id, "--reason", "no longer wanted", "--request-id", "a-1")
     assert (await operator.ask(*abort)).code == 0
-    await operator.node.wait_for_end(UUID(saga_id), 60)
+    await operator.node.wait_for_end(UUID(saga_id), 300)
     again = await operator.ask(*abort, "--json")
     assert (again.code, again.json["status"]) == (0, "compensated")
     code, says = told(await operator.ask("saga", "terminate", saga_id, "--reason", "enough", "--request-id", "a-1"))

@@ -31,7 +31,7 @@ CONTROLS = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 async def test_a_story_tells_who_did_what_and_what_followed(command_line: Prompt, open_shop: Node) -> None:
     started = await open_shop.start_saga("order", {**INPUT, "card": "declined"})
-    await open_shop.wait_for_end(started.saga_id, 60)
+    await open_shop.wait_for_end(started.saga_id, 300)
     told = await command_line.ask("saga", "story", str(started.saga_id))
     assert told.code == 0
     assert re.fullmatch(rf"order {started.saga_id} compensated, \S+ m?s after its start", told.lines[0])
@@ -92,7 +92,7 @@ async def test_a_watch_waits_for_a_database_that_goes_away(
     command_line: Prompt, open_shop: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started = await open_shop.start_saga("order", INPUT)
-    await open_shop.wait_for_end(started.saga_id, 60)
+    await open_shop.wait_for_end(started.saga_id, 300)
     asked: list[UUID] = []
 
     async def sometimes(node: Node, saga_id: UUID) -> Any:

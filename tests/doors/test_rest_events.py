@@ -42,7 +42,7 @@ async def served(shop: Shop, stopping: asyncio.Event) -> AsyncIterator[httpx.Asy
     listener = server.config.bind_socket()
     running = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=60) as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=300) as client:
             yield client
     finally:
         stopping.set()
@@ -151,7 +151,7 @@ async def test_uvicorn_ends_though_a_stream_of_a_mounted_application_is_open() -
     assert process.stdout is not None
     port, saga_id = (await process.stdout.readline()).decode().split()
     url = f"http://127.0.0.1:{port}/sagas/v1/sagas/{saga_id}/events"
-    async with httpx.AsyncClient(timeout=60) as client, client.stream("GET", url) as answer:
+    async with httpx.AsyncClient(timeout=300) as client, client.stream("GET", url) as answer:
         coming = frames(answer)
         assert await anext(coming) == {}
         assert (await anext(coming))["id"] == "1"

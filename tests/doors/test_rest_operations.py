@@ -51,7 +51,7 @@ async def test_a_saga_is_paused_resumed_aborted_and_its_history_says_by_whom(sho
     assert paused.json()["allowed"] == ["resume", "abort", "terminate", "edit_input"]
     assert (await ask(shop, saga_id, "resume")).json()["status"] == "running"
     assert (await ask(shop, saga_id, "abort", reason="the customer left", by="ann")).status_code == 200
-    await shop.server.wait_for_end(UUID(saga_id), 30)
+    await shop.server.wait_for_end(UUID(saga_id), 300)
     assert (await shop.client.get(f"/v1/sagas/{saga_id}")).json()["reason"] == "aborted: the customer left"
 
 
@@ -59,7 +59,7 @@ async def test_a_request_that_is_sent_again_under_its_key_is_answered_like_the_f
     saga_id = await waiting(shop)
     key = {"Idempotency-Key": "abort-1"}
     assert (await ask(shop, saga_id, "abort", key, reason="the customer left")).status_code == 200
-    await shop.server.wait_for_end(UUID(saga_id), 30)
+    await shop.server.wait_for_end(UUID(saga_id), 300)
     again = await ask(shop, saga_id, "abort", key, reason="the customer left")
     assert (again.status_code, again.json()["status"]) == (200, "compensated")
     other = await ask(shop, saga_id, "terminate", key, reason="the customer left")
@@ -82,7 +82,7 @@ async def test_a_stuck_step_gets_another_input_and_is_retried(shop: Shop) -> Non
     edited = await ask(shop, saga_id, "steps/reserve/input", inputs={"sku": "tea"}, reason="it was soaked off", by="ann")
     assert (edited.status_code, edited.json()["steps"][0]["edited"]) == (200, {"sku": "tea"})
     assert (await ask(shop, saga_id, "steps/reserve/retry", by="ann")).status_code == 200
-    assert (await shop.server.wait_for_end(UUID(saga_id), 30)).phase == "compensated"
+    assert (await shop.server.wait_for_end(UUID(saga_id), 300)).phase == "compensated"
 
 
 async def test_a_stuck_step_is_skipped_by_force_and_the_saga_says_that_effects_may_land(shop: Shop) -> None:

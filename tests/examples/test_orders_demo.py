@@ -54,7 +54,7 @@ def test_however_it_is_ended_no_process_stays_and_the_next_run_succeeds(tmp_path
             assert {"postgres"} < {process.info["name"] for process in at_work}, "a server and services were running"
             demo.send_signal(number)
             assert demo.wait() == code
-            _, alive = psutil.wait_procs(at_work, timeout=20)
+            _, alive = psutil.wait_procs(at_work, timeout=300)
             assert alive == []
             assert processes_in(tmp_path) == []
     with running(tmp_path) as demo:

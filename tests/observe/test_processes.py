@@ -110,7 +110,7 @@ async def test_a_saga_over_three_processes_is_one_trace_one_log_and_counted(
         async with app.connect(ours) as conductor:
             saga = await conductor.start(order(), {"way": "refused"})
             with pytest.raises(CompensatedError):
-                await saga.result(timeout_seconds=60)
+                await saga.result(timeout_seconds=300)
         async with httpx.AsyncClient() as client:
             seen = {name: scraped((await client.get(f"http://127.0.0.1:{port}/metrics")).text) for name, port in ports.items()}
     finally:
@@ -158,7 +158,7 @@ async def test_a_server_serves_metrics_beside_rest_and_tells_of_the_whole_as_it_
     )
     server.start()
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client, asyncio.timeout(60):
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client, asyncio.timeout(300):
             while (await client.get("/readyz")).status_code != httpx.codes.OK:  # noqa: ASYNC110 - of another process
                 await asyncio.sleep(0.05)
             while ("goconductor_sagas", frozenset({("status", "running")})) not in (  # noqa: ASYNC110
@@ -182,7 +182,7 @@ async def test_a_program_tells_the_metrics_of_its_participant_itself(postgres_ur
     saga: Saga[Any] = Saga("alone")
     saga.step("warehouse.reserve", id="reserve", inputs={"way": saga.input["way"]})
     async with stock.running(settings, metrics=metrics) as conductor:
-        await (await conductor.start(saga, {"way": "pays"})).result(timeout_seconds=60)
+        await (await conductor.start(saga, {"way": "pays"})).result(timeout_seconds=300)
         seen = scraped(text_of(metrics)[0].decode())
     assert seen["goconductor_sagas_ended_total", frozenset({"saga": "alone", "status": "completed"}.items())] == 1
     assert ("goconductor_leader", frozenset()) in seen
@@ -224,7 +224,7 @@ async def test_two_services_with_providers_of_their_own_share_a_trace(pair: tupl
     (node, _), stock, paying = pair
     plan = await node.definitions.register(order().definition)
     started = await node.start_saga(plan.name, {"way": "refused"}, version=plan.version)
-    assert (await node.wait_for_end(started.saga_id, 60)).phase == "compensated"
+    assert (await node.wait_for_end(started.saga_id, 300)).phase == "compensated"
     start = stock.named("start order")
     assert {ids(span)[0] for span in (*stock.finished, *paying.finished)} == {ids(start)[0]}
     assert linked(stock.named("compensation warehouse.reserve")) == [ids(stock.named("action warehouse.reserve"))]
@@ -238,7 +238,7 @@ async def test_postgres_tells_what_the_leader_asks(pair: tuple[list[Node], Spans
     plan = await node.definitions.register(order().definition)
     for way in ("pays", "refused", "stuck"):
         started = await node.start_saga(plan.name, {"way": way}, version=plan.version)
-        await node.wait_for_end(started.saga_id, 60)
+        await node.wait_for_end(started.saga_id, 300)
     await paying.close()
     waiting = await node.start_saga(plan.name, {"way": "pays"}, version=plan.version)
     while (lag := await node.bus.lag("goconductor.steps.cards", "cards")) is None or not lag.messages:

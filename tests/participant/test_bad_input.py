@@ -257,7 +257,7 @@ async def test_a_step_that_nobody_offers_waits_until_somebody_does(world: World)
 
     await world.node(shop)
     await world.live(130)
-    assert (await client.wait_for_end(saga_id, 5)).outputs() == {"pack": "packed"}
+    assert (await client.wait_for_end(saga_id, 300)).outputs() == {"pack": "packed"}
 
 
 async def test_an_older_instance_leaves_the_step_to_one_that_has_it(world: World) -> None:

@@ -83,7 +83,7 @@ async def test_apart_what_is_awaited_sees_all_but_leaves_no_variable_behind() ->
     async def inner() -> str:
         assert TENANT.get() == "carl's"
         TENANT.set("dora's")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             await asyncio.gather(asyncio.sleep(0), asyncio.to_thread(TENANT.get))
         return TENANT.get()
 

@@ -103,7 +103,7 @@ async def test_a_node_leaves_while_the_store_is_away(world: World, monkeypatch: 
     if finished:
         gate.set()
     await settle()
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(300):
         await world.leave(leaving)
     assert leaving._executor._chains == set()
     assert "ActionSucceeded first" not in await world.events(saga_id)

@@ -63,7 +63,7 @@ async def test_a_participant_waits_for_the_bus_and_says_so(caplog: pytest.LogCap
     bus = Absent()
     node = node_on(bus, with_steps=True)
     opening = asyncio.create_task(node.open())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(300):
         with caplog.at_level(logging.WARNING):
             while "waiting for the bus" not in caplog.text:
                 await asyncio.wait({opening}, timeout=0.05)
@@ -78,7 +78,7 @@ async def test_who_runs_no_steps_opens_without_the_bus_and_joins_it_when_it_come
     monkeypatch.setattr(node_module, "BUS_SECONDS", 0.05)
     bus = Absent()
     node = node_on(bus, with_steps=False)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(300):
         await node.open()
         assert node.bus_problem
         bus.there.set()
@@ -92,7 +92,7 @@ async def test_a_participant_that_waits_can_be_ended() -> None:
     opening = asyncio.create_task(node_on(bus, with_steps=True).open())
     await bus.asked.wait()
     opening.cancel()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(300):
         await asyncio.wait({opening})
     assert opening.cancelled()
 
@@ -108,7 +108,7 @@ async def test_a_bus_that_refuses_us_is_not_waited_for(caplog: pytest.LogCapture
 async def test_a_bus_that_goes_before_the_first_subscription_is_opened_once() -> None:
     bus = AwayOnce(MemoryBroker())
     node = node_on(bus, with_steps=True)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(300):
         await node.open()
     assert (bus.opened, bus.asked) == (1, 2)
     await node.close()

@@ -69,7 +69,7 @@ async def test_sagas_over_two_participants_complete_or_are_compensated(postgres_
     async def outcome(conductor: Any, number: int) -> str:
         handle = await conductor.start(services.saga, {"number": number})
         try:
-            return str(await handle.result(timeout_seconds=90))
+            return str(await handle.result(timeout_seconds=300))
         except CompensatedError:
             return "compensated"
 
@@ -88,8 +88,8 @@ async def test_a_foreign_message_becomes_a_dead_letter_and_stops_nothing(postgre
     cluster.write(topic, value=b"\x00\xff not ours", key=b"\xff", headers=[("kind", b"\xfe\x00")])
     async with services.stock.running(settings) as conductor, services.bank.running(settings):
         handle = await conductor.start(services.saga, {"number": 1})
-        assert await handle.result(timeout_seconds=90) == "shipped for 100"
-        async with asyncio.timeout(60):
+        assert await handle.result(timeout_seconds=300) == "shipped for 100"
+        async with asyncio.timeout(300):
             while conductor.node.counts["dead_letters"] < 1:
                 await conductor.node.clock.sleep(0.05)
 
@@ -103,7 +103,7 @@ async def test_while_the_broker_is_absent_participants_wait_and_say_so_and_rest_
 
     async def run() -> str:
         async with services.stock.running(settings) as conductor, services.bank.running(settings):
-            return str(await (await conductor.start(services.saga, {"number": 2})).result(timeout_seconds=90))
+            return str(await (await conductor.start(services.saga, {"number": 2})).result(timeout_seconds=300))
 
     running = asyncio.create_task(run())
     with caplog.at_level(logging.WARNING):
@@ -114,7 +114,7 @@ async def test_while_the_broker_is_absent_participants_wait_and_say_so_and_rest_
             definition = {"name": "island", "steps": [{"id": "wave", "run": "island.wave"}]}
             assert (await client.put("/v1/definitions/island", json=definition)).status_code == 200
             assert (await client.post("/v1/sagas/island", json={})).status_code == 202
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(300):
                 while "waiting for the bus" not in caplog.text:
                     await node.clock.sleep(0.05)
             assert not running.done()

@@ -74,7 +74,7 @@ async def test_answers_stand_in_the_log_with_the_event_that_asked(shop: Shop, co
     gift = saga.step(shop.pack, id="gift", after=[begun], when="input.cents > 1000")
     saga.step(shop.pack, id="ship", after=[gift])
     handle = await conductor.start(saga, {"cents": 7})
-    await handle.result(timeout_seconds=60)
+    await handle.result(timeout_seconds=300)
     log = await shop.log(handle.saga_id)
     assert [(event, data.get("answers")) for event, data in log] == [
         ("SagaStarted", {"first": True}),
@@ -85,7 +85,7 @@ async def test_answers_stand_in_the_log_with_the_event_that_asked(shop: Shop, co
     async with connection.transaction():
         other = await conductor.start(saga, {"cents": 2}, transaction=connection)
     await connection.close()
-    await other.result(timeout_seconds=60)
+    await other.result(timeout_seconds=300)
     assert [data.get("answers") for _, data in await shop.log(other.saga_id)] == [{"first": False, "gift": False}, None]
 
 
@@ -97,6 +97,6 @@ async def test_an_output_that_a_trigger_refuses_is_no_reason_to_run_again(shop: 
     saga.step(shop.draw)
     handle = await conductor.start(saga, None)
     with pytest.raises(CompensatedError, match="no seven here"):
-        await handle.result(timeout_seconds=60)
+        await handle.result(timeout_seconds=300)
     assert (await handle.state()).status == "compensated"
     assert shop.ran == ["draw", "lay back"]

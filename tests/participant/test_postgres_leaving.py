@@ -88,7 +88,7 @@ async def test_a_process_with_steps_that_cannot_be_ended_ends_with_a_code_and_ot
         assert await process.stdout.readline() == b"swallowed\n"
         async with healthy.running(settings):
             assert await process.wait() == 1
-            await handle.result(timeout_seconds=60)
+            await handle.result(timeout_seconds=300)
             assert attempts == [2, 2]
     assert await holdings.held(postgres_url) == []
 
@@ -117,7 +117,7 @@ async def test_no_more_transactional_steps_are_granted_than_a_real_pool_has_conn
             assert len(await holdings.held(postgres_url)) == 2
             gate.set()
             for handle in handles:
-                await handle.result(timeout_seconds=60)
+                await handle.result(timeout_seconds=300)
     assert attempts == [1] * 20
     assert await holdings.held(postgres_url) == []
 
@@ -150,5 +150,5 @@ async def test_a_process_that_lives_on_is_not_taken_for_dead_while_its_step_runs
         assert {lease.instance for lease in await holdings.held(postgres_url)} == {serial}
         async with healthy.running(settings):
             gate.set()  # and now it is
-            await conductor.saga(handle.saga_id).result(timeout_seconds=60)
+            await conductor.saga(handle.saga_id).result(timeout_seconds=300)
     assert await holdings.held(postgres_url) == []

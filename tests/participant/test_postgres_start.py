@@ -58,7 +58,7 @@ async def test_it_waits_for_the_database_says_so_and_goes_on_when_it_comes(postg
 
         async def run() -> Any:
             async with shop.running(settings) as conductor:
-                return await (await conductor.start(saga, None)).result(timeout_seconds=20)
+                return await (await conductor.start(saga, None)).result(timeout_seconds=300)
 
         running = asyncio.create_task(run())
         await said.heard.wait()
@@ -89,7 +89,7 @@ async def test_wrong_credentials_are_said_at_once(postgres_to_break: PostgresSer
     secret = postgres_to_break._password
     url = postgres_to_break.create_database("sagas").replace(f"postgres:{secret}@", f"{user}:{password or secret}@")
     shop, _ = service()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(300):
         with pytest.raises(ConfigurationError, match=r"postgres://|password|credentials|authentication") as raised:
             async with shop.running(settings_of(url)):
                 pass
@@ -143,8 +143,8 @@ async def test_what_is_bad_in_one_saga_leaves_the_others_alone_on_a_real_databas
         junk = [b"junk", b"\0", b'{"specversion":"1.0","id":"1","source":"/x","type":"a\\u0000.v1"}']
         await conductor.node.bus.send([Message(topic=steps_topic("shop"), key="k", payload=each) for each in junk])
         with pytest.raises(CompensatedError, match="NUL"):
-            await handles[0].result(timeout_seconds=10)
-        assert await handles[1].result(timeout_seconds=10) == {"packed": "tea"}
+            await handles[0].result(timeout_seconds=300)
+        assert await handles[1].result(timeout_seconds=300) == {"packed": "tea"}
         while len(letters := await conductor.node.store.dead_letters()) < 3:
             await conductor.node.clock.sleep(0.01)
         assert sorted(letter.payload for letter in letters) == sorted(junk)

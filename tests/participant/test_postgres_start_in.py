@@ -77,7 +77,7 @@ async def shop(postgres_url: str) -> Shop:
 async def conductor(shop: Shop) -> AsyncIterator[Conductor]:
     """Of a participant whose leader's sweep comes too seldom to help."""
     async with shop.participant.running(shop.settings(**SELDOM)) as conductor:
-        await (await conductor.start(shop.saga, "nothing")).result(timeout_seconds=20)  # the first sweep has passed
+        await (await conductor.start(shop.saga, "nothing")).result(timeout_seconds=300)  # the first sweep has passed
         shop.heard.started.clear()
         yield conductor
 
@@ -96,15 +96,15 @@ async def test_an_order_and_its_saga_begin_together(shop: Shop, conductor: Condu
     await handle.begin()
     await handle.begin()
     assert shop.heard.started == [(handle.saga_id, "order")]
-    assert await conductor.saga(handle.saga_id).result(timeout_seconds=20) == "packed tea"
+    assert await conductor.saga(handle.saga_id).result(timeout_seconds=300) == "packed tea"
 
 
 async def test_waiting_for_the_result_begins_it_too(shop: Shop, conductor: Conductor) -> None:
     async with CALLERS["asyncpg"](shop.url) as caller:
         handle = await conductor.start(shop.saga, "tea", transaction=caller.tx)
         with pytest.raises(SagaNotFoundError, match="not committed yet"):
-            await handle.result(timeout_seconds=20)
-    assert await handle.result(timeout_seconds=20) == "packed tea"
+            await handle.result(timeout_seconds=300)
+    assert await handle.result(timeout_seconds=300) == "packed tea"
 
 
 @pytest.mark.parametrize("kind", ["asyncpg", "psycopg", "session-asyncpg"])
@@ -120,7 +120,7 @@ async def test_a_transaction_that_is_rolled_back_leaves_nothing_its_key_included
         await started[0].begin()
     again = await conductor.start(shop.saga, "coffee", key="order-17")
     assert again.existing is False
-    assert await again.result(timeout_seconds=20) == "packed coffee"
+    assert await again.result(timeout_seconds=300) == "packed coffee"
 
 
 @pytest.mark.parametrize("kind", ["asyncpg", "psycopg", "session-asyncpg"])
@@ -132,7 +132,7 @@ async def test_the_same_key_finds_the_same_saga_and_other_input_is_refused(shop:
         with pytest.raises(SagaAlreadyStartedError, match="other input"):
             await conductor.start(shop.saga, "coffee", key="order-17", transaction=caller.tx)
         await caller.execute("INSERT INTO orders VALUES (17)")
-    assert await second.result(timeout_seconds=20) == "packed tea"
+    assert await second.result(timeout_seconds=300) == "packed tea"
     later = await conductor.start(shop.saga, "tea", key="order-17")
     assert (later.saga_id, later.existing) == (first.saga_id, True)
 
@@ -147,7 +147,7 @@ async def test_another_start_with_the_same_key_waits_for_the_transaction(shop: S
         await caller.tx.commit()
         found = await other
     assert (found.saga_id, found.existing) == (handle.saga_id, True)
-    assert await handle.result(timeout_seconds=20) == "packed tea"
+    assert await handle.result(timeout_seconds=300) == "packed tea"
 
 
 async def test_it_is_due_from_its_first_moment(shop: Shop, conductor: Conductor) -> None:
@@ -155,7 +155,7 @@ async def test_it_is_due_from_its_first_moment(shop: Shop, conductor: Conductor)
         handle = await conductor.start(shop.saga, "tea", transaction=caller.tx)
     [due] = await conductor.node.store.due(10)
     assert due.saga_id == handle.saga_id
-    assert await handle.result(timeout_seconds=20) == "packed tea"
+    assert await handle.result(timeout_seconds=300) == "packed tea"
 
 
 async def test_what_cannot_be_kept_is_refused_and_the_transaction_goes_on(shop: Shop, conductor: Conductor) -> None:
@@ -165,7 +165,7 @@ async def test_what_cannot_be_kept_is_refused_and_the_transaction_goes_on(shop: 
         with pytest.raises(TypeError, match="asyncpg connection"):
             await conductor.start(shop.saga, "tea", transaction="caller.tx")  # type: ignore[arg-type]
         handle = await conductor.start("order", "tea", transaction=caller.tx)
-    assert await handle.result(timeout_seconds=20) == "packed tea"
+    assert await handle.result(timeout_seconds=300) == "packed tea"
 
 
 async def test_it_begins_soon_although_its_client_was_gone_after_the_commit(shop: Shop, schema: str) -> None:
@@ -175,7 +175,7 @@ async def test_it_begins_soon_although_its_client_was_gone_after_the_commit(shop
         async with connect(settings) as client, CALLERS["session-psycopg"](shop.url) as caller:
             await caller.execute("INSERT INTO orders VALUES (17)")
             handle = await client.start(shop.saga, "tea", key="order-17", transaction=caller.tx)
-        assert await conductor.saga(handle.saga_id).result(timeout_seconds=30) == "packed tea"
+        assert await conductor.saga(handle.saga_id).result(timeout_seconds=300) == "packed tea"
         assert conductor.node.counts["sweep_resent"] >= 1
 
 

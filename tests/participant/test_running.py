@@ -84,7 +84,7 @@ async def test_limits_are_kept_whether_a_step_comes_by_message_or_by_itself(
 
 async def test_plain_functions_run_in_threads_beside_the_loop(world: World) -> None:
     shop = StepRegistry("shop")
-    barrier = threading.Barrier(3, timeout=10)
+    barrier = threading.Barrier(3, timeout=300)
     threads: set[int] = set()
 
     @shop.step
@@ -203,10 +203,10 @@ async def test_waiting_for_the_end_tells_every_outcome(elsewhere: bool) -> None:
             node = await each.node(shop)
             handle: SagaHandle[Any] = await Conductor(at or node).start(saga, None)
             if how == "completed":
-                assert await handle.result(timeout_seconds=5) == "packed"
+                assert await handle.result(timeout_seconds=300) == "packed"
                 continue
             with pytest.raises(raised[how], match="broken" if how == "compensated" else "step 'pack': PermanentError: glued"):
-                await handle.result(timeout_seconds=5)
+                await handle.result(timeout_seconds=300)
             assert (await handle.state()).status == how
 
 
@@ -217,7 +217,7 @@ async def test_waiting_for_what_is_terminated_or_takes_too_long(world: World) ->
     handle: SagaHandle[Any] = await Conductor(node).start(saga, None)
     with pytest.raises(TimeoutError):
         await handle.result(timeout_seconds=0.01)
-    waiting = asyncio.create_task(handle.result(timeout_seconds=5))
+    waiting = asyncio.create_task(handle.result(timeout_seconds=300))
     await settle()
     await node.request(handle.saga_id, TerminateRequested(reason="enough"))
     with pytest.raises(TerminatedError, match="terminated: enough"):

@@ -98,7 +98,7 @@ async def test_another_process_is_given_what_the_log_says_and_that_is_what_the_f
         await shop.failed.wait()
     async with participants[2].running(settings) as conductor:
         with pytest.raises(CompensatedError, match="no money"):
-            await conductor.saga(saga_id).result(timeout_seconds=60)
+            await conductor.saga(saga_id).result(timeout_seconds=300)
     assert_same_bytes(shop)
 
 

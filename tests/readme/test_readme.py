@@ -29,7 +29,7 @@ def test_the_example_prints_what_the_readme_says(postgres_url: str, tmp_path: Pa
     environment = {**os.environ, "GOCONDUCTOR_DATABASE_URL": postgres_url}
 
     def run(*command: str) -> str:
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=90, check=False)
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -32,7 +32,7 @@ async def connect(proxy: CuttableProxy) -> Ends:
 async def ask(ends: Ends, line: bytes) -> bytes:
     reader, writer = ends
     writer.write(line)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(300):
         return await reader.readline()
 
 

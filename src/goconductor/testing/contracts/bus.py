@@ -17,7 +17,7 @@ import pytest
 from goconductor.errors import BusUnavailableError, PayloadError
 from goconductor.ports.bus import Bus, Delivery, Message
 
-TIMEOUT_SECONDS = 60.0
+TIMEOUT_SECONDS = 300.0
 
 B = TypeVar("B", bound=Bus)
 P = ParamSpec("P")

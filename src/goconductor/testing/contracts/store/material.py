@@ -32,7 +32,7 @@ from goconductor.saga.ids import Direction
 
 FAR = 4_000_000_000.5
 LONG_SECONDS = 600.0
-TIMEOUT_SECONDS = 30.0
+TIMEOUT_SECONDS = 300.0
 
 
 class AnyStore(RecoveryStore, SagaReader, Protocol):
