@@ -8,6 +8,7 @@ import pytest
 
 from goconductor.buses.memory import MemoryBus
 from goconductor.errors import StoreUnavailableError
+from goconductor.lifecycle.events import PauseRequested
 from goconductor.observe.survey import Survey
 from goconductor.ports.figures import MeasuredBus, MeasuredStore, StoreFigures
 from goconductor.ports.store import Term
@@ -73,6 +74,19 @@ async def test_a_walk_over_many_sagas_takes_several_looks_and_is_told_when_it_is
     await survey.look()
     await survey.look()
     assert survey.sagas == {"completed": 4}
+
+
+async def test_for_how_long_a_saga_has_not_ended_is_told_also_of_a_paused_one(services: Services) -> None:
+    survey = await surveyed(services)
+    await services.run("pays")
+    await survey.look()
+    assert gauges(services)["goconductor_saga_oldest_seconds"] == 0
+    await services.world.leave(services.world.nodes[1])  # nobody charges cards
+    saga_id = await services.world.start(order(), {"way": "pays"})
+    await services.world.nodes[0].request(saga_id, PauseRequested())
+    await services.world.clock.advance(7200)
+    await survey.look()
+    assert gauges(services)["goconductor_saga_oldest_seconds"] == pytest.approx(7200, abs=1)
 
 
 async def test_an_overdue_saga_is_told_with_the_time_that_it_waits(services: Services) -> None:

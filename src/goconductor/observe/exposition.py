@@ -83,6 +83,11 @@ def _surveyed(survey: Survey) -> Iterable[Metric]:
         for status in SagaStatus:
             sagas.add_metric((status.value,), survey.sagas.get(status.value, 0))
         yield sagas
+        yield _gauge(
+            "goconductor_saga_oldest_seconds",
+            "For how long the oldest living saga is on its way.",
+            survey.oldest_seconds,
+        )
         yield _gauge("goconductor_sagas_walk_duration_seconds", "How long that walk took.", survey.walk_seconds)
     if (figures := survey.figures) is not None:
         yield _gauge("goconductor_sagas_live", "Sagas that somebody must look at some day; counted up to 10,000.", figures.live)

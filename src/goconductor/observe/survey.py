@@ -62,6 +62,9 @@ class Survey:
         self.lags: dict[str, Lag] = {}
         self.sagas: dict[str, int] | None = None
         """Sagas by status, of the last walk that came to its end."""
+        self._oldest: UUID | None = None
+        self.oldest_seconds = 0.0
+        """For how long the oldest saga that has not ended is on its way, paused and stuck ones as well."""
         self.walk_seconds = 0.0
         """How long that walk took: so old its figures may be."""
 
@@ -106,11 +109,15 @@ class Survey:
         self.figures = await store.figures()
         if self._after is None:
             self._walk.clear()
+            self._oldest = None
             self._walk_began = self._node.clock.monotonic()
         census = await store.census(self._after, self._page)
         self._walk.update(census.statuses)
         self._after = census.after
+        self._oldest = self._oldest or census.oldest
         if census.after is None:
+            began = self._node.clock.now() if self._oldest is None else (self._oldest.int >> 80) / 1000  # as UUIDv7 has it
+            self.oldest_seconds = max(0.0, self._node.clock.now() - began)
             self.sagas = dict(self._walk)
             self.walk_seconds = self._node.clock.monotonic() - self._walk_began
         if isinstance(bus, MeasuredBus):

@@ -38,10 +38,13 @@ class StoreFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Census(msgspec.Struct, frozen=True, kw_only=True):
-    """Some sagas counted by their status. ``after`` is where to go on; None at the end."""
+    """Some sagas counted by their status. ``after`` is where to go on; None at the end. ``oldest`` is the first that has not
+    ended.
+    """
 
     statuses: dict[str, int] = {}
     after: UUID | None = None
+    oldest: UUID | None = None
 
 
 class Lag(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
+from goconductor.lifecycle.state import ENDED
 from goconductor.ports.choices import Choice
 from goconductor.ports.clock import Clock
 from goconductor.ports.figures import Census, StoreFigures
@@ -158,4 +159,5 @@ class MemoryReader:
     async def census(self, after: UUID | None, limit: int) -> Census:
         page = [head for saga_id, head in sorted(self._heads.items()) if after is None or saga_id > after][:limit]
         statuses = Counter(head.status for head in page)
-        return Census(statuses=dict(statuses), after=page[-1].saga_id if len(page) == limit else None)
+        oldest = next((head.saga_id for head in page if head.status not in ENDED), None)
+        return Census(statuses=dict(statuses), after=page[-1].saga_id if len(page) == limit else None, oldest=oldest)

@@ -37,7 +37,9 @@ WITH page AS MATERIALIZED (
     SELECT saga_id, status FROM goconductor.sagas
     WHERE saga_id > coalesce($1::uuid, '00000000-0000-0000-0000-000000000000') ORDER BY saga_id LIMIT $2
 )
-SELECT status, count(*) AS sagas, (SELECT saga_id FROM page ORDER BY saga_id DESC LIMIT 1) AS last FROM page GROUP BY status
+SELECT status, count(*) AS sagas, (SELECT saga_id FROM page ORDER BY saga_id DESC LIMIT 1) AS last,
+    (SELECT saga_id FROM page WHERE status NOT IN ('completed', 'compensated', 'terminated') ORDER BY saga_id LIMIT 1) AS oldest
+FROM page GROUP BY status
 """
 
 
@@ -60,4 +62,5 @@ class FigureReader:
         async with self._sessions.use() as connection:
             rows = await connection.fetch(self._address.sql(_CENSUS), after, limit)
         full = sum(row["sagas"] for row in rows) == limit
-        return Census(statuses={row["status"]: row["sagas"] for row in rows}, after=rows[0]["last"] if full else None)
+        statuses = {row["status"]: row["sagas"] for row in rows}
+        return Census(statuses=statuses, after=rows[0]["last"] if full else None, oldest=rows[0]["oldest"] if rows else None)
