@@ -7,6 +7,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -219,3 +220,24 @@ async def test_11_an_instance_may_have_any_name(store: PostgresStore, hand: Conn
         "SELECT count(*) FROM pg_stat_activity WHERE application_name IN (SELECT application_name FROM goconductor.participants)"
     )
     await other.close()
+
+
+@pytest.mark.parametrize(("found", "kept"), [("off", "on"), ("local", "on"), ("on", "on"), ("remote_apply", "remote_apply")])
+async def test_a_registration_waits_for_the_disk_and_for_no_less_than_the_database_says(
+    hand: Connection, postgres_url: str, found: str, kept: str
+) -> None:
+    """Its session waits for nothing; a serial that a crash or a failover took back would be given twice."""
+    await hand.execute("CREATE TABLE waited (setting text)")
+    await hand.execute(
+        """CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN INSERT INTO public.waited VALUES (current_setting('synchronous_commit')); RETURN NEW; END $$"""
+    )
+    await hand.execute("CREATE TRIGGER note BEFORE INSERT ON goconductor.participants FOR EACH ROW EXECUTE FUNCTION note()")
+    await hand.execute(f'ALTER DATABASE "{urlsplit(postgres_url).path[1:]}" SET synchronous_commit = {found}')
+    store = PostgresStore(postgres_url)
+    await store.open()
+    await store.register("payments", "pod-0", {})
+    assert await hand.fetchval("SELECT setting FROM waited") == kept
+    async with store._for_acquire.use() as connection:
+        assert await connection.fetchval("SHOW synchronous_commit") == "off"
+    await store.close()

@@ -79,17 +79,23 @@ class Dialler:
     async def dial(self, settings: dict[str, str]) -> Connection:
         """A new connection with our settings, and these.
 
+        ``synchronous_commit`` is set by a statement: sent with the start, it would take the place of what the role or the
+        database has, and who raises it for one transaction asks for that.
+
         Raises:
             as :meth:`Address.dial`.
         """
+        commits = settings.get("synchronous_commit")
         connection = await self.address.dial(
             timeout_seconds=self._connect_timeout_seconds,
             command_timeout_seconds=self._command_timeout_seconds,
-            settings=self._settings | settings,
-            durable="synchronous_commit" not in settings,
+            settings=self._settings | {name: value for name, value in settings.items() if name != "synchronous_commit"},
+            durable=commits is None,
         )
         try:
             with self.address.meaning():
+                if commits is not None:
+                    await connection.execute("SELECT set_config('synchronous_commit', $1, false)", commits)
                 await connection.set_type_codec(
                     "jsonb",
                     schema="pg_catalog",

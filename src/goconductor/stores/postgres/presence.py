@@ -59,6 +59,12 @@ END_LEASES = f"""
     RETURNING {sql.LEASE_COLUMNS}
 """
 
+_DURABLE = """
+    SELECT set_config('synchronous_commit', CASE WHEN reset_val IN ('off', 'local') THEN 'on' ELSE reset_val END, true)
+    FROM pg_settings WHERE name = 'synchronous_commit'
+"""
+"""For one transaction of a session that waits for no disk: it waits, and no less than role and database say."""
+
 _steps = msgspec.json.Decoder(dict[str, dict[str, object]])
 _speaks = msgspec.json.Decoder(dict[str, Spoken])
 
@@ -111,7 +117,7 @@ class SignsOfLife:
 
     async def _insert(self, connection: Connection, participant: str, name: str, steps: bytes) -> Instance:
         async with connection.transaction():
-            await connection.execute("SET LOCAL synchronous_commit = on")  # a serial is never given twice
+            await connection.execute(_DURABLE)  # a serial is never given twice
             rows = await connection.fetch(
                 self._address.sql(
                     f"""
