@@ -244,7 +244,6 @@ def _metrics_door(settings: MetricsSettings, metrics: Metrics, stack: contextlib
 @asynccontextmanager
 async def _recovering(settings: Settings, node: Node, metrics: Metrics, wanted: Callable[[], bool]) -> AsyncIterator[None]:
     recovery = settings.recovery
-    survey = metrics.survey = Survey(node, wanted=wanted)
     bus = node.bus
     unfit = (lambda: bus.left_behind) if isinstance(bus, ChosenBus) else bool
     election = chosen_election(settings, node.store, lambda: node.instance.serial, node.clock, unfit=unfit)
@@ -254,6 +253,7 @@ async def _recovering(settings: Settings, node: Node, metrics: Metrics, wanted: 
         lease_seconds=settings.participant.lease_seconds,
         batch=recovery.batch,
     )
+    survey = metrics.survey = Survey(node, wanted=wanted, waiting=sweeper.resent.waiting)
     leadership = Leadership(
         election,
         candidate=node.name,

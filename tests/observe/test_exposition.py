@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -22,7 +23,10 @@ from goconductor.observe.exposition import Door, Exposition, text_of
 from goconductor.observe.metrics import Latent, Metrics
 from goconductor.observe.survey import Survey
 from goconductor.ports.figures import Statistic
+from goconductor.ports.store import LeaseKey
+from goconductor.recovery.resent import Resent
 from goconductor.rest.app import create_app
+from goconductor.saga.ids import Direction
 from goconductor.testing.servers.child import answers
 from tests.observe.services import Services, scraped
 
@@ -49,7 +53,9 @@ async def lived(services: Services) -> Metrics:
     services.metrics.watch(leader)
     for way in ("pays", "refused", "stuck"):
         await services.run(way)
-    survey = services.metrics.survey = Survey(leader)
+    resent = Resent(leader.clock)
+    resent.saw(LeaseKey(UUID(int=1), "ship", Direction.ACTION, 0), ("couriers", "ship"))
+    survey = services.metrics.survey = Survey(leader, waiting=resent.waiting)
     survey.epoch = 3
     await survey.look()
     leader.probe.swept(1, 0.01)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from uuid import UUID
 
 import pytest
 
@@ -10,12 +11,16 @@ from goconductor.buses.memory import MemoryBus
 from goconductor.errors import StoreUnavailableError
 from goconductor.lifecycle.events import PauseRequested
 from goconductor.observe.survey import Survey
+from goconductor.participant.registry import StepRegistry
 from goconductor.ports.figures import MeasuredBus, MeasuredStore, StoreFigures
-from goconductor.ports.store import Term
+from goconductor.ports.store import LeaseKey, Term
 from goconductor.recovery.leadership import LeadTerm
-from goconductor.testing.clock import settle
+from goconductor.recovery.resent import KEPT_SECONDS, SAGAS_MAX, STEPS_MAX, Resent
+from goconductor.recovery.sweep import Sweeper
+from goconductor.saga.ids import Direction
+from goconductor.testing.clock import ManualClock, settle
 from goconductor.testing.world import WorldStore
-from tests.observe.services import Services, order
+from tests.observe.services import Services, cards, order
 
 SECONDS = 15.0
 
@@ -101,6 +106,54 @@ async def test_an_overdue_saga_is_told_with_the_time_that_it_waits(services: Ser
     await survey.look()
     assert gauges(services)["goconductor_sagas_overdue"] == 1
     assert gauges(services)["goconductor_saga_overdue_seconds"] == pytest.approx(70, abs=10)
+
+
+async def test_steps_that_sagas_wait_for_and_nobody_offers_are_told_until_somebody_does(services: Services) -> None:
+    stock, paying = await services.open()
+    world = services.world
+    sweeper = Sweeper(stock)
+    await world.leave(paying)
+    term = await world.store.raise_epoch(stock.name, 1e9)
+    assert term is not None
+    survey = services.metrics.survey = Survey(stock, waiting=sweeper.resent.waiting)
+
+    async def told() -> dict[str, float]:
+        for _ in range(40):  # longer than a lost message may hold a saga up
+            await world.clock.advance(1.0)
+            await sweeper.sweep_once(term.epoch)
+            await settle()
+        await survey.look()
+        found = services.scrape().items()
+        return {dict(labels)["step"]: number for (name, labels), number in found if name == "goconductor_steps_unoffered"}
+
+    assert await told() == {}
+    for _ in range(2):
+        await world.start(order(), {"way": "pays"})
+    assert await told() == {"cards.charge": 2}
+    elsewhere = await world.node(StepRegistry("cards"))  # a version without the step
+    assert await told() == {"cards.charge": 2}
+    await world.node(cards())
+    assert await told() == {}
+    await world.leave(elsewhere)
+
+
+async def test_what_the_sweep_comes_by_no_more_is_not_told_and_no_more_is_kept_than_a_bound() -> None:
+    clock = ManualClock()
+    resent = Resent(clock)
+
+    def saw(number: int, step: str) -> None:
+        resent.saw(LeaseKey(UUID(int=number), step, Direction.ACTION, 0), ("cards", step))
+
+    for number in range(SAGAS_MAX + 5):
+        saw(number, "charge")
+    assert resent.waiting() == {("cards", "charge"): SAGAS_MAX}
+    for number in range(STEPS_MAX):
+        saw(1, f"step_{number}")
+    assert len(resent.waiting()) == STEPS_MAX
+    await clock.advance(KEPT_SECONDS - 1)
+    saw(2, "step_7")
+    await clock.advance(2)
+    assert resent.waiting() == {("cards", "step_7"): 1}
 
 
 async def test_what_waits_on_the_bus_for_a_participant_that_is_away_is_told(services: Services) -> None:

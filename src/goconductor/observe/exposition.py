@@ -108,6 +108,14 @@ def _surveyed(survey: Survey) -> Iterable[Metric]:
             "How many transactions ago the oldest snapshot was taken that keeps vacuum from cleaning.",
             figures.oldest_snapshot_transactions,
         )
+    unoffered = GaugeMetricFamily(
+        "goconductor_steps_unoffered",
+        "Sagas that wait for a step while no living instance offers it; up to 500 each.",
+        labels=("step",),
+    )
+    for (participant, step), number in survey.unoffered.items():
+        unoffered.add_metric((f"{participant}.{step}",), number)
+    yield unoffered
     waiting = GaugeMetricFamily(
         "goconductor_bus_messages_waiting", "Messages on the bus for a participant; up to 10,000.", labels=("participant",)
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from goconductor.ports.figures import Lag, MeasuredBus, MeasuredStore, StoreFigu
 if TYPE_CHECKING:
     from goconductor.participant.node import Node
     from goconductor.recovery.leadership import LeadTerm
+    from goconductor.recovery.resent import Owner
 
 logger = logging.getLogger("goconductor.observe")
 
@@ -38,6 +39,7 @@ class Survey:
         interval_seconds: how often.
         page: how many sagas are counted at each look.
         wanted: whether anybody measures; else nothing is asked.
+        waiting: how many wait for each step that was sent again.
     """
 
     def __init__(
@@ -47,8 +49,10 @@ class Survey:
         interval_seconds: float = INTERVAL_SECONDS,
         page: int = PAGE,
         wanted: Callable[[], bool] = lambda: True,
+        waiting: Callable[[], Mapping[Owner, int]] = dict,
     ) -> None:
         self._wanted = wanted
+        self._waiting = waiting
         self._node = node
         self._interval_seconds = interval_seconds
         self._page = page
@@ -60,6 +64,8 @@ class Survey:
         """The term that this process leads; 0 if it does not."""
         self.figures: StoreFigures | None = None
         self.lags: dict[str, Lag] = {}
+        self.unoffered: dict[Owner, int] = {}
+        """How many sagas wait for each step that no living instance offers."""
         self.sagas: dict[str, int] | None = None
         """Sagas by status, of the last walk that came to its end."""
         self._oldest: UUID | None = None
@@ -74,7 +80,7 @@ class Survey:
             self._looking.cancel()
             self._looking = None
         self.epoch = term.epoch if term is not None else 0
-        self.figures, self.lags, self.sagas = None, {}, None
+        self.figures, self.lags, self.sagas, self.unoffered = None, {}, None, {}
         self._walk, self._after = Counter(), None
         if term is not None:
             self._looking = asyncio.create_task(self._look_on(), name="survey")
@@ -104,6 +110,7 @@ class Survey:
             StoreUnavailableError, BusUnavailableError: as the leaves say.
         """
         store, bus = self._node.store, self._node.bus
+        await self._look_for_code()
         if not isinstance(store, MeasuredStore):
             return
         self.figures = await store.figures()
@@ -124,3 +131,12 @@ class Survey:
             names = self.figures.participants
             lags = {name: await bus.lag(steps_topic(name), name) for name in names}
             self.lags = {name: lag for name, lag in lags.items() if lag is not None}
+
+    async def _look_for_code(self) -> None:
+        """Ask who offers what was sent again in vain; where nothing was, nobody is asked."""
+        waiting = self._waiting()
+        offered: set[Owner] = set()
+        for participant in sorted({participant for participant, _ in waiting}):
+            instances = await self._node.store.instances(participant)
+            offered |= {(participant, step) for each in instances if each.dead_at is None for step in each.steps}
+        self.unoffered = {owner: number for owner, number in waiting.items() if owner not in offered}

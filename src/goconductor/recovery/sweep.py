@@ -45,6 +45,7 @@ from goconductor.participant.work import attempt_of, random_number
 from goconductor.ports.store import Acquire, Acquired, Instance, Known, Lease, LeaseKey, Tail
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.noting import Notes
+from goconductor.recovery.resent import Resent
 from goconductor.saga.graph import Plan
 
 logger = logging.getLogger("goconductor.recovery")
@@ -113,6 +114,7 @@ class Sweeper:
         self._unread: set[UUID] = set()
         """Sagas that could not be read by themselves at the last look."""
         self._notes = Notes(node)
+        self.resent = Resent(node.clock)
 
     async def lead(self, term: LeadTerm) -> None:
         """Sweep until cancelled.
@@ -314,6 +316,7 @@ class Sweeper:
             else:
                 if lease is not None:
                     await self._store.free([lease], epoch=look.epoch)
+                self.resent.saw(key, plan.owners[effect.step])
                 due_at = self._resend_at(key, now, at_once=bool(look.dead))
                 if due_at <= now:
                     resend.append(effect)

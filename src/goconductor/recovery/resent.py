@@ -1,0 +1,56 @@
+"""What the sweep has sent again in vain: the steps that sagas wait for, so that the leader can say which of them nobody offers.
+
+It is bounded for each step, so that a backlog of one hides no other. It costs no statement: the sweep comes by each saga that
+waits, every two minutes at the latest. What it does not come by any more has ended, or was paused.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from goconductor.ports.clock import Clock
+from goconductor.ports.store import LeaseKey
+
+Owner: TypeAlias = tuple[str, str]
+"""A participant, and its step."""
+
+SAGAS_MAX = 500
+"""So many are counted for a step."""
+STEPS_MAX = 500
+KEPT_SECONDS = 300.0
+"""For how long a step counts as waiting that the sweep did not come by again."""
+
+
+class Resent:
+    """The steps that were sent again.
+
+    Args:
+        clock: the process's.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._seen: dict[Owner, dict[LeaseKey, float]] = {}
+
+    def saw(self, key: LeaseKey, owner: Owner) -> None:
+        """A step waits, and nobody has a lease on it.
+
+        Args:
+            key: the step of a saga.
+            owner: whose code runs it.
+        """
+        keys = self._seen.pop(owner, {})
+        keys.pop(key, None)
+        if len(keys) >= SAGAS_MAX:
+            del keys[next(iter(keys))]
+        keys[key] = self._clock.monotonic()
+        if len(self._seen) >= STEPS_MAX:
+            del self._seen[next(iter(self._seen))]
+        self._seen[owner] = keys
+
+    def waiting(self) -> dict[Owner, int]:
+        """How many sagas wait for each step; at most :data:`SAGAS_MAX` each."""
+        since = self._clock.monotonic() - KEPT_SECONDS
+        kept = ((owner, {key: at for key, at in keys.items() if at >= since}) for owner, keys in self._seen.items())
+        self._seen = {owner: keys for owner, keys in kept if keys}
+        return {owner: len(keys) for owner, keys in self._seen.items()}
