@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
+from goconductor.errors import JournalError
 from goconductor.journals.asyncpg import AsyncpgJournal, Connection, Pool
 from goconductor.ports.journal import EffectKey, Found, Journal
 from goconductor.testing.contracts.journal import JournalContract
@@ -79,3 +81,23 @@ async def test_a_savepoint_left_open_does_no_harm(pool: Pool) -> None:
 
     assert (await journal.run_action(KEY, call, timeout_seconds=TIMEOUT_SECONDS)).found is Found.RAN
     assert await pool.fetchval("SELECT count(*) FROM effects") == 1
+
+
+@pytest.mark.parametrize(("query", "name"), [("", "goconductor journal"), ("?application_name=shop", "shop")])
+async def test_connections_from_a_url_have_its_name_or_ours(pool: Pool, postgres_url: str, query: str, name: str) -> None:
+    journal = AsyncpgJournal(postgres_url + query)
+    await journal.create_table()
+
+    async def call(tx: Connection) -> bytes:
+        return str(await tx.fetchval("SHOW application_name")).encode()
+
+    assert (await journal.run_action(KEY, call, timeout_seconds=TIMEOUT_SECONDS)).result == name.encode()
+    await journal.close()
+
+
+async def test_a_server_that_takes_no_writes_is_not_connected_to(pool: Pool, postgres_url: str) -> None:
+    await pool.execute(f'ALTER DATABASE "{urlsplit(postgres_url).path[1:]}" SET default_transaction_read_only = on')
+    journal = AsyncpgJournal(postgres_url)
+    with pytest.raises(JournalError, match=r"could not connect.*takes no writes"):
+        await journal.create_table()
+    await journal.close()

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from goconductor.errors import ConfigurationError, JournalError
 from goconductor.journals.asyncpg import AsyncpgJournal
+from goconductor.journals.dialling import options_of_psycopg
 from goconductor.journals.psycopg import PsycopgJournal
 from goconductor.journals.sqlalchemy import SqlalchemyJournal
 from goconductor.journals.table import TableJournal
@@ -205,6 +209,49 @@ async def test_a_database_that_cannot_be_reached_is_a_journal_error_and_may_come
             with pytest.raises(JournalError, match="could not connect") as raised:
                 await run(leaf, journal)
             assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["asyncpg", "psycopg", "sqlalchemy-connection"])
+async def test_a_host_that_never_answers_costs_no_other_its_time(name: str, postgres_url: str) -> None:
+    leaf, parts = LEAVES[name], urlsplit(postgres_url)
+    user, _, place = parts.netloc.rpartition("@")
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it never accepts
+        netloc = f"{user}@127.0.0.1:{silent.getsockname()[1]},{place}"
+        async with leaf.journal(parts._replace(netloc=netloc, query="connect_timeout=2").geturl()) as journal:
+            await journal.create_table()
+            assert (await run(leaf, journal)).found is Found.RAN
+
+
+@pytest.mark.parametrize("name", ["asyncpg", "sqlalchemy-connection"])
+async def test_a_step_with_less_time_than_a_host_gets_to_the_next_one_by_trying_again(name: str, postgres_url: str) -> None:
+    leaf, parts = LEAVES[name], urlsplit(postgres_url)
+    user, _, place = parts.netloc.rpartition("@")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        netloc = f"{user}@127.0.0.1:{silent.getsockname()[1]},{place}"
+        async with leaf.journal(parts._replace(netloc=netloc, query="connect_timeout=300").geturl()) as journal:
+            with pytest.raises(JournalError, match="could not connect"):
+                await journal.run_action(KEY, None, timeout_seconds=0.5)
+            await journal.create_table()
+            assert (await run(leaf, journal)).found is Found.RAN
+
+
+@pytest.mark.parametrize(
+    ("conninfo", "timeout_seconds", "added"),
+    [
+        ("postgresql://one/shop", 60.0, {"connect_timeout": "5"}),
+        ("postgresql://one/shop", 0.5, {"connect_timeout": "2"}),
+        ("postgresql://one,two:6000,three/shop", 12.0, {"connect_timeout": "4", "target_session_attrs": "read-write"}),
+        ("host=one,two dbname=shop", None, {"connect_timeout": "5", "target_session_attrs": "read-write"}),
+        ("postgresql://one,two/shop?connect_timeout=9&target_session_attrs=any", 60.0, {}),
+        ("service=shop", 60.0, {}),
+    ],
+)
+def test_psycopg_goes_from_host_to_host_within_the_time_of_a_step(
+    monkeypatch: pytest.MonkeyPatch, conninfo: str, timeout_seconds: float | None, added: dict[str, str]
+) -> None:
+    for variable in ("PGSERVICE", "PGHOST", "PGCONNECT_TIMEOUT", "PGTARGETSESSIONATTRS"):
+        monkeypatch.delenv(variable, raising=False)
+    assert options_of_psycopg(conninfo_to_dict(conninfo), timeout_seconds) == added
 
 
 async def test_a_role_that_may_not_create_tables_may_use_the_one_that_is_there(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import asyncpg
 from asyncpg.transaction import Transaction
 
+from goconductor.journals.dialling import UrlDialler
 from goconductor.journals.keys import RESULT_BYTES_MAX
 from goconductor.journals.table import TABLE, Opened, TableJournal
 from goconductor.journals.wires import AsyncpgWire, Wire
@@ -70,7 +71,9 @@ class AsyncpgJournal(TableJournal[Connection]):
             if self._pool is None:
                 given = self._given
                 self._pool = await (
-                    asyncpg.create_pool(given, min_size=0, max_size=CONNECTIONS_MAX) if isinstance(given, str) else given
+                    asyncpg.create_pool(connect=UrlDialler(given).dial, min_size=0, max_size=CONNECTIONS_MAX)
+                    if isinstance(given, str)
+                    else given
                 )
             return self._pool
 

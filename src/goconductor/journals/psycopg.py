@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import tuple_row
 
+from goconductor.journals.dialling import options_of_psycopg
 from goconductor.journals.keys import RESULT_BYTES_MAX
 from goconductor.journals.table import TABLE, Opened, TableJournal
 from goconductor.journals.wires import PsycopgWire, Wire
@@ -159,7 +161,9 @@ class _Connections:
                         break
                     await connection.close()
                 else:
-                    connection = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
+                    options = options_of_psycopg(conninfo_to_dict(self._conninfo), timeout)
+                    conninfo = make_conninfo(self._conninfo, **options)
+                    connection = await psycopg.AsyncConnection.connect(conninfo, autocommit=True)
             except BaseException:
                 self._room.release()
                 raise

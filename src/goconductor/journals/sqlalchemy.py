@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, a
 from sqlalchemy.pool import QueuePool
 
 from goconductor.errors import ConfigurationError
+from goconductor.journals.dialling import UrlDialler
 from goconductor.journals.keys import RESULT_BYTES_MAX
 from goconductor.journals.table import IN_FAILED_TRANSACTION, TABLE, Opened, TableJournal
 from goconductor.journals.wires import Wire, wire_of
@@ -158,6 +159,8 @@ class _Opened(Opened[Any]):
 
 
 def _engine(source: str | URL) -> AsyncEngine:
+    if isinstance(source, str) and source.startswith(("postgresql://", "postgres://")):
+        return _dialled_by_us(source)  # SQLAlchemy itself cannot read several hosts with ports
     try:
         url = make_url(source)
     except (ArgumentError, ValueError):  # not told: it may quote a password
@@ -170,6 +173,10 @@ def _engine(source: str | URL) -> AsyncEngine:
         )
     if "+" in url.drivername:
         return create_async_engine(url)
-    dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    # asyncpg itself reads libpq's parameters, such as sslmode
-    return create_async_engine("postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn))
+    return _dialled_by_us(url.set(drivername="postgresql").render_as_string(hide_password=False))
+
+
+def _dialled_by_us(url: str) -> AsyncEngine:
+    dialler = UrlDialler(url)
+    dialler.read()
+    return create_async_engine("postgresql+asyncpg://", async_creator=dialler.dial)

@@ -22,7 +22,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, ClassVar, Generic
 
-from goconductor.errors import ConfigurationError, JournalError
+from goconductor.errors import ConfigurationError, GoConductorError, JournalError
 from goconductor.journals.keys import RESULT_BYTES_MAX, KeyedJournal, Row, State, T
 from goconductor.journals.wires import Wire
 from goconductor.ports.journal import Tx
@@ -296,6 +296,8 @@ class TableJournal(KeyedJournal[Tx]):
         """What connecting may raise: it goes into the saga log, so no piece of a URL may stand in it."""
         try:
             yield
+        except GoConductorError as error:  # of our own dialling, which names no password
+            raise JournalError(f"the effect journal could not connect: {error}") from error.__cause__
         except Exception as error:
             if not isinstance(error, (*self.failures, ValueError)):
                 raise

@@ -118,7 +118,7 @@ class Address:
         self,
         *,
         timeout_seconds: float,
-        command_timeout_seconds: float,
+        command_timeout_seconds: float | None,
         settings: Mapping[str, str] | None = None,
         durable: bool = True,
         need: Literal["primary", "any"] = "primary",
@@ -128,7 +128,7 @@ class Address:
 
         Args:
             timeout_seconds: bounds the attempt at each host, unless the url has a ``connect_timeout``.
-            command_timeout_seconds: for a statement, after which the connection counts as lost.
+            command_timeout_seconds: for a statement, after which the connection counts as lost; None for no limit.
             settings: of the session, from its first statement on.
             durable: whether a commit must outlive a crash: raises ``synchronous_commit``.
             need: ``primary`` is one that takes writes, on the newest timeline; ``any`` whichever answers.
@@ -157,6 +157,9 @@ class Address:
                         connection = await self._dial(server, wanted, options, durable=durable, need=need)
             except GoConductorError as error:
                 problems.append(error)
+            except asyncio.CancelledError:  # whoever asked has less time than a host: the next one asks another first
+                self._distrusted = server
+                raise
             else:
                 self._last = self._of[connection] = server
                 return connection

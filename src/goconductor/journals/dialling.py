@@ -1,0 +1,77 @@
+"""Connections that a journal makes itself, from a URL.
+
+**asyncpg** counts one time limit for all hosts of a URL, and sends libpq's parameters to the server as settings. So the same
+dialling as everywhere serves here (:mod:`goconductor.postgres.dialling`): each host with its own time, and a primary, or none.
+
+**psycopg** goes from host to host by itself (3.3), each with ``connect_timeout``. Without one that is 130 seconds, longer than
+a step may take: the limit of the step would come first, in each attempt anew. And any server will do for it, a standby as well.
+So both get a default where neither the conninfo nor the environment has them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from goconductor.errors import JournalError
+from goconductor.postgres.dialling import Address, Connection
+
+HOST_SECONDS = 5.0
+"""For each host, where the URL has no ``connect_timeout``."""
+_LEAST_SECONDS = 2
+"""Psycopg takes no less."""
+
+
+class UrlDialler:
+    """Dials for a library that speaks asyncpg.
+
+    Args:
+        url: a PostgreSQL URL, with several hosts if there are.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._address: Address | None = None
+
+    def read(self) -> Address:
+        """What the URL says.
+
+        Raises:
+            ConfigurationError: it cannot be read. It is not quoted.
+        """
+        if self._address is None:
+            name = dict(parse_qsl(self._url.partition("?")[2])).get("application_name")
+            url = f"{self._url}/" if self._url.endswith("://") else self._url  # all from the environment
+            self._address = Address(
+                url, application_name=name or "goconductor journal", setting="the journal's url", unavailable=JournalError
+            )
+        return self._address
+
+    async def dial(self, *_: Any, **__: Any) -> Connection:
+        """A new connection; takes what asyncpg's pool gives to its ``connect``, which the URL has.
+
+        Raises:
+            JournalError: no host can be reached, or takes writes.
+            ConfigurationError: the URL cannot be, or the server refuses user, password or database.
+        """
+        # durable commits are asked for in each transaction: a pool resets what its sessions have
+        return await self.read().dial(timeout_seconds=HOST_SECONDS, command_timeout_seconds=None, durable=False)
+
+
+def options_of_psycopg(conninfo: Mapping[str, Any], timeout_seconds: float | None) -> dict[str, str]:
+    """What psycopg gets beside a conninfo.
+
+    Args:
+        conninfo: its parts.
+        timeout_seconds: how much time there is for all hosts together.
+    """
+    if "service" in conninfo or "PGSERVICE" in os.environ:  # what it says is not known here
+        return {}
+    hosts = str(conninfo.get("host") or conninfo.get("hostaddr") or os.environ.get("PGHOST", "")).count(",") + 1
+    each = min(HOST_SECONDS, (timeout_seconds or HOST_SECONDS * hosts) / hosts)
+    wanted = {"connect_timeout": ("PGCONNECT_TIMEOUT", str(max(_LEAST_SECONDS, int(each))))}
+    if hosts > 1:
+        wanted["target_session_attrs"] = "PGTARGETSESSIONATTRS", "read-write"
+    return {name: value for name, (variable, value) in wanted.items() if name not in conninfo and variable not in os.environ}
