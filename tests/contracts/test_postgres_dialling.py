@@ -70,6 +70,20 @@ async def test_a_host_that_never_answers_costs_its_own_time_only(postgres_url: s
                 silent.accept()
 
 
+async def test_who_has_less_time_than_a_host_comes_to_the_third_one_at_the_third_try(postgres_url: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:  # they never accept
+        silent = ",".join(f"127.0.0.1:{each.getsockname()[1]}" for each in (one, two))
+        address = Address(with_parameters(postgres_url, "connect_timeout=300", first=silent), application_name="hosts")
+        for each in (one, two):
+            dialling = asyncio.create_task(address.dial(timeout_seconds=300, command_timeout_seconds=20))
+            peer, _ = await asyncio.to_thread(each.accept)
+            dialling.cancel()
+            await asyncio.wait([dialling])
+            peer.close()
+        async with dialled(address) as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+
+
 async def test_where_no_host_will_do_each_is_named(postgres_url: str, unused_tcp_port: int) -> None:
     place = urlsplit(postgres_url).netloc.rpartition("@")[2]
     url = with_parameters(postgres_url.rpartition("/")[0] + "/no_such", "", first=f"127.0.0.1:{unused_tcp_port}")

@@ -48,6 +48,7 @@ class AsyncpgJournal(TableJournal[Connection]):
     def __init__(self, pool_or_url: Pool | str, *, table: str = TABLE, result_bytes_max: int = RESULT_BYTES_MAX) -> None:
         super().__init__(table=table, result_bytes_max=result_bytes_max)
         self._given = pool_or_url
+        self._dialler = UrlDialler(pool_or_url) if isinstance(pool_or_url, str) else None
         self._pool: Pool | None = None
         self._opening = asyncio.Lock()
 
@@ -71,7 +72,7 @@ class AsyncpgJournal(TableJournal[Connection]):
             if self._pool is None:
                 given = self._given
                 self._pool = await (
-                    asyncpg.create_pool(connect=UrlDialler(given).dial, min_size=0, max_size=CONNECTIONS_MAX)
+                    asyncpg.create_pool(connect=cast("UrlDialler", self._dialler).dial, min_size=0, max_size=CONNECTIONS_MAX)
                     if isinstance(given, str)
                     else given
                 )

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from goconductor.errors import JournalError
+from goconductor.journals.wires import Wire
 from goconductor.postgres.dialling import Address, Connection
 
 HOST_SECONDS = 5.0
@@ -34,6 +35,12 @@ class UrlDialler:
     def __init__(self, url: str) -> None:
         self._url = url
         self._address: Address | None = None
+
+    def distrust(self, wire: Wire) -> None:
+        """A commit hangs there: others are tried before its server."""
+        connection = getattr(wire.connection, "_con", wire.connection)  # what a pool of asyncpg gives stands for it
+        if connection is not None:
+            self.read().distrust(connection)
 
     def read(self) -> Address:
         """What the URL says.

@@ -72,7 +72,8 @@ class SqlalchemyJournal(TableJournal[Tx]):
         result_bytes_max: int = RESULT_BYTES_MAX,
     ) -> None:
         super().__init__(table=table, result_bytes_max=result_bytes_max)
-        self._own = _engine(source) if isinstance(source, str | URL) else None
+        self._dialler = _dialler(source) if isinstance(source, str | URL) else None
+        self._own = _engine(source, self._dialler) if isinstance(source, str | URL) else None
         self._sessions = source if isinstance(source, async_sessionmaker) else None
         self._engine = source if isinstance(source, AsyncEngine) else self._own
 
@@ -158,9 +159,19 @@ class _Opened(Opened[Any]):
         await asyncio.shield(closing)
 
 
-def _engine(source: str | URL) -> AsyncEngine:
-    if isinstance(source, str) and source.startswith(("postgresql://", "postgres://")):
-        return _dialled_by_us(source)  # SQLAlchemy itself cannot read several hosts with ports
+def _dialler(source: str | URL) -> UrlDialler | None:
+    """For a URL that names no driver; SQLAlchemy itself cannot read several hosts with ports."""
+    text = source if isinstance(source, str) else source.render_as_string(hide_password=False)
+    if not text.startswith(("postgresql://", "postgres://")):
+        return None
+    dialler = UrlDialler(text)
+    dialler.read()
+    return dialler
+
+
+def _engine(source: str | URL, dialler: UrlDialler | None) -> AsyncEngine:
+    if dialler is not None:
+        return create_async_engine("postgresql+asyncpg://", async_creator=dialler.dial)
     try:
         url = make_url(source)
     except (ArgumentError, ValueError):  # not told: it may quote a password
@@ -171,12 +182,4 @@ def _engine(source: str | URL) -> AsyncEngine:
         raise ConfigurationError(
             f"the journal's url is of {url.get_backend_name()}: use postgresql://user:password@host/database"
         )
-    if "+" in url.drivername:
-        return create_async_engine(url)
-    return _dialled_by_us(url.set(drivername="postgresql").render_as_string(hide_password=False))
-
-
-def _dialled_by_us(url: str) -> AsyncEngine:
-    dialler = UrlDialler(url)
-    dialler.read()
-    return create_async_engine("postgresql+asyncpg://", async_creator=dialler.dial)
+    return create_async_engine(url)

@@ -23,6 +23,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, ClassVar, Generic
 
 from goconductor.errors import ConfigurationError, GoConductorError, JournalError
+from goconductor.journals.dialling import UrlDialler
 from goconductor.journals.keys import RESULT_BYTES_MAX, KeyedJournal, Row, State, T
 from goconductor.journals.wires import Wire
 from goconductor.ports.journal import Tx
@@ -107,6 +108,8 @@ class TableJournal(KeyedJournal[Tx]):
 
     def __init__(self, *, table: str, result_bytes_max: int = RESULT_BYTES_MAX) -> None:
         super().__init__(result_bytes_max=result_bytes_max)
+        self._dialler: UrlDialler | None = None
+        """Where connections are dialled by us."""
         parts = checked_name(table)
         self._table = ".".join(f'"{part}"' for part in parts)
         self._index = f'"{parts[-1]}_at"'
@@ -250,6 +253,8 @@ class TableJournal(KeyedJournal[Tx]):
             raise JournalError(_IN_DOUBT.format("the server gave up waiting for its synchronous standby during a commit"))
 
     async def _leave(self, opened: Opened[Tx], committing: asyncio.Future[None]) -> None:
+        if self._dialler is not None:
+            self._dialler.distrust(opened.wire)
         opened.wire.cut()
         await asyncio.wait([committing], timeout=_LEAVE_SECONDS)
         await opened.drop()

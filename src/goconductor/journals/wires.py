@@ -29,6 +29,8 @@ Hear = Callable[[str], None]
 class Wire(Protocol):
     """A driver's connection to PostgreSQL."""
 
+    connection: Any
+
     def cut(self) -> None:
         """Close the socket; the server is not asked to cancel anything. May be called when it is closed."""
         ...
@@ -51,11 +53,11 @@ class AsyncpgWire:
     """
 
     def __init__(self, connection: Any) -> None:
-        self._connection = connection
+        self.connection = connection
 
     def cut(self) -> None:
         with contextlib.suppress(asyncpg.InterfaceError):  # the pool has it back already
-            self._connection.terminate()
+            self.connection.terminate()
 
     @contextlib.contextmanager
     def warnings(self, hear: Hear) -> Iterator[None]:
@@ -64,12 +66,12 @@ class AsyncpgWire:
                 hear(message.sqlstate)
 
         with contextlib.suppress(asyncpg.InterfaceError):  # it is closed, as the commit will find
-            self._connection.add_log_listener(listen)
+            self.connection.add_log_listener(listen)
         try:
             yield
         finally:
             with contextlib.suppress(asyncpg.InterfaceError):
-                self._connection.remove_log_listener(listen)
+                self.connection.remove_log_listener(listen)
 
 
 class PsycopgWire:
@@ -80,12 +82,12 @@ class PsycopgWire:
     """
 
     def __init__(self, connection: Any) -> None:
-        self._connection = connection
+        self.connection = connection
 
     def cut(self) -> None:
         # libpq must not lose its descriptor while the loop waits for it; an end of the stream it understands
-        if not self._connection.closed:
-            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._connection.fileno())) as copy:
+        if not self.connection.closed:
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self.connection.fileno())) as copy:
                 copy.shutdown(socket.SHUT_RDWR)
 
     @contextlib.contextmanager
@@ -94,8 +96,8 @@ class PsycopgWire:
             if diagnostic.severity_nonlocalized == "WARNING":
                 hear(diagnostic.sqlstate or "")
 
-        self._connection.add_notice_handler(listen)
+        self.connection.add_notice_handler(listen)
         try:
             yield
         finally:
-            self._connection.remove_notice_handler(listen)
+            self.connection.remove_notice_handler(listen)

@@ -92,7 +92,8 @@ class Address:
         self._by_statement: set[Server] = set()
         """Where a pooler refuses settings at start-up."""
         self._of: weakref.WeakKeyDictionary[Connection, Server] = weakref.WeakKeyDictionary()
-        self._distrusted: Server | None = None
+        self._silent: list[Server] = []
+        """Those that gave no answer since we last got a connection; the latest is last, and is tried last."""
         self.cluster = ""
         """Its name for :data:`goconductor.postgres.timelines.TIMELINES`; empty before the first connection, and where the server
         tells no timeline."""
@@ -108,11 +109,18 @@ class Address:
         return bool(self._by_statement)
 
     def distrust(self, connection: Connection) -> None:
-        """Its server does not answer any more: others are tried before it, once.
+        """Its server does not answer any more: others are tried before it, until one is there.
 
         An old primary whose commits wait for a standby that has left it still takes connections.
         """
-        self._distrusted = self._of.get(connection)
+        if (server := self._of.get(connection)) is not None:
+            self._is_silent(server)
+
+    def _is_silent(self, server: Server) -> None:
+        self._silent = [*(each for each in self._silent if each != server), server]
+
+    def _rank(self, server: Server) -> tuple[int, bool]:
+        return (self._silent.index(server) + 1 if server in self._silent else 0, server != self._last)
 
     async def dial(
         self,
@@ -149,19 +157,19 @@ class Address:
             options["statement_cache_size"] = statement_cache_size
         wanted = FOREVER | {"application_name": self.application_name} | dict(settings or {})
         problems: list[GoConductorError] = []
-        distrusted, self._distrusted = self._distrusted, None
-        for server in sorted(self._read.in_order(), key=lambda each: (each == distrusted, each != self._last)):
+        for server in sorted(self._read.in_order(), key=self._rank):
             try:
                 with self.meaning(server):
                     async with asyncio.timeout(limit):
                         connection = await self._dial(server, wanted, options, durable=durable, need=need)
             except GoConductorError as error:
                 problems.append(error)
-            except asyncio.CancelledError:  # whoever asked has less time than a host: the next one asks another first
-                self._distrusted = server
+            except asyncio.CancelledError:  # whoever asked has less time than a host: the next one asks others first
+                self._is_silent(server)
                 raise
             else:
                 self._last = self._of[connection] = server
+                self._silent.clear()
                 return connection
         raise self._all(problems) from problems[-1].__cause__
 
