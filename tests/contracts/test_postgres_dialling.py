@@ -84,6 +84,18 @@ async def test_who_has_less_time_than_a_host_comes_to_the_third_one_at_the_third
             assert await connection.fetchval("SELECT 1") == 1
 
 
+async def test_a_silent_host_is_found_out_once_by_a_process_that_dials_for_several_purposes(postgres_url: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = with_parameters(postgres_url, "connect_timeout=1", first=f"127.0.0.1:{silent.getsockname()[1]}")
+        async with dialled(Address(url, application_name="one")):
+            pass
+        silent.setblocking(False)
+        silent.accept()[0].close()
+        async with dialled(Address(url, application_name="another")):
+            with pytest.raises(BlockingIOError):
+                silent.accept()
+
+
 async def test_where_no_host_will_do_each_is_named(postgres_url: str, unused_tcp_port: int) -> None:
     place = urlsplit(postgres_url).netloc.rpartition("@")[2]
     url = with_parameters(postgres_url.rpartition("/")[0] + "/no_such", "", first=f"127.0.0.1:{unused_tcp_port}")

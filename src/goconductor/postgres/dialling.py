@@ -1,7 +1,8 @@
 """Dialling: a connection whose server is the right one, and whose settings are ours from its first statement on.
 
 **Host by host.** Each host of a URL has its own time, so that one which neither answers nor refuses does not use up that of the
-next. The one that was good last is tried first. A host that refuses us does not keep us from the next, either.
+next. The one that was good last is tried first, and one that was silent lately is tried last by the whole process. A host that
+refuses us does not keep us from the next, either.
 
 **The right server** takes writes, and is on no older timeline than this process has seen. One that does not is *unavailable*:
 somebody will promote it, or name another.
@@ -23,6 +24,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import time
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -56,6 +58,33 @@ _TIMELINES = (
     "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8), ''",
 )
 """The second where somebody has revoked the function of the identifier."""
+
+
+OTHERS_SECONDS = 3.0
+"""Seconds for a host without an answer while there is another to try, unless the URL has a ``connect_timeout``."""
+
+SILENCE_SECONDS = 30.0
+"""Seconds for which all addresses of the process try a host last that has not answered in time."""
+
+_silences: dict[Server, float] = {}
+"""When a host did not answer, on the monotonic clock: a process dials several times, and need not find that out each time."""
+
+
+def _silent_lately(server: Server) -> bool:
+    silent_at = _silences.get(server)
+    return silent_at is not None and time.monotonic() - silent_at < SILENCE_SECONDS
+
+
+@contextmanager
+def _listening(server: Server) -> Iterator[None]:
+    """Remember whether a host answers in time."""
+    try:
+        yield
+    except TimeoutError:
+        _silences[server] = time.monotonic()
+        raise
+    else:
+        _silences.pop(server, None)
 
 
 class _UnfitServerError(Exception):
@@ -157,10 +186,12 @@ class Address:
             options["statement_cache_size"] = statement_cache_size
         wanted = FOREVER | {"application_name": self.application_name} | dict(settings or {})
         problems: list[GoConductorError] = []
-        for server in sorted(self._read.in_order(), key=self._rank):
+        order = sorted(self._read.in_order(), key=lambda each: (_silent_lately(each), self._rank(each)))
+        for server in order:
+            others = server != order[-1] and not self._read.connect_timeout_seconds
             try:
-                with self.meaning(server):
-                    async with asyncio.timeout(limit):
+                with self.meaning(server), _listening(server):
+                    async with asyncio.timeout(min(limit, OTHERS_SECONDS) if others else limit):
                         connection = await self._dial(server, wanted, options, durable=durable, need=need)
             except GoConductorError as error:
                 problems.append(error)
