@@ -8,7 +8,7 @@ PEERS_INSTALLED := $(PEERS)/.installed
 CODE := $(wildcard src tests examples benchmarks)
 ON_EACH_POSTGRES := tests/migration $(wildcard $(addprefix tests/contracts/test_,store_postgres*.py bus_postgres.py \
 	election_postgres.py journal_asyncpg.py))
-SPREAD := -n $(or $(PROCESSES),2) --dist loadfile
+SPREAD := -n $(or $(PROCESSES),3) --dist loadfile --no-loadscope-reorder
 SEEDS ?= 2 3 4
 BASE_PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 	$$name -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
