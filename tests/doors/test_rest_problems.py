@@ -278,6 +278,7 @@ async def test_openapi_describes_every_answer(shop: Shop) -> None:
         "/v1/definitions",
         "/v1/definitions/{name}",
         "/v1/definitions/{name}/{version}",
+        "/v1/definitions/{name}/active/unpin",
         "/v1/definitions/{name}/{version}/activate",
         "/v1/definitions/{name}/{version}/diagram",
         "/v1/participants",

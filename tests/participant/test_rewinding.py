@@ -94,7 +94,7 @@ async def test_a_definition_that_the_log_has_lost_is_put_again_and_is_active_aga
     other.step("shop.pack", id="other")
     newer = other.definition
     await world.store.put_definition(
-        StoredDefinition(saga="order", version=newer.version, document=newer.document()), activate=True
+        StoredDefinition(saga="order", version=newer.version, document=newer.document()), activate=True, pin=True
     )
     node._rewinding.rewound()
     await settle()

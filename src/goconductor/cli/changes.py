@@ -68,7 +68,7 @@ def migrate_bus(
         named = list(settings.bus.named())
         return await changes.change(store, BUS, to=to, by=by, named=named, drain_seconds=drain, force=force, going_on=going_on)
 
-    run(_migrate(settings_of(context), ask, wait, account() if by is None else by, as_json=as_json))
+    run(_migrate(settings_of(context), ask, to, wait, account() if by is None else by, as_json=as_json))
 
 
 @commands_of_election.command("status")
@@ -90,7 +90,7 @@ def migrate_election(
         named = list(settings.election.named())
         return await changes.change(store, ELECTION, to=to, by=by, named=named, force=force, going_on=going_on)
 
-    run(_migrate(settings_of(context), ask, wait, account() if by is None else by, as_json=as_json))
+    run(_migrate(settings_of(context), ask, to, wait, account() if by is None else by, as_json=as_json))
 
 
 async def _status(settings: Settings, kind: str, *, as_json: bool) -> Exit:
@@ -104,16 +104,18 @@ async def _status(settings: Settings, kind: str, *, as_json: bool) -> Exit:
 async def _migrate(
     settings: Settings,
     ask: Ask,
+    to: str,
     wait_seconds: float,
     by: str,
     *,
     as_json: bool,
 ) -> Exit:
     end = time.monotonic() + wait_seconds
-    shown = -1
+    shown, begun = -1, False
     async with _store(settings) as store:
         while True:
-            found = await ask(store, settings, by, going_on=shown >= 0)
+            found = await ask(store, settings, by, going_on=begun)
+            begun = begun or to in (found.beside, found.chosen)  # before, it waits for who has not said what it names
             if found.number != shown:
                 shown = found.number
                 if not as_json:

@@ -20,6 +20,8 @@ from goconductor.ports.store import Lease
 from goconductor.saga.graph import Plan
 from goconductor.saga.ids import Direction
 
+REASON = "its lease ran out, and another instance took it over"
+
 
 class TakenOver(NamedTuple):
     """Such a lease. Not of a settlement, which is asked for again until it is answered: of that nothing is to be told."""
@@ -33,5 +35,5 @@ class TakenOver(NamedTuple):
         """What the log is told; refused where it knows of an outcome, or was never told of the attempt."""
         key, step = self.lease.key, self.view.state.step(self.lease.key.step)
         attempt = step.attempt if key.direction is Direction.ACTION else step.compensation_attempt
-        unknown = OutcomeUnknown(key.step, attempt, key.round, direction=key.direction, reason="its lease ran out")
+        unknown = OutcomeUnknown(key.step, attempt, key.round, direction=key.direction, reason=REASON)
         return Submission(key.saga_id, self.plan.name, unknown, view=self.view, lease=self.lease)

@@ -90,7 +90,7 @@ def router(node: Node, settings: Settings) -> APIRouter:
         """Pin this version: new sagas take it, whatever instances have in their code; those that have started keep theirs."""
         return document(await definitions.activate(node, name, version))
 
-    @routes.post("/{name}/unpin", response_model=DefinitionSummary, responses={404: _PROBLEM})
+    @routes.post("/{name}/active/unpin", response_model=DefinitionSummary, responses={404: _PROBLEM})
     async def unpin(name: Name) -> Response:
         """Leave it to the newest version that a living instance has in its code; answers which that is."""
         return document(await definitions.unpin(node, name))
