@@ -383,5 +383,8 @@ async def test_librdkafkas_statistics_are_told(open_bus: OpenBus, topic: str) ->
 
     await until(lambda: total("kafka_client_sent_messages") >= 10 and total("kafka_client_received_messages") >= 10)
     await until(lambda: total("kafka_group_partitions") == 3)
-    lags = [statistic for statistic in bus.statistics() if statistic.name == "kafka_group_lag_messages"]
-    assert {lag.labels["topic"] for lag in lags} == {topic}
+
+    def lagging() -> set[str]:
+        return {each.labels["topic"] for each in bus.statistics() if each.name == "kafka_group_lag_messages"}
+
+    await until(lambda: lagging() == {topic})
