@@ -22,7 +22,7 @@ from uuid import UUID, uuid5
 import msgspec
 
 from goconductor.control.attended import fenced, side_of, unattended
-from goconductor.control.commands import RequestInvalidError
+from goconductor.control.commands import KEY, KEY_CHARACTERS_MAX, RequestInvalidError
 from goconductor.control.faults import Fault
 from goconductor.control.models import SagaDetail
 from goconductor.control.queries import saga_status, surroundings
@@ -48,7 +48,6 @@ AboutStep: TypeAlias = events.RetryRequested | events.SkipRequested | events.Out
 DECIDED_LATER = frozenset({"answers", "at", "round"})
 """Fields of an event that do not come from who asks."""
 
-_REQUEST_ID = re.compile(r"[\x20-\x7e]{1,255}")
 _REVISION = re.compile(r"([0-9]{1,18})-([0-9a-f]{1,16})")
 
 
@@ -354,8 +353,8 @@ def _required(reason: str, what: str) -> None:
 
 def _texts(*, reason: str, by: str, request_id: str | None) -> None:
     found = []
-    if request_id is not None and not _REQUEST_ID.fullmatch(request_id):
-        found.append(Fault("request_id", "should be 1 to 255 printable ASCII characters, a UUID say"))
+    if request_id is not None and not KEY.fullmatch(request_id):
+        found.append(Fault("request_id", f"should be 1 to {KEY_CHARACTERS_MAX} printable ASCII characters, a UUID say"))
     for name, text, longest in (("reason", reason, REASON_CHARACTERS_MAX), ("by", by, BY_CHARACTERS_MAX)):
         if len(text) > longest:
             found.append(Fault(name, f"is {len(text):,} characters, at most {longest:,} are kept"))

@@ -14,13 +14,12 @@ from fastapi.responses import Response
 
 from goconductor.control import commands, filters, queries
 from goconductor.control.diagrams import Form, saga_diagram
-from goconductor.control.faults import Fault
 from goconductor.control.models import History, SagaDetail, SagaPage
 from goconductor.control.settings import Settings
 from goconductor.lifecycle.state import SagaStatus
 from goconductor.participant.node import Node
 from goconductor.rest.bodies import document, read_json
-from goconductor.rest.parameters import STRICT, SagaId, below, etag, in_query
+from goconductor.rest.parameters import STRICT, SagaId, below, etag, idempotency_key, in_query
 from goconductor.rest.pictures import PICTURE, picture
 from goconductor.rest.problems import Problem
 from goconductor.rest.stopping import Stopping
@@ -62,19 +61,22 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
         ] = 0.0,
         label: Annotated[list[str] | None, Query(description="name=value; may be repeated")] = None,
         version: Annotated[str | None, Query(description="of the definition; the active one by default")] = None,
-        idempotency_key: Annotated[
+        _key: Annotated[
             str | None,
-            Header(description="the same key and input again: the same saga", json_schema_extra={"pattern": "^[ -~]{1,255}$"}),
+            Header(
+                alias="idempotency-key",
+                description="the same key and input again: the same saga",
+                json_schema_extra={"pattern": "^[ -~]{1,255}$"},
+            ),
         ] = None,
     ) -> Response:
         """Start a saga: 200 if it has ended within `wait_seconds`, however it ended, else 202; `Location` says where to look."""
-        if len(request.headers.getlist("idempotency-key")) > 1:
-            raise commands.RequestInvalidError("the request", [Fault("header.idempotency-key", "stands twice; send one")])
+        key = idempotency_key(request)  # before the body is read
         started = await commands.start(
             node,
             saga,
             await read_json(request, body_bytes_max),
-            key=idempotency_key,
+            key=key,
             labels=_labels(label or ()),
             version=version,
             reply=wait_seconds > 0,
