@@ -12,9 +12,9 @@ import pytest
 
 from goconductor import Saga
 from goconductor.errors import StoreUnavailableError
+from goconductor.ports.portions import portions
 from goconductor.ports.store import Known, Tail
 from goconductor.recovery import sweep
-from goconductor.recovery.sweep import portions
 from goconductor.stores.postgres import PostgresStore, migrate
 from goconductor.testing.contracts.store import material
 from goconductor.testing.contracts.store.material import begin, event

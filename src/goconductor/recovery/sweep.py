@@ -26,7 +26,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
@@ -42,6 +42,7 @@ from goconductor.participant.folding import Submission
 from goconductor.participant.log import View
 from goconductor.participant.node import Node
 from goconductor.participant.work import attempt_of, random_number
+from goconductor.ports.portions import portions
 from goconductor.ports.store import Acquire, Acquired, Instance, Known, Lease, LeaseKey, Tail
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.noting import Notes
@@ -371,15 +372,3 @@ class Sweeper:
             self._resent[key] = (times + 1, now + wait)
             return now
         return due_at
-
-
-def portions(sagas: Sequence[UUID], weights: Sequence[int], bytes_max: int) -> Iterator[Sequence[UUID]]:
-    """Sagas in parts that can be read at once, in their order; one that is larger is alone."""
-    begins = sum_ = 0
-    for index, weight in enumerate(weights):
-        if index > begins and sum_ + weight > bytes_max:
-            yield sagas[begins:index]
-            begins, sum_ = index, 0
-        sum_ += weight
-    if begins < len(sagas):
-        yield sagas[begins:]

@@ -20,6 +20,7 @@ from typing import TypeVar
 
 import asyncpg
 
+from goconductor.ports.portions import portions
 from goconductor.ports.store import Append, Outcome, Start, Verdict
 from goconductor.postgres.meaning import Meaning, meaning_of
 from goconductor.stores.postgres.dial import Connection
@@ -52,15 +53,7 @@ def about_entry(state: str) -> bool:
 
 def pieces(batch: Sequence[B]) -> Iterator[Sequence[B]]:
     """A batch in parts that a statement can carry, in its order."""
-    begins = weight = 0
-    for index, item in enumerate(batch):
-        size = sum([len(entry.data) for entry in item.entries])
-        if weight and weight + size > STATEMENT_BYTES_MAX:
-            yield batch[begins:index]
-            begins, weight = index, 0
-        weight += size
-    if begins < len(batch):
-        yield batch[begins:]
+    return portions(batch, (sum([len(entry.data) for entry in item.entries]) for item in batch), STATEMENT_BYTES_MAX)
 
 
 class Sieve:
