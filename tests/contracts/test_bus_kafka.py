@@ -22,7 +22,12 @@ class TestKafkaBus(BusContract):
     def new_bus(self, kafka_server: str) -> NewBus:
         prefix = f"test-{secrets.token_hex(6)}."  # groups of this test's own: all tests share the broker
         return lambda: KafkaBus(
-            kafka_server, partitions=PARTITIONS, group_prefix=prefix, group_protocol=self.group_protocol, open_timeout_seconds=60
+            kafka_server,
+            partitions=PARTITIONS,
+            group_prefix=prefix,
+            group_protocol=self.group_protocol,
+            open_timeout_seconds=60,
+            send_timeout_seconds=60,
         )
 
     def messages(self, topic: str, *payloads: str) -> list[Message]:

@@ -9,4 +9,4 @@ pytestmark = pytest.mark.nats
 class TestNatsBus(BusContract):
     @pytest.fixture
     def new_bus(self, nats_url: str, nats_prefix: str) -> NewBus:
-        return lambda: NatsBus(nats_url, prefix=nats_prefix)
+        return lambda: NatsBus(nats_url, prefix=nats_prefix, send_timeout_seconds=60.0)

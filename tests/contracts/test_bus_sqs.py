@@ -11,7 +11,15 @@ class TestSqsBus(BusContract):
 
     @pytest.fixture
     def new_bus(self, sqs_url: str, amazon_prefix: str) -> NewBus:
-        return lambda: SqsBus(sqs_url, prefix=amazon_prefix, fifo=self.fifo, wait_seconds=1, groups_cache_seconds=0.2)
+        return lambda: SqsBus(
+            sqs_url,
+            prefix=amazon_prefix,
+            fifo=self.fifo,
+            wait_seconds=1,
+            groups_cache_seconds=0.2,
+            connect_timeout_seconds=60.0,
+            send_timeout_seconds=60.0,
+        )
 
 
 class TestSqsBusWithFifoQueues(TestSqsBus):

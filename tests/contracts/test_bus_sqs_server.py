@@ -8,6 +8,7 @@ import pytest
 
 from goconductor.buses import amazon
 from goconductor.buses.sqs import SqsBus
+from goconductor.buses.sqs.topology import Topology
 from goconductor.ports.bus import Delivery
 from goconductor.testing.contracts.bus import TIMEOUT_SECONDS, opening
 from goconductor.testing.servers.elasticmq import ElasticmqServer
@@ -65,6 +66,46 @@ async def operator(sqs_url: str) -> AsyncIterator[amazon.Client]:
     client = await amazon.connect("sqs", address, connect_timeout_seconds=5.0)
     yield client
     await amazon.close(client)
+
+
+async def test_senders_that_come_together_look_for_their_queue_once(operator: amazon.Client, amazon_prefix: str) -> None:
+    topology = Topology(
+        prefix=amazon_prefix,
+        fifo=False,
+        visibility_seconds=30,
+        retention_seconds=3600,
+        deliveries_max=None,
+        groups_cache_seconds=3600.0,
+        short_lived_prefixes=("replies.",),
+        short_lived_retention_seconds=3600.0,
+    )
+    looks: list[str] = []
+    operator.meta.events.register("before-call.sqs.GetQueueUrl", lambda params, **_: looks.append(str(params["body"])))
+    found = await asyncio.gather(*(topology.queues(operator, "orders") for _ in range(200)))
+    assert len(looks) == 1
+    assert {tuple(queues) for queues in found} == {tuple(found[0])}
+    assert len(found[0]) == 1
+
+
+async def test_a_request_whose_client_is_given_up_fails_as_any_other(
+    sqs_url: str, amazon_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pool that is closed cancels whoever waits in it. Nobody cancelled the sender, so it tries again."""
+    monkeypatch.setattr(amazon, "CONNECTIONS_MAX", 1)
+    address = amazon.parse_url("sqs", sqs_url, region=None, endpoint_url=None, profile=None, role_arn=None)
+    client = await amazon.connect("sqs", address, connect_timeout_seconds=60.0)
+    queue = (await client.create_queue(QueueName=f"{amazon_prefix}-quiet"))["QueueUrl"]
+    taken, waits = asyncio.Event(), asyncio.Event()
+    client.meta.events.register("before-send.sqs.ReceiveMessage", lambda **_: taken.set())
+    client.meta.events.register("before-send.sqs.ListQueues", lambda **_: waits.set())
+    first = asyncio.create_task(amazon.call(client, "receive_message", 60.0, QueueUrl=queue, WaitTimeSeconds=20))
+    await taken.wait()
+    second = asyncio.create_task(amazon.call(client, "list_queues", 60.0, QueueNamePrefix=amazon_prefix))
+    await waits.wait()
+    await amazon.close(client)
+    with pytest.raises(ConnectionAbortedError, match="given up"):
+        await second
+    await asyncio.gather(first, return_exceptions=True)
 
 
 async def dead_letters(operator: amazon.Client, prefix: str, *, fifo: bool) -> int:

@@ -25,6 +25,7 @@ from botocore import exceptions as boto
 from botocore.loaders import Loader
 from botocore.parsers import ResponseParserError
 
+from goconductor.aio.cancellation import is_ours
 from goconductor.errors import BusUnavailableError, ConfigurationError
 from goconductor.ports.link import Link
 
@@ -235,6 +236,7 @@ async def call(client: Client, operation: str, within_seconds: float, **argument
     Raises:
         BotoCoreError: the service cannot be reached.
         ClientError: it says no.
+        ConnectionAbortedError: the client was given up meanwhile. Its pool cancels whoever waits for a connection.
         TimeoutError: it did not answer in time.
     """
     try:
@@ -246,6 +248,10 @@ async def call(client: Client, operation: str, within_seconds: float, **argument
             return answer
     except TimeoutError:
         raise TimeoutError("it does not answer") from None
+    except asyncio.CancelledError as error:
+        if is_ours(error):
+            raise
+        raise ConnectionAbortedError("the client was given up meanwhile") from error
 
 
 def code_of(error: BaseException) -> str:

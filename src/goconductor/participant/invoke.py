@@ -25,6 +25,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from goconductor.aio.cancellation import is_ours
 from goconductor.errors import GoConductorError, JournalError, PayloadError
 from goconductor.lifecycle.events import (
     ActionFailed,
@@ -39,7 +40,6 @@ from goconductor.lifecycle.events import (
 )
 from goconductor.lifecycle.owed import is_backward
 from goconductor.lifecycle.state import ActionStatus, Failure
-from goconductor.participant.cancellation import is_ours
 from goconductor.participant.context import Apart, StepContext
 from goconductor.participant.deadlines import Deadlines, Limit
 from goconductor.participant.failures import delay_of, failure_of, text_of

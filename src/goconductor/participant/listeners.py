@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
+from goconductor.aio.cancellation import is_ours
 from goconductor.lifecycle.state import SagaStatus
-from goconductor.participant.cancellation import is_ours
 from goconductor.participant.context import StepContext
 
 logger = logging.getLogger("goconductor.participant")

@@ -14,6 +14,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
 from goconductor.buses.amazon import UNAVAILABLE, Client, call, code_of
 
@@ -80,6 +81,7 @@ class Topology:
         }
         self._dead_arn: str | None = None
         self._known: dict[str, _Known] = {}
+        self._looks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @property
     def probe(self) -> str:
@@ -114,10 +116,17 @@ class Topology:
         return topic.startswith(self._short_lived_prefixes)
 
     async def queues(self, client: Client, topic: str) -> list[str]:
-        """Where a message of this topic is sent to; nowhere if its process is gone."""
-        known = self._known.get(topic)
-        if known is not None and time.monotonic() < known.until:
+        """Where a message of this topic is sent to; nowhere if its process is gone.
+
+        Whoever asks while another one looks waits for that look: a thousand sends at once would else ask SQS a thousand times.
+        """
+        async with self._looks.setdefault(topic, asyncio.Lock()):
+            known = self._known.get(topic)
+            if known is None or time.monotonic() >= known.until:
+                known = await self._find(client, topic)
             return known.queues
+
+    async def _find(self, client: Client, topic: str) -> _Known:
         try:
             queues = await self._look(client, topic)
         except UNAVAILABLE as error:
@@ -126,8 +135,8 @@ class Topology:
             queues = []
             if not self.is_short_lived(topic):
                 queues = [await self._make(client, self.name(topic))]
-        self._known[topic] = _Known(queues, time.monotonic() + self._groups_cache_seconds)
-        return queues
+        self._known[topic] = known = _Known(queues, time.monotonic() + self._groups_cache_seconds)
+        return known
 
     def forget(self, topic: str) -> None:
         """A queue of it was not there."""

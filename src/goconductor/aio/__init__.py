@@ -1,0 +1,1 @@
+"""asyncio without sagas: what every room above may need of it, and the standard library lacks."""
