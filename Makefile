@@ -5,7 +5,7 @@ PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 PEERS := .bench
 PEERS_INSTALLED := $(PEERS)/.installed
-CODE := $(wildcard src tests examples benchmarks)
+CODE := $(wildcard goconductor migrations tests examples benchmarks)
 ON_EACH_POSTGRES := tests/migration $(wildcard $(addprefix tests/contracts/test_,store_postgres*.py bus_postgres.py \
 	election_postgres.py journal_asyncpg.py))
 SPREAD := -n $(or $(PROCESSES),3) --dist loadfile --no-loadscope-reorder

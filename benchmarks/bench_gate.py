@@ -69,7 +69,7 @@ def _figure(run: Run, name: str) -> float:
 
 def _measured(home: Path, seconds: float, concurrency: int) -> Run:
     command = [sys.executable, "benchmarks/bench_sagas.py", "--json", f"--seconds={seconds}", f"--concurrency={concurrency}"]
-    environment = {**os.environ, "PYTHONPATH": f"{home / 'src'}{os.pathsep}{home / 'benchmarks'}"}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(home / folder) for folder in ("src", "", "benchmarks"))}
     done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"the benchmark of {home} failed:\n{done.stderr}")
@@ -85,9 +85,9 @@ def _last_release() -> str:
 
 
 def _unpack(base: str, folder: Path) -> None:
-    found = subprocess.run(["git", "archive", base, "src", "benchmarks"], cwd=HERE, capture_output=True, check=False)
+    found = subprocess.run(["git", "archive", base], cwd=HERE, capture_output=True, check=False)
     if found.returncode:
-        sys.exit(f"git has no {base!r} with sources and benchmarks: {found.stderr.decode().strip()}")
+        sys.exit(f"git has no {base!r}: {found.stderr.decode().strip()}")
     with tarfile.open(fileobj=io.BytesIO(found.stdout)) as archive:
         archive.extractall(folder, filter="data")
 

@@ -9,7 +9,7 @@ from tests.docs.page import DOCS
 
 ROOT = DOCS.parent
 PAGE = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
-PACKAGE = ROOT / "src" / "goconductor"
+PACKAGE = ROOT / "goconductor"
 
 
 def test_it_lists_the_leaves_that_there_are() -> None:

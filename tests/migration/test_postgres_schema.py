@@ -20,7 +20,7 @@ from sqlalchemy.schema import CreateTable
 
 from goconductor.errors import ConfigurationError, SchemaError, StoreUnavailableError
 from goconductor.stores.postgres import PostgresStore, dial, migrate
-from goconductor.stores.postgres.migrations.run import config
+from goconductor.stores.postgres.migrating import config
 from goconductor.stores.postgres.schema import REVISIONS
 from goconductor.stores.postgres.tables import STATUSES, XID8, metadata
 from goconductor.testing.contracts.store.material import begin

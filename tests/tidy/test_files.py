@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 LINES_MAX = 400
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "misc"}
 OTHERS_WORDS = {"workflow", "job", "manager", "processor", "util", "utils", "rollback"}
-OUR_CODE = sorted((ROOT / "src").rglob("*.py"))
+OUR_CODE = sorted(path for folder in ("goconductor", "migrations") for path in (ROOT / folder).rglob("*.py"))
 ALL_CODE = [
     *OUR_CODE,
     *(path for folder in ("tests", "examples", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))),

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGE = ROOT / "src" / "goconductor"
+PACKAGE = ROOT / "goconductor"
 PURE = sorted(path for band in ("saga", "lifecycle", "messages") for path in (PACKAGE / band).rglob("*.py"))
 WORLD = {"asyncio", "concurrent", "datetime", "logging", "os", "random", "secrets", "socket", "subprocess", "threading", "time"}
 

@@ -48,7 +48,7 @@ async def migrate(url: str, *, schema: str = "goconductor", revision: str = "hea
             )
         if found != (REVISIONS[-1] if revision == "head" else revision):
             # SQLAlchemy and Alembic take a third of a second and 30 MiB: only who has something to do pays
-            from goconductor.stores.postgres.migrations.run import upgrade  # noqa: PLC0415
+            from goconductor.stores.postgres.migrating import upgrade  # noqa: PLC0415
 
             await upgrade(connect, schema, revision, lock_timeout_seconds=timeout_seconds)
 

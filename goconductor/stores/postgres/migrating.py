@@ -12,16 +12,34 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from goconductor.errors import SchemaError
 from goconductor.stores.postgres import dial
 from goconductor.stores.postgres.tables import metadata
 
 MIGRATION_LOCK = (1735353199, 1)
+"""The two halves of the advisory lock that lets one migration run at a time."""
+
+_PACKAGE = Path(__file__).parents[2]
+_PLACES = (_PACKAGE / "migrations", _PACKAGE.parent / "migrations")
+"""Where the migrations are: inside the package in a wheel, beside it in a checkout."""
+
+
+def scripts() -> Path:
+    """Return the folder of Alembic's environment and versions.
+
+    Raises:
+        SchemaError: it is in neither place, so the installation is not whole.
+    """
+    for place in _PLACES:
+        if (place / "env.py").is_file():
+            return place
+    raise SchemaError(f"the migrations are neither in {_PLACES[0]} nor in {_PLACES[1]}: install goconductor anew")
 
 
 def config(connection: Connection, schema: str) -> Config:
     """Alembic's settings for our migrations, on a connection that is open."""
     settings = Config()
-    settings.set_main_option("script_location", str(Path(__file__).parent))
+    settings.set_main_option("script_location", str(scripts()))
     settings.attributes.update(connection=connection, schema=schema, metadata=metadata(schema))
     return settings
 
