@@ -29,7 +29,7 @@ from goconductor.participant import garbage
 from goconductor.participant.chosen import ChosenBus
 from goconductor.participant.clock import SystemClock
 from goconductor.participant.node import Node, Store
-from goconductor.participant.probe import SILENT, Probe, Probes
+from goconductor.participant.probe import SILENT, Probe
 from goconductor.participant.registry import StepRegistry
 from goconductor.recovery.beside import beside
 from goconductor.recovery.leadership import Leadership
@@ -200,19 +200,16 @@ async def _observed(
     """What measures and traces a process, for as long as it lives. Who measures nothing yet may begin later (:class:`Latent`)."""
     async with contextlib.AsyncExitStack() as stack:
         try:
-            traces = _traces(settings, name, stack)
+            latent = Latent(_traces(settings, name, stack) or SILENT, metrics)
+            if metrics is not None or settings.metrics.port is not None:
+                latent.measure()
             if settings.metrics.port is not None:
-                metrics = metrics or Metrics()
-                _metrics_door(settings.metrics, metrics, stack)
+                _metrics_door(settings.metrics, latent.metrics, stack)
         except ImportError as error:
             extra = "tracing" if str(error.name).startswith("opentelemetry") else "metrics"
             problem = f"{extra} needs a library that is not installed ({error.name}): pip install 'goconductor[{extra}]'"
             raise PluginNotFoundError(problem) from None
-        if metrics is not None:
-            yield Probes(metrics, traces) if traces is not None else metrics, metrics, lambda: True
-        else:
-            latent = Latent(traces or SILENT)
-            yield latent, latent.metrics, lambda: latent.measures
+        yield latent, latent.metrics, lambda: latent.measures
 
 
 def _traces(settings: Settings, name: str, stack: contextlib.AsyncExitStack) -> Probe | None:

@@ -280,10 +280,11 @@ class Latent(Probe):
 
     Args:
         others: what else is told, traces say.
+        metrics: those of a program that reads them itself; None makes them.
     """
 
-    def __init__(self, others: Probe = SILENT) -> None:
-        self.metrics = Metrics()
+    def __init__(self, others: Probe = SILENT, metrics: Metrics | None = None) -> None:
+        self.metrics = metrics or Metrics()
         self.measures = False
         self._to = others
         self._be(others)

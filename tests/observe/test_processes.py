@@ -26,6 +26,7 @@ from goconductor.participant.node import Node, Store
 from goconductor.participant.probe import Probe
 from goconductor.participant.registry import StepRegistry
 from goconductor.ports.figures import MeasuredBus, MeasuredStore
+from goconductor.rest.app import create_app
 from goconductor.testing.servers.child import Child, answers, free_port
 from tests.observe.services import Spans, cards, ids, linked, order, scraped, warehouse
 
@@ -254,3 +255,26 @@ async def test_postgres_tells_what_the_leader_asks(pair: tuple[list[Node], Spans
     assert (survey.figures.live, survey.figures.overdue, survey.figures.dead_letters) == (1, 0, 0)
     assert survey.figures.participants == ["cards", "warehouse"]
     assert set(survey.lags) == {"cards", "warehouse"}
+
+
+async def test_a_mounted_door_serves_metrics_beside_a_port_of_their_own_and_without_one(
+    postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    environ = {"GOCONDUCTOR_DATABASE_URL": postgres_url, "GOCONDUCTOR_METRICS_PORT": str(free_port())}
+    settings = Settings.load(environ=environ)
+    await app.migrate(settings)
+    told = Metrics()
+    async with (
+        Participant("first").running(settings) as with_port,
+        Participant("second").running(settings) as without_port,
+        Participant("third").running(
+            Settings.load(environ={"GOCONDUCTOR_DATABASE_URL": postgres_url}), metrics=told
+        ) as by_program,
+    ):
+        assert "Its metrics are at /metrics of its REST door" in caplog.text  # of the second, whose port the first has
+        for conductor in (with_port, without_port, by_program):
+            transport = httpx.ASGITransport(create_app(conductor.node, settings))
+            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+                answer = await client.get("/metrics")
+            assert answer.status_code == httpx.codes.OK
+            assert ("goconductor_leader", frozenset()) in scraped(answer.text)
