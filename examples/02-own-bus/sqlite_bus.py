@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 
 import msgspec
 
+from goconductor.buses.shared import HeldDelivery, InFlight
 from goconductor.errors import BusUnavailableError
 from goconductor.ports.bus import Message, Receiver, sendable
-from goconductor.ports.receiving import Hands, HeldDelivery
 
 TABLES = """
 PRAGMA journal_mode = wal;
@@ -92,18 +92,18 @@ class SqliteBus:
 
 
 class Subscription:
-    """Looks for messages, gives them to ``Hands``, and is told by it what became of each."""
+    """Looks for messages, gives them to ``InFlight``, and learns from it what became of each."""
 
     def __init__(self, bus: SqliteBus, topics: Sequence[str], group: str, receiver: Receiver, prefetch: int) -> None:
         self._bus, self._topics, self._group = bus, topics, group
-        self._hands: Hands[int] = Hands(receiver, prefetch=prefetch, settled=self._settled)
+        self._in_flight: InFlight[int] = InFlight(receiver, prefetch=prefetch, settled=self._settled)
         self._looking = asyncio.create_task(self._look())
-        self.pause, self.resume = self._hands.pause, self._hands.resume
+        self.pause, self.resume = self._in_flight.pause, self._in_flight.resume
 
     async def stop(self) -> None:
         self._looking.cancel()
         await asyncio.wait([self._looking])
-        await self._hands.finish()
+        await self._in_flight.finish()
 
     async def _look(self) -> None:
         while True:
@@ -115,14 +115,14 @@ class Subscription:
             await asyncio.sleep(0 if came else self._bus.poll_seconds)
 
     def _take(self, topic: str) -> int:
-        room = self._hands.room if self._hands.wants else 0
+        room = self._in_flight.room if self._in_flight.wants else 0
         if not room:
             return 0
         now = time.time()
         with self._bus.transaction() as database:
             rows = database.execute(TAKE, (topic, self._group, now + self._bus.visibility_seconds, now, room)).fetchall()
         for number, message, deliveries in rows:
-            self._hands.take(msgspec.msgpack.decode(message, type=Message), deliveries, number)
+            self._in_flight.take(msgspec.msgpack.decode(message, type=Message), deliveries, number)
         return len(rows)
 
     def _settled(self, delivery: HeldDelivery[int], delay_seconds: float | None) -> None:

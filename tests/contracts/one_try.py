@@ -1,6 +1,6 @@
 """Takes the place of a loop's patience: whoever waits between tries tries once more, and whoever does not is found out."""
 
-from goconductor.ports.receiving import Patience
+from goconductor.buses.shared.patience import Patience
 
 
 class OneTry(Patience):

@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 from botocore.exceptions import ClientError
 
-from goconductor.buses import amazon
 from goconductor.buses.kinesis import KinesisBus, leases
 from goconductor.buses.kinesis.share import share_of
+from goconductor.buses.shared import amazon
 from goconductor.errors import ConfigurationError, PoolerError
 from goconductor.messages.topics import replies_topic
 from goconductor.ports.bus import Message

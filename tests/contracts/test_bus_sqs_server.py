@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from goconductor.buses import amazon
+from goconductor.buses.shared import amazon
 from goconductor.buses.sqs import SqsBus
 from goconductor.buses.sqs.topology import Topology
 from goconductor.ports.bus import Delivery

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from goconductor.buses.shared.link import Link
+from goconductor.buses.shared.patience import Patience
 from goconductor.errors import BusUnavailableError
-from goconductor.ports.link import Link
-from goconductor.ports.receiving import Patience
 
 
 async def test_it_closes_though_its_driver_makes_another_error_of_being_cancelled() -> None:

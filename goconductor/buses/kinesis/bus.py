@@ -6,16 +6,16 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 
-from goconductor.buses import amazon
-from goconductor.buses.amazon import UNAVAILABLE, Client, ServiceLink
 from goconductor.buses.kinesis import leases, wire
 from goconductor.buses.kinesis.leases import Connection, Leases
 from goconductor.buses.kinesis.sending import Sender
 from goconductor.buses.kinesis.streams import ABSENT, ANSWER_SECONDS, Streams
 from goconductor.buses.kinesis.taking import KinesisSubscription
+from goconductor.buses.shared import amazon
+from goconductor.buses.shared.amazon import UNAVAILABLE, Client, ServiceLink
+from goconductor.buses.shared.link import Link
 from goconductor.errors import BusUnavailableError, ConfigurationError
 from goconductor.ports.bus import TOPIC, Headers, Message, Receiver, sendable
-from goconductor.ports.link import Link
 
 HEADERS = Headers(wire.HEADERS_BYTES_MAX, wire.headers_bytes)
 

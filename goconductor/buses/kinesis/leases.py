@@ -10,8 +10,8 @@ from typing import TypeAlias
 
 import asyncpg
 
+from goconductor.buses.shared.link import Link
 from goconductor.errors import BusUnavailableError, ConfigurationError
-from goconductor.ports.link import Link
 from goconductor.postgres import dialling
 from goconductor.postgres.direct import refuse_pooler
 

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from goconductor.buses.amazon import BUSY, UNAVAILABLE, Client, ServiceLink, backoff_seconds, call, code_of, reason_of
 from goconductor.buses.kinesis.position import Position
 from goconductor.buses.kinesis.streams import ABSENT
-from goconductor.ports.receiving import Bell
+from goconductor.buses.shared.amazon import BUSY, UNAVAILABLE, Client, ServiceLink, backoff_seconds, call, code_of, reason_of
+from goconductor.buses.shared.condition import Condition
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class ShardReader:
     Args:
         link: the client.
         position: where it is.
-        bell: rung when there may be room, or the position has changed.
+        changed: notified when there may be room, or the position has changed.
         has_room: whether more is wanted.
         took: given the sequence number and the data of each record.
         is_absent: called when there is no such stream any more, or not yet.
@@ -46,7 +46,7 @@ class ShardReader:
         self,
         link: ServiceLink,
         position: Position,
-        bell: Bell,
+        changed: Condition,
         *,
         has_room: Callable[[], bool],
         took: Callable[[Position, str, bytes], None],
@@ -57,7 +57,7 @@ class ShardReader:
     ) -> None:
         self._link = link
         self._position = position
-        self._bell = bell
+        self._changed = changed
         self._has_room = has_room
         self._took = took
         self._is_absent = is_absent
@@ -71,7 +71,7 @@ class ShardReader:
         """Until the shard ends, or the position is closed."""
         position, tries = self._position, 0
         while not position.closed and not position.ended:
-            await self._bell.until(lambda: position.closed or (self._has_room() and position.held_up < HELD_UP_MAX))
+            await self._changed.wait_for(lambda: position.closed or (self._has_room() and position.held_up < HELD_UP_MAX))
             client = await self._link.get()
             try:
                 await self._read(client)
@@ -102,7 +102,7 @@ class ShardReader:
         self._iterator = answer.get("NextShardIterator")
         if self._iterator is None:
             position.ended = position.dirty = True
-        self._bell.ring()
+        self._changed.notify_all()
 
     async def _begin(self, client: Client) -> str:
         position = self._position

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from goconductor.buses.amazon import UNAVAILABLE, Client, ServiceLink, backoff_seconds, call, code_of, reason_of
 from goconductor.buses.kinesis import wire
 from goconductor.buses.kinesis.streams import ABSENT, IN_USE, Streams
+from goconductor.buses.shared.amazon import UNAVAILABLE, Client, ServiceLink, backoff_seconds, call, code_of, reason_of
 from goconductor.errors import BusUnavailableError
 from goconductor.ports.bus import Message
 

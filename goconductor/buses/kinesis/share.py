@@ -20,12 +20,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
-from goconductor.buses.amazon import UNAVAILABLE, ServiceLink, backoff_seconds, is_refusal, reason_of
 from goconductor.buses.kinesis.leases import Checkpoint, Leases, Scope, ShardState
 from goconductor.buses.kinesis.position import Position
 from goconductor.buses.kinesis.streams import Shard, Streams
+from goconductor.buses.shared.amazon import UNAVAILABLE, ServiceLink, backoff_seconds, is_refusal, reason_of
+from goconductor.buses.shared.condition import Condition
 from goconductor.errors import BusUnavailableError
-from goconductor.ports.receiving import Bell
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Share:
         link: the client.
         streams: where the topics are.
         leases: who reads what.
-        bell: rung when something has changed.
+        changed: notified when something has changed.
         topics: what is read, by one group.
         short_lived_prefixes: topics that begin so belong to one process.
         lease_seconds: a shard is ours for so long at a time.
@@ -96,7 +96,7 @@ class Share:
         link: ServiceLink,
         streams: Streams,
         leases: Leases,
-        bell: Bell,
+        changed: Condition,
         *,
         topics: Sequence[Scope],
         short_lived_prefixes: tuple[str, ...],
@@ -109,7 +109,7 @@ class Share:
         self._link = link
         self._streams = streams
         self._leases = leases
-        self._bell = bell
+        self._changed = changed
         self._scopes = list(topics)
         self._topics = {
             scope.topic: Topic(scope, is_short_lived=scope.topic.startswith(short_lived_prefixes)) for scope in self._scopes
@@ -149,7 +149,7 @@ class Share:
         self._spawn(self._keep_looking())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._lease_seconds):
-                await self._bell.until(lambda: all(topic.is_balanced for topic in self._topics.values()))
+                await self._changed.wait_for(lambda: all(topic.is_balanced for topic in self._topics.values()))
 
     async def stop(self) -> None:
         """Let all go."""
@@ -175,12 +175,12 @@ class Share:
     def resume(self) -> None:
         """Go on."""
         self._paused_at = None
-        self._bell.ring()
+        self._changed.notify_all()
 
     def look(self, stream: str) -> None:
         """A stream has changed."""
         self._look_now.add(stream)
-        self._bell.ring()
+        self._changed.notify_all()
 
     # looking
 
@@ -188,7 +188,7 @@ class Share:
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SHARDS_SECONDS):
-                    await self._bell.until(lambda: bool(self._look_now))
+                    await self._changed.wait_for(lambda: bool(self._look_now))
             asked, self._look_now = self._look_now, set()
             try:
                 if not await self._look(asked or {scope.stream for scope in self._scopes}):
@@ -235,7 +235,7 @@ class Share:
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._tick_seconds):
-                    await self._bell.until(self._is_urgent)
+                    await self._changed.wait_for(self._is_urgent)
             try:
                 await self._tick()
             except UNAVAILABLE as error:
@@ -271,7 +271,7 @@ class Share:
             free += self._balance(topic, states[topic.scope.topic], readers[topic.scope.topic], began + self._lease_seconds)
         if free:
             await self._claim(free)
-        self._bell.ring()
+        self._changed.notify_all()
 
     def _balance(
         self, topic: Topic, states: Sequence[ShardState], readers: Sequence[str], valid_until: float
@@ -346,7 +346,7 @@ class Share:
         position.closed = True
         if topic.mine.get(position.shard) is position:
             del topic.mine[position.shard]
-        self._bell.ring()
+        self._changed.notify_all()
 
     def _spawn(self, doing: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(doing, name="leases of a Kinesis reader")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from goconductor.buses.amazon import BUSY, UNAVAILABLE, Client, backoff_seconds, call, code_of, reason_of
+from goconductor.buses.shared.amazon import BUSY, UNAVAILABLE, Client, backoff_seconds, call, code_of, reason_of
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,6 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from goconductor.buses.amazon import ServiceLink
 from goconductor.buses.kinesis import wire
 from goconductor.buses.kinesis.leases import Leases, Scope
 from goconductor.buses.kinesis.position import Position
@@ -19,9 +18,11 @@ from goconductor.buses.kinesis.reading import ShardReader
 from goconductor.buses.kinesis.sending import Sender
 from goconductor.buses.kinesis.share import Share, Topic
 from goconductor.buses.kinesis.streams import Streams
+from goconductor.buses.shared.amazon import ServiceLink
+from goconductor.buses.shared.condition import Condition
+from goconductor.buses.shared.in_flight import HeldDelivery, InFlight
 from goconductor.errors import BusUnavailableError
 from goconductor.ports.bus import Receiver
-from goconductor.ports.receiving import Bell, Hands, HeldDelivery
 
 logger = logging.getLogger(__name__)
 
@@ -89,15 +90,15 @@ class KinesisSubscription:
         self._tick_seconds = tick_seconds
         self._poll_seconds = poll_seconds
         self._drain_seconds = drain_seconds
-        self._hands: Hands[_Held] = Hands(receiver, prefetch=prefetch, settled=self._settled)
+        self._in_flight: InFlight[_Held] = InFlight(receiver, prefetch=prefetch, settled=self._settled)
         self._ready: deque[_Held] = deque()
         self._waiting: set[_Held] = set()
-        self._bell = Bell()
+        self._changed = Condition()
         self._share = Share(
             link,
             streams,
             leases,
-            self._bell,
+            self._changed,
             topics=[Scope(topic, group, streams.name(topic)) for topic in sorted(set(topics))],
             short_lived_prefixes=short_lived_prefixes,
             lease_seconds=lease_seconds,
@@ -121,16 +122,16 @@ class KinesisSubscription:
 
     def pause(self) -> None:
         self._share.pause()
-        self._hands.pause()
+        self._in_flight.pause()
 
     def resume(self) -> None:
         self._share.resume()
-        self._hands.resume()
+        self._in_flight.resume()
         self._feed()
 
     async def stop(self) -> None:
         self._stopping = True
-        await self._hands.finish()
+        await self._in_flight.finish()
         await self._share.stop()
         for held in self._waiting:
             if held.timer is not None:
@@ -149,7 +150,7 @@ class KinesisSubscription:
         reader = ShardReader(
             self._link,
             position,
-            self._bell,
+            self._changed,
             has_room=lambda: not self._share.is_paused and len(self._ready) < self._prefetch,
             took=self._took,
             is_absent=lambda: self._share.look(topic.scope.stream),
@@ -164,7 +165,7 @@ class KinesisSubscription:
         self._ready = deque(each for each in self._ready if each.position is not position)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._drain_seconds):
-                await self._bell.until(lambda: position.in_hand == 0 or position.closed)
+                await self._changed.wait_for(lambda: position.in_hand == 0 or position.closed)
         waiting = [each for each in self._waiting if each.position is position]
         await asyncio.gather(*(self._copy(each, each.ready_at - time.monotonic(), each.deliveries - 1) for each in waiting))
 
@@ -185,15 +186,15 @@ class KinesisSubscription:
             self._feed()
 
     def _feed(self) -> None:
-        while self._ready and self._hands.wants and self._hands.room:
+        while self._ready and self._in_flight.wants and self._in_flight.room:
             held = self._ready.popleft()
             if held.position.usable:
                 held.position.in_hand += 1
-                self._hands.take(held.record.message(), held.deliveries, held)
+                self._in_flight.take(held.record.message(), held.deliveries, held)
             elif not held.position.closed and not held.position.going:  # the lease may still be renewed
                 self._wait(held, self._tick_seconds)
         if len(self._ready) < self._prefetch:
-            self._bell.ring()
+            self._changed.notify_all()
 
     def _settled(self, delivery: HeldDelivery[_Held], delay_seconds: float | None) -> None:
         held, position = delivery.tag, delivery.tag.position
@@ -209,7 +210,7 @@ class KinesisSubscription:
                 else:
                     self._wait(held, delay_seconds)
                     self._spawn(self._copy(held, delay_seconds, held.deliveries - 1))
-        self._bell.ring()
+        self._changed.notify_all()
         asyncio.get_running_loop().call_soon(self._feed)
 
     def _wait(self, held: _Held, seconds: float) -> None:
@@ -242,7 +243,7 @@ class KinesisSubscription:
             held.position.done(held.sequence)
         finally:
             held.position.in_hand -= 1
-            self._bell.ring()
+            self._changed.notify_all()
 
     def _move_on(self, position: Position) -> None:
         """A record that waits for its time and holds up many goes to the end of the stream."""

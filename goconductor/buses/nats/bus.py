@@ -13,9 +13,9 @@ from goconductor.buses.nats import wire
 from goconductor.buses.nats.sending import Sender
 from goconductor.buses.nats.taking import NatsSubscription
 from goconductor.buses.nats.topology import Topology
+from goconductor.buses.shared.link import Link
 from goconductor.errors import BusUnavailableError, ConfigurationError
 from goconductor.ports.bus import TOPIC, Headers, Message, Receiver, sendable
-from goconductor.ports.link import Link
 
 HEADERS = Headers(wire.HEADERS_BYTES_MAX, wire.headers_bytes)
 

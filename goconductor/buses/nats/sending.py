@@ -12,9 +12,9 @@ from nats.aio.client import Client
 from goconductor.buses.nats import wire
 from goconductor.buses.nats.connection import UNAVAILABLE, reason_of
 from goconductor.buses.nats.topology import Topology
+from goconductor.buses.shared.link import Link
 from goconductor.errors import BusUnavailableError, ConfigurationError
 from goconductor.ports.bus import Message
-from goconductor.ports.link import Link
 
 AGAIN_SECONDS = 0.1
 ANSWER_SECONDS = 5.0

@@ -18,10 +18,11 @@ from nats.aio.subscription import Subscription
 from goconductor.buses.nats import wire
 from goconductor.buses.nats.connection import UNAVAILABLE, reason_of
 from goconductor.buses.nats.topology import Topology, pull_request
+from goconductor.buses.shared.in_flight import HeldDelivery, InFlight
+from goconductor.buses.shared.link import Link
+from goconductor.buses.shared.patience import Patience
 from goconductor.errors import BusUnavailableError
 from goconductor.ports.bus import Receiver
-from goconductor.ports.link import Link
-from goconductor.ports.receiving import Hands, HeldDelivery, Patience
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +95,7 @@ class NatsSubscription:
         self._prefetch_each = max(prefetch // len(self._readers), 1)
         self._mark_interval_seconds = mark_interval_seconds
         self._mark_at = 0.0
-        self._hands: Hands[_Tag] = Hands(receiver, prefetch=prefetch, settled=self._settled)
+        self._in_flight: InFlight[_Tag] = InFlight(receiver, prefetch=prefetch, settled=self._settled)
         self._to_settle: list[tuple[str, bytes]] = []
         self._news = asyncio.Event()
         self._patience = Patience(AGAIN_SECONDS)
@@ -108,16 +109,16 @@ class NatsSubscription:
         self._running = asyncio.create_task(self._run(client))
 
     def pause(self) -> None:
-        self._hands.pause()
+        self._in_flight.pause()
         self._news.set()
 
     def resume(self) -> None:
-        self._hands.resume()
+        self._in_flight.resume()
         self._news.set()
 
     async def stop(self) -> None:
         self._news.set()
-        await self._hands.finish()
+        await self._in_flight.finish()
         self._drained = True
         self._patience.stop()
         self._news.set()
@@ -174,7 +175,7 @@ class NatsSubscription:
             for reader in self._readers:
                 if reader.failed is not None:
                     raise BusUnavailableError(reader.failed)
-                if self._hands.wants:
+                if self._in_flight.wants:
                     await self._pull(client, reader)
                 elif reader.subscription is not None:
                     await reader.subscription.drain()  # type: ignore[no-untyped-call]  # what is on its way still comes, and goes back
@@ -227,7 +228,7 @@ class NatsSubscription:
             self._news.set()
         reader.held += 1
         read = wire.read(reader.topic, message.data, message.headers)
-        self._hands.take(read, message.metadata.num_delivered, _Tag(message.reply, reader))
+        self._in_flight.take(read, message.metadata.num_delivered, _Tag(message.reply, reader))
 
     def _settled(self, delivery: HeldDelivery[_Tag], delay_seconds: float | None) -> None:
         delivery.tag.reader.held -= 1

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from collections.abc import Set as AbstractSet
 
 from goconductor.buses.postgres import session, statements
-from goconductor.ports.receiving import Patience
+from goconductor.buses.shared.patience import Patience
 
 HINT_BYTES_MAX = 7900
 """A notification holds less than 8,000 bytes; an empty one says that any topic may have news."""

@@ -13,8 +13,8 @@ import msgspec
 
 from goconductor.buses.postgres import session, statements
 from goconductor.buses.postgres.left import Left
+from goconductor.buses.shared.patience import Patience
 from goconductor.ports.bus import Message, Receiver
-from goconductor.ports.receiving import Patience
 
 TAKE_MAX = 500
 """Messages of one batch, so that an answer stays small."""

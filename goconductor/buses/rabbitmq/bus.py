@@ -14,9 +14,9 @@ from goconductor.buses.rabbitmq.delaying import Delays
 from goconductor.buses.rabbitmq.sending import Sender
 from goconductor.buses.rabbitmq.taking import RabbitmqSubscription
 from goconductor.buses.rabbitmq.topology import Topology
+from goconductor.buses.shared.link import Link
 from goconductor.errors import BusUnavailableError, ConfigurationError, PayloadError
 from goconductor.ports.bus import TOPIC, Headers, Message, Receiver, sendable
-from goconductor.ports.link import Link
 
 HEADERS = Headers(wire.HEADERS_BYTES_MAX, wire.headers_bytes)
 

@@ -14,8 +14,8 @@ from aio_pika.abc import AbstractConnection
 from aiormq.channel import Channel
 
 from goconductor.buses.rabbitmq.connection import close, driver_channel
+from goconductor.buses.shared.link import Link
 from goconductor.errors import BusUnavailableError
-from goconductor.ports.link import Link
 
 CLOSE_SECONDS = 1.0
 BLOCKED = "the broker takes no messages now: an alarm is on (rabbitmq-diagnostics alarms); give it memory or disk"

@@ -15,9 +15,9 @@ from goconductor.buses.rabbitmq import wire
 from goconductor.buses.rabbitmq.connection import UNAVAILABLE, cancelled_or_unavailable, reason_of
 from goconductor.buses.rabbitmq.publishing import BLOCKED, PublishingChannel
 from goconductor.buses.rabbitmq.topology import Topology
+from goconductor.buses.shared.link import Link
 from goconductor.errors import BusUnavailableError
 from goconductor.ports.bus import Message
-from goconductor.ports.link import Link
 
 AGAIN_SECONDS = 0.1
 

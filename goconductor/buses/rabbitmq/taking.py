@@ -17,9 +17,10 @@ from goconductor.buses.rabbitmq import wire
 from goconductor.buses.rabbitmq.connection import UNAVAILABLE, cancelled_or_unavailable, driver_channel, reason_of
 from goconductor.buses.rabbitmq.delaying import Delays
 from goconductor.buses.rabbitmq.topology import Topology
+from goconductor.buses.shared.in_flight import HeldDelivery, InFlight
+from goconductor.buses.shared.link import Link
+from goconductor.buses.shared.patience import Patience
 from goconductor.ports.bus import Receiver
-from goconductor.ports.link import Link
-from goconductor.ports.receiving import Hands, HeldDelivery, Patience
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ class RabbitmqSubscription:
         self._topics = sorted(set(topics))
         self._group = group
         self._prefetch_each = max(prefetch // len(self._topics), 1)
-        self._hands: Hands[_Tag] = Hands(receiver, prefetch=prefetch, settled=self._settled)
+        self._in_flight: InFlight[_Tag] = InFlight(receiver, prefetch=prefetch, settled=self._settled)
         self._to_settle: list[tuple[_Tag, bool]] = []
         self._delaying: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
@@ -101,16 +102,16 @@ class RabbitmqSubscription:
         self._running = asyncio.create_task(self._run(session))
 
     def pause(self) -> None:
-        self._hands.pause()
+        self._in_flight.pause()
         self._news.set()
 
     def resume(self) -> None:
-        self._hands.resume()
+        self._in_flight.resume()
         self._news.set()
 
     async def stop(self) -> None:
         self._news.set()
-        await self._hands.finish()
+        await self._in_flight.finish()
         while self._delaying:
             await asyncio.wait(self._delaying)
         self._drained = True
@@ -134,7 +135,7 @@ class RabbitmqSubscription:
                 logger.info("the subscription of %s tries again: %s", self._group, reason_of(error))
             except Exception:
                 logger.exception("the subscription of %s failed and tries again", self._group)
-            self._hands.forget_waiting()
+            self._in_flight.forget_waiting()
             if session is not None:
                 await session.close()
                 session = None
@@ -173,7 +174,7 @@ class RabbitmqSubscription:
         try:
             await self._empty_waiting(session)
             await channel.basic_qos(prefetch_count=self._prefetch_each)
-            if self._hands.wants:
+            if self._in_flight.wants:
                 await self._consume(session, queues)
         except BaseException:
             await session.close()
@@ -202,7 +203,7 @@ class RabbitmqSubscription:
                 message, deliveries = wire.read(topic, delivered)
                 session.unsettled[delivered.delivery_tag] = False
                 self._patience.succeeded()
-                self._hands.take(message, deliveries, _Tag(session, queue, delivered.delivery_tag))
+                self._in_flight.take(message, deliveries, _Tag(session, queue, delivered.delivery_tag))
 
             answer = await session.channel.basic_consume(queue, came)
             session.consumers.append(str(answer.consumer_tag))
@@ -211,11 +212,11 @@ class RabbitmqSubscription:
         queues = [self._topology.group_queue(topic, self._group) for topic in self._topics]
         while session.broken is None:
             self._news.clear()
-            if session.consumers and not self._hands.wants:
+            if session.consumers and not self._in_flight.wants:
                 for consumer in session.consumers:
                     await session.channel.basic_cancel(consumer)
                 session.consumers.clear()
-            elif not session.consumers and self._hands.wants:
+            elif not session.consumers and self._in_flight.wants:
                 await self._consume(session, queues)
             await self._settle(session)
             if self._drained and not self._to_settle:

@@ -6,8 +6,8 @@ import asyncio
 import re
 from collections.abc import Sequence
 
-from goconductor.buses import amazon
-from goconductor.buses.amazon import UNAVAILABLE, Client, ServiceLink
+from goconductor.buses.shared import amazon
+from goconductor.buses.shared.amazon import UNAVAILABLE, Client, ServiceLink
 from goconductor.buses.sqs import wire
 from goconductor.buses.sqs.sending import Sender
 from goconductor.buses.sqs.taking import SqsSubscription

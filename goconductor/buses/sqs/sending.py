@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from goconductor.buses.amazon import BUSY, UNAVAILABLE, Client, ServiceLink, backoff_seconds, call, code_of, reason_of
+from goconductor.buses.shared.amazon import BUSY, UNAVAILABLE, Client, ServiceLink, backoff_seconds, call, code_of, reason_of
 from goconductor.buses.sqs import wire
 from goconductor.buses.sqs.topology import ABSENT, Topology
 from goconductor.errors import BusUnavailableError

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from goconductor.buses.amazon import UNAVAILABLE, Client, ServiceLink, backoff_seconds, call, code_of, reason_of
+from goconductor.buses.shared.amazon import UNAVAILABLE, Client, ServiceLink, backoff_seconds, call, code_of, reason_of
+from goconductor.buses.shared.condition import Condition
+from goconductor.buses.shared.in_flight import HeldDelivery, InFlight
 from goconductor.buses.sqs import wire
 from goconductor.buses.sqs.topology import ABSENT, Topology
 from goconductor.errors import BusUnavailableError
 from goconductor.ports.bus import Receiver
-from goconductor.ports.receiving import Bell, Hands, HeldDelivery
 
 logger = logging.getLogger(__name__)
 
@@ -92,11 +93,11 @@ class SqsSubscription:
         self._readers = [_Reader(topic, max(prefetch // len(names), 1)) for topic in names]
         self._wait_seconds = wait_seconds
         self._visibility_seconds = visibility_seconds
-        self._hands: Hands[_Held] = Hands(receiver, prefetch=prefetch, settled=self._settled)
+        self._in_flight: InFlight[_Held] = InFlight(receiver, prefetch=prefetch, settled=self._settled)
         self._held: set[_Held] = set()
         self._to_settle: list[tuple[_Held, int | None]] = []
         self._renewing: set[asyncio.Task[None]] = set()
-        self._bell = Bell()
+        self._changed = Condition()
         self._stopping = False
         self._drained = False
         self._polls: list[asyncio.Task[None]] = []
@@ -114,16 +115,16 @@ class SqsSubscription:
             self._others.append(asyncio.create_task(self._keep_marked()))
 
     def pause(self) -> None:
-        self._hands.pause()
+        self._in_flight.pause()
 
     def resume(self) -> None:
-        self._hands.resume()
-        self._bell.ring()
+        self._in_flight.resume()
+        self._changed.notify_all()
 
     async def stop(self) -> None:
         self._stopping = True
-        self._bell.ring()
-        await self._hands.finish()
+        self._changed.notify_all()
+        await self._in_flight.finish()
         if self._polls:  # what they still bring goes back; to leave them would hide it from others
             await asyncio.wait(self._polls, timeout=self._wait_seconds + LEAVE_SECONDS)
         await _end(self._polls)
@@ -131,7 +132,7 @@ class SqsSubscription:
             await asyncio.wait(self._renewing, timeout=LEAVE_SECONDS)
             await _end(list(self._renewing))
         self._drained = True
-        self._bell.ring()
+        self._changed.notify_all()
         if self._others:
             await asyncio.wait(self._others[:1], timeout=LEAVE_SECONDS)
         await _end(self._others)
@@ -149,7 +150,7 @@ class SqsSubscription:
         while await self._may_poll(reader, is_first=is_first):
             client = await self._next_client()
             count = reader.room() if client is not None else 0
-            if client is None or count <= 0 or not self._hands.wants:
+            if client is None or count <= 0 or not self._in_flight.wants:
                 continue
             reader.asked += count
             try:
@@ -175,11 +176,11 @@ class SqsSubscription:
     async def _may_poll(self, reader: _Reader, *, is_first: bool) -> bool:
         if not is_first:
             waiting = asyncio.ensure_future(reader.much.wait())
-            stopped = asyncio.ensure_future(self._bell.until(lambda: self._stopping))
+            stopped = asyncio.ensure_future(self._changed.wait_for(lambda: self._stopping))
             await asyncio.wait({waiting, stopped}, return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
             stopped.cancel()
-        await self._bell.until(lambda: self._stopping or (self._hands.wants and reader.room() > 0))
+        await self._changed.wait_for(lambda: self._stopping or (self._in_flight.wants and reader.room() > 0))
         return not self._stopping
 
     async def _poll(self, client: Client, reader: _Reader, count: int, wait_seconds: int) -> int:
@@ -203,13 +204,13 @@ class SqsSubscription:
             self._held.add(held)
             reader.held += 1
             message, before = wire.read(reader.topic, each["Body"])
-            self._hands.take(message, before + received, held)
+            self._in_flight.take(message, before + received, held)
         return len(messages)
 
     async def _next_client(self) -> Client | None:
         """A client on which to go on, or None if the subscription stops."""
         connecting = asyncio.ensure_future(self._link.get())
-        stopped = asyncio.ensure_future(self._bell.until(lambda: self._stopping))
+        stopped = asyncio.ensure_future(self._changed.wait_for(lambda: self._stopping))
         try:
             await asyncio.wait({connecting, stopped}, return_when=asyncio.FIRST_COMPLETED)
             return connecting.result() if connecting.done() and not connecting.exception() else None
@@ -245,7 +246,7 @@ class SqsSubscription:
     def _settle_soon(self, held: _Held, seconds: int | None) -> None:
         self._held.discard(held)
         self._to_settle.append((held, seconds))
-        self._bell.ring()
+        self._changed.notify_all()
 
     async def _renew(self, delivery: HeldDelivery[_Held], seconds: int) -> None:
         """Replace what was given back so often that SQS would soon take it for dead by a copy that it has never counted."""
@@ -264,7 +265,7 @@ class SqsSubscription:
     async def _keep_settling(self) -> None:
         tries = 0
         while True:
-            await self._bell.until(lambda: bool(self._to_settle) or self._drained)
+            await self._changed.wait_for(lambda: bool(self._to_settle) or self._drained)
             if not self._to_settle:
                 return
             settled, self._to_settle = self._to_settle, []

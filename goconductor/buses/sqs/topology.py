@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
 
-from goconductor.buses.amazon import UNAVAILABLE, Client, call, code_of
+from goconductor.buses.shared.amazon import UNAVAILABLE, Client, call, code_of
 
 logger = logging.getLogger(__name__)
 

@@ -26,8 +26,8 @@ from botocore.loaders import Loader
 from botocore.parsers import ResponseParserError
 
 from goconductor.aio.cancellation import is_ours
+from goconductor.buses.shared.link import Link
 from goconductor.errors import BusUnavailableError, ConfigurationError
-from goconductor.ports.link import Link
 
 logger = logging.getLogger(__name__)
 

@@ -1,13 +1,12 @@
-"""What a subscription of any bus has in hand: duties 5, 6 and 7 of the port, for leaves whose client hands messages over.
+"""What a subscription of any bus has in hand: duties 5, 6 and 7 of the port.
 
-The leaf gives messages to :class:`Hands` and hears what became of each. What its client brought beyond the prefetch waits here;
-on a pause it goes back at once, so that others get it.
+The leaf gives messages to :class:`InFlight` and hears what became of each. What its client brought beyond the prefetch waits
+here; on a pause it goes back at once, so that others get it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -23,62 +22,6 @@ RAISED_SECONDS_MIN = 0.01
 RAISED_SECONDS_MAX = 30.0
 
 
-class Bell:
-    """Rings when something has changed; who waits for a condition looks again."""
-
-    def __init__(self) -> None:
-        self._waiting: set[asyncio.Future[None]] = set()
-
-    def ring(self) -> None:
-        """Something has changed."""
-        for waiting in self._waiting:
-            if not waiting.done():
-                waiting.set_result(None)
-        self._waiting.clear()
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until the condition holds; it is looked at now, and at each ring."""
-        while not condition():
-            waiting = asyncio.get_running_loop().create_future()
-            self._waiting.add(waiting)
-            try:
-                await waiting
-            finally:
-                self._waiting.discard(waiting)
-
-
-class Patience:
-    """The waits between tries, each longer than the one before; whoever stops is not held up by them.
-
-    What is refused at once would otherwise be tried again at once. News must not end such a wait, as there are some with each
-    failure; only :meth:`stop` does.
-
-    Args:
-        first_seconds: the first wait, and the first after a success.
-        seconds_max: the longest.
-    """
-
-    def __init__(self, first_seconds: float = 0.2, seconds_max: float = 5.0) -> None:
-        self._first_seconds = self._next_seconds = first_seconds
-        self._seconds_max = seconds_max
-        self._stopped = asyncio.Event()
-
-    def succeeded(self) -> None:
-        """The next wait is a short one again."""
-        self._next_seconds = self._first_seconds
-
-    def stop(self) -> None:
-        """Wait no more."""
-        self._stopped.set()
-
-    async def wait(self) -> None:
-        """Before the next try."""
-        seconds, self._next_seconds = self._next_seconds, min(2 * self._next_seconds, self._seconds_max)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stopped.wait()
-
-
 class HeldDelivery(Generic[T]):
     """A message in our hands. Settling it twice, or after its subscription has stopped, changes nothing.
 
@@ -90,10 +33,10 @@ class HeldDelivery(Generic[T]):
         is_for_others: it was given back as we can never take it.
     """
 
-    __slots__ = ("_hands", "deliveries", "has_raised", "is_for_others", "message", "tag")
+    __slots__ = ("_in_flight", "deliveries", "has_raised", "is_for_others", "message", "tag")
 
-    def __init__(self, hands: Hands[T], message: Message, deliveries: int, tag: T) -> None:
-        self._hands = hands
+    def __init__(self, in_flight: InFlight[T], message: Message, deliveries: int, tag: T) -> None:
+        self._in_flight = in_flight
         self.message = message
         self.deliveries = deliveries
         self.has_raised = False
@@ -101,23 +44,24 @@ class HeldDelivery(Generic[T]):
         self.tag = tag
 
     def acknowledge(self) -> None:
-        self._hands.settle(self, None)
+        self._in_flight.settle(self, None)
 
     def give_back(self, delay_seconds: float = 0.0) -> None:
-        self._hands.settle(self, max(delay_seconds, 0.0))
+        self._in_flight.settle(self, max(delay_seconds, 0.0))
 
     def pass_on(self, delay_seconds: float = 0.0) -> None:
         self.is_for_others = True
         self.give_back(delay_seconds)
 
 
-class Hands(Generic[T]):
-    """Hands messages to the receiver, at most so many at once.
+class InFlight(Generic[T]):
+    """Gives messages to the receiver, and knows which of them are not settled yet.
 
     Args:
         receiver: called for each delivery, in a task of its own.
-        prefetch: so many deliveries are in hand at most.
-        settled: told what became of a delivery: acknowledged (None), or given back with a delay in seconds. It never blocks.
+        prefetch: how many deliveries may be in hand at once.
+        settled: called with what became of a delivery: acknowledged (None), or given back with a delay in
+            seconds. It never blocks.
     """
 
     def __init__(self, receiver: Receiver, *, prefetch: int, settled: Callable[[HeldDelivery[T], float | None], None]) -> None:

@@ -1,0 +1,38 @@
+"""The wait before the next try, for loops that a stop ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+
+class Patience:
+    """The waits between tries, each longer than the one before; whoever stops is not held up by them.
+
+    What is refused at once would otherwise be tried again at once. News must not end such a wait, as there are some with each
+    failure; only :meth:`stop` does.
+
+    Args:
+        first_seconds: the first wait, and the first after a success.
+        seconds_max: the longest.
+    """
+
+    def __init__(self, first_seconds: float = 0.2, seconds_max: float = 5.0) -> None:
+        self._first_seconds = self._next_seconds = first_seconds
+        self._seconds_max = seconds_max
+        self._stopped = asyncio.Event()
+
+    def succeeded(self) -> None:
+        """The next wait is a short one again."""
+        self._next_seconds = self._first_seconds
+
+    def stop(self) -> None:
+        """Wait no more."""
+        self._stopped.set()
+
+    async def wait(self) -> None:
+        """Before the next try."""
+        seconds, self._next_seconds = self._next_seconds, min(2 * self._next_seconds, self._seconds_max)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopped.wait()
