@@ -81,7 +81,7 @@ class SagaHandle(Generic[I]):
         state = await self._node.wait_for_end(self.saga_id, timeout_seconds)
         status = state.status
         if status is SagaStatus.COMPLETED:
-            return copied(self._node.definitions.of_version(state.version).output(state.input, state.referable()))
+            return copied((await self._node.plan_of(state)).output(state.input, state.referable()))
         about: dict[str, Any] = {"saga_id": self.saga_id, "reason": state.reason}
         if status is SagaStatus.COMPENSATED:
             raise CompensatedError(f"saga {self.saga_id} was compensated: {state.reason}", **about)

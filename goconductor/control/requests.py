@@ -252,7 +252,7 @@ async def _ask_about(
     node: Node, saga_id: UUID, event: AboutStep, expected: Expected | None, request_id: str | None
 ) -> SagaDetail:
     view = await node.view(saga_id)
-    plan = node.definitions.of_version(view.state.version)
+    plan = await node.plan_of(view.state)
     if event.step not in plan.steps:
         raise StepNotFoundError(f"saga {plan.name!r} has no step {event.step[:100]!a}; {nearest(event.step, plan.steps)}")
     about = msgspec.structs.replace(event, round=view.state.round)
@@ -294,7 +294,7 @@ async def _request(
         if type(error) is not RequestRefusedError:
             raise
         now = (await node.view(saga_id)).state
-        plan = node.definitions.of_version(now.version)
+        plan = await node.plan_of(now)
         alone = unattended(plan, now, await surroundings(node, plan, now))
         raise RefusedNowError(str(error), allowed(plan, now, alone)) from None
     if event_id is not None:

@@ -21,6 +21,7 @@ from functools import partial
 from operator import attrgetter
 from uuid import UUID
 
+from goconductor.aio.reminders import Reminder
 from goconductor.errors import (
     ConfigurationError,
     FencedError,
@@ -121,7 +122,7 @@ class Appender:
         self._counts = counts
         self._probe = probe
         self._recent = Views(count_max=RECENT_MAX, bytes_max=RECENT_BYTES_MAX)
-        self._said_away_at = -AWAY_SECONDS
+        self._away = Reminder(AWAY_SECONDS, AWAY_SECONDS, monotonic=clock.monotonic)
         self._orphans = orphans
         self._batcher: Batcher[Submission, Answer] = Batcher(
             self._flush,
@@ -238,8 +239,7 @@ class Appender:
     def _while_away(self, error: GoConductorError, batch: Sequence[Submission], answers: Sequence[Answer | None]) -> list[Answer]:
         """Outcomes wait until the log takes them. Where it is there but refuses us, others are told so."""
         self._counts["store_unavailable"] += 1
-        if self._clock.monotonic() - self._said_away_at >= AWAY_SECONDS:
-            self._said_away_at = self._clock.monotonic()
+        if self._away.is_due():
             logger.warning("the saga store is away, events wait: %s", error)
         absent = isinstance(error, StoreUnavailableError)
         again = TryAgain(doubtful=True, wait_seconds=STORE_PAUSE_SECONDS if absent else REFUSED_PAUSE_SECONDS)

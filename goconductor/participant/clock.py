@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from goconductor.errors import StoreUnavailableError
+from goconductor.errors import GoConductorError, StoreUnavailableError
 from goconductor.ports.clock import Clock
+
+logger = logging.getLogger("goconductor.participant")
 
 CORRECTED_SECONDS = 30.0
 """How often the estimate of the database's time is corrected."""
@@ -44,3 +47,5 @@ async def keep_time(clock: Clock, database_time: Callable[[], Awaitable[float]])
             clock.observe(await database_time())
         except StoreUnavailableError:
             continue
+        except GoConductorError as error:
+            logger.warning("the database's time could not be read, it is read again in %g s: %s", CORRECTED_SECONDS, error)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from goconductor.aio.backoff import doubled
 from goconductor.errors import StoreUnavailableError
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Instance
@@ -70,4 +71,4 @@ def soon_seconds(deliveries: int) -> float:
 
 def nobody_seconds(deliveries: int) -> float:
     """How long a message should stay away that nobody is known to be able to take."""
-    return float(min(NOBODY_SECONDS * 2 ** min(deliveries - 1, 6), NOBODY_SECONDS_MAX))
+    return doubled(NOBODY_SECONDS, deliveries - 1, seconds_max=NOBODY_SECONDS_MAX)

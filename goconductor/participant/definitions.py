@@ -19,6 +19,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from goconductor.aio.recent import Recent
 from goconductor.errors import DefinitionError, RequestRefusedError
 from goconductor.ports.store import SagaStore, StoredDefinition
 from goconductor.saga import graph, validate
@@ -27,6 +28,9 @@ from goconductor.saga.graph import Plan
 from goconductor.saga.ids import is_name
 
 logger = logging.getLogger("goconductor.participant")
+
+KEPT_MAX = 1_000
+"""Versions kept compiled. Of a service that makes definitions all the time, those used last; another is read again."""
 
 
 class Definitions:
@@ -40,21 +44,14 @@ class Definitions:
     def __init__(self, store: SagaStore, serial: Callable[[], int] | None = None) -> None:
         self._store = store
         self._serial = serial
-        self._plans: dict[tuple[str, str], Plan] = {}
-        self._stored: dict[tuple[str, str], StoredDefinition] = {}
-        """The same as documents."""
-        self._offered: set[tuple[str, str, int]] = set()
+        self._kept: Recent[str, tuple[Plan, StoredDefinition]] = Recent(count_max=KEPT_MAX)
+        """By version alone: it is the hash of a document, which tells sagas apart as well."""
+        self._offered: dict[tuple[str, str, int], StoredDefinition] = {}
 
-    def of_version(self, version: str) -> Plan:
-        """A version that was read before; versions are hashes of documents, so they tell sagas apart as well.
-
-        Raises:
-            RequestRefusedError: it was not.
-        """
-        for (_, known), plan in self._plans.items():
-            if known == version:
-                return plan
-        raise RequestRefusedError(f"version {version} of a definition is not at hand; ask for it by its saga's name")
+    def at_hand(self, version: str) -> Plan | None:
+        """Return a version that was read lately; None if it has to be read (:meth:`plan`)."""
+        kept = self._kept.use(version)
+        return None if kept is None else kept[0]
 
     async def plan(self, saga: str, version: str | None = None) -> Plan:
         """A version, compiled; the active one if none is named.
@@ -63,14 +60,14 @@ class Definitions:
             RequestRefusedError: there is no such definition.
             DefinitionError: what is stored cannot be run by this version of goconductor.
         """
-        if version is not None and (known := self._plans.get((saga, version))) is not None:
+        if version is not None and (known := self.at_hand(version)) is not None and known.name == saga:
             return known
         well_named = is_name(saga) and (version is None or version.isalnum())
         stored = await self._store.definition(saga, version) if well_named else None
         if stored is None:
             which = f"version {version!r} of saga {saga!r}" if version else f"saga {saga!r}"
             raise RequestRefusedError(f"there is no definition of {which}; register it, or check its name")
-        return self._plans.get((stored.saga, stored.version)) or self._keep(stored)
+        return self.at_hand(stored.version) or self._keep(stored)
 
     def _keep(self, stored: StoredDefinition) -> Plan:
         try:
@@ -82,22 +79,21 @@ class Definitions:
         validate.check(definition, stored=True)
         plan = graph.plan(definition)
         # under the stored version: it names the document, whatever a newer release's canonical form would make of it
-        self._plans[stored.saga, stored.version] = plan
-        self._stored[stored.saga, stored.version] = stored
+        self._kept.put(stored.version, (plan, stored))
         return plan
 
     async def put_again(self) -> None:
-        """Store all that are at hand once more: the log may have lost one that running sagas need. Where it has lost which
-        version is active, that is the one which was.
+        """Store all that are at hand once more, and all that this process offers: the log may have lost one that running sagas
+        need. Where it has lost which version is active, that is the one which was.
 
         Raises:
             StoreUnavailableError: the store is away.
         """
-        for stored in list(self._stored.values()):
+        ours = {stored.version: stored for stored in self._offered.values()}
+        for version, stored in (ours | {version: stored for version, (_, stored) in self._kept.items()}).items():
             activate = stored.active and await self._store.definition(stored.saga) is None
             serial = self._serial() if self._serial is not None else None
-            ours = any(offer[:2] == (stored.saga, stored.version) for offer in self._offered)
-            await self._store.put_definition(stored, activate=activate, offered_by=serial if ours else None)
+            await self._store.put_definition(stored, activate=activate, offered_by=serial if version in ours else None)
 
     async def register(self, definition: Definition, *, activate: bool | None = None) -> Plan:
         """Check a definition and store it.
@@ -142,4 +138,4 @@ class Definitions:
                 active.version,
                 "an operator has pinned" if active.pinned else "is newer and in the code of a living instance",
             )
-        self._offered.add(offer)
+        self._offered[offer] = stored

@@ -23,6 +23,7 @@ from typing import Any
 
 from msgspec.structs import force_setattr
 
+from goconductor.aio.tasks import Tasks
 from goconductor.errors import FencedError, GoConductorError
 from goconductor.lifecycle.effects import Work, direction_of
 from goconductor.lifecycle.events import ActionSucceeded, CompensationSucceeded, Event, OutcomeUnknown
@@ -96,7 +97,7 @@ class Executor:
         self._probe = probe
         self._deadlines = Deadlines()
         self._chains: set[asyncio.Task[None]] = set()
-        self._declining: set[asyncio.Task[None]] = set()
+        self._declining = Tasks()
         self._draining = False
         self._closed = False
         self._left: set[int] = set()
@@ -336,9 +337,7 @@ class Executor:
         for work in works:
             work.place.vacate()
         if works:
-            declining = asyncio.create_task(self._hand_on(works), name="handing on", context=Context())
-            self._declining.add(declining)
-            declining.add_done_callback(self._declining.discard)
+            self._declining.start(self._hand_on(works), name="handing on", context=Context())
 
     async def _hand_on(self, works: Sequence[Granted]) -> None:
         self._orphans.add(work.lease for work in works)
@@ -381,5 +380,4 @@ class Executor:
 
     async def close(self) -> None:
         """What appends brought that were in flight while this drained is handed on by now."""
-        while self._declining:
-            await asyncio.wait(self._declining)
+        await self._declining.join()

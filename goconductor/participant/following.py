@@ -7,10 +7,11 @@ seldom: to hear that it was left behind.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
+from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.errors import ConfigurationError, StoreError
 from goconductor.ports.choices import Choice, Choices, Phase, Spoken
 from goconductor.ports.clock import Clock
@@ -86,14 +87,12 @@ class Following:
             arrive: called after each look, the first included: does what the choice says as far as it can, and says how far.
         """
         if self._following is None:
-            self._following = asyncio.create_task(self._follow(arrive), name=f"following the {self._kind}")
+            self._following = create_guarded_task(self._follow(arrive), name=f"following the {self._kind}")
 
     async def close(self) -> None:
         """Look no more."""
         following, self._following = self._following, None
-        if following is not None:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+        await end(following)
 
     def spoken(self, uses: str, *, problem: str, quiet: bool) -> Spoken:
         """What is to be said of a look: with a problem, it goes no further than what was said last."""
@@ -103,16 +102,19 @@ class Following:
 
     async def _follow(self, arrive: Callable[[Choice], Awaitable[Spoken]]) -> None:
         while True:
-            try:
-                await self._arrive(arrive)
-            except StoreError as error:
-                logger.debug("cannot look which %s is used: %s", self._kind, error)
-            except Exception:
-                logger.exception("following the change of the %s failed, it is tried again", self._kind)
+            await self._tried(partial(self._arrive, arrive))
             nothing_to_follow = len(self._names) == 1 and self.choice.phase is Phase.SETTLED
             await self._clock.sleep(SELDOM_SECONDS if nothing_to_follow else LOOK_SECONDS)
-            with contextlib.suppress(StoreError):
-                await self._look()
+            await self._tried(self._look)
+
+    async def _tried(self, do: Callable[[], Awaitable[None]]) -> None:
+        """Do a part of a look. Whatever it raises, the next look comes."""
+        try:
+            await do()
+        except StoreError as error:
+            logger.debug("cannot look which %s is used: %s", self._kind, error)
+        except Exception:
+            logger.exception("following the change of the %s failed, it is tried again", self._kind)
 
     async def _arrive(self, arrive: Callable[[Choice], Awaitable[Spoken]]) -> None:
         spoken = await arrive(self.choice)

@@ -14,6 +14,8 @@ from operator import attrgetter
 from typing import Protocol
 from uuid import UUID
 
+from goconductor.aio.backoff import doubled
+from goconductor.aio.reminders import Reminder
 from goconductor.errors import GoConductorError, MessageError, StoreUnavailableError
 from goconductor.lifecycle.owed import is_due, is_overtaken
 from goconductor.messages import codec
@@ -113,7 +115,7 @@ class Intake:
         )
         self._installation = Installation(store)
         self._colleagues = Colleagues(store.instances, clock)
-        self._said_away_at = -AWAY_SECONDS
+        self._away = Reminder(AWAY_SECONDS, AWAY_SECONDS, monotonic=clock.monotonic)
 
     async def receive(self, delivery: Delivery) -> None:
         """One delivery, to its acknowledgement."""
@@ -156,7 +158,7 @@ class Intake:
         place = await executor.places.wait(plan, body.step, body.direction, WAIT_SECONDS)
         if place is None:
             self._counts["messages_without_room"] += 1
-            delivery.give_back(min(FULL_SECONDS * 2 ** min(delivery.deliveries - 1, 6), FULL_SECONDS_MAX))
+            delivery.give_back(doubled(FULL_SECONDS, delivery.deliveries - 1, seconds_max=FULL_SECONDS_MAX))
             return
         granted: Granted | TakenOver | None = None
         try:
@@ -239,9 +241,7 @@ class Intake:
 
     def _say_away(self, error: StoreUnavailableError) -> None:
         """Not with each message that waits."""
-        now = self._clock.monotonic()
-        if now - self._said_away_at >= AWAY_SECONDS:
-            self._said_away_at = now
+        if self._away.is_due():
             logger.warning("the saga store is away, messages wait: %s", error)
 
     async def _acquired(self, requests: list[Acquire]) -> list[Acquired]:

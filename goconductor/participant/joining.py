@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from goconductor.aio.backoff import Backoff
+from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.errors import BusUnavailableError, GoConductorError
 from goconductor.ports.bus import Bus, Receiver, Subscription
 from goconductor.ports.clock import Clock
@@ -81,7 +83,7 @@ class Membership:
         await self._bus.close()
 
     async def _open(self) -> None:
-        saying = asyncio.create_task(self._say(), name="waiting for the bus")
+        saying = create_guarded_task(self._say(), name="waiting for the bus")
         try:
             while True:
                 try:
@@ -96,9 +98,12 @@ class Membership:
             self.problem = str(error)
             logger.error("cannot join the bus: %s", error)  # noqa: TRY400  (its words say it all)
             raise
+        except Exception as error:
+            self.problem = f"opening it failed by an unexpected {type(error).__name__}; the log of this process has more"
+            logger.exception("cannot join the bus")
+            raise
         finally:
-            saying.cancel()
-            await asyncio.wait([saying])
+            await end(saying)
 
     async def _join(self, topic: str) -> None:
         if self._opening is not None:
@@ -111,7 +116,7 @@ class Membership:
             except BusUnavailableError as error:
                 logger.debug("cannot subscribe to %s yet: %s", topic, error)
                 await self._clock.sleep(AGAIN_SECONDS)
-            except GoConductorError:
+            except Exception:
                 logger.exception("cannot subscribe to %s", topic)
                 raise
             else:
@@ -119,8 +124,7 @@ class Membership:
                 return
 
     async def _say(self) -> None:
-        seconds = FIRST_SECONDS
+        intervals = Backoff(FIRST_SECONDS, LAST_SECONDS)
         while True:
-            await self._clock.sleep(seconds)
+            await self._clock.sleep(intervals.next())
             logger.warning("waiting for the bus: %s", self.problem)
-            seconds = min(2 * seconds, LAST_SECONDS)

@@ -5,7 +5,6 @@ A participant is a node with steps; a server or a client is a node without. All 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import random
@@ -15,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 from uuid import UUID
 
+from goconductor.aio.tasks import Tasks
 from goconductor.errors import RequestRefusedError, SagaNotFoundError
 from goconductor.lifecycle.decide import REQUESTS
 from goconductor.lifecycle.effects import Work
@@ -111,7 +111,7 @@ class Node:
         self.payload_bytes_max = payload_bytes_max
         self._lease_seconds = lease_seconds
         self._tails: Batcher[Known, Tail] = Batcher(store.read, items_max=LOOKS_AT_ONCE)
-        self._background: set[asyncio.Task[Any]] = set()
+        self._background = Tasks()
         self._renewal = Renewal(open_store or store.beside, self.clock, lease_seconds)
         source = f"/{self.registry.name}/{self.name}"
         self._outbox = Outbox(bus, store, source=source, clock=self.clock, baton_bytes_max=baton_bytes_max, probe=probe)
@@ -216,7 +216,7 @@ class Node:
         await self.store.open()
         await self._registration.open(self.registry.name, self.name, self.registry.facts())
         self._renewal.start()
-        self._spawn(keep_time(self.clock, self.store.database_time))
+        self._background.start(keep_time(self.clock, self.store.database_time), name="time of the database")
         if self.registry.steps:
             await self.membership.open([steps_topic(self.registry.name)], patience_seconds=None)
         else:
@@ -229,9 +229,7 @@ class Node:
         await self._executor.drain(self._drain_seconds)
         for part in (self._intake, self._starter, self.appender, self._tails, self._executor, self.orphans, self._rewinding):
             await part.close()
-        for running in list(self._background):
-            running.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._background.close()
         all_sent = await self._outbox.close(within_seconds=LAST_WORDS_SECONDS)
         await self._renewal.stop(linger=self._executor.left > 0)
         left = "messages unsent" if not all_sent else "steps that cannot be ended" if self._executor.left else ""
@@ -316,6 +314,14 @@ class Node:
         """
         return (await self._look(saga_id))[1]
 
+    async def plan_of(self, state: SagaState) -> Plan:
+        """Return the definition that a saga runs by.
+
+        Raises:
+            SagaNotFoundError: there is no such saga any more, and the definition has to be read.
+        """
+        return self.definitions.at_hand(state.version) or (await self._look(state.saga_id))[0]
+
     async def _look(self, saga_id: UUID) -> tuple[Plan, View]:
         seen = self.appender.latest(saga_id)
         tail = await self._tails.submit(seen.known if seen is not None else Known(saga_id))
@@ -378,12 +384,7 @@ class Node:
         if state.reply_to and state.reply_to != replies_topic(self.name):
             self._outbox.ended(plan, view, state.phase)
         if self.registry.listeners:
-            self._spawn(tell(self.registry.listeners, "saga_ended", saga_id, state.phase))
+            self._background.start(tell(self.registry.listeners, "saga_ended", saga_id, state.phase), name="listeners of an end")
 
     def _announced(self, message: SagaEnded) -> None:
         self._endings.heard(message.saga_id)
-
-    def _spawn(self, work: Any) -> None:
-        running = asyncio.create_task(work)
-        self._background.add(running)
-        running.add_done_callback(self._background.discard)

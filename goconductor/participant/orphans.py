@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterable
 from contextvars import Context
 
+from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Lease, SagaStore
 
@@ -41,7 +42,7 @@ class Orphans:
         """Have these freed."""
         self._leases += leases
         if self._leases and self._freed is None:
-            self._freed = asyncio.create_task(self._until_freed(), name="orphaned leases", context=Context())
+            self._freed = create_guarded_task(self._until_freed(), name="orphaned leases", context=Context())
 
     async def free(self) -> None:
         """Free them now, unless there are none.
@@ -62,9 +63,7 @@ class Orphans:
 
     async def close(self) -> None:
         """Try once more, and leave."""
-        if self._freed is not None:
-            self._freed.cancel()
-            await asyncio.wait([self._freed])
+        await end(self._freed)
         try:
             await self.free()
         except Exception as error:  # noqa: BLE001  (a process that leaves does not wait for its store)

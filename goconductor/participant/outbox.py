@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from goconductor.aio.backoff import Backoff
+from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.errors import BusError, PayloadError
 from goconductor.lifecycle.effects import Work, direction_of
 from goconductor.lifecycle.state import SagaStatus
@@ -34,6 +36,8 @@ from goconductor.saga.graph import Plan
 
 logger = logging.getLogger("goconductor.participant")
 
+AGAIN_SECONDS, AGAIN_SECONDS_MAX = 0.1, 5.0
+"""The first and the longest pause before messages are sent again that the bus did not take."""
 WIDE_FAN_OUT = 50
 """From this many messages in one decision on, none carries the state."""
 
@@ -134,10 +138,10 @@ class Outbox:
         key = str(view.state.saga_id)
         self._waiting.append(Message(topic=topic, key=key, payload=payload, headers=self._installation.headers))
         if self._sender is None:
-            self._sender = asyncio.create_task(self._send(), name="outbox", context=Context())
+            self._sender = create_guarded_task(self._send(), name="outbox", context=Context())
 
     async def _send(self) -> None:
-        pause = 0.1
+        backoff = Backoff(AGAIN_SECONDS, AGAIN_SECONDS_MAX)
         try:
             while self._waiting:
                 if not self._installation.headers and await self._installation.learn():
@@ -148,15 +152,15 @@ class Outbox:
                 try:
                     await self._bus.send(batch)
                     self._probe.sent(len(batch), time.perf_counter() - began)
-                    pause, self.problem = 0.1, ""
+                    backoff.reset()
+                    self.problem = ""
                 except PayloadError as error:
                     self._waiting = self._lighter(batch, error) + self._waiting
                 except BusError as error:
-                    self.problem = str(error)
+                    self.problem, pause = str(error), backoff.next()
                     logger.warning("cannot send %d messages now (%s); trying again in %.1f s", len(batch), error, pause)
                     self._waiting = batch + self._waiting[: max(0, self._waiting_max - len(batch))]
                     await self._clock.sleep(pause)
-                    pause = min(pause * 2, 5.0)
         finally:
             self._sender = None
 
@@ -185,8 +189,6 @@ class Outbox:
         """Send what waits, but no longer than that; False if something was left unsent, now or before."""
         if self._sender is not None:
             _, late = await asyncio.wait([self._sender], timeout=within_seconds)
-            for sender in late:
-                sender.cancel()
-                await asyncio.wait([sender])
+            await end(*late)
             self.dropped += len(late) + len(self._waiting)
         return not self.dropped

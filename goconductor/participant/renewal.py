@@ -18,6 +18,7 @@ from contextlib import suppress
 
 import msgspec
 
+from goconductor.aio.tasks import create_guarded_task
 from goconductor.errors import GoConductorError
 from goconductor.participant.context import about
 from goconductor.ports.clock import Clock
@@ -102,7 +103,7 @@ class Renewal:
     async def _until_stopped(self) -> None:
         """Renew until the end; also a store that is being waited for is then let go."""
         stopped = asyncio.Event()
-        renewing = asyncio.create_task(self._run(stopped))
+        renewing = create_guarded_task(self._run(stopped), name="renewal of leases")
         await asyncio.to_thread(self._stop.wait)
         stopped.set()
         if not self._lingers():

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
+from goconductor.aio.recent import Recent
+from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.errors import GoConductorError
 from goconductor.lifecycle.state import SagaStatus
 from goconductor.participant.definitions import Definitions
@@ -51,24 +53,21 @@ class Rewinding:
         self._clock = clock
         self._known_by = known_by
         self._counts = counts
-        self._places: OrderedDict[int, tuple[int, int, SagaStatus, float]] = OrderedDict()
+        self._places: Recent[int, tuple[int, int, SagaStatus, float]] = Recent(count_max=REMEMBERED_MAX)
         """By the saga's id as a number, whose hash costs nothing."""
         self._missed: list[Loss] = []
         self._noting: asyncio.Task[None] | None = None
 
     def acknowledged(self, view: View) -> None:
         """The log has taken this: it was said to be durable."""
-        places, number = self._places, view.state.saga_id.int
-        places[number] = (view.seq, view.tag, view.state.phase, view.state.at)
-        places.move_to_end(number)
-        if len(places) > REMEMBERED_MAX:
-            places.popitem(last=False)
+        state = view.state
+        self._places.put(state.saga_id.int, (view.seq, view.tag, state.phase, state.at))
 
     def missed(self, view: View) -> None:
         """A message carries this state, and the log has another one there, or none."""
         self._missed.append(self._loss(view.state.saga_id, view.seq, view.tag, view.state.phase, view.state.at))
         if self._noting is None or self._noting.done():
-            self._noting = asyncio.create_task(self._note_missed(), name="noting what is missing")
+            self._noting = create_guarded_task(self._note_missed(), name="noting what is missing")
 
     def rewound(self) -> None:
         """The log may have gone back: compare and tell again, in the background, until it is done."""
@@ -76,13 +75,11 @@ class Rewinding:
         self._missed += told
         if self._noting is not None:
             self._noting.cancel()
-        self._noting = asyncio.create_task(self._tell_again(), name="telling again")
+        self._noting = create_guarded_task(self._tell_again(), name="telling again")
 
     async def close(self) -> None:
         """Stop; what is not noted by then is not."""
-        if self._noting is not None:
-            self._noting.cancel()
-            await asyncio.gather(self._noting, return_exceptions=True)
+        await end(self._noting)
 
     def _loss(self, saga_id: UUID, seq: int, tag: int, status: SagaStatus, at: float) -> Loss:
         return Loss(saga_id=saga_id, seq=seq, tag=tag, status=status.value, at=at, known_by=self._known_by)

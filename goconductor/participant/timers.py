@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextvars import Context
 
+from goconductor.aio.tasks import Tasks
 from goconductor.lifecycle.effects import SetTimer
 from goconductor.lifecycle.events import TimerFired
 from goconductor.participant.append import Appender
@@ -28,7 +28,7 @@ class Timers:
     def __init__(self, clock: Clock, store: SagaStore) -> None:
         self._clock = clock
         self._store = store
-        self._running: set[asyncio.Task[None]] = set()
+        self._running = Tasks()
         self._closed = False
         self.appender: Appender
         """Set by the node, since each needs the other."""
@@ -36,9 +36,7 @@ class Timers:
     def set(self, plan: Plan, view: View, timer: SetTimer) -> None:
         """Keep a timer, if it is near."""
         if not self._closed and timer.due_at - self._clock.now() <= NEAR_SECONDS:
-            running = asyncio.create_task(self._wait(plan, view, timer), name="timer", context=Context())
-            self._running.add(running)
-            running.add_done_callback(self._running.discard)
+            self._running.start(self._wait(plan, view, timer), name="timer", context=Context())
 
     async def _wait(self, plan: Plan, view: View, timer: SetTimer) -> None:
         while (wait := timer.due_at - self._clock.now()) > 0:
@@ -51,7 +49,4 @@ class Timers:
     async def close(self) -> None:
         """Forget all timers, and those that a drain may still set; the sweep has them too."""
         self._closed = True
-        running = list(self._running)
-        for timer in running:
-            timer.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await self._running.close()

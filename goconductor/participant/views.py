@@ -5,9 +5,9 @@ By their number alone they could be bounded only for small sagas: ten thousand w
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from uuid import UUID
 
+from goconductor.aio.recent import RecentByWeight
 from goconductor.participant.log import View
 
 SAGA_BYTES, STEP_BYTES = 500, 200
@@ -23,32 +23,26 @@ class Views:
     """
 
     def __init__(self, *, count_max: int, bytes_max: int) -> None:
-        self._count_max = count_max
-        self._bytes_max = bytes_max
-        self._kept: OrderedDict[int, tuple[View, int]] = OrderedDict()
-        """Each with its bytes, by the saga's id as a number, whose hash costs nothing; that of a UUID is worked out in Python."""
-        self.bytes = 0
+        self._kept: RecentByWeight[int, View] = RecentByWeight(count_max=count_max, weight_max=bytes_max)
+        """By the saga's id as a number, whose hash costs nothing; that of a UUID is worked out in Python."""
 
     def __len__(self) -> int:
         return len(self._kept)
 
+    @property
+    def bytes(self) -> int:
+        """How many bytes all of them take, about."""
+        return self._kept.weight
+
     def get(self, saga_id: UUID) -> View | None:
         """The view that was kept last."""
-        found = self._kept.get(saga_id.int)
-        return None if found is None else found[0]
+        return self._kept.get(saga_id.int)
 
     def keep(self, view: View) -> None:
         """Keep this one in place of an older one."""
-        kept, number = self._kept, view.state.saga_id.int
-        size = view.bytes + SAGA_BYTES + STEP_BYTES * len(view.state.steps)
-        older = kept.pop(number, None)
-        kept[number] = (view, size)
-        self.bytes += size if older is None else size - older[1]
-        while (self.bytes > self._bytes_max or len(kept) > self._count_max) and len(kept) > 1:
-            self.bytes -= kept.popitem(last=False)[1][1]
+        state = view.state
+        self._kept.put(state.saga_id.int, view, view.bytes + SAGA_BYTES + STEP_BYTES * len(state.steps))
 
     def drop(self, saga_id: UUID) -> None:
         """Forget it, if it is there."""
-        older = self._kept.pop(saga_id.int, None)
-        if older is not None:
-            self.bytes -= older[1]
+        self._kept.pop(saga_id.int)

@@ -200,7 +200,7 @@ class World:
             if self._runs():
                 await self.store.appended.wait()
                 continue
-            plan = self.nodes[0].definitions.of_version(state.version)
+            plan = await self.nodes[0].plan_of(state)
             if (why := waits_in_vain(plan, state, self._offered())) is not None:
                 raise StandsStillError(f"saga {plan.name!r} stands still: {why}")
             if self.clock.now() >= latest:

@@ -64,7 +64,9 @@ async def otherwise(node: Node, saga: Saga[Any], when: str = "!input.gift") -> N
     """The node, in which each condition of the saga answers like this one."""
     plan = Plan((await node.definitions.plan(saga.definition.name)).definition)
     plan.conditions = dict.fromkeys(plan.conditions, compile_condition(when))
-    node.definitions._plans[plan.name, plan.version] = plan
+    read = node.definitions._kept.use(plan.version)
+    assert read is not None
+    node.definitions._kept.put(plan.version, (plan, read[1]))
     return node
 
 

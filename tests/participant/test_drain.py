@@ -82,7 +82,7 @@ async def test_a_retry_that_falls_into_the_drain_is_the_sweeps(world: World) -> 
     gate.set()
     await closing
     assert (await world.state(saga_id)).step("first").action == "backoff"
-    assert leaving._timers._running == set()
+    assert len(leaving._timers._running) == 0
     await world.node(shop)
     await world.live(7)
     assert (await world.state(saga_id)).step("first").output == "packed in attempt 2"

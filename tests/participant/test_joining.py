@@ -32,6 +32,14 @@ class Absent(MemoryBus):
         await super().open()
 
 
+class Odd(Absent):
+    """A bus whose client fails in a way that nobody foresaw, once it is there."""
+
+    async def open(self) -> None:
+        await self.there.wait()
+        raise ValueError("a reply that cannot be read")
+
+
 class AwayOnce(MemoryBus):
     """It could be opened, and went away before the first subscription."""
 
@@ -112,3 +120,18 @@ async def test_a_bus_that_goes_before_the_first_subscription_is_opened_once() ->
         await node.open()
     assert (bus.opened, bus.asked) == (1, 2)
     await node.close()
+
+
+async def test_a_bus_that_fails_unexpectedly_while_it_is_waited_for_is_logged_and_named_as_the_problem(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(node_module, "BUS_SECONDS", 0.05)
+    bus = Odd()
+    node = node_on(bus, with_steps=False)
+    async with asyncio.timeout(300):
+        await node.open()
+        bus.there.set()
+        while "unexpected ValueError" not in node.bus_problem:
+            await asyncio.wait({asyncio.ensure_future(asyncio.sleep(0))})
+        await node.close()
+    assert "a reply that cannot be read" in caplog.text

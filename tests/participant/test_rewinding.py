@@ -133,10 +133,30 @@ async def test_it_goes_on_trying_while_the_store_is_away_and_ends_with_its_node(
         await asyncio.sleep(0)
 
 
+class Odd(WorldStore):
+    """A store that fails in a way that nobody foresaw."""
+
+    async def lost(self, told: Any) -> list[Loss]:
+        raise ValueError("a row that cannot be read")
+
+
+async def test_an_error_that_nobody_expected_is_logged_while_the_process_lives(caplog: pytest.LogCaptureFixture) -> None:
+    async with World() as world:
+        world.store = Odd(world.clock)
+        registry, saga = shop()
+        node = await world.node(registry)
+        await world.start(saga)
+        await settle()
+        node._rewinding.rewound()
+        await settle()
+        assert "the task 'telling again' ended by an unexpected error" in caplog.text
+        assert "a row that cannot be read" in caplog.text
+
+
 async def test_only_so_much_is_remembered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rewinding, "REMEMBERED_MAX", 2)
     registry, saga = shop()
     node = await world.node(registry)
     sagas = [await world.start(saga) for _ in range(4)]
     await settle()
-    assert list(node._rewinding._places) == [saga_id.int for saga_id in sagas[2:]]
+    assert [number for number, _ in node._rewinding._places.items()] == [saga_id.int for saga_id in sagas[2:]]

@@ -1,0 +1,61 @@
+"""Who follows a choice goes on following, whatever one look comes to."""
+
+from __future__ import annotations
+
+import pytest
+
+from goconductor.aio.tasks import create_guarded_task, end
+from goconductor.errors import ConfigurationError
+from goconductor.participant.clock import CORRECTED_SECONDS, keep_time
+from goconductor.participant.following import LOOK_SECONDS, Following
+from goconductor.ports.choices import BUS, Choice, Spoken
+from goconductor.testing.clock import ManualClock
+from goconductor.testing.world import WorldStore
+
+
+class Odd(WorldStore):
+    """A store that fails at looks, in a way that nobody foresaw."""
+
+    failures = 0
+
+    async def choice(self, kind: str) -> Choice | None:
+        if self.failures:
+            self.failures -= 1
+            raise ValueError("a row that cannot be read")
+        return await super().choice(kind)
+
+
+async def test_a_look_that_fails_unexpectedly_is_logged_and_not_the_last(caplog: pytest.LogCaptureFixture) -> None:
+    clock = ManualClock()
+    store = Odd(clock)
+    following = Following(BUS, ["old", "new"], store=store, instance=lambda: 1, clock=clock, strict=True)
+    await following.begin()
+
+    async def arrive(choice: Choice) -> Spoken:
+        return following.spoken(choice.chosen, problem="", quiet=True)
+
+    following.follow(arrive)
+    await clock.advance(LOOK_SECONDS)
+    store.failures = 1
+    await clock.advance(LOOK_SECONDS)
+    assert "following the change of the bus failed, it is tried again" in caplog.text
+    assert await store.choose(Choice(kind=BUS, chosen="new", number=1))
+    await clock.advance(LOOK_SECONDS)
+    assert following.choice.chosen == "new"
+    await following.close()
+
+
+async def test_the_database_s_time_is_read_again_after_any_refusal(caplog: pytest.LogCaptureFixture) -> None:
+    clock, asked = ManualClock(), []
+
+    async def database_time() -> float:
+        asked.append(clock.now())
+        if len(asked) == 1:
+            raise ConfigurationError("the password is wrong")
+        return clock.now()
+
+    keeping = create_guarded_task(keep_time(clock, database_time), name="time")
+    await clock.advance(2 * CORRECTED_SECONDS)
+    assert len(asked) == 2
+    assert "the password is wrong" in caplog.text
+    await end(keeping)
