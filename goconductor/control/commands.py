@@ -6,12 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from goconductor.control.faults import Fault
 from goconductor.errors import RequestRefusedError
 from goconductor.participant.node import Node
 from goconductor.participant.start import Started
 from goconductor.participant.typed import normalised, to_json_value
 from goconductor.ports.transactions import Transaction
+from goconductor.saga.defaults import completed
 from goconductor.saga.graph import Plan
 
 KEY_CHARACTERS_MAX = 255
@@ -61,7 +64,7 @@ async def start(
     Args:
         node: the engine.
         saga: its definition's name, or the definition itself.
-        input: JSON values, or what can be written as such.
+        input: JSON values, or what can be written as such. It is kept with the defaults of its type or schema.
         key: a second start with this key and the same input finds the first; up to 255 printable ASCII characters.
         labels: up to 20 words to find it by.
         version: of the definition; None takes the active one.
@@ -82,12 +85,21 @@ async def start(
         _check_names(key, labels or {})
     data = to_json_value(input)
     plan = await _plan(node, saga, version) if isinstance(saga, str) else saga
+    identity: Any = msgspec.UNSET
     if input_type is not None:
-        data = normalised(input_type, data)
+        data, identity = normalised(input_type, data)
     elif (schema := plan.definition.input_schema) is not None:
         _check_schema(plan.name, schema, data)
+        data = completed(schema, data)
     return await node.start_saga(
-        plan.name, data, key=key, labels=labels, version=plan.version, reply=reply, transaction=transaction
+        plan.name,
+        data,
+        key=key,
+        labels=labels,
+        version=plan.version,
+        reply=reply,
+        transaction=transaction,
+        identity=identity,
     )
 
 

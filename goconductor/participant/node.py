@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 from uuid import UUID
 
+import msgspec
+
 from goconductor.aio.tasks import Tasks
 from goconductor.errors import RequestRefusedError, SagaNotFoundError
 from goconductor.lifecycle.decide import REQUESTS
@@ -247,6 +249,7 @@ class Node:
         version: str | None = None,
         reply: bool = True,
         transaction: Transaction | None = None,
+        identity: Any = msgspec.UNSET,
     ) -> Started:
         """Start a saga.
 
@@ -259,6 +262,7 @@ class Node:
             reply: whether this process wants to hear of the end at once.
             transaction: the caller's own, in the database of the saga log; the saga exists from its commit on, and
                 :meth:`begin` begins it then.
+            identity: what is compared in place of the input when the key has started a saga before; the input, if left out.
 
         Raises:
             PayloadError: the input cannot be kept.
@@ -272,8 +276,10 @@ class Node:
         if reply:
             self.membership.hear(reply_to)
         if transaction is not None:
-            return await self._starter.start_in(transaction, plan, input, key=key, labels=labels or {}, reply_to=reply_to)
-        started = await self._starter.start(plan, input, key=key, labels=labels or {}, reply_to=reply_to)
+            return await self._starter.start_in(
+                transaction, plan, input, key=key, labels=labels or {}, reply_to=reply_to, identity=identity
+            )
+        started = await self._starter.start(plan, input, key=key, labels=labels or {}, reply_to=reply_to, identity=identity)
         if self.registry.listeners and not started.existing:
             await tell(self.registry.listeners, "saga_started", started.saga_id, plan.name)
         return started

@@ -102,11 +102,13 @@ class Starter:
         self._held_up: Batcher[_Asked, Outcome] = Batcher(self._flush)
         """Those whose key somebody's open transaction holds: they wait with each other, and with nobody else."""
 
-    async def start(self, plan: Plan, input: Any, *, key: str | None, labels: Mapping[str, str], reply_to: str) -> Started:
-        """Start a saga, and run here what can be run at once. Raises as :meth:`Node.start_saga`."""
+    async def start(
+        self, plan: Plan, input: Any, *, key: str | None, labels: Mapping[str, str], reply_to: str, identity: Any = msgspec.UNSET
+    ) -> Started:
+        """Start a saga, and run here what can be run at once. Parameters and errors as of :meth:`Node.start_saga`."""
         with self._probe.starting(plan.name) as starting:
             group, event = self._begun(plan, input, key, labels, reply_to, starting.traceparent)
-            asked = _Asked(plan, group, self._start(plan, group, event, key, labels))
+            asked = _Asked(plan, group, self._start(plan, group, event, key, labels, identity))
             outcome = await self._starts.submit(asked)
             if outcome.verdict is Verdict.HELD_UP:
                 outcome = await self._wait_for_key(asked)
@@ -138,16 +140,24 @@ class Starter:
         return outcomes
 
     async def start_in(
-        self, transaction: Transaction, plan: Plan, input: Any, *, key: str | None, labels: Mapping[str, str], reply_to: str
+        self,
+        transaction: Transaction,
+        plan: Plan,
+        input: Any,
+        *,
+        key: str | None,
+        labels: Mapping[str, str],
+        reply_to: str,
+        identity: Any = msgspec.UNSET,
     ) -> Started:
-        """Start a saga in the caller's own transaction. Raises as :meth:`Node.start_saga`.
+        """Start a saga in the caller's own transaction. Parameters and errors as of :meth:`Node.start_saga`.
 
         Nothing is sent and no lease is taken, since nobody sees the saga before the commit. It is due at once, so that the
         sweep begins it if nobody else does.
         """
         with self._probe.starting(plan.name) as starting:
             group, event = self._begun(plan, input, key, labels, reply_to, starting.traceparent)
-            start = self._start(plan, group, event, key, labels)
+            start = self._start(plan, group, event, key, labels, identity)
             if start.wake_at is not None:
                 start = replace(start, wake_at=event.at)
             outcome = await self._store.start_in(transaction, start)
@@ -193,7 +203,9 @@ class Starter:
         await self._starts.close()
         await self._held_up.close()
 
-    def _start(self, plan: Plan, group: Group, event: SagaStarted, key: str | None, labels: Mapping[str, str]) -> Start:
+    def _start(
+        self, plan: Plan, group: Group, event: SagaStarted, key: str | None, labels: Mapping[str, str], identity: Any
+    ) -> Start:
         assert group.new is not None  # noqa: S101  (made by our caller)
         return Start(
             saga_id=group.saga_id,
@@ -205,7 +217,7 @@ class Starter:
             instance=self._instance(),
             wake_at=group.new.state.wake_at,
             key=key,
-            input_hash=_hash(event.input) if key is not None else b"",
+            input_hash=_hash(event.input if identity is msgspec.UNSET else identity) if key is not None else b"",
             labels=dict(labels),
         )
 

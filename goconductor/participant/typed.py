@@ -7,15 +7,18 @@ when it is read again.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Iterator
-from typing import Any, get_args
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any, NamedTuple, get_args, get_origin
 
 import msgspec
 
 from goconductor.errors import PayloadError
-from goconductor.saga.annotations import cannot_go, is_pydantic, is_pydantic_model
+from goconductor.saga.annotations import cannot_go, is_pydantic, is_pydantic_model, parts
+from goconductor.saga.fields import fields_of
 from goconductor.saga.values import as_read
 
 Convert = Callable[[Any], Any]
@@ -117,16 +120,77 @@ def _below(key: int | str, value: Any, places: list[tuple[int | str, ...]]) -> A
     return _without(value, further) if further else value
 
 
-def normalised(annotation: Any, value: Any) -> Any:
-    """A saga's input as it is kept: checked by its type, and with a model's aliases replaced by the names of its fields.
+def normalised(annotation: Any, value: Any) -> tuple[Any, Any]:
+    """Check a saga's input by its type, and complete it by the type's defaults; a model's aliases become its fields' names.
+
+    What was given is kept as it was given, also what the type does not know.
+
+    Args:
+        annotation: the type.
+        value: JSON values.
+
+    Returns:
+        The input as it is kept, and the same without what a default made anew, such as an id: two starts that were given the
+        same have the same there.
 
     Raises:
-        PayloadError: it does not fit.
+        PayloadError: it does not fit, or a default cannot be kept.
     """
-    made = decoder(annotation)(value)
-    written = to_json_value(made) if is_pydantic_model(annotation) and isinstance(value, dict) else value
-    renamed = isinstance(written, dict) and not value.keys() <= written.keys()
-    return written if renamed else value
+    written = to_json_value(decoder(annotation)(value))
+    if written == value:
+        return value, value
+    names = _names(annotation)
+    kept = names.merged(value, written, frozenset())
+    return kept, names.merged(value, written, names.made_anew) if names.made_anew else kept
+
+
+class _Names(NamedTuple):
+    """What the fields of a type, and of all that it holds, are called."""
+
+    aliases: Mapping[str, frozenset[str]]
+    pieces: frozenset[str]
+    made_anew: frozenset[str]
+    ordered: bool
+
+    def merged(self, given: Any, written: Any, without: frozenset[str]) -> Any:
+        """What was given, with what is written beside it, but for the defaults of some names."""
+        if isinstance(given, dict) and isinstance(written, dict):
+            renamed = {self._renamed(name, given, written): member for name, member in given.items()}
+            missing = {name: member for name, member in written.items() if name not in renamed and name not in without}
+            both = {
+                name: self.merged(member, written[name], without) if name in written else member
+                for name, member in renamed.items()
+                if name in written or not (missing and name in self.pieces)
+            }
+            return both | missing
+        if isinstance(given, list) and isinstance(written, list) and self.ordered and len(given) <= len(written):
+            both_items = [self.merged(item, other, without) for item, other in zip(given, written, strict=False)]
+            return both_items + written[len(given) :]
+        return given
+
+    def _renamed(self, name: str, given: Mapping[str, Any], written: Mapping[str, Any]) -> str:
+        if name in written or name not in self.aliases:
+            return name
+        return next((each for each in self.aliases[name] if each in written and each not in given), name)
+
+
+@functools.lru_cache(maxsize=4096)
+def _names(annotation: Any) -> _Names:
+    fields = [field for part in parts(annotation) for field in (fields_of(part) or {}).values()]
+    aliases: dict[str, set[str]] = {}
+    for field in fields:
+        for alias in field.aliases:
+            aliases.setdefault(alias, set()).add(field.key)
+    return _Names(
+        aliases={alias: frozenset(keys) for alias, keys in aliases.items()},
+        pieces=frozenset(piece for field in fields for piece in field.pieces),
+        made_anew=frozenset(field.key for field in fields if field.made_anew),
+        ordered=not any(_is_set(get_origin(part) or part) for part in parts(annotation)),
+    )
+
+
+def _is_set(kind: Any) -> bool:
+    return inspect.isclass(kind) and issubclass(kind, AbstractSet)
 
 
 def _pydantic_parts(value: Any) -> Any:
@@ -162,4 +226,45 @@ def to_json_value(value: Any) -> Any:
         raise PayloadError(
             "$", f"cannot be encoded ({reason}); return dataclasses, msgspec or pydantic models, or plain data"
         ) from None
-    return as_read(plain)
+    kind: Any = type(value)
+    return as_read(_whole(value, plain) if kind not in _PLAIN and _leaves_out(kind) else plain)
+
+
+_PLAIN = frozenset({dict, list, tuple, str, int, float})
+
+
+@functools.lru_cache(maxsize=4096)
+def _leaves_out(kind: Any) -> bool:
+    """Whether defaults may be left out when a value of this type is written.
+
+    msgspec does so with ``omit_defaults``, and for a dataclass that it has read: there a default stays in the class, and what is
+    written is the object's own dictionary.
+    """
+    return any(
+        part.__struct_config__.omit_defaults
+        if issubclass(part, msgspec.Struct)
+        else any(field.default is not dataclasses.MISSING for field in getattr(part, "__dataclass_fields__", {}).values())
+        for part in parts(kind)
+        if inspect.isclass(part)
+    )
+
+
+def _whole(value: Any, plain: Any) -> Any:
+    """The written form of a value, with the defaults that were left out."""
+    if isinstance(plain, list | tuple):
+        held = (
+            value
+            if isinstance(value, list | tuple)
+            else [getattr(value, each) for each in getattr(value, "__struct_fields__", ())]
+        )
+        return [_whole(*pair) for pair in zip(held, plain, strict=True)] if len(held) == len(plain) else plain
+    if not isinstance(plain, dict):
+        return plain
+    if isinstance(value, dict):
+        return {key: _whole(member, other) for member, (key, other) in zip(value.values(), plain.items(), strict=True)}
+    whole = dict(plain)
+    for key, field in ({} if is_pydantic(type(value)) else fields_of(type(value)) or {}).items():
+        member = getattr(value, field.name, msgspec.UNSET)
+        if member is not msgspec.UNSET:
+            whole[key] = _whole(member, plain[key]) if key in plain else to_json_value(member)
+    return whole

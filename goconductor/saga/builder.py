@@ -20,9 +20,10 @@ import msgspec
 from typing_extensions import TypeVar as DefaultedTypeVar
 
 from goconductor.errors import DefinitionError
-from goconductor.saga.annotations import cannot_come
+from goconductor.saga.annotations import cannot_come, parts
 from goconductor.saga.definition import Binding, Definition
 from goconductor.saga.definition import Step as StepDefinition
+from goconductor.saga.fields import fields_of
 from goconductor.saga.policies import Retry, seconds
 from goconductor.saga.positions import binding_by_position, by_position
 from goconductor.saga.references import Place, Reference, reference_of
@@ -229,7 +230,7 @@ def _misshapen(definition: Definition) -> list[str]:
 
 
 def _schema(name: str, kind: Any) -> dict[str, Any] | None:
-    """JSON Schema of an input type; None where the type says nothing."""
+    """JSON Schema of an input type, with its defaults; None where the type says nothing."""
     if kind is None or kind is Any or kind is dict:
         return None
     try:
@@ -243,7 +244,23 @@ def _schema(name: str, kind: Any) -> dict[str, Any] | None:
         except PydanticUserError as error:
             reason = str(error).partition("\n")[0]
             raise DefinitionError(name, [f"its input type {kind!r} has no JSON Schema: {reason}"]) from None
+    for part in parts(kind):
+        _state_factories(made, part)
     return made
+
+
+def _state_factories(schema: dict[str, Any], kind: Any) -> None:
+    """Write what ``default_factory`` makes into the schema of a type, where it is empty: both libraries leave that out."""
+    fields = fields_of(kind)
+    called = getattr(kind, "__name__", None)
+    place = schema.get("$defs", {}).get(called, schema if schema.get("title") == called else {})
+    properties = place.get("properties", {})
+    if fields is None or not properties.keys() <= fields.keys():
+        return
+    for key, described in properties.items():
+        factory = fields[key].factory
+        if factory is list or factory is dict:
+            described.setdefault("default", factory())
 
 
 def _binding(value: object) -> Binding:

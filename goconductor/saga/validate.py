@@ -9,6 +9,7 @@ from typing import Any
 
 from goconductor.errors import ConditionError, DefinitionError, PayloadError, nearest
 from goconductor.saga.conditions import MAP_WALKED, compile_condition
+from goconductor.saga.defaults import followed
 from goconductor.saga.definition import Binding, Definition, Step
 from goconductor.saga.graph import reachable
 from goconductor.saga.ids import is_name, split_target
@@ -16,8 +17,6 @@ from goconductor.saga.references import Reference
 from goconductor.saga.values import check_value
 
 STEPS_MAX = 20_000
-REFERENCES_MAX = 20
-"""So many references of a schema are followed, one to another; more are a circle."""
 
 
 def check(definition: Definition, *, stored: bool = False) -> None:
@@ -193,14 +192,8 @@ def _is_map(schema: Mapping[str, Any], path: Iterable[str]) -> bool:
     """Whether a JSON Schema says that what stands at this place is an object."""
     place: Any = schema
     for key in [*path, None]:
-        for _ in range(REFERENCES_MAX):
-            reference = place.get("$ref") if isinstance(place, Mapping) else None
-            if not isinstance(reference, str) or not reference.startswith("#"):
-                break
-            place = schema
-            for part in filter(None, reference[1:].split("/")):
-                place = place.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(place, Mapping) else None
-        if not isinstance(place, Mapping):
+        place = followed(schema, place)
+        if place is None:
             return False
         if key is not None:
             properties = place.get("properties")

@@ -21,6 +21,7 @@ from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from goconductor.buses.memory import MemoryBroker, MemoryBus
+from goconductor.control import commands
 from goconductor.control.conductor import Conductor, SagaHandle
 from goconductor.lifecycle.state import SagaState
 from goconductor.participant.context import StepContext
@@ -170,7 +171,7 @@ class World:
         """Register a saga if it is new, and start it on a node (the first one by default)."""
         at = node or self.nodes[0]
         plan = await at.definitions.register(saga.definition)
-        return (await at.start_saga(plan.name, input, key=key, version=plan.version)).saga_id
+        return (await commands.start(at, plan, input, key=key, reply=True, input_type=saga.input_type)).saga_id
 
     async def state(self, saga_id: UUID) -> SagaState:
         """Where a saga stands now."""
