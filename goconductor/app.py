@@ -20,6 +20,7 @@ from goconductor.control.settings import Settings
 from goconductor.errors import (
     ConfigurationError,
     PluginNotFoundError,
+    StoreUnavailableError,
 )
 from goconductor.leaves import chosen_bus, chosen_election, make_store
 from goconductor.observe import logs
@@ -31,6 +32,7 @@ from goconductor.participant.clock import SystemClock
 from goconductor.participant.node import Node, Store
 from goconductor.participant.probe import SILENT, Probe
 from goconductor.participant.registry import StepRegistry
+from goconductor.ports.vitals import Examinable
 from goconductor.recovery.beside import beside
 from goconductor.recovery.leadership import Leadership
 from goconductor.recovery.pinned import PinWatch
@@ -93,13 +95,17 @@ class Participant(StepRegistry):
 
 
 @asynccontextmanager
-async def connect(settings: Settings | None = None) -> AsyncIterator[Conductor]:
+async def connect(settings: Settings | None = None, *, open_seconds: float | None = None) -> AsyncIterator[Conductor]:
     """A client: it starts sagas and waits for them, and runs nothing.
 
     Args:
         settings: None loads them from ``goconductor.yaml`` and the environment.
+        open_seconds: how long to wait for the database; None waits for ever.
+
+    Raises:
+        StoreUnavailableError: it could not be used within ``open_seconds``; says why.
     """
-    async with _opened(settings or Settings.load(), None, recovers=False) as node:
+    async with _opened(settings or Settings.load(), None, recovers=False, open_seconds=open_seconds) as node:
         yield Conductor(node)
 
 
@@ -140,7 +146,12 @@ async def store(settings: Settings) -> AsyncIterator[Store]:
 
 @asynccontextmanager
 async def _opened(
-    settings: Settings, registry: StepRegistry | None, *, recovers: bool, metrics: Metrics | None = None
+    settings: Settings,
+    registry: StepRegistry | None,
+    *,
+    recovers: bool,
+    metrics: Metrics | None = None,
+    open_seconds: float | None = None,
 ) -> AsyncIterator[Node]:
     for warning in settings.warnings:
         logger.warning("settings: %s", warning)
@@ -149,7 +160,7 @@ async def _opened(
         node = _node(settings, registry, name, probe, recovers=recovers)
         measured.watch(node)
         try:
-            await node.open()
+            await _open(node, open_seconds)
             if recovers:
                 logger.info("%s", _introduction(settings, node))
             async with (
@@ -159,6 +170,17 @@ async def _opened(
                 yield node
         finally:
             await node.close()
+
+
+async def _open(node: Node, open_seconds: float | None) -> None:
+    try:
+        async with asyncio.timeout(open_seconds):
+            await node.open()
+    except TimeoutError:
+        why = node.store.trouble if isinstance(node.store, Examinable) else ""
+        raise StoreUnavailableError(
+            why or f"the database did not answer within {open_seconds:g} s; see that it is up and reachable from here"
+        ) from None
 
 
 def _introduction(settings: Settings, node: Node) -> str:

@@ -8,6 +8,7 @@
     ├── ConditionError             a condition that does not compile, or cannot be evaluated on this data; .source
     ├── MessageError               what came over the bus is not ours, or not readable; .reason
     ├── ConfigurationError         a setting is wrong or missing
+    │   └── RightsError                a role of the database lacks a right; names table, right and GRANT
     ├── PluginNotFoundError        names what is installed under that group
     ├── RequestRefusedError        the saga's state does not allow this now
     │   ├── SagaNotFoundError
@@ -132,6 +133,10 @@ class MessageError(GoConductorError):
 
 class ConfigurationError(GoConductorError):
     """A setting is missing or wrong; see the settings' reference for its name, type and unit."""
+
+
+class RightsError(ConfigurationError):
+    """The database's role lacks a right; `goconductor doctor` names each that is missing, and the GRANT that gives it."""
 
 
 class PluginNotFoundError(GoConductorError):

@@ -21,14 +21,16 @@ _MARKS = {
     Outcome.WARNING: ("!", "yellow"),
     Outcome.ERROR: ("✗", "bold red"),
 }
+OPEN_SECONDS = 10.0
+"""For each bus to open: less than the doctor's own limit, so that the bus itself says what is in the way."""
 _STYLES = {Severity.WARNING: "yellow", Severity.ERROR: "red"}
 
 
 def doctor(context: typer.Context, *, as_json: AsJson = False) -> None:
     """Look at settings, database, schema, bus, election and live sagas; say what is wrong and what to do about it.
 
-    It changes nothing. 1 is the exit code if something stands in the way of sagas (warnings do not count), 2 if the settings
-    cannot be used, 3 if the database or the bus cannot be reached.
+    It changes nothing, but for a message to itself over the bus. 1 is the exit code if something stands in the way of sagas
+    (warnings do not count), 2 if the settings cannot be used, 3 if the database or the bus cannot be reached.
     """
     logging.getLogger("goconductor").setLevel(logging.CRITICAL)  # what is wrong is told as findings
     try:
@@ -47,7 +49,7 @@ async def _doctor(settings: Settings, *, as_json: bool) -> Exit:
     patient = Patient(
         store=lambda: make_store(settings, "doctor"),
         elections=makes_of_elections(settings),
-        buses=makes_of_buses(settings),
+        buses=makes_of_buses(settings, open_seconds=OPEN_SECONDS),
         bus_apart=bus.kind != "postgres" or bus.url is not None,
     )
     diagnosis = await examine(patient, on_check=(lambda _: None) if as_json else _print)

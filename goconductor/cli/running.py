@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -172,12 +172,7 @@ async def client(settings: Settings) -> AsyncIterator[Node]:
     """A node for one command: it asks the database directly, so no server need run.
 
     Raises:
-        StoreUnavailableError: the database did not answer in time.
+        StoreUnavailableError: the database could not be used in time; says why.
     """
-    async with AsyncExitStack() as stack:
-        try:
-            async with asyncio.timeout(OPEN_SECONDS):
-                conductor = await stack.enter_async_context(app.connect(settings))
-        except TimeoutError:
-            raise StoreUnavailableError(f"the database did not answer within {OPEN_SECONDS:g} s; check that it is up") from None
+    async with app.connect(settings, open_seconds=OPEN_SECONDS) as conductor:
         yield conductor.node

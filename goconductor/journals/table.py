@@ -329,6 +329,11 @@ class TableJournal(KeyedJournal[Tx]):
                     raise JournalError(
                         f"the effect journal could not {doing}: {cause}; create it by journal.create_table()"
                     ) from cause
+                case "42501":
+                    raise JournalError(
+                        f"the effect journal could not {doing}: {cause}; as the owner: GRANT SELECT, INSERT, UPDATE, DELETE ON "
+                        f"{self._table} TO the role that the journal connects as"
+                    ) from cause
                 case "55P03" | "57014":
                     raise JournalError(
                         f"the effect journal could not {doing} in time: another run of it has not ended yet; try again later"

@@ -36,6 +36,13 @@ class TableHealth(msgspec.Struct, frozen=True, kw_only=True):
     autovacuum: bool = True
 
 
+class MissingRight(msgspec.Struct, frozen=True, kw_only=True):
+    """What our role lacks on one of our tables, and the statement that gives it."""
+
+    what: str
+    grant: str
+
+
 class Vitals(msgspec.Struct, frozen=True, kw_only=True):
     """One examination.
 
@@ -55,6 +62,7 @@ class Vitals(msgspec.Struct, frozen=True, kw_only=True):
         connections_max: how many an ordinary user may have in all.
         transactions: those older than what was asked for, oldest first.
         tables: ours.
+        missing_rights: what our role lacks on them.
     """
 
     where: str
@@ -72,6 +80,21 @@ class Vitals(msgspec.Struct, frozen=True, kw_only=True):
     connections_max: int
     transactions: list[LongTransaction] = []
     tables: list[TableHealth] = []
+    missing_rights: list[MissingRight] = []
+
+
+class BusVitals(msgspec.Struct, frozen=True, kw_only=True):
+    """What a bus keeps in a database.
+
+    Args:
+        where: the database and the schema, without user and password.
+        absent: whether some of its tables are not there yet; who opens the bus makes them.
+        missing_rights: what our role lacks on them, or lacks to make them.
+    """
+
+    where: str
+    absent: bool = False
+    missing_rights: list[MissingRight] = []
 
 
 @runtime_checkable
@@ -79,7 +102,22 @@ class Examinable(Protocol):
     """A store that can be examined, open or not.
 
     1. ``examine`` connects anew, looks, and leaves; it changes nothing.
-    2. It raises :class:`ConfigurationError` or :class:`StoreUnavailableError` where it cannot look at all.
+    2. It raises :class:`RightsError` where the role may not even see the schema's version, :class:`ConfigurationError`
+       or :class:`StoreUnavailableError` where it cannot look at all.
+    3. ``trouble`` is why it has not opened yet, for as long as it tries.
     """
 
+    @property
+    def trouble(self) -> str: ...
     async def examine(self, *, older_than_seconds: float) -> Vitals: ...
+
+
+@runtime_checkable
+class ExaminableBus(Protocol):
+    """A bus that can be examined before it is opened, since opening makes its tables.
+
+    1. ``examine`` connects anew, looks, and leaves; it changes nothing.
+    2. It raises :class:`ConfigurationError` or :class:`BusUnavailableError` where it cannot look at all.
+    """
+
+    async def examine(self) -> BusVitals: ...

@@ -32,8 +32,8 @@ from typing import Any, Literal, TypeAlias, cast
 
 import asyncpg
 
-from goconductor.errors import ConfigurationError, GoConductorError, PoolerError, StoreUnavailableError
-from goconductor.postgres.meaning import CONNECTIONS_REMEDY, Meaning, meaning_of
+from goconductor.errors import ConfigurationError, GoConductorError, PoolerError, RightsError, StoreUnavailableError
+from goconductor.postgres.meaning import READ_ONLY_REMEDY, Meaning, full_remedy, meaning_of
 from goconductor.postgres.timelines import TIMELINES, OldTimelineError
 from goconductor.postgres.url import Server, read_url
 
@@ -318,12 +318,17 @@ class Address:
                 return PoolerError(f"{PoolerError.__doc__} ({where or self.where} says: {text})")
             case Meaning.REFUSED:
                 return ConfigurationError(
-                    f"{at} refuses us: {text}; correct user, password or database in {self.setting}, create the database, or "
-                    "grant the rights"
+                    f"{at} refuses us: {text}; correct user, password or database in {self.setting}, or create the database"
+                )
+            case Meaning.RIGHTS:
+                return RightsError(
+                    f"{at} refuses us: {text}; grant this right to the role: `goconductor doctor` names each that is missing"
                 )
             case Meaning.FULL:
-                return self._unavailable(f"{at} cannot do this now: {text}; {CONNECTIONS_REMEDY}")
-            case Meaning.UNAVAILABLE | Meaning.READ_ONLY:
+                return self._unavailable(f"{at} cannot do this now: {text}; {full_remedy(text)}")
+            case Meaning.READ_ONLY:
+                return self._unavailable(f"{at} cannot do this now: {text}; {READ_ONLY_REMEDY}")
+            case Meaning.UNAVAILABLE:
                 return self._unavailable(f"{at} cannot do this now: {text}")
             case meaning:
                 return self.other_meaning(meaning, f"{at}: {text}")
@@ -335,9 +340,11 @@ class Address:
 
 def _refuse_unfit(about: asyncpg.Record | None) -> None:
     if about is None or about["recovers"]:
-        raise _UnfitServerError("it takes no writes, as it is a standby")
+        raise _UnfitServerError("it takes no writes, as it is a standby; promote it, or name the primary in the URL")
     if about["read_only"]:
-        raise _UnfitServerError("it takes no writes, as default_transaction_read_only is on")
+        raise _UnfitServerError(
+            "it takes no writes, as default_transaction_read_only is on; lift it for the role, the database or the server"
+        )
 
 
 def ends_session(error: BaseException | None) -> bool:

@@ -19,10 +19,19 @@ READ_ONLY = ("25006", "0A000")
 """A server that takes no writes. 0A000 is also *cannot access temporary or unlogged relations during recovery*; its text is in
 the server's language, so it is not asked for. Our statements use no feature that a server of a supported version lacks."""
 
-CONNECTIONS_REMEDY = (
-    "the server has no connection left for us: raise max_connections, or run fewer processes. The page on PostgreSQL's failover "
-    "and connections says how many each holds"
+READ_ONLY_REMEDY = (
+    "the server takes no writes: name the primary in the URL, or several hosts, or lift default_transaction_read_only for role, "
+    "database or server"
 )
+
+_FULL = {
+    "for role": "raise this role's limit (ALTER ROLE … CONNECTION LIMIT), or run fewer processes under it",
+    "for database": "raise this database's limit (ALTER DATABASE … CONNECTION LIMIT), or run fewer processes on it",
+    "clients already": "raise max_connections, or run fewer processes",
+    "slots are reserved": "raise max_connections, or run fewer processes",
+}
+"""The remedy by words of the server. All of these errors have one SQLSTATE."""
+_FULL_OTHERWISE = "raise max_connections, or the CONNECTION LIMIT of this role or database, or run fewer processes"
 
 
 class Meaning(Enum):
@@ -31,7 +40,8 @@ class Meaning(Enum):
     UNAVAILABLE = "try again"
     READ_ONLY = "try again, on another session"
     FULL = "try again; too many connections"
-    REFUSED = "mend rights, names or passwords"
+    REFUSED = "mend names or passwords"
+    RIGHTS = "grant a right"
     POOLED = "a pooler stands in between"
     UNFIT = "mend the tables"
     VALUES = "never with these values"
@@ -41,7 +51,8 @@ _BY_STATE = {
     **dict.fromkeys(("08P01", "26000", "42P05"), Meaning.POOLED),
     **dict.fromkeys(READ_ONLY, Meaning.READ_ONLY),
     "53300": Meaning.FULL,
-    **dict.fromkeys(("42501", "42704"), Meaning.REFUSED),
+    "42501": Meaning.RIGHTS,
+    "42704": Meaning.REFUSED,
     **dict.fromkeys(("42P01", "42703"), Meaning.UNFIT),
 }
 _BY_CLASS = {
@@ -59,6 +70,16 @@ _BY_CLASS = {
     "58": Meaning.UNAVAILABLE,
     "XX": Meaning.UNAVAILABLE,
 }
+
+
+def full_remedy(text: str) -> str:
+    """Say what helps where there is no connection left.
+
+    Args:
+        text: the server's, perhaps in another language.
+    """
+    remedy = next((remedy for words, remedy in _FULL.items() if words in text), _FULL_OTHERWISE)
+    return f"{remedy}. The page on PostgreSQL's failover and connections says how many each process holds"
 
 
 def meaning_of(sqlstate: str, text: str = "") -> Meaning | None:

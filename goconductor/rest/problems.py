@@ -24,10 +24,13 @@ from goconductor.control.dead_letters import DeadLetterNotFoundError
 from goconductor.control.requests import RefusedNowError, RequestIdReusedError, StepNotFoundError
 from goconductor.errors import (
     BusUnavailableError,
+    ConfigurationError,
     DefinitionError,
     GoConductorError,
     PayloadError,
+    PoolerError,
     RequestRefusedError,
+    RightsError,
     SagaAlreadyStartedError,
     SagaChangedError,
     SagaNotFoundError,
@@ -69,6 +72,7 @@ DEFINITION_REFUSED = Kind("definition-refused", 422, "The definition cannot run"
 INTERNAL = Kind("internal", 500, "Something unforeseen went wrong")
 UNAVAILABLE = Kind("unavailable", 503, "The saga store cannot be reached now")
 BUS_UNAVAILABLE = Kind("bus-unavailable", 503, "The bus cannot be reached now")
+RIGHTS_MISSING = Kind("rights-missing", 503, "The database's role lacks a right")
 NOT_READY = Kind("not-ready", 503, "Requests cannot be served yet")
 
 KINDS: dict[type[GoConductorError], Kind] = {
@@ -86,6 +90,9 @@ KINDS: dict[type[GoConductorError], Kind] = {
     SagaChangedError: CHANGED,
     StoreUnavailableError: UNAVAILABLE,
     BusUnavailableError: BUS_UNAVAILABLE,
+    RightsError: RIGHTS_MISSING,
+    ConfigurationError: NOT_READY,
+    PoolerError: NOT_READY,
     SchemaError: NOT_READY,
 }
 """By the nearest class; an error that is under none of these is unforeseen."""

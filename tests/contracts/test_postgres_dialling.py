@@ -233,7 +233,9 @@ async def test_too_many_connections_have_a_remedy(postgres_url: str) -> None:
     admin = await asyncpg.connect(postgres_url)
     await admin.execute("ALTER ROLE crowded_one NOSUPERUSER CONNECTION LIMIT 0")
     await admin.close()
-    with pytest.raises(StoreUnavailableError, match="raise max_connections, or run fewer processes") as refused:
+    with pytest.raises(
+        StoreUnavailableError, match=r"raise this role's limit \(ALTER ROLE … CONNECTION LIMIT\), or run fewer processes"
+    ) as refused:
         await Address(crowded, application_name="crowd").dial(timeout_seconds=20, command_timeout_seconds=20)
     assert "canary" not in "".join(traceback.format_exception(refused.value))
 

@@ -7,6 +7,7 @@ import pytest
 
 from goconductor.stores.postgres import PostgresStore, migrate
 from goconductor.testing.contracts.store import AnyStore, Hands, StoreContract
+from tests.contracts.clerk import clerk
 
 pytestmark = pytest.mark.postgres
 
@@ -33,17 +34,24 @@ class PostgresHands:
 
 
 class TestPostgresStore(StoreContract):
+    """Of a role with the rights that the doctor asks for, and no others."""
+
     @pytest.fixture
-    async def store(self, postgres_url: str) -> AsyncIterator[AnyStore]:
+    async def role_url(self, postgres_url: str) -> AsyncIterator[str]:
         await migrate(postgres_url)
-        store = PostgresStore(postgres_url)
+        async with clerk(postgres_url) as (_, url):
+            yield url
+
+    @pytest.fixture
+    async def store(self, role_url: str) -> AsyncIterator[AnyStore]:
+        store = PostgresStore(role_url)
         await store.open()
         yield store
         await store.close()
 
     @pytest.fixture
-    async def other(self, store: AnyStore, postgres_url: str) -> AsyncIterator[AnyStore]:
-        other = PostgresStore(postgres_url)
+    async def other(self, store: AnyStore, role_url: str) -> AsyncIterator[AnyStore]:
+        other = PostgresStore(role_url)
         await other.open()
         yield other
         await other.close()

@@ -30,6 +30,7 @@ CHECKS = [
     "database",
     "version",
     "schema",
+    "rights",
     "commits",
     "connections",
     "clock",
@@ -334,7 +335,7 @@ async def test_a_store_without_vitals_is_looked_at_all_the_same(clinic: Clinic) 
         Patient(lambda: store, {"alone": AloneElection}, {"memory": clinic.world.bus}, clock=clinic.world.clock)
     )
     skipped = [check.name for check in diagnosis.checks if check.outcome is Outcome.SKIPPED]
-    assert skipped == ["database", "version", "schema", "commits", "connections", "clock", "transactions", "vacuum"]
+    assert skipped == ["database", "version", "schema", "rights", "commits", "connections", "clock", "transactions", "vacuum"]
     assert diagnosis.healthy
 
 

@@ -10,7 +10,7 @@ import pytest
 from goconductor.control.doctor import Check, Outcome, Severity, settings_refused
 from goconductor.control.doctor.database import of_vitals
 from goconductor.control.doctor.findings import split_remedy
-from goconductor.ports.vitals import LongTransaction, TableHealth, Vitals
+from goconductor.ports.vitals import LongTransaction, MissingRight, TableHealth, Vitals
 
 SOUND = Vitals(
     where="db.example/sagas, schema goconductor",
@@ -35,6 +35,7 @@ def test_a_healthy_database_has_no_finding_and_says_what_was_seen() -> None:
     assert {name: check.saw for name, check in checks.items()} == {
         "version": "PostgreSQL 17.2",
         "schema": "at 0001, needed is 0001",
+        "rights": "the role may do all that it needs on our tables",
         "commits": "synchronous_commit is on",
         "connections": "20 of 97 in use",
         "clock": "this machine is 500 ms ahead of the database's",
@@ -53,6 +54,17 @@ def test_a_healthy_database_has_no_finding_and_says_what_was_seen() -> None:
         ({"revision": None}, "schema", "error", "no tables of goconductor", "goconductor migrate"),
         ({"revision": "0000"}, "schema", "error", "at 0000, this code needs 0001", "goconductor migrate"),
         ({"revision": "0099", "revision_known": False}, "schema", "error", "newer than this code", "upgrade goconductor"),
+        (
+            {
+                "missing_rights": [
+                    MissingRight(what="the role 'clerk' lacks INSERT on g.sagas", grant="GRANT INSERT ON g.sagas TO clerk")
+                ]
+            },
+            "rights",
+            "error",
+            "lacks INSERT on g.sagas",
+            "as the owner: GRANT INSERT ON g.sagas TO clerk",
+        ),
         ({"synchronous_commit": "off"}, "commits", "warning", "synchronous_commit is off", "RESET synchronous_commit"),
         ({"synchronous_commit": "local"}, "commits", "warning", "wait for the disk all the same", "RESET"),
         ({"connections": 90}, "connections", "warning", "90 of 97 connections", "raise max_connections"),

@@ -13,6 +13,7 @@ from goconductor.control import definitions
 from goconductor.control.settings import Settings
 from goconductor.participant.node import Node
 from goconductor.stores.postgres import migrate
+from tests.contracts.clerk import clerk
 from tests.doors.conftest import ORDER, Shop
 from tests.doors.prompt import CANARY, Prompt
 
@@ -123,3 +124,61 @@ async def test_settings_that_cannot_be_used(prompt: Prompt) -> None:
     assert (answer.code, answer.lines[0], answer.lines[-1]) == (2, "✗ settings", "2 errors")
     as_json = await prompt.ask("doctor", "--json", GOCONDUCTOR_REST_PORT="none")
     assert (as_json.code, as_json.json["healthy"]) == (2, False)
+
+
+async def _run_as_owner(postgres_url: str, statement: str) -> None:
+    connection = await asyncpg.connect(postgres_url, ssl=False)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("migrated", [False, True])
+async def test_a_look_makes_no_tables_of_the_bus(prompt: Prompt, postgres_url: str, *, migrated: bool) -> None:
+    if migrated:
+        await migrate(postgres_url)
+    answer = await prompt.ask("doctor", "--json")
+    (bus,) = [check for check in answer.json["checks"] if check["name"] == "bus"]
+    assert (bus["outcome"], bus["findings"]) == ("skipped", [])
+    assert ("has no tables yet" in bus["saw"]) is migrated
+    elsewhere = await prompt.ask("doctor", "--json", GOCONDUCTOR_BUS_URL=postgres_url)
+    (bus,) = [check for check in elsewhere.json["checks"] if check["name"] == "bus"]
+    assert "has no tables yet" in bus["saw"]
+    connection = await asyncpg.connect(postgres_url, ssl=False)
+    try:
+        made = await connection.fetchval("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'goconductor%'")
+    finally:
+        await connection.close()
+    assert made == int(migrated)
+
+
+async def test_rights_that_are_missing_are_found_each_with_its_grant(prompt: Prompt, shop: Node, postgres_url: str) -> None:
+    async with clerk(postgres_url) as (role, url):
+        await _run_as_owner(
+            postgres_url,
+            f"""REVOKE INSERT, DELETE ON goconductor.saga_log FROM {role};
+            GRANT USAGE ON SCHEMA goconductor_bus TO {role};
+            GRANT SELECT, UPDATE, DELETE ON ALL TABLES IN SCHEMA goconductor_bus TO {role}""",
+        )
+        answer = await prompt.ask("doctor", GOCONDUCTOR_DATABASE_URL=url)
+    assert answer.code == 1
+    where = answer.lines.index("✗ rights")
+    assert answer.lines[where + 1 : where + 3] == [
+        f"    the role '{role}' lacks INSERT, DELETE on goconductor.saga_log",
+        f"    → as the owner: GRANT INSERT, DELETE ON goconductor.saga_log TO {role}",
+    ]
+    assert f"    → GRANT INSERT ON goconductor_bus.queues TO {role}" in answer.lines
+    assert f"    → GRANT USAGE ON SEQUENCE goconductor_bus.message_ids TO {role}" in answer.lines
+
+
+async def test_a_bus_whose_server_takes_no_writes_is_told_as_that(prompt: Prompt, shop: Node, postgres_url: str) -> None:
+    async with clerk(postgres_url) as (role, url):
+        await _run_as_owner(postgres_url, f"ALTER ROLE {role} SET default_transaction_read_only = on")
+        apart = await prompt.ask("doctor", GOCONDUCTOR_BUS_URL=url)
+        as_store = await prompt.ask("doctor", GOCONDUCTOR_DATABASE_URL=url)
+    where = apart.lines.index("✗ bus")
+    assert "takes no writes, as default_transaction_read_only is on" in apart.lines[where + 1]
+    assert apart.lines[where + 2] == "    → lift it for the role, the database or the server"
+    assert any("the database takes no writes" in line for line in as_store.lines)
+    assert "- bus            not looked at: it is in the same database, which cannot be used yet" in as_store.lines

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
 import pytest
 from typer.testing import CliRunner
 
@@ -19,6 +20,8 @@ from goconductor.cli.seeking import Sought
 from goconductor.control.settings import Settings
 from goconductor.lifecycle.events import AbortRequested
 from goconductor.participant.node import Node
+from goconductor.stores.postgres import migrate
+from tests.contracts.clerk import clerk
 from tests.doors.conftest import INPUT
 from tests.doors.prompt import CANARY, Prompt
 
@@ -193,9 +196,44 @@ async def test_a_database_that_is_away_is_waited_for_only_so_long(command_line: 
     monkeypatch.setattr(running, "OPEN_SECONDS", 0.5)
     away = f"postgresql://u:{CANARY}@127.0.0.1:{free_port()}/x"
     listing = await command_line.ask("saga", "list", GOCONDUCTOR_DATABASE_URL=away)
-    assert (listing.code, listing.err) == (3, "goconductor: the database did not answer within 0.5 s; check that it is up\n")
+    assert listing.code == 3
+    assert "cannot be reached" in listing.err
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://u:{CANARY}@127.0.0.1:{silent.getsockname()[1]}/x"
+        listing = await command_line.ask("saga", "list", GOCONDUCTOR_DATABASE_URL=url)
+    assert listing.err == ("goconductor: the database did not answer within 0.5 s; see that it is up and reachable from here\n")
     migrating = await command_line.ask("migrate", GOCONDUCTOR_DATABASE_URL=away)
     assert (migrating.code, len(migrating.err.splitlines())) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("ALTER ROLE {role} CONNECTION LIMIT 0", "raise this role's limit (ALTER ROLE … CONNECTION LIMIT)"),
+        ("ALTER DATABASE {database} CONNECTION LIMIT 0", "raise this database's limit (ALTER DATABASE … CONNECTION LIMIT)"),
+        (
+            "ALTER ROLE {role} SET default_transaction_read_only = on",
+            "it takes no writes, as default_transaction_read_only is on; lift",
+        ),
+    ],
+)
+async def test_a_database_that_takes_no_more_connections_or_no_writes_is_told_as_that(
+    command_line: Prompt, monkeypatch: pytest.MonkeyPatch, statement: str, says: str
+) -> None:
+    monkeypatch.setattr(running, "OPEN_SECONDS", 2.0)
+    ours = command_line.environ["GOCONDUCTOR_DATABASE_URL"]
+    owner = await asyncpg.connect(ours, ssl=False)
+    try:
+        await migrate(ours)
+        async with clerk(ours) as (role, url):
+            database = await owner.fetchval("SELECT current_database()")
+            await owner.execute(statement.format(role=role, database=database))
+            for command in (["saga", "list"], ["migrate"]):
+                ran = await command_line.ask(*command, GOCONDUCTOR_DATABASE_URL=url)
+                assert ran.code == 3
+                assert says in ran.err
+    finally:
+        await owner.close()
 
 
 async def test_migrate_waits_for_a_database_that_is_not_there_yet(command_line: Prompt) -> None:

@@ -16,6 +16,7 @@ from goconductor import app
 from goconductor.control.settings import Settings
 from goconductor.rest.app import create_app
 from goconductor.testing.postgres import PostgresServer
+from tests.contracts.clerk import clerk
 from tests.doors.conftest import INPUT, ORDER
 
 pytestmark = pytest.mark.postgres
@@ -59,6 +60,29 @@ async def test_while_the_database_is_away_requests_are_told_to_come_back_and_the
         while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110  (a real server's return has no event)
             await asyncio.sleep(0.05)
         assert (await client.post("/v1/sagas/order", json=INPUT, headers={"Idempotency-Key": "1"})).status_code == 202
+
+
+async def test_a_right_that_is_revoked_is_told_with_table_and_grant(postgres_url: str) -> None:
+    owner = await asyncpg.connect(postgres_url, ssl=False)
+    try:
+        await app.migrate(Settings.load(environ={"GOCONDUCTOR_DATABASE_URL": postgres_url}))
+        async with clerk(postgres_url) as (role, url):
+            settings = Settings.load(environ={"GOCONDUCTOR_DATABASE_URL": url, "GOCONDUCTOR_BUS_URL": postgres_url})
+            async with (
+                app.server(settings) as node,
+                httpx.AsyncClient(
+                    transport=httpx.ASGITransport(create_app(node, settings)), base_url="http://localhost"
+                ) as client,
+            ):
+                assert (await client.put("/v1/definitions/order", json=ORDER)).status_code == 200
+                await owner.execute(f"REVOKE INSERT ON goconductor.saga_log FROM {role}")
+                answer = await client.post("/v1/sagas/order", json=INPUT)
+                assert (answer.status_code, answer.json()["type"]) == (503, f"{URN}rights-missing"), answer.text
+                assert f"GRANT INSERT ON goconductor.saga_log TO {role}" in answer.json()["detail"]
+                await owner.execute(f"GRANT INSERT ON goconductor.saga_log TO {role}")
+                assert (await client.post("/v1/sagas/order", json=INPUT)).status_code == 202
+    finally:
+        await owner.close()
 
 
 async def test_a_schema_that_is_gone_is_told_with_its_remedy(postgres_url: str) -> None:

@@ -16,6 +16,8 @@ from goconductor.buses.shared.amazon import UNAVAILABLE, Client, ServiceLink
 from goconductor.buses.shared.link import Link
 from goconductor.errors import BusUnavailableError, ConfigurationError
 from goconductor.ports.bus import TOPIC, Headers, Message, Receiver, sendable
+from goconductor.ports.vitals import BusVitals
+from goconductor.postgres.rights import examine_tables
 
 HEADERS = Headers(wire.HEADERS_BYTES_MAX, wire.headers_bytes)
 
@@ -124,6 +126,15 @@ class KinesisBus:
             raise
         sender = Sender(link, self._streams, send_timeout_seconds=self._send_timeout_seconds)
         self._opened = link, database, sender, Leases(database, lease_seconds=self._lease_seconds)
+
+    async def examine(self) -> BusVitals:
+        """As :class:`goconductor.ports.vitals.ExaminableBus` says, of the leases' tables.
+
+        Raises:
+            ConfigurationError: the leases' database refuses us.
+            BusUnavailableError: it cannot be reached.
+        """
+        return await examine_tables(self._database, self._schema, leases.NEEDS)
 
     async def close(self) -> None:
         """Stop the subscriptions, wait for what was given to ``send``, and disconnect."""

@@ -47,6 +47,8 @@ CREATE TABLE IF NOT EXISTS shards (
     PRIMARY KEY (topic, consumer_group, stream, shard)
 ) WITH (fillfactor = 50);
 """
+NEEDS = dict.fromkeys(("readers", "shards"), ("SELECT", "INSERT", "UPDATE", "DELETE"))
+"""The rights that a role needs on each table once they are there."""
 SEEN = """
 INSERT INTO readers SELECT unnest($1::text[]), $2, $3, clock_timestamp()
 ON CONFLICT (topic, consumer_group, reader) DO UPDATE SET seen_at = excluded.seen_at

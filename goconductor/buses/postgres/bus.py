@@ -15,6 +15,8 @@ from goconductor.buses.postgres.taking import PostgresSubscription
 from goconductor.errors import BusUnavailableError, ConfigurationError
 from goconductor.ports.bus import TOPIC, Message, Receiver, sendable
 from goconductor.ports.figures import COUNTED_MAX, Lag
+from goconductor.ports.vitals import BusVitals
+from goconductor.postgres.rights import examine_tables
 
 HOUSEKEEPING_INTERVAL_SECONDS = 3600.0
 
@@ -89,6 +91,15 @@ class PostgresBus:
         self._sender = await self._opened(hints)
         self._hints = hints
         hints.start()
+
+    async def examine(self) -> BusVitals:
+        """As :class:`goconductor.ports.vitals.ExaminableBus` says.
+
+        Raises:
+            ConfigurationError: the database refuses us.
+            BusUnavailableError: it cannot be reached.
+        """
+        return await examine_tables(self._address, self._schema, statements.NEEDS)
 
     async def close(self) -> None:
         """Stop the subscriptions, write what was given to ``send``, and disconnect."""

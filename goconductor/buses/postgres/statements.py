@@ -13,6 +13,13 @@ LOCK = f"SELECT pg_advisory_xact_lock({ADVISORY_KEY})"
 
 EXISTS = "SELECT to_regclass('messages') IS NOT NULL AND to_regclass('queues') IS NOT NULL"
 
+NEEDS = {
+    "queues": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "messages": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "message_ids": ("USAGE",),
+}
+"""The tables and the sequence, with the rights that a role needs on each once they are there."""
+
 TABLES = """
 CREATE TABLE IF NOT EXISTS queues (
     queue_id       int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

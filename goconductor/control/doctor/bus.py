@@ -9,10 +9,11 @@ import time
 
 import msgspec
 
-from goconductor.control.doctor.findings import Check, error
+from goconductor.control.doctor.findings import Check, error, split_remedy
 from goconductor.control.wording import spell
 from goconductor.errors import ConfigurationError, GoConductorError
 from goconductor.ports.bus import Bus, Delivery, Message
+from goconductor.ports.vitals import ExaminableBus
 
 TOPIC = "goconductor.doctor"
 ROUND_TRIP_SECONDS = 15.0
@@ -29,7 +30,7 @@ class _Probe(msgspec.Struct, frozen=True):
 
 
 async def of_bus(bus: Bus, kind: str, *, setting: str = "bus", timeout_seconds: float = ROUND_TRIP_SECONDS) -> Check:
-    """Open the bus, send a message, and wait for it; the bus is closed again.
+    """Open the bus, send a message, and wait for it; the bus is closed again. One without its tables is left as it is.
 
     Args:
         bus: not open.
@@ -41,6 +42,16 @@ async def of_bus(bus: Bus, kind: str, *, setting: str = "bus", timeout_seconds: 
     step = "open"
     try:
         async with asyncio.timeout(timeout_seconds):
+            if isinstance(bus, ExaminableBus):
+                vitals = await bus.examine()
+                if vitals.missing_rights:
+                    return Check.of(
+                        "bus", [error(f"the bus {kind!a}: {each.what}", each.grant) for each in vitals.missing_rights]
+                    )
+                if vitals.absent:
+                    return Check.skipped(
+                        "bus", f"{kind} has no tables yet at {vitals.where}; the first process that uses it makes them"
+                    )
             await bus.open()
             step = "carry a message: it was sent, and did not come back"
             await _round_trip(bus)
@@ -50,7 +61,8 @@ async def of_bus(bus: Bus, kind: str, *, setting: str = "bus", timeout_seconds: 
     except ConfigurationError as problem:
         return _broken(f"the bus {kind!a} cannot be used: {problem}", f"correct {setting}.url or {setting}.options")
     except GoConductorError as problem:
-        return _broken(f"the bus {kind!a} cannot be reached: {problem}", f"start its server, or correct {setting}.url")
+        what, remedy = split_remedy(str(problem), f"start its server, or correct {setting}.url")
+        return _broken(f"the bus {kind!a} cannot be reached: {what}", remedy)
     finally:
         with contextlib.suppress(GoConductorError, TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):

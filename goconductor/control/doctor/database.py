@@ -26,6 +26,7 @@ def of_vitals(vitals: Vitals) -> Iterator[Check]:
     """All that one examination shows."""
     yield Check.of("version", _version(vitals), saw=f"PostgreSQL {shown_version(vitals.version)}")
     yield Check.of("schema", _schema(vitals), saw=f"at {vitals.revision or 'nothing'}, needed is {vitals.revision_needed}")
+    yield Check.of("rights", _rights(vitals), saw="the role may do all that it needs on our tables")
     yield Check.of("commits", _commits(vitals), saw=_commits_seen(vitals))
     yield Check.of("connections", _connections(vitals), saw=f"{vitals.connections} of {vitals.connections_max} in use")
     yield Check.of("clock", _clock(vitals), saw=f"this machine is {_skew(vitals)}")
@@ -66,6 +67,11 @@ def _schema(vitals: Vitals) -> Iterator[Finding]:
         yield error(f"the schema is at {vitals.revision}, which is newer than this code", "upgrade goconductor here")
     elif vitals.revision != vitals.revision_needed:
         yield error(f"the schema is at {vitals.revision}, this code needs {vitals.revision_needed}", "run `goconductor migrate`")
+
+
+def _rights(vitals: Vitals) -> Iterator[Finding]:
+    for each in vitals.missing_rights:
+        yield error(each.what, f"as the owner: {each.grant}")
 
 
 def _commits(vitals: Vitals) -> Iterator[Finding]:

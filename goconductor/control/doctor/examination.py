@@ -10,7 +10,7 @@ from goconductor.control.doctor import database, sagas
 from goconductor.control.doctor.bus import of_bus
 from goconductor.control.doctor.choices import of_choices
 from goconductor.control.doctor.failovers import of_failovers
-from goconductor.control.doctor.findings import Check, Diagnosis, Finding, error, split_remedy
+from goconductor.control.doctor.findings import Check, Diagnosis, Finding, Outcome, error, split_remedy
 from goconductor.errors import (
     ConfigurationError,
     ElectionError,
@@ -30,7 +30,7 @@ from goconductor.ports.vitals import Vitals
 
 LOOK_SECONDS = 15.0
 """For each part."""
-OF_VITALS = ("version", "schema", "commits", "connections", "clock", "transactions", "vacuum")
+OF_VITALS = ("version", "schema", "rights", "commits", "connections", "clock", "transactions", "vacuum")
 OF_STORE = (
     "connection",
     "election",
@@ -86,7 +86,10 @@ async def _all(patient: Patient) -> AsyncIterator[Check]:
     for check in checks:
         yield check
     away = any(finding.unavailable for check in checks for finding in check.findings)
-    yield Check.skipped("bus", "it is in the same database") if away and not patient.bus_apart else await _bus(patient)
+    if not patient.bus_apart and (away or store is None):
+        yield Check.skipped("bus", "it is in the same database, which cannot be used yet")
+    else:
+        yield await _bus(patient)
     if store is None:
         for name in OF_STORE:
             yield Check.skipped(name, "the database cannot be used")
@@ -130,7 +133,10 @@ async def _bus(patient: Patient) -> Check:
         except GoConductorError as problem:
             checks.append(Check.of("bus", [_told(problem)]))
     findings = [finding for check in checks for finding in check.findings]
-    return Check.of("bus", findings, saw="; ".join(check.saw for check in checks))
+    saw = "; ".join(check.saw for check in checks if check.saw)
+    if checks and all(check.outcome is Outcome.SKIPPED for check in checks):
+        return Check.skipped("bus", saw)
+    return Check.of("bus", findings, saw=saw)
 
 
 async def _opened(store: Store) -> Check:

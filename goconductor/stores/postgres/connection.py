@@ -16,9 +16,10 @@ from typing import Protocol
 
 import asyncpg
 
-from goconductor.errors import StoreUnavailableError
+from goconductor.errors import RightsError, StoreUnavailableError
 from goconductor.postgres.dialling import ends_session
 from goconductor.stores.postgres.dial import Address, Connection
+from goconductor.stores.postgres.rights import explained
 
 logger = logging.getLogger("goconductor.store")
 
@@ -214,6 +215,8 @@ class Session:
                         self._dialler.address.distrust(connection)
                     connection.terminate()
                 raise
+            except RightsError as error:
+                raise await explained(connection, self._dialler.address, error) from error.__cause__
 
     async def _reconnected(self) -> Connection:
         if self._closed:

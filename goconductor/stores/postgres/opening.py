@@ -18,12 +18,13 @@ PAUSE_SECONDS = (0.1, 2.0)
 REMINDER_SECONDS = 30.0
 
 
-async def wait_for(attempt: Callable[[], Awaitable[None]], address: Address) -> None:
+async def wait_for(attempt: Callable[[], Awaitable[None]], address: Address, on_trouble: Callable[[str], None]) -> None:
     """Try until it works, waiting while the database is absent and saying so.
 
     Args:
         attempt: connects; what it has done before, it does not do again.
         address: named in what is said.
+        on_trouble: told why it did not work, each time.
 
     Raises:
         as the attempt does, but for :class:`StoreUnavailableError`.
@@ -35,13 +36,10 @@ async def wait_for(attempt: Callable[[], Awaitable[None]], address: Address) -> 
         try:
             await attempt()
         except StoreUnavailableError as error:
+            on_trouble(str(error))
             if time.monotonic() - said >= REMINDER_SECONDS:
                 said = time.monotonic()
-                logger.warning(
-                    "waiting for PostgreSQL at %s: %s; start it, or correct the store's url: it goes on as soon as it is there",
-                    address.where,
-                    error.__cause__ or error,
-                )
+                logger.warning("waiting for PostgreSQL: %s. It goes on as soon as it is there", error)
             await asyncio.sleep(pause)
             pause = min(2 * pause, longest)
         else:

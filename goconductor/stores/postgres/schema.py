@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import asyncpg
 
-from goconductor.errors import ConfigurationError, SchemaError
+from goconductor.errors import ConfigurationError, RightsError, SchemaError
 from goconductor.stores.postgres.connection import Usable
 from goconductor.stores.postgres.dial import Address, Connection
 
@@ -26,7 +29,8 @@ async def migrate(url: str, *, schema: str = "goconductor", revision: str = "hea
             is bounded by nothing: writing a large table anew takes minutes.
 
     Raises:
-        ConfigurationError: wrong credentials, no such database, one that is not in UTF-8, or not enough rights.
+        ConfigurationError: wrong credentials, no such database, or one that is not in UTF-8.
+        RightsError: the role may not make or change the tables.
         SchemaError: the schema is newer than this code.
         StoreUnavailableError: the database cannot be reached.
     """
@@ -35,7 +39,7 @@ async def migrate(url: str, *, schema: str = "goconductor", revision: str = "hea
     async def connect(command_timeout_seconds: float = REWRITE_SECONDS) -> Connection:
         return await address.dial(timeout_seconds=timeout_seconds, command_timeout_seconds=command_timeout_seconds)
 
-    with address.meaning():
+    with _may_migrate(address), address.meaning():
         connection = await connect(timeout_seconds)
         try:
             await _check_encoding(connection, address)
@@ -51,6 +55,17 @@ async def migrate(url: str, *, schema: str = "goconductor", revision: str = "hea
             from goconductor.stores.postgres.migrating import upgrade  # noqa: PLC0415
 
             await upgrade(connect, schema, revision, lock_timeout_seconds=timeout_seconds)
+
+
+@contextmanager
+def _may_migrate(address: Address) -> Iterator[None]:
+    try:
+        yield
+    except RightsError as error:
+        raise RightsError(
+            f"PostgreSQL at {address.where}: the role may not migrate the schema {address.schema} ({error.__cause__}); migrate "
+            "as the owner of its tables, or, where there are none yet, as a role with CREATE on the database"
+        ) from error.__cause__
 
 
 async def _check_encoding(connection: Connection, address: Address) -> None:

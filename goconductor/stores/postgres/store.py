@@ -147,6 +147,12 @@ class PostgresStore:
         self._choices = ChoiceTable(self._others, address)
         self._figures = FigureReader(self._others, address)
         self._retention = RetentionWalk(self._others, address)
+        self._trouble = ""
+
+    @property
+    def trouble(self) -> str:
+        """As :class:`goconductor.ports.vitals.Examinable` says."""
+        return self._trouble
 
     async def open(self) -> None:
         """As the port says.
@@ -157,10 +163,13 @@ class PostgresStore:
             SchemaError: the schema is missing, older or newer.
         """
         try:
-            await wait_for(self._open, self._address)
+            await wait_for(self._open, self._address, self._is_in_trouble)
         except BaseException:
             await self.close()
             raise
+
+    def _is_in_trouble(self, trouble: str) -> None:
+        self._trouble = trouble
 
     async def _open(self) -> None:
         await self._for_append.open()

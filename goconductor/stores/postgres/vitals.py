@@ -7,7 +7,9 @@ import time
 import asyncpg
 
 from goconductor.ports.vitals import LongTransaction, TableHealth, Vitals
+from goconductor.postgres.rights import missing, refusal
 from goconductor.stores.postgres.dial import Address, Connection
+from goconductor.stores.postgres.rights import NEEDS
 from goconductor.stores.postgres.schema import REVISIONS
 
 TIMEOUT_SECONDS = 5.0
@@ -68,7 +70,13 @@ async def _examine(connection: Connection, address: Address, older_than_seconds:
     asked_at = (before + time.time()) / 2
     transactions = await connection.fetch(TRANSACTIONS, older_than_seconds)
     tables = await connection.fetch(TABLES, address.schema)
-    revision = await _revision(connection, address)
+    lacks = await missing(connection, address.schema, NEEDS)
+    try:
+        revision = await _revision(connection, address)
+    except asyncpg.InsufficientPrivilegeError:
+        if not lacks:
+            raise
+        raise refusal(address.where, lacks) from None
     return Vitals(
         where=f"{address.where}, schema {address.schema}",
         version=row["version"],
@@ -85,6 +93,7 @@ async def _examine(connection: Connection, address: Address, older_than_seconds:
         connections_max=row["connections_max"],
         transactions=[LongTransaction(**dict(each)) for each in transactions],
         tables=[TableHealth(**dict(each)) for each in tables],
+        missing_rights=lacks,
     )
 
 
