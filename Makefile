@@ -3,6 +3,7 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
+ETCD3 := .services/etcd3/.installed
 PEERS := .bench
 PEERS_INSTALLED := $(PEERS)/.installed
 CODE := $(wildcard goconductor migrations tests examples benchmarks)
@@ -51,8 +52,12 @@ types: $(INSTALLED)
 layers: $(INSTALLED)
 	$(VENV)/bin/lint-imports --no-logo
 
-servers: $(INSTALLED) ## Install the servers that the tests start: as root with apt, else it says which are missing
+servers: $(INSTALLED) $(ETCD3) ## Install the servers that the tests start: as root with apt, else it says which are missing
 	@PYTHON=$(PYTHON) sh .ci/services
+
+$(ETCD3): requirements/etcd3.lock | $(INSTALLED)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --upgrade --target $(@D) --requirement $<
+	@touch $@
 
 services: servers ## Start every server, and say where each listens, until Ctrl-C; ONLY="kafka nats" starts these
 	@exec $(PYTHON) -m goconductor.testing.servers $(ONLY)
@@ -84,6 +89,8 @@ lock: ## Resolve requirements/*.lock anew within pyproject.toml; UPGRADE=1 takes
 		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) pyproject.toml --output-file requirements/dev.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra kafka --extra embedded --group bench \
 		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) pyproject.toml --output-file requirements/bench.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) requirements/etcd3.in --output-file requirements/etcd3.lock
 
 format: $(INSTALLED) ## Mend what can be mended by itself
 	$(VENV)/bin/ruff check --fix $(CODE)

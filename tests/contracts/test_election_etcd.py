@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -16,6 +17,9 @@ from goconductor.testing.contracts.election import Elect, ElectionContract
 from tests.contracts.slow_terms import SlowTerms
 
 pytestmark = [pytest.mark.etcd, pytest.mark.postgres]
+
+CLIENT = os.environ.get("GOCONDUCTOR_TEST_ETCD_CLIENT", "aetcd")
+"""The library, set by the tests of the other one."""
 
 
 @pytest.fixture
@@ -37,7 +41,7 @@ async def elect(store: RecoveryStore, etcd_endpoint: str, group: str) -> AsyncIt
     async with AsyncExitStack() as stack:
 
         async def open_one() -> EtcdElection:
-            election = EtcdElection(store, endpoints=etcd_endpoint, group=group, timeout_seconds=15.0)
+            election = EtcdElection(store, endpoints=etcd_endpoint, group=group, timeout_seconds=15.0, client=CLIENT)
             stack.push_async_callback(election.close)
             await election.open()
             return election
@@ -61,7 +65,7 @@ async def test_who_stood_still_between_lock_and_epoch_is_refused_by_its_evidence
     store: RecoveryStore, elect: Elect, etcd_endpoint: str, group: str
 ) -> None:
     terms = SlowTerms(store)
-    slow, bert = EtcdElection(terms, endpoints=etcd_endpoint, group=group, timeout_seconds=15.0), await elect()
+    slow, bert = EtcdElection(terms, endpoints=etcd_endpoint, group=group, timeout_seconds=15.0, client=CLIENT), await elect()
     try:
         stopped = asyncio.create_task(slow.campaign("carl", 1.0))
         await terms.asked.wait()
