@@ -60,7 +60,7 @@ class ManualClock:
                 self._time = max(self._time, moment)
                 awake.set_result(None)
                 await settle()
-        self._time = end
+        self._time = max(self._time, end)  # somebody else may have moved it further
         await settle()
 
 

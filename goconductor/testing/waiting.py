@@ -29,12 +29,24 @@ def waits_in_vain(plan: Plan, state: SagaState, offered: set[tuple[str, str]]) -
     )
 
 
-def waits_for(plan: Plan, state: SagaState) -> str:
-    """What it waits for."""
+def waits_for(plan: Plan, state: SagaState, leased: set[str]) -> str:
+    """Say what a saga waits for, step by step.
+
+    Args:
+        plan: its compiled definition.
+        state: where it stands.
+        leased: the steps whose code runs now.
+    """
     said = []
     for work in owed(state.steps, state.round):
         failure = state.step(work.step).failure
         after = f" after {failure}" if failure is not None else ""
-        what = "is to be tried again" if isinstance(work, SetTimer) else f"is to be run by {plan.owners[work.step][0]!r}"
+        owner = plan.owners[work.step][0]
+        if isinstance(work, SetTimer):
+            what = "is to be tried again"
+        elif work.step in leased:
+            what = f"is run by {owner!r} and has not returned"
+        else:
+            what = f"is to be run by {owner!r}"
         said.append(f"step {work.step!r} {what}{after}")
     return "; ".join(said) or "nothing"

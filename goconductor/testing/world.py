@@ -7,7 +7,8 @@
         bought = await conductor.start(order, Order("o1", 500))
         assert await bought.result() == "receipt"
 
-Nothing needs a server and nothing sleeps: where a saga waits for a retry, time jumps to it. Faults are made by hand:
+Nothing needs a server and nothing sleeps: where a saga waits for a retry, time jumps to it. While code of a step runs, time
+passes as it does outside, so that a step that hangs ends a wait by its limit. Faults are made by hand:
 :meth:`World.kill` ends an instance as kill -9 does, :meth:`World.live` lets time pass with a leader sweeping, and a node may be
 given a store or a bus of its own that misbehaves.
 """
@@ -15,7 +16,8 @@ given a store or a bus of its own that misbehaves.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID
@@ -42,6 +44,8 @@ from goconductor.testing.waiting import waits_for, waits_in_vain
 
 SWEEP_SECONDS = 0.5
 
+PACE_SECONDS = 1.0
+"""While code of steps runs, the world's clock is moved by so much each time that so much has passed outside."""
 
 WITHIN_SECONDS = 86_400.0
 """For how long a saga's end is waited for, by the world's clock."""
@@ -54,7 +58,11 @@ class StandsStillError(AssertionError):
 
 
 class WorldStore(MemoryStore):
-    """A store in memory that says when something was appended."""
+    """A store in memory that says when something was appended.
+
+    Attributes:
+        appended: set by the next append; then there is a new one, so that each of several who wait takes its own look.
+    """
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
@@ -65,6 +73,7 @@ class WorldStore(MemoryStore):
         """Append, and wake who waits for it."""
         outcomes = await super().append(appends)
         self.appended.set()
+        self.appended = asyncio.Event()
         return outcomes
 
     def silent(self) -> bool:
@@ -97,6 +106,8 @@ class World:
         self._lease_seconds = lease_seconds
         self._sweeper: Sweeper | None = None
         self._epoch = 0
+        self._paced_at = 0.0  # on the event loop's clock
+        self._waiting = 0  # how many wait for an end
 
     async def __aenter__(self) -> Self:
         return self
@@ -178,56 +189,89 @@ class World:
         return (await self.nodes[0].view(saga_id)).state
 
     async def end_of(self, saga_id: UUID, *, within_seconds: float = WITHIN_SECONDS) -> SagaState:
-        """Wait until a saga has ended or is stuck. Where nothing runs and it waits for a moment, time jumps to that moment.
+        """Wait until a saga has ended or is stuck.
+
+        Where no code of a step runs and it waits for a moment, time jumps to that moment.
 
         Args:
             saga_id: which saga.
-            within_seconds: how much time may pass, by the world's clock.
+            within_seconds: how much time may pass, by the world's clock. While code of a step runs, that is as much as passes
+                outside.
 
         Raises:
-            StandsStillError: it waits for what cannot come here: a step that no node of this world has, a resume, or longer than
-                that; says for what.
+            StandsStillError: it waits for what cannot come here, as no node has the step or it is paused; says for what.
+            TimeoutError: it has not ended by then; names the steps that it waits for, and says which of them hang.
         """
         latest = self.clock.now() + within_seconds
-        while True:
-            self.store.appended.clear()  # before looking: what comes while we look is not missed
-            state = await self.state(saga_id)
-            if state.status.ended or state.stuck_steps:
+        with self._waits():
+            while True:
+                appended = self.store.appended  # before looking: what comes while we look is not missed
+                state = await self.state(saga_id)
+                if state.status.ended or state.stuck_steps:
+                    await settle()
+                    return state
                 await settle()
-                return state
-            await settle()
-            if self.store.appended.is_set():
-                continue
-            if self._runs():
-                await self.store.appended.wait()
-                continue
-            plan = await self.nodes[0].plan_of(state)
-            if (why := waits_in_vain(plan, state, self._offered())) is not None:
-                raise StandsStillError(f"saga {plan.name!r} stands still: {why}")
-            if self.clock.now() >= latest:
-                raise StandsStillError(f"saga {plan.name!r} has not ended within {within_seconds:g} s: {waits_for(plan, state)}")
-            await self._jump(state, latest)
+                plan = await self.nodes[0].plan_of(state)
+                runs = self._runs()
+                still = not (runs or appended.is_set())
+                if still and (why := waits_in_vain(plan, state, self._offered())) is not None:
+                    raise StandsStillError(f"saga {plan.name!r} stands still: {why}")
+                if self.clock.now() >= latest:
+                    leased = {lease.key.step for lease in await self.store.leases([saga_id])} if runs else set()
+                    waits = waits_for(plan, state, leased)
+                    raise TimeoutError(f"saga {plan.name!r} has not ended within {within_seconds:g} s: {waits}")
+                if still:
+                    await self._jump(state, latest, appended)
+                else:
+                    await self._keep_pace(latest, appended)
+
+    @contextmanager
+    def _waits(self) -> Iterator[None]:
+        """The first who waits begins to keep pace with the time outside."""
+        if not self._waiting:
+            self._paced_at = asyncio.get_running_loop().time()
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
 
     def _runs(self) -> bool:
-        """Whether time must not be moved: code of steps runs, or a store or bus of the test's own does as it likes."""
+        """Whether time must not jump: code of steps runs, or a store or bus of the test's own does as it likes."""
         return any(
             node.vitals()["steps_running"] or not isinstance(node.bus, MemoryBus) or not isinstance(node.store, MemoryStore)
             for node in self.nodes
         )
 
+    async def _keep_pace(self, latest: float, appended: asyncio.Event) -> None:
+        """Until something is appended; or until a while has passed outside: then as much passes here.
+
+        A machine that was busy for longer moves the clock no further.
+        """
+        loop = asyncio.get_running_loop()
+        seconds = min(PACE_SECONDS, latest - self.clock.now())
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(self._paced_at + seconds):
+                await appended.wait()
+        if loop.time() >= self._paced_at + seconds:
+            self._paced_at = loop.time()
+            await self.live(seconds)
+
     def _offered(self) -> set[tuple[str, str]]:
         return {(node.registry.name, step) for node in self.nodes for step in node.registry.steps}
 
-    async def _jump(self, state: SagaState, latest: float) -> None:
+    async def _jump(self, state: SagaState, latest: float, appended: asyncio.Event) -> None:
         """To the moment that a step waits for; where it waits for a message that was lost, to when the leader looks."""
         moments = [step.due_at for step in state.steps.values() if step.due_at is not None]
         now = self.clock.now()
         if (due := min(moments, default=None)) is not None and due > now:
             await self.clock.advance(min(due, latest) - now)
-        if not self.store.appended.is_set():
+        if not appended.is_set():
             await self.sweep()  # timers that are far are the leader's
-        if not self.store.appended.is_set():
+        if not appended.is_set():
             await self.live(min(SWEEP_SECONDS, latest - self.clock.now()))
+        if self.clock.now() > now:
+            self._paced_at = asyncio.get_running_loop().time()
 
     async def events(self, saga_id: UUID) -> list[str]:
         """The names of what happened to a saga, with their steps: ``ActionSucceeded charge``."""
@@ -252,10 +296,10 @@ class World:
         """
         end = self.clock.now() + seconds
         while (now := self.clock.now()) < end:
-            self.store.appended.clear()
+            appended = self.store.appended
             waits = self.store.silent()
             await self.sweep()
-            quiet = not (waits or self.store.silent() or self.store.appended.is_set())
+            quiet = not (waits or self.store.silent() or appended.is_set())
             moments = [end, *self.store.wakings(), *([] if self.clock.next_moment is None else [self.clock.next_moment])]
             later = min(moments) if quiet else now
             await self.clock.advance(min(max(SWEEP_SECONDS, later - now), end - now))
@@ -280,10 +324,11 @@ class WorldHandle(SagaHandle[I]):
         """As :meth:`SagaHandle.result`.
 
         Args:
-            timeout_seconds: how much time may pass, by the world's clock.
+            timeout_seconds: how much time may pass, by the world's clock; while code of a step runs, as much as passes outside.
 
         Raises:
             StandsStillError: it waits for what cannot come in this world.
+            TimeoutError: it has not ended by then; names the steps that it waits for, and says which of them hang.
             CompensatedError, StuckError, TerminatedError: as there.
         """
         await self.begin()

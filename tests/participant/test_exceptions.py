@@ -230,9 +230,10 @@ async def test_an_async_step_that_takes_too_long_is_cancelled_and_may_be_tried_a
 
     await world.node(shop)
     saga_id = await world.start(one_step_saga())
+    appended = world.store.appended
     while "ActionFailed pack" not in await world.events(saga_id):
-        world.store.appended.clear()
-        await world.store.appended.wait()
+        await appended.wait()
+        appended = world.store.appended
     assert (await world.state(saga_id)).step("pack").failure is not None
     assert "TimeoutError" in str((await world.state(saga_id)).step("pack").failure)
     await world.clock.advance(10)

@@ -226,8 +226,10 @@ async def test_a_step_that_was_called_before_is_left_to_a_person(world: World) -
     ran: list[str] = []
     old = await world.node(shelf(ran, retry=Retry(attempts_max=3, initial_seconds=30.0), fails_first=True))
     saga_id = await world.start(packing(cart={"lines": 3}), {})
+    appended = world.store.appended
     while (await world.state(saga_id)).step("pack").action is not ActionStatus.BACKOFF:
-        await world.store.appended.wait()
+        await appended.wait()
+        appended = world.store.appended
 
     class Cart2(msgspec.Struct):
         weight: float

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -97,9 +99,80 @@ async def test_a_retry_without_end_is_waited_for_so_long_and_then_said(world: Wo
     shop, saga, attempts = failing(10**6, WITHOUT_END)
     await world.node(shop)
     says = "has not ended within 36000 s: step 'pack' is to be tried again after ValueError: not yet"
-    with pytest.raises(StandsStillError, match=says):
+    with pytest.raises(TimeoutError, match=says):
         await world.end_of(await world.start(saga), within_seconds=36_000)
     assert attempts == list(range(1, 11))
+
+
+async def test_a_step_that_hangs_ends_the_wait_and_is_named(world: World) -> None:
+    shop = StepRegistry("shop")
+
+    @shop.step
+    async def pack() -> None:
+        await asyncio.Event().wait()
+
+    saga: Saga[Any] = Saga("order")
+    saga.step(pack)
+    handle = await (await world.conductor(shop)).start(saga, None)
+    with pytest.raises(TimeoutError, match="'order' has not ended within 2 s: step 'pack' is run by 'shop' and has not returned"):
+        await handle.result(timeout_seconds=2)
+    with pytest.raises(TimeoutError, match=r"within 0\.1 s: step 'pack' is run by 'shop'"):
+        await world.end_of(handle.saga_id, within_seconds=0.1)
+
+
+async def test_a_plain_function_that_hangs_ends_the_wait_too(world: World) -> None:
+    shop, returns = StepRegistry("shop"), threading.Event()
+
+    @shop.step
+    def pack() -> None:
+        returns.wait()
+
+    saga: Saga[Any] = Saga("order")
+    saga.step(pack)
+    handle = await (await world.conductor(shop)).start(saga, None)
+    try:
+        with pytest.raises(TimeoutError, match="step 'pack' is run by 'shop' and has not returned"):
+            await handle.result(timeout_seconds=1)
+    finally:
+        returns.set()
+
+
+async def test_time_goes_on_for_other_sagas_while_a_step_hangs(world: World) -> None:
+    shop, saga, attempts = failing(1, Retry(initial_seconds=2.0, jitter=0.0))
+    never: Saga[Any] = Saga("never")
+
+    @shop.step
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    never.step(hang)
+    conductor = await world.conductor(shop)
+    await conductor.start(never, None)
+    assert await (await conductor.start(saga, None)).result() == "packed"
+    assert attempts == [1, 2]
+
+
+async def test_a_saga_that_fails_at_once_without_end_ends_the_wait(world: World) -> None:
+    shop, saga, _ = failing(10**9, Retry(attempts_max=None, initial_seconds=0.0))
+    await world.node(shop)
+    with pytest.raises(TimeoutError, match=r"step 'pack' .* after ValueError: not yet"):
+        await world.end_of(await world.start(saga), within_seconds=1)
+
+
+async def test_two_who_wait_at_once_never_turn_time_back(world: World) -> None:
+    shop, saga, _ = failing(2)
+    conductor = await world.conductor(shop)
+    handles = [await conductor.start(saga, None, key=str(number)) for number in range(2)]
+    seen = [world.clock.now()]
+    advance = world.clock.advance
+
+    async def watched(seconds: float) -> None:
+        await advance(seconds)
+        seen.append(world.clock.now())
+
+    world.clock.advance = watched  # type: ignore[method-assign]
+    await asyncio.gather(*(handle.result() for handle in handles))
+    assert seen == sorted(seen)
 
 
 async def test_a_saga_whose_process_was_killed_ends_without_a_call_of_live(world: World) -> None:
