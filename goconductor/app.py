@@ -13,6 +13,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.control.conductor import Conductor
 from goconductor.control.health import answering
 from goconductor.control.sections import MetricsSettings
@@ -284,11 +285,10 @@ async def _recovering(settings: Settings, node: Node, metrics: Metrics, wanted: 
         on_change=survey.led,
     )
     await leadership.open()
-    running = asyncio.create_task(leadership.run(), name="leadership")
+    running = create_guarded_task(leadership.run(), name="leadership")
     try:
         yield
     finally:
-        running.cancel()
-        await asyncio.wait([running])
+        await end(running)
         await survey.close()
         await election.close()

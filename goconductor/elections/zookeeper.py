@@ -35,6 +35,7 @@ from kazoo.exceptions import AuthFailedError, KazooException, NoAuthError, NoNod
 from kazoo.handlers.threading import KazooTimeoutError, SequentialThreadingHandler
 from kazoo.security import CREATOR_ALL_ACL, OPEN_ACL_UNSAFE
 
+from goconductor.aio.tasks import Tasks
 from goconductor.elections import may_be_taken, raise_by_evidence
 from goconductor.errors import ConfigurationError, ElectionError
 from goconductor.ports.store import Term, Terms
@@ -106,7 +107,7 @@ class ZooKeeperElection:
         self._files = (ca_file, cert_file, key_file)
         self._check_hostname = check_hostname
         self._session: _Session | None = None
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ending = Tasks()
         self._lock: _Lock | None = None
 
     async def open(self) -> None:
@@ -119,7 +120,7 @@ class ZooKeeperElection:
 
     async def close(self) -> None:
         self._drop()
-        await asyncio.gather(*self._ending)
+        await self._ending.join()
 
     async def campaign(self, candidate: str, term_seconds: float) -> Term | None:
         """Try to lead.
@@ -254,9 +255,7 @@ class ZooKeeperElection:
         """Close the session and forget it. It takes some time if the server does not answer; only ``close`` waits for it."""
         session, self._session, self._lock = self._session, None, None
         if session is not None:
-            ending = asyncio.create_task(asyncio.to_thread(session.end), name="end of a ZooKeeper session")
-            self._ending.add(ending)
-            ending.add_done_callback(self._ending.discard)
+            self._ending.start(asyncio.to_thread(session.end), name="end of a ZooKeeper session")
 
 
 class _Connector(SequentialThreadingHandler):  # type: ignore[misc]

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.errors import GoConductorError
 from goconductor.messages.topics import steps_topic
 from goconductor.ports.figures import Lag, MeasuredBus, MeasuredStore, StoreFigures
@@ -83,14 +84,13 @@ class Survey:
         self.figures, self.lags, self.sagas, self.unoffered = None, {}, None, {}
         self._walk, self._after = Counter(), None
         if term is not None:
-            self._looking = asyncio.create_task(self._look_on(), name="survey")
+            self._looking = create_guarded_task(self._look_on(), name="survey")
 
     async def close(self) -> None:
         """Look no more."""
         looking = self._looking
         self.led(None)
-        if looking is not None:
-            await asyncio.wait([looking])
+        await end(looking)
 
     async def _look_on(self) -> None:
         while True:

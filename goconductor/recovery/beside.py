@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
+from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.recovery.leadership import LeadTerm
 
 Duty: TypeAlias = Callable[[LeadTerm], Coroutine[Any, Any, None]]
@@ -16,16 +16,14 @@ def beside(lead: Duty, *others: Duty) -> Duty:
 
     Args:
         lead: when it ends, all end, and what it raises is raised.
-        others: they must not raise. They end by themselves when another one leads.
+        others: they end by themselves when another one leads. What one of them raises is logged; the others go on.
     """
 
     async def all_of_them(term: LeadTerm) -> None:
-        running = [asyncio.create_task(other(term)) for other in others]
+        running = [create_guarded_task(other(term), name="a duty beside the sweep") for other in others]
         try:
             await lead(term)
         finally:
-            for one in running:
-                one.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            await end(*running)
 
     return all_of_them

@@ -15,13 +15,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 
+from goconductor.aio.first_of import first_of
 from goconductor.errors import ElectionError, GoConductorError, StoreError
 from goconductor.participant.following import Following
 from goconductor.ports.choices import Choice, Spoken
 from goconductor.ports.election import Election
 from goconductor.ports.store import Term, Terms
+from goconductor.recovery.beside import Duty
 from goconductor.recovery.leadership import LeadTerm
 
 logger = logging.getLogger("goconductor.recovery")
@@ -121,19 +123,11 @@ class ChosenElection:
             if won is not None:
                 await self._made[won].resign(term)
 
-    def while_chosen(self, lead: Callable[[LeadTerm], Awaitable[None]]) -> Callable[[LeadTerm], Awaitable[None]]:
+    def while_chosen(self, lead: Duty) -> Duty:
         """A leader's work that ends when another election is chosen; so its leader stops, then resigns, then campaigns there."""
 
         async def led(term: LeadTerm) -> None:
-            parts = [asyncio.ensure_future(lead(term)), asyncio.ensure_future(self._moved.wait())]
-            try:
-                done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-                if parts[0] in done:
-                    parts[0].result()
-            finally:
-                for part in parts:
-                    part.cancel()
-                await asyncio.gather(*parts, return_exceptions=True)
+            await first_of(lead(term), self._moved.wait())
 
         return led
 

@@ -32,9 +32,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
 
+from goconductor.aio.backoff import doubled
+from goconductor.aio.first_of import first_of
 from goconductor.errors import ElectionError, FencedError, StoreError
 from goconductor.ports.clock import Clock
 from goconductor.ports.election import Election
@@ -138,7 +139,7 @@ class Leadership:
                 failures += 1
                 log.exception("%s cannot campaign", self._candidate)
             longest_seconds = max(self._campaign_interval_seconds, self._term_seconds)
-            await self._clock.sleep(min(self._campaign_interval_seconds * 2 ** min(failures, 10), longest_seconds))
+            await self._clock.sleep(doubled(self._campaign_interval_seconds, failures, seconds_max=longest_seconds))
 
     async def _campaign(self) -> LeadTerm | None:
         trusted_until = self._trust_from_now()
@@ -153,7 +154,7 @@ class Leadership:
         log.info("%s leads, epoch %d", self._candidate, term.epoch)
         try:
             self._announce(term)
-            reason = await _first(self._work(term), self._keep(term), self._watch(term))
+            reason = await first_of(self._work(term), self._keep(term), self._watch(term))
             log.warning("%s steps down from epoch %d: %s", self._candidate, term.epoch, reason)
         finally:
             self._announce(None)
@@ -203,15 +204,3 @@ class Leadership:
                 await self._election.resign(term.term)
         except (ElectionError, StoreError, TimeoutError) as error:
             log.warning("%s could not resign from epoch %d, which ends by itself: %s", self._candidate, term.epoch, error)
-
-
-async def _first(*coroutines: Coroutine[Any, Any, str]) -> str:
-    """What the first of them returns; the others are cancelled, and have ended when this returns or is cancelled."""
-    running = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
-    try:
-        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        return next(one for one in running if one in done).result()
-    finally:
-        for one in running:
-            one.cancel()
-        await asyncio.gather(*running, return_exceptions=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from goconductor.aio.recent import Recent
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import LeaseKey
 
@@ -30,7 +31,7 @@ class Resent:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._seen: dict[Owner, dict[LeaseKey, float]] = {}
+        self._seen: Recent[Owner, Recent[LeaseKey, float]] = Recent(count_max=STEPS_MAX)
 
     def saw(self, key: LeaseKey, owner: Owner) -> None:
         """A step waits, and nobody has a lease on it.
@@ -39,18 +40,21 @@ class Resent:
             key: the step of a saga.
             owner: whose code runs it.
         """
-        keys = self._seen.pop(owner, {})
-        keys.pop(key, None)
-        if len(keys) >= SAGAS_MAX:
-            del keys[next(iter(keys))]
-        keys[key] = self._clock.monotonic()
-        if len(self._seen) >= STEPS_MAX:
-            del self._seen[next(iter(self._seen))]
-        self._seen[owner] = keys
+        keys = self._seen.use(owner)
+        if keys is None:
+            keys = Recent(count_max=SAGAS_MAX)
+            self._seen.put(owner, keys)
+        keys.put(key, self._clock.monotonic())
 
     def waiting(self) -> dict[Owner, int]:
         """How many sagas wait for each step; at most :data:`SAGAS_MAX` each."""
         since = self._clock.monotonic() - KEPT_SECONDS
-        kept = ((owner, {key: at for key, at in keys.items() if at >= since}) for owner, keys in self._seen.items())
-        self._seen = {owner: keys for owner, keys in kept if keys}
-        return {owner: len(keys) for owner, keys in self._seen.items()}
+        waiting: dict[Owner, int] = {}
+        for owner, keys in list(self._seen.items()):
+            for key in [key for key, at in keys.items() if at < since]:
+                keys.pop(key)
+            if keys:
+                waiting[owner] = len(keys)
+            else:
+                self._seen.pop(owner)
+        return waiting

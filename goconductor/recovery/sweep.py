@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
+from goconductor.aio.backoff import doubled
 from goconductor.errors import FencedError, GoConductorError, StoreUnavailableError
 from goconductor.lifecycle.effects import RunAction, SetTimer, Settle, Work, direction_of
 from goconductor.lifecycle.events import DeadlinePassed, Event, OutcomeUnknown, TimerFired
@@ -366,9 +367,8 @@ class Sweeper:
         """When this may be sent again: a backlog must not multiply itself."""
         times, due_at = self._resent.get(key, (0, now))
         if at_once or due_at <= now:
-            wait = min(RESEND_SECONDS * 2**times, RESEND_MAX_SECONDS)
-            if len(self._resent) > 100_000:
+            if len(self._resent) > 100_000:  # all: a walk asks next for those that are the oldest here
                 self._resent.clear()
-            self._resent[key] = (times + 1, now + wait)
+            self._resent[key] = (times + 1, now + doubled(RESEND_SECONDS, times, seconds_max=RESEND_MAX_SECONDS))
             return now
         return due_at

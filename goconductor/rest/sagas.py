@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -12,6 +11,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import Response
 
+from goconductor.aio.first_of import first_of
 from goconductor.control import commands, filters, queries
 from goconductor.control.diagrams import Form, saga_diagram
 from goconductor.control.models import History, SagaDetail, SagaPage
@@ -153,16 +153,8 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
 
 async def _end_or_stop(node: Node, saga_id: UUID, wait_seconds: float, stops: Stopping) -> None:
     """Until the saga has ended, the time is over, or this server has been told to stop."""
-    ended = asyncio.create_task(node.wait_for_end(saga_id, wait_seconds))
-    with stops.awaited() as stopping:
-        stopped = asyncio.create_task(stopping.wait())
-        try:
-            await asyncio.wait((ended, stopped), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopped.cancel()
-            ended.cancel()
-            with suppress(TimeoutError, asyncio.CancelledError):
-                await ended
+    with stops.awaited() as stopping, suppress(TimeoutError):
+        await first_of(node.wait_for_end(saga_id, wait_seconds), stopping.wait())
 
 
 def _time(text: str | None, name: str) -> datetime | None:

@@ -13,6 +13,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from goconductor.aio.tasks import create_guarded_task
+
 LOOK_SECONDS = 0.25
 
 
@@ -33,7 +35,7 @@ class Stopping:
         """The event, which is set in time while this is open."""
         self._waiting += 1
         if self._looking is None:
-            self._looking = asyncio.create_task(self._look(), name="looking whether the server stops")
+            self._looking = create_guarded_task(self._look(), name="looking whether the server stops")
         try:
             yield self.event
         finally:
