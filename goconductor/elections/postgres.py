@@ -23,14 +23,11 @@ import asyncpg
 
 from goconductor.errors import ElectionError
 from goconductor.ports.store import Term, Terms
-from goconductor.postgres.dialling import Address, Connection
-from goconductor.postgres.direct import refuse_pooler
+from goconductor.postgres.dialling import FAILURES, Address, Connection
+from goconductor.postgres.setup import Limits, Setup, end
 
 _CLASS = 1735353708
 """First half of our advisory locks: elections. The second half tells the group."""
-# the internal error: a statement that meets the message by which the server ends the session
-_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
-
 _HELD = """EXISTS (
     SELECT FROM pg_locks
     WHERE locktype = 'advisory' AND classid = $1::int8::oid AND objid = $2::int8::oid AND objsubid = 2 AND granted
@@ -45,14 +42,6 @@ _END_SILENT_HOLDER = """
         WHERE locktype = 'advisory' AND classid = $1::int8::oid AND objid = $2::int8::oid AND objsubid = 2 AND granted
           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
     ) holder"""
-
-_SETTINGS = {
-    "tcp_keepalives_idle": "5",
-    "tcp_keepalives_interval": "2",
-    "tcp_keepalives_count": "3",
-    "tcp_user_timeout": "11000",
-    "default_transaction_isolation": "read committed",
-}
 
 
 class PostgresElection:
@@ -76,12 +65,16 @@ class PostgresElection:
         command_timeout_seconds: float = 5.0,
     ) -> None:
         self._terms = terms
-        self._address = Address(
-            url, application_name=f"{group} election"[:63], setting="the election's url", unavailable=ElectionError
+        self._setup = Setup(
+            address=Address(
+                url, application_name=f"{group} election"[:63], setting="the election's url", unavailable=ElectionError
+            ),
+            limits=Limits(statement_seconds=command_timeout_seconds, grace_seconds=0.0),
+            connect_timeout_seconds=connect_timeout_seconds,
+            statement_cache_size=0,
         )
         self._group = group
         self._lock = (_CLASS, zlib.crc32(group.encode()) & 0x7FFF_FFFF)
-        self._connect_timeout_seconds = connect_timeout_seconds
         self._command_timeout_seconds = command_timeout_seconds
         self._connection: Connection | None = None
         self._epoch: int | None = None
@@ -101,10 +94,7 @@ class PostgresElection:
     async def close(self) -> None:
         connection, self._connection, self._epoch = self._connection, None, None
         if connection is not None:
-            try:
-                await connection.close(timeout=self._command_timeout_seconds)
-            except _FAILURES:
-                connection.terminate()
+            await end(connection)
 
     async def campaign(self, candidate: str, term_seconds: float) -> Term | None:
         """Try to lead.
@@ -172,7 +162,7 @@ class PostgresElection:
     async def _free_lock(self, connection: Connection) -> None:
         try:
             await connection.execute("SELECT pg_advisory_unlock_all()")
-        except _FAILURES:
+        except FAILURES:
             connection.terminate()  # which frees it as well
 
     async def _holds_lock(self) -> bool:
@@ -182,7 +172,7 @@ class PostgresElection:
             return False
         try:
             held = bool(await connection.fetchval(f"SELECT {_HELD}", *self._lock))
-        except _FAILURES:
+        except FAILURES:
             held = False
         if not held:
             self._epoch = None
@@ -213,37 +203,20 @@ class PostgresElection:
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
             self._epoch = None
-            connection = await self._connect()
+            connection = await self._setup.dial()
             try:
-                await self._refuse_pooler(connection)
+                await self._setup.refuse_pooler(connection, _POOLER)
             except BaseException:
                 connection.terminate()
                 raise
             self._connection = connection
         return self._connection
 
-    async def _connect(self) -> Connection:
-        return await self._address.dial(
-            timeout_seconds=self._connect_timeout_seconds,
-            command_timeout_seconds=self._command_timeout_seconds,
-            settings={**_SETTINGS, "statement_timeout": f"{self._command_timeout_seconds * 1000:.0f}"},
-            durable=False,
-            statement_cache_size=0,
-        )
-
-    async def _refuse_pooler(self, connection: Connection) -> None:
-        other = await self._connect()
-        try:
-            await refuse_pooler(connection, other, _POOLER)
-        finally:
-            with contextlib.suppress(*_FAILURES):
-                await other.close(timeout=1)
-
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except _FAILURES as error:
+        except FAILURES as error:
             if self._connection is not None:
                 self._connection.terminate()  # a half-open one would fail every time
             raise ElectionError(

@@ -44,6 +44,10 @@ logger = logging.getLogger("goconductor.postgres")
 BROKEN = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What the driver raises when a connection ends. OSError is also TimeoutError."""
 
+FAILURES = (asyncpg.PostgresError, *BROKEN)
+"""All that the driver raises when a server, the network or our rights fail. The internal error is among them: it comes of a
+statement that meets the message by which the server ends the session."""
+
 FOREVER = {"idle_session_timeout": "0"}
 """Of each session: ours wait for work, and a server that ends them for it only makes them come back."""
 
@@ -115,7 +119,7 @@ class Address:
         self.url = url
         self.application_name = application_name
         self.setting = setting
-        self._unavailable = unavailable
+        self.unavailable = unavailable
         self._read = read_url(url, setting)
         self._last: Server | None = None
         self._by_statement: set[Server] = set()
@@ -270,10 +274,10 @@ class Address:
 
     def _all(self, problems: list[GoConductorError]) -> GoConductorError:
         """One error for all hosts; final only where each is."""
-        passing = [problem for problem in problems if isinstance(problem, self._unavailable)]
+        passing = [problem for problem in problems if isinstance(problem, self.unavailable)]
         if len(problems) == 1 or not passing:
             return problems[0]
-        return self._unavailable("; ".join(dict.fromkeys(map(str, problems))))
+        return self.unavailable("; ".join(dict.fromkeys(map(str, problems))))
 
     @contextmanager
     def meaning(self, server: Server | None = None) -> Iterator[None]:
@@ -293,7 +297,7 @@ class Address:
             why = "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
             raise self.meaning_of("", why, where) from error
         except (_UnfitServerError, OldTimelineError) as error:
-            raise self._unavailable(f"PostgreSQL at {where} will not do: {error}") from error
+            raise self.unavailable(f"PostgreSQL at {where} will not do: {error}") from error
         except ValueError:  # its text is not shown: it may quote a part of the url that is a password
             if server is None:
                 raise
@@ -309,7 +313,7 @@ class Address:
         """
         at = f"PostgreSQL at {where or self.where}"
         if not state:
-            return self._unavailable(
+            return self.unavailable(
                 f"{at} cannot be reached or broke off: {text}; start PostgreSQL, or correct {self.setting} and what lies in "
                 "between: name resolution, firewall"
             )
@@ -325,17 +329,17 @@ class Address:
                     f"{at} refuses us: {text}; grant this right to the role: `goconductor doctor` names each that is missing"
                 )
             case Meaning.FULL:
-                return self._unavailable(f"{at} cannot do this now: {text}; {full_remedy(text)}")
+                return self.unavailable(f"{at} cannot do this now: {text}; {full_remedy(text)}")
             case Meaning.READ_ONLY:
-                return self._unavailable(f"{at} cannot do this now: {text}; {READ_ONLY_REMEDY}")
+                return self.unavailable(f"{at} cannot do this now: {text}; {READ_ONLY_REMEDY}")
             case Meaning.UNAVAILABLE:
-                return self._unavailable(f"{at} cannot do this now: {text}")
+                return self.unavailable(f"{at} cannot do this now: {text}")
             case meaning:
                 return self.other_meaning(meaning, f"{at}: {text}")
 
     def other_meaning(self, meaning: Meaning | None, text: str) -> GoConductorError:  # noqa: ARG002  (a leaf tells them apart)
         """Our error where tables, values or the statement are at fault."""
-        return self._unavailable(text)
+        return self.unavailable(text)
 
 
 def _refuse_unfit(about: asyncpg.Record | None) -> None:

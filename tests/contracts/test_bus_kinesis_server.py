@@ -15,6 +15,7 @@ from goconductor.buses.shared import amazon
 from goconductor.errors import ConfigurationError, PoolerError
 from goconductor.messages.topics import replies_topic
 from goconductor.ports.bus import Message
+from goconductor.postgres.setup import end
 from goconductor.testing.contracts.bus import Inbox
 from goconductor.testing.servers.kinesis import KinesisServer
 from tests.contracts.amazon_rights import AmazonRights
@@ -326,12 +327,12 @@ async def test_replies_to_all_processes_share_a_stream_and_leave_nothing_behind(
 @pytest.mark.postgres
 async def test_leases_live_behind_a_session_pooler_and_refuse_another_by_its_name(pooler: Pooler) -> None:
     async with pooler("session") as url:
-        connection = await leases.connect(leases.address_of(url), "pooled_leases", connect_timeout_seconds=20)
+        connection = await leases.set_up(leases.address_of(url), "pooled_leases", connect_timeout_seconds=20).dial()
         assert await connection.fetchval("SHOW search_path") == "pooled_leases"
-        await leases.close(connection)
+        await end(connection)
     async with pooler("transaction") as url:
         with pytest.raises(PoolerError, match="straight to the server"):
-            await leases.connect(leases.address_of(url), "pooled_leases", connect_timeout_seconds=20)
+            await leases.set_up(leases.address_of(url), "pooled_leases", connect_timeout_seconds=20).dial()
 
 
 async def test_a_database_url_that_cannot_be_read_is_told_without_its_password(kinesis_url: str) -> None:

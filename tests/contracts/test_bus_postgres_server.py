@@ -258,7 +258,7 @@ class TestStayingCheap(OnPostgres):
     async def test_no_hot_statement_scans_a_table(self, open_bus: OpenBus, postgres_url: str, rows: int) -> None:
         bus = await open_bus()
         await bus.send(orders(*(f"{number}" for number in range(rows))))
-        connection = await session.connect(session.address_of(postgres_url), "goconductor_bus", "explaining")
+        connection = await session.set_up(session.address_of(postgres_url), "goconductor_bus", "explaining").dial()
         hot: dict[str, tuple[Any, ...]] = {
             statements.SEND: (["orders"], [b"x"], ["orders"]),
             statements.SEND_AND_HINT: (["orders"], [b"x"], ["orders"], "orders"),

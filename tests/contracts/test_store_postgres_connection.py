@@ -13,8 +13,8 @@ import pytest
 
 from goconductor.errors import ConfigurationError, PoolerError, SchemaError, StoreError, StoreUnavailableError
 from goconductor.ports.store import Verdict
+from goconductor.postgres.session import Sessions
 from goconductor.stores.postgres import PostgresStore, migrate
-from goconductor.stores.postgres.connection import Sessions
 from goconductor.stores.postgres.dial import Connection
 from goconductor.testing.contracts.store.material import Saga, advance, begin, event, eventually, head_of
 from goconductor.testing.postgres import PostgresServer
@@ -193,7 +193,7 @@ async def test_a_closed_store_says_so(store: PostgresStore) -> None:
 async def test_1_open_waits_for_the_database_and_says_so(
     migrated: str, unused_tcp_port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "goconductor.store")
+    caplog.set_level(logging.INFO, "goconductor.postgres")
     address = urlsplit(migrated)
     netloc = f"{address.username}:{address.password or 'secret'}@127.0.0.1:{unused_tcp_port}"
     store = PostgresStore(address._replace(netloc=netloc).geturl())
@@ -251,8 +251,8 @@ async def test_1_a_wrong_password_is_refused_at_once_and_not_repeated(postgres_t
 
 
 async def test_what_a_burst_needed_is_closed_after_it(store: PostgresStore) -> None:
-    dialler = store._others._sessions[0]._dialler
-    sessions = Sessions(dialler, 2, rest_seconds=0.01)
+    setup = store._others._sessions[0]._setup
+    sessions = Sessions(setup, 2, rest_seconds=0.01)
     await sessions.open()
     gone = asyncio.Event()
     async with sessions.use() as stays, sessions.use() as passes:

@@ -18,6 +18,7 @@ from goconductor.errors import BusUnavailableError, ConfigurationError
 from goconductor.ports.bus import TOPIC, Headers, Message, Receiver, sendable
 from goconductor.ports.vitals import BusVitals
 from goconductor.postgres.rights import examine_tables
+from goconductor.postgres.setup import end
 
 HEADERS = Headers(wire.HEADERS_BYTES_MAX, wire.headers_bytes)
 
@@ -95,7 +96,7 @@ class KinesisBus:
         self._streams = Streams(
             prefix=prefix, shards=shards, retention_hours=int(retention_hours), shared={**shared, **(shared_streams or {})}
         )
-        self._database = leases.address_of(database_url)
+        self._database = leases.set_up(leases.address_of(database_url), schema, connect_timeout_seconds=connect_timeout_seconds)
         self._schema = schema
         self._open_timeout_seconds = open_timeout_seconds
         self._connect_timeout_seconds = connect_timeout_seconds
@@ -116,7 +117,7 @@ class KinesisBus:
         """
         if self._opened is not None:
             return
-        database: Link[Connection] = Link("PostgreSQL (leases)", connect=self._connect_database, disconnect=leases.close)
+        database: Link[Connection] = Link("PostgreSQL (leases)", connect=self._database.dial, disconnect=end)
         link = ServiceLink("Kinesis", connect=self._connect)
         await link.open(self._open_timeout_seconds)
         try:
@@ -134,7 +135,7 @@ class KinesisBus:
             ConfigurationError: the leases' database refuses us.
             BusUnavailableError: it cannot be reached.
         """
-        return await examine_tables(self._database, self._schema, leases.NEEDS)
+        return await examine_tables(self._database.address, self._schema, leases.NEEDS)
 
     async def close(self) -> None:
         """Stop the subscriptions, wait for what was given to ``send``, and disconnect."""
@@ -201,9 +202,6 @@ class KinesisBus:
             raise BusUnavailableError(f"could not subscribe within {self._open_timeout_seconds:g} s: {reason}") from error
         self._subscriptions = [*(each for each in self._subscriptions if not each.stopped), subscription]
         return subscription
-
-    async def _connect_database(self) -> Connection:
-        return await leases.connect(self._database, self._schema, connect_timeout_seconds=self._connect_timeout_seconds)
 
     async def _connect(self) -> Client:
         client = await amazon.connect("kinesis", self._address, connect_timeout_seconds=self._connect_timeout_seconds)

@@ -5,26 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-import asyncpg
-
 from goconductor.buses.shared.link import Link
-from goconductor.errors import BusUnavailableError, ConfigurationError
+from goconductor.errors import BusUnavailableError
 from goconductor.postgres import dialling
-from goconductor.postgres.direct import refuse_pooler
+from goconductor.postgres.setup import Limits, Setup
+from goconductor.postgres.tables import Tables
 
 Connection: TypeAlias = dialling.Connection
 
-UNAVAILABLE = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    BusUnavailableError,
-)
+UNAVAILABLE = (*dialling.FAILURES, BusUnavailableError)
+EXISTS = "SELECT to_regclass('readers') IS NOT NULL AND to_regclass('shards') IS NOT NULL"
 LOCK = "SELECT pg_advisory_xact_lock(hashtext('goconductor kinesis'), 0)"
 TABLES = """
 CREATE TABLE IF NOT EXISTS readers (
@@ -266,55 +259,26 @@ def address_of(url: str) -> dialling.Address:
     )
 
 
-async def connect(address: dialling.Address, schema: str, *, connect_timeout_seconds: float) -> Connection:
-    """A new session, with our tables in place.
+def set_up(address: dialling.Address, schema: str, *, connect_timeout_seconds: float) -> Setup:
+    """How a session is set up, with our tables in place, and no pooler in between.
 
     Args:
         address: the database.
         schema: where the tables are, or are to be.
         connect_timeout_seconds: for the connection to each host.
-
-    Raises:
-        ConfigurationError: the server refuses us, or the URL cannot be read.
-        BusUnavailableError: it cannot be reached now.
-        PoolerError: a transaction pooler stands in between.
     """
-    connection = await _dialled(address, schema, connect_timeout_seconds)
-    try:
-        if address.is_pooled:
-            other = await _dialled(address, schema, connect_timeout_seconds)
-            try:
-                await refuse_pooler(connection, other, _POOLER)
-            finally:
-                other.terminate()
-        async with connection.transaction():
-            await connection.execute(LOCK)
-            if not await connection.fetchval("SELECT to_regnamespace($1) IS NOT NULL", schema):
-                await connection.execute(f"CREATE SCHEMA {schema}")
-            if not await connection.fetchval("SELECT to_regclass('shards') IS NOT NULL"):
-                await connection.execute(TABLES)
-    except asyncpg.InsufficientPrivilegeError as error:
-        connection.terminate()
-        raise ConfigurationError(
-            f"the bus may not create its tables: {error}; grant CREATE on the database, or create schema {schema} for this role"
-        ) from None
-    except BaseException:
-        connection.terminate()
-        raise
-    return connection
-
-
-async def _dialled(address: dialling.Address, schema: str, connect_timeout_seconds: float) -> Connection:
-    settings = {"search_path": schema, "statement_timeout": "10s", "lock_timeout": "5s"}
-    settings |= {"idle_in_transaction_session_timeout": "10s", "synchronous_commit": "off"}
-    return await address.dial(
-        timeout_seconds=connect_timeout_seconds, command_timeout_seconds=15.0, settings=settings, durable=False
+    tables = Tables(schema=schema, exist=EXISTS, lock=LOCK, create=TABLES)
+    setup = Setup(
+        address=address,
+        limits=Limits(statement_seconds=10.0, lock_seconds=5.0, idle_in_transaction_seconds=10.0, grace_seconds=5.0),
+        settings={"search_path": schema},
+        connect_timeout_seconds=connect_timeout_seconds,
+        durable=False,
     )
 
+    async def prepare(connection: Connection) -> None:
+        if address.is_pooled:
+            await setup.refuse_pooler(connection, _POOLER)
+        await tables.ensure(connection)
 
-async def close(connection: Connection) -> None:
-    """End a session, politely if it can be done quickly."""
-    try:
-        await connection.close(timeout=1.0)
-    except UNAVAILABLE:
-        connection.terminate()
+    return replace(setup, prepare=prepare)

@@ -16,7 +16,9 @@ from goconductor.errors import BusUnavailableError, ConfigurationError
 from goconductor.ports.bus import TOPIC, Message, Receiver, sendable
 from goconductor.ports.figures import COUNTED_MAX, Lag
 from goconductor.ports.vitals import BusVitals
+from goconductor.postgres.direct import refuse_pooler
 from goconductor.postgres.rights import examine_tables
+from goconductor.postgres.setup import Setup, end
 
 HOUSEKEEPING_INTERVAL_SECONDS = 3600.0
 
@@ -82,7 +84,7 @@ class PostgresBus:
         if self._sender is not None:
             return
         hints = Hints(
-            lambda: self._connect("hints"),
+            self._set_up("hints").dial,
             channel=self._schema,
             per_second_max=self._hints_per_second_max,
             heard=self._heard,
@@ -143,7 +145,7 @@ class PostgresBus:
                 "subscribe to one topic or more, named by letters, digits, '.', '_' and '-', with prefetch >= 1"
             )
         subscription = PostgresSubscription(
-            lambda: self._connect("taking"),
+            self._set_up("taking").dial,
             topics=topics,
             group=group,
             receiver=receiver,
@@ -166,25 +168,27 @@ class PostgresBus:
             BusUnavailableError: PostgreSQL is away.
         """
         try:
-            connection = await self._connect("figures")
+            connection = await self._set_up("figures").dial()
             try:
                 row = await connection.fetchrow(statements.LAG, topic, group, COUNTED_MAX)
             finally:
-                await session.close(connection)
+                await end(connection)
         except session.UNAVAILABLE as error:
             raise BusUnavailableError(f"the bus could not be measured: {error!r}") from error
         return Lag(**row) if row is not None else None
 
     async def _opened(self, hints: Hints) -> Sender:
         """The sender, once it and the hints have their sessions and no pooler was found between."""
-        sender = Sender(lambda: self._connect("sending"), hints.along)
+        sender = Sender(self._set_up("sending").dial, hints.along)
         problem = "it does not answer"
         wait_seconds = 0.05
         try:
             async with asyncio.timeout(self._open_timeout_seconds):
                 while True:
                     try:
-                        await session.refuse_pooler(await sender.open(), await hints.open())
+                        one, other = await sender.open(), await hints.open()
+                        with self._address.meaning():
+                            await refuse_pooler(one, other, session.POOLER)
                     except BusUnavailableError as error:
                         problem = str(error)
                     else:
@@ -198,8 +202,8 @@ class PostgresBus:
                 raise BusUnavailableError(f"the bus did not open within {self._open_timeout_seconds:g} s: {problem}") from None
             raise
 
-    async def _connect(self, purpose: str) -> session.Connection:
-        return await session.connect(self._address, self._schema, purpose)
+    def _set_up(self, purpose: str) -> Setup:
+        return session.set_up(self._address, self._schema, purpose)
 
     def _take_here(self, topic: str, count: int) -> bool:
         """Wake a subscription of our own; True if nobody else is needed."""

@@ -14,6 +14,7 @@ import msgspec
 from goconductor.buses.postgres import session, statements
 from goconductor.errors import BusUnavailableError
 from goconductor.ports.bus import Message
+from goconductor.postgres.setup import end
 
 BATCH_MESSAGES_MAX = 1000
 BATCH_BYTES_MAX = 8 << 20
@@ -79,7 +80,7 @@ class Sender:
         if self._writing is not None:
             await self._writing
         if self._connection is not None:
-            await session.close(self._connection)
+            await end(self._connection)
 
     async def _write(self) -> None:
         try:

@@ -15,6 +15,7 @@ from goconductor.buses.postgres import session, statements
 from goconductor.buses.postgres.left import Left
 from goconductor.buses.shared.patience import Patience
 from goconductor.ports.bus import Message, Receiver
+from goconductor.postgres.setup import end
 
 TAKE_MAX = 500
 """Messages of one batch, so that an answer stays small."""
@@ -185,7 +186,7 @@ class PostgresSubscription:
                     self._connection = await self._connect()
                     await self._register(self._connection)
                 await self._consume(self._connection)
-                await session.close(self._connection)
+                await end(self._connection)
             except session.UNAVAILABLE as error:
                 logger.warning("the bus is away, the subscription of %s tries again: %r", self._group, error)
             except Exception:

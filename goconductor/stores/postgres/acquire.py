@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from goconductor.ports.store import Acquire, Acquired, Lease, LeaseKey, Tail
+from goconductor.postgres.session import Session
 from goconductor.stores.postgres import sql
 from goconductor.stores.postgres.batch import columns, fetch, held_columns, key_of
-from goconductor.stores.postgres.connection import Session
 from goconductor.stores.postgres.dial import Address, Connection
 from goconductor.stores.postgres.rows import lease_of
 from goconductor.stores.postgres.sifting import LOCK_TABLES, Sieve

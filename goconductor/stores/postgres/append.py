@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 from goconductor.ports.store import Append, Lease, Outcome, Verdict
+from goconductor.postgres.session import Usable
 from goconductor.stores.postgres import sql
 from goconductor.stores.postgres.batch import (
     Bodies,
@@ -18,7 +19,6 @@ from goconductor.stores.postgres.batch import (
     take_rows,
     verdicts,
 )
-from goconductor.stores.postgres.connection import Usable
 from goconductor.stores.postgres.dial import Address, Connection
 from goconductor.stores.postgres.sifting import LOCK_TABLES, Sieve, held_up, pieces, rejected
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import asyncpg
 
 from goconductor.errors import ConfigurationError
-from goconductor.stores.postgres.connection import Sessions
+from goconductor.postgres.session import Sessions
 from goconductor.stores.postgres.dial import Address, Connection
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from goconductor.ports.choices import Choice, Phase, Spoken
-from goconductor.stores.postgres.connection import Sessions
+from goconductor.postgres.session import Sessions
 from goconductor.stores.postgres.dial import Address, Row
 
 

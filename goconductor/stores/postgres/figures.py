@@ -7,7 +7,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from goconductor.ports.figures import COUNTED_MAX, Census, StoreFigures
-from goconductor.stores.postgres.connection import Sessions
+from goconductor.postgres.session import Sessions
 from goconductor.stores.postgres.dial import Address
 
 # Other roles' sessions show their snapshots only to members of pg_read_all_stats; our own are always seen.

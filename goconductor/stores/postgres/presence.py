@@ -27,8 +27,8 @@ import msgspec
 from goconductor.ports.choices import Spoken
 from goconductor.ports.reading import Presence
 from goconductor.ports.store import Instance, Lease
+from goconductor.postgres.session import Session, Sessions
 from goconductor.stores.postgres import sql
-from goconductor.stores.postgres.connection import Session, Sessions
 from goconductor.stores.postgres.dial import Address, Connection, Row
 from goconductor.stores.postgres.rows import lease_of
 from goconductor.stores.postgres.terms import FENCE, fenced

@@ -7,8 +7,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from goconductor.ports.store import Head, LogEntry
+from goconductor.postgres.session import Sessions
 from goconductor.stores.postgres import sql
-from goconductor.stores.postgres.connection import Sessions
 from goconductor.stores.postgres.dial import Address
 from goconductor.stores.postgres.rows import entry_of, head_of
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from goconductor.ports.store import Head, Known, Lease
+from goconductor.postgres.session import Sessions
 from goconductor.stores.postgres import sql
 from goconductor.stores.postgres.batch import Columns, columns, held_columns
-from goconductor.stores.postgres.connection import Sessions
 from goconductor.stores.postgres.dial import Address
 from goconductor.stores.postgres.rows import head_of, lease_of
 from goconductor.stores.postgres.terms import FENCE, fenced

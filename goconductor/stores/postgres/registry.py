@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from goconductor.ports.store import DeadLetter, StoredDefinition
-from goconductor.stores.postgres.connection import Sessions
+from goconductor.postgres.session import Sessions
 from goconductor.stores.postgres.dial import Address, Row
 from goconductor.stores.postgres.rows import texts_of
 

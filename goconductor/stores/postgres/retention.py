@@ -15,7 +15,7 @@ from uuid import UUID
 
 from goconductor.ports.reading import ID_SLACK_SECONDS, id_bound
 from goconductor.ports.retention import Cursor, Forgettable, Forgotten
-from goconductor.stores.postgres.connection import Sessions
+from goconductor.postgres.session import Sessions
 from goconductor.stores.postgres.dial import Address
 from goconductor.stores.postgres.presence import LOCK_CLASS
 from goconductor.stores.postgres.terms import FENCE, fenced

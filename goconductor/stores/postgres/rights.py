@@ -32,12 +32,12 @@ LOOK_SECONDS = 2.0
 """For one look, while somebody waits for the error."""
 
 
-async def explained(connection: Connection, address: Address, error: RightsError) -> ConfigurationError:
+async def explained(address: Address, connection: Connection, error: RightsError) -> ConfigurationError:
     """Name the right that is missing, in place of an error that names a table alone; that error where it cannot be found.
 
     Args:
-        connection: the session that was refused.
         address: the database and our schema.
+        connection: the session that was refused.
         error: what the server said.
     """
     try:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import asyncpg
 
 from goconductor.errors import ConfigurationError, RightsError, SchemaError
-from goconductor.stores.postgres.connection import Usable
+from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.dial import Address, Connection
 
 REWRITE_SECONDS = 7 * 86400.0

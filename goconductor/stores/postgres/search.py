@@ -19,8 +19,8 @@ from uuid import UUID
 
 from goconductor.ports.reading import ID_SLACK_SECONDS, Wanted, id_bound
 from goconductor.ports.store import Head, Page
+from goconductor.postgres.session import Sessions
 from goconductor.stores.postgres import sql
-from goconductor.stores.postgres.connection import Sessions
 from goconductor.stores.postgres.dial import Address
 from goconductor.stores.postgres.rows import head_of
 

@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 
 from goconductor.ports.store import Outcome, Start, Verdict
+from goconductor.postgres.session import Usable
 from goconductor.stores.postgres import sql
 from goconductor.stores.postgres.batch import (
     Bodies,
@@ -24,7 +25,6 @@ from goconductor.stores.postgres.batch import (
     verdicts,
 )
 from goconductor.stores.postgres.callers import Callers
-from goconductor.stores.postgres.connection import Usable
 from goconductor.stores.postgres.dial import Address
 from goconductor.stores.postgres.sifting import LOCK_TABLES, Sieve, about_entry, held_up, pieces
 

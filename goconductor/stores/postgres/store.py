@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
@@ -35,14 +36,16 @@ from goconductor.ports.store import (
 )
 from goconductor.ports.transactions import Transaction
 from goconductor.ports.vitals import Vitals
+from goconductor.postgres.direct import refuse_pooler
+from goconductor.postgres.opening import wait_for
+from goconductor.postgres.session import Session, Sessions
+from goconductor.postgres.setup import Limits
 from goconductor.stores.postgres.acquire import Acquirer
 from goconductor.stores.postgres.append import Appender
 from goconductor.stores.postgres.callers import Callers
 from goconductor.stores.postgres.choices import ChoiceTable
-from goconductor.stores.postgres.connection import Dialler, Session, Sessions
 from goconductor.stores.postgres.dial import Address
 from goconductor.stores.postgres.figures import FigureReader
-from goconductor.stores.postgres.opening import check_direct, wait_for
 from goconductor.stores.postgres.presence import SignsOfLife
 from goconductor.stores.postgres.reader import Reader
 from goconductor.stores.postgres.recovery import Recovery
@@ -50,6 +53,7 @@ from goconductor.stores.postgres.registry import Registry
 from goconductor.stores.postgres.retention import RetentionWalk
 from goconductor.stores.postgres.schema import check_schema, migrate
 from goconductor.stores.postgres.search import Search
+from goconductor.stores.postgres.setup import set_up
 from goconductor.stores.postgres.start import Starter
 from goconductor.stores.postgres.tails import TailReader
 from goconductor.stores.postgres.terms import TermTable
@@ -114,25 +118,20 @@ class PostgresStore:
             idle_in_transaction_seconds=idle_in_transaction_seconds,
             application_name=instance_name,
         )
-        dialler, hot, starting = (
-            Dialler(
-                address,
-                connect_timeout_seconds=connect_timeout_seconds,
-                statement_timeout_seconds=limit,
-                lock_timeout_seconds=min(lock_timeout_seconds, lock_limit),
-                idle_in_transaction_seconds=idle_in_transaction_seconds,
-            )
-            for limit, lock_limit in (
-                (statement_timeout_seconds, statement_timeout_seconds),
-                (hot_timeout_seconds, hot_timeout_seconds / 5),  # well before the statement's own limit, which says less
-                (hot_timeout_seconds, KEY_LOCK_SECONDS),
-            )
+        setup = set_up(
+            address,
+            Limits(statement_timeout_seconds, min(lock_timeout_seconds, statement_timeout_seconds), idle_in_transaction_seconds),
+            connect_timeout_seconds=connect_timeout_seconds,
         )
+        # what waits for a lock is ended well before the statement's own limit, which says less
+        limits = Limits(hot_timeout_seconds, min(lock_timeout_seconds, hot_timeout_seconds / 5), idle_in_transaction_seconds)
+        hot = replace(setup, limits=limits)
+        starting = replace(setup, limits=limits._replace(lock_seconds=min(lock_timeout_seconds, KEY_LOCK_SECONDS)))
         self._quick = Sessions(hot, QUICK_CONNECTIONS)
-        self._others = Sessions(dialler, connections)
+        self._others = Sessions(setup, connections)
         self._timelines = TimelineTable(self._others, address)
         self._life = SignsOfLife(self._others, address, self._timelines)
-        self._for_acquire = Session(hot, "acquire", {"synchronous_commit": "off"}, self._life.assert_all)
+        self._for_acquire = Session(replace(hot, durable=False), "acquire", self._life.assert_all)
         self._for_append = Sessions(hot, BATCHES_AT_ONCE, "append")
         self._for_start = Sessions(starting, BATCHES_AT_ONCE + 1, "start", keep=0)  # one more for those whose keys are held
         self._tails = TailReader(address)
@@ -175,7 +174,8 @@ class PostgresStore:
         await self._for_append.open()
         await check_schema(self._for_append, self._address)
         await self._for_acquire.open()
-        await check_direct(self._for_append, self._for_acquire)
+        async with self._for_append.use() as one, self._for_acquire.use() as other:
+            await refuse_pooler(one, other)
         for session in (self._for_start, self._quick, self._others):
             await session.open(at_once=False)
 

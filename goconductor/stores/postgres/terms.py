@@ -20,8 +20,8 @@ import msgspec
 from goconductor.errors import FencedError
 from goconductor.ports.reading import Sweep
 from goconductor.ports.store import Term
+from goconductor.postgres.session import Sessions
 from goconductor.postgres.timelines import TIMELINES
-from goconductor.stores.postgres.connection import Sessions
 from goconductor.stores.postgres.dial import Address, Row
 
 TERM = "epoch, holder, extract(epoch FROM ends_at)::float8 AS ends_at, election"

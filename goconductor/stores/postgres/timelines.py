@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from goconductor.ports.history import Loss, Timeline
+from goconductor.postgres.session import Sessions
 from goconductor.postgres.timelines import TIMELINES
-from goconductor.stores.postgres.connection import Sessions
 from goconductor.stores.postgres.dial import Address, Connection
 
 SLACK_SECONDS = 60.0

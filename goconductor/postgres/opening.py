@@ -1,4 +1,4 @@
-"""Waiting for the database, and seeing that it is reached directly."""
+"""Waiting for the database, and logging that we do."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from goconductor.errors import StoreUnavailableError
-from goconductor.postgres.direct import refuse_pooler
-from goconductor.stores.postgres.connection import Usable
-from goconductor.stores.postgres.dial import Address
+from goconductor.errors import GoConductorError
+from goconductor.postgres.dialling import Address
 
-logger = logging.getLogger("goconductor.store")
+logger = logging.getLogger("goconductor.postgres")
 
 PAUSE_SECONDS = (0.1, 2.0)
 REMINDER_SECONDS = 30.0
@@ -27,7 +25,7 @@ async def wait_for(attempt: Callable[[], Awaitable[None]], address: Address, on_
         on_trouble: told why it did not work, each time.
 
     Raises:
-        as the attempt does, but for :class:`StoreUnavailableError`.
+        as the attempt does, but for the address's ``unavailable``.
     """
     began = time.monotonic()
     said = -REMINDER_SECONDS
@@ -35,7 +33,9 @@ async def wait_for(attempt: Callable[[], Awaitable[None]], address: Address, on_
     while True:
         try:
             await attempt()
-        except StoreUnavailableError as error:
+        except GoConductorError as error:
+            if not isinstance(error, address.unavailable):
+                raise
             on_trouble(str(error))
             if time.monotonic() - said >= REMINDER_SECONDS:
                 said = time.monotonic()
@@ -46,13 +46,3 @@ async def wait_for(attempt: Callable[[], Awaitable[None]], address: Address, on_
             if said > 0:
                 logger.info("PostgreSQL at %s is there, after %.1f seconds", address.where, time.monotonic() - began)
             return
-
-
-async def check_direct(first: Usable, second: Usable) -> None:
-    """See that a connection is one backend's for its whole life.
-
-    Raises:
-        PoolerError: it changes its backend.
-    """
-    async with first.use() as one, second.use() as other:
-        await refuse_pooler(one, other)
