@@ -25,11 +25,11 @@ FENCE_SECONDS = 10.0
 
 def side_of(step: StepState) -> Direction | None:
     """Which side of a step was sent and is waited for."""
-    if step.action is ActionStatus.SETTLING or step.compensation is CompensationStatus.FENCING:
+    if step.action.status is ActionStatus.SETTLING or step.compensation.status is CompensationStatus.FENCING:
         return Direction.SETTLE
-    if step.compensation is CompensationStatus.SENT:
+    if step.compensation.status is CompensationStatus.SENT:
         return Direction.COMPENSATION
-    return Direction.ACTION if step.action is ActionStatus.SENT else None
+    return Direction.ACTION if step.action.status is ActionStatus.SENT else None
 
 
 def unattended(plan: Plan, state: SagaState, around: Surroundings) -> Collection[str]:

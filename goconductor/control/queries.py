@@ -227,7 +227,11 @@ async def readiness(node: Node) -> Readiness:
 
 async def surroundings(node: Node, plan: Plan, state: SagaState) -> Surroundings:
     """Who holds leases, and who could run what is due; asked only about steps that somebody should be at."""
-    due = [name for name, step in state.steps.items() if step.action in _AT_WORK or step.compensation in _COMPENSATION_AT_WORK]
+    due = [
+        name
+        for name, step in state.steps.items()
+        if step.action.status in _AT_WORK or step.compensation.status in _COMPENSATION_AT_WORK
+    ]
     if not due or state.status.ended:
         return Surroundings(now=node.clock.now())
     now = node.clock.now()

@@ -9,12 +9,10 @@ import msgspec
 from goconductor.control.models import StepDetail, StepStatus
 from goconductor.lifecycle.allowed import Request
 from goconductor.lifecycle.owed import is_backward
-from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaState, StepState
+from goconductor.lifecycle.state import DONE_ACTIONS, ActionStatus, CompensationStatus, SagaState, StepState
 from goconductor.ports.store import Lease, LeaseKey
 from goconductor.saga.graph import Plan
 from goconductor.saga.ids import Direction
-
-_DONE = (ActionStatus.SUCCEEDED, ActionStatus.SKIPPED)
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,8 +51,8 @@ def describe(plan: Plan, state: SagaState, name: str, around: Surroundings, allo
         run=plan.steps[name].run,
         status=status,
         reason=reason,
-        attempt=step.attempt,
-        compensation_attempt=step.compensation_attempt,
+        attempt=step.action.attempt,
+        compensation_attempt=step.compensation.attempt,
         error=None if step.failure is None else str(step.failure),
         traceback=(step.failure.traceback or None) if step.failure is not None else None,
         output=step.output,
@@ -77,18 +75,18 @@ def _is_open(step: StepState, direction: Direction) -> bool:
     """Whether the state still waits for this side; a lease may outlive its outcome for a moment."""
     match direction:
         case Direction.ACTION:
-            return step.action is ActionStatus.SENT
+            return step.action.status is ActionStatus.SENT
         case Direction.COMPENSATION:
-            return step.compensation is CompensationStatus.SENT
+            return step.compensation.status is CompensationStatus.SENT
         case Direction.SETTLE:
-            return step.action is ActionStatus.SETTLING or step.compensation is CompensationStatus.FENCING
+            return step.action.status is ActionStatus.SETTLING or step.compensation.status is CompensationStatus.FENCING
 
 
 def _status(plan: Plan, state: SagaState, name: str, around: Surroundings, owner: str | None) -> tuple[StepStatus, str | None]:
     step = state.step(name)
-    if step.compensation is not CompensationStatus.NONE:
+    if step.compensation.status is not CompensationStatus.NONE:
         return _backward(plan, name, step, around, owner)
-    match step.action:
+    match step.action.status:
         case ActionStatus.PENDING:
             return _pending(plan, state, name)
         case ActionStatus.SENT if state.phase.ended:
@@ -107,7 +105,7 @@ def _status(plan: Plan, state: SagaState, name: str, around: Surroundings, owner
         case ActionStatus.PREVENTED:
             return StepStatus.FAILED, "it has no effect and never will have one"
         case _:
-            return StepStatus(step.action.value), None
+            return StepStatus(step.action.status.value), None
 
 
 def _pending(plan: Plan, state: SagaState, name: str) -> tuple[StepStatus, str | None]:
@@ -115,12 +113,12 @@ def _pending(plan: Plan, state: SagaState, name: str) -> tuple[StepStatus, str |
         return StepStatus.PENDING, "it never began"
     if state.paused:
         return StepStatus.PENDING, _held_back(state)
-    before = [step for step in plan.predecessors[name] if state.step(step).action not in _DONE]
+    before = [step for step in plan.predecessors[name] if state.step(step).action.status not in DONE_ACTIONS]
     return (StepStatus.WAITING, f"waits for {', '.join(before)}") if before else (StepStatus.PENDING, None)
 
 
 def _backward(plan: Plan, name: str, step: StepState, around: Surroundings, owner: str | None) -> tuple[StepStatus, str | None]:
-    match step.compensation:
+    match step.compensation.status:
         case CompensationStatus.BACKOFF:
             return StepStatus.COMPENSATING, _retry(step, around)
         case CompensationStatus.SENT:

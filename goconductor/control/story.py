@@ -282,4 +282,4 @@ def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: f
 
 
 def _newly(before: SagaState | None, after: SagaState, name: str, status: ActionStatus) -> bool:
-    return after.step(name).action is status and (before is None or before.step(name).action is not status)
+    return after.step(name).action.status is status and (before is None or before.step(name).action.status is not status)

@@ -56,7 +56,7 @@ def of_steps(plan: Plan, state: SagaState, unattended: Collection[str] = ()) -> 
     open_steps = [
         name
         for name, step in (state.steps.items() if not state.phase.ended else ())
-        if _waits(step.action, step.compensation) or name in unattended
+        if _waits(step.action.status, step.compensation.status) or name in unattended
     ]
     for name in open_steps[: max(1, STEPS_LOOKED_AT_MAX // max(1, len(state.steps)))]:
         round = state.round

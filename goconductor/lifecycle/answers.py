@@ -92,10 +92,15 @@ def _followed(plan: Plan, events: Iterable[Event]) -> dict[str, Answer]:
 def asked(plan: Plan, state: SagaState) -> dict[str, Answer]:
     """What conditions have answered by a state's own word."""
     steps = state.steps
-    return {name: _asked(steps[name]) for name in plan.conditions if name in steps and steps[name].action != ActionStatus.PENDING}
+    return {
+        name: _asked(steps[name])
+        for name in plan.conditions
+        if name in steps and steps[name].action.status is not ActionStatus.PENDING
+    }
 
 
 def _asked(step: StepState) -> Answer:
-    if step.failure is not None and step.failure.type == CONDITION_ERROR:
-        return step.failure.message
-    return step.attempt > 0
+    failure = step.action.failure
+    if failure is not None and failure.type == CONDITION_ERROR:
+        return failure.message
+    return step.action.attempt > 0

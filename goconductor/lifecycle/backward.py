@@ -7,24 +7,25 @@ can come after the effect; exempt is only one whose failure stands in its journa
 
 from __future__ import annotations
 
-from typing import Any, Never
+from typing import Never
 
 from goconductor.errors import UnexpectedEventError
-from goconductor.lifecycle.draft import CLOSED_COMPENSATIONS, Draft
-from goconductor.lifecycle.effects import EndSaga, RunCompensation, SetTimer
+from goconductor.lifecycle.draft import CLOSED_COMPENSATIONS, COMPENSATION_DONE, NO_COMPENSATION, Draft
+from goconductor.lifecycle.effects import EndSaga, RunCompensation
 from goconductor.lifecycle.events import (
     CompensationFailed,
     CompensationSettled,
     CompensationSucceeded,
     OutcomeUnknown,
     SettleUnavailable,
-    TimerFired,
 )
-from goconductor.lifecycle.state import ActionStatus, CompensationStatus, Failure, SagaStatus, StepState
+from goconductor.lifecycle.retrying import COMPENSATIONS
+from goconductor.lifecycle.state import ActionStatus, CompensationStatus, Failure, SagaStatus, Side, StepState
 from goconductor.lifecycle.transitions import Advance
 from goconductor.saga.definition import StepKind
-from goconductor.saga.ids import Direction, idempotency_key
-from goconductor.saga.policies import COMPENSATION_RETRY, LAST_PATIENCE, LOST_RETRY, patience
+from goconductor.saga.policies import COMPENSATION_RETRY, LAST_PATIENCE, patience
+
+_FIRST_ATTEMPT = Side(CompensationStatus.SENT, 1)
 
 
 def turn_back(draft: Draft, reason: str) -> None:
@@ -33,8 +34,8 @@ def turn_back(draft: Draft, reason: str) -> None:
         draft.phase = SagaStatus.COMPENSATING
         draft.reason = reason
         for name, step in list(draft.steps.items()):
-            if step.action is ActionStatus.BACKOFF and draft.kind(name) is not StepKind.PIVOT:
-                draft.set_action(name, Advance, ActionStatus.FAILED, due_at=None)
+            if step.action.status is ActionStatus.BACKOFF and draft.kind(name) is not StepKind.PIVOT:
+                draft.set_action(name, Advance, step.action.to(ActionStatus.FAILED))
     advance(draft)
 
 
@@ -53,15 +54,15 @@ def advance(draft: Draft, closed: str | None = None) -> None:
     unclosed = draft.unclosed
     while waiting:
         name = waiting.pop()
-        step = draft.step(name)
-        if not draft.needs_compensation(name) or step.compensation in CLOSED_COMPENSATIONS:
+        status = draft.step(name).compensation.status
+        if not draft.needs_compensation(name) or status in CLOSED_COMPENSATIONS:
             del unclosed[name]
             for before in draft.plan.predecessors[name]:
                 unclosed[before] -= 1
                 if not unclosed[before]:
                     waiting.append(before)
-        elif step.compensation is CompensationStatus.NONE and not draft.paused:
-            draft.set_compensation(name, Advance, CompensationStatus.SENT, compensation_attempt=1, unknowns=0, lost_at=None)
+        elif status is NO_COMPENSATION and not draft.paused:
+            draft.set_compensation(name, Advance, _FIRST_ATTEMPT)
             draft.ask(RunCompensation(name, 1, draft.state.round))
     if draft.paused:
         draft.unclosed = None
@@ -72,74 +73,44 @@ def advance(draft: Draft, closed: str | None = None) -> None:
 
 def late_success(name: str, step: StepState) -> Never:
     """A success that arrives once its compensation has begun is told by the compensation itself."""
-    raise UnexpectedEventError(f"the compensation of step {name!r} is {step.compensation}; its action's success comes too late")
+    raise UnexpectedEventError(
+        f"the compensation of step {name!r} is {step.compensation.status}; its action's success comes too late"
+    )
 
 
 def succeeded(draft: Draft, event: CompensationSucceeded) -> None:
     """A success counts for any attempt, also when stuck or being skipped."""
-    draft.set_compensation(event.step, CompensationSucceeded, CompensationStatus.DONE, due_at=None)
+    before = draft.step(event.step).compensation
+    closed = Side(COMPENSATION_DONE, before.attempt, before.unknowns, before.lost_at, None, before.failure)
+    draft.set_compensation(event.step, CompensationSucceeded, closed)
     advance(draft, event.step)
 
 
 def failed(draft: Draft, event: CompensationFailed) -> None:
     """Try again with backoff; when the policy is spent the saga is stuck."""
-    name, step = event.step, draft.step(event.step)
-    if step.compensation is CompensationStatus.SENT:
-        draft.expect(event, step.compensation_attempt)
+    name, side = event.step, COMPENSATIONS.expect(draft, event)
     policy = draft.plan.steps[name].compensation_retry or event.retry or COMPENSATION_RETRY
-    if event.failure.retryable and policy.allows(event.attempt):
-        wait = max(policy.wait_seconds(event.attempt, _key(draft, name)), event.delay_seconds or 0.0)
-        _back_off(draft, event, step, wait_seconds=wait, failure=event.failure, unknowns=step.unknowns)
-    else:
-        draft.set_compensation(name, CompensationFailed, CompensationStatus.STUCK, failure=event.failure)
+    if not COMPENSATIONS.failed(draft, event, policy):
+        stuck = side.to(CompensationStatus.STUCK, failure=event.failure)
+        draft.set_compensation(name, CompensationFailed, stuck)
 
 
 def unknown(draft: Draft, event: OutcomeUnknown) -> None:
     """Lost outcomes of a compensation are tried again under its key, with their own maximum."""
-    name, step = event.step, draft.step(event.step)
-    if step.compensation is CompensationStatus.SENT:
-        draft.expect(event, step.compensation_attempt)
-    losses, lost_at = draft.losses(event)
-    lost = {"unknowns": losses, "lost_at": lost_at, "failure": Failure("OutcomeUnknown", event.reason)}
-    attempt = step.compensation_attempt + 1
-    if patience(draft.plan.steps[name].unknowns_max, LAST_PATIENCE).is_over(losses, draft.time_of(event) - lost_at):
-        draft.set_compensation(name, OutcomeUnknown, CompensationStatus.STUCK, **lost)
-    elif losses == 1:
-        draft.set_compensation(name, OutcomeUnknown, CompensationStatus.SENT, compensation_attempt=attempt, **lost)
-        draft.ask(RunCompensation(name, attempt, draft.state.round))
-    else:
-        _back_off(draft, event, step, wait_seconds=LOST_RETRY.wait_seconds(losses, _key(draft, name)), **lost)
+    limit = patience(draft.plan.steps[event.step].unknowns_max, LAST_PATIENCE)
+    if (lost := COMPENSATIONS.lost(draft, event, limit)) is not None:
+        draft.set_compensation(event.step, OutcomeUnknown, lost.to(CompensationStatus.STUCK))
 
 
 def settled(draft: Draft, event: CompensationSettled) -> None:
     """A skip is done: both keys are written. Had the compensation happened, it counts as compensated."""
     status = CompensationStatus.DONE if event.happened else CompensationStatus.SKIPPED
-    draft.set_compensation(event.step, CompensationSettled, status)
+    draft.set_compensation(event.step, CompensationSettled, draft.step(event.step).compensation.to(status))
     advance(draft, event.step)
 
 
 def settle_unavailable(draft: Draft, event: SettleUnavailable) -> None:
     """Without a journal a skip cannot be fenced: it must be forced."""
     failure = Failure("SkipRefused", f"{event.reason}: skip it by force, and late effects are possible")
-    draft.set_compensation(event.step, SettleUnavailable, CompensationStatus.STUCK, failure=failure)
-
-
-def _back_off(
-    draft: Draft, event: CompensationFailed | OutcomeUnknown, step: StepState, *, wait_seconds: float, **changes: Any
-) -> None:
-    due_at = draft.time_of(event) + wait_seconds
-    attempt = step.compensation_attempt + 1
-    draft.set_compensation(
-        event.step, type(event), CompensationStatus.BACKOFF, compensation_attempt=attempt, due_at=due_at, **changes
-    )
-    draft.effects.append(SetTimer(event.step, Direction.COMPENSATION, attempt, draft.state.round, due_at))
-
-
-def _key(draft: Draft, name: str) -> str:
-    return idempotency_key(draft.state.saga_id, name, Direction.COMPENSATION, draft.state.round)
-
-
-def due(draft: Draft, name: str, event: TimerFired) -> None:
-    """The wait before an attempt is over."""
-    draft.set_compensation(name, TimerFired, CompensationStatus.SENT, due_at=None)
-    draft.ask(RunCompensation(name, event.attempt, draft.state.round))
+    stuck = draft.step(event.step).compensation.to(CompensationStatus.STUCK, failure=failure)
+    draft.set_compensation(event.step, SettleUnavailable, stuck)

@@ -18,6 +18,7 @@ from goconductor.lifecycle.draft import Draft
 from goconductor.lifecycle.effects import Decision
 from goconductor.lifecycle.events import ActionEvent, Event, SagaStarted, StepEvent
 from goconductor.lifecycle.invariants import check
+from goconductor.lifecycle.retrying import ACTIONS, COMPENSATIONS
 from goconductor.lifecycle.state import ActionStatus, SagaState, SagaStatus
 from goconductor.lifecycle.transitions import FIRST_STATUSES, SAGA_MOVES
 from goconductor.saga.graph import Plan
@@ -151,7 +152,7 @@ def _dispatch(draft: Draft, event: Event) -> None:
         case events.CompensationSettled():
             backward.settled(draft, event)
         case events.SettleUnavailable():
-            if draft.step(event.step).action is ActionStatus.SETTLING:
+            if draft.step(event.step).action.status is ActionStatus.SETTLING:
                 forward.settle_unavailable(draft, event)
             else:
                 backward.settle_unavailable(draft, event)
@@ -181,13 +182,10 @@ def _dispatch(draft: Draft, event: Event) -> None:
 
 def _timer(draft: Draft, event: events.TimerFired) -> None:
     """A timer names its attempt; one that has fired, or was overtaken, changes nothing."""
-    name, step = event.step, draft.step(event.step)
     if event.direction is Direction.COMPENSATION:
-        draft.expect(event, step.compensation_attempt)
-        backward.due(draft, name, event)
+        COMPENSATIONS.due(draft, event)
     else:
-        draft.expect(event, step.attempt)
-        forward.due(draft, name, event)
+        ACTIONS.due(draft, event)
 
 
 def _deadline(draft: Draft) -> None:
@@ -196,7 +194,7 @@ def _deadline(draft: Draft) -> None:
         raise UnexpectedEventError("the deadline has passed before")
     draft.fields["deadline_passed"] = True
     pivot = draft.plan.pivot
-    if not draft.backward and (pivot is None or draft.step(pivot).action is ActionStatus.PENDING):
+    if not draft.backward and (pivot is None or draft.step(pivot).action.status is ActionStatus.PENDING):
         backward.turn_back(draft, "its deadline has passed")
 
 

@@ -7,7 +7,7 @@ come, the next timer) as it changes, and never looks at all steps for one event.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from heapq import heapify, heappop, heappush
 from typing import Any
 
@@ -15,15 +15,19 @@ import msgspec
 
 from goconductor.errors import ConditionError, InvariantError, UnexpectedEventError
 from goconductor.lifecycle.answers import NOT_KEPT, Log
-from goconductor.lifecycle.effects import Effect, Work
-from goconductor.lifecycle.events import Event, OutcomeUnknown, StepEvent
+from goconductor.lifecycle.effects import Effect, SetTimer, Work
+from goconductor.lifecycle.events import Event, StepEvent
 from goconductor.lifecycle.state import (
+    DONE_ACTIONS,
+    NOT_COMPENSATED,
     NOT_STARTED,
     ActionStatus,
     Answer,
     CompensationStatus,
     SagaState,
     SagaStatus,
+    Side,
+    SideStatus,
     StepState,
     status_of,
 )
@@ -39,10 +43,11 @@ hold up all its compensations."""
 OPEN_ACTIONS = frozenset({ActionStatus.SENT, ActionStatus.BACKOFF, ActionStatus.SETTLING})
 OPEN_COMPENSATIONS = frozenset({CompensationStatus.SENT, CompensationStatus.BACKOFF, CompensationStatus.FENCING})
 MAY_HAVE_RUN = frozenset({ActionStatus.SUCCEEDED, ActionStatus.FAILED, ActionStatus.UNKNOWN})
-DONE_ACTIONS = frozenset({ActionStatus.SUCCEEDED, ActionStatus.SKIPPED})
 CLOSED_COMPENSATIONS = frozenset({CompensationStatus.DONE, CompensationStatus.SKIPPED})
-ACTION_STUCK, COMPENSATION_STUCK, NO_COMPENSATION = ActionStatus.STUCK, CompensationStatus.STUCK, CompensationStatus.NONE
-"""By names of their own where each event passes: a member of an enumeration is looked up ten times as slowly as a global."""
+ACTION_SUCCEEDED, ACTION_BACKOFF, ACTION_STUCK = ActionStatus.SUCCEEDED, ActionStatus.BACKOFF, ActionStatus.STUCK
+NO_COMPENSATION, COMPENSATION_BACKOFF = CompensationStatus.NONE, CompensationStatus.BACKOFF
+COMPENSATION_DONE, COMPENSATION_STUCK = CompensationStatus.DONE, CompensationStatus.STUCK
+"""Module-level aliases: looking up a member of an enumeration is ten times slower."""
 
 _replace = msgspec.structs.replace
 
@@ -96,9 +101,15 @@ class Draft:
         self._awaited: dict[str, int] = {}
         self._timers: list[tuple[float, str]] = []
         for name, step in self.steps.items():
-            self._count(step, 1)
-            if step.due_at is not None:
-                self._timers.append((step.due_at, name))
+            action, compensation = step.action, step.compensation
+            if action.status is ACTION_SUCCEEDED and compensation is NOT_COMPENSATED:  # most are
+                self.done += 1
+                continue
+            self._count(action.status, compensation.status, 1)
+            if action.due_at is not None:
+                self._timers.append((action.due_at, name))
+            elif compensation.due_at is not None:
+                self._timers.append((compensation.due_at, name))
         heapify(self._timers)
 
     @property
@@ -121,49 +132,49 @@ class Draft:
 
     def needs_compensation(self, name: str) -> bool:
         """Whether a step may have had an effect that must not stay, now that the saga goes back."""
-        return self.step(name).action in MAY_HAVE_RUN and self.kind(name) is StepKind.COMPENSATABLE
+        return self.step(name).action.status in MAY_HAVE_RUN and self.kind(name) is StepKind.COMPENSATABLE
 
     def has_its_turn(self, name: str) -> bool:
         """Whether a step was not begun yet and all its predecessors are done."""
-        if self.step(name).action is not ActionStatus.PENDING:
+        if self.step(name).action.status is not ActionStatus.PENDING:
             return False
         if name not in self._awaited:
             steps = self.steps
             self._awaited[name] = sum(
-                steps.get(before, NOT_STARTED).action not in DONE_ACTIONS for before in self.plan.predecessors[name]
+                steps.get(before, NOT_STARTED).action.status not in DONE_ACTIONS for before in self.plan.predecessors[name]
             )
         return self._awaited[name] == 0
 
-    def set_action(self, name: str, cause: type[Any], status: ActionStatus, **changes: Any) -> None:
+    def set_action(self, name: str, cause: type[Any], action: Side[ActionStatus], **changes: Any) -> None:
         """Move a step's action.
+
+        Args:
+            name: the step.
+            cause: the event's class, or :class:`Advance`.
+            action: where it stands then.
+            changes: other fields of the step.
 
         Raises:
             UnexpectedEventError: its present status cannot see this cause.
             InvariantError: the table does not know this move.
         """
-        step = self.step(name)
-        allowed = ACTION_MOVES[cause].get(step.action)
-        if allowed is None:
-            raise UnexpectedEventError(f"the action of step {name!r} is {step.action}; it cannot see {cause.__name__}")
-        if status not in allowed:
-            raise InvariantError(f"{cause.__name__} moved the action of step {name!r} from {step.action} to {status}")
-        self._put(name, step, _replace(step, action=status, **changes))
+        step, status = self.step(name), action.status
+        before = step.action.status
+        if status not in ACTION_MOVES[cause].get(before, ()):
+            raise _no_move(ACTION_MOVES[cause], "action", name, cause, before, status)
+        self._put(name, step, _replace(step, action=action, **changes))
         if status in DONE_ACTIONS:
             for after in self.plan.successors[name]:
                 if after in self._awaited:
                     self._awaited[after] -= 1
 
-    def set_compensation(self, name: str, cause: type[Any], status: CompensationStatus, **changes: Any) -> None:
-        """Move a step's compensation; raises as :meth:`set_action`."""
-        step = self.step(name)
-        allowed = COMPENSATION_MOVES[cause].get(step.compensation)
-        if allowed is None:
-            raise UnexpectedEventError(
-                f"the compensation of step {name!r} is {step.compensation}; it cannot see {cause.__name__}"
-            )
-        if status not in allowed:
-            raise InvariantError(f"{cause.__name__} moved the compensation of step {name!r} from {step.compensation} to {status}")
-        self._put(name, step, _replace(step, compensation=status, **changes))
+    def set_compensation(self, name: str, cause: type[Any], compensation: Side[CompensationStatus], **changes: Any) -> None:
+        """Move a step's compensation; arguments and errors as of :meth:`set_action`."""
+        step, status = self.step(name), compensation.status
+        before = step.compensation.status
+        if status not in COMPENSATION_MOVES[cause].get(before, ()):
+            raise _no_move(COMPENSATION_MOVES[cause], "compensation", name, cause, before, status)
+        self._put(name, step, _replace(step, compensation=compensation, **changes))
 
     def note_span(self, name: str, span: str) -> None:
         """Remember under which span a step's action ran."""
@@ -172,15 +183,12 @@ class Draft:
 
     def _put(self, name: str, before: StepState, after: StepState) -> None:
         if before is not NOT_STARTED:  # which counts for nothing
-            self._count(before, -1)
-        self._count(after, 1)
+            self._count(before.action.status, before.compensation.status, -1)
+        self._count(after.action.status, after.compensation.status, 1)
         self.steps[name] = after
         self.touched.add(name)
-        if after.due_at is not None:
-            heappush(self._timers, (after.due_at, name))
 
-    def _count(self, step: StepState, by: int) -> None:
-        action, compensation = step.action, step.compensation
+    def _count(self, action: ActionStatus, compensation: CompensationStatus, by: int) -> None:
         if action in OPEN_ACTIONS:
             self.open_actions += by
         elif action in DONE_ACTIONS:
@@ -238,6 +246,11 @@ class Draft:
         if not self.paused:
             self.effects.append(work)
 
+    def set_timer(self, timer: SetTimer) -> None:
+        """Ask for a timer, also while paused, and remember when it is due."""
+        self.effects.append(timer)
+        heappush(self._timers, (timer.due_at, timer.step))
+
     def expect(self, event: StepEvent, attempt: int) -> None:
         """Failures, unknowns and timers count only for the attempt that they name.
 
@@ -252,11 +265,6 @@ class Draft:
     def time_of(self, event: Event) -> float:
         """When it happened; a saga's time never falls."""
         return max(event.at, self.state.at)
-
-    def losses(self, event: OutcomeUnknown) -> tuple[int, float]:
-        """How many outcomes of the step's present side were lost by now, this one included, and when the first was told."""
-        step = self.step(event.step)
-        return step.unknowns + 1, self.time_of(event) if step.lost_at is None else step.lost_at
 
     def finish(self, event: Event) -> None:
         """Take the event's time; say by when somebody must look again."""
@@ -298,3 +306,16 @@ class Draft:
         while timers and self.steps[timers[0][1]].due_at != timers[0][0]:
             heappop(timers)
         return timers[0][0] if timers else None
+
+
+def _no_move(
+    moves: Mapping[SideStatus, object],
+    side: str,
+    name: str,
+    cause: type[Any],
+    before: SideStatus,
+    after: SideStatus,
+) -> Exception:
+    if before not in moves:
+        return UnexpectedEventError(f"the {side} of step {name!r} is {before}; it cannot see {cause.__name__}")
+    return InvariantError(f"{cause.__name__} moved the {side} of step {name!r} from {before} to {after}")

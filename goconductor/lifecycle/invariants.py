@@ -9,22 +9,22 @@ from __future__ import annotations
 
 from goconductor.errors import InvariantError
 from goconductor.lifecycle.draft import (
+    ACTION_BACKOFF,
     ACTION_STUCK,
     CLOSED_COMPENSATIONS,
-    DONE_ACTIONS,
+    COMPENSATION_BACKOFF,
     MAY_HAVE_RUN,
     NO_COMPENSATION,
     OPEN_ACTIONS,
     OPEN_COMPENSATIONS,
     Draft,
 )
-from goconductor.lifecycle.state import ENDED, ActionStatus, CompensationStatus, SagaState, SagaStatus, StepState
+from goconductor.lifecycle.state import DONE_ACTIONS, ENDED, ActionStatus, SagaState, SagaStatus, StepState
 from goconductor.saga.definition import StepKind
 from goconductor.saga.graph import Plan
 
 _NEVER_SENT = (ActionStatus.PENDING, ActionStatus.SKIPPED, ActionStatus.PREVENTED, ActionStatus.STUCK)
 _GOING_BACK = frozenset({SagaStatus.COMPENSATING, SagaStatus.COMPENSATED})
-_BACKING_OFF = frozenset({ActionStatus.BACKOFF, CompensationStatus.BACKOFF})
 _ENDED_OTHERWISE = ENDED - {SagaStatus.COMPLETED}
 _GOING_FORWARD = (SagaStatus.QUEUED, SagaStatus.RUNNING, SagaStatus.COMPLETED)
 
@@ -48,8 +48,8 @@ def check(draft: Draft) -> None:
 def violations(plan: Plan, state: SagaState) -> list[str]:
     """What is wrong with a state, in words."""
     steps = state.steps.values()
-    done = sum(step.action in DONE_ACTIONS for step in steps)
-    open_work = sum((step.action in OPEN_ACTIONS) + (step.compensation in OPEN_COMPENSATIONS) for step in steps)
+    done = sum(step.action.status in DONE_ACTIONS for step in steps)
+    open_work = sum((step.action.status in OPEN_ACTIONS) + (step.compensation.status in OPEN_COMPENSATIONS) for step in steps)
     found: list[str] = []
     _of_saga(found, plan, state, done, open_work, len(state.stuck_steps))
     for name, step in state.steps.items():
@@ -73,20 +73,20 @@ def _of_saga(found: list[str], plan: Plan, state: SagaState, done: int, open_wor
 
 
 def _of_step(found: list[str], plan: Plan, state: SagaState, name: str, step: StepState) -> None:
-    kind, action, compensation = plan.kinds[name], step.action, step.compensation
-    if step.attempt == 0 and action not in _NEVER_SENT:
+    kind, action, compensation = plan.kinds[name], step.action.status, step.compensation.status
+    if step.action.attempt == 0 and action not in _NEVER_SENT:
         found.append(f"step {name!r} is {action} without an attempt")
     if action in OPEN_ACTIONS or action in MAY_HAVE_RUN:
-        early = [before for before in plan.predecessors[name] if state.step(before).action not in DONE_ACTIONS]
+        early = [before for before in plan.predecessors[name] if state.step(before).action.status not in DONE_ACTIONS]
         found += [f"step {name!r} was sent before {before!r} was done" for before in early]
     if action is ACTION_STUCK and kind is StepKind.COMPENSATABLE:
         found.append(f"compensatable step {name!r} is stuck, it should be compensated")
-    if (step.due_at is not None) != (action in _BACKING_OFF or compensation in _BACKING_OFF):
-        found.append(f"step {name!r} is {action}/{compensation} with due_at {step.due_at}")
+    if (step.action.due_at is not None) != (action is ACTION_BACKOFF):
+        found.append(f"the action of step {name!r} is {action} with due_at {step.action.due_at}")
     if state.phase in _GOING_BACK:
         if kind is StepKind.PIVOT and action is ActionStatus.SUCCEEDED:
             found.append(f"compensating after its pivot {name!r} succeeded")
-        if kind is StepKind.RETRIABLE and step.attempt:
+        if kind is StepKind.RETRIABLE and step.action.attempt:
             found.append(f"compensating after the retriable step {name!r} was sent")
     if compensation is not NO_COMPENSATION:
         _of_compensation(found, plan, state, name, step)
@@ -95,17 +95,20 @@ def _of_step(found: list[str], plan: Plan, state: SagaState, name: str, step: St
 
 
 def _of_compensation(found: list[str], plan: Plan, state: SagaState, name: str, step: StepState) -> None:
-    if plan.kinds[name] is not StepKind.COMPENSATABLE or step.action not in MAY_HAVE_RUN:
-        found.append(f"step {name!r} ({plan.kinds[name]}, {step.action}) is being compensated")
+    action, compensation = step.action.status, step.compensation.status
+    if plan.kinds[name] is not StepKind.COMPENSATABLE or action not in MAY_HAVE_RUN:
+        found.append(f"step {name!r} ({plan.kinds[name]}, {action}) is being compensated")
+    if (step.compensation.due_at is not None) != (compensation is COMPENSATION_BACKOFF):
+        found.append(f"the compensation of step {name!r} is {compensation} with due_at {step.compensation.due_at}")
     if state.phase not in (SagaStatus.COMPENSATING, SagaStatus.COMPENSATED, SagaStatus.TERMINATED):
         found.append(f"step {name!r} is being compensated while the saga is {state.phase}")
-    if state.phase is SagaStatus.COMPENSATED and step.compensation not in CLOSED_COMPENSATIONS:
-        found.append(f"compensated, but the compensation of step {name!r} is {step.compensation}")
+    if state.phase is SagaStatus.COMPENSATED and compensation not in CLOSED_COMPENSATIONS:
+        found.append(f"compensated, but the compensation of step {name!r} is {compensation}")
     for after in plan.successors[name]:
         later = state.step(after)
         if (
             plan.kinds[after] is StepKind.COMPENSATABLE
-            and later.action in MAY_HAVE_RUN
-            and later.compensation not in CLOSED_COMPENSATIONS
+            and later.action.status in MAY_HAVE_RUN
+            and later.compensation.status not in CLOSED_COMPENSATIONS
         ):
             found.append(f"step {name!r} is being compensated before {after!r}, which came after it")

@@ -16,17 +16,18 @@ from goconductor.saga.ids import Direction
 def owed(steps: Mapping[str, StepState], round: int) -> Iterator[RunAction | RunCompensation | Settle | SetTimer]:
     """All work and timers that the steps wait for, whether or not somebody is at it."""
     for name, step in steps.items():
-        if step.action is ActionStatus.SENT:
-            yield RunAction(name, step.attempt, round)
-        elif step.action is ActionStatus.BACKOFF and step.due_at is not None:
-            yield SetTimer(name, Direction.ACTION, step.attempt, round, step.due_at)
-        elif step.action is ActionStatus.SETTLING:
+        action, compensation = step.action, step.compensation
+        if action.status is ActionStatus.SENT:
+            yield RunAction(name, action.attempt, round)
+        elif action.status is ActionStatus.BACKOFF and action.due_at is not None:
+            yield SetTimer(name, Direction.ACTION, action.attempt, round, action.due_at)
+        elif action.status is ActionStatus.SETTLING:
             yield Settle(name, round)
-        if step.compensation is CompensationStatus.SENT:
-            yield RunCompensation(name, step.compensation_attempt, round)
-        elif step.compensation is CompensationStatus.BACKOFF and step.due_at is not None:
-            yield SetTimer(name, Direction.COMPENSATION, step.compensation_attempt, round, step.due_at)
-        elif step.compensation is CompensationStatus.FENCING:
+        if compensation.status is CompensationStatus.SENT:
+            yield RunCompensation(name, compensation.attempt, round)
+        elif compensation.status is CompensationStatus.BACKOFF and compensation.due_at is not None:
+            yield SetTimer(name, Direction.COMPENSATION, compensation.attempt, round, compensation.due_at)
+        elif compensation.status is CompensationStatus.FENCING:
             yield Settle(name, round)
 
 
@@ -34,22 +35,23 @@ def is_due(state: SagaState, step: str, direction: Direction, attempt: int, roun
     """Whether this work is still to be done. A pause holds actions and compensations back, not settlements."""
     if state.round != round or state.phase.ended:
         return False
-    now = state.step(step)
+    action, compensation = state.step(step).action, state.step(step).compensation
     match direction:
         case Direction.ACTION:
-            return now.action is ActionStatus.SENT and now.attempt == attempt and not state.paused and not is_backward(state)
+            sent = action.status is ActionStatus.SENT and action.attempt == attempt
+            return sent and not state.paused and not is_backward(state)
         case Direction.COMPENSATION:
-            return now.compensation is CompensationStatus.SENT and now.compensation_attempt == attempt and not state.paused
+            return compensation.status is CompensationStatus.SENT and compensation.attempt == attempt and not state.paused
         case Direction.SETTLE:  # pragma: no branch
-            return now.action is ActionStatus.SETTLING or now.compensation is CompensationStatus.FENCING
+            return action.status is ActionStatus.SETTLING or compensation.status is CompensationStatus.FENCING
 
 
 def is_overtaken(state: SagaState, step: str, attempt: int, round: int) -> bool:
     """Whether this action was sent and the saga has turned back since: it must not begin any more, and whoever holds its lease
     can say at once that its outcome is unknown, which the saga waits for.
     """
-    now = state.step(step)
-    return is_backward(state) and state.round == round and now.action is ActionStatus.SENT and now.attempt == attempt
+    action = state.step(step).action
+    return is_backward(state) and state.round == round and action.status is ActionStatus.SENT and action.attempt == attempt
 
 
 def is_backward(state: SagaState) -> bool:
@@ -61,4 +63,4 @@ def timer_due_at(state: SagaState, event: Event) -> float | None:
     """The moment before which this event must not be appended; None for events that are no timers."""
     if not isinstance(event, TimerFired):
         return None
-    return state.step(event.step).due_at
+    return state.step(event.step).side(event.direction).due_at

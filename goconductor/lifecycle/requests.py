@@ -16,7 +16,7 @@ from __future__ import annotations
 from goconductor.errors import RequestRefusedError
 from goconductor.lifecycle import backward, forward
 from goconductor.lifecycle.draft import Draft
-from goconductor.lifecycle.effects import EndSaga, RunAction, RunCompensation, Settle
+from goconductor.lifecycle.effects import EndSaga, RunAction, Settle
 from goconductor.lifecycle.events import (
     AbortRequested,
     InputEdited,
@@ -28,7 +28,8 @@ from goconductor.lifecycle.events import (
     TerminateRequested,
 )
 from goconductor.lifecycle.owed import owed
-from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaStatus
+from goconductor.lifecycle.retrying import ACTIONS, COMPENSATIONS
+from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaStatus, StepState
 from goconductor.saga.definition import StepKind
 
 _WAITING = (ActionStatus.STUCK, ActionStatus.BACKOFF, ActionStatus.SENT, ActionStatus.SETTLING)
@@ -59,7 +60,7 @@ def abort(draft: Draft, event: AbortRequested) -> None:
     if draft.backward:
         raise RequestRefusedError(f"saga {draft.state.saga_id} is compensating already; resume it if it is paused")
     pivot = draft.plan.pivot
-    standing = draft.step(pivot).action if pivot is not None else ActionStatus.PENDING
+    standing = draft.step(pivot).action.status if pivot is not None else ActionStatus.PENDING
     reason = f"aborted: {event.reason}" if event.reason else "aborted"
     if standing is ActionStatus.PENDING:
         draft.paused = False
@@ -67,7 +68,7 @@ def abort(draft: Draft, event: AbortRequested) -> None:
     elif standing is ActionStatus.BACKOFF and pivot is not None:
         draft.paused = False
         draft.reason = reason
-        draft.set_action(pivot, AbortRequested, ActionStatus.SETTLING, due_at=None)
+        draft.set_action(pivot, AbortRequested, draft.step(pivot).action.to(ActionStatus.SETTLING))
         draft.effects.append(Settle(pivot, draft.state.round))
     else:
         raise RequestRefusedError(
@@ -91,21 +92,10 @@ def retry(draft: Draft, event: RetryRequested) -> None:
     That an outcome was lost once is not forgotten: without a journal, a later failure would else count as "it never happened".
     """
     name, step = event.step, draft.step(event.step)
-    if step.action is ActionStatus.STUCK:
-        again = {"attempt": step.attempt + 1, "unknowns": min(step.unknowns, 1), "lost_at": None}
-        draft.set_action(name, RetryRequested, ActionStatus.SENT, **again)
-        draft.ask(RunAction(name, step.attempt + 1, draft.state.round))
-    elif step.action is ActionStatus.BACKOFF:
-        draft.set_action(name, RetryRequested, ActionStatus.SENT, due_at=None)
-        draft.ask(RunAction(name, step.attempt, draft.state.round))
-    elif step.compensation is CompensationStatus.STUCK:
-        attempt = step.compensation_attempt + 1
-        again = {"compensation_attempt": attempt, "unknowns": 0, "lost_at": None}
-        draft.set_compensation(name, RetryRequested, CompensationStatus.SENT, **again)
-        draft.ask(RunCompensation(name, attempt, draft.state.round))
-    elif step.compensation is CompensationStatus.BACKOFF:
-        draft.set_compensation(name, RetryRequested, CompensationStatus.SENT, due_at=None)
-        draft.ask(RunCompensation(name, step.compensation_attempt, draft.state.round))
+    if step.action.status in (ActionStatus.STUCK, ActionStatus.BACKOFF):
+        ACTIONS.again(draft, event, unknowns=min(step.action.unknowns, 1))
+    elif step.compensation.status in (CompensationStatus.STUCK, CompensationStatus.BACKOFF):
+        COMPENSATIONS.again(draft, event, unknowns=0)
     else:
         raise _does_not_wait(draft, name, "retried")
 
@@ -115,29 +105,29 @@ def skip(draft: Draft, event: SkipRequested) -> None:
     name, step = event.step, draft.step(event.step)
     if not event.reason:
         raise RequestRefusedError(f"skipping step {name!r} leaves its work undone: give a reason")
-    if step.compensation in _WAITING_BACK:
+    if step.compensation.status in _WAITING_BACK:
         if event.forced:
             draft.fields["late_effects"] = True
-            draft.set_compensation(name, SkipRequested, CompensationStatus.SKIPPED, due_at=None)
+            draft.set_compensation(name, SkipRequested, step.compensation.to(CompensationStatus.SKIPPED))
             backward.advance(draft, name)
-        elif step.compensation is CompensationStatus.FENCING:
+        elif step.compensation.status is CompensationStatus.FENCING:
             raise _is_being_skipped(name)
         else:
-            draft.set_compensation(name, SkipRequested, CompensationStatus.FENCING, due_at=None)
+            draft.set_compensation(name, SkipRequested, step.compensation.to(CompensationStatus.FENCING))
             draft.effects.append(Settle(name, draft.state.round))
-    elif step.action not in _WAITING or step.compensation is not CompensationStatus.NONE:
+    elif step.action.status not in _WAITING or step.compensation.status is not CompensationStatus.NONE:
         raise _does_not_wait(draft, name, "skipped")
     elif draft.kind(name) is StepKind.PIVOT:
         raise RequestRefusedError(f"step {name!r} is the pivot: find out whether it happened and declare its outcome")
     elif draft.kind(name) is not StepKind.RETRIABLE:
         raise RequestRefusedError(f"step {name!r} comes before the point of no return: abort the saga, or declare its outcome")
-    elif event.forced or not step.attempt:
-        draft.fields["late_effects"] = draft.state.late_effects or step.attempt > 0
+    elif event.forced or not step.action.attempt:
+        draft.fields["late_effects"] = draft.state.late_effects or step.action.attempt > 0
         forward.skip(draft, name, SkipRequested)
-    elif step.action is ActionStatus.SETTLING:
+    elif step.action.status is ActionStatus.SETTLING:
         raise _is_being_skipped(name)
     else:
-        draft.set_action(name, SkipRequested, ActionStatus.SETTLING, skipping=True, due_at=None)
+        draft.set_action(name, SkipRequested, step.action.to(ActionStatus.SETTLING), skipping=True)
         draft.effects.append(Settle(name, draft.state.round))
 
 
@@ -146,19 +136,19 @@ def declare(draft: Draft, event: OutcomeDeclared) -> None:
     name, step = event.step, draft.step(event.step)
     if not event.reason:
         raise RequestRefusedError(f"declaring the outcome of step {name!r} stands in for its own word: give a reason")
-    if step.compensation in _WAITING_BACK:
+    if step.compensation.status in _WAITING_BACK:
         if not event.happened:
             raise RequestRefusedError(f"the compensation of step {name!r} did not happen: retry it, or skip it with a reason")
-        draft.set_compensation(name, OutcomeDeclared, CompensationStatus.DONE, due_at=None)
+        draft.set_compensation(name, OutcomeDeclared, step.compensation.to(CompensationStatus.DONE))
         backward.advance(draft, name)
-    elif step.action not in _WAITING or step.compensation is not CompensationStatus.NONE:
+    elif step.action.status not in _WAITING or step.compensation.status is not CompensationStatus.NONE:
         raise _does_not_wait(draft, name, "declared")
     elif event.happened:
         forward.succeeded(draft, event)
     elif draft.kind(name) is StepKind.RETRIABLE:
         forward.skip(draft, name, OutcomeDeclared)
     else:
-        draft.set_action(name, OutcomeDeclared, ActionStatus.PREVENTED, due_at=None)
+        draft.set_action(name, OutcomeDeclared, step.action.to(ActionStatus.PREVENTED))
         backward.turn_back(draft, f"step {name!r} declared as not happened: {event.reason}")
 
 
@@ -175,10 +165,10 @@ def edit(draft: Draft, event: InputEdited) -> None:
         there = ", ".join(sorted(known)) or "none"
         raise RequestRefusedError(f"step {name!r} has no input {unknown[0]!r}; its inputs are: {there}")
     edited = {**(step.edited or {}), **event.inputs}
-    waits_back = step.compensation in (CompensationStatus.STUCK, CompensationStatus.BACKOFF)
-    if not waits_back and step.action not in (ActionStatus.STUCK, ActionStatus.BACKOFF):
+    waits_back = step.compensation.status in (CompensationStatus.STUCK, CompensationStatus.BACKOFF)
+    if not waits_back and step.action.status not in (ActionStatus.STUCK, ActionStatus.BACKOFF):
         raise RequestRefusedError(
-            f"the input of step {name!r} cannot be edited: its action is {step.action}, its compensation {step.compensation}; "
+            f"the input of step {name!r} cannot be edited: its {_standing(step)}; "
             "it can while one of them is stuck or waits to try again"
         )
     if edited == (step.edited or {}):
@@ -195,9 +185,11 @@ def _is_being_skipped(name: str) -> RequestRefusedError:
     )
 
 
+def _standing(step: StepState) -> str:
+    return f"action is {step.action.status}, its compensation {step.compensation.status}"
+
+
 def _does_not_wait(draft: Draft, name: str, what: str) -> RequestRefusedError:
     step = draft.step(name)
     stuck = ", ".join(sorted(draft.state.stuck_steps)) or "none"
-    return RequestRefusedError(
-        f"step {name!r} cannot be {what}: its action is {step.action}, its compensation {step.compensation}; stuck steps: {stuck}"
-    )
+    return RequestRefusedError(f"step {name!r} cannot be {what}: its {_standing(step)}; stuck steps: {stuck}")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 from uuid import UUID
 
 import msgspec
+
+from goconductor.saga.ids import Direction
 
 PATIENCE_SECONDS = 20.0
 """Where who starts a saga says nothing else: two lives of a lease, as it is by default. Logs leave it out: never change it."""
@@ -70,6 +72,10 @@ class ActionStatus(enum.StrEnum):
     """Not wanted: its condition was false, or an operator skipped it."""
 
 
+DONE_ACTIONS = frozenset({ActionStatus.SUCCEEDED, ActionStatus.SKIPPED})
+"""After these the steps that come next have their turn."""
+
+
 class CompensationStatus(enum.StrEnum):
     """Where a step's compensation stands."""
 
@@ -104,19 +110,43 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"{self.type}: {self.message}" if self.message else self.type
 
 
+SideStatus = TypeVar("SideStatus", ActionStatus, CompensationStatus)
+
+
+class Side(msgspec.Struct, Generic[SideStatus], frozen=True, omit_defaults=True):
+    """Where one side of a step stands: its action, or its compensation.
+
+    Args:
+        status: what it is doing.
+        attempt: the number of the present attempt, from 1; 0 where it was never sent.
+        unknowns: how many outcomes were lost, one after the other.
+        lost_at: when the first of them was reported, in seconds since 1970.
+        due_at: when the next attempt may begin, in seconds since 1970; None where it does not wait for that.
+        failure: why its last attempt did not work.
+    """
+
+    status: SideStatus
+    attempt: int = 0
+    unknowns: int = 0
+    lost_at: float | None = None
+    due_at: float | None = None
+    failure: Failure | None = None
+
+    def to(self, status: SideStatus, **changes: Any) -> Side[SideStatus]:
+        """Return the side with another status, and no timer."""
+        return msgspec.structs.replace(self, status=status, due_at=None, **changes)
+
+
+NOT_SENT = Side(ActionStatus.PENDING)
+NOT_COMPENSATED = Side(CompensationStatus.NONE)
+
+
 class StepState(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where one step stands in the present round."""
 
-    action: ActionStatus = ActionStatus.PENDING
-    attempt: int = 0
-    compensation: CompensationStatus = CompensationStatus.NONE
-    compensation_attempt: int = 0
-    unknowns: int = 0
-    lost_at: float | None = None
-    """When the first of those unknown outcomes was told."""
-    due_at: float | None = None
+    action: Side[ActionStatus] = NOT_SENT
+    compensation: Side[CompensationStatus] = NOT_COMPENSATED
     output: Any = None
-    failure: Failure | None = None
     skipping: bool = False
     """The settlement was asked for by an operator's skip."""
     span: str = ""
@@ -127,7 +157,21 @@ class StepState(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def stuck(self) -> bool:
         """Whether it waits for an operator."""
-        return self.action is ActionStatus.STUCK or self.compensation is CompensationStatus.STUCK
+        return self.action.status is ActionStatus.STUCK or self.compensation.status is CompensationStatus.STUCK
+
+    @property
+    def due_at(self) -> float | None:
+        """When the side that backs off may be tried again; at most one of them does."""
+        return self.compensation.due_at if self.action.due_at is None else self.action.due_at
+
+    @property
+    def failure(self) -> Failure | None:
+        """The failure that people want to see: the compensation's, else the action's."""
+        return self.action.failure if self.compensation.failure is None else self.compensation.failure
+
+    def side(self, direction: Direction) -> Side[ActionStatus] | Side[CompensationStatus]:
+        """The side that a lease, a message or an event is about; a settlement is about the action."""
+        return self.compensation if direction is Direction.COMPENSATION else self.action
 
 
 NOT_STARTED = StepState()
@@ -184,7 +228,7 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def outputs(self) -> dict[str, Any]:
         """The outputs of all steps that succeeded."""
-        return {name: step.output for name, step in self.steps.items() if step.action is ActionStatus.SUCCEEDED}
+        return {name: step.output for name, step in self.steps.items() if step.action.status is ActionStatus.SUCCEEDED}
 
     def referable(self) -> Mapping[str, Any]:
         """What a reference may see: outputs, and None for steps that were skipped."""
@@ -199,12 +243,12 @@ class _Referable(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         step = self._steps[name]
-        if step.action is not ActionStatus.SUCCEEDED and step.action is not ActionStatus.SKIPPED:
+        if step.action.status not in DONE_ACTIONS:
             raise KeyError(name)
         return step.output
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name, step in self._steps.items() if step.action in (ActionStatus.SUCCEEDED, ActionStatus.SKIPPED))
+        return (name for name, step in self._steps.items() if step.action.status in DONE_ACTIONS)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

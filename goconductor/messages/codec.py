@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from goconductor.errors import MessageError
-from goconductor.messages.envelope import SCHEMA_VERSION, TYPES, Baton, Body, Envelope, RunStep, SagaEnded
+from goconductor.messages.envelope import SCHEMA_VERSIONS, TYPES, Baton, Body, Envelope, RunStep, SagaEnded
 from goconductor.saga.ids import idempotency_key
 
 _encode = msgspec.json.Encoder().encode
@@ -14,6 +14,18 @@ _bodies: dict[str, msgspec.json.Decoder[RunStep] | msgspec.json.Decoder[SagaEnde
     TYPES[RunStep]: msgspec.json.Decoder(RunStep),
     TYPES[SagaEnded]: msgspec.json.Decoder(SagaEnded),
 }
+_newest = {TYPES[kind]: version for kind, version in SCHEMA_VERSIONS.items()}
+
+
+class _Place(msgspec.Struct):
+    """A baton of any version without its state."""
+
+    seq: int
+    tag: int
+
+
+_batons = msgspec.json.Decoder(_Place)
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def encode(body: Body, *, message_id: str, source: str, time: str = "", causation_id: str = "", trace_parent: str = "") -> bytes:
@@ -34,7 +46,7 @@ def encode(body: Body, *, message_id: str, source: str, time: str = "", causatio
             specversion="1.0",
             id=message_id,
             source=source,
-            type=f"{TYPES[type(body)]}.v{SCHEMA_VERSION}",
+            type=f"{TYPES[type(body)]}.v{SCHEMA_VERSIONS[type(body)]}",
             subject=body.target if isinstance(body, RunStep) else body.saga,
             time=time,
             partitionkey=saga,
@@ -74,11 +86,16 @@ def decode(payload: bytes) -> tuple[Envelope, Body]:
     name, dot, version = envelope.type.rpartition(".v")
     if not dot or name not in _bodies or not version.isdecimal():
         raise MessageError(f"type {envelope.type!r} is none of ours", newer=name.startswith("goconductor."))
-    if int(version) > SCHEMA_VERSION:
-        raise MessageError(
-            f"type {envelope.type!r} is of a newer schema than v{SCHEMA_VERSION}: upgrade this instance", newer=True
-        )
+    if int(version) > (newest := _newest[name]):
+        raise MessageError(f"type {envelope.type!r} is of a newer schema than v{newest}: upgrade this instance", newer=True)
     try:
-        return envelope, _bodies[name].decode(envelope.data)
+        return envelope, _bodies[name].decode(envelope.data if int(version) == newest else _without_old_state(envelope.data))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MessageError(f"the data of a {envelope.type!r} does not fit: {error}") from None
+
+
+def _without_old_state(data: msgspec.Raw) -> bytes:
+    """The body of version 1 without its state, which had another form: the receiver reads the log."""
+    fields = _fields.decode(data)
+    fields["baton"] = msgspec.Raw(_encode(_batons.decode(fields.get("baton", b"null"))))
+    return _encode(fields)

@@ -54,7 +54,8 @@ TYPES: dict[type[RunStep | SagaEnded], str] = {
     RunStep: "goconductor.step.run",
     SagaEnded: "goconductor.saga.ended",
 }
-SCHEMA_VERSION = 1
+SCHEMA_VERSIONS: dict[type[RunStep | SagaEnded], int] = {RunStep: 2, SagaEnded: 1}
+"""The newest version of each body. :class:`RunStep` has 2 since a step's state has two sides; its version 1 is still read."""
 
 
 class Envelope(msgspec.Struct, kw_only=True, omit_defaults=True):

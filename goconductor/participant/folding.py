@@ -195,7 +195,7 @@ class Group(msgspec.Struct):
         assert self.base is not None  # noqa: S101  (our caller has seen to it)
         if isinstance(error, UnexpectedEventError):
             counts["events_dropped"] += 1
-            if isinstance(event, ActionSucceeded) and state.step(event.step).compensation is not CompensationStatus.NONE:
+            if isinstance(event, ActionSucceeded) and state.step(event.step).compensation.status is not CompensationStatus.NONE:
                 counts["late_effects"] += 1
                 logger.warning(
                     "the action of step %r of saga %s succeeded only after its compensation had begun; "

@@ -294,6 +294,6 @@ class Intake:
 def _wanted_attempt(view: View, body: RunStep) -> int | None:
     """The attempt that is due now; also that of an action that must not begin any more, as we can say so, holding its lease."""
     state, step = view.state, view.state.step(body.step)
-    attempt = {Direction.ACTION: step.attempt, Direction.COMPENSATION: step.compensation_attempt}.get(body.direction, 1)
+    attempt = 1 if body.direction is Direction.SETTLE else step.side(body.direction).attempt
     overtaken = body.direction is Direction.ACTION and is_overtaken(state, body.step, attempt, body.round)
     return attempt if overtaken or is_due(state, body.step, body.direction, attempt, body.round) else None

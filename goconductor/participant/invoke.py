@@ -280,7 +280,7 @@ class Invocation:
         if journal is None:
             if function is None or signature is None:
                 return Found.NULL
-            known = values.copied(step.output) if step.action is ActionStatus.SUCCEEDED else None
+            known = values.copied(step.output) if step.action.status is ActionStatus.SUCCEEDED else None
             await self._call(function, signature, (), self._arguments(signature, known))
             return Found.RAN
 
@@ -297,9 +297,9 @@ class Invocation:
 
     def _was_never_called(self) -> bool:
         """Whether the only attempt of a plain step ended before its code was called."""
-        step = self._work.view.state.step(self._work.step)
-        failed = step.action is ActionStatus.FAILED and step.attempt == 1
-        return self.action.journal is None and failed and step.failure is not None and not step.failure.called
+        ran = self._work.view.state.step(self._work.step).action
+        failed = ran.status is ActionStatus.FAILED and ran.attempt == 1
+        return self.action.journal is None and failed and ran.failure is not None and not ran.failure.called
 
     def _name_limit(self, error: BaseException, limit: Limit) -> None:
         """A limit of ours that ran out says so; one of the step's own code is the step's to name."""
@@ -325,7 +325,7 @@ class Invocation:
         if journal is None:
             return SettleUnavailable(**self._names)
         limit = timeout_of(self._work, self.action)
-        if self._work.view.state.step(self._work.step).action is ActionStatus.SETTLING:
+        if self._work.view.state.step(self._work.step).action.status is ActionStatus.SETTLING:
             entry = await journal.settle(self._key, timeout_seconds=limit)
             happened = entry.found is Found.SEEN
             output = values.decode(entry.result) if happened and entry.result is not None else None

@@ -18,7 +18,6 @@ from goconductor.participant.folding import Submission
 from goconductor.participant.log import View
 from goconductor.ports.store import Lease
 from goconductor.saga.graph import Plan
-from goconductor.saga.ids import Direction
 
 REASON = "its lease ran out, and another instance took it over"
 
@@ -34,6 +33,5 @@ class TakenOver(NamedTuple):
     def submission(self) -> Submission:
         """What the log is told; refused where it knows of an outcome, or was never told of the attempt."""
         key, step = self.lease.key, self.view.state.step(self.lease.key.step)
-        attempt = step.attempt if key.direction is Direction.ACTION else step.compensation_attempt
-        unknown = OutcomeUnknown(key.step, attempt, key.round, direction=key.direction, reason=REASON)
+        unknown = OutcomeUnknown(key.step, step.side(key.direction).attempt, key.round, direction=key.direction, reason=REASON)
         return Submission(key.saga_id, self.plan.name, unknown, view=self.view, lease=self.lease)

@@ -90,7 +90,7 @@ async def lived(stores: list[PostgresStore]) -> set[str]:
         assert (await node.wait_for_end(ended.saga_id, 300)).phase is SagaStatus.COMPENSATED
 
         async def waits() -> bool:
-            return (await node.view(stands.saga_id)).state.step("pack").action is ActionStatus.SUCCEEDED
+            return (await node.view(stands.saga_id)).state.step("pack").action.status is ActionStatus.SUCCEEDED
 
         await eventually(waits)
         await _recover(node, store)

@@ -12,7 +12,7 @@ from goconductor.control.models import StepDetail, StepStatus
 from goconductor.control.steps import Surroundings, describe
 from goconductor.lifecycle.state import ActionStatus as A
 from goconductor.lifecycle.state import CompensationStatus as C
-from goconductor.lifecycle.state import Failure, SagaState, SagaStatus, StepState
+from goconductor.lifecycle.state import Failure, SagaState, SagaStatus, Side, StepState
 from goconductor.ports.store import Lease, LeaseKey
 from goconductor.saga.definition import Definition, Step
 from goconductor.saga.graph import Plan
@@ -60,64 +60,64 @@ BACK = {"phase": SagaStatus.COMPENSATING}
 @pytest.mark.parametrize(
     ("step", "around", "status", "reason"),
     [
-        (StepState(action=A.SENT, attempt=1), {}, "queued", None),
-        (StepState(action=A.SENT, attempt=1), {"paused": True}, "queued", "the saga is paused"),
-        (StepState(action=A.SENT, attempt=1), {"leased": Direction.ACTION}, "running", None),
-        (StepState(action=A.SENT, attempt=1), {"leased": Direction.ACTION, "offered": False}, "running", None),
-        (StepState(action=A.SENT, attempt=1), {"leased": Direction.COMPENSATION}, "queued", None),
-        (StepState(action=A.SENT, attempt=1), {"offered": False}, "waiting", NOBODY),
-        (StepState(action=A.SENT, attempt=1), {"offered": False, "lives": True}, "waiting", NOT_THIS_STEP),
-        (StepState(action=A.SENT, attempt=1), BACK, "waiting", "waits for word whether it ran"),
-        (StepState(action=A.SENT, attempt=1), {**BACK, "leased": Direction.ACTION}, "running", None),
+        (StepState(Side(A.SENT, attempt=1)), {}, "queued", None),
+        (StepState(Side(A.SENT, attempt=1)), {"paused": True}, "queued", "the saga is paused"),
+        (StepState(Side(A.SENT, attempt=1)), {"leased": Direction.ACTION}, "running", None),
+        (StepState(Side(A.SENT, attempt=1)), {"leased": Direction.ACTION, "offered": False}, "running", None),
+        (StepState(Side(A.SENT, attempt=1)), {"leased": Direction.COMPENSATION}, "queued", None),
+        (StepState(Side(A.SENT, attempt=1)), {"offered": False}, "waiting", NOBODY),
+        (StepState(Side(A.SENT, attempt=1)), {"offered": False, "lives": True}, "waiting", NOT_THIS_STEP),
+        (StepState(Side(A.SENT, attempt=1)), BACK, "waiting", "waits for word whether it ran"),
+        (StepState(Side(A.SENT, attempt=1)), {**BACK, "leased": Direction.ACTION}, "running", None),
         (
-            StepState(action=A.SENT, attempt=1),
+            StepState(Side(A.SENT, attempt=1)),
             {"phase": SagaStatus.TERMINATED},
             "unknown",
             "the saga was terminated while it was due",
         ),
         (
-            StepState(action=A.BACKOFF, attempt=2, due_at=NOW + 4, failure=FAILURE),
+            StepState(Side(A.BACKOFF, attempt=2, due_at=NOW + 4, failure=FAILURE)),
             {},
             "waiting",
             "retry in 4 s after ConnectionError: refused",
         ),
         (
-            StepState(action=A.BACKOFF, attempt=2, due_at=NOW - 1, failure=FAILURE),
+            StepState(Side(A.BACKOFF, attempt=2, due_at=NOW - 1, failure=FAILURE)),
             {},
             "waiting",
             "retry soon after ConnectionError: refused",
         ),
-        (StepState(action=A.SETTLING), {}, "waiting", "waits for its owner's journal to say whether it happened"),
-        (StepState(action=A.SETTLING), {"offered": False}, "waiting", NOBODY),
-        (StepState(action=A.SUCCEEDED), {}, "succeeded", None),
-        (StepState(action=A.FAILED), {}, "failed", None),
-        (StepState(action=A.PREVENTED), BACK, "failed", "it has no effect and never will have one"),
-        (StepState(action=A.UNKNOWN), BACK, "unknown", None),
-        (StepState(action=A.STUCK), {}, "stuck", None),
-        (StepState(action=A.SKIPPED), {}, "skipped", None),
-        (StepState(action=A.SUCCEEDED, compensation=C.SENT), BACK, "compensating", None),
-        (StepState(action=A.SUCCEEDED, compensation=C.SENT), {**BACK, "offered": False}, "compensating", NOBODY),
-        (StepState(action=A.SUCCEEDED, compensation=C.SENT), {**BACK, "leased": Direction.COMPENSATION}, "compensating", None),
+        (StepState(Side(A.SETTLING)), {}, "waiting", "waits for its owner's journal to say whether it happened"),
+        (StepState(Side(A.SETTLING)), {"offered": False}, "waiting", NOBODY),
+        (StepState(Side(A.SUCCEEDED)), {}, "succeeded", None),
+        (StepState(Side(A.FAILED)), {}, "failed", None),
+        (StepState(Side(A.PREVENTED)), BACK, "failed", "it has no effect and never will have one"),
+        (StepState(Side(A.UNKNOWN)), BACK, "unknown", None),
+        (StepState(Side(A.STUCK)), {}, "stuck", None),
+        (StepState(Side(A.SKIPPED)), {}, "skipped", None),
+        (StepState(Side(A.SUCCEEDED), Side(C.SENT)), BACK, "compensating", None),
+        (StepState(Side(A.SUCCEEDED), Side(C.SENT)), {**BACK, "offered": False}, "compensating", NOBODY),
+        (StepState(Side(A.SUCCEEDED), Side(C.SENT)), {**BACK, "leased": Direction.COMPENSATION}, "compensating", None),
         (
-            StepState(action=A.SUCCEEDED, compensation=C.BACKOFF, due_at=NOW + 60, failure=FAILURE),
+            StepState(Side(A.SUCCEEDED), Side(C.BACKOFF, due_at=NOW + 60, failure=FAILURE)),
             BACK,
             "compensating",
             "retry in 60 s after ConnectionError: refused",
         ),
         (
-            StepState(action=A.SUCCEEDED, compensation=C.FENCING),
+            StepState(Side(A.SUCCEEDED), Side(C.FENCING)),
             BACK,
             "compensating",
             "is being skipped: its owner writes its keys",
         ),
-        (StepState(action=A.SUCCEEDED, compensation=C.DONE), BACK, "compensated", None),
+        (StepState(Side(A.SUCCEEDED), Side(C.DONE)), BACK, "compensated", None),
         (
-            StepState(action=A.SUCCEEDED, compensation=C.SKIPPED),
+            StepState(Side(A.SUCCEEDED), Side(C.SKIPPED)),
             BACK,
             "skipped",
             "its compensation was skipped: its effect may stand",
         ),
-        (StepState(action=A.SUCCEEDED, compensation=C.STUCK), BACK, "stuck", "its compensation gave up"),
+        (StepState(Side(A.SUCCEEDED), Side(C.STUCK)), BACK, "stuck", "its compensation gave up"),
     ],
 )
 def test_a_step_is_shown_by_its_state_and_its_surroundings(
@@ -129,7 +129,7 @@ def test_a_step_is_shown_by_its_state_and_its_surroundings(
 
 def test_every_state_can_be_shown() -> None:
     for action, compensation, phase in itertools.product(A, C, SagaStatus):
-        assert reserve(StepState(action=action, compensation=compensation), phase=phase).status in StepStatus
+        assert reserve(StepState(Side(action), Side(compensation)), phase=phase).status in StepStatus
 
 
 @pytest.mark.parametrize(
@@ -142,10 +142,10 @@ def test_every_state_can_be_shown() -> None:
     ],
 )
 def test_a_step_that_has_not_begun_says_what_for(before: A, around: dict[str, Any], status: str, reason: str) -> None:
-    shown = reserve(StepState(action=before), name="ship", **around)
+    shown = reserve(StepState(Side(before)), name="ship", **around)
     assert (shown.status, shown.reason, shown.after) == (status, reason, ["reserve"])
 
 
 def test_the_owner_is_named_by_its_lease() -> None:
-    assert reserve(StepState(action=A.SENT), leased=Direction.ACTION).owner == "inventory-1"
-    assert reserve(StepState(action=A.SUCCEEDED), leased=Direction.ACTION).owner is None
+    assert reserve(StepState(Side(A.SENT)), leased=Direction.ACTION).owner == "inventory-1"
+    assert reserve(StepState(Side(A.SUCCEEDED)), leased=Direction.ACTION).owner is None

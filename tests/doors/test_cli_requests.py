@@ -39,7 +39,7 @@ class Operator:
     async def waiting(self) -> str:
         """A saga whose charge waits an hour for its next attempt."""
         saga_id = UUID(await self.start(card="busy"))
-        while (await self.node.view(saga_id)).state.step("charge").action is not ActionStatus.BACKOFF:
+        while (await self.node.view(saga_id)).state.step("charge").action.status is not ActionStatus.BACKOFF:
             pass
         return str(saga_id)
 

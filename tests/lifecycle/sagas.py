@@ -149,7 +149,7 @@ def sensible(state: SagaState) -> list[Event]:
 def edits(state: SagaState) -> list[Event]:
     """Another input for each step that gave up or waits to try again; a step has the inputs that :func:`definitions` gave it."""
     open_ones = ("stuck", "backoff")
-    waiting = [n for n, s in state.steps.items() if s.action in open_ones or s.compensation in open_ones]
+    waiting = [n for n, s in state.steps.items() if s.action.status in open_ones or s.compensation.status in open_ones]
     return [e.InputEdited(n, inputs={"amount": len(state.step(n).edited or {}) + 7}, reason="mistyped") for n in waiting]
 
 
@@ -174,7 +174,7 @@ def outcomes(state: SagaState, work: RunAction | RunCompensation | Settle | SetT
                 e.OutcomeUnknown(step, attempt, now, direction=Direction.COMPENSATION, reason="lost"),
             ]
         case Settle():
-            if state.step(step).action is ActionStatus.SETTLING:
+            if state.step(step).action.status is ActionStatus.SETTLING:
                 return [e.ActionSettled(step, 1, now, happened=h, output=3) for h in (True, False)] + [e.SettleUnavailable(step)]
             return [e.CompensationSettled(step, 1, now, happened=h) for h in (True, False)] + [e.SettleUnavailable(step)]
         case SetTimer():

@@ -78,11 +78,11 @@ def seen(rules: Rules, state: SagaState) -> Model:
     return Model(
         MODES[state.phase],
         state.paused,
-        "".join("Z" if step.skipping else ACTIONS[step.action] for step in steps),
-        tuple(step.attempt for step in steps),
-        "".join(COMPENSATIONS[step.compensation] for step in steps),
-        tuple(step.compensation_attempt for step in steps),
-        tuple(step.unknowns for step in steps),
+        "".join("Z" if step.skipping else ACTIONS[step.action.status] for step in steps),
+        tuple(step.action.attempt for step in steps),
+        "".join(COMPENSATIONS[step.compensation.status] for step in steps),
+        tuple(step.compensation.attempt for step in steps),
+        tuple((step.compensation if step.compensation.attempt else step.action).unknowns for step in steps),
     )
 
 

@@ -58,7 +58,7 @@ class TestKept:
     def test_a_step_that_was_skipped_is_skipped_in_every_replay(self) -> None:
         """Its process was killed while the step after it ran; the next process answers otherwise."""
         state, log = lived(GIFT, e.ActionSucceeded("first"))
-        assert state.step("gift").action is ActionStatus.SKIPPED
+        assert state.step("gift").action.status is ActionStatus.SKIPPED
         assert [event.answers for event in log] == [None, {"gift": False}]
         for answer in (ALWAYS, NEVER, BROKEN):
             assert replay(with_answer(GIFT, answer), ID, log) == state
@@ -73,7 +73,7 @@ class TestKept:
     def test_what_could_not_be_evaluated_keeps_its_reason(self) -> None:
         definition = Definition(name="order", steps=(step("a", pivot=True), step("b", "a", when="input.missing")))
         state, log = lived(definition, e.ActionSucceeded("a"))
-        assert state.step("b").action is ActionStatus.STUCK
+        assert state.step("b").action.status is ActionStatus.STUCK
         again = replay(with_answer(definition, ALWAYS), ID, log)
         assert again == state
         assert again.step("b").failure == state.step("b").failure
@@ -112,7 +112,7 @@ class TestOlder:
         log = older(lived(GIFT, e.ActionSucceeded("first"))[1])
         other = with_answer(GIFT, ALWAYS)
         loser = replay(other, ID, log)
-        assert loser.step("gift").action is ActionStatus.SENT
+        assert loser.step("gift").action.status is ActionStatus.SENT
         won = decide(Plan(GIFT), replay(Plan(GIFT), ID, log), e.ActionFailed("ship", at=5.0))
         assert replay(other, ID, [*log, won.event], otherwise=loser.unkept) == won.state
 
@@ -135,7 +135,7 @@ class TestOlder:
         state, log = lived(definition, e.ActionSucceeded("a"), e.RetryRequested("b"))
         read = replay(with_answer(definition, ALWAYS), ID, older(log))
         assert read.unkept == {"b": NOT_KEPT}
-        assert read.step("b").action is state.step("b").action is ActionStatus.SENT
+        assert read.step("b").action.status is state.step("b").action.status is ActionStatus.SENT
 
     def test_a_state_of_an_older_version_tells_what_was_answered(self) -> None:
         steps = (step("first"), *(step(w, "first", when=f"input.{w}") for w in ("yes", "no", "missing")), step("ship", "no"))

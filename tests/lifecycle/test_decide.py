@@ -23,6 +23,7 @@ from goconductor.lifecycle.state import (
     Failure,
     SagaState,
     SagaStatus,
+    Side,
     StepState,
 )
 from goconductor.saga.definition import Definition, Step
@@ -211,14 +212,14 @@ class TestBackward:
         scenario.given(e.OutcomeUnknown("a", 1, direction=back, at=1000.0))
         scenario.given(e.CompensationFailed("a", 2, failure=FINAL, at=1001.0)).expect_status("stuck")
         scenario.given(e.RetryRequested("a", at=5000.0))
-        assert (scenario.state.step("a").unknowns, scenario.state.step("a").lost_at) == (0, None)
+        assert (scenario.state.step("a").compensation.unknowns, scenario.state.step("a").compensation.lost_at) == (0, None)
 
     def test_had_the_compensation_happened_it_is_not_skipped(self) -> None:
         scenario = Scenario(saga(step("a"), step("b", "a", compensation_retry=Retry(attempts_max=1))))
         scenario.given(e.SagaStarted()).given(e.ActionSucceeded("a")).given(e.ActionFailed("b", failure=FINAL))
         scenario.given(e.CompensationFailed("b")).given(e.SkipRequested("b", reason="because")).expect(Settle("b"))
         scenario.given(e.CompensationSettled("b", happened=True)).expect(RunCompensation("a"))
-        assert scenario.state.step("b").compensation is CompensationStatus.DONE
+        assert scenario.state.step("b").compensation.status is CompensationStatus.DONE
 
     def test_parallel_compensations_of_a_diamond_free_what_came_before_only_together(self) -> None:
         scenario = Scenario(saga(step("a"), step("b", "a"), step("c", "a"), step("d", "b", "c")))
@@ -264,12 +265,12 @@ class TestGuards:
     def test_a_move_that_the_table_does_not_know(self) -> None:
         draft = Draft(plan(PAIR), begin(plan(PAIR), ID, e.SagaStarted()).state)
         with pytest.raises(InvariantError, match="from sent to skipped"):
-            draft.set_action("a", e.ActionFailed, ActionStatus.SKIPPED)
+            draft.set_action("a", e.ActionFailed, Side(ActionStatus.SKIPPED))
         with pytest.raises(UnexpectedEventError):
-            draft.set_compensation("a", e.CompensationFailed, CompensationStatus.STUCK)
-        draft.set_compensation("a", transitions.Advance, CompensationStatus.SENT)
+            draft.set_compensation("a", e.CompensationFailed, Side(CompensationStatus.STUCK))
+        draft.set_compensation("a", transitions.Advance, Side(CompensationStatus.SENT))
         with pytest.raises(InvariantError, match="from sent to fencing"):
-            draft.set_compensation("a", e.CompensationFailed, CompensationStatus.FENCING)
+            draft.set_compensation("a", e.CompensationFailed, Side(CompensationStatus.FENCING))
 
     def test_a_status_that_the_table_does_not_know(self, monkeypatch: pytest.MonkeyPatch) -> None:
         state = begin(plan(saga(step("a"))), ID, e.SagaStarted()).state
@@ -288,7 +289,7 @@ class TestGuards:
                 replay(plan(PAIR), ID, log)
 
     def test_a_state_that_must_not_exist_is_refused(self) -> None:
-        state = SagaState(saga_id=ID, version="", phase=SagaStatus.COMPLETED, steps={"a": StepState(action=ActionStatus.SENT)})
+        state = SagaState(saga_id=ID, version="", phase=SagaStatus.COMPLETED, steps={"a": StepState(Side(ActionStatus.SENT))})
         with pytest.raises(InvariantError, match="completed, but work is open"):
             check(Draft(plan(PAIR), state))
 
@@ -297,23 +298,35 @@ class TestGuards:
         [
             ({"remaining": 1}, {}, "1 steps are said to remain, 3 do"),
             ({"phase": "completed", "remaining": 3}, {}, "completed, but not every step"),
-            ({"phase": "completed"}, {"a": {"action": "sent", "attempt": 1}}, "completed, but work is open"),
-            ({}, {"a": {"action": "sent", "attempt": 1}}, "with open work, but wake_at is None"),
+            ({"phase": "completed"}, {"a": {"action": {"status": "sent", "attempt": 1}}}, "completed, but work is open"),
+            ({}, {"a": {"action": {"status": "sent", "attempt": 1}}}, "with open work, but wake_at is None"),
             ({"wake_at": 5.0}, {}, "with no work, but wake_at is 5.0"),
             ({"phase": "running"}, {}, "nothing will ever happen to it"),
-            ({}, {"a": {"action": "sent"}}, "is sent without an attempt"),
-            ({}, {"pivot": {"action": "sent", "attempt": 1}}, "was sent before 'a' was done"),
-            ({}, {"a": {"action": "stuck"}}, "compensatable step 'a' is stuck"),
-            ({}, {"a": {"action": "backoff", "attempt": 1}}, "with due_at None"),
-            ({}, {"a": {"due_at": 1.0}}, "with due_at 1.0"),
-            ({"phase": "compensating"}, {"pivot": {"action": "succeeded", "attempt": 1}}, "after its pivot 'pivot' succeeded"),
-            ({"phase": "compensating"}, {"z": {"action": "sent", "attempt": 1}}, "after the retriable step 'z' was sent"),
-            ({"phase": "compensated"}, {"a": {"action": "failed", "attempt": 1}}, "compensated, but step 'a' is not"),
-            ({"phase": "compensating"}, {"pivot": {"compensation": "sent"}}, "(pivot, pending) is being compensated"),
-            ({"phase": "running"}, {"a": {"action": "succeeded", "compensation": "sent"}}, "while the saga is running"),
+            ({}, {"a": {"action": {"status": "sent"}}}, "is sent without an attempt"),
+            ({}, {"pivot": {"action": {"status": "sent", "attempt": 1}}}, "was sent before 'a' was done"),
+            ({}, {"a": {"action": {"status": "stuck"}}}, "compensatable step 'a' is stuck"),
+            ({}, {"a": {"action": {"status": "backoff", "attempt": 1}}}, "with due_at None"),
+            ({}, {"a": {"action": {"status": "sent", "attempt": 1, "due_at": 1.0}}}, "with due_at 1.0"),
+            (
+                {"phase": "compensating"},
+                {"pivot": {"action": {"status": "succeeded", "attempt": 1}}},
+                "after its pivot 'pivot' succeeded",
+            ),
+            (
+                {"phase": "compensating"},
+                {"z": {"action": {"status": "sent", "attempt": 1}}},
+                "after the retriable step 'z' was sent",
+            ),
+            ({"phase": "compensated"}, {"a": {"action": {"status": "failed", "attempt": 1}}}, "compensated, but step 'a' is not"),
+            ({"phase": "compensating"}, {"pivot": {"compensation": {"status": "sent"}}}, "(pivot, pending) is being compensated"),
+            (
+                {"phase": "running"},
+                {"a": {"action": {"status": "succeeded"}, "compensation": {"status": "sent"}}},
+                "while the saga is running",
+            ),
             (
                 {"phase": "compensated"},
-                {"a": {"action": "unknown", "compensation": "stuck"}},
+                {"a": {"action": {"status": "unknown"}, "compensation": {"status": "stuck"}}},
                 "compensation of step 'a' is stuck",
             ),
         ],
@@ -324,12 +337,12 @@ class TestGuards:
         assert any(found in violation for violation in violations(plan(CHAIN), state)), list(violations(plan(CHAIN), state))
 
     def test_compensating_out_of_order(self) -> None:
-        both = {"action": "succeeded", "attempt": 1}
+        both = {"action": {"status": "succeeded", "attempt": 1}}
         raw = {
             "saga_id": str(ID),
             "version": "",
             "phase": "compensating",
-            "steps": {"a": both | {"compensation": "sent"}, "b": both},
+            "steps": {"a": both | {"compensation": {"status": "sent"}}, "b": both},
         }
         found = list(violations(plan(PAIR), msgspec.convert(raw, SagaState)))
         assert any("before 'b', which came after it" in violation for violation in found)

@@ -14,7 +14,7 @@ from goconductor.lifecycle import events as e
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.draft import Draft
 from goconductor.lifecycle.events import Event, SagaStarted
-from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaState
+from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaState, Side
 from goconductor.lifecycle.transitions import ACTION_MOVES, COMPENSATION_MOVES, FIRST_STATUSES, SAGA_MOVES
 from goconductor.saga.definition import Binding, Definition, Step
 from goconductor.saga.graph import plan
@@ -76,9 +76,9 @@ def possible(state: SagaState) -> Iterator[Event]:
     for name, step in state.steps.items():
         yield e.ActionSucceeded(name)
         yield e.CompensationSucceeded(name)
-        if step.action is ActionStatus.SENT:
-            yield e.ActionFailed(name, step.attempt, failure=FINAL)
-        if step.action not in WAITING and step.compensation not in WAITING:
+        if step.action.status is ActionStatus.SENT:
+            yield e.ActionFailed(name, step.action.attempt, failure=FINAL)
+        if step.action.status not in WAITING and step.compensation.status not in WAITING:
             continue
         yield e.RetryRequested(name)
         yield e.SkipRequested(name, reason="because")
@@ -87,11 +87,12 @@ def possible(state: SagaState) -> Iterator[Event]:
         yield e.OutcomeDeclared(name, happened=False, reason="looked")
 
 
+def side(of: Side[Any]) -> tuple[object, ...]:
+    return of.status, of.attempt, of.unknowns, of.failure is None
+
+
 def key(state: SagaState) -> object:
-    steps = tuple(
-        (name, s.action, s.compensation, s.attempt, s.compensation_attempt, s.unknowns, s.skipping, s.failure is None)
-        for name, s in sorted(state.steps.items())
-    )
+    steps = tuple((name, *side(s.action), *side(s.compensation), s.skipping) for name, s in sorted(state.steps.items()))
     return state.phase, state.paused, state.deadline_passed, steps
 
 
@@ -104,13 +105,13 @@ def made() -> tuple[Moves, Moves, Moves, set[Any]]:
     class Watched(Draft):
         __slots__ = ()
 
-        def set_action(self, name: str, cause: type[Any], status: ActionStatus, **changes: Any) -> None:
-            now.append((actions, cause, self.step(name).action, status))
-            super().set_action(name, cause, status, **changes)
+        def set_action(self, name: str, cause: type[Any], action: Side[ActionStatus], **changes: Any) -> None:
+            now.append((actions, cause, self.step(name).action.status, action.status))
+            super().set_action(name, cause, action, **changes)
 
-        def set_compensation(self, name: str, cause: type[Any], status: CompensationStatus, **changes: Any) -> None:
-            now.append((compensations, cause, self.step(name).compensation, status))
-            super().set_compensation(name, cause, status, **changes)
+        def set_compensation(self, name: str, cause: type[Any], compensation: Side[CompensationStatus], **changes: Any) -> None:
+            now.append((compensations, cause, self.step(name).compensation.status, compensation.status))
+            super().set_compensation(name, cause, compensation, **changes)
 
     firsts = set()
     with pytest.MonkeyPatch.context() as patch:
@@ -134,7 +135,10 @@ def made() -> tuple[Moves, Moves, Moves, set[Any]]:
                             moves[cause][before].add(to)
                         if isinstance(event, BY_HAND) and event.step not in state.stuck_steps:
                             continue  # what is settled by hand while it still waits leads where its own outcome does
-                        if key(after) not in known and max(s.attempt + s.compensation_attempt for s in after.steps.values()) <= 3:
+                        if (
+                            key(after) not in known
+                            and max(s.action.attempt + s.compensation.attempt for s in after.steps.values()) <= 3
+                        ):
                             known.add(key(after))
                             reached.append(after)
                 level = reached

@@ -60,7 +60,7 @@ class World:
         return self.state.phase is SagaStatus.COMPENSATING
 
     def settled_side(self, step: str) -> Direction:
-        return Direction.ACTION if self.state.step(step).action is ActionStatus.SETTLING else Direction.COMPENSATION
+        return Direction.ACTION if self.state.step(step).action.status is ActionStatus.SETTLING else Direction.COMPENSATION
 
     def tell(self, event: Event) -> None:
         self.story.append(event)
@@ -99,7 +99,7 @@ class World:
             self.action_keys[step] = "done"
             self.applied[step] += 1
             now = self.state.step(step)
-            fenced = now.compensation is CompensationStatus.SKIPPED or now.action is ActionStatus.SKIPPED
+            fenced = now.compensation.status is CompensationStatus.SKIPPED or now.action.status is ActionStatus.SKIPPED
             assert not fenced, f"{step} takes effect after it was skipped: {self.story}"
             return e.ActionSucceeded(step, attempt, round, output=1)
         if final and proof and self.plan.kinds[step] is not StepKind.RETRIABLE:
@@ -122,7 +122,7 @@ class World:
 
     def in_order(self, step: str) -> None:
         for later in reachable(self.plan.successors, step):
-            skipped = self.state.step(later).compensation is CompensationStatus.SKIPPED
+            skipped = self.state.step(later).compensation.status is CompensationStatus.SKIPPED
             assert skipped or not self.stands(later), f"{step} is compensated while {later} stands: {self.story}"
         for earlier in self.plan.order:
             if step in reachable(self.plan.successors, earlier):
@@ -137,12 +137,14 @@ class World:
             assert self.undone[step] <= self.applied[step], f"{step} was undone without having been done: {self.story}"
             now = self.state.step(step)
             if self.state.phase is SagaStatus.COMPENSATED:
-                skipped = now.compensation is CompensationStatus.SKIPPED
+                skipped = now.compensation.status is CompensationStatus.SKIPPED
                 assert skipped or not self.stands(step), f"compensated, but {step} stands: {self.story}"
             if self.state.phase is SagaStatus.COMPLETED:
-                wanted = now.action is ActionStatus.SUCCEEDED
-                assert self.stands(step) == wanted, f"completed, {step} is {now.action}, stands={self.stands(step)}: {self.story}"
-            if now.action is ActionStatus.PREVENTED:
+                wanted = now.action.status is ActionStatus.SUCCEEDED
+                assert self.stands(step) == wanted, (
+                    f"completed, {step} is {now.action.status}, stands={self.stands(step)}: {self.story}"
+                )
+            if now.action.status is ActionStatus.PREVENTED:
                 assert not self.applied[step], f"{step} is said to be prevented, but it happened: {self.story}"
 
     def step(self, what: int, which: int) -> None:

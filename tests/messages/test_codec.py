@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goconductor.errors import MessageError
-from goconductor.lifecycle.state import ActionStatus, SagaState, SagaStatus, StepState
+from goconductor.lifecycle.state import ActionStatus, SagaState, SagaStatus, Side, StepState
 from goconductor.messages import codec
 from goconductor.messages.envelope import Baton, RunStep, SagaEnded
 from goconductor.messages.topics import replies_topic, steps_topic
@@ -20,7 +20,7 @@ from goconductor.ports.bus import TOPIC
 from goconductor.saga.ids import Direction
 
 SAGA = UUID("01a1fae2-6686-7f93-8f9b-23c8f725f438")
-STATE = SagaState(SAGA, "v1", input={"n": 1}, steps={"pay": StepState(ActionStatus.SENT, 1)}, remaining=1)
+STATE = SagaState(SAGA, "v1", input={"n": 1}, steps={"pay": StepState(Side(ActionStatus.SENT, 1))}, remaining=1)
 RUN = RunStep(
     saga_id=SAGA,
     saga="order",
@@ -56,7 +56,7 @@ values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=5) | st.di
 @given(values, values, st.dictionaries(texts, values, max_size=3))
 def test_who_gets_the_state_by_a_message_has_the_values_of_who_sent_it(input: Any, output: Any, edited: dict[str, Any]) -> None:
     """Equal is not enough: 1 is 1.0, and 0.0 is -0.0, but a step would send on other bytes."""
-    pay = StepState(ActionStatus.SUCCEEDED, 1, output=output, edited=edited)
+    pay = StepState(Side(ActionStatus.SUCCEEDED, 1), output=output, edited=edited)
     sent = msgspec.structs.replace(RUN, baton=Baton(7, 99, msgspec.structs.replace(STATE, input=input, steps={"pay": pay})))
     _, got = codec.decode(encoded(sent))
     assert isinstance(got, RunStep)
@@ -75,7 +75,7 @@ def test_the_attributes_are_those_of_cloudevents() -> None:
         "specversion": "1.0",
         "id": "m-1",
         "source": "/orders/orders-1",
-        "type": "goconductor.step.run.v1",
+        "type": "goconductor.step.run.v2",
         "subject": "payments.charge",
         "time": "2026-11-20T20:00:00+00:00",
         "partitionkey": str(SAGA),
@@ -89,6 +89,14 @@ def test_a_retry_carries_the_same_idempotency_key() -> None:
     first, second = (codec.decode(codec.encode(RUN, message_id=number, source="/a"))[0] for number in ("1", "2"))
     assert first.id != second.id
     assert first.idempotencykey == second.idempotencykey
+
+
+def test_an_older_message_is_read_without_its_state() -> None:
+    """Version 1 had both sides of a step in one flat object."""
+    data = json.loads(encoded())["data"]
+    data["baton"]["state"]["steps"] = {"pay": {"action": "backoff", "attempt": 2, "unknowns": 1, "due_at": 5.0}}
+    old = changed(type="goconductor.step.run.v1", data=data)
+    assert codec.decode(old)[1] == msgspec.structs.replace(RUN, baton=Baton(7, 99))
 
 
 def test_attributes_that_we_do_not_know_are_passed_over() -> None:
@@ -106,6 +114,9 @@ def test_attributes_that_we_do_not_know_are_passed_over() -> None:
         (changed(type="goconductor.step.run"), "none of ours"),
         (changed(data={"saga_id": "17"}), "does not fit"),
         (changed(data=None), "does not fit"),
+        (changed(data=None, type="goconductor.step.run.v1"), "does not fit"),
+        (changed(data={"baton": 17}, type="goconductor.step.run.v1"), "does not fit"),
+        (changed(data={"saga_id": "17"}, type="goconductor.step.run.v1"), "does not fit"),
     ],
 )
 def test_what_is_not_ours_is_refused_with_the_reason(payload: bytes, why: str) -> None:
@@ -115,7 +126,13 @@ def test_what_is_not_ours_is_refused_with_the_reason(payload: bytes, why: str) -
 
 
 @pytest.mark.parametrize(
-    "attributes", [{"type": "goconductor.step.run.v2"}, {"specversion": "2.0"}, {"type": "goconductor.new.v1"}]
+    "attributes",
+    [
+        {"type": "goconductor.step.run.v3"},
+        {"type": "goconductor.saga.ended.v2"},
+        {"specversion": "2.0"},
+        {"type": "goconductor.new.v1"},
+    ],
 )
 def test_what_a_newer_version_wrote_is_left_to_newer_instances(attributes: dict[str, str]) -> None:
     with pytest.raises(MessageError) as refused:

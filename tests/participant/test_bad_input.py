@@ -125,7 +125,7 @@ async def test_a_result_that_is_too_large_for_the_journal_leaves_no_effect(world
     state = await world.end_of(await world.start(one_step_saga("shop.pack")))
     assert state.status == "compensated"
     assert "PayloadError" in state.reason
-    assert state.step("pack").action == "prevented"
+    assert state.step("pack").action.status == "prevented"
     assert journal.store == {}
 
 

@@ -81,7 +81,7 @@ async def test_a_retry_that_falls_into_the_drain_is_the_sweeps(world: World) -> 
     await settle()
     gate.set()
     await closing
-    assert (await world.state(saga_id)).step("first").action == "backoff"
+    assert (await world.state(saga_id)).step("first").action.status == "backoff"
     assert len(leaving._timers._running) == 0
     await world.node(shop)
     await world.live(7)

@@ -237,7 +237,7 @@ async def test_hung_threads_starve_no_others_and_come_back(world: World, caplog:
     assert node._executor.threads.room == 0
     waiting = await world.start(of_one_step("shop.pack", "healthy"))
     assert await taken(node) == (0, 0, 0, 2)
-    assert (await world.state(waiting)).step("pack").action == "sent"
+    assert (await world.state(waiting)).step("pack").action.status == "sent"
     gate.set()
     assert await all_ended(world, [waiting]) == {"completed": 1}
     assert await taken(node) == (0, 0, 0, 0)
@@ -259,7 +259,7 @@ async def test_a_step_of_its_own_limit_keeps_to_it_until_its_thread_has_returned
     assert (await world.end_of(first)).status == "compensated"
     second = await world.start(of_one_step("shop.pack"))
     await world.clock.advance(5)
-    assert (await world.state(second)).step("pack").action == "sent"
+    assert (await world.state(second)).step("pack").action.status == "sent"
     assert await taken(node) == (0, 0, 0, 1)
     gate.set()
     assert await all_ended(world, [second]) == {"completed": 1}

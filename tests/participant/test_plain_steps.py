@@ -90,7 +90,7 @@ async def test_what_cannot_be_undone_is_stuck_at_once_with_the_reason(
     saga.step("shop.charge", after=[reserve], pivot=pivot)
     saga_id = await world.start(saga)
     state = await world.end_of(saga_id)
-    assert (state.status, state.step("charge").action) == (SagaStatus.STUCK, ActionStatus.STUCK)
+    assert (state.status, state.step("charge").action.status) == (SagaStatus.STUCK, ActionStatus.STUCK)
     failure = state.step("charge").failure
     assert failure is not None
     assert failure.message.startswith("it ran, but its output cannot be kept: ")
@@ -192,7 +192,7 @@ async def test_a_step_that_cannot_be_called_leaves_nothing_to_undo(world: World,
     saga_id = await world.start(packing(**inputs), {})
     state = await world.end_of(saga_id)
     assert state.status is SagaStatus.COMPENSATED
-    assert state.step("pack").compensation is CompensationStatus.DONE
+    assert state.step("pack").compensation.status is CompensationStatus.DONE
     assert state.reason.startswith("step 'pack': PayloadError: ")
     assert ran == ["look", "look away"]
 
@@ -218,7 +218,7 @@ async def test_a_converter_of_the_users_that_fails_is_the_same(world: World) -> 
     saga.step("shop.pack", inputs={"cart": {"lines": 3}})
     state = await world.end_of(await world.start(saga, {}))
     assert state.status is SagaStatus.COMPENSATED
-    assert (ran, state.step("pack").attempt) == ([], 1)
+    assert (ran, state.step("pack").action.attempt) == ([], 1)
 
 
 async def test_a_step_that_was_called_before_is_left_to_a_person(world: World) -> None:
@@ -227,7 +227,7 @@ async def test_a_step_that_was_called_before_is_left_to_a_person(world: World) -
     old = await world.node(shelf(ran, retry=Retry(attempts_max=3, initial_seconds=30.0), fails_first=True))
     saga_id = await world.start(packing(cart={"lines": 3}), {})
     appended = world.store.appended
-    while (await world.state(saga_id)).step("pack").action is not ActionStatus.BACKOFF:
+    while (await world.state(saga_id)).step("pack").action.status is not ActionStatus.BACKOFF:
         await appended.wait()
         appended = world.store.appended
 
@@ -255,5 +255,5 @@ async def test_a_step_that_was_called_before_is_left_to_a_person(world: World) -
     while not (await world.state(saga_id)).stuck_steps:
         await world.live(5.0)
     state = await world.state(saga_id)
-    assert state.step("pack").compensation is CompensationStatus.STUCK
+    assert state.step("pack").compensation.status is CompensationStatus.STUCK
     assert ran == ["look", "pack"]

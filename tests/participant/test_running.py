@@ -153,7 +153,7 @@ async def test_a_pause_holds_back_what_is_new_and_a_resume_goes_on(world: World)
     gate.set()
     await world.live(120)
     state = await world.state(saga_id)
-    assert (state.status, state.step("a").action, state.step("b").action) == ("paused", "succeeded", "pending")
+    assert (state.status, state.step("a").action.status, state.step("b").action.status) == ("paused", "succeeded", "pending")
     assert runs == {"a": 1}
     await node.request(saga_id, ResumeRequested())
     assert (await world.end_of(saga_id)).status == "completed"

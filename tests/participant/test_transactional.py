@@ -100,7 +100,7 @@ async def test_a_last_failure_is_proven_and_not_compensated(world: World) -> Non
     shop.errors = [ValueError("broken")]
     await world.node(shop.registry)
     state = await world.end_of(saga_id := await world.start(shop.saga()))
-    assert (state.status, state.step("sell").action) == ("compensated", "prevented")
+    assert (state.status, state.step("sell").action.status) == ("compensated", "prevented")
     assert shop.journal.store == {"sold": 0, "taken back": 0}
     assert "CompensationSucceeded sell" not in await world.events(saga_id)
 
@@ -114,7 +114,7 @@ async def test_a_failure_that_could_not_be_written_down_is_compensated_as_null(w
     shop.errors = [ValueError("broken")]
     await world.node(shop.registry)
     state = await world.end_of(saga_id := await world.start(shop.saga()))
-    assert (state.status, state.step("sell").action) == ("compensated", "failed")
+    assert (state.status, state.step("sell").action.status) == ("compensated", "failed")
     assert shop.given == []
     assert shop.journal.store == {"sold": 0, "taken back": 0}
     assert "CompensationSucceeded sell" in await world.events(saga_id)
@@ -165,7 +165,7 @@ async def test_a_compensation_that_comes_before_its_action_is_null_and_the_late_
     await shop.journal.run_compensation(key, lambda tx, output: asyncio.sleep(0), timeout_seconds=1)
     await world.node(shop.registry)
     state = await world.end_of(saga_id)
-    assert (state.status, state.step("sell").action) == ("compensated", "prevented")
+    assert (state.status, state.step("sell").action.status) == ("compensated", "prevented")
     assert "its key is refused in the journal" in state.reason
     assert (shop.runs, shop.journal.store["sold"]) == (0, 0)
 
@@ -216,7 +216,7 @@ async def test_an_unknown_pivot_is_settled_through_its_journal(world: World, hap
             return b'{"number":77}'
 
         await shop.journal.run_action(key, call, timeout_seconds=1)
-    assert (await world.state(saga_id)).step("sell").action == "settling"
+    assert (await world.state(saga_id)).step("sell").action.status == "settling"
     await world.node(shop.registry)
     await world.live(130)
     state = await world.end_of(saga_id)
@@ -242,7 +242,7 @@ async def test_a_pivot_without_a_journal_whose_outcome_is_unknown_is_stuck_and_s
     await world.node(registry)
     await world.live(130)
     state = await world.state(saga_id)
-    assert (state.status, state.step("sell").action) == ("stuck", "stuck")
+    assert (state.status, state.step("sell").action.status) == ("stuck", "stuck")
     assert "find out whether it happened" in str(state.step("sell").failure)
     assert (await world.store.head(saga_id)).wake_at is None  # type: ignore[union-attr]
     await client.request(saga_id, OutcomeDeclared("sell", happened=True, output={"by": "hand"}, reason="seen in the bank"))
@@ -311,7 +311,7 @@ async def test_a_skip_of_a_stuck_compensation_is_fenced_in_the_journal(world: Wo
     await node.request(saga_id, SkipRequested("sell", reason="by hand"))
     state = await world.end_of(saga_id)
     assert state.status == "compensated"
-    assert state.step("sell").compensation == ("done" if happened else "skipped")
+    assert state.step("sell").compensation.status == ("done" if happened else "skipped")
     assert not state.late_effects
     late = await journal.run_compensation(key, compensated, timeout_seconds=1)
     assert late.found == ("seen" if happened else "refused")

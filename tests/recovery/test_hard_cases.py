@@ -137,7 +137,7 @@ async def test_a_compensation_that_was_given_up_counts_when_it_succeeds_late(wor
         await world.live(1)
     flight.gates["undo c"].set()  # the stopped one wakes: it ran under the same key
     await settle()
-    assert (await world.state(saga_id)).step("c").compensation == "done"
+    assert (await world.state(saga_id)).step("c").compensation.status == "done"
     await world.node(flight.shop)
     assert await until_ended(world, [saga_id], within_seconds=SIX_MINUTES) == ["compensated"]
     assert flight.ran == ["a", "b", "c", "undo c", "undo b", "undo a"]

@@ -159,7 +159,7 @@ async def test_a_zombie_appends_late(world: World, outcome: str) -> None:
         await subscription.stop()
     successor = await world.node(shop, renewing=Unrenewing(world.clock))
     await world.live(21)  # the lease has run out after ten seconds, and the saga is looked at after twenty
-    assert (await world.state(saga_id)).step("pack").attempt == 2
+    assert (await world.state(saga_id)).step("pack").action.attempt == 2
     assert successor.counts["steps_run"] == 1
     wake.set()
     await settle()
