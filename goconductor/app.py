@@ -10,16 +10,19 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import NoReturn
 
 from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.control.conductor import Conductor
+from goconductor.control.exits import code_of
 from goconductor.control.health import answering
 from goconductor.control.sections import MetricsSettings
 from goconductor.control.settings import Settings
 from goconductor.errors import (
     ConfigurationError,
+    GoConductorError,
     PluginNotFoundError,
     StoreUnavailableError,
 )
@@ -64,24 +67,40 @@ class Participant(StepRegistry):
             settings: None loads them from ``goconductor.yaml`` and the environment.
 
         Raises:
-            SystemExit: with code 1, when steps did not end within the drain's time and cannot be ended.
+            SystemExit: when it cannot begin, with the reason and its remedy in the log: code 2 where the settings are wrong, 3
+                where the database is not migrated; with code 1, when steps did not end within the drain's time and cannot be
+                ended.
         """
-        settings = settings or Settings.load()
+        try:
+            settings = settings or Settings.load()
+        except ConfigurationError as error:
+            self._end(error)
         logs.set_up(level=settings.log.level, format=settings.log.format)
         garbage.look_less_often()
-        stopped = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopped.set)
-        try:
-            async with self.running(settings) as conductor:
-                await stopped.wait()
-                logger.info("stopping participant %r", self.name)
-        finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
+        async with _signalled() as stopped, contextlib.AsyncExitStack() as stack:
+            opening = asyncio.ensure_future(stack.enter_async_context(self.running(settings)))
+            stopping = asyncio.ensure_future(stopped.wait())
+            try:
+                await asyncio.wait((opening, stopping), return_when=asyncio.FIRST_COMPLETED)
+                if not opening.done():
+                    logger.info("participant %r was stopped before it began", self.name)
+                    return
+                conductor = opening.result()
+                await stopping
+            except GoConductorError as error:
+                self._end(error)
+            finally:
+                for task in (opening, stopping):
+                    task.cancel()
+                await asyncio.wait((opening, stopping))
+            logger.info("stopping participant %r", self.name)
         if conductor.node.steps_left:
             raise SystemExit(STEPS_LEFT)
+
+    def _end(self, error: GoConductorError) -> NoReturn:
+        """End the process as the command line does: one message that has the remedy, and no traceback."""
+        logger.error("participant %r cannot run: %s", self.name, error)
+        raise SystemExit(code_of(error)) from None
 
     @asynccontextmanager
     async def running(self, settings: Settings | None = None, *, metrics: Metrics | None = None) -> AsyncIterator[Conductor]:
@@ -135,11 +154,19 @@ async def migrate(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def store(settings: Settings) -> AsyncIterator[Store]:
-    """The store alone, for a look: nothing is registered, and no bus opened."""
+async def store(settings: Settings, *, open_seconds: float | None = None) -> AsyncIterator[Store]:
+    """The store alone, for a look: nothing is registered, and no bus opened.
+
+    Args:
+        settings: as loaded.
+        open_seconds: how long to wait for the database; None waits for ever.
+
+    Raises:
+        StoreUnavailableError: it could not be used within ``open_seconds``; says why.
+    """
     opened = make_store(settings, "reader")
     try:
-        await opened.open()
+        await _within(open_seconds, opened.open(), opened)
         yield opened
     finally:
         await opened.close()
@@ -161,7 +188,7 @@ async def _opened(
         node = _node(settings, registry, name, probe, recovers=recovers)
         measured.watch(node)
         try:
-            await _open(node, open_seconds)
+            await _within(open_seconds, node.open(), node.store)
             if recovers:
                 logger.info("%s", _introduction(settings, node))
             async with (
@@ -173,15 +200,28 @@ async def _opened(
             await node.close()
 
 
-async def _open(node: Node, open_seconds: float | None) -> None:
+async def _within(open_seconds: float | None, opening: Awaitable[None], store: Store) -> None:
     try:
         async with asyncio.timeout(open_seconds):
-            await node.open()
+            await opening
     except TimeoutError:
-        why = node.store.trouble if isinstance(node.store, Examinable) else ""
+        why = store.trouble if isinstance(store, Examinable) else ""
         raise StoreUnavailableError(
             why or f"the database did not answer within {open_seconds:g} s; see that it is up and reachable from here"
         ) from None
+
+
+@asynccontextmanager
+async def _signalled() -> AsyncIterator[asyncio.Event]:
+    """An event that SIGTERM and SIGINT set."""
+    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    try:
+        yield stopped
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
 
 
 def _introduction(settings: Settings, node: Node) -> str:

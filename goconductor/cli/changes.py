@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Annotated, Protocol
 
 import typer
@@ -13,11 +13,11 @@ import typer
 from goconductor import app
 from goconductor.cli import picture
 from goconductor.cli.requests import By, account
-from goconductor.cli.running import OPEN_SECONDS, AsJson, Exit, fail, run, settings_of
+from goconductor.cli.running import OPEN_SECONDS, AsJson, fail, run, settings_of
 from goconductor.control import changes
+from goconductor.control.exits import Exit
 from goconductor.control.models import ChangeDetail
 from goconductor.control.settings import Settings
-from goconductor.errors import StoreUnavailableError
 from goconductor.participant.node import Store
 from goconductor.ports.choices import BUS, ELECTION
 
@@ -155,10 +155,5 @@ def _print(found: ChangeDetail, *, as_json: bool, instances: bool) -> None:
 @asynccontextmanager
 async def _store(settings: Settings) -> AsyncIterator[Store]:
     """The store alone: the command follows no change itself, and needs no bus."""
-    async with AsyncExitStack() as stack:
-        try:
-            async with asyncio.timeout(OPEN_SECONDS):
-                store = await stack.enter_async_context(app.store(settings))
-        except TimeoutError:
-            raise StoreUnavailableError(f"the database did not answer within {OPEN_SECONDS:g} s; check that it is up") from None
+    async with app.store(settings, open_seconds=OPEN_SECONDS) as store:
         yield store

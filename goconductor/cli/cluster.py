@@ -9,10 +9,11 @@ import typer
 
 from goconductor.cli import picture
 from goconductor.cli.requests import By, account
-from goconductor.cli.running import AsJson, Exit, client, fail, run, settings_of
+from goconductor.cli.running import AsJson, client, fail, run, settings_of
 from goconductor.cli.running import console as console_of
 from goconductor.control import dead_letters as letters
 from goconductor.control import participants as who
+from goconductor.control.exits import Exit
 from goconductor.control.models import DeadLetterDetail, DeadLetterPage, ParticipantDetail, ParticipantList, moment
 from goconductor.control.settings import Settings
 from goconductor.participant.node import Node

@@ -10,7 +10,8 @@ import typer
 
 from goconductor.cli.completion import setting_names
 from goconductor.cli.picture import plain
-from goconductor.cli.running import AsJson, Exit, fail, settings_of, settings_path
+from goconductor.cli.running import AsJson, fail, settings_of, settings_path
+from goconductor.control.exits import Exit
 from goconductor.control.explain import SettingDetail, explain, settings_detail
 from goconductor.control.settings import Settings
 from goconductor.errors import ConfigurationError

@@ -14,10 +14,11 @@ import typer
 from goconductor.cli import picture
 from goconductor.cli.completion import saga_names, saga_versions
 from goconductor.cli.picture import plain
-from goconductor.cli.running import AsJson, Exit, client, fail, read_file, run, settings_of
+from goconductor.cli.running import AsJson, client, fail, read_file, run, settings_of
 from goconductor.cli.running import console as console_of
 from goconductor.control import definitions, diagrams
 from goconductor.control.diagrams import Form
+from goconductor.control.exits import Exit
 from goconductor.control.models import CheckedDefinitions, DefinitionList, DefinitionSummary
 from goconductor.control.settings import Settings
 from goconductor.saga import graph

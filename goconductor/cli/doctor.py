@@ -8,9 +8,10 @@ import typer
 from rich.text import Text
 
 from goconductor.cli.picture import plain
-from goconductor.cli.running import AsJson, Exit, run, settings_path
+from goconductor.cli.running import AsJson, run, settings_path
 from goconductor.cli.running import console as console_of
 from goconductor.control.doctor import Check, Diagnosis, Outcome, Patient, Severity, examine, settings_refused
+from goconductor.control.exits import Exit
 from goconductor.control.settings import Settings
 from goconductor.errors import ConfigurationError
 from goconductor.leaves import make_store, makes_of_buses, makes_of_elections

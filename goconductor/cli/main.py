@@ -15,8 +15,9 @@ from goconductor.cli.cluster import commands_of_letters, leader, participants
 from goconductor.cli.config import commands_of_config
 from goconductor.cli.definition import commands_of_definition
 from goconductor.cli.doctor import doctor
-from goconductor.cli.running import Exit, fail, run, settings_of
+from goconductor.cli.running import fail, run, settings_of
 from goconductor.cli.saga import commands_of_saga
+from goconductor.control.exits import Exit
 from goconductor.control.settings import Settings
 from goconductor.errors import PluginNotFoundError, StoreUnavailableError
 

@@ -10,8 +10,9 @@ from uuid import UUID
 import typer
 
 from goconductor.cli.completion import saga_ids, step_names
-from goconductor.cli.running import AsJson, Exit, client, fail, print_saga, read_value, run, settings_of
+from goconductor.cli.running import AsJson, client, fail, print_saga, read_value, run, settings_of
 from goconductor.control import requests
+from goconductor.control.exits import Exit
 from goconductor.control.models import SagaDetail
 from goconductor.participant.folding import Expected
 from goconductor.participant.node import Node

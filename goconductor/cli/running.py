@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -17,22 +16,13 @@ from rich.console import Console
 
 from goconductor import app
 from goconductor.cli import picture
-from goconductor.control.commands import DefinitionNotFoundError, InputRefusedError, RequestInvalidError
-from goconductor.control.dead_letters import DeadLetterNotFoundError
+from goconductor.control.exits import Exit, code_of
 from goconductor.control.models import SagaDetail
-from goconductor.control.requests import StepNotFoundError
 from goconductor.control.settings import Settings
 from goconductor.errors import (
-    BusUnavailableError,
     ConfigurationError,
-    ElectionError,
     GoConductorError,
     PayloadError,
-    PluginNotFoundError,
-    PoolerError,
-    SagaNotFoundError,
-    SchemaError,
-    StoreUnavailableError,
 )
 from goconductor.observe import logs
 from goconductor.participant.node import Node
@@ -45,35 +35,6 @@ OPEN_SECONDS = 5.0
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
-class Exit(IntEnum):
-    """What a command ends with."""
-
-    OK = 0
-    FAILED = 1
-    """It was refused, or the saga did not complete."""
-    USAGE = 2
-    """The command or the settings are wrong."""
-    UNAVAILABLE = 3
-    """The database or the bus cannot be reached, or is not migrated."""
-    NOT_FOUND = 4
-    """There is no such saga, step, definition or dead letter."""
-
-
-_CODES: dict[type[GoConductorError], Exit] = {
-    ConfigurationError: Exit.USAGE,
-    PluginNotFoundError: Exit.USAGE,
-    RequestInvalidError: Exit.USAGE,
-    InputRefusedError: Exit.FAILED,
-    StoreUnavailableError: Exit.UNAVAILABLE,
-    BusUnavailableError: Exit.UNAVAILABLE,
-    ElectionError: Exit.UNAVAILABLE,
-    SchemaError: Exit.UNAVAILABLE,
-    PoolerError: Exit.UNAVAILABLE,
-    SagaNotFoundError: Exit.NOT_FOUND,
-    StepNotFoundError: Exit.NOT_FOUND,
-    DefinitionNotFoundError: Exit.NOT_FOUND,
-    DeadLetterNotFoundError: Exit.NOT_FOUND,
-}
 logger = logging.getLogger("goconductor.cli")
 
 
@@ -82,7 +43,7 @@ def run(command: Coroutine[Any, Any, Exit]) -> NoReturn:
     try:
         code = asyncio.run(command)
     except GoConductorError as error:
-        fail(str(error), next((_CODES[each] for each in type(error).__mro__ if each in _CODES), Exit.FAILED))
+        fail(str(error), code_of(error))
     except typer.Exit:
         raise
     except BrokenPipeError:  # who read our answer, such as `head`, has enough; the interpreter's last flush is to find somebody

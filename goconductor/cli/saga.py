@@ -10,10 +10,11 @@ import typer
 from goconductor.cli import picture, requests
 from goconductor.cli import watch as watching
 from goconductor.cli.completion import saga_names
-from goconductor.cli.running import AsJson, Exit, client, print_saga, read_value, run, settings_of
+from goconductor.cli.running import AsJson, client, print_saga, read_value, run, settings_of
 from goconductor.cli.running import console as console_of
 from goconductor.cli.seeking import AnySaga, Sought, found
 from goconductor.control import commands, filters, queries
+from goconductor.control.exits import Exit
 from goconductor.control.settings import Settings
 from goconductor.control.story import saga_story
 from goconductor.lifecycle.state import SagaStatus

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 import typer
 
 from goconductor import app
-from goconductor.cli.running import Exit
+from goconductor.control.exits import Exit
 from goconductor.control.sections import RestSettings
 from goconductor.control.settings import Settings
 from goconductor.errors import ConfigurationError, PluginNotFoundError

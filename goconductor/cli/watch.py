@@ -10,10 +10,11 @@ import typer
 from rich.live import Live
 
 from goconductor.cli import picture
-from goconductor.cli.running import Exit, client
+from goconductor.cli.running import client
 from goconductor.cli.running import console as console_of
 from goconductor.cli.seeking import Sought, found
 from goconductor.control import queries
+from goconductor.control.exits import Exit
 from goconductor.control.models import SagaDetail, StepStatus
 from goconductor.control.settings import Settings
 from goconductor.control.story import Teller, catch_up, teller_of

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from goconductor.cli import running, watch
 from goconductor.cli.main import cli
-from goconductor.cli.running import Exit
 from goconductor.cli.seeking import Sought
+from goconductor.control.exits import Exit
 from goconductor.control.settings import Settings
 from goconductor.lifecycle.events import AbortRequested
 from goconductor.participant.node import Node

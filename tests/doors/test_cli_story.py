@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 
 from goconductor.cli import watch
-from goconductor.cli.running import Exit
 from goconductor.cli.seeking import Sought
+from goconductor.control.exits import Exit
 from goconductor.control.queries import saga_status
 from goconductor.control.settings import Settings
 from goconductor.errors import StoreUnavailableError

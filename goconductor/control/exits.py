@@ -1,0 +1,56 @@
+"""What a process of ours ends with, by what went wrong: the command line's, and a participant's that runs by itself."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from goconductor.control.commands import DefinitionNotFoundError, InputRefusedError, RequestInvalidError
+from goconductor.control.dead_letters import DeadLetterNotFoundError
+from goconductor.control.requests import StepNotFoundError
+from goconductor.errors import (
+    BusUnavailableError,
+    ConfigurationError,
+    ElectionError,
+    GoConductorError,
+    PluginNotFoundError,
+    PoolerError,
+    SagaNotFoundError,
+    SchemaError,
+    StoreUnavailableError,
+)
+
+
+class Exit(IntEnum):
+    """What a command ends with."""
+
+    OK = 0
+    FAILED = 1
+    """It was refused, or the saga did not complete."""
+    USAGE = 2
+    """The command or the settings are wrong."""
+    UNAVAILABLE = 3
+    """The database or the bus cannot be reached, or is not migrated."""
+    NOT_FOUND = 4
+    """There is no such saga, step, definition or dead letter."""
+
+
+_CODES: dict[type[GoConductorError], Exit] = {
+    ConfigurationError: Exit.USAGE,
+    PluginNotFoundError: Exit.USAGE,
+    RequestInvalidError: Exit.USAGE,
+    InputRefusedError: Exit.FAILED,
+    StoreUnavailableError: Exit.UNAVAILABLE,
+    BusUnavailableError: Exit.UNAVAILABLE,
+    ElectionError: Exit.UNAVAILABLE,
+    SchemaError: Exit.UNAVAILABLE,
+    PoolerError: Exit.UNAVAILABLE,
+    SagaNotFoundError: Exit.NOT_FOUND,
+    StepNotFoundError: Exit.NOT_FOUND,
+    DefinitionNotFoundError: Exit.NOT_FOUND,
+    DeadLetterNotFoundError: Exit.NOT_FOUND,
+}
+
+
+def code_of(error: GoConductorError) -> Exit:
+    """Return the code for an error, by its nearest class."""
+    return next((_CODES[each] for each in type(error).__mro__ if each in _CODES), Exit.FAILED)
