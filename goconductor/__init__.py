@@ -8,9 +8,12 @@ A *saga* is a business process over several services that either completes or is
 :class:`Participant` with its steps; any process may die at any time.
 """
 
-from goconductor.app import Participant, connect
-from goconductor.control.commands import InputRefusedError, RequestInvalidError
+from typing import TYPE_CHECKING
+
+from goconductor.app import Participant, connect, migrate
+from goconductor.control.commands import DefinitionNotFoundError, InputRefusedError, RequestInvalidError
 from goconductor.control.conductor import Conductor, SagaHandle
+from goconductor.control.requests import RefusedNowError, RequestIdReusedError, StepNotFoundError
 from goconductor.control.settings import Settings
 from goconductor.errors import (
     BusError,
@@ -18,10 +21,14 @@ from goconductor.errors import (
     CompensatedError,
     ConditionError,
     ConfigurationError,
+    ConflictError,
     DefinitionError,
     ElectionError,
+    FencedError,
     GoConductorError,
+    InvariantError,
     JournalError,
+    MessageError,
     PayloadError,
     PermanentError,
     PluginNotFoundError,
@@ -40,13 +47,24 @@ from goconductor.errors import (
     StuckError,
     TemporaryError,
     TerminatedError,
+    UnexpectedEventError,
 )
+from goconductor.lifecycle.state import SagaStatus
+from goconductor.observe import logs
+from goconductor.observe.metrics import Metrics
 from goconductor.participant.context import StepContext
 from goconductor.participant.listeners import Listener
 from goconductor.participant.registry import Action
 from goconductor.participant.signature import Output
+from goconductor.public import lazily, publish
 from goconductor.saga.builder import Saga
+from goconductor.saga.ids import Direction
 from goconductor.saga.policies import Retry
+
+if TYPE_CHECKING:
+    from goconductor.control.definitions import load_definition
+    from goconductor.observe.exposition import Exposition as Exposition
+    from goconductor.rest.app import create_app as create_app
 
 __version__ = "0.1.0"
 
@@ -58,12 +76,19 @@ __all__ = [
     "ConditionError",
     "Conductor",
     "ConfigurationError",
+    "ConflictError",
     "DefinitionError",
+    "DefinitionNotFoundError",
+    "Direction",
     "ElectionError",
+    "FencedError",
     "GoConductorError",
     "InputRefusedError",
+    "InvariantError",
     "JournalError",
     "Listener",
+    "MessageError",
+    "Metrics",
     "Output",
     "Participant",
     "PayloadError",
@@ -71,6 +96,8 @@ __all__ = [
     "PluginNotFoundError",
     "PoolerError",
     "RefusedError",
+    "RefusedNowError",
+    "RequestIdReusedError",
     "RequestInvalidError",
     "RequestRefusedError",
     "Retry",
@@ -81,14 +108,31 @@ __all__ = [
     "SagaFailedError",
     "SagaHandle",
     "SagaNotFoundError",
+    "SagaStatus",
     "SchemaError",
     "Settings",
     "StepContext",
     "StepError",
+    "StepNotFoundError",
     "StoreError",
     "StoreUnavailableError",
     "StuckError",
     "TemporaryError",
     "TerminatedError",
+    "UnexpectedEventError",
     "connect",
+    "load_definition",
+    "logs",
+    "migrate",
 ]
+
+# What needs an extra is not in ``__all__``, so that a star imports without it.
+__getattr__ = lazily(
+    __name__,
+    {
+        "Exposition": "goconductor.observe.exposition",
+        "create_app": "goconductor.rest.app",
+        "load_definition": "goconductor.control.definitions",
+    },
+)
+publish(__name__)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from goconductor.testing.servers.kafka import KafkaServer
+from goconductor.testing import KafkaServer
 
 KINDS = ("postgres", "kafka")
 

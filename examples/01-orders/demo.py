@@ -29,9 +29,8 @@ from saga import Order, order
 from screen import Board, proof_table, results_table
 from services import Service, running
 
-from goconductor import CompensatedError, Conductor, GoConductorError, SagaHandle, Settings, connect
-from goconductor.app import migrate
-from goconductor.testing.postgres import PostgresServer
+from goconductor import CompensatedError, Conductor, GoConductorError, SagaHandle, Settings, connect, migrate
+from goconductor.testing import PostgresServer
 
 FOLDER = Path(".demo").absolute()
 SCRIPTS = [Path(__file__).with_name(f"{name}.py") for name in ("orders", "inventory", "payments")]

@@ -12,7 +12,7 @@ import os
 import asyncpg
 
 from goconductor import Participant, RefusedError
-from goconductor.journals.asyncpg import AsyncpgJournal, Connection
+from goconductor.journals import AsyncpgConnection, AsyncpgJournal
 
 DATABASE_URL = os.environ["INVENTORY_DATABASE_URL"]
 TABLES = """
@@ -26,7 +26,7 @@ journal = AsyncpgJournal(DATABASE_URL)
 
 
 @inventory.step(transaction=journal)
-async def reserve(tx: Connection, order_id: str, sku: str, pieces: int) -> None:
+async def reserve(tx: AsyncpgConnection, order_id: str, sku: str, pieces: int) -> None:
     """Put pieces aside. Two orders may want the last one: the row's lock and the condition decide."""
     taken = "UPDATE stock SET pieces = pieces - $2 WHERE sku = $1 AND pieces >= $2 RETURNING true"
     if not await tx.fetchval(taken, sku, pieces):
@@ -35,13 +35,13 @@ async def reserve(tx: Connection, order_id: str, sku: str, pieces: int) -> None:
 
 
 @reserve.compensation
-async def put_back(tx: Connection, order_id: str, sku: str, pieces: int) -> None:
+async def put_back(tx: AsyncpgConnection, order_id: str, sku: str, pieces: int) -> None:
     await tx.execute("DELETE FROM reservations WHERE order_id = $1 AND sku = $2", order_id, sku)
     await tx.execute("UPDATE stock SET pieces = pieces + $2 WHERE sku = $1", sku, pieces)
 
 
 @inventory.step(transaction=journal)
-async def ship(tx: Connection, order_id: str) -> None:
+async def ship(tx: AsyncpgConnection, order_id: str) -> None:
     """Send all that is put aside. It comes after the pivot, so it has no compensation: it is retried until it succeeds."""
     moved = "WITH sent AS (DELETE FROM reservations WHERE order_id = $1 RETURNING *) INSERT INTO shipments SELECT * FROM sent"
     await tx.execute(moved, order_id)

@@ -7,7 +7,7 @@ import os
 import asyncpg
 
 from goconductor import Participant, StepContext
-from goconductor.journals.asyncpg import AsyncpgJournal, Connection
+from goconductor.journals import AsyncpgConnection, AsyncpgJournal
 
 DATABASE_URL = os.environ["ORDERS_DATABASE_URL"]
 TABLES = """
@@ -24,7 +24,7 @@ journal = AsyncpgJournal(DATABASE_URL)
 
 
 @orders.step(transaction=journal)
-async def confirm(tx: Connection, order_id: str, cents: int, ledger_entry: int) -> int:
+async def confirm(tx: AsyncpgConnection, order_id: str, cents: int, ledger_entry: int) -> int:
     """The saga's pivot: from here on it only goes forward."""
     insert = "INSERT INTO confirmed (order_id, cents, ledger_entry) VALUES ($1, $2, $3) RETURNING invoice"
     invoice: int = await tx.fetchval(insert, order_id, cents, ledger_entry)

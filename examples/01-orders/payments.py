@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from goconductor import Participant, RefusedError
-from goconductor.journals.asyncpg import AsyncpgJournal, Connection
+from goconductor.journals import AsyncpgConnection, AsyncpgJournal
 
 DATABASE_URL = os.environ["PAYMENTS_DATABASE_URL"]
 TABLES = """
@@ -34,7 +34,7 @@ class Receipt:
 
 
 @payments.step(transaction=journal, timeout="10s")
-async def charge(tx: Connection, order_id: str, customer: str, cents: int) -> Receipt:
+async def charge(tx: AsyncpgConnection, order_id: str, customer: str, cents: int) -> Receipt:
     """Take the money, if there is enough. A refusal is final: the saga turns back, and what was done before is compensated."""
     taken = "UPDATE accounts SET cents = cents - $2 WHERE customer = $1 AND cents >= $2 RETURNING true"
     if not await tx.fetchval(taken, customer, cents):
@@ -44,7 +44,7 @@ async def charge(tx: Connection, order_id: str, customer: str, cents: int) -> Re
 
 
 @charge.compensation
-async def refund(tx: Connection, order_id: str, customer: str, receipt: Receipt | None) -> None:
+async def refund(tx: AsyncpgConnection, order_id: str, customer: str, receipt: Receipt | None) -> None:
     """It takes the action's inputs by name, and its output. Without a journal that could be None: nobody knows what happened."""
     if receipt is not None:
         await tx.execute("UPDATE accounts SET cents = cents + $2 WHERE customer = $1", customer, receipt.cents)

@@ -3,9 +3,8 @@
 import asyncio
 from pathlib import Path
 
-from goconductor import Participant, Saga, Settings
-from goconductor.app import migrate
-from goconductor.testing.postgres import PostgresServer
+from goconductor import Participant, Saga, Settings, migrate
+from goconductor.testing import PostgresServer
 
 stock, bank = Participant("stock"), Participant("bank")
 

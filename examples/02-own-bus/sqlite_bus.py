@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 
 import msgspec
 
+from goconductor import BusUnavailableError
 from goconductor.buses.shared import HeldDelivery, InFlight
-from goconductor.errors import BusUnavailableError
-from goconductor.ports.bus import Message, Receiver, sendable
+from goconductor.ports import Message, Receiver, sendable
 
 TABLES = """
 PRAGMA journal_mode = wal;

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlite_bus import SqliteBus
 
-from goconductor.testing.contracts.bus import BusContract, NewBus
+from goconductor.testing import BusContract, NewBus
 
 
 class TestSqliteBus(BusContract):

@@ -72,7 +72,7 @@ def register(
     data = None if _is_code(what) else read_file(what, what)
 
     async def registered(settings: Settings) -> Exit:
-        definition = _imported(what) if data is None else definitions.load(data)
+        definition = _imported(what) if data is None else definitions.load_definition(data)
         async with client(settings) as node:
             found = await definitions.register(node, definition, activate=activate)
             taken = found if found.active else await definitions.definition(node, found.saga) if activate else None
@@ -135,7 +135,7 @@ def diagram(
 
     async def drawn() -> Exit:
         if _is_file(what):
-            plan = graph.plan(definitions.load(read_file(what, what)))
+            plan = graph.plan(definitions.load_definition(read_file(what, what)))
             text = diagrams.diagram_of(plan, form=form)
         else:
             async with client(settings_of(context)) as node:

@@ -22,7 +22,7 @@ from goconductor.saga.values import check_value, decode
 NAMELESS = "(without a name)"
 
 
-def load(data: bytes) -> Definition:
+def load_definition(data: bytes) -> Definition:
     """A definition from a file's content, JSON or YAML.
 
     Raises:
@@ -73,7 +73,7 @@ def check(data: bytes, file: str) -> CheckedDefinition:
         file: its name, to be told.
     """
     try:
-        definition = load(data)
+        definition = load_definition(data)
     except DefinitionError as error:
         return CheckedDefinition(file=file, saga=None if error.name == NAMELESS else error.name, problems=list(error.problems))
     return CheckedDefinition(file=file, saga=definition.name, version=definition.version, steps=len(definition.steps))

@@ -1,4 +1,47 @@
-"""Effect journals: leaves of :mod:`goconductor.ports.journal`, one per database library.
+"""Effect journals: leaves of :class:`goconductor.ports.Journal`, one per database library.
 
 The rules of the two keys are in :mod:`.keys`, the statements for PostgreSQL in :mod:`.table`.
 """
+
+from typing import TYPE_CHECKING
+
+from goconductor.public import lazily
+
+if TYPE_CHECKING:
+    from goconductor.journals.asyncpg import AsyncpgJournal
+    from goconductor.journals.asyncpg import Connection as AsyncpgConnection
+    from goconductor.journals.memory import MemoryJournal, MemoryTransaction
+    from goconductor.journals.migrating import effects_table, include_object, leaving
+    from goconductor.journals.psycopg import Connection as PsycopgConnection
+    from goconductor.journals.psycopg import PsycopgJournal
+    from goconductor.journals.sqlalchemy import SqlalchemyJournal
+
+__all__ = [
+    "AsyncpgConnection",
+    "AsyncpgJournal",
+    "MemoryJournal",
+    "MemoryTransaction",
+    "PsycopgConnection",
+    "PsycopgJournal",
+    "SqlalchemyJournal",
+    "effects_table",
+    "include_object",
+    "leaving",
+]
+
+# Each needs a library of its own, and who uses one need not have the others.
+__getattr__ = lazily(
+    __name__,
+    {
+        "AsyncpgConnection": "goconductor.journals.asyncpg:Connection",
+        "AsyncpgJournal": "goconductor.journals.asyncpg",
+        "MemoryJournal": "goconductor.journals.memory",
+        "MemoryTransaction": "goconductor.journals.memory",
+        "PsycopgConnection": "goconductor.journals.psycopg:Connection",
+        "PsycopgJournal": "goconductor.journals.psycopg",
+        "SqlalchemyJournal": "goconductor.journals.sqlalchemy",
+        "effects_table": "goconductor.journals.migrating",
+        "include_object": "goconductor.journals.migrating",
+        "leaving": "goconductor.journals.migrating",
+    },
+)

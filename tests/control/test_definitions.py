@@ -25,7 +25,7 @@ steps:
 
 def problems(document: Any) -> list[str]:
     with pytest.raises(DefinitionError) as caught:
-        definitions.load(document if isinstance(document, bytes) else json.dumps(document).encode())
+        definitions.load_definition(document if isinstance(document, bytes) else json.dumps(document).encode())
     return list(caught.value.problems)
 
 
@@ -34,9 +34,9 @@ def step(**changes: Any) -> dict[str, Any]:
 
 
 def test_yaml_and_json_say_the_same() -> None:
-    definition = definitions.load(YAML)
+    definition = definitions.load_definition(YAML)
     assert definition.steps[0].inputs["note"].value == "no"
-    assert definitions.load(definition.document()).version == definition.version
+    assert definitions.load_definition(definition.document()).version == definition.version
 
 
 def test_all_faults_of_shape_are_told_at_once() -> None:

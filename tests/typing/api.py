@@ -15,12 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, a
 from sqlalchemy.orm import Session
 
 from goconductor import Action, Conductor, Listener, Participant, Retry, Saga, SagaHandle, Settings, StepContext, connect
-from goconductor.journals.asyncpg import AsyncpgJournal
-from goconductor.journals.memory import MemoryJournal, MemoryTransaction
-from goconductor.journals.psycopg import PsycopgJournal
-from goconductor.journals.sqlalchemy import SqlalchemyJournal
-from goconductor.testing.clock import ManualClock
-from goconductor.testing.world import World
+from goconductor.journals import AsyncpgJournal, MemoryJournal, MemoryTransaction, PsycopgJournal, SqlalchemyJournal
+from goconductor.testing import ManualClock, World
 
 
 @dataclass

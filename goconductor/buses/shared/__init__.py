@@ -7,5 +7,8 @@ from goconductor.buses.shared.condition import Condition
 from goconductor.buses.shared.in_flight import HeldDelivery, InFlight
 from goconductor.buses.shared.link import Link
 from goconductor.buses.shared.patience import Patience
+from goconductor.public import publish
 
 __all__ = ["Condition", "HeldDelivery", "InFlight", "Link", "Patience"]
+
+publish(__name__)
