@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from goconductor.app import Participant, connect, migrate
 from goconductor.control.commands import DefinitionNotFoundError, InputRefusedError, RequestInvalidError
-from goconductor.control.conductor import Conductor, SagaHandle
+from goconductor.control.conductor import Conductor
+from goconductor.control.handle import SagaHandle
+from goconductor.control.models import History, HistoryEntry, SagaDetail, SagaPage, SagaSummary, StepDetail, StepStatus
 from goconductor.control.requests import RefusedNowError, RequestIdReusedError, StepNotFoundError
 from goconductor.control.settings import Settings
 from goconductor.errors import (
@@ -83,6 +85,8 @@ __all__ = [
     "ElectionError",
     "FencedError",
     "GoConductorError",
+    "History",
+    "HistoryEntry",
     "InputRefusedError",
     "InvariantError",
     "JournalError",
@@ -105,15 +109,20 @@ __all__ = [
     "Saga",
     "SagaAlreadyStartedError",
     "SagaChangedError",
+    "SagaDetail",
     "SagaFailedError",
     "SagaHandle",
     "SagaNotFoundError",
+    "SagaPage",
     "SagaStatus",
+    "SagaSummary",
     "SchemaError",
     "Settings",
     "StepContext",
+    "StepDetail",
     "StepError",
     "StepNotFoundError",
+    "StepStatus",
     "StoreError",
     "StoreUnavailableError",
     "StuckError",

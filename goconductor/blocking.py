@@ -34,14 +34,17 @@ from typing import Any, Generic, Self, TypeVar
 from uuid import UUID
 from weakref import WeakSet
 
+from typing_extensions import TypeVar as DefaultedTypeVar
+
 from goconductor import app
 from goconductor.control.conductor import Conductor
+from goconductor.control.models import SagaDetail
 from goconductor.control.settings import Settings
 from goconductor.errors import StoreUnavailableError
-from goconductor.lifecycle.state import SagaState
 from goconductor.saga.builder import Saga
 
 I = TypeVar("I")  # noqa: E741
+O = DefaultedTypeVar("O", default=Any)  # noqa: E741
 T = TypeVar("T")
 
 CLOSE_SECONDS = 30.0
@@ -121,8 +124,8 @@ class BlockingConductor:
             running.thread.join(CLOSE_SECONDS)
 
     def start(
-        self, saga: Saga[I] | str, input: I, *, key: str | None = None, labels: Mapping[str, str] | None = None
-    ) -> BlockingSaga[I]:
+        self, saga: Saga[I, O] | str, input: I, *, key: str | None = None, labels: Mapping[str, str] | None = None
+    ) -> BlockingSaga[O]:
         """Start a saga, as :meth:`goconductor.Conductor.start` does; a transaction of yours cannot be given.
 
         Args:
@@ -211,7 +214,7 @@ class BlockingConductor:
             raise StoreUnavailableError(f"{waited}; the next use of this client tries again") from None
 
 
-class BlockingSaga(Generic[I]):
+class BlockingSaga(Generic[O]):
     """One saga that was started.
 
     Attributes:
@@ -224,13 +227,13 @@ class BlockingSaga(Generic[I]):
         self.existing = existing
         self._client = client
 
-    def state(self) -> SagaState:
-        """Where it stands now.
+    def view(self) -> SagaDetail:
+        """Read the saga with its steps, as REST and the command line show it.
 
         Raises:
             SagaNotFoundError: there is no such saga.
         """
-        return self._client._ask(lambda conductor: conductor.saga(self.saga_id).state())  # noqa: SLF001
+        return self._client._ask(lambda conductor: conductor.saga(self.saga_id).view())  # noqa: SLF001
 
     def result(self, *, timeout_seconds: float = 60.0) -> Any:
         """What the saga answers, once it has completed. A view should not wait long: it holds a thread of its server.

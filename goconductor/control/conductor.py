@@ -1,98 +1,31 @@
-"""Sagas started from Python, and what is asked of them afterwards: the same over a real installation and in a test's memory."""
+"""Sagas started from Python, and found again: the same over a real installation and in a test's memory."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar, overload
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-import msgspec
+from typing_extensions import TypeVar as DefaultedTypeVar
 
-from goconductor.control import commands
-from goconductor.errors import (
-    CompensatedError,
-    StoreUnavailableError,
-    StuckError,
-    TerminatedError,
-)
-from goconductor.lifecycle.state import SagaState, SagaStatus
+from goconductor.control import commands, queries
+from goconductor.control.handle import SagaHandle
+from goconductor.control.models import SagaPage
+from goconductor.lifecycle.state import SagaStatus
 from goconductor.participant.node import Node
 from goconductor.ports.transactions import Transaction
 from goconductor.saga.builder import Saga
 from goconductor.saga.definition import Definition
 from goconductor.saga.graph import Plan
-from goconductor.saga.values import copied
 
 I = TypeVar("I")  # noqa: E741
-
-
-class SagaHandle(Generic[I]):
-    """One saga that was started.
-
-    Attributes:
-        saga_id: its id.
-        existing: True if its key had started it before.
-    """
-
-    def __init__(self, node: Node, saga_id: UUID, *, existing: bool = False, begun: bool = True) -> None:
-        self.saga_id = saga_id
-        self.existing = existing
-        self._node = node
-        self._begun = begun
-
-    async def begin(self) -> None:
-        """Begin at once what was started in a transaction of one's own: to be called after its commit.
-
-        It may be left out: the leader's sweep begins the saga within a second or so (``recovery.sweep_interval_seconds``), also
-        when this process dies. :meth:`result` does it too. May be called twice, and for any saga.
-
-        Raises:
-            SagaNotFoundError: the transaction is not committed, or was rolled back.
-        """
-        if not self._begun:
-            await self._node.begin(self.saga_id)
-            self._begun = True
-
-    async def state(self) -> SagaState:
-        """Where it stands now.
-
-        Raises:
-            SagaNotFoundError: there is no such saga.
-        """
-        state = (await self._node.view(self.saga_id)).state
-        return msgspec.convert(msgspec.to_builtins(state), SagaState)  # the engine's own is nobody's to change
-
-    async def result(self, *, timeout_seconds: float = 60.0) -> Any:
-        """What the saga answers, once it has completed.
-
-        Raises:
-            CompensatedError: it failed and was compensated.
-            StuckError: it waits for an operator.
-            TerminatedError: an operator ended it.
-            TimeoutError: it has not ended by then, and goes on all the same; it says what the saga waits for.
-            SagaNotFoundError: there is no such saga, or the transaction that it was started in is not committed.
-
-        While the database is away, it waits on.
-        """
-        with suppress(StoreUnavailableError):  # the sweep begins it as well
-            await self.begin()
-        state = await self._node.wait_for_end(self.saga_id, timeout_seconds)
-        status = state.status
-        if status is SagaStatus.COMPLETED:
-            return copied((await self._node.plan_of(state)).output(state.input, state.referable()))
-        about: dict[str, Any] = {"saga_id": self.saga_id, "reason": state.reason}
-        if status is SagaStatus.COMPENSATED:
-            raise CompensatedError(f"saga {self.saga_id} was compensated: {state.reason}", **about)
-        if status is SagaStatus.TERMINATED:
-            raise TerminatedError(f"saga {self.saga_id} was {state.reason}", **about)
-        failures = "; ".join(f"step {name!r}: {state.step(name).failure}" for name in state.stuck_steps)
-        raise StuckError(f"saga {self.saga_id} is stuck and waits for an operator: {failures}", **about)
+O = DefaultedTypeVar("O", default=Any)  # noqa: E741
 
 
 class Conductor:
-    """Starts sagas and asks after them.
+    """Starts sagas, finds them and asks after them.
 
     Args:
         node: this process's engine, open.
@@ -100,17 +33,37 @@ class Conductor:
 
     def __init__(self, node: Node) -> None:
         self.node = node
-        self._registered: WeakKeyDictionary[Saga[Any], tuple[Definition, Plan, int]] = WeakKeyDictionary()
+        self._registered: WeakKeyDictionary[Saga[Any, Any], tuple[Definition, Plan, int]] = WeakKeyDictionary()
 
+    @overload
     async def start(
         self,
-        saga: Saga[I] | str,
+        saga: Saga[I, O],
         input: I,
         *,
         key: str | None = None,
         labels: Mapping[str, str] | None = None,
         transaction: Transaction | None = None,
-    ) -> SagaHandle[I]:
+    ) -> SagaHandle[O]: ...
+    @overload
+    async def start(
+        self,
+        saga: str,
+        input: Any,
+        *,
+        key: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        transaction: Transaction | None = None,
+    ) -> SagaHandle[Any]: ...
+    async def start(
+        self,
+        saga: Saga[Any, Any] | str,
+        input: Any,
+        *,
+        key: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        transaction: Transaction | None = None,
+    ) -> SagaHandle[Any]:
         """Start a saga.
 
         Args:
@@ -128,7 +81,7 @@ class Conductor:
             InputRefusedError: the input does not fit the registered definition's schema.
             SagaAlreadyStartedError: the key has started a saga with other input.
             RequestInvalidError: the key or a label cannot be one.
-            RequestRefusedError: there is no definition of that name.
+            DefinitionNotFoundError: there is no definition of that name.
             StoreUnavailableError: the store is away; with a key, the start can be repeated safely.
             TypeError: the transaction is of a kind that is not known; says which are.
             ValueError: the connection is in no transaction.
@@ -144,16 +97,102 @@ class Conductor:
             transaction=transaction,
             input_type=None if isinstance(saga, str) else saga.input_type,
         )
-        return SagaHandle(self.node, started.saga_id, existing=started.existing, begun=transaction is None)
+        return self._handle(started.saga_id, saga, existing=started.existing, begun=transaction is None)
 
-    async def _plan(self, saga: Saga[Any]) -> Plan:
+    @overload
+    def saga(self, saga_id: UUID, saga: Saga[Any, O]) -> SagaHandle[O]: ...
+    @overload
+    def saga(self, saga_id: UUID) -> SagaHandle[Any]: ...
+    def saga(self, saga_id: UUID, saga: Saga[Any, Any] | None = None) -> SagaHandle[Any]:
+        """Take up a saga that was started elsewhere. Whether there is one shows when it is asked.
+
+        Args:
+            saga_id: its id.
+            saga: what it is in Python, where that is at hand: its result is then a value of the declared type.
+
+        Raises:
+            DefinitionError: the saga cannot run.
+        """
+        return self._handle(saga_id, saga)
+
+    @overload
+    async def find(self, saga: Saga[Any, O], *, key: str) -> SagaHandle[O]: ...
+    @overload
+    async def find(self, saga: str, *, key: str) -> SagaHandle[Any]: ...
+    async def find(self, saga: Saga[Any, Any] | str, *, key: str) -> SagaHandle[Any]:
+        """Find the saga that a start key has started.
+
+        Args:
+            saga: what it is in Python, or its name.
+            key: the key, as it was given at the start.
+
+        Raises:
+            SagaNotFoundError: the key has started none.
+            RequestInvalidError: the key can be none.
+            StoreUnavailableError: the database cannot be reached.
+        """
+        saga_id = await queries.saga_of_key(self.node, saga if isinstance(saga, str) else saga.name, key)
+        return self._handle(saga_id, saga, existing=True)
+
+    async def sagas(
+        self,
+        *,
+        saga: Saga[Any, Any] | str | None = None,
+        status: SagaStatus | str | Sequence[SagaStatus | str] | None = None,
+        started_after: datetime | None = None,
+        started_before: datetime | None = None,
+        updated_after: datetime | None = None,
+        updated_before: datetime | None = None,
+        labels: Mapping[str, str] | None = None,
+        error: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> SagaPage:
+        """List sagas, newest first. A search is given up after a second; the page then says how far it came.
+
+        Args:
+            saga: only those of this definition, or of this name.
+            status: only those of this status, or of one of these.
+            started_after: only those that started then or later.
+            started_before: only those that started earlier.
+            updated_after: only those to which something happened then or later.
+            updated_before: only those to which nothing has happened since.
+            labels: only those with all of these.
+            error: only those in whose history this text stands, in any case, in a failure or a reason.
+            cursor: that of the page before, with the same filters; a page without one is the last.
+            limit: how many.
+
+        Raises:
+            RequestInvalidError: a filter or the cursor makes no sense.
+            StoreUnavailableError: the database cannot be reached.
+        """
+        return await queries.list_sagas(
+            self.node,
+            saga=saga if isinstance(saga, str | None) else saga.name,
+            status=status,
+            started_after=started_after,
+            started_before=started_before,
+            updated_after=updated_after,
+            updated_before=updated_before,
+            labels=labels,
+            error=error,
+            cursor=cursor,
+            limit=limit,
+        )
+
+    def _handle(
+        self, saga_id: UUID, saga: Saga[Any, Any] | str | None, *, existing: bool = False, begun: bool = True
+    ) -> SagaHandle[Any]:
+        result_type = saga.result_type if isinstance(saga, Saga) else Any
+        return self._made(self.node, saga_id, existing=existing, begun=begun, result_type=result_type)
+
+    def _made(self, *args: Any, **kwargs: Any) -> SagaHandle[Any]:
+        return SagaHandle(*args, **kwargs)
+
+    async def _plan(self, saga: Saga[Any, Any]) -> Plan:
         """Registered once by an instance, as long as the saga is not written further."""
         known, serial = self._registered.get(saga), self.node.instance.serial
         if known is None or known[0] is not saga.definition or known[2] != serial:
             self.node.registry.check_definition(saga.definition)
             known = self._registered[saga] = (saga.definition, await self.node.definitions.register(saga.definition), serial)
         return known[1]
-
-    def saga(self, saga_id: UUID) -> SagaHandle[Any]:
-        """A saga that was started elsewhere."""
-        return SagaHandle(self.node, saga_id)

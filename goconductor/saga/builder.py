@@ -25,13 +25,14 @@ from goconductor.saga.definition import Binding, Definition
 from goconductor.saga.definition import Step as StepDefinition
 from goconductor.saga.fields import fields_of
 from goconductor.saga.policies import Retry, seconds
-from goconductor.saga.positions import binding_by_position, by_position
+from goconductor.saga.positions import binding_by_position, by_position, type_of
 from goconductor.saga.references import Place, Reference, reference_of
 from goconductor.saga.validate import problems, unfit_inputs
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
 I = DefaultedTypeVar("I", default=Any)  # noqa: E741  (a saga that names no type of its input takes any)
+O = DefaultedTypeVar("O", default=Any)  # noqa: E741  (what a saga answers is not known until it says so)
 O_co = TypeVar("O_co", covariant=True)
 T = TypeVar("T")
 
@@ -100,7 +101,7 @@ class StepOptions(TypedDict, total=False):
     run again once it may have run. By default 3, or 10 where giving up leaves the saga stuck, and for 30 s at least."""
 
 
-class Saga(Generic[I]):
+class Saga(Generic[I, O]):
     """A saga's definition, being written.
 
     Args:
@@ -127,8 +128,10 @@ class Saga(Generic[I]):
         self._timeout_seconds = None if timeout is None else seconds(timeout)
         self._steps: list[StepDefinition] = []
         self._known: dict[int, _Code] = {}
+        self._declared: dict[str, Any] = {}
         self._output: Binding | None = None
         self._definition: Definition | None = None
+        self._result_type: Any = Any
 
     @property
     def input(self) -> I:
@@ -148,14 +151,13 @@ class Saga(Generic[I]):
 
         Args:
             action: the action, or ``"participant.step"``.
-            output: the type of the output, where only a name is given; for type checkers.
+            output: the type of the output, where only a name is given.
             options: what :class:`StepOptions` lists.
 
         Raises:
             TypeError: there is no such option.
             ValueError: the timeout is no duration.
         """
-        del output  # for type checkers alone
         if unknown := sorted(options.keys() - StepOptions.__annotations__.keys()):
             raise TypeError(f"a step has no option {unknown[0]!r}; there are: {', '.join(StepOptions.__annotations__)}")
         known: Any = None if isinstance(action, str) else action
@@ -166,6 +168,8 @@ class Saga(Generic[I]):
         step_id = options.get("id") or target.rpartition(".")[2]
         timeout = options.get("timeout")
         self._definition = None
+        if output is not None:
+            self._declared[step_id] = output
         if known is not None:
             self._known[len(self._steps)] = known
         self._steps.append(
@@ -185,10 +189,18 @@ class Saga(Generic[I]):
         )
         return Step(step_id)
 
-    def returns(self, place: object) -> None:
-        """Say what a completed saga answers: a place, or a constant. Without it, the outputs of all steps by their ids."""
+    def returns(self, place: T) -> Saga[I, T]:
+        """Say what a completed saga answers: a place, or a constant. Without it, the outputs of all steps by their ids.
+
+        Args:
+            place: what ``result()`` is to give, as a value of the type that is declared there: ``paid.output``.
+
+        Returns:
+            This saga, for type checkers: they then know the type of its result.
+        """
         self._definition = None
         self._output = _binding(place)
+        return cast("Saga[I, T]", self)
 
     @property
     def definition(self) -> Definition:
@@ -198,8 +210,7 @@ class Saga(Generic[I]):
             DefinitionError: it cannot run; with all problems.
         """
         if self._definition is None:
-            types: dict[str | None, Any] = {self._steps[number].id: action.returns for number, action in self._known.items()}
-            types[None] = self.input_type
+            types = self._types()
             definition = Definition(
                 name=self.name,
                 steps=tuple(by_position(step, types) for step in self._steps),
@@ -214,8 +225,42 @@ class Saga(Generic[I]):
                 found += unfit_inputs(self._steps[number], action.parameters)
             if found:
                 raise DefinitionError(self.name, found)
-            self._definition = definition
+            self._definition, self._result_type = definition, _result_type(definition, types)
         return self._definition
+
+    @property
+    def result_type(self) -> Any:
+        """The type of what a completed saga answers; Any where the code declares none. A step that was skipped answers None.
+
+        Raises:
+            DefinitionError: as :attr:`definition`.
+        """
+        if self._definition is None:
+            _ = self.definition  # which finds the type as well
+        return self._result_type
+
+    def _types(self) -> dict[str | None, Any]:
+        """What each step returns, by its id; under None what the input is."""
+        types: dict[str | None, Any] = {None: self.input_type}
+        types.update(self._declared.items())
+        types.update((self._steps[number].id, action.returns) for number, action in self._known.items())
+        return types
+
+
+def _result_type(definition: Definition, types: Mapping[str | None, Any]) -> Any:
+    if definition.output is not None:
+        kind = type_of(definition.output, types)
+        return _or_none(kind)
+    outputs = {step.id: type_of(Binding(ref=str(Reference.to("steps", step.id))), types) for step in definition.steps}
+    if all(kind is Any for kind in outputs.values()):
+        return Any
+    made: Any = TypedDict  # by type checkers it is only to be made by a class
+    return made("Outputs", {name: _or_none(kind) for name, kind in outputs.items()})
+
+
+def _or_none(kind: Any) -> Any:
+    """The type of what is null where its step was skipped."""
+    return kind if kind is Any or kind is None else kind | None
 
 
 def _misshapen(definition: Definition) -> list[str]:

@@ -1,13 +1,14 @@
-"""References into a NamedTuple: written by name, kept by position, since JSON has it as an array.
+"""What the types of inputs and outputs say of a reference: the type at its place, and where that is in JSON.
 
-``paid.output.number`` is what one writes in Python where a step returns a ``NamedTuple``. In the saga's data that is
-``$.steps.pay.output[0]``. The types that the code declares say so; where they say nothing, a reference stays as it was written.
+A NamedTuple is written by name and kept by position, since JSON has it as an array: ``paid.output.number`` is what one writes in
+Python where a step returns one, and ``$.steps.pay.output[0]`` is where that is in the saga's data. Where the types that the code
+declares say nothing, a reference stays as it was written, and its type is Any.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -41,14 +42,37 @@ def binding_by_position(binding: Binding, types: Mapping[str | None, Any]) -> Bi
     return binding if keys == reference.keys else Binding(ref=str(Reference.to(reference.root, reference.step, *keys)))
 
 
+def type_of(binding: Binding, types: Mapping[str | None, Any]) -> Any:
+    """The type of a binding's value; Any where that is not known.
+
+    Args:
+        binding: as :func:`binding_by_position` leaves it.
+        types: as for :func:`by_position`.
+    """
+    if binding.ref is None:
+        return Any
+    reference = Reference.parse(binding.ref)
+    kind = types.get(reference.step, Any)
+    for key in reference.keys:
+        kind = _one(kind)
+        fields = _fields(kind)
+        kind = _inside(kind, fields[key] if isinstance(key, int) and -len(fields) <= key < len(fields) else key)
+    return Any if kind is inspect.Parameter.empty else kind
+
+
 def _positions(keys: tuple[str | int, ...], kind: Any) -> tuple[str | int, ...]:
     found: list[str | int] = []
     for key in keys:
         kind = _one(kind)
-        fields: tuple[str, ...] = getattr(kind, "_fields", ()) if inspect.isclass(kind) and issubclass(kind, tuple) else ()
+        fields = _fields(kind)
         found.append(fields.index(key) if isinstance(key, str) and key in fields else key)
         kind = _inside(kind, fields[key] if fields and isinstance(key, int) and -len(fields) <= key < len(fields) else key)
     return tuple(found)
+
+
+def _fields(kind: Any) -> tuple[str, ...]:
+    """The names of a NamedTuple's fields."""
+    return getattr(kind, "_fields", ()) if inspect.isclass(kind) and issubclass(kind, tuple) else ()
 
 
 def _one(kind: Any) -> Any:
@@ -62,7 +86,11 @@ def _one(kind: Any) -> Any:
 def _inside(kind: Any, key: str | int) -> Any:
     """The type of a field or item; Any where that is not known."""
     origin, arguments = get_origin(kind), get_args(kind)
-    if inspect.isclass(origin) and arguments and issubclass(origin, list | dict):
+    if origin is tuple and arguments and isinstance(key, int):
+        if arguments[-1] is Ellipsis:
+            return arguments[0]
+        return arguments[key] if -len(arguments) <= key < len(arguments) else Any
+    if inspect.isclass(origin) and arguments and issubclass(origin, Sequence | Mapping):
         return arguments[-1]
     if inspect.isclass(kind) and isinstance(key, str):
         try:

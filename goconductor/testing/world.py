@@ -16,15 +16,18 @@ given a store or a bus of its own that misbehaves.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 from uuid import UUID
+
+from typing_extensions import TypeVar
 
 from goconductor.buses.memory import MemoryBroker, MemoryBus
 from goconductor.control import commands
-from goconductor.control.conductor import Conductor, SagaHandle
+from goconductor.control.conductor import Conductor
+from goconductor.control.handle import SagaHandle
 from goconductor.lifecycle.state import SagaState
 from goconductor.participant.context import StepContext
 from goconductor.participant.node import Node, Store
@@ -33,7 +36,6 @@ from goconductor.participant.registry import StepRegistry
 from goconductor.ports.bus import Bus
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Append, Outcome
-from goconductor.ports.transactions import Transaction
 from goconductor.recovery.sweep import Sweeper
 from goconductor.saga.builder import Saga
 from goconductor.saga.ids import Direction
@@ -50,7 +52,7 @@ PACE_SECONDS = 1.0
 WITHIN_SECONDS = 86_400.0
 """For how long a saga's end is waited for, by the world's clock."""
 
-I = TypeVar("I")  # noqa: E741
+O = TypeVar("O", default=Any)  # noqa: E741
 
 
 class StandsStillError(AssertionError):
@@ -313,14 +315,14 @@ class World:
         return WorldConductor(self, await self.node(registry))
 
 
-class WorldHandle(SagaHandle[I]):
+class WorldHandle(SagaHandle[O]):
     """A saga of a world: who waits for its result moves time where nothing else is to be done."""
 
-    def __init__(self, world: World, node: Node, saga_id: UUID, *, existing: bool = False, begun: bool = True) -> None:
-        super().__init__(node, saga_id, existing=existing, begun=begun)
+    def __init__(self, world: World, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self._world = world
 
-    async def result(self, *, timeout_seconds: float = WITHIN_SECONDS) -> Any:
+    async def result(self, *, timeout_seconds: float = WITHIN_SECONDS) -> O:
         """As :meth:`SagaHandle.result`.
 
         Args:
@@ -337,28 +339,14 @@ class WorldHandle(SagaHandle[I]):
 
 
 class WorldConductor(Conductor):
-    """Starts sagas in a world."""
+    """Starts sagas in a world, and finds them."""
 
     def __init__(self, world: World, node: Node) -> None:
         super().__init__(node)
         self._world = world
 
-    async def start(
-        self,
-        saga: Saga[I] | str,
-        input: I,
-        *,
-        key: str | None = None,
-        labels: Mapping[str, str] | None = None,
-        transaction: Transaction | None = None,
-    ) -> WorldHandle[I]:
-        """As :meth:`Conductor.start`."""
-        handle = await super().start(saga, input, key=key, labels=labels, transaction=transaction)
-        return WorldHandle(self._world, self.node, handle.saga_id, existing=handle.existing, begun=transaction is None)
-
-    def saga(self, saga_id: UUID) -> WorldHandle[Any]:
-        """A saga that was started elsewhere."""
-        return WorldHandle(self._world, self.node, saga_id)
+    def _made(self, *args: Any, **kwargs: Any) -> WorldHandle[Any]:
+        return WorldHandle(self._world, *args, **kwargs)
 
 
 def step_context(

@@ -101,7 +101,7 @@ def test_a_saga_goes_on_when_the_wait_for_it_is_over(sagas: BlockingConductor) -
     bought = sagas.start(order, Order("tea", 400))
     with pytest.raises(TimeoutError):
         bought.result(timeout_seconds=0.05)
-    assert sagas.saga(bought.saga_id).state().status == "queued"
+    assert sagas.saga(bought.saga_id).view().status == "queued"
 
 
 def test_it_opens_with_its_first_use_and_tells_what_is_wrong_then(settings: Settings) -> None:
@@ -126,7 +126,7 @@ def test_a_closed_client_refuses_and_tells_who_still_waits(settings: Settings) -
         with pytest.raises(RuntimeError, match="closed by another thread"):
             waiting.result(timeout=300)
     with pytest.raises(RuntimeError, match="is closed; make a new one"):
-        bought.state()
+        bought.view()
     client.close()
 
 
@@ -145,15 +145,15 @@ sagas, unused = connect(), connect()
 saga_id = sagas.start("order", {"sku": "tea", "cents": 400}, key="fork").saga_id
 if (child := os.fork()) == 0:
     try:
-        sagas.saga(saga_id).state()
+        sagas.saga(saga_id).view()
     except RuntimeError as error:
         print("refused:", "before the fork" in str(error), flush=True)
-    print("its own:", unused.saga(saga_id).state().status, flush=True)
+    print("its own:", unused.saga(saga_id).view().status, flush=True)
     sagas.close()
     unused.close()
     os._exit(0)
 os.waitpid(child, 0)
-print("parent:", sagas.saga(saga_id).state().status)
+print("parent:", sagas.saga(saga_id).view().status)
 """
 
 

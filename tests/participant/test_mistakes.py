@@ -211,7 +211,7 @@ async def test_a_participant_without_steps_starts_what_others_run(world: World) 
     saga: Saga[Any] = Saga("one")
     saga.step("shop.pack", inputs={"box": "b"})
     handle = await Conductor(await world.node(Participant("shop"))).start(saga, None)
-    assert (await handle.state()).status == "queued"
+    assert (await handle.view()).status == "queued"
 
 
 def test_an_input_type_with_a_secret_is_refused() -> None:

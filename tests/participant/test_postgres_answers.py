@@ -98,5 +98,5 @@ async def test_an_output_that_a_trigger_refuses_is_no_reason_to_run_again(shop: 
     handle = await conductor.start(saga, None)
     with pytest.raises(CompensatedError, match="no seven here"):
         await handle.result(timeout_seconds=300)
-    assert (await handle.state()).status == "compensated"
+    assert (await handle.view()).status == "compensated"
     assert shop.ran == ["draw", "lay back"]

@@ -89,7 +89,7 @@ async def test_an_order_and_its_saga_begin_together(shop: Shop, conductor: Condu
         handle = await conductor.start(shop.saga, "tea", key="order-17", labels={"a": "b"}, transaction=caller.tx)
         assert handle.existing is False
         with pytest.raises(SagaNotFoundError):
-            await handle.state()
+            await handle.view()
         with pytest.raises(SagaNotFoundError, match="not committed yet, or was rolled back"):
             await handle.begin()
         assert shop.heard.started == []
@@ -163,7 +163,7 @@ async def test_what_cannot_be_kept_is_refused_and_the_transaction_goes_on(shop: 
         with pytest.raises(PayloadError):
             await conductor.start(shop.saga, "a\0b", transaction=caller.tx)
         with pytest.raises(TypeError, match="asyncpg connection"):
-            await conductor.start(shop.saga, "tea", transaction="caller.tx")  # type: ignore[arg-type]
+            await conductor.start(shop.saga, "tea", transaction="caller.tx")  # type: ignore[call-overload]
         handle = await conductor.start("order", "tea", transaction=caller.tx)
     assert await handle.result(timeout_seconds=300) == "packed tea"
 

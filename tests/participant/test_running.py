@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from goconductor import CompensatedError, Conductor, PermanentError, Saga, StuckError, TerminatedError
-from goconductor.control.conductor import SagaHandle
+from goconductor import CompensatedError, Conductor, PermanentError, Saga, SagaHandle, StuckError, TerminatedError
 from goconductor.lifecycle.events import PauseRequested, ResumeRequested, TerminateRequested
 from goconductor.participant.registry import StepRegistry
 from goconductor.ports.store import Known, Tail
@@ -207,7 +206,7 @@ async def test_waiting_for_the_end_tells_every_outcome(elsewhere: bool) -> None:
                 continue
             with pytest.raises(raised[how], match="broken" if how == "compensated" else "step 'pack': PermanentError: glued"):
                 await handle.result(timeout_seconds=300)
-            assert (await handle.state()).status == how
+            assert (await handle.view()).status == how
 
 
 async def test_waiting_for_what_is_terminated_or_takes_too_long(world: World) -> None:

@@ -14,7 +14,20 @@ import psycopg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session
 
-from goconductor import Action, Conductor, Listener, Participant, Retry, Saga, SagaHandle, Settings, StepContext, connect
+from goconductor import (
+    Action,
+    Conductor,
+    Listener,
+    Participant,
+    Retry,
+    Saga,
+    SagaDetail,
+    SagaHandle,
+    SagaSummary,
+    Settings,
+    StepContext,
+    connect,
+)
 from goconductor.journals import AsyncpgJournal, MemoryJournal, MemoryTransaction, PsycopgJournal, SqlalchemyJournal
 from goconductor.testing import ManualClock, World
 
@@ -142,7 +155,9 @@ charged = order.step(charge, inputs={"order_id": order.input.id, "amount": order
 booked = order.step(book, inputs={"receipt": charged.output}, pivot=True)
 shipped = order.step("shipping.ship", output=Receipt, inputs={"number": charged.output.number}, when="input.amount > 0")
 anything = order.step("shipping.label", after=[shipped])
-order.returns(shipped.output.number)
+sale = order.returns(charged.output)
+assert_type(sale, Saga[Order, Receipt])
+assert_type(order.returns(shipped.output.number), Saga[Order, str])
 assert_type(charged.output, Receipt)
 assert_type(booked.output, int)
 assert_type(Saga("plain").step(note, inputs={"order_id": "o"}).output, dict[str, str])
@@ -171,12 +186,18 @@ async def use() -> None:
     async with connect(Settings.load()) as client:
         assert_type(client, Conductor)
         handle = await client.start(order, Order("o1", 500), key="o1", labels={"tenant": "a"})
-        assert_type(handle, SagaHandle[Order])
+        assert_type(handle, SagaHandle[Any])
+        assert_type(await client.start(sale, Order("o1", 500)), SagaHandle[Receipt])
         assert_type(handle.existing, bool)
         await client.start(order, {"id": "o1"})  # type: ignore[misc]
         await client.start("order", {"id": "o1"})
-        await handle.result(timeout_seconds=5)
-        await client.saga(handle.saga_id).state()
+        assert_type(await client.saga(handle.saga_id, sale).result(timeout_seconds=5), Receipt)
+        assert_type(await (await client.find(sale, key="o1")).result(), Receipt)
+        assert_type(await client.find("order", key="o1"), SagaHandle[Any])
+        assert_type(await client.saga(handle.saga_id).view(), SagaDetail)
+        assert_type(await handle.abort(reason="cancelled", by="ann"), SagaDetail)
+        assert_type((await client.sagas(saga=sale, status="stuck")).sagas, list[SagaSummary])
+        await handle.skip("charge")  # type: ignore[call-arg]
     async with payments.running() as conductor:
         assert_type(conductor, Conductor)
     await payments.run()
@@ -197,11 +218,11 @@ async def use_in_transactions(
     await client.start(order, Order("o1", 500), transaction=session)
     async with pool.acquire() as pooled:
         await client.start(order, Order("o1", 500), transaction=pooled)
-    assert_type(handle, SagaHandle[Order])
+    assert_type(handle, SagaHandle[Any])
     await handle.begin()
-    await client.start(order, Order("o1", 500), transaction=blocking)  # type: ignore[arg-type]
-    await client.start(order, Order("o1", 500), transaction=pool)  # type: ignore[arg-type]
-    await client.start(order, Order("o1", 500), transaction="postgresql://…")  # type: ignore[arg-type]
+    await client.start(order, Order("o1", 500), transaction=blocking)  # type: ignore[call-overload]
+    await client.start(order, Order("o1", 500), transaction=pool)  # type: ignore[call-overload]
+    await client.start(order, Order("o1", 500), transaction="postgresql://…")  # type: ignore[call-overload]
 
 
 async def test_something(clock: ManualClock) -> None:

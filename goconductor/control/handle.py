@@ -1,0 +1,297 @@
+"""One saga, as a program holds it: what it answers, what it is doing, and what people ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Generic
+from uuid import UUID
+
+from typing_extensions import TypeVar
+
+from goconductor.control import queries, requests
+from goconductor.control.models import History, SagaDetail
+from goconductor.errors import CompensatedError, PayloadError, StoreUnavailableError, StuckError, TerminatedError
+from goconductor.lifecycle.state import SagaStatus
+from goconductor.participant.folding import Expected
+from goconductor.participant.node import Node
+from goconductor.participant.typed import decoder
+from goconductor.saga.annotations import spelt
+from goconductor.saga.values import copied
+
+O = TypeVar("O", default=Any)  # noqa: E741
+
+
+class SagaHandle(Generic[O]):
+    """One saga: what it answers, what it is doing, and what people may ask of it.
+
+    Every request (:meth:`abort`, :meth:`pause` and so on) takes the same three arguments. ``by`` says who asks, for the saga's
+    history. With ``revision``, as :meth:`view` shows it, the request is refused if anything has happened since. With
+    ``request_id``, 1 to 255 printable ASCII characters, the request changes nothing when it is asked again, for as long as the
+    saga is kept. Each returns the saga as it is then, and raises:
+
+    - ``SagaNotFoundError``: there is no such saga.
+    - ``RefusedNowError``: its state does not allow this; says what it does.
+    - ``SagaChangedError``: it is not at ``revision`` any more.
+    - ``RequestIdReusedError``: another request of this saga had this id.
+    - ``RequestInvalidError``: the reason or another argument cannot be kept.
+    - ``StoreUnavailableError``: the database cannot be reached; whether the request was recorded is then open.
+
+    Attributes:
+        saga_id: its id.
+        existing: True if its key had started it before.
+    """
+
+    def __init__(self, node: Node, saga_id: UUID, *, existing: bool = False, begun: bool = True, result_type: Any = Any) -> None:
+        self.saga_id = saga_id
+        self.existing = existing
+        self._node = node
+        self._begun = begun
+        self._result_type = result_type
+
+    async def begin(self) -> None:
+        """Begin at once what was started in a transaction of one's own: to be called after its commit.
+
+        It may be left out: the leader's sweep begins the saga within a second or so (``recovery.sweep_interval_seconds``), also
+        when this process dies. :meth:`result` does it too. May be called twice, and for any saga.
+
+        Raises:
+            SagaNotFoundError: the transaction is not committed, or was rolled back.
+        """
+        if not self._begun:
+            await self._node.begin(self.saga_id)
+            self._begun = True
+
+    async def result(self, *, timeout_seconds: float = 60.0) -> O:
+        """Wait for what the saga answers, once it has completed; while the database is away, it waits on.
+
+        Args:
+            timeout_seconds: how long to wait.
+
+        Returns:
+            What :meth:`Saga.returns` names, as a value of the type that is declared there; JSON values where the saga is not at
+            hand in Python, and None where the step was skipped.
+
+        Raises:
+            CompensatedError: it failed and was compensated.
+            StuckError: it waits for an operator.
+            TerminatedError: an operator ended it.
+            TimeoutError: it has not ended by then, and goes on all the same; it says what the saga waits for.
+            SagaNotFoundError: there is no such saga, or the transaction that it was started in is not committed.
+            PayloadError: the result is none of the declared type, since an older version of the saga gave it.
+        """
+        with suppress(StoreUnavailableError):  # the sweep begins it as well
+            await self.begin()
+        state = await self._node.wait_for_end(self.saga_id, timeout_seconds)
+        status = state.status
+        if status is SagaStatus.COMPLETED:
+            return self._typed((await self._node.plan_of(state)).output(state.input, state.referable()))
+        about: dict[str, Any] = {"saga_id": self.saga_id, "reason": state.reason}
+        if status is SagaStatus.COMPENSATED:
+            raise CompensatedError(f"saga {self.saga_id} was compensated: {state.reason}", **about)
+        if status is SagaStatus.TERMINATED:
+            raise TerminatedError(f"saga {self.saga_id} was {state.reason}", **about)
+        failures = "; ".join(f"step {name!r}: {state.step(name).failure}" for name in state.stuck_steps)
+        raise StuckError(f"saga {self.saga_id} is stuck and waits for an operator: {failures}", **about)
+
+    def _typed(self, value: Any) -> O:
+        """What the saga answered, as the caller's code has it; the engine's own is nobody's to change."""
+        try:
+            result: O = decoder(self._result_type)(copied(value))
+        except PayloadError as error:
+            what = f"the result of saga {self.saga_id} is no {spelt(self._result_type)}: {error.problem}"
+            raise PayloadError(error.path, f"{what}; take its output from view()") from None
+        return result
+
+    async def view(self) -> SagaDetail:
+        """Read the saga with its steps, as REST and the command line show it.
+
+        Raises:
+            SagaNotFoundError: there is no such saga.
+            StoreUnavailableError: the database cannot be reached.
+        """
+        return await queries.saga_status(self._node, self.saga_id)
+
+    async def history(self, *, after: int = 0, limit: int = 1000) -> History:
+        """Read what happened to the saga, oldest first.
+
+        Args:
+            after: only events with a higher seq; ``after`` of the page before gives the next one.
+            limit: how many.
+
+        Raises:
+            SagaNotFoundError: there is no such saga.
+            StoreUnavailableError: the database cannot be reached.
+        """
+        return await queries.history(self._node, self.saga_id, after=after, limit=limit)
+
+    async def pause(
+        self, *, reason: str = "", by: str = "", revision: str | None = None, request_id: str | None = None
+    ) -> SagaDetail:
+        """Start nothing new; what runs goes on, and its outcome is recorded.
+
+        Args:
+            reason: why, for its history.
+            by: who asks.
+            revision: as every request has it.
+            request_id: as every request has it.
+        """
+        seen = _seen(revision)
+        return await requests.pause(self._node, self.saga_id, reason=reason, by=by, expected=seen, request_id=request_id)
+
+    async def resume(self, *, by: str = "", revision: str | None = None, request_id: str | None = None) -> SagaDetail:
+        """Lift a pause."""
+        return await requests.resume(self._node, self.saga_id, by=by, expected=_seen(revision), request_id=request_id)
+
+    async def abort(
+        self, *, reason: str = "", by: str = "", revision: str | None = None, request_id: str | None = None
+    ) -> SagaDetail:
+        """Compensate what was done. It is refused once the pivot was sent.
+
+        Args:
+            reason: why, for its history.
+            by: who asks.
+            revision: as every request has it.
+            request_id: as every request has it.
+        """
+        seen = _seen(revision)
+        return await requests.abort(self._node, self.saga_id, reason=reason, by=by, expected=seen, request_id=request_id)
+
+    async def terminate(
+        self, *, reason: str, by: str = "", revision: str | None = None, request_id: str | None = None
+    ) -> SagaDetail:
+        """End it as it stands: nothing is compensated.
+
+        Args:
+            reason: why, for its history.
+            by: who asks.
+            revision: as every request has it.
+            request_id: as every request has it.
+        """
+        seen = _seen(revision)
+        return await requests.terminate(self._node, self.saga_id, reason=reason, by=by, expected=seen, request_id=request_id)
+
+    async def retry(self, step: str, *, by: str = "", revision: str | None = None, request_id: str | None = None) -> SagaDetail:
+        """Try a stuck step again, its action or its compensation, under the same idempotency key.
+
+        Args:
+            step: its id.
+            by: who asks.
+            revision: as every request has it.
+            request_id: as every request has it.
+
+        Raises:
+            StepNotFoundError: the saga has no such step.
+        """
+        return await requests.retry(self._node, self.saga_id, step, by=by, expected=_seen(revision), request_id=request_id)
+
+    async def skip(
+        self,
+        step: str,
+        *,
+        reason: str,
+        forced: bool = False,
+        by: str = "",
+        revision: str | None = None,
+        request_id: str | None = None,
+    ) -> SagaDetail:
+        """Go on without a stuck step. Its owner first writes its keys into its journal, so that nothing can land later.
+
+        Args:
+            step: its id.
+            reason: why, for the saga's history.
+            forced: do not wait for the journal; a late effect may then land, and the saga says so.
+            by: who asks.
+            revision: as every request has it.
+            request_id: as every request has it.
+
+        Raises:
+            StepNotFoundError: the saga has no such step.
+        """
+        return await requests.skip(
+            self._node,
+            self.saga_id,
+            step,
+            reason=reason,
+            forced=forced,
+            by=by,
+            expected=_seen(revision),
+            request_id=request_id,
+        )
+
+    async def declare(
+        self,
+        step: str,
+        *,
+        happened: bool,
+        reason: str,
+        output: Any = None,
+        by: str = "",
+        revision: str | None = None,
+        request_id: str | None = None,
+    ) -> SagaDetail:
+        """Say what a person found out about a stuck step: it happened, with this output, or it did not and never will.
+
+        Args:
+            step: its id.
+            happened: whether it did.
+            reason: how that is known.
+            output: what the action would have answered; JSON values.
+            by: who asks.
+            revision: as every request has it.
+            request_id: as every request has it.
+
+        Raises:
+            StepNotFoundError: the saga has no such step.
+            PayloadError: the output cannot be kept.
+        """
+        return await requests.declare(
+            self._node,
+            self.saga_id,
+            step,
+            happened=happened,
+            output=output,
+            reason=reason,
+            by=by,
+            expected=_seen(revision),
+            request_id=request_id,
+        )
+
+    async def edit_input(
+        self,
+        step: str,
+        *,
+        inputs: Mapping[str, Any],
+        reason: str,
+        by: str = "",
+        revision: str | None = None,
+        request_id: str | None = None,
+    ) -> SagaDetail:
+        """Give other values for some inputs of a step that is stuck or waits to try again. A stuck one is then to be retried.
+
+        Args:
+            step: its id.
+            inputs: JSON values by the names that its definition gives it; the others stay as they are.
+            reason: why, for the saga's history.
+            by: who asks.
+            revision: as every request has it.
+            request_id: as every request has it.
+
+        Raises:
+            StepNotFoundError: the saga has no such step.
+            PayloadError: a value cannot be kept.
+        """
+        return await requests.edit_input(
+            self._node,
+            self.saga_id,
+            step,
+            inputs=inputs,
+            reason=reason,
+            by=by,
+            expected=_seen(revision),
+            request_id=request_id,
+        )
+
+
+def _seen(revision: str | None) -> Expected | None:
+    return None if revision is None else requests.expected_of(revision)
