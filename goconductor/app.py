@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -42,8 +41,9 @@ from goconductor.recovery.leadership import Leadership
 from goconductor.recovery.pinned import PinWatch
 from goconductor.recovery.retention import Retaining
 from goconductor.recovery.sweep import Sweeper
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger("goconductor")
+logger = logger_of("goconductor")
 
 STEPS_SHOWN = 20
 

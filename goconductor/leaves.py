@@ -7,7 +7,6 @@ saga log's schema, so two installations share a database by ``database.schema_na
 from __future__ import annotations
 
 import inspect
-import logging
 import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -26,8 +25,9 @@ from goconductor.ports.clock import Clock
 from goconductor.ports.election import Election
 from goconductor.ports.store import Terms
 from goconductor.recovery.electing import ChosenElection
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger("goconductor")
+logger = logger_of("goconductor")
 
 _TABLES = {"postgres": "bus"}
 """How the schema of a bus's tables ends, where that is not the bus's kind."""

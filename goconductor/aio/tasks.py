@@ -6,14 +6,15 @@ asyncio itself logs such an error only once the task is garbage. A task that som
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Coroutine, Iterator
 from contextvars import Context
 from typing import Any, TypeVar
 
+from goconductor.redaction import logger_of
+
 T = TypeVar("T")
 
-logger = logging.getLogger("goconductor.aio")
+logger = logger_of("goconductor.aio")
 
 
 def create_guarded_task(coroutine: Coroutine[Any, Any, T], *, name: str, context: Context | None = None) -> asyncio.Task[T]:

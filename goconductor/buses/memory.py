@@ -8,7 +8,6 @@ messages for the first group that comes; a group gets what is sent after it firs
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Sequence
 
@@ -18,8 +17,9 @@ from goconductor.errors import BusUnavailableError
 from goconductor.ports.bus import Message, Receiver, sendable
 from goconductor.ports.clock import Clock
 from goconductor.ports.figures import Lag
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 
 class _Queue:

@@ -26,6 +26,7 @@ from goconductor.errors import (
 )
 from goconductor.observe import logs
 from goconductor.participant.node import Node
+from goconductor.redaction import logger_of
 from goconductor.saga import values
 
 OPEN_SECONDS = 5.0
@@ -35,7 +36,7 @@ OPEN_SECONDS = 5.0
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
-logger = logging.getLogger("goconductor.cli")
+logger = logger_of("goconductor.cli")
 
 
 def run(command: Coroutine[Any, Any, Exit]) -> NoReturn:

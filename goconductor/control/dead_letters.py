@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from uuid import UUID
 
 from goconductor.control.commands import RequestInvalidError
@@ -13,8 +12,9 @@ from goconductor.messages import codec
 from goconductor.participant.node import Node
 from goconductor.ports.bus import Message
 from goconductor.ports.store import DeadLetter
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger("goconductor.control")
+logger = logger_of("goconductor.control")
 
 TEXT_CHARACTERS_MAX = 2_000
 LETTER_ID_MAX = 2**63 - 1

@@ -8,7 +8,6 @@ is missing, and no name or number beside.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,8 +17,9 @@ from typing import Any
 from goconductor.control.queries import READY, readiness
 from goconductor.control.sections import HealthSettings
 from goconductor.participant.node import Node
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger("goconductor.health")
+logger = logger_of("goconductor.health")
 
 LOOP_SECONDS = 5.0
 """How long the event loop may take to answer before the process counts as hung."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator
 from uuid import UUID
 
@@ -11,8 +10,9 @@ from goconductor.control.queries import entry_of
 from goconductor.errors import SagaNotFoundError, StoreUnavailableError
 from goconductor.lifecycle.state import SagaStatus
 from goconductor.participant.node import Node
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger("goconductor.control")
+logger = logger_of("goconductor.control")
 
 POLL_SECONDS = (0.1, 1.0)
 """How often the head is asked for: soon after something happened, seldom while nothing does."""

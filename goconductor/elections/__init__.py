@@ -20,12 +20,12 @@ just about to raise it; that one only the other system's time-out ends.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 
 from goconductor.ports.store import Term, Terms
+from goconductor.redaction import logger_of
 
-log = logging.getLogger("goconductor.elections")
+log = logger_of("goconductor.elections")
 
 
 async def raise_by_evidence(

@@ -39,10 +39,11 @@ from goconductor.aio.tasks import Tasks
 from goconductor.elections import may_be_taken, raise_by_evidence
 from goconductor.errors import ConfigurationError, ElectionError
 from goconductor.ports.store import Term, Terms
+from goconductor.redaction import logger_of
 
 _NODE = "candidate-"
 
-_kazoo_log = logging.getLogger("goconductor.elections.kazoo")
+_kazoo_log = logger_of("goconductor.elections.kazoo")
 _kazoo_log.setLevel(logging.WARNING)  # at DEBUG it writes passwords
 
 

@@ -9,7 +9,6 @@ whoever appended it.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -19,13 +18,14 @@ from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.errors import GoConductorError
 from goconductor.messages.topics import steps_topic
 from goconductor.ports.figures import Lag, MeasuredBus, MeasuredStore, StoreFigures
+from goconductor.redaction import logger_of
 
 if TYPE_CHECKING:
     from goconductor.participant.node import Node
     from goconductor.recovery.leadership import LeadTerm
     from goconductor.recovery.resent import Owner
 
-logger = logging.getLogger("goconductor.observe")
+logger = logger_of("goconductor.observe")
 
 INTERVAL_SECONDS = 15.0
 PAGE = 20_000

@@ -14,7 +14,6 @@ run; only a submitter that *follows* its saga gets it back, and where that one i
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -56,9 +55,10 @@ from goconductor.participant.views import Views
 from goconductor.participant.work import Granted, effect_of
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import BATCHES_AT_ONCE, Known, Outcome, SagaStore, Verdict
+from goconductor.redaction import logger_of
 from goconductor.saga.graph import Plan
 
-logger = logging.getLogger("goconductor.participant")
+logger = logger_of("goconductor.participant")
 
 RECENT_MAX, RECENT_BYTES_MAX = 10_000, 32 * 1024 * 1024
 """Views kept of sagas that this process appended to, so that parallel branches in one process do not conflict."""

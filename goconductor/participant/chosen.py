@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from goconductor.errors import BusUnavailableError, GoConductorError, StoreError
@@ -18,8 +17,9 @@ from goconductor.ports.bus import Bus, Delivery, Message, Receiver, Subscription
 from goconductor.ports.choices import Choice, Phase, Spoken
 from goconductor.ports.clock import Clock
 from goconductor.ports.figures import CountingBus, Lag, MeasuredBus, Statistic
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger("goconductor.participant")
+logger = logger_of("goconductor.participant")
 
 UNNAMED = "the settings do not name it; restart with settings that do: until then nobody reads what is sent here"
 OPEN_SECONDS = 10.0

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable
 
 from goconductor.errors import GoConductorError, StoreUnavailableError
 from goconductor.ports.clock import Clock
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger("goconductor.participant")
+logger = logger_of("goconductor.participant")
 
 CORRECTED_SECONDS = 30.0
 """How often the estimate of the database's time is corrected."""

@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 
 from goconductor.ports.clock import Clock
+from goconductor.redaction import logger_of
 from goconductor.saga.ids import Direction, idempotency_key
 
 R = TypeVar("R")
@@ -84,7 +85,7 @@ class StepContext(msgspec.Struct, frozen=True, kw_only=True):
     def logger(self) -> logging.LoggerAdapter[logging.Logger]:
         """A logger whose records carry saga, saga_id, step and attempt."""
         bound = {"saga": self.saga, "saga_id": str(self.saga_id), "step": self.step, "attempt": self.attempt}
-        return _Bound(logging.getLogger(f"goconductor.step.{self.saga}.{self.step}"), bound)
+        return _Bound(logger_of(f"goconductor.step.{self.saga}.{self.step}"), bound)
 
 
 RUNNING: ContextVar[StepContext | None] = ContextVar("goconductor_step", default=None)

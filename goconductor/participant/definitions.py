@@ -14,7 +14,6 @@ taken away, the old one is active again, whose steps are there.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 import msgspec
@@ -22,12 +21,13 @@ import msgspec
 from goconductor.aio.recent import Recent
 from goconductor.errors import DefinitionError, RequestRefusedError
 from goconductor.ports.store import SagaStore, StoredDefinition
+from goconductor.redaction import logger_of
 from goconductor.saga import graph, validate
 from goconductor.saga.definition import Definition
 from goconductor.saga.graph import Plan
 from goconductor.saga.ids import is_name
 
-logger = logging.getLogger("goconductor.participant")
+logger = logger_of("goconductor.participant")
 
 KEPT_MAX = 1_000
 """Versions kept compiled. Of a service that makes definitions all the time, those used last; another is read again."""

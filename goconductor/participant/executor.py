@@ -43,11 +43,12 @@ from goconductor.participant.renewal import Renewal
 from goconductor.participant.threads import Call, Threads
 from goconductor.participant.work import Granted
 from goconductor.ports.clock import Clock
+from goconductor.redaction import logger_of
 from goconductor.saga.definition import StepKind
 from goconductor.saga.graph import Plan
 from goconductor.saga.ids import Direction
 
-logger = logging.getLogger("goconductor.participant")
+logger = logger_of("goconductor.participant")
 
 LEASE_MARGIN_SECONDS = 5.0
 """For so long after an attempt's time limit its lease is still renewed, so that its outcome is not taken for lost."""

@@ -6,7 +6,6 @@ in one batch. An event that cannot be taken spoils the draft; it is made again f
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
@@ -26,9 +25,10 @@ from goconductor.participant.log import View
 from goconductor.participant.places import Place
 from goconductor.participant.work import Granted, attempt_of, lease_for, new_event_id, random_number
 from goconductor.ports.store import Append, Lease, LogEntry, Take
+from goconductor.redaction import logger_of
 from goconductor.saga.graph import Plan
 
-logger = logging.getLogger("goconductor.participant")
+logger = logger_of("goconductor.participant")
 
 FOLDED_BYTES_MAX = 4 * 1024 * 1024
 """So much of one saga's events goes in one append, which the store cannot part; what is above it goes in the next."""

@@ -7,7 +7,6 @@ seldom: to hear that it was left behind.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
@@ -15,8 +14,9 @@ from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.errors import ConfigurationError, StoreError
 from goconductor.ports.choices import Choice, Choices, Phase, Spoken
 from goconductor.ports.clock import Clock
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger("goconductor.participant")
+logger = logger_of("goconductor.participant")
 
 LOOK_SECONDS = 1.0
 SELDOM_SECONDS = 5.0

@@ -11,13 +11,13 @@ moves; a copy of a database has the id of its original.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 import uuid
 
 from goconductor.errors import StoreUnavailableError
 from goconductor.ports.bus import Message
 from goconductor.ports.choices import INSTALLATION, Choice, Choices
+from goconductor.redaction import logger_of
 
 HEADER = "installation"
 SAID_MAX = 100
@@ -25,7 +25,7 @@ AGAIN_SECONDS = 1.0
 REFUSED_SECONDS = 300.0
 """So long after a failure, or a refusal, the store is asked again."""
 
-logger = logging.getLogger("goconductor.participant")
+logger = logger_of("goconductor.participant")
 
 
 class Installation:

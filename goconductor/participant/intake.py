@@ -6,7 +6,6 @@ The order of lease and acknowledgement is about speed: what is lost in between i
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -37,10 +36,11 @@ from goconductor.participant.work import Granted, random_number
 from goconductor.ports.bus import Delivery, pass_on
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Acquire, Acquired, DeadLetter, Instance, Known, Lease, LeaseKey, SagaStore, Tail
+from goconductor.redaction import logger_of
 from goconductor.saga.graph import Plan
 from goconductor.saga.ids import Direction
 
-logger = logging.getLogger("goconductor.participant")
+logger = logger_of("goconductor.participant")
 
 NOT_HERE_SECONDS = 1.0
 WAIT_SECONDS = 1.0

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 from goconductor.aio.backoff import Backoff
 from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.errors import BusUnavailableError, GoConductorError
 from goconductor.ports.bus import Bus, Receiver, Subscription
 from goconductor.ports.clock import Clock
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger("goconductor.participant")
+logger = logger_of("goconductor.participant")
 
 FIRST_SECONDS = 3.0
 LAST_SECONDS = 60.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
@@ -11,8 +10,9 @@ from uuid import UUID
 from goconductor.aio.cancellation import is_ours
 from goconductor.lifecycle.state import SagaStatus
 from goconductor.participant.context import StepContext
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger("goconductor.participant")
+logger = logger_of("goconductor.participant")
 
 
 class Listener:

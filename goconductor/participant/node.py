@@ -5,7 +5,6 @@ A participant is a node with steps; a server or a client is a node without. All 
 
 from __future__ import annotations
 
-import logging
 import os
 import random
 import socket
@@ -49,9 +48,10 @@ from goconductor.ports.bus import Bus
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Instance, Known, RecoveryStore, SagaReader, SagaStore, Tail
 from goconductor.ports.transactions import Transaction
+from goconductor.redaction import logger_of
 from goconductor.saga.graph import Plan
 
-logger = logging.getLogger("goconductor.participant")
+logger = logger_of("goconductor.participant")
 
 LAST_WORDS_SECONDS = 5.0
 """How long a closing node tries to send what waits."""

@@ -7,15 +7,15 @@ cannot be freed now is tried again until the process leaves; after that a lease 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterable
 from contextvars import Context
 
 from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Lease, SagaStore
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger("goconductor.participant")
+logger = logger_of("goconductor.participant")
 
 PAUSE_SECONDS = 0.25
 

@@ -6,7 +6,6 @@ All of it may be lost: the log is the outbox, and the sweep sends again what a s
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 import sys
 import time
@@ -32,9 +31,10 @@ from goconductor.participant.work import attempt_of
 from goconductor.ports.bus import Bus, Message
 from goconductor.ports.choices import Choices
 from goconductor.ports.clock import Clock
+from goconductor.redaction import logger_of
 from goconductor.saga.graph import Plan
 
-logger = logging.getLogger("goconductor.participant")
+logger = logger_of("goconductor.participant")
 
 AGAIN_SECONDS, AGAIN_SECONDS_MAX = 0.1, 5.0
 """The first and the longest pause before messages are sent again that the bus did not take."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 
 from goconductor.errors import ConfigurationError, StoreUnavailableError
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Instance, SagaStore
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger("goconductor.participant")
+logger = logger_of("goconductor.participant")
 
 AGAIN_SECONDS = 1.0
 """So long after the store went away before this node was registered it is tried again."""

@@ -11,7 +11,6 @@ crash of the database has emptied the table are absent leases asserted again; on
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,8 +22,9 @@ from goconductor.errors import GoConductorError
 from goconductor.participant.context import about
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Lease, LeaseKey, SagaStore
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger("goconductor.participant")
+logger = logger_of("goconductor.participant")
 
 LINGERING_SECONDS = 5.0
 """How long a process that leaves waits for the session that outlives it."""

@@ -12,7 +12,6 @@ Definitions are put again, since sagas that run need their version, and a lost o
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from uuid import UUID
@@ -26,8 +25,9 @@ from goconductor.participant.log import View
 from goconductor.ports.clock import Clock
 from goconductor.ports.history import Loss
 from goconductor.ports.store import SagaStore
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger("goconductor.participant")
+logger = logger_of("goconductor.participant")
 
 REMEMBERED_MAX = 10_000
 """Sagas whose last acknowledged place is remembered: some seconds of a busy process, about as far as a standby lags behind."""

@@ -19,7 +19,9 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 
-logger = logging.getLogger("goconductor.participant")
+from goconductor.redaction import logger_of
+
+logger = logger_of("goconductor.participant")
 
 LATE_SECONDS = 0.001
 """A call that began later than that after it was asked for says so, since its time runs from there."""

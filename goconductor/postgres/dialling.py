@@ -22,7 +22,6 @@ Then a commit is acknowledged that a crash, or a failover to a synchronous stand
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 import time
 import weakref
@@ -36,10 +35,11 @@ from goconductor.errors import ConfigurationError, GoConductorError, PoolerError
 from goconductor.postgres.meaning import READ_ONLY_REMEDY, Meaning, full_remedy, meaning_of
 from goconductor.postgres.timelines import TIMELINES, OldTimelineError
 from goconductor.postgres.url import Server, read_url
+from goconductor.redaction import logger_of
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
-logger = logging.getLogger("goconductor.postgres")
+logger = logger_of("goconductor.postgres")
 
 BROKEN = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What the driver raises when a connection ends. OSError is also TimeoutError."""

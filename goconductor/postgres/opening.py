@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable
 
 from goconductor.errors import GoConductorError
 from goconductor.postgres.dialling import Address
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger("goconductor.postgres")
+logger = logger_of("goconductor.postgres")
 
 PAUSE_SECONDS = (0.1, 2.0)
 REMINDER_SECONDS = 30.0

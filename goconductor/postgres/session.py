@@ -8,7 +8,6 @@ the first attempt is under way waits for it; after a failed attempt, calls are r
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -17,8 +16,9 @@ from typing import Protocol
 from goconductor.errors import GoConductorError, RightsError
 from goconductor.postgres.dialling import Connection, ends_session
 from goconductor.postgres.setup import Setup, end, nothing
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger("goconductor.postgres")
+logger = logger_of("goconductor.postgres")
 
 BACKOFF_SECONDS = (0.05, 2.0)
 

@@ -18,7 +18,6 @@ Sessions may belong to several threads: each is ended in its own loop.
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 import weakref
 from collections.abc import Callable
@@ -26,7 +25,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-logger = logging.getLogger("goconductor.postgres")
+from goconductor.redaction import logger_of
+
+logger = logger_of("goconductor.postgres")
 
 
 class Endable(Protocol):

@@ -14,7 +14,6 @@ it swept up would reach nobody.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
 
 from goconductor.aio.first_of import first_of
@@ -25,8 +24,9 @@ from goconductor.ports.election import Election
 from goconductor.ports.store import Term, Terms
 from goconductor.recovery.beside import Duty
 from goconductor.recovery.leadership import LeadTerm
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger("goconductor.recovery")
+logger = logger_of("goconductor.recovery")
 
 
 class ElectionTerms:

@@ -31,7 +31,6 @@ Not promised: that there is a leader at every moment, or that at most one proces
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 
 from goconductor.aio.backoff import doubled
@@ -40,8 +39,9 @@ from goconductor.errors import ElectionError, FencedError, StoreError
 from goconductor.ports.clock import Clock
 from goconductor.ports.election import Election
 from goconductor.ports.store import Term
+from goconductor.redaction import logger_of
 
-log = logging.getLogger("goconductor.recovery")
+log = logger_of("goconductor.recovery")
 
 TRUST = 5 / 6
 """How much of a term a leader believes in."""

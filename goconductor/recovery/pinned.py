@@ -7,15 +7,15 @@ once, and again whenever it is twice as old, so that a nightly dump does not fil
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 
 from goconductor.errors import GoConductorError
 from goconductor.participant.node import Node
 from goconductor.ports.vitals import Examinable, LongTransaction
 from goconductor.recovery.leadership import LeadTerm
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger("goconductor.recovery")
+logger = logger_of("goconductor.recovery")
 
 INTERVAL_SECONDS = 60.0
 """How often the leader looks."""

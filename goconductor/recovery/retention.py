@@ -13,7 +13,6 @@ never was.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 
 from goconductor.errors import FencedError, GoConductorError
@@ -21,8 +20,9 @@ from goconductor.lifecycle.state import ENDED
 from goconductor.participant.node import Node
 from goconductor.ports.retention import Cursor, Forgettable
 from goconductor.recovery.leadership import LeadTerm
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger("goconductor.recovery")
+logger = logger_of("goconductor.recovery")
 
 DAY_SECONDS = 86_400.0
 LEASE_DAYS = 60 / DAY_SECONDS

@@ -24,7 +24,6 @@ what a newer version wrote is left to newer instances.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -48,9 +47,10 @@ from goconductor.ports.store import Acquire, Acquired, Instance, Known, Lease, L
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.noting import Notes
 from goconductor.recovery.resent import Resent
+from goconductor.redaction import logger_of
 from goconductor.saga.graph import Plan
 
-logger = logging.getLogger("goconductor.recovery")
+logger = logger_of("goconductor.recovery")
 
 DEATH_SECONDS = 0.5
 """A process counts as dead when its lock was free twice, this long apart."""

@@ -6,7 +6,6 @@ names.
 
 from __future__ import annotations
 
-import logging
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
@@ -38,8 +37,9 @@ from goconductor.errors import (
     StoreUnavailableError,
 )
 from goconductor.lifecycle.allowed import Request as Allowed
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger("goconductor.rest")
+logger = logger_of("goconductor.rest")
 
 MEDIA_TYPE = "application/problem+json"
 URN = "urn:goconductor:problem:"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import logging
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Literal
 
@@ -23,6 +22,7 @@ from goconductor.buses.kafka.topics import Topics
 from goconductor.errors import BusUnavailableError, ConfigurationError, PayloadError
 from goconductor.ports.bus import TOPIC, Message, Receiver, sendable
 from goconductor.ports.figures import Statistic
+from goconductor.redaction import logger_of
 
 ASK_SECONDS = 1.0
 JOIN_SECONDS = 5.0
@@ -31,7 +31,7 @@ CLOSE_SECONDS = 5.0
 
 REFUSALS = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}  # noqa: SLF001  (so its constants are called)
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 
 class KafkaBus:

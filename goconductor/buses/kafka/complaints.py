@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from types import TracebackType
 
 from confluent_kafka import KafkaError, KafkaException
+
+from goconductor.redaction import logger_of
 
 FIRST_SECONDS = 5.0
 LAST_SECONDS = 300.0
@@ -18,7 +19,7 @@ REMEDIES = {
     KafkaError._AUTHENTICATION: "correct sasl.username and sasl.password",  # noqa: SLF001  (so its constants are called)
 }
 
-logger = logging.getLogger("goconductor.buses.kafka")
+logger = logger_of("goconductor.buses.kafka")
 
 
 class Complaints:

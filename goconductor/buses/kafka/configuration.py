@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, Literal
 from confluent_kafka import KafkaException
 
 from goconductor.errors import ConfigurationError
+from goconductor.redaction import logger_of
 
 GroupProtocol = Literal["classic", "consumer"]
 
@@ -83,7 +83,7 @@ class Configuration:
             "topic.metadata.refresh.interval.ms": 10_000,
             "log.connection.close": False,
             "log_level": 2,  # what it logs below that, it also says to us: see complaints
-            "logger": logging.getLogger("goconductor.buses.kafka.librdkafka"),
+            "logger": logger_of("goconductor.buses.kafka.librdkafka"),
             **self.extra,
         }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Protocol
@@ -13,6 +12,7 @@ from goconductor.buses.kafka.offsets import Offsets
 from goconductor.buses.kafka.records import Arrived, Record, copy
 from goconductor.errors import GoConductorError
 from goconductor.ports.bus import Message, Receiver
+from goconductor.redaction import logger_of
 
 LOCAL_SECONDS = 1.0
 LOCAL_FOR_SECONDS = 5.0
@@ -28,7 +28,7 @@ HELD_UP_MAX = 1_000
 LOOK_SECONDS = 5.0
 """So often a partition is looked at, whether a message that waits holds up more than ``HELD_UP_MAX`` others."""
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 
 class KafkaDelivery:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,11 +15,12 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from goconductor.buses.kafka.complaints import KafkaErrorsAsExceptions, is_fatal
 from goconductor.buses.kafka.configuration import Configuration, refused
 from goconductor.buses.kafka.records import Record
+from goconductor.redaction import logger_of
 
 POLL_SECONDS = 0.2
 FULL_WAIT_SECONDS = 0.005
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 
 class _Sending:

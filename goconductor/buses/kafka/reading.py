@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -23,6 +22,7 @@ from goconductor.buses.kafka.complaints import Complaints, KafkaErrorsAsExceptio
 from goconductor.buses.kafka.configuration import refused
 from goconductor.buses.kafka.offsets import Offsets
 from goconductor.buses.kafka.records import Arrived, read
+from goconductor.redaction import logger_of
 
 POLL_SECONDS = 0.05
 FULL_POLL_SECONDS = 0.01
@@ -35,7 +35,7 @@ STUCK_SECONDS = 30.0
 
 GONE = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}  # noqa: SLF001
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 
 class Taker(Protocol):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections.abc import Iterable, Mapping
 from typing import Literal
@@ -13,6 +12,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from goconductor.buses.kafka.configuration import Configuration, GroupProtocol, refused
 from goconductor.errors import BusUnavailableError, ConfigurationError
+from goconductor.redaction import logger_of
 
 REQUEST_SECONDS = 10.0
 
@@ -33,7 +33,7 @@ IMPOSSIBLE = {
     KafkaError.TOPIC_EXCEPTION,
 }
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 
 class Topics:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,8 +11,9 @@ from goconductor.buses.kinesis.position import Position
 from goconductor.buses.kinesis.streams import ABSENT
 from goconductor.buses.shared.amazon import BUSY, UNAVAILABLE, Client, ServiceLink, backoff_seconds, call, code_of, reason_of
 from goconductor.buses.shared.condition import Condition
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 ANSWER_SECONDS = 15.0
 FRESH_SECONDS = 60.0

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import random
 import time
 import uuid
@@ -26,8 +25,9 @@ from goconductor.buses.kinesis.streams import Shard, Streams
 from goconductor.buses.shared.amazon import UNAVAILABLE, ServiceLink, backoff_seconds, is_refusal, reason_of
 from goconductor.buses.shared.condition import Condition
 from goconductor.errors import BusUnavailableError
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 RESTING_SECONDS = 1.0
 """Who is paused for longer lets its shards go."""

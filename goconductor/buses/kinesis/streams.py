@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from goconductor.buses.shared.amazon import BUSY, UNAVAILABLE, Client, backoff_seconds, call, code_of, reason_of
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 NAME_LENGTH_MAX = 128
 ANSWER_SECONDS = 10.0

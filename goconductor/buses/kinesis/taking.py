@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections import deque
 from collections.abc import Coroutine, Sequence
@@ -23,8 +22,9 @@ from goconductor.buses.shared.condition import Condition
 from goconductor.buses.shared.in_flight import HeldDelivery, InFlight
 from goconductor.errors import BusUnavailableError
 from goconductor.ports.bus import Receiver
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 LOCAL_SECONDS = 5.0
 LOCAL_FOR_SECONDS = 10.0

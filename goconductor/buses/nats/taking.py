@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +22,9 @@ from goconductor.buses.shared.link import Link
 from goconductor.buses.shared.patience import Patience
 from goconductor.errors import BusUnavailableError
 from goconductor.ports.bus import Receiver
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 TICK_SECONDS = 1.0
 PULL_SECONDS = 30.0

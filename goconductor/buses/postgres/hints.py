@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
@@ -12,6 +11,7 @@ from collections.abc import Set as AbstractSet
 
 from goconductor.buses.postgres import session, statements
 from goconductor.buses.shared.patience import Patience
+from goconductor.redaction import logger_of
 
 HINT_BYTES_MAX = 7900
 """A notification holds less than 8,000 bytes; an empty one says that any topic may have news."""
@@ -23,7 +23,7 @@ HASTE = 10
 """While all processes together say less than so many hints a second (each hears all), hints may be so many times as frequent.
 With more they would only wake one another, and stand in line for the lock that each notification takes."""
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 
 class Hints:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
@@ -16,6 +15,7 @@ from goconductor.buses.postgres.left import Left
 from goconductor.buses.shared.patience import Patience
 from goconductor.ports.bus import Message, Receiver
 from goconductor.postgres.setup import end
+from goconductor.redaction import logger_of
 
 TAKE_MAX = 500
 """Messages of one batch, so that an answer stays small."""
@@ -38,7 +38,7 @@ HEAD_START_SECONDS = 0.03
 PASSED_ON_SECONDS = 30.0
 """What we can never take is left to others for so long; then we look whether it is still there."""
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 decode = msgspec.msgpack.Decoder(Message).decode
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 from aio_pika.abc import AbstractConnection
 from pamqp.commands import Basic
@@ -14,8 +13,9 @@ from goconductor.buses.rabbitmq.publishing import BLOCKED, PublishingChannel
 from goconductor.buses.rabbitmq.topology import Topology
 from goconductor.buses.shared.link import Link
 from goconductor.ports.bus import Message
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 REQUEUE_SECONDS = 5.0
 """What cannot be published within this time is requeued. Each requeue counts as a delivery, so it must not be often."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,8 +20,9 @@ from goconductor.buses.shared.in_flight import HeldDelivery, InFlight
 from goconductor.buses.shared.link import Link
 from goconductor.buses.shared.patience import Patience
 from goconductor.ports.bus import Receiver
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 AGAIN_SECONDS = 0.2
 OPEN_SECONDS = 30.0

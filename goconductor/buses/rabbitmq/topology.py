@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
 from typing import Any
 
 from aio_pika.abc import AbstractConnection
 from aiormq.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed
 
-logger = logging.getLogger(__name__)
+from goconductor.redaction import logger_of
+
+logger = logger_of(__name__)
 
 NAME_LENGTH_MAX = 255
 DELAY_SECONDS_MAX = 86_400.0

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import logging
 import math
 import random
 import re
@@ -28,8 +27,9 @@ from botocore.parsers import ResponseParserError
 from goconductor.aio.cancellation import is_ours
 from goconductor.buses.shared.link import Link
 from goconductor.errors import BusUnavailableError, ConfigurationError
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 Client = Any
 """A client of the service; its methods are made at run time."""

@@ -7,16 +7,16 @@ here; on a pause it goes back at once, so that others get it.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from goconductor.ports.bus import Message, Receiver
+from goconductor.redaction import logger_of
 
 T = TypeVar("T")
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 RAISED_SECONDS_MIN = 0.01
 RAISED_SECONDS_MAX = 30.0

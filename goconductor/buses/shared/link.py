@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from goconductor.errors import BusUnavailableError, ConfigurationError
+from goconductor.redaction import logger_of
 
 C = TypeVar("C")
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 FIRST_WAIT_SECONDS = 0.1
 WAIT_SECONDS_MAX = 5.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import math
 import time
 from collections.abc import Sequence
@@ -18,8 +17,9 @@ from goconductor.buses.sqs import wire
 from goconductor.buses.sqs.topology import ABSENT, Topology
 from goconductor.errors import BusUnavailableError
 from goconductor.ports.bus import Receiver
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 BATCH = 10
 POLLS_AT_ONCE = 4

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import hashlib
 import json
-import logging
 import random
 import re
 import sys
@@ -17,8 +16,9 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from goconductor.buses.shared.amazon import UNAVAILABLE, Client, call, code_of
+from goconductor.redaction import logger_of
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 NAME_LENGTH_MAX = 80
 FIFO_SUFFIX = ".fifo"

@@ -16,7 +16,6 @@ serials again. So an instance is known by its serial *and* its application name,
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -28,13 +27,14 @@ from goconductor.ports.choices import Spoken
 from goconductor.ports.reading import Presence
 from goconductor.ports.store import Instance, Lease
 from goconductor.postgres.session import Session, Sessions
+from goconductor.redaction import logger_of
 from goconductor.stores.postgres import sql
 from goconductor.stores.postgres.dial import Address, Connection, Row
 from goconductor.stores.postgres.rows import lease_of
 from goconductor.stores.postgres.terms import FENCE, fenced
 from goconductor.stores.postgres.timelines import TimelineTable
 
-logger = logging.getLogger("goconductor.store")
+logger = logger_of("goconductor.store")
 
 Steps: TypeAlias = Mapping[str, Mapping[str, object]]
 
