@@ -7,6 +7,10 @@ from collections.abc import Callable
 
 from goconductor.aio.backoff import Backoff
 
+FIRST_SECONDS = 5.0
+SECONDS_MAX = 60.0
+"""The first and the longest time between two log lines, where nothing speaks for others."""
+
 
 class Reminder:
     """Tells when a trouble is to be logged, for a loop that meets it again and again.
@@ -19,7 +23,13 @@ class Reminder:
         monotonic: a clock that never goes back, in seconds.
     """
 
-    def __init__(self, first_seconds: float, seconds_max: float, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        first_seconds: float = FIRST_SECONDS,
+        seconds_max: float = SECONDS_MAX,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._intervals = Backoff(first_seconds, seconds_max)
         self._seconds_max = seconds_max
         self._monotonic = monotonic

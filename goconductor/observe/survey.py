@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from goconductor.aio.reminders import Reminder
 from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.errors import GoConductorError
 from goconductor.messages.topics import steps_topic
@@ -93,14 +94,18 @@ class Survey:
         await end(looking)
 
     async def _look_on(self) -> None:
+        trouble = Reminder(monotonic=self._node.clock.monotonic)
         while True:
             try:
                 if self._wanted():
                     await self.look()
+                    trouble.end()
             except GoConductorError as error:
-                logger.warning("the leader's figures could not be had: %s", error)
+                if trouble.is_due():
+                    logger.warning("the leader's figures could not be had: %s", error)
             except Exception:
-                logger.exception("the leader's figures could not be had")
+                if trouble.is_due():
+                    logger.exception("the leader's figures could not be had")
             await self._node.clock.sleep(self._interval_seconds)
 
     async def look(self) -> None:

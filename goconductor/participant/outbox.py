@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from goconductor.aio.backoff import Backoff
+from goconductor.aio.reminders import Reminder
 from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.errors import BusError, PayloadError
 from goconductor.lifecycle.effects import Work, direction_of
@@ -73,6 +74,7 @@ class Outbox:
         self._baton_bytes_max = baton_bytes_max
         self._waiting_max = waiting_max
         self._probe = probe
+        self._away = Reminder(monotonic=clock.monotonic)
         self._waiting: list[Message] = []
         self._sender: asyncio.Task[None] | None = None
         self._refused: dict[str, int] = {}
@@ -152,13 +154,15 @@ class Outbox:
                 try:
                     await self._bus.send(batch)
                     self._probe.sent(len(batch), time.perf_counter() - began)
-                    backoff.reset()
                     self.problem = ""
+                    self._away.end()
+                    backoff.reset()
                 except PayloadError as error:
                     self._waiting = self._lighter(batch, error) + self._waiting
                 except BusError as error:
                     self.problem, pause = str(error), backoff.next()
-                    logger.warning("cannot send %d messages now (%s); trying again in %.1f s", len(batch), error, pause)
+                    if self._away.is_due():
+                        logger.warning("cannot send %d messages now (%s); trying again in %.1f s", len(batch), error, pause)
                     self._waiting = batch + self._waiting[: max(0, self._waiting_max - len(batch))]
                     await self._clock.sleep(pause)
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from goconductor.aio.reminders import Reminder
 from goconductor.errors import ConfigurationError, StoreUnavailableError
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Instance, SagaStore
@@ -43,12 +44,14 @@ class Registration:
 
     async def open(self, participant: str, name: str, facts: Mapping[str, Mapping[str, object]]) -> None:
         """Register, however often the store goes away meanwhile."""
+        trouble = Reminder(monotonic=self._clock.monotonic)
         while self._instance is None:
             try:
                 self._clock.observe(await self._store.database_time())
                 self._instance = await self._store.register(participant, name, facts, on_rewind=self._rewound)
             except StoreUnavailableError as error:
-                logger.warning("the saga store went away before this node was registered, trying again: %s", error)
+                if trouble.is_due():
+                    logger.warning("the saga store went away before this node was registered, trying again: %s", error)
                 await self._clock.sleep(AGAIN_SECONDS)
 
     async def close(self, *, left: str) -> None:

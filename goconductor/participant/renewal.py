@@ -17,6 +17,7 @@ from contextlib import suppress
 
 import msgspec
 
+from goconductor.aio.reminders import Reminder
 from goconductor.aio.tasks import create_guarded_task
 from goconductor.errors import GoConductorError
 from goconductor.participant.context import about
@@ -112,6 +113,7 @@ class Renewal:
 
     async def _run(self, stopped: asyncio.Event) -> None:
         store: SagaStore | None = None
+        trouble = Reminder(monotonic=self._clock.monotonic)
         try:
             while not self._stop.is_set() or self._lingers():
                 with suppress(TimeoutError):
@@ -122,18 +124,29 @@ class Renewal:
                     continue
                 try:
                     if store is None:
-                        store = self._open_store()
-                        await store.open()
+                        store = await self._opened()
                     await self._renew(store, due)
+                    trouble.end()
                     if self._linger:
                         self._lingering.set()
                 except GoConductorError as error:
-                    logger.warning("cannot renew %d leases now, trying again: %s", len(due), error)
+                    if trouble.is_due():
+                        logger.warning("cannot renew %d leases now, trying again: %s", len(due), error)
                 except Exception:  # who renews nothing more would let every long step run twice
-                    logger.exception("cannot renew %d leases now, trying again", len(due))
+                    if trouble.is_due():
+                        logger.exception("cannot renew %d leases now, trying again", len(due))
         finally:
             if store is not None:
                 await store.close()
+
+    async def _opened(self) -> SagaStore:
+        store = self._open_store()
+        try:
+            await store.open()
+        except BaseException:  # the next try makes another one
+            await store.close()
+            raise
+        return store
 
     def _lingers(self) -> bool:
         """Whether there are leases of steps that run on though the process has left them."""

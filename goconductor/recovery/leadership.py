@@ -35,6 +35,7 @@ from collections.abc import Awaitable, Callable
 
 from goconductor.aio.backoff import doubled
 from goconductor.aio.first_of import first_of
+from goconductor.aio.reminders import Reminder
 from goconductor.errors import ElectionError, FencedError, StoreError
 from goconductor.ports.clock import Clock
 from goconductor.ports.election import Election
@@ -122,7 +123,7 @@ class Leadership:
 
     async def run(self) -> None:
         """Never returns; cancel it to stop: a leader then resigns, so that a follower takes over at once."""
-        failures = 0
+        failures, trouble = 0, Reminder(monotonic=self._clock.monotonic)
         while True:
             try:
                 if not self._opened:
@@ -130,14 +131,17 @@ class Leadership:
                     self._opened = True
                 term = await self._campaign()
                 failures = 0
+                trouble.end()
                 if term is not None:
                     await self._serve(term)
             except (ElectionError, StoreError) as error:
                 failures += 1
-                log.warning("%s cannot campaign: %s", self._candidate, error)
+                if trouble.is_due():
+                    log.warning("%s cannot campaign: %s", self._candidate, error)
             except Exception:
                 failures += 1
-                log.exception("%s cannot campaign", self._candidate)
+                if trouble.is_due():
+                    log.exception("%s cannot campaign", self._candidate)
             longest_seconds = max(self._campaign_interval_seconds, self._term_seconds)
             await self._clock.sleep(doubled(self._campaign_interval_seconds, failures, seconds_max=longest_seconds))
 

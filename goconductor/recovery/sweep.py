@@ -31,6 +31,7 @@ from functools import partial
 from uuid import UUID
 
 from goconductor.aio.backoff import doubled
+from goconductor.aio.reminders import Reminder
 from goconductor.errors import FencedError, GoConductorError, StoreUnavailableError
 from goconductor.lifecycle.effects import RunAction, SetTimer, Settle, Work, direction_of
 from goconductor.lifecycle.events import DeadlinePassed, Event, OutcomeUnknown, TimerFired
@@ -129,6 +130,7 @@ class Sweeper:
         self._unburied = None
         self._walking = self._leases_lost = False
         next_bury = next_sweep = self._clock.monotonic()
+        away = Reminder(monotonic=self._clock.monotonic)
         while True:
             full = False
             try:
@@ -146,8 +148,10 @@ class Sweeper:
                     full = swept >= self._batch
                     next_sweep = self._clock.monotonic() + (0.0 if full else self._interval_seconds)
                 full = full or bool(self._inherited)
+                away.end()
             except StoreUnavailableError as error:
-                logger.warning("the saga store is away, the sweep waits: %s", error)
+                if away.is_due():
+                    logger.warning("the saga store is away, the sweep waits: %s", error)
                 self._judge_from = self._clock.monotonic() + self._lease_seconds
             if full:
                 await asyncio.sleep(0)

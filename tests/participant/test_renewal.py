@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from goconductor.errors import StoreUnavailableError
+from goconductor.errors import ConfigurationError, StoreUnavailableError
 from goconductor.participant.clock import SystemClock
 from goconductor.participant.renewal import Renewal
 from goconductor.ports.store import Lease, LeaseKey
@@ -65,6 +65,33 @@ async def test_a_blocked_event_loop_keeps_its_leases() -> None:
     assert lease.expires_at > time.time()
     await renewal.stop()
     assert renewal.lost == 0
+
+
+class Refused(Told):
+    """A store that cannot be opened, as long as its password is wrong."""
+
+    closed = False
+
+    async def open(self) -> None:
+        raise ConfigurationError("the password is wrong")
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+async def test_a_store_that_could_not_be_opened_is_left_for_another_one(caplog: pytest.LogCaptureFixture) -> None:
+    refused, store = Refused(), Told()
+    await hold(store, LEASE, seconds=60)
+    made = iter([refused])
+    clock = SystemClock()
+    renewal = Renewal(lambda: next(made, store), clock, LEASE_SECONDS)
+    renewal.hold(LEASE, expires=clock.monotonic(), deadline=clock.monotonic() + 60)
+    renewal.start()
+    assert await asyncio.to_thread(store.renewed.acquire, timeout=300)
+    await renewal.stop()
+    assert refused.closed
+    assert not refused.lengths
+    assert "cannot renew 1 leases now, trying again: the password is wrong" in caplog.text
 
 
 async def test_short_steps_write_no_renewal() -> None:

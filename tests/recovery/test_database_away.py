@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from goconductor import Saga
+from goconductor.aio.tasks import end
+from goconductor.errors import StoreUnavailableError
 from goconductor.participant.node import Node
 from goconductor.participant.registry import StepRegistry
+from goconductor.ports.store import Head
+from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.sweep import Sweeper
 from goconductor.testing.clock import settle
-from goconductor.testing.world import World
+from goconductor.testing.world import World, WorldStore
 from tests.participant.faults import Trade, Unrenewing, Unruly
 from tests.recovery.passing import cut_off, until_ended
 
@@ -102,3 +108,38 @@ async def test_leaders_that_change_often_judge_all_the_same(world: World) -> Non
             await leader.sweep_once(epoch)
             await world.clock.advance(0.5)
     assert (await world.state(saga_id)).status == "completed"
+
+
+class AwayForLong(WorldStore):
+    """A store that answers no sweep."""
+
+    is_away = True
+
+    async def due(self, limit: int) -> list[Head]:
+        if self.is_away:
+            raise StoreUnavailableError("nobody answers at log:5432")
+        return await super().due(limit)
+
+
+async def test_a_sweep_that_waits_for_the_store_is_logged_at_growing_intervals(caplog: pytest.LogCaptureFixture) -> None:
+    async with World() as world:
+        world.store = AwayForLong(world.clock)
+        node = await world.node()
+        term = await world.store.raise_epoch("a leader", 1e9)
+        assert term is not None
+        leading = asyncio.create_task(Sweeper(node).lead(LeadTerm(term, world.clock, 1e10)))
+
+        def lines() -> int:
+            return caplog.text.count("the saga store is away, the sweep waits: nobody answers at log:5432")
+
+        await world.clock.advance(1.0)
+        assert lines() == 1
+        await world.clock.advance(600.0)
+        assert 5 <= lines() <= 15
+        before = lines()
+        world.store.is_away = False
+        await world.clock.advance(2.0)
+        world.store.is_away = True
+        await world.clock.advance(2.0)
+        assert lines() == before + 1
+        await end(leading)

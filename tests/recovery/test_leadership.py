@@ -327,13 +327,14 @@ async def test_a_machine_that_slept_steps_down_on_waking(enter: Enter, ballot: B
 
 
 async def test_an_election_that_fails_is_asked_less_often_and_never_given_up(
-    enter: Enter, ballot: Ballot, clock: HandClock
+    enter: Enter, ballot: Ballot, clock: HandClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     ballot.fault = ElectionError("no quorum")
     anna, begin = enter("anna"), clock.seconds
     await clock.advance(40)
     assert ballot.times("campaign") == [begin + after for after in (0, 1, 3, 7, 15, 27, 39)]
     await clock.advance(TERM_SECONDS * 2000)
+    assert TERM_SECONDS * 2000 / 100 < caplog.text.count("anna cannot campaign: no quorum") < TERM_SECONDS * 2000 / 50
     ballot.fault = None
     await clock.advance(TERM_SECONDS)
     assert anna.leads()

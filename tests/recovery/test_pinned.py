@@ -18,6 +18,8 @@ REPORT = LongTransaction(pid=4711, age_seconds=400.0, state="idle in transaction
 class Pinned(WorldStore):
     """A store in whose database somebody has a transaction open."""
 
+    trouble = ""
+
     def __init__(self, world: World) -> None:
         super().__init__(world.clock)
         self.open_since = world.clock.now()
