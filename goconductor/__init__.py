@@ -18,6 +18,7 @@ from goconductor.control.models import History, HistoryEntry, SagaDetail, SagaPa
 from goconductor.control.requests import RefusedNowError, RequestIdReusedError, StepNotFoundError
 from goconductor.control.settings import Settings
 from goconductor.errors import (
+    ArgumentError,
     BusError,
     BusUnavailableError,
     CompensatedError,
@@ -72,6 +73,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Action",
+    "ArgumentError",
     "BusError",
     "BusUnavailableError",
     "CompensatedError",

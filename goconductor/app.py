@@ -18,7 +18,7 @@ from goconductor.control.conductor import Conductor
 from goconductor.control.exits import code_of
 from goconductor.control.health import answering
 from goconductor.control.sections import MetricsSettings
-from goconductor.control.settings import Settings
+from goconductor.control.settings import Settings, check_settings
 from goconductor.errors import (
     ConfigurationError,
     GoConductorError,
@@ -72,7 +72,7 @@ class Participant(StepRegistry):
                 ended.
         """
         try:
-            settings = settings or Settings.load()
+            settings = _loaded(settings)
         except ConfigurationError as error:
             self._end(error)
         logs.set_up(level=settings.log.level, format=settings.log.format)
@@ -110,7 +110,7 @@ class Participant(StepRegistry):
             settings: None loads them from ``goconductor.yaml`` and the environment.
             metrics: of a program that tells them itself, by a :class:`goconductor.observe.exposition.Exposition`.
         """
-        async with _opened(settings or Settings.load(), self, recovers=True, metrics=metrics) as node:
+        async with _opened(_loaded(settings), self, recovers=True, metrics=metrics) as node:
             yield Conductor(node)
 
 
@@ -125,8 +125,13 @@ async def connect(settings: Settings | None = None, *, open_seconds: float | Non
     Raises:
         StoreUnavailableError: it could not be used within ``open_seconds``; says why.
     """
-    async with _opened(settings or Settings.load(), None, recovers=False, open_seconds=open_seconds) as node:
+    async with _opened(_loaded(settings), None, recovers=False, open_seconds=open_seconds) as node:
         yield Conductor(node)
+
+
+def _loaded(settings: Settings | None) -> Settings:
+    check_settings(settings)
+    return Settings.load() if settings is None else settings
 
 
 @asynccontextmanager

@@ -39,9 +39,10 @@ from typing_extensions import TypeVar as DefaultedTypeVar
 from goconductor import app
 from goconductor.control.conductor import Conductor
 from goconductor.control.models import SagaDetail
-from goconductor.control.settings import Settings
-from goconductor.errors import StoreUnavailableError
+from goconductor.control.settings import Settings, check_settings
+from goconductor.errors import StoreUnavailableError, check_type
 from goconductor.saga.builder import Saga
+from goconductor.saga.ids import saga_id_of
 
 I = TypeVar("I")  # noqa: E741
 O = DefaultedTypeVar("O", default=Any)  # noqa: E741
@@ -83,6 +84,8 @@ class BlockingConductor:
     """
 
     def __init__(self, settings: Settings | None = None, *, open_timeout_seconds: float = 10.0) -> None:
+        check_settings(settings)
+        check_type("open_timeout_seconds", open_timeout_seconds, (int, float), "seconds as a number")
         self._settings = settings
         self._open_timeout_seconds = open_timeout_seconds
         self._lock = threading.RLock()
@@ -146,9 +149,13 @@ class BlockingConductor:
         started = self._ask(lambda conductor: conductor.start(saga, input, key=key, labels=labels))
         return BlockingSaga(self, started.saga_id, existing=started.existing)
 
-    def saga(self, saga_id: UUID) -> BlockingSaga[Any]:
-        """A saga that was started elsewhere."""
-        return BlockingSaga(self, saga_id)
+    def saga(self, saga_id: UUID | str) -> BlockingSaga[Any]:
+        """A saga that was started elsewhere.
+
+        Raises:
+            ArgumentError: this is no saga's id.
+        """
+        return BlockingSaga(self, saga_id_of(saga_id))
 
     def _ask(self, ask: Callable[[Conductor], Coroutine[Any, Any, T]]) -> T:
         self._check()

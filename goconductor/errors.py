@@ -3,6 +3,7 @@
 ::
 
     GoConductorError
+    ├── ArgumentError              an argument of another type than is taken; a TypeError as well
     ├── DefinitionError            .problems: all of them, each with its remedy
     ├── PayloadError               a value that cannot be kept or sent; .path names the place
     ├── ConditionError             a condition that does not compile, or cannot be evaluated on this data; .source
@@ -72,6 +73,41 @@ class GoConductorError(Exception):
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or " ".join((type(self).__doc__ or "").split()))
+
+
+class ArgumentError(GoConductorError, TypeError):
+    """An argument is of another type than this takes; give what the message asks for."""
+
+
+def unfit(argument: str, value: object, wanted: str) -> ArgumentError:
+    """The error for an argument of a wrong type. It names the type and not the value, which may be a secret.
+
+    Args:
+        argument: its name.
+        value: what was given.
+        wanted: what to give.
+    """
+    if value is None:
+        return ArgumentError(f"{argument} is None; give {wanted}")
+    kind = f"the class {value.__qualname__}" if isinstance(value, type) else f"of type {type(value).__qualname__}"
+    return ArgumentError(f"{argument} is {kind}; give {wanted}")
+
+
+def check_type(argument: str, value: object, kinds: type | tuple[type, ...], wanted: str) -> None:
+    """Refuse an argument of a wrong type. A bool is taken for a number nowhere.
+
+    Args:
+        argument: its name.
+        value: what was given.
+        kinds: the types that are taken.
+        wanted: what to give, for the message.
+
+    Raises:
+        ArgumentError: it is of none of them.
+    """
+    taken = kinds if isinstance(kinds, tuple) else (kinds,)
+    if not isinstance(value, taken) or (isinstance(value, bool) and bool not in taken):
+        raise unfit(argument, value, wanted)
 
 
 class DefinitionError(GoConductorError):

@@ -81,8 +81,8 @@ async def start(
         SagaAlreadyStartedError: the key has started a saga with other input.
         StoreUnavailableError: the database cannot be reached; with a key, the start can be repeated safely.
     """
-    if key is not None or labels:
-        _check_names(key, labels or {})
+    if key is not None or labels is not None:
+        _check_names(key, {} if labels is None else labels)
     data = to_json_value(input)
     plan = await _plan(node, saga, version) if isinstance(saga, str) else saga
     identity: Any = msgspec.UNSET
@@ -117,15 +117,17 @@ async def _plan(node: Node, saga: str, version: str | None) -> Plan:
         raise DefinitionNotFoundError(str(error)) from None
 
 
-def _check_names(key: object, labels: Mapping[str, str]) -> None:
+def _check_names(key: object, labels: object) -> None:
     """Types too: a caller in Python may give anything."""
     found = []
+    if not isinstance(labels, Mapping):
+        found.append(Fault("labels", f"are of type {type(labels).__name__}; give a dict, such as {{'customer': '17'}}"))
+        labels = {}
     if key is not None and not (isinstance(key, str) and KEY.fullmatch(key)):
         found.append(Fault("key", f"should be 1 to {KEY_CHARACTERS_MAX} printable ASCII characters, a UUID say"))
     if len(labels) > LABELS_MAX:
         found.append(Fault("labels", f"are {len(labels)}, at most {LABELS_MAX} are allowed"))
-    pairs: list[tuple[object, object]] = list(labels.items())
-    for name, value in pairs:
+    for name, value in labels.items():
         if not isinstance(name, str) or not _LABEL.fullmatch(name):
             found.append(Fault("labels", f"have a name {str(name)[:63]!a}; use up to 63 letters, digits, '_', '.', '/' and '-'"))
         elif not isinstance(value, str):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import NoneType
 from typing import Any, TypeVar, overload
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -13,15 +14,27 @@ from typing_extensions import TypeVar as DefaultedTypeVar
 from goconductor.control import commands, queries
 from goconductor.control.handle import SagaHandle
 from goconductor.control.models import SagaPage
+from goconductor.errors import check_type
 from goconductor.lifecycle.state import SagaStatus
 from goconductor.participant.node import Node
 from goconductor.ports.transactions import Transaction
 from goconductor.saga.builder import Saga
 from goconductor.saga.definition import Definition
 from goconductor.saga.graph import Plan
+from goconductor.saga.ids import saga_id_of
 
 I = TypeVar("I")  # noqa: E741
 O = DefaultedTypeVar("O", default=Any)  # noqa: E741
+
+
+_SAGA = "a saga written in Python, or the name of a registered one"
+
+
+def _name_of(saga: Saga[Any, Any] | str) -> str:
+    if isinstance(saga, str):
+        return saga
+    check_type("saga", saga, Saga, _SAGA)
+    return saga.name
 
 
 class Conductor:
@@ -76,6 +89,7 @@ class Conductor:
                 :meth:`SagaHandle.begin` after the commit. Until then nobody sees it, and another start with its key waits.
 
         Raises:
+            ArgumentError: this is neither a saga nor a name.
             DefinitionError: the saga cannot run.
             PayloadError: the input cannot be kept, or does not fit the saga's input type.
             InputRefusedError: the input does not fit the registered definition's schema.
@@ -100,20 +114,22 @@ class Conductor:
         return self._handle(started.saga_id, saga, existing=started.existing, begun=transaction is None)
 
     @overload
-    def saga(self, saga_id: UUID, saga: Saga[Any, O]) -> SagaHandle[O]: ...
+    def saga(self, saga_id: UUID | str, saga: Saga[Any, O]) -> SagaHandle[O]: ...
     @overload
-    def saga(self, saga_id: UUID) -> SagaHandle[Any]: ...
-    def saga(self, saga_id: UUID, saga: Saga[Any, Any] | None = None) -> SagaHandle[Any]:
+    def saga(self, saga_id: UUID | str) -> SagaHandle[Any]: ...
+    def saga(self, saga_id: UUID | str, saga: Saga[Any, Any] | None = None) -> SagaHandle[Any]:
         """Take up a saga that was started elsewhere. Whether there is one shows when it is asked.
 
         Args:
-            saga_id: its id.
+            saga_id: its id, or the text of it.
             saga: what it is in Python, where that is at hand: its result is then a value of the declared type.
 
         Raises:
+            ArgumentError: this is no saga's id, or no saga written in Python.
             DefinitionError: the saga cannot run.
         """
-        return self._handle(saga_id, saga)
+        check_type("saga", saga, (Saga, NoneType), "a saga written in Python")
+        return self._handle(saga_id_of(saga_id), saga)
 
     @overload
     async def find(self, saga: Saga[Any, O], *, key: str) -> SagaHandle[O]: ...
@@ -127,11 +143,12 @@ class Conductor:
             key: the key, as it was given at the start.
 
         Raises:
+            ArgumentError: this is neither a saga nor a name.
             SagaNotFoundError: the key has started none.
             RequestInvalidError: the key can be none.
             StoreUnavailableError: the database cannot be reached.
         """
-        saga_id = await queries.saga_of_key(self.node, saga if isinstance(saga, str) else saga.name, key)
+        saga_id = await queries.saga_of_key(self.node, _name_of(saga), key)
         return self._handle(saga_id, saga, existing=True)
 
     async def sagas(
@@ -163,12 +180,13 @@ class Conductor:
             limit: how many.
 
         Raises:
+            ArgumentError: ``saga`` is neither a saga nor a name.
             RequestInvalidError: a filter or the cursor makes no sense.
             StoreUnavailableError: the database cannot be reached.
         """
         return await queries.list_sagas(
             self.node,
-            saga=saga if isinstance(saga, str | None) else saga.name,
+            saga=None if saga is None else _name_of(saga),
             status=status,
             started_after=started_after,
             started_before=started_before,
@@ -191,6 +209,7 @@ class Conductor:
 
     async def _plan(self, saga: Saga[Any, Any]) -> Plan:
         """Registered once by an instance, as long as the saga is not written further."""
+        check_type("saga", saga, Saga, _SAGA)
         known, serial = self._registered.get(saga), self.node.instance.serial
         if known is None or known[0] is not saga.definition or known[2] != serial:
             self.node.registry.check_definition(saga.definition)

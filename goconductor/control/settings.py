@@ -19,6 +19,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import NoneType
 from typing import Any, Self
 
 from pydantic import PrivateAttr, ValidationError
@@ -40,7 +41,7 @@ from goconductor.control.sections import (
     Section,
     TracesSettings,
 )
-from goconductor.errors import ConfigurationError
+from goconductor.errors import ConfigurationError, check_type
 
 PREFIX = "GOCONDUCTOR_"
 PATH_VARIABLE = f"{PREFIX}CONFIG"
@@ -84,8 +85,10 @@ class Settings(Section):
             environ: the variables; None takes the process's.
 
         Raises:
+            ArgumentError: the path is none.
             ConfigurationError: with everything that is wrong, each with its place and the remedy.
         """
+        check_type("path", path, (str, Path, NoneType), "the YAML file's path")
         environ = os.environ if environ is None else environ
         problems: list[str] = []
         warnings: list[str] = []
@@ -255,3 +258,12 @@ def _nearest(name: str, known: list[str]) -> str:
         if found:
             return f"; did you mean {found[0]}?"
     return f"; there are: {', '.join(sorted(known))}"
+
+
+def check_settings(settings: object) -> None:
+    """Refuse what is neither None nor settings.
+
+    Raises:
+        ArgumentError: it is something else; says how settings are made.
+    """
+    check_type("settings", settings, (Settings, NoneType), "Settings.load('goconductor.yaml'), or None for that file here")

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from uuid import UUID
 
-from goconductor.errors import StoreUnavailableError
+from goconductor.errors import StoreUnavailableError, check_type
 from goconductor.lifecycle.effects import RunAction, RunCompensation, SetTimer, Settle
 from goconductor.lifecycle.owed import owed
 from goconductor.lifecycle.state import SagaState
@@ -50,6 +50,7 @@ class Endings:
 
     async def wait(self, saga_id: UUID, timeout_seconds: float) -> SagaState:
         """Raises as :meth:`goconductor.participant.node.Node.wait_for_end`."""
+        check_type("timeout_seconds", timeout_seconds, (int, float), "seconds as a number")
         number = saga_id.int
         if (ended := self._recent.get(saga_id)) is not None:
             return ended.state

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable, Coroutine
+from types import NoneType
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
 import msgspec
 from typing_extensions import TypeVar as DefaultedTypeVar
 
-from goconductor.errors import DefinitionError, nearest
+from goconductor.errors import DefinitionError, check_type, nearest, unfit
 from goconductor.participant.listeners import Listener
 from goconductor.participant.signature import Signature, read, shape
 from goconductor.ports.journal import Journal
@@ -150,10 +151,13 @@ class StepRegistry:
         concurrency: how many of its steps may run at once in one process.
 
     Raises:
+        ArgumentError: the name is no text, or the concurrency no whole number.
         ValueError: the name cannot be one, or the concurrency is below 1.
     """
 
     def __init__(self, name: str, *, concurrency: int = 1000) -> None:
+        check_type("name", name, str, "the participant's name, such as 'payments'")
+        check_type("concurrency", concurrency, int, "a whole number of steps")
         if not is_name(name):
             raise ValueError(f"{name!r} cannot name a participant: use 1 to 100 letters, digits, '_' or '-'")
         if concurrency < 1:
@@ -216,9 +220,15 @@ class StepRegistry:
             concurrency: how many may run at once in one process.
 
         Raises:
+            ArgumentError: the name is no text, the transaction no journal, or the concurrency no whole number.
             DefinitionError: the name cannot be one or is taken, or this is no function that could be called as a step.
             ValueError: a timeout or concurrency is out of range.
         """
+        check_type("name", name, (str, NoneType), "the step's name, such as 'charge'")
+        if transaction is not None and (isinstance(transaction, type) or not hasattr(transaction, "run_action")):
+            raise unfit("transaction", transaction, "the journal of the service's database, such as AsyncpgJournal(url)")
+        if not isinstance(concurrency, bool):
+            check_type("concurrency", concurrency, (int, NoneType), "a whole number of steps")
 
         def declare(declared: Callable[..., Any]) -> Action[..., Any]:
             step_name = str(name or getattr(declared, "__name__", type(declared).__name__))
@@ -251,7 +261,12 @@ class StepRegistry:
         return declare if function is None else declare(function)
 
     def listen(self, listener: Listener) -> None:
-        """Let a listener hear of this participant's steps and sagas."""
+        """Let a listener hear of this participant's steps and sagas.
+
+        Raises:
+            ArgumentError: it is none.
+        """
+        check_type("listener", listener, Listener, "an object of a class that is derived from Listener")
         self.listeners.append(listener)
 
     def check(self) -> None:

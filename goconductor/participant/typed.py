@@ -195,6 +195,10 @@ def _is_set(kind: Any) -> bool:
 
 def _pydantic_parts(value: Any) -> Any:
     kind: Any = type(value)
+    if inspect.isawaitable(value):
+        if inspect.iscoroutine(value):
+            value.close()  # else Python warns of it in a place that nobody connects with the step
+        raise TypeError(f"a {kind.__name__} is still to run: write the step as 'async def', and await it there")
     if hasattr(value, "model_dump"):
         if (why := _kept(kind)) is not None:
             raise TypeError(why)

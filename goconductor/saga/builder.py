@@ -13,17 +13,20 @@ given by name. ``saga.input`` and ``step.output`` are places: what is read from 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Coroutine, Mapping, Sequence
+from types import NoneType
 from typing import Any, Generic, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, cast, overload
 
 import msgspec
 from typing_extensions import TypeVar as DefaultedTypeVar
 
-from goconductor.errors import DefinitionError
+from goconductor.errors import DefinitionError, check_type, unfit
 from goconductor.saga.annotations import cannot_come, parts
 from goconductor.saga.definition import Binding, Definition
 from goconductor.saga.definition import Step as StepDefinition
 from goconductor.saga.fields import fields_of
+from goconductor.saga.options import check_options
 from goconductor.saga.policies import Retry, seconds
 from goconductor.saga.positions import binding_by_position, by_position, type_of
 from goconductor.saga.references import Place, Reference, reference_of
@@ -111,6 +114,7 @@ class Saga(Generic[I, O]):
         timeout: seconds, or a string such as ``"10m"``: after that the saga compensates, unless its pivot was sent.
 
     Raises:
+        ArgumentError: something is of a wrong type.
         ValueError: the timeout is no duration.
     """
 
@@ -122,6 +126,10 @@ class Saga(Generic[I, O]):
         input_schema: dict[str, Any] | None = None,
         timeout: float | str | None = None,
     ) -> None:
+        check_type("name", name, str, "the saga's name, such as 'order'")
+        check_type("input_schema", input_schema, (dict, NoneType), "a JSON Schema as a dict")
+        if isinstance(input, _VALUES) or (not isinstance(input, type) and dataclasses.is_dataclass(input)):
+            raise unfit("input", input, "a type, such as a dataclass")
         self.name = name
         self.input_type = input
         self._input_schema = input_schema
@@ -155,11 +163,12 @@ class Saga(Generic[I, O]):
             options: what :class:`StepOptions` lists.
 
         Raises:
-            TypeError: there is no such option.
+            ArgumentError: there is no such option, or something is of a wrong type.
             ValueError: the timeout is no duration.
         """
-        if unknown := sorted(options.keys() - StepOptions.__annotations__.keys()):
-            raise TypeError(f"a step has no option {unknown[0]!r}; there are: {', '.join(StepOptions.__annotations__)}")
+        check_options(options, lambda each: isinstance(each, Step))
+        if not isinstance(action, str) and (isinstance(action, type | Place) or not hasattr(action, "compensation_function")):
+            raise unfit("action", action, "a function that is declared by @participant.step, or 'participant.step' as a text")
         known: Any = None if isinstance(action, str) else action
         target = action if known is None else known.target
         own: dict[str, Any] = {}
@@ -177,7 +186,7 @@ class Saga(Generic[I, O]):
                 id=step_id,
                 run=target,
                 after=tuple(step.id for step in options.get("after", ())),
-                inputs={name: _binding(value) for name, value in options.get("inputs", {}).items()},
+                inputs={name: _binding(f"inputs[{name!r}]", value) for name, value in options.get("inputs", {}).items()},
                 when=options.get("when"),
                 pivot=options.get("pivot", False),
                 compensation=None if known is None else known.compensation_function is not None,
@@ -199,7 +208,7 @@ class Saga(Generic[I, O]):
             This saga, for type checkers: they then know the type of its result.
         """
         self._definition = None
-        self._output = _binding(place)
+        self._output = _binding("place", place)
         return cast("Saga[I, T]", self)
 
     @property
@@ -308,5 +317,13 @@ def _state_factories(schema: dict[str, Any], kind: Any) -> None:
             described.setdefault("default", factory())
 
 
-def _binding(value: object) -> Binding:
+_VALUES = (str, int, float, bytes, dict, list, tuple, set, frozenset, msgspec.Struct)
+"""What is a value and no type, as annotations are."""
+
+
+def _binding(what: str, value: object) -> Binding:
+    if isinstance(value, Step):
+        raise unfit(what, value, "the step's output: reserved.output")
+    if isinstance(value, Saga):
+        raise unfit(what, value, "the saga's input: order.input")
     return Binding(ref=str(reference_of(value))) if isinstance(value, Place) else Binding(value=value)

@@ -6,6 +6,8 @@ import enum
 import re
 from uuid import UUID
 
+from goconductor.errors import ArgumentError, unfit
+
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,98}[A-Za-z0-9])?")
 """Names of sagas, participants and steps: letters, digits, ``_`` and ``-``, at most 100; safe in topics, keys and paths."""
 
@@ -25,6 +27,22 @@ def saga_id(unix_seconds: float, entropy: int) -> UUID:
     milliseconds = int(unix_seconds * 1000) & ((1 << 48) - 1)
     value = milliseconds << 80 | 0x7 << 76 | (entropy >> 62 & 0xFFF) << 64 | 0b10 << 62 | entropy & ((1 << 62) - 1)
     return UUID(int=value)
+
+
+def saga_id_of(value: UUID | str) -> UUID:
+    """Read a saga's id, which may come as text, from a URL or a queue say.
+
+    Raises:
+        ArgumentError: it is no UUID.
+    """
+    if isinstance(value, UUID):
+        return value
+    if not isinstance(value, str):
+        raise unfit("saga_id", value, "the saga's id: a UUID, or its text")
+    try:
+        return UUID(value)
+    except ValueError:
+        raise ArgumentError(f"saga_id {value[:100]!a} is no UUID; give the saga's id, as its start has answered it") from None
 
 
 def idempotency_key(saga: UUID, step: str, direction: str, round: int) -> str:

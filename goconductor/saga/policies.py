@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from types import NoneType
 
 import msgspec
+
+from goconductor.errors import check_type
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")
@@ -49,6 +52,7 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
         jitter: each wait is lengthened by a part of itself between 0 and this.
 
     Raises:
+        ArgumentError: a value is no number.
         ValueError: a value is out of range.
     """
 
@@ -59,6 +63,10 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     jitter: float = 0.2
 
     def __post_init__(self) -> None:
+        if self.attempts_max is not True:
+            check_type("retry.attempts_max", self.attempts_max, (int, NoneType), "a whole number, or None for no limit")
+        for name in ("initial_seconds", "factor", "max_seconds", "jitter"):
+            check_type(f"retry.{name}", getattr(self, name), (int, float), "a number")
         if self.attempts_max is not None and (self.attempts_max is True or self.attempts_max < 1):
             raise ValueError("retry.attempts_max must be at least 1, or null for no limit")
         if not 0 <= self.initial_seconds <= self.max_seconds < float("inf"):

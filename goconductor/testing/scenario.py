@@ -16,15 +16,15 @@ conversation is Eventuate's (``SagaUnitTestSupport``).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NoReturn, Protocol, Self, TypeAlias
+from typing import NoReturn, Protocol, Self, TypeAlias, get_args
 from uuid import UUID
 
 import msgspec
 
-from goconductor.errors import RequestRefusedError, UnexpectedEventError
+from goconductor.errors import RequestRefusedError, UnexpectedEventError, check_type, unfit
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.effects import Decision, Effect, EndSaga, RunAction, RunCompensation, SetTimer, Settle
-from goconductor.lifecycle.events import DeadlinePassed, Event, SagaStarted, StepEvent, TimerFired
+from goconductor.lifecycle.events import DeadlinePassed, Event, LoggedEvent, SagaStarted, StepEvent, TimerFired
 from goconductor.lifecycle.invariants import violations
 from goconductor.lifecycle.owed import owed
 from goconductor.lifecycle.replay import replay
@@ -85,10 +85,13 @@ class Scenario:
         saga: a definition, or an object that has one.
 
     Raises:
+        ArgumentError: it has no definition.
         DefinitionError: the definition cannot run.
     """
 
     def __init__(self, saga: Definition | Defined) -> None:
+        if not isinstance(saga, Definition) and (isinstance(saga, type) or not hasattr(saga, "definition")):
+            raise unfit("saga", saga, "a Saga, or its definition")
         definition = saga if isinstance(saga, Definition) else saga.definition
         check(definition)
         self._plan = plan(definition)
@@ -126,9 +129,11 @@ class Scenario:
         """Something happens. An event without a time happens now. If it is refused, ``expect_refused`` must follow.
 
         Raises:
+            ArgumentError: this is no event.
             AssertionError: an invariant does not hold after it, or the replayed log gives another state.
         """
         __tracebackhide__ = True
+        check_type("event", event, LoggedEvent, "an event, such as SagaStarted(input={})")
         self._accepted()
         self._effects.clear()
         self._story.append(describe_event(event))
@@ -164,8 +169,14 @@ class Scenario:
         """Exactly these effects were asked for since the last ``given`` or ``wait``, in any order.
 
         An expected attempt of 1 and round of 0, the defaults, stand for whatever is the present one.
+
+        Raises:
+            ArgumentError: one is no effect.
+            AssertionError: others were asked for; shows the story so far.
         """
         __tracebackhide__ = True
+        for number, effect in enumerate(effects):
+            check_type(f"effects[{number}]", effect, (*get_args(Effect), Timer), "effects, such as RunAction('charge')")
         self._accepted()
         missing = list(effects)
         surplus: list[Effect] = []

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from types import TracebackType
+from types import NoneType, TracebackType
 from typing import Any, Self
 from uuid import UUID
 
@@ -28,6 +28,7 @@ from goconductor.buses.memory import MemoryBroker, MemoryBus
 from goconductor.control import commands
 from goconductor.control.conductor import Conductor
 from goconductor.control.handle import SagaHandle
+from goconductor.errors import check_type
 from goconductor.lifecycle.state import SagaState
 from goconductor.participant.context import StepContext
 from goconductor.participant.node import Node, Store
@@ -38,14 +39,13 @@ from goconductor.ports.clock import Clock
 from goconductor.ports.store import Append, Outcome
 from goconductor.recovery.sweep import Sweeper
 from goconductor.saga.builder import Saga
-from goconductor.saga.ids import Direction
+from goconductor.saga.ids import Direction, saga_id_of
 from goconductor.stores.memory import MemoryStore
 from goconductor.testing.clock import ManualClock, settle
 from goconductor.testing.scenario import SAGA_ID
 from goconductor.testing.waiting import waits_for, waits_in_vain
 
 SWEEP_SECONDS = 0.5
-
 PACE_SECONDS = 1.0
 """While code of steps runs, the world's clock is moved by so much each time that so much has passed outside."""
 
@@ -152,6 +152,7 @@ class World:
             baton_bytes_max: a larger state is not carried by messages.
             probe: told of what the engine does.
         """
+        check_type("registry", registry, (StepRegistry, NoneType), "a Participant, or None for a client")
         own = store or self.store
         node = Node(
             store=own,
@@ -182,15 +183,16 @@ class World:
 
     async def start(self, saga: Saga[Any], input: Any = None, *, key: str | None = None, node: Node | None = None) -> UUID:
         """Register a saga if it is new, and start it on a node (the first one by default)."""
+        check_type("saga", saga, Saga, "a saga written in Python")
         at = node or self.nodes[0]
         plan = await at.definitions.register(saga.definition)
         return (await commands.start(at, plan, input, key=key, reply=True, input_type=saga.input_type)).saga_id
 
-    async def state(self, saga_id: UUID) -> SagaState:
+    async def state(self, saga_id: UUID | str) -> SagaState:
         """Where a saga stands now."""
-        return (await self.nodes[0].view(saga_id)).state
+        return (await self.nodes[0].view(saga_id_of(saga_id))).state
 
-    async def end_of(self, saga_id: UUID, *, within_seconds: float = WITHIN_SECONDS) -> SagaState:
+    async def end_of(self, saga_id: UUID | str, *, within_seconds: float = WITHIN_SECONDS) -> SagaState:
         """Wait until a saga has ended or is stuck.
 
         Where no code of a step runs and it waits for a moment, time jumps to that moment.
@@ -219,7 +221,7 @@ class World:
                 if still and (why := waits_in_vain(plan, state, self._offered())) is not None:
                     raise StandsStillError(f"saga {plan.name!r} stands still: {why}")
                 if self.clock.now() >= latest:
-                    leased = {lease.key.step for lease in await self.store.leases([saga_id])} if runs else set()
+                    leased = {lease.key.step for lease in await self.store.leases([saga_id_of(saga_id)])} if runs else set()
                     waits = waits_for(plan, state, leased)
                     raise TimeoutError(f"saga {plan.name!r} has not ended within {within_seconds:g} s: {waits}")
                 if still:
@@ -275,9 +277,9 @@ class World:
         if self.clock.now() > now:
             self._paced_at = asyncio.get_running_loop().time()
 
-    async def events(self, saga_id: UUID) -> list[str]:
+    async def events(self, saga_id: UUID | str) -> list[str]:
         """The names of what happened to a saga, with their steps: ``ActionSucceeded charge``."""
-        return [f"{entry.event} {entry.step}".strip() for entry in await self.store.history(saga_id)]
+        return [f"{entry.event} {entry.step}".strip() for entry in await self.store.history(saga_id_of(saga_id))]
 
     async def sweep(self) -> None:
         """One round of a leader: bury the dead, and repair what is due."""

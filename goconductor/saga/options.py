@@ -1,0 +1,46 @@
+"""What may be said of a step when a saga is written in Python, and of which type it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import NoneType
+from typing import Any
+
+from goconductor.errors import ArgumentError, check_type, nearest, unfit
+from goconductor.saga.policies import Retry
+
+_WANTED: dict[str, tuple[tuple[type, ...], str]] = {
+    "id": ((str, NoneType), "the step's id in the saga, such as 'charge'"),
+    "inputs": ((Mapping,), "a dict: parameter → a place (order.input.sku, paid.output) or a constant"),
+    "after": ((Sequence,), "a list of steps: after=[reserved]"),
+    "when": ((str, NoneType), "a CEL condition as a text, such as 'input.total > 0'"),
+    "pivot": ((bool,), "True or False"),
+    "retry": ((Retry, NoneType), "Retry(attempts_max=…)"),
+    "compensation_retry": ((Retry, NoneType), "Retry(attempts_max=…)"),
+    "timeout": ((int, float, str, NoneType), "seconds, or a text such as '10s'"),
+    "unknowns_max": ((int, NoneType), "a whole number"),
+}
+
+
+def check_options(options: Mapping[str, Any], is_step: Callable[[object], bool]) -> None:
+    """Refuse an option of a step that there is not, or whose value is of another type.
+
+    Args:
+        options: by their names.
+        is_step: whether something is a step of a saga.
+
+    Raises:
+        ArgumentError: names the option and what to give.
+    """
+    for name, value in options.items():
+        if name not in _WANTED:
+            raise ArgumentError(f"a step has no option {name!r}; {nearest(name, _WANTED)}")
+        kinds, wanted = _WANTED[name]
+        if name == "after" and isinstance(value, str):
+            raise unfit(name, value, wanted)
+        check_type(name, value, kinds, wanted)
+    for number, step in enumerate(options.get("after", ())):
+        if not is_step(step):
+            raise unfit(f"after[{number}]", step, "what saga.step(…) has returned: after=[reserved]")
+    for parameter in options.get("inputs", {}):
+        check_type("a key of inputs", parameter, str, "the name of a parameter")
