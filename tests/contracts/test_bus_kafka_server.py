@@ -109,8 +109,8 @@ class TestOpening:
     async def test_auto_takes_the_newer_group_protocol_where_it_recovers_as_fast(self, open_bus: OpenBus) -> None:
         wanted = {0.5: "classic", 6.0: "consumer"}  # the broker of the tests allows 1 s
         for seconds, protocol in wanted.items():
-            topics, _ = (await open_bus(session_timeout_seconds=seconds))._opened()
-            assert await topics.group_protocol("auto") == protocol
+            opened = (await open_bus(session_timeout_seconds=seconds))._connected()
+            assert await opened.topics.group_protocol("auto") == protocol
 
 
 class TestBreaking:

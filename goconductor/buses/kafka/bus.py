@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from confluent_kafka import KafkaError, KafkaException
 
-from goconductor.buses.kafka import configuration, reading
+from goconductor.buses.kafka import configuration
+from goconductor.buses.kafka import reading as reading_thread
 from goconductor.buses.kafka.complaints import Complaints
 from goconductor.buses.kafka.configuration import Configuration
 from goconductor.buses.kafka.consuming import LEAVING_SECONDS, KafkaSubscription
@@ -19,8 +22,9 @@ from goconductor.buses.kafka.reading import GONE, Reader
 from goconductor.buses.kafka.records import Record, to_record
 from goconductor.buses.kafka.statistics import reduced
 from goconductor.buses.kafka.topics import Topics
-from goconductor.errors import BusUnavailableError, ConfigurationError, PayloadError
-from goconductor.ports.bus import TOPIC, Message, Receiver, sendable
+from goconductor.buses.shared.frame import BusFrame, Reading
+from goconductor.errors import BusUnavailableError, ConfigurationError
+from goconductor.ports.bus import Message
 from goconductor.ports.figures import Statistic
 from goconductor.redaction import logger_of
 
@@ -34,7 +38,15 @@ REFUSALS = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}  
 logger = logger_of(__name__)
 
 
-class KafkaBus:
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What is known of the cluster's topics, and the producer."""
+
+    topics: Topics
+    producing: Producing
+
+
+class KafkaBus(BusFrame[_Opened, KafkaSubscription]):
     """A bus on Kafka; the package's docstring says how it works and what it does not promise.
 
     It has one producer, and a consumer with a thread for each subscription.
@@ -87,7 +99,7 @@ class KafkaBus:
             )
         if group_protocol not in {"auto", "classic", "consumer"}:
             raise ConfigurationError(f"group_protocol should be auto, classic or consumer, not {group_protocol!r}")
-        self.payload_bytes_max = payload_bytes_max
+        super().__init__(payload_bytes_max=payload_bytes_max)
         self._configuration = Configuration(
             servers=configuration.servers(url),
             payload_bytes_max=payload_bytes_max,
@@ -104,23 +116,12 @@ class KafkaBus:
         self._group_protocol = group_protocol
         self._drain_seconds = drain_seconds
         self._open_timeout_seconds = open_timeout_seconds
-        self._producing: Producing | None = None
-        self._topics: Topics | None = None
-        self._subscriptions: dict[str, KafkaSubscription] = {}
         self._numbers = itertools.count(1)
         self._problem: KafkaError | None = None
         self._complaints = Complaints("sending")
         self._statistics: dict[str, list[Statistic]] = {}
 
-    async def open(self) -> None:
-        """Wait until a broker answers.
-
-        Raises:
-            BusUnavailableError: none did within ``open_timeout_seconds``.
-            ConfigurationError: they refuse us, or librdkafka a setting; trying again would not help.
-        """
-        if self._producing is not None:
-            return
+    async def _open(self) -> _Opened:
         self._problem = None
         topics = Topics(
             self._configuration,
@@ -135,85 +136,67 @@ class KafkaBus:
         except BaseException:
             await producing.close(0.0)
             raise
-        self._topics, self._producing = topics, producing
+        return _Opened(topics, producing)
 
-    async def close(self) -> None:
-        """Stop the subscriptions, write what was given to ``send``, and disconnect."""
-        producing = self._producing
-        await asyncio.gather(*(subscription.stop() for subscription in self._subscriptions.values() if not subscription.stopped))
-        self._subscriptions.clear()
-        if producing is not None and producing is self._producing:
-            self._producing = None
-            await producing.close(CLOSE_SECONDS)
+    async def _close(self, opened: _Opened) -> None:
+        await opened.producing.close(CLOSE_SECONDS)
 
-    async def send(self, messages: Sequence[Message]) -> None:
-        """Write the messages.
+    async def _send(self, opened: _Opened, messages: Sequence[Message]) -> tuple[Message, str] | None:
+        records = [to_record(message) for message in messages]
+        reports = await _write(opened, records)
+        too_large = [index for index, error in enumerate(reports) if _is_too_large(error)]
+        for index in too_large:  # the brokers refused the batch that it was in: each for itself, then
+            (reports[index],) = await _write(opened, [records[index]])
+        for message, error in zip(messages, reports, strict=True):
+            if error is not None and not _is_too_large(error):
+                raise BusUnavailableError(f"Kafka did not take a message for {message.topic}: {error.str()}")
+        for index in too_large:
+            if reports[index] is not None:
+                topic = messages[index].topic
+                return messages[index], f"topic {topic} takes less; raise its max.message.bytes, or lower payload_bytes_max"
+        return None
 
-        Raises:
-            BusUnavailableError: the brokers are away, the bus is not open, or a topic cannot be made; some may have been taken.
-            PayloadError: one of them cannot be sent; the others were.
-        """
-        self._opened()
-        fit, refusal = sendable(messages, self.payload_bytes_max)
-        if fit:
-            records = [to_record(message) for message in fit]
-            reports = await self._write(records)
-            too_large = [index for index, error in enumerate(reports) if error and error.code() == KafkaError.MSG_SIZE_TOO_LARGE]
-            for index in too_large:  # the brokers refused the batch that it was in: each for itself, then
-                (reports[index],) = await self._write([records[index]])
-            for index, error in enumerate(reports):
-                if error is None:
-                    continue
-                if error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
-                    raise BusUnavailableError(f"Kafka did not take a message for {fit[index].topic}: {error.str()}")
-                problem = f"topic {fit[index].topic} takes less; raise its max.message.bytes, or lower payload_bytes_max"
-                place = next(place for place, message in enumerate(messages) if message is fit[index])
-                refusal = refusal or PayloadError(f"$[{place}].payload", problem)
-        if refusal:
-            raise refusal
-
-    async def subscribe(self, topics: Sequence[str], group: str, receiver: Receiver, *, prefetch: int) -> KafkaSubscription:
-        """Start to read topics for a group. Returns when it has its partitions, or there are none for it.
+    async def _take(self, opened: _Opened, reading: Reading) -> KafkaSubscription:
+        """Start to read. Returns when it has its partitions, or there are none for it.
 
         Raises:
-            BusUnavailableError: the brokers are away, or the bus not open.
-            ConfigurationError: a topic's or the group's name cannot be used, a topic cannot be made, or there is nothing to read.
+            BusUnavailableError: the brokers are away.
+            ConfigurationError: a topic cannot be made.
         """
-        known, _ = self._opened()
-        if not topics or prefetch < 1 or not all(TOPIC.fullmatch(name) for name in (*topics, group)):
-            raise ConfigurationError(
-                "subscribe to one topic or more, named by letters, digits, '.', '_' and '-', with prefetch >= 1"
-            )
-        name = f"{self._group_prefix}{group}"
-        protocol = await known.group_protocol(self._group_protocol)
+        topics = opened.topics
+        name = f"{self._group_prefix}{reading.group}"
+        protocol = await topics.group_protocol(self._group_protocol)
 
         async def prepare() -> None:
-            known.forget(topics)
-            await known.ensure(topics)
+            topics.forget(reading.topics)
+            await topics.ensure(reading.topics)
             if protocol == "consumer":
-                await known.set_session_timeout(name)
+                await topics.set_session_timeout(name)
 
         await prepare()
+        client = f"consumer {next(self._numbers)}"
         subscription = KafkaSubscription(
+            client=client,
             group=name,
-            receiver=receiver,
-            prefetch=prefetch,
+            receiver=reading.receiver,
+            prefetch=reading.prefetch,
             drain_seconds=self._drain_seconds,
-            send=self._send_copies,
-            another_partition=known.another_partition,
-            lost=known.forget,
+            send=partial(_send_copies, opened),
+            another_partition=topics.another_partition,
+            lost=topics.forget,
             prepare=prepare,
         )
-        client = f"consumer {next(self._numbers)}"
         seconds = self._drain_seconds + LEAVING_SECONDS + 1.0
         settings = {
-            "max.poll.interval.ms": int(1000 * (seconds + reading.STUCK_SECONDS)),  # then a stuck consumer loses its partitions
+            "max.poll.interval.ms": int(
+                1000 * (seconds + reading_thread.STUCK_SECONDS)
+            ),  # then a stuck consumer loses its partitions
             **self._configuration.consumer(name, protocol),
             "stats_cb": self._report(client),
         }
-        reader = subscription.begin(lambda: Reader(settings, topics, subscription, hand_over_seconds=seconds))
-        self._subscriptions = {name: each for name, each in self._subscriptions.items() if not each.stopped}
-        self._subscriptions[client] = subscription
+        reader = subscription.begin(lambda: Reader(settings, reading.topics, subscription, hand_over_seconds=seconds))
+        living = {"producer", client, *(each.client for each in self._subscriptions if not each.stopped)}
+        self._statistics = {each: values for each, values in self._statistics.items() if each in living}
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(JOIN_SECONDS):
                 await reader.joined.wait()
@@ -221,13 +204,8 @@ class KafkaBus:
 
     def statistics(self) -> list[Statistic]:
         """What librdkafka last told of its clients; for metrics."""
-        clients = ["producer", *(client for client, each in self._subscriptions.items() if not each.stopped)]
+        clients = ["producer", *(each.client for each in self._subscriptions if not each.stopped)]
         return [value for client in clients for value in self._statistics.get(client, ())]
-
-    def _opened(self) -> tuple[Topics, Producing]:
-        if self._topics is None or self._producing is None:
-            raise BusUnavailableError("the bus is not open; call `await bus.open()` first")
-        return self._topics, self._producing
 
     async def _answered(self, producing: Producing) -> None:
         loop = asyncio.get_running_loop()
@@ -248,32 +226,10 @@ class KafkaBus:
                 problem = self._problem.str() if self._problem else "no broker answers"
                 raise BusUnavailableError(f"the bus did not open within {self._open_timeout_seconds:g} s: {problem}")
 
-    async def _write(self, records: Sequence[Record]) -> list[KafkaError | None]:
-        """Write records, with one more try for those whose topic had gone."""
-        topics, producing = self._opened()
-        await _for_now(topics.ensure(record.topic for record in records))
-        reports = await producing.send(records)
-        gone = [index for index, error in enumerate(reports) if error is not None and error.code() in GONE]
-        if gone:
-            again = [records[index] for index in gone]
-            topics.forget(record.topic for record in again)
-            await _for_now(topics.ensure(record.topic for record in again))
-            for index, error in zip(gone, await producing.send(again), strict=True):
-                reports[index] = error
-        topics.forget(record.topic for record, error in zip(records, reports, strict=True) if error is not None)
-        return reports
-
-    async def _send_copies(self, records: Sequence[Record]) -> list[bool]:
-        try:
-            return [error is None for error in await self._write(records)]
-        except BusUnavailableError as error:
-            logger.warning("what was given back cannot be written now and is kept: %s", error)
-            return [False] * len(records)
-
     def _heard(self, error: KafkaError) -> None:
         if self._problem is None or error.code() in REFUSALS:
             self._problem = error
-        if self._producing is not None:
+        if self._opened is not None:
             self._complaints.say(error)
 
     def _report(self, client: str) -> Any:
@@ -281,6 +237,34 @@ class KafkaBus:
             self._statistics[client] = reduced(text)
 
         return report
+
+
+def _is_too_large(error: KafkaError | None) -> bool:
+    return error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE
+
+
+async def _write(opened: _Opened, records: Sequence[Record]) -> list[KafkaError | None]:
+    """Write records, with one more try for those whose topic had gone."""
+    topics = opened.topics
+    await _for_now(topics.ensure(record.topic for record in records))
+    reports = await opened.producing.send(records)
+    gone = [index for index, error in enumerate(reports) if error is not None and error.code() in GONE]
+    if gone:
+        again = [records[index] for index in gone]
+        topics.forget(record.topic for record in again)
+        await _for_now(topics.ensure(record.topic for record in again))
+        for index, error in zip(gone, await opened.producing.send(again), strict=True):
+            reports[index] = error
+    topics.forget(record.topic for record, error in zip(records, reports, strict=True) if error is not None)
+    return reports
+
+
+async def _send_copies(opened: _Opened, records: Sequence[Record]) -> list[bool]:
+    try:
+        return [error is None for error in await _write(opened, records)]
+    except BusUnavailableError as error:
+        logger.warning("what was given back cannot be written now and is kept: %s", error)
+        return [False] * len(records)
 
 
 async def _for_now(making: Coroutine[Any, Any, None]) -> None:

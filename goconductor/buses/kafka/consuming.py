@@ -82,6 +82,7 @@ class KafkaSubscription:
     """A running consumer of some topics for one group.
 
     Args:
+        client: its name among those of the process.
         group: the group's name on the cluster.
         receiver: called for each delivery.
         prefetch: so many deliveries are in hand at most.
@@ -95,6 +96,7 @@ class KafkaSubscription:
     def __init__(
         self,
         *,
+        client: str,
         group: str,
         receiver: Receiver,
         prefetch: int,
@@ -104,6 +106,7 @@ class KafkaSubscription:
         lost: Callable[[Sequence[str]], None],
         prepare: Callable[[], Awaitable[None]],
     ) -> None:
+        self.client = client
         self.stopped = False
         self.lost = lost
         self._prepare = prepare

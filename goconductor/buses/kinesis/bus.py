@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from goconductor.buses.kinesis import leases, wire
 from goconductor.buses.kinesis.leases import Connection, Leases
@@ -13,9 +13,10 @@ from goconductor.buses.kinesis.streams import ABSENT, ANSWER_SECONDS, Streams
 from goconductor.buses.kinesis.taking import KinesisSubscription
 from goconductor.buses.shared import amazon
 from goconductor.buses.shared.amazon import UNAVAILABLE, Client, ServiceLink
+from goconductor.buses.shared.frame import BusFrame, Reading, begun_within
 from goconductor.buses.shared.link import Link
 from goconductor.errors import BusUnavailableError, ConfigurationError
-from goconductor.ports.bus import TOPIC, Headers, Message, Receiver, sendable
+from goconductor.ports.bus import Headers, Message
 from goconductor.ports.vitals import BusVitals
 from goconductor.postgres.rights import examine_tables
 from goconductor.postgres.setup import end
@@ -23,7 +24,17 @@ from goconductor.postgres.setup import end
 HEADERS = Headers(wire.HEADERS_BYTES_MAX, wire.headers_bytes)
 
 
-class KinesisBus:
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """The service, the database of the leases, and who uses them."""
+
+    link: ServiceLink
+    database: Link[Connection]
+    sender: Sender
+    leases: Leases
+
+
+class KinesisBus(BusFrame[_Opened, KinesisSubscription]):
     """A bus on Amazon Kinesis; the package's docstring says how it works, ``docs/buses/kinesis.md`` what it needs.
 
     Args:
@@ -87,7 +98,7 @@ class KinesisBus:
             raise ConfigurationError(f"tick_seconds must be a third of lease_seconds at most: {lease_seconds / 3:g}")
         if not 0 < payload_bytes_max <= wire.PAYLOAD_BYTES_MAX:
             raise ConfigurationError(f"payload_bytes_max must be from 1 to {wire.PAYLOAD_BYTES_MAX} with Kinesis")
-        self.payload_bytes_max = payload_bytes_max
+        super().__init__(payload_bytes_max=payload_bytes_max, headers=HEADERS)
         self._address = amazon.parse_url(
             "kinesis", url, region=region, endpoint_url=endpoint_url, profile=profile, role_arn=role_arn
         )
@@ -105,18 +116,8 @@ class KinesisBus:
         self._lease_seconds = lease_seconds
         self._tick_seconds = tick_seconds
         self._drain_seconds = drain_seconds
-        self._subscriptions: list[KinesisSubscription] = []
-        self._opened: tuple[ServiceLink, Link[Connection], Sender, Leases] | None = None
 
-    async def open(self) -> None:
-        """Find credentials, ask Kinesis whether it takes them, and connect to the database of the leases.
-
-        Raises:
-            BusUnavailableError: one of them could not be reached within ``open_timeout_seconds``.
-            ConfigurationError: one of them refuses us, or there are no credentials; trying again would not help.
-        """
-        if self._opened is not None:
-            return
+    async def _open(self) -> _Opened:
         database: Link[Connection] = Link("PostgreSQL (leases)", connect=self._database.dial, disconnect=end)
         link = ServiceLink("Kinesis", connect=self._connect)
         await link.open(self._open_timeout_seconds)
@@ -126,7 +127,7 @@ class KinesisBus:
             await link.close()
             raise
         sender = Sender(link, self._streams, send_timeout_seconds=self._send_timeout_seconds)
-        self._opened = link, database, sender, Leases(database, lease_seconds=self._lease_seconds)
+        return _Opened(link, database, sender, Leases(database, lease_seconds=self._lease_seconds))
 
     async def examine(self) -> BusVitals:
         """As :class:`goconductor.ports.vitals.ExaminableBus` says, of the leases' tables.
@@ -137,56 +138,22 @@ class KinesisBus:
         """
         return await examine_tables(self._database.address, self._schema, leases.NEEDS)
 
-    async def close(self) -> None:
-        """Stop the subscriptions, wait for what was given to ``send``, and disconnect."""
-        opened, subscriptions = self._opened, self._subscriptions
-        self._opened, self._subscriptions = None, []
-        await asyncio.gather(*(subscription.stop() for subscription in subscriptions))
-        if opened is not None:
-            link, database, sender, _ = opened
-            await sender.idle()
-            await sender.close()
-            await link.close()
-            await database.close()
+    async def _close(self, opened: _Opened) -> None:
+        await opened.sender.idle()
+        await opened.sender.close()
+        await opened.link.close()
+        await opened.database.close()
 
-    async def send(self, messages: Sequence[Message]) -> None:
-        """Write the messages, and wait until Kinesis has taken them.
+    async def _send(self, opened: _Opened, messages: Sequence[Message]) -> None:
+        await opened.sender.send(messages)
 
-        Raises:
-            BusUnavailableError: Kinesis is away, or the bus not open; some of them may have been taken.
-            PayloadError: one of them cannot be sent; the others were.
-        """
-        if self._opened is None:
-            raise BusUnavailableError("the bus is not open; call `await bus.open()` first")
-        fit, refusal = sendable(messages, self.payload_bytes_max, HEADERS)
-        if fit:
-            await self._opened[2].send(fit)
-        if refusal:
-            raise refusal
-
-    async def subscribe(self, topics: Sequence[str], group: str, receiver: Receiver, *, prefetch: int) -> KinesisSubscription:
-        """Start to read topics for a group. What is sent after this has returned reaches it.
-
-        Raises:
-            BusUnavailableError: Kinesis or the database is away, or the bus not open.
-            ConfigurationError: a topic's or the group's name cannot be used, or there is nothing to read.
-        """
-        if self._opened is None:
-            raise BusUnavailableError("the bus is not open; call `await bus.open()` first")
-        if not topics or prefetch < 1 or not all(TOPIC.fullmatch(name) for name in (*topics, group)):
-            raise ConfigurationError(
-                "subscribe to one topic or more, named by letters, digits, '.', '_' and '-', with prefetch >= 1"
-            )
-        link, _, sender, kept = self._opened
+    async def _take(self, opened: _Opened, reading: Reading) -> KinesisSubscription:
         subscription = KinesisSubscription(
-            link,
+            opened.link,
             self._streams,
-            kept,
-            sender,
-            topics=topics,
-            group=group,
-            receiver=receiver,
-            prefetch=prefetch,
+            opened.leases,
+            opened.sender,
+            reading,
             short_lived_prefixes=self._short_lived_prefixes,
             lease_seconds=self._lease_seconds,
             tick_seconds=self._tick_seconds,
@@ -194,13 +161,15 @@ class KinesisBus:
             drain_seconds=self._drain_seconds,
         )
         try:
-            async with asyncio.timeout(self._open_timeout_seconds):
-                await subscription.start()
-        except UNAVAILABLE as error:
+            await begun_within(
+                self._open_timeout_seconds,
+                subscription.start(),
+                unavailable=UNAVAILABLE,
+                reason_of=lambda error: subscription.trouble if type(error) is TimeoutError else amazon.reason_of(error),
+            )
+        except BaseException:
             await subscription.stop()
-            reason = subscription.trouble if type(error) is TimeoutError else amazon.reason_of(error)
-            raise BusUnavailableError(f"could not subscribe within {self._open_timeout_seconds:g} s: {reason}") from error
-        self._subscriptions = [*(each for each in self._subscriptions if not each.stopped), subscription]
+            raise
         return subscription
 
     async def _connect(self) -> Client:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,9 @@ from goconductor.buses.kinesis.share import Share, Topic
 from goconductor.buses.kinesis.streams import Streams
 from goconductor.buses.shared.amazon import ServiceLink
 from goconductor.buses.shared.condition import Condition
+from goconductor.buses.shared.frame import Reading
 from goconductor.buses.shared.in_flight import HeldDelivery, InFlight
 from goconductor.errors import BusUnavailableError
-from goconductor.ports.bus import Receiver
 from goconductor.redaction import logger_of
 
 logger = logger_of(__name__)
@@ -55,10 +55,7 @@ class KinesisSubscription:
         streams: where the topics are.
         leases: who reads what.
         sender: for copies.
-        topics: what is read.
-        group: the consumer group.
-        receiver: called for each delivery.
-        prefetch: so many deliveries are in hand at most.
+        reading: what is read, by whom.
         short_lived_prefixes: topics that begin so belong to one process.
         lease_seconds: a shard is ours for so long at a time.
         tick_seconds: how often leases are renewed and checkpoints written.
@@ -72,11 +69,8 @@ class KinesisSubscription:
         streams: Streams,
         leases: Leases,
         sender: Sender,
+        reading: Reading,
         *,
-        topics: Sequence[str],
-        group: str,
-        receiver: Receiver,
-        prefetch: int,
         short_lived_prefixes: tuple[str, ...],
         lease_seconds: float,
         tick_seconds: float,
@@ -85,12 +79,12 @@ class KinesisSubscription:
     ) -> None:
         self._link = link
         self._sender = sender
-        self._group = group
-        self._prefetch = prefetch
+        self._group = reading.group
+        self._prefetch = reading.prefetch
         self._tick_seconds = tick_seconds
         self._poll_seconds = poll_seconds
         self._drain_seconds = drain_seconds
-        self._in_flight: InFlight[_Held] = InFlight(receiver, prefetch=prefetch, settled=self._settled)
+        self._in_flight: InFlight[_Held] = InFlight(reading.receiver, prefetch=reading.prefetch, settled=self._settled)
         self._ready: deque[_Held] = deque()
         self._waiting: set[_Held] = set()
         self._changed = Condition()
@@ -99,7 +93,7 @@ class KinesisSubscription:
             streams,
             leases,
             self._changed,
-            topics=[Scope(topic, group, streams.name(topic)) for topic in sorted(set(topics))],
+            topics=[Scope(topic, reading.group, streams.name(topic)) for topic in sorted(set(reading.topics))],
             short_lived_prefixes=short_lived_prefixes,
             lease_seconds=lease_seconds,
             tick_seconds=tick_seconds,

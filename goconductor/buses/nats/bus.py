@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
 
@@ -13,14 +12,17 @@ from goconductor.buses.nats import wire
 from goconductor.buses.nats.sending import Sender
 from goconductor.buses.nats.taking import NatsSubscription
 from goconductor.buses.nats.topology import Topology
+from goconductor.buses.shared.frame import BusFrame, Reading, begun_within
 from goconductor.buses.shared.link import Link
 from goconductor.errors import BusUnavailableError, ConfigurationError
-from goconductor.ports.bus import TOPIC, Headers, Message, Receiver, sendable
+from goconductor.ports.bus import Headers, Message
+
+_Opened = tuple[Link[Client], Sender]
 
 HEADERS = Headers(wire.HEADERS_BYTES_MAX, wire.headers_bytes)
 
 
-class NatsBus:
+class NatsBus(BusFrame[_Opened, NatsSubscription]):
     """A bus on NATS JetStream; the package's docstring says how it works, ``docs/buses/nats.md`` what it needs.
 
     It takes one connection.
@@ -69,7 +71,7 @@ class NatsBus:
         lives = (retention_seconds, short_lived_retention_seconds, duplicate_window_seconds, replicas)
         if min(*limits, *lives) <= 0 or payload_bytes_max <= 0:
             raise ConfigurationError("the bus's times and limits must be greater than 0")
-        self.payload_bytes_max = payload_bytes_max
+        super().__init__(payload_bytes_max=payload_bytes_max, headers=HEADERS)
         self._servers = connections.parse_urls(url)
         self._credentials_path = credentials_path
         self._topology = Topology(
@@ -86,77 +88,28 @@ class NatsBus:
         self._send_timeout_seconds = send_timeout_seconds
         self._heartbeat_seconds = heartbeat_seconds
         self._mark_interval_seconds = retention_seconds / 4
-        self._subscriptions: list[NatsSubscription] = []
-        self._opened: tuple[Link[Client], Sender] | None = None
 
-    async def open(self) -> None:
-        """Connect, and make the streams; safe for many processes at once.
-
-        Raises:
-            BusUnavailableError: no server could be reached within ``open_timeout_seconds``.
-            ConfigurationError: it refuses us, or takes no messages as large as ours, which trying again would not help.
-        """
-        if self._opened is not None:
-            return
+    async def _open(self) -> _Opened:
         link: Link[Client] = Link("NATS", connect=lambda: self._connect(link), disconnect=connections.close)
         await link.open(self._open_timeout_seconds)
-        self._opened = link, Sender(link, self._topology, send_timeout_seconds=self._send_timeout_seconds)
+        return link, Sender(link, self._topology, send_timeout_seconds=self._send_timeout_seconds)
 
-    async def close(self) -> None:
-        """Stop the subscriptions, wait for what was given to ``send``, and disconnect."""
-        opened, self._opened = self._opened, None
-        await asyncio.gather(*(subscription.stop() for subscription in self._subscriptions))
-        self._subscriptions.clear()
-        if opened is not None:
-            link, sender = opened
-            await sender.idle()
-            await link.close()
+    async def _close(self, opened: _Opened) -> None:
+        link, sender = opened
+        await sender.idle()
+        await link.close()
 
-    async def send(self, messages: Sequence[Message]) -> None:
-        """Publish the messages, and wait until the stream has acknowledged them.
+    async def _send(self, opened: _Opened, messages: Sequence[Message]) -> None:
+        await opened[1].send(messages)
 
-        Raises:
-            BusUnavailableError: the server is away, or the bus not open; some of them may have been taken.
-            PayloadError: one of them cannot be sent; the others were.
-        """
-        if self._opened is None:
-            raise BusUnavailableError("the bus is not open; call `await bus.open()` first")
-        _, sender = self._opened
-        fit, refusal = sendable(messages, self.payload_bytes_max, HEADERS)
-        if fit:
-            await sender.send(fit)
-        if refusal:
-            raise refusal
-
-    async def subscribe(self, topics: Sequence[str], group: str, receiver: Receiver, *, prefetch: int) -> NatsSubscription:
-        """Start to read topics for a group. What is sent after this has returned reaches it.
-
-        Raises:
-            BusUnavailableError: the server is away, or the bus not open.
-            ConfigurationError: a topic's or the group's name cannot be used, or there is nothing to read.
-        """
-        if self._opened is None:
-            raise BusUnavailableError("the bus is not open; call `await bus.open()` first")
-        if not topics or prefetch < 1 or not all(TOPIC.fullmatch(name) for name in (*topics, group)):
-            raise ConfigurationError(
-                "subscribe to one topic or more, named by letters, digits, '.', '_' and '-', with prefetch >= 1"
-            )
-        link, _ = self._opened
-        subscription = NatsSubscription(
-            link,
-            self._topology,
-            topics=topics,
-            group=group,
-            receiver=receiver,
-            prefetch=prefetch,
-            mark_interval_seconds=self._mark_interval_seconds,
+    async def _take(self, opened: _Opened, reading: Reading) -> NatsSubscription:
+        subscription = NatsSubscription(opened[0], self._topology, reading, mark_interval_seconds=self._mark_interval_seconds)
+        await begun_within(
+            self._open_timeout_seconds,
+            subscription.start(),
+            unavailable=connections.UNAVAILABLE,
+            reason_of=connections.reason_of,
         )
-        try:
-            async with asyncio.timeout(self._open_timeout_seconds):
-                await subscription.start()
-        except connections.UNAVAILABLE as error:
-            raise BusUnavailableError(f"could not subscribe: {connections.reason_of(error)}") from error
-        self._subscriptions = [*(each for each in self._subscriptions if not each.stopped), subscription]
         return subscription
 
     async def _connect(self, link: Link[Client]) -> Client:

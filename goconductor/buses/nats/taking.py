@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,11 +16,11 @@ from nats.aio.subscription import Subscription
 from goconductor.buses.nats import wire
 from goconductor.buses.nats.connection import UNAVAILABLE, reason_of
 from goconductor.buses.nats.topology import Topology, pull_request
+from goconductor.buses.shared.frame import Reading
 from goconductor.buses.shared.in_flight import HeldDelivery, InFlight
 from goconductor.buses.shared.link import Link
 from goconductor.buses.shared.patience import Patience
 from goconductor.errors import BusUnavailableError
-from goconductor.ports.bus import Receiver
 from goconductor.redaction import logger_of
 
 logger = logger_of(__name__)
@@ -70,10 +69,7 @@ class NatsSubscription:
     Args:
         link: the connection.
         topology: where the consumers are.
-        topics: what is read.
-        group: the consumer group.
-        receiver: called for each delivery.
-        prefetch: so many deliveries are in hand at most.
+        reading: what is read, by whom.
         mark_interval_seconds: how often it says that it is there.
     """
 
@@ -81,21 +77,18 @@ class NatsSubscription:
         self,
         link: Link[Client],
         topology: Topology,
+        reading: Reading,
         *,
-        topics: Sequence[str],
-        group: str,
-        receiver: Receiver,
-        prefetch: int,
         mark_interval_seconds: float,
     ) -> None:
         self._link = link
         self._topology = topology
-        self._group = group
-        self._readers = [_Reader(topic) for topic in sorted(set(topics))]
-        self._prefetch_each = max(prefetch // len(self._readers), 1)
+        self._group = reading.group
+        self._readers = [_Reader(topic) for topic in sorted(set(reading.topics))]
+        self._prefetch_each = max(reading.prefetch // len(self._readers), 1)
         self._mark_interval_seconds = mark_interval_seconds
         self._mark_at = 0.0
-        self._in_flight: InFlight[_Tag] = InFlight(receiver, prefetch=prefetch, settled=self._settled)
+        self._in_flight: InFlight[_Tag] = InFlight(reading.receiver, prefetch=reading.prefetch, settled=self._settled)
         self._to_settle: list[tuple[str, bytes]] = []
         self._news = asyncio.Event()
         self._patience = Patience(AGAIN_SECONDS)

@@ -7,13 +7,15 @@ import re
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from goconductor.buses.postgres import session, statements
 from goconductor.buses.postgres.hints import Hints
 from goconductor.buses.postgres.sending import Sender
 from goconductor.buses.postgres.taking import PostgresSubscription
+from goconductor.buses.shared.frame import BusFrame, Reading, begun_within
 from goconductor.errors import BusUnavailableError, ConfigurationError
-from goconductor.ports.bus import TOPIC, Message, Receiver, sendable
+from goconductor.ports.bus import Message
 from goconductor.ports.figures import COUNTED_MAX, Lag
 from goconductor.ports.vitals import BusVitals
 from goconductor.postgres.direct import refuse_pooler
@@ -23,7 +25,15 @@ from goconductor.postgres.setup import Setup, end
 HOUSEKEEPING_INTERVAL_SECONDS = 3600.0
 
 
-class PostgresBus:
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """The two sessions of the bus itself; each subscription has its own."""
+
+    sender: Sender
+    hints: Hints
+
+
+class PostgresBus(BusFrame[_Opened, PostgresSubscription]):
     """A bus on PostgreSQL; the package's docstring says how it works and what it does not promise.
 
     It takes one connection for sending, one for hints, and one for each subscription.
@@ -35,7 +45,7 @@ class PostgresBus:
         visibility_seconds: what is in hand for longer may come to another as well; so long do the deliveries of a process wait
             that is stopped or cut off (those of a dead one are taken back within a second or two).
         payload_bytes_max: larger payloads are refused, in bytes.
-        open_timeout_seconds: how long ``open`` tries.
+        open_timeout_seconds: how long ``open`` and ``subscribe`` try.
         hints_per_second_max: so many notifications a second are sent at most; ten times as many while all
             processes together send fewer than a thousand.
         retention_seconds: what nobody takes for so long is dropped, and a group that does not read for so long forgotten.
@@ -60,7 +70,7 @@ class PostgresBus:
             raise ConfigurationError(f"{schema!r} cannot be the bus's schema; use small letters, digits and '_', at most 63")
         if min(poll_interval_seconds, visibility_seconds, hints_per_second_max, retention_seconds) <= 0:
             raise ConfigurationError("the bus's intervals and limits must be greater than 0")
-        self.payload_bytes_max = payload_bytes_max
+        super().__init__(payload_bytes_max=payload_bytes_max)
         self._address = session.address_of(url)
         self._schema = schema
         self._poll_interval_seconds = poll_interval_seconds
@@ -69,20 +79,15 @@ class PostgresBus:
         self._hints_per_second_max = hints_per_second_max
         self._retention_seconds = retention_seconds
         self._housekeep_at = 0.0
-        self._subscriptions: list[PostgresSubscription] = []
-        self._sender: Sender | None = None
-        self._hints: Hints | None = None
 
-    async def open(self) -> None:
-        """Connect, and create the schema when it is missing; safe for many processes at once.
+    async def _open(self) -> _Opened:
+        """Connect, and create the schema when it is missing.
 
         Raises:
             BusUnavailableError: PostgreSQL could not be reached within ``open_timeout_seconds``.
             ConfigurationError: it refuses us, which trying again would not help.
             PoolerError: a transaction pooler stands in between.
         """
-        if self._sender is not None:
-            return
         hints = Hints(
             self._set_up("hints").dial,
             channel=self._schema,
@@ -90,9 +95,9 @@ class PostgresBus:
             heard=self._heard,
             housekeep=self._housekeep,
         )
-        self._sender = await self._opened(hints)
-        self._hints = hints
+        sender = await self._sender_beside(hints)
         hints.start()
+        return _Opened(sender, hints)
 
     async def examine(self) -> BusVitals:
         """As :class:`goconductor.ports.vitals.ExaminableBus` says.
@@ -103,62 +108,26 @@ class PostgresBus:
         """
         return await examine_tables(self._address, self._schema, statements.NEEDS)
 
-    async def close(self) -> None:
-        """Stop the subscriptions, write what was given to ``send``, and disconnect."""
-        sender, self._sender = self._sender, None
-        await asyncio.gather(*(subscription.stop() for subscription in self._subscriptions))
-        if sender is not None:
-            await sender.close()
-        if self._hints is not None:
-            await self._hints.close()
+    async def _close(self, opened: _Opened) -> None:
+        await opened.sender.close()
+        await opened.hints.close()
 
-    async def send(self, messages: Sequence[Message]) -> None:
-        """Write the messages.
+    async def _send(self, opened: _Opened, messages: Sequence[Message]) -> None:
+        counts = Counter(message.topic for message in messages)
+        here = frozenset(topic for subscription in self._subscriptions for topic in subscription.topics)
+        sent = await opened.sender.send(messages, counts.keys() - here)
+        untold = {topic: count for topic, count in counts.items() if topic not in sent.told}
+        opened.hints.tell([t for t, count in untold.items() if not self._take_here(t, count) or sent.queues[t] > 1])
 
-        Raises:
-            BusUnavailableError: PostgreSQL is away, or the bus not open; some of them may have been taken.
-            PayloadError: one of them cannot be sent; the others were.
-        """
-        if self._sender is None or self._hints is None:
-            raise BusUnavailableError("the bus is not open; call `await bus.open()` first")
-        fit, refusal = sendable(messages, self.payload_bytes_max)
-        if fit:
-            counts = Counter(message.topic for message in fit)
-            here = frozenset(topic for subscription in self._subscriptions for topic in subscription.topics)
-            sent = await self._sender.send(fit, counts.keys() - here)
-            untold = {topic: count for topic, count in counts.items() if topic not in sent.told}
-            self._hints.tell([t for t, count in untold.items() if not self._take_here(t, count) or sent.queues[t] > 1])
-        if refusal:
-            raise refusal
-
-    async def subscribe(self, topics: Sequence[str], group: str, receiver: Receiver, *, prefetch: int) -> PostgresSubscription:
-        """Start to read topics for a group. What is sent after this has returned reaches it.
-
-        Raises:
-            BusUnavailableError: PostgreSQL is away, or the bus not open.
-            ConfigurationError: a topic's or the group's name cannot be used, or there is nothing to read.
-        """
-        if self._sender is None or self._hints is None:
-            raise BusUnavailableError("the bus is not open; call `await bus.open()` first")
-        if not topics or prefetch < 1 or not all(TOPIC.fullmatch(name) for name in (*topics, group)):
-            raise ConfigurationError(
-                "subscribe to one topic or more, named by letters, digits, '.', '_' and '-', with prefetch >= 1"
-            )
+    async def _take(self, opened: _Opened, reading: Reading) -> PostgresSubscription:
         subscription = PostgresSubscription(
             self._set_up("taking").dial,
-            topics=topics,
-            group=group,
-            receiver=receiver,
-            prefetch=prefetch,
+            reading,
             poll_interval_seconds=self._poll_interval_seconds,
             visibility_seconds=self._visibility_seconds,
-            tell=self._hints.tell,
+            tell=opened.hints.tell,
         )
-        try:
-            await subscription.start()
-        except session.UNAVAILABLE as error:
-            raise BusUnavailableError(f"could not subscribe: {error!r}") from error
-        self._subscriptions = [*(each for each in self._subscriptions if not each.stopped), subscription]
+        await begun_within(self._open_timeout_seconds, subscription.start(), unavailable=session.UNAVAILABLE, reason_of=repr)
         return subscription
 
     async def lag(self, topic: str, group: str) -> Lag | None:
@@ -177,7 +146,7 @@ class PostgresBus:
             raise BusUnavailableError(f"the bus could not be measured: {error!r}") from error
         return Lag(**row) if row is not None else None
 
-    async def _opened(self, hints: Hints) -> Sender:
+    async def _sender_beside(self, hints: Hints) -> Sender:
         """The sender, once it and the hints have their sessions and no pooler was found between."""
         sender = Sender(self._set_up("sending").dial, hints.along)
         problem = "it does not answer"

@@ -12,8 +12,9 @@ import msgspec
 
 from goconductor.buses.postgres import session, statements
 from goconductor.buses.postgres.left import Left
+from goconductor.buses.shared.frame import Reading
 from goconductor.buses.shared.patience import Patience
-from goconductor.ports.bus import Message, Receiver
+from goconductor.ports.bus import Message
 from goconductor.postgres.setup import end
 from goconductor.redaction import logger_of
 
@@ -69,10 +70,7 @@ class PostgresSubscription:
 
     Args:
         connect: makes a new session.
-        topics: read in turn, so that none starves the others.
-        group: the consumer group.
-        receiver: called for each delivery.
-        prefetch: so many deliveries are in hand at most.
+        reading: what is read, by whom; its topics in turn, so that none starves the others.
         poll_interval_seconds: the longest wait between two looks.
         visibility_seconds: what is in hand for longer may come to another as well.
         tell: says to others that topics have news.
@@ -81,20 +79,17 @@ class PostgresSubscription:
     def __init__(
         self,
         connect: Callable[[], Awaitable[session.Connection]],
+        reading: Reading,
         *,
-        topics: Sequence[str],
-        group: str,
-        receiver: Receiver,
-        prefetch: int,
         poll_interval_seconds: float,
         visibility_seconds: float,
         tell: Callable[[Sequence[str]], None],
     ) -> None:
-        self.topics = sorted(set(topics))
+        self.topics = sorted(set(reading.topics))
         self._connect = connect
-        self._group = group
-        self._receiver = receiver
-        self._prefetch = prefetch
+        self._group = reading.group
+        self._receiver = reading.receiver
+        self._prefetch = reading.prefetch
         self._poll_interval_seconds = poll_interval_seconds
         self._visibility_seconds = visibility_seconds
         self._tell = tell

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from aio_pika.abc import AbstractConnection
 
@@ -14,14 +14,25 @@ from goconductor.buses.rabbitmq.delaying import Delays
 from goconductor.buses.rabbitmq.sending import Sender
 from goconductor.buses.rabbitmq.taking import RabbitmqSubscription
 from goconductor.buses.rabbitmq.topology import Topology
+from goconductor.buses.shared.frame import BusFrame, Reading, begun_within
 from goconductor.buses.shared.link import Link
-from goconductor.errors import BusUnavailableError, ConfigurationError, PayloadError
-from goconductor.ports.bus import TOPIC, Headers, Message, Receiver, sendable
+from goconductor.errors import ConfigurationError
+from goconductor.ports.bus import Headers, Message
 
 HEADERS = Headers(wire.HEADERS_BYTES_MAX, wire.headers_bytes)
 
 
-class RabbitmqBus:
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """The two connections, and who publishes on the first: a broker that is short of memory stops reading from publishers."""
+
+    sending: Link[AbstractConnection]
+    taking: Link[AbstractConnection]
+    sender: Sender
+    delays: Delays
+
+
+class RabbitmqBus(BusFrame[_Opened, RabbitmqSubscription]):
     """A bus on RabbitMQ; the package's docstring says how it works, ``docs/buses/rabbitmq.md`` what it needs.
 
     It takes one connection for whatever is published and one for all its subscriptions.
@@ -67,7 +78,7 @@ class RabbitmqBus:
         lives = (retention_seconds, short_lived_retention_seconds, deliveries_max, replicas or 1)
         if min(*limits, *lives) <= 0 or payload_bytes_max <= 0:
             raise ConfigurationError("the bus's times and limits must be greater than 0")
-        self.payload_bytes_max = payload_bytes_max
+        super().__init__(payload_bytes_max=payload_bytes_max, headers=HEADERS)
         self._urls = connections.parse_urls(url)
         self._topology = Topology(
             prefix=prefix,
@@ -81,19 +92,8 @@ class RabbitmqBus:
         self._connect_timeout_seconds = connect_timeout_seconds
         self._send_timeout_seconds = send_timeout_seconds
         self._heartbeat_seconds = int(heartbeat_seconds)
-        self._subscriptions: list[RabbitmqSubscription] = []
-        self._sending: tuple[Link[AbstractConnection], Sender] | None = None
-        self._taking: tuple[Link[AbstractConnection], Delays] | None = None
 
-    async def open(self) -> None:
-        """Connect, and declare the exchanges; safe for many processes at once.
-
-        Raises:
-            BusUnavailableError: no broker could be reached within ``open_timeout_seconds``.
-            ConfigurationError: it refuses us, which trying again would not help.
-        """
-        if self._sending is not None:
-            return
+    async def _open(self) -> _Opened:
         sending, taking = self._link("sending"), self._link("taking")
         await sending.open(self._open_timeout_seconds)
         try:
@@ -101,62 +101,26 @@ class RabbitmqBus:
         except BaseException:
             await sending.close()
             raise
-        self._sending = sending, Sender(sending, self._topology, send_timeout_seconds=self._send_timeout_seconds)
-        self._taking = taking, Delays(sending, self._topology)
+        sender = Sender(sending, self._topology, send_timeout_seconds=self._send_timeout_seconds)
+        return _Opened(sending, taking, sender, Delays(sending, self._topology))
 
-    async def close(self) -> None:
-        """Stop the subscriptions, wait for what was given to ``send``, and disconnect."""
-        sending, self._sending = self._sending, None
-        taking, self._taking = self._taking, None
-        await asyncio.gather(*(subscription.stop() for subscription in self._subscriptions))
-        self._subscriptions.clear()
-        if sending is not None:
-            link, sender = sending
-            await sender.idle()
-            await link.close()
-        if taking is not None:
-            await taking[0].close()
+    async def _close(self, opened: _Opened) -> None:
+        await opened.sender.idle()
+        await opened.sending.close()
+        await opened.taking.close()
 
-    async def send(self, messages: Sequence[Message]) -> None:
-        """Publish the messages, and wait for the broker's confirms.
+    async def _send(self, opened: _Opened, messages: Sequence[Message]) -> tuple[Message, str] | None:
+        too_large = await opened.sender.send(messages)
+        return (too_large[0], "it is larger than the broker's max_message_size") if too_large else None
 
-        Raises:
-            BusUnavailableError: the broker is away, or the bus not open; some of them may have been taken.
-            PayloadError: one of them cannot be sent; the others were.
-        """
-        if self._sending is None:
-            raise BusUnavailableError("the bus is not open; call `await bus.open()` first")
-        _, sender = self._sending
-        fit, refusal = sendable(messages, self.payload_bytes_max, HEADERS)
-        if fit and (too_large := await sender.send(fit)):
-            refusal = refusal or PayloadError(
-                f"$[{messages.index(too_large[0])}].payload", "it is larger than the broker's max_message_size"
-            )
-        if refusal:
-            raise refusal
-
-    async def subscribe(self, topics: Sequence[str], group: str, receiver: Receiver, *, prefetch: int) -> RabbitmqSubscription:
-        """Start to read topics for a group. What is sent after this has returned reaches it.
-
-        Raises:
-            BusUnavailableError: the broker is away, or the bus not open.
-            ConfigurationError: a topic's or the group's name cannot be used, or there is nothing to read.
-        """
-        if self._taking is None:
-            raise BusUnavailableError("the bus is not open; call `await bus.open()` first")
-        if not topics or prefetch < 1 or not all(TOPIC.fullmatch(name) for name in (*topics, group)):
-            raise ConfigurationError(
-                "subscribe to one topic or more, named by letters, digits, '.', '_' and '-', with prefetch >= 1"
-            )
-        subscription = RabbitmqSubscription(
-            *self._taking, self._topology, topics=topics, group=group, receiver=receiver, prefetch=prefetch
+    async def _take(self, opened: _Opened, reading: Reading) -> RabbitmqSubscription:
+        subscription = RabbitmqSubscription(opened.taking, opened.delays, self._topology, reading)
+        await begun_within(
+            self._open_timeout_seconds,
+            subscription.start(),
+            unavailable=connections.UNAVAILABLE,
+            reason_of=connections.reason_of,
         )
-        try:
-            async with asyncio.timeout(self._open_timeout_seconds):
-                await subscription.start()
-        except connections.UNAVAILABLE as error:
-            raise BusUnavailableError(f"could not subscribe: {connections.reason_of(error)}") from error
-        self._subscriptions = [*(each for each in self._subscriptions if not each.stopped), subscription]
         return subscription
 
     def _link(self, purpose: str) -> Link[AbstractConnection]:

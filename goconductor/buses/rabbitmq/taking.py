@@ -16,10 +16,10 @@ from goconductor.buses.rabbitmq import wire
 from goconductor.buses.rabbitmq.connection import UNAVAILABLE, cancelled_or_unavailable, driver_channel, reason_of
 from goconductor.buses.rabbitmq.delaying import Delays
 from goconductor.buses.rabbitmq.topology import Topology
+from goconductor.buses.shared.frame import Reading
 from goconductor.buses.shared.in_flight import HeldDelivery, InFlight
 from goconductor.buses.shared.link import Link
 from goconductor.buses.shared.patience import Patience
-from goconductor.ports.bus import Receiver
 from goconductor.redaction import logger_of
 
 logger = logger_of(__name__)
@@ -65,10 +65,7 @@ class RabbitmqSubscription:
         link: the connection.
         delays: publishes what is to come later, on another connection.
         topology: where the queues are.
-        topics: what is read.
-        group: the consumer group.
-        receiver: called for each delivery.
-        prefetch: so many deliveries are in hand at most.
+        reading: what is read, by whom.
     """
 
     def __init__(
@@ -76,19 +73,15 @@ class RabbitmqSubscription:
         link: Link[AbstractConnection],
         delays: Delays,
         topology: Topology,
-        *,
-        topics: Sequence[str],
-        group: str,
-        receiver: Receiver,
-        prefetch: int,
+        reading: Reading,
     ) -> None:
         self._link = link
         self._delays = delays
         self._topology = topology
-        self._topics = sorted(set(topics))
-        self._group = group
-        self._prefetch_each = max(prefetch // len(self._topics), 1)
-        self._in_flight: InFlight[_Tag] = InFlight(receiver, prefetch=prefetch, settled=self._settled)
+        self._topics = sorted(set(reading.topics))
+        self._group = reading.group
+        self._prefetch_each = max(reading.prefetch // len(self._topics), 1)
+        self._in_flight: InFlight[_Tag] = InFlight(reading.receiver, prefetch=reading.prefetch, settled=self._settled)
         self._to_settle: list[tuple[_Tag, bool]] = []
         self._delaying: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()

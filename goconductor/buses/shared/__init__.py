@@ -1,14 +1,16 @@
-"""What buses share, ours and those of others: how a connection comes back, and what a subscription has in hand.
+"""What buses share, ours and those of others: no bus has to use any of it.
 
-No bus has to use any of it. ``amazon`` is for the two buses on Amazon's services alone.
+``frame`` is the bus object, ``in_flight`` what a subscription has in hand, ``link`` a connection that comes back. ``parcels``,
+``condition`` and ``patience`` are smaller parts; ``amazon`` is for the two buses on Amazon's services alone.
 """
 
 from goconductor.buses.shared.condition import Condition
+from goconductor.buses.shared.frame import BusFrame, Reading
 from goconductor.buses.shared.in_flight import HeldDelivery, InFlight
 from goconductor.buses.shared.link import Link
 from goconductor.buses.shared.patience import Patience
 from goconductor.public import publish
 
-__all__ = ["Condition", "HeldDelivery", "InFlight", "Link", "Patience"]
+__all__ = ["BusFrame", "Condition", "HeldDelivery", "InFlight", "Link", "Patience", "Reading"]
 
 publish(__name__)

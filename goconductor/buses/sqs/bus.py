@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
 
 from goconductor.buses.shared import amazon
 from goconductor.buses.shared.amazon import UNAVAILABLE, Client, ServiceLink
+from goconductor.buses.shared.frame import BusFrame, Reading, begun_within
 from goconductor.buses.sqs import wire
 from goconductor.buses.sqs.sending import Sender
 from goconductor.buses.sqs.taking import SqsSubscription
 from goconductor.buses.sqs.topology import ABSENT, ANSWER_SECONDS, Topology
-from goconductor.errors import BusUnavailableError, ConfigurationError, PayloadError
-from goconductor.ports.bus import TOPIC, Headers, Message, Receiver, sendable
+from goconductor.errors import BusUnavailableError, ConfigurationError
+from goconductor.ports.bus import Headers, Message
+
+_Opened = tuple[ServiceLink, Sender]
 
 HEADERS = Headers(wire.HEADERS_BYTES_MAX, wire.headers_bytes)
 
 
-class SqsBus:
+class SqsBus(BusFrame[_Opened, SqsSubscription]):
     """A bus on Amazon SQS; the package's docstring says how it works, ``docs/buses/sqs.md`` what it needs.
 
     Args:
@@ -82,7 +84,7 @@ class SqsBus:
         ):
             if not (least <= value <= most and value == int(value)):
                 raise ConfigurationError(f"{name} must be a whole number from {least} to {most} with SQS")
-        self.payload_bytes_max = payload_bytes_max
+        super().__init__(payload_bytes_max=payload_bytes_max, headers=HEADERS)
         self._address = amazon.parse_url("sqs", url, region=region, endpoint_url=endpoint_url, profile=profile, role_arn=role_arn)
         self._topology = Topology(
             prefix=prefix,
@@ -99,81 +101,31 @@ class SqsBus:
         self._send_timeout_seconds = send_timeout_seconds
         self._wait_seconds = int(wait_seconds)
         self._visibility_seconds = int(visibility_seconds)
-        self._subscriptions: list[SqsSubscription] = []
-        self._opened: tuple[ServiceLink, Sender] | None = None
 
-    async def open(self) -> None:
-        """Find credentials, and ask SQS whether it takes them.
-
-        Raises:
-            BusUnavailableError: it could not be reached within ``open_timeout_seconds``.
-            ConfigurationError: it refuses us, or there are no credentials; trying again would not help.
-        """
-        if self._opened is not None:
-            return
+    async def _open(self) -> _Opened:
         link = ServiceLink("SQS", connect=self._connect)
         await link.open(self._open_timeout_seconds)
-        self._opened = link, Sender(link, self._topology, send_timeout_seconds=self._send_timeout_seconds)
+        return link, Sender(link, self._topology, send_timeout_seconds=self._send_timeout_seconds)
 
-    async def close(self) -> None:
-        """Stop the subscriptions, wait for what was given to ``send``, and disconnect."""
-        opened, self._opened = self._opened, None
-        await asyncio.gather(*(subscription.stop() for subscription in self._subscriptions))
-        self._subscriptions.clear()
-        if opened is not None:
-            link, sender = opened
-            await sender.idle()
-            await sender.close()
-            await link.close()
+    async def _close(self, opened: _Opened) -> None:
+        link, sender = opened
+        await sender.idle()
+        await sender.close()
+        await link.close()
 
-    async def send(self, messages: Sequence[Message]) -> None:
-        """Send the messages, and wait until SQS has taken them.
+    async def _send(self, opened: _Opened, messages: Sequence[Message]) -> tuple[Message, str] | None:
+        too_large = await opened[1].send(messages)
+        return (too_large[0], "it is larger than its queue takes; raise MaximumMessageSize there") if too_large else None
 
-        Raises:
-            BusUnavailableError: SQS is away, or the bus not open; some of them may have been taken.
-            PayloadError: one of them cannot be sent; the others were.
-        """
-        if self._opened is None:
-            raise BusUnavailableError("the bus is not open; call `await bus.open()` first")
-        _, sender = self._opened
-        fit, refusal = sendable(messages, self.payload_bytes_max, HEADERS)
-        if fit and (too_large := await sender.send(fit)):
-            refusal = refusal or PayloadError(
-                f"$[{messages.index(too_large[0])}].payload", "it is larger than its queue takes; raise MaximumMessageSize there"
-            )
-        if refusal:
-            raise refusal
-
-    async def subscribe(self, topics: Sequence[str], group: str, receiver: Receiver, *, prefetch: int) -> SqsSubscription:
-        """Start to read topics for a group. What is sent after this has returned reaches it.
-
-        Raises:
-            BusUnavailableError: SQS is away, or the bus not open.
-            ConfigurationError: a topic's or the group's name cannot be used, or there is nothing to read.
-        """
-        if self._opened is None:
-            raise BusUnavailableError("the bus is not open; call `await bus.open()` first")
-        if not topics or prefetch < 1 or not all(TOPIC.fullmatch(name) for name in (*topics, group)):
-            raise ConfigurationError(
-                "subscribe to one topic or more, named by letters, digits, '.', '_' and '-', with prefetch >= 1"
-            )
-        link, _ = self._opened
+    async def _take(self, opened: _Opened, reading: Reading) -> SqsSubscription:
         subscription = SqsSubscription(
-            link,
+            opened[0],
             self._topology,
-            topics=topics,
-            group=group,
-            receiver=receiver,
-            prefetch=prefetch,
+            reading,
             wait_seconds=self._wait_seconds,
             visibility_seconds=self._visibility_seconds,
         )
-        try:
-            async with asyncio.timeout(self._open_timeout_seconds):
-                await subscription.start()
-        except UNAVAILABLE as error:
-            raise BusUnavailableError(f"could not subscribe: {amazon.reason_of(error)}") from error
-        self._subscriptions = [*(each for each in self._subscriptions if not each.stopped), subscription]
+        await begun_within(self._open_timeout_seconds, subscription.start(), unavailable=UNAVAILABLE, reason_of=amazon.reason_of)
         return subscription
 
     async def _connect(self) -> Client:

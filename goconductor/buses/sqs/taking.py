@@ -12,11 +12,11 @@ from typing import Any
 
 from goconductor.buses.shared.amazon import UNAVAILABLE, Client, ServiceLink, backoff_seconds, call, code_of, reason_of
 from goconductor.buses.shared.condition import Condition
+from goconductor.buses.shared.frame import Reading
 from goconductor.buses.shared.in_flight import HeldDelivery, InFlight
 from goconductor.buses.sqs import wire
 from goconductor.buses.sqs.topology import ABSENT, Topology
 from goconductor.errors import BusUnavailableError
-from goconductor.ports.bus import Receiver
 from goconductor.redaction import logger_of
 
 logger = logger_of(__name__)
@@ -66,10 +66,7 @@ class SqsSubscription:
     Args:
         link: the client.
         topology: where the queues are.
-        topics: what is read.
-        group: the consumer group.
-        receiver: called for each delivery.
-        prefetch: so many deliveries are in hand at most.
+        reading: what is read, by whom.
         wait_seconds: how long a poll waits for messages.
         visibility_seconds: what is in hand is kept from others for so long at a time.
     """
@@ -78,22 +75,19 @@ class SqsSubscription:
         self,
         link: ServiceLink,
         topology: Topology,
+        reading: Reading,
         *,
-        topics: Sequence[str],
-        group: str,
-        receiver: Receiver,
-        prefetch: int,
         wait_seconds: int,
         visibility_seconds: int,
     ) -> None:
         self._link = link
         self._topology = topology
-        self._group = group
-        names = sorted(set(topics))
-        self._readers = [_Reader(topic, max(prefetch // len(names), 1)) for topic in names]
+        self._group = reading.group
+        names = sorted(set(reading.topics))
+        self._readers = [_Reader(topic, max(reading.prefetch // len(names), 1)) for topic in names]
         self._wait_seconds = wait_seconds
         self._visibility_seconds = visibility_seconds
-        self._in_flight: InFlight[_Held] = InFlight(receiver, prefetch=prefetch, settled=self._settled)
+        self._in_flight: InFlight[_Held] = InFlight(reading.receiver, prefetch=reading.prefetch, settled=self._settled)
         self._held: set[_Held] = set()
         self._to_settle: list[tuple[_Held, int | None]] = []
         self._renewing: set[asyncio.Task[None]] = set()
