@@ -10,16 +10,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import msgspec
 
-from goconductor.errors import BusUnavailableError
-from goconductor.ports.bus import Message, Receiver, sendable
+from goconductor.buses.shared.frame import BusFrame, Reading
+from goconductor.buses.shared.in_flight import HeldDelivery, InFlight
+from goconductor.ports.bus import Message
 from goconductor.ports.clock import Clock
 from goconductor.ports.figures import Lag
-from goconductor.redaction import logger_of
-
-logger = logger_of(__name__)
 
 
 class _Queue:
@@ -37,7 +36,7 @@ class _Queue:
         while self.waiting and (reader := next((each for each in self.readers if each.has_room()), None)):
             self.readers.remove(reader)
             self.readers.append(reader)  # the next message is another reader's
-            reader.take(_Delivery(reader, self, *self.waiting.popleft()))
+            reader.take(self, *self.waiting.popleft())
 
 
 class MemoryBroker:
@@ -57,70 +56,53 @@ class MemoryBroker:
         return list(self.topics.setdefault(topic, {"": _Queue()}).values())
 
 
-class _Delivery:
-    def __init__(self, subscription: _Subscription, queue: _Queue, encoded: bytes, deliveries: int) -> None:
-        self.message = msgspec.msgpack.decode(encoded, type=Message)
-        self.deliveries = deliveries + 1
-        self.queue, self.encoded = queue, encoded
-        self._subscription = subscription
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a delivery comes from, and what goes back there."""
 
-    def acknowledge(self) -> None:
-        self._subscription.settle(self, None)
-
-    def give_back(self, delay_seconds: float = 0.0) -> None:
-        self._subscription.settle(self, delay_seconds)
+    queue: _Queue
+    encoded: bytes
 
 
 class _Subscription:
-    def __init__(self, bus: MemoryBus, queues: list[_Queue], receiver: Receiver, prefetch: int) -> None:
-        self._bus, self._queues, self._receiver, self._prefetch = bus, queues, receiver, prefetch
-        self._in_hand: set[_Delivery] = set()
-        self._receiving: set[asyncio.Task[None]] = set()
-        self._paused = False
+    def __init__(self, bus: MemoryBus, queues: list[_Queue], reading: Reading) -> None:
+        self._bus, self._queues = bus, queues
+        self._in_flight: InFlight[_Place] = InFlight(reading.receiver, prefetch=reading.prefetch, settled=self._settled)
+        self.stopped = False
+        for queue in queues:
+            queue.readers.append(self)
+        self._hand_out()
 
     def has_room(self) -> bool:
-        return not self._paused and len(self._in_hand) < self._prefetch
+        return self._in_flight.wants and self._in_flight.room > 0
 
-    def take(self, delivery: _Delivery) -> None:
-        self._in_hand.add(delivery)
-        receiving = asyncio.create_task(self._receive(delivery))
-        self._receiving.add(receiving)
-        receiving.add_done_callback(self._receiving.discard)
+    def take(self, queue: _Queue, encoded: bytes, deliveries: int) -> None:
+        self._in_flight.take(msgspec.msgpack.decode(encoded, type=Message), deliveries + 1, _Place(queue, encoded))
 
-    async def _receive(self, delivery: _Delivery) -> None:
-        try:
-            await self._receiver(delivery)
-        except Exception:
-            logger.exception("a receiver raised; its message %r comes again", delivery.message.key)
-            delivery.give_back(min(0.01 * 2 ** min(delivery.deliveries, 12), 30.0))
-
-    def settle(self, delivery: _Delivery, delay_seconds: float | None) -> None:
-        if delivery in self._in_hand:
-            self._in_hand.remove(delivery)
-            if delay_seconds is not None:
-                self._bus.put_later(delay_seconds, delivery)
-            asyncio.get_running_loop().call_soon(self._hand_out)
+    def _settled(self, delivery: HeldDelivery[_Place], delay_seconds: float | None) -> None:
+        if delay_seconds is not None:
+            self._bus.put_later(delay_seconds, delivery.tag.queue, delivery.tag.encoded, delivery.deliveries)
+        asyncio.get_running_loop().call_soon(self._hand_out)
 
     def _hand_out(self) -> None:
         for queue in self._queues:
             queue.hand_out()
 
     def pause(self) -> None:
-        self._paused = True
+        self._in_flight.pause()
 
     def resume(self) -> None:
-        self._paused = False
+        self._in_flight.resume()
         self._hand_out()
 
     async def stop(self) -> None:
+        self.stopped = True
         for queue in self._queues:
             queue.readers = [reader for reader in queue.readers if reader is not self]
-        await asyncio.gather(*self._receiving)
-        for delivery in list(self._in_hand):
-            delivery.give_back()
+        await self._in_flight.finish()
 
 
-class MemoryBus:
+class MemoryBus(BusFrame[MemoryBroker, _Subscription]):
     """A bus object as one process would have it.
 
     Args:
@@ -132,51 +114,34 @@ class MemoryBus:
     def __init__(
         self, broker: MemoryBroker | None = None, *, payload_bytes_max: int = 1 << 20, clock: Clock | None = None
     ) -> None:
-        self.payload_bytes_max = payload_bytes_max
+        super().__init__(payload_bytes_max=payload_bytes_max)
         self._broker = broker or MemoryBroker()
         self._sleep = clock.sleep if clock else asyncio.sleep
-        self._subscriptions: list[_Subscription] | None = None
 
-    async def open(self) -> None:
-        self._subscriptions = []
+    async def _open(self) -> MemoryBroker:
+        return self._broker
 
-    async def close(self) -> None:
-        subscriptions, self._subscriptions = self._subscriptions, None
-        await asyncio.gather(*(subscription.stop() for subscription in subscriptions or ()))
+    async def _close(self, opened: MemoryBroker) -> None:
+        """What is in the broker stays there."""
 
-    async def send(self, messages: Sequence[Message]) -> None:
-        self._opened()
-        fit, refusal = sendable(messages, self.payload_bytes_max)
-        for message in fit:
-            for queue in self._broker.queues(message.topic):
+    async def _send(self, opened: MemoryBroker, messages: Sequence[Message]) -> None:
+        for message in messages:
+            for queue in opened.queues(message.topic):
                 queue.put(msgspec.msgpack.encode(message))
-        if refusal:
-            raise refusal
 
-    async def subscribe(self, topics: Sequence[str], group: str, receiver: Receiver, *, prefetch: int) -> _Subscription:
-        subscriptions = self._opened()
-        queues = [self._broker.queue(topic, group) for topic in topics]
-        subscriptions.append(subscription := _Subscription(self, queues, receiver, prefetch))
-        for queue in queues:
-            queue.readers.append(subscription)
-        subscription.resume()
-        return subscription
+    async def _take(self, opened: MemoryBroker, reading: Reading) -> _Subscription:
+        return _Subscription(self, [opened.queue(topic, reading.group) for topic in reading.topics], reading)
 
     async def lag(self, topic: str, group: str) -> Lag | None:
         """As :class:`goconductor.ports.figures.MeasuredBus` says; of what waits here nobody knows since when."""
         queue = self._broker.topics.get(topic, {}).get(group)
         return Lag(messages=len(queue.waiting)) if queue is not None else None
 
-    def put_later(self, delay_seconds: float, delivery: _Delivery) -> None:
+    def put_later(self, delay_seconds: float, queue: _Queue, encoded: bytes, deliveries: int) -> None:
         if delay_seconds <= 0:
-            delivery.queue.put(delivery.encoded, delivery.deliveries)
+            queue.put(encoded, deliveries)
             return
         delay = asyncio.ensure_future(self._sleep(delay_seconds))
         self._broker.delays.add(delay)
         delay.add_done_callback(self._broker.delays.discard)
-        delay.add_done_callback(lambda _: delivery.queue.put(delivery.encoded, delivery.deliveries))
-
-    def _opened(self) -> list[_Subscription]:
-        if self._subscriptions is None:
-            raise BusUnavailableError("the bus is not open; call `await bus.open()` first")
-        return self._subscriptions
+        delay.add_done_callback(lambda _: queue.put(encoded, deliveries))

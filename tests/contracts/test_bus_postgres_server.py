@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from goconductor.buses.postgres import PostgresBus, session, statements, taking
+from goconductor.buses.postgres import PostgresBus, schedule, session, statements
 from goconductor.errors import BusUnavailableError, ConfigurationError, PoolerError
 from goconductor.ports.bus import Delivery, Message
 from goconductor.testing.contracts.bus import TIMEOUT_SECONDS, Inbox
@@ -298,7 +298,7 @@ class TestStayingCheap(OnPostgres):
         assert await watcher.fetchval("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
 
     async def test_floors_hide_nothing(self, open_bus: OpenBus, watcher: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(taking, "SLOW_TAKE_SECONDS", 0.0)  # look for floors always
+        monkeypatch.setattr(schedule, "SLOW_TAKE_SECONDS", 0.0)  # look for floors always
         inbox, arrived = Inbox(), set[bytes]()
         bus = await open_bus()
         async with watcher.transaction(isolation="repeatable_read"):

@@ -178,8 +178,7 @@ class KafkaBus(BusFrame[_Opened, KafkaSubscription]):
         subscription = KafkaSubscription(
             client=client,
             group=name,
-            receiver=reading.receiver,
-            prefetch=reading.prefetch,
+            reading=reading,
             drain_seconds=self._drain_seconds,
             send=partial(_send_copies, opened),
             another_partition=topics.another_partition,

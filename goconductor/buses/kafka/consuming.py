@@ -6,12 +6,16 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from goconductor.buses.kafka.offsets import Offsets
 from goconductor.buses.kafka.records import Arrived, Record, copy
+from goconductor.buses.shared.condition import Condition
+from goconductor.buses.shared.frame import Reading
+from goconductor.buses.shared.in_flight import HeldDelivery, InFlight
+from goconductor.buses.shared.waiting import Waiting
 from goconductor.errors import GoConductorError
-from goconductor.ports.bus import Message, Receiver
 from goconductor.redaction import logger_of
 
 LOCAL_SECONDS = 1.0
@@ -31,35 +35,19 @@ LOOK_SECONDS = 5.0
 logger = logger_of(__name__)
 
 
-class KafkaDelivery:
-    """A message in our hands. Settling it twice, or after its partition went, changes nothing."""
+@dataclass(slots=True, eq=False)
+class _Held:
+    """One message that was fetched and is not done with.
 
-    __slots__ = (
-        *("_subscription", "arrived", "came_at", "deliveries", "is_for_others", "message", "partition", "ready_at", "timer"),
-        "tries",
-    )
+    Attributes:
+        tries: how often it was given back and stayed here.
+    """
 
-    def __init__(self, subscription: KafkaSubscription, partition: Offsets, arrived: Arrived) -> None:
-        self._subscription = subscription
-        self.message: Message = arrived.message
-        self.deliveries = arrived.deliveries + 1
-        self.partition = partition
-        self.arrived = arrived
-        self.tries = 0
-        self.is_for_others = False
-        self.came_at = subscription.now()
-        self.ready_at = 0.0
-        self.timer: asyncio.TimerHandle | None = None
-
-    def acknowledge(self) -> None:
-        self._subscription.settle(self, None)
-
-    def give_back(self, delay_seconds: float = 0.0) -> None:
-        self._subscription.settle(self, max(delay_seconds, 0.0))
-
-    def pass_on(self, delay_seconds: float = 0.0) -> None:
-        self.is_for_others = True
-        self.give_back(delay_seconds)
+    partition: Offsets
+    arrived: Arrived
+    deliveries: int
+    came_at: float
+    tries: int = 0
 
 
 class Fetching(Protocol):
@@ -84,8 +72,7 @@ class KafkaSubscription:
     Args:
         client: its name among those of the process.
         group: the group's name on the cluster.
-        receiver: called for each delivery.
-        prefetch: so many deliveries are in hand at most.
+        reading: who receives it, and how much at once.
         drain_seconds: how long receivers may take with what is in hand when its partition goes.
         send: writes copies; True for each that was taken.
         another_partition: where a copy goes.
@@ -98,8 +85,7 @@ class KafkaSubscription:
         *,
         client: str,
         group: str,
-        receiver: Receiver,
-        prefetch: int,
+        reading: Reading,
         drain_seconds: float,
         send: Callable[[Sequence[Record]], Awaitable[Sequence[bool]]],
         another_partition: Callable[[str, int], int],
@@ -111,22 +97,19 @@ class KafkaSubscription:
         self.lost = lost
         self._prepare = prepare
         self._group = group
-        self._receiver = receiver
-        self._prefetch = prefetch
+        self._prefetch = reading.prefetch
         self._drain_seconds = drain_seconds
         self._send = send
         self._another_partition = another_partition
         self._loop = asyncio.get_running_loop()
         self._reader: Fetching | None = None
         self._partitions: set[Offsets] = set()
-        self._ready: deque[KafkaDelivery] = deque()
-        self._in_hand: set[KafkaDelivery] = set()
-        self._waiting: set[KafkaDelivery] = set()
-        self._copies: list[tuple[KafkaDelivery, Record]] = []
+        self._ready: deque[_Held] = deque()
+        self._in_flight: InFlight[_Held] = InFlight(reading.receiver, prefetch=reading.prefetch, settled=self._settled)
+        self._waiting: Waiting[_Held] = Waiting(self._waited)
+        self._copies: list[tuple[_Held, Record]] = []
         self._copying: asyncio.Task[None] | None = None
-        self._receiving: dict[asyncio.Task[None], KafkaDelivery] = {}
-        self._settled = asyncio.Event()
-        self._paused = False
+        self._changed = Condition()
         self._rests: asyncio.TimerHandle | None = None
         self._looks: asyncio.TimerHandle | None = None
 
@@ -150,13 +133,13 @@ class KafkaSubscription:
                 continue  # not stored, so it comes again
             self._partitions.add(partition)
             partition.came(arrived.offset)
-            delivery = KafkaDelivery(self, partition, arrived)
+            held = _Held(partition, arrived, arrived.deliveries + 1, self._loop.time())
             if arrived.group and arrived.group != self._group:
-                self._done(delivery)
+                self._done(held)
             elif arrived.wait_seconds > 0:
-                self._wait(delivery, arrived.wait_seconds)
+                self._waiting.add(held, arrived.wait_seconds)
             else:
-                self._ready.append(delivery)
+                self._ready.append(held)
         self._hand_out()
 
     async def hand_over(self, partitions: Sequence[Offsets]) -> Mapping[Offsets, int]:
@@ -165,14 +148,9 @@ class KafkaSubscription:
         for partition in going:
             partition.going = True
         self._ready = deque(each for each in self._ready if each.partition not in going)
-        give_up = self._loop.time() + self._drain_seconds
-        while any(each.partition in going for each in self._in_hand):
-            self._settled.clear()
-            try:
-                async with asyncio.timeout_at(give_up):
-                    await self._settled.wait()
-            except TimeoutError:
-                break
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._drain_seconds):
+                await self._changed.wait_for(lambda: not self._in_flight.has(lambda held: held.partition in going))
         await self._bring_elsewhere(going)
         for partition in going:
             partition.closed = True
@@ -187,12 +165,12 @@ class KafkaSubscription:
     # what the subscriber says
 
     def pause(self) -> None:
-        self._paused = True
+        self._in_flight.pause()
         if self._rests is None:
             self._rests = self._loop.call_later(RESTING_SECONDS, self._rest)
 
     def resume(self) -> None:
-        self._paused = False
+        self._in_flight.resume()
         if self._rests is not None:
             self._rests.cancel()
             self._rests = None
@@ -200,35 +178,12 @@ class KafkaSubscription:
             self._reader.away = False
         self._hand_out()
 
-    def settle(self, delivery: KafkaDelivery, delay_seconds: float | None) -> None:
-        """Acknowledged (None) or given back."""
-        if delivery not in self._in_hand:
-            return
-        self._in_hand.remove(delivery)
-        if not delivery.partition.closed:
-            if delay_seconds is None:
-                self._done(delivery)
-            elif delay_seconds < LOCAL_SECONDS and self._stays(delivery):
-                delivery.deliveries += 1
-                delivery.tries += 1
-                self._wait(delivery, max(delay_seconds, LOCAL_LEAST_SECONDS))
-            else:
-                self._copy(delivery, delay_seconds, delivery.deliveries)
-        self._settled.set()
-        self._loop.call_soon(self._hand_out)
-
-    def now(self) -> float:
-        """The loop's time."""
-        return self._loop.time()
-
     async def stop(self) -> None:
         self.stopped = True
-        self._settled.set()
         for timer in (self._rests, self._looks):
             if timer is not None:
                 timer.cancel()
-        while self._receiving:
-            await asyncio.wait(self._receiving)
+        await self._in_flight.finish()
         await self._bring_elsewhere(self._partitions)
         if self._copying is not None:  # the brokers are away: the originals come again
             self._copying.cancel()
@@ -240,56 +195,51 @@ class KafkaSubscription:
 
     # within
 
-    def _stays(self, delivery: KafkaDelivery) -> bool:
+    def _settled(self, delivery: HeldDelivery[_Held], delay_seconds: float | None) -> None:
+        held = delivery.tag
+        if held.partition.closed:
+            pass  # it comes again, from whoever has the partition now
+        elif delay_seconds is None:
+            self._done(held)
+        elif delay_seconds < LOCAL_SECONDS and not delivery.is_for_others and self._stays(held):
+            held.deliveries += 1
+            held.tries += 1
+            self._waiting.add(held, max(delay_seconds, LOCAL_LEAST_SECONDS))
+        else:
+            self._copy(held, delay_seconds, held.deliveries)
+        self._changed.notify_all()
+        self._loop.call_soon(self._hand_out)
+
+    def _stays(self, held: _Held) -> bool:
         """Whether it has not been here for so long that another should have it."""
-        is_young = self.now() - delivery.came_at < LOCAL_FOR_SECONDS
-        return is_young and not delivery.is_for_others and not delivery.partition.going and not self.stopped
+        is_young = self._loop.time() - held.came_at < LOCAL_FOR_SECONDS
+        return is_young and not held.partition.going and not self.stopped
 
     def _hand_out(self) -> None:
-        while self._ready and not self._paused and not self.stopped and len(self._in_hand) < self._prefetch:
-            delivery = self._ready.popleft()
-            if delivery.partition.closed or delivery.partition.going:
-                continue
-            self._in_hand.add(delivery)
-            receiving = asyncio.create_task(self._receive(delivery))
-            self._receiving[receiving] = delivery
-            receiving.add_done_callback(self._receiving.pop)
+        while self._ready and self._in_flight.wants and self._in_flight.room:
+            held = self._ready.popleft()
+            if not held.partition.closed and not held.partition.going:
+                self._in_flight.take(held.arrived.message, held.deliveries, held)
         if self._reader is not None:
             soon = sum(each.tries > 0 for each in self._waiting) if self._waiting else 0
             self._reader.full = len(self._ready) + soon >= 2 * self._prefetch or len(self._waiting) >= WAITING_MAX
 
-    async def _receive(self, delivery: KafkaDelivery) -> None:
-        try:
-            await self._receiver(delivery)
-        except Exception:
-            logger.exception("a receiver raised; its message %r comes again", delivery.message.key)
-            delivery.give_back(min(0.01 * 2 ** min(delivery.deliveries, 12), 30.0))
-
-    def _done(self, delivery: KafkaDelivery) -> None:
-        partition = delivery.partition
-        partition.done(delivery.arrived.offset)
+    def _done(self, held: _Held) -> None:
+        partition = held.partition
+        partition.done(held.arrived.offset)
         if self._reader is None or partition.closed or partition.going:
             return
         if (offset := partition.storable()) is not None:
             self._reader.store(partition, offset)
 
-    def _wait(self, delivery: KafkaDelivery, seconds: float) -> None:
-        delivery.ready_at = self._loop.time() + seconds
-        self._waiting.add(delivery)
-        delivery.timer = self._loop.call_at(delivery.ready_at, self._waited, delivery)
+    def _waited(self, held: _Held) -> None:
+        self._ready.appendleft(held)
+        self._hand_out()
 
-    def _waited(self, delivery: KafkaDelivery) -> None:
-        if delivery in self._waiting:
-            self._waiting.remove(delivery)
-            self._ready.appendleft(delivery)
-            self._hand_out()
-
-    def _copy(self, delivery: KafkaDelivery, delay_seconds: float, deliveries: int) -> None:
-        partition = self._another_partition(delivery.message.topic, delivery.partition.partition)
-        record = copy(
-            delivery.arrived, group=self._group, deliveries=deliveries, delay_seconds=delay_seconds, partition=partition
-        )
-        self._copies.append((delivery, record))
+    def _copy(self, held: _Held, delay_seconds: float, deliveries: int) -> None:
+        partition = self._another_partition(held.arrived.message.topic, held.partition.partition)
+        record = copy(held.arrived, group=self._group, deliveries=deliveries, delay_seconds=delay_seconds, partition=partition)
+        self._copies.append((held, record))
         if self._copying is None:
             self._copying = asyncio.create_task(self._write_copies())
 
@@ -298,13 +248,13 @@ class KafkaSubscription:
         try:
             while self._copies:
                 batch, self._copies = self._copies, []
-                batch = [(delivery, record) for delivery, record in batch if not delivery.partition.closed]
+                batch = [(held, record) for held, record in batch if not held.partition.closed]
                 taken = await self._send([record for _, record in batch])
-                for (delivery, record), is_taken in zip(batch, taken, strict=True):
+                for (held, record), is_taken in zip(batch, taken, strict=True):
                     if is_taken:
-                        self._done(delivery)
+                        self._done(held)
                     else:
-                        self._copies.append((delivery, record))
+                        self._copies.append((held, record))
                 if not all(taken):
                     await asyncio.sleep(wait_seconds)
                     wait_seconds = min(2 * wait_seconds, 5.0)
@@ -314,19 +264,16 @@ class KafkaSubscription:
     async def _bring_elsewhere(self, partitions: Iterable[Offsets]) -> None:
         """Copy what is in hand or waits, so that what came after it and is done with does not come again."""
         going = set(partitions)
-        for delivery in [each for each in self._in_hand if each.partition in going]:
-            self._in_hand.remove(delivery)
-            self._copy(delivery, 0.0, delivery.deliveries)
+        for held in self._in_flight.withdraw(lambda held: held.partition in going):
+            self._copy(held, 0.0, held.deliveries)
         self._bring_waiting(each for each in self._waiting if each.partition in going)
         if self._copying is not None:
             await asyncio.wait({self._copying}, timeout=LEAVING_SECONDS)
 
-    def _bring_waiting(self, deliveries: Iterable[KafkaDelivery]) -> None:
-        for delivery in list(deliveries):
-            self._waiting.remove(delivery)
-            if delivery.timer is not None:
-                delivery.timer.cancel()
-            self._copy(delivery, max(delivery.ready_at - self._loop.time(), 0.0), delivery.deliveries - 1)
+    def _bring_waiting(self, waiting: Iterable[_Held]) -> None:
+        for held in waiting:
+            if (seconds := self._waiting.remove(held)) is not None:
+                self._copy(held, seconds, held.deliveries - 1)
 
     def _replace(self, stuck: Fetching) -> None:
         """What it had brought comes again, by another one's hands."""
@@ -341,7 +288,7 @@ class KafkaSubscription:
         self._reader.start()
 
     def _rest(self) -> None:
-        if self._paused and self._reader is not None:
+        if not self._in_flight.wants and self._reader is not None:
             self._reader.away = True
 
     def _look(self) -> None:
@@ -350,6 +297,7 @@ class KafkaSubscription:
             self._replace(self._reader)
         behind = {each: each.first_open() for each in self._partitions if each.held_up > HELD_UP_MAX}
         self._bring_waiting(each for each in self._waiting if behind.get(each.partition) == each.arrived.offset)
-        self._waiting = {each for each in self._waiting if not each.partition.closed}
+        for held in [each for each in self._waiting if each.partition.closed]:
+            self._waiting.remove(held)
         self._partitions = {each for each in self._partitions if not each.closed}
         self._looks = self._loop.call_later(LOOK_SECONDS, self._look)

@@ -21,6 +21,7 @@ from goconductor.buses.shared.amazon import ServiceLink
 from goconductor.buses.shared.condition import Condition
 from goconductor.buses.shared.frame import Reading
 from goconductor.buses.shared.in_flight import HeldDelivery, InFlight
+from goconductor.buses.shared.waiting import Waiting
 from goconductor.errors import BusUnavailableError
 from goconductor.redaction import logger_of
 
@@ -43,8 +44,6 @@ class _Held:
     record: wire.Record
     deliveries: int
     came_at: float
-    ready_at: float = 0.0
-    timer: asyncio.TimerHandle | None = None
 
 
 class KinesisSubscription:
@@ -86,7 +85,7 @@ class KinesisSubscription:
         self._drain_seconds = drain_seconds
         self._in_flight: InFlight[_Held] = InFlight(reading.receiver, prefetch=reading.prefetch, settled=self._settled)
         self._ready: deque[_Held] = deque()
-        self._waiting: set[_Held] = set()
+        self._waiting: Waiting[_Held] = Waiting(self._waited)
         self._changed = Condition()
         self._share = Share(
             link,
@@ -127,9 +126,7 @@ class KinesisSubscription:
         self._stopping = True
         await self._in_flight.finish()
         await self._share.stop()
-        for held in self._waiting:
-            if held.timer is not None:
-                held.timer.cancel()
+        self._waiting.clear()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -161,7 +158,7 @@ class KinesisSubscription:
             async with asyncio.timeout(self._drain_seconds):
                 await self._changed.wait_for(lambda: position.in_hand == 0 or position.closed)
         waiting = [each for each in self._waiting if each.position is position]
-        await asyncio.gather(*(self._copy(each, each.ready_at - time.monotonic(), each.deliveries - 1) for each in waiting))
+        await asyncio.gather(*(self._copy(each, each.deliveries - 1) for each in waiting))
 
     # records
 
@@ -174,7 +171,7 @@ class KinesisSubscription:
             return
         held = _Held(position, sequence, record, record.deliveries + 1, time.monotonic())
         if (wait_seconds := record.wait_seconds()) > 0:
-            self._wait(held, wait_seconds)
+            self._waiting.add(held, wait_seconds)
         else:
             self._ready.append(held)
             self._feed()
@@ -186,7 +183,7 @@ class KinesisSubscription:
                 held.position.in_hand += 1
                 self._in_flight.take(held.record.message(), held.deliveries, held)
             elif not held.position.closed and not held.position.going:  # the lease may still be renewed
-                self._wait(held, self._tick_seconds)
+                self._waiting.add(held, self._tick_seconds)
         if len(self._ready) < self._prefetch:
             self._changed.notify_all()
 
@@ -200,39 +197,30 @@ class KinesisSubscription:
                 held.deliveries += 1
                 is_young = time.monotonic() - held.came_at < LOCAL_FOR_SECONDS
                 if delay_seconds < LOCAL_SECONDS and is_young and not delivery.is_for_others:
-                    self._wait(held, max(delay_seconds, LOCAL_LEAST_SECONDS))
+                    self._waiting.add(held, max(delay_seconds, LOCAL_LEAST_SECONDS))
                 else:
-                    self._wait(held, delay_seconds)
-                    self._spawn(self._copy(held, delay_seconds, held.deliveries - 1))
+                    self._waiting.add(held, delay_seconds)
+                    self._spawn(self._copy(held, held.deliveries - 1))
         self._changed.notify_all()
         asyncio.get_running_loop().call_soon(self._feed)
 
-    def _wait(self, held: _Held, seconds: float) -> None:
-        held.ready_at = time.monotonic() + seconds
-        self._waiting.add(held)
-        held.timer = asyncio.get_running_loop().call_later(seconds, self._waited, held)
-
     def _waited(self, held: _Held) -> None:
-        if held in self._waiting:
-            self._waiting.remove(held)
-            if not held.position.closed:
-                self._ready.appendleft(held)
-                self._feed()
+        if not held.position.closed:
+            self._ready.appendleft(held)
+            self._feed()
 
-    async def _copy(self, held: _Held, delay_seconds: float, deliveries: int) -> None:
+    async def _copy(self, held: _Held, deliveries: int) -> None:
         """Bring one that waits elsewhere; where that fails it goes on waiting here."""
-        if held not in self._waiting:
+        if (delay_seconds := self._waiting.remove(held)) is None:
             return
-        self._waiting.remove(held)
-        if held.timer is not None:
-            held.timer.cancel()
+        due_at = time.monotonic() + delay_seconds
         copy = wire.copy_of(held.record.message(), group=self._group, deliveries=deliveries, delay_seconds=delay_seconds)
         held.position.in_hand += 1  # its shard goes once we know what became of it
         try:
             await self._sender.send_copy(copy)
         except BusUnavailableError as error:
             logger.info("a message that was given back stays here: %s", error)
-            self._wait(held, max(held.ready_at - time.monotonic(), LOCAL_LEAST_SECONDS))
+            self._waiting.add(held, max(due_at - time.monotonic(), LOCAL_LEAST_SECONDS))
         else:
             held.position.done(held.sequence)
         finally:
@@ -243,7 +231,7 @@ class KinesisSubscription:
         """A record that waits for its time and holds up many goes to the end of the stream."""
         if position.held_up > WAITING_HOLDS_UP_MAX:
             for held in [each for each in self._waiting if each.sequence == position.first_open and each.position is position]:
-                self._spawn(self._copy(held, held.ready_at - time.monotonic(), held.deliveries - 1))
+                self._spawn(self._copy(held, held.deliveries - 1))
 
     def _spawn(self, doing: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(doing)

@@ -7,12 +7,13 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-import asyncpg
 import msgspec
 
 from goconductor.buses.postgres import session, statements
 from goconductor.buses.postgres.left import Left
+from goconductor.buses.postgres.schedule import Floors, Interval, Looks
 from goconductor.buses.shared.frame import Reading
+from goconductor.buses.shared.in_flight import HeldDelivery, InFlight
 from goconductor.buses.shared.patience import Patience
 from goconductor.ports.bus import Message
 from goconductor.postgres.setup import end
@@ -31,38 +32,17 @@ SETTLE_SECONDS = 0.02
 """So long an acknowledgement may wait for others, or for the next look, which takes it along: nobody waits for it."""
 REGISTER_INTERVAL_SECONDS = 60.0
 RECLAIM_INTERVAL_SECONDS = 1.0
-SLOW_TAKE_SECONDS = 0.005
-"""A taking that is slower wades through dead rows, which a long transaction elsewhere forbids to clear away: look for floors."""
 
 HEAD_START_SECONDS = 0.03
 """So much earlier than we, others find what we gave back: who was full a moment ago is not to take all of it again."""
 PASSED_ON_SECONDS = 30.0
 """What we can never take is left to others for so long; then we look whether it is still there."""
 
+_Place = tuple[int, int]
+"""A message's queue and its number there."""
+
 logger = logger_of(__name__)
 decode = msgspec.msgpack.Decoder(Message).decode
-
-
-class PostgresDelivery:
-    """A message in our hands. Settling it twice, or after its subscription has stopped, changes nothing."""
-
-    __slots__ = ("_subscription", "deliveries", "message", "message_id", "queue_id")
-
-    def __init__(self, subscription: PostgresSubscription, message: Message, row: asyncpg.Record) -> None:
-        self._subscription = subscription
-        self.message = message
-        self.queue_id: int = row["queue_id"]
-        self.message_id: int = row["message_id"]
-        self.deliveries: int = row["deliveries"]
-
-    def acknowledge(self) -> None:
-        self._subscription.settle(self, None)
-
-    def give_back(self, delay_seconds: float = 0.0) -> None:
-        self._subscription.settle(self, delay_seconds, HEAD_START_SECONDS if delay_seconds > 0 else 0.0)
-
-    def pass_on(self, delay_seconds: float = 0.0) -> None:
-        self._subscription.settle(self, delay_seconds, PASSED_ON_SECONDS)
 
 
 class PostgresSubscription:
@@ -88,29 +68,25 @@ class PostgresSubscription:
         self.topics = sorted(set(reading.topics))
         self._connect = connect
         self._group = reading.group
-        self._receiver = reading.receiver
         self._prefetch = reading.prefetch
         self._poll_interval_seconds = poll_interval_seconds
         self._visibility_seconds = visibility_seconds
         self._tell = tell
         self._connection: session.Connection | None = None
         self._queue_ids: list[int] = []
-        self._register_at = 0.0
-        self._reclaim_at = 0.0
-        self._floors: dict[int, int] = {}
-        self._floors_until = 0.0
-        self._in_hand: set[PostgresDelivery] = set()
-        self._receiving: set[asyncio.Task[None]] = set()
+        self._registering = Interval(REGISTER_INTERVAL_SECONDS)
+        self._reclaiming = Interval(RECLAIM_INTERVAL_SECONDS)
+        self._looks = Looks(FIRST_WAIT_SECONDS, poll_interval_seconds)
+        self._floors = Floors()
+        self._in_flight: InFlight[_Place] = InFlight(reading.receiver, prefetch=reading.prefetch, settled=self._settled)
         self._left = Left()
-        self._acknowledged: list[tuple[int, int]] = []
+        self._acknowledged: list[_Place] = []
         self._given_back: list[tuple[int, int, int, float, float]] = []
         self._news = asyncio.Event()
-        self._patience = Patience(AGAIN_SECONDS)
-        self._look_now = True
+        self._writes_soon: asyncio.TimerHandle | None = None
         self._crowded = False
         """The last look left no room."""
-        self._settles: asyncio.TimerHandle | None = None
-        self._paused = False
+        self._patience = Patience(AGAIN_SECONDS)
         self._stopping = False
         self._drained = False
         self._running: asyncio.Task[None] | None = None
@@ -127,19 +103,16 @@ class PostgresSubscription:
         self._running = asyncio.create_task(self._run())
 
     def pause(self) -> None:
-        self._paused = True
+        self._in_flight.pause()
 
     def resume(self) -> None:
-        self._paused = False
+        self._in_flight.resume()
         self.wake()
 
     async def stop(self) -> None:
         self._stopping = True
         self._news.set()
-        while self._receiving:
-            await asyncio.wait(self._receiving)
-        for delivery in list(self._in_hand):
-            delivery.give_back()
+        await self._in_flight.finish()
         self._drained = True
         self._patience.stop()
         self._news.set()
@@ -151,28 +124,26 @@ class PostgresSubscription:
         return self._stopping
 
     def wake(self) -> None:
-        """There may be news."""
-        self._look_now = True
+        """Look at once: there may be news."""
+        self._looks.at_once = True
         self._news.set()
 
     def takes(self, count: int) -> bool:
         """Whether so many more messages can be taken at once."""
-        return not self._paused and not self._stopping and self._prefetch - len(self._in_hand) >= count
+        return self._in_flight.wants and self._in_flight.room >= count
 
-    def settle(self, delivery: PostgresDelivery, delay_seconds: float | None, ours_again_seconds: float = 0.0) -> None:
-        """Acknowledged (None) or given back: for others after the delay, for us so much later."""
-        if delivery not in self._in_hand:
-            return
-        self._in_hand.remove(delivery)
+    def _settled(self, delivery: HeldDelivery[_Place], delay_seconds: float | None) -> None:
         if delay_seconds is None:
-            self._acknowledged.append((delivery.queue_id, delivery.message_id))
+            self._acknowledged.append(delivery.tag)
         else:
-            place = delivery.queue_id, delivery.message_id, delivery.deliveries
-            self._given_back.append((*place, max(delay_seconds, 0.0), ours_again_seconds))
-        if self._crowded and len(self._in_hand) <= self._prefetch // 2:
+            ours_again_seconds = HEAD_START_SECONDS if delay_seconds > 0 else 0.0
+            if delivery.is_for_others:
+                ours_again_seconds = PASSED_ON_SECONDS
+            self._given_back.append((*delivery.tag, delivery.deliveries, delay_seconds, ours_again_seconds))
+        if self._crowded and self._in_flight.in_hand <= self._prefetch // 2:
             self.wake()
-        elif self._settles is None:
-            self._settles = asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._news.set)
+        elif self._writes_soon is None:
+            self._writes_soon = asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._news.set)
 
     async def _run(self) -> None:
         while True:
@@ -194,48 +165,54 @@ class PostgresSubscription:
             await self._patience.wait()
 
     async def _consume(self, connection: session.Connection) -> None:
-        wait_seconds, look_at = FIRST_WAIT_SECONDS, 0.0
+        """One turn after the other until all is drained: keep the queues, write what was settled, look, and wait."""
+        self._looks = Looks(FIRST_WAIT_SECONDS, self._poll_interval_seconds)
         await self._acknowledge(connection)
         while True:
             self._news.clear()
-            if self._settles is not None:  # what it waits for is done in this turn
-                self._settles.cancel()
-                self._settles = None
-            if time.monotonic() >= self._register_at or await self._are_gone(connection):
-                await self._register(connection)
-            if time.monotonic() >= self._reclaim_at:
-                await self._acknowledge(connection)  # by itself, also where looks are so slow that they fail
-                await connection.execute(statements.RECLAIM, self._queue_ids, self._floors_now())
-                self._reclaim_at = time.monotonic() + RECLAIM_INTERVAL_SECONDS
+            self._write_now()
+            await self._keep(connection)
             await self._give_back(connection)
-            room = 0 if self._paused or self._stopping else min(self._prefetch - len(self._in_hand), TAKE_MAX)
-            looks = room > 0 and (self._look_now or time.monotonic() >= look_at)
-            if not looks:
-                await self._acknowledge(connection)
+            room = min(self._in_flight.room, TAKE_MAX) if self._in_flight.wants else 0
+            if room > 0 and self._looks.is_due(time.monotonic()):
+                await self._look(connection, room)
             else:
-                longer = FIRST_WAIT_SECONDS if self._look_now else min(2 * wait_seconds, self._poll_interval_seconds)
-                self._look_now = False
-                taken, took_seconds = await self._look(connection, room)
-                self._patience.succeeded()
-                wait_seconds = FIRST_WAIT_SECONDS if taken else max(longer, 10 * took_seconds)
-                look_at = time.monotonic() + wait_seconds
+                await self._acknowledge(connection)
             if self._drained and not self._acknowledged and not self._given_back:
                 return
             if room <= 0:
                 await self._quiet_for(self._poll_interval_seconds)
-            elif not self._look_now:
-                await self._quiet_for(max(look_at - time.monotonic(), CLOCK_SECONDS))
+            elif not self._looks.at_once:
+                await self._quiet_for(max(self._looks.seconds_left(time.monotonic()), CLOCK_SECONDS))
 
-    async def _look(self, connection: session.Connection, room: int) -> tuple[int, float]:
-        """How many came, and the seconds it took."""
+    def _write_now(self) -> None:
+        """Cancel the reminder to write: this turn does it."""
+        if self._writes_soon is not None:
+            self._writes_soon.cancel()
+            self._writes_soon = None
+
+    async def _keep(self, connection: session.Connection) -> None:
+        """Keep the group's queues, and take back what dead processes had in hand."""
+        reclaims = self._reclaiming.is_due(time.monotonic())
+        if self._registering.is_due(time.monotonic()) or (reclaims and await self._are_gone(connection)):
+            await self._register(connection)
+        if reclaims:
+            await self._acknowledge(connection)  # by itself, also where looks are so slow that they fail
+            await connection.execute(statements.RECLAIM, self._queue_ids, self._floors.of(self._queue_ids, time.monotonic()))
+            self._reclaiming.done(time.monotonic())
+
+    async def _look(self, connection: session.Connection, room: int) -> None:
+        self._looks.begin()
         began = time.monotonic()
         taken = await self._take(connection, room)
         took_seconds = time.monotonic() - began
         self._crowded = taken == room
-        self._look_now = self._look_now or taken == TAKE_MAX
-        if took_seconds > SLOW_TAKE_SECONDS and began >= self._floors_until:
+        if taken == TAKE_MAX:
+            self._looks.at_once = True
+        if self._floors.are_wanted(began, took_seconds):
             await self._find_floors(connection)
-        return taken, took_seconds
+        self._patience.succeeded()
+        self._looks.end(time.monotonic(), took_seconds, found=taken > 0)
 
     async def _quiet_for(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -251,57 +228,38 @@ class PostgresSubscription:
                 await connection.execute(statements.ADD_GROUP, self.topics, self._group)
             rows = await connection.fetch(statements.READING, self.topics, self._group)
         self._queue_ids = [row["queue_id"] for row in rows]
-        self._floors_until = 0.0
-        self._register_at = time.monotonic() + REGISTER_INTERVAL_SECONDS
+        self._floors.forget()
+        self._registering.done(time.monotonic())
 
     async def _are_gone(self, connection: session.Connection) -> bool:
-        """Whether somebody emptied the table of queues, or made it anew; looked at now and then."""
-        if time.monotonic() < self._reclaim_at:
-            return False
+        """Whether somebody emptied the table of queues, or made it anew."""
         rows = await connection.fetch(statements.QUEUES, self.topics, self._group)
         return {row["queue_id"] for row in rows} != set(self._queue_ids)
 
     async def _take(self, connection: session.Connection, room: int) -> int:
         self._queue_ids.append(self._queue_ids.pop(0))  # another one is first now
+        floors = self._floors.of(self._queue_ids, time.monotonic())
         with self._done_with() as done:
             rows = await connection.fetch(
-                statements.TAKE, self._queue_ids, self._floors_now(), room, self._visibility_seconds, *done, self._left.now()
+                statements.TAKE, self._queue_ids, floors, room, self._visibility_seconds, *done, self._left.now()
             )
         for row in rows:
             try:
                 message = decode(row["message"])
             except msgspec.MsgspecError:  # not written by this bus: whoever receives it can say so, and keep it
                 message = Message(topic=self.topics[0], key="", payload=bytes(row["message"]))
-            delivery = PostgresDelivery(self, message, row)
-            self._in_hand.add(delivery)
-            if message.topic not in self.topics:  # its queue has the number that one of ours had before all were lost
-                self._register_at = 0.0
-                delivery.give_back()
-                continue
-            if self._paused or self._stopping:  # since we asked
-                delivery.give_back()
-                continue
-            receiving = asyncio.create_task(self._receive(delivery))
-            self._receiving.add(receiving)
-            receiving.add_done_callback(self._receiving.discard)
+            place, deliveries = (row["queue_id"], row["message_id"]), row["deliveries"]
+            if message.topic in self.topics:
+                self._in_flight.take(message, deliveries, place)
+            else:  # its queue has the number that one of ours had before all were lost
+                self._registering.hurry()
+                self._given_back.append((*place, deliveries, 0.0, 0.0))
         return len(rows)
-
-    def _floors_now(self) -> list[int]:
-        floors = self._floors if time.monotonic() < self._floors_until else {}
-        return [floors.get(queue_id, 0) for queue_id in self._queue_ids]
 
     async def _find_floors(self, connection: session.Connection) -> None:
         began = time.monotonic()
-        self._floors = {row["queue_id"]: row["floor"] for row in await connection.fetch(statements.FLOORS, self._queue_ids)}
-        took_seconds = time.monotonic() - began
-        self._floors_until = began + max(1.0, 20 * took_seconds)
-
-    async def _receive(self, delivery: PostgresDelivery) -> None:
-        try:
-            await self._receiver(delivery)
-        except Exception:
-            logger.exception("a receiver raised; its message %r comes again", delivery.message.key)
-            delivery.give_back(min(0.01 * 2 ** min(delivery.deliveries, 12), 30.0))
+        floors = {row["queue_id"]: row["floor"] for row in await connection.fetch(statements.FLOORS, self._queue_ids)}
+        self._floors.found(floors, began, time.monotonic() - began)
 
     async def _acknowledge(self, connection: session.Connection) -> None:
         if self._acknowledged:
@@ -332,5 +290,5 @@ class PostgresSubscription:
             for delay_seconds, ours_again_seconds in {(delay, ours_again) for *_, delay, ours_again in given}:
                 loop.call_later(delay_seconds + CLOCK_SECONDS, self._tell, self.topics)
                 loop.call_later(delay_seconds + ours_again_seconds + CLOCK_SECONDS, self.wake)
-            if self._paused or self._stopping:
+            if not self._in_flight.wants:
                 self._tell(self.topics)

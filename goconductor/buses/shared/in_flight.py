@@ -80,6 +80,11 @@ class InFlight(Generic[T]):
         return not self._paused and not self._stopping
 
     @property
+    def in_hand(self) -> int:
+        """How many deliveries the receiver has and has not settled."""
+        return len(self._in_hand)
+
+    @property
     def room(self) -> int:
         """How many more can be handed out."""
         return max(self._prefetch - len(self._in_hand) - len(self._waiting), 0)
@@ -102,6 +107,16 @@ class InFlight(Generic[T]):
 
     def resume(self) -> None:
         self._paused = False
+
+    def has(self, predicate: Callable[[T], bool]) -> bool:
+        """Whether a delivery is in hand whose tag the predicate accepts."""
+        return any(predicate(delivery.tag) for delivery in self._in_hand)
+
+    def withdraw(self, predicate: Callable[[T], bool]) -> list[T]:
+        """Take deliveries out of the receiver's hands by their tags: what becomes of them there changes nothing any more."""
+        withdrawn = [delivery for delivery in self._in_hand if predicate(delivery.tag)]
+        self._in_hand.difference_update(withdrawn)
+        return [delivery.tag for delivery in withdrawn]
 
     def forget_waiting(self) -> None:
         """The connection is gone: what was not handed out yet comes again by itself."""
