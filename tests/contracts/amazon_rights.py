@@ -14,7 +14,7 @@ import pytest
 
 from goconductor.errors import BusUnavailableError, ConfigurationError
 from goconductor.ports.bus import Bus
-from goconductor.testing.contracts.bus import TIMEOUT_SECONDS
+from goconductor.testing.contracts.inbox import TIMEOUT_SECONDS
 from goconductor.testing.servers.moto import MotoServer
 from tests.contracts.bus_on_a_server import Counting, OpenAt, in_thread, messages, send_surely, until
 

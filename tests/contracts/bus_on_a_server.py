@@ -18,7 +18,7 @@ import pytest
 
 from goconductor.errors import BusUnavailableError, ConfigurationError, PayloadError
 from goconductor.ports.bus import Bus, Delivery, Message, Receiver, Subscription
-from goconductor.testing.contracts.bus import TIMEOUT_SECONDS, Inbox
+from goconductor.testing.contracts.inbox import TIMEOUT_SECONDS, Inbox
 from goconductor.testing.faults import CuttableProxy
 from goconductor.testing.servers.child import LOOPBACK
 

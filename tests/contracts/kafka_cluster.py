@@ -9,7 +9,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from goconductor.ports.bus import Delivery, Message
-from goconductor.testing.contracts.bus import TIMEOUT_SECONDS
+from goconductor.testing.contracts.inbox import TIMEOUT_SECONDS
 
 
 class Cluster:

@@ -13,7 +13,8 @@ import pytest
 from goconductor.buses.kafka import KafkaBus, consuming
 from goconductor.errors import BusUnavailableError, ConfigurationError, PayloadError
 from goconductor.ports.bus import Delivery, Message
-from goconductor.testing.contracts.bus import TIMEOUT_SECONDS, Inbox, opening
+from goconductor.testing.contracts.bus import opening
+from goconductor.testing.contracts.inbox import TIMEOUT_SECONDS, Inbox
 from goconductor.testing.servers.kafka import KafkaServer
 from tests.contracts.kafka_cluster import Cluster, Ledger, orders, until
 

@@ -14,9 +14,10 @@ from goconductor.buses.kinesis.share import share_of
 from goconductor.buses.shared import amazon
 from goconductor.errors import ConfigurationError, PoolerError
 from goconductor.messages.topics import replies_topic
-from goconductor.ports.bus import Message
+from goconductor.ports.bus import Delivery, Message, pass_on
 from goconductor.postgres.setup import end
-from goconductor.testing.contracts.bus import Inbox
+from goconductor.testing.contracts.inbox import Inbox
+from goconductor.testing.contracts.payloads import SENSITIVE
 from goconductor.testing.servers.kinesis import KinesisServer
 from tests.contracts.amazon_rights import AmazonRights
 from tests.contracts.bus_on_a_server import BusOnAServer, Counting, OpenAt, in_thread, messages, send_surely, until
@@ -94,6 +95,27 @@ async def operator(kinesis_url: str) -> AsyncIterator[amazon.Client]:
     client = await amazon.connect("kinesis", address, connect_timeout_seconds=5.0)
     yield client
     await amazon.close(client)
+
+
+async def test_what_can_never_be_taken_here_goes_on_to_another_instance(
+    bus_with: OpenAt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a rolling upgrade: one instance lacks the step, the other has it. What only waits would wait here for a day."""
+    monkeypatch.setattr("goconductor.buses.kinesis.taking.LOCAL_FOR_SECONDS", 86_400.0)
+    refused, able = set[str](), Inbox()
+
+    async def unable(delivery: Delivery) -> None:
+        refused.add(delivery.message.key)
+        pass_on(delivery, 0.01)
+
+    lacking, having = await bus_with(), await bus_with()
+    await lacking.subscribe(["orders"], "group", unable, prefetch=10)
+    await having.subscribe(["orders"], "group", able, prefetch=10)
+    sent = {f"key {number}": SENSITIVE[number % len(SENSITIVE)] for number in range(40)}
+    await lacking.send([Message(topic="orders", key=key, payload=payload) for key, payload in sent.items()])
+    await able.has_until(lambda: {each.message.key for each in able.deliveries} == sent.keys())
+    assert all(each.message.payload == sent[each.message.key] for each in able.deliveries)
+    assert refused  # else it had no shard, and nothing was passed on
 
 
 async def readers_of(postgres_url: str) -> Counter[str]:

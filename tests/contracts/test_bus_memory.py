@@ -4,7 +4,8 @@ import pytest
 
 from goconductor.buses.memory import MemoryBroker, MemoryBus
 from goconductor.ports.bus import Message
-from goconductor.testing.contracts.bus import BusContract, Inbox, NewBus
+from goconductor.testing.contracts.bus import BusContract, NewBus
+from goconductor.testing.contracts.inbox import Inbox
 
 
 class TestMemoryBus(BusContract):

@@ -9,10 +9,12 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from goconductor.buses.nats import NatsBus, taking
+from goconductor.buses.nats.topology import Topology
 from goconductor.errors import ConfigurationError
 from goconductor.messages.topics import replies_topic
 from goconductor.ports.bus import Message
-from goconductor.testing.contracts.bus import TIMEOUT_SECONDS, Inbox, opening
+from goconductor.testing.contracts.bus import opening
+from goconductor.testing.contracts.inbox import TIMEOUT_SECONDS, Inbox
 from goconductor.testing.servers.nats import NatsServer
 from tests.contracts.bus_on_a_server import ChecksPasswords, KeepsItsMessages, OpenAt, messages, until
 from tests.contracts.one_try import OneTry
@@ -189,3 +191,24 @@ def test_a_url_that_cannot_be_read_is_told_without_its_password(url: str) -> Non
     with pytest.raises(ConfigurationError, match="nats://") as raised:
         NatsBus(url)
     assert "hunter2" not in str(raised.value)
+
+
+async def test_only_the_topics_used_last_are_remembered(bus_with: OpenAt, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server answers thousands of processes, each under a topic of its own."""
+    asked, is_marked = list[str](), Topology._is_marked
+
+    async def noting(topology: Topology, client: Client, topic: str) -> bool:
+        asked.append(topic)
+        return await is_marked(topology, client, topic)
+
+    monkeypatch.setattr(Topology, "_is_marked", noting)
+    monkeypatch.setattr("goconductor.buses.shared.topics.TOPICS_KNOWN_MAX", 2)
+    bus = await bus_with()
+
+    async def asks_for(topic: str) -> bool:
+        asked.clear()
+        await bus.send(messages(topic, ["one"]))
+        return bool(asked)
+
+    asks = [await asks_for(topic) for topic in ("one", "two", "one", "three", "one", "two")]
+    assert asks == [True, True, False, True, False, True]

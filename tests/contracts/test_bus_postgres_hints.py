@@ -8,7 +8,7 @@ import pytest
 
 from goconductor.buses.postgres import PostgresBus, hints, statements
 from goconductor.ports.bus import Message
-from goconductor.testing.contracts.bus import TIMEOUT_SECONDS, Inbox
+from goconductor.testing.contracts.inbox import TIMEOUT_SECONDS, Inbox
 from tests.contracts.buses_on_postgres import Connection, OnPostgres, OpenBus, orders
 from tests.contracts.one_try import OneTry
 

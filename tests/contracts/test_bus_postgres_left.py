@@ -7,7 +7,7 @@ import pytest
 from goconductor.buses.postgres import left, taking
 from goconductor.buses.postgres.left import Left
 from goconductor.ports.bus import Delivery, pass_on
-from goconductor.testing.contracts.bus import Inbox
+from goconductor.testing.contracts.inbox import Inbox
 from tests.contracts.buses_on_postgres import OnPostgres, OpenBus, orders
 
 pytestmark = pytest.mark.postgres

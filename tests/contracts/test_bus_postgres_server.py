@@ -12,7 +12,7 @@ import pytest
 from goconductor.buses.postgres import PostgresBus, schedule, session, statements
 from goconductor.errors import BusUnavailableError, ConfigurationError, PoolerError
 from goconductor.ports.bus import Delivery, Message
-from goconductor.testing.contracts.bus import TIMEOUT_SECONDS, Inbox
+from goconductor.testing.contracts.inbox import TIMEOUT_SECONDS, Inbox
 from goconductor.testing.postgres import PostgresServer
 from tests.contracts.buses_on_postgres import Connection, OnPostgres, OpenBus, orders
 from tests.servers_pooler import Pooler
@@ -114,7 +114,7 @@ class TestBreaking(OnPostgres):
         code = (
             "import asyncio, sys\n"
             "from goconductor.buses.postgres import PostgresBus\n"
-            "from goconductor.testing.contracts.bus import Inbox\n"
+            "from goconductor.testing.contracts.inbox import Inbox\n"
             "async def main():\n"
             "    bus, inbox = PostgresBus(sys.argv[1], visibility_seconds=600), Inbox(hold=True)\n"
             "    await bus.open()\n"

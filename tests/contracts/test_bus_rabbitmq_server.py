@@ -14,7 +14,8 @@ from goconductor.buses.rabbitmq.connection import cancelled_or_unavailable
 from goconductor.errors import BusUnavailableError, ConfigurationError, PayloadError
 from goconductor.messages.topics import replies_topic
 from goconductor.ports.bus import Delivery, Message
-from goconductor.testing.contracts.bus import Inbox, opening
+from goconductor.testing.contracts.bus import opening
+from goconductor.testing.contracts.inbox import Inbox
 from goconductor.testing.servers.rabbitmq import RabbitmqServer
 from tests.contracts.bus_on_a_server import ChecksPasswords, KeepsItsMessages, OpenAt, in_thread, messages, until
 

@@ -10,7 +10,8 @@ from goconductor.buses.shared import amazon
 from goconductor.buses.sqs import SqsBus
 from goconductor.buses.sqs.topology import Topology
 from goconductor.ports.bus import Delivery
-from goconductor.testing.contracts.bus import TIMEOUT_SECONDS, opening
+from goconductor.testing.contracts.bus import opening
+from goconductor.testing.contracts.inbox import TIMEOUT_SECONDS
 from goconductor.testing.servers.elasticmq import ElasticmqServer
 from tests.contracts.amazon_rights import AmazonRights
 from tests.contracts.bus_on_a_server import KeepsItsMessages, OpenAt, messages, until
@@ -68,9 +69,9 @@ async def operator(sqs_url: str) -> AsyncIterator[amazon.Client]:
     await amazon.close(client)
 
 
-async def test_senders_that_come_together_look_for_their_queue_once(operator: amazon.Client, amazon_prefix: str) -> None:
-    topology = Topology(
-        prefix=amazon_prefix,
+def topology_of(prefix: str) -> Topology:
+    return Topology(
+        prefix=prefix,
         fifo=False,
         visibility_seconds=30,
         retention_seconds=3600,
@@ -79,12 +80,33 @@ async def test_senders_that_come_together_look_for_their_queue_once(operator: am
         short_lived_prefixes=("replies.",),
         short_lived_retention_seconds=3600.0,
     )
+
+
+async def test_senders_that_come_together_look_for_their_queue_once(operator: amazon.Client, amazon_prefix: str) -> None:
+    topology = topology_of(amazon_prefix)
     looks: list[str] = []
     operator.meta.events.register("before-call.sqs.GetQueueUrl", lambda params, **_: looks.append(str(params["body"])))
     found = await asyncio.gather(*(topology.queues(operator, "orders") for _ in range(200)))
     assert len(looks) == 1
     assert {tuple(queues) for queues in found} == {tuple(found[0])}
     assert len(found[0]) == 1
+
+
+async def test_only_the_topics_used_last_are_remembered(
+    operator: amazon.Client, amazon_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server answers thousands of processes, each under a topic of its own."""
+    monkeypatch.setattr("goconductor.buses.shared.topics.TOPICS_KNOWN_MAX", 2)
+    topology = topology_of(amazon_prefix)
+    looks: list[str] = []
+    operator.meta.events.register("before-call.sqs.GetQueueUrl", lambda params, **_: looks.append(str(params["body"])))
+
+    async def looks_for(topic: str) -> int:
+        looks.clear()
+        await topology.queues(operator, topic)
+        return len(looks)
+
+    assert [await looks_for(topic) for topic in ("one", "two", "one", "three", "one", "two")] == [1, 1, 0, 1, 0, 1]
 
 
 async def test_a_request_whose_client_is_given_up_fails_as_any_other(

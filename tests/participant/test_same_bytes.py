@@ -8,10 +8,12 @@ from typing import Annotated, Any
 import msgspec
 import pytest
 
-from goconductor import Output, Participant, PermanentError, Saga, Settings, StepContext, TemporaryError
+from goconductor import Output, Participant, PermanentError, Saga, Settings, StepContext, TemporaryError, connect
 from goconductor.app import migrate
 from goconductor.errors import CompensatedError
+from goconductor.participant.intake import Intake
 from goconductor.participant.registry import StepRegistry
+from goconductor.ports.bus import Delivery
 from goconductor.testing.world import World
 
 ORDER: dict[str, Any] = {"note": "x", "a": -0.0, "Z": 1e22, "lines": ({"sku": "tea", "n": 1}, [2**63 - 1, 1.0])}
@@ -59,6 +61,10 @@ class Shop:
         registry.step(charge)
 
 
+async def refund() -> None:
+    """A step that no saga here has."""
+
+
 def order_saga() -> Saga[Any]:
     saga: Saga[Any] = Saga("order")
     lines: Any = saga.input["lines"]
@@ -99,6 +105,31 @@ async def test_another_process_is_given_what_the_log_says_and_that_is_what_the_f
     async with participants[2].running(settings) as conductor:
         with pytest.raises(CompensatedError, match="no money"):
             await conductor.saga(saga_id).result(timeout_seconds=300)
+    assert_same_bytes(shop)
+
+
+@pytest.mark.postgres
+async def test_an_instance_without_the_step_hands_it_on_as_it_was(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a rolling upgrade: the older instance takes the message, and cannot run what it asks for."""
+    settings = Settings.load(environ={"GOCONDUCTOR_DATABASE_URL": postgres_url})
+    await migrate(settings)
+    shop, older, newer = Shop(), Participant("shop"), Participant("shop")
+    older.step(refund)
+    shop.offer(newer)
+    handed_on = asyncio.Event()
+    leave = Intake._leave
+
+    def noting(intake: Intake, delivery: Delivery, wait_seconds: float | None = None) -> None:
+        leave(intake, delivery, wait_seconds)
+        handed_on.set()
+
+    monkeypatch.setattr(Intake, "_leave", noting)
+    async with older.running(settings), connect(settings) as client:
+        handle = await client.start(order_saga(), ORDER)
+        await handed_on.wait()
+        async with newer.running(settings):
+            with pytest.raises(CompensatedError, match="no money"):
+                await handle.result(timeout_seconds=300)
     assert_same_bytes(shop)
 
 

@@ -10,7 +10,9 @@ from typing import Literal
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
+from goconductor.aio.recent import Recent
 from goconductor.buses.kafka.configuration import Configuration, GroupProtocol, refused
+from goconductor.buses.shared import topics as bounds
 from goconductor.errors import BusUnavailableError, ConfigurationError
 from goconductor.redaction import logger_of
 
@@ -65,7 +67,7 @@ class Topics:
         self._partitions_by_prefix = partitions_by_prefix
         self._replication = -1 if replication is None else replication
         self._settings = {"max.message.bytes": str(configuration.message_bytes_max), **settings}
-        self._known: dict[str, int] = {}
+        self._known: Recent[str, int] = Recent(count_max=bounds.TOPICS_KNOWN_MAX)
         self._protocol: GroupProtocol | None = None
 
     async def ensure(self, topics: Iterable[str]) -> None:
@@ -75,7 +77,7 @@ class Topics:
             BusUnavailableError: the brokers do not answer.
             ConfigurationError: one is absent and cannot be made.
         """
-        wanted = sorted(set(topics) - self._known.keys())
+        wanted = sorted({topic for topic in topics if self._known.use(topic) is None})
         if not wanted:
             return
         if absent := await self._look(wanted):
@@ -84,11 +86,11 @@ class Topics:
     def forget(self, topics: Iterable[str]) -> None:
         """They are gone, or have other partitions than we thought."""
         for topic in topics:
-            self._known.pop(topic, None)
+            self._known.pop(topic)
 
     def another_partition(self, topic: str, partition: int) -> int:
         """Any but this one, if there are others."""
-        count = self._known.get(topic) or self._count(topic)
+        count = self._known.use(topic) or self._count(topic)
         return (partition + random.randrange(1, count)) % count if count > 1 else 0  # noqa: S311
 
     async def group_protocol(self, wanted: Literal["auto", "classic", "consumer"]) -> GroupProtocol:
@@ -125,7 +127,7 @@ class Topics:
         absent = []
         for topic, asked in self._admin.describe_topics(TopicCollection(topics), request_timeout=REQUEST_SECONDS).items():
             try:
-                self._known[topic] = len((await asyncio.wrap_future(asked)).partitions)
+                self._known.put(topic, len((await asyncio.wrap_future(asked)).partitions))
             except KafkaException as error:
                 problem = error.args[0]
                 if problem.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
@@ -154,7 +156,7 @@ class Topics:
                     raise BusUnavailableError(f"topic {topic} cannot be made now: {problem.str()}") from None
                 await self._look([topic])
             else:
-                self._known[topic] = self._count(topic)
+                self._known.put(topic, self._count(topic))
                 logger.info("made topic %s with %d partitions", topic, self._count(topic))
 
     def _count(self, topic: str) -> int:

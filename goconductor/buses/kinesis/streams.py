@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import defaultdict
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
 from goconductor.buses.shared.amazon import BUSY, UNAVAILABLE, Client, backoff_seconds, call, code_of, reason_of
 from goconductor.redaction import logger_of
@@ -49,7 +50,7 @@ class Streams:
         self._shards = shards
         self._retention_hours = retention_hours
         self._shared = sorted(shared.items(), key=lambda each: len(each[0]), reverse=True)
-        self._making: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._making: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @property
     def probe(self) -> str:
@@ -74,7 +75,7 @@ class Streams:
             BotoCoreError: the service cannot be reached.
             ClientError: it says no; where it only asks for patience it is asked again.
         """
-        async with self._making[stream]:
+        async with self._making.setdefault(stream, asyncio.Lock()):
             made = False
             while (status := await self._status(client, stream)) not in READY:
                 if status is None:

@@ -11,6 +11,8 @@ from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import BadRequestError, NoStreamResponseError, NotFoundError
 
+from goconductor.aio.recent import Recent
+from goconductor.buses.shared import topics as bounds
 from goconductor.errors import ConfigurationError
 
 NAME_LENGTH_MAX = 255
@@ -51,7 +53,7 @@ class Topology:
         self._short_lived_retention_seconds = short_lived_retention_seconds
         self._visibility_seconds = visibility_seconds
         self._duplicate_window_seconds = duplicate_window_seconds
-        self._looked_at: dict[str, float] = {}
+        self._looked_at: Recent[str, float] = Recent(count_max=bounds.TOPICS_KNOWN_MAX)
 
     def subject(self, topic: str) -> str:
         """Where messages of a topic are published."""
@@ -110,17 +112,17 @@ class Topology:
         """Make sure that what is sent to these topics has a consumer."""
         now = time.monotonic()
         for topic in topics:
-            if now < self._looked_at.get(topic, 0.0):
+            if now < (self._looked_at.use(topic) or 0.0):
                 continue
             if not await self._is_marked(client, topic):
                 await self._make_consumer(client, topic, _waiting(topic))
                 if await self._is_marked(client, topic):  # a group came meanwhile, and its consumer was first
                     await self._remove_waiting(client, topic)
-            self._looked_at[topic] = now + min(LOOK_AGAIN_SECONDS, self._retention_seconds / 4)
+            self._looked_at.put(topic, now + min(LOOK_AGAIN_SECONDS, self._retention_seconds / 4))
 
     def forget(self) -> None:
         """The server may be another now: look again."""
-        self._looked_at.clear()
+        self._looked_at = Recent(count_max=bounds.TOPICS_KNOWN_MAX)
 
     async def _make_group(self, client: Client, topic: str, group: str) -> str:
         name = self.consumer(topic, group)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
 
+from goconductor.aio.recent import Recent
+from goconductor.buses.shared import topics as bounds
 from goconductor.buses.shared.amazon import UNAVAILABLE, Client, call, code_of
 from goconductor.redaction import logger_of
 
@@ -80,7 +82,7 @@ class Topology:
             **({"FifoQueue": "true"} if fifo else {}),
         }
         self._dead_arn: str | None = None
-        self._known: dict[str, _Known] = {}
+        self._known: Recent[str, _Known] = Recent(count_max=bounds.TOPICS_KNOWN_MAX)
         self._looks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @property
@@ -121,7 +123,7 @@ class Topology:
         Whoever asks while another one looks waits for that look: a thousand sends at once would else ask SQS a thousand times.
         """
         async with self._looks.setdefault(topic, asyncio.Lock()):
-            known = self._known.get(topic)
+            known = self._known.use(topic)
             if known is None or time.monotonic() >= known.until:
                 known = await self._find(client, topic)
             return known.queues
@@ -135,16 +137,17 @@ class Topology:
             queues = []
             if not self.is_short_lived(topic):
                 queues = [await self._make(client, self.name(topic))]
-        self._known[topic] = known = _Known(queues, time.monotonic() + self._groups_cache_seconds)
+        known = _Known(queues, time.monotonic() + self._groups_cache_seconds)
+        self._known.put(topic, known)
         return known
 
     def forget(self, topic: str) -> None:
         """A queue of it was not there."""
-        self._known.pop(topic, None)
+        self._known.pop(topic)
 
     def forget_all(self) -> None:
         """The service may be another one."""
-        self._known.clear()
+        self._known = Recent(count_max=bounds.TOPICS_KNOWN_MAX)
         self._dead_arn = None
 
     async def join(self, client: Client, topic: str, group: str) -> str:

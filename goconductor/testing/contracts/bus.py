@@ -16,46 +16,13 @@ import pytest
 
 from goconductor.errors import BusUnavailableError, PayloadError
 from goconductor.ports.bus import Bus, Delivery, Message
-
-TIMEOUT_SECONDS = 300.0
+from goconductor.testing.contracts.inbox import TIMEOUT_SECONDS, Inbox
+from goconductor.testing.contracts.payloads import SENSITIVE
 
 B = TypeVar("B", bound=Bus)
 P = ParamSpec("P")
 NewBus = Callable[[], Bus]
 OpenBus = Callable[[], Awaitable[Bus]]
-
-
-class Inbox:
-    """A receiver that remembers what came.
-
-    Args:
-        hold: keep deliveries in hand instead of acknowledging them at once.
-    """
-
-    def __init__(self, *, hold: bool = False) -> None:
-        self.deliveries: list[Delivery] = []
-        self._hold = hold
-        self._came = asyncio.Condition()
-
-    @property
-    def payloads(self) -> list[bytes]:
-        return [delivery.message.payload for delivery in self.deliveries]
-
-    async def __call__(self, delivery: Delivery) -> None:
-        if not self._hold:
-            delivery.acknowledge()
-        async with self._came:
-            self.deliveries.append(delivery)
-            self._came.notify_all()
-
-    async def has(self, count: int) -> list[Delivery]:
-        """Wait until so many deliveries came."""
-        return await self.has_until(lambda: len(self.deliveries) >= count)
-
-    async def has_until(self, enough: Callable[[], bool]) -> list[Delivery]:
-        async with asyncio.timeout(TIMEOUT_SECONDS), self._came:
-            await self._came.wait_for(enough)
-        return self.deliveries
 
 
 @asynccontextmanager
@@ -335,6 +302,19 @@ class BusContract(ABC):
         await bus.send(sent)
         arrived = {delivery.message.key: delivery.message for delivery in await inbox.has(3)}
         assert arrived == {message.key: message for message in sent}
+
+    async def test_8_a_hand_over_keeps_the_bytes(self, open_bus: OpenBus, topic: str) -> None:
+        inbox, other = Inbox(hold=True), Inbox()
+        first = await (await open_bus()).subscribe([topic], "group", inbox, prefetch=10)
+        sent = {f"key {number}": Message(topic=topic, key=f"key {number}", payload=SENSITIVE[number]) for number in range(8)}
+        await (await open_bus()).send(list(sent.values()))
+        for place, delivery in enumerate(await inbox.has(8)):
+            delivery.give_back(self.delay_seconds * (place % 2))
+        await inbox.has(16)
+        await first.stop()
+        await (await open_bus()).subscribe([topic], "group", other, prefetch=10)
+        await other.has_until(lambda: {each.message.key for each in other.deliveries} == sent.keys())
+        assert all(each.message == sent[each.message.key] for each in (*inbox.deliveries, *other.deliveries))
 
     async def test_8_what_cannot_be_sent_is_refused_alone(self, bus: Bus, topic: str) -> None:
         inbox = Inbox()
