@@ -7,17 +7,20 @@ can come after the effect; exempt is only one whose failure stands in its journa
 
 from __future__ import annotations
 
-from typing import Never
+from typing import Never, assert_never
 
 from goconductor.errors import UnexpectedEventError
 from goconductor.lifecycle.draft import CLOSED_COMPENSATIONS, COMPENSATION_DONE, NO_COMPENSATION, Draft
 from goconductor.lifecycle.effects import EndSaga, RunCompensation
 from goconductor.lifecycle.events import (
+    BackwardEvent,
     CompensationFailed,
     CompensationSettled,
     CompensationSucceeded,
     OutcomeUnknown,
     SettleUnavailable,
+    SideEvent,
+    TimerFired,
 )
 from goconductor.lifecycle.retrying import COMPENSATIONS
 from goconductor.lifecycle.state import ActionStatus, CompensationStatus, Failure, SagaStatus, Side, StepState
@@ -26,6 +29,29 @@ from goconductor.saga.definition import StepKind
 from goconductor.saga.policies import COMPENSATION_RETRY, LAST_PATIENCE, patience
 
 _FIRST_ATTEMPT = Side(CompensationStatus.SENT, 1)
+
+
+def apply(draft: Draft, event: BackwardEvent | SideEvent) -> None:
+    """Decide about an event of a compensation.
+
+    Raises:
+        UnexpectedEventError: the event is late or repeated.
+    """
+    match event:
+        case CompensationSucceeded():
+            succeeded(draft, event)
+        case CompensationFailed():
+            failed(draft, event)
+        case OutcomeUnknown():
+            unknown(draft, event)
+        case TimerFired():
+            COMPENSATIONS.due(draft, event)
+        case CompensationSettled():
+            settled(draft, event)
+        case SettleUnavailable():
+            settle_unavailable(draft, event)
+        case _:  # pragma: no cover
+            assert_never(event)
 
 
 def turn_back(draft: Draft, reason: str) -> None:

@@ -8,32 +8,29 @@ things around it is: decide, append (durable), and only then act.
 
 from __future__ import annotations
 
-from typing import assert_never
 from uuid import UUID
 
 from goconductor.errors import InvariantError, RequestRefusedError, UnexpectedEventError
-from goconductor.lifecycle import backward, events, forward, requests
+from goconductor.lifecycle import backward, forward, requests
 from goconductor.lifecycle.answers import Log
 from goconductor.lifecycle.draft import Draft
 from goconductor.lifecycle.effects import Decision
-from goconductor.lifecycle.events import ActionEvent, Event, SagaStarted, StepEvent
+from goconductor.lifecycle.events import (
+    ActionEvent,
+    BackwardEvent,
+    Event,
+    ForwardEvent,
+    OperatorRequest,
+    SagaStarted,
+    SettleUnavailable,
+    SideEvent,
+    StepEvent,
+)
 from goconductor.lifecycle.invariants import check
-from goconductor.lifecycle.retrying import ACTIONS, COMPENSATIONS
 from goconductor.lifecycle.state import ActionStatus, SagaState, SagaStatus
 from goconductor.lifecycle.transitions import FIRST_STATUSES, SAGA_MOVES
 from goconductor.saga.graph import Plan
 from goconductor.saga.ids import Direction
-
-REQUESTS = (
-    events.PauseRequested,
-    events.ResumeRequested,
-    events.AbortRequested,
-    events.TerminateRequested,
-    events.RetryRequested,
-    events.SkipRequested,
-    events.OutcomeDeclared,
-    events.InputEdited,
-)
 
 
 def begin(plan: Plan, saga_id: UUID, event: SagaStarted, log: Log | None = None) -> Decision:
@@ -126,91 +123,37 @@ def apply(draft: Draft, event: Event) -> None:
 
 
 def _dispatch(draft: Draft, event: Event) -> None:
-    match event:
-        case events.ActionSucceeded():
-            forward.succeeded(draft, event)
-        case events.ActionFailed():
-            forward.failed(draft, event)
-        case events.OutputRejected():
-            forward.output_rejected(draft, event)
-        case events.CompensationSucceeded():
-            backward.succeeded(draft, event)
-        case events.CompensationFailed():
-            backward.failed(draft, event)
-        case events.OutcomeUnknown(direction=Direction.SETTLE) | events.TimerFired(direction=Direction.SETTLE):
-            raise UnexpectedEventError(
-                f"a settlement is asked for again until it is answered; it cannot see {type(event).__name__}"
-            )
-        case events.OutcomeUnknown(direction=Direction.COMPENSATION):
-            backward.unknown(draft, event)
-        case events.OutcomeUnknown():
-            forward.unknown(draft, event)
-        case events.TimerFired():
-            _timer(draft, event)
-        case events.ActionSettled():
-            forward.settled(draft, event)
-        case events.CompensationSettled():
-            backward.settled(draft, event)
-        case events.SettleUnavailable():
-            if draft.step(event.step).action.status is ActionStatus.SETTLING:
-                forward.settle_unavailable(draft, event)
-            else:
-                backward.settle_unavailable(draft, event)
-        case events.DeadlinePassed():
-            _deadline(draft)
-        case events.PauseRequested():
-            requests.pause(draft, event)
-        case events.ResumeRequested():
-            requests.resume(draft, event)
-        case events.AbortRequested():
-            requests.abort(draft, event)
-        case events.TerminateRequested():
-            requests.terminate(draft, event)
-        case events.RetryRequested():
-            requests.retry(draft, event)
-        case events.SkipRequested():
-            requests.skip(draft, event)
-        case events.OutcomeDeclared():
-            requests.declare(draft, event)
-        case events.InputEdited():
-            requests.edit(draft, event)
-        case events.SagaStarted():  # pragma: no cover  (SAGA_MOVES has no row for it)
-            raise UnexpectedEventError("a saga starts once")
-        case _:  # pragma: no cover
-            assert_never(event)
-
-
-def _timer(draft: Draft, event: events.TimerFired) -> None:
-    """A timer names its attempt; one that has fired, or was overtaken, changes nothing."""
-    if event.direction is Direction.COMPENSATION:
-        COMPENSATIONS.due(draft, event)
+    if isinstance(event, ForwardEvent):
+        forward.apply(draft, event)
+    elif isinstance(event, BackwardEvent):
+        backward.apply(draft, event)
+    elif isinstance(event, OperatorRequest):
+        requests.apply(draft, event)
+    elif isinstance(event, SagaStarted):  # pragma: no cover  (SAGA_MOVES has no row for it)
+        raise UnexpectedEventError("a saga starts once")
+    elif _side_of(draft, event) is Direction.COMPENSATION:
+        backward.apply(draft, event)
     else:
-        ACTIONS.due(draft, event)
+        forward.apply(draft, event)
 
 
-def _deadline(draft: Draft) -> None:
-    """Once the pivot was sent a deadline is only reported. A paused saga turns back as well, but starts nothing until resumed."""
-    if draft.state.deadline_passed:
-        raise UnexpectedEventError("the deadline has passed before")
-    draft.fields["deadline_passed"] = True
-    pivot = draft.plan.pivot
-    if not draft.backward and (pivot is None or draft.step(pivot).action.status is ActionStatus.PENDING):
-        backward.turn_back(draft, "its deadline has passed")
+def _side_of(draft: Draft, event: SideEvent) -> Direction:
+    """Return which side of its step the event is about.
+
+    Raises:
+        UnexpectedEventError: it is about a settlement, which is asked for again until it is answered.
+    """
+    if isinstance(event, SettleUnavailable):
+        settling = draft.step(event.step).action.status is ActionStatus.SETTLING
+        return Direction.ACTION if settling else Direction.COMPENSATION
+    if event.direction is Direction.SETTLE:
+        raise UnexpectedEventError(f"a settlement is asked for again until it is answered; it cannot see {type(event).__name__}")
+    return event.direction
 
 
 def _illegal(draft: Draft, event: Event, status: SagaStatus) -> Exception:
     name = type(event).__name__
-    if isinstance(event, REQUESTS):
-        verb = {
-            "Abort": "aborted",
-            "Pause": "paused",
-            "Resume": "resumed",
-            "Terminate": "terminated",
-            "Retry": "retried",
-            "Skip": "skipped",
-            "Outcome": "declared",
-            "Input": "given other inputs",
-        }[name.removesuffix("Requested").removesuffix("Declared").removesuffix("Edited")]
+    if isinstance(event, OperatorRequest):
         allowed = " or ".join(sorted(SAGA_MOVES[type(event)]))
-        return RequestRefusedError(f"saga {draft.state.saga_id} is {status}; only {allowed} sagas can be {verb}")
+        return RequestRefusedError(f"saga {draft.state.saga_id} is {status}; only {allowed} sagas can be {event.verb}")
     return UnexpectedEventError(f"saga {draft.state.saga_id} is {status}; it cannot see {name}")

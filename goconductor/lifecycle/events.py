@@ -12,7 +12,7 @@ leaves out whatever is as its default says, so no default here is ever changed.
 from __future__ import annotations
 
 from itertools import repeat
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 
@@ -143,6 +143,7 @@ class DeadlinePassed(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
 class PauseRequested(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
     """An operator paused the saga: nothing new starts."""
 
+    verb: ClassVar[str] = "paused"
     reason: str = ""
     by: str = ""
 
@@ -150,12 +151,14 @@ class PauseRequested(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
 class ResumeRequested(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
     """An operator lifted the pause."""
 
+    verb: ClassVar[str] = "resumed"
     by: str = ""
 
 
 class AbortRequested(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
     """An operator asked for compensation."""
 
+    verb: ClassVar[str] = "aborted"
     reason: str = ""
     by: str = ""
 
@@ -163,6 +166,7 @@ class AbortRequested(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
 class TerminateRequested(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
     """An operator ended the saga as it stands, without compensation."""
 
+    verb: ClassVar[str] = "terminated"
     reason: str
     by: str = ""
 
@@ -170,12 +174,14 @@ class TerminateRequested(SagaEvent, frozen=True, omit_defaults=True, kw_only=Tru
 class RetryRequested(StepEvent, frozen=True, omit_defaults=True):
     """An operator asked for another attempt of a stuck step."""
 
+    verb: ClassVar[str] = "retried"
     by: str = ""
 
 
 class SkipRequested(StepEvent, frozen=True, omit_defaults=True):
     """An operator asked to go on without a stuck step. ``forced``: without its journal's word, so effects may still land."""
 
+    verb: ClassVar[str] = "skipped"
     reason: str = ""
     forced: bool = False
     by: str = ""
@@ -184,6 +190,7 @@ class SkipRequested(StepEvent, frozen=True, omit_defaults=True):
 class OutcomeDeclared(StepEvent, frozen=True, omit_defaults=True):
     """An operator found out by hand whether a stuck action happened."""
 
+    verb: ClassVar[str] = "declared"
     happened: bool = False
     output: Any = None
     reason: str = ""
@@ -196,25 +203,23 @@ class InputEdited(StepEvent, frozen=True, omit_defaults=True):
     They stand in for what the definition refers to, in every later attempt of this round, the compensation's as well.
     """
 
+    verb: ClassVar[str] = "given other inputs"
     inputs: dict[str, Any] = {}
     reason: str = ""
     by: str = ""
 
 
-Event: TypeAlias = (
-    SagaStarted
-    | ActionSucceeded
-    | ActionFailed
-    | OutputRejected
-    | CompensationSucceeded
-    | CompensationFailed
-    | OutcomeUnknown
-    | TimerFired
-    | ActionSettled
-    | CompensationSettled
-    | SettleUnavailable
-    | DeadlinePassed
-    | PauseRequested
+ForwardEvent: TypeAlias = ActionSucceeded | ActionFailed | OutputRejected | ActionSettled | DeadlinePassed
+"""What :mod:`goconductor.lifecycle.forward` decides about."""
+
+BackwardEvent: TypeAlias = CompensationSucceeded | CompensationFailed | CompensationSettled
+"""What :mod:`goconductor.lifecycle.backward` decides about."""
+
+SideEvent: TypeAlias = OutcomeUnknown | TimerFired | SettleUnavailable
+"""What can happen to either side of a step; the file of that side decides."""
+
+OperatorRequest: TypeAlias = (
+    PauseRequested
     | ResumeRequested
     | AbortRequested
     | TerminateRequested
@@ -223,6 +228,9 @@ Event: TypeAlias = (
     | OutcomeDeclared
     | InputEdited
 )
+"""What :mod:`goconductor.lifecycle.requests` decides about. ``verb`` completes "a saga can be …"."""
+
+Event: TypeAlias = SagaStarted | ForwardEvent | BackwardEvent | SideEvent | OperatorRequest
 
 EVENTS: dict[str, type[Any]] = {event.__name__: event for event in Event.__args__}
 

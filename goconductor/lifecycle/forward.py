@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from typing import assert_never
 
 from goconductor.errors import UnexpectedEventError
 from goconductor.lifecycle import backward
@@ -14,10 +15,14 @@ from goconductor.lifecycle.events import (
     ActionFailed,
     ActionSettled,
     ActionSucceeded,
+    DeadlinePassed,
+    ForwardEvent,
     OutcomeDeclared,
     OutcomeUnknown,
     OutputRejected,
     SettleUnavailable,
+    SideEvent,
+    TimerFired,
 )
 from goconductor.lifecycle.retrying import ACTIONS
 from goconductor.lifecycle.state import DONE_ACTIONS, ActionStatus, Failure, SagaStatus, Side
@@ -32,6 +37,33 @@ _AFTER_LOST = {
     StepKind.RETRIABLE: ActionStatus.STUCK,
 }
 """What a step becomes after its last lost outcome."""
+
+
+def apply(draft: Draft, event: ForwardEvent | SideEvent) -> None:
+    """Decide about an event of an action, or about the saga's deadline.
+
+    Raises:
+        UnexpectedEventError: the event is late or repeated.
+    """
+    match event:
+        case ActionSucceeded():
+            succeeded(draft, event)
+        case ActionFailed():
+            failed(draft, event)
+        case OutcomeUnknown():
+            unknown(draft, event)
+        case TimerFired():
+            ACTIONS.due(draft, event)
+        case OutputRejected():
+            output_rejected(draft, event)
+        case ActionSettled():
+            settled(draft, event)
+        case SettleUnavailable():
+            settle_unavailable(draft, event)
+        case DeadlinePassed():
+            deadline_passed(draft)
+        case _:  # pragma: no cover
+            assert_never(event)
 
 
 def advance(draft: Draft, steps: Iterable[str]) -> None:
@@ -182,3 +214,13 @@ def skip(draft: Draft, name: str, cause: type[object]) -> None:
     draft.set_action(name, cause, skipped, skipping=False)
     draft.remaining -= 1
     advance(draft, draft.plan.successors[name])
+
+
+def deadline_passed(draft: Draft) -> None:
+    """Turn back, unless the pivot was sent; then a deadline is only reported. A paused saga begins nothing until resumed."""
+    if draft.state.deadline_passed:
+        raise UnexpectedEventError("the deadline has passed before")
+    draft.fields["deadline_passed"] = True
+    pivot = draft.plan.pivot
+    if not draft.backward and (pivot is None or draft.step(pivot).action.status is ActionStatus.PENDING):
+        backward.turn_back(draft, "its deadline has passed")

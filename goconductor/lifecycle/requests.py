@@ -13,6 +13,8 @@ a skip asks the journal to prevent that, and one that is forced notes it in ``la
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from goconductor.errors import RequestRefusedError
 from goconductor.lifecycle import backward, forward
 from goconductor.lifecycle.draft import Draft
@@ -20,6 +22,7 @@ from goconductor.lifecycle.effects import EndSaga, RunAction, Settle
 from goconductor.lifecycle.events import (
     AbortRequested,
     InputEdited,
+    OperatorRequest,
     OutcomeDeclared,
     PauseRequested,
     ResumeRequested,
@@ -34,6 +37,33 @@ from goconductor.saga.definition import StepKind
 
 _WAITING = (ActionStatus.STUCK, ActionStatus.BACKOFF, ActionStatus.SENT, ActionStatus.SETTLING)
 _WAITING_BACK = (CompensationStatus.STUCK, CompensationStatus.BACKOFF, CompensationStatus.SENT, CompensationStatus.FENCING)
+
+
+def apply(draft: Draft, event: OperatorRequest) -> None:
+    """Decide about a request.
+
+    Raises:
+        RequestRefusedError: the state does not allow it; says what is allowed.
+    """
+    match event:
+        case PauseRequested():
+            pause(draft, event)
+        case ResumeRequested():
+            resume(draft, event)
+        case AbortRequested():
+            abort(draft, event)
+        case TerminateRequested():
+            terminate(draft, event)
+        case RetryRequested():
+            retry(draft, event)
+        case SkipRequested():
+            skip(draft, event)
+        case OutcomeDeclared():
+            declare(draft, event)
+        case InputEdited():
+            edit(draft, event)
+        case _:  # pragma: no cover
+            assert_never(event)
 
 
 def pause(draft: Draft, event: PauseRequested) -> None:

@@ -17,9 +17,8 @@ import msgspec
 
 from goconductor.aio.tasks import Tasks
 from goconductor.errors import RequestRefusedError, SagaNotFoundError
-from goconductor.lifecycle.decide import REQUESTS
 from goconductor.lifecycle.effects import Work
-from goconductor.lifecycle.events import Event
+from goconductor.lifecycle.events import Event, OperatorRequest
 from goconductor.lifecycle.state import SagaState
 from goconductor.messages.envelope import SagaEnded
 from goconductor.messages.topics import replies_topic, steps_topic
@@ -357,7 +356,7 @@ class Node:
         submission = Submission(saga_id, "", event, expected=expected, doubtful=event_id is not None)
         submission.event_id = event_id or submission.event_id
         appended = await self.appender.submit(submission)
-        if appended.dropped and isinstance(event, REQUESTS):
+        if appended.dropped and isinstance(event, OperatorRequest):
             raise RequestRefusedError(appended.dropped)
         return appended.view or await self.view(saga_id)
 
