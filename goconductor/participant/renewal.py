@@ -31,6 +31,10 @@ LINGERING_SECONDS = 5.0
 """How long a process that leaves waits for the session that outlives it."""
 
 
+RESTING_LEASES = 2.0
+"""Lives of a lease after the last renewal until the thread's store is closed; the next long step opens another one."""
+
+
 class _Held(msgspec.Struct):
     lease: Lease
     expires: float
@@ -114,6 +118,7 @@ class Renewal:
     async def _run(self, stopped: asyncio.Event) -> None:
         store: SagaStore | None = None
         trouble = Reminder(monotonic=self._clock.monotonic)
+        used_at = self._clock.monotonic()
         try:
             while not self._stop.is_set() or self._lingers():
                 with suppress(TimeoutError):
@@ -121,7 +126,11 @@ class Renewal:
                         await (asyncio.Event() if self._lingering.is_set() else stopped).wait()
                 due = self._due()
                 if not due and not self._linger:
+                    if store is not None and self._clock.monotonic() - used_at > RESTING_LEASES * self._lease_seconds:
+                        resting, store = store, None
+                        await resting.close()
                     continue
+                used_at = self._clock.monotonic()
                 try:
                     if store is None:
                         store = await self._opened()

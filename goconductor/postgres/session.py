@@ -22,9 +22,6 @@ logger = logger_of("goconductor.postgres")
 
 BACKOFF_SECONDS = (0.05, 2.0)
 
-REST_SECONDS = 60.0
-"""What a burst of work needed beyond the first sessions is closed when nobody has used it for so long."""
-
 
 class Usable(Protocol):
     """Gives a connection for one call."""
@@ -53,13 +50,16 @@ class Session:
         self._attempted = asyncio.Event()
         self._down: Exception | None = None
         self._closed = False
-        self.used_at = 0.0
-        """When its last call ended, by the loop's clock."""
 
     @property
-    def busy(self) -> bool:
+    def is_busy(self) -> bool:
         """Whether a call is under way."""
         return self._lock.locked()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it has a connection now."""
+        return self._connection is not None and not self._connection.is_closed()
 
     async def open(self, *, at_once: bool = True) -> None:
         """Connect, now or when first used.
@@ -163,56 +163,3 @@ class Session:
             logger.info("the connection to %s is back", self._role)
         self._reconnecting = None
         self._attempted.set()
-
-
-class Sessions:
-    """A few sessions for whoever comes; the first that is not busy is taken. Those that a burst needed are closed after it.
-
-    Args:
-        setup: makes their connections.
-        count: how many at most.
-        role: what they are for, as the log calls it.
-        keep: how many stay.
-        rest_seconds: after how long without use the others end.
-    """
-
-    def __init__(
-        self, setup: Setup, count: int, role: str = "read", *, keep: int = 1, rest_seconds: float = REST_SECONDS
-    ) -> None:
-        self._sessions = [Session(setup, role) for _ in range(count)]
-        self._passing = self._sessions[keep:]
-        self._rest_seconds = rest_seconds
-        self._resting: asyncio.Task[None] | None = None
-
-    async def open(self, *, at_once: bool = True) -> None:
-        """Connect the first, now or when it is needed, as the others are."""
-        for number, session in enumerate(self._sessions):
-            await session.open(at_once=at_once and number == 0)
-        if self._passing and self._resting is None:
-            self._resting = asyncio.create_task(self._rest(), name="goconductor-rest")
-
-    async def close(self) -> None:
-        """End all."""
-        if self._resting is not None:
-            self._resting.cancel()
-            await asyncio.wait([self._resting])
-            self._resting = None
-        for session in self._sessions:
-            await session.close()
-
-    @asynccontextmanager
-    async def use(self) -> AsyncIterator[Connection]:
-        """As :meth:`Session.use`."""
-        free = next((session for session in self._sessions if not session.busy), None)
-        session = free or random.choice(self._sessions)  # noqa: S311 - any will do
-        async with session.use() as connection:
-            session.used_at = asyncio.get_running_loop().time()
-            yield connection
-
-    async def _rest(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(self._rest_seconds)
-            for session in self._passing:
-                if not session.busy and loop.time() - session.used_at >= self._rest_seconds:
-                    await session.rest()

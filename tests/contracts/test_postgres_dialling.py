@@ -196,7 +196,7 @@ async def test_a_session_that_became_read_only_is_left(postgres_url: str) -> Non
     store = PostgresStore(postgres_url)
     await store.open()
     saga = await begin(store)
-    for session in store._for_append._sessions:
+    for session in store._pools[0].sessions:
         async with session.use() as connection:
             await connection.execute("SET default_transaction_read_only = on")
 

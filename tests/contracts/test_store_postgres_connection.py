@@ -13,7 +13,6 @@ import pytest
 
 from goconductor.errors import ConfigurationError, PoolerError, SchemaError, StoreError, StoreUnavailableError
 from goconductor.ports.store import Verdict
-from goconductor.postgres.session import Sessions
 from goconductor.stores.postgres import PostgresStore, migrate
 from goconductor.stores.postgres.dial import Connection
 from goconductor.testing.contracts.store.material import Saga, advance, begin, event, eventually, head_of
@@ -248,22 +247,6 @@ async def test_1_a_wrong_password_is_refused_at_once_and_not_repeated(postgres_t
     with pytest.raises(ConfigurationError, match="password") as refused:
         await PostgresStore(wrong).open()
     assert "top-secret" not in str(refused.value)
-
-
-async def test_what_a_burst_needed_is_closed_after_it(store: PostgresStore) -> None:
-    setup = store._others._sessions[0]._setup
-    sessions = Sessions(setup, 2, rest_seconds=0.01)
-    await sessions.open()
-    gone = asyncio.Event()
-    async with sessions.use() as stays, sessions.use() as passes:
-        passes.add_termination_listener(lambda _: gone.set())
-    await gone.wait()
-    assert not stays.is_closed()
-    async with sessions.use() as first, sessions.use() as second:
-        assert first is stays
-        assert await second.fetchval("SELECT 1") == 1
-    await sessions.close()
-    assert stays.is_closed()
 
 
 async def test_every_session_has_its_timeouts(store: PostgresStore) -> None:

@@ -71,8 +71,7 @@ async def lived(stores: list[PostgresStore]) -> set[str]:
     sent: set[str] = set()
     store, renewing, _ = stores
     await store.open()
-    some = (store._for_append, store._for_start, store._quick, store._others)
-    for session in (store._for_acquire, *(each for sessions in some for each in sessions._sessions)):
+    for session in (store._for_acquire, *(each for pool in store._pools for each in pool.sessions)):
         async with session.use() as connection:
             connection.add_query_logger(lambda query: sent.add(query.query))
     node = Node(store=store, bus=MemoryBus(MemoryBroker()), open_store=lambda: renewing, registry=shop())

@@ -103,6 +103,27 @@ async def test_short_steps_write_no_renewal() -> None:
     assert renewal.expires(LEASE) is None
 
 
+async def test_the_store_of_the_thread_is_closed_after_the_last_long_step_and_another_is_opened_for_the_next() -> None:
+    opened, closed = threading.Semaphore(0), threading.Semaphore(0)
+
+    class Watched(Told):
+        async def open(self) -> None:
+            opened.release()
+
+        async def close(self) -> None:
+            closed.release()
+
+    store, clock = Watched(), SystemClock()
+    renewal = await held(lambda: store, 600)
+    for _ in range(2):
+        assert await asyncio.to_thread(opened.acquire, timeout=300)
+        assert await asyncio.to_thread(store.renewed.acquire, timeout=300)
+        renewal.drop(LEASE)
+        assert await asyncio.to_thread(closed.acquire, timeout=300)
+        renewal.hold(LEASE, expires=clock.monotonic() + LEASE_SECONDS, deadline=clock.monotonic() + 600)
+    await renewal.stop()
+
+
 async def test_no_lease_is_renewed_beyond_its_deadline() -> None:
     store = Told()
     clock = SystemClock()

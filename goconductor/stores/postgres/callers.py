@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import asyncpg
 
 from goconductor.errors import ConfigurationError
-from goconductor.postgres.session import Sessions
+from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.dial import Address, Connection
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Callers:
         address: the saga log's.
     """
 
-    def __init__(self, sessions: Sessions, address: Address) -> None:
+    def __init__(self, sessions: Usable, address: Address) -> None:
         self._sessions = sessions
         self._address = address
         self._place: tuple[Any, ...] = ()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import msgspec
 
 from goconductor.ports.choices import Choice, Phase, Spoken
-from goconductor.postgres.session import Sessions
+from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.dial import Address, Row
 
 
 class ChoiceTable:
     """The port's ``Choices``."""
 
-    def __init__(self, sessions: Sessions, address: Address) -> None:
+    def __init__(self, sessions: Usable, address: Address) -> None:
         self._sessions = sessions
         self._address = address
 

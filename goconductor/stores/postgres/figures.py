@@ -7,7 +7,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from goconductor.ports.figures import COUNTED_MAX, Census, StoreFigures
-from goconductor.postgres.session import Sessions
+from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.dial import Address
 
 # Other roles' sessions show their snapshots only to members of pg_read_all_stats; our own are always seen.
@@ -46,7 +46,7 @@ FROM page GROUP BY status
 class FigureReader:
     """Figures, on the sessions for everybody."""
 
-    def __init__(self, sessions: Sessions, address: Address) -> None:
+    def __init__(self, sessions: Usable, address: Address) -> None:
         self._sessions = sessions
         self._address = address
 

@@ -26,7 +26,7 @@ import msgspec
 from goconductor.ports.choices import Spoken
 from goconductor.ports.reading import Presence
 from goconductor.ports.store import Instance, Lease
-from goconductor.postgres.session import Session, Sessions
+from goconductor.postgres.session import Session, Usable
 from goconductor.redaction import logger_of
 from goconductor.stores.postgres import sql
 from goconductor.stores.postgres.dial import Address, Connection, Row
@@ -94,7 +94,7 @@ class _Registered:
 class SignsOfLife:
     """The locks of the instances that live in this process, and those of all others."""
 
-    def __init__(self, sessions: Sessions, address: Address, timelines: TimelineTable) -> None:
+    def __init__(self, sessions: Usable, address: Address, timelines: TimelineTable) -> None:
         self._sessions = sessions
         self._address = address
         self._timelines = timelines

@@ -7,7 +7,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from goconductor.ports.store import Head, LogEntry
-from goconductor.postgres.session import Sessions
+from goconductor.postgres.session import Usable
 from goconductor.stores.postgres import sql
 from goconductor.stores.postgres.dial import Address
 from goconductor.stores.postgres.rows import entry_of, head_of
@@ -16,7 +16,7 @@ from goconductor.stores.postgres.rows import entry_of, head_of
 class Reader:
     """Heads and histories, on the sessions for everybody."""
 
-    def __init__(self, sessions: Sessions, address: Address) -> None:
+    def __init__(self, sessions: Usable, address: Address) -> None:
         self._sessions = sessions
         self._address = address
 

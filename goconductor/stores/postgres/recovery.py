@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from goconductor.ports.store import Head, Known, Lease
-from goconductor.postgres.session import Sessions
+from goconductor.postgres.session import Usable
 from goconductor.stores.postgres import sql
 from goconductor.stores.postgres.batch import Columns, columns, held_columns
 from goconductor.stores.postgres.dial import Address
@@ -40,7 +40,7 @@ NOTE_EMPTIED = """
 class Recovery:
     """The leader's statements, on the sessions for everybody."""
 
-    def __init__(self, sessions: Sessions, address: Address) -> None:
+    def __init__(self, sessions: Usable, address: Address) -> None:
         self._sessions = sessions
         self._address = address
 

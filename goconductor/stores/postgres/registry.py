@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from goconductor.ports.store import DeadLetter, StoredDefinition
-from goconductor.postgres.session import Sessions
+from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.dial import Address, Row
 from goconductor.stores.postgres.rows import texts_of
 
@@ -57,7 +57,7 @@ def letter_of(row: Row) -> DeadLetter:
 class Registry:
     """What is kept by name, on the sessions for everybody."""
 
-    def __init__(self, sessions: Sessions, address: Address) -> None:
+    def __init__(self, sessions: Usable, address: Address) -> None:
         self._sessions = sessions
         self._address = address
 

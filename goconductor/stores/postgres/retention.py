@@ -15,7 +15,7 @@ from uuid import UUID
 
 from goconductor.ports.reading import ID_SLACK_SECONDS, id_bound
 from goconductor.ports.retention import Cursor, Forgettable, Forgotten
-from goconductor.postgres.session import Sessions
+from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.dial import Address
 from goconductor.stores.postgres.presence import LOCK_CLASS
 from goconductor.stores.postgres.terms import FENCE, fenced
@@ -127,7 +127,7 @@ STATEMENTS = {
 class RetentionWalk:
     """The port's ``Retention``, on the sessions for everybody."""
 
-    def __init__(self, sessions: Sessions, address: Address) -> None:
+    def __init__(self, sessions: Usable, address: Address) -> None:
         self._sessions = sessions
         self._address = address
 

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from goconductor.ports.reading import ID_SLACK_SECONDS, Wanted, id_bound
 from goconductor.ports.store import Head, Page
-from goconductor.postgres.session import Sessions
+from goconductor.postgres.session import Usable
 from goconductor.stores.postgres import sql
 from goconductor.stores.postgres.dial import Address
 from goconductor.stores.postgres.rows import head_of
@@ -89,7 +89,7 @@ class Filter:
 class Search:
     """Pages of heads, on the sessions for everybody."""
 
-    def __init__(self, sessions: Sessions, address: Address) -> None:
+    def __init__(self, sessions: Usable, address: Address) -> None:
         self._sessions = sessions
         self._address = address
 

@@ -38,7 +38,8 @@ from goconductor.ports.transactions import Transaction
 from goconductor.ports.vitals import Vitals
 from goconductor.postgres.direct import refuse_pooler
 from goconductor.postgres.opening import wait_for
-from goconductor.postgres.session import Session, Sessions
+from goconductor.postgres.pool import Pool
+from goconductor.postgres.session import Session
 from goconductor.postgres.setup import Limits
 from goconductor.stores.postgres.acquire import Acquirer
 from goconductor.stores.postgres.append import Appender
@@ -69,8 +70,8 @@ UNPRINTABLE = re.compile(r"[^ -~]")
 class PostgresStore:
     """The saga store in a PostgreSQL database, 15 or newer. It serves all ports of :mod:`goconductor.ports.store`.
 
-    It holds one connection each for acquiring and appending, and, from their first use, one or two for starting, for reading
-    tails and for terms, and a few for all else. Their application name is ``name`` and eight random letters: the server tells
+    It holds one connection for acquiring, one for appending, and, from its first use, one for all else. More are made when they
+    are needed, and closed a minute after that. Their application name is ``name`` and eight random letters: the server tells
     by it whether this instance still has a connection.
 
     Args:
@@ -127,13 +128,15 @@ class PostgresStore:
         limits = Limits(hot_timeout_seconds, min(lock_timeout_seconds, hot_timeout_seconds / 5), idle_in_transaction_seconds)
         hot = replace(setup, limits=limits)
         starting = replace(setup, limits=limits._replace(lock_seconds=min(lock_timeout_seconds, KEY_LOCK_SECONDS)))
-        self._quick = Sessions(hot, QUICK_CONNECTIONS)
-        self._others = Sessions(setup, connections)
+        appending, starts, reading = Pool(hot, "append"), Pool(starting, "start", keep=0), Pool(setup, "read")
+        self._pools = (appending, starts, reading)
+        self._quick = appending.share(QUICK_CONNECTIONS, is_patient=True)
+        self._others = reading.share(connections, is_patient=True)
         self._timelines = TimelineTable(self._others, address)
         self._life = SignsOfLife(self._others, address, self._timelines)
         self._for_acquire = Session(replace(hot, durable=False), "acquire", self._life.assert_all)
-        self._for_append = Sessions(hot, BATCHES_AT_ONCE, "append")
-        self._for_start = Sessions(starting, BATCHES_AT_ONCE + 1, "start", keep=0)  # one more for those whose keys are held
+        self._for_append = appending.share(BATCHES_AT_ONCE)
+        self._for_start = starts.share(BATCHES_AT_ONCE + 1)  # one more for those whose keys are held
         self._tails = TailReader(address)
         self._acquirer = Acquirer(self._for_acquire, address, self._tails)
         self._appender = Appender(self._for_append, address)
@@ -171,18 +174,19 @@ class PostgresStore:
         self._trouble = trouble
 
     async def _open(self) -> None:
-        await self._for_append.open()
+        appending, *others = self._pools
+        await appending.open()
         await check_schema(self._for_append, self._address)
         await self._for_acquire.open()
         async with self._for_append.use() as one, self._for_acquire.use() as other:
             await refuse_pooler(one, other)
-        for session in (self._for_start, self._quick, self._others):
-            await session.open(at_once=False)
+        for pool in others:
+            await pool.open(at_once=False)
 
     async def close(self) -> None:
         """End all connections; who is still registered then looks dead to the others."""
-        for session in (self._for_acquire, self._for_append, self._for_start, self._quick, self._others):
-            await session.close()
+        for each in (self._for_acquire, *self._pools):
+            await each.close()
 
     def beside(self) -> PostgresStore:
         """As the port says: its connections bear the same name, and the server tells by that name who lives."""

@@ -20,7 +20,7 @@ import msgspec
 from goconductor.errors import FencedError
 from goconductor.ports.reading import Sweep
 from goconductor.ports.store import Term
-from goconductor.postgres.session import Sessions
+from goconductor.postgres.session import Usable
 from goconductor.postgres.timelines import TIMELINES
 from goconductor.stores.postgres.dial import Address, Row
 
@@ -42,7 +42,7 @@ def fenced(epoch: int) -> FencedError:
 class TermTable:
     """The port's ``Terms``."""
 
-    def __init__(self, sessions: Sessions, address: Address) -> None:
+    def __init__(self, sessions: Usable, address: Address) -> None:
         self._sessions = sessions
         self._address = address
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from goconductor.ports.history import Loss, Timeline
-from goconductor.postgres.session import Sessions
+from goconductor.postgres.session import Usable
 from goconductor.postgres.timelines import TIMELINES
 from goconductor.stores.postgres.dial import Address, Connection
 
@@ -68,7 +68,7 @@ NOTE_LOSSES = f"""
 class TimelineTable:
     """The port's ``History``."""
 
-    def __init__(self, sessions: Sessions, address: Address) -> None:
+    def __init__(self, sessions: Usable, address: Address) -> None:
         self._sessions = sessions
         self._address = address
 
