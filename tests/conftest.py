@@ -48,8 +48,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--per-leaf", action="store_true", help="fail unless every leaf passed its whole contract suite")
 
 
+class Failures:
+    """Names what fails at once, so that a long run that is cut off has named it."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Write one line; in a process that runs tests for another one nobody would read it."""
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and terminal is not None and not hasattr(self._config, "workerinput"):
+            terminal.write_line(f" {report.nodeid} failed ({report.when})")
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Count per leaf, if that is wanted."""
+    """Name failures at once, and count per leaf, if that is wanted."""
+    config.pluginmanager.register(Failures(config), "failures")
     if config.getoption("--per-leaf"):
         from tests.per_leaf import PerLeaf
 
