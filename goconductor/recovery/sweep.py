@@ -26,16 +26,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
-from goconductor.aio.backoff import doubled
 from goconductor.aio.reminders import Reminder
 from goconductor.errors import FencedError, GoConductorError, StoreUnavailableError
-from goconductor.lifecycle.effects import RunAction, SetTimer, Settle, Work, direction_of
-from goconductor.lifecycle.events import DeadlinePassed, Event, OutcomeUnknown, TimerFired
-from goconductor.lifecycle.owed import is_backward, owed
+from goconductor.lifecycle.effects import Work
+from goconductor.lifecycle.events import Event, OutcomeUnknown
 from goconductor.lifecycle.state import PATIENCE_SECONDS
 from goconductor.participant import log
 from goconductor.participant.batch import Batcher
@@ -44,10 +41,12 @@ from goconductor.participant.log import View
 from goconductor.participant.node import Node
 from goconductor.participant.work import attempt_of, random_number
 from goconductor.ports.portions import portions
-from goconductor.ports.store import Acquire, Acquired, Instance, Known, Lease, LeaseKey, Tail
+from goconductor.ports.store import Acquire, Acquired, Instance, Known, Lease, Tail
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.noting import Notes
+from goconductor.recovery.resending import FIRST_SECONDS, Resending
 from goconductor.recovery.resent import Resent
+from goconductor.recovery.triage import Look, key_of, triage
 from goconductor.redaction import logger_of
 from goconductor.saga.graph import Plan
 
@@ -55,23 +54,9 @@ logger = logger_of("goconductor.recovery")
 
 DEATH_SECONDS = 0.5
 """A process counts as dead when its lock was free twice, this long apart."""
-TIMER_GRACE_SECONDS = 0.5
-"""The participant that set a near timer fires it; the sweep comes after it."""
-RESEND_SECONDS = 5.0
-RESEND_MAX_SECONDS = 120.0
 QUARANTINE_SECONDS = 60.0
 LOOK_BYTES_MAX = 8 * 1024 * 1024
 """So much of logs, as they are stored, is read in one go. They are compressed, and grow in memory."""
-
-
-@dataclass(frozen=True)
-class _Look:
-    """One look at some sagas: at what time, under which epoch, which leases there were, and whose holders are dead."""
-
-    now: float
-    epoch: int
-    leases: dict[LeaseKey, Lease]
-    dead: frozenset[int]
 
 
 class Sweeper:
@@ -101,7 +86,7 @@ class Sweeper:
         self._lease_seconds = lease_seconds
         self._batch = batch
         self._on_sweep = on_sweep
-        self._resent: dict[LeaseKey, tuple[int, float]] = {}
+        self._resending = Resending()
         self._suspects: dict[int, float] = {}
         """Those that were missing in every look since, with when the first one ended, on the machine's clock."""
         self._acquires: Batcher[Acquire, Acquired] = Batcher(
@@ -250,7 +235,8 @@ class Sweeper:
         leases = {lease.key: lease for lease in await self._store.leases(sagas)}
         now = await self._store.database_time()
         self._clock.observe(now)
-        look = _Look(now, epoch, leases, frozenset(dead))
+        may_judge = self._clock.monotonic() >= self._judge_from
+        look = Look(now, epoch, leases, frozenset(dead), may_judge, self._lease_seconds)
         heads = [tail.head for tail in tails]
         next_looks = await asyncio.gather(*(self._look_at_one(saga, tail, look) for saga, tail in zip(sagas, tails, strict=True)))
         again = [
@@ -272,7 +258,7 @@ class Sweeper:
         if head is not None and head.wake_at is not None:
             await self._store.postpone([(Known(saga, head.seq, head.tag), now + QUARANTINE_SECONDS)], epoch=epoch)
 
-    async def _look_at_one(self, saga: UUID, tail: Tail, look: _Look) -> float | None:
+    async def _look_at_one(self, saga: UUID, tail: Tail, look: Look) -> float | None:
         """One saga. When to look again; None if an append has set that, or if nothing can happen to it."""
         if tail.head is None or tail.head.wake_at is None:
             return None
@@ -292,54 +278,34 @@ class Sweeper:
             )
             return look.now + QUARANTINE_SECONDS
 
-    async def _repair(self, plan: Plan, view: View, look: _Look) -> float | None:
-        """Put one saga right."""
-        state, now = view.state, look.now
-        next_look = now + state.patience_seconds
-        if state.deadline_at is not None and not state.deadline_passed:
-            if state.deadline_at <= now:
-                await self._append(plan, view, DeadlinePassed(), look)
-                return None
-            next_look = min(next_look, state.deadline_at)
-        fired: list[TimerFired] = []
+    async def _repair(self, plan: Plan, view: View, look: Look) -> float | None:
+        """Put one saga right. When to look again; None if an append has set that."""
+        repairs = triage(view.state, look)
+        for lease in repairs.free:
+            await self._store.free([lease], epoch=look.epoch)
         resend: list[Work] = []
-        lost: list[tuple[Work, Lease | None]] = []
-        for effect in owed(state.steps, state.round):
-            if isinstance(effect, SetTimer):
-                if effect.due_at + TIMER_GRACE_SECONDS <= now:
-                    fired.append(TimerFired(effect.step, effect.attempt, effect.round, direction=effect.direction))
-                else:
-                    next_look = min(next_look, effect.due_at + TIMER_GRACE_SECONDS)
-                continue
-            key = LeaseKey(state.saga_id, effect.step, direction_of(effect), effect.round)
-            lease = look.leases.get(key)
-            if lease is not None and lease.expires_at > now and lease.instance not in look.dead:
-                next_look = min(next_look, lease.expires_at + TIMER_GRACE_SECONDS)
-            elif self._clock.monotonic() < self._judge_from:
-                next_look = min(next_look, now + self._lease_seconds)
-            elif not isinstance(effect, Settle) and (lease is not None or (isinstance(effect, RunAction) and is_backward(state))):
-                lost.append((effect, lease))
-            else:
-                if lease is not None:
-                    await self._store.free([lease], epoch=look.epoch)
-                self.resent.saw(key, plan.owners[effect.step])
-                due_at = self._resend_at(key, now, at_once=bool(look.dead))
-                if due_at <= now:
-                    resend.append(effect)
-                next_look = min(next_look, max(due_at, now + RESEND_SECONDS))
+        next_looks: list[float] = []
+        for work in repairs.unheld:
+            key = key_of(view.state.saga_id, work)
+            self.resent.saw(key, plan.owners[work.step])
+            due_at = self._resending.due_at(key, look.now, at_once=bool(look.dead))
+            if due_at <= look.now:
+                resend.append(work)
+            next_looks.append(max(due_at, look.now + FIRST_SECONDS))
         # side by side, so that a thousand timers, or steps that a process had in hand, of one saga become a few appends
-        appended = any(await asyncio.gather(*(self._append(plan, view, timer, look) for timer in fired)))
-        declared = await asyncio.gather(*(self._declare_unknown(plan, view, work, lease, look) for work, lease in lost))
-        appended = appended or any(declared)
+        appended = await asyncio.gather(*(self._append(plan, view, event, look.epoch) for event in repairs.due))
+        declared = await asyncio.gather(*(self._declare_unknown(plan, view, work, lease, look) for work, lease in repairs.lost))
         if resend:
             self._node.send(plan, view, resend)
             self._node.counts["sweep_resent"] += len(resend)
-        return None if appended else next_look
+        if any(appended) or any(declared) or repairs.next_look is None:
+            return None
+        return min([repairs.next_look, *next_looks])
 
-    async def _declare_unknown(self, plan: Plan, view: View, work: Work, lease: Lease | None, look: _Look) -> bool:
+    async def _declare_unknown(self, plan: Plan, view: View, work: Work, lease: Lease | None, look: Look) -> bool:
         """Take the lease, then append. Where it cannot be had, somebody is at it after all."""
         died = lease is not None and lease.instance in look.dead
-        key = LeaseKey(view.state.saga_id, work.step, direction_of(work), work.round)
+        key = key_of(view.state.saga_id, work)
         ours = Lease(key=key, instance=self._node.instance.serial, token=random_number())
         request = Acquire(lease=ours, lease_seconds=self._lease_seconds, known=view.known)
         acquired = await self._acquires.ask(request)
@@ -349,7 +315,7 @@ class Sweeper:
         unknown = OutcomeUnknown(work.step, attempt_of(work), work.round, direction=key.direction, reason=reason)
         self._node.counts["sweep_unknown"] += 1
         try:
-            appended = await self._append(plan, view, unknown, look, ours)
+            appended = await self._append(plan, view, unknown, look.epoch, ours)
             if not appended:  # it said nothing any more
                 await self._store.release_leases([ours], told=True)
         except BaseException:  # our term is over, or we were stopped: it ends, and its row remembers
@@ -362,17 +328,7 @@ class Sweeper:
         if acquired.granted:
             self._node.orphans.add([request.lease])
 
-    async def _append(self, plan: Plan, view: View, event: Event, look: _Look, lease: Lease | None = None) -> bool:
+    async def _append(self, plan: Plan, view: View, event: Event, epoch: int, lease: Lease | None = None) -> bool:
         """Append under our epoch. False if the saga had moved on and the event says nothing any more."""
-        submission = Submission(view.state.saga_id, plan.name, event, view=view, lease=lease, epoch=look.epoch)
+        submission = Submission(view.state.saga_id, plan.name, event, view=view, lease=lease, epoch=epoch)
         return await self._node.submit(submission)
-
-    def _resend_at(self, key: LeaseKey, now: float, *, at_once: bool) -> float:
-        """When this may be sent again: a backlog must not multiply itself."""
-        times, due_at = self._resent.get(key, (0, now))
-        if at_once or due_at <= now:
-            if len(self._resent) > 100_000:  # all: a walk asks next for those that are the oldest here
-                self._resent.clear()
-            self._resent[key] = (times + 1, now + doubled(RESEND_SECONDS, times, seconds_max=RESEND_MAX_SECONDS))
-            return now
-        return due_at

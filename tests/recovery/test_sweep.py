@@ -13,6 +13,7 @@ import pytest
 from goconductor import RefusedError, Retry, Saga, StepContext
 from goconductor.participant.registry import StepRegistry
 from goconductor.ports.store import LeaseKey
+from goconductor.recovery.resending import Resending
 from goconductor.recovery.sweep import DEATH_SECONDS, Sweeper
 from goconductor.saga.ids import Direction
 from goconductor.testing.clock import settle
@@ -53,11 +54,11 @@ async def test_what_is_sent_again_is_sent_ever_more_seldom(world: World) -> None
     assert 5 <= resent <= 12
 
 
-async def test_a_step_that_waits_for_days_is_still_sent_again(world: World) -> None:
-    sweeper = Sweeper(await world.node())
+def test_a_step_that_waits_for_days_is_still_sent_again() -> None:
+    resending = Resending()
     key = LeaseKey(UUID(int=1), "nobody", Direction.ACTION, 0)
     for minute in range(0, 4 * 24 * 60, 2):  # days of one term: a pause that was doubled so often is no number any more
-        assert sweeper._resend_at(key, minute * 60.0, at_once=False) == minute * 60.0
+        assert resending.due_at(key, minute * 60.0, at_once=False) == minute * 60.0
 
 
 async def test_a_dead_instance_is_buried_and_its_work_runs_elsewhere_under_the_same_key(world: World) -> None:

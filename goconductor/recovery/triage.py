@@ -1,0 +1,104 @@
+"""What one look at a saga says has to be done about it.
+
+Pure: a state, the leases that were there and who is dead go in, repairs come out. The sweep acts, as in raft one part decides and
+another one sends (etcd-io/raft, ``Ready``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from goconductor.lifecycle.effects import RunAction, SetTimer, Settle, Work, direction_of
+from goconductor.lifecycle.events import DeadlinePassed, TimerFired
+from goconductor.lifecycle.owed import is_backward, owed
+from goconductor.lifecycle.state import SagaState
+from goconductor.ports.store import Lease, LeaseKey
+
+TIMER_GRACE_SECONDS = 0.5
+"""The participant that set a near timer fires it; the sweep comes so many seconds after it."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at some sagas.
+
+    Attributes:
+        now: the database's time, in seconds since 1970.
+        epoch: of the leader who looks, for what is written.
+        leases: all leases of these sagas.
+        dead: serials of instances whose leases count as expired.
+        may_judge: False for one lease's life after the database was away, as locks and leases then say nothing.
+        lease_seconds: a lease's life.
+    """
+
+    now: float
+    epoch: int
+    leases: Mapping[LeaseKey, Lease]
+    dead: frozenset[int]
+    may_judge: bool
+    lease_seconds: float
+
+
+@dataclass(frozen=True)
+class Repairs:
+    """What is to be done about one saga.
+
+    Attributes:
+        due: what is to be appended, as its time has come.
+        lost: work whose outcome nobody will report, with the lease that was found on it.
+        unheld: work that nobody holds a lease on and that may be sent again.
+        free: leases that are over, of work among ``unheld``.
+        next_look: when to look again if nothing is appended, in seconds since 1970; None where an append says it.
+    """
+
+    due: tuple[DeadlinePassed | TimerFired, ...]
+    lost: tuple[tuple[Work, Lease | None], ...]
+    unheld: tuple[Work, ...]
+    free: tuple[Lease, ...]
+    next_look: float | None
+
+
+def key_of(saga_id: UUID, work: Work) -> LeaseKey:
+    """Return the key of the lease that whoever does this work holds."""
+    return LeaseKey(saga_id, work.step, direction_of(work), work.round)
+
+
+def triage(state: SagaState, look: Look) -> Repairs:
+    """Compare what a saga's state still wants with the leases.
+
+    A deadline that has passed comes alone: it changes what the saga wants.
+
+    On the way back every action that was sent and has no outcome is lost, lease or not: that it never began is never inferred.
+    What is only to be settled can be asked again without harm, so it is never lost.
+    """
+    now = look.now
+    next_looks = [now + state.patience_seconds]
+    if state.deadline_at is not None and not state.deadline_passed:
+        if state.deadline_at <= now:
+            return Repairs((DeadlinePassed(),), (), (), (), None)
+        next_looks.append(state.deadline_at)
+    due: list[TimerFired] = []
+    lost: list[tuple[Work, Lease | None]] = []
+    unheld: list[Work] = []
+    free: list[Lease] = []
+    for effect in owed(state.steps, state.round):
+        if isinstance(effect, SetTimer):
+            if effect.due_at + TIMER_GRACE_SECONDS <= now:
+                due.append(TimerFired(effect.step, effect.attempt, effect.round, direction=effect.direction))
+            else:
+                next_looks.append(effect.due_at + TIMER_GRACE_SECONDS)
+            continue
+        lease = look.leases.get(key_of(state.saga_id, effect))
+        if lease is not None and lease.expires_at > now and lease.instance not in look.dead:
+            next_looks.append(lease.expires_at + TIMER_GRACE_SECONDS)
+        elif not look.may_judge:
+            next_looks.append(now + look.lease_seconds)
+        elif not isinstance(effect, Settle) and (lease is not None or (isinstance(effect, RunAction) and is_backward(state))):
+            lost.append((effect, lease))
+        else:
+            unheld.append(effect)
+            if lease is not None:
+                free.append(lease)
+    return Repairs(tuple(due), tuple(lost), tuple(unheld), tuple(free), min(next_looks))
