@@ -27,6 +27,7 @@ import uvloop
 
 from goconductor import Conductor, Participant, Saga, Settings
 from goconductor.app import migrate
+from goconductor.control.conductor import engine
 from goconductor.participant import garbage
 from goconductor.testing.postgres import PostgresAddress, PostgresServer
 from measuring import Run, closed_loop, cpu_seconds, milliseconds, postmaster
@@ -104,13 +105,13 @@ async def measure(conductor: Conductor, url: str, server: int, concurrency: int,
     await closed_loop(run, concurrency, time.perf_counter() + min(2.0, seconds / 2))
     committed, wal = await counters(url)
     python, postgres = time.process_time(), cpu_seconds(server)
-    appends, events = conductor.node.counts["append_batches"], conductor.node.counts["events"]
+    appends, events = engine(conductor).counts["append_batches"], engine(conductor).counts["events"]
     began = time.perf_counter()
     latencies = await closed_loop(run, concurrency, began + seconds)
     elapsed = time.perf_counter() - began
     python, postgres = time.process_time() - python, cpu_seconds(server) - postgres
-    batches = conductor.node.counts["append_batches"] - appends
-    events = conductor.node.counts["events"] - events
+    batches = engine(conductor).counts["append_batches"] - appends
+    events = engine(conductor).counts["events"] - events
     committed_after, wal_after = await counters(url)
     sagas = len(latencies)
     transactions = (committed_after - committed) / sagas

@@ -32,8 +32,8 @@ import psutil
 import uvloop
 
 from bench_sagas import bench, counters, database, followed, three_steps
-from goconductor import Conductor, Participant, Saga, Settings, connect
-from goconductor.app import migrate
+from goconductor import Conductor, Participant, Saga, Settings, connect, migrate
+from goconductor.control.conductor import engine
 from goconductor.ports.figures import MeasuredStore
 from goconductor.recovery.retention import Retaining
 from goconductor.recovery.sweep import Sweeper
@@ -83,7 +83,7 @@ async def fill(
     conductor: Conductor, url: str, rows: int, *, status: str, days: float = 0.0, seq: int = 2, instance: int = 0
 ) -> None:
     """So many sagas that stand by, with their keys and logs, by SQL."""
-    plan = await conductor.node.definitions.register(three_steps().definition)
+    plan = await engine(conductor).definitions.register(three_steps().definition)
     async with connected(url) as connection:
         for start in range(0, rows, 100_000):
             count = min(100_000, rows - start)
@@ -114,7 +114,7 @@ async def loop(conductor: Conductor, concurrency: int, seconds: float) -> tuple[
 
 async def backlog(arguments: argparse.Namespace) -> None:
     async with prepared() as (settings, url, _), bench.running(settings) as conductor:
-        node = conductor.node
+        node = engine(conductor)
         await loop(conductor, 64, 3.0)
         for rows in (0, arguments.rows):
             if rows:
@@ -189,16 +189,16 @@ async def hot(_arguments: argparse.Namespace) -> None:
             instances.append(await stack.enter_async_context(participant.running(settings)))
         client = await stack.enter_async_context(connect(settings))
         for size in (50, 1000):
-            counts = [dict(each.node.counts) for each in instances]
+            counts = [dict(engine(each).counts) for each in instances]
             began = time.perf_counter()
             await (await client.start(shape("parallel", size), {"order": 1})).result(timeout_seconds=300)
             took = time.perf_counter() - began
 
             def grown(name: str, before: list[dict[str, int]] = counts) -> int:
-                return sum(each.node.counts[name] - old.get(name, 0) for each, old in zip(instances, before, strict=True))
+                return sum(engine(each).counts[name] - old.get(name, 0) for each, old in zip(instances, before, strict=True))
 
             at_it = sum(
-                each.node.counts["steps_run"] > old.get("steps_run", 0) for each, old in zip(instances, counts, strict=True)
+                engine(each).counts["steps_run"] > old.get("steps_run", 0) for each, old in zip(instances, counts, strict=True)
             )
             print(
                 f"{size} steps, {at_it} of 50 instances at it: {took:.2f} s, {grown('steps_run')} runs, {grown('appends')} appends won, "
@@ -214,7 +214,7 @@ async def churn(arguments: argparse.Namespace) -> None:
         bench.running(settings) as conductor,
         connected(url) as watcher,
     ):
-        node = conductor.node
+        node = engine(conductor)
         term = await node.store.current()
         keeping = Retaining(node, sagas_days=5 / DAY_SECONDS, dead_letters_days=1, instances_days=1)
 
@@ -326,7 +326,7 @@ async def idle(arguments: argparse.Namespace) -> None:
                 )
                 before = psutil.Process().memory_info().rss
                 handles = await asyncio.gather(*(holder.start(saga, {"order": number}) for number in range(10_000)))
-                while holder.node.vitals()["steps_running"] < len(handles):  # noqa: ASYNC110
+                while engine(holder).vitals()["steps_running"] < len(handles):  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
                 grown = psutil.Process().memory_info().rss - before
                 print(f"10,000 running sagas: {grown / 2**20:.0f} MiB, {grown / 10_000 / 1024:.1f} KiB each", flush=True)
@@ -336,7 +336,7 @@ async def idle(arguments: argparse.Namespace) -> None:
 
 async def dead(arguments: argparse.Namespace) -> None:
     async with prepared() as (settings, url, _), bench.running(settings) as conductor, connected(url) as connection:
-        node = conductor.node
+        node = engine(conductor)
         term = await node.store.current()
         epoch = term.epoch if term else 0
         before = await loop(conductor, 64, 4.0)

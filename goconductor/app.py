@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from typing import NoReturn
 
 from goconductor.aio.tasks import create_guarded_task, end
-from goconductor.control.conductor import Conductor
+from goconductor.control.conductor import Conductor, engine
 from goconductor.control.exits import code_of
 from goconductor.control.health import answering
 from goconductor.control.sections import MetricsSettings
@@ -94,7 +94,7 @@ class Participant(StepRegistry):
                     task.cancel()
                 await asyncio.wait((opening, stopping))
             logger.info("stopping participant %r", self.name)
-        if conductor.node.steps_left:
+        if engine(conductor).steps_left:
             raise SystemExit(STEPS_LEFT)
 
     def _end(self, error: GoConductorError) -> NoReturn:

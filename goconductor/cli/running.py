@@ -16,6 +16,7 @@ from rich.console import Console
 
 from goconductor import app
 from goconductor.cli import picture
+from goconductor.control.conductor import engine
 from goconductor.control.exits import Exit, code_of
 from goconductor.control.models import SagaDetail
 from goconductor.control.settings import Settings
@@ -137,4 +138,4 @@ async def client(settings: Settings) -> AsyncIterator[Node]:
         StoreUnavailableError: the database could not be used in time; says why.
     """
     async with app.connect(settings, open_seconds=OPEN_SECONDS) as conductor:
-        yield conductor.node
+        yield engine(conductor)

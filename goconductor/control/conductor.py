@@ -17,6 +17,7 @@ from goconductor.control.models import SagaPage
 from goconductor.errors import check_type
 from goconductor.lifecycle.state import SagaStatus
 from goconductor.participant.node import Node
+from goconductor.participant.registry import check_definition
 from goconductor.ports.transactions import Transaction
 from goconductor.saga.builder import Saga
 from goconductor.saga.definition import Definition
@@ -45,7 +46,7 @@ class Conductor:
     """
 
     def __init__(self, node: Node) -> None:
-        self.node = node
+        self._node = node
         self._registered: WeakKeyDictionary[Saga[Any, Any], tuple[Definition, Plan, int]] = WeakKeyDictionary()
 
     @overload
@@ -102,7 +103,7 @@ class Conductor:
             ConfigurationError: the transaction is in another database than the saga log, or may not write there.
         """
         started = await commands.start(
-            self.node,
+            self._node,
             saga if isinstance(saga, str) else await self._plan(saga),
             input,
             key=key,
@@ -148,7 +149,7 @@ class Conductor:
             RequestInvalidError: the key can be none.
             StoreUnavailableError: the database cannot be reached.
         """
-        saga_id = await queries.saga_of_key(self.node, _name_of(saga), key)
+        saga_id = await queries.saga_of_key(self._node, _name_of(saga), key)
         return self._handle(saga_id, saga, existing=True)
 
     async def sagas(
@@ -185,7 +186,7 @@ class Conductor:
             StoreUnavailableError: the database cannot be reached.
         """
         return await queries.list_sagas(
-            self.node,
+            self._node,
             saga=None if saga is None else _name_of(saga),
             status=status,
             started_after=started_after,
@@ -202,7 +203,7 @@ class Conductor:
         self, saga_id: UUID, saga: Saga[Any, Any] | str | None, *, existing: bool = False, begun: bool = True
     ) -> SagaHandle[Any]:
         result_type = saga.result_type if isinstance(saga, Saga) else Any
-        return self._made(self.node, saga_id, existing=existing, begun=begun, result_type=result_type)
+        return self._made(self._node, saga_id, existing=existing, begun=begun, result_type=result_type)
 
     def _made(self, *args: Any, **kwargs: Any) -> SagaHandle[Any]:
         return SagaHandle(*args, **kwargs)
@@ -210,8 +211,13 @@ class Conductor:
     async def _plan(self, saga: Saga[Any, Any]) -> Plan:
         """Registered once by an instance, as long as the saga is not written further."""
         check_type("saga", saga, Saga, _SAGA)
-        known, serial = self._registered.get(saga), self.node.instance.serial
+        known, serial = self._registered.get(saga), self._node.instance.serial
         if known is None or known[0] is not saga.definition or known[2] != serial:
-            self.node.registry.check_definition(saga.definition)
-            known = self._registered[saga] = (saga.definition, await self.node.definitions.register(saga.definition), serial)
+            check_definition(self._node.registry, saga.definition)
+            known = self._registered[saga] = (saga.definition, await self._node.definitions.register(saga.definition), serial)
         return known[1]
+
+
+def engine(conductor: Conductor) -> Node:
+    """Get the engine behind a conductor, for doors and benchmarks; it is no part of the public face."""
+    return conductor._node  # noqa: SLF001

@@ -38,7 +38,7 @@ from goconductor.participant.orphans import Orphans
 from goconductor.participant.outbox import Outbox
 from goconductor.participant.probe import SILENT, Probe
 from goconductor.participant.registration import Registration
-from goconductor.participant.registry import StepRegistry
+from goconductor.participant.registry import StepRegistry, check, facts
 from goconductor.participant.renewal import Renewal
 from goconductor.participant.rewinding import Rewinding
 from goconductor.participant.start import Started, Starter
@@ -206,7 +206,7 @@ class Node:
             DefinitionError: a step of the registry could not be called.
             SchemaError, PoolerError, ConfigurationError: as the leaves say.
         """
-        self.registry.check()
+        check(self.registry)
         try:
             await self._open()
         except BaseException:
@@ -215,7 +215,7 @@ class Node:
 
     async def _open(self) -> None:
         await self.store.open()
-        await self._registration.open(self.registry.name, self.name, self.registry.facts())
+        await self._registration.open(self.registry.name, self.name, facts(self.registry))
         self._renewal.start()
         self._background.start(keep_time(self.clock, self.store.database_time), name="time of the database")
         if self.registry.steps:

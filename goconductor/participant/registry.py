@@ -269,38 +269,42 @@ class StepRegistry:
         check_type("listener", listener, Listener, "an object of a class that is derived from Listener")
         self.listeners.append(listener)
 
-    def check(self) -> None:
-        """Refuse steps that could not be called.
 
-        Raises:
-            DefinitionError: with all problems of all steps.
-        """
-        problems = [problem for action in self.steps.values() for problem in action.problems()]
-        if problems:
-            raise DefinitionError(self.name, problems)
+def check(registry: StepRegistry) -> None:
+    """Refuse steps that could not be called.
 
-    def check_definition(self, definition: Definition) -> None:
-        """Refuse a definition that asks this participant for what it does not have. One without steps is asked for nothing.
+    Raises:
+        DefinitionError: with all problems of all steps.
+    """
+    problems = [problem for action in registry.steps.values() for problem in action.problems()]
+    if problems:
+        raise DefinitionError(registry.name, problems)
 
-        Args:
-            definition: that can run otherwise.
 
-        Raises:
-            DefinitionError: with all problems.
-        """
-        problems: list[str] = []
-        for step in definition.steps if self.steps else ():
-            participant, name = split_target(step.run)
-            if participant == self.name and (action := self.steps.get(name)) is None:
-                problems.append(
-                    f"step {step.id!r} runs {step.run!r}, but participant {self.name!r} has no such step here; "
-                    f"{nearest(name, self.steps)}"
-                )
-            elif participant == self.name and action is not None:
-                problems += unfit_inputs(step, action.parameters)
-        if problems:
-            raise DefinitionError(definition.name, problems)
+def check_definition(registry: StepRegistry, definition: Definition) -> None:
+    """Refuse a definition that asks a participant for what it does not have. One without steps is asked for nothing.
 
-    def facts(self) -> dict[str, dict[str, object]]:
-        """What other services may know of these steps, by name."""
-        return {name: action.facts() for name, action in self.steps.items()}
+    Args:
+        registry: the participant's steps.
+        definition: that can run otherwise.
+
+    Raises:
+        DefinitionError: with all problems.
+    """
+    problems: list[str] = []
+    for step in definition.steps if registry.steps else ():
+        participant, name = split_target(step.run)
+        if participant == registry.name and (action := registry.steps.get(name)) is None:
+            problems.append(
+                f"step {step.id!r} runs {step.run!r}, but participant {registry.name!r} has no such step here; "
+                f"{nearest(name, registry.steps)}"
+            )
+        elif participant == registry.name and action is not None:
+            problems += unfit_inputs(step, action.parameters)
+    if problems:
+        raise DefinitionError(definition.name, problems)
+
+
+def facts(registry: StepRegistry) -> dict[str, dict[str, object]]:
+    """What other services may know of a participant's steps, by name."""
+    return {name: action.facts() for name, action in registry.steps.items()}

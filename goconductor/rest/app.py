@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
+from goconductor.control.conductor import Conductor, engine
 from goconductor.control.settings import Settings
 from goconductor.errors import GoConductorError
 from goconductor.observe.metrics import Latent, Metrics
@@ -26,20 +27,21 @@ OPENAPI_VERSION = "3.1.0"
 
 
 def create_app(
-    node: Node, settings: Settings, *, stopping: asyncio.Event | None = None, metrics: Metrics | None = None
+    conductor: Conductor | Node, settings: Settings, *, stopping: asyncio.Event | None = None, metrics: Metrics | None = None
 ) -> FastAPI:
     """The application. It can be mounted in another ASGI application, a participant's own, under any path: what it says of
     where things are (``Location``, the servers in ``/openapi.json``) follows.
 
     Args:
-        node: the engine, open; whoever opened it closes it.
+        conductor: a participant's or a client's, or the engine of a server, open; whoever opened it closes it.
         settings: its limits, and whether it stays on loopback.
         stopping: set it when the server stops: who waits for a saga's end is then answered at once, and streams of events end.
             Uvicorn in this process needs no such event.
-        metrics: told at ``/metrics``; None tells those of the node, if the extra ``metrics`` is installed.
+        metrics: told at ``/metrics``; None tells those of the engine, if the extra ``metrics`` is installed.
     """
     # Swagger's and ReDoc's pages load scripts from elsewhere, so only the document itself is served.
     app = FastAPI(title="goconductor", version=version("goconductor"), docs_url=None, redoc_url=None, redirect_slashes=False)
+    node = engine(conductor) if isinstance(conductor, Conductor) else conductor
     stops = Stopping(stopping)
     app.include_router(sagas.router(node, settings, stops))
     app.include_router(events.router(node, stops))

@@ -182,11 +182,11 @@ async def test_a_bus_that_loses_everything_loses_no_saga(bus: Bus, postgres_url:
             await stack.enter_async_context(participant.running(settings))
             for participant in (services.stock, services.bank, services.post)
         ]
-        (at_bank,) = conductors[1].node.membership.subscriptions
+        (at_bank,) = conductors[1]._node.membership.subscriptions
         at_bank.pause()  # so that the broker keeps what it has for the bank
         await asyncio.gather(*(conductors[0].start(services.saga, None) for _ in range(SAGAS)))
         await until(lambda: holds("count(*) = $1 FROM effects", SAGAS))
-        await until(lambda: not any(conductor.node.vitals()["messages_waiting"] for conductor in conductors))
+        await until(lambda: not any(conductor._node.vitals()["messages_waiting"] for conductor in conductors))
         sent_again = resent(conductors)
 
         await in_thread(bus.lose)
@@ -205,4 +205,4 @@ async def test_a_bus_that_loses_everything_loses_no_saga(bus: Bus, postgres_url:
 
 
 def resent(conductors: list[Conductor]) -> int:
-    return sum(conductor.node.counts["sweep_resent"] for conductor in conductors)
+    return sum(conductor._node.counts["sweep_resent"] for conductor in conductors)

@@ -80,7 +80,7 @@ class Installation:
         waiting = ["joining", "draining", "settled"]
         async with asyncio.timeout(120):
             while True:
-                found = await changes.change(conductor.node.store, BUS, to=to, by="ann", named=["postgres"])
+                found = await changes.change(conductor._node.store, BUS, to=to, by="ann", named=["postgres"])
                 while waiting and (found.done or waiting[0] in {"joining", found.phase}):
                     waiting.pop(0)
                     await self.start(conductor, sagas)
@@ -90,7 +90,7 @@ class Installation:
                     await self.serve(self.near)
                 if found.done:
                     break
-                await conductor.node.clock.sleep(0.1)
+                await conductor._node.clock.sleep(0.1)
         assert (found.chosen, {each.uses for each in found.instances}, kill) == (to, {to}, False)
 
     async def all_ended(self, conductor: Conductor) -> None:
@@ -98,7 +98,7 @@ class Installation:
         try:
             async with asyncio.timeout(120):
                 while not await connection.fetchval(ENDED):
-                    await conductor.node.clock.sleep(0.1)
+                    await conductor._node.clock.sleep(0.1)
         finally:
             await connection.close()
 

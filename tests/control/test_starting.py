@@ -53,7 +53,7 @@ async def test_a_key_and_labels_that_cannot_be_are_refused_in_python_too(world: 
     for named in (saga, "wave"):
         with pytest.raises(RequestInvalidError, match=says):
             await conductor.start(named, None, **options)
-        await conductor.node.definitions.register(saga.definition)
+        await conductor._node.definitions.register(saga.definition)
     assert world.store._heads == {}
 
 

@@ -108,7 +108,7 @@ def test_the_views_of_the_flask_page_sell_and_refuse(flask: Site) -> None:
     sold = flask.ask("buy", "17", 4_900)
     assert flask.ask("buy", "17", 4_900) == sold
     assert flask.ask("receipt", sold) == "receipt for 4900 cents"
-    assert flask.ask("look", sold) == {"status": "completed", "reason": ""}
+    assert flask.ask("look", sold) == {"status": "completed", "reason": None}
     assert flask.ask("receipt", flask.ask("buy", "18", 900_000)).startswith("not sold: step 'charge': RefusedError")
 
 

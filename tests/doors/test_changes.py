@@ -37,9 +37,9 @@ async def running(prompt: Prompt, postgres_url: str) -> AsyncIterator[Node]:
     shop = app.Participant("shop")
     shop.steps.update(Shop().steps().steps)
     async with shop.running(Settings.load(environ=prompt.environ)) as conductor:
-        while await conductor.node.store.current() is None:
+        while await conductor._node.store.current() is None:
             pass
-        yield conductor.node
+        yield conductor._node
 
 
 @pytest.mark.postgres

@@ -33,10 +33,10 @@ async def shop(prompt: Prompt, postgres_url: str) -> AsyncIterator[Node]:
     shop = app.Participant("shop")
     shop.steps.update(Shop().steps().steps)
     async with shop.running(settings) as conductor:
-        await definitions.register(conductor.node, definitions.read(ORDER))
-        while await conductor.node.store.current() is None:
+        await definitions.register(conductor._node, definitions.read(ORDER))
+        while await conductor._node.store.current() is None:
             pass
-        yield conductor.node
+        yield conductor._node
 
 
 async def test_all_is_well(prompt: Prompt, shop: Node) -> None:

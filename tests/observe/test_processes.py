@@ -273,7 +273,7 @@ async def test_a_mounted_door_serves_metrics_beside_a_port_of_their_own_and_with
     ):
         assert "Its metrics are at /metrics of its REST door" in caplog.text  # of the second, whose port the first has
         for conductor in (with_port, without_port, by_program):
-            transport = httpx.ASGITransport(create_app(conductor.node, settings))
+            transport = httpx.ASGITransport(create_app(conductor, settings))
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
                 answer = await client.get("/metrics")
             assert answer.status_code == httpx.codes.OK

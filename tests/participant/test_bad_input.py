@@ -18,7 +18,7 @@ from goconductor.messages import codec
 from goconductor.messages.envelope import Baton, RunStep
 from goconductor.messages.topics import steps_topic
 from goconductor.participant.node import Node
-from goconductor.participant.registry import StepRegistry
+from goconductor.participant.registry import StepRegistry, check
 from goconductor.ports.bus import Message
 from goconductor.saga.ids import Direction
 from goconductor.testing.world import World
@@ -383,4 +383,4 @@ def test_an_annotation_that_cannot_be_read_is_told_with_the_remedy() -> None:
     async def pack(parcel: NowhereToBeFound) -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
     with pytest.raises(DefinitionError, match=r"NowhereToBeFound.*import that name at run time"):
-        registry.check()
+        check(registry)

@@ -90,8 +90,8 @@ async def test_a_foreign_message_becomes_a_dead_letter_and_stops_nothing(postgre
         handle = await conductor.start(services.saga, {"number": 1})
         assert await handle.result(timeout_seconds=300) == "shipped for 100"
         async with asyncio.timeout(300):
-            while conductor.node.counts["dead_letters"] < 1:
-                await conductor.node.clock.sleep(0.05)
+            while conductor._node.counts["dead_letters"] < 1:
+                await conductor._node.clock.sleep(0.05)
 
 
 async def test_while_the_broker_is_absent_participants_wait_and_say_so_and_rest_answers(

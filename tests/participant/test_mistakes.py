@@ -14,7 +14,7 @@ import pytest
 
 from goconductor import ArgumentError, DefinitionError, Participant, Retry, Saga
 from goconductor.control.conductor import Conductor
-from goconductor.participant.registry import StepRegistry
+from goconductor.participant.registry import StepRegistry, check
 from goconductor.testing.world import World
 
 if typing.TYPE_CHECKING:
@@ -167,7 +167,7 @@ def test_a_misspelt_optional_parameter_of_a_compensation_is_refused() -> None:
     def unpack(box: str, color: str = "red") -> None: ...
 
     with pytest.raises(DefinitionError, match=r"'color', which is neither an input .* \(did you mean 'colour'\?\)"):
-        shop.check()
+        check(shop)
 
 
 SHOP = StepRegistry("shop")
@@ -234,4 +234,4 @@ def test_unions_that_can_be_told_apart_are_no_mistake() -> None:
     @shop.step
     def fits(a: Tagged | Other, b: int | str | None, c: list[Card] | None, d: Any, e: object, f: dict[str, Any]) -> None: ...
 
-    shop.check()
+    check(shop)

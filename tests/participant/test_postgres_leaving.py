@@ -140,9 +140,9 @@ async def test_a_process_that_lives_on_is_not_taken_for_dead_while_its_step_runs
     async def again() -> None: ...
 
     async with connect(settings) as conductor:
-        store = conductor.node.store
+        store = conductor._node.store
         async with leaving.running(settings_of(postgres_url, drain_seconds="0")) as own:
-            serial = own.node.instance.serial
+            serial = own._node.instance.serial
             handle = await own.start(saga, None)
             await asyncio.to_thread(began.wait)
             await until_seen(postgres_url, serial)

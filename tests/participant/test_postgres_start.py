@@ -141,12 +141,12 @@ async def test_what_is_bad_in_one_saga_leaves_the_others_alone_on_a_real_databas
     async with shop.running(settings) as conductor:
         handles = [await conductor.start(saga, what) for what in ("NUL", "tea")]
         junk = [b"junk", b"\0", b'{"specversion":"1.0","id":"1","source":"/x","type":"a\\u0000.v1"}']
-        await conductor.node.bus.send([Message(topic=steps_topic("shop"), key="k", payload=each) for each in junk])
+        await conductor._node.bus.send([Message(topic=steps_topic("shop"), key="k", payload=each) for each in junk])
         with pytest.raises(CompensatedError, match="NUL"):
             await handles[0].result(timeout_seconds=300)
         assert await handles[1].result(timeout_seconds=300) == {"packed": "tea"}
-        while len(letters := await conductor.node.store.dead_letters()) < 3:
-            await conductor.node.clock.sleep(0.01)
+        while len(letters := await conductor._node.store.dead_letters()) < 3:
+            await conductor._node.clock.sleep(0.01)
         assert sorted(letter.payload for letter in letters) == sorted(junk)
 
 

@@ -153,7 +153,7 @@ async def test_another_start_with_the_same_key_waits_for_the_transaction(shop: S
 async def test_it_is_due_from_its_first_moment(shop: Shop, conductor: Conductor) -> None:
     async with CALLERS["connection-asyncpg"](shop.url) as caller:
         handle = await conductor.start(shop.saga, "tea", transaction=caller.tx)
-    [due] = await conductor.node.store.due(10)
+    [due] = await conductor._node.store.due(10)
     assert due.saga_id == handle.saga_id
     assert await handle.result(timeout_seconds=300) == "packed tea"
 
@@ -176,7 +176,7 @@ async def test_it_begins_soon_although_its_client_was_gone_after_the_commit(shop
             await caller.execute("INSERT INTO orders VALUES (17)")
             handle = await client.start(shop.saga, "tea", key="order-17", transaction=caller.tx)
         assert await conductor.saga(handle.saga_id).result(timeout_seconds=300) == "packed tea"
-        assert conductor.node.counts["sweep_resent"] >= 1
+        assert conductor._node.counts["sweep_resent"] >= 1
 
 
 async def test_a_log_in_memory_refuses_a_transaction(world: World, postgres_url: str) -> None:

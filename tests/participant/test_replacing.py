@@ -27,7 +27,7 @@ async def outputs(postgres_url: str, instances: list[Participant], saga: Saga[An
         client = await stack.enter_async_context(Participant("client").running(settings))
         handles = await asyncio.gather(*(client.start(saga, {}) for _ in range(count)))
         results = await asyncio.gather(*(handle.result(timeout_seconds=RESULT_SECONDS) for handle in handles))
-        return results, [each.node.counts["messages_for_others"] for each in running]
+        return results, [each._node.counts["messages_for_others"] for each in running]
 
 
 async def test_who_has_not_the_step_sees_its_message_once_and_who_has_runs_it(postgres_url: str) -> None:

@@ -1,0 +1,26 @@
+"""What users see of a participant and a conductor: what they need, and nothing of the engine."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from goconductor import Conductor, Participant, SagaHandle
+from goconductor.testing import World
+
+
+def shown(thing: Any) -> set[str]:
+    return {name for name in dir(thing) if name[0] != "_"}
+
+
+def test_a_participant_shows_its_steps_its_listeners_and_how_to_run_it() -> None:
+    shop = Participant("shop")
+    assert shown(shop) == {"name", "concurrency", "steps", "listeners", "step", "listen", "run", "running"}
+
+
+async def test_a_conductor_and_a_handle_show_nothing_of_the_engine(world: World) -> None:
+    conductor = Conductor(await world.node())
+    assert shown(conductor) == {"start", "saga", "find", "sagas"}
+    asked = {"pause", "resume", "abort", "terminate", "retry", "skip", "declare", "edit_input"}
+    handle: SagaHandle[Any] = conductor.saga(UUID(int=7))
+    assert shown(handle) == {"saga_id", "existing", "begin", "result", "view", "history", *asked}
