@@ -9,8 +9,7 @@ import typer
 
 from goconductor.cli import picture
 from goconductor.cli.requests import By, account
-from goconductor.cli.running import AsJson, client, fail, run, settings_of
-from goconductor.cli.running import console as console_of
+from goconductor.cli.running import AsJson, client, fail, print_drawn, run, settings_of
 from goconductor.control import dead_letters as letters
 from goconductor.control import participants as who
 from goconductor.control.exits import Exit
@@ -127,10 +126,9 @@ async def _list(settings: Settings, limit: int, before: int | None, *, as_json: 
     if as_json:
         typer.echo(page.model_dump_json())
         return Exit.OK
-    console = console_of()
-    console.print(picture.letters(page))
+    print_drawn(picture.letters(page))
     if page.before is not None:
-        console.print(f"more: --before {page.before}")
+        typer.echo(f"more: --before {page.before}")
     return Exit.OK
 
 
@@ -140,9 +138,7 @@ async def _participants(settings: Settings, *, as_json: bool) -> Exit:
     if as_json:
         typer.echo(ParticipantList(participants=found).model_dump_json())
     else:
-        console = console_of(soft_wrap=True)
-        for each in found:
-            console.print(picture.participant(each))
+        print_drawn(*map(picture.participant, found))
     return Exit.OK
 
 

@@ -14,8 +14,7 @@ import typer
 from goconductor.cli import picture
 from goconductor.cli.completion import saga_names, saga_versions
 from goconductor.cli.picture import plain
-from goconductor.cli.running import AsJson, client, fail, read_file, run, settings_of
-from goconductor.cli.running import console as console_of
+from goconductor.cli.running import AsJson, client, fail, print_drawn, read_file, run, settings_of
 from goconductor.control import definitions, diagrams
 from goconductor.control.diagrams import Form
 from goconductor.control.exits import Exit
@@ -103,7 +102,7 @@ def list_(
         if as_json:
             typer.echo(DefinitionList(definitions=found).model_dump_json())
         else:
-            console_of().print(picture.definitions(found))
+            print_drawn(picture.definitions(found))
         return Exit.OK
 
     run(listed(settings_of(context)))

@@ -8,8 +8,7 @@ import typer
 from rich.text import Text
 
 from goconductor.cli.picture import plain
-from goconductor.cli.running import AsJson, run, settings_path
-from goconductor.cli.running import console as console_of
+from goconductor.cli.running import AsJson, print_lines, run, settings_path
 from goconductor.control.doctor import Check, Diagnosis, Outcome, Patient, Severity, examine, settings_refused
 from goconductor.control.exits import Exit
 from goconductor.control.settings import Settings
@@ -62,28 +61,25 @@ async def _doctor(settings: Settings, *, as_json: bool) -> Exit:
 
 def _print(check: Check) -> None:
     mark, style = _MARKS[check.outcome]
-    console = console_of(soft_wrap=True, highlight=False)
     saw = check.saw if check.outcome is not Outcome.SKIPPED else f"not looked at: {check.saw}"
-    console.print(
-        Text(f"{mark} ", style).append(f"{check.name:14}", style).append(plain("" if check.findings else f" {saw}"), "dim")
-    )
+    lines = [Text(f"{mark} ", style).append(f"{check.name:14}", style).append(plain("" if check.findings else f" {saw}"), "dim")]
     for finding in check.findings:
-        console.print(Text(f"    {plain(finding.what)}", _STYLES[finding.severity]))
-        console.print(Text(f"    → {plain(finding.remedy)}"))
+        lines.append(Text(f"    {plain(finding.what)}", _STYLES[finding.severity]))
+        lines.append(Text(f"    → {plain(finding.remedy)}"))
+    print_lines(lines)
 
 
 def _conclude(diagnosis: Diagnosis, *, as_json: bool) -> None:
     if as_json:
         typer.echo(diagnosis.model_dump_json())
         return
-    console = console_of(soft_wrap=True, highlight=False)
     count = dict.fromkeys(Severity, 0)
     for check in diagnosis.checks:
         for finding in check.findings:
             count[finding.severity] += 1
     if not any(count.values()):
-        console.print(Text("all is well", "bold green"))
+        print_lines([Text("all is well", "bold green")])
     else:
         style = "bold red" if count[Severity.ERROR] else "bold yellow"
         told = [f"{number} {severity}{'s' if number > 1 else ''}" for severity, number in reversed(count.items()) if number]
-        console.print(Text(", ".join(told), style))
+        print_lines([Text(", ".join(told), style)])

@@ -117,9 +117,9 @@ def _words(step: StepDetail) -> Iterator[str]:
 
 
 def tracebacks(detail: SagaDetail) -> Iterator[Text]:
-    """Where in their code the steps of a saga failed that somebody may still have to mend."""
+    """Say where in their code the steps of a saga failed, also those that were compensated; not of those that succeeded later."""
     for step in detail.steps:
-        if step.traceback and step.status not in (StepStatus.SUCCEEDED, StepStatus.SKIPPED, StepStatus.COMPENSATED):
+        if step.traceback and step.status is not StepStatus.SUCCEEDED:
             yield Text(f"\n{plain(step.id)}:", "bold")
             yield from (Text(plain(each), "dim") for each in step.traceback.splitlines())
 
@@ -137,13 +137,21 @@ def told(story: Story) -> Iterator[Text]:
             yield Text(plain(f"{'':{len(when) + width + 5}}→ {clause}"), "dim")
 
 
+def _columns(*columns: Column | str) -> Table:
+    """A table without lines; a cell that is too long for the terminal goes on below, also in the middle of a word."""
+    whole = [Column(each) if isinstance(each, str) else each for each in columns]
+    for column in whole:
+        column.overflow = "fold"
+    return Table(*whole, box=None, pad_edge=False)
+
+
 def table(page: SagaPage) -> Table:
     """Some sagas, one per row."""
-    drawn = Table(Column("saga id", no_wrap=True, min_width=36), "saga", "status", "started", "labels", box=None, pad_edge=False)
+    drawn = _columns(Column("saga id", no_wrap=True, min_width=36), "saga", "status", "started", "labels")
     for row in page.sagas:
         labels = " ".join(f"{name}={value}" for name, value in row.labels.items())
         cells = (str(row.saga_id), row.saga, row.status, _moment(row.started_at), labels)
-        drawn.add_row(*(Text(plain(cell), no_wrap=number == 0) for number, cell in enumerate(cells)))
+        drawn.add_row(*(Text(plain(cell)) for cell in cells))
     return drawn
 
 
@@ -193,7 +201,7 @@ def change(found: ChangeDetail, *, instances: bool) -> Iterator[str]:
 
 def letters(page: DeadLetterPage) -> Table:
     """Some dead letters, one per row."""
-    drawn = Table("id", "at", "topic", "bytes", "saga", "reason", box=None, pad_edge=False)
+    drawn = _columns("id", "at", "topic", "bytes", "saga", "reason")
     for each in page.letters:
         cells = (str(each.letter_id), _moment(each.at), each.topic, str(each.bytes), str(each.saga_id or ""), each.reason)
         drawn.add_row(*(Text(plain(cell)) for cell in cells))
@@ -202,9 +210,7 @@ def letters(page: DeadLetterPage) -> Table:
 
 def definitions(found: Sequence[DefinitionSummary]) -> Table:
     """Versions of definitions, one per row."""
-    drawn = Table(
-        "saga", Column("version", no_wrap=True, min_width=32), "", "in the code of", "registered", box=None, pad_edge=False
-    )
+    drawn = _columns("saga", Column("version", no_wrap=True, min_width=32), "", "in the code of", "registered")
     for each in found:
         when = "" if each.registered_at is None else _moment(each.registered_at)
         drawn.add_row(*(Text(plain(cell)) for cell in (each.saga, each.version, standing(each), offered(each), when)))

@@ -6,13 +6,16 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
 
 from goconductor import app
 from goconductor.cli import picture
@@ -87,13 +90,31 @@ def settings_of(context: typer.Context, *, serving: bool = False) -> Settings:
     return settings
 
 
-WIDE = 200
+UNBOUNDED = 1_000_000
+"""The width of what has no edge, in characters."""
+
+TABLE_WIDTH = 80
+"""A table can be wrapped into so many characters; with fewer, rich would leave out columns."""
 
 
 def console(**options: Any) -> Console:
-    """Where answers are printed. What is no terminal has no edge at which lines would have to break."""
-    told = sys.stdout.isatty() or "COLUMNS" in os.environ
-    return Console(width=None if told else WIDE, **options)
+    """Return where answers are printed. A terminal has an edge, at which a tree or a table wraps; a pipe or a file has none."""
+    return Console(width=None if sys.stdout.isatty() else UNBOUNDED, **options)
+
+
+def print_drawn(*drawn: Tree | Table) -> None:
+    """Print trees and tables whole. On a terminal that is too narrow for a table, its lines go on below."""
+    printed = console()
+    for each in drawn:
+        narrow = isinstance(each, Table) and printed.width < TABLE_WIDTH
+        printed.print(each, width=UNBOUNDED if narrow else None, crop=False, soft_wrap=narrow)
+
+
+def print_lines(lines: Iterable[Text]) -> None:
+    """Print lines whole: a terminal breaks them by itself, so that copying one gives it back without a break."""
+    printed = console(soft_wrap=True, highlight=False)
+    for line in lines:
+        printed.print(line)
 
 
 def print_saga(detail: SagaDetail, *, as_json: bool) -> None:
@@ -101,10 +122,8 @@ def print_saga(detail: SagaDetail, *, as_json: bool) -> None:
     if as_json:
         typer.echo(detail.model_dump_json())
     else:
-        shown = console(soft_wrap=True)
-        shown.print(picture.tree(detail))
-        for text in picture.tracebacks(detail):
-            shown.print(text)
+        print_drawn(picture.tree(detail))
+        print_lines(picture.tracebacks(detail))
 
 
 def read_file(name: str, told: str) -> bytes:

@@ -10,8 +10,7 @@ import typer
 from goconductor.cli import picture, requests
 from goconductor.cli import watch as watching
 from goconductor.cli.completion import saga_names
-from goconductor.cli.running import AsJson, client, print_saga, read_value, run, settings_of
-from goconductor.cli.running import console as console_of
+from goconductor.cli.running import AsJson, client, print_drawn, print_lines, print_saga, read_value, run, settings_of
 from goconductor.cli.seeking import AnySaga, Sought, found
 from goconductor.control import commands, filters, queries
 from goconductor.control.exits import Exit
@@ -136,12 +135,11 @@ async def _list(settings: Settings, wanted: dict[str, Any], *, as_json: bool) ->
     if as_json:
         typer.echo(page.model_dump_json())
     else:
-        console = console_of()
-        console.print(picture.table(page))
+        print_drawn(picture.table(page))
         if page.searched_until is not None:
-            console.print(f"searched until those of {page.searched_until:%Y-%m-%d %H:%M:%S}Z; --cursor goes on from there")
+            typer.echo(f"searched until those of {page.searched_until:%Y-%m-%d %H:%M:%S}Z; --cursor goes on from there")
         if page.cursor is not None:
-            console.print(f"more: --cursor {page.cursor}")
+            typer.echo(f"more: --cursor {page.cursor}")
     return Exit.OK
 
 
@@ -158,9 +156,7 @@ async def _story(settings: Settings, saga: Sought, *, as_json: bool) -> Exit:
     if as_json:
         typer.echo(tale.model_dump_json())
     else:
-        console = console_of(soft_wrap=True, highlight=False)
-        for text in picture.told(tale):
-            console.print(text)
+        print_lines(picture.told(tale))
     return Exit.OK
 
 

@@ -10,7 +10,7 @@ import typer
 from rich.live import Live
 
 from goconductor.cli import picture
-from goconductor.cli.running import client
+from goconductor.cli.running import client, print_lines
 from goconductor.cli.running import console as console_of
 from goconductor.cli.seeking import Sought, found
 from goconductor.control import queries
@@ -49,6 +49,8 @@ async def watch(settings: Settings, saga: Sought, *, as_json: bool) -> Exit:
                 if detail.status.ended:
                     break
                 before, detail = detail, await _next(node, saga_id)
+    if live is not None:
+        print_lines(picture.tracebacks(detail))  # the last of the lines elsewhere is the saga's status
     return Exit.OK if detail.status is SagaStatus.COMPLETED else Exit.FAILED
 
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import io
+import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
+import pytest
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from goconductor.cli import picture
+from goconductor.cli.running import print_drawn, print_lines, print_saga
 from goconductor.control.models import (
+    DeadLetterDetail,
+    DeadLetterPage,
+    DefinitionSummary,
     InstanceDetail,
     ParticipantDetail,
     SagaDetail,
@@ -177,11 +185,12 @@ def test_a_participant_is_shown_with_instances_that_live_are_silent_or_have_left
     ]
 
 
-def test_tracebacks_stand_below_the_tree_for_steps_that_somebody_may_have_to_mend() -> None:
+def test_tracebacks_stand_below_the_tree_for_all_steps_but_those_that_succeeded() -> None:
     where = "Traceback (most recent call last):\n  File x, in pack\n\x1b[2JValueError: bad"
     steps = [
         StepDetail(id="pack", run="x.pack", status=StepStatus.STUCK, traceback=where, after=[]),
         StepDetail(id="over", run="x.over", status=StepStatus.SUCCEEDED, traceback=where, after=[]),
+        StepDetail(id="back", run="x.back", status=StepStatus.COMPENSATED, traceback="KeyError", after=[]),
     ]
     detail = SagaDetail(
         saga_id=SAGA,
@@ -200,4 +209,53 @@ def test_tracebacks_stand_below_the_tree_for_steps_that_somebody_may_have_to_men
         "Traceback (most recent call last):",
         "  File x, in pack",
         "\\x1b[2JValueError: bad",
+        "",
+        "back:",
+        "KeyError",
     ]
+
+
+SIGN = "\N{CYRILLIC CAPITAL LETTER ZHE}"
+LONG = "word " * 60 + SIGN * 300
+STEP = StepDetail(id="pack", run="x.pack", status=StepStatus.FAILED, error=LONG, traceback=LONG, after=[])
+DETAIL = SagaDetail(
+    saga_id=SAGA,
+    saga="order",
+    version="v",
+    revision="1-a",
+    status=SagaStatus.COMPENSATED,
+    reason=LONG,
+    started_at=NOW,
+    updated_at=NOW,
+    steps=[STEP],
+)
+ROW = SagaSummary(saga_id=SAGA, saga="order", version="v", status="queued", started_at=NOW, updated_at=NOW, labels={"a": LONG})
+LETTER = DeadLetterDetail(letter_id=1, topic="t" * 50, reason=LONG, at=NOW, bytes=3, saga_id=SAGA)
+VERSION = DefinitionSummary(saga=LONG, version="v" * 32, active=True, registered_at=NOW)
+INSTANCE = InstanceDetail(serial=1, name=LONG, alive=True, started_at=NOW)
+PEOPLE = ParticipantDetail(participant="bank", alive=1, leases=0, steps=[LONG], instances=[INSTANCE])
+DRAWN: dict[str, tuple[Callable[[], None], int]] = {
+    "a saga": (lambda: print_saga(DETAIL, as_json=False), 3),
+    "sagas": (lambda: print_drawn(picture.table(SagaPage(sagas=[ROW]))), 1),
+    "letters": (lambda: print_drawn(picture.letters(DeadLetterPage(letters=[LETTER]))), 1),
+    "definitions": (lambda: print_drawn(picture.definitions([VERSION])), 1),
+    "participants": (lambda: print_drawn(picture.participant(PEOPLE)), 2),
+    "lines": (lambda: print_lines([Text(LONG)]), 1),
+}
+
+
+@pytest.mark.parametrize("what", DRAWN)
+@pytest.mark.parametrize("columns", [None, 40, 80, 120])
+def test_nothing_is_cut_on_a_terminal_or_into_a_pipe(what: str, columns: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Printed(io.StringIO):
+        def isatty(self) -> bool:
+            return columns is not None
+
+    printed = Printed()
+    monkeypatch.setattr(sys, "stdout", printed)
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", str(columns or 80))
+    draw, times = DRAWN[what]
+    draw()
+    assert printed.getvalue().count(SIGN) == times * 300
+    assert columns is not None or printed.getvalue().count(SIGN * 300) == times
