@@ -29,11 +29,12 @@ from goconductor.lifecycle.effects import Work, direction_of
 from goconductor.lifecycle.events import ActionSucceeded, CompensationSucceeded, Event, OutcomeUnknown
 from goconductor.lifecycle.owed import is_overtaken
 from goconductor.participant.append import Appender
+from goconductor.participant.attempt import Attempt, NotBegunError, timeout_of
 from goconductor.participant.context import RUNNING, StepContext, about
 from goconductor.participant.deadlines import Deadlines
 from goconductor.participant.failures import is_refusal, is_unexpected, text_of, traceback_of
 from goconductor.participant.folding import Appended, EventRefusedError, Submission
-from goconductor.participant.invoke import Invocation, NotBegunError, timeout_of, without_output
+from goconductor.participant.invoke import Invocation, without_output
 from goconductor.participant.listeners import tell
 from goconductor.participant.orphans import Orphans
 from goconductor.participant.places import Place, Places
@@ -230,16 +231,15 @@ class Executor:
             reason=work.view.state.reason,
         )
         self._renewal.hold(work.lease, expires=work.expires, deadline=deadline + LEASE_MARGIN_SECONDS)
-        invocation = Invocation(
+        attempt = Attempt(
             work,
             action,
             context,
             threads=self.threads,
-            deadlines=self._deadlines,
             output_bytes_max=self._output_bytes_max,
-            hear=self._heard,
-            begins=self._begins,
+            on_begin=self._begins,
         )
+        invocation = Invocation(attempt, deadlines=self._deadlines, on_error=self._heard)
         RUNNING.set(context)
         self._probe.step_begins(work, context)
         event: Event | None = None
@@ -256,16 +256,16 @@ class Executor:
         except asyncio.CancelledError:
             if not self._draining:
                 raise
-            event = event or self._given_up(work, invocation)
+            event = event or self._given_up(work, attempt)
         finally:
-            call = invocation.runs_on
+            call = attempt.runs_on
             if call is not None:
                 self._outlived(work, action, call)
         return event
 
     async def _begun(self, invocation: Invocation, work: Granted, context: StepContext) -> Event | None:
         """Do it. What has not begun is tried again, for as long as the step may take and the lease is ours."""
-        seconds = timeout_of(work, invocation.action)
+        seconds = invocation.attempt.timeout_seconds
         ends = self._clock.monotonic() + seconds
         told = False
         while True:
@@ -314,13 +314,13 @@ class Executor:
         before = work.view.state.step(work.step).failure
         return before is None or before.traceback != traceback_of(error, function)
 
-    def _given_up(self, work: Granted, invocation: Invocation) -> Event | None:
+    def _given_up(self, work: Granted, attempt: Attempt) -> Event | None:
         """The drain's time was over. Our own run has ended here, and nobody can know what it did; or its function runs on, and
         keeps its lease; or none of its code was called, so that it is handed on.
         """
-        if not invocation.begun or work.direction is Direction.SETTLE:
+        if not attempt.begun or work.direction is Direction.SETTLE:
             return None
-        call = invocation.runs_on
+        call = attempt.runs_on
         if call is not None:
             self._left.add(work.lease.token)
             call.ends.append(partial(self._renewal.drop, work.lease))

@@ -15,7 +15,7 @@ from goconductor import DefinitionError, PayloadError, RequestRefusedError, Saga
 from goconductor.buses.memory import MemoryBus
 from goconductor.journals.memory import MemoryJournal
 from goconductor.messages import codec
-from goconductor.messages.envelope import Baton, RunStep
+from goconductor.messages.envelope import SCHEMA_VERSIONS, Baton, RunStep
 from goconductor.messages.topics import steps_topic
 from goconductor.participant.node import Node
 from goconductor.participant.registry import StepRegistry, check
@@ -321,7 +321,8 @@ async def test_a_message_of_a_newer_schema_is_parked_for_newer_instances(world: 
     async def pack() -> None: ...
 
     node = await world.node(shop)
-    newer = b'{"specversion":"1.0","id":"1","source":"/x","type":"goconductor.step.run.v2","data":{"a":1}}'
+    version = SCHEMA_VERSIONS[RunStep] + 1
+    newer = b'{"specversion":"1.0","id":"1","source":"/x","type":"goconductor.step.run.v%d","data":{"a":1}}' % version
     await send(world, newer)
     await good_saga_goes_on(world, node)
     await world.clock.advance(600)
