@@ -39,7 +39,7 @@ def unattended(plan: Plan, state: SagaState, around: Surroundings) -> Collection
         for name, step in state.steps.items()
         if (side := side_of(step)) is not None
         and plan.owners[name] not in around.offered
-        and LeaseKey(state.saga_id, name, side, state.round) not in around.leases
+        and LeaseKey(state.saga_id, name, side, step.round) not in around.leases
     }
 
 
@@ -60,7 +60,7 @@ async def fenced(node: Node, plan: Plan, view: View, name: str, around: Surround
     side = side_of(state.step(name))
     if side is None:
         return None
-    key = LeaseKey(state.saga_id, name, side, state.round)
+    key = LeaseKey(state.saga_id, name, side, state.step(name).round)
     if key in around.leases:
         raise RequestRefusedError(f"step {name!r} is being run just now; wait for its outcome")
     if plan.owners[name] in around.offered:

@@ -255,7 +255,7 @@ async def _ask_about(
     plan = await node.plan_of(view.state)
     if event.step not in plan.steps:
         raise StepNotFoundError(f"saga {plan.name!r} has no step {event.step[:100]!a}; {nearest(event.step, plan.steps)}")
-    about = msgspec.structs.replace(event, round=view.state.round)
+    about = msgspec.structs.replace(event, round=view.state.step(event.step).round)
     if isinstance(event, events.InputEdited | events.RetryRequested) or side_of(view.state.step(event.step)) is None:
         return await _request(node, saga_id, about, expected, request_id)
     return await _request(node, saga_id, about, expected, request_id, spoken_for=(plan, view))

@@ -8,7 +8,7 @@ import msgspec
 
 from goconductor.control.models import StepDetail, StepStatus
 from goconductor.lifecycle.allowed import Request
-from goconductor.lifecycle.owed import is_backward
+from goconductor.lifecycle.pending_work import is_backward
 from goconductor.lifecycle.state import DONE_ACTIONS, ActionStatus, CompensationStatus, SagaState, StepState
 from goconductor.ports.store import Lease, LeaseKey
 from goconductor.saga.graph import Plan
@@ -65,7 +65,7 @@ def describe(plan: Plan, state: SagaState, name: str, around: Surroundings, allo
 
 def _owner(state: SagaState, name: str, step: StepState, around: Surroundings) -> str | None:
     for direction in Direction:
-        lease = around.leases.get(LeaseKey(state.saga_id, name, direction, state.round))
+        lease = around.leases.get(LeaseKey(state.saga_id, name, direction, step.round))
         if lease is not None and _is_open(step, direction):
             return around.names.get(lease.instance, f"instance {lease.instance}")
     return None

@@ -36,7 +36,7 @@ from goconductor.lifecycle.events import (
     StepEvent,
     TimerFired,
 )
-from goconductor.lifecycle.owed import is_backward
+from goconductor.lifecycle.pending_work import is_backward
 from goconductor.lifecycle.state import ActionStatus, SagaState, SagaStatus
 from goconductor.participant import log
 from goconductor.participant.log import UnreadableLogError

@@ -7,7 +7,7 @@ from typing import assert_never
 
 from goconductor.lifecycle import events as e
 from goconductor.lifecycle.events import Event
-from goconductor.lifecycle.owed import is_backward
+from goconductor.lifecycle.pending_work import is_backward
 from goconductor.lifecycle.state import SagaState
 from goconductor.ports.store import LogEntry
 from goconductor.saga.ids import Direction

@@ -59,7 +59,7 @@ def of_steps(plan: Plan, state: SagaState, unattended: Collection[str] = ()) -> 
         if _waits(step.action.status, step.compensation.status) or name in unattended
     ]
     for name in open_steps[: max(1, STEPS_LOOKED_AT_MAX // max(1, len(state.steps)))]:
-        round = state.round
+        round = state.step(name).round
         tries: list[tuple[Request, Event]] = [
             (Request.RETRY, e.RetryRequested(name, round=round)),
             (Request.SKIP, e.SkipRequested(name, round=round, reason=_REASON, forced=name in unattended)),

@@ -88,8 +88,8 @@ def advance(draft: Draft, closed: str | None = None) -> None:
                 if not unclosed[before]:
                     waiting.append(before)
         elif status is NO_COMPENSATION and not draft.paused:
-            draft.set_compensation(name, Advance, _FIRST_ATTEMPT)
-            draft.ask(RunCompensation(name, 1, draft.state.round))
+            step = draft.set_compensation(name, Advance, _FIRST_ATTEMPT)
+            draft.ask(RunCompensation(name, 1, step.round))
     if draft.paused:
         draft.unclosed = None
     if not unclosed:

@@ -105,10 +105,8 @@ def apply(draft: Draft, event: Event) -> None:
     if isinstance(event, StepEvent):
         if event.step not in draft.plan.steps:
             raise UnexpectedEventError(f"saga {draft.plan.name!r} has no step {event.step!r}")
-        if event.round != draft.state.round:
-            raise UnexpectedEventError(
-                f"step {event.step!r}: event of round {event.round}, the saga is in round {draft.state.round}"
-            )
+        if event.round != (round := draft.step(event.step).round):
+            raise UnexpectedEventError(f"the event is of round {event.round} of step {event.step!r}, which is in round {round}")
     if event.answers:
         draft.learn(event)
     _dispatch(draft, event)

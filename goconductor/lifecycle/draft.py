@@ -145,8 +145,8 @@ class Draft:
             )
         return self._awaited[name] == 0
 
-    def set_action(self, name: str, cause: type[Any], action: Side[ActionStatus], **changes: Any) -> None:
-        """Move a step's action.
+    def set_action(self, name: str, cause: type[Any], action: Side[ActionStatus], **changes: Any) -> StepState:
+        """Move a step's action, and return the step.
 
         Args:
             name: the step.
@@ -162,19 +162,23 @@ class Draft:
         before = step.action.status
         if status not in ACTION_MOVES[cause].get(before, ()):
             raise _no_move(ACTION_MOVES[cause], "action", name, cause, before, status)
-        self._put(name, step, _replace(step, action=action, **changes))
+        moved = _replace(step, action=action, **changes)
+        self._put(name, step, moved)
         if status in DONE_ACTIONS:
             for after in self.plan.successors[name]:
                 if after in self._awaited:
                     self._awaited[after] -= 1
+        return moved
 
-    def set_compensation(self, name: str, cause: type[Any], compensation: Side[CompensationStatus], **changes: Any) -> None:
-        """Move a step's compensation; arguments and errors as of :meth:`set_action`."""
+    def set_compensation(self, name: str, cause: type[Any], compensation: Side[CompensationStatus], **changes: Any) -> StepState:
+        """Move a step's compensation, and return the step; arguments and errors as of :meth:`set_action`."""
         step, status = self.step(name), compensation.status
         before = step.compensation.status
         if status not in COMPENSATION_MOVES[cause].get(before, ()):
             raise _no_move(COMPENSATION_MOVES[cause], "compensation", name, cause, before, status)
-        self._put(name, step, _replace(step, compensation=compensation, **changes))
+        moved = _replace(step, compensation=compensation, **changes)
+        self._put(name, step, moved)
+        return moved
 
     def note_span(self, name: str, span: str) -> None:
         """Remember under which span a step's action ran."""
@@ -242,7 +246,7 @@ class Draft:
         return _replace(event, answers=answers)
 
     def ask(self, work: Work) -> None:
-        """Ask for work, unless the saga is paused; what was not asked is owed and asked for on resume."""
+        """Ask for work, unless the saga is paused; what was not asked for stays pending, and is asked for on resume."""
         if not self.paused:
             self.effects.append(work)
 

@@ -89,8 +89,8 @@ def _begin(draft: Draft, name: str) -> bool:
         _without_condition(draft, name, Failure(CONDITION_ERROR, wanted, retryable=False))
         return False
     if wanted:
-        draft.set_action(name, Advance, _FIRST_ATTEMPT)
-        draft.ask(RunAction(name, 1, draft.state.round))
+        step = draft.set_action(name, Advance, _FIRST_ATTEMPT)
+        draft.ask(RunAction(name, 1, step.round))
         return False
     draft.set_action(name, Advance, Side(ActionStatus.SKIPPED))
     draft.remaining -= 1
@@ -154,7 +154,7 @@ def failed(draft: Draft, event: ActionFailed) -> None:
 def _given_up(draft: Draft, name: str, status: ActionStatus, why: str) -> None:
     """Go on after the last attempt: settle a pivot, leave a stuck step to an operator, else turn back."""
     if status is ActionStatus.SETTLING:
-        draft.effects.append(Settle(name, draft.state.round))
+        draft.effects.append(Settle(name, draft.step(name).round))
     elif status is not ActionStatus.STUCK:
         backward.turn_back(draft, f"step {name!r}: {why}")
 

@@ -30,7 +30,7 @@ from goconductor.lifecycle.events import (
     SkipRequested,
     TerminateRequested,
 )
-from goconductor.lifecycle.owed import owed
+from goconductor.lifecycle.pending_work import pending_work
 from goconductor.lifecycle.retrying import ACTIONS, COMPENSATIONS
 from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaStatus, StepState
 from goconductor.saga.definition import StepKind
@@ -73,7 +73,7 @@ def pause(draft: Draft, event: PauseRequested) -> None:
 
 
 def resume(draft: Draft, _event: ResumeRequested) -> None:
-    """Lift the pause, and ask for everything that is owed by now."""
+    """Lift the pause, and ask for all work that is pending by now."""
     draft.paused = False
     draft.fields["pause_reason"] = ""
     if draft.backward:
@@ -81,7 +81,7 @@ def resume(draft: Draft, _event: ResumeRequested) -> None:
     else:
         forward.advance(draft, draft.plan.order)
     ends = [effect for effect in draft.effects if isinstance(effect, EndSaga)]
-    work = owed(draft.steps, draft.state.round)  # an action that is still out when the saga goes back is not begun again
+    work = pending_work(draft.steps)  # an action that is still out when the saga goes back is not begun again
     draft.effects = [*(w for w in work if not (draft.backward and isinstance(w, RunAction))), *ends]
 
 
@@ -99,7 +99,7 @@ def abort(draft: Draft, event: AbortRequested) -> None:
         draft.paused = False
         draft.reason = reason
         draft.set_action(pivot, AbortRequested, draft.step(pivot).action.to(ActionStatus.SETTLING))
-        draft.effects.append(Settle(pivot, draft.state.round))
+        draft.effects.append(Settle(pivot, draft.step(pivot).round))
     else:
         raise RequestRefusedError(
             f"saga {draft.state.saga_id} cannot be aborted: its pivot {pivot!r} is {standing}, from here it only goes forward; "
@@ -144,7 +144,7 @@ def skip(draft: Draft, event: SkipRequested) -> None:
             raise _is_being_skipped(name)
         else:
             draft.set_compensation(name, SkipRequested, step.compensation.to(CompensationStatus.FENCING))
-            draft.effects.append(Settle(name, draft.state.round))
+            draft.effects.append(Settle(name, step.round))
     elif step.action.status not in _WAITING or step.compensation.status is not CompensationStatus.NONE:
         raise _does_not_wait(draft, name, "skipped")
     elif draft.kind(name) is StepKind.PIVOT:
@@ -158,7 +158,7 @@ def skip(draft: Draft, event: SkipRequested) -> None:
         raise _is_being_skipped(name)
     else:
         draft.set_action(name, SkipRequested, step.action.to(ActionStatus.SETTLING), skipping=True)
-        draft.effects.append(Settle(name, draft.state.round))
+        draft.effects.append(Settle(name, step.round))
 
 
 def declare(draft: Draft, event: OutcomeDeclared) -> None:

@@ -65,7 +65,7 @@ class Attempts(abc.ABC, Generic[SideStatus]):
         if not event.failure.retryable or not policy.allows(event.attempt):
             return False
         side = self.side(draft.step(event.step))
-        wait = max(policy.wait_seconds(event.attempt, self._key(draft, event.step)), event.delay_seconds or 0.0)
+        wait = max(policy.wait_seconds(event.attempt, self._key(draft, event)), event.delay_seconds or 0.0)
         self._back_off(draft, event, side, wait, event.failure)
         return True
 
@@ -88,7 +88,7 @@ class Attempts(abc.ABC, Generic[SideStatus]):
         if side.unknowns == 1:  # most often a restart: no reason to wait
             self._send(draft, event, side.to(self._sent, attempt=side.attempt + 1))
         else:
-            wait = LOST_RETRY.wait_seconds(side.unknowns, self._key(draft, event.step))
+            wait = LOST_RETRY.wait_seconds(side.unknowns, self._key(draft, event))
             self._back_off(draft, event, side, wait, side.failure)
         return None
 
@@ -115,7 +115,7 @@ class Attempts(abc.ABC, Generic[SideStatus]):
 
     def _send(self, draft: Draft, event: StepEvent, side: Side[SideStatus]) -> None:
         self.put(draft, event.step, type(event), side)
-        draft.ask(self._run(event.step, side.attempt, draft.state.round))
+        draft.ask(self._run(event.step, side.attempt, event.round))
 
     def _back_off(
         self, draft: Draft, event: _Outcome, side: Side[SideStatus], wait_seconds: float, failure: Failure | None
@@ -123,10 +123,10 @@ class Attempts(abc.ABC, Generic[SideStatus]):
         name, attempt, due_at = event.step, side.attempt + 1, draft.time_of(event) + wait_seconds
         side = Side(self._backoff, attempt, side.unknowns, side.lost_at, due_at, failure)
         self.put(draft, name, type(event), side)
-        draft.set_timer(SetTimer(name, self._direction, attempt, draft.state.round, due_at))
+        draft.set_timer(SetTimer(name, self._direction, attempt, event.round, due_at))
 
-    def _key(self, draft: Draft, name: str) -> str:
-        return idempotency_key(draft.state.saga_id, name, self._direction, draft.state.round)
+    def _key(self, draft: Draft, event: StepEvent) -> str:
+        return idempotency_key(draft.state.saga_id, event.step, self._direction, event.round)
 
 
 class _Actions(Attempts[ActionStatus]):

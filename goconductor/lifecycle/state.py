@@ -151,6 +151,8 @@ class StepState(msgspec.Struct, frozen=True, omit_defaults=True):
     """The settlement was asked for by an operator's skip."""
     span: str = ""
     """The id of the action's last span, if it was traced."""
+    round: int = 0
+    """Which run of the step this is. Events, messages, leases and idempotency keys of another round are not about it."""
     edited: dict[str, Any] | None = None
     """Inputs that an operator gave: they stand in for those of the definition."""
 
@@ -188,7 +190,6 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     version: str
     phase: SagaStatus = SagaStatus.QUEUED
     paused: bool = False
-    round: int = 0
     steps: dict[str, StepState] = {}
     input: Any = None
     remaining: int = 0

@@ -32,7 +32,7 @@ from goconductor.errors import (
 )
 from goconductor.lifecycle.effects import Effect, EndSaga, SetTimer, Work, direction_of
 from goconductor.lifecycle.events import TimerFired
-from goconductor.lifecycle.owed import owed
+from goconductor.lifecycle.pending_work import pending_work
 from goconductor.participant import log
 from goconductor.participant.batch import Batcher
 from goconductor.participant.definitions import Definitions
@@ -284,7 +284,7 @@ class Appender:
         state asks for.
         """
         state = view.state
-        asked = list(owed(state.steps, state.round))
+        asked = list(pending_work(state.steps))
         ends: list[Effect] = [EndSaga(state.phase)] if state.phase.ended else []
         self.act(plan, view, [*asked, *ends], still_due(asked, view), ())
 

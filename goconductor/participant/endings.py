@@ -9,7 +9,7 @@ from uuid import UUID
 
 from goconductor.errors import StoreUnavailableError, check_type
 from goconductor.lifecycle.effects import RunAction, RunCompensation, SetTimer, Settle
-from goconductor.lifecycle.owed import owed
+from goconductor.lifecycle.pending_work import pending_work
 from goconductor.lifecycle.state import SagaState
 from goconductor.participant.deadlines import Deadlines
 from goconductor.participant.log import View
@@ -117,7 +117,7 @@ def _why(saga_id: UUID, timeout_seconds: float, state: SagaState | None, trouble
         return f"{text}; its log cannot be read now: {trouble}"
     if state is None:
         return text
-    waits = [_wait(state, each) for each in owed(state.steps, state.round)]
+    waits = [_wait(state, each) for each in pending_work(state.steps)]
     more = f" and {len(waits) - 3} more" if len(waits) > 3 else ""
     return f"{text}; it is {state.status}" + (f" and waits for {', '.join(waits[:3])}{more}" if waits else "")
 

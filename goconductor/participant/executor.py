@@ -27,7 +27,7 @@ from goconductor.aio.tasks import Tasks
 from goconductor.errors import FencedError, GoConductorError
 from goconductor.lifecycle.effects import Work, direction_of
 from goconductor.lifecycle.events import ActionSucceeded, CompensationSucceeded, Event, OutcomeUnknown
-from goconductor.lifecycle.owed import is_overtaken
+from goconductor.lifecycle.pending_work import is_superseded
 from goconductor.participant.append import Appender
 from goconductor.participant.attempt import Attempt, NotBegunError, timeout_of
 from goconductor.participant.context import RUNNING, StepContext, about
@@ -211,7 +211,7 @@ class Executor:
             self._counts["leases_expired_before_start"] += 1
             return None
         key = work.lease.key
-        if key.direction is Direction.ACTION and is_overtaken(work.view.state, key.step, work.attempt, key.round):
+        if key.direction is Direction.ACTION and is_superseded(work.view.state, key.step, work.attempt, key.round):
             self._counts["actions_overtaken"] += 1
             return OutcomeUnknown(key.step, work.attempt, key.round, reason="its saga turned back before it began")
         action = self._registry.steps[work.plan.owners[key.step][1]]

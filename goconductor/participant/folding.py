@@ -18,7 +18,7 @@ from goconductor.lifecycle.decide import apply
 from goconductor.lifecycle.draft import Draft
 from goconductor.lifecycle.effects import Effect, EndSaga, RunCompensation, SetTimer, Work, direction_of
 from goconductor.lifecycle.events import ActionSucceeded, CompensationSucceeded, Event
-from goconductor.lifecycle.owed import is_due, timer_due_at
+from goconductor.lifecycle.pending_work import is_pending, timer_due_at
 from goconductor.lifecycle.state import CompensationStatus, SagaState
 from goconductor.participant import log
 from goconductor.participant.log import View
@@ -313,5 +313,5 @@ def still_due(effects: Iterable[Effect], view: View) -> list[Work]:
         effect
         for effect in effects
         if not isinstance(effect, SetTimer | EndSaga)
-        and is_due(state, effect.step, direction_of(effect), attempt_of(effect), effect.round)
+        and is_pending(state, effect.step, direction_of(effect), attempt_of(effect), effect.round)
     ]

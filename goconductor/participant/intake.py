@@ -16,7 +16,7 @@ from uuid import UUID
 from goconductor.aio.backoff import doubled
 from goconductor.aio.reminders import Reminder
 from goconductor.errors import GoConductorError, MessageError, StoreUnavailableError
-from goconductor.lifecycle.owed import is_due, is_overtaken
+from goconductor.lifecycle.pending_work import is_pending, is_superseded
 from goconductor.messages import codec
 from goconductor.messages.envelope import RunStep, SagaEnded
 from goconductor.participant import log
@@ -295,5 +295,5 @@ def _wanted_attempt(view: View, body: RunStep) -> int | None:
     """The attempt that is due now; also that of an action that must not begin any more, as we can say so, holding its lease."""
     state, step = view.state, view.state.step(body.step)
     attempt = 1 if body.direction is Direction.SETTLE else step.side(body.direction).attempt
-    overtaken = body.direction is Direction.ACTION and is_overtaken(state, body.step, attempt, body.round)
-    return attempt if overtaken or is_due(state, body.step, body.direction, attempt, body.round) else None
+    overtaken = body.direction is Direction.ACTION and is_superseded(state, body.step, attempt, body.round)
+    return attempt if overtaken or is_pending(state, body.step, body.direction, attempt, body.round) else None

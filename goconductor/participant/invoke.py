@@ -29,7 +29,7 @@ from goconductor.lifecycle.events import (
     Event,
     OutputRejected,
 )
-from goconductor.lifecycle.owed import is_backward
+from goconductor.lifecycle.pending_work import is_backward
 from goconductor.lifecycle.state import Failure
 from goconductor.participant.attempt import Attempt, NotBegunError
 from goconductor.participant.context import StepContext

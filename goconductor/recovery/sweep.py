@@ -1,6 +1,6 @@
 """The sweep: a level-triggered, fair reconciler.
 
-It asks of each saga that is due (``wake_at``) what its state still wants (:func:`goconductor.lifecycle.owed.owed`),
+It asks of each saga that is due (``wake_at``) what its state still wants (:mod:`goconductor.lifecycle.pending_work`),
 compares that with the leases, and repairs the difference. It does not matter how a difference came about: a message that
 the bus lost, a process that was killed, a commit whose answer never came.
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from goconductor.lifecycle.effects import RunAction, SetTimer, Settle, Work, direction_of
 from goconductor.lifecycle.events import DeadlinePassed, TimerFired
-from goconductor.lifecycle.owed import is_backward, owed
+from goconductor.lifecycle.pending_work import is_backward, pending_work
 from goconductor.lifecycle.state import SagaState
 from goconductor.ports.store import Lease, LeaseKey
 
@@ -83,7 +83,7 @@ def triage(state: SagaState, look: Look) -> Repairs:
     lost: list[tuple[Work, Lease | None]] = []
     unheld: list[Work] = []
     free: list[Lease] = []
-    for effect in owed(state.steps, state.round):
+    for effect in pending_work(state.steps):
         if isinstance(effect, SetTimer):
             if effect.due_at + TIMER_GRACE_SECONDS <= now:
                 due.append(TimerFired(effect.step, effect.attempt, effect.round, direction=effect.direction))

@@ -26,7 +26,7 @@ from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.effects import Decision, Effect, EndSaga, RunAction, RunCompensation, SetTimer, Settle
 from goconductor.lifecycle.events import DeadlinePassed, Event, LoggedEvent, SagaStarted, StepEvent, TimerFired
 from goconductor.lifecycle.invariants import violations
-from goconductor.lifecycle.owed import owed
+from goconductor.lifecycle.pending_work import pending_work
 from goconductor.lifecycle.replay import replay
 from goconductor.lifecycle.state import SagaState, SagaStatus
 from goconductor.saga.definition import Definition
@@ -249,7 +249,7 @@ class Scenario:
             return None
         due: list[tuple[float, Event]] = [
             (t.due_at, TimerFired(t.step, t.attempt, t.round, direction=t.direction))
-            for t in owed(state.steps, state.round)
+            for t in pending_work(state.steps)
             if isinstance(t, SetTimer)
         ]
         if state.deadline_at is not None and not state.deadline_passed:

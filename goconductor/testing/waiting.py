@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from goconductor.lifecycle.effects import SetTimer
-from goconductor.lifecycle.owed import owed
+from goconductor.lifecycle.pending_work import pending_work
 from goconductor.lifecycle.state import SagaState
 from goconductor.saga.graph import Plan
 
@@ -18,7 +18,7 @@ def waits_in_vain(plan: Plan, state: SagaState, offered: set[tuple[str, str]]) -
     """
     if state.paused:
         return f"it is paused ({state.pause_reason or 'no reason was given'}); resume it"
-    works = list(owed(state.steps, state.round))
+    works = list(pending_work(state.steps))
     missing = [work.step for work in works if not isinstance(work, SetTimer) and plan.owners[work.step] not in offered]
     if not works or len(missing) < len(works):
         return None
@@ -38,7 +38,7 @@ def waits_for(plan: Plan, state: SagaState, leased: set[str]) -> str:
         leased: the steps whose code runs now.
     """
     said = []
-    for work in owed(state.steps, state.round):
+    for work in pending_work(state.steps):
         failure = state.step(work.step).failure
         after = f" after {failure}" if failure is not None else ""
         owner = plan.owners[work.step][0]

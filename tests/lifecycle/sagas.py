@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from goconductor.lifecycle import events as e
 from goconductor.lifecycle.effects import RunAction, RunCompensation, SetTimer, Settle
 from goconductor.lifecycle.events import EVENTS, Event, StepEvent
-from goconductor.lifecycle.owed import owed
+from goconductor.lifecycle.pending_work import pending_work
 from goconductor.lifecycle.state import ActionStatus, Failure, SagaState
 from goconductor.saga.definition import Binding, Definition, Step
 from goconductor.saga.ids import Direction
@@ -128,7 +128,7 @@ _EXTRA: dict[str, tuple[Any, ...]] = {
 
 def sensible(state: SagaState) -> list[Event]:
     found: list[Event] = []
-    for work in owed(state.steps, state.round):
+    for work in pending_work(state.steps):
         found += outcomes(state, work)
     for name in state.stuck_steps:
         found += [

@@ -14,7 +14,7 @@ from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.draft import Draft
 from goconductor.lifecycle.effects import EndSaga, RunAction, RunCompensation, Settle, direction_of
 from goconductor.lifecycle.invariants import check, violations
-from goconductor.lifecycle.owed import is_due, is_overtaken
+from goconductor.lifecycle.pending_work import is_pending, is_superseded
 from goconductor.lifecycle.replay import replay
 from goconductor.lifecycle.state import (
     PATIENCE_SECONDS,
@@ -161,7 +161,7 @@ class TestBackward:
     def test_a_resumed_saga_on_its_way_back_does_not_run_an_action_again(self) -> None:
         scenario = Scenario(PAIR).given(e.SagaStarted()).given(e.AbortRequested()).given(e.PauseRequested())
         scenario.given(e.ResumeRequested()).expect_nothing()
-        assert not is_due(scenario.state, "a", Direction.ACTION, 1, 0)
+        assert not is_pending(scenario.state, "a", Direction.ACTION, 1, 0)
         scenario.given(e.OutcomeUnknown("a")).expect(RunCompensation("a"))
 
     def test_a_saga_can_be_terminated_while_it_compensates(self) -> None:
@@ -237,7 +237,7 @@ class TestRefusals:
     def test_an_event_about_an_unknown_step_or_another_round(self) -> None:
         scenario = Scenario(PAIR).given(e.SagaStarted())
         scenario.given(e.ActionSucceeded("nowhere")).expect_refused("has no step 'nowhere'")
-        scenario.given(e.ActionSucceeded("a", round=1)).expect_refused("event of round 1, the saga is in round 0")
+        scenario.given(e.ActionSucceeded("a", round=1)).expect_refused("the event is of round 1 of step 'a', which is in round 0")
 
     def test_a_saga_starts_once(self) -> None:
         Scenario(PAIR).given(e.SagaStarted()).given(e.SagaStarted()).expect_refused()
@@ -354,10 +354,10 @@ def test_each_piece_of_work_belongs_to_a_lease() -> None:
 
 def test_work_of_another_round_or_of_an_ended_saga_is_not_due() -> None:
     scenario = Scenario(PAIR).given(e.SagaStarted())
-    assert is_due(scenario.state, "a", Direction.ACTION, 1, 0)
-    assert not is_due(scenario.state, "a", Direction.ACTION, 1, 1)
+    assert is_pending(scenario.state, "a", Direction.ACTION, 1, 0)
+    assert not is_pending(scenario.state, "a", Direction.ACTION, 1, 1)
     scenario.given(e.TerminateRequested(reason="because"))
-    assert not is_due(scenario.state, "a", Direction.ACTION, 1, 0)
+    assert not is_pending(scenario.state, "a", Direction.ACTION, 1, 0)
 
 
 def test_an_event_that_a_newer_version_wrote_cannot_be_read() -> None:
@@ -374,21 +374,21 @@ def test_a_failure_reads_as_a_sentence() -> None:
 
 def test_a_pause_makes_actions_and_compensations_not_due_but_settlements_stay_due() -> None:
     scenario = Scenario(CHAIN).given(e.SagaStarted()).given(e.PauseRequested())
-    assert not is_due(scenario.state, "a", Direction.ACTION, 1, 0)
+    assert not is_pending(scenario.state, "a", Direction.ACTION, 1, 0)
     scenario.given(e.ResumeRequested()).given(e.ActionSucceeded("a")).given(e.PauseRequested())
     scenario.given(e.ActionFailed("pivot", failure=FINAL)).expect(Settle("pivot"))
-    assert is_due(scenario.state, "pivot", Direction.SETTLE, 1, 0)
+    assert is_pending(scenario.state, "pivot", Direction.SETTLE, 1, 0)
     scenario.given(e.ActionSettled("pivot")).expect_nothing().given(e.ResumeRequested()).expect(RunCompensation("a"))
-    assert is_due(scenario.state, "a", Direction.COMPENSATION, 1, 0)
+    assert is_pending(scenario.state, "a", Direction.COMPENSATION, 1, 0)
     scenario.given(e.PauseRequested())
-    assert not is_due(scenario.state, "a", Direction.COMPENSATION, 1, 0)
+    assert not is_pending(scenario.state, "a", Direction.COMPENSATION, 1, 0)
 
 
-def test_an_action_that_was_sent_before_the_saga_turned_back_is_overtaken() -> None:
+def test_an_action_that_was_sent_before_the_saga_turned_back_is_superseded() -> None:
     scenario = Scenario(PAIR).given(e.SagaStarted())
-    assert not is_overtaken(scenario.state, "a", 1, 0)
+    assert not is_superseded(scenario.state, "a", 1, 0)
     scenario.given(e.AbortRequested())
-    assert is_overtaken(scenario.state, "a", 1, 0)
-    assert not is_overtaken(scenario.state, "a", 2, 0)
-    assert not is_overtaken(scenario.state, "a", 1, 1)
-    assert not is_overtaken(scenario.state, "b", 1, 0)
+    assert is_superseded(scenario.state, "a", 1, 0)
+    assert not is_superseded(scenario.state, "a", 2, 0)
+    assert not is_superseded(scenario.state, "a", 1, 1)
+    assert not is_superseded(scenario.state, "b", 1, 0)

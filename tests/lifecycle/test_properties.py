@@ -16,7 +16,7 @@ from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.effects import EndSaga, RunAction, RunCompensation, SetTimer, Settle
 from goconductor.lifecycle.events import Event, SagaStarted, StepEvent
 from goconductor.lifecycle.invariants import violations
-from goconductor.lifecycle.owed import is_backward, is_due, owed, timer_due_at
+from goconductor.lifecycle.pending_work import is_backward, is_pending, pending_work, timer_due_at
 from goconductor.lifecycle.replay import extend, replay
 from goconductor.lifecycle.state import SagaState
 from goconductor.saga.definition import Definition
@@ -48,7 +48,7 @@ class Life:
             return False
         finally:
             assert msgspec.json.encode(self.state) == before, "a decision makes a new state, it never changes the old one"
-        _effects_are_owed(decision.state, decision.effects)
+        _effects_are_pending(decision.state, decision.effects)
         self.state = decision.state
         self.log.append(decision.event)
         self.states.append(self.state)
@@ -60,9 +60,9 @@ class Life:
             self.take(event_of(self.definition, self.state, move))
 
 
-def _effects_are_owed(state: SagaState, effects: tuple[object, ...]) -> None:
+def _effects_are_pending(state: SagaState, effects: tuple[object, ...]) -> None:
     """What is asked for can be derived from the state again: the log is the outbox."""
-    standing = list(owed(state.steps, state.round))
+    standing = list(pending_work(state.steps))
     assert [effect for effect in effects if isinstance(effect, EndSaga)] == ([EndSaga(state.phase)] if state.phase.ended else [])
     for effect in effects:
         match effect:
@@ -73,13 +73,13 @@ def _effects_are_owed(state: SagaState, effects: tuple[object, ...]) -> None:
                 assert timer_due_at(state, e.ResumeRequested()) is None
             case RunAction(step=step, attempt=attempt, round=round):
                 assert effect in standing
-                assert is_backward(state) or is_due(state, step, Direction.ACTION, attempt, round)
+                assert is_backward(state) or is_pending(state, step, Direction.ACTION, attempt, round)
             case RunCompensation(step=step, attempt=attempt, round=round):
                 assert effect in standing
-                assert is_due(state, step, Direction.COMPENSATION, attempt, round)
+                assert is_pending(state, step, Direction.COMPENSATION, attempt, round)
             case Settle(step=step, attempt=attempt, round=round):
                 assert effect in standing
-                assert is_due(state, step, Direction.SETTLE, attempt, round)
+                assert is_pending(state, step, Direction.SETTLE, attempt, round)
 
 
 @many_examples
@@ -154,11 +154,11 @@ def _drive(life: Life, answers: Callable[[SagaState], list[Event]]) -> None:
 
 
 def _successes(state: SagaState) -> list[Event]:
-    return [outcomes(state, work)[0] for work in owed(state.steps, state.round)]
+    return [outcomes(state, work)[0] for work in pending_work(state.steps)]
 
 
 def _lost_actions_unknown(state: SagaState) -> list[Event]:
     """On the way back nobody runs an action again: whoever holds none of its leases calls it unknown."""
     if not is_backward(state):
         return _successes(state)
-    return [outcomes(state, work)[-1 if isinstance(work, RunAction) else 0] for work in owed(state.steps, state.round)]
+    return [outcomes(state, work)[-1 if isinstance(work, RunAction) else 0] for work in pending_work(state.steps)]

@@ -14,7 +14,7 @@ from goconductor.lifecycle import events as e
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.draft import Draft
 from goconductor.lifecycle.events import Event, SagaStarted
-from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaState, Side
+from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaState, Side, StepState
 from goconductor.lifecycle.transitions import ACTION_MOVES, COMPENSATION_MOVES, FIRST_STATUSES, SAGA_MOVES
 from goconductor.saga.definition import Binding, Definition, Step
 from goconductor.saga.graph import plan
@@ -105,13 +105,15 @@ def made() -> tuple[Moves, Moves, Moves, set[Any]]:
     class Watched(Draft):
         __slots__ = ()
 
-        def set_action(self, name: str, cause: type[Any], action: Side[ActionStatus], **changes: Any) -> None:
+        def set_action(self, name: str, cause: type[Any], action: Side[ActionStatus], **changes: Any) -> StepState:
             now.append((actions, cause, self.step(name).action.status, action.status))
-            super().set_action(name, cause, action, **changes)
+            return super().set_action(name, cause, action, **changes)
 
-        def set_compensation(self, name: str, cause: type[Any], compensation: Side[CompensationStatus], **changes: Any) -> None:
+        def set_compensation(
+            self, name: str, cause: type[Any], compensation: Side[CompensationStatus], **changes: Any
+        ) -> StepState:
             now.append((compensations, cause, self.step(name).compensation.status, compensation.status))
-            super().set_compensation(name, cause, compensation, **changes)
+            return super().set_compensation(name, cause, compensation, **changes)
 
     firsts = set()
     with pytest.MonkeyPatch.context() as patch:

@@ -20,7 +20,7 @@ from goconductor.lifecycle import events as e
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.effects import RunAction, RunCompensation, SetTimer, Settle
 from goconductor.lifecycle.events import Event, SagaStarted
-from goconductor.lifecycle.owed import owed
+from goconductor.lifecycle.pending_work import pending_work
 from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.saga.definition import Definition, Step, StepKind
 from goconductor.saga.graph import plan, reachable
@@ -47,8 +47,8 @@ class World:
         self.remember()
 
     def remember(self) -> None:
-        """All that is owed is on the bus by now, and stays there."""
-        for work in owed(self.state.steps, self.state.round):
+        """All pending work is on the bus by now, and stays there."""
+        for work in pending_work(self.state.steps):
             if isinstance(work, SetTimer) or self.state.phase.ended or self.state.paused:
                 continue
             message: Message = work if not isinstance(work, Settle) else (work, self.settled_side(work.step))
@@ -149,7 +149,7 @@ class World:
 
     def step(self, what: int, which: int) -> None:
         """One draw: somebody does something."""
-        owing = [w for w in owed(self.state.steps, self.state.round) if not self.state.phase.ended]
+        owing = [w for w in pending_work(self.state.steps) if not self.state.phase.ended]
         match what:
             case 0 | 1 | 2 | 3 if self.messages:
                 self.act(
@@ -179,7 +179,7 @@ class World:
                 pass
 
     def heal(self) -> None:
-        """No more faults: everything that is owed is done and reported, what nobody may begin is called unknown."""
+        """No more faults: all pending work is done and reported, what nobody may begin is called unknown."""
         for _ in range(40 * len(self.plan.order)):
             if self.state.phase.ended:
                 return
@@ -187,12 +187,12 @@ class World:
                 self.tell(e.ResumeRequested())
             for step in self.state.stuck_steps:
                 self.tell(e.RetryRequested(step))
-            for work in list(owed(self.state.steps, self.state.round)):
+            for work in list(pending_work(self.state.steps)):
                 self.do(work)
         pytest.fail(f"it does not end: {self.state} {self.story}")
 
     def do(self, work: RunAction | RunCompensation | Settle | SetTimer) -> None:
-        """All is well for once: what is owed is done, and reported."""
+        """All is well for once: pending work is done, and reported."""
         match work:
             case SetTimer(step, direction, attempt, round):
                 self.tell(e.TimerFired(step, attempt, round, direction=direction))

@@ -10,7 +10,7 @@ from goconductor.control.wording import spell, together
 from goconductor.errors import DefinitionError, GoConductorError, RequestRefusedError, StoreError
 from goconductor.lifecycle.effects import RunAction, RunCompensation, Settle
 from goconductor.lifecycle.invariants import violations
-from goconductor.lifecycle.owed import owed
+from goconductor.lifecycle.pending_work import pending_work
 from goconductor.lifecycle.state import SagaState
 from goconductor.participant import log
 from goconductor.participant.definitions import Definitions
@@ -206,7 +206,7 @@ def _unsound(folded: Folded) -> Iterator[Finding]:
 def _unserved(folded: list[Folded], offered: set[tuple[str, str]]) -> Iterator[Finding]:
     waiting: dict[tuple[str, str], list[str]] = {}
     for plan, state, head in folded:
-        for work in owed(state.steps, state.round):
+        for work in pending_work(state.steps):
             if isinstance(work, RunAction | RunCompensation | Settle) and not state.paused:
                 owner = plan.owners[work.step]
                 if owner not in offered:

@@ -1,6 +1,6 @@
-"""What a state still asks to be done: the log is the outbox, so all that was ever to be sent can be derived from it again.
+"""What a state still asks to be done. The log is the outbox: all that was ever to be sent can be derived from it again.
 
-Resume, the sweep and a restarted participant ask here; an acquirer asks whether what it was told to do is still due.
+Resume, the sweep and a restarted participant ask for all of it. Who acquires a lease asks whether its work is still pending.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaSt
 from goconductor.saga.ids import Direction
 
 
-def owed(steps: Mapping[str, StepState], round: int) -> Iterator[RunAction | RunCompensation | Settle | SetTimer]:
-    """All work and timers that the steps wait for, whether or not somebody is at it."""
+def pending_work(steps: Mapping[str, StepState]) -> Iterator[RunAction | RunCompensation | Settle | SetTimer]:
+    """Return all work and timers that the steps wait for, whether or not an instance is at it."""
     for name, step in steps.items():
-        action, compensation = step.action, step.compensation
+        action, compensation, round = step.action, step.compensation, step.round
         if action.status is ActionStatus.SENT:
             yield RunAction(name, action.attempt, round)
         elif action.status is ActionStatus.BACKOFF and action.due_at is not None:
@@ -31,11 +31,12 @@ def owed(steps: Mapping[str, StepState], round: int) -> Iterator[RunAction | Run
             yield Settle(name, round)
 
 
-def is_due(state: SagaState, step: str, direction: Direction, attempt: int, round: int) -> bool:
-    """Whether this work is still to be done. A pause holds actions and compensations back, not settlements."""
-    if state.round != round or state.phase.ended:
+def is_pending(state: SagaState, step: str, direction: Direction, attempt: int, round: int) -> bool:
+    """Return whether this work is still to be done. A pause holds actions and compensations back, not settlements."""
+    now = state.step(step)
+    if now.round != round or state.phase.ended:
         return False
-    action, compensation = state.step(step).action, state.step(step).compensation
+    action, compensation = now.action, now.compensation
     match direction:
         case Direction.ACTION:
             sent = action.status is ActionStatus.SENT and action.attempt == attempt
@@ -46,21 +47,23 @@ def is_due(state: SagaState, step: str, direction: Direction, attempt: int, roun
             return action.status is ActionStatus.SETTLING or compensation.status is CompensationStatus.FENCING
 
 
-def is_overtaken(state: SagaState, step: str, attempt: int, round: int) -> bool:
-    """Whether this action was sent and the saga has turned back since: it must not begin any more, and whoever holds its lease
-    can say at once that its outcome is unknown, which the saga waits for.
+def is_superseded(state: SagaState, step: str, attempt: int, round: int) -> bool:
+    """Return whether this action was sent and the saga has turned back since.
+
+    It must not begin any more. The holder of its lease can report at once that its outcome is unknown, which the saga waits for.
     """
-    action = state.step(step).action
-    return is_backward(state) and state.round == round and action.status is ActionStatus.SENT and action.attempt == attempt
+    now = state.step(step)
+    sent = now.action.status is ActionStatus.SENT and now.action.attempt == attempt
+    return sent and now.round == round and is_backward(state)
 
 
 def is_backward(state: SagaState) -> bool:
-    """Whether the saga is on its way back, paused or not."""
+    """Return whether the saga is on its way back, paused or not."""
     return state.phase == "compensating"
 
 
 def timer_due_at(state: SagaState, event: Event) -> float | None:
-    """The moment before which this event must not be appended; None for events that are no timers."""
+    """Return the moment before which this event must not be appended; None for events that are no timers."""
     if not isinstance(event, TimerFired):
         return None
     return state.step(event.step).side(event.direction).due_at
