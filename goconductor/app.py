@@ -30,7 +30,6 @@ from goconductor.observe import logs
 from goconductor.observe.metrics import Latent, Metrics
 from goconductor.observe.survey import Survey
 from goconductor.participant import garbage
-from goconductor.participant.chosen import ChosenBus
 from goconductor.participant.clock import SystemClock
 from goconductor.participant.node import Node, Store
 from goconductor.participant.probe import SILENT, Probe
@@ -42,6 +41,7 @@ from goconductor.recovery.pinned import PinWatch
 from goconductor.recovery.retention import Retaining
 from goconductor.recovery.sweep import Sweeper
 from goconductor.redaction import logger_of
+from goconductor.switchover.bus import SwitchableBus
 
 logger = logger_of("goconductor")
 
@@ -310,7 +310,7 @@ def _metrics_door(settings: MetricsSettings, metrics: Metrics, stack: contextlib
 async def _recovering(settings: Settings, node: Node, metrics: Metrics, wanted: Callable[[], bool]) -> AsyncIterator[None]:
     recovery = settings.recovery
     bus = node.bus
-    unfit = (lambda: bus.left_behind) if isinstance(bus, ChosenBus) else bool
+    unfit = (lambda: bus.left_behind) if isinstance(bus, SwitchableBus) else bool
     election = chosen_election(settings, node.store, lambda: node.instance.serial, node.clock, unfit=unfit)
     sweeper = Sweeper(
         node,

@@ -16,16 +16,16 @@ from goconductor import plugins
 from goconductor.control.sections import OtherBus, OtherElection
 from goconductor.control.settings import Settings
 from goconductor.errors import ConfigurationError, GoConductorError
-from goconductor.participant.chosen import ChosenBus
-from goconductor.participant.following import Following
 from goconductor.participant.node import Store
 from goconductor.ports.bus import Bus
 from goconductor.ports.choices import BUS, ELECTION
 from goconductor.ports.clock import Clock
 from goconductor.ports.election import Election
 from goconductor.ports.store import Terms
-from goconductor.recovery.electing import ChosenElection
 from goconductor.redaction import logger_of
+from goconductor.switchover.bus import SwitchableBus
+from goconductor.switchover.election import SwitchableElection
+from goconductor.switchover.follower import Follower
 
 logger = logger_of("goconductor")
 
@@ -61,7 +61,7 @@ def makes_of_elections(settings: Settings) -> dict[str, Callable[[Terms], Electi
     return {name: partial(_make_election, settings, election) for name, election in settings.election.named().items()}
 
 
-def chosen_bus(settings: Settings, store: Store, instance: Callable[[], int], clock: Clock, *, strict: bool) -> ChosenBus:
+def chosen_bus(settings: Settings, store: Store, instance: Callable[[], int], clock: Clock, *, strict: bool) -> SwitchableBus:
     """All that the settings name, as one.
 
     Args:
@@ -72,17 +72,17 @@ def chosen_bus(settings: Settings, store: Store, instance: Callable[[], int], cl
         strict: whether the process is of no use without the chosen bus.
     """
     makes = makes_of_buses(settings) if strict else _that_can_be_made(makes_of_buses(settings))
-    following = Following(BUS, list(makes), store=store, instance=instance, clock=clock, strict=strict)
-    return ChosenBus(makes, following=following, clock=clock)
+    follower = Follower(BUS, list(makes), store=store, instance=instance, clock=clock, strict=strict)
+    return SwitchableBus(makes, follower=follower, clock=clock)
 
 
 def chosen_election(
     settings: Settings, store: Store, instance: Callable[[], int], clock: Clock, *, unfit: Callable[[], bool]
-) -> ChosenElection:
+) -> SwitchableElection:
     """As :func:`chosen_bus`, for elections; ``unfit`` tells whether this process could not do a leader's work."""
     makes = makes_of_elections(settings)
-    following = Following(ELECTION, list(makes), store=store, instance=instance, clock=clock, strict=True)
-    return ChosenElection(makes, terms=store, following=following, unfit=unfit)
+    follower = Follower(ELECTION, list(makes), store=store, instance=instance, clock=clock, strict=True)
+    return SwitchableElection(makes, terms=store, follower=follower, unfit=unfit)
 
 
 def _that_can_be_made(makes: dict[str, Callable[[], Bus]]) -> dict[str, Callable[[], Bus]]:

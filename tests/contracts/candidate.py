@@ -26,13 +26,13 @@ from uuid import UUID
 from goconductor import plugins
 from goconductor.errors import FencedError, StoreError
 from goconductor.participant.clock import SystemClock
-from goconductor.participant.following import Following
 from goconductor.ports.choices import ELECTION
 from goconductor.ports.election import Election
 from goconductor.ports.store import Known, Terms
-from goconductor.recovery.electing import ChosenElection
 from goconductor.recovery.leadership import Leadership, LeadTerm
 from goconductor.stores.postgres import PostgresStore
+from goconductor.switchover.election import SwitchableElection
+from goconductor.switchover.follower import Follower
 
 LATE_WRITES = 5
 FAR = 4_000_000_000.0
@@ -94,8 +94,8 @@ async def main(name: str, kind: str, options: str, url: str, saga: str, term_sec
 
     clock = SystemClock()
     makes = {kind: partial(make, kind) for kind in named}
-    following = Following(ELECTION, list(makes), store=store, instance=lambda: instance.serial, clock=clock, strict=True)
-    election = ChosenElection(makes, terms=store, following=following)
+    follower = Follower(ELECTION, list(makes), store=store, instance=lambda: instance.serial, clock=clock, strict=True)
+    election = SwitchableElection(makes, terms=store, follower=follower)
     saga_id, seq, tag = json.loads(saga)
     candidate = Candidate(store, Known(UUID(saga_id), seq, tag))
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, candidate.write_late)

@@ -15,7 +15,6 @@ from goconductor.buses.memory import MemoryBroker, MemoryBus
 from goconductor.control.doctor.failovers import of_failovers
 from goconductor.errors import FencedError
 from goconductor.participant.clock import SystemClock
-from goconductor.participant.following import Following
 from goconductor.participant.node import Node
 from goconductor.participant.registry import StepRegistry
 from goconductor.ports.choices import BUS, Choice, Spoken
@@ -24,6 +23,7 @@ from goconductor.ports.store import Instance
 from goconductor.postgres.timelines import TIMELINES
 from goconductor.saga.builder import Saga as SagaOf
 from goconductor.stores.postgres import PostgresStore
+from goconductor.switchover.follower import Follower
 from goconductor.testing.contracts.store.material import begin, eventually, lead
 from goconductor.testing.postgres import PostgresServer
 from tests.servers_primaries import Primaries
@@ -185,17 +185,15 @@ async def test_a_choice_that_nobody_made_any_more_is_forgotten(primaries: Primar
     async with opened(primaries.url) as store:
         instance.append(await store.register("shop", "one", {}, on_rewind=instance.append))
         assert await store.choose(Choice(kind=BUS, chosen="b", number=1))
-        following = Following(
-            BUS, ["a", "b"], store=store, instance=lambda: instance[-1].serial, clock=SystemClock(), strict=True
-        )
-        await following.begin()
-        assert following.choice.chosen == "b"
+        follower = Follower(BUS, ["a", "b"], store=store, instance=lambda: instance[-1].serial, clock=SystemClock(), strict=True)
+        await follower.begin()
+        assert follower.choice.chosen == "b"
 
         async def arrive(choice: Choice) -> Spoken:
             spoken.append(choice)
-            return following.spoken(choice.chosen, problem="", quiet=False)
+            return follower.spoken(choice.chosen, problem="", quiet=False)
 
-        following.follow(arrive)
+        follower.follow(arrive)
 
         async def says(uses: str) -> bool:
             try:
@@ -207,5 +205,5 @@ async def test_a_choice_that_nobody_made_any_more_is_forgotten(primaries: Primar
         await eventually(lambda: says("b"))
         primaries.old.stop()
         await eventually(lambda: says("a"))
-        await following.close()
+        await follower.close()
         assert [choice.chosen for choice in spoken][-1] == "a"

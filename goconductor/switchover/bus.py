@@ -1,7 +1,7 @@
 """Several buses as one: all that are in use are read, and the chosen one is sent over.
 
 Behind the bus's port, so that the engine knows nothing of it. Which are in use the database says; each process follows within a
-second or so (:mod:`goconductor.participant.following`). The protocol needs nothing more: a message that one bus still had when it
+second or so (:mod:`goconductor.switchover.follower`). The protocol needs nothing more: a message that one bus still had when it
 was left is sent again by the sweep, and one that came over both is recognised like any that came twice.
 """
 
@@ -12,14 +12,14 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 
 from goconductor.errors import BusUnavailableError, GoConductorError, StoreError
-from goconductor.participant.following import Following
 from goconductor.ports.bus import Bus, Delivery, Message, Receiver, Subscription
 from goconductor.ports.choices import Choice, Phase, Spoken
 from goconductor.ports.clock import Clock
 from goconductor.ports.figures import CountingBus, Lag, MeasuredBus, Statistic
 from goconductor.redaction import logger_of
+from goconductor.switchover.follower import Follower
 
-logger = logger_of("goconductor.participant")
+logger = logger_of("goconductor.switchover")
 
 UNNAMED = "the settings do not name it; restart with settings that do: until then nobody reads what is sent here"
 OPEN_SECONDS = 10.0
@@ -106,21 +106,21 @@ class _Subscription:
         await asyncio.gather(*(part.stop() for part in parts.values()))
 
 
-class ChosenBus:
+class SwitchableBus:
     """The buses that a process names, as one :class:`goconductor.ports.bus.Bus`.
 
     While two are read, up to ``prefetch`` deliveries of each are in hand.
 
     Args:
         makes: makes each bus, by its name.
-        following: tells which are in use.
+        follower: tells which are in use.
         clock: for quiet.
     """
 
-    def __init__(self, makes: Mapping[str, Callable[[], Bus]], *, following: Following, clock: Clock) -> None:
+    def __init__(self, makes: Mapping[str, Callable[[], Bus]], *, follower: Follower, clock: Clock) -> None:
         self._makes = makes
         self._made = {name: make() for name, make in makes.items()}
-        self._following = following
+        self._follower = follower
         self._clock = clock
         self._sends = ""
         self._open: dict[str, _Open] = {}
@@ -137,23 +137,23 @@ class ChosenBus:
             ConfigurationError: the settings do not name it, or it refuses us.
         """
         try:
-            await self._following.begin()
+            await self._follower.begin()
         except StoreError as error:
             raise BusUnavailableError(f"which bus is used cannot be looked up: {error}") from error
-        choice = self._following.choice
+        choice = self._follower.choice
         name = choice.chosen if choice.chosen in self._made else next(iter(self._made))
         await self._made[name].open()
         self._open[name] = self._opened(self._made[name])
         self._sends = name
-        self._following.follow(self._arrive)
+        self._follower.follow(self._arrive)
 
     @property
     def left_behind(self) -> bool:
         """Whether all others use a bus that this process does not know: what it sends, nobody reads."""
-        return self._following.left_behind
+        return self._follower.left_behind
 
     async def close(self) -> None:
-        await self._following.close()
+        await self._follower.close()
         self._open.clear()
         await asyncio.gather(*(bus.close() for bus in (*self._made.values(), *self._closing)))
 
@@ -210,7 +210,7 @@ class ChosenBus:
         left = self._open.get(choice.beside)
         quiet = left is None or left.quiet
         problem = "; ".join(f"{name!r}: {problem}" for name, problem in problems.items())
-        return self._following.spoken(self._sends, problem=problem, quiet=quiet)
+        return self._follower.spoken(self._sends, problem=problem, quiet=quiet)
 
     async def _join(self, name: str) -> None:
         if name not in self._open:

@@ -12,12 +12,12 @@ import pytest
 from goconductor.control import changes
 from goconductor.control.models import ChangeDetail
 from goconductor.errors import ConfigurationError, ElectionError
-from goconductor.participant.following import Following
 from goconductor.ports.choices import ELECTION
 from goconductor.ports.store import Term, Terms
-from goconductor.recovery.electing import ChosenElection
 from goconductor.recovery.leadership import Leadership, LeadTerm
 from goconductor.stores.memory import MemoryStore
+from goconductor.switchover.election import SwitchableElection
+from goconductor.switchover.follower import Follower
 from goconductor.testing.clock import ManualClock
 
 TERM_SECONDS = 9.0
@@ -73,15 +73,15 @@ class Installation:
         self.stopping = asyncio.Event()
         self.stopping.set()
         self._running: list[asyncio.Task[None]] = []
-        self._elections: list[ChosenElection] = []
+        self._elections: list[SwitchableElection] = []
 
     async def candidate(
         self, name: str, *, names: Sequence[str] = ("old", "new"), unfit: Callable[[], bool] = lambda: False
     ) -> Leadership:
         serial = (await self.store.register("service", name, {})).serial
         makes = {each: partial(LockElection, lock=self.locks[each], candidate=name) for each in names}
-        following = Following(ELECTION, names, store=self.store, instance=lambda: serial, clock=self.clock, strict=True)
-        election = ChosenElection(makes, terms=self.store, following=following, unfit=unfit)
+        follower = Follower(ELECTION, names, store=self.store, instance=lambda: serial, clock=self.clock, strict=True)
+        election = SwitchableElection(makes, terms=self.store, follower=follower, unfit=unfit)
 
         async def lead(term: LeadTerm) -> None:
             try:

@@ -7,8 +7,8 @@ import pytest
 from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.errors import ConfigurationError
 from goconductor.participant.clock import CORRECTED_SECONDS, keep_time
-from goconductor.participant.following import LOOK_SECONDS, Following
 from goconductor.ports.choices import BUS, Choice, Spoken
+from goconductor.switchover.follower import LOOK_SECONDS, Follower
 from goconductor.testing.clock import ManualClock
 from goconductor.testing.world import WorldStore
 
@@ -28,21 +28,21 @@ class Odd(WorldStore):
 async def test_a_look_that_fails_unexpectedly_is_logged_and_not_the_last(caplog: pytest.LogCaptureFixture) -> None:
     clock = ManualClock()
     store = Odd(clock)
-    following = Following(BUS, ["old", "new"], store=store, instance=lambda: 1, clock=clock, strict=True)
-    await following.begin()
+    follower = Follower(BUS, ["old", "new"], store=store, instance=lambda: 1, clock=clock, strict=True)
+    await follower.begin()
 
     async def arrive(choice: Choice) -> Spoken:
-        return following.spoken(choice.chosen, problem="", quiet=True)
+        return follower.spoken(choice.chosen, problem="", quiet=True)
 
-    following.follow(arrive)
+    follower.follow(arrive)
     await clock.advance(LOOK_SECONDS)
     store.failures = 1
     await clock.advance(LOOK_SECONDS)
     assert "following the change of the bus failed, it is tried again" in caplog.text
     assert await store.choose(Choice(kind=BUS, chosen="new", number=1))
     await clock.advance(LOOK_SECONDS)
-    assert following.choice.chosen == "new"
-    await following.close()
+    assert follower.choice.chosen == "new"
+    await follower.close()
 
 
 async def test_the_database_s_time_is_read_again_after_any_refusal(caplog: pytest.LogCaptureFixture) -> None:

@@ -18,15 +18,15 @@ from collections.abc import Callable, Mapping
 
 from goconductor.aio.first_of import first_of
 from goconductor.errors import ElectionError, GoConductorError, StoreError
-from goconductor.participant.following import Following
 from goconductor.ports.choices import Choice, Spoken
 from goconductor.ports.election import Election
 from goconductor.ports.store import Term, Terms
 from goconductor.recovery.beside import Duty
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.redaction import logger_of
+from goconductor.switchover.follower import Follower
 
-logger = logger_of("goconductor.recovery")
+logger = logger_of("goconductor.switchover")
 
 
 class ElectionTerms:
@@ -50,13 +50,13 @@ class ElectionTerms:
         return await self._terms.raise_epoch(holder, term_seconds, evidence, election=election or self._election)
 
 
-class ChosenElection:
+class SwitchableElection:
     """The elections that a process names, as one :class:`goconductor.ports.election.Election`.
 
     Args:
         makes: makes each election, by its name, on the terms that it is given.
         terms: the store.
-        following: tells which is chosen.
+        follower: tells which is chosen.
         unfit: whether this process could not do a leader's work now.
     """
 
@@ -65,12 +65,12 @@ class ChosenElection:
         makes: Mapping[str, Callable[[Terms], Election]],
         *,
         terms: Terms,
-        following: Following,
+        follower: Follower,
         unfit: Callable[[], bool] = lambda: False,
     ) -> None:
         self._makes = makes
         self._terms = terms
-        self._following = following
+        self._follower = follower
         self._unfit = unfit
         self._made = {name: make(ElectionTerms(terms, name)) for name, make in makes.items()}
         self._open: set[str] = set()
@@ -89,18 +89,18 @@ class ChosenElection:
             ConfigurationError: the settings do not name it; and as the leaf says.
         """
         try:
-            await self._following.begin()
+            await self._follower.begin()
         except StoreError as error:
             raise ElectionError(f"which election is used cannot be looked up: {error}; see that the database is up") from error
-        self._following.follow(self._arrive)
-        await self._ready(self._following.choice.chosen)
+        self._follower.follow(self._arrive)
+        await self._ready(self._follower.choice.chosen)
 
     async def close(self) -> None:
-        await self._following.close()
+        await self._follower.close()
         await asyncio.gather(*(election.close() for election in (*self._made.values(), *self._closing)))
 
     async def campaign(self, candidate: str, term_seconds: float) -> Term | None:
-        chosen = self._following.choice.chosen
+        chosen = self._follower.choice.chosen
         if chosen not in self._made:
             raise ElectionError(f"the settings do not name the election {chosen!r}; add it to election.others")
         if self._unfit() or (len(self._made) > 1 and await self._another_rules(chosen)):
@@ -156,11 +156,11 @@ class ChosenElection:
         if not problem and not leads_elsewhere:
             await self._leave(self._open - set(choice.in_use))
         uses = self._won or choice.chosen
-        return self._following.spoken(uses, problem=problem or ("it still leads" if leads_elsewhere else ""), quiet=True)
+        return self._follower.spoken(uses, problem=problem or ("it still leads" if leads_elsewhere else ""), quiet=True)
 
     def _mark(self) -> None:
         """Tell the leader's work whether it may go on: the term was won where it counts now, and the process is fit."""
-        if self._won in {None, self._following.choice.chosen} and not self._unfit():
+        if self._won in {None, self._follower.choice.chosen} and not self._unfit():
             self._moved.clear()
         else:
             self._moved.set()

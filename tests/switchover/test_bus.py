@@ -17,13 +17,13 @@ from goconductor.control.models import ChangeDetail
 from goconductor.errors import BusUnavailableError, ConfigurationError, RequestRefusedError
 from goconductor.lifecycle.state import SagaStatus
 from goconductor.messages.topics import steps_topic
-from goconductor.participant.chosen import ChosenBus
-from goconductor.participant.following import Following
 from goconductor.participant.node import Node
 from goconductor.participant.registry import StepRegistry
 from goconductor.ports.bus import Message
 from goconductor.ports.choices import BUS
 from goconductor.recovery.sweep import Sweeper
+from goconductor.switchover.bus import SwitchableBus
+from goconductor.switchover.follower import Follower
 from goconductor.testing.world import World
 
 
@@ -78,7 +78,7 @@ class Installation:
     async def node(self, registry: StepRegistry | None = None, *, names: Sequence[str] = ("old", "new")) -> Node:
         """One process."""
 
-        following = Following(
+        follower = Follower(
             BUS,
             names,
             store=self.world.store,
@@ -87,10 +87,10 @@ class Installation:
             strict=registry is not None,
         )
         makes = {name: partial(CountedBus, self.brokers[name], self.world) for name in names}
-        bus = ChosenBus(makes, following=following, clock=self.world.clock)
+        bus = SwitchableBus(makes, follower=follower, clock=self.world.clock)
         return await self.world.node(registry, bus=bus)
 
-    def serial_of(self, bus: ChosenBus) -> int:
+    def serial_of(self, bus: SwitchableBus) -> int:
         """Of the process that is just opening, or has opened, this bus: the last that registered."""
         found = next((node.instance.serial for node in self.world.nodes if node.bus is bus), None)
         return found or max(self.world.store._instances)
@@ -238,7 +238,7 @@ async def test_who_was_left_behind_by_force_is_named_hears_of_it_and_does_not_st
     assert forced.left_behind == [f"stock {alone.instance.serial} ({alone.name})"]
     with caplog.at_level(logging.WARNING):
         await installation.world.clock.advance(6)
-    assert isinstance(alone.bus, ChosenBus)
+    assert isinstance(alone.bus, SwitchableBus)
     assert alone.bus.left_behind
     assert "the settings do not name it; restart with settings that do" in caplog.text
     left = f"stock {alone.instance.serial} ({alone.name}) does not name new; restart it with settings that do"
@@ -311,14 +311,14 @@ async def test_an_old_bus_that_is_away_for_good_holds_nobody_up(installation: In
 
 async def test_the_old_bus_is_read_until_nothing_comes_any_more_but_no_longer_than_asked(installation: Installation) -> None:
     running, go_on = asyncio.Event(), asyncio.Event()
-    following = Following(
+    follower = Follower(
         BUS, ["old", "new"], store=installation.world.store, instance=lambda: serial, clock=installation.world.clock, strict=True
     )
     serial = (await installation.world.store.register("stock", "stock-1", {"reserve": {}})).serial
     makes = {
         name: partial(CountedBus, broker, installation.world) for name, broker in installation.brokers.items() if name != "third"
     }
-    bus = ChosenBus(makes, following=following, clock=installation.world.clock)
+    bus = SwitchableBus(makes, follower=follower, clock=installation.world.clock)
     await bus.open()
 
     async def receive(delivery: Any) -> None:

@@ -16,13 +16,13 @@ from goconductor.ports.choices import Choice, Choices, Phase, Spoken
 from goconductor.ports.clock import Clock
 from goconductor.redaction import logger_of
 
-logger = logger_of("goconductor.participant")
+logger = logger_of("goconductor.switchover")
 
 LOOK_SECONDS = 1.0
 SELDOM_SECONDS = 5.0
 
 
-class Following:
+class Follower:
     """Follows one choice.
 
     Args:
@@ -52,7 +52,7 @@ class Following:
         self._told: Spoken | None = None
         self._told_as = 0
         """Under which serial: a failover may take a registration with all that was said in it."""
-        self._following: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
 
     @property
     def left_behind(self) -> bool:
@@ -86,13 +86,13 @@ class Following:
         Args:
             arrive: called after each look, the first included: does what the choice says as far as it can, and says how far.
         """
-        if self._following is None:
-            self._following = create_guarded_task(self._follow(arrive), name=f"following the {self._kind}")
+        if self._looking is None:
+            self._looking = create_guarded_task(self._follow(arrive), name=f"following the {self._kind}")
 
     async def close(self) -> None:
         """Look no more."""
-        following, self._following = self._following, None
-        await end(following)
+        looking, self._looking = self._looking, None
+        await end(looking)
 
     def spoken(self, uses: str, *, problem: str, quiet: bool) -> Spoken:
         """What is to be said of a look: with a problem, it goes no further than what was said last."""
