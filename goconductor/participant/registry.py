@@ -21,14 +21,16 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, over
 import msgspec
 from typing_extensions import TypeVar as DefaultedTypeVar
 
-from goconductor.errors import DefinitionError, check_type, nearest, unfit
+from goconductor.errors import DefinitionError, PayloadError, check_type, nearest, unfit
 from goconductor.participant.listeners import Listener
 from goconductor.participant.signature import Signature, read, shape
 from goconductor.ports.journal import Journal
 from goconductor.saga.definition import Definition
 from goconductor.saga.ids import is_name, split_target
+from goconductor.saga.places import misplaced
 from goconductor.saga.policies import Retry, seconds
 from goconductor.saga.validate import unfit_inputs
+from goconductor.saga.values import copied
 
 P = ParamSpec("P")
 P2 = ParamSpec("P2")
@@ -115,6 +117,14 @@ class Action(Generic[P, R, A]):
     def returns(self) -> Any:
         """The type of its output, as it is annotated."""
         return self.signature.returns
+
+    def refusal_of(self, name: str, value: Any) -> str | None:
+        """Why a JSON value does not fit one of its inputs; None if it does."""
+        try:
+            self.signature.inputs[name](copied(value))
+        except PayloadError as error:
+            return str(error)
+        return None
 
     def problems(self) -> list[str]:
         """What is wrong with the two functions' signatures."""
@@ -292,6 +302,7 @@ def check_definition(registry: StepRegistry, definition: Definition) -> None:
         DefinitionError: with all problems.
     """
     problems: list[str] = []
+    kinds: dict[str | None, Any] = {}
     for step in definition.steps if registry.steps else ():
         participant, name = split_target(step.run)
         if participant == registry.name and (action := registry.steps.get(name)) is None:
@@ -300,7 +311,9 @@ def check_definition(registry: StepRegistry, definition: Definition) -> None:
                 f"{nearest(name, registry.steps)}"
             )
         elif participant == registry.name and action is not None:
-            problems += unfit_inputs(step, action.parameters)
+            kinds[step.id] = action.returns
+            problems += unfit_inputs(step, action)
+    problems += misplaced(definition, kinds)
     if problems:
         raise DefinitionError(definition.name, problems)
 

@@ -27,6 +27,7 @@ from goconductor.saga.definition import Binding, Definition
 from goconductor.saga.definition import Step as StepDefinition
 from goconductor.saga.fields import fields_of
 from goconductor.saga.options import check_options
+from goconductor.saga.places import misplaced
 from goconductor.saga.policies import Retry, seconds
 from goconductor.saga.positions import binding_by_position, by_position, type_of
 from goconductor.saga.references import Place, Reference, reference_of
@@ -54,6 +55,8 @@ class _Code(Protocol):
 
     @property
     def returns(self) -> Any: ...
+
+    def refusal_of(self, name: str, value: Any) -> str | None: ...
 
 
 class OwnCode(_Code, Protocol[P, R_co]):
@@ -230,8 +233,9 @@ class Saga(Generic[I, O]):
             found = _misshapen(definition) or problems(definition)
             if (why := cannot_come(self.input_type)) is not None:
                 found.append(f"its input cannot be kept: {why}")
+            found += misplaced(definition, types)
             for number, action in self._known.items():
-                found += unfit_inputs(self._steps[number], action.parameters)
+                found += unfit_inputs(self._steps[number], action)
             if found:
                 raise DefinitionError(self.name, found)
             self._definition, self._result_type = definition, _result_type(definition, types)

@@ -87,11 +87,12 @@ class Condition:
     Attributes:
         source: its text.
         steps: the ids of the steps that it certainly asks for (``steps.charge``, ``steps["charge"]``).
+        named: the parts of the data that it names.
         walked: what of the data it walks over by ``map`` or ``filter``, where that is named as it is.
         problem: why no process may decide by it; empty if nothing in its text says so.
     """
 
-    __slots__ = ("_in_order", "_program", "_shape", "_tree", "problem", "source", "steps", "walked")
+    __slots__ = ("_in_order", "_program", "_shape", "_tree", "named", "problem", "source", "steps", "walked")
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -112,6 +113,7 @@ class Condition:
                 self.problem = NO_LIST
         paths = {*self._shape.outside, *self._shape.inside}
         self._tree = _tree(paths) or {}
+        self.named = frozenset(paths)
         self.steps = frozenset(path[1] for path in paths if path[0] == "steps" and len(path) > 1)
 
     def holds(self, data: Mapping[str, Any], *, any_order: bool = False) -> bool:

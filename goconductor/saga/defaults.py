@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from goconductor.saga.schemas import followed, listed
 from goconductor.saga.values import copied
-
-REFERENCES_MAX = 20
-"""How many references are followed, one to another; more are a circle."""
 
 
 def completed(schema: Mapping[str, Any], value: Any) -> Any:
@@ -72,10 +70,10 @@ def _described(root: Mapping[str, Any], place: Any, value: Any) -> Iterator[Mapp
     if place is None:
         return
     yield place
-    for part in _list(place.get("allOf")):
+    for part in listed(place.get("allOf")):
         yield from _described(root, part, value)
     for name in ("anyOf", "oneOf"):
-        possible = [part for part in _list(place.get(name)) if _can_be(root, part, value)]
+        possible = [part for part in listed(place.get(name)) if _can_be(root, part, value)]
         if len(possible) == 1:
             yield from _described(root, possible[0], value)
 
@@ -90,34 +88,13 @@ def _can_be(root: Mapping[str, Any], place: Any, value: dict[str, Any] | list[An
     ):
         return False
     if isinstance(value, dict):
-        if any(name not in value for name in _list(place.get("required"))):
+        if any(name not in value for name in listed(place.get("required"))):
             return False
         properties = place.get("properties")
         for name, described in properties.items() if isinstance(properties, Mapping) else ():
             if name in value and isinstance(described, Mapping):
                 if "const" in described and described["const"] != value[name]:
                     return False
-                if "enum" in described and value[name] not in _list(described["enum"]):
+                if "enum" in described and value[name] not in listed(described["enum"]):
                     return False
     return True
-
-
-def followed(root: Mapping[str, Any], place: Any) -> Mapping[str, Any] | None:
-    """The part of a schema that a place refers to, over all its references; None where there is none.
-
-    Args:
-        root: the whole schema.
-        place: a part of it.
-    """
-    for _ in range(REFERENCES_MAX):
-        reference = place.get("$ref") if isinstance(place, Mapping) else None
-        if not isinstance(reference, str) or not reference.startswith("#"):
-            break
-        place = root
-        for part in filter(None, reference[1:].split("/")):
-            place = place.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(place, Mapping) else None
-    return place if isinstance(place, Mapping) else None
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
+from typing import Any, Protocol
 
 from goconductor.errors import ConditionError, DefinitionError, PayloadError, nearest
 from goconductor.saga.conditions import MAP_WALKED, compile_condition
-from goconductor.saga.defaults import followed
 from goconductor.saga.definition import Binding, Definition, Step
 from goconductor.saga.graph import reachable
 from goconductor.saga.ids import is_name, split_target
+from goconductor.saga.places import asked
 from goconductor.saga.references import Reference
+from goconductor.saga.schemas import followed, lack
 from goconductor.saga.values import check_value
 
 STEPS_MAX = 20_000
@@ -67,22 +68,46 @@ def problems(definition: Definition, *, stored: bool = False) -> list[str]:
         _conditions(step, known, edges, found)
         if not stored:
             found.extend(_in_any_order(step, definition.input_schema or {}))
+    if definition.input_schema is not None and not stored:
+        schema = definition.input_schema
+        found += [
+            f"{place.what} refers to {place.place}, but {lacks}."
+            for place in asked(definition)
+            if place.step is None and (lacks := lack(schema, place.keys))
+        ]
     found.extend(_around_pivot(definition, edges))
     return found
 
 
-def unfit_inputs(step: Step, parameters: Mapping[str, bool]) -> list[str]:
-    """What a step is given that its code does not take, and what it needs and is not given.
+class Code(Protocol):
+    """A step's code, as far as its inputs go."""
+
+    @property
+    def parameters(self) -> Mapping[str, bool]:
+        """The names of its inputs, and of each whether it must have a value."""
+
+    def refusal_of(self, name: str, value: Any) -> str | None:
+        """Why a value does not fit an input; None if it does."""
+
+
+def unfit_inputs(step: Step, code: Code) -> list[str]:
+    """Find what a step is given that its code does not take, and what it needs and is not given.
 
     Args:
         step: of a definition.
-        parameters: the inputs of its code, and of each whether it must have a value.
+        code: what runs it.
     """
+    parameters = code.parameters
     found = [
         f"step {step.id!r} gives {step.run!r} an input {name!r} that it does not take; {nearest(name, parameters)}"
         for name in step.inputs
         if name not in parameters
     ]
+    for name, binding in step.inputs.items():
+        if binding.ref is None and name in parameters and (why := code.refusal_of(name, binding.value)) is not None:
+            found.append(
+                f"step {step.id!r} gives {step.run!r} a constant for its input {name!r} that does not fit: {why}; correct it."
+            )
     missing = [name for name, needed in parameters.items() if needed and name not in step.inputs]
     found += [f"step {step.id!r} gives {step.run!r} no value for its input {name!r}; add it to the inputs." for name in missing]
     return found
