@@ -14,7 +14,7 @@ import typer
 from goconductor.cli import picture
 from goconductor.cli.completion import saga_names, saga_versions
 from goconductor.cli.picture import plain
-from goconductor.cli.running import AsJson, client, fail, print_drawn, read_file, run, settings_of
+from goconductor.cli.running import AsJson, client, fail, one_of, print_drawn, read_file, run, settings_of
 from goconductor.control import definitions, diagrams
 from goconductor.control.diagrams import Form
 from goconductor.control.exits import Exit
@@ -127,7 +127,10 @@ def diagram(
     what: Annotated[str, typer.Argument(help="A saga's name, or a file's.", metavar="NAME|FILE", autocompletion=saga_names)],
     *,
     version: Version = None,
-    form: Annotated[Form, typer.Option(help="How it is drawn.")] = Form.MERMAID,
+    form: Annotated[
+        Form,
+        typer.Option(help="How it is drawn.", parser=one_of(Form), metavar=f"[{'|'.join(Form)}]", autocompletion=lambda: [*Form]),
+    ] = Form.MERMAID,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write it to this file.")] = None,
 ) -> None:
     """Draw a definition: one that lies in a file, without a database, or a registered one."""

@@ -6,10 +6,11 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
@@ -27,6 +28,7 @@ from goconductor.errors import (
     ConfigurationError,
     GoConductorError,
     PayloadError,
+    nearest,
 )
 from goconductor.observe import logs
 from goconductor.participant.node import Node
@@ -36,6 +38,8 @@ from goconductor.saga import values
 OPEN_SECONDS = 5.0
 """How long a command waits for the database; a server waits for ever."""
 
+
+Word = TypeVar("Word", bound=StrEnum)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
@@ -88,6 +92,18 @@ def settings_of(context: typer.Context, *, serving: bool = False) -> Settings:
     logs.set_up(level=level, format=settings.log.format)
     logging.getLogger("goconductor").setLevel(level.upper())
     return settings
+
+
+def one_of(words: type[Word]) -> Callable[[str], Word]:
+    """Return what reads an option that is one of some words; where it is none, the error has the nearest."""
+
+    def read(text: str) -> Word:
+        try:
+            return words(text)
+        except ValueError:
+            raise typer.BadParameter(f"{text[:100]!r} is none; {nearest(text, words)}") from None
+
+    return read
 
 
 UNBOUNDED = 1_000_000

@@ -10,7 +10,7 @@ import typer
 from goconductor.cli import picture, requests
 from goconductor.cli import watch as watching
 from goconductor.cli.completion import saga_names
-from goconductor.cli.running import AsJson, client, print_drawn, print_lines, print_saga, read_value, run, settings_of
+from goconductor.cli.running import AsJson, client, one_of, print_drawn, print_lines, print_saga, read_value, run, settings_of
 from goconductor.cli.seeking import AnySaga, Sought, found
 from goconductor.control import commands, filters, queries
 from goconductor.control.exits import Exit
@@ -51,7 +51,15 @@ def list_(
     context: typer.Context,
     *,
     saga: Annotated[str | None, typer.Option(help="Only those of this definition.", autocompletion=saga_names)] = None,
-    status: Annotated[list[SagaStatus] | None, typer.Option(help="Only those of this status; may be repeated.")] = None,
+    status: Annotated[
+        list[SagaStatus] | None,
+        typer.Option(
+            help="Only those of this status; may be repeated.",
+            parser=one_of(SagaStatus),
+            metavar=f"[{'|'.join(SagaStatus)}]",
+            autocompletion=lambda: [*SagaStatus],
+        ),
+    ] = None,
     label: Annotated[list[str] | None, typer.Option(help="Only those with NAME=VALUE; may be repeated.")] = None,
     error: Annotated[str | None, typer.Option(help="Only those with this text in a failure or a reason.")] = None,
     started_after: Annotated[str | None, typer.Option(help="2026-01-31T12:00:00Z, or a day.", metavar="TIME")] = None,

@@ -74,7 +74,7 @@ class SagaDetail(Document):
     late_effects: Annotated[bool, Field(description="a skip was forced: an effect may still land")] = False
     deadline_at: datetime | None = None
     reason: Annotated[str | None, Field(description="why it turned back, was paused or was terminated")] = None
-    started_at: datetime
+    started_at: Annotated[datetime, Field(description="by the database's clock, as in a list")]
     updated_at: datetime
     labels: dict[str, str] = {}
     input: Any = None

@@ -6,10 +6,11 @@ names.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -35,6 +36,7 @@ from goconductor.errors import (
     SagaNotFoundError,
     SchemaError,
     StoreUnavailableError,
+    meant,
 )
 from goconductor.lifecycle.allowed import Request as Allowed
 from goconductor.redaction import logger_of
@@ -191,7 +193,7 @@ async def on_invalid(request: Request, error: Exception) -> Response:
     """A parameter that does not fit."""
     assert isinstance(error, RequestValidationError)  # noqa: S101  (as it was registered)
     places = [
-        ProblemPlace(path=_path(each["loc"]), problem=str(each["msg"]).replace("Input should", "should"))
+        ProblemPlace(path=_path(each["loc"]), problem=str(each["msg"]).replace("Input should", "should") + _meant(each))
         for each in error.errors()
     ]
     detail = "; ".join(f"{place.path} {place.problem}" for place in places)
@@ -216,6 +218,13 @@ def _served(request: Request) -> list[str]:
             served[template] = [method.upper() for method in operations]
     methods = {method for each in served.values() for method in each}
     return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
+
+
+def _meant(found: Mapping[str, Any]) -> str:
+    """The nearest of the values that are allowed, if there are such and one is near."""
+    known = re.findall(r"'([^']*)'", str(found.get("ctx", {}).get("expected", "")))
+    near = meant(str(found.get("input"))[:100], known)
+    return f"; did you mean {near}?" if near else ""
 
 
 def _path(parts: Sequence[int | str]) -> str:

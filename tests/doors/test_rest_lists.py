@@ -150,3 +150,9 @@ async def test_mounted_in_another_application_it_says_where_things_are(shop: Sho
         missing = await client.get("/ops/sagas/v1/sagas/not-an-id")
         assert missing.json()["instance"] == "/ops/sagas/v1/sagas/not-an-id"
         assert (await client.get("/ops/sagas/v1/sagas", params={"x": "1"})).status_code == 400
+
+
+async def test_a_saga_and_its_row_in_a_list_say_the_same_times(shop: Shop) -> None:
+    detail = await started(shop)
+    (row,) = (await shop.client.get("/v1/sagas")).json()["sagas"]
+    assert {name: detail[name] for name in row} == row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -301,3 +302,42 @@ async def test_openapi_describes_every_answer(shop: Shop) -> None:
     assert start["requestBody"]["content"]["application/json"]["example"]
     assert document["components"]["schemas"]["Problem"]["properties"]["detail"]["examples"]
     assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+def operations() -> list[tuple[str, str, list[str]]]:
+    """Each route of the document: its method, its path with something in place of each name, and its query parameters."""
+    settings = Settings.load(environ={"GOCONDUCTOR_DATABASE_URL": "postgresql://nobody@nowhere/nothing"})
+    document = create_app(Shop().server, settings).openapi()
+    return [
+        (
+            method,
+            re.sub(r"\{\w*id\}|\{saga\}", UNKNOWN, re.sub(r"\{letter_id\}", "1", path)).replace("{", "").replace("}", ""),
+            [each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"],
+        )
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+@pytest.mark.parametrize(("method", "path", "known"), operations())
+async def test_every_route_refuses_a_parameter_that_it_does_not_have(
+    shop: Shop, method: str, path: str, known: list[str]
+) -> None:
+    answer = await shop.client.request(method, path, params={"misspelt_entirely": "1"}, json={})
+    says = "is unknown; there are: " if known else "is unknown; there are: none"
+    assert says in problem(answer, 400, "invalid-request")["detail"]
+    for name in known:
+        answer = await shop.client.request(method, path, params={f"{name}x": "1"}, json={})
+        assert f"query.{name}x is unknown; did you mean {name}?" in problem(answer, 400, "invalid-request")["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "says"),
+    [
+        ("/v1/sagas", {"status": "compleetd"}, "query.status should be 'queued', "),
+        ("/v1/sagas", {"status": "compleetd"}, "; did you mean completed?"),
+        (f"/v1/sagas/{UNKNOWN}/diagram", {"form": "svgg"}, "; did you mean svg?"),
+    ],
+)
+async def test_a_misspelt_word_is_told_the_nearest(shop: Shop, path: str, params: dict[str, str], says: str) -> None:
+    assert says in problem(await shop.client.get(path, params=params), 400, "invalid-request")["detail"]

@@ -31,6 +31,11 @@ from goconductor.stores.memory.search import fits
 NEWCOMER_SECONDS = 1.0
 
 
+def _system_time() -> float:
+    """Seconds since 1970 in whole microseconds, as PostgreSQL has them, so that a filter by a time that was shown fits."""
+    return round(time.time(), 6)
+
+
 class MemoryReader:
     """The data, and the read side of the store.
 
@@ -39,7 +44,7 @@ class MemoryReader:
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
-        self._now = clock.now if clock is not None else time.time
+        self._now = clock.now if clock is not None else _system_time
         self._heads: dict[UUID, Head] = {}
         self._logs: dict[UUID, list[LogEntry]] = {}
         self._leases: dict[LeaseKey, Lease] = {}
