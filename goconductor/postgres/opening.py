@@ -6,6 +6,8 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+from goconductor.aio.backoff import Backoff
+from goconductor.aio.reminders import Reminder
 from goconductor.errors import GoConductorError
 from goconductor.postgres.dialling import Address
 from goconductor.redaction import logger_of
@@ -13,7 +15,9 @@ from goconductor.redaction import logger_of
 logger = logger_of("goconductor.postgres")
 
 PAUSE_SECONDS = (0.1, 2.0)
+"""The first and the longest pause between two tries."""
 REMINDER_SECONDS = 30.0
+"""The time between two log lines while the database is absent."""
 
 
 async def wait_for(attempt: Callable[[], Awaitable[None]], address: Address, on_trouble: Callable[[str], None]) -> None:
@@ -28,8 +32,8 @@ async def wait_for(attempt: Callable[[], Awaitable[None]], address: Address, on_
         as the attempt does, but for the address's ``unavailable``.
     """
     began = time.monotonic()
-    said = -REMINDER_SECONDS
-    pause, longest = PAUSE_SECONDS
+    absence = Reminder(REMINDER_SECONDS, REMINDER_SECONDS)
+    backoff = Backoff(*PAUSE_SECONDS)
     while True:
         try:
             await attempt()
@@ -37,12 +41,10 @@ async def wait_for(attempt: Callable[[], Awaitable[None]], address: Address, on_
             if not isinstance(error, address.unavailable):
                 raise
             on_trouble(str(error))
-            if time.monotonic() - said >= REMINDER_SECONDS:
-                said = time.monotonic()
+            if absence.is_due():
                 logger.warning("waiting for PostgreSQL: %s. It goes on as soon as it is there", error)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, longest)
+            await asyncio.sleep(backoff.next())
         else:
-            if said > 0:
+            if absence.end():
                 logger.info("PostgreSQL at %s is there, after %.1f seconds", address.where, time.monotonic() - began)
             return

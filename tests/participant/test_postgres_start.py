@@ -52,7 +52,7 @@ async def test_it_waits_for_the_database_says_so_and_goes_on_when_it_comes(postg
     await migrate(settings)
     postgres_to_break._end("fast")  # stop() would take the data with it
     shop, saga = service()
-    said = Said("waiting for PostgreSQL at 127.0.0.1")
+    said = Said("waiting for PostgreSQL: PostgreSQL at 127.0.0.1")
     logging.getLogger("goconductor").addHandler(said)
     try:
 
