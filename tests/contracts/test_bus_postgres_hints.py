@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from goconductor.buses.postgres import PostgresBus, hints, statements
+from goconductor.buses.postgres import hints, statements
+from goconductor.buses.postgres.hints import Hints
+from goconductor.errors import BusUnavailableError
 from goconductor.ports.bus import Message
 from goconductor.testing.contracts.inbox import TIMEOUT_SECONDS, Inbox
 from tests.contracts.buses_on_postgres import Connection, OnPostgres, OpenBus, orders
@@ -42,6 +45,7 @@ class TestHints(OnPostgres):
         inbox = Inbox()
         await (await open_bus()).subscribe(["orders"], "group", inbox, prefetch=500)
         sender = await open_bus(hints_per_second_max=1000)
+        await sender.subscribe(["replies"], "sender", Inbox(), prefetch=10)  # who subscribes to nothing does not listen
         speakers: list[str] = []
         async with asyncio.timeout(TIMEOUT_SECONDS):
             while speakers[-3:] != [speaker] * 3:  # if one hint a second is much, this is so once the sender has heard of one
@@ -78,21 +82,29 @@ class TestHints(OnPostgres):
         async with asyncio.timeout(TIMEOUT_SECONDS):
             assert await heard.get() == "elsewhere"
 
-    async def test_what_is_refused_at_once_is_not_tried_again_at_once(
-        self, open_bus: OpenBus, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        tries: asyncio.Queue[object] = asyncio.Queue()
 
-        async def refused(_: PostgresBus, connection: Connection) -> None:
-            tries.put_nowait(connection)
-            raise ConnectionResetError
+async def test_what_is_refused_at_once_is_not_tried_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: asyncio.Queue[None] = asyncio.Queue()
 
-        monkeypatch.setattr(PostgresBus, "_housekeep", refused)
-        monkeypatch.setattr(hints, "Patience", OneTry)
-        bus = await open_bus()
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            for _ in range(2):
-                await tries.get()
-        for number in range(20):  # news, each of which it could take for a reason
-            await bus.send(orders(f"{number}"))
-        assert tries.empty()
+    class Refused(AbstractAsyncContextManager[Connection]):
+        def use(self) -> Refused:
+            return self
+
+        async def __aenter__(self) -> Connection:
+            tries.put_nowait(None)
+            raise BusUnavailableError
+
+        async def __aexit__(self, *_: object) -> None: ...
+
+    monkeypatch.setattr(hints, "Patience", OneTry)
+    told = Hints(Refused(), channel="test", per_second_max=1000, heard=lambda _: None)
+    told.start()
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        for _ in range(2):
+            told.tell(["orders"])
+            await tries.get()
+    for number in range(20):  # news, each of which it could take for a reason
+        told.tell([f"{number}"])
+        await asyncio.sleep(0)
+    assert tries.empty()
+    await told.close()

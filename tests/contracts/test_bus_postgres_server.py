@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from goconductor.buses.postgres import PostgresBus, schedule, session, statements
+from goconductor.buses.postgres import bus as bus_module
 from goconductor.errors import BusUnavailableError, ConfigurationError, PoolerError
 from goconductor.ports.bus import Delivery, Message
 from goconductor.testing.contracts.inbox import TIMEOUT_SECONDS, Inbox
@@ -25,6 +26,9 @@ async def until(watcher: Connection, condition: str) -> None:
     async with asyncio.timeout(TIMEOUT_SECONDS):
         while not await watcher.fetchval(f"SELECT {condition}"):
             pass
+
+
+OURS = "FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'goconductor bus %'"
 
 
 async def end_backends(watcher: Connection, purpose: str) -> int:
@@ -190,20 +194,54 @@ class TestBreaking(OnPostgres):
         inbox = Inbox()
         bus = await open_bus()
         await bus.subscribe(["orders"], "group", inbox, prefetch=10)
+        await bus.send(orders("before"))
         assert await end_backends(watcher, "sending") == 1
         await bus.send(orders("after"))
-        assert [delivery.message.payload for delivery in await inbox.has(1)] == [b"after"]
+        assert [delivery.message.payload for delivery in await inbox.has(2)] == [b"before", b"after"]
 
-    async def test_without_hints_polling_delivers(self, open_bus: OpenBus, watcher: Connection) -> None:
+    async def test_what_is_sent_after_the_tables_were_dropped_finds_new_ones(
+        self, open_bus: OpenBus, watcher: Connection
+    ) -> None:
+        inbox, bus = Inbox(), await open_bus()
+        await bus.send(orders("lost"))
+        await watcher.execute("DROP SCHEMA goconductor_bus CASCADE")
+        await bus.send(orders("kept"))
+        await bus.subscribe(["orders"], "group", inbox, prefetch=10)
+        assert [delivery.message.payload for delivery in await inbox.has(1)] == [b"kept"]
+
+    async def test_without_hints_polling_delivers(self, open_bus: OpenBus, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(statements, "HINT", "SELECT no_such_function($1)")
+        monkeypatch.setattr(statements, "SEND_AND_HINT", "SELECT no_such_function($1::text[], $2::bytea[], $3::text[], $4)")
         inbox = Inbox()
         await (await open_bus()).subscribe(["orders"], "group", inbox, prefetch=10)
         sender = await open_bus()
-        await until(watcher, "count(*) = 2 FROM pg_stat_activity WHERE application_name = 'goconductor bus hints'")
         for number in range(5):
-            await end_backends(watcher, "hints")
             await sender.send(orders(f"{number}"))
             await inbox.has(number + 1)
         assert inbox.payloads == [b"0", b"1", b"2", b"3", b"4"]
+
+    async def test_a_subscription_whose_session_ends_hears_of_it_at_once(self, open_bus: OpenBus, watcher: Connection) -> None:
+        """It polls once in an hour."""
+        inbox = Inbox()
+        await (await open_bus(poll_interval_seconds=3600.0)).subscribe(["orders"], "group", inbox, prefetch=10)
+        sender = await open_bus()
+        for number in range(3):
+            assert await end_backends(watcher, "taking") == 1
+            await sender.send(orders(f"{number}"))
+            await inbox.has(number + 1)
+            await until(watcher, "count(*) = 1 FROM pg_stat_activity WHERE application_name = 'goconductor bus taking'")
+        assert inbox.payloads == [b"0", b"1", b"2"]
+
+    async def test_while_it_is_quiet_a_bus_holds_one_connection_for_each_subscription(
+        self, open_bus: OpenBus, watcher: Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(bus_module, "REST_SECONDS", 0.01)
+        inbox, bus = Inbox(), await open_bus()
+        await bus.subscribe(["orders"], "group", inbox, prefetch=10)
+        for number in range(2):  # also after something was sent, and a hint given by itself
+            await until(watcher, "array_agg(application_name) = '{goconductor bus taking}' " + OURS)
+            await bus.send([*orders(f"{number}"), Message(topic="elsewhere", key="", payload=b"")])
+            await inbox.has(number + 1)
 
     @pytest.mark.parametrize("mode", ["fast", "immediate"])
     async def test_a_restarted_server_finds_its_groups_again(

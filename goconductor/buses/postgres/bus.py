@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from goconductor.aio import tasks
+from goconductor.aio.backoff import Backoff
+from goconductor.aio.tasks import create_guarded_task
 from goconductor.buses.postgres import session, statements
 from goconductor.buses.postgres.hints import Hints
 from goconductor.buses.postgres.sending import Sender
@@ -18,25 +20,34 @@ from goconductor.errors import BusUnavailableError, ConfigurationError
 from goconductor.ports.bus import Message
 from goconductor.ports.figures import COUNTED_MAX, Lag
 from goconductor.ports.vitals import BusVitals
-from goconductor.postgres.direct import refuse_pooler
+from goconductor.postgres.pool import Pool
 from goconductor.postgres.rights import examine_tables
 from goconductor.postgres.setup import Setup, end
+from goconductor.redaction import logger_of
 
 HOUSEKEEPING_INTERVAL_SECONDS = 3600.0
+
+REST_SECONDS = 60.0
+"""Seconds after its last use until a session for sending or for hints is closed."""
+
+logger = logger_of(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """The two sessions of the bus itself; each subscription has its own."""
+    """What the bus itself has; each subscription has a session of its own."""
 
+    pools: Sequence[Pool]
     sender: Sender
     hints: Hints
+    housekeeping: asyncio.Task[None]
 
 
 class PostgresBus(BusFrame[_Opened, PostgresSubscription]):
     """A bus on PostgreSQL; the package's docstring says how it works and what it does not promise.
 
-    It takes one connection for sending, one for hints, and one for each subscription.
+    It holds one connection for each subscription. One for sending and one for hints are made when they are needed, and closed a
+    minute after that.
 
     Args:
         url: the database's DSN; it may be another database than the saga log's.
@@ -78,7 +89,6 @@ class PostgresBus(BusFrame[_Opened, PostgresSubscription]):
         self._open_timeout_seconds = open_timeout_seconds
         self._hints_per_second_max = hints_per_second_max
         self._retention_seconds = retention_seconds
-        self._housekeep_at = 0.0
 
     async def _open(self) -> _Opened:
         """Connect, and create the schema when it is missing.
@@ -88,16 +98,16 @@ class PostgresBus(BusFrame[_Opened, PostgresSubscription]):
             ConfigurationError: it refuses us, which trying again would not help.
             PoolerError: a transaction pooler stands in between.
         """
-        hints = Hints(
-            self._set_up("hints").dial,
-            channel=self._schema,
-            per_second_max=self._hints_per_second_max,
-            heard=self._heard,
-            housekeep=self._housekeep,
-        )
-        sender = await self._sender_beside(hints)
+        await self._reach()
+        sending, hinting = pools = [
+            Pool(self._set_up(purpose), f"bus, {purpose}", keep=0, rest_seconds=REST_SECONDS) for purpose in ("sending", "hints")
+        ]
+        hints = Hints(hinting.share(1), channel=self._schema, per_second_max=self._hints_per_second_max, heard=self._heard)
+        sender = Sender(sending.share(1), hints.along)
+        for pool in pools:
+            await pool.open(at_once=False)
         hints.start()
-        return _Opened(sender, hints)
+        return _Opened(pools, sender, hints, create_guarded_task(self._housekeep(), name="housekeeping of the bus"))
 
     async def examine(self) -> BusVitals:
         """As :class:`goconductor.ports.vitals.ExaminableBus` says.
@@ -111,6 +121,9 @@ class PostgresBus(BusFrame[_Opened, PostgresSubscription]):
     async def _close(self, opened: _Opened) -> None:
         await opened.sender.close()
         await opened.hints.close()
+        await tasks.end(opened.housekeeping)
+        for pool in opened.pools:
+            await pool.close()
 
     async def _send(self, opened: _Opened, messages: Sequence[Message]) -> None:
         counts = Counter(message.topic for message in messages)
@@ -120,8 +133,14 @@ class PostgresBus(BusFrame[_Opened, PostgresSubscription]):
         opened.hints.tell([t for t, count in untold.items() if not self._take_here(t, count) or sent.queues[t] > 1])
 
     async def _take(self, opened: _Opened, reading: Reading) -> PostgresSubscription:
+        setup = self._set_up("taking")
+
+        async def prepare(connection: session.Connection) -> None:
+            await setup.prepare(connection)
+            await opened.hints.listen(connection)
+
         subscription = PostgresSubscription(
-            self._set_up("taking").dial,
+            replace(setup, prepare=prepare).dial,
             reading,
             poll_interval_seconds=self._poll_interval_seconds,
             visibility_seconds=self._visibility_seconds,
@@ -146,30 +165,27 @@ class PostgresBus(BusFrame[_Opened, PostgresSubscription]):
             raise BusUnavailableError(f"the bus could not be measured: {error!r}") from error
         return Lag(**row) if row is not None else None
 
-    async def _sender_beside(self, hints: Hints) -> Sender:
-        """The sender, once it and the hints have their sessions and no pooler was found between."""
-        sender = Sender(self._set_up("sending").dial, hints.along)
+    async def _reach(self) -> None:
+        """Wait until the server is there, with our tables in it, and see that no pooler is in between."""
+        setup = self._set_up("opening")
         problem = "it does not answer"
-        wait_seconds = 0.05
+        waits = Backoff(0.05, 2.0)
         try:
             async with asyncio.timeout(self._open_timeout_seconds):
                 while True:
                     try:
-                        one, other = await sender.open(), await hints.open()
-                        with self._address.meaning():
-                            await refuse_pooler(one, other, session.POOLER)
+                        connection = await setup.dial()
+                        try:
+                            await setup.refuse_pooler(connection, session.POOLER)
+                        finally:
+                            await end(connection)
                     except BusUnavailableError as error:
                         problem = str(error)
                     else:
-                        return sender
-                    await asyncio.sleep(wait_seconds)
-                    wait_seconds = min(2 * wait_seconds, 2.0)
-        except BaseException as error:
-            await sender.close()
-            await hints.close()
-            if isinstance(error, TimeoutError):
-                raise BusUnavailableError(f"the bus did not open within {self._open_timeout_seconds:g} s: {problem}") from None
-            raise
+                        return
+                    await asyncio.sleep(waits.next())
+        except TimeoutError:
+            raise BusUnavailableError(f"the bus did not open within {self._open_timeout_seconds:g} s: {problem}") from None
 
     def _set_up(self, purpose: str) -> Setup:
         return session.set_up(self._address, self._schema, purpose)
@@ -187,9 +203,17 @@ class PostgresBus(BusFrame[_Opened, PostgresSubscription]):
             if not topics or not topics.isdisjoint(subscription.topics):
                 subscription.wake()
 
-    async def _housekeep(self, connection: session.Connection) -> None:
-        if time.monotonic() >= self._housekeep_at:
-            self._housekeep_at = time.monotonic() + HOUSEKEEPING_INTERVAL_SECONDS
-            await connection.execute(statements.FORGET, self._retention_seconds)
-            while await connection.execute(statements.DROP_OLD, self._retention_seconds) != "DELETE 0":
-                pass
+    async def _housekeep(self) -> None:
+        """Forget now and then what nobody wants, over a connection that is made for it."""
+        while True:
+            try:
+                connection = await self._set_up("housekeeping").dial()
+                try:
+                    await connection.execute(statements.FORGET, self._retention_seconds)
+                    while await connection.execute(statements.DROP_OLD, self._retention_seconds) != "DELETE 0":
+                        pass
+                finally:
+                    await end(connection)
+            except session.UNAVAILABLE as error:
+                logger.warning("the bus could not drop what is old, and tries it again in an hour: %r", error)
+            await asyncio.sleep(HOUSEKEEPING_INTERVAL_SECONDS)

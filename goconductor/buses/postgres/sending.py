@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ import msgspec
 from goconductor.buses.postgres import session, statements
 from goconductor.errors import BusUnavailableError
 from goconductor.ports.bus import Message
-from goconductor.postgres.setup import end
+from goconductor.postgres.session import Usable
 
 BATCH_MESSAGES_MAX = 1000
 BATCH_BYTES_MAX = 8 << 20
@@ -33,28 +33,21 @@ _Waiting = tuple[Sequence[Message], AbstractSet[str], "asyncio.Future[Sent]"]
 
 
 class Sender:
-    """One session that writes messages.
+    """Writes messages, over one session at a time.
 
     Args:
-        connect: makes a new session.
+        sessions: give that session; it is made when there is something to write.
         hint: given the topics that others have to hear of, the text of a notification that goes with the messages; empty if it
             is to go by itself.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[session.Connection]], hint: Callable[[AbstractSet[str]], str]) -> None:
-        self._connect = connect
+    def __init__(self, sessions: Usable, hint: Callable[[AbstractSet[str]], str]) -> None:
+        self._sessions = sessions
         self._hint = hint
         self._hints_from = 0.0
-        self._connection: session.Connection | None = None
         self._waiting: deque[_Waiting] = deque()
         self._writing: asyncio.Task[None] | None = None
         self._closed = False
-
-    async def open(self) -> session.Connection:
-        """Connect, unless it is connected; returns its session."""
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await self._connect()
-        return self._connection
 
     async def send(self, messages: Sequence[Message], elsewhere: AbstractSet[str]) -> Sent:
         """Write the messages.
@@ -79,8 +72,6 @@ class Sender:
         self._closed = True
         if self._writing is not None:
             await self._writing
-        if self._connection is not None:
-            await end(self._connection)
 
     async def _write(self) -> None:
         try:
@@ -124,21 +115,16 @@ class Sender:
         except session.UNAVAILABLE:
             if hint:
                 self._hints_from = time.monotonic() + NO_HINT_SECONDS
-            if self._connection is None:
-                raise
-            self._connection.terminate()
-            self._connection = None
         return await self._write_batch(messages, elsewhere, "")
 
     async def _write_batch(self, messages: list[Message], elsewhere: AbstractSet[str], hint: str) -> Sent:
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await self._connect()
-        queues = await self._insert(self._connection, messages, hint)
-        if new := [topic for topic, count in queues.items() if not count]:
-            async with self._connection.transaction():
-                await self._connection.execute(statements.LOCK)
-                await self._connection.execute(statements.ADD_UNCLAIMED, new)
-            queues |= await self._insert(self._connection, [message for message in messages if message.topic in new], hint)
+        async with session.using(self._sessions) as connection:
+            queues = await self._insert(connection, messages, hint)
+            if new := [topic for topic, count in queues.items() if not count]:
+                async with connection.transaction():
+                    await connection.execute(statements.LOCK)
+                    await connection.execute(statements.ADD_UNCLAIMED, new)
+                queues |= await self._insert(connection, [message for message in messages if message.topic in new], hint)
         return Sent(queues, elsewhere if hint else frozenset())
 
     async def _insert(self, connection: session.Connection, messages: list[Message], hint: str) -> dict[str, int]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TypeAlias
 
 from goconductor.buses.postgres import statements
 from goconductor.errors import BusUnavailableError, ConfigurationError, PoolerError
 from goconductor.postgres import dialling
+from goconductor.postgres.session import Usable
 from goconductor.postgres.setup import Limits, Setup
 from goconductor.postgres.tables import Tables
 
@@ -60,3 +63,19 @@ def set_up(address: dialling.Address, schema: str, purpose: str) -> Setup:
         durable=False,
         prepare=tables.ensure,
     )
+
+
+@asynccontextmanager
+async def using(sessions: Usable) -> AsyncIterator[Connection]:
+    """Give a session for one call. After any failure the next call has another session, which looks whether our tables are there.
+
+    Raises:
+        BusUnavailableError: it failed, or none can be had now.
+        ConfigurationError: the server refuses us.
+    """
+    async with sessions.use() as connection:
+        try:
+            yield connection
+        except dialling.FAILURES:
+            connection.terminate()
+            raise

@@ -30,6 +30,8 @@ CLOCK_SECONDS = 0.001
 """An event loop may measure no finer than this; a shorter wait would be none, again and again."""
 SETTLE_SECONDS = 0.02
 """So long an acknowledgement may wait for others, or for the next look, which takes it along: nobody waits for it."""
+CHECK_INTERVAL_SECONDS = 20.0
+"""Seconds after which a turn asks the server something, however rare looks are: a session that is half gone is found out."""
 REGISTER_INTERVAL_SECONDS = 60.0
 RECLAIM_INTERVAL_SECONDS = 1.0
 
@@ -216,7 +218,7 @@ class PostgresSubscription:
 
     async def _quiet_for(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(min(seconds, CHECK_INTERVAL_SECONDS)):
                 await self._news.wait()
 
     async def _register(self, connection: session.Connection) -> None:
