@@ -11,6 +11,7 @@ crash of the database has emptied the table are absent leases asserted again; on
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -57,6 +58,7 @@ class Renewal:
         self._held: dict[LeaseKey, _Held] = {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._wake: Callable[[], object] = bool
         self._linger = False
         self._lingering = threading.Event()
         self.lost = 0
@@ -99,6 +101,8 @@ class Renewal:
         """
         self._linger = linger
         self._stop.set()
+        with suppress(RuntimeError):  # its loop has ended already
+            self._wake()
         if linger:  # its session is the process's sign of life as soon as the others are closed
             await asyncio.to_thread(self._lingering.wait, LINGERING_SECONDS)
         elif self._thread is not None:
@@ -108,8 +112,10 @@ class Renewal:
     async def _until_stopped(self) -> None:
         """Renew until the end; also a store that is being waited for is then let go."""
         stopped = asyncio.Event()
+        self._wake = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, stopped.set)
         renewing = create_guarded_task(self._run(stopped), name="renewal of leases")
-        await asyncio.to_thread(self._stop.wait)
+        if not self._stop.is_set():  # no thread waits for it: Python would not end before such a thread does
+            await stopped.wait()
         stopped.set()
         if not self._lingers():
             renewing.cancel()

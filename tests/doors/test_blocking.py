@@ -13,9 +13,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
 
+import asyncpg
 import pytest
 
-from goconductor import CompensatedError, Participant, PayloadError, RefusedError, Saga, SagaAlreadyStartedError, Settings
+from goconductor import (
+    CompensatedError,
+    Participant,
+    PayloadError,
+    RefusedError,
+    RefusedNowError,
+    Saga,
+    SagaAlreadyStartedError,
+    Settings,
+)
 from goconductor.app import migrate
 from goconductor.blocking import BlockingConductor, connect
 from goconductor.errors import StoreUnavailableError
@@ -97,6 +107,16 @@ def test_the_same_key_finds_the_same_saga_and_refuses_other_input(sagas: Blockin
         sagas.start(order, cast("Order", {"sku": 3}), key="order-2")
 
 
+def test_a_saga_is_found_shown_and_asked_for_as_in_asynchronous_code(sagas: BlockingConductor) -> None:
+    bought = sagas.start(order, Order("tea", 400), key="order-1")
+    found = sagas.find(order, key="order-1")
+    assert (found.saga_id, [each.saga_id for each in sagas.sagas(saga=order).sagas]) == (bought.saga_id, [bought.saga_id])
+    assert found.pause(reason="stocktaking", by="ann").status == "paused"
+    assert [entry.event for entry in found.history().entries] == ["SagaStarted", "PauseRequested"]
+    with pytest.raises(RefusedNowError, match="allowed now: resume"):
+        found.pause()
+
+
 def test_a_saga_goes_on_when_the_wait_for_it_is_over(sagas: BlockingConductor) -> None:
     bought = sagas.start(order, Order("tea", 400))
     with pytest.raises(TimeoutError):
@@ -167,3 +187,31 @@ def test_a_client_open_at_a_fork_is_refused_in_the_child_and_none_holds_up_the_e
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
     lines = ["refused: True", "its own: queued", "parent: queued"]
     assert (done.returncode, done.stdout.splitlines(), done.stderr) == (0, lines, "")
+
+
+ENDING = """
+from goconductor.blocking import connect
+sagas = connect()
+print(sagas.start("order", {"sku": "tea", "cents": 400}, key="end").saga_id)
+"""
+
+
+def test_a_client_that_is_open_at_the_interpreters_end_leaves_as_one_that_was_closed(
+    settings: Settings, sagas: BlockingConductor
+) -> None:
+    sagas.start(order, Order("tea", 400), key="end")
+    url = settings.database.url.get_secret_value()
+    command = [sys.executable, "-W", "error", "-c", ENDING]
+    environment = {**os.environ, "GOCONDUCTOR_DATABASE_URL": url}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+    async def leavers() -> list[object]:
+        connection = await asyncpg.connect(url)
+        try:
+            rows = await connection.fetch("SELECT dead_at IS NULL FROM goconductor.participants ORDER BY serial")
+            return [alive for (alive,) in rows]
+        finally:
+            await connection.close()
+
+    assert asyncio.run(leavers()) == [True, False]  # ours is open still

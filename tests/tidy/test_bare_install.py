@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import distribution, packages_distributions
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
+PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 EXTRAS = {
     "etcd": "aetcd",
     "kafka": "confluent_kafka",
@@ -33,9 +36,10 @@ sys.meta_path.insert(0, Absent())
 
 
 def bare_install() -> set[str]:
-    """The distributions that an installation without extras brings, as their metadata say it."""
-    found: set[str] = set()
-    wanted = [Requirement("goconductor")]
+    """The distributions that an installation without extras brings, as pyproject.toml and their metadata say it."""
+    found: set[str] = {"goconductor"}
+    wanted = [Requirement(line) for line in tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]["dependencies"]]
+    wanted = [each for each in wanted if each.marker is None or each.marker.evaluate()]
     while wanted:
         requirement = wanted.pop()
         found.add(_normal(requirement.name))

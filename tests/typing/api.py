@@ -28,6 +28,7 @@ from goconductor import (
     StepContext,
     connect,
 )
+from goconductor.blocking import BlockingConductor, BlockingSaga
 from goconductor.journals import AsyncpgJournal, MemoryJournal, MemoryTransaction, PsycopgJournal, SqlalchemyJournal
 from goconductor.testing import ManualClock, World
 
@@ -201,6 +202,18 @@ async def use() -> None:
     async with payments.running() as conductor:
         assert_type(conductor, Conductor)
     await payments.run()
+
+
+def use_blocking(client: BlockingConductor) -> None:
+    handle = client.start(sale, Order("o1", 500), key="o1", labels={"tenant": "a"})
+    assert_type(handle, BlockingSaga[Receipt])
+    assert_type(handle.result(timeout_seconds=5), Receipt)
+    assert_type(client.saga(handle.saga_id, sale).view(), SagaDetail)
+    assert_type(client.find("order", key="o1"), BlockingSaga[Any])
+    assert_type(client.sagas(saga="order").sagas, list[SagaSummary])
+    client.start(order, {"id": "o1"})  # type: ignore[misc]
+    client.start("order", {}, transaction=None)  # type: ignore[call-overload]
+    handle.skip("charge")  # type: ignore[call-arg]
 
 
 async def use_in_transactions(

@@ -1,0 +1,353 @@
+"""The methods of the blocking client, written by ``tests/doors/test_blocking_interface.py``: change the asynchronous ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Generic, TypeVar, overload
+from uuid import UUID
+
+from typing_extensions import TypeVar as DefaultedTypeVar
+
+from goconductor.blocking.client import BlockingClient
+from goconductor.control.handle import SagaHandle
+from goconductor.control.models import History, SagaDetail, SagaPage
+from goconductor.lifecycle.state import SagaStatus
+from goconductor.saga.builder import Saga
+
+I = TypeVar("I")  # noqa: E741
+O = DefaultedTypeVar("O", default=Any)  # noqa: E741
+
+
+class BlockingConductor(BlockingClient):
+    """Starts sagas, finds them and asks after them, from any thread. It runs no steps.
+
+    Every method blocks, and raises ``RuntimeError`` where it must not be called: in a child of the process that opened it,
+    on a thread with a running event loop, or after :meth:`close`.
+
+    Args:
+        settings: None loads them when it opens.
+        open_timeout_seconds: how long opening waits for the database; the next use then tries again.
+    """
+
+    @overload
+    def start(
+        self, saga: Saga[I, O], input: I, *, key: str | None = None, labels: Mapping[str, str] | None = None
+    ) -> BlockingSaga[O]: ...
+    @overload
+    def start(
+        self, saga: str, input: Any, *, key: str | None = None, labels: Mapping[str, str] | None = None
+    ) -> BlockingSaga[Any]: ...
+    def start(
+        self, saga: Saga[Any, Any] | str, input: Any, *, key: str | None = None, labels: Mapping[str, str] | None = None
+    ) -> BlockingSaga[Any]:
+        """Start a saga.
+
+        Args:
+            saga: a saga written in Python, which is registered if it is new, or the name of a registered one.
+            input: its input.
+            key: the same key again finds the same saga; up to 255 printable ASCII characters.
+            labels: up to 20 words to find it by, each name and value a text.
+
+        Raises:
+            ArgumentError: this is neither a saga nor a name.
+            DefinitionError: the saga cannot run.
+            PayloadError: the input cannot be kept, or does not fit the saga's input type.
+            InputRefusedError: the input does not fit the registered definition's schema.
+            SagaAlreadyStartedError: the key has started a saga with other input.
+            RequestInvalidError: the key or a label cannot be one.
+            DefinitionNotFoundError: there is no definition of that name.
+            StoreUnavailableError: the store is away; with a key, the start can be repeated safely.
+        """
+        return BlockingSaga(self, self._ask(lambda conductor: conductor.start(saga, input, key=key, labels=labels)))
+
+    @overload
+    def saga(self, saga_id: UUID | str, saga: Saga[Any, O]) -> BlockingSaga[O]: ...
+    @overload
+    def saga(self, saga_id: UUID | str, saga: None = None) -> BlockingSaga[Any]: ...
+    def saga(self, saga_id: UUID | str, saga: Saga[Any, Any] | None = None) -> BlockingSaga[Any]:
+        """Take up a saga that was started elsewhere. Whether there is one shows when it is asked.
+
+        Args:
+            saga_id: its id, or the text of it.
+            saga: what it is in Python, where that is at hand: its result is then a value of the declared type.
+
+        Raises:
+            ArgumentError: this is no saga's id, or no saga written in Python.
+            DefinitionError: the saga cannot run.
+        """
+        return BlockingSaga(self, self._conductor().saga(saga_id, saga))
+
+    @overload
+    def find(self, saga: Saga[Any, O], *, key: str) -> BlockingSaga[O]: ...
+    @overload
+    def find(self, saga: str, *, key: str) -> BlockingSaga[Any]: ...
+    def find(self, saga: Saga[Any, Any] | str, *, key: str) -> BlockingSaga[Any]:
+        """Find the saga that a start key has started.
+
+        Args:
+            saga: what it is in Python, or its name.
+            key: the key, as it was given at the start.
+
+        Raises:
+            ArgumentError: this is neither a saga nor a name.
+            SagaNotFoundError: the key has started none.
+            RequestInvalidError: the key can be none.
+            StoreUnavailableError: the database cannot be reached.
+        """
+        return BlockingSaga(self, self._ask(lambda conductor: conductor.find(saga, key=key)))
+
+    def sagas(
+        self,
+        *,
+        saga: Saga[Any, Any] | str | None = None,
+        status: SagaStatus | str | Sequence[SagaStatus | str] | None = None,
+        started_after: datetime | None = None,
+        started_before: datetime | None = None,
+        updated_after: datetime | None = None,
+        updated_before: datetime | None = None,
+        labels: Mapping[str, str] | None = None,
+        error: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> SagaPage:
+        """List sagas, newest first. A search is given up after a second; the page then says how far it came.
+
+        Args:
+            saga: only those of this definition, or of this name.
+            status: only those of this status, or of one of these.
+            started_after: only those that started then or later.
+            started_before: only those that started earlier.
+            updated_after: only those to which something happened then or later.
+            updated_before: only those to which nothing has happened since.
+            labels: only those with all of these.
+            error: only those in whose history this text stands, in any case, in a failure or a reason.
+            cursor: that of the page before, with the same filters; a page without one is the last.
+            limit: how many.
+
+        Raises:
+            ArgumentError: ``saga`` is neither a saga nor a name.
+            RequestInvalidError: a filter or the cursor makes no sense.
+            StoreUnavailableError: the database cannot be reached.
+        """
+        return self._ask(
+            lambda conductor: conductor.sagas(
+                saga=saga,
+                status=status,
+                started_after=started_after,
+                started_before=started_before,
+                updated_after=updated_after,
+                updated_before=updated_before,
+                labels=labels,
+                error=error,
+                cursor=cursor,
+                limit=limit,
+            )
+        )
+
+
+class BlockingSaga(Generic[O]):
+    """One saga: what it answers, what it is doing, and what people may ask of it.
+
+    Every request (:meth:`abort`, :meth:`pause` and so on) takes the same three arguments. ``by`` says who asks, for the saga's
+    history. With ``revision``, as :meth:`view` shows it, the request is refused if anything has happened since. With
+    ``request_id``, 1 to 255 printable ASCII characters, the request changes nothing when it is asked again, for as long as the
+    saga is kept. Each returns the saga as it is then, and raises:
+
+    - ``SagaNotFoundError``: there is no such saga.
+    - ``RefusedNowError``: its state does not allow this; says what it does.
+    - ``SagaChangedError``: it is not at ``revision`` any more.
+    - ``RequestIdReusedError``: another request of this saga had this id.
+    - ``RequestInvalidError``: the reason or another argument cannot be kept.
+    - ``StoreUnavailableError``: the database cannot be reached; whether the request was recorded is then open.
+
+    Attributes:
+        saga_id: its id.
+        existing: True if its key had started it before.
+    """
+
+    def __init__(self, client: BlockingClient, handle: SagaHandle[O]) -> None:
+        self.saga_id = handle.saga_id
+        self.existing = handle.existing
+        self._ask = client._ask  # noqa: SLF001
+        self._handle = handle
+
+    def result(self, *, timeout_seconds: float = 60.0) -> O:
+        """Wait for what the saga answers, once it has completed; while the database is away, it waits on.
+
+        Args:
+            timeout_seconds: how long to wait.
+
+        Returns:
+            What :meth:`Saga.returns` names, as a value of the type that is declared there; JSON values where the saga is not at
+            hand in Python, and None where the step was skipped.
+
+        Raises:
+            CompensatedError: it failed and was compensated.
+            StuckError: it waits for an operator.
+            TerminatedError: an operator ended it.
+            TimeoutError: it has not ended by then, and goes on all the same; it says what the saga waits for.
+            SagaNotFoundError: there is no such saga, or the transaction that it was started in is not committed.
+            PayloadError: the result is none of the declared type, since an older version of the saga gave it.
+        """
+        return self._ask(lambda _: self._handle.result(timeout_seconds=timeout_seconds))
+
+    def view(self) -> SagaDetail:
+        """Read the saga with its steps, as REST and the command line show it.
+
+        Raises:
+            SagaNotFoundError: there is no such saga.
+            StoreUnavailableError: the database cannot be reached.
+        """
+        return self._ask(lambda _: self._handle.view())
+
+    def history(self, *, after: int = 0, limit: int = 1000) -> History:
+        """Read what happened to the saga, oldest first.
+
+        Args:
+            after: only events with a higher seq; ``after`` of the page before gives the next one.
+            limit: how many.
+
+        Raises:
+            SagaNotFoundError: there is no such saga.
+            StoreUnavailableError: the database cannot be reached.
+        """
+        return self._ask(lambda _: self._handle.history(after=after, limit=limit))
+
+    def pause(self, *, reason: str = "", by: str = "", revision: str | None = None, request_id: str | None = None) -> SagaDetail:
+        """Start nothing new; what runs goes on, and its outcome is recorded.
+
+        Args:
+            reason: why, for its history.
+            by: who asks.
+            revision: as every request has it.
+            request_id: as every request has it.
+        """
+        return self._ask(lambda _: self._handle.pause(reason=reason, by=by, revision=revision, request_id=request_id))
+
+    def resume(self, *, by: str = "", revision: str | None = None, request_id: str | None = None) -> SagaDetail:
+        """Lift a pause."""
+        return self._ask(lambda _: self._handle.resume(by=by, revision=revision, request_id=request_id))
+
+    def abort(self, *, reason: str = "", by: str = "", revision: str | None = None, request_id: str | None = None) -> SagaDetail:
+        """Compensate what was done. It is refused once the pivot was sent.
+
+        Args:
+            reason: why, for its history.
+            by: who asks.
+            revision: as every request has it.
+            request_id: as every request has it.
+        """
+        return self._ask(lambda _: self._handle.abort(reason=reason, by=by, revision=revision, request_id=request_id))
+
+    def terminate(self, *, reason: str, by: str = "", revision: str | None = None, request_id: str | None = None) -> SagaDetail:
+        """End it as it stands: nothing is compensated.
+
+        Args:
+            reason: why, for its history.
+            by: who asks.
+            revision: as every request has it.
+            request_id: as every request has it.
+        """
+        return self._ask(lambda _: self._handle.terminate(reason=reason, by=by, revision=revision, request_id=request_id))
+
+    def retry(self, step: str, *, by: str = "", revision: str | None = None, request_id: str | None = None) -> SagaDetail:
+        """Try a stuck step again, its action or its compensation, under the same idempotency key.
+
+        Args:
+            step: its id.
+            by: who asks.
+            revision: as every request has it.
+            request_id: as every request has it.
+
+        Raises:
+            StepNotFoundError: the saga has no such step.
+        """
+        return self._ask(lambda _: self._handle.retry(step, by=by, revision=revision, request_id=request_id))
+
+    def skip(
+        self,
+        step: str,
+        *,
+        reason: str,
+        forced: bool = False,
+        by: str = "",
+        revision: str | None = None,
+        request_id: str | None = None,
+    ) -> SagaDetail:
+        """Go on without a stuck step. Its owner first writes its keys into its journal, so that nothing can land later.
+
+        Args:
+            step: its id.
+            reason: why, for the saga's history.
+            forced: do not wait for the journal; a late effect may then land, and the saga says so.
+            by: who asks.
+            revision: as every request has it.
+            request_id: as every request has it.
+
+        Raises:
+            StepNotFoundError: the saga has no such step.
+        """
+        return self._ask(
+            lambda _: self._handle.skip(step, reason=reason, forced=forced, by=by, revision=revision, request_id=request_id)
+        )
+
+    def declare(
+        self,
+        step: str,
+        *,
+        happened: bool,
+        reason: str,
+        output: Any = None,
+        by: str = "",
+        revision: str | None = None,
+        request_id: str | None = None,
+    ) -> SagaDetail:
+        """Say what a person found out about a stuck step: it happened, with this output, or it did not and never will.
+
+        Args:
+            step: its id.
+            happened: whether it did.
+            reason: how that is known.
+            output: what the action would have answered; JSON values.
+            by: who asks.
+            revision: as every request has it.
+            request_id: as every request has it.
+
+        Raises:
+            StepNotFoundError: the saga has no such step.
+            PayloadError: the output cannot be kept.
+        """
+        return self._ask(
+            lambda _: self._handle.declare(
+                step, happened=happened, reason=reason, output=output, by=by, revision=revision, request_id=request_id
+            )
+        )
+
+    def edit_input(
+        self,
+        step: str,
+        *,
+        inputs: Mapping[str, Any],
+        reason: str,
+        by: str = "",
+        revision: str | None = None,
+        request_id: str | None = None,
+    ) -> SagaDetail:
+        """Give other values for some inputs of a step that is stuck or waits to try again. A stuck one is then to be retried.
+
+        Args:
+            step: its id.
+            inputs: JSON values by the names that its definition gives it; the others stay as they are.
+            reason: why, for the saga's history.
+            by: who asks.
+            revision: as every request has it.
+            request_id: as every request has it.
+
+        Raises:
+            StepNotFoundError: the saga has no such step.
+            PayloadError: a value cannot be kept.
+        """
+        return self._ask(
+            lambda _: self._handle.edit_input(step, inputs=inputs, reason=reason, by=by, revision=revision, request_id=request_id)
+        )

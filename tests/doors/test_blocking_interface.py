@@ -1,0 +1,145 @@
+"""The blocking methods are the asynchronous ones without ``await``: written from their classes, and compared here.
+
+``GOCONDUCTOR_TEST_REWRITE=1`` writes the module anew.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import inspect
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+from goconductor import Conductor, SagaHandle
+from goconductor.blocking import conductor as blocking
+
+Method: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+
+NOT_OFFERED = {"begin", "transaction"}
+"""A transaction of the caller's belongs to another library than the engine's, and to the caller's thread."""
+
+HEAD = '''
+"""The methods of the blocking client, written by ``tests/doors/test_blocking_interface.py``: change the asynchronous ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Generic, TypeVar, overload
+from uuid import UUID
+
+from typing_extensions import TypeVar as DefaultedTypeVar
+
+from goconductor.blocking.client import BlockingClient
+from goconductor.control.handle import SagaHandle
+from goconductor.control.models import History, SagaDetail, SagaPage
+from goconductor.lifecycle.state import SagaStatus
+from goconductor.saga.builder import Saga
+
+I = TypeVar("I")  # noqa: E741
+O = DefaultedTypeVar("O", default=Any)  # noqa: E741
+'''
+
+CONDUCTOR = '''
+class BlockingConductor(BlockingClient):
+    """Starts sagas, finds them and asks after them, from any thread. It runs no steps.
+
+    Every method blocks, and raises ``RuntimeError`` where it must not be called: in a child of the process that opened it,
+    on a thread with a running event loop, or after :meth:`close`.
+
+    Args:
+        settings: None loads them when it opens.
+        open_timeout_seconds: how long opening waits for the database; the next use then tries again.
+    """
+'''
+
+SAGA = """
+class BlockingSaga(Generic[O]):
+{docstring}
+
+    def __init__(self, client: BlockingClient, handle: SagaHandle[O]) -> None:
+        self.saga_id = handle.saga_id
+        self.existing = handle.existing
+        self._ask = client._ask  # noqa: SLF001
+        self._handle = handle
+"""
+
+
+def methods(kind: type) -> Iterator[Method]:
+    """The public methods of a class, overloads included, as they are written."""
+    tree = ast.parse(Path(inspect.getfile(next(each for each in vars(kind).values() if inspect.isfunction(each)))).read_text())
+    (found,) = (each for each in tree.body if isinstance(each, ast.ClassDef) and each.name == kind.__name__)
+    for each in found.body:
+        if isinstance(each, Method) and each.name[0] != "_" and each.name not in NOT_OFFERED:
+            yield each
+
+
+def written(method: Method, *, called: str) -> str:
+    """One method without ``await``."""
+    given = copy.deepcopy(method.args)
+    kept = [pair for pair in zip(given.kwonlyargs, given.kw_defaults, strict=True) if pair[0].arg not in NOT_OFFERED]
+    given.kwonlyargs, given.kw_defaults = [each for each, _ in kept], [default for _, default in kept]
+    returned = ast.unparse(method.returns) if method.returns is not None else ""
+    signature = f"def {method.name}({ast.unparse(given)}) -> {returned.replace('SagaHandle', 'BlockingSaga')}:"
+    decorators = [f"@{ast.unparse(each)}" for each in method.decorator_list]
+    if decorators:
+        return "\n".join([*decorators, f"{signature} ..."])
+    words = [each.arg for each in given.args[1:]] + [f"{each.arg}={each.arg}" for each in given.kwonlyargs]
+    call = f"{called}.{method.name}({', '.join(words)})"
+    if isinstance(method, ast.AsyncFunctionDef):
+        call = f"self._ask(lambda {'conductor' if called == 'conductor' else '_'}: {call})"
+    else:
+        call = f"self._conductor().{method.name}({', '.join(words)})"
+    if "SagaHandle" in returned:
+        call = f"BlockingSaga(self, {call})"
+    return "\n".join([signature, textwrap.indent(f"{documented(method)}\nreturn {call}", "    ")])
+
+
+def documented(method: Method | type) -> str:
+    """Its docstring, without what is not offered."""
+    text = inspect.cleandoc((method.__doc__ if isinstance(method, type) else ast.get_docstring(method, clean=False)) or "")
+    lines: list[str] = []
+    left_out = False
+    for line in text.splitlines():
+        if not line.startswith("        ") or not left_out:
+            left_out = line.strip().partition(":")[0] in NOT_OFFERED or line.strip().endswith(TRANSACTIONS)
+        if not left_out:
+            lines.append(line)
+    return '"""' + "\n".join(lines) + ('\n"""' if len(lines) > 1 else '"""')
+
+
+TRANSACTIONS = (
+    "TypeError: the transaction is of a kind that is not known; says which are.",
+    "ValueError: the connection is in no transaction.",
+    "ConfigurationError: the transaction is in another database than the saga log, or may not write there.",
+)
+
+
+def module() -> str:
+    """The whole module, as it should be."""
+    docstring = textwrap.indent(documented(SagaHandle), "    ")
+    parts = [HEAD, CONDUCTOR, *(textwrap.indent(written(each, called="conductor"), "    ") for each in methods(Conductor))]
+    parts += [SAGA.format(docstring=docstring)]
+    parts += [textwrap.indent(written(each, called="self._handle"), "    ") for each in methods(SagaHandle)]
+    formatter = [sys.executable, "-m", "ruff", "format", "--stdin-filename", "goconductor/blocking/conductor.py", "-"]
+    made = subprocess.run(formatter, input="\n".join(parts).lstrip(), capture_output=True, text=True, check=True, timeout=600)
+    return made.stdout
+
+
+def test_the_blocking_methods_are_those_of_the_asynchronous_classes() -> None:
+    path = Path(blocking.__file__)
+    if os.environ.get("GOCONDUCTOR_TEST_REWRITE"):
+        path.write_text(module(), "utf-8")
+    assert path.read_text("utf-8") == module()
+
+
+def test_nothing_is_offered_less_but_what_needs_a_transaction() -> None:
+    for ours, theirs in ((Conductor, blocking.BlockingConductor), (SagaHandle, blocking.BlockingSaga)):
+        names = {name for name in vars(ours) if name[0] != "_"} - NOT_OFFERED
+        assert names <= set(dir(theirs))
