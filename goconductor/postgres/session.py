@@ -8,11 +8,13 @@ the first attempt is under way waits for it; after a failed attempt, calls are r
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
+from goconductor.aio.backoff import Backoff
+from goconductor.aio.tasks import create_guarded_task
+from goconductor.aio.tasks import end as end_tasks
 from goconductor.errors import GoConductorError, RightsError
 from goconductor.postgres.dialling import Connection, ends_session
 from goconductor.postgres.setup import Setup, end, nothing
@@ -74,10 +76,8 @@ class Session:
     async def close(self) -> None:
         """End the connection."""
         self._closed = True
-        if self._reconnecting is not None:
-            self._reconnecting.cancel()
-            await asyncio.wait([self._reconnecting])
-            self._reconnecting = None
+        await end_tasks(self._reconnecting)
+        self._reconnecting = None
         connection, self._connection = self._connection, None
         if connection is not None:
             await end(connection)
@@ -143,10 +143,10 @@ class Session:
         if self._closed or self._reconnecting is not None:
             return
         self._attempted.clear()
-        self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect(), name="goconductor-reconnect")
+        self._reconnecting = create_guarded_task(self._reconnect(), name="goconductor-reconnect")
 
     async def _reconnect(self) -> None:
-        pause, longest = BACKOFF_SECONDS
+        backoff = Backoff(*BACKOFF_SECONDS, jitter=0.5)
         told = self._down is not None
         while self._connection is None:
             try:
@@ -157,8 +157,7 @@ class Session:
                     told = True
                 self._down = error
                 self._attempted.set()
-                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-                pause = min(2 * pause, longest)
+                await asyncio.sleep(backoff.next())
         if told:
             logger.info("the connection to %s is back", self._role)
         self._reconnecting = None
