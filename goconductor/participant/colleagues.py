@@ -12,8 +12,11 @@ from collections.abc import Awaitable, Callable
 
 from goconductor.aio.backoff import doubled
 from goconductor.errors import StoreUnavailableError
+from goconductor.lifecycle.pending_work import pending_work
+from goconductor.lifecycle.state import SagaState
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Instance
+from goconductor.saga.graph import Plan
 
 LOOK_SECONDS = 1.0
 """For so long what was read of a participant's instances is believed."""
@@ -62,6 +65,28 @@ class Colleagues:
             steps = frozenset(step for each in instances if each.dead_at is None for step in each.steps)
             self._steps[participant] = self._clock.monotonic() + LOOK_SECONDS, steps
             return steps
+
+
+async def unoffered(plan: Plan, state: SagaState, instances: Callable[[str], Awaitable[list[Instance]]]) -> frozenset[str]:
+    """Find the steps that a saga waits for and that no living instance offers.
+
+    Args:
+        plan: its compiled definition.
+        state: where it stands.
+        instances: asks the store for those of a participant.
+
+    Raises:
+        StoreUnavailableError: the store cannot be asked now.
+    """
+    waiting = {work.step: plan.owners[work.step] for work in pending_work(state.steps)}
+    offered = {
+        (participant, step)
+        for participant in {participant for participant, _ in waiting.values()}
+        for each in await instances(participant)
+        if each.dead_at is None
+        for step in each.steps
+    }
+    return frozenset(step for step, owner in waiting.items() if owner not in offered)
 
 
 def soon_seconds(deliveries: int) -> float:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from uuid import UUID
 
-from goconductor.errors import StoreUnavailableError, check_type
+from goconductor.errors import SagaNotFoundError, StoreUnavailableError, check_type
 from goconductor.lifecycle.effects import RunAction, RunCompensation, SetTimer, Settle
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.lifecycle.state import SagaState
@@ -17,6 +17,8 @@ from goconductor.participant.views import Views
 from goconductor.ports.clock import Clock
 
 RECENT_MAX, RECENT_BYTES_MAX = 1_000, 8 * 1024 * 1024
+ASK_SECONDS = 1.0
+"""How long who has waited in vain still asks which instances live."""
 POLL_SECONDS = 1.0
 """How often a waiter asks the head, in case that the word of the end was lost."""
 
@@ -28,9 +30,17 @@ class Endings:
         look: reads a saga's present state.
         here: the newest view of a saga that this process appends to itself, so that the word of its end comes by itself.
         clock: for waiting.
+        unoffered: finds the steps that a saga waits for and that no living instance offers, and what they run.
     """
 
-    def __init__(self, look: Callable[[UUID], Awaitable[View]], here: Callable[[UUID], View | None], clock: Clock) -> None:
+    def __init__(
+        self,
+        look: Callable[[UUID], Awaitable[View]],
+        here: Callable[[UUID], View | None],
+        clock: Clock,
+        unoffered: Callable[[SagaState], Awaitable[Mapping[str, str]]],
+    ) -> None:
+        self._unoffered = unoffered
         self._look = look
         self._here = here
         self._clock = clock
@@ -93,11 +103,18 @@ class Endings:
                 look = told.done() or place <= before
             known = [view for view in (seen, self._here(saga_id)) if view is not None]
             state = max(known, key=lambda view: view.seq).state if known else None
-            raise TimeoutError(_why(saga_id, timeout_seconds, state, trouble))
+            unoffered = {} if state is None or trouble else await self._nobody_offers(state)
+            raise TimeoutError(_why(saga_id, timeout_seconds, state, trouble, unoffered))
         finally:
             waiters.remove(told)
             if not waiters:
                 self._waiters.pop(number, None)
+
+    async def _nobody_offers(self, state: SagaState) -> Mapping[str, str]:
+        with suppress(StoreUnavailableError, SagaNotFoundError, TimeoutError):
+            async with asyncio.timeout(ASK_SECONDS):
+                return await self._unoffered(state)
+        return {}
 
     def _place(self, saga_id: UUID) -> int:
         """How far this process has brought it; 0 if it has not, or if it waits for an operator, of which nobody is told."""
@@ -110,16 +127,22 @@ class Endings:
                 waiter.set_result(state)
 
 
-def _why(saga_id: UUID, timeout_seconds: float, state: SagaState | None, trouble: str) -> str:
+def _why(saga_id: UUID, timeout_seconds: float, state: SagaState | None, trouble: str, unoffered: Mapping[str, str]) -> str:
     """What a saga waits for, in words."""
     text = f"saga {saga_id} has not ended within {timeout_seconds:g} s, and goes on all the same"
     if trouble:
         return f"{text}; its log cannot be read now: {trouble}"
     if state is None:
         return text
-    waits = [_wait(state, each) for each in pending_work(state.steps)]
+    waits = [_wait(state, each) + _nobody(unoffered.get(each.step)) for each in pending_work(state.steps)]
     more = f" and {len(waits) - 3} more" if len(waits) > 3 else ""
     return f"{text}; it is {state.status}" + (f" and waits for {', '.join(waits[:3])}{more}" if waits else "")
+
+
+def _nobody(target: str | None) -> str:
+    if target is None:
+        return ""
+    return f", which no living instance offers: start one of participant {target.partition('.')[0]!r} that has {target!r}"
 
 
 def _wait(state: SagaState, owes: RunAction | RunCompensation | Settle | SetTimer) -> str:

@@ -26,6 +26,7 @@ from goconductor.participant import log
 from goconductor.participant.append import Appender
 from goconductor.participant.batch import Batcher
 from goconductor.participant.clock import SystemClock, keep_time
+from goconductor.participant.colleagues import unoffered
 from goconductor.participant.definitions import Definitions
 from goconductor.participant.endings import Endings
 from goconductor.participant.executor import Executor
@@ -162,7 +163,7 @@ class Node:
             probe=probe,
         )
         self.membership = Membership(bus, self.registry.name, self._intake.receive, prefetch=prefetch, clock=self.clock)
-        self._endings = Endings(self.view, self.appender.latest, self.clock)
+        self._endings = Endings(self.view, self.appender.latest, self.clock, self._unoffered)
         self._starter = Starter(
             store=store,
             clock=self.clock,
@@ -380,6 +381,10 @@ class Node:
             SagaNotFoundError: there is no such saga.
         """
         return await self._endings.wait(saga_id, timeout_seconds)
+
+    async def _unoffered(self, state: SagaState) -> dict[str, str]:
+        plan = await self.plan_of(state)
+        return {step: plan.steps[step].run for step in await unoffered(plan, state, self.store.instances)}
 
     def _ended(self, plan: Plan, view: View) -> None:
         saga_id, state = view.state.saga_id, view.state
