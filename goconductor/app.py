@@ -115,17 +115,17 @@ class Participant(StepRegistry):
 
 
 @asynccontextmanager
-async def connect(settings: Settings | None = None, *, open_seconds: float | None = None) -> AsyncIterator[Conductor]:
+async def connect(settings: Settings | None = None, *, open_timeout_seconds: float | None = None) -> AsyncIterator[Conductor]:
     """A client: it starts sagas and waits for them, and runs nothing.
 
     Args:
         settings: None loads them from ``goconductor.yaml`` and the environment.
-        open_seconds: how long to wait for the database; None waits for ever.
+        open_timeout_seconds: how long to wait for the database; None waits for ever.
 
     Raises:
-        StoreUnavailableError: it could not be used within ``open_seconds``; says why.
+        StoreUnavailableError: it could not be used within ``open_timeout_seconds``; says why.
     """
-    async with _opened(_loaded(settings), None, recovers=False, open_seconds=open_seconds) as node:
+    async with _opened(_loaded(settings), None, recovers=False, open_timeout_seconds=open_timeout_seconds) as node:
         yield Conductor(node)
 
 
@@ -159,19 +159,19 @@ async def migrate(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def store(settings: Settings, *, open_seconds: float | None = None) -> AsyncIterator[Store]:
+async def store(settings: Settings, *, open_timeout_seconds: float | None = None) -> AsyncIterator[Store]:
     """The store alone, for a look: nothing is registered, and no bus opened.
 
     Args:
         settings: as loaded.
-        open_seconds: how long to wait for the database; None waits for ever.
+        open_timeout_seconds: how long to wait for the database; None waits for ever.
 
     Raises:
-        StoreUnavailableError: it could not be used within ``open_seconds``; says why.
+        StoreUnavailableError: it could not be used within ``open_timeout_seconds``; says why.
     """
     opened = make_store(settings, "reader")
     try:
-        await _within(open_seconds, opened.open(), opened)
+        await _within(open_timeout_seconds, opened.open(), opened)
         yield opened
     finally:
         await opened.close()
@@ -184,7 +184,7 @@ async def _opened(
     *,
     recovers: bool,
     metrics: Metrics | None = None,
-    open_seconds: float | None = None,
+    open_timeout_seconds: float | None = None,
 ) -> AsyncIterator[Node]:
     for warning in settings.warnings:
         logger.warning("settings: %s", warning)
@@ -193,7 +193,7 @@ async def _opened(
         node = _node(settings, registry, name, probe, recovers=recovers)
         measured.watch(node)
         try:
-            await _within(open_seconds, node.open(), node.store)
+            await _within(open_timeout_seconds, node.open(), node.store)
             if recovers:
                 logger.info("%s", _introduction(settings, node))
             async with (
@@ -205,14 +205,14 @@ async def _opened(
             await node.close()
 
 
-async def _within(open_seconds: float | None, opening: Awaitable[None], store: Store) -> None:
+async def _within(open_timeout_seconds: float | None, opening: Awaitable[None], store: Store) -> None:
     try:
-        async with asyncio.timeout(open_seconds):
+        async with asyncio.timeout(open_timeout_seconds):
             await opening
     except TimeoutError:
         why = store.trouble if isinstance(store, Examinable) else ""
         raise StoreUnavailableError(
-            why or f"the database did not answer within {open_seconds:g} s; see that it is up and reachable from here"
+            why or f"the database did not answer within {open_timeout_seconds:g} s; see that it is up and reachable from here"
         ) from None
 
 

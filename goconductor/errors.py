@@ -31,6 +31,7 @@
     │   └── BusUnavailableError
     ├── ElectionError
     ├── JournalError
+    │   └── JournalUnavailableError  it cannot be reached or used now; the step waits
     └── StepError                  raised by the authors of steps
         ├── TemporaryError         try again, perhaps after ``delay_seconds``
         └── PermanentError         trying again would not help
@@ -268,6 +269,10 @@ class ElectionError(GoConductorError):
 
 class JournalError(GoConductorError):
     """The effect journal in the service's database cannot be used; check that its table exists (`journal.create_table()`)."""
+
+
+class JournalUnavailableError(JournalError):
+    """The effect journal cannot be used now; its steps wait, and are tried again until it can."""
 
 
 class StepError(GoConductorError):

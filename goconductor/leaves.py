@@ -46,14 +46,14 @@ def make_store(settings: Settings, name: str) -> Store:
     return made
 
 
-def makes_of_buses(settings: Settings, *, open_seconds: float | None = None) -> dict[str, Callable[[], Bus]]:
+def makes_of_buses(settings: Settings, *, open_timeout_seconds: float | None = None) -> dict[str, Callable[[], Bus]]:
     """What makes each bus that the settings name, their own first.
 
     Args:
         settings: as loaded.
-        open_seconds: how long opening one takes at most, unless its options say otherwise; None leaves it to the leaf.
+        open_timeout_seconds: how long opening one takes at most, unless its options say otherwise; None leaves it to the leaf.
     """
-    return {name: partial(_make_bus, settings, bus, open_seconds) for name, bus in settings.bus.named().items()}
+    return {name: partial(_make_bus, settings, bus, open_timeout_seconds) for name, bus in settings.bus.named().items()}
 
 
 def makes_of_elections(settings: Settings) -> dict[str, Callable[[Terms], Election]]:
@@ -100,13 +100,13 @@ def _that_can_be_made(makes: dict[str, Callable[[], Bus]]) -> dict[str, Callable
     return found
 
 
-def _make_bus(settings: Settings, bus: OtherBus, open_seconds: float | None) -> Bus:
+def _make_bus(settings: Settings, bus: OtherBus, open_timeout_seconds: float | None) -> Bus:
     database_url = settings.database.url.get_secret_value()
     url = bus.url.get_secret_value() if bus.url else database_url
     beside = _beside(settings.database.schema_name, _TABLES.get(bus.kind, bus.kind))
     offered: dict[str, Any] = {"url": url, "database_url": database_url, "schema": beside}
-    if open_seconds is not None:
-        offered["open_timeout_seconds"] = open_seconds
+    if open_timeout_seconds is not None:
+        offered["open_timeout_seconds"] = open_timeout_seconds
     made: Bus = _made("bus", bus.kind, offered, bus.options)
     return made
 

@@ -143,7 +143,7 @@ class BlockingClient:
     async def _connected(self) -> AsyncIterator[Conductor]:
         asyncio.get_running_loop().set_default_executor(_Daemons())
         async with AsyncExitStack() as stack:
-            connecting = app.connect(self._settings, open_seconds=self._open_timeout_seconds)
+            connecting = app.connect(self._settings, open_timeout_seconds=self._open_timeout_seconds)
             try:
                 conductor = await stack.enter_async_context(connecting)
             except StoreUnavailableError as error:

@@ -155,5 +155,5 @@ def _print(found: ChangeDetail, *, as_json: bool, instances: bool) -> None:
 @asynccontextmanager
 async def _store(settings: Settings) -> AsyncIterator[Store]:
     """The store alone: the command follows no change itself, and needs no bus."""
-    async with app.store(settings, open_seconds=OPEN_SECONDS) as store:
+    async with app.store(settings, open_timeout_seconds=OPEN_SECONDS) as store:
         yield store

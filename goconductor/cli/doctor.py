@@ -49,7 +49,7 @@ async def _doctor(settings: Settings, *, as_json: bool) -> Exit:
     patient = Patient(
         store=lambda: make_store(settings, "doctor"),
         elections=makes_of_elections(settings),
-        buses=makes_of_buses(settings, open_seconds=OPEN_SECONDS),
+        buses=makes_of_buses(settings, open_timeout_seconds=OPEN_SECONDS),
         bus_apart=bus.kind != "postgres" or bus.url is not None,
     )
     diagnosis = await examine(patient, on_check=(lambda _: None) if as_json else _print)

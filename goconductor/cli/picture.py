@@ -135,6 +135,8 @@ def told(story: Story) -> Iterator[Text]:
         yield text
         for clause in event.consequences:
             yield Text(plain(f"{'':{len(when) + width + 5}}→ {clause}"), "dim")
+    for clause in story.waits:
+        yield Text(f"now: {plain(clause)}", "yellow")
 
 
 def _columns(*columns: Column | str) -> Table:

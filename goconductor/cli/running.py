@@ -172,5 +172,5 @@ async def client(settings: Settings) -> AsyncIterator[Node]:
     Raises:
         StoreUnavailableError: the database could not be used in time; says why.
     """
-    async with app.connect(settings, open_seconds=OPEN_SECONDS) as conductor:
+    async with app.connect(settings, open_timeout_seconds=OPEN_SECONDS) as conductor:
         yield engine(conductor)

@@ -26,6 +26,7 @@ from goconductor.control.steps import Surroundings, describe
 from goconductor.errors import GoConductorError, PayloadError, SagaNotFoundError
 from goconductor.lifecycle.allowed import Request, of_saga, of_steps
 from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaState, SagaStatus
+from goconductor.participant.journals import troubles
 from goconductor.participant.log import brought_up
 from goconductor.participant.node import Node
 from goconductor.ports.store import Head, Instance, Known, LogEntry, Page
@@ -242,13 +243,23 @@ async def surroundings(node: Node, plan: Plan, state: SagaState) -> Surroundings
     leased = {key.step for key in leases}
     gone = {each.serial for each in await node.store.missing()} if any(step not in leased for step in due) else set()
     living = [each for each in instances if each.dead_at is None and each.serial not in gone]
+    journals = troubles(living, now)
     return Surroundings(
         now=now,
         leases=leases,
         names={each.serial: each.name for each in instances},
         offered={(each.participant, step) for each in living for step in each.steps},
         living={each.participant for each in living},
+        journals=journals,
+        blocked=_blocked(living, journals),
     )
+
+
+def _blocked(living: list[Instance], journals: dict[tuple[int, str], str]) -> dict[tuple[str, str], str]:
+    """The steps whose journal no instance that offers them can use, and why."""
+    able = {(each.participant, step) for each in living for step in each.steps if (each.serial, step) not in journals}
+    offered = {(each.participant, step): each.serial for each in living for step in each.steps}
+    return {step: journals[serial, step[1]] for step, serial in offered.items() if step not in able}
 
 
 def _not_found(saga_id: UUID) -> SagaNotFoundError:

@@ -24,6 +24,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
         names: of instances, by serial.
         offered: (participant, step) that some living instance can run.
         living: participants that have a living instance.
+        journals: what a living instance says of a step whose journal it cannot use, by its serial and the step's name there.
+        blocked: the same of steps whose journal no living instance that offers them can use, by (participant, step).
     """
 
     now: float
@@ -31,6 +33,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     names: dict[int, str] = {}
     offered: set[tuple[str, str]] = set()
     living: set[str] = set()
+    journals: dict[tuple[int, str], str] = {}
+    blocked: dict[tuple[str, str], str] = {}
 
 
 def describe(plan: Plan, state: SagaState, name: str, around: Surroundings, allowed: Sequence[Request] = ()) -> StepDetail:
@@ -44,8 +48,10 @@ def describe(plan: Plan, state: SagaState, name: str, around: Surroundings, allo
         allowed: the requests that it accepts now.
     """
     step = state.step(name)
-    owner = _owner(state, name, step, around)
-    status, reason = _status(plan, state, name, around, owner)
+    lease = _lease(state, name, step, around)
+    owner = None if lease is None else around.names.get(lease.instance, f"instance {lease.instance}")
+    blocked = None if lease is None else around.journals.get((lease.instance, plan.owners[name][1]))
+    status, reason = (StepStatus.WAITING, _waits(blocked)) if blocked else _status(plan, state, name, around, owner)
     return StepDetail(
         id=name,
         run=plan.steps[name].run,
@@ -63,11 +69,11 @@ def describe(plan: Plan, state: SagaState, name: str, around: Surroundings, allo
     )
 
 
-def _owner(state: SagaState, name: str, step: StepState, around: Surroundings) -> str | None:
+def _lease(state: SagaState, name: str, step: StepState, around: Surroundings) -> Lease | None:
     for direction in Direction:
         lease = around.leases.get(LeaseKey(state.saga_id, name, direction, step.round))
         if lease is not None and _is_open(step, direction):
-            return around.names.get(lease.instance, f"instance {lease.instance}")
+            return lease
     return None
 
 
@@ -133,10 +139,15 @@ def _backward(plan: Plan, name: str, step: StepState, around: Surroundings, owne
             return StepStatus.STUCK, "its compensation gave up"
 
 
+def _waits(problem: str) -> str:
+    return f"waits for its journal: {problem}"
+
+
 def _nobody(plan: Plan, name: str, around: Surroundings) -> str | None:
     participant, step = plan.owners[name]
     if (participant, step) in around.offered:
-        return None
+        blocked = around.blocked.get((participant, step))
+        return _waits(blocked) if blocked else None
     if participant not in around.living:
         return f"{participant} has no live instance"
     return f"no live instance of {participant} offers step {step!r}"

@@ -17,7 +17,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from goconductor.control.models import Document, moment
+from goconductor.control.models import Document, StepStatus, moment
+from goconductor.control.queries import saga_status
 from goconductor.control.wording import actor, happened, spell, together
 from goconductor.errors import GoConductorError, SagaNotFoundError
 from goconductor.lifecycle.answers import Log
@@ -47,6 +48,7 @@ from goconductor.saga.ids import Direction
 
 PAGE_ENTRIES = 1000
 
+_WAITS = (StepStatus.WAITING, StepStatus.QUEUED, StepStatus.COMPENSATING)
 _OF_COMPENSATION = (CompensationSucceeded, CompensationFailed, CompensationSettled)
 
 
@@ -76,6 +78,7 @@ class Story(Document):
     status: SagaStatus | None = None
     took_seconds: Annotated[float | None, Field(description="from its start to its end; null while it goes on")] = None
     lines: list[StoryLine]
+    waits: list[str] = Field(default_factory=list, description="what the steps that are due wait for now, a clause each")
 
 
 class Timing(NamedTuple):
@@ -211,7 +214,21 @@ async def saga_story(node: Node, saga_id: UUID) -> Story:
         StoreUnavailableError: the database cannot be reached.
     """
     teller = await teller_of(node, saga_id)
-    return teller.story(await catch_up(node, teller))
+    told = teller.story(await catch_up(node, teller))
+    return told.model_copy(update={"waits": await _waits(node, teller)})
+
+
+async def _waits(node: Node, teller: Teller) -> list[str]:
+    """What no event says, as nothing has happened: who is not there, and which journal cannot be used."""
+    state = teller.state
+    if state is None or state.status.ended:
+        return []
+    detail = await saga_status(node, teller.saga_id)
+    return [
+        f"{step.id} {step.reason}"
+        for step in detail.steps
+        if step.reason and step.status in _WAITS and state.step(step.id).action.status is not ActionStatus.PENDING
+    ]
 
 
 async def teller_of(node: Node, saga_id: UUID) -> Teller:

@@ -22,11 +22,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, ClassVar, Generic
 
-from goconductor.errors import ConfigurationError, GoConductorError, JournalError
+from goconductor.errors import ConfigurationError, GoConductorError, JournalError, JournalUnavailableError
 from goconductor.journals.dialling import UrlDialler
 from goconductor.journals.keys import RESULT_BYTES_MAX, KeyedJournal, Row, State, T
 from goconductor.journals.wires import Wire
 from goconductor.ports.journal import Tx
+from goconductor.postgres.meaning import Meaning, meaning_of
 
 TABLE = "goconductor_effects"
 
@@ -47,6 +48,7 @@ _TIMEOUTS = """SELECT set_config('statement_timeout', $1, true), set_config('loc
         THEN set_config('synchronous_commit', 'on', true) END"""
 """One text for all, so that the libraries prepare it once."""
 
+_PASSING = (Meaning.UNAVAILABLE, Meaning.READ_ONLY, Meaning.FULL)
 _TO_RETRY = ("40001", "40P01")
 """Serialization failures and deadlocks are failures of this attempt, and pass through."""
 _NO_LIMIT = "set_config('statement_timeout', '0', true)"
@@ -139,7 +141,7 @@ class TableJournal(KeyedJournal[Tx]):
         create may do it where the table is there already.
 
         Raises:
-            JournalError: the database cannot be reached, or the role may not create tables.
+            JournalUnavailableError: the database cannot be reached, or the role may not create tables.
         """
 
         async def body(tx: Tx) -> None:
@@ -172,7 +174,7 @@ class TableJournal(KeyedJournal[Tx]):
             How many were deleted.
 
         Raises:
-            JournalError: the database cannot be reached, or the table is absent.
+            JournalUnavailableError: the database cannot be reached, or the table is absent.
         """
 
         async def now(tx: Tx) -> float:
@@ -302,7 +304,7 @@ class TableJournal(KeyedJournal[Tx]):
         try:
             yield
         except GoConductorError as error:  # of our own dialling, which names no password
-            raise JournalError(f"the effect journal could not connect: {error}") from error.__cause__
+            raise JournalUnavailableError(f"the effect journal could not connect: {error}") from error.__cause__
         except Exception as error:
             if not isinstance(error, (*self.failures, ValueError)):
                 raise
@@ -311,7 +313,7 @@ class TableJournal(KeyedJournal[Tx]):
                 raise
             safe = isinstance(cause, OSError) or bool(self._sqlstate(cause))  # of the system, or the server's own word
             shown = repr(cause) if safe else f"{type(cause).__name__}: {_QUOTED.sub('…', ' '.join(str(cause).split()))}"
-            raise JournalError(
+            raise JournalUnavailableError(
                 f"the effect journal could not connect: {shown}; check the service's database, and the journal's URL or pool"
             ) from (cause if safe else None)
 
@@ -326,11 +328,11 @@ class TableJournal(KeyedJournal[Tx]):
                 case state if state in _TO_RETRY:
                     raise
                 case "42P01":
-                    raise JournalError(
+                    raise JournalUnavailableError(
                         f"the effect journal could not {doing}: {cause}; create it by journal.create_table()"
                     ) from cause
                 case "42501":
-                    raise JournalError(
+                    raise JournalUnavailableError(
                         f"the effect journal could not {doing}: {cause}; as the owner: GRANT SELECT, INSERT, UPDATE, DELETE ON "
                         f"{self._table} TO the role that the journal connects as"
                     ) from cause
@@ -343,10 +345,9 @@ class TableJournal(KeyedJournal[Tx]):
                         f"the effect journal could not {doing}: the step's code caught an error of the database, which breaks "
                         f"the whole transaction; put what may fail into a savepoint ({self.savepoint}), or let the error out"
                     ) from cause
-                case _:
-                    raise JournalError(
-                        f"the effect journal could not {doing}: {cause!r}; check the service's database"
-                    ) from cause
+                case state:
+                    kind = JournalUnavailableError if meaning_of(state) in _PASSING else JournalError
+                    raise kind(f"the effect journal could not {doing}: {cause!r}; check the service's database") from cause
 
 
 def checked_name(table: str) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
-from goconductor.errors import GoConductorError, JournalError, PayloadError
+from goconductor.errors import GoConductorError, JournalError, JournalUnavailableError, PayloadError
 from goconductor.lifecycle.state import StepState
 from goconductor.participant.context import Apart, StepContext
 from goconductor.participant.deadlines import Limit
@@ -24,6 +24,11 @@ from goconductor.saga import values
 
 class NotBegunError(JournalError):
     """The service's own database is away, or no thread was free: no code of the step was called, and no attempt is counted."""
+
+    @property
+    def of_journal(self) -> bool:
+        """Whether the journal cannot be used by any step now."""
+        return isinstance(self.__cause__, JournalUnavailableError)
 
 
 def timeout_of(work: Granted, action: Action[..., Any]) -> float:

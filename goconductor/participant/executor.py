@@ -14,7 +14,6 @@ cancellation: such a step keeps its lease until it has returned, or its time lim
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Sequence
 from contextvars import Context
@@ -26,15 +25,23 @@ from msgspec.structs import force_setattr
 from goconductor.aio.tasks import Tasks
 from goconductor.errors import FencedError, GoConductorError
 from goconductor.lifecycle.effects import Work, direction_of
-from goconductor.lifecycle.events import ActionSucceeded, CompensationSucceeded, Event, OutcomeUnknown
+from goconductor.lifecycle.events import (
+    ActionSettled,
+    ActionSucceeded,
+    CompensationSettled,
+    CompensationSucceeded,
+    Event,
+    OutcomeUnknown,
+)
 from goconductor.lifecycle.pending_work import is_superseded
 from goconductor.participant.append import Appender
 from goconductor.participant.attempt import Attempt, NotBegunError, timeout_of
 from goconductor.participant.context import RUNNING, StepContext, about
 from goconductor.participant.deadlines import Deadlines
-from goconductor.participant.failures import is_refusal, is_unexpected, text_of, traceback_of
 from goconductor.participant.folding import Appended, EventRefusedError, Submission
+from goconductor.participant.hearing import Hearing
 from goconductor.participant.invoke import Invocation, without_output
+from goconductor.participant.journals import Journals
 from goconductor.participant.listeners import tell
 from goconductor.participant.orphans import Orphans
 from goconductor.participant.places import Place, Places
@@ -45,7 +52,6 @@ from goconductor.participant.threads import Call, Threads
 from goconductor.participant.work import Granted
 from goconductor.ports.clock import Clock
 from goconductor.redaction import logger_of
-from goconductor.saga.definition import StepKind
 from goconductor.saga.graph import Plan
 from goconductor.saga.ids import Direction
 
@@ -60,11 +66,15 @@ SWALLOWED_SECONDS = 1.0
 """How long a drain waits for a step that has swallowed its cancellation, after the second one."""
 
 
+_BY_JOURNAL = (ActionSucceeded, CompensationSucceeded, ActionSettled, CompensationSettled)
+
+
 class Executor:
     """The running steps of one process.
 
     Args:
         registry: the steps' code.
+        journals: told which of them can be used.
         orphans: frees leases that led to nothing.
         clock: monotonic time.
         renewal: keeps the leases of long steps.
@@ -79,6 +89,7 @@ class Executor:
         self,
         registry: StepRegistry,
         *,
+        journals: Journals,
         orphans: Orphans,
         clock: Clock,
         renewal: Renewal,
@@ -89,6 +100,7 @@ class Executor:
         probe: Probe = SILENT,
     ) -> None:
         self._registry = registry
+        self._journals = journals
         self._orphans = orphans
         self._clock = clock
         self._renewal = renewal
@@ -97,6 +109,7 @@ class Executor:
         self._output_bytes_max = output_bytes_max
         self._counts = counts
         self._probe = probe
+        self._hear = Hearing(registry, counts, probe)
         self._deadlines = Deadlines()
         self._chains: set[asyncio.Task[None]] = set()
         self._declining = Tasks()
@@ -239,7 +252,7 @@ class Executor:
             output_bytes_max=self._output_bytes_max,
             on_begin=self._begins,
         )
-        invocation = Invocation(attempt, deadlines=self._deadlines, on_error=self._heard)
+        invocation = Invocation(attempt, deadlines=self._deadlines, on_error=self._hear)
         RUNNING.set(context)
         self._probe.step_begins(work, context)
         event: Event | None = None
@@ -270,11 +283,17 @@ class Executor:
         told = False
         while True:
             try:
-                return await invocation.run(seconds)
+                event = await invocation.run(seconds)
             except NotBegunError as error:
+                if error.of_journal:
+                    self._journals.failed(invocation.attempt.action, str(error))
                 if not told:
-                    await self._heard(work, context, error)
+                    await self._hear(work, context, error)
                 told = True
+            else:
+                if invocation.attempt.action.journal is not None and isinstance(event, _BY_JOURNAL):
+                    self._journals.worked(invocation.attempt.action)
+                return event
             if self._draining or self._clock.monotonic() >= ends:
                 return None
             await self._clock.sleep(JOURNAL_PAUSE_SECONDS)
@@ -293,26 +312,6 @@ class Executor:
         limit = self.places.limit(action.name)
         if limit is not None:
             call.ends.append(work.place.part(limit).vacate)
-
-    async def _heard(self, work: Granted, context: StepContext, error: BaseException) -> None:
-        self._counts["step_errors"] += 1
-        self._probe.step_raised(context, error)
-        forward = work.plan.kinds[work.step] is StepKind.RETRIABLE
-        answer = is_refusal(error) and context.direction is Direction.ACTION and not forward
-        level = logging.INFO if answer else logging.WARNING  # a saga that is refused turns back, and nobody is at fault
-        if context.logger.isEnabledFor(level):
-            side = "compensation" if context.direction is Direction.COMPENSATION else "action"
-            said = "the %s of step %r raised %s: %s"
-            shown = error if is_unexpected(error) and self._is_news(work, error) else None
-            context.logger.log(level, said, side, context.step, type(error).__name__, text_of(error), exc_info=shown)
-        await tell(self._registry.listeners, "on_error", context, error, step=work.plan.owners[work.step][1])
-
-    def _is_news(self, work: Granted, error: BaseException) -> bool:
-        """Whether this attempt failed in another way than the one before, whose traceback has been logged."""
-        action = self._registry.steps[work.plan.owners[work.step][1]]
-        function = action.compensation_function if work.direction is Direction.COMPENSATION else action.function
-        before = work.view.state.step(work.step).failure
-        return before is None or before.traceback != traceback_of(error, function)
 
     def _given_up(self, work: Granted, attempt: Attempt) -> Event | None:
         """The drain's time was over. Our own run has ended here, and nobody can know what it did; or its function runs on, and
@@ -382,3 +381,4 @@ class Executor:
     async def close(self) -> None:
         """What appends brought that were in flight while this drained is handed on by now."""
         await self._declining.join()
+        await self._journals.close()

@@ -33,6 +33,7 @@ from goconductor.participant.executor import Executor
 from goconductor.participant.folding import Expected, Submission
 from goconductor.participant.intake import Intake
 from goconductor.participant.joining import Membership
+from goconductor.participant.journals import Journals
 from goconductor.participant.listeners import tell
 from goconductor.participant.log import View
 from goconductor.participant.orphans import Orphans
@@ -123,6 +124,7 @@ class Node:
         self._registration = Registration(store, self.clock, self._rewinding.rewound)
         self._executor = Executor(
             self.registry,
+            journals=Journals(self.registry, self.clock, lambda kind, word: store.tell(self._serial(), kind, word)),
             orphans=self.orphans,
             clock=self.clock,
             renewal=self._renewal,

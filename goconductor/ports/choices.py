@@ -25,6 +25,8 @@ import msgspec
 
 BUS = "bus"
 ELECTION = "election"
+JOURNAL = "journal"
+"""Not of several either: what a process says of a journal that it cannot use, followed by ``:`` and a step of it."""
 INSTALLATION = "installation"
 """Not of several that settings name: an id, which is chosen once and says whose messages are on a bus."""
 
@@ -73,6 +75,7 @@ class Spoken(msgspec.Struct, frozen=True, kw_only=True):
         number: the choice up to which it has followed.
         problem: why it cannot follow further; empty while nothing is in its way.
         quiet: whether nothing has come lately from the one that is left.
+        at: when it was said, by the database's clock; 0 where that does not matter.
     """
 
     names: list[str]
@@ -80,6 +83,7 @@ class Spoken(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     problem: str = ""
     quiet: bool = False
+    at: float = 0.0
 
 
 class Choices(Protocol):

@@ -81,6 +81,8 @@ class Journal(Protocol[Tx_co]):
     10. ``forget`` deletes keys older than a number of seconds; safe once their deadline and their saga are over.
     11. ``pool`` tells how many transactions may be open at once, so that no more steps are granted than get a connection;
         None where there is no bound, or none that is known.
+    12. A journal that no step can use now raises :class:`JournalUnavailableError`: the database is away, the table is absent,
+        a right is missing. Its steps wait, and are shown as waiting for it with the error's text.
     """
 
     @property

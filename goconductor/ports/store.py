@@ -209,7 +209,7 @@ class StoredDefinition(msgspec.Struct, frozen=True, kw_only=True):
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
     """One running process of a participant; ``serial`` is its number for ever. ``steps`` maps step name to facts about it.
 
-    ``speaks`` is what it says of the buses and elections that it names, by their kind.
+    ``speaks`` is what it says of the buses and elections that it names, by their kind, and of journals that it cannot use.
     """
 
     serial: int

@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from goconductor.errors import ConfigurationError, JournalError
+from goconductor.errors import ConfigurationError, JournalError, JournalUnavailableError
 from goconductor.journals.asyncpg import AsyncpgJournal
 from goconductor.journals.dialling import options_of_psycopg
 from goconductor.journals.psycopg import PsycopgJournal
@@ -252,6 +252,19 @@ def test_psycopg_goes_from_host_to_host_within_the_time_of_a_step(
     for variable in ("PGSERVICE", "PGHOST", "PGCONNECT_TIMEOUT", "PGTARGETSESSIONATTRS"):
         monkeypatch.delenv(variable, raising=False)
     assert options_of_psycopg(conninfo_to_dict(conninfo), timeout_seconds) == added
+
+
+async def test_a_journal_that_cannot_be_used_says_so_by_its_error(leaf: Leaf, postgres_url: str, unused_tcp_port: int) -> None:
+    account = postgres_url.rpartition("@")[0]
+    for url, says in (
+        (f"{account}@127.0.0.1:{unused_tcp_port}/x", "could not connect"),
+        (postgres_url.rpartition("/")[0] + "/no_such_database", "could not connect"),
+        (postgres_url, "create it by"),
+    ):
+        async with AsyncExitStack() as stack:
+            journal = await stack.enter_async_context(leaf.journal(url, table="absent"))
+            with pytest.raises(JournalUnavailableError, match=says):
+                await run(leaf, journal)
 
 
 async def test_a_role_that_may_not_create_tables_may_use_the_one_that_is_there(

@@ -40,7 +40,7 @@ CHECKS = [
     "connection",
     "election",
 ]
-CHECKS += ["leader", "instances", "choices", "leases", "failovers", "overdue sagas"]
+CHECKS += ["leader", "instances", "journals", "choices", "leases", "failovers", "overdue sagas"]
 CHECKS += ["stuck sagas", "dead letters", "invariants", "steps"]
 
 

@@ -24,6 +24,7 @@ from goconductor.stores.postgres import migrate
 from tests.contracts.clerk import clerk
 from tests.doors.conftest import INPUT
 from tests.doors.prompt import CANARY, Prompt
+from tests.doors.relay import relay
 
 pytestmark = pytest.mark.postgres
 
@@ -250,19 +251,6 @@ async def test_migrate_waits_for_a_database_that_is_not_there_yet(command_line: 
     async with await asyncio.start_server(partial(relay, parts.hostname or "", parts.port or 5432), "127.0.0.1", port):
         ended = await migrating
     assert (ended.code, ended.out) == (0, "schema 'goconductor' is at this version\n"), ended.err
-
-
-async def relay(host: str, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """One connection, passed on to the real server."""
-    there, back = await asyncio.open_connection(host, port)
-
-    async def pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        while data := await source.read(65536):
-            target.write(data)
-            await target.drain()
-        target.close()
-
-    await asyncio.gather(pass_on(reader, back), pass_on(there, writer), return_exceptions=True)
 
 
 def free_port() -> int:

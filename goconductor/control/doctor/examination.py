@@ -36,6 +36,7 @@ OF_STORE = (
     "election",
     "leader",
     "instances",
+    "journals",
     "choices",
     "leases",
     "failovers",
@@ -179,12 +180,16 @@ async def _store(store: Store, patient: Patient) -> AsyncIterator[Check]:
     async def live_sagas() -> list[Check]:
         return [check async for check in sagas.of_live_sagas(store, living)]
 
+    async def journals() -> list[Check]:
+        return [sagas.of_journals(living, now)]
+
     async def one(check: Awaitable[Check]) -> list[Check]:
         return [await check]
 
     looks: list[tuple[tuple[str, ...], Callable[[], Awaitable[list[Check]]]]] = [
         (("leader",), lambda: one(sagas.of_leader(store, now))),
         (("instances",), instances),
+        (("journals",), journals),
         (("choices",), lambda: one(of_choices(store, named))),
         (("leases",), lambda: one(sagas.of_leases(store, now))),
         (("failovers",), lambda: one(of_failovers(store, now))),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import NamedTuple
 
-from goconductor.control.doctor.findings import Check, Finding, error, warning
+from goconductor.control.doctor.findings import Check, Finding, error, split_remedy, warning
 from goconductor.control.wording import spell, together
 from goconductor.errors import DefinitionError, GoConductorError, RequestRefusedError, StoreError
 from goconductor.lifecycle.effects import RunAction, RunCompensation, Settle
@@ -14,6 +14,7 @@ from goconductor.lifecycle.pending_work import pending_work
 from goconductor.lifecycle.state import SagaState
 from goconductor.participant import log
 from goconductor.participant.definitions import Definitions
+from goconductor.participant.journals import troubles
 from goconductor.participant.log import UnreadableLogError
 from goconductor.participant.node import Store
 from goconductor.ports.clock import Clock
@@ -103,6 +104,21 @@ async def of_instances(store: Store, clock: Clock) -> tuple[Check, list[Instance
         )
     kinds = sorted({each.participant for each in living})
     return Check.of("instances", findings, saw=f"{len(living)} living: {together(kinds) if kinds else 'none'}"), living
+
+
+def of_journals(living: list[Instance], now: float) -> Check:
+    """Whether living instances can use the journals of their steps."""
+    steps: dict[tuple[str, str], dict[str, set[int]]] = {}
+    names = {each.serial: each.participant for each in living}
+    for (serial, step), problem in troubles(living, now).items():
+        steps.setdefault((names[serial], problem), {}).setdefault(step, set()).add(serial)
+    findings = []
+    for (participant, problem), found in steps.items():
+        what, remedy = split_remedy(problem, "look at the database of that service")
+        count = len(set[int]().union(*found.values()))
+        who = f"{count} living instance{'s' if count > 1 else ''} of {participant!a}"
+        findings.append(error(f"{who} cannot use the journal of {together(sorted(found)[:SHOWN_MAX])}: {what}", remedy))
+    return Check.of("journals", findings, saw="nobody says that one cannot be used")
 
 
 async def of_leases(store: Store, now: float) -> Check:
