@@ -90,7 +90,7 @@ class BlockingConductor(BlockingClient):
             key: the key, as it was given at the start.
 
         Raises:
-            ArgumentError: this is neither a saga nor a name.
+            ArgumentError: this is neither a saga nor a name, or the key is no text.
             SagaNotFoundError: the key has started none.
             RequestInvalidError: the key can be none.
             StoreUnavailableError: the database cannot be reached.
@@ -126,7 +126,7 @@ class BlockingConductor(BlockingClient):
             limit: how many.
 
         Raises:
-            ArgumentError: ``saga`` is neither a saga nor a name.
+            ArgumentError: an argument is of a wrong type.
             RequestInvalidError: a filter or the cursor makes no sense.
             StoreUnavailableError: the database cannot be reached.
         """
@@ -154,6 +154,7 @@ class BlockingSaga(Generic[O]):
     ``request_id``, 1 to 255 printable ASCII characters, the request changes nothing when it is asked again, for as long as the
     saga is kept. Each returns the saga as it is then, and raises:
 
+    - ``ArgumentError``: an argument is of a wrong type.
     - ``SagaNotFoundError``: there is no such saga.
     - ``RefusedNowError``: its state does not allow this; says what it does.
     - ``SagaChangedError``: it is not at ``revision`` any more.

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 from typing_extensions import TypeVar as DefaultedTypeVar
 
 from goconductor.control import commands, queries
+from goconductor.control.arguments import checked
 from goconductor.control.handle import SagaHandle
 from goconductor.control.models import SagaPage
 from goconductor.errors import check_type
@@ -136,6 +137,7 @@ class Conductor:
     async def find(self, saga: Saga[Any, O], *, key: str) -> SagaHandle[O]: ...
     @overload
     async def find(self, saga: str, *, key: str) -> SagaHandle[Any]: ...
+    @checked
     async def find(self, saga: Saga[Any, Any] | str, *, key: str) -> SagaHandle[Any]:
         """Find the saga that a start key has started.
 
@@ -144,7 +146,7 @@ class Conductor:
             key: the key, as it was given at the start.
 
         Raises:
-            ArgumentError: this is neither a saga nor a name.
+            ArgumentError: this is neither a saga nor a name, or the key is no text.
             SagaNotFoundError: the key has started none.
             RequestInvalidError: the key can be none.
             StoreUnavailableError: the database cannot be reached.
@@ -152,6 +154,7 @@ class Conductor:
         saga_id = await queries.saga_of_key(self._node, _name_of(saga), key)
         return self._handle(saga_id, saga, existing=True)
 
+    @checked
     async def sagas(
         self,
         *,
@@ -181,7 +184,7 @@ class Conductor:
             limit: how many.
 
         Raises:
-            ArgumentError: ``saga`` is neither a saga nor a name.
+            ArgumentError: an argument is of a wrong type.
             RequestInvalidError: a filter or the cursor makes no sense.
             StoreUnavailableError: the database cannot be reached.
         """

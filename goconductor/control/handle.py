@@ -10,6 +10,7 @@ from uuid import UUID
 from typing_extensions import TypeVar
 
 from goconductor.control import queries, requests
+from goconductor.control.arguments import checked
 from goconductor.control.models import History, SagaDetail
 from goconductor.errors import CompensatedError, PayloadError, StoreUnavailableError, StuckError, TerminatedError
 from goconductor.lifecycle.state import SagaStatus
@@ -30,6 +31,7 @@ class SagaHandle(Generic[O]):
     ``request_id``, 1 to 255 printable ASCII characters, the request changes nothing when it is asked again, for as long as the
     saga is kept. Each returns the saga as it is then, and raises:
 
+    - ``ArgumentError``: an argument is of a wrong type.
     - ``SagaNotFoundError``: there is no such saga.
     - ``RefusedNowError``: its state does not allow this; says what it does.
     - ``SagaChangedError``: it is not at ``revision`` any more.
@@ -112,6 +114,7 @@ class SagaHandle(Generic[O]):
         """
         return await queries.saga_status(self._node, self.saga_id)
 
+    @checked
     async def history(self, *, after: int = 0, limit: int = 1000) -> History:
         """Read what happened to the saga, oldest first.
 
@@ -125,6 +128,7 @@ class SagaHandle(Generic[O]):
         """
         return await queries.history(self._node, self.saga_id, after=after, limit=limit)
 
+    @checked
     async def pause(
         self, *, reason: str = "", by: str = "", revision: str | None = None, request_id: str | None = None
     ) -> SagaDetail:
@@ -139,10 +143,12 @@ class SagaHandle(Generic[O]):
         seen = _seen(revision)
         return await requests.pause(self._node, self.saga_id, reason=reason, by=by, expected=seen, request_id=request_id)
 
+    @checked
     async def resume(self, *, by: str = "", revision: str | None = None, request_id: str | None = None) -> SagaDetail:
         """Lift a pause."""
         return await requests.resume(self._node, self.saga_id, by=by, expected=_seen(revision), request_id=request_id)
 
+    @checked
     async def abort(
         self, *, reason: str = "", by: str = "", revision: str | None = None, request_id: str | None = None
     ) -> SagaDetail:
@@ -157,6 +163,7 @@ class SagaHandle(Generic[O]):
         seen = _seen(revision)
         return await requests.abort(self._node, self.saga_id, reason=reason, by=by, expected=seen, request_id=request_id)
 
+    @checked
     async def terminate(
         self, *, reason: str, by: str = "", revision: str | None = None, request_id: str | None = None
     ) -> SagaDetail:
@@ -171,6 +178,7 @@ class SagaHandle(Generic[O]):
         seen = _seen(revision)
         return await requests.terminate(self._node, self.saga_id, reason=reason, by=by, expected=seen, request_id=request_id)
 
+    @checked
     async def retry(self, step: str, *, by: str = "", revision: str | None = None, request_id: str | None = None) -> SagaDetail:
         """Try a stuck step again, its action or its compensation, under the same idempotency key.
 
@@ -185,6 +193,7 @@ class SagaHandle(Generic[O]):
         """
         return await requests.retry(self._node, self.saga_id, step, by=by, expected=_seen(revision), request_id=request_id)
 
+    @checked
     async def skip(
         self,
         step: str,
@@ -219,6 +228,7 @@ class SagaHandle(Generic[O]):
             request_id=request_id,
         )
 
+    @checked
     async def declare(
         self,
         step: str,
@@ -257,6 +267,7 @@ class SagaHandle(Generic[O]):
             request_id=request_id,
         )
 
+    @checked
     async def edit_input(
         self,
         step: str,

@@ -67,17 +67,23 @@ class Colleagues:
             return steps
 
 
-async def unoffered(plan: Plan, state: SagaState, instances: Callable[[str], Awaitable[list[Instance]]]) -> frozenset[str]:
-    """Find the steps that a saga waits for and that no living instance offers.
+async def unoffered(
+    plan_of: Callable[[SagaState], Awaitable[Plan]],
+    instances: Callable[[str], Awaitable[list[Instance]]],
+    state: SagaState,
+) -> dict[str, str]:
+    """Find the steps that a saga waits for and that no living instance offers, and what they run.
 
     Args:
-        plan: its compiled definition.
-        state: where it stands.
+        plan_of: finds the definition that it runs by.
         instances: asks the store for those of a participant.
+        state: where it stands.
 
     Raises:
+        SagaNotFoundError: there is no such saga any more.
         StoreUnavailableError: the store cannot be asked now.
     """
+    plan = await plan_of(state)
     waiting = {work.step: plan.owners[work.step] for work in pending_work(state.steps)}
     offered = {
         (participant, step)
@@ -86,7 +92,7 @@ async def unoffered(plan: Plan, state: SagaState, instances: Callable[[str], Awa
         if each.dead_at is None
         for step in each.steps
     }
-    return frozenset(step for step, owner in waiting.items() if owner not in offered)
+    return {step: plan.steps[step].run for step, owner in waiting.items() if owner not in offered}
 
 
 def soon_seconds(deliveries: int) -> float:

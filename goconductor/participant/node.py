@@ -10,6 +10,7 @@ import random
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -165,7 +166,7 @@ class Node:
             probe=probe,
         )
         self.membership = Membership(bus, self.registry.name, self._intake.receive, prefetch=prefetch, clock=self.clock)
-        self._endings = Endings(self.view, self.appender.latest, self.clock, self._unoffered)
+        self._endings = Endings(self.view, self.appender.latest, self.clock, partial(unoffered, self.plan_of, store.instances))
         self._starter = Starter(
             store=store,
             clock=self.clock,
@@ -383,10 +384,6 @@ class Node:
             SagaNotFoundError: there is no such saga.
         """
         return await self._endings.wait(saga_id, timeout_seconds)
-
-    async def _unoffered(self, state: SagaState) -> dict[str, str]:
-        plan = await self.plan_of(state)
-        return {step: plan.steps[step].run for step in await unoffered(plan, state, self.store.instances)}
 
     def _ended(self, plan: Plan, view: View) -> None:
         saga_id, state = view.state.saga_id, view.state

@@ -10,7 +10,19 @@ from typing import Any
 import pytest
 
 import goconductor
-from goconductor import ArgumentError, Conductor, GoConductorError, Listener, Participant, Retry, Saga, Settings, blocking
+from goconductor import (
+    ArgumentError,
+    Conductor,
+    GoConductorError,
+    Listener,
+    Participant,
+    PayloadError,
+    Retry,
+    Saga,
+    SagaHandle,
+    Settings,
+    blocking,
+)
 from goconductor.lifecycle.effects import RunAction
 from goconductor.lifecycle.events import SagaStarted
 from goconductor.participant.registry import StepRegistry
@@ -80,7 +92,6 @@ TABLE: list[tuple[str, Callable[[Any], Any], str]] = [
     ("connect", lambda wrong: goconductor.connect(wrong).__aenter__(), "settings"),
     ("blocking.connect", blocking.connect, "settings"),
     ("blocking.connect", lambda wrong: blocking.connect(open_timeout_seconds=wrong), "open_timeout_seconds"),
-    ("blocking.saga", lambda wrong: blocking.connect().saga(wrong), "saga_id"),
     ("Scenario", Scenario, "saga"),
     ("Scenario.given", lambda wrong: Scenario(saga()).given(wrong), "event"),
     ("Scenario.given", lambda _: Scenario(saga()).given(SagaStarted), "event"),  # type: ignore[arg-type]
@@ -136,6 +147,42 @@ async def test_an_argument_of_a_wrong_type_is_named_in_a_world(
     error = await refusal_of(lambda: ask(world, conductor, Wrong()))
     assert says in str(error), name
     assert not world.store._heads
+
+
+REQUESTS: dict[str, dict[str, Any]] = {
+    "history": {},
+    "pause": {},
+    "resume": {},
+    "abort": {},
+    "terminate": {"reason": "why"},
+    "retry": {"step": "pack"},
+    "skip": {"step": "pack", "reason": "why"},
+    "declare": {"step": "pack", "reason": "why", "happened": True},
+    "edit_input": {"step": "pack", "reason": "why", "inputs": {}},
+}
+ASKED = [(name, each) for name in REQUESTS for each in inspect.signature(getattr(SagaHandle, name)).parameters if each != "self"]
+FILTERS = [each for each in inspect.signature(Conductor.sagas).parameters if each != "self"]
+
+
+@pytest.mark.parametrize(("name", "argument"), ASKED)
+async def test_each_argument_of_what_is_asked_of_a_saga_is_named(world: World, name: str, argument: str) -> None:
+    handle = await (await world.conductor()).start(saga(), None)
+    with pytest.raises(PayloadError if argument == "output" else ArgumentError, match=argument):
+        await getattr(handle, name)(**{**REQUESTS[name], argument: Wrong()})
+    assert (await world.state(handle.saga_id)).status == "queued"
+
+
+@pytest.mark.parametrize("argument", FILTERS)
+async def test_each_filter_of_a_list_is_named(world: World, argument: str) -> None:
+    filters: dict[str, Any] = {argument: Wrong()}
+    with pytest.raises(ArgumentError, match=f"{argument} is of type Wrong; give "):
+        await (await world.conductor()).sagas(**filters)
+
+
+async def test_a_key_that_is_no_text_finds_nothing(world: World) -> None:
+    wrong: Any = 17
+    with pytest.raises(ArgumentError, match="key is of type int; give a text"):
+        await (await world.conductor()).find("one", key=wrong)
 
 
 async def test_a_wait_that_is_no_number_is_refused_and_the_saga_goes_on(world: World) -> None:

@@ -88,7 +88,7 @@ def written(method: Method, *, called: str) -> str:
     returned = ast.unparse(method.returns) if method.returns is not None else ""
     signature = f"def {method.name}({ast.unparse(given)}) -> {returned.replace('SagaHandle', 'BlockingSaga')}:"
     decorators = [f"@{ast.unparse(each)}" for each in method.decorator_list]
-    if decorators:
+    if "@overload" in decorators:
         return "\n".join([*decorators, f"{signature} ..."])
     words = [each.arg for each in given.args[1:]] + [f"{each.arg}={each.arg}" for each in given.kwonlyargs]
     call = f"{called}.{method.name}({', '.join(words)})"
