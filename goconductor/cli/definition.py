@@ -20,7 +20,7 @@ from goconductor.control.diagrams import Form
 from goconductor.control.exits import Exit
 from goconductor.control.models import CheckedDefinitions, DefinitionList, DefinitionSummary
 from goconductor.control.settings import Settings
-from goconductor.saga import graph
+from goconductor.saga import plan as plans
 from goconductor.saga.builder import Saga
 from goconductor.saga.definition import Definition
 
@@ -137,7 +137,7 @@ def diagram(
 
     async def drawn() -> Exit:
         if _is_file(what):
-            plan = graph.plan(definitions.load_definition(read_file(what, what)))
+            plan = plans.plan(definitions.load_definition(read_file(what, what)))
             text = diagrams.diagram_of(plan, form=form)
         else:
             async with client(settings_of(context)) as node:

@@ -16,8 +16,8 @@ from goconductor.participant.log import View
 from goconductor.participant.node import Node
 from goconductor.participant.work import random_number
 from goconductor.ports.store import Acquire, Lease, LeaseKey
-from goconductor.saga.graph import Plan
 from goconductor.saga.ids import Direction
+from goconductor.saga.plan import Plan
 
 FENCE_SECONDS = 10.0
 """How long the lease of a request lives that never comes to its append."""

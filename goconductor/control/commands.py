@@ -15,7 +15,7 @@ from goconductor.participant.start import Started
 from goconductor.participant.typed import normalised, to_json_value
 from goconductor.ports.transactions import Transaction
 from goconductor.saga.defaults import completed
-from goconductor.saga.graph import Plan
+from goconductor.saga.plan import Plan
 
 KEY_CHARACTERS_MAX = 255
 LABELS_MAX = 20

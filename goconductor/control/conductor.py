@@ -22,8 +22,8 @@ from goconductor.participant.registry import check_definition
 from goconductor.ports.transactions import Transaction
 from goconductor.saga.builder import Saga
 from goconductor.saga.definition import Definition
-from goconductor.saga.graph import Plan
 from goconductor.saga.ids import saga_id_of
+from goconductor.saga.plan import Plan
 
 I = TypeVar("I")  # noqa: E741
 O = DefaultedTypeVar("O", default=Any)  # noqa: E741

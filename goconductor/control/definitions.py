@@ -15,8 +15,8 @@ from goconductor.participant.node import Node
 from goconductor.ports.store import StoredDefinition
 from goconductor.saga import validate
 from goconductor.saga.definition import Definition
-from goconductor.saga.graph import Plan
 from goconductor.saga.ids import is_name
+from goconductor.saga.plan import Plan
 from goconductor.saga.values import check_value, decode
 
 NAMELESS = "(without a name)"

@@ -15,7 +15,7 @@ from goconductor.control.models import StepStatus
 from goconductor.control.queries import saga_status
 from goconductor.participant.node import Node
 from goconductor.saga.definition import StepKind
-from goconductor.saga.graph import Plan
+from goconductor.saga.plan import Plan
 
 _BRACKETS = {
     StepKind.COMPENSATABLE: ('["', '"]'),

@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 
 from goconductor.control.models import StepStatus
 from goconductor.saga.definition import StepKind
-from goconductor.saga.graph import Plan
+from goconductor.saga.plan import Plan
 
 STEPS_MAX = 300
 """A picture of more steps cannot be read, and takes long to lay out."""

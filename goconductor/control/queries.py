@@ -30,7 +30,7 @@ from goconductor.participant.journals import troubles
 from goconductor.participant.log import brought_up
 from goconductor.participant.node import Node
 from goconductor.ports.store import Head, Instance, Known, LogEntry, Page
-from goconductor.saga.graph import Plan
+from goconductor.saga.plan import Plan
 
 READY = "ready"
 PATIENCE_SECONDS = 3.0

@@ -36,7 +36,7 @@ from goconductor.participant.log import View
 from goconductor.participant.node import Node
 from goconductor.ports.store import Known
 from goconductor.saga import values
-from goconductor.saga.graph import Plan
+from goconductor.saga.plan import Plan
 
 REASON_CHARACTERS_MAX = 2_000
 BY_CHARACTERS_MAX = 255

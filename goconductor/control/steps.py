@@ -11,8 +11,8 @@ from goconductor.lifecycle.allowed import Request
 from goconductor.lifecycle.pending_work import is_backward
 from goconductor.lifecycle.state import DONE_ACTIONS, ActionStatus, CompensationStatus, SagaState, StepState
 from goconductor.ports.store import Lease, LeaseKey
-from goconductor.saga.graph import Plan
 from goconductor.saga.ids import Direction
+from goconductor.saga.plan import Plan
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):

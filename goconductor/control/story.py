@@ -43,8 +43,8 @@ from goconductor.participant import log
 from goconductor.participant.log import UnreadableLogError
 from goconductor.participant.node import Node
 from goconductor.ports.store import LogEntry
-from goconductor.saga.graph import Plan
 from goconductor.saga.ids import Direction
+from goconductor.saga.plan import Plan
 
 PAGE_ENTRIES = 1000
 

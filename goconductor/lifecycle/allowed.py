@@ -13,7 +13,7 @@ from goconductor.lifecycle import events as e
 from goconductor.lifecycle.decide import decide
 from goconductor.lifecycle.events import Event
 from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaState
-from goconductor.saga.graph import Plan
+from goconductor.saga.plan import Plan
 
 _REASON = "asked"
 STEPS_LOOKED_AT_MAX = 100_000

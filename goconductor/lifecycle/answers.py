@@ -26,7 +26,7 @@ from typing import TypeAlias
 from goconductor.errors import ConditionError
 from goconductor.lifecycle.events import Event, InputEdited, OutcomeDeclared, RetryRequested, SkipRequested, StepEvent
 from goconductor.lifecycle.state import ActionStatus, Answer, SagaState, StepState
-from goconductor.saga.graph import Plan
+from goconductor.saga.plan import Plan
 
 Answers: TypeAlias = Mapping[str, Answer]
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Never, assert_never
 
 from goconductor.errors import UnexpectedEventError
-from goconductor.lifecycle.draft import CLOSED_COMPENSATIONS, COMPENSATION_DONE, NO_COMPENSATION, Draft
 from goconductor.lifecycle.effects import EndSaga, RunCompensation
 from goconductor.lifecycle.events import (
     BackwardEvent,
@@ -22,6 +21,7 @@ from goconductor.lifecycle.events import (
     SideEvent,
     TimerFired,
 )
+from goconductor.lifecycle.fold import CLOSED_COMPENSATIONS, COMPENSATION_DONE, NO_COMPENSATION, Fold
 from goconductor.lifecycle.retrying import COMPENSATIONS
 from goconductor.lifecycle.state import ActionStatus, CompensationStatus, Failure, SagaStatus, Side, StepState
 from goconductor.lifecycle.transitions import Advance
@@ -31,7 +31,7 @@ from goconductor.saga.policies import COMPENSATION_RETRY, LAST_PATIENCE, patienc
 _FIRST_ATTEMPT = Side(CompensationStatus.SENT, 1)
 
 
-def apply(draft: Draft, event: BackwardEvent | SideEvent) -> None:
+def apply(fold: Fold, event: BackwardEvent | SideEvent) -> None:
     """Decide about an event of a compensation.
 
     Raises:
@@ -39,62 +39,62 @@ def apply(draft: Draft, event: BackwardEvent | SideEvent) -> None:
     """
     match event:
         case CompensationSucceeded():
-            succeeded(draft, event)
+            succeeded(fold, event)
         case CompensationFailed():
-            failed(draft, event)
+            failed(fold, event)
         case OutcomeUnknown():
-            unknown(draft, event)
+            unknown(fold, event)
         case TimerFired():
-            COMPENSATIONS.due(draft, event)
+            COMPENSATIONS.due(fold, event)
         case CompensationSettled():
-            settled(draft, event)
+            settled(fold, event)
         case SettleUnavailable():
-            settle_unavailable(draft, event)
+            settle_unavailable(fold, event)
         case _:  # pragma: no cover
             assert_never(event)
 
 
-def turn_back(draft: Draft, reason: str) -> None:
+def turn_back(fold: Fold, reason: str) -> None:
     """From here on the saga only compensates. A step in backoff was sent before, so it may have run."""
-    if not draft.backward:
-        draft.phase = SagaStatus.COMPENSATING
-        draft.reason = reason
-        for name, step in list(draft.steps.items()):
-            if step.action.status is ActionStatus.BACKOFF and draft.kind(name) is not StepKind.PIVOT:
-                draft.set_action(name, Advance, step.action.to(ActionStatus.FAILED))
-    advance(draft)
+    if not fold.backward:
+        fold.phase = SagaStatus.COMPENSATING
+        fold.reason = reason
+        for name, step in list(fold.steps.items()):
+            if step.action.status is ActionStatus.BACKOFF and fold.kind(name) is not StepKind.PIVOT:
+                fold.set_action(name, Advance, step.action.to(ActionStatus.FAILED))
+    advance(fold)
 
 
-def advance(draft: Draft, closed: str | None = None) -> None:
+def advance(fold: Fold, closed: str | None = None) -> None:
     """Begin the compensations whose turn has come; end the saga when none is left.
 
     A step is *closed* when it and all after it need no compensation any more. The first look goes over the whole graph, the
-    later ones of the same draft only from the step that has just been closed; while it is paused each look is a first one.
+    later ones of the same fold only from the step that has just been closed; while it is paused each look is a first one.
     """
-    if draft.open_actions:
+    if fold.open_actions:
         return
     waiting = [closed] if closed is not None else []
-    if draft.unclosed is None:
-        draft.unclosed = {name: len(after) for name, after in draft.plan.successors.items()}
-        waiting = [name for name in draft.plan.order if not draft.unclosed[name]]
-    unclosed = draft.unclosed
+    if fold.unclosed is None:
+        fold.unclosed = {name: len(after) for name, after in fold.plan.successors.items()}
+        waiting = [name for name in fold.plan.order if not fold.unclosed[name]]
+    unclosed = fold.unclosed
     while waiting:
         name = waiting.pop()
-        status = draft.step(name).compensation.status
-        if not draft.needs_compensation(name) or status in CLOSED_COMPENSATIONS:
+        status = fold.step(name).compensation.status
+        if not fold.needs_compensation(name) or status in CLOSED_COMPENSATIONS:
             del unclosed[name]
-            for before in draft.plan.predecessors[name]:
+            for before in fold.plan.predecessors[name]:
                 unclosed[before] -= 1
                 if not unclosed[before]:
                     waiting.append(before)
-        elif status is NO_COMPENSATION and not draft.paused:
-            step = draft.set_compensation(name, Advance, _FIRST_ATTEMPT)
-            draft.ask(RunCompensation(name, 1, step.round))
-    if draft.paused:
-        draft.unclosed = None
+        elif status is NO_COMPENSATION and not fold.paused:
+            step = fold.set_compensation(name, Advance, _FIRST_ATTEMPT)
+            fold.ask(RunCompensation(name, 1, step.round))
+    if fold.paused:
+        fold.unclosed = None
     if not unclosed:
-        draft.phase = SagaStatus.COMPENSATED
-        draft.effects.append(EndSaga(SagaStatus.COMPENSATED))
+        fold.phase = SagaStatus.COMPENSATED
+        fold.effects.append(EndSaga(SagaStatus.COMPENSATED))
 
 
 def late_success(name: str, step: StepState) -> Never:
@@ -104,39 +104,39 @@ def late_success(name: str, step: StepState) -> Never:
     )
 
 
-def succeeded(draft: Draft, event: CompensationSucceeded) -> None:
+def succeeded(fold: Fold, event: CompensationSucceeded) -> None:
     """A success counts for any attempt, also when stuck or being skipped."""
-    before = draft.step(event.step).compensation
+    before = fold.step(event.step).compensation
     closed = Side(COMPENSATION_DONE, before.attempt, before.unknowns, before.lost_at, None, before.failure)
-    draft.set_compensation(event.step, CompensationSucceeded, closed)
-    advance(draft, event.step)
+    fold.set_compensation(event.step, CompensationSucceeded, closed)
+    advance(fold, event.step)
 
 
-def failed(draft: Draft, event: CompensationFailed) -> None:
+def failed(fold: Fold, event: CompensationFailed) -> None:
     """Try again with backoff; when the policy is spent the saga is stuck."""
-    name, side = event.step, COMPENSATIONS.expect(draft, event)
-    policy = draft.plan.steps[name].compensation_retry or event.retry or COMPENSATION_RETRY
-    if not COMPENSATIONS.failed(draft, event, policy):
+    name, side = event.step, COMPENSATIONS.expect(fold, event)
+    policy = fold.plan.steps[name].compensation_retry or event.retry or COMPENSATION_RETRY
+    if not COMPENSATIONS.failed(fold, event, policy):
         stuck = side.to(CompensationStatus.STUCK, failure=event.failure)
-        draft.set_compensation(name, CompensationFailed, stuck)
+        fold.set_compensation(name, CompensationFailed, stuck)
 
 
-def unknown(draft: Draft, event: OutcomeUnknown) -> None:
+def unknown(fold: Fold, event: OutcomeUnknown) -> None:
     """Lost outcomes of a compensation are tried again under its key, with their own maximum."""
-    limit = patience(draft.plan.steps[event.step].unknowns_max, LAST_PATIENCE)
-    if (lost := COMPENSATIONS.lost(draft, event, limit)) is not None:
-        draft.set_compensation(event.step, OutcomeUnknown, lost.to(CompensationStatus.STUCK))
+    limit = patience(fold.plan.steps[event.step].unknowns_max, LAST_PATIENCE)
+    if (lost := COMPENSATIONS.lost(fold, event, limit)) is not None:
+        fold.set_compensation(event.step, OutcomeUnknown, lost.to(CompensationStatus.STUCK))
 
 
-def settled(draft: Draft, event: CompensationSettled) -> None:
+def settled(fold: Fold, event: CompensationSettled) -> None:
     """A skip is done: both keys are written. Had the compensation happened, it counts as compensated."""
     status = CompensationStatus.DONE if event.happened else CompensationStatus.SKIPPED
-    draft.set_compensation(event.step, CompensationSettled, draft.step(event.step).compensation.to(status))
-    advance(draft, event.step)
+    fold.set_compensation(event.step, CompensationSettled, fold.step(event.step).compensation.to(status))
+    advance(fold, event.step)
 
 
-def settle_unavailable(draft: Draft, event: SettleUnavailable) -> None:
+def settle_unavailable(fold: Fold, event: SettleUnavailable) -> None:
     """Without a journal a skip cannot be fenced: it must be forced."""
     failure = Failure("SkipRefused", f"{event.reason}: skip it by force, and late effects are possible")
-    stuck = draft.step(event.step).compensation.to(CompensationStatus.STUCK, failure=failure)
-    draft.set_compensation(event.step, SettleUnavailable, stuck)
+    stuck = fold.step(event.step).compensation.to(CompensationStatus.STUCK, failure=failure)
+    fold.set_compensation(event.step, SettleUnavailable, stuck)

@@ -13,7 +13,6 @@ from uuid import UUID
 from goconductor.errors import InvariantError, RequestRefusedError, UnexpectedEventError
 from goconductor.lifecycle import backward, forward, requests
 from goconductor.lifecycle.answers import Log
-from goconductor.lifecycle.draft import Draft
 from goconductor.lifecycle.effects import Decision
 from goconductor.lifecycle.events import (
     ActionEvent,
@@ -26,11 +25,12 @@ from goconductor.lifecycle.events import (
     SideEvent,
     StepEvent,
 )
+from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.invariants import check
 from goconductor.lifecycle.state import ActionStatus, SagaState, SagaStatus
 from goconductor.lifecycle.transitions import FIRST_STATUSES, SAGA_MOVES
-from goconductor.saga.graph import Plan
 from goconductor.saga.ids import Direction
+from goconductor.saga.plan import Plan
 
 
 def begin(plan: Plan, saga_id: UUID, event: SagaStarted, log: Log | None = None) -> Decision:
@@ -42,15 +42,15 @@ def begin(plan: Plan, saga_id: UUID, event: SagaStarted, log: Log | None = None)
         event: with the input, and the time from which its deadline runs.
         log: what is known of the answers of its conditions, where this happened before.
     """
-    draft = first(plan, saga_id, event, log)
-    kept = draft.keep(event)
-    return Decision(draft.state, kept, tuple(draft.effects))
+    fold = first(plan, saga_id, event, log)
+    kept = fold.keep(event)
+    return Decision(fold.state, kept, tuple(fold.effects))
 
 
-def first(plan: Plan, saga_id: UUID, event: SagaStarted, log: Log | None = None) -> Draft:
-    """A draft with the first event folded; parameters as of :func:`begin`."""
+def first(plan: Plan, saga_id: UUID, event: SagaStarted, log: Log | None = None) -> Fold:
+    """A fold with the first event folded; parameters as of :func:`begin`."""
     limit = plan.definition.timeout_seconds
-    draft = Draft(
+    fold = Fold(
         plan,
         SagaState(
             saga_id=saga_id,
@@ -67,13 +67,13 @@ def first(plan: Plan, saga_id: UUID, event: SagaStarted, log: Log | None = None)
         ),
         log,
     )
-    draft.learn(event)
-    forward.advance(draft, plan.roots)
-    draft.finish(event)
-    if draft.status not in FIRST_STATUSES:
-        raise InvariantError(f"SagaStarted led to {draft.status}")
-    check(draft)
-    return draft
+    fold.learn(event)
+    forward.advance(fold, plan.roots)
+    fold.finish(event)
+    if fold.status not in FIRST_STATUSES:
+        raise InvariantError(f"SagaStarted led to {fold.status}")
+    check(fold)
+    return fold
 
 
 def decide(plan: Plan, state: SagaState, event: Event, log: Log | None = None) -> Decision:
@@ -90,68 +90,68 @@ def decide(plan: Plan, state: SagaState, event: Event, log: Log | None = None) -
         RequestRefusedError: an operator's request that the state does not allow; says what is allowed.
         InvariantError: a bug of ours.
     """
-    draft = Draft(plan, state, log)
-    apply(draft, event)
-    kept = draft.keep(event)
-    return Decision(draft.state, kept, tuple(draft.effects))
+    fold = Fold(plan, state, log)
+    apply(fold, event)
+    kept = fold.keep(event)
+    return Decision(fold.state, kept, tuple(fold.effects))
 
 
-def apply(draft: Draft, event: Event) -> None:
-    """Fold one event into a draft; raises as :func:`decide`, and the draft is then spoilt."""
-    before = draft.status
+def apply(fold: Fold, event: Event) -> None:
+    """Fold one event into a fold; raises as :func:`decide`, and the fold is then spoilt."""
+    before = fold.status
     allowed = SAGA_MOVES[type(event)].get(before) if type(event) in SAGA_MOVES else None
     if allowed is None:
-        raise _illegal(draft, event, before)
+        raise _illegal(fold, event, before)
     if isinstance(event, StepEvent):
-        if event.step not in draft.plan.steps:
-            raise UnexpectedEventError(f"saga {draft.plan.name!r} has no step {event.step!r}")
-        if event.round != (round := draft.step(event.step).round):
+        if event.step not in fold.plan.steps:
+            raise UnexpectedEventError(f"saga {fold.plan.name!r} has no step {event.step!r}")
+        if event.round != (round := fold.step(event.step).round):
             raise UnexpectedEventError(f"the event is of round {event.round} of step {event.step!r}, which is in round {round}")
     if event.answers:
-        draft.learn(event)
-    _dispatch(draft, event)
+        fold.learn(event)
+    _dispatch(fold, event)
     if isinstance(event, ActionEvent) and event.span:
-        draft.note_span(event.step, event.span)
-    if draft.phase is SagaStatus.QUEUED and isinstance(event, StepEvent):
-        draft.phase = SagaStatus.RUNNING
-    draft.finish(event)
-    if draft.status not in allowed:
-        raise InvariantError(f"{type(event).__name__} moved saga {draft.state.saga_id} from {before} to {draft.status}")
-    check(draft)
+        fold.note_span(event.step, event.span)
+    if fold.phase is SagaStatus.QUEUED and isinstance(event, StepEvent):
+        fold.phase = SagaStatus.RUNNING
+    fold.finish(event)
+    if fold.status not in allowed:
+        raise InvariantError(f"{type(event).__name__} moved saga {fold.state.saga_id} from {before} to {fold.status}")
+    check(fold)
 
 
-def _dispatch(draft: Draft, event: Event) -> None:
+def _dispatch(fold: Fold, event: Event) -> None:
     if isinstance(event, ForwardEvent):
-        forward.apply(draft, event)
+        forward.apply(fold, event)
     elif isinstance(event, BackwardEvent):
-        backward.apply(draft, event)
+        backward.apply(fold, event)
     elif isinstance(event, OperatorRequest):
-        requests.apply(draft, event)
+        requests.apply(fold, event)
     elif isinstance(event, SagaStarted):  # pragma: no cover  (SAGA_MOVES has no row for it)
         raise UnexpectedEventError("a saga starts once")
-    elif _side_of(draft, event) is Direction.COMPENSATION:
-        backward.apply(draft, event)
+    elif _side_of(fold, event) is Direction.COMPENSATION:
+        backward.apply(fold, event)
     else:
-        forward.apply(draft, event)
+        forward.apply(fold, event)
 
 
-def _side_of(draft: Draft, event: SideEvent) -> Direction:
+def _side_of(fold: Fold, event: SideEvent) -> Direction:
     """Return which side of its step the event is about.
 
     Raises:
         UnexpectedEventError: it is about a settlement, which is asked for again until it is answered.
     """
     if isinstance(event, SettleUnavailable):
-        settling = draft.step(event.step).action.status is ActionStatus.SETTLING
+        settling = fold.step(event.step).action.status is ActionStatus.SETTLING
         return Direction.ACTION if settling else Direction.COMPENSATION
     if event.direction is Direction.SETTLE:
         raise UnexpectedEventError(f"a settlement is asked for again until it is answered; it cannot see {type(event).__name__}")
     return event.direction
 
 
-def _illegal(draft: Draft, event: Event, status: SagaStatus) -> Exception:
+def _illegal(fold: Fold, event: Event, status: SagaStatus) -> Exception:
     name = type(event).__name__
     if isinstance(event, OperatorRequest):
         allowed = " or ".join(sorted(SAGA_MOVES[type(event)]))
-        return RequestRefusedError(f"saga {draft.state.saga_id} is {status}; only {allowed} sagas can be {event.verb}")
-    return UnexpectedEventError(f"saga {draft.state.saga_id} is {status}; it cannot see {name}")
+        return RequestRefusedError(f"saga {fold.state.saga_id} is {status}; only {allowed} sagas can be {event.verb}")
+    return UnexpectedEventError(f"saga {fold.state.saga_id} is {status}; it cannot see {name}")

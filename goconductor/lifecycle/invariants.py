@@ -2,13 +2,13 @@
 
 ``check`` runs in production, after each event, and looks at the steps that the event has touched, or at all when the saga has
 ended otherwise than by completing, where each was looked at when it was done; ``violations`` looks at all of them and recounts
-what a draft has counted, for checkers and tests.
+what a fold has counted, for checkers and tests.
 """
 
 from __future__ import annotations
 
 from goconductor.errors import InvariantError
-from goconductor.lifecycle.draft import (
+from goconductor.lifecycle.fold import (
     ACTION_BACKOFF,
     ACTION_STUCK,
     CLOSED_COMPENSATIONS,
@@ -17,11 +17,11 @@ from goconductor.lifecycle.draft import (
     NO_COMPENSATION,
     OPEN_ACTIONS,
     OPEN_COMPENSATIONS,
-    Draft,
+    Fold,
 )
 from goconductor.lifecycle.state import DONE_ACTIONS, ENDED, ActionStatus, SagaState, SagaStatus, StepState
 from goconductor.saga.definition import StepKind
-from goconductor.saga.graph import Plan
+from goconductor.saga.plan import Plan
 
 _NEVER_SENT = (ActionStatus.PENDING, ActionStatus.SKIPPED, ActionStatus.PREVENTED, ActionStatus.STUCK)
 _GOING_BACK = frozenset({SagaStatus.COMPENSATING, SagaStatus.COMPENSATED})
@@ -29,18 +29,18 @@ _ENDED_OTHERWISE = ENDED - {SagaStatus.COMPLETED}
 _GOING_FORWARD = (SagaStatus.QUEUED, SagaStatus.RUNNING, SagaStatus.COMPLETED)
 
 
-def check(draft: Draft) -> None:
+def check(fold: Fold) -> None:
     """Refuse a state that must not exist.
 
     Raises:
         InvariantError: naming everything that is wrong with it.
     """
-    plan, state = draft.plan, draft.state
+    plan, state = fold.plan, fold.state
     found: list[str] = []  # handed on: a generator for each part would cost more than what is looked at
-    _of_saga(found, plan, state, draft.done, draft.open_actions + draft.open_compensations, draft.stuck)
-    for name in state.steps if state.phase in _ENDED_OTHERWISE else draft.touched:
-        _of_step(found, plan, state, name, draft.steps[name])
-    draft.touched.clear()
+    _of_saga(found, plan, state, fold.done, fold.open_actions + fold.open_compensations, fold.stuck)
+    for name in state.steps if state.phase in _ENDED_OTHERWISE else fold.touched:
+        _of_step(found, plan, state, name, fold.steps[name])
+    fold.touched.clear()
     if found:
         raise InvariantError(f"saga {state.saga_id} ({plan.name}): " + "; ".join(found))
 

@@ -8,10 +8,10 @@ from uuid import UUID
 from goconductor.errors import InvariantError
 from goconductor.lifecycle.answers import Answers, Log
 from goconductor.lifecycle.decide import apply, first
-from goconductor.lifecycle.draft import Draft
 from goconductor.lifecycle.events import Event, SagaStarted
+from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.state import SagaState
-from goconductor.saga.graph import Plan
+from goconductor.saga.plan import Plan
 
 
 def replay(plan: Plan, saga_id: UUID, log: Iterable[Event], otherwise: Answers | None = None) -> SagaState:
@@ -31,8 +31,8 @@ def replay(plan: Plan, saga_id: UUID, log: Iterable[Event], otherwise: Answers |
     started, tail = next(iter(events), None), events[1:]
     if not isinstance(started, SagaStarted):
         raise InvariantError(f"the log of saga {saga_id} begins with {type(started).__name__}, not with SagaStarted")
-    draft = first(plan, saga_id, started, Log(plan, events, otherwise) if plan.conditions else None)
-    return _folded(draft, tail)
+    fold = first(plan, saga_id, started, Log(plan, events, otherwise) if plan.conditions else None)
+    return _folded(fold, tail)
 
 
 def extend(plan: Plan, state: SagaState, tail: Iterable[Event]) -> SagaState:
@@ -42,11 +42,11 @@ def extend(plan: Plan, state: SagaState, tail: Iterable[Event]) -> SagaState:
         UnexpectedEventError: an event that could not have been accepted.
     """
     tail = [*tail]
-    return _folded(Draft(plan, state, Log(plan, tail) if plan.conditions else None), tail)
+    return _folded(Fold(plan, state, Log(plan, tail) if plan.conditions else None), tail)
 
 
-def _folded(draft: Draft, tail: Iterable[Event]) -> SagaState:
+def _folded(fold: Fold, tail: Iterable[Event]) -> SagaState:
     for event in tail:
-        apply(draft, event)
-        draft.effects.clear()
-    return draft.state
+        apply(fold, event)
+        fold.effects.clear()
+    return fold.state

@@ -17,7 +17,6 @@ from typing import assert_never
 
 from goconductor.errors import RequestRefusedError
 from goconductor.lifecycle import backward, forward
-from goconductor.lifecycle.draft import Draft
 from goconductor.lifecycle.effects import EndSaga, RunAction, Settle
 from goconductor.lifecycle.events import (
     AbortRequested,
@@ -30,6 +29,7 @@ from goconductor.lifecycle.events import (
     SkipRequested,
     TerminateRequested,
 )
+from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.lifecycle.retrying import ACTIONS, COMPENSATIONS
 from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaStatus, StepState
@@ -39,7 +39,7 @@ _WAITING = (ActionStatus.STUCK, ActionStatus.BACKOFF, ActionStatus.SENT, ActionS
 _WAITING_BACK = (CompensationStatus.STUCK, CompensationStatus.BACKOFF, CompensationStatus.SENT, CompensationStatus.FENCING)
 
 
-def apply(draft: Draft, event: OperatorRequest) -> None:
+def apply(fold: Fold, event: OperatorRequest) -> None:
     """Decide about a request.
 
     Raises:
@@ -47,150 +47,150 @@ def apply(draft: Draft, event: OperatorRequest) -> None:
     """
     match event:
         case PauseRequested():
-            pause(draft, event)
+            pause(fold, event)
         case ResumeRequested():
-            resume(draft, event)
+            resume(fold, event)
         case AbortRequested():
-            abort(draft, event)
+            abort(fold, event)
         case TerminateRequested():
-            terminate(draft, event)
+            terminate(fold, event)
         case RetryRequested():
-            retry(draft, event)
+            retry(fold, event)
         case SkipRequested():
-            skip(draft, event)
+            skip(fold, event)
         case OutcomeDeclared():
-            declare(draft, event)
+            declare(fold, event)
         case InputEdited():
-            edit(draft, event)
+            edit(fold, event)
         case _:  # pragma: no cover
             assert_never(event)
 
 
-def pause(draft: Draft, event: PauseRequested) -> None:
+def pause(fold: Fold, event: PauseRequested) -> None:
     """Nothing new starts; what runs goes on, and its outcome is recorded."""
-    draft.paused = True
-    draft.fields["pause_reason"] = event.reason
+    fold.paused = True
+    fold.fields["pause_reason"] = event.reason
 
 
-def resume(draft: Draft, _event: ResumeRequested) -> None:
+def resume(fold: Fold, _event: ResumeRequested) -> None:
     """Lift the pause, and ask for all work that is pending by now."""
-    draft.paused = False
-    draft.fields["pause_reason"] = ""
-    if draft.backward:
-        backward.advance(draft)
+    fold.paused = False
+    fold.fields["pause_reason"] = ""
+    if fold.backward:
+        backward.advance(fold)
     else:
-        forward.advance(draft, draft.plan.order)
-    ends = [effect for effect in draft.effects if isinstance(effect, EndSaga)]
-    work = pending_work(draft.steps)  # an action that is still out when the saga goes back is not begun again
-    draft.effects = [*(w for w in work if not (draft.backward and isinstance(w, RunAction))), *ends]
+        forward.advance(fold, fold.plan.order)
+    ends = [effect for effect in fold.effects if isinstance(effect, EndSaga)]
+    work = pending_work(fold.steps)  # an action that is still out when the saga goes back is not begun again
+    fold.effects = [*(w for w in work if not (fold.backward and isinstance(w, RunAction))), *ends]
 
 
-def abort(draft: Draft, event: AbortRequested) -> None:
+def abort(fold: Fold, event: AbortRequested) -> None:
     """Compensate. Refused from the moment when the pivot is due; while it waits for a retry, it is settled first."""
-    if draft.backward:
-        raise RequestRefusedError(f"saga {draft.state.saga_id} is compensating already; resume it if it is paused")
-    pivot = draft.plan.pivot
-    standing = draft.step(pivot).action.status if pivot is not None else ActionStatus.PENDING
+    if fold.backward:
+        raise RequestRefusedError(f"saga {fold.state.saga_id} is compensating already; resume it if it is paused")
+    pivot = fold.plan.pivot
+    standing = fold.step(pivot).action.status if pivot is not None else ActionStatus.PENDING
     reason = f"aborted: {event.reason}" if event.reason else "aborted"
     if standing is ActionStatus.PENDING:
-        draft.paused = False
-        backward.turn_back(draft, reason)
+        fold.paused = False
+        backward.turn_back(fold, reason)
     elif standing is ActionStatus.BACKOFF and pivot is not None:
-        draft.paused = False
-        draft.reason = reason
-        draft.set_action(pivot, AbortRequested, draft.step(pivot).action.to(ActionStatus.SETTLING))
-        draft.effects.append(Settle(pivot, draft.step(pivot).round))
+        fold.paused = False
+        fold.reason = reason
+        fold.set_action(pivot, AbortRequested, fold.step(pivot).action.to(ActionStatus.SETTLING))
+        fold.effects.append(Settle(pivot, fold.step(pivot).round))
     else:
         raise RequestRefusedError(
-            f"saga {draft.state.saga_id} cannot be aborted: its pivot {pivot!r} is {standing}, from here it only goes forward; "
+            f"saga {fold.state.saga_id} cannot be aborted: its pivot {pivot!r} is {standing}, from here it only goes forward; "
             "where nobody can run it, declare that it did not happen"
         )
 
 
-def terminate(draft: Draft, event: TerminateRequested) -> None:
+def terminate(fold: Fold, event: TerminateRequested) -> None:
     """End it as it stands."""
     if not event.reason:
         raise RequestRefusedError("terminating leaves effects standing: give a reason")
-    draft.phase = SagaStatus.TERMINATED
-    draft.reason = f"terminated: {event.reason}"
-    draft.effects.append(EndSaga(SagaStatus.TERMINATED))
+    fold.phase = SagaStatus.TERMINATED
+    fold.reason = f"terminated: {event.reason}"
+    fold.effects.append(EndSaga(SagaStatus.TERMINATED))
 
 
-def retry(draft: Draft, event: RetryRequested) -> None:
+def retry(fold: Fold, event: RetryRequested) -> None:
     """Another attempt of a step that is stuck or waits to try again, at once, in the same round and under the same key.
 
     That an outcome was lost once is not forgotten: without a journal, a later failure would else count as "it never happened".
     """
-    name, step = event.step, draft.step(event.step)
+    name, step = event.step, fold.step(event.step)
     if step.action.status in (ActionStatus.STUCK, ActionStatus.BACKOFF):
-        ACTIONS.again(draft, event, unknowns=min(step.action.unknowns, 1))
+        ACTIONS.again(fold, event, unknowns=min(step.action.unknowns, 1))
     elif step.compensation.status in (CompensationStatus.STUCK, CompensationStatus.BACKOFF):
-        COMPENSATIONS.again(draft, event, unknowns=0)
+        COMPENSATIONS.again(fold, event, unknowns=0)
     else:
-        raise _does_not_wait(draft, name, "retried")
+        raise _does_not_wait(fold, name, "retried")
 
 
-def skip(draft: Draft, event: SkipRequested) -> None:
+def skip(fold: Fold, event: SkipRequested) -> None:
     """Go on without a step: its owner first writes its keys, unless the skip is forced."""
-    name, step = event.step, draft.step(event.step)
+    name, step = event.step, fold.step(event.step)
     if not event.reason:
         raise RequestRefusedError(f"skipping step {name!r} leaves its work undone: give a reason")
     if step.compensation.status in _WAITING_BACK:
         if event.forced:
-            draft.fields["late_effects"] = True
-            draft.set_compensation(name, SkipRequested, step.compensation.to(CompensationStatus.SKIPPED))
-            backward.advance(draft, name)
+            fold.fields["late_effects"] = True
+            fold.set_compensation(name, SkipRequested, step.compensation.to(CompensationStatus.SKIPPED))
+            backward.advance(fold, name)
         elif step.compensation.status is CompensationStatus.FENCING:
             raise _is_being_skipped(name)
         else:
-            draft.set_compensation(name, SkipRequested, step.compensation.to(CompensationStatus.FENCING))
-            draft.effects.append(Settle(name, step.round))
+            fold.set_compensation(name, SkipRequested, step.compensation.to(CompensationStatus.FENCING))
+            fold.effects.append(Settle(name, step.round))
     elif step.action.status not in _WAITING or step.compensation.status is not CompensationStatus.NONE:
-        raise _does_not_wait(draft, name, "skipped")
-    elif draft.kind(name) is StepKind.PIVOT:
+        raise _does_not_wait(fold, name, "skipped")
+    elif fold.kind(name) is StepKind.PIVOT:
         raise RequestRefusedError(f"step {name!r} is the pivot: find out whether it happened and declare its outcome")
-    elif draft.kind(name) is not StepKind.RETRIABLE:
+    elif fold.kind(name) is not StepKind.RETRIABLE:
         raise RequestRefusedError(f"step {name!r} comes before the point of no return: abort the saga, or declare its outcome")
     elif event.forced or not step.action.attempt:
-        draft.fields["late_effects"] = draft.state.late_effects or step.action.attempt > 0
-        forward.skip(draft, name, SkipRequested)
+        fold.fields["late_effects"] = fold.state.late_effects or step.action.attempt > 0
+        forward.skip(fold, name, SkipRequested)
     elif step.action.status is ActionStatus.SETTLING:
         raise _is_being_skipped(name)
     else:
-        draft.set_action(name, SkipRequested, step.action.to(ActionStatus.SETTLING), skipping=True)
-        draft.effects.append(Settle(name, step.round))
+        fold.set_action(name, SkipRequested, step.action.to(ActionStatus.SETTLING), skipping=True)
+        fold.effects.append(Settle(name, step.round))
 
 
-def declare(draft: Draft, event: OutcomeDeclared) -> None:
+def declare(fold: Fold, event: OutcomeDeclared) -> None:
     """A person found out what happened."""
-    name, step = event.step, draft.step(event.step)
+    name, step = event.step, fold.step(event.step)
     if not event.reason:
         raise RequestRefusedError(f"declaring the outcome of step {name!r} stands in for its own word: give a reason")
     if step.compensation.status in _WAITING_BACK:
         if not event.happened:
             raise RequestRefusedError(f"the compensation of step {name!r} did not happen: retry it, or skip it with a reason")
-        draft.set_compensation(name, OutcomeDeclared, step.compensation.to(CompensationStatus.DONE))
-        backward.advance(draft, name)
+        fold.set_compensation(name, OutcomeDeclared, step.compensation.to(CompensationStatus.DONE))
+        backward.advance(fold, name)
     elif step.action.status not in _WAITING or step.compensation.status is not CompensationStatus.NONE:
-        raise _does_not_wait(draft, name, "declared")
+        raise _does_not_wait(fold, name, "declared")
     elif event.happened:
-        forward.succeeded(draft, event)
-    elif draft.kind(name) is StepKind.RETRIABLE:
-        forward.skip(draft, name, OutcomeDeclared)
+        forward.succeeded(fold, event)
+    elif fold.kind(name) is StepKind.RETRIABLE:
+        forward.skip(fold, name, OutcomeDeclared)
     else:
-        draft.set_action(name, OutcomeDeclared, step.action.to(ActionStatus.PREVENTED))
-        backward.turn_back(draft, f"step {name!r} declared as not happened: {event.reason}")
+        fold.set_action(name, OutcomeDeclared, step.action.to(ActionStatus.PREVENTED))
+        backward.turn_back(fold, f"step {name!r} declared as not happened: {event.reason}")
 
 
-def edit(draft: Draft, event: InputEdited) -> None:
+def edit(fold: Fold, event: InputEdited) -> None:
     """Other values for some inputs of a step that gave up or waits to try again; they add to those given before.
 
     An action that succeeded did so with the inputs it had then; edited afterwards are its compensation's only.
     """
-    name, step = event.step, draft.step(event.step)
+    name, step = event.step, fold.step(event.step)
     if not event.reason:
         raise RequestRefusedError(f"editing the input of step {name!r} departs from what its saga says: give a reason")
-    known = draft.plan.steps[name].inputs
+    known = fold.plan.steps[name].inputs
     if unknown := sorted(set(event.inputs) - set(known)):
         there = ", ".join(sorted(known)) or "none"
         raise RequestRefusedError(f"step {name!r} has no input {unknown[0]!r}; its inputs are: {there}")
@@ -204,9 +204,9 @@ def edit(draft: Draft, event: InputEdited) -> None:
     if edited == (step.edited or {}):
         raise RequestRefusedError(f"step {name!r} has these inputs already; retry it")
     if waits_back:
-        draft.set_compensation(name, InputEdited, step.compensation, edited=edited)
+        fold.set_compensation(name, InputEdited, step.compensation, edited=edited)
     else:
-        draft.set_action(name, InputEdited, step.action, edited=edited)
+        fold.set_action(name, InputEdited, step.action, edited=edited)
 
 
 def _is_being_skipped(name: str) -> RequestRefusedError:
@@ -219,7 +219,7 @@ def _standing(step: StepState) -> str:
     return f"action is {step.action.status}, its compensation {step.compensation.status}"
 
 
-def _does_not_wait(draft: Draft, name: str, what: str) -> RequestRefusedError:
-    step = draft.step(name)
-    stuck = ", ".join(sorted(draft.state.stuck_steps)) or "none"
+def _does_not_wait(fold: Fold, name: str, what: str) -> RequestRefusedError:
+    step = fold.step(name)
+    stuck = ", ".join(sorted(fold.state.stuck_steps)) or "none"
     return RequestRefusedError(f"step {name!r} cannot be {what}: its {_standing(step)}; stuck steps: {stuck}")

@@ -12,9 +12,9 @@ from typing import Generic, TypeAlias
 
 import msgspec
 
-from goconductor.lifecycle.draft import Draft
 from goconductor.lifecycle.effects import RunAction, RunCompensation, SetTimer
 from goconductor.lifecycle.events import ActionFailed, CompensationFailed, OutcomeUnknown, RetryRequested, StepEvent, TimerFired
+from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.state import ActionStatus, CompensationStatus, Failure, Side, SideStatus, StepState
 from goconductor.saga.ids import Direction, idempotency_key
 from goconductor.saga.policies import LOST_RETRY, Patience, Retry
@@ -46,103 +46,103 @@ class Attempts(abc.ABC, Generic[SideStatus]):
         """Return this side of a step."""
 
     @abc.abstractmethod
-    def put(self, draft: Draft, name: str, cause: type[StepEvent], side: Side[SideStatus]) -> None:
+    def put(self, fold: Fold, name: str, cause: type[StepEvent], side: Side[SideStatus]) -> None:
         """Move this side of a step."""
 
-    def expect(self, draft: Draft, event: StepEvent) -> Side[SideStatus]:
+    def expect(self, fold: Fold, event: StepEvent) -> Side[SideStatus]:
         """Return the side that an outcome is about.
 
         Raises:
             UnexpectedEventError: the side is sent, and the event is of another attempt.
         """
-        side = self.side(draft.step(event.step))
+        side = self.side(fold.step(event.step))
         if side.status is self._sent:
-            draft.expect(event, side.attempt)
+            fold.expect(event, side.attempt)
         return side
 
-    def failed(self, draft: Draft, event: ActionFailed | CompensationFailed, policy: Retry) -> bool:
+    def failed(self, fold: Fold, event: ActionFailed | CompensationFailed, policy: Retry) -> bool:
         """Back off after a reported failure, if another attempt can help and the policy allows one. False: give up."""
         if not event.failure.retryable or not policy.allows(event.attempt):
             return False
-        side = self.side(draft.step(event.step))
-        wait = max(policy.wait_seconds(event.attempt, self._key(draft, event)), event.delay_seconds or 0.0)
-        self._back_off(draft, event, side, wait, event.failure)
+        side = self.side(fold.step(event.step))
+        wait = max(policy.wait_seconds(event.attempt, self._key(fold, event)), event.delay_seconds or 0.0)
+        self._back_off(fold, event, side, wait, event.failure)
         return True
 
-    def lost(self, draft: Draft, event: OutcomeUnknown, limit: Patience | None) -> Side[SideStatus] | None:
+    def lost(self, fold: Fold, event: OutcomeUnknown, limit: Patience | None) -> Side[SideStatus] | None:
         """Try again under the same key after an outcome was lost, but not for ever.
 
         Args:
-            draft: the saga.
+            fold: the saga.
             event: the lost outcome.
             limit: how many may be lost; None where there must be no other attempt.
 
         Returns:
             None, or the side with this loss in it, with its old status: the caller gives up.
         """
-        side, at = self.expect(draft, event), draft.time_of(event)
+        side, at = self.expect(fold, event), fold.time_of(event)
         first = at if side.lost_at is None else side.lost_at
         side = _replace(side, unknowns=side.unknowns + 1, lost_at=first, failure=Failure("OutcomeUnknown", event.reason))
         if limit is None or limit.is_over(side.unknowns, at - first):
             return side
         if side.unknowns == 1:  # most often a restart: no reason to wait
-            self._send(draft, event, side.to(self._sent, attempt=side.attempt + 1))
+            self._send(fold, event, side.to(self._sent, attempt=side.attempt + 1))
         else:
-            wait = LOST_RETRY.wait_seconds(side.unknowns, self._key(draft, event))
-            self._back_off(draft, event, side, wait, side.failure)
+            wait = LOST_RETRY.wait_seconds(side.unknowns, self._key(fold, event))
+            self._back_off(fold, event, side, wait, side.failure)
         return None
 
-    def due(self, draft: Draft, event: TimerFired) -> None:
+    def due(self, fold: Fold, event: TimerFired) -> None:
         """Begin the next attempt: the wait before it is over. A timer of another attempt changes nothing."""
-        side = self.side(draft.step(event.step))
-        draft.expect(event, side.attempt)
-        self._send(draft, event, side.to(self._sent))
+        side = self.side(fold.step(event.step))
+        fold.expect(event, side.attempt)
+        self._send(fold, event, side.to(self._sent))
 
-    def again(self, draft: Draft, event: RetryRequested, *, unknowns: int) -> None:
+    def again(self, fold: Fold, event: RetryRequested, *, unknowns: int) -> None:
         """Begin another attempt for an operator, at once: that which it waits for, or one more than the policy allows.
 
         Args:
-            draft: the saga.
+            fold: the saga.
             event: the request.
             unknowns: how many lost outcomes a stuck side remembers.
         """
-        side = self.side(draft.step(event.step))
+        side = self.side(fold.step(event.step))
         if side.status is self._backoff:
             side = side.to(self._sent)
         else:
             side = side.to(self._sent, attempt=side.attempt + 1, unknowns=unknowns, lost_at=None)
-        self._send(draft, event, side)
+        self._send(fold, event, side)
 
-    def _send(self, draft: Draft, event: StepEvent, side: Side[SideStatus]) -> None:
-        self.put(draft, event.step, type(event), side)
-        draft.ask(self._run(event.step, side.attempt, event.round))
+    def _send(self, fold: Fold, event: StepEvent, side: Side[SideStatus]) -> None:
+        self.put(fold, event.step, type(event), side)
+        fold.ask(self._run(event.step, side.attempt, event.round))
 
     def _back_off(
-        self, draft: Draft, event: _Outcome, side: Side[SideStatus], wait_seconds: float, failure: Failure | None
+        self, fold: Fold, event: _Outcome, side: Side[SideStatus], wait_seconds: float, failure: Failure | None
     ) -> None:
-        name, attempt, due_at = event.step, side.attempt + 1, draft.time_of(event) + wait_seconds
+        name, attempt, due_at = event.step, side.attempt + 1, fold.time_of(event) + wait_seconds
         side = Side(self._backoff, attempt, side.unknowns, side.lost_at, due_at, failure)
-        self.put(draft, name, type(event), side)
-        draft.set_timer(SetTimer(name, self._direction, attempt, event.round, due_at))
+        self.put(fold, name, type(event), side)
+        fold.set_timer(SetTimer(name, self._direction, attempt, event.round, due_at))
 
-    def _key(self, draft: Draft, event: StepEvent) -> str:
-        return idempotency_key(draft.state.saga_id, event.step, self._direction, event.round)
+    def _key(self, fold: Fold, event: StepEvent) -> str:
+        return idempotency_key(fold.state.saga_id, event.step, self._direction, event.round)
 
 
 class _Actions(Attempts[ActionStatus]):
     def side(self, step: StepState) -> Side[ActionStatus]:
         return step.action
 
-    def put(self, draft: Draft, name: str, cause: type[StepEvent], side: Side[ActionStatus]) -> None:
-        draft.set_action(name, cause, side)
+    def put(self, fold: Fold, name: str, cause: type[StepEvent], side: Side[ActionStatus]) -> None:
+        fold.set_action(name, cause, side)
 
 
 class _Compensations(Attempts[CompensationStatus]):
     def side(self, step: StepState) -> Side[CompensationStatus]:
         return step.compensation
 
-    def put(self, draft: Draft, name: str, cause: type[StepEvent], side: Side[CompensationStatus]) -> None:
-        draft.set_compensation(name, cause, side)
+    def put(self, fold: Fold, name: str, cause: type[StepEvent], side: Side[CompensationStatus]) -> None:
+        fold.set_compensation(name, cause, side)
 
 
 ACTIONS = _Actions(Direction.ACTION, ActionStatus.SENT, ActionStatus.BACKOFF, RunAction)

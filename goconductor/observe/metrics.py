@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from goconductor.participant.log import View
     from goconductor.participant.node import Node
     from goconductor.participant.work import Granted
-    from goconductor.saga.graph import Plan
+    from goconductor.saga.plan import Plan
 
 OUTCOMES: dict[type[object], str] = {
     events.ActionSucceeded: "succeeded",

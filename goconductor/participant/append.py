@@ -56,7 +56,7 @@ from goconductor.participant.work import Granted, effect_of
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import BATCHES_AT_ONCE, Known, Outcome, SagaStore, Verdict
 from goconductor.redaction import logger_of
-from goconductor.saga.graph import Plan
+from goconductor.saga.plan import Plan
 
 logger = logger_of("goconductor.participant")
 

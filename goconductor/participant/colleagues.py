@@ -16,7 +16,7 @@ from goconductor.lifecycle.pending_work import pending_work
 from goconductor.lifecycle.state import SagaState
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Instance
-from goconductor.saga.graph import Plan
+from goconductor.saga.plan import Plan
 
 LOOK_SECONDS = 1.0
 """For so long what was read of a participant's instances is believed."""

@@ -22,10 +22,11 @@ from goconductor.aio.recent import Recent
 from goconductor.errors import DefinitionError, RequestRefusedError
 from goconductor.ports.store import SagaStore, StoredDefinition
 from goconductor.redaction import logger_of
-from goconductor.saga import graph, validate
+from goconductor.saga import plan as plans
+from goconductor.saga import validate
 from goconductor.saga.definition import Definition
-from goconductor.saga.graph import Plan
 from goconductor.saga.ids import is_name
+from goconductor.saga.plan import Plan
 
 logger = logger_of("goconductor.participant")
 
@@ -77,7 +78,7 @@ class Definitions:
                 stored.saga, [f"stored version {stored.version} cannot be read here: {error}; upgrade."]
             ) from None
         validate.check(definition, stored=True)
-        plan = graph.plan(definition)
+        plan = plans.plan(definition)
         # under the stored version: it names the document, whatever a newer release's canonical form would make of it
         self._kept.put(stored.version, (plan, stored))
         return plan
@@ -107,7 +108,7 @@ class Definitions:
             DefinitionError: it cannot run; with all problems.
         """
         validate.check(definition)
-        plan = graph.plan(definition)
+        plan = plans.plan(definition)
         stored = StoredDefinition(saga=plan.name, version=plan.version, document=definition.document())
         if activate is None:
             await self._offer(stored)

@@ -52,8 +52,8 @@ from goconductor.participant.threads import Call, Threads
 from goconductor.participant.work import Granted
 from goconductor.ports.clock import Clock
 from goconductor.redaction import logger_of
-from goconductor.saga.graph import Plan
 from goconductor.saga.ids import Direction
+from goconductor.saga.plan import Plan
 
 logger = logger_of("goconductor.participant")
 

@@ -1,7 +1,7 @@
 """The events of one saga within one batch, folded into one append.
 
-They are folded in one draft, since a draft costs as much as the saga has steps: of ten thousand parallel steps hundreds end
-in one batch. An event that cannot be taken spoils the draft; it is made again from those before, which happens seldom.
+They are folded in one fold, since a fold costs as much as the saga has steps: of ten thousand parallel steps hundreds end
+in one batch. An event that cannot be taken spoils the fold; it is made again from those before, which happens seldom.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import msgspec
 
 from goconductor.errors import GoConductorError, RequestRefusedError, SagaChangedError, UnexpectedEventError
 from goconductor.lifecycle.decide import apply
-from goconductor.lifecycle.draft import Draft
 from goconductor.lifecycle.effects import Effect, EndSaga, RunCompensation, SetTimer, Work, direction_of
 from goconductor.lifecycle.events import ActionSucceeded, CompensationSucceeded, Event
+from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.pending_work import is_pending, timer_due_at
 from goconductor.lifecycle.state import CompensationStatus, SagaState
 from goconductor.participant import log
@@ -26,7 +26,7 @@ from goconductor.participant.places import Place
 from goconductor.participant.work import Granted, attempt_of, lease_for, new_event_id, random_number
 from goconductor.ports.store import Append, Lease, LogEntry, Take
 from goconductor.redaction import logger_of
-from goconductor.saga.graph import Plan
+from goconductor.saga.plan import Plan
 
 logger = logger_of("goconductor.participant")
 
@@ -147,12 +147,12 @@ class Group(msgspec.Struct):
         """Fold the events, one after the other. False if none of them changes anything; then ``answers`` says why."""
         if self.base is None or self.plan is None:
             return False
-        draft, folded = Draft(self.plan, self.base.state), list[Event]()
+        fold, folded = Fold(self.plan, self.base.state), list[Event]()
         for member in self.members:
             submission = batch[member]
             if self.accepted and (submission.alone or batch[self.accepted[0]].alone):
                 continue  # it goes into the next batch
-            due_at = timer_due_at(draft.state, submission.event)
+            due_at = timer_due_at(fold.state, submission.event)
             if answers[member] is not None or self.bytes >= FOLDED_BYTES_MAX:
                 continue
             if due_at is not None and self.entries and due_at > now():
@@ -163,19 +163,19 @@ class Group(msgspec.Struct):
             if submission.expected is not None and (self.entries or submission.expected != (self.base.seq, self.base.tag)):
                 answers[member] = SagaChangedError()
                 continue
-            event = msgspec.structs.replace(submission.event, at=max(now(), draft.state.at, due_at or 0.0))
+            event = msgspec.structs.replace(submission.event, at=max(now(), fold.state.at, due_at or 0.0))
             try:
-                apply(draft, event)
-                event = draft.keep(event)
-                nulls = _undo_nothing(draft, room) if draft.backward else []
+                apply(fold, event)
+                event = fold.keep(event)
+                nulls = _undo_nothing(fold, room) if fold.backward else []
             except Exception as error:  # noqa: BLE001  (of a bug of ours the other sagas of this batch have no part)
-                draft = _draft_of(self.plan, self.base.state, folded)
-                seen = msgspec.structs.replace(draft.state, steps=dict(draft.steps))
+                fold = _fold_of(self.plan, self.base.state, folded)
+                seen = msgspec.structs.replace(fold.state, steps=dict(fold.steps))
                 answers[member] = self._refusal(event, error, seen, counts)
                 continue
             folded += [event, *nulls]
-            self.effects += draft.effects
-            draft.effects = []
+            self.effects += fold.effects
+            fold.effects = []
             token = submission.lease.token if submission.lease is not None else 0
             self.entries.append(log.entry(event, submission.event_id, participant=participant, token=token))
             self.entries += [log.entry(null, new_event_id(), participant=participant) for null in nulls]
@@ -187,7 +187,7 @@ class Group(msgspec.Struct):
                 self.releases.append(submission.lease)
         if not self.entries:
             return False
-        self.new = View(draft.state, self.base.seq + len(self.entries), random_number(), self.base.bytes + self.bytes)
+        self.new = View(fold.state, self.base.seq + len(self.entries), random_number(), self.base.bytes + self.bytes)
         return True
 
     def _refusal(self, event: Event, error: Exception, state: SagaState, counts: Counter[str]) -> Answer:
@@ -281,28 +281,28 @@ def grouped(batch: Sequence[Submission], recent: Callable[[UUID], View | None]) 
     return list(groups.values())
 
 
-def _draft_of(plan: Plan, state: SagaState, folded: Iterable[Event]) -> Draft:
-    """A draft with events that were taken before."""
-    draft = Draft(plan, state)
+def _fold_of(plan: Plan, state: SagaState, folded: Iterable[Event]) -> Fold:
+    """A fold with events that were taken before."""
+    fold = Fold(plan, state)
     for event in folded:
-        apply(draft, event)
-    draft.effects = []
-    return draft
+        apply(fold, event)
+    fold.effects = []
+    return fold
 
 
-def _undo_nothing(draft: Draft, room: Room) -> list[Event]:
+def _undo_nothing(fold: Fold, room: Room) -> list[Event]:
     """Fold at once the compensations asked for that would do nothing: another append for each would say no more."""
-    asked, nulls, left = draft.effects, list[Event](), list[Effect]()
+    asked, nulls, left = fold.effects, list[Event](), list[Effect]()
     for effect in asked:  # which grows
-        if isinstance(effect, RunCompensation) and room.undoes_nothing(draft.plan, effect.step):
-            null = CompensationSucceeded(effect.step, effect.attempt, effect.round, at=draft.state.at, null=True)
-            draft.effects = []
-            apply(draft, null)
-            asked += draft.effects
+        if isinstance(effect, RunCompensation) and room.undoes_nothing(fold.plan, effect.step):
+            null = CompensationSucceeded(effect.step, effect.attempt, effect.round, at=fold.state.at, null=True)
+            fold.effects = []
+            apply(fold, null)
+            asked += fold.effects
             nulls.append(null)
         else:
             left.append(effect)
-    draft.effects = left
+    fold.effects = left
     return nulls
 
 

@@ -37,8 +37,8 @@ from goconductor.ports.bus import Delivery, pass_on
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Acquire, Acquired, DeadLetter, Instance, Known, Lease, LeaseKey, SagaStore, Tail
 from goconductor.redaction import logger_of
-from goconductor.saga.graph import Plan
 from goconductor.saga.ids import Direction
+from goconductor.saga.plan import Plan
 
 logger = logger_of("goconductor.participant")
 

@@ -14,7 +14,7 @@ from goconductor.lifecycle.replay import extend, replay
 from goconductor.lifecycle.state import SagaState
 from goconductor.messages.envelope import Baton
 from goconductor.ports.store import Known, LogEntry, Tail
-from goconductor.saga.graph import Plan
+from goconductor.saga.plan import Plan
 
 
 class View(msgspec.Struct, frozen=True):

@@ -51,7 +51,7 @@ from goconductor.ports.clock import Clock
 from goconductor.ports.store import Instance, Known, RecoveryStore, SagaReader, SagaStore, Tail
 from goconductor.ports.transactions import Transaction
 from goconductor.redaction import logger_of
-from goconductor.saga.graph import Plan
+from goconductor.saga.plan import Plan
 
 logger = logger_of("goconductor.participant")
 
@@ -103,17 +103,15 @@ class Node:
         baton_bytes_max: int = 16 * 1024,
         probe: Probe = SILENT,
     ) -> None:
-        self.store = store
-        self.bus = bus
+        self.store, self.bus = store, bus
         self.registry = registry or StepRegistry("client")
         self.clock = clock or SystemClock()
         self.counts: Counter[str] = Counter()
         self.probe = probe
         self.definitions = Definitions(store, lambda: self.instance.serial)
         self.name = f"{self.registry.name}-{socket.gethostname()}-{os.getpid()}-{random.getrandbits(24):06x}"
-        self._drain_seconds = drain_seconds
+        self._drain_seconds, self._lease_seconds = drain_seconds, lease_seconds
         self.payload_bytes_max = payload_bytes_max
-        self._lease_seconds = lease_seconds
         self._tails: Batcher[Known, Tail] = Batcher(store.read, items_max=LOOKS_AT_ONCE)
         self._background = Tasks()
         self._renewal = Renewal(open_store or store.beside, self.clock, lease_seconds)

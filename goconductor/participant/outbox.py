@@ -33,7 +33,7 @@ from goconductor.ports.bus import Bus, Message
 from goconductor.ports.choices import Choices
 from goconductor.ports.clock import Clock
 from goconductor.redaction import logger_of
-from goconductor.saga.graph import Plan
+from goconductor.saga.plan import Plan
 
 logger = logger_of("goconductor.participant")
 

@@ -18,8 +18,8 @@ from typing import Any
 from goconductor.participant.deadlines import Deadlines
 from goconductor.participant.registry import Action, StepRegistry
 from goconductor.ports.journal import Journal
-from goconductor.saga.graph import Plan
 from goconductor.saga.ids import Direction
+from goconductor.saga.plan import Plan
 
 
 class Capacity:

@@ -15,7 +15,7 @@ from goconductor.messages.envelope import Body, Envelope
 from goconductor.participant.context import StepContext
 from goconductor.participant.log import View
 from goconductor.participant.work import Granted
-from goconductor.saga.graph import Plan
+from goconductor.saga.plan import Plan
 
 
 class Starting:

@@ -32,7 +32,7 @@ from goconductor.ports.clock import Clock
 from goconductor.ports.store import BATCHES_AT_ONCE, Outcome, SagaStore, Start, Verdict
 from goconductor.ports.transactions import Transaction
 from goconductor.saga import ids, values
-from goconductor.saga.graph import Plan
+from goconductor.saga.plan import Plan
 
 HELD_UP_SECONDS = 5.0
 """So long a start waits for a key that somebody's open transaction holds."""

@@ -17,7 +17,7 @@ from goconductor.lifecycle.events import OutcomeUnknown
 from goconductor.participant.folding import Submission
 from goconductor.participant.log import View
 from goconductor.ports.store import Lease
-from goconductor.saga.graph import Plan
+from goconductor.saga.plan import Plan
 
 REASON = "its lease ran out, and another instance took it over"
 

@@ -12,7 +12,7 @@ from goconductor.participant.folding import Submission
 from goconductor.participant.log import View
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import SagaStore
-from goconductor.saga.graph import Plan
+from goconductor.saga.plan import Plan
 
 NEAR_SECONDS = 60.0
 

@@ -11,8 +11,8 @@ from goconductor.lifecycle.effects import RunAction, RunCompensation, Settle, Wo
 from goconductor.participant.log import View
 from goconductor.participant.places import Place
 from goconductor.ports.store import Lease, LeaseKey
-from goconductor.saga.graph import Plan
 from goconductor.saga.ids import Direction
+from goconductor.saga.plan import Plan
 
 
 class Granted(msgspec.Struct, frozen=True):

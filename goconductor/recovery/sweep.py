@@ -48,7 +48,7 @@ from goconductor.recovery.resending import FIRST_SECONDS, Resending
 from goconductor.recovery.resent import Resent
 from goconductor.recovery.triage import Look, key_of, triage
 from goconductor.redaction import logger_of
-from goconductor.saga.graph import Plan
+from goconductor.saga.plan import Plan
 
 logger = logger_of("goconductor.recovery")
 

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 from goconductor.errors import ConditionError, DefinitionError, PayloadError, nearest
 from goconductor.saga.conditions import MAP_WALKED, compile_condition
 from goconductor.saga.definition import Binding, Definition, Step
-from goconductor.saga.graph import reachable
 from goconductor.saga.ids import is_name, split_target
 from goconductor.saga.places import asked
+from goconductor.saga.plan import reachable
 from goconductor.saga.references import Reference
 from goconductor.saga.schemas import followed, lack
 from goconductor.saga.values import check_value

@@ -27,8 +27,8 @@ from goconductor.lifecycle.state import SagaState, SagaStatus
 from goconductor.participant import log
 from goconductor.ports.store import Head, LogEntry
 from goconductor.saga.definition import Definition, StepKind
-from goconductor.saga.graph import Plan, plan, reachable
 from goconductor.saga.ids import Direction, idempotency_key
+from goconductor.saga.plan import Plan, plan, reachable
 
 _COMPENSATED = (e.CompensationSucceeded, e.CompensationSettled)
 _COMPENSATING = (*_COMPENSATED, e.CompensationFailed)

@@ -30,8 +30,8 @@ from goconductor.lifecycle.pending_work import pending_work
 from goconductor.lifecycle.replay import replay
 from goconductor.lifecycle.state import SagaState, SagaStatus
 from goconductor.saga.definition import Definition
-from goconductor.saga.graph import plan
 from goconductor.saga.ids import Direction
+from goconductor.saga.plan import plan
 from goconductor.saga.policies import Retry, seconds
 from goconductor.saga.validate import check
 

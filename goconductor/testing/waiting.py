@@ -5,7 +5,7 @@ from __future__ import annotations
 from goconductor.lifecycle.effects import SetTimer
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.lifecycle.state import SagaState
-from goconductor.saga.graph import Plan
+from goconductor.saga.plan import Plan
 
 
 def waits_in_vain(plan: Plan, state: SagaState, offered: set[tuple[str, str]]) -> str | None:

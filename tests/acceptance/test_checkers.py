@@ -13,8 +13,8 @@ from goconductor.lifecycle.replay import replay
 from goconductor.lifecycle.state import Failure
 from goconductor.participant import log
 from goconductor.ports.store import Head, Lease, LeaseKey
-from goconductor.saga.graph import plan
 from goconductor.saga.ids import Direction
+from goconductor.saga.plan import plan
 from goconductor.testing import checkers, holdings
 from goconductor.testing.checkers import LeaderWrite, Movement, Recorded
 from tests.acceptance.sagas import TRANSACTIONAL, transfer

@@ -13,8 +13,8 @@ from goconductor.messages.envelope import Baton, RunStep
 from goconductor.participant.intake import _wanted_attempt
 from goconductor.participant.log import View
 from goconductor.participant.takeover import REASON
-from goconductor.saga.graph import plan as plan_of
 from goconductor.saga.ids import Direction
+from goconductor.saga.plan import plan as plan_of
 from goconductor.testing import checkers
 from tests.acceptance.bank import MODULES, Bank
 from tests.acceptance.sagas import Transfer, transfer

@@ -18,7 +18,7 @@ from goconductor.control.models import StepStatus
 from goconductor.participant.registry import StepRegistry
 from goconductor.saga.builder import Saga
 from goconductor.saga.definition import Definition, Step, StepKind
-from goconductor.saga.graph import plan
+from goconductor.saga.plan import plan
 from goconductor.testing.world import World
 from tests.lifecycle.sagas import definitions, many_examples
 

@@ -15,8 +15,8 @@ from goconductor.lifecycle.state import CompensationStatus as C
 from goconductor.lifecycle.state import Failure, SagaState, SagaStatus, Side, StepState
 from goconductor.ports.store import Lease, LeaseKey
 from goconductor.saga.definition import Definition, Step
-from goconductor.saga.graph import Plan
 from goconductor.saga.ids import Direction
+from goconductor.saga.plan import Plan
 
 SAGA = UUID("01920000-0000-7000-8000-000000000001")
 PLAN = Plan(

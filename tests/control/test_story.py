@@ -18,8 +18,8 @@ from goconductor.lifecycle.state import Failure
 from goconductor.participant import log
 from goconductor.ports.store import LogEntry
 from goconductor.saga.definition import Binding, Definition, Step
-from goconductor.saga.graph import plan
 from goconductor.saga.ids import Direction
+from goconductor.saga.plan import plan
 from goconductor.saga.policies import Retry
 from tests.scenarios.transcript import parse
 

@@ -14,8 +14,8 @@ from goconductor.lifecycle.state import ActionStatus as A
 from goconductor.lifecycle.state import CompensationStatus as C
 from goconductor.lifecycle.state import SagaState, SagaStatus
 from goconductor.saga.definition import Definition, Step
-from goconductor.saga.graph import Plan, plan
 from goconductor.saga.ids import Direction
+from goconductor.saga.plan import Plan, plan
 from goconductor.saga.policies import Retry
 from tests.lifecycle.chain_model import Model, Rules, first, fold
 from tests.lifecycle.sagas import PASSING

@@ -19,7 +19,7 @@ from goconductor.lifecycle.replay import extend, replay
 from goconductor.lifecycle.state import ActionStatus, SagaState, SagaStatus
 from goconductor.saga.conditions import Condition, compile_condition
 from goconductor.saga.definition import Definition, Step
-from goconductor.saga.graph import Plan
+from goconductor.saga.plan import Plan
 from tests.lifecycle.sagas import INPUT, Move, definitions, many_examples, moves
 from tests.lifecycle.test_properties import ID, Life
 

@@ -11,8 +11,8 @@ from goconductor.errors import InvariantError, RequestRefusedError, UnexpectedEv
 from goconductor.lifecycle import events as e
 from goconductor.lifecycle import transitions
 from goconductor.lifecycle.decide import begin, decide
-from goconductor.lifecycle.draft import Draft
 from goconductor.lifecycle.effects import EndSaga, RunAction, RunCompensation, Settle, direction_of
+from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.invariants import check, violations
 from goconductor.lifecycle.pending_work import is_pending, is_superseded
 from goconductor.lifecycle.replay import replay
@@ -27,8 +27,8 @@ from goconductor.lifecycle.state import (
     StepState,
 )
 from goconductor.saga.definition import Definition, Step
-from goconductor.saga.graph import plan
 from goconductor.saga.ids import Direction
+from goconductor.saga.plan import plan
 from goconductor.saga.policies import Retry
 from goconductor.testing import Scenario, timer
 
@@ -263,14 +263,14 @@ class TestGuards:
     """Bugs of ours, were there any, stop at the tables and at the invariants."""
 
     def test_a_move_that_the_table_does_not_know(self) -> None:
-        draft = Draft(plan(PAIR), begin(plan(PAIR), ID, e.SagaStarted()).state)
+        fold = Fold(plan(PAIR), begin(plan(PAIR), ID, e.SagaStarted()).state)
         with pytest.raises(InvariantError, match="from sent to skipped"):
-            draft.set_action("a", e.ActionFailed, Side(ActionStatus.SKIPPED))
+            fold.set_action("a", e.ActionFailed, Side(ActionStatus.SKIPPED))
         with pytest.raises(UnexpectedEventError):
-            draft.set_compensation("a", e.CompensationFailed, Side(CompensationStatus.STUCK))
-        draft.set_compensation("a", transitions.Advance, Side(CompensationStatus.SENT))
+            fold.set_compensation("a", e.CompensationFailed, Side(CompensationStatus.STUCK))
+        fold.set_compensation("a", transitions.Advance, Side(CompensationStatus.SENT))
         with pytest.raises(InvariantError, match="from sent to fencing"):
-            draft.set_compensation("a", e.CompensationFailed, Side(CompensationStatus.FENCING))
+            fold.set_compensation("a", e.CompensationFailed, Side(CompensationStatus.FENCING))
 
     def test_a_status_that_the_table_does_not_know(self, monkeypatch: pytest.MonkeyPatch) -> None:
         state = begin(plan(saga(step("a"))), ID, e.SagaStarted()).state
@@ -291,7 +291,7 @@ class TestGuards:
     def test_a_state_that_must_not_exist_is_refused(self) -> None:
         state = SagaState(saga_id=ID, version="", phase=SagaStatus.COMPLETED, steps={"a": StepState(Side(ActionStatus.SENT))})
         with pytest.raises(InvariantError, match="completed, but work is open"):
-            check(Draft(plan(PAIR), state))
+            check(Fold(plan(PAIR), state))
 
     @pytest.mark.parametrize(
         ("changes", "steps", "found"),

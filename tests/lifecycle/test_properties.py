@@ -20,8 +20,8 @@ from goconductor.lifecycle.pending_work import is_backward, is_pending, pending_
 from goconductor.lifecycle.replay import extend, replay
 from goconductor.lifecycle.state import SagaState
 from goconductor.saga.definition import Definition
-from goconductor.saga.graph import Plan, plan
 from goconductor.saga.ids import Direction
+from goconductor.saga.plan import Plan, plan
 from tests.lifecycle.sagas import INPUT, Move, definitions, event_of, many_examples, moves, outcomes
 
 ID = UUID(int=7)

@@ -14,8 +14,8 @@ from goconductor.lifecycle.effects import Effect, RunAction, RunCompensation, Se
 from goconductor.lifecycle.pending_work import is_pending, is_superseded, pending_work
 from goconductor.lifecycle.state import Failure, SagaState, StepState
 from goconductor.saga.definition import Definition, Step
-from goconductor.saga.graph import plan
 from goconductor.saga.ids import Direction, idempotency_key
+from goconductor.saga.plan import plan
 from goconductor.saga.policies import ACTION_RETRY
 
 ID = UUID(int=1)

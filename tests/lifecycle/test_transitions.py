@@ -12,12 +12,12 @@ import pytest
 from goconductor.errors import RequestRefusedError, UnexpectedEventError
 from goconductor.lifecycle import events as e
 from goconductor.lifecycle.decide import begin, decide
-from goconductor.lifecycle.draft import Draft
 from goconductor.lifecycle.events import Event, SagaStarted
+from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaState, Side, StepState
 from goconductor.lifecycle.transitions import ACTION_MOVES, COMPENSATION_MOVES, FIRST_STATUSES, SAGA_MOVES
 from goconductor.saga.definition import Binding, Definition, Step
-from goconductor.saga.graph import plan
+from goconductor.saga.plan import plan
 from goconductor.saga.policies import Retry
 from tests.lifecycle.sagas import FINAL, INPUT, sensible
 
@@ -102,7 +102,7 @@ def made() -> tuple[Moves, Moves, Moves, set[Any]]:
     sagas, actions, compensations = (defaultdict[type[Any], dict[Any, set[Any]]](lambda: defaultdict(set)) for _ in range(3))
     now: list[tuple[Moves, type[Any], object, object]] = []
 
-    class Watched(Draft):
+    class Watched(Fold):
         __slots__ = ()
 
         def set_action(self, name: str, cause: type[Any], action: Side[ActionStatus], **changes: Any) -> StepState:
@@ -117,7 +117,7 @@ def made() -> tuple[Moves, Moves, Moves, set[Any]]:
 
     firsts = set()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("goconductor.lifecycle.decide.Draft", Watched)
+        patch.setattr("goconductor.lifecycle.decide.Fold", Watched)
         for definition in SMALL.values():
             compiled = plan(definition)
             level = [begin(compiled, UUID(int=1), SagaStarted(input=INPUT)).state]

@@ -12,7 +12,7 @@ from goconductor.lifecycle import events as e
 from goconductor.lifecycle.decide import decide
 from goconductor.lifecycle.state import SagaState, SagaStatus
 from goconductor.saga.definition import Definition, Step
-from goconductor.saga.graph import plan
+from goconductor.saga.plan import plan
 
 UNIONS = [get_args(union) for union in (e.ForwardEvent, e.BackwardEvent, e.SideEvent, e.OperatorRequest)]
 

@@ -23,8 +23,8 @@ from goconductor.lifecycle.events import Event, SagaStarted
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.saga.definition import Definition, Step, StepKind
-from goconductor.saga.graph import plan, reachable
 from goconductor.saga.ids import Direction
+from goconductor.saga.plan import plan, reachable
 from goconductor.saga.policies import Retry
 from tests.lifecycle.sagas import FINAL, INPUT, PASSING, definitions, many_examples
 

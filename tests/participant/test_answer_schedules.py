@@ -11,15 +11,15 @@ import pytest
 from goconductor.errors import RequestRefusedError, UnexpectedEventError
 from goconductor.lifecycle import events as e
 from goconductor.lifecycle.decide import apply, begin
-from goconductor.lifecycle.draft import Draft
 from goconductor.lifecycle.events import Event
+from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.replay import replay
 from goconductor.participant import log
 from goconductor.participant.log import View
 from goconductor.ports.store import Head, Known, Tail
 from goconductor.saga.conditions import compile_condition
 from goconductor.saga.definition import Definition, Step
-from goconductor.saga.graph import Plan
+from goconductor.saga.plan import Plan
 from tests.lifecycle.sagas import INPUT, sensible
 
 ID = UUID(int=5)
@@ -49,15 +49,15 @@ class Process:
     def append(self, event: Event, kept: list[tuple[Event, int]], tag: int) -> bool:
         """On top of what it knows, as the head's seq and tag allow; False if another was first, or the event is not legal."""
         assert self.view is not None
-        draft = Draft(self.plan, self.view.state)
+        fold = Fold(self.plan, self.view.state)
         try:
-            apply(draft, event)
+            apply(fold, event)
         except (UnexpectedEventError, RequestRefusedError):
             return False
         if (self.view.seq, self.view.tag) != (len(kept), kept[-1][1]):
             return False
-        kept.append((draft.keep(event), tag))
-        self.view = View(draft.state, len(kept), tag)
+        kept.append((fold.keep(event), tag))
+        self.view = View(fold.state, len(kept), tag)
         return True
 
 

@@ -19,7 +19,7 @@ from goconductor.participant import log
 from goconductor.participant.node import Node
 from goconductor.participant.registry import StepRegistry
 from goconductor.saga.conditions import compile_condition
-from goconductor.saga.graph import Plan
+from goconductor.saga.plan import Plan
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World
 

@@ -261,10 +261,10 @@ async def test_one_bad_event_leaves_the_others_of_its_batch_alone(world: World, 
     saga.step("shop.pack")
     bad, good = await world.start(saga), await world.start(saga)
 
-    def buggy(draft: Any, event: Any) -> None:
-        if draft.state.saga_id == bad:
+    def buggy(fold: Any, event: Any) -> None:
+        if fold.state.saga_id == bad:
             raise TypeError("a bug of ours")
-        real(draft, event)
+        real(fold, event)
 
     monkeypatch.setattr("goconductor.participant.folding.apply", buggy)
     answers = await asyncio.gather(*(node.request(each, PauseRequested()) for each in (bad, good)), return_exceptions=True)

@@ -11,8 +11,8 @@ import pytest
 from goconductor import Saga
 from goconductor.errors import RequestRefusedError
 from goconductor.lifecycle.decide import apply
-from goconductor.lifecycle.draft import Draft
 from goconductor.lifecycle.events import ActionSucceeded, Event, PauseRequested, ResumeRequested
+from goconductor.lifecycle.fold import Fold
 from goconductor.participant.registry import StepRegistry
 from goconductor.testing.world import World
 
@@ -46,9 +46,9 @@ def folded(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Counts the events that were folded after they had been read from the log."""
     folded: Counter[str] = Counter()
 
-    def counting(draft: Draft, event: Any) -> None:
+    def counting(fold: Fold, event: Any) -> None:
         folded["events"] += 1
-        apply(draft, event)
+        apply(fold, event)
 
     monkeypatch.setattr("goconductor.lifecycle.replay.apply", counting)
     return folded

@@ -20,7 +20,7 @@ from goconductor.participant.node import Store
 from goconductor.ports.clock import Clock
 from goconductor.ports.reading import Sweep, Wanted
 from goconductor.ports.store import Head, Instance, Known, Tail
-from goconductor.saga.graph import Plan
+from goconductor.saga.plan import Plan
 
 SAGAS_MAX = 200
 """How many live sagas are folded and held against the invariants: the oldest."""

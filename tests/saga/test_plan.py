@@ -17,7 +17,7 @@ from goconductor.lifecycle.decide import begin
 from goconductor.lifecycle.replay import replay
 from goconductor.lifecycle.state import SagaStatus
 from goconductor.saga.definition import Binding, Definition, Step, StepKind
-from goconductor.saga.graph import Plan, plan, reachable
+from goconductor.saga.plan import Plan, plan, reachable
 from goconductor.saga.validate import problems
 
 ORDER = Definition(

@@ -1,8 +1,8 @@
-"""A state being changed. The one place where a step's status is written, and where each move is held against the table.
+"""A state that events are folded into. Here alone a step's status is written, and each move is checked against the table.
 
-A decision works on a draft of its own; a replay folds a whole log in one draft, in place, so that a log of n events over n
-steps costs n and not n². Therefore a draft counts what everybody asks for (open, stuck and done steps, predecessors still to
-come, the next timer) as it changes, and never looks at all steps for one event.
+A decision works on a fold of its own. A replay takes a whole log into one fold, in place: a log of n events over n steps costs
+n and not n². Therefore a fold counts what everybody asks for as it changes: open, stuck and done steps, predecessors still to
+come, the next timer. It never looks at all steps for one event.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from goconductor.lifecycle.state import (
 from goconductor.lifecycle.transitions import ACTION_MOVES, COMPENSATION_MOVES
 from goconductor.saga.conditions import Condition
 from goconductor.saga.definition import StepKind
-from goconductor.saga.graph import Plan
+from goconductor.saga.plan import Plan
 
 TURNED_PATIENCE = 0.25
 """The part of its patience that a saga has once it has turned back and waits for actions it had sent: one lost message would
@@ -52,8 +52,8 @@ COMPENSATION_DONE, COMPENSATION_STUCK = CompensationStatus.DONE, CompensationSta
 _replace = msgspec.structs.replace
 
 
-class Draft:
-    """The parts of a :class:`SagaState` that events change, and the effects they ask for.
+class Fold:
+    """The parts of a :class:`SagaState` that events change, and the effects that they ask for.
 
     ``unclosed`` says of each step how many of its successors must still be compensated; :mod:`backward` keeps it. ``log`` has the
     answers of conditions that the log holds, ``unkept`` those that it does not.
