@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Never, assert_never
 
 from goconductor.errors import UnexpectedEventError
-from goconductor.lifecycle.effects import EndSaga, RunCompensation
+from goconductor.lifecycle.effects import EndSaga
 from goconductor.lifecycle.events import (
     BackwardEvent,
     CompensationFailed,
@@ -22,13 +22,12 @@ from goconductor.lifecycle.events import (
     TimerFired,
 )
 from goconductor.lifecycle.fold import CLOSED_COMPENSATIONS, COMPENSATION_DONE, NO_COMPENSATION, Fold
+from goconductor.lifecycle.kinds import call
 from goconductor.lifecycle.retrying import COMPENSATIONS
 from goconductor.lifecycle.state import ActionStatus, CompensationStatus, Failure, SagaStatus, Side, StepState
 from goconductor.lifecycle.transitions import Advance
 from goconductor.saga.definition import StepKind
 from goconductor.saga.policies import COMPENSATION_RETRY, LAST_PATIENCE, patience
-
-_FIRST_ATTEMPT = Side(CompensationStatus.SENT, 1)
 
 
 def apply(fold: Fold, event: BackwardEvent | SideEvent) -> None:
@@ -81,15 +80,14 @@ def advance(fold: Fold, closed: str | None = None) -> None:
     while waiting:
         name = waiting.pop()
         status = fold.step(name).compensation.status
-        if not fold.needs_compensation(name) or status in CLOSED_COMPENSATIONS:
+        if status in CLOSED_COMPENSATIONS or not fold.needs_compensation(name):
             del unclosed[name]
             for before in fold.plan.predecessors[name]:
                 unclosed[before] -= 1
                 if not unclosed[before]:
                     waiting.append(before)
         elif status is NO_COMPENSATION and not fold.paused:
-            step = fold.set_compensation(name, Advance, _FIRST_ATTEMPT)
-            fold.ask(RunCompensation(name, 1, step.round))
+            call.compensate(fold, name)
     if fold.paused:
         fold.unclosed = None
     if not unclosed:

@@ -9,7 +9,7 @@ from typing import assert_never
 from goconductor.errors import UnexpectedEventError
 from goconductor.lifecycle import backward
 from goconductor.lifecycle.answers import CONDITION_ERROR
-from goconductor.lifecycle.effects import EndSaga, RunAction, Settle
+from goconductor.lifecycle.effects import EndSaga, Settle
 from goconductor.lifecycle.events import (
     ActionFailed,
     ActionSettled,
@@ -24,13 +24,13 @@ from goconductor.lifecycle.events import (
     TimerFired,
 )
 from goconductor.lifecycle.fold import ACTION_SUCCEEDED, NO_COMPENSATION, Fold
+from goconductor.lifecycle.kinds import call
 from goconductor.lifecycle.retrying import ACTIONS
 from goconductor.lifecycle.state import DONE_ACTIONS, ActionStatus, Failure, SagaStatus, Side
 from goconductor.lifecycle.transitions import Advance
 from goconductor.saga.definition import StepKind
 from goconductor.saga.policies import ACTION_PATIENCE, ACTION_RETRY, LAST_PATIENCE, RETRIABLE_RETRY, patience
 
-_FIRST_ATTEMPT = Side(ActionStatus.SENT, 1)
 _AFTER_LOST = {
     StepKind.COMPENSATABLE: ActionStatus.UNKNOWN,
     StepKind.PIVOT: ActionStatus.SETTLING,
@@ -82,15 +82,14 @@ def advance(fold: Fold, steps: Iterable[str]) -> None:
 
 
 def _begin(fold: Fold, name: str) -> bool:
-    """Send a step whose turn has come. True if it was skipped, so that its successors may have their turn."""
+    """Begin a step whose turn has come. True if it was skipped, so that its successors may have their turn."""
     condition = fold.plan.conditions.get(name)
     wanted = condition is None or fold.answer(name, condition, partial(_seen_by_conditions, fold))
     if isinstance(wanted, str):
         _without_condition(fold, name, Failure(CONDITION_ERROR, wanted, retryable=False))
         return False
     if wanted:
-        step = fold.set_action(name, Advance, _FIRST_ATTEMPT)
-        fold.ask(RunAction(name, 1, step.round))
+        call.begin(fold, name)
         return False
     fold.set_action(name, Advance, Side(ActionStatus.SKIPPED))
     fold.remaining -= 1

@@ -1,0 +1,23 @@
+"""A call: a participant runs the code of the step, an attempt after the other, each under a lease."""
+
+from __future__ import annotations
+
+from goconductor.lifecycle.effects import RunAction, RunCompensation
+from goconductor.lifecycle.fold import Fold
+from goconductor.lifecycle.state import ActionStatus, CompensationStatus, Side
+from goconductor.lifecycle.transitions import Advance
+
+_ACTION = Side(ActionStatus.SENT, 1)
+_COMPENSATION = Side(CompensationStatus.SENT, 1)
+
+
+def begin(fold: Fold, name: str) -> None:
+    """Send the first attempt of the action: its turn has come, and its condition holds."""
+    step = fold.set_action(name, Advance, _ACTION)
+    fold.ask(RunAction(name, 1, step.round))
+
+
+def compensate(fold: Fold, name: str) -> None:
+    """Send the first attempt of the compensation: its turn has come."""
+    step = fold.set_compensation(name, Advance, _COMPENSATION)
+    fold.ask(RunCompensation(name, 1, step.round))
