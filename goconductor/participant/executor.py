@@ -161,8 +161,12 @@ class Executor:
 
     async def _chain(self, work: Granted) -> None:
         current: Granted | None = work
-        while current is not None:
-            current = await self._once(current)
+        try:
+            while current is not None:
+                work = current
+                current = await self._once(work)
+        except Exception:  # asyncio would log it as well, but neither for which saga nor without passwords
+            logger.exception("running step %r ended by an unexpected error", work.step, extra=about(work.lease.key))
 
     async def _once(self, work: Granted) -> Granted | None:
         """Run one piece of work and append its outcome; the first piece that follows is handed back, others get a chain each."""

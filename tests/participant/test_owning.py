@@ -224,6 +224,24 @@ async def test_an_error_of_ours_gives_places_and_leases_back(world: World) -> No
     assert (await world.end_of(saga_id)).status == "completed"
 
 
+async def test_an_unexpected_error_after_a_step_is_logged_with_its_saga(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, saga, _ = one_step()
+    node = await world.node(shop)
+
+    async def broken(_: object) -> object:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(node.appender, "submit", broken)
+    saga_id = await world.start(saga)
+    await settle()
+    (record,) = [record for record in caplog.records if record.exc_info and "a bug" in str(record.exc_info[1])]
+    assert record.name == "goconductor.participant"
+    assert record.__dict__["saga_id"] == str(saga_id)
+    assert node.vitals()["steps_running"] == 0
+
+
 async def test_an_outcome_is_not_refused_together_with_the_write_of_an_old_leader(world: World) -> None:
     node = await world.node()
     saga: Saga[Any] = Saga("both")
