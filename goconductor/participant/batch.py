@@ -130,22 +130,21 @@ class Batcher(Generic[Item, Result]):
         began = time.perf_counter()
         try:
             results = await self._flush([call.item for call in batch])
+            if self._told is not None:
+                self._told(len(batch), time.perf_counter() - began)
+            for call, result in zip(batch, results, strict=True):
+                if not call.answer.done():
+                    call.answer.set_result(result)
+                elif self._unclaimed is not None:
+                    self._unclaimed(call.item, result)
         except asyncio.CancelledError:
             for call in batch:
                 call.answer.cancel()
             raise
-        except Exception as error:  # noqa: BLE001  (it belongs to the callers)
+        except Exception as error:  # noqa: BLE001  (it belongs to the callers, also to those whom a flush left out)
             for call in batch:
                 if not call.answer.done():
                     call.answer.set_exception(error)
-            return
-        if self._told is not None:
-            self._told(len(batch), time.perf_counter() - began)
-        for call, result in zip(batch, results, strict=True):
-            if not call.answer.done():
-                call.answer.set_result(result)
-            elif self._unclaimed is not None:
-                self._unclaimed(call.item, result)
 
     async def close(self) -> None:
         """Wait until nothing is in flight."""

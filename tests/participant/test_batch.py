@@ -161,3 +161,15 @@ def test_every_call_is_answered_once_in_its_subjects_order(
     for name in "abcde":
         asked = sorted((turns, number) for number, (subject, turns) in enumerate(calls) if subject == name)
         assert [number for subject, number in done if subject == name] == [number for _, number in asked]
+
+
+async def test_callers_whom_a_flush_leaves_out_get_an_error_and_wait_for_nothing() -> None:
+    async def forgetful(items: list[Item]) -> Sequence[Item]:
+        return items[:1]
+
+    batcher = Batcher(forgetful)
+    async with asyncio.timeout(60):
+        answers = await asyncio.gather(*(batcher.submit(("a", number)) for number in range(2)), return_exceptions=True)
+        assert answers[0] == ("a", 0)
+        assert isinstance(answers[1], ValueError)
+        assert await batcher.ask(("b", 1)) == ("b", 1)
