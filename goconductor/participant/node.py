@@ -21,7 +21,6 @@ from goconductor.errors import RequestRefusedError, SagaNotFoundError
 from goconductor.lifecycle.effects import Work
 from goconductor.lifecycle.events import Event, OperatorRequest
 from goconductor.lifecycle.state import SagaState
-from goconductor.messages.envelope import SagaEnded
 from goconductor.messages.topics import replies_topic, steps_topic
 from goconductor.participant import log
 from goconductor.participant.append import Appender
@@ -157,7 +156,7 @@ class Node:
             clock=self.clock,
             instance=self._serial,
             lease_seconds=lease_seconds,
-            on_ended=self._announced,
+            on_ended=lambda message: self._endings.heard(message.saga_id),
             on_missed=self._rewinding.missed,
             written=self.appender.latest,
             counts=self.counts,
@@ -392,6 +391,3 @@ class Node:
             self._outbox.ended(plan, view, state.phase)
         if self.registry.listeners:
             self._background.start(tell(self.registry.listeners, "saga_ended", saga_id, state.phase), name="listeners of an end")
-
-    def _announced(self, message: SagaEnded) -> None:
-        self._endings.heard(message.saga_id)
