@@ -55,7 +55,9 @@ def _arguments(annotation: Any) -> Iterator[Any]:
 
 
 def _inside(kind: Any, value: Any) -> Any:
-    """A type of pydantic's inside one of msgspec's."""
+    """A type of pydantic's inside one of msgspec's; ``object`` takes anything, also where a hook is asked."""
+    if kind is object:
+        return value
     if not is_pydantic(kind):
         raise NotImplementedError
     try:

@@ -106,6 +106,12 @@ def test_a_model_stands_under_its_fields_names_and_its_aliases_are_read() -> Non
     )
 
 
+@pytest.mark.parametrize("annotation", [dict[str, object], list[object], tuple[object, ...], object])
+def test_an_object_is_anything_wherever_it_stands(annotation: Any) -> None:
+    value = {"a": [1, None]} if annotation in (dict[str, object], object) else [{"a": 1}, "b"]
+    assert to_json_value(decoder(annotation)(value)) == value
+
+
 def test_an_extra_that_is_not_computed_is_still_refused() -> None:
     with pytest.raises(PayloadError, match="Extra inputs are not permitted"):
         decoder(Basket)({"lines": [{"net": 1, "gross": 2, "other": 3}]})

@@ -38,8 +38,8 @@ class Hints:
     Args:
         sessions: give a session for a hint by itself.
         channel: the notifications' name, the bus's schema.
-        per_second_max: so many notifications a second at most; topics that come meanwhile share the next one. While we hear
-            that little is said by all, ten times as many.
+        per_second_max: so many notifications a second at most; topics that come meanwhile share the next one. While little is
+            said by all, as far as we hear it, ten times as many.
         heard: called with the topics that have news; with none if any may have.
     """
 
@@ -113,12 +113,11 @@ class Hints:
 
     def _said(self) -> None:
         """Something is being said now: not again at once."""
-        hastens = self._hears and not self._much_is_said
-        self._next_at = time.monotonic() + self._interval_seconds / (HASTE if hastens else 1)
+        self._next_at = time.monotonic() + self._interval_seconds / (1 if self._much_is_said else HASTE)
 
     @property
     def _hears(self) -> bool:
-        """Whether we hear how much all say."""
+        """Whether a session is heeded now."""
         return self._ear is not None and not self._ear.is_closed()
 
     @property
