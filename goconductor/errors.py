@@ -75,6 +75,16 @@ class GoConductorError(Exception):
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or " ".join((type(self).__doc__ or "").split()))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it cross to another process as it is, whatever its constructor takes: from a pool of workers, say."""
+        return _as_it_was, (type(self), self.args, vars(self))
+
+
+def _as_it_was(kind: type[GoConductorError], args: tuple[Any, ...], about: dict[str, Any]) -> GoConductorError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(about)
+    return error
+
 
 class ArgumentError(GoConductorError, TypeError):
     """An argument is of another type than this takes; give what the message asks for."""
