@@ -74,3 +74,25 @@ async def test_who_is_let_in_only_to_be_shut_out_waits_longer_each_time(monkeypa
         await link.get()
     await link.close()
     assert waits == [0.1, 0.2, 0.4, 0.8]
+
+
+async def test_who_waits_for_a_connection_waits_no_longer_than_it_is_wanted() -> None:
+    async def connect() -> str:
+        if not answers.is_set():
+            raise BusUnavailableError("nobody answers")
+        return "a connection"
+
+    async def disconnect(_: str) -> None: ...
+
+    answers, stopped = asyncio.Event(), asyncio.Event()
+    answers.set()
+    link = Link("a broker", connect=connect, disconnect=disconnect)
+    await link.open(60.0)
+    assert await link.get_unless(stopped) == "a connection"
+    answers.clear()
+    link.lost("a connection", "it went")
+    waiting = [asyncio.create_task(link.get_unless(each)) for each in (stopped, asyncio.Event())]
+    stopped.set()
+    assert await waiting[0] is None
+    await link.close()
+    assert await waiting[1] is None

@@ -1,5 +1,6 @@
 """Takes the place of a loop's patience: whoever waits between tries tries once more, and whoever does not is found out."""
 
+from goconductor.aio.backoff import Backoff
 from goconductor.buses.shared.patience import Patience
 
 
@@ -8,4 +9,4 @@ class OneTry(Patience):
 
     async def wait(self) -> None:
         await super().wait()
-        self._next_seconds = 86_400.0
+        self._pauses = Backoff(86_400.0, 86_400.0)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from types import TracebackType
 
 from confluent_kafka import KafkaError, KafkaException
 
+from goconductor.aio.reminders import Reminder
 from goconductor.redaction import logger_of
 
 FIRST_SECONDS = 5.0
@@ -31,17 +31,12 @@ class Complaints:
 
     def __init__(self, about: str) -> None:
         self._about = about
-        self._quiet: dict[int, tuple[float, float]] = {}
+        self._reminders: dict[int, Reminder] = {}
 
     def say(self, error: KafkaError) -> None:
         """Log it, unless that was done a short while ago."""
-        now = time.monotonic()
-        until, seconds = self._quiet.get(error.code(), (0.0, FIRST_SECONDS))
-        if now < until:
+        if not self._reminders.setdefault(error.code(), Reminder(FIRST_SECONDS, LAST_SECONDS)).is_due():
             return
-        if now > until + LAST_SECONDS:
-            seconds = FIRST_SECONDS
-        self._quiet[error.code()] = now + seconds, min(2 * seconds, LAST_SECONDS)
         remedy = REMEDIES.get(error.code())
         logger.warning("Kafka, %s: %s%s", self._about, error.str(), f"; {remedy}" if remedy else "")
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from goconductor.aio.backoff import Backoff
 from goconductor.buses.kafka.offsets import Offsets
 from goconductor.buses.kafka.records import Arrived, Record, copy
 from goconductor.buses.shared.condition import Condition
@@ -244,7 +245,7 @@ class KafkaSubscription:
             self._copying = asyncio.create_task(self._write_copies())
 
     async def _write_copies(self) -> None:
-        wait_seconds = 0.1
+        pauses = Backoff(0.1, 5.0)
         try:
             while self._copies:
                 batch, self._copies = self._copies, []
@@ -256,8 +257,7 @@ class KafkaSubscription:
                     else:
                         self._copies.append((held, record))
                 if not all(taken):
-                    await asyncio.sleep(wait_seconds)
-                    wait_seconds = min(2 * wait_seconds, 5.0)
+                    await asyncio.sleep(pauses.next())
         finally:
             self._copying = None
 

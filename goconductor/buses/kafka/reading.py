@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
+from goconductor.aio.backoff import Backoff
 from goconductor.buses.kafka.complaints import Complaints, KafkaErrorsAsExceptions, is_fatal
 from goconductor.buses.kafka.configuration import refused
 from goconductor.buses.kafka.offsets import Offsets
@@ -125,14 +126,13 @@ class Reader:
             logger.warning("a consumer could not leave its group within %g s and is left to its session timeout", CLOSE_SECONDS)
 
     def _run(self) -> None:
-        wait_seconds = 0.1
+        pauses = Backoff(0.1, 5.0)
         while not self._closing:
             self._try(self._read)
             self._try(self._leave)
             if not self._closing:
                 self._polled_at = self._loop.time()
-                time.sleep(wait_seconds)
-                wait_seconds = min(2 * wait_seconds, 5.0)
+                time.sleep(pauses.next())
                 self._try(self._begin_anew)
 
     def _try(self, part: Callable[[Consumer], None]) -> None:

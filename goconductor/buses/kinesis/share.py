@@ -16,9 +16,9 @@ import random
 import time
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
 
+from goconductor.aio.tasks import Tasks
 from goconductor.buses.kinesis.leases import Checkpoint, Leases, Scope, ShardState
 from goconductor.buses.kinesis.position import Position
 from goconductor.buses.kinesis.streams import Shard, Streams
@@ -121,7 +121,7 @@ class Share:
         self._ticked = ticked
         self._leaving = leaving
         self._me = uuid.uuid4().hex
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._look_now: set[str] = set()
         self._paused_at: float | None = None
         self._is_resting = False
@@ -145,15 +145,15 @@ class Share:
             await asyncio.sleep(backoff_seconds(tries))
             tries += 1
         await self._tick()
-        self._spawn(self._keep_ticking())
-        self._spawn(self._keep_looking())
+        self._tasks.start(self._keep_ticking(), name="leases of a Kinesis reader")
+        self._tasks.start(self._keep_looking(), name="leases of a Kinesis reader")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._lease_seconds):
                 await self._changed.wait_for(lambda: all(topic.is_balanced for topic in self._topics.values()))
 
     async def stop(self) -> None:
         """Let all go."""
-        await _end(self._tasks)
+        await self._tasks.close()
         with contextlib.suppress(TimeoutError, BusUnavailableError):
             async with asyncio.timeout(LEAVE_SECONDS):
                 for _, position in self._mine:
@@ -310,7 +310,7 @@ class Share:
     def _begin_to_let_go(self, topic: Topic, position: Position) -> None:
         if not position.going:
             position.going = True
-            self._spawn(self._let_go(topic, position))
+            self._tasks.start(self._let_go(topic, position), name="leases of a Kinesis reader")
 
     async def _let_go(self, topic: Topic, position: Position) -> None:
         await self._leaving(position)
@@ -348,11 +348,6 @@ class Share:
             del topic.mine[position.shard]
         self._changed.notify_all()
 
-    def _spawn(self, doing: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(doing, name="leases of a Kinesis reader")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
 
 def share_of(reader: str, held: dict[str, int], shards: int) -> int:
     """How many shards of a topic a reader may have.
@@ -365,11 +360,3 @@ def share_of(reader: str, held: dict[str, int], shards: int) -> int:
     each, left_over = divmod(shards, len(held))
     most_first = sorted(held, key=lambda name: (-held[name], name))
     return each + (most_first.index(reader) < left_over)
-
-
-async def _end(tasks: set[asyncio.Task[None]]) -> None:
-    ending = list(tasks)
-    for task in ending:
-        task.cancel()
-    if ending:
-        await asyncio.wait(ending)

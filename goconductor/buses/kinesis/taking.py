@@ -6,10 +6,9 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any
 
+from goconductor.aio.tasks import Tasks
 from goconductor.buses.kinesis import wire
 from goconductor.buses.kinesis.leases import Leases, Scope
 from goconductor.buses.kinesis.position import Position
@@ -101,7 +100,7 @@ class KinesisSubscription:
             leaving=self._leave,
         )
         self._stopping = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self.stopped = False
 
     async def start(self) -> None:
@@ -127,11 +126,7 @@ class KinesisSubscription:
         await self._in_flight.finish()
         await self._share.stop()
         self._waiting.clear()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._tasks.close()
         self.stopped = True
 
     # shards
@@ -149,7 +144,7 @@ class KinesisSubscription:
             poll_seconds=self._poll_seconds,
             is_fresh=topic.is_short_lived,
         )
-        self._spawn(reader.run())
+        self._tasks.start(reader.run(), name="read a shard of Kinesis")
 
     async def _leave(self, position: Position) -> None:
         """Let receivers finish for a while, and copy what waits for its time."""
@@ -200,7 +195,7 @@ class KinesisSubscription:
                     self._waiting.add(held, max(delay_seconds, LOCAL_LEAST_SECONDS))
                 else:
                     self._waiting.add(held, delay_seconds)
-                    self._spawn(self._copy(held, held.deliveries - 1))
+                    self._tasks.start(self._copy(held, held.deliveries - 1), name="copy a record of Kinesis")
         self._changed.notify_all()
         asyncio.get_running_loop().call_soon(self._feed)
 
@@ -231,9 +226,4 @@ class KinesisSubscription:
         """A record that waits for its time and holds up many goes to the end of the stream."""
         if position.held_up > WAITING_HOLDS_UP_MAX:
             for held in [each for each in self._waiting if each.sequence == position.first_open and each.position is position]:
-                self._spawn(self._copy(held, held.deliveries - 1))
-
-    def _spawn(self, doing: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(doing)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+                self._tasks.start(self._copy(held, held.deliveries - 1), name="copy a record of Kinesis")

@@ -92,7 +92,7 @@ class NatsSubscription:
         self._to_settle: list[tuple[str, bytes]] = []
         self._news = asyncio.Event()
         self._patience = Patience(AGAIN_SECONDS)
-        self._drained = False
+        self._drained = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -112,7 +112,7 @@ class NatsSubscription:
     async def stop(self) -> None:
         self._news.set()
         await self._in_flight.finish()
-        self._drained = True
+        self._drained.set()
         self._patience.stop()
         self._news.set()
         if self._running is not None:
@@ -120,7 +120,7 @@ class NatsSubscription:
 
     @property
     def stopped(self) -> bool:
-        return self._drained
+        return self._drained.is_set()
 
     async def _run(self, client: Client | None) -> None:
         while client is not None:
@@ -143,16 +143,7 @@ class NatsSubscription:
         """A connection on which to go on, or None if the subscription was stopped."""
         self._mark_at = 0.0
         await self._patience.wait()
-        connecting = asyncio.ensure_future(self._link.get())
-        try:
-            while not connecting.done() and not self._drained:
-                self._news.clear()
-                news = asyncio.ensure_future(self._news.wait())
-                await asyncio.wait({connecting, news}, return_when=asyncio.FIRST_COMPLETED)
-                news.cancel()
-            return None if self._drained or connecting.exception() else connecting.result()
-        finally:
-            connecting.cancel()
+        return await self._link.get_unless(self._drained)
 
     async def _make_consumers(self, client: Client) -> None:
         for reader in self._readers:
@@ -174,7 +165,7 @@ class NatsSubscription:
                     await reader.subscription.drain()  # type: ignore[no-untyped-call]  # what is on its way still comes, and goes back
                     reader.subscription, reader.asked = None, 0
             await self._settle(client)
-            if self._drained and not self._to_settle:
+            if self._drained.is_set() and not self._to_settle:
                 await client.flush()
                 return
             await self._quiet_for(TICK_SECONDS)

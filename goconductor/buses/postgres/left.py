@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
+
+from goconductor.aio.recent import Recent
 
 LEFT_MAX = 1_000
 """So many are remembered, as each look names all of them; more are taken again, which costs time and nothing else."""
@@ -13,19 +14,16 @@ class Left:
     """Numbers of messages, and from when on we may take them."""
 
     def __init__(self) -> None:
-        self._ours_again: OrderedDict[int, float] = OrderedDict()
+        self._ours_again: Recent[int, float] = Recent(count_max=LEFT_MAX)
 
     def leave(self, message_id: int, seconds: float) -> None:
         """Not for us for so long."""
-        self._ours_again[message_id] = time.monotonic() + seconds
-        self._ours_again.move_to_end(message_id)
-        if len(self._ours_again) > LEFT_MAX:
-            self._ours_again.popitem(last=False)
+        self._ours_again.put(message_id, time.monotonic() + seconds)
 
     def now(self) -> list[int]:
         """Those that are still left to others."""
         if self._ours_again:
             now = time.monotonic()
             for message_id in [each for each, until in self._ours_again.items() if until <= now]:
-                del self._ours_again[message_id]
-        return list(self._ours_again)
+                self._ours_again.pop(message_id)
+        return [message_id for message_id, _ in self._ours_again.items()]

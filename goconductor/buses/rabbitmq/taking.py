@@ -12,6 +12,7 @@ from aio_pika.abc import AbstractConnection
 from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
 
+from goconductor.aio.tasks import Tasks
 from goconductor.buses.rabbitmq import wire
 from goconductor.buses.rabbitmq.connection import UNAVAILABLE, cancelled_or_unavailable, driver_channel, reason_of
 from goconductor.buses.rabbitmq.delaying import Delays
@@ -83,10 +84,10 @@ class RabbitmqSubscription:
         self._prefetch_each = max(reading.prefetch // len(self._topics), 1)
         self._in_flight: InFlight[_Tag] = InFlight(reading.receiver, prefetch=reading.prefetch, settled=self._settled)
         self._to_settle: list[tuple[_Tag, bool]] = []
-        self._delaying: set[asyncio.Task[None]] = set()
+        self._delaying = Tasks()
         self._news = asyncio.Event()
         self._patience = Patience(AGAIN_SECONDS)
-        self._drained = False
+        self._drained = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -105,9 +106,8 @@ class RabbitmqSubscription:
     async def stop(self) -> None:
         self._news.set()
         await self._in_flight.finish()
-        while self._delaying:
-            await asyncio.wait(self._delaying)
-        self._drained = True
+        await self._delaying.join()
+        self._drained.set()
         self._patience.stop()
         self._news.set()
         if self._running is not None:
@@ -115,10 +115,10 @@ class RabbitmqSubscription:
 
     @property
     def stopped(self) -> bool:
-        return self._drained
+        return self._drained.is_set()
 
     async def _run(self, session: _Session | None) -> None:
-        while session is not None or not self._drained:
+        while session is not None or not self._drained.is_set():
             try:
                 with cancelled_or_unavailable():
                     session = session or await self._reopen()
@@ -132,25 +132,16 @@ class RabbitmqSubscription:
             if session is not None:
                 await session.close()
                 session = None
-            if not self._drained:
+            if not self._drained.is_set():
                 await self._patience.wait()
 
     async def _reopen(self) -> _Session | None:
         """A new session, or None if the subscription was stopped while it waited for a connection."""
-        connecting = asyncio.ensure_future(self._link.get())
-        try:
-            while not connecting.done():
-                self._news.clear()
-                news = asyncio.ensure_future(self._news.wait())
-                await asyncio.wait({connecting, news}, return_when=asyncio.FIRST_COMPLETED)
-                news.cancel()
-                if self._drained:
-                    return None
-            async with asyncio.timeout(OPEN_SECONDS):
-                with cancelled_or_unavailable():
-                    return await self._open(connecting.result())
-        finally:
-            connecting.cancel()
+        if (connection := await self._link.get_unless(self._drained)) is None:
+            return None
+        async with asyncio.timeout(OPEN_SECONDS):
+            with cancelled_or_unavailable():
+                return await self._open(connection)
 
     async def _open(self, connection: AbstractConnection) -> _Session:
         queues = [await self._topology.declare_group(connection, topic, self._group) for topic in self._topics]
@@ -212,7 +203,7 @@ class RabbitmqSubscription:
             elif not session.consumers and self._in_flight.wants:
                 await self._consume(session, queues)
             await self._settle(session)
-            if self._drained and not self._to_settle:
+            if self._drained.is_set() and not self._to_settle:
                 return
             await self._news.wait()
         logger.info("the subscription of %s was cut: %s", self._group, session.broken)
@@ -239,9 +230,7 @@ class RabbitmqSubscription:
 
     def _settled(self, delivery: HeldDelivery[_Tag], delay_seconds: float | None) -> None:
         if delay_seconds:
-            delaying = asyncio.create_task(self._delay(delivery, delay_seconds))
-            self._delaying.add(delaying)
-            delaying.add_done_callback(self._delaying.discard)
+            self._delaying.start(self._delay(delivery, delay_seconds), name="delay a message of RabbitMQ")
         else:
             self._to_settle.append((delivery.tag, delay_seconds is None))
             self._news.set()

@@ -25,6 +25,7 @@ from botocore.loaders import Loader
 from botocore.parsers import ResponseParserError
 
 from goconductor.aio.cancellation import is_ours
+from goconductor.aio.tasks import Tasks
 from goconductor.buses.shared.link import Link
 from goconductor.errors import BusUnavailableError, ConfigurationError
 from goconductor.redaction import logger_of
@@ -182,7 +183,7 @@ class ServiceLink(Link[Client]):
 
     def __init__(self, name: str, *, connect: Callable[[], Awaitable[Client]]) -> None:
         super().__init__(name, connect=connect, disconnect=close)
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing = Tasks()
         self._refused_at = -math.inf
         self._is_told = False
 
@@ -208,14 +209,11 @@ class ServiceLink(Link[Client]):
         if connection is not self._connection or self._closed:
             return
         super().lost(connection, reason)
-        closing = asyncio.create_task(close(connection))
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
+        self._closing.start(close(connection), name=f"close a client of {self._name}")
 
     async def close(self) -> None:
         await super().close()
-        if self._closing:
-            await asyncio.wait(self._closing)
+        await self._closing.join()
 
 
 async def close(client: Client) -> None:

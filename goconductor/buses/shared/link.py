@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
+from goconductor.aio.backoff import Backoff
+from goconductor.aio.first_of import first_of
+from goconductor.aio.tasks import end
 from goconductor.errors import BusUnavailableError, ConfigurationError
 from goconductor.redaction import logger_of
 
@@ -35,7 +38,7 @@ class Link(Generic[C]):
         self._gone = asyncio.Event()
         self._connecting: asyncio.Task[None] | None = None
         self._closed = False
-        self._wait_seconds = FIRST_WAIT_SECONDS
+        self._pauses = Backoff(FIRST_WAIT_SECONDS, WAIT_SECONDS_MAX)
         self._connected_at = -WAIT_SECONDS_MAX
         self.trouble = "it does not answer"
         """Why there is no connection, when there is none."""
@@ -47,12 +50,11 @@ class Link(Generic[C]):
             BusUnavailableError: it could not be reached within that time.
             ConfigurationError: it refuses us.
         """
-        wait_seconds = FIRST_WAIT_SECONDS
+        pauses = Backoff(FIRST_WAIT_SECONDS, WAIT_SECONDS_MAX)
         try:
             async with asyncio.timeout(timeout_seconds):
-                while not await self._try():
-                    await asyncio.sleep(wait_seconds)
-                    wait_seconds = min(2 * wait_seconds, WAIT_SECONDS_MAX)
+                while not await self._try():  # noqa: ASYNC110  (there is no event for it)
+                    await asyncio.sleep(pauses.next())
         except TimeoutError:
             raise BusUnavailableError(f"the bus did not open within {timeout_seconds:g} s: {self.trouble}") from None
 
@@ -67,6 +69,19 @@ class Link(Generic[C]):
                 raise BusUnavailableError("the bus is closed; open a new one")
             await self._present.wait()
         return self._connection
+
+    async def get_unless(self, stopped: asyncio.Event) -> C | None:
+        """Return the connection, or None if the link is closed, or that event set, before there is one."""
+
+        async def stop() -> None:
+            await stopped.wait()
+
+        if self._connection is not None:
+            return self._connection
+        try:
+            return await first_of(self.get(), stop())
+        except BusUnavailableError:
+            return None
 
     @property
     def is_present(self) -> bool:
@@ -97,20 +112,17 @@ class Link(Generic[C]):
         self._closed = True
         self._present.set()
         self._gone.set()
-        if self._connecting is not None:
-            self._connecting.cancel()
-            await asyncio.wait([self._connecting])
+        await end(self._connecting)
         connection, self._connection = self._connection, None
         if connection is not None:
             await self._disconnect(connection)
 
     async def _reconnect(self) -> None:
         if asyncio.get_running_loop().time() - self._connected_at > WAIT_SECONDS_MAX:
-            self._wait_seconds = FIRST_WAIT_SECONDS  # else it has let us in only to shut us out, and may again
+            self._pauses.reset()  # else it has let us in only to shut us out, and may again
         refused = False
         while not self._closed:  # a driver may answer our cancelling with an error of its own
-            await asyncio.sleep(self._wait_seconds)
-            self._wait_seconds = min(2 * self._wait_seconds, WAIT_SECONDS_MAX)
+            await asyncio.sleep(self._pauses.next())
             try:
                 if await self._try():
                     logger.warning("%s is back", self._name)

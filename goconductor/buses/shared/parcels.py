@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from goconductor.aio.tasks import Tasks
 from goconductor.errors import BusUnavailableError
 from goconductor.redaction import logger_of
 
@@ -71,7 +72,7 @@ class Parcels(Generic[K, P]):
         self._trouble = trouble
         self._waiting: dict[K, deque[P]] = {}
         self._requests: dict[K, int] = {}
-        self._running: set[asyncio.Task[None]] = set()
+        self._running = Tasks()
         self._sending = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -117,18 +118,13 @@ class Parcels(Generic[K, P]):
 
     async def close(self) -> None:
         """End what is still on its way."""
-        for task in list(self._running):
-            task.cancel()
-        if self._running:
-            await asyncio.wait(self._running)
+        await self._running.close()
 
     def _start(self, place: K) -> None:
         wanted = min(self._at_once, -(-len(self._waiting[place]) // self._batch_max))
         while self._requests.get(place, 0) < wanted:
             self._requests[place] = self._requests.get(place, 0) + 1
-            task = asyncio.create_task(self._work(place), name=f"send to {place}")
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self._running.start(self._work(place), name=f"send to {place}")
 
     async def _work(self, place: K) -> None:
         try:

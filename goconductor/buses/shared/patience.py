@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from goconductor.aio.backoff import Backoff
+
 
 class Patience:
     """The waits between tries, each longer than the one before; whoever stops is not held up by them.
@@ -18,13 +20,12 @@ class Patience:
     """
 
     def __init__(self, first_seconds: float = 0.2, seconds_max: float = 5.0) -> None:
-        self._first_seconds = self._next_seconds = first_seconds
-        self._seconds_max = seconds_max
+        self._pauses = Backoff(first_seconds, seconds_max)
         self._stopped = asyncio.Event()
 
     def succeeded(self) -> None:
         """The next wait is a short one again."""
-        self._next_seconds = self._first_seconds
+        self._pauses.reset()
 
     def stop(self) -> None:
         """Wait no more."""
@@ -32,7 +33,6 @@ class Patience:
 
     async def wait(self) -> None:
         """Before the next try."""
-        seconds, self._next_seconds = self._next_seconds, min(2 * self._next_seconds, self._seconds_max)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(self._pauses.next()):
                 await self._stopped.wait()

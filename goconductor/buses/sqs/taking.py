@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from goconductor.aio.first_of import first_of
+from goconductor.aio.tasks import Tasks, end
 from goconductor.buses.shared.amazon import UNAVAILABLE, Client, ServiceLink, backoff_seconds, call, code_of, reason_of
 from goconductor.buses.shared.condition import Condition
 from goconductor.buses.shared.frame import Reading
@@ -90,9 +91,9 @@ class SqsSubscription:
         self._in_flight: InFlight[_Held] = InFlight(reading.receiver, prefetch=reading.prefetch, settled=self._settled)
         self._held: set[_Held] = set()
         self._to_settle: list[tuple[_Held, int | None]] = []
-        self._renewing: set[asyncio.Task[None]] = set()
+        self._renewing = Tasks()
         self._changed = Condition()
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._drained = False
         self._polls: list[asyncio.Task[None]] = []
         self._others: list[asyncio.Task[None]] = []
@@ -116,20 +117,21 @@ class SqsSubscription:
         self._changed.notify_all()
 
     async def stop(self) -> None:
-        self._stopping = True
+        self._stopping.set()
         self._changed.notify_all()
         await self._in_flight.finish()
         if self._polls:  # what they still bring goes back; to leave them would hide it from others
             await asyncio.wait(self._polls, timeout=self._wait_seconds + LEAVE_SECONDS)
-        await _end(self._polls)
-        if self._renewing:
-            await asyncio.wait(self._renewing, timeout=LEAVE_SECONDS)
-            await _end(list(self._renewing))
+        await end(*self._polls)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await self._renewing.join()
+        await self._renewing.close()
         self._drained = True
         self._changed.notify_all()
         if self._others:
             await asyncio.wait(self._others[:1], timeout=LEAVE_SECONDS)
-        await _end(self._others)
+        await end(*self._others)
         await self._drop_short_lived()
 
     @property
@@ -142,9 +144,10 @@ class SqsSubscription:
         """The first poll of a topic waits for messages; the others help where it found more than it could take."""
         tries = 0
         while await self._may_poll(reader, is_first=is_first):
-            client = await self._next_client()
-            count = reader.room() if client is not None else 0
-            if client is None or count <= 0 or not self._in_flight.wants:
+            if (client := await self._link.get_unless(self._stopping)) is None:
+                return
+            count = reader.room()
+            if count <= 0 or not self._in_flight.wants:
                 continue
             reader.asked += count
             try:
@@ -169,13 +172,9 @@ class SqsSubscription:
 
     async def _may_poll(self, reader: _Reader, *, is_first: bool) -> bool:
         if not is_first:
-            waiting = asyncio.ensure_future(reader.much.wait())
-            stopped = asyncio.ensure_future(self._changed.wait_for(lambda: self._stopping))
-            await asyncio.wait({waiting, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
-            stopped.cancel()
-        await self._changed.wait_for(lambda: self._stopping or (self._in_flight.wants and reader.room() > 0))
-        return not self._stopping
+            await first_of(reader.much.wait(), self._stopping.wait())
+        await self._changed.wait_for(lambda: self._stopping.is_set() or (self._in_flight.wants and reader.room() > 0))
+        return not self._stopping.is_set()
 
     async def _poll(self, client: Client, reader: _Reader, count: int, wait_seconds: int) -> int:
         asked_at = time.monotonic()
@@ -201,17 +200,6 @@ class SqsSubscription:
             self._in_flight.take(message, before + received, held)
         return len(messages)
 
-    async def _next_client(self) -> Client | None:
-        """A client on which to go on, or None if the subscription stops."""
-        connecting = asyncio.ensure_future(self._link.get())
-        stopped = asyncio.ensure_future(self._changed.wait_for(lambda: self._stopping))
-        try:
-            await asyncio.wait({connecting, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            return connecting.result() if connecting.done() and not connecting.exception() else None
-        finally:
-            connecting.cancel()
-            stopped.cancel()
-
     async def _failed(self, client: Client, reader: _Reader, error: Exception) -> None:
         logger.info("the subscription of %s tries again: %s", self._group, reason_of(error))
         self._link.failed(client, error)
@@ -233,9 +221,7 @@ class SqsSubscription:
         if seconds is None or delivery.has_raised or held.received < self._topology.receives_max:
             self._settle_soon(held, seconds)
         else:
-            renewing = asyncio.create_task(self._renew(delivery, seconds))
-            self._renewing.add(renewing)
-            renewing.add_done_callback(self._renewing.discard)
+            self._renewing.start(self._renew(delivery, seconds), name="renew a message of SQS")
 
     def _settle_soon(self, held: _Held, seconds: int | None) -> None:
         self._held.discard(held)
@@ -339,10 +325,3 @@ class SqsSubscription:
                 for reader in self._readers:
                     if self._topology.is_short_lived(reader.topic):
                         await self._topology.drop(await self._link.get(), reader.topic, self._group)
-
-
-async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)
