@@ -40,6 +40,9 @@ class Bus(BusFrame[str, Taking]):
         self.closed.append(opened)
 
     async def _send(self, opened: str, messages: Sequence[Message]) -> tuple[Message, str] | None:
+        if messages[0].payload == b"slow":
+            self.asked.set()
+            await self.answer.wait()
         refused = [message for message in messages if message.payload == b"broker"]
         self.sent += [message.payload for message in messages if message not in refused]
         return (refused[0], "raise its limit") if refused else None
@@ -80,6 +83,21 @@ async def test_a_bus_that_is_closed_while_somebody_subscribes_leaves_nobody_read
     with pytest.raises(BusUnavailableError, match="closed"):
         await subscribing
     assert bus.takings[0].stopped
+    assert bus.closed == ["a connection"]
+
+
+async def test_a_close_waits_for_what_was_given_to_send() -> None:
+    bus = Bus()
+    await bus.open()
+    sending = asyncio.create_task(bus.send([message(b"slow")]))
+    await bus.asked.wait()
+    closing = asyncio.create_task(bus.close())
+    await asyncio.wait({closing}, timeout=0.01)
+    assert not bus.closed
+    bus.answer.set()
+    await closing
+    assert sending.done()
+    assert bus.sent == [b"slow"]
     assert bus.closed == ["a connection"]
 
 

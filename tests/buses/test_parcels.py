@@ -102,5 +102,4 @@ async def test_what_has_not_arrived_in_time_is_said_with_the_reason_and_not_sent
     with pytest.raises(BusUnavailableError, match=r"4 messages were not confirmed within 0\.05 s: nobody is there"):
         await send(parcels, 1, 1, 1, 1)
     assert began.is_set()
-    await parcels.idle()
     await parcels.close()

@@ -139,7 +139,6 @@ class KinesisBus(BusFrame[_Opened, KinesisSubscription]):
         return await examine_tables(self._database.address, self._schema, leases.NEEDS)
 
     async def _close(self, opened: _Opened) -> None:
-        await opened.sender.idle()
         await opened.sender.close()
         await opened.link.close()
         await opened.database.close()

@@ -50,7 +50,7 @@ class Sender:
             send_timeout_seconds=send_timeout_seconds,
             trouble=lambda: self._trouble if link.is_present else link.trouble,
         )
-        self.idle, self.close = self._parcels.idle, self._parcels.close
+        self.close = self._parcels.close
 
     async def send(self, messages: Sequence[Message]) -> None:
         """Write, and wait until the streams have taken all of them.

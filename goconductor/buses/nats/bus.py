@@ -95,9 +95,7 @@ class NatsBus(BusFrame[_Opened, NatsSubscription]):
         return link, Sender(link, self._topology, send_timeout_seconds=self._send_timeout_seconds)
 
     async def _close(self, opened: _Opened) -> None:
-        link, sender = opened
-        await sender.idle()
-        await link.close()
+        await opened[0].close()
 
     async def _send(self, opened: _Opened, messages: Sequence[Message]) -> None:
         await opened[1].send(messages)

@@ -35,9 +35,6 @@ class Sender:
         self._link = link
         self._topology = topology
         self._send_timeout_seconds = send_timeout_seconds
-        self._sending = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
 
     async def send(self, messages: Sequence[Message]) -> None:
         """Publish, and wait until the stream has taken all of them.
@@ -47,8 +44,6 @@ class Sender:
         """
         named = [(uuid.uuid4().hex, message) for message in messages]
         problem = self._link.trouble
-        self._sending += 1
-        self._idle.clear()
         try:
             async with asyncio.timeout(self._send_timeout_seconds):
                 while named:
@@ -58,14 +53,6 @@ class Sender:
             raise BusUnavailableError(
                 f"{len(named)} messages were not confirmed within {self._send_timeout_seconds:g} s: {problem}"
             ) from None
-        finally:
-            self._sending -= 1
-            if not self._sending:
-                self._idle.set()
-
-    async def idle(self) -> None:
-        """Wait until every send has returned."""
-        await self._idle.wait()
 
     async def _try(self, client: Client, named: list[_Named]) -> tuple[list[_Named], str]:
         """What is still to be sent, and why."""

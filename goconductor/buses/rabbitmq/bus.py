@@ -105,7 +105,6 @@ class RabbitmqBus(BusFrame[_Opened, RabbitmqSubscription]):
         return _Opened(sending, taking, sender, Delays(sending, self._topology))
 
     async def _close(self, opened: _Opened) -> None:
-        await opened.sender.idle()
         await opened.sending.close()
         await opened.taking.close()
 

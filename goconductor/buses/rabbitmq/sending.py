@@ -39,9 +39,6 @@ class Sender:
         self._send_timeout_seconds = send_timeout_seconds
         self._channel = PublishingChannel(link)
         self._broker_bytes_max: int | None = None
-        self._sending = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
 
     async def send(self, messages: Sequence[Message]) -> list[Message]:
         """Publish, and wait until the broker has taken all of them. Those whose fate a broken connection hides are sent again.
@@ -53,8 +50,6 @@ class Sender:
             BusUnavailableError: it has not by the end of the time; some may have been taken.
         """
         too_large: list[Message] = []
-        self._sending += 1
-        self._idle.clear()
         problem = self._link.trouble
         try:
             async with asyncio.timeout(self._send_timeout_seconds):
@@ -68,15 +63,7 @@ class Sender:
             raise BusUnavailableError(
                 f"{len(messages)} messages were not confirmed within {self._send_timeout_seconds:g} s: {problem}"
             ) from None
-        finally:
-            self._sending -= 1
-            if not self._sending:
-                self._idle.set()
         return too_large
-
-    async def idle(self) -> None:
-        """Wait until every send has returned."""
-        await self._idle.wait()
 
     async def _try(self, messages: Sequence[Message], problem: str) -> tuple[list[Message], str]:
         """What is still to be sent, and why."""

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from goconductor.buses.shared.condition import Condition
 from goconductor.errors import BusUnavailableError, ConfigurationError, PayloadError
 from goconductor.ports.bus import TOPIC, Headers, Message, Receiver, Subscription, sendable
 
@@ -53,6 +54,8 @@ class BusFrame(ABC, Generic[C, S]):
         self._headers = headers
         self._opened: C | None = None
         self._subscriptions: list[S] = []
+        self._sends = 0
+        self._sent = Condition()
 
     @abstractmethod
     async def _open(self) -> C:
@@ -81,7 +84,7 @@ class BusFrame(ABC, Generic[C, S]):
 
     @abstractmethod
     async def _close(self, opened: C) -> None:
-        """Finish the sends that run, and disconnect; the subscriptions have stopped."""
+        """Disconnect; the subscriptions have stopped, and no send runs."""
 
     async def open(self) -> None:
         """Connect, and make what the bus needs; safe for many processes at once.
@@ -98,6 +101,7 @@ class BusFrame(ABC, Generic[C, S]):
         opened, subscriptions = self._opened, self._subscriptions
         self._opened, self._subscriptions = None, []
         await asyncio.gather(*(subscription.stop() for subscription in subscriptions))
+        await self._sent.wait_for(lambda: not self._sends)
         if opened is not None:
             await self._close(opened)
 
@@ -110,7 +114,8 @@ class BusFrame(ABC, Generic[C, S]):
         """
         opened = self._connected()
         fit, refusal = sendable(messages, self.payload_bytes_max, self._headers)
-        if fit and (refused := await self._send(opened, fit)) is not None and refusal is None:
+        refused = await self._send_while_open(opened, fit) if fit else None
+        if refused is not None and refusal is None:
             place = next(place for place, message in enumerate(messages) if message is refused[0])
             refusal = PayloadError(f"$[{place}].payload", refused[1])
         if refusal is not None:
@@ -134,6 +139,15 @@ class BusFrame(ABC, Generic[C, S]):
             raise BusUnavailableError("the bus was closed while it subscribed; open it again")
         self._subscriptions = [*(each for each in self._subscriptions if not each.stopped), subscription]
         return subscription
+
+    async def _send_while_open(self, opened: C, messages: Sequence[Message]) -> tuple[Message, str] | None:
+        """Send; a close waits for it."""
+        self._sends += 1
+        try:
+            return await self._send(opened, messages)
+        finally:
+            self._sends -= 1
+            self._sent.notify_all()
 
     def _connected(self) -> C:
         if self._opened is None:

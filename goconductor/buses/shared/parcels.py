@@ -73,9 +73,6 @@ class Parcels(Generic[K, P]):
         self._waiting: dict[K, deque[P]] = {}
         self._requests: dict[K, int] = {}
         self._running = Tasks()
-        self._sending = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
 
     async def send(self, count: int, address: Callable[[], Awaitable[Sequence[tuple[K, P]]]]) -> Sequence[tuple[K, P]]:
         """Send, and wait until every parcel was taken or refused; returns what was addressed.
@@ -88,8 +85,6 @@ class Parcels(Generic[K, P]):
             BusUnavailableError: not all have arrived in time; some may have been taken.
         """
         addressed: Sequence[tuple[K, P]] = ()
-        self._sending += 1
-        self._idle.clear()
         try:
             async with asyncio.timeout(self._send_timeout_seconds):
                 addressed = await address()
@@ -107,14 +102,7 @@ class Parcels(Generic[K, P]):
         finally:
             for _, parcel in addressed:
                 parcel.arrived.cancel()
-            self._sending -= 1
-            if not self._sending:
-                self._idle.set()
         return addressed
-
-    async def idle(self) -> None:
-        """Wait until every send has returned."""
-        await self._idle.wait()
 
     async def close(self) -> None:
         """End what is still on its way."""

@@ -109,7 +109,6 @@ class SqsBus(BusFrame[_Opened, SqsSubscription]):
 
     async def _close(self, opened: _Opened) -> None:
         link, sender = opened
-        await sender.idle()
         await sender.close()
         await link.close()
 

@@ -52,7 +52,7 @@ class Sender:
             send_timeout_seconds=send_timeout_seconds,
             trouble=lambda: self._trouble if link.is_present else link.trouble,
         )
-        self.idle, self.close = self._parcels.idle, self._parcels.close
+        self.close = self._parcels.close
 
     async def send(self, messages: Sequence[Message]) -> list[Message]:
         """Send, and wait until the queues have taken all of them; those that are too large for their queue.
