@@ -91,15 +91,20 @@ class InFlight(Generic[T]):
 
     def take(self, message: Message, deliveries: int, tag: T) -> None:
         """A message has come."""
-        self._waiting.append(HeldDelivery(self, message, deliveries, tag))
-        self._hand_out()
+        delivery = HeldDelivery(self, message, deliveries, tag)
+        if self._waiting or self._paused or self._stopping or len(self._in_hand) >= self._prefetch:
+            self._waiting.append(delivery)
+            self._hand_out()
+        else:  # as nearly always
+            self._give(delivery)
 
     def settle(self, delivery: HeldDelivery[T], delay_seconds: float | None) -> None:
         """Acknowledged (None) or given back."""
         if delivery in self._in_hand:
             self._in_hand.remove(delivery)
             self._settled(delivery, delay_seconds)
-            self._hand_out()
+            if self._waiting:
+                self._hand_out()
 
     def pause(self) -> None:
         self._paused = True
@@ -136,11 +141,13 @@ class InFlight(Generic[T]):
             while self._waiting:
                 self._settled(self._waiting.popleft(), 0.0)
         while self._waiting and len(self._in_hand) < self._prefetch:
-            delivery = self._waiting.popleft()
-            self._in_hand.add(delivery)
-            receiving = asyncio.create_task(self._receive(delivery))
-            self._receiving.add(receiving)
-            receiving.add_done_callback(self._receiving.discard)
+            self._give(self._waiting.popleft())
+
+    def _give(self, delivery: HeldDelivery[T]) -> None:
+        self._in_hand.add(delivery)
+        receiving = asyncio.create_task(self._receive(delivery))
+        self._receiving.add(receiving)
+        receiving.add_done_callback(self._receiving.discard)
 
     async def _receive(self, delivery: HeldDelivery[T]) -> None:
         try:
