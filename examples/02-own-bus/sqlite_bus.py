@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 import msgspec
 
 from goconductor import BusUnavailableError
-from goconductor.buses.shared import HeldDelivery, InFlight
-from goconductor.ports import Message, Receiver, sendable
+from goconductor.buses.shared import BusFrame, HeldDelivery, InFlight, Reading
+from goconductor.ports import Message
 
 TABLES = """
 PRAGMA journal_mode = wal;
@@ -33,70 +33,60 @@ UPDATE messages SET deliveries = deliveries + 1, ready_at = ?3 WHERE number IN (
 """
 
 
-class SqliteBus:
+class SqliteBus(BusFrame[sqlite3.Connection, "Subscription"]):
     """Takes a url, ``sqlite:///folder/file``, and options of its own: those of ``bus.options``."""
 
     def __init__(
         self, url: str, *, payload_bytes_max: int = 1 << 20, visibility_seconds: float = 15.0, poll_seconds: float = 0.02
     ) -> None:
-        self.payload_bytes_max = payload_bytes_max
+        super().__init__(payload_bytes_max=payload_bytes_max)
         self.visibility_seconds = visibility_seconds
         self.poll_seconds = poll_seconds
         self._path = url.removeprefix("sqlite://")
-        self._database: sqlite3.Connection | None = None
-        self._subscriptions: list[Subscription] = []
 
-    async def open(self) -> None:
-        if self._database is None:
-            try:
-                self._database = sqlite3.connect(self._path, timeout=5.0, isolation_level=None)
-                self._database.executescript(TABLES)
-            except sqlite3.Error as error:
-                raise BusUnavailableError(f"{self._path} cannot be opened: {error}") from error
-
-    async def close(self) -> None:
-        await asyncio.gather(*(subscription.stop() for subscription in self._subscriptions))
-        self._subscriptions.clear()
-        database, self._database = self._database, None
-        if database is not None:
-            database.close()
-
-    async def send(self, messages: Sequence[Message]) -> None:
-        fit, refusal = sendable(messages, self.payload_bytes_max)
-        with self.transaction() as database:
-            for message in fit:
-                database.execute(NEW, (message.topic,))
-                database.execute(SEND, (message.topic, msgspec.msgpack.encode(message)))
-        if refusal is not None:
-            raise refusal
-
-    async def subscribe(self, topics: Sequence[str], group: str, receiver: Receiver, *, prefetch: int) -> "Subscription":
-        with self.transaction() as database:
-            for topic in topics:
-                for statement in (CLAIM.format("queues"), CLAIM.format("messages"), JOIN):
-                    database.execute(statement, (topic, group))
-        subscription = Subscription(self, topics, group, receiver, prefetch)
-        self._subscriptions.append(subscription)
-        return subscription
-
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        if self._database is None:
-            raise BusUnavailableError("the bus is not open; call `await bus.open()` first")
+    async def _open(self) -> sqlite3.Connection:
         try:
-            with self._database as database:
-                database.execute("BEGIN IMMEDIATE")
-                yield database
+            database = sqlite3.connect(self._path, timeout=5.0, isolation_level=None)
+            database.executescript(TABLES)
         except sqlite3.Error as error:
-            raise BusUnavailableError(f"{self._path} cannot be used now: {error}") from error
+            raise BusUnavailableError(f"{self._path} cannot be opened: {error}") from error
+        return database
+
+    async def _close(self, opened: sqlite3.Connection) -> None:
+        opened.close()
+
+    async def _send(self, opened: sqlite3.Connection, messages: Sequence[Message]) -> None:
+        with transaction(opened):
+            for message in messages:
+                opened.execute(NEW, (message.topic,))
+                opened.execute(SEND, (message.topic, msgspec.msgpack.encode(message)))
+
+    async def _take(self, opened: sqlite3.Connection, reading: Reading) -> "Subscription":
+        with transaction(opened):
+            for topic in reading.topics:
+                for statement in (CLAIM.format("queues"), CLAIM.format("messages"), JOIN):
+                    opened.execute(statement, (topic, reading.group))
+        return Subscription(self, opened, reading)
+
+
+@contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
+    try:
+        with database:
+            database.execute("BEGIN IMMEDIATE")
+            yield
+    except sqlite3.Error as error:
+        raise BusUnavailableError(f"the file cannot be used now: {error}") from error
 
 
 class Subscription:
     """Looks for messages, gives them to ``InFlight``, and learns from it what became of each."""
 
-    def __init__(self, bus: SqliteBus, topics: Sequence[str], group: str, receiver: Receiver, prefetch: int) -> None:
-        self._bus, self._topics, self._group = bus, topics, group
-        self._in_flight: InFlight[int] = InFlight(receiver, prefetch=prefetch, settled=self._settled)
+    stopped = False
+
+    def __init__(self, bus: SqliteBus, database: sqlite3.Connection, reading: Reading) -> None:
+        self._bus, self._database, self._reading = bus, database, reading
+        self._in_flight: InFlight[int] = InFlight(reading.receiver, prefetch=reading.prefetch, settled=self._settled)
         self._looking = asyncio.create_task(self._look())
         self.pause, self.resume = self._in_flight.pause, self._in_flight.resume
 
@@ -104,11 +94,12 @@ class Subscription:
         self._looking.cancel()
         await asyncio.wait([self._looking])
         await self._in_flight.finish()
+        self.stopped = True
 
     async def _look(self) -> None:
         while True:
             try:
-                came = sum(self._take(topic) for topic in self._topics)
+                came = sum(self._take(topic) for topic in self._reading.topics)
             except BusUnavailableError as error:
                 logging.getLogger(__name__).warning("looking again soon: %s", error)
                 came = 0
@@ -119,15 +110,17 @@ class Subscription:
         if not room:
             return 0
         now = time.time()
-        with self._bus.transaction() as database:
-            rows = database.execute(TAKE, (topic, self._group, now + self._bus.visibility_seconds, now, room)).fetchall()
+        values = topic, self._reading.group, now + self._bus.visibility_seconds, now, room
+        with transaction(self._database):
+            rows = self._database.execute(TAKE, values).fetchall()
         for number, message, deliveries in rows:
             self._in_flight.take(msgspec.msgpack.decode(message, type=Message), deliveries, number)
         return len(rows)
 
     def _settled(self, delivery: HeldDelivery[int], delay_seconds: float | None) -> None:
-        with suppress(BusUnavailableError), self._bus.transaction() as database:  # else it comes again after a while
+        with suppress(BusUnavailableError), transaction(self._database):  # else it comes again after a while
             if delay_seconds is None:
-                database.execute("DELETE FROM messages WHERE number = ?", (delivery.tag,))
+                self._database.execute("DELETE FROM messages WHERE number = ?", (delivery.tag,))
             else:
-                database.execute("UPDATE messages SET ready_at = ? WHERE number = ?", (time.time() + delay_seconds, delivery.tag))
+                ready_at = time.time() + delay_seconds
+                self._database.execute("UPDATE messages SET ready_at = ? WHERE number = ?", (ready_at, delivery.tag))
