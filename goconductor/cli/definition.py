@@ -14,7 +14,7 @@ import typer
 from goconductor.cli import picture
 from goconductor.cli.completion import saga_names, saga_versions
 from goconductor.cli.picture import plain
-from goconductor.cli.running import AsJson, client, fail, one_of, print_drawn, read_file, run, settings_of
+from goconductor.cli.running import AsJson, client, fail, one_of, print_drawn, read_file, run, settings_of, why_not
 from goconductor.control import definitions, diagrams
 from goconductor.control.diagrams import Form
 from goconductor.control.exits import Exit
@@ -214,8 +214,8 @@ def _is_file(what: str) -> bool:
 def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        fail(f"--out {path}: cannot be written ({error.strerror}); name another file", Exit.USAGE)
+    except (OSError, ValueError) as error:
+        fail(f"--out {path}: cannot be written ({why_not(error)}); name another file", Exit.USAGE)
 
 
 def _print(found: DefinitionSummary, *, as_json: bool) -> None:

@@ -151,8 +151,13 @@ def read_file(name: str, told: str) -> bytes:
     """
     try:
         return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        fail(f"{told}: cannot be read ({error.strerror}); name a file that is there", Exit.USAGE)
+    except (OSError, ValueError) as error:  # a name with a NUL, or with what is in no UTF-8, is a ValueError
+        fail(f"{told}: cannot be read ({why_not(error)}); name a file that is there", Exit.USAGE)
+
+
+def why_not(error: OSError | ValueError) -> str:
+    """Say why a file cannot be had, in the system's words."""
+    return error.strerror or str(error) if isinstance(error, OSError) else "no file can be called so"
 
 
 def read_value(text: str, option: str) -> Any:
