@@ -1,6 +1,6 @@
-"""Which requests a saga would accept now: what a refusal offers instead, and which buttons there are.
+"""Which requests a saga would accept now. A refusal offers them instead, and doors show them as buttons.
 
-Not said a second time in words, but tried: :func:`goconductor.lifecycle.decide.decide` is pure, so asking costs nothing but time.
+They are found by trying: :func:`goconductor.lifecycle.decide.decide` is pure, so a try costs nothing but time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from goconductor.saga.plan import Plan
 
 _REASON = "asked"
 STEPS_LOOKED_AT_MAX = 100_000
-"""A try looks at all steps of its saga; of a large one with many stuck steps only the first are told what they allow."""
+"""Steps that the tries for one answer may look at together. In a large saga only the first stuck steps get their requests."""
 
 
 class Request(enum.StrEnum):
@@ -34,7 +34,7 @@ class Request(enum.StrEnum):
 
 
 def of_saga(plan: Plan, state: SagaState) -> list[Request]:
-    """The requests about the whole saga that it would accept now."""
+    """Return the requests about the whole saga that it would accept now."""
     tries: dict[Request, Event] = {
         Request.PAUSE: e.PauseRequested(),
         Request.RESUME: e.ResumeRequested(),
@@ -45,12 +45,12 @@ def of_saga(plan: Plan, state: SagaState) -> list[Request]:
 
 
 def of_steps(plan: Plan, state: SagaState, unattended: Collection[str] = ()) -> dict[str, list[Request]]:
-    """The same by step, of those that accept any.
+    """Return the requests about steps that it would accept now, by step.
 
     Args:
         plan: the saga's compiled definition.
         state: where it stands.
-        unattended: steps that were sent, and that nobody runs or could run.
+        unattended: steps that were sent, and that no instance runs or could run.
     """
     found: dict[str, list[Request]] = {}
     open_steps = [
@@ -74,7 +74,7 @@ def of_steps(plan: Plan, state: SagaState, unattended: Collection[str] = ()) -> 
 
 
 def allowed(plan: Plan, state: SagaState, unattended: Collection[str] = ()) -> list[Request]:
-    """Every request that the saga, or some step of it, would accept now, in the order of :class:`Request`."""
+    """Return all requests that the saga, or a step of it, would accept now, in the order of :class:`Request`."""
     taken = set(of_saga(plan, state))
     for requests in of_steps(plan, state, unattended).values():
         taken.update(requests)
@@ -89,7 +89,7 @@ def _waits(action: ActionStatus, compensation: CompensationStatus) -> bool:
 
 
 def _new_value(edited: dict[str, object] | None) -> str:
-    """One that no step can have: an edit that changes nothing is refused."""
+    """Return a value that no step can have: an edit that changes nothing is refused."""
     return f"{_REASON} {len(edited or {})} {edited!r}"
 
 

@@ -36,12 +36,12 @@ _OF_OPERATORS = (RetryRequested, SkipRequested, OutcomeDeclared, InputEdited)
 
 
 class Log:
-    """What a log says of the conditions of its saga.
+    """Hold what a log knows of the conditions of its saga.
 
     Args:
         plan: the saga's compiled definition.
         events: the log, or as much of it as is to be folded.
-        otherwise: what counts for a condition of which the log says nothing.
+        otherwise: what counts for a condition that the log does not answer.
     """
 
     __slots__ = ("_events", "_followed", "_otherwise", "_plan", "kept")
@@ -61,14 +61,14 @@ class Log:
             self.kept = {**event.answers, **self.kept}
 
     def follows(self, step: str) -> Answer | None:
-        """An answer that the log does not hold, but that can be known without asking."""
+        """Return an answer that the log does not hold, but that follows from it without asking."""
         if self._followed is None:
             self._followed = {**self._otherwise, **_followed(self._plan, self._events)}
         return self._followed.get(step)
 
 
 def _followed(plan: Plan, events: Iterable[Event]) -> dict[str, Answer]:
-    """What the events of steps tell of conditions."""
+    """Return what the events of steps show about conditions."""
     first: dict[str, type[StepEvent]] = {}
     for event in events:
         if isinstance(event, StepEvent):
@@ -90,7 +90,7 @@ def _followed(plan: Plan, events: Iterable[Event]) -> dict[str, Answer]:
 
 
 def asked(plan: Plan, state: SagaState) -> dict[str, Answer]:
-    """What conditions have answered by a state's own word."""
+    """Return what conditions have answered, as a state shows it."""
     steps = state.steps
     return {
         name: _asked(steps[name])

@@ -54,7 +54,7 @@ def apply(fold: Fold, event: BackwardEvent | SideEvent) -> None:
 
 
 def turn_back(fold: Fold, reason: str) -> None:
-    """From here on the saga only compensates. A step in backoff was sent before, so it may have run."""
+    """Let the saga only compensate from here on. A step in backoff was sent before, so it may have run."""
     if not fold.backward:
         fold.phase = SagaStatus.COMPENSATING
         fold.reason = reason
@@ -96,14 +96,14 @@ def advance(fold: Fold, closed: str | None = None) -> None:
 
 
 def late_success(name: str, step: StepState) -> Never:
-    """A success that arrives once its compensation has begun is told by the compensation itself."""
+    """Refuse a success that arrives after its compensation has begun: the compensation reports it itself."""
     raise UnexpectedEventError(
         f"the compensation of step {name!r} is {step.compensation.status}; its action's success comes too late"
     )
 
 
 def succeeded(fold: Fold, event: CompensationSucceeded) -> None:
-    """A success counts for any attempt, also when stuck or being skipped."""
+    """Close the compensation. A success counts for any attempt, also when stuck or being skipped."""
     before = fold.step(event.step).compensation
     closed = Side(COMPENSATION_DONE, before.attempt, before.unknowns, before.lost_at, None, before.failure)
     fold.set_compensation(event.step, CompensationSucceeded, closed)
@@ -120,21 +120,21 @@ def failed(fold: Fold, event: CompensationFailed) -> None:
 
 
 def unknown(fold: Fold, event: OutcomeUnknown) -> None:
-    """Lost outcomes of a compensation are tried again under its key, with their own maximum."""
+    """Try a lost compensation again under its key, with a maximum of its own."""
     limit = patience(fold.plan.steps[event.step].unknowns_max, LAST_PATIENCE)
     if (lost := COMPENSATIONS.lost(fold, event, limit)) is not None:
         fold.set_compensation(event.step, OutcomeUnknown, lost.to(CompensationStatus.STUCK))
 
 
 def settled(fold: Fold, event: CompensationSettled) -> None:
-    """A skip is done: both keys are written. Had the compensation happened, it counts as compensated."""
+    """End a skip: both keys are written. Where the compensation had happened, it counts as compensated."""
     status = CompensationStatus.DONE if event.happened else CompensationStatus.SKIPPED
     fold.set_compensation(event.step, CompensationSettled, fold.step(event.step).compensation.to(status))
     advance(fold, event.step)
 
 
 def settle_unavailable(fold: Fold, event: SettleUnavailable) -> None:
-    """Without a journal a skip cannot be fenced: it must be forced."""
+    """Leave a skip to an operator: without a journal it cannot be fenced, so it must be forced."""
     failure = Failure("SkipRefused", f"{event.reason}: skip it by force, and late effects are possible")
     stuck = fold.step(event.step).compensation.to(CompensationStatus.STUCK, failure=failure)
     fold.set_compensation(event.step, SettleUnavailable, stuck)

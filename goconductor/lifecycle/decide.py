@@ -1,9 +1,9 @@
 """The one function by which everybody decides: ``decide(plan, state, event) -> Decision(state, effects)``.
 
 Pure: no clock (the time is the event's), no randomness, no logging, no driver, no await. Any participant, the leader and a
-test get the same answer from the same log. What a condition answers is kept in the log as well: who decides appends the event
-that the decision gives back, not the one that was decided about (:mod:`goconductor.lifecycle.answers` says why). The order of
-things around it is: decide, append (durable), and only then act.
+test get the same answer from the same log. What a condition answers is kept in the log as well: the caller appends the event that
+the decision gives back, not the one it was about (see :mod:`goconductor.lifecycle.answers`). The order is: decide, append
+(durable), and only then act.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from goconductor.saga.plan import Plan
 
 
 def begin(plan: Plan, saga_id: UUID, event: SagaStarted, log: Log | None = None) -> Decision:
-    """The first decision of a saga.
+    """Make the first decision of a saga.
 
     Args:
         plan: its compiled definition.
@@ -48,7 +48,7 @@ def begin(plan: Plan, saga_id: UUID, event: SagaStarted, log: Log | None = None)
 
 
 def first(plan: Plan, saga_id: UUID, event: SagaStarted, log: Log | None = None) -> Fold:
-    """A fold with the first event folded; parameters as of :func:`begin`."""
+    """Return a fold with the first event in it; parameters as of :func:`begin`."""
     limit = plan.definition.timeout_seconds
     fold = Fold(
         plan,
@@ -77,7 +77,7 @@ def first(plan: Plan, saga_id: UUID, event: SagaStarted, log: Log | None = None)
 
 
 def decide(plan: Plan, state: SagaState, event: Event, log: Log | None = None) -> Decision:
-    """What an event means for a saga.
+    """Decide what an event means for a saga.
 
     Args:
         plan: the compiled definition that the saga started with.
@@ -87,7 +87,7 @@ def decide(plan: Plan, state: SagaState, event: Event, log: Log | None = None) -
 
     Raises:
         UnexpectedEventError: the event is late or repeated; it changes nothing.
-        RequestRefusedError: an operator's request that the state does not allow; says what is allowed.
+        RequestRefusedError: an operator's request that the state does not allow; its text has what is allowed.
         InvariantError: a bug of ours.
     """
     fold = Fold(plan, state, log)
@@ -97,7 +97,7 @@ def decide(plan: Plan, state: SagaState, event: Event, log: Log | None = None) -
 
 
 def apply(fold: Fold, event: Event) -> None:
-    """Fold one event into a fold; raises as :func:`decide`, and the fold is then spoilt."""
+    """Take one event into a fold; raises as :func:`decide`, and the fold can then not be used any more."""
     before = fold.status
     allowed = SAGA_MOVES[type(event)].get(before) if type(event) in SAGA_MOVES else None
     if allowed is None:

@@ -10,17 +10,17 @@ from goconductor.lifecycle.transitions import ACTION_MOVES, COMPENSATION_MOVES, 
 
 
 def saga_diagram() -> str:
-    """The life of a saga."""
+    """Draw the life of a saga."""
     return _diagram(SAGA_MOVES, "queued")
 
 
 def action_diagram() -> str:
-    """The life of a step's action."""
+    """Draw the life of a step's action."""
     return _diagram(ACTION_MOVES, "pending")
 
 
 def compensation_diagram() -> str:
-    """The life of a step's compensation."""
+    """Draw the life of a step's compensation."""
     return _diagram(COMPENSATION_MOVES, "none")
 
 

@@ -46,7 +46,7 @@ class SetTimer(msgspec.Struct, frozen=True):
 
 
 class EndSaga(msgspec.Struct, frozen=True):
-    """Tell whoever waits that the saga ended."""
+    """Notify whoever waits that the saga ended."""
 
     status: SagaStatus
 
@@ -64,7 +64,7 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 def direction_of(work: Work) -> Direction:
-    """Which lease and which topic a piece of work belongs to."""
+    """Return which lease and which topic a piece of work belongs to."""
     match work:
         case RunAction():
             return Direction.ACTION

@@ -2,7 +2,7 @@
 
 An event carries its own time (``at``, seconds since 1970 by the database's clock), fixed before deciding, so that a replay
 gives the same answer. For the same reason it carries what conditions answered when it was decided (``answers``, by step;
-:mod:`goconductor.lifecycle.answers` says how that is read). A failure or an unknown counts only for the attempt that it names;
+:mod:`goconductor.lifecycle.answers` has how that is read). A failure or an unknown counts only for the attempt that it names;
 a success for any attempt of its round.
 
 In the log the step, round, attempt and time of an event stand in columns of their own, the rest (its *body*) in JSON. A body
@@ -81,7 +81,7 @@ class ActionFailed(ActionEvent, frozen=True, omit_defaults=True):
 
 
 class OutputRejected(ActionEvent, frozen=True, omit_defaults=True):
-    """The action ran, but what it returned cannot be kept; ``failure`` says why. Its effect stands; a run more would repeat it.
+    """The action ran, but what it returned cannot be kept; ``failure`` has the reason. Its effect stands; another run repeats it.
 
     An event of its own, and no kind of failure, since a version that does not know it must leave the saga alone: it could take a
     failed pivot back, whose effect stands.
@@ -251,13 +251,13 @@ _encode = msgspec.json.Encoder().encode
 
 
 def body(event: Event) -> bytes:
-    """The event's body as JSON: all of it but step, attempt, round and time."""
+    """Return the event's body as JSON: all of it but step, attempt, round and time."""
     kind, names, _ = _BODIES[type(event)]
     return _encode(kind(*map(getattr, repeat(event), names))) if names else b"{}"
 
 
 def event(name: str, data: bytes, *, step: str = "", attempt: int = 1, round: int = 0, at: float = 0.0) -> Event:
-    """An event from its parts, as the log keeps them.
+    """Make an event from its parts, as the log keeps them.
 
     Raises:
         KeyError: there is no such event (a newer version wrote it).

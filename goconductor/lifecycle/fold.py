@@ -37,8 +37,8 @@ from goconductor.saga.definition import StepKind
 from goconductor.saga.plan import Plan
 
 TURNED_PATIENCE = 0.25
-"""The part of its patience that a saga has once it has turned back and waits for actions it had sent: one lost message would
-hold up all its compensations."""
+"""Part of its patience for a saga that has turned back and waits for actions it had sent. One lost message would hold up all its
+compensations."""
 
 OPEN_ACTIONS = frozenset({ActionStatus.SENT, ActionStatus.BACKOFF, ActionStatus.SETTLING})
 OPEN_COMPENSATIONS = frozenset({CompensationStatus.SENT, CompensationStatus.BACKOFF, CompensationStatus.FENCING})
@@ -123,19 +123,19 @@ class Fold:
         return self.phase is SagaStatus.COMPENSATING
 
     def step(self, name: str) -> StepState:
-        """Where a step stands."""
+        """Return where a step stands."""
         return self.steps.get(name, NOT_STARTED)
 
     def kind(self, name: str) -> StepKind:
-        """What may happen to a step."""
+        """Return what may happen to a step."""
         return self.plan.kinds[name]
 
     def needs_compensation(self, name: str) -> bool:
-        """Whether a step may have had an effect that must not stay, now that the saga goes back."""
+        """Return whether a step may have had an effect that must not stay, now that the saga goes back."""
         return self.step(name).action.status in MAY_HAVE_RUN and self.kind(name) is StepKind.COMPENSATABLE
 
     def has_its_turn(self, name: str) -> bool:
-        """Whether a step was not begun yet and all its predecessors are done."""
+        """Return whether a step was not begun yet and all its predecessors are done."""
         if self.step(name).action.status is not ActionStatus.PENDING:
             return False
         if name not in self._awaited:
@@ -215,9 +215,9 @@ class Fold:
                 self.unkept.pop(step, None)
 
     def answer(self, step: str, condition: Condition, seen: Callable[[], dict[str, object]]) -> Answer:
-        """What a step's condition answers: what the log says, else the condition itself.
+        """Return what a step's condition answers: as the log has it, else by asking the condition.
 
-        Of a log that does not say it, the best guess is what the version answered that wrote it; so a replay asks as that did.
+        Where the log has no answer, the best guess is what the version answered that wrote it; so a replay asks as that did.
 
         Args:
             step: whose turn has come.
@@ -238,7 +238,7 @@ class Fold:
         return answer
 
     def keep(self, event: Event) -> Event:
-        """The event that was folded last, with all answers that no event holds; it is about to be kept."""
+        """Return the event that was folded last, with all answers that no event holds; it is about to be kept."""
         if not self.unkept:
             return event
         answers, self.unkept = self.unkept, {}
@@ -267,11 +267,11 @@ class Fold:
             )
 
     def time_of(self, event: Event) -> float:
-        """When it happened; a saga's time never falls."""
+        """Return when it happened; a saga's time never falls."""
         return max(event.at, self.state.at)
 
     def finish(self, event: Event) -> None:
-        """Take the event's time; say by when somebody must look again."""
+        """Take the event's time, and set when the sweep must look again."""
         at = self.time_of(event)
         self.state = _replace(
             self.state,
@@ -291,7 +291,7 @@ class Fold:
         self.fields = {}
 
     def _wake_at(self, at: float) -> float | None:
-        """Set coarsely and changed rarely: a head whose index entries do not change is updated in place (HOT)."""
+        """Return when to look again. It changes rarely: a head whose index entries stay is updated in place (HOT)."""
         state = self.state
         if state.phase.ended or state.paused or not (self.open_actions or self.open_compensations):
             return None
@@ -305,7 +305,7 @@ class Fold:
         return kept if kept is not None and at < kept <= latest else latest
 
     def _next_due(self) -> float | None:
-        """The earliest timer; those that have fired or were overtaken are dropped on the way."""
+        """Return the earliest timer, and drop those that have fired or were superseded."""
         timers = self._timers
         while timers and self.steps[timers[0][1]].due_at != timers[0][0]:
             heappop(timers)

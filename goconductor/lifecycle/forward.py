@@ -108,7 +108,7 @@ def _seen_by_conditions(fold: Fold) -> dict[str, object]:
 
 
 def _without_condition(fold: Fold, name: str, failure: Failure) -> None:
-    """A condition that cannot be evaluated is a step that cannot run. It was never sent, so it has no effect."""
+    """Give up a step whose condition cannot be evaluated. It was never sent, so it has no effect."""
     if fold.kind(name) is StepKind.RETRIABLE:
         fold.set_action(name, Advance, Side(ActionStatus.STUCK, failure=failure))
     else:
@@ -117,7 +117,7 @@ def _without_condition(fold: Fold, name: str, failure: Failure) -> None:
 
 
 def succeeded(fold: Fold, event: ActionSucceeded | ActionSettled | OutcomeDeclared) -> None:
-    """A success counts for any attempt of its round. Once the pivot has happened nothing turns the saga back any more."""
+    """Take a success; it counts for any attempt of its round. After the pivot's nothing turns the saga back any more."""
     step = fold.step(event.step)
     before = step.action
     if not before.attempt and not isinstance(event, OutcomeDeclared):
@@ -159,7 +159,7 @@ def _given_up(fold: Fold, name: str, status: ActionStatus, why: str) -> None:
 
 
 def output_rejected(fold: Fold, event: OutputRejected) -> None:
-    """It happened, but has no output. Undo it; where that cannot be, a person says what the output should have been."""
+    """Undo what happened without a usable output; where that cannot be, an operator declares the output."""
     name, side, failure = event.step, ACTIONS.expect(fold, event), event.failure
     if fold.kind(name) is StepKind.COMPENSATABLE:
         fold.set_action(name, OutputRejected, side.to(ActionStatus.FAILED, failure=failure))
@@ -172,7 +172,7 @@ def output_rejected(fold: Fold, event: OutputRejected) -> None:
 
 
 def unknown(fold: Fold, event: OutcomeUnknown) -> None:
-    """Nobody knows whether it ran. Try again under the same key, but not for ever; then compensate, settle or give up."""
+    """Try an action with a lost outcome again under the same key, but not for ever; then compensate, settle or give up."""
     name, kind = event.step, fold.kind(event.step)
     fitting = LAST_PATIENCE if kind is StepKind.RETRIABLE else ACTION_PATIENCE
     limit = None if fold.backward else patience(fold.plan.steps[name].unknowns_max, fitting)
@@ -183,7 +183,7 @@ def unknown(fold: Fold, event: OutcomeUnknown) -> None:
 
 
 def settled(fold: Fold, event: ActionSettled) -> None:
-    """The journal has spoken: forward if it had happened, else it never will."""
+    """Take the journal's answer: go forward if the action had happened; else it never will."""
     name, step = event.step, fold.step(event.step)
     if event.happened:
         succeeded(fold, event)
@@ -195,7 +195,7 @@ def settled(fold: Fold, event: ActionSettled) -> None:
 
 
 def settle_unavailable(fold: Fold, event: SettleUnavailable) -> None:
-    """Without a journal a reported failure is all that can be known; a lost outcome needs a person."""
+    """Believe a reported failure where there is no journal; leave a lost outcome to an operator."""
     name, step = event.step, fold.step(event.step)
     side = step.action
     if side.failure is not None and not side.unknowns and not step.skipping:

@@ -46,7 +46,7 @@ def check(fold: Fold) -> None:
 
 
 def violations(plan: Plan, state: SagaState) -> list[str]:
-    """What is wrong with a state, in words."""
+    """Return what is wrong with a state, in words."""
     steps = state.steps.values()
     done = sum(step.action.status in DONE_ACTIONS for step in steps)
     open_work = sum((step.action.status in OPEN_ACTIONS) + (step.compensation.status in OPEN_COMPENSATIONS) for step in steps)

@@ -15,13 +15,13 @@ from goconductor.saga.plan import Plan
 
 
 def replay(plan: Plan, saga_id: UUID, log: Iterable[Event], otherwise: Answers | None = None) -> SagaState:
-    """The state after a whole log.
+    """Return the state after a whole log.
 
     Args:
         plan: the compiled definition that the saga started with.
         saga_id: its id.
         log: its events.
-        otherwise: what conditions answered, as somebody believes, for where the log does not say.
+        otherwise: what conditions answered, as the caller believes, where the log has no answer.
 
     Raises:
         InvariantError: the log does not begin with SagaStarted.
@@ -36,7 +36,7 @@ def replay(plan: Plan, saga_id: UUID, log: Iterable[Event], otherwise: Answers |
 
 
 def extend(plan: Plan, state: SagaState, tail: Iterable[Event]) -> SagaState:
-    """The state after more events, folded in place.
+    """Return the state after more events, folded in place.
 
     Raises:
         UnexpectedEventError: an event that could not have been accepted.

@@ -1,4 +1,4 @@
-"""What operators ask for: pause, resume, abort, terminate, retry, skip, telling by hand what happened, and other inputs.
+"""What operators ask for: pause, resume, abort, terminate, retry, skip, a declared outcome, and other inputs.
 
 A request is refused (:class:`RequestRefusedError`) with what is allowed instead; an accepted one is an event like any other.
 
@@ -43,7 +43,7 @@ def apply(fold: Fold, event: OperatorRequest) -> None:
     """Decide about a request.
 
     Raises:
-        RequestRefusedError: the state does not allow it; says what is allowed.
+        RequestRefusedError: the state does not allow it; its text has what is allowed.
     """
     match event:
         case PauseRequested():
@@ -67,7 +67,7 @@ def apply(fold: Fold, event: OperatorRequest) -> None:
 
 
 def pause(fold: Fold, event: PauseRequested) -> None:
-    """Nothing new starts; what runs goes on, and its outcome is recorded."""
+    """Let nothing new start. What runs goes on, and its outcome is recorded."""
     fold.paused = True
     fold.fields["pause_reason"] = event.reason
 
@@ -117,7 +117,7 @@ def terminate(fold: Fold, event: TerminateRequested) -> None:
 
 
 def retry(fold: Fold, event: RetryRequested) -> None:
-    """Another attempt of a step that is stuck or waits to try again, at once, in the same round and under the same key.
+    """Begin another attempt of a step that is stuck or waits to try again, at once, in the same round and under the same key.
 
     That an outcome was lost once is not forgotten: without a journal, a later failure would else count as "it never happened".
     """
@@ -162,7 +162,7 @@ def skip(fold: Fold, event: SkipRequested) -> None:
 
 
 def declare(fold: Fold, event: OutcomeDeclared) -> None:
-    """A person found out what happened."""
+    """Take the outcome that an operator found out by hand."""
     name, step = event.step, fold.step(event.step)
     if not event.reason:
         raise RequestRefusedError(f"declaring the outcome of step {name!r} stands in for its own word: give a reason")
@@ -183,7 +183,7 @@ def declare(fold: Fold, event: OutcomeDeclared) -> None:
 
 
 def edit(fold: Fold, event: InputEdited) -> None:
-    """Other values for some inputs of a step that gave up or waits to try again; they add to those given before.
+    """Give other values to some inputs of a step that gave up or waits to try again; they add to those given before.
 
     An action that succeeded did so with the inputs it had then; edited afterwards are its compensation's only.
     """

@@ -12,7 +12,7 @@ import msgspec
 from goconductor.saga.ids import Direction
 
 PATIENCE_SECONDS = 20.0
-"""Where who starts a saga says nothing else: two lives of a lease, as it is by default. Logs leave it out: never change it."""
+"""Default when the starter gives no value: twice the default lease time, in seconds. Logs leave it out, so it never changes."""
 
 Answer: TypeAlias = bool | str
 """What a condition answered; text is why it could not be evaluated."""
@@ -40,7 +40,7 @@ ENDED = frozenset({SagaStatus.COMPLETED, SagaStatus.COMPENSATED, SagaStatus.TERM
 
 
 def status_of(phase: SagaStatus, *, paused: bool, stuck: bool) -> SagaStatus:
-    """The status that people see: an end counts before a pause, a pause before a stuck step."""
+    """Return the status that people see: an end counts before a pause, a pause before a stuck step."""
     if phase in ENDED:
         return phase
     if paused:
@@ -172,7 +172,7 @@ class StepState(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.action.failure if self.compensation.failure is None else self.compensation.failure
 
     def side(self, direction: Direction) -> Side[ActionStatus] | Side[CompensationStatus]:
-        """The side that a lease, a message or an event is about; a settlement is about the action."""
+        """Return the side that a lease, a message or an event is about; a settlement is about the action."""
         return self.compensation if direction is Direction.COMPENSATION else self.action
 
 
@@ -214,7 +214,7 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     conditions, or where a version made this state that kept no answers."""
 
     def step(self, step: str) -> StepState:
-        """Where a step stands."""
+        """Return where a step stands."""
         return self.steps.get(step, NOT_STARTED)
 
     @property
@@ -224,15 +224,15 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def stuck_steps(self) -> list[str]:
-        """The steps that wait for an operator."""
+        """Return the steps that wait for an operator."""
         return [name for name, step in self.steps.items() if step.stuck]
 
     def outputs(self) -> dict[str, Any]:
-        """The outputs of all steps that succeeded."""
+        """Return the outputs of all steps that succeeded."""
         return {name: step.output for name, step in self.steps.items() if step.action.status is ActionStatus.SUCCEEDED}
 
     def referable(self) -> Mapping[str, Any]:
-        """What a reference may see: outputs, and None for steps that were skipped."""
+        """Return what a reference may see: outputs, and None for steps that were skipped."""
         return _Referable(self.steps)
 
 

@@ -13,12 +13,12 @@ NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,98}[A-Za-z0-9])?")
 
 
 def is_name(text: str) -> bool:
-    """Whether ``text`` can name a saga, a participant or a step."""
+    """Return whether ``text`` can name a saga, a participant or a step."""
     return NAME.fullmatch(text) is not None
 
 
 def saga_id(unix_seconds: float, entropy: int) -> UUID:
-    """A saga's id, a UUIDv7 (RFC 9562, section 5.7): ids made later sort later, so lists page by id.
+    """Make a saga's id, a UUIDv7 (RFC 9562, section 5.7): ids made later sort later, so lists page by id.
 
     Args:
         unix_seconds: the database's time.
@@ -46,12 +46,12 @@ def saga_id_of(value: UUID | str) -> UUID:
 
 
 def idempotency_key(saga: UUID, step: str, direction: str, round: int) -> str:
-    """The key of one effect: the same on every retry, another in another round (a restart, a loop)."""
+    """Return the key of one effect: the same on every retry, another in another round (a restart, a loop)."""
     return f"{saga}/{step}/{direction}/{round}"
 
 
 def split_target(target: str) -> tuple[str, str]:
-    """``payments.charge`` → ``("payments", "charge")``.
+    """Split a target: ``payments.charge`` → ``("payments", "charge")``.
 
     Raises:
         ValueError: it is not ``participant.step``.

@@ -44,7 +44,7 @@ class Plan:
     def inputs(
         self, step: str, input: Any, outputs: Mapping[str, Any], edited: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """The values of a step's parameters.
+        """Return the values of a step's parameters.
 
         Args:
             step: its id.
@@ -62,7 +62,7 @@ class Plan:
         }
 
     def output(self, input: Any, outputs: Mapping[str, Any]) -> Any:
-        """What the completed saga answers.
+        """Return what the completed saga answers.
 
         Raises:
             PayloadError: the output's reference leads nowhere in this saga's data.
@@ -71,7 +71,7 @@ class Plan:
 
 
 def predecessors(step: Step) -> tuple[str, ...]:
-    """The steps before this one: those it names and those whose output it uses, in a stable order.
+    """Return the steps before this one: those it names and those whose output it uses, in a stable order.
 
     A version is the same whatever the order of the inputs in its document, so that order must not show here: it decides which
     of several steps begins first, and a step that cannot begin may keep the next from it.
@@ -84,7 +84,7 @@ def predecessors(step: Step) -> tuple[str, ...]:
 
 
 def reachable(edges: Mapping[str, Iterable[str]], start: str) -> frozenset[str]:
-    """All that can be reached from ``start`` along ``edges``, itself left out unless it lies on a cycle."""
+    """Return all that can be reached from ``start`` along ``edges``, itself left out unless it lies on a cycle."""
     seen: set[str] = set()
     open_ends = [start]
     while open_ends:
@@ -111,5 +111,5 @@ def _compiled(document: bytes) -> Plan:
 
 
 def plan(definition: Definition) -> Plan:
-    """The compiled form of a definition, made once per version."""
+    """Return the compiled form of a definition, made once per version."""
     return _compiled(definition.document())

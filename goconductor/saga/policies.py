@@ -19,7 +19,7 @@ _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")
 
 
 def seconds(duration: float | str) -> float:
-    """A duration as seconds.
+    """Convert a duration to seconds.
 
     Args:
         duration: seconds, or a number with a unit: ``"250ms"``, ``"10s"``, ``"5m"``, ``"2h"``, ``"1d"``.
@@ -77,11 +77,11 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
             raise ValueError("retry.jitter must lie between 0 and 1")
 
     def allows(self, attempt: int) -> bool:
-        """Whether another attempt may follow attempt number ``attempt`` (counted from 1)."""
+        """Return whether another attempt may follow attempt number ``attempt`` (counted from 1)."""
         return self.attempts_max is None or attempt < self.attempts_max
 
     def wait_seconds(self, attempt: int, key: str) -> float:
-        """The wait after attempt number ``attempt``.
+        """Return the wait after attempt number ``attempt``.
 
         Args:
             attempt: which attempt has just failed, from 1.
@@ -100,7 +100,7 @@ ACTION_RETRY = Retry()
 RETRIABLE_RETRY = Retry(attempts_max=None)
 COMPENSATION_RETRY = Retry(attempts_max=10)
 LOST_RETRY = Retry(attempts_max=None)
-"""How a step is tried again whose outcome was lost."""
+"""Waits between attempts after lost outcomes."""
 
 
 class Patience(msgspec.Struct, frozen=True):
@@ -110,15 +110,15 @@ class Patience(msgspec.Struct, frozen=True):
     in three seconds where a bad release is rolled back; so giving up also needs a least time since the first loss.
 
     Args:
-        losses_max: give up at so many.
-        seconds_min: but not sooner than this after the first.
+        losses_max: the number of lost outcomes at which to give up.
+        seconds_min: seconds after the first one before which not to give up.
     """
 
     losses_max: int
     seconds_min: float = 30.0
 
     def is_over(self, losses: int, seconds: float) -> bool:
-        """Whether to give up.
+        """Return whether to give up.
 
         Args:
             losses: how many there were.
@@ -128,11 +128,11 @@ class Patience(msgspec.Struct, frozen=True):
 
 
 ACTION_PATIENCE = Patience(losses_max=3)
-"""Where giving up means that the saga turns back, or that a pivot is settled."""
+"""Lost outcomes of an action after which the saga turns back, or a pivot is settled."""
 LAST_PATIENCE = Patience(losses_max=10)
-"""Where it means that the saga is stuck: there a person has to come."""
+"""Lost outcomes after which the saga is stuck and an operator has to come."""
 
 
 def patience(losses_max: int | None, otherwise: Patience) -> Patience:
-    """A definition's own word is taken as it is, without a least time; else the other one counts."""
+    """Return the definition's own limit, which has no least time; else the other one."""
     return otherwise if losses_max is None else Patience(losses_max, 0.0)
