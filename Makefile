@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 ETCD3 := .services/etcd3/.installed
 PEERS := .bench
 PEERS_INSTALLED := $(PEERS)/.installed
-CODE := $(wildcard goconductor migrations tests examples benchmarks)
+CODE := $(wildcard goconductor migrations tests examples benchmarks docs/roles.py)
 ON_EACH_POSTGRES := tests/migration $(wildcard $(addprefix tests/contracts/test_,store_postgres*.py bus_postgres.py \
 	election_postgres.py journal_asyncpg.py))
 SPREAD := -n $(or $(PROCESSES),3) --dist loadfile --no-loadscope-reorder

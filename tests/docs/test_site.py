@@ -3,42 +3,16 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.docs.conftest import ROOT, build, copy
 from tests.docs.page import DOCS
 
-ROOT = DOCS.parent
 LOADED = re.compile(r"<(?:script|img|iframe|source|link)\b[^>]*?\b(?:src|href)=\"?((?:https?:)?//[^\"\s>]+)")
-
-
-def build(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Build a copy, so that nobody else's site is touched."""
-    command = [str(Path(sys.executable).with_name("zensical")), "build", "--strict", "--clean"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=600)
-
-
-def copy(folder: Path) -> Path:
-    for page in DOCS.rglob("*"):
-        if page.is_file():
-            goal = folder / "docs" / page.relative_to(DOCS)
-            goal.parent.mkdir(parents=True, exist_ok=True)
-            goal.write_bytes(page.read_bytes())
-    (folder / "zensical.toml").write_bytes((ROOT / "zensical.toml").read_bytes())
-    return folder
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = copy(tmp_path_factory.mktemp("site"))
-    done = build(folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "site"
 
 
 def in_navigation() -> Iterator[str]:
