@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Generic
+from typing import Any, Generic, cast
 from uuid import UUID
 
 from typing_extensions import TypeVar
@@ -98,6 +98,8 @@ class SagaHandle(Generic[O]):
 
     def _typed(self, value: Any) -> O:
         """What the saga answered, as the caller's code has it; the engine's own is nobody's to change."""
+        if value is None or self._result_type is Any:
+            return cast("O", copied(value))  # None is what a skipped step answers, whatever its type
         try:
             result: O = decoder(self._result_type)(copied(value))
         except PayloadError as error:

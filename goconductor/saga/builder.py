@@ -262,8 +262,7 @@ class Saga(Generic[I, O]):
 
 def _result_type(definition: Definition, types: Mapping[str | None, Any]) -> Any:
     if definition.output is not None:
-        kind = type_of(definition.output, types)
-        return _or_none(kind)
+        return type_of(definition.output, types)
     outputs = {step.id: type_of(Binding(ref=str(Reference.to("steps", step.id))), types) for step in definition.steps}
     if all(kind is Any for kind in outputs.values()):
         return Any
