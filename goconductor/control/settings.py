@@ -121,7 +121,7 @@ class Settings(Section):
 
     def shown(self) -> dict[str, dict[str, Any]]:
         """All settings for printing; what may hold a password is hidden."""
-        shown: dict[str, dict[str, Any]] = self.model_dump(mode="json")
+        shown: dict[str, dict[str, Any]] = self.model_dump(mode="json", fallback=lambda _: HIDDEN)
         for section in shown.values():
             for each in (section, *section.get("others", {}).values()):
                 if each.get("options"):

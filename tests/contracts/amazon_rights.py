@@ -5,18 +5,24 @@ import json
 import logging
 import re
 import secrets
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import boto3
+import botocore.session
 import pytest
+from aiobotocore.session import AioSession
+from botocore.credentials import DeferredRefreshableCredentials
 
 from goconductor.errors import BusUnavailableError, ConfigurationError
 from goconductor.ports.bus import Bus
 from goconductor.testing.contracts.inbox import TIMEOUT_SECONDS
 from goconductor.testing.servers.moto import MotoServer
-from tests.contracts.bus_on_a_server import Counting, OpenAt, in_thread, messages, send_surely, until
+from tests.contracts.bus_on_a_server import PATIENCE_SECONDS, Counting, OpenAt, in_thread, messages, send_surely, until
 
 DOCS = Path(__file__).parents[2] / "docs" / "buses"
 BATCHES = {"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:SendMessage"}
@@ -31,6 +37,35 @@ def policy_of_the_docs(service: str) -> dict[str, Any]:
         actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
         statement.update(Resource="*", Action=[*actions, *(f"{action}Batch" for action in actions if action in BATCHES)])
     return policy
+
+
+class Refreshing:
+    """A boto3 session whose credentials are always about to end, so that boto3 refreshes them whenever it is asked for them."""
+
+    def __init__(self, moto: MotoServer, user: str) -> None:
+        self._moto = moto
+        self.user = user
+        self.given: list[str] = []
+        self.threads: set[int] = set()
+        self.asked = threading.Event()
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+
+    def session(self) -> Any:
+        session = botocore.session.Session()
+        session._credentials = DeferredRefreshableCredentials(self._refresh, "test")
+        return boto3.Session(botocore_session=session)
+
+    def _refresh(self) -> dict[str, Any]:
+        self.threads.add(threading.get_ident())
+        if not self.may_answer.is_set():
+            self.asked.set()
+            assert self.may_answer.wait(PATIENCE_SECONDS)
+        user = self.user
+        access_key, secret_key = self._moto._keys[user]
+        self.given.append(user)
+        ends = datetime.now(UTC) + timedelta(minutes=12)
+        return {"access_key": access_key, "secret_key": secret_key, "token": None, "expiry_time": ends.isoformat()}
 
 
 class AmazonRights(ABC):
@@ -120,6 +155,76 @@ class AmazonRights(ABC):
         await bus.subscribe(["orders"], "group", receiver, prefetch=10)
         await send_surely(bus, messages("orders", ["one"]))
         await receiver.has(1)
+
+    async def test_a_boto3_session_gives_keys_and_region(
+        self, moto: MotoServer, open_at: OpenAt, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        await in_thread(moto.add_user, "of a session")
+        access_key, secret_key = moto._keys["of a session"]
+        credentials = tmp_path / "credentials"
+        credentials.write_text(
+            f"[saga]\naws_access_key_id = {access_key}\naws_secret_access_key = {secret_key}\nregion = eu-west-1\n"
+        )
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
+        session = boto3.Session(profile_name="saga")
+        bus, receiver = await open_at(f"{self.service}://", endpoint_url=moto.endpoint_url, session=session), Counting()
+        await bus.subscribe(["orders"], "group", receiver, prefetch=10)
+        await send_surely(bus, messages("orders", ["one"]))
+        await receiver.has(1)
+
+    async def test_keys_that_a_boto3_session_refreshes_are_used_by_the_connection_that_is_open(
+        self, moto: MotoServer, open_at: OpenAt, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.WARNING, logger="goconductor")
+        refreshing = Refreshing(moto, await self.user(moto))
+        old = refreshing.user
+        bus, receiver = await open_at(moto.endpoint_url, region="eu-west-1", session=refreshing.session()), Counting()
+        await bus.subscribe(["orders"], "group", receiver, prefetch=10)
+        await send_surely(bus, messages("orders", ["before"]))
+        await receiver.has(1)
+        refreshing.user = await self.user(moto)
+        await until(lambda: refreshing.given[-1] != old)
+        assert not caplog.text
+        await in_thread(moto.remove_user, old)
+        await send_surely(bus, messages("orders", ["after"]))
+        await until(lambda: b"after" in receiver.counts)
+        assert threading.get_ident() not in refreshing.threads
+
+    async def test_a_boto3_session_that_takes_long_to_refresh_holds_up_nobody(self, moto: MotoServer, open_at: OpenAt) -> None:
+        refreshing = Refreshing(moto, await self.user(moto))
+        bus, receiver = await open_at(moto.endpoint_url, region="eu-west-1", session=refreshing.session()), Counting()
+        await bus.subscribe(["orders"], "group", receiver, prefetch=10)
+        refreshing.may_answer.clear()
+        try:
+            await until(refreshing.asked.is_set)
+            await send_surely(bus, messages("orders", ["meanwhile"]))
+            await receiver.has(1)
+        finally:
+            refreshing.may_answer.set()
+
+    async def test_a_boto3_session_without_credentials_is_told_at_once(
+        self, moto: MotoServer, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        empty = botocore.session.Session()
+        monkeypatch.setattr(empty, "get_credentials", lambda: None)
+        failing = Refreshing(moto, "nobody").session()
+        for session, says in ((boto3.Session(botocore_session=empty), "give session credentials"), (failing, "KeyError")):
+            bus = self.kind(moto.endpoint_url, session=session, **{**options, "open_timeout_seconds": 1.0})
+            with pytest.raises((ConfigurationError, BusUnavailableError), match=says):
+                await bus.open()
+
+    def test_what_is_no_boto3_session_is_refused(self, moto: MotoServer, options: dict[str, Any]) -> None:
+        for session in ("saga", botocore.session.Session(), AioSession()):
+            with pytest.raises(ConfigurationError, match=rf"must be a boto3\.Session, not {type(session).__name__}"):
+                self.kind(moto.endpoint_url, session=session, **options)
+        with pytest.raises(ConfigurationError, match="keys beside it"):
+            self.kind(moto.url_of("nobody", "hunter2"), session=boto3.Session(), **options)
+
+    @staticmethod
+    async def user(moto: MotoServer) -> str:
+        name = f"user{secrets.token_hex(4)}"
+        await in_thread(moto.add_user, name)
+        return name
 
     @pytest.mark.parametrize(
         "url", ["eu-west-1", "postgresql://user:hunter2@localhost/db", "http://:hunter2@", "{}://x:hunter2@h:x"]

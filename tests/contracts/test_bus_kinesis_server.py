@@ -91,7 +91,7 @@ async def bus_with(kinesis_url: str, postgres_url: str, amazon_prefix: str) -> A
 @pytest.fixture
 async def operator(kinesis_url: str) -> AsyncIterator[amazon.Client]:
     """Somebody who reshards."""
-    address = amazon.parse_url("kinesis", kinesis_url, region=None, endpoint_url=None, profile=None, role_arn=None)
+    address = amazon.parse_url("kinesis", kinesis_url, region=None, endpoint_url=None, profile=None, role_arn=None, session=None)
     client = await amazon.connect("kinesis", address, connect_timeout_seconds=5.0)
     yield client
     await amazon.close(client)

@@ -63,7 +63,7 @@ async def bus_with(sqs_url: str, amazon_prefix: str) -> AsyncIterator[OpenAt]:
 @pytest.fixture
 async def operator(sqs_url: str) -> AsyncIterator[amazon.Client]:
     """Somebody who looks at queues."""
-    address = amazon.parse_url("sqs", sqs_url, region=None, endpoint_url=None, profile=None, role_arn=None)
+    address = amazon.parse_url("sqs", sqs_url, region=None, endpoint_url=None, profile=None, role_arn=None, session=None)
     client = await amazon.connect("sqs", address, connect_timeout_seconds=5.0)
     yield client
     await amazon.close(client)
@@ -114,7 +114,7 @@ async def test_a_request_whose_client_is_given_up_fails_as_any_other(
 ) -> None:
     """A pool that is closed cancels whoever waits in it. Nobody cancelled the sender, so it tries again."""
     monkeypatch.setattr(amazon, "CONNECTIONS_MAX", 1)
-    address = amazon.parse_url("sqs", sqs_url, region=None, endpoint_url=None, profile=None, role_arn=None)
+    address = amazon.parse_url("sqs", sqs_url, region=None, endpoint_url=None, profile=None, role_arn=None, session=None)
     client = await amazon.connect("sqs", address, connect_timeout_seconds=60.0)
     queue = (await client.create_queue(QueueName=f"{amazon_prefix}-quiet"))["QueueUrl"]
     taken, waits = asyncio.Event(), asyncio.Event()

@@ -320,6 +320,11 @@ def test_a_password_is_in_nothing_that_is_shown(tmp_path: Path) -> None:
     assert shown["database"] == {"url": "**********", "schema_name": "goconductor"}
 
 
+def test_an_option_that_only_python_can_give_is_hidden() -> None:
+    settings = Settings.model_validate({"database": {"url": URL}, "bus": {"options": {"session": object()}}})
+    assert settings.shown()["bus"]["options"] == {"session": "**********"}
+
+
 def test_settings_do_not_change(tmp_path: Path) -> None:
     settings = Settings.load(write(tmp_path, FILE), {})
     with pytest.raises(ValueError, match="frozen"):

@@ -13,6 +13,7 @@ from goconductor.buses.kinesis.streams import ABSENT, ANSWER_SECONDS, Streams
 from goconductor.buses.kinesis.taking import KinesisSubscription
 from goconductor.buses.shared import amazon
 from goconductor.buses.shared.amazon import UNAVAILABLE, Client, ServiceLink
+from goconductor.buses.shared.amazon_credentials import Boto3Session
 from goconductor.buses.shared.frame import BusFrame, Reading, begun_within
 from goconductor.buses.shared.link import Link
 from goconductor.errors import BusUnavailableError, ConfigurationError
@@ -45,6 +46,7 @@ class KinesisBus(BusFrame[_Opened, KinesisSubscription]):
         endpoint_url: instead of the region's own.
         profile: of the shared configuration, for credentials and region.
         role_arn: a role that is assumed by the credentials found.
+        session: a ``boto3.Session``, whose credentials, profile and region are used; boto3 refreshes the credentials itself.
         prefix: what the names of streams begin with.
         shards: of a stream that is made; None for on-demand.
         retention_hours: of a stream that is made, 24 to 8,760.
@@ -60,7 +62,7 @@ class KinesisBus(BusFrame[_Opened, KinesisSubscription]):
         short_lived_prefixes: topics whose names begin so belong to one process.
 
     Raises:
-        ConfigurationError: the URL or the prefix cannot be used, or a number makes no sense.
+        ConfigurationError: the URL, the session or the prefix cannot be used, or a number makes no sense.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class KinesisBus(BusFrame[_Opened, KinesisSubscription]):
         endpoint_url: str | None = None,
         profile: str | None = None,
         role_arn: str | None = None,
+        session: Boto3Session | None = None,
         prefix: str = "goconductor",
         shards: int | None = 2,
         retention_hours: int = 24,
@@ -100,7 +103,7 @@ class KinesisBus(BusFrame[_Opened, KinesisSubscription]):
             raise ConfigurationError(f"payload_bytes_max must be from 1 to {wire.PAYLOAD_BYTES_MAX} with Kinesis")
         super().__init__(payload_bytes_max=payload_bytes_max, headers=HEADERS)
         self._address = amazon.parse_url(
-            "kinesis", url, region=region, endpoint_url=endpoint_url, profile=profile, role_arn=role_arn
+            "kinesis", url, region=region, endpoint_url=endpoint_url, profile=profile, role_arn=role_arn, session=session
         )
         self._short_lived_prefixes = tuple(short_lived_prefixes)
         shared = {name: f"{prefix}.{name.removeprefix(f'{prefix}.').strip('.') or 'shared'}" for name in short_lived_prefixes}

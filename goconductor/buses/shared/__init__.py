@@ -1,7 +1,8 @@
 """What buses share, ours and those of others: no bus has to use any of it.
 
 ``frame`` is the bus object, ``in_flight`` what a subscription has in hand, ``link`` a connection that comes back. ``parcels``,
-``waiting``, ``condition`` and ``patience`` are smaller parts; ``amazon`` is for the two buses on Amazon's services alone.
+``waiting``, ``condition`` and ``patience`` are smaller parts; ``amazon`` and ``amazon_credentials`` are for the two buses
+on Amazon's services alone.
 """
 
 from goconductor.buses.shared.condition import Condition

@@ -18,7 +18,6 @@ from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from aiobotocore.config import AioConfig
-from aiobotocore.credentials import AioAssumeRoleCredentialFetcher, AioDeferredRefreshableCredentials
 from aiobotocore.session import AioSession
 from botocore import exceptions as boto
 from botocore.loaders import Loader
@@ -26,6 +25,7 @@ from botocore.parsers import ResponseParserError
 
 from goconductor.aio.cancellation import is_ours
 from goconductor.aio.tasks import Tasks
+from goconductor.buses.shared.amazon_credentials import Boto3Session, SessionCredentials, assume
 from goconductor.buses.shared.link import Link
 from goconductor.errors import BusUnavailableError, ConfigurationError
 from goconductor.redaction import logger_of
@@ -86,6 +86,7 @@ class Address:
         secret_key: see ``access_key``.
         profile: of the shared configuration.
         role_arn: a role that is assumed, by the credentials found.
+        credentials: of a boto3 session, whose profile and region are used too.
     """
 
     region: str | None
@@ -94,6 +95,7 @@ class Address:
     secret_key: str | None
     profile: str | None
     role_arn: str | None
+    credentials: SessionCredentials | None
 
 
 def parse_url(
@@ -104,11 +106,13 @@ def parse_url(
     endpoint_url: str | None,
     profile: str | None,
     role_arn: str | None,
+    session: Boto3Session | None,
 ) -> Address:
     """The address of a URL setting: ``scheme://region``, or the endpoint itself as ``http://`` or ``https://``.
 
     Raises:
-        ConfigurationError: it is neither; the message does not quote it, since it may hold a secret.
+        ConfigurationError: it is neither; the message does not quote it, since it may hold a secret. Or ``session`` is no boto3
+            session, or comes with a profile or keys beside it.
     """
     try:
         url = urlsplit(text.strip())
@@ -122,6 +126,10 @@ def parse_url(
         raise ConfigurationError(
             f"the bus's URL cannot be read; write it as {scheme}://region, or the endpoint's own as https://host:port"
         )
+    if session is not None and (profile or access_key):
+        raise ConfigurationError(
+            "the bus has a session, and a profile or keys beside it; leave these out, or give them to the session"
+        )
     if of_endpoint and endpoint_url is None:
         place = f"[{host}]" if ":" in host else host
         endpoint_url = urlunsplit((url.scheme, f"{place}:{port}" if port else place, url.path, "", ""))
@@ -132,6 +140,7 @@ def parse_url(
         secret_key=secret_key,
         profile=profile,
         role_arn=role_arn,
+        credentials=None if session is None else SessionCredentials(session),
     )
 
 
@@ -150,13 +159,18 @@ async def connect(service: str, address: Address, *, connect_timeout_seconds: fl
     try:
         session = AioSession(profile=address.profile)
         session.register_component("data_loader", _loader())
+        if address.credentials is not None:
+            address.credentials.forget()
+            address.credentials.configure(session)
         if address.region is None and address.endpoint_url is not None and session.get_config_variable("region") is None:
             session.set_config_variable("region", "us-east-1")  # an endpoint of one's own seldom has regions
         if address.access_key is not None:
             session.set_credentials(address.access_key, address.secret_key)
         if address.role_arn is not None:
-            await _assume(session, address)
-        if await session.get_credentials() is None:
+            await assume(session, address.role_arn, region=address.region)
+        elif address.credentials is not None:
+            await address.credentials.get_frozen_credentials()
+        elif await session.get_credentials() is None:
             raise boto.NoCredentialsError
         config = AioConfig(
             connect_timeout=connect_timeout_seconds,
@@ -170,7 +184,7 @@ async def connect(service: str, address: Address, *, connect_timeout_seconds: fl
     except _UNCONFIGURED as error:
         raise ConfigurationError(
             f"{service} has no usable credentials or region: {error}; set the bus's options region, profile or role_arn,"
-            " or what boto3 reads"
+            " or what boto3 reads; or give session credentials"
         ) from None
     except (*UNAVAILABLE, ValueError) as error:
         if isinstance(error, boto.ClientError) and is_refusal(error):
@@ -294,21 +308,6 @@ def reason_of(error: BaseException) -> str:
 def backoff_seconds(tries: int) -> float:
     """How long to wait after so many tries in vain: somewhere between nothing and twice the last time's bound."""
     return random.uniform(0.0, min(BACKOFF_SECONDS_MIN * 2 ** min(tries, 10), BACKOFF_SECONDS_MAX)) + 0.01  # noqa: S311  (jitter)
-
-
-async def _assume(session: AioSession, address: Address) -> None:
-    source = await session.get_credentials()
-    if source is None:
-        raise boto.NoCredentialsError
-    fetcher = AioAssumeRoleCredentialFetcher(
-        client_creator=functools.partial(session.create_client, region_name=address.region),
-        source_credentials=source,
-        role_arn=address.role_arn,
-        extra_args={"RoleSessionName": "goconductor"},
-    )
-    assumed = AioDeferredRefreshableCredentials(refresh_using=fetcher.fetch_credentials, method="assume-role")
-    await assumed.get_frozen_credentials()
-    session._credentials = assumed  # noqa: SLF001  (there is no public way beside a configuration file)
 
 
 @functools.cache

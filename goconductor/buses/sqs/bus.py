@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from goconductor.buses.shared import amazon
 from goconductor.buses.shared.amazon import UNAVAILABLE, Client, ServiceLink
+from goconductor.buses.shared.amazon_credentials import Boto3Session
 from goconductor.buses.shared.frame import BusFrame, Reading, begun_within
 from goconductor.buses.sqs import wire
 from goconductor.buses.sqs.sending import Sender
@@ -29,6 +30,7 @@ class SqsBus(BusFrame[_Opened, SqsSubscription]):
         endpoint_url: instead of the region's own.
         profile: of the shared configuration, for credentials and region.
         role_arn: a role that is assumed by the credentials found.
+        session: a ``boto3.Session``, whose credentials, profile and region are used; boto3 refreshes the credentials itself.
         prefix: what the names of queues begin with.
         fifo: use FIFO queues, which keep the messages of one key in order.
         payload_bytes_max: larger payloads are refused, in bytes.
@@ -44,7 +46,7 @@ class SqsBus(BusFrame[_Opened, SqsSubscription]):
         short_lived_retention_seconds: queues of those are deleted when their process has not been seen for so long.
 
     Raises:
-        ConfigurationError: the URL or the prefix cannot be used, or a number makes no sense.
+        ConfigurationError: the URL, the session or the prefix cannot be used, or a number makes no sense.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class SqsBus(BusFrame[_Opened, SqsSubscription]):
         endpoint_url: str | None = None,
         profile: str | None = None,
         role_arn: str | None = None,
+        session: Boto3Session | None = None,
         prefix: str = "goconductor",
         fifo: bool = False,
         payload_bytes_max: int = 128 * 1024,
@@ -85,7 +88,9 @@ class SqsBus(BusFrame[_Opened, SqsSubscription]):
             if not (least <= value <= most and value == int(value)):
                 raise ConfigurationError(f"{name} must be a whole number from {least} to {most} with SQS")
         super().__init__(payload_bytes_max=payload_bytes_max, headers=HEADERS)
-        self._address = amazon.parse_url("sqs", url, region=region, endpoint_url=endpoint_url, profile=profile, role_arn=role_arn)
+        self._address = amazon.parse_url(
+            "sqs", url, region=region, endpoint_url=endpoint_url, profile=profile, role_arn=role_arn, session=session
+        )
         self._topology = Topology(
             prefix=prefix,
             fifo=fifo,
