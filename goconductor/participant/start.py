@@ -179,7 +179,8 @@ class Starter:
                 if not isinstance(value, str):
                     raise PayloadError(values.place("$.labels", name), "is no text; labels are texts: give str(value)")
         now = self._clock.now()
-        saga_id = ids.saga_id(now, random.getrandbits(74))
+        home = None if key is None else ids.home(ids.DEFAULT_NAMESPACE, plan.name, key)
+        saga_id = ids.saga_id(now, random.getrandbits(74), home)
         patience_seconds = PATIENCE_LEASES * self._lease_seconds
         event = SagaStarted(at=now, input=data, reply_to=reply_to, patience_seconds=patience_seconds, traceparent=traceparent)
         decision = begin(plan, saga_id, event)

@@ -1,8 +1,28 @@
-"""Names and numbers of a saga: pure functions of what they are given."""
+"""Names and numbers of a saga: pure functions of what they are given.
+
+A saga's id is a UUIDv7 (RFC 9562, section 5.7). From its highest bit to its lowest:
+
+====  =====================================================================================
+bits
+====  =====================================================================================
+48    milliseconds since 1970: ids made later sort later, so lists page by id
+64    chance, with the six bits of version and variant in between
+10    the saga's *home*, a number below 1,024
+====  =====================================================================================
+
+By the home a log can be split over several databases, each with a share of the homes: an id alone says where its saga is. With
+a start key it is a hash of namespace, saga name and key. So a start comes, from whichever process, to the database where an
+earlier one under its key would be. Without a key it is drawn. Ids from before the home had a place have chance in it, which is
+as good as drawn.
+
+It has the lowest bits, as the order of time then stays as it is, and the twelve bits behind the milliseconds stay free for a
+finer time. Ten bits are enough to share out evenly among dozens of databases, and leave 64 bits of chance to each millisecond.
+"""
 
 from __future__ import annotations
 
 import enum
+import hashlib
 import re
 from uuid import UUID
 
@@ -11,19 +31,45 @@ from goconductor.errors import ArgumentError, unfit
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,98}[A-Za-z0-9])?")
 """Names of sagas, participants and steps: letters, digits, ``_`` and ``-``, at most 100; safe in topics, keys and paths."""
 
+HOMES = 1 << 10
+"""So many homes there are: numbers from 0 on."""
+_HOME = HOMES - 1
+
+DEFAULT_NAMESPACE = "default"
+"""The namespace of all definitions and start keys: no door offers another one yet."""
+
 
 def is_name(text: str) -> bool:
     """Return whether ``text`` can name a saga, a participant or a step."""
     return NAME.fullmatch(text) is not None
 
 
-def saga_id(unix_seconds: float, entropy: int) -> UUID:
-    """Make a saga's id, a UUIDv7 (RFC 9562, section 5.7): ids made later sort later, so lists page by id.
+def home(namespace: str, saga: str, key: str) -> int:
+    """Hash a start key to the home of its saga: the ten lowest bits of a SHA-256, the same in every process and release.
+
+    Args:
+        namespace: a name, so that no slash is in it.
+        saga: the saga's name, for which the same holds.
+        key: the start key, any text that can be stored.
+    """
+    return int.from_bytes(hashlib.sha256(f"{namespace}/{saga}/{key}".encode()).digest()[-2:], "big") & _HOME
+
+
+def home_of(saga_id: UUID) -> int:
+    """Read a saga's home from its id."""
+    return saga_id.int & _HOME
+
+
+def saga_id(unix_seconds: float, entropy: int, home: int | None = None) -> UUID:
+    """Make a saga's id, as laid out at the top of this module.
 
     Args:
         unix_seconds: the database's time.
         entropy: 74 random bits.
+        home: what :func:`home` says of its start key. None draws it: it is the ten lowest bits of the entropy.
     """
+    if home is not None:
+        entropy = entropy & ~_HOME | home
     milliseconds = int(unix_seconds * 1000) & ((1 << 48) - 1)
     value = milliseconds << 80 | 0x7 << 76 | (entropy >> 62 & 0xFFF) << 64 | 0b10 << 62 | entropy & ((1 << 62) - 1)
     return UUID(int=value)
