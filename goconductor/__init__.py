@@ -11,8 +11,9 @@ A *saga* is a business process over several services that either completes or is
 from typing import TYPE_CHECKING
 
 from goconductor.app import Participant, connect, migrate
-from goconductor.control.commands import DefinitionNotFoundError, InputRefusedError, RequestInvalidError
+from goconductor.control.commands import DefinitionNotFoundError, InputRefusedError
 from goconductor.control.conductor import Conductor
+from goconductor.control.faults import RequestInvalidError
 from goconductor.control.handle import SagaHandle
 from goconductor.control.models import History, HistoryEntry, SagaDetail, SagaPage, SagaSummary, StepDetail, StepStatus
 from goconductor.control.requests import RefusedNowError, RequestIdReusedError, StepNotFoundError

@@ -12,8 +12,7 @@ import typer
 
 from goconductor import app
 from goconductor.cli import picture
-from goconductor.cli.requests import By, account
-from goconductor.cli.running import OPEN_SECONDS, AsJson, fail, run, settings_of
+from goconductor.cli.running import OPEN_SECONDS, AsJson, By, actor, fail, run, settings_of
 from goconductor.control import changes
 from goconductor.control.exits import Exit
 from goconductor.control.models import ChangeDetail
@@ -68,7 +67,7 @@ def migrate_bus(
         named = list(settings.bus.named())
         return await changes.change(store, BUS, to=to, by=by, named=named, drain_seconds=drain, force=force, going_on=going_on)
 
-    run(_migrate(settings_of(context), ask, to, wait, account() if by is None else by, as_json=as_json))
+    run(_migrate(settings_of(context), ask, to, wait, actor(by).name, as_json=as_json))
 
 
 @commands_of_election.command("status")
@@ -90,7 +89,7 @@ def migrate_election(
         named = list(settings.election.named())
         return await changes.change(store, ELECTION, to=to, by=by, named=named, force=force, going_on=going_on)
 
-    run(_migrate(settings_of(context), ask, to, wait, account() if by is None else by, as_json=as_json))
+    run(_migrate(settings_of(context), ask, to, wait, actor(by).name, as_json=as_json))
 
 
 async def _status(settings: Settings, kind: str, *, as_json: bool) -> Exit:

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from goconductor.cli import picture
-from goconductor.cli.requests import By, account
-from goconductor.cli.running import AsJson, client, fail, print_drawn, run, settings_of
+from goconductor.cli.running import AsJson, By, actor, client, fail, print_drawn, run, settings_of
 from goconductor.control import dead_letters as letters
 from goconductor.control import participants as who
 from goconductor.control.exits import Exit
@@ -57,7 +56,7 @@ def redrive(context: typer.Context, ids: LetterIds = None, *, every: All = False
     wanted = _wanted(ids, every)
 
     async def one(node: Node, letter_id: int) -> DeadLetterDetail:
-        return await letters.redrive(node, letter_id, by=account() if by is None else by)
+        return await letters.redrive(node, letter_id, by=actor(by).name)
 
     run(_each(settings_of(context), wanted, one, "sent again", as_json=as_json))
 
@@ -76,7 +75,7 @@ def drop(
     wanted = _wanted(ids, every)
 
     async def one(node: Node, letter_id: int) -> DeadLetterDetail:
-        return await letters.drop(node, letter_id, reason=reason, by=account() if by is None else by)
+        return await letters.drop(node, letter_id, reason=reason, by=actor(by).name)
 
     run(_each(settings_of(context), wanted, one, "dropped", as_json=as_json))
 

@@ -1,27 +1,25 @@
-"""``goconductor saga pause|resume|abort|terminate|retry|skip|declare|edit``: what operators ask of a saga on its way."""
+"""``goconductor saga pause|…|edit``: what operators ask of a saga on its way, a command for each request of the catalogue."""
 
 from __future__ import annotations
 
-import getpass
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypedDict
+import inspect
+import json
+from collections.abc import Callable
+from typing import Annotated, Any, assert_never
 from uuid import UUID
 
 import typer
 
 from goconductor.cli.completion import saga_ids, step_names
-from goconductor.cli.running import AsJson, client, fail, print_saga, read_value, run, settings_of
-from goconductor.control import requests
+from goconductor.cli.running import AsJson, By, actor, client, fail, print_saga, read_value, run, settings_of
 from goconductor.control.exits import Exit
-from goconductor.control.models import SagaDetail
-from goconductor.participant.folding import Expected
-from goconductor.participant.node import Node
+from goconductor.control.requests import Precautions, ask
+from goconductor.lifecycle.catalogue import CATALOGUE, Kind, Operation, Parameter, Request
 
 SagaId = Annotated[UUID, typer.Argument(help="The saga's id.", metavar="ID", autocompletion=saga_ids)]
 StepName = Annotated[str, typer.Argument(help="One of its steps.", metavar="STEP", autocompletion=step_names)]
 Why = Annotated[str, typer.Option(help="Why; stands in the saga's history.")]
 WhyNeeded = Annotated[str, typer.Option(help="Why; stands in the saga's history. Required.", show_default=False)]
-By = Annotated[str | None, typer.Option(help="Who asks; the name of your account by default.", show_default=False)]
 Revision = Annotated[str | None, typer.Option(help="Only if the saga is still where `saga show --json` saw it: its revision.")]
 
 RequestId = Annotated[
@@ -30,203 +28,106 @@ RequestId = Annotated[
 ]
 
 
-class Common(TypedDict):
-    """What every request says beside what it asks for."""
+NAMES = {Request.EDIT_INPUT: "edit"}
+"""What the command of a request is called, where that is not the request's own name."""
 
-    by: str
-    expected: Expected | None
-    request_id: str | None
+FLAGS = {"forced": "--force", "happened": "--happened/--did-not-happen", "inputs": "--input"}
+"""How the option of a parameter is written, where that is not its own name."""
 
-
-Ask = Callable[[Node, Common], Awaitable[SagaDetail]]
+_BEFORE = {"context": typer.Context, "saga_id": SagaId}
+_AFTER = {
+    "by": (By, None),
+    "revision": (Revision, None),
+    "request_id": (RequestId, None),
+    "as_json": (AsJson, False),
+}
 
 
 def add_to(commands: typer.Typer) -> None:
-    """Put the requests among the commands of ``saga``."""
-    for command in (pause, resume, abort, terminate, retry, skip, declare, edit):
-        commands.command()(command)
+    """Put every request of the catalogue among the commands of ``saga``."""
+    for operation in CATALOGUE:
+        name = NAMES.get(operation.request, operation.request.value)
+        commands.command(name, help=operation.summary)(_command(operation))
 
 
-def pause(
-    context: typer.Context,
-    saga_id: SagaId,
-    *,
-    reason: Why = "",
-    by: By = None,
-    revision: Revision = None,
-    request_id: RequestId = None,
-    as_json: AsJson = False,
-) -> None:
-    """Start nothing new of a saga; what runs goes on, and its outcome is recorded."""
+def _command(operation: Operation) -> Callable[..., None]:
+    """Make the command of a request, with the options that its parameters ask for."""
 
-    async def ask(node: Node, common: Common) -> SagaDetail:
-        return await requests.pause(node, saga_id, reason=reason, **common)
+    def command(
+        context: typer.Context,
+        *,
+        saga_id: UUID,
+        step: str = "",
+        reason: str = "",
+        by: str | None,
+        revision: str | None,
+        request_id: str | None,
+        as_json: bool,
+        **given: Any,
+    ) -> None:
+        values = {each.name: _value(each, given[each.name]) for each in operation.parameters}
+        settings, asks = settings_of(context), operation.asked(step=step, reason=reason, values=values)
 
-    _ask(context, ask, by=by, revision=revision, request_id=request_id, as_json=as_json)
+        async def asked() -> Exit:
+            precautions = Precautions.of(revision, request_id)
+            async with client(settings) as node:
+                detail = await ask(actor(by), node, saga_id, asks, precautions)
+            print_saga(detail, as_json=as_json)
+            return Exit.OK
 
+        run(asked())
 
-def resume(
-    context: typer.Context,
-    saga_id: SagaId,
-    *,
-    by: By = None,
-    revision: Revision = None,
-    request_id: RequestId = None,
-    as_json: AsJson = False,
-) -> None:
-    """Lift the pause of a saga."""
-
-    async def ask(node: Node, common: Common) -> SagaDetail:
-        return await requests.resume(node, saga_id, **common)
-
-    _ask(context, ask, by=by, revision=revision, request_id=request_id, as_json=as_json)
-
-
-def abort(
-    context: typer.Context,
-    saga_id: SagaId,
-    *,
-    reason: Why = "",
-    by: By = None,
-    revision: Revision = None,
-    request_id: RequestId = None,
-    as_json: AsJson = False,
-) -> None:
-    """Turn a saga back: compensate what it has done. Refused once its pivot is due."""
-
-    async def ask(node: Node, common: Common) -> SagaDetail:
-        return await requests.abort(node, saga_id, reason=reason, **common)
-
-    _ask(context, ask, by=by, revision=revision, request_id=request_id, as_json=as_json)
+    positional, keyword = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    before = _BEFORE | ({"step": StepName} if operation.about_step else {})
+    options = {each.name: _option(operation, each) for each in operation.parameters}
+    if operation.takes_reason:
+        options["reason"] = (WhyNeeded if operation.needs_reason else Why, "")
+    parameters = [inspect.Parameter(name, positional, annotation=kind) for name, kind in before.items()]
+    parameters += [
+        inspect.Parameter(name, keyword, annotation=kind, default=default) for name, (kind, default) in (options | _AFTER).items()
+    ]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # it is how typer reads a command
+    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    return command
 
 
-def terminate(
-    context: typer.Context,
-    saga_id: SagaId,
-    *,
-    reason: WhyNeeded = "",
-    by: By = None,
-    revision: Revision = None,
-    request_id: RequestId = None,
-    as_json: AsJson = False,
-) -> None:
-    """End a saga as it stands. Nothing is compensated."""
-
-    async def ask(node: Node, common: Common) -> SagaDetail:
-        return await requests.terminate(node, saga_id, reason=reason, **common)
-
-    _ask(context, ask, by=by, revision=revision, request_id=request_id, as_json=as_json)
+def _flag(parameter: Parameter) -> str:
+    return FLAGS.get(parameter.name, f"--{parameter.name.replace('_', '-')}")
 
 
-def retry(
-    context: typer.Context,
-    saga_id: SagaId,
-    step: StepName,
-    *,
-    by: By = None,
-    revision: Revision = None,
-    request_id: RequestId = None,
-    as_json: AsJson = False,
-) -> None:
-    """Try a stuck step again, its action or its compensation, under the same idempotency key."""
-
-    async def ask(node: Node, common: Common) -> SagaDetail:
-        return await requests.retry(node, saga_id, step, **common)
-
-    _ask(context, ask, by=by, revision=revision, request_id=request_id, as_json=as_json)
-
-
-def skip(
-    context: typer.Context,
-    saga_id: SagaId,
-    step: StepName,
-    *,
-    reason: WhyNeeded = "",
-    force: Annotated[
-        bool, typer.Option("--force", help="Do not wait for its owner's journal; late effects are possible.")
-    ] = False,
-    by: By = None,
-    revision: Revision = None,
-    request_id: RequestId = None,
-    as_json: AsJson = False,
-) -> None:
-    """Go on without a stuck step. Its owner first writes its keys in its journal, so that nothing can land later."""
-
-    async def ask(node: Node, common: Common) -> SagaDetail:
-        return await requests.skip(node, saga_id, step, reason=reason, forced=force, **common)
-
-    _ask(context, ask, by=by, revision=revision, request_id=request_id, as_json=as_json)
+def _option(operation: Operation, parameter: Parameter) -> tuple[Any, Any]:
+    """Describe an option to typer: its annotation and its default."""
+    about = f"{parameter.about[0].upper()}{parameter.about[1:]}"
+    default = inspect.Parameter.empty if parameter.required else operation.default(parameter)
+    flag = _flag(parameter)
+    match parameter.kind:
+        case Kind.FLAG:
+            return Annotated[bool, typer.Option(flag, help=f"{about}.", show_default=False)], default
+        case Kind.VALUE:
+            default = default if parameter.required else json.dumps(default)
+            return Annotated[str, typer.Option(flag, help=f"{about}: JSON, @FILE, or -.")], default
+        case Kind.VALUES:
+            how = f"{about}, each as JSON or @FILE; may be repeated."
+            return Annotated[list[str], typer.Option(flag, metavar="NAME=VALUE", help=how, show_default=False)], default
+        case _:  # pragma: no cover
+            assert_never(parameter.kind)
 
 
-def declare(
-    context: typer.Context,
-    saga_id: SagaId,
-    step: StepName,
-    *,
-    happened: Annotated[bool, typer.Option("--happened/--did-not-happen", help="What a person found out.", show_default=False)],
-    output: Annotated[str, typer.Option(help="What its action would have answered: JSON, @FILE, or -.")] = "null",
-    reason: WhyNeeded = "",
-    by: By = None,
-    revision: Revision = None,
-    request_id: RequestId = None,
-    as_json: AsJson = False,
-) -> None:
-    """Say what a person found out about a stuck step: it happened, or it did not and never will."""
-    value = read_value(output, "--output")
-
-    async def ask(node: Node, common: Common) -> SagaDetail:
-        return await requests.declare(node, saga_id, step, happened=happened, output=value, reason=reason, **common)
-
-    _ask(context, ask, by=by, revision=revision, request_id=request_id, as_json=as_json)
-
-
-def edit(
-    context: typer.Context,
-    saga_id: SagaId,
-    step: StepName,
-    *,
-    input: Annotated[
-        list[str], typer.Option(help="NAME=VALUE, its value as JSON or @FILE; may be repeated.", show_default=False)
-    ],
-    reason: WhyNeeded = "",
-    by: By = None,
-    revision: Revision = None,
-    request_id: RequestId = None,
-    as_json: AsJson = False,
-) -> None:
-    """Give other values for inputs of a step that is stuck or waits to try again. A stuck one is then to be retried."""
-    inputs: dict[str, Any] = {}
-    for given in input:
-        name, mark, text = given.partition("=")
-        if not mark or not name or name in inputs:
-            fail("--input: write NAME=VALUE, each name once", Exit.USAGE)
-        inputs[name] = read_value(text, f"--input {name}")
-
-    async def ask(node: Node, common: Common) -> SagaDetail:
-        return await requests.edit_input(node, saga_id, step, inputs=inputs, reason=reason, **common)
-
-    _ask(context, ask, by=by, revision=revision, request_id=request_id, as_json=as_json)
-
-
-def _ask(
-    context: typer.Context, ask: Ask, *, by: str | None, revision: str | None, request_id: str | None, as_json: bool
-) -> None:
-    settings = settings_of(context)
-
-    async def asked() -> Exit:
-        async with client(settings) as node:
-            expected = None if revision is None else requests.expected_of(revision)
-            common = Common(by=account() if by is None else by, expected=expected, request_id=request_id)
-            detail = await ask(node, common)
-        print_saga(detail, as_json=as_json)
-        return Exit.OK
-
-    run(asked())
-
-
-def account() -> str:
-    """The name of the account that this process runs under; empty where it has none."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return ""
+def _value(parameter: Parameter, given: Any) -> Any:
+    """Read what was given for a parameter; what cannot be read ends the command."""
+    flag = _flag(parameter)
+    match parameter.kind:
+        case Kind.FLAG:
+            return given
+        case Kind.VALUE:
+            return read_value(given, flag)
+        case Kind.VALUES:
+            found: dict[str, Any] = {}
+            for each in given:
+                name, mark, text = each.partition("=")
+                if not mark or not name or name in found:
+                    fail(f"{flag}: write NAME=VALUE, each name once", Exit.USAGE)
+                found[name] = read_value(text, f"{flag} {name}")
+            return found
+        case _:  # pragma: no cover
+            assert_never(parameter.kind)

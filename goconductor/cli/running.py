@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import logging
 import os
 import sys
@@ -20,6 +21,7 @@ from rich.tree import Tree
 
 from goconductor import app
 from goconductor.cli import picture
+from goconductor.control.actor import ANYBODY, Actor
 from goconductor.control.conductor import engine
 from goconductor.control.exits import Exit, code_of
 from goconductor.control.models import SagaDetail
@@ -42,6 +44,7 @@ OPEN_SECONDS = 5.0
 Word = TypeVar("Word", bound=StrEnum)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+By = Annotated[str | None, typer.Option(help="Who asks; the name of your account by default.", show_default=False)]
 
 
 logger = logger_of("goconductor.cli")
@@ -68,6 +71,20 @@ def fail(message: str, code: Exit) -> NoReturn:
     """End with a message."""
     typer.echo(f"goconductor: {message}", err=True)
     raise typer.Exit(code)
+
+
+def actor(by: str | None = None) -> Actor:
+    """Return who asks: whom ``--by`` names, else the account that this process runs under, where it has one.
+
+    Raises:
+        RequestInvalidError: the name cannot be kept.
+    """
+    if by is not None:
+        return Actor(by)
+    try:
+        return Actor(getpass.getuser())
+    except (KeyError, OSError):
+        return ANYBODY
 
 
 def settings_path(context: typer.Context) -> Path | None:

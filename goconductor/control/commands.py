@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from goconductor.control.faults import Fault
+from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.errors import RequestRefusedError
 from goconductor.participant.node import Node
 from goconductor.participant.start import Started
@@ -27,20 +27,6 @@ _LABEL_CHARACTERS_MAX = 255
 
 class DefinitionNotFoundError(RequestRefusedError):
     """There is no such definition; register it, or check its name."""
-
-
-class RequestInvalidError(RequestRefusedError):
-    """A request does not fit; ``faults`` lists every place with its remedy.
-
-    Args:
-        what: what does not fit.
-        found: where and why.
-    """
-
-    def __init__(self, what: str, found: Sequence[Fault]) -> None:
-        self.what = what
-        self.faults = tuple(found)
-        super().__init__(f"{what}: {'; '.join(map(str, found))}")
 
 
 class InputRefusedError(RequestInvalidError):

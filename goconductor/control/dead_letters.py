@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from goconductor.control.commands import RequestInvalidError
-from goconductor.control.faults import Fault
+from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.models import DeadLetterDetail, DeadLetterPage, moment
 from goconductor.errors import MessageError, RequestRefusedError
 from goconductor.messages import codec

@@ -7,10 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from uuid import UUID
 
-from goconductor.control.commands import RequestInvalidError
 from goconductor.control.definitions import plan_of
 from goconductor.control.drawing import FILLS, STEPS_MAX, svg
-from goconductor.control.faults import Fault
+from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.models import StepStatus
 from goconductor.control.queries import saga_status
 from goconductor.participant.node import Node

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from goconductor.control.commands import DefinitionNotFoundError, InputRefusedError, RequestInvalidError
+from goconductor.control.commands import DefinitionNotFoundError, InputRefusedError
 from goconductor.control.dead_letters import DeadLetterNotFoundError
+from goconductor.control.faults import RequestInvalidError
 from goconductor.control.requests import StepNotFoundError
 from goconductor.errors import (
     BusUnavailableError,

@@ -16,8 +16,8 @@ from uuid import UUID
 
 import msgspec
 
-from goconductor.control.commands import KEY, KEY_CHARACTERS_MAX, RequestInvalidError
-from goconductor.control.faults import Fault
+from goconductor.control.commands import KEY, KEY_CHARACTERS_MAX
+from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.errors import PayloadError, nearest
 from goconductor.lifecycle.events import EVENTS
 from goconductor.lifecycle.state import SagaStatus

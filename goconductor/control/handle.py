@@ -9,12 +9,24 @@ from uuid import UUID
 
 from typing_extensions import TypeVar
 
-from goconductor.control import queries, requests
+from goconductor.control import queries
+from goconductor.control.actor import Actor
 from goconductor.control.arguments import checked
 from goconductor.control.models import History, SagaDetail
+from goconductor.control.requests import Precautions, ask
 from goconductor.errors import CompensatedError, PayloadError, StoreUnavailableError, StuckError, TerminatedError
+from goconductor.lifecycle.events import (
+    AbortRequested,
+    InputEdited,
+    OperatorRequest,
+    OutcomeDeclared,
+    PauseRequested,
+    ResumeRequested,
+    RetryRequested,
+    SkipRequested,
+    TerminateRequested,
+)
 from goconductor.lifecycle.state import SagaStatus
-from goconductor.participant.folding import Expected
 from goconductor.participant.node import Node
 from goconductor.participant.typed import decoder
 from goconductor.saga.annotations import spelt
@@ -142,13 +154,12 @@ class SagaHandle(Generic[O]):
             revision: as every request has it.
             request_id: as every request has it.
         """
-        seen = _seen(revision)
-        return await requests.pause(self._node, self.saga_id, reason=reason, by=by, expected=seen, request_id=request_id)
+        return await self._ask(PauseRequested(reason=reason), Actor(by), Precautions.of(revision, request_id))
 
     @checked
     async def resume(self, *, by: str = "", revision: str | None = None, request_id: str | None = None) -> SagaDetail:
         """Lift a pause."""
-        return await requests.resume(self._node, self.saga_id, by=by, expected=_seen(revision), request_id=request_id)
+        return await self._ask(ResumeRequested(), Actor(by), Precautions.of(revision, request_id))
 
     @checked
     async def abort(
@@ -162,8 +173,7 @@ class SagaHandle(Generic[O]):
             revision: as every request has it.
             request_id: as every request has it.
         """
-        seen = _seen(revision)
-        return await requests.abort(self._node, self.saga_id, reason=reason, by=by, expected=seen, request_id=request_id)
+        return await self._ask(AbortRequested(reason=reason), Actor(by), Precautions.of(revision, request_id))
 
     @checked
     async def terminate(
@@ -177,8 +187,7 @@ class SagaHandle(Generic[O]):
             revision: as every request has it.
             request_id: as every request has it.
         """
-        seen = _seen(revision)
-        return await requests.terminate(self._node, self.saga_id, reason=reason, by=by, expected=seen, request_id=request_id)
+        return await self._ask(TerminateRequested(reason=reason), Actor(by), Precautions.of(revision, request_id))
 
     @checked
     async def retry(self, step: str, *, by: str = "", revision: str | None = None, request_id: str | None = None) -> SagaDetail:
@@ -193,7 +202,7 @@ class SagaHandle(Generic[O]):
         Raises:
             StepNotFoundError: the saga has no such step.
         """
-        return await requests.retry(self._node, self.saga_id, step, by=by, expected=_seen(revision), request_id=request_id)
+        return await self._ask(RetryRequested(step), Actor(by), Precautions.of(revision, request_id))
 
     @checked
     async def skip(
@@ -219,16 +228,7 @@ class SagaHandle(Generic[O]):
         Raises:
             StepNotFoundError: the saga has no such step.
         """
-        return await requests.skip(
-            self._node,
-            self.saga_id,
-            step,
-            reason=reason,
-            forced=forced,
-            by=by,
-            expected=_seen(revision),
-            request_id=request_id,
-        )
+        return await self._ask(SkipRequested(step, reason=reason, forced=forced), Actor(by), Precautions.of(revision, request_id))
 
     @checked
     async def declare(
@@ -257,16 +257,10 @@ class SagaHandle(Generic[O]):
             StepNotFoundError: the saga has no such step.
             PayloadError: the output cannot be kept.
         """
-        return await requests.declare(
-            self._node,
-            self.saga_id,
-            step,
-            happened=happened,
-            output=output,
-            reason=reason,
-            by=by,
-            expected=_seen(revision),
-            request_id=request_id,
+        return await self._ask(
+            OutcomeDeclared(step, happened=happened, output=output, reason=reason),
+            Actor(by),
+            Precautions.of(revision, request_id),
         )
 
     @checked
@@ -294,17 +288,9 @@ class SagaHandle(Generic[O]):
             StepNotFoundError: the saga has no such step.
             PayloadError: a value cannot be kept.
         """
-        return await requests.edit_input(
-            self._node,
-            self.saga_id,
-            step,
-            inputs=inputs,
-            reason=reason,
-            by=by,
-            expected=_seen(revision),
-            request_id=request_id,
+        return await self._ask(
+            InputEdited(step, inputs=dict(inputs), reason=reason), Actor(by), Precautions.of(revision, request_id)
         )
 
-
-def _seen(revision: str | None) -> Expected | None:
-    return None if revision is None else requests.expected_of(revision)
+    async def _ask(self, request: OperatorRequest, actor: Actor, precautions: Precautions) -> SagaDetail:
+        return await ask(actor, self._node, self.saga_id, request, precautions)

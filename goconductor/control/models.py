@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from goconductor.lifecycle.allowed import Request
+from goconductor.lifecycle.catalogue import Request
 from goconductor.lifecycle.state import SagaStatus
 
 

@@ -24,7 +24,8 @@ from goconductor.control.models import (
 )
 from goconductor.control.steps import Surroundings, describe
 from goconductor.errors import GoConductorError, PayloadError, SagaNotFoundError
-from goconductor.lifecycle.allowed import Request, of_saga, of_steps
+from goconductor.lifecycle.allowed import of_saga, of_steps
+from goconductor.lifecycle.catalogue import Request
 from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaState, SagaStatus
 from goconductor.participant.journals import troubles
 from goconductor.participant.log import brought_up

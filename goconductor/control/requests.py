@@ -1,11 +1,12 @@
-"""What operators ask of a saga that is on its way. One function per request; each answers with the saga as it is then.
+"""What operators ask of a saga that is on its way: one function for all requests of the catalogue.
 
 A request is an event like any other: it is appended if the saga's state allows it, and stands in its history with who asked and
 why. Who looked first can say what was seen (:class:`Expected`): if the saga has moved on, nothing is done. That is decided by
 the append itself, not by a look before it, so of two operators who act on the same sight only one succeeds::
 
     detail = await queries.saga_status(node, saga_id)
-    await requests.skip(node, saga_id, "refund", reason="paid in cash", by="ann", expected=expected_of(detail.revision))
+    seen = Precautions(expected_of(detail.revision))
+    await ask(Actor("ann"), node, saga_id, SkipRequested("refund", reason="paid in cash"), seen)
 
 A request may carry an id of its client's. Its event then has an id made of that, so the log itself tells a request that was
 repeated because its answer was lost.
@@ -15,21 +16,22 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID, uuid5
 
 import msgspec
 
+from goconductor.control.actor import Actor
 from goconductor.control.attended import fenced, side_of, unattended
-from goconductor.control.commands import KEY, KEY_CHARACTERS_MAX, RequestInvalidError
-from goconductor.control.faults import Fault
+from goconductor.control.commands import KEY, KEY_CHARACTERS_MAX
+from goconductor.control.faults import Fault, RequestInvalidError, text_faults
 from goconductor.control.models import SagaDetail
 from goconductor.control.queries import saga_status, surroundings
 from goconductor.errors import PayloadError, RequestRefusedError, StoreUnavailableError, nearest
-from goconductor.lifecycle import events
-from goconductor.lifecycle.allowed import Request, allowed
-from goconductor.lifecycle.events import Event
+from goconductor.lifecycle.allowed import allowed
+from goconductor.lifecycle.catalogue import OPERATIONS, Kind, Request
+from goconductor.lifecycle.events import Event, OperatorRequest, OutcomeDeclared, SkipRequested, StepEvent
 from goconductor.participant import log
 from goconductor.participant.folding import Expected, Submission
 from goconductor.participant.log import View
@@ -39,11 +41,11 @@ from goconductor.saga import values
 from goconductor.saga.plan import Plan
 
 REASON_CHARACTERS_MAX = 2_000
-BY_CHARACTERS_MAX = 255
 ANSWER_SECONDS = 10.0
 """How long a request waits for a database that has gone away under it."""
 
-AboutStep: TypeAlias = events.RetryRequested | events.SkipRequested | events.OutcomeDeclared | events.InputEdited
+SpokenFor: TypeAlias = SkipRequested | OutcomeDeclared
+"""What an operator may ask of a step that was sent and that nobody runs."""
 
 DECIDED_LATER = frozenset({"answers", "at", "round"})
 """Fields of an event that do not come from who asks."""
@@ -73,6 +75,31 @@ class RequestIdReusedError(RequestRefusedError):
     """This request id stands in the saga's history with another request; use a new id for a new request."""
 
 
+class Precautions(NamedTuple):
+    """What a request is to be safe from: a saga that has moved on since it was seen, and being asked twice.
+
+    Attributes:
+        expected: what was seen of the saga; None asks whatever has happened since.
+        request_id: 1 to 255 printable ASCII characters that name the request. Asked again with the same id, for as long as the
+            saga is kept, it changes nothing and is answered like the first time, also after the saga has ended.
+    """
+
+    expected: Expected | None = None
+    request_id: str | None = None
+
+    @classmethod
+    def of(cls, revision: str | None, request_id: str | None) -> Precautions:
+        """Make them of a saga's revision, where one was seen, and of the request's id, where it has one.
+
+        Raises:
+            RequestInvalidError: this is no revision.
+        """
+        return cls(None if revision is None else expected_of(revision), request_id)
+
+
+NO_PRECAUTIONS = Precautions()
+
+
 def expected_of(revision: str) -> Expected:
     """A saga's revision, as :attr:`SagaDetail.revision` shows it, for use as ``expected``.
 
@@ -86,205 +113,60 @@ def expected_of(revision: str) -> Expected:
     return Expected(int(found[1]), int(found[2], 16))
 
 
-async def pause(
-    node: Node, saga_id: UUID, *, reason: str = "", by: str = "", expected: Expected | None = None, request_id: str | None = None
+async def ask(
+    actor: Actor, node: Node, saga_id: UUID, request: OperatorRequest, precautions: Precautions = NO_PRECAUTIONS
 ) -> SagaDetail:
-    """Start nothing new; what runs goes on, and its outcome is recorded.
+    """Ask something of a saga that is on its way.
 
     Args:
+        actor: who asks; the saga's history keeps the name.
         node: the engine.
         saga_id: which saga.
-        reason: why, for its history.
-        by: who asks.
-        expected: what was seen of the saga; None asks whatever has happened since.
-        request_id: 1 to 255 printable ASCII characters that name this request. Asked again with the same id, for as long as the
-            saga is kept, it changes nothing and is answered like the first time, also after the saga has ended.
+        request: what is asked. Who asks and the step's round are written into it here.
+        precautions: against its having moved on, and against being asked twice.
 
     Raises:
         SagaNotFoundError: there is no such saga.
+        StepNotFoundError: it has no such step.
         RequestIdReusedError: another request of this saga had this id.
-        SagaChangedError: it is not at ``expected`` any more.
+        SagaChangedError: it is not at ``precautions.expected`` any more.
         RefusedNowError: its state does not allow this; says what it does.
-        RequestInvalidError: the reason or another argument cannot be kept.
+        RequestInvalidError: a reason is missing; or the reason or another argument cannot be kept.
+        PayloadError: an output or an input cannot be kept.
         StoreUnavailableError: the database cannot be reached; whether the request was recorded is then open.
     """
-    return await _ask(node, saga_id, events.PauseRequested(reason=reason, by=by), expected, request_id)
-
-
-async def resume(
-    node: Node, saga_id: UUID, *, by: str = "", expected: Expected | None = None, request_id: str | None = None
-) -> SagaDetail:
-    """Lift a pause. Arguments and errors are those of :func:`pause`."""
-    return await _ask(node, saga_id, events.ResumeRequested(by=by), expected, request_id)
-
-
-async def abort(
-    node: Node, saga_id: UUID, *, reason: str = "", by: str = "", expected: Expected | None = None, request_id: str | None = None
-) -> SagaDetail:
-    """Compensate what was done. Arguments and errors are those of :func:`pause`."""
-    return await _ask(node, saga_id, events.AbortRequested(reason=reason, by=by), expected, request_id)
-
-
-async def terminate(
-    node: Node, saga_id: UUID, *, reason: str, by: str = "", expected: Expected | None = None, request_id: str | None = None
-) -> SagaDetail:
-    """End it as it stands: nothing is compensated. Arguments and errors are those of :func:`pause`."""
-    _required(reason, "terminating leaves effects standing")
-    return await _ask(node, saga_id, events.TerminateRequested(reason=reason, by=by), expected, request_id)
-
-
-async def retry(
-    node: Node, saga_id: UUID, step: str, *, by: str = "", expected: Expected | None = None, request_id: str | None = None
-) -> SagaDetail:
-    """Try a stuck step again, its action or its compensation, under the same idempotency key.
-
-    Raises:
-        StepNotFoundError: the saga has no such step.
-        others: as :func:`pause`.
-    """
-    return await _ask_about(node, saga_id, events.RetryRequested(step, by=by), expected, request_id)
-
-
-async def skip(
-    node: Node,
-    saga_id: UUID,
-    step: str,
-    *,
-    reason: str,
-    forced: bool = False,
-    by: str = "",
-    expected: Expected | None = None,
-    request_id: str | None = None,
-) -> SagaDetail:
-    """Go on without a stuck step. Its owner first writes its keys into its journal, so that nothing can land later.
-
-    Args:
-        node: the engine.
-        saga_id: which saga.
-        step: its step.
-        reason: why.
-        forced: do not wait for the journal; a late effect may then land, and the saga says so.
-        by: who asks.
-        expected: what was seen of the saga.
-        request_id: as for :func:`pause`.
-
-    Raises:
-        StepNotFoundError: the saga has no such step.
-        others: as :func:`pause`.
-    """
-    _required(reason, f"skipping step {step!a} leaves its work undone")
-    return await _ask_about(node, saga_id, events.SkipRequested(step, reason=reason, forced=forced, by=by), expected, request_id)
-
-
-async def declare(
-    node: Node,
-    saga_id: UUID,
-    step: str,
-    *,
-    happened: bool,
-    output: Any = None,
-    reason: str,
-    by: str = "",
-    expected: Expected | None = None,
-    request_id: str | None = None,
-) -> SagaDetail:
-    """Say what a person found out about a stuck step: it happened, with this output, or it did not and never will.
-
-    Args:
-        node: the engine.
-        saga_id: which saga.
-        step: its step.
-        happened: whether it did.
-        output: what the action would have answered; JSON values.
-        reason: how that is known.
-        by: who asks.
-        expected: what was seen of the saga.
-        request_id: as for :func:`pause`.
-
-    Raises:
-        StepNotFoundError: the saga has no such step.
-        PayloadError: the output cannot be kept.
-        others: as :func:`pause`.
-    """
-    _required(reason, f"declaring the outcome of step {step!a} stands in for its own word")
-    output = _keepable(node, output, "output")
-    event = events.OutcomeDeclared(step, happened=happened, output=output, reason=reason, by=by)
-    return await _ask_about(node, saga_id, event, expected, request_id)
-
-
-async def edit_input(
-    node: Node,
-    saga_id: UUID,
-    step: str,
-    *,
-    inputs: Mapping[str, Any],
-    reason: str,
-    by: str = "",
-    expected: Expected | None = None,
-    request_id: str | None = None,
-) -> SagaDetail:
-    """Give other values for some inputs of a step that is stuck or waits to try again. A stuck one is then to be retried.
-
-    Args:
-        node: the engine.
-        saga_id: which saga.
-        step: its step.
-        inputs: values by the names that its definition gives it; the others stay as they are.
-        reason: why.
-        by: who asks.
-        expected: what was seen of the saga.
-        request_id: as for :func:`pause`.
-
-    Raises:
-        StepNotFoundError: the saga has no such step.
-        PayloadError: a value cannot be kept.
-        others: as :func:`pause`.
-    """
-    _required(reason, f"editing the input of step {step!a} departs from what its saga says")
-    if not inputs:
-        raise RequestInvalidError("the request", [Fault("inputs", "are empty; name at least one input with its new value")])
-    kept = _keepable(node, dict(inputs), "inputs")
-    event = events.InputEdited(step, inputs=kept, reason=reason, by=by)
-    return await _ask_about(node, saga_id, event, expected, request_id)
-
-
-async def _ask_about(
-    node: Node, saga_id: UUID, event: AboutStep, expected: Expected | None, request_id: str | None
-) -> SagaDetail:
-    view = await node.view(saga_id)
+    request = msgspec.structs.replace(_kept(node, request, precautions.request_id), by=actor.name)
+    view = await node.view(saga_id)  # so that a saga or a database that is not there is reported at once
+    if not isinstance(request, StepEvent):
+        return await _request(node, saga_id, request, precautions)
     plan = await node.plan_of(view.state)
-    if event.step not in plan.steps:
-        raise StepNotFoundError(f"saga {plan.name!r} has no step {event.step[:100]!a}; {nearest(event.step, plan.steps)}")
-    about = msgspec.structs.replace(event, round=view.state.step(event.step).round)
-    if isinstance(event, events.InputEdited | events.RetryRequested) or side_of(view.state.step(event.step)) is None:
-        return await _request(node, saga_id, about, expected, request_id)
-    return await _request(node, saga_id, about, expected, request_id, spoken_for=(plan, view))
-
-
-async def _ask(node: Node, saga_id: UUID, event: Event, expected: Expected | None, request_id: str | None) -> SagaDetail:
-    await node.view(saga_id)  # so that a saga or a database that is not there is told at once
-    return await _request(node, saga_id, event, expected, request_id)
+    if request.step not in plan.steps:
+        raise StepNotFoundError(f"saga {plan.name!r} has no step {request.step[:100]!a}; {nearest(request.step, plan.steps)}")
+    step = view.state.step(request.step)
+    about = msgspec.structs.replace(request, round=step.round)
+    if not isinstance(about, SpokenFor) or side_of(step) is None:
+        return await _request(node, saga_id, about, precautions)
+    return await _request(node, saga_id, about, precautions, spoken_for=(plan, view))
 
 
 async def _request(
     node: Node,
     saga_id: UUID,
-    event: Event,
-    expected: Expected | None,
-    request_id: str | None,
+    event: OperatorRequest,
+    precautions: Precautions,
     *,
     spoken_for: tuple[Plan, View] | None = None,
 ) -> SagaDetail:
-    _texts(reason=getattr(event, "reason", ""), by=getattr(event, "by", ""), request_id=request_id)
+    request_id = precautions.request_id
     event_id = None if request_id is None else uuid5(saga_id, request_id)
     if event_id is not None and await _stands(node, saga_id, event, event_id):
         return await saga_status(node, saga_id)
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            if spoken_for is not None and isinstance(event, events.SkipRequested | events.OutcomeDeclared):
-                await _speak_for(node, *spoken_for, event, expected, event_id)
+            if spoken_for is not None and isinstance(event, SpokenFor):
+                await _speak_for(node, *spoken_for, event, precautions.expected, event_id)
             else:
-                await node.request(saga_id, event, expected=expected, event_id=event_id)
+                await node.request(saga_id, event, expected=precautions.expected, event_id=event_id)
     except TimeoutError:
         problem = "the database went away; look at the saga before you repeat the request, it may have been recorded"
         raise StoreUnavailableError(problem) from None
@@ -306,7 +188,7 @@ async def _speak_for(
     node: Node,
     plan: Plan,
     view: View,
-    event: events.SkipRequested | events.OutcomeDeclared,
+    event: SpokenFor,
     expected: Expected | None,
     event_id: UUID | None,
 ) -> None:
@@ -346,24 +228,29 @@ async def _stands(node: Node, saga_id: UUID, event: Event, event_id: UUID) -> bo
     return True
 
 
-def _required(reason: str, what: str) -> None:
-    if not reason.strip():
-        raise RequestInvalidError("the request", [Fault("reason", f"is missing: {what}; say why")])
+def _kept(node: Node, request: OperatorRequest, request_id: str | None) -> OperatorRequest:
+    """Return the request as it will be read, and no longer the caller's to change.
 
-
-def _texts(*, reason: str, by: str, request_id: str | None) -> None:
-    found = []
+    Raises:
+        RequestInvalidError, PayloadError: it cannot be kept, or lacks something.
+    """
+    operation = OPERATIONS[type(request)]
+    reason, step = getattr(request, "reason", ""), getattr(request, "step", "")
+    found = text_faults("reason", reason, REASON_CHARACTERS_MAX)
+    if operation.needs_reason and not reason.strip():
+        found.append(Fault("reason", f"is missing: {operation.why.format(step=step)}; say why"))
     if request_id is not None and not KEY.fullmatch(request_id):
         found.append(Fault("request_id", f"should be 1 to {KEY_CHARACTERS_MAX} printable ASCII characters, a UUID say"))
-    for name, text, longest in (("reason", reason, REASON_CHARACTERS_MAX), ("by", by, BY_CHARACTERS_MAX)):
-        if len(text) > longest:
-            found.append(Fault(name, f"is {len(text):,} characters, at most {longest:,} are kept"))
-        try:
-            values.check_value(text)
-        except PayloadError as error:
-            found.append(Fault(name, error.problem))
+    kept = {}
+    for each in operation.parameters:
+        value = getattr(request, each.name)
+        if each.kind is Kind.VALUES and not value:
+            found.append(Fault(each.name, "are empty; name at least one with its new value"))
+        if each.kind is not Kind.FLAG:
+            kept[each.name] = value
     if found:
         raise RequestInvalidError("the request", found)
+    return msgspec.structs.replace(request, **{name: _keepable(node, value, name) for name, value in kept.items()})
 
 
 def _keepable(node: Node, value: Any, name: str) -> Any:

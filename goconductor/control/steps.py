@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from goconductor.control.models import StepDetail, StepStatus
-from goconductor.lifecycle.allowed import Request
+from goconductor.lifecycle.catalogue import Request
 from goconductor.lifecycle.pending_work import is_backward
 from goconductor.lifecycle.state import DONE_ACTIONS, ActionStatus, CompensationStatus, SagaState, StepState
 from goconductor.ports.store import Lease, LeaseKey

@@ -5,13 +5,13 @@ They are found by trying: :func:`goconductor.lifecycle.decide.decide` is pure, s
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from typing import Any
 
 from goconductor.errors import RequestRefusedError, UnexpectedEventError
-from goconductor.lifecycle import events as e
+from goconductor.lifecycle.catalogue import CATALOGUE, Request
 from goconductor.lifecycle.decide import decide
-from goconductor.lifecycle.events import Event
+from goconductor.lifecycle.events import OperatorRequest
 from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaState
 from goconductor.saga.plan import Plan
 
@@ -20,28 +20,10 @@ STEPS_LOOKED_AT_MAX = 100_000
 """Steps that the tries for one answer may look at together. In a large saga only the first stuck steps get their requests."""
 
 
-class Request(enum.StrEnum):
-    """What an operator may ask for."""
-
-    PAUSE = "pause"
-    RESUME = "resume"
-    ABORT = "abort"
-    TERMINATE = "terminate"
-    RETRY = "retry"
-    SKIP = "skip"
-    DECLARE = "declare"
-    EDIT_INPUT = "edit_input"
-
-
 def of_saga(plan: Plan, state: SagaState) -> list[Request]:
     """Return the requests about the whole saga that it would accept now."""
-    tries: dict[Request, Event] = {
-        Request.PAUSE: e.PauseRequested(),
-        Request.RESUME: e.ResumeRequested(),
-        Request.ABORT: e.AbortRequested(),
-        Request.TERMINATE: e.TerminateRequested(reason=_REASON),
-    }
-    return [] if state.phase.ended else [request for request, event in tries.items() if _accepts(plan, state, event)]
+    tries = [] if state.phase.ended else [each for each in CATALOGUE if not each.about_step]
+    return [each.request for each in tries if _accepts(plan, state, each.asked(reason=_REASON))]
 
 
 def of_steps(plan: Plan, state: SagaState, unattended: Collection[str] = ()) -> dict[str, list[Request]]:
@@ -59,15 +41,7 @@ def of_steps(plan: Plan, state: SagaState, unattended: Collection[str] = ()) -> 
         if _waits(step.action.status, step.compensation.status) or name in unattended
     ]
     for name in open_steps[: max(1, STEPS_LOOKED_AT_MAX // max(1, len(state.steps)))]:
-        round = state.step(name).round
-        tries: list[tuple[Request, Event]] = [
-            (Request.RETRY, e.RetryRequested(name, round=round)),
-            (Request.SKIP, e.SkipRequested(name, round=round, reason=_REASON, forced=name in unattended)),
-            (Request.DECLARE, e.OutcomeDeclared(name, round=round, happened=True, reason=_REASON)),
-        ]
-        if inputs := plan.steps[name].inputs:
-            values = {next(iter(inputs)): _new_value(state.step(name).edited)}
-            tries.append((Request.EDIT_INPUT, e.InputEdited(name, round=round, inputs=values, reason=_REASON)))
+        tries = _tries(plan, state, name, forced=name in unattended)
         if requests := [request for request, event in tries if _accepts(plan, state, event)]:
             found[name] = requests
     return found
@@ -79,6 +53,18 @@ def allowed(plan: Plan, state: SagaState, unattended: Collection[str] = ()) -> l
     for requests in of_steps(plan, state, unattended).values():
         taken.update(requests)
     return [request for request in Request if request in taken]
+
+
+def _tries(plan: Plan, state: SagaState, name: str, *, forced: bool) -> Iterator[tuple[Request, OperatorRequest]]:
+    """Make every request about a step, with values that somebody could give; a step without inputs has none to edit."""
+    step, inputs = state.step(name), plan.steps[name].inputs
+    samples: dict[str, Any] = {"forced": forced, "happened": True}
+    if inputs:
+        samples["inputs"] = {next(iter(inputs)): _new_value(step.edited)}
+    for each in CATALOGUE:
+        if each.about_step and all(taken.name in samples for taken in each.parameters if taken.required):
+            values = {taken.name: samples[taken.name] for taken in each.parameters if taken.name in samples}
+            yield each.request, each.asked(step=name, round=step.round, reason=_REASON, values=values)
 
 
 def _waits(action: ActionStatus, compensation: CompensationStatus) -> bool:
@@ -93,7 +79,7 @@ def _new_value(edited: dict[str, object] | None) -> str:
     return f"{_REASON} {len(edited or {})} {edited!r}"
 
 
-def _accepts(plan: Plan, state: SagaState, event: Event) -> bool:
+def _accepts(plan: Plan, state: SagaState, event: OperatorRequest) -> bool:
     try:
         decide(plan, state, event)
     except (RequestRefusedError, UnexpectedEventError):

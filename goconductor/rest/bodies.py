@@ -11,8 +11,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from goconductor.control.commands import RequestInvalidError
-from goconductor.control.faults import Fault
+from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.errors import PayloadError, nearest
 from goconductor.rest.problems import TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, BodyRefusedError
 from goconductor.saga import values

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from goconductor.control import changes
+from goconductor.control.actor import NAME_CHARACTERS_MAX
 from goconductor.control.models import ChangeDetail
-from goconductor.control.requests import BY_CHARACTERS_MAX
 from goconductor.control.settings import Settings
 from goconductor.participant.node import Node
 from goconductor.ports.choices import BUS, ELECTION
@@ -39,7 +39,7 @@ def _add(routes: APIRouter, node: Node, kind: str, named: list[str]) -> None:
     @routes.post(f"/{kind}/migrate", response_model=ChangeDetail, responses={409: _PROBLEM})
     async def migrate(
         to: Annotated[str, Query(pattern="^[A-Za-z0-9_-]{1,60}$", description="the name of the one to be used")],
-        by: Annotated[str, Query(max_length=BY_CHARACTERS_MAX, description="who asks")] = "",
+        by: Annotated[str, Query(max_length=NAME_CHARACTERS_MAX, description="who asks")] = "",
         drain_seconds: Annotated[
             float, Query(ge=0, le=DRAIN_SECONDS_MAX, allow_inf_nan=False, description="how long the old bus is read at most")
         ] = changes.DRAIN_SECONDS,

@@ -18,8 +18,7 @@ import msgspec
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from goconductor.control.commands import RequestInvalidError
-from goconductor.control.faults import Fault
+from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.models import HistoryEntry
 from goconductor.control.queries import saga_status
 from goconductor.control.watch import changes

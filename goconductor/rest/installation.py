@@ -8,9 +8,10 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
 from goconductor.control import dead_letters
+from goconductor.control.actor import NAME_CHARACTERS_MAX
 from goconductor.control.models import DeadLetterDetail, DeadLetterPage, LeaderDetail, ParticipantList
 from goconductor.control.participants import DEAD_SECONDS, leader, participants
-from goconductor.control.requests import BY_CHARACTERS_MAX, REASON_CHARACTERS_MAX
+from goconductor.control.requests import REASON_CHARACTERS_MAX
 from goconductor.participant.node import Node
 from goconductor.rest.bodies import document
 from goconductor.rest.parameters import STRICT
@@ -22,7 +23,7 @@ DEAD_SECONDS_MAX = 90 * 86_400
 _PROBLEM: dict[str, Any] = {"model": Problem}
 
 LetterId = Annotated[int, Path(ge=1, le=dead_letters.LETTER_ID_MAX, description="the dead letter's number")]
-By = Annotated[str, Query(max_length=BY_CHARACTERS_MAX, description="who asks; for the server's log")]
+By = Annotated[str, Query(max_length=NAME_CHARACTERS_MAX, description="who asks; for the server's log")]
 
 
 def router(node: Node) -> APIRouter:

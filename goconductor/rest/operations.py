@@ -1,17 +1,20 @@
-"""What operators ask of a saga that is on its way: one path for each request."""
+"""What operators ask of a saga that is on its way: one path for each request of the catalogue."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
+from uuid import UUID
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header
+from fastapi import Request as HttpRequest
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from goconductor.control import requests
+from goconductor.control.actor import NAME_CHARACTERS_MAX, Actor
 from goconductor.control.models import SagaDetail
+from goconductor.control.requests import REASON_CHARACTERS_MAX, Precautions, ask
 from goconductor.control.settings import Settings
-from goconductor.participant.folding import Expected
+from goconductor.lifecycle.catalogue import CATALOGUE, Kind, Operation, Request
 from goconductor.participant.node import Node
 from goconductor.rest.bodies import body_of, document, read_body
 from goconductor.rest.parameters import ENTITY_TAG, STRICT, SagaId, StepId, etag, idempotency_key, if_match
@@ -38,11 +41,14 @@ RequestId = Annotated[
 """Named for the document; it is read by :func:`idempotency_key`, which also sees that it stands once."""
 
 
-class Common(TypedDict):
-    """What every request says in its headers."""
+PATHS = {Request.EDIT_INPUT: "input"}
+"""How the path of a request ends, where that is not the request's own name."""
 
-    expected: Expected | None
-    request_id: str | None
+_TYPES: dict[Kind, Any] = {
+    Kind.FLAG: bool,
+    Kind.VALUE: Any,
+    Kind.VALUES: Annotated[dict[str, Any], Field(min_length=1)],
+}
 
 
 class Body(BaseModel):
@@ -50,118 +56,75 @@ class Body(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    by: Annotated[str, Field(max_length=requests.BY_CHARACTERS_MAX, description="who asks; kept in the saga's history")] = ""
+    by: Annotated[str, Field(max_length=NAME_CHARACTERS_MAX, description="who asks; kept in the saga's history")] = ""
 
 
 class WithReason(Body):
     """A request that may be explained."""
 
-    reason: Annotated[str, Field(max_length=requests.REASON_CHARACTERS_MAX, description="why")] = ""
+    reason: Annotated[str, Field(max_length=REASON_CHARACTERS_MAX, description="why")] = ""
 
 
 class MustSayWhy(Body):
     """A request that must be explained."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=requests.REASON_CHARACTERS_MAX, pattern=r"\S", description="why")]
+    reason: Annotated[str, Field(min_length=1, max_length=REASON_CHARACTERS_MAX, pattern=r"\S", description="why")]
 
 
-class Skip(MustSayWhy):
-    """Go on without a stuck step."""
-
-    forced: Annotated[bool, Field(description="do not wait for its owner's journal: a late effect may land")] = False
-
-
-class Declare(MustSayWhy):
-    """What a person found out about a stuck step."""
-
-    happened: bool
-    output: Annotated[Any, Field(description="what the action would have answered")] = None
-
-
-class EditInput(MustSayWhy):
-    """Other values for some of a step's inputs."""
-
-    inputs: Annotated[dict[str, Any], Field(min_length=1, description="values by the names that the definition gives")]
+def body_for(operation: Operation) -> type[Body]:
+    """Make the body of a request: who asks, why, and its parameters."""
+    base = MustSayWhy if operation.needs_reason else WithReason if operation.takes_reason else Body
+    if not operation.parameters:
+        return base
+    fields: dict[str, Any] = {
+        each.name: (
+            Annotated[_TYPES[each.kind], Field(description=each.about)],
+            ... if each.required else operation.default(each),
+        )
+        for each in operation.parameters
+    }
+    name = operation.request.title().replace("_", "")
+    return create_model(name, __base__=base, __doc__=operation.summary, **fields)
 
 
 def router(node: Node, settings: Settings) -> APIRouter:
-    """The paths below ``/v1/sagas/{id}`` that change it."""
+    """The paths below ``/v1/sagas/{id}`` that change it: one for each request of the catalogue."""
     routes = APIRouter(
         prefix="/v1/sagas/{saga_id}",
         tags=["operations"],
         dependencies=STRICT,
         responses=dict.fromkeys((400, 404, 409, 412, 413, 415, 503), _PROBLEM),
     )
-    longest = settings.limits.payload_bytes_max
+    for operation in CATALOGUE:
+        _add(routes, operation, node, settings.limits.payload_bytes_max)
+    return routes
 
-    def common(request: Request) -> Common:
-        return {"expected": if_match(request), "request_id": idempotency_key(request)}
 
-    def answer(detail: SagaDetail) -> Response:
+def _add(routes: APIRouter, operation: Operation, node: Node, body_bytes_max: int) -> None:
+    kind = body_for(operation)
+
+    async def asked(request: HttpRequest, saga_id: UUID, step: str = "") -> Response:
+        body = await read_body(request, kind, body_bytes_max)
+        values = {each.name: getattr(body, each.name) for each in operation.parameters}
+        asks = operation.asked(step=step, reason=getattr(body, "reason", ""), values=values)
+        precautions = Precautions(if_match(request), idempotency_key(request))
+        detail = await ask(Actor(body.by), node, saga_id, asks, precautions)
         return document(detail, headers=etag(detail.revision))
 
-    @routes.post("/pause", response_model=SagaDetail, openapi_extra=body_of(WithReason, required=False))
-    async def pause(request: Request, saga_id: SagaId, _seen: IfMatch = None, _id: RequestId = None) -> Response:
-        """Start nothing new; what runs goes on."""
-        body = await read_body(request, WithReason, longest)
-        return answer(await requests.pause(node, saga_id, reason=body.reason, by=body.by, **common(request)))
+    async def of_saga(request: HttpRequest, saga_id: SagaId, _seen: IfMatch = None, _id: RequestId = None) -> Response:
+        return await asked(request, saga_id)
 
-    @routes.post("/resume", response_model=SagaDetail, openapi_extra=body_of(Body, required=False))
-    async def resume(request: Request, saga_id: SagaId, _seen: IfMatch = None, _id: RequestId = None) -> Response:
-        """Lift a pause."""
-        body = await read_body(request, Body, longest)
-        return answer(await requests.resume(node, saga_id, by=body.by, **common(request)))
-
-    @routes.post("/abort", response_model=SagaDetail, openapi_extra=body_of(WithReason, required=False))
-    async def abort(request: Request, saga_id: SagaId, _seen: IfMatch = None, _id: RequestId = None) -> Response:
-        """Compensate what was done; refused once the pivot is due."""
-        body = await read_body(request, WithReason, longest)
-        return answer(await requests.abort(node, saga_id, reason=body.reason, by=body.by, **common(request)))
-
-    @routes.post("/terminate", response_model=SagaDetail, openapi_extra=body_of(MustSayWhy))
-    async def terminate(request: Request, saga_id: SagaId, _seen: IfMatch = None, _id: RequestId = None) -> Response:
-        """End it as it stands, without compensation."""
-        body = await read_body(request, MustSayWhy, longest)
-        return answer(await requests.terminate(node, saga_id, reason=body.reason, by=body.by, **common(request)))
-
-    @routes.post("/steps/{step}/retry", response_model=SagaDetail, openapi_extra=body_of(Body, required=False))
-    async def retry(request: Request, saga_id: SagaId, step: StepId, _seen: IfMatch = None, _id: RequestId = None) -> Response:
-        """Try a stuck step again, under the same idempotency key."""
-        body = await read_body(request, Body, longest)
-        return answer(await requests.retry(node, saga_id, step, by=body.by, **common(request)))
-
-    @routes.post("/steps/{step}/skip", response_model=SagaDetail, openapi_extra=body_of(Skip))
-    async def skip(request: Request, saga_id: SagaId, step: StepId, _seen: IfMatch = None, _id: RequestId = None) -> Response:
-        """Go on without a stuck step."""
-        body = await read_body(request, Skip, longest)
-        detail = await requests.skip(node, saga_id, step, reason=body.reason, forced=body.forced, by=body.by, **common(request))
-        return answer(detail)
-
-    @routes.post("/steps/{step}/declare", response_model=SagaDetail, openapi_extra=body_of(Declare))
-    async def declare(request: Request, saga_id: SagaId, step: StepId, _seen: IfMatch = None, _id: RequestId = None) -> Response:
-        """Say whether a stuck step happened."""
-        body = await read_body(request, Declare, longest)
-        detail = await requests.declare(
-            node,
-            saga_id,
-            step,
-            happened=body.happened,
-            output=body.output,
-            reason=body.reason,
-            by=body.by,
-            **common(request),
-        )
-        return answer(detail)
-
-    @routes.post("/steps/{step}/input", response_model=SagaDetail, openapi_extra=body_of(EditInput))
-    async def edit_input(
-        request: Request, saga_id: SagaId, step: StepId, _seen: IfMatch = None, _id: RequestId = None
+    async def of_step(
+        request: HttpRequest, saga_id: SagaId, step: StepId, _seen: IfMatch = None, _id: RequestId = None
     ) -> Response:
-        """Give other values for some inputs of a step that is stuck or waits to try again."""
-        body = await read_body(request, EditInput, longest)
-        detail = await requests.edit_input(
-            node, saga_id, step, inputs=body.inputs, reason=body.reason, by=body.by, **common(request)
-        )
-        return answer(detail)
+        return await asked(request, saga_id, step)
 
-    return routes
+    routes.add_api_route(
+        f"{'/steps/{step}' if operation.about_step else ''}/{PATHS.get(operation.request, operation.request)}",
+        of_step if operation.about_step else of_saga,
+        methods=["POST"],
+        name=operation.request,
+        description=operation.summary,
+        response_model=SagaDetail,
+        openapi_extra=body_of(kind, required=any(field.is_required() for field in kind.model_fields.values())),
+    )

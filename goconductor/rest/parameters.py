@@ -10,8 +10,7 @@ from uuid import UUID
 
 from fastapi import Depends, Path, Request
 
-from goconductor.control.commands import RequestInvalidError
-from goconductor.control.faults import Fault
+from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.requests import expected_of
 from goconductor.errors import SagaChangedError, nearest
 from goconductor.participant.folding import Expected

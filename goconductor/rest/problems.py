@@ -19,8 +19,9 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
-from goconductor.control.commands import DefinitionNotFoundError, InputRefusedError, RequestInvalidError
+from goconductor.control.commands import DefinitionNotFoundError, InputRefusedError
 from goconductor.control.dead_letters import DeadLetterNotFoundError
+from goconductor.control.faults import RequestInvalidError
 from goconductor.control.requests import RefusedNowError, RequestIdReusedError, StepNotFoundError
 from goconductor.errors import (
     BusUnavailableError,
@@ -38,7 +39,7 @@ from goconductor.errors import (
     StoreUnavailableError,
     meant,
 )
-from goconductor.lifecycle.allowed import Request as Allowed
+from goconductor.lifecycle.catalogue import Request as Allowed
 from goconductor.redaction import logger_of
 
 logger = logger_of("goconductor.rest")

@@ -10,10 +10,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given
 
-from goconductor.control.commands import RequestInvalidError
 from goconductor.control.definitions import register
 from goconductor.control.diagrams import Form, diagram, mermaid, saga_diagram
 from goconductor.control.drawing import FILLS, STEPS_MAX, svg
+from goconductor.control.faults import RequestInvalidError
 from goconductor.control.models import StepStatus
 from goconductor.participant.registry import StepRegistry
 from goconductor.saga.builder import Saga

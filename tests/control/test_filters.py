@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goconductor.control.commands import RequestInvalidError
+from goconductor.control.faults import RequestInvalidError
 from goconductor.control.filters import TELLING_EVENTS, cursor_of, read_cursor, read_labels, read_time, wanted
 from goconductor.lifecycle.state import SagaStatus
 from goconductor.ports.reading import ID_SLACK_SECONDS, id_bound

@@ -10,8 +10,17 @@ import pytest
 
 from goconductor import Retry, TemporaryError
 from goconductor.control import requests
+from goconductor.control.actor import ANYBODY, Actor
 from goconductor.control.queries import saga_status
-from goconductor.lifecycle.allowed import Request
+from goconductor.lifecycle.catalogue import Request
+from goconductor.lifecycle.events import (
+    AbortRequested,
+    OutcomeDeclared,
+    PauseRequested,
+    ResumeRequested,
+    RetryRequested,
+    SkipRequested,
+)
 from goconductor.participant.registry import StepRegistry
 from goconductor.ports.store import LeaseKey
 from goconductor.saga.builder import Saga
@@ -82,13 +91,13 @@ async def test_a_pivot_that_nobody_has_is_declared(trade: Trade, paused: bool) -
     saga_id = await trade.started("reserve")
     node = trade.world.nodes[0]
     if paused:
-        await requests.pause(node, saga_id)
+        await requests.ask(ANYBODY, node, saga_id, PauseRequested())
     assert await trade.allowed(saga_id, "pay") == [Request.DECLARE]
     with pytest.raises(requests.RefusedNowError, match="is the pivot: find out whether it happened and declare"):
-        await requests.skip(node, saga_id, "pay", reason="gone", forced=True)
-    await requests.declare(node, saga_id, "pay", happened=False, reason="the service is gone", by="ann")
+        await requests.ask(ANYBODY, node, saga_id, SkipRequested("pay", reason="gone", forced=True))
+    await requests.ask(Actor("ann"), node, saga_id, OutcomeDeclared("pay", happened=False, reason="the service is gone"))
     if paused:
-        await requests.resume(node, saga_id)
+        await requests.ask(ANYBODY, node, saga_id, ResumeRequested())
     assert (await trade.world.end_of(saga_id)).status == "compensated"
     assert trade.seen == ["reserve", "release"]
     assert await trade.world.store.leases([saga_id]) == []
@@ -100,12 +109,14 @@ async def test_a_step_after_the_pivot_that_nobody_has_is_skipped_by_force_or_dec
         saga_id = await trade.started("reserve", "pay")
         node = trade.world.nodes[0]
         if paused:
-            await requests.pause(node, saga_id)
+            await requests.ask(ANYBODY, node, saga_id, PauseRequested())
         assert await trade.allowed(saga_id, "send") == [Request.SKIP, Request.DECLARE]
         if way == "force":
-            detail = await requests.skip(node, saga_id, "send", reason="gone", forced=True)
+            detail = await requests.ask(ANYBODY, node, saga_id, SkipRequested("send", reason="gone", forced=True))
         else:
-            detail = await requests.declare(node, saga_id, "send", happened=True, output="by hand", reason="sent by hand")
+            detail = await requests.ask(
+                ANYBODY, node, saga_id, OutcomeDeclared("send", happened=True, output="by hand", reason="sent by hand")
+            )
         assert (detail.status, detail.late_effects) == ("completed", way == "force")
 
 
@@ -115,7 +126,7 @@ async def test_what_a_living_instance_offers_or_runs_is_not_spoken_for(trade: Tr
     await trade.world.node(trade.shop("pay"))
     assert await trade.allowed(saga_id, "pay") == []
     with pytest.raises(requests.RefusedNowError, match="is about to be run: a living instance offers it"):
-        await requests.declare(node, saga_id, "pay", happened=False, reason="looked")
+        await requests.ask(ANYBODY, node, saga_id, OutcomeDeclared("pay", happened=False, reason="looked"))
     assert await store.leases([saga_id]) == []
 
 
@@ -140,7 +151,7 @@ async def test_who_begins_a_step_in_the_same_moment_wins(trade: Trade, monkeypat
 
     monkeypatch.setattr(store, "acquire", late)
     with pytest.raises(requests.RefusedNowError, match="has just been begun; wait for its outcome"):
-        await requests.declare(node, saga_id, "pay", happened=False, reason="looked")
+        await requests.ask(ANYBODY, node, saga_id, OutcomeDeclared("pay", happened=False, reason="looked"))
     assert [lease.token for lease in await store.leases([saga_id])] == [7]
 
 
@@ -148,23 +159,23 @@ async def test_an_endless_retry_after_the_pivot_is_tried_at_once_skipped_or_decl
     saga_id = await trade.started("reserve", "pay", "send")
     node = trade.world.nodes[0]
     assert await trade.allowed(saga_id, "send") == [Request.RETRY, Request.SKIP, Request.DECLARE]
-    await requests.retry(node, saga_id, "send", by="ann")
+    await requests.ask(Actor("ann"), node, saga_id, RetryRequested("send"))
     await settle()
     assert trade.seen.count("send") == 2
-    skipped = await requests.skip(node, saga_id, "send", reason="no van today", forced=True)
+    skipped = await requests.ask(ANYBODY, node, saga_id, SkipRequested("send", reason="no van today", forced=True))
     assert (skipped.status, skipped.late_effects) == ("completed", True)
     other = await trade.world.start(trade.saga)
     await settle()
     trade.sends = True
-    await requests.retry(node, other, "send")
+    await requests.ask(ANYBODY, node, other, RetryRequested("send"))
     assert (await trade.world.end_of(other)).outputs()["send"] == "sent"
 
 
 async def test_an_abort_goes_past_a_step_that_nobody_has(trade: Trade) -> None:
     saga_id = await trade.started()  # not even the first one is offered
     node = trade.world.nodes[0]
-    await requests.abort(node, saga_id, reason="gone")
+    await requests.ask(ANYBODY, node, saga_id, AbortRequested(reason="gone"))
     await trade.world.live(60)  # the leader declares the action unknown: its compensation waits for nobody
     assert await trade.allowed(saga_id, "reserve") == [Request.SKIP, Request.DECLARE]
-    detail = await requests.skip(node, saga_id, "reserve", reason="the service is gone", forced=True)
+    detail = await requests.ask(ANYBODY, node, saga_id, SkipRequested("reserve", reason="the service is gone", forced=True))
     assert (detail.status, detail.late_effects) == ("compensated", True)

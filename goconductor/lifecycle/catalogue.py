@@ -1,0 +1,159 @@
+"""The catalogue of operators' requests: what each asks for, of what, with which parameters, and whether it must be explained.
+
+This is the one list. The doors make their paths, commands and help of it, :mod:`goconductor.lifecycle.allowed` tries each of its
+requests, and :mod:`goconductor.control.requests` refuses by it what a door was given. What a request means for a saga is decided
+in :mod:`goconductor.lifecycle.requests`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from goconductor.lifecycle import events as e
+from goconductor.lifecycle.events import OperatorRequest, StepEvent
+
+
+class Request(enum.StrEnum):
+    """What an operator may ask for."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    ABORT = "abort"
+    TERMINATE = "terminate"
+    RETRY = "retry"
+    SKIP = "skip"
+    DECLARE = "declare"
+    EDIT_INPUT = "edit_input"
+
+
+class Kind(enum.Enum):
+    """What the value of a parameter is."""
+
+    FLAG = enum.auto()
+    """True or false."""
+    VALUE = enum.auto()
+    """Any JSON value."""
+    VALUES = enum.auto()
+    """JSON values by name, at least one."""
+
+
+class Parameter(NamedTuple):
+    """What an operator says beside the step and the reason.
+
+    Attributes:
+        name: as the event has it.
+        kind: what its value is.
+        about: what it means, as a clause.
+        required: whether it must be given; else its event has a default.
+    """
+
+    name: str
+    kind: Kind
+    about: str
+    required: bool = False
+
+
+class Operation(NamedTuple):
+    """One request of the catalogue.
+
+    Attributes:
+        request: its name.
+        event: what stands in the log once it is accepted.
+        summary: what it does, in sentences.
+        parameters: what it takes beside the step and the reason.
+        why: why it must be explained, as a clause in which ``{step}`` is the step; empty where a reason may be left out.
+    """
+
+    request: Request
+    event: type[OperatorRequest]
+    summary: str
+    parameters: tuple[Parameter, ...] = ()
+    why: str = ""
+
+    @property
+    def about_step(self) -> bool:
+        """Whether it is about one step, and not about the saga as a whole."""
+        return issubclass(self.event, StepEvent)
+
+    @property
+    def needs_reason(self) -> bool:
+        """Whether it is refused without a reason."""
+        return bool(self.why)
+
+    @property
+    def takes_reason(self) -> bool:
+        """Whether a reason can be given."""
+        return "reason" in self.event.__struct_fields__
+
+    def default(self, parameter: Parameter) -> Any:
+        """Return what a parameter is that is not given and need not be."""
+        return next(field.default for field in msgspec.structs.fields(self.event) if field.name == parameter.name)
+
+    def asked(
+        self, *, step: str = "", round: int = 0, reason: str = "", values: Mapping[str, Any] | None = None
+    ) -> OperatorRequest:
+        """Make the event of such a request.
+
+        Args:
+            step: its step, where it is about one.
+            round: the step's round.
+            reason: why, where it takes a reason.
+            values: its parameters, by name.
+        """
+        fields = dict(values or {})
+        if self.about_step:
+            fields |= {"step": step, "round": round}
+        if self.takes_reason:
+            fields["reason"] = reason
+        made: OperatorRequest = self.event(**fields)
+        return made
+
+
+CATALOGUE = (
+    Operation(Request.PAUSE, e.PauseRequested, "Start nothing new of the saga; what runs goes on, and its outcome is recorded."),
+    Operation(Request.RESUME, e.ResumeRequested, "Lift the pause of the saga."),
+    Operation(Request.ABORT, e.AbortRequested, "Compensate what the saga has done. Refused once its pivot is due."),
+    Operation(
+        Request.TERMINATE,
+        e.TerminateRequested,
+        "End the saga as it stands. Nothing is compensated.",
+        why="terminating leaves effects standing",
+    ),
+    Operation(
+        Request.RETRY,
+        e.RetryRequested,
+        "Try a stuck step again, its action or its compensation, under the same idempotency key.",
+    ),
+    Operation(
+        Request.SKIP,
+        e.SkipRequested,
+        "Go on without a stuck step. Its owner first writes its keys in its journal, so that nothing can land later.",
+        (Parameter("forced", Kind.FLAG, "do not wait for its owner's journal; late effects are possible"),),
+        why="skipping step {step!a} leaves its work undone",
+    ),
+    Operation(
+        Request.DECLARE,
+        e.OutcomeDeclared,
+        "Say what a person found out about a stuck step: it happened, or it did not and never will.",
+        (
+            Parameter("happened", Kind.FLAG, "what a person found out", required=True),
+            Parameter("output", Kind.VALUE, "what its action would have answered"),
+        ),
+        why="declaring the outcome of step {step!a} stands in for its own word",
+    ),
+    Operation(
+        Request.EDIT_INPUT,
+        e.InputEdited,
+        "Give other values for inputs of a step that is stuck or waits to try again. A stuck one is then to be retried.",
+        (Parameter("inputs", Kind.VALUES, "values by the names that the definition gives", required=True),),
+        why="editing the input of step {step!a} departs from what its saga says",
+    ),
+)
+"""Every request, in the order in which they are shown."""
+
+OPERATIONS: dict[type[OperatorRequest], Operation] = {operation.event: operation for operation in CATALOGUE}
+"""The same by the class of the event."""
