@@ -15,7 +15,7 @@ run; only a submitter that *follows* its saga gets it back, and where that one i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
 from uuid import UUID
@@ -35,17 +35,18 @@ from goconductor.lifecycle.events import TimerFired
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.participant import log
 from goconductor.participant.batch import Batcher
+from goconductor.participant.continuation import Continuation, Room, still_due
 from goconductor.participant.definitions import Definitions
 from goconductor.participant.folding import (
-    Answer,
     Appended,
+    AppendResult,
     EventRefusedError,
-    Group,
-    Room,
+    Folded,
+    SagaBatch,
     Submission,
     TryAgain,
-    grouped,
-    still_due,
+    fold,
+    gather,
 )
 from goconductor.participant.log import View
 from goconductor.participant.orphans import Orphans
@@ -54,7 +55,7 @@ from goconductor.participant.probe import SILENT, Probe
 from goconductor.participant.views import Views
 from goconductor.participant.work import Granted, effect_of
 from goconductor.ports.clock import Clock
-from goconductor.ports.store import BATCHES_AT_ONCE, Known, Outcome, SagaStore, Verdict
+from goconductor.ports.store import BATCHES_AT_ONCE, Known, Outcome, SagaStore, Tail, Verdict
 from goconductor.redaction import logger_of
 from goconductor.saga.plan import Plan
 
@@ -124,7 +125,7 @@ class Appender:
         self._recent = Views(count_max=RECENT_MAX, bytes_max=RECENT_BYTES_MAX)
         self._away = Reminder(AWAY_SECONDS, AWAY_SECONDS, monotonic=clock.monotonic)
         self._orphans = orphans
-        self._batcher: Batcher[Submission, Answer] = Batcher(
+        self._batcher: Batcher[Submission, AppendResult] = Batcher(
             self._flush,
             lanes=BATCHES_AT_ONCE,
             subject=attrgetter("saga_id.int"),
@@ -202,41 +203,54 @@ class Appender:
         """Wait for what is in flight."""
         await self._batcher.close()
 
-    def _unclaimed(self, _: Submission, answer: Answer) -> None:
+    def _unclaimed(self, _: Submission, answer: AppendResult) -> None:
         """Who submitted this is gone, and its saga goes on all the same."""
         if isinstance(answer, Appended) and answer.works:
             self._room.spawn(answer.works)
 
-    async def _flush(self, batch: list[Submission]) -> Sequence[Answer]:
-        answers: list[Answer | None] = [None] * len(batch)
-        groups = grouped(batch, self.latest)
+    async def _flush(self, batch: list[Submission]) -> Sequence[AppendResult]:
+        results: dict[int, AppendResult] = {}
+        gathered = gather(batch, self.latest)
+        prepared: list[tuple[Folded, Continuation]] = []
         try:
-            await self._bring_up(batch, groups, answers)
-            ready = [
-                group
-                for group in groups
-                if group.fold(batch, answers, self._room, now=self._clock.now, participant=self._participant, counts=self._counts)
-            ]
-            for group in ready:
-                group.take(self._room, self._instance(), self._lease_seconds)
+            for each, (plan, view) in await self._bring_up(gathered, results):
+                members = {index: member for index, member in each.members.items() if index not in results}
+                folded = fold(
+                    members,
+                    plan,
+                    view,
+                    self._room,
+                    results,
+                    now=self._clock.now,
+                    participant=self._participant,
+                    counts=self._counts,
+                )
+                if folded is not None:
+                    prepared.append((folded, Continuation(plan, folded.new, still_due(folded.effects, folded.new))))
+            for _, continuation in prepared:
+                continuation.reserve(self._room, self._instance(), self._lease_seconds)
             sent_at = self._clock.monotonic()
-            outcomes = await self._store.append([group.append(self._instance()) for group in ready]) if ready else []
+            appends = [folded.append(self._instance(), continuation) for folded, continuation in prepared]
+            outcomes = await self._store.append(appends) if appends else []
         except BaseException as error:
-            for group in groups:
-                self._orphans.add(group.let_go())
-                self._recent.drop(group.saga_id)
+            for _, continuation in prepared:
+                self._orphans.add(continuation.let_go())
+            for each in gathered:
+                self._recent.drop(each.saga_id)
             if not isinstance(error, AWAY):
                 raise
-            return self._while_away(error, batch, answers)
-        self._counts["append_batches"] += bool(ready)
-        for group, outcome in zip(ready, outcomes, strict=True):
+            return self._while_away(error, batch, results)
+        self._counts["append_batches"] += bool(prepared)
+        for (folded, continuation), outcome in zip(prepared, outcomes, strict=True):
             if outcome.verdict is Verdict.WON:
-                self._won(group, outcome, batch, answers, sent_at)
+                results |= self._won(folded, continuation, outcome, sent_at)
             else:
-                self._lost(group, outcome, batch, answers)
-        return [answer or TryAgain() for answer in answers]
+                results |= self._lost(folded, continuation, outcome)
+        return [results.get(index) or TryAgain() for index in range(len(batch))]
 
-    def _while_away(self, error: GoConductorError, batch: Sequence[Submission], answers: Sequence[Answer | None]) -> list[Answer]:
+    def _while_away(
+        self, error: GoConductorError, batch: Sequence[Submission], results: Mapping[int, AppendResult]
+    ) -> list[AppendResult]:
         """Outcomes wait until the log takes them. Where it is there but refuses us, others are told so."""
         self._counts["store_unavailable"] += 1
         if self._away.is_due():
@@ -244,40 +258,65 @@ class Appender:
         absent = isinstance(error, StoreUnavailableError)
         again = TryAgain(doubtful=True, wait_seconds=STORE_PAUSE_SECONDS if absent else REFUSED_PAUSE_SECONDS)
         return [
-            answer or (again if absent or submission.lease is not None else error)
-            for submission, answer in zip(batch, answers, strict=True)
+            results.get(index) or (again if absent or submission.lease is not None else error)
+            for index, submission in enumerate(batch)
         ]
 
-    async def _bring_up(self, batch: Sequence[Submission], groups: Sequence[Group], answers: list[Answer | None]) -> None:
-        """Read the tails of sagas of which too little is known, whose head had moved, or whose last append is in doubt."""
-        stale = [g for g in groups if g.base is None or any(batch[m].stale or not batch[m].saga for m in g.members)]
-        for group in stale:
-            if any(batch[m].doubtful for m in group.members):
-                # somebody else here may know more by now: an event of ours has to be looked for in all of the log
-                group.base = None
-        await self._orphans.free()
-        tails = await self._store.read([g.base.known if g.base else Known(g.saga_id) for g in stale]) if stale else []
-        for group, tail in zip(stale, tails, strict=True):
+    async def _bring_up(
+        self, gathered: Sequence[SagaBatch], results: dict[int, AppendResult]
+    ) -> list[tuple[SagaBatch, tuple[Plan, View]]]:
+        """Find the newest state of each saga. Those that have none are left out, and ``results`` says why."""
+        tails = await self._tails([each for each in gathered if each.is_stale])
+        brought: list[tuple[SagaBatch, tuple[Plan, View]]] = []
+        for each in gathered:
             try:
-                if tail.head is None:
-                    raise SagaNotFoundError(f"there is no saga {group.saga_id}")
-                group.plan = await self._definitions.plan(tail.head.saga, tail.head.version)
-                group.base = log.brought_up(group.plan, group.base, group.saga_id, tail)
+                found = await self._newest(each, tails.get(each.saga_id))
             except StoreUnavailableError:
                 raise
             except GoConductorError as error:
-                group.base = None
-                for member in group.members:
-                    answers[member] = error
+                results |= dict.fromkeys(each.members, error)
                 continue
-            written = {stored.event_id for stored in tail.entries}
-            for member in group.members:
-                if batch[member].doubtful and batch[member].event_id in written and group.base is not None:
-                    answers[member] = Appended(group.base)
-                    self.catch_up(group.plan, group.base)
-        for group in groups:
-            if group.plan is None and group.base is not None:
-                group.plan = await self._definitions.plan(batch[group.members[0]].saga, group.base.state.version)
+            if each.is_doubtful:
+                results |= self._committed(each, tails.get(each.saga_id), *found)
+            brought.append((each, found))
+        return brought
+
+    async def _tails(self, stale: Sequence[SagaBatch]) -> dict[UUID, Tail]:
+        """Read the tails of sagas of which too little is known, whose head had moved, or whose last append is in doubt."""
+        for each in stale:
+            if each.is_doubtful:
+                # somebody else here may know more by now: an event of ours has to be looked for in all of the log
+                each.base = None
+        await self._orphans.free()
+        known = [each.base.known if each.base is not None else Known(each.saga_id) for each in stale]
+        tails = await self._store.read(known) if stale else []
+        return {each.saga_id: tail for each, tail in zip(stale, tails, strict=True)}
+
+    async def _newest(self, batch: SagaBatch, tail: Tail | None) -> tuple[Plan, View]:
+        """Return a saga's definition and its newest state.
+
+        Raises:
+            SagaNotFoundError: there is no such saga.
+            GoConductorError: its log cannot be read by this version.
+        """
+        base = batch.base
+        if tail is None:
+            assert base is not None  # noqa: S101  (of a saga that is not known a tail was read)
+            return await self._definitions.plan(next(iter(batch.members.values())).saga, base.state.version), base
+        if tail.head is None:
+            raise SagaNotFoundError(f"there is no saga {batch.saga_id}")
+        plan = await self._definitions.plan(tail.head.saga, tail.head.version)
+        view = log.brought_up(plan, base, batch.saga_id, tail)
+        assert view is not None  # noqa: S101  (it has a head)
+        return plan, view
+
+    def _committed(self, batch: SagaBatch, tail: Tail | None, plan: Plan, view: View) -> dict[int, AppendResult]:
+        """Find those whose event was committed after all, by its id. What follows from it nobody has done yet."""
+        written = set[UUID]() if tail is None else {entry.event_id for entry in tail.entries}
+        found = [index for index, each in batch.members.items() if each.doubtful and each.event_id in written]
+        if found:
+            self.catch_up(plan, view)
+        return dict.fromkeys(found, Appended(view))
 
     def catch_up(self, plan: Plan, view: View) -> None:
         """Nobody acted on what was appended, since its answer was lost, or since it was not committed then: ask for all that the
@@ -288,41 +327,40 @@ class Appender:
         ends: list[Effect] = [EndSaga(state.phase)] if state.phase.ended else []
         self.act(plan, view, [*asked, *ends], still_due(asked, view), ())
 
-    def _won(
-        self, group: Group, outcome: Outcome, batch: Sequence[Submission], answers: list[Answer | None], sent_at: float
-    ) -> None:
-        assert group.plan is not None  # noqa: S101  (only folded groups get here)
-        assert group.new is not None  # noqa: S101
+    def _won(self, folded: Folded, continuation: Continuation, outcome: Outcome, sent_at: float) -> dict[int, AppendResult]:
         self._counts["appends"] += 1
-        self._counts["events"] += len(group.entries)
-        self._probe.appended(group.plan, group.base, group.new)
-        group.vacate(kept=outcome.took)
-        works = group.works(sent_at)
-        self.act(group.plan, group.new, group.effects, group.due, works, cause=group.entries[-1].event_id)
-        if works and not batch[group.accepted[-1]].follows:
+        self._counts["events"] += len(folded.entries)
+        self._probe.appended(folded.plan, folded.base, folded.new)
+        continuation.vacate(kept=outcome.took)
+        works = continuation.works(sent_at)
+        self.act(folded.plan, folded.new, folded.effects, continuation.due, works, cause=folded.entries[-1].event_id)
+        last = next(reversed(folded.accepted))
+        if works and not folded.accepted[last].follows:
             self._room.spawn(works)
             works = ()
-        for member in group.accepted:
-            answers[member] = Appended(group.new, works if member == group.accepted[-1] else ())
+        return {**dict.fromkeys(folded.accepted, Appended(folded.new)), last: Appended(folded.new, works)}
 
-    def _lost(self, group: Group, outcome: Outcome, batch: Sequence[Submission], answers: list[Answer | None]) -> None:
+    def _lost(self, folded: Folded, continuation: Continuation, outcome: Outcome) -> dict[int, AppendResult]:
+        saga_id = folded.new.state.saga_id
         self._counts[f"append_{outcome.verdict}"] += 1
-        group.vacate()
-        self._recent.drop(group.saga_id)
-        for member in group.accepted:
+        continuation.vacate()
+        self._recent.drop(saga_id)
+        results: dict[int, AppendResult] = {}
+        for index, submission in folded.accepted.items():
             match outcome.verdict:
-                case Verdict.NOT_DUE if isinstance(batch[member].event, TimerFired):
-                    answers[member] = Appended(None, dropped="not due")
-                case Verdict.FENCED if batch[member].epoch == group.epoch:
-                    answers[member] = FencedError()
-                case Verdict.REJECTED if len(group.accepted) > 1:
-                    answers[member] = TryAgain(alone=True)  # one of them is at fault, and the others are not
+                case Verdict.NOT_DUE if isinstance(submission.event, TimerFired):
+                    results[index] = Appended(None, dropped="not due")
+                case Verdict.FENCED if submission.epoch == folded.epoch:
+                    results[index] = FencedError()
+                case Verdict.REJECTED if len(folded.accepted) > 1:
+                    results[index] = TryAgain(alone=True)  # one of them is at fault, and the others are not
                 case Verdict.REJECTED:
-                    event = type(batch[member].event).__name__
-                    answers[member] = EventRefusedError(
-                        f"the database refuses an event of saga {group.saga_id} ({event}): {outcome.problem}"
+                    event = type(submission.event).__name__
+                    results[index] = EventRefusedError(
+                        f"the database refuses an event of saga {saga_id} ({event}): {outcome.problem}"
                     )
                 case Verdict.HELD_UP:
-                    answers[member] = TryAgain(wait_seconds=STORE_PAUSE_SECONDS)
+                    results[index] = TryAgain(wait_seconds=STORE_PAUSE_SECONDS)
                 case _:
-                    answers[member] = TryAgain()
+                    results[index] = TryAgain()
+        return results

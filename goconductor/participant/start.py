@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -18,11 +18,12 @@ from msgspec.structs import replace
 
 from goconductor.errors import GoConductorError, PayloadError, SagaAlreadyStartedError, StoreUnavailableError
 from goconductor.lifecycle.decide import begin
+from goconductor.lifecycle.effects import Effect
 from goconductor.lifecycle.events import SagaStarted
 from goconductor.participant import log
 from goconductor.participant.append import Appender
 from goconductor.participant.batch import Batcher
-from goconductor.participant.folding import Group, Room
+from goconductor.participant.continuation import Continuation, Room, still_due
 from goconductor.participant.log import View
 from goconductor.participant.orphans import Orphans
 from goconductor.participant.probe import SILENT, Probe
@@ -51,7 +52,8 @@ class Started(msgspec.Struct, frozen=True):
 
 class _Asked(NamedTuple):
     plan: Plan
-    group: Group
+    effects: Sequence[Effect]
+    continuation: Continuation
     start: Start
 
 
@@ -107,35 +109,37 @@ class Starter:
     ) -> Started:
         """Start a saga, and run here what can be run at once. Parameters and errors as of :meth:`Node.start_saga`."""
         with self._probe.starting(plan.name) as starting:
-            group, event = self._begun(plan, input, key, labels, reply_to, starting.traceparent)
-            asked = _Asked(plan, group, self._start(plan, group, event, key, labels, identity))
+            view, effects, event = self._begun(plan, input, key, labels, reply_to, starting.traceparent)
+            continuation = Continuation(plan, view, still_due(effects, view))
+            asked = _Asked(plan, effects, continuation, self._start(plan, view, event, key, labels, identity))
             outcome = await self._starts.submit(asked)
             if outcome.verdict is Verdict.HELD_UP:
                 outcome = await self._wait_for_key(asked)
             won = outcome.verdict is Verdict.WON
-            started = Started(group.saga_id) if won else _found(outcome, plan, key)
+            started = Started(view.state.saga_id) if won else _found(outcome, plan, key)
             starting.started(started.saga_id, existing=started.existing)
         return started
 
     async def _flush(self, batch: list[_Asked]) -> list[Outcome]:
         try:
             starts = []
-            for _, group, start in batch:
-                group.take(self._room, start.instance, self._lease_seconds)
-                starts.append(replace(start, take=[take for take, _, _ in group.takes]) if group.takes else start)
+            for _, _, continuation, start in batch:
+                continuation.reserve(self._room, start.instance, self._lease_seconds)
+                takes = [take for take, _, _ in continuation.takes]
+                starts.append(replace(start, take=takes) if takes else start)
             asked_at = self._clock.monotonic()
             outcomes = await self._store.start(starts)
         except BaseException:  # they may have been started all the same
-            for _, group, _ in batch:
-                self._orphans.add(group.let_go())
+            for asked in batch:
+                self._orphans.add(asked.continuation.let_go())
             raise
-        for (plan, group, _), outcome in zip(batch, outcomes, strict=True):
-            group.vacate(kept=outcome.took)
-            if outcome.verdict is Verdict.WON and group.new is not None:
-                works = group.works(asked_at)
+        for (plan, effects, continuation, _), outcome in zip(batch, outcomes, strict=True):
+            continuation.vacate(kept=outcome.took)
+            if outcome.verdict is Verdict.WON:
+                works = continuation.works(asked_at)
                 self._counts["sagas_started"] += 1
-                self._probe.appended(plan, None, group.new)
-                self._appender.act(plan, group.new, group.effects, group.due, works)
+                self._probe.appended(plan, None, continuation.view)
+                self._appender.act(plan, continuation.view, effects, continuation.due, works)
                 self._room.spawn(works)
         return outcomes
 
@@ -156,20 +160,20 @@ class Starter:
         sweep begins it if nobody else does.
         """
         with self._probe.starting(plan.name) as starting:
-            group, event = self._begun(plan, input, key, labels, reply_to, starting.traceparent)
-            start = self._start(plan, group, event, key, labels, identity)
+            view, _, event = self._begun(plan, input, key, labels, reply_to, starting.traceparent)
+            start = self._start(plan, view, event, key, labels, identity)
             if start.wake_at is not None:
                 start = replace(start, wake_at=event.at)
             outcome = await self._store.start_in(transaction, start)
             if outcome.verdict is not Verdict.WON:
                 return _found(outcome, plan, key)
             self._counts["sagas_started_in_transactions"] += 1
-            starting.started(group.saga_id, existing=False)
-        return Started(group.saga_id)
+            starting.started(view.state.saga_id, existing=False)
+        return Started(view.state.saga_id)
 
     def _begun(
         self, plan: Plan, input: Any, key: str | None, labels: Mapping[str, str], reply_to: str, traceparent: str
-    ) -> tuple[Group, SagaStarted]:
+    ) -> tuple[View, list[Effect], SagaStarted]:
         """The first decision."""
         data = to_json_value(input)
         size = len(values.written(data, bytes_max=self._input_bytes_max))
@@ -185,7 +189,7 @@ class Starter:
         event = SagaStarted(at=now, input=data, reply_to=reply_to, patience_seconds=patience_seconds, traceparent=traceparent)
         decision = begin(plan, saga_id, event)
         new = View(decision.state, 1, random_number(), size)
-        return Group(saga_id, plan=plan, new=new, effects=list(decision.effects)), replace(event, answers=decision.event.answers)
+        return new, list(decision.effects), replace(event, answers=decision.event.answers)
 
     async def _wait_for_key(self, asked: _Asked) -> Outcome:
         give_up_at = self._clock.monotonic() + HELD_UP_SECONDS
@@ -205,18 +209,17 @@ class Starter:
         await self._held_up.close()
 
     def _start(
-        self, plan: Plan, group: Group, event: SagaStarted, key: str | None, labels: Mapping[str, str], identity: Any
+        self, plan: Plan, view: View, event: SagaStarted, key: str | None, labels: Mapping[str, str], identity: Any
     ) -> Start:
-        assert group.new is not None  # noqa: S101  (made by our caller)
         return Start(
-            saga_id=group.saga_id,
+            saga_id=view.state.saga_id,
             saga=plan.name,
-            version=group.new.state.version,
-            new_tag=group.new.tag,
+            version=view.state.version,
+            new_tag=view.tag,
             entries=[log.entry(event, new_event_id(), participant=self._participant)],
-            status=group.new.state.status.value,
+            status=view.state.status.value,
             instance=self._instance(),
-            wake_at=group.new.state.wake_at,
+            wake_at=view.state.wake_at,
             key=key,
             input_hash=_hash(event.input if identity is msgspec.UNSET else identity) if key is not None else b"",
             labels=dict(labels),
