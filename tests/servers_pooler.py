@@ -6,14 +6,19 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
-Pooler = Callable[[str], AbstractAsyncContextManager[str]]
+
+class Pooler(Protocol):
+    """Runs a pgbouncer in a mode, with further settings of its section, and gives the URL that leads through it."""
+
+    def __call__(self, mode: str, **further: str) -> AbstractAsyncContextManager[str]: ...
 
 
 @contextmanager
@@ -47,8 +52,9 @@ def pooler(postgres_url: str, unused_tcp_port: int) -> Pooler:
     """
 
     @asynccontextmanager
-    async def running(mode: str) -> AsyncIterator[str]:
-        with readable(settings % mode) as path:
+    async def running(mode: str, **further: str) -> AsyncIterator[str]:
+        lines = [settings % mode, *(f"{name} = {value}" for name, value in further.items())]
+        with readable("\n".join(lines)) as path:
             process = await asyncio.create_subprocess_exec(
                 *(program, path),
                 user="nobody" if os.geteuid() == 0 else None,  # it refuses root
