@@ -60,7 +60,7 @@ $(ETCD3): requirements/etcd3.lock | $(INSTALLED)
 	@touch $@
 
 services: servers ## Start every server, and say where each listens, until Ctrl-C; ONLY="kafka nats" starts these
-	@exec $(PYTHON) -m goconductor.testing.servers $(ONLY)
+	@exec $(PYTHON) -m tests.servers $(ONLY)
 
 bench: $(INSTALLED) ## Measure sagas per second and latencies; BUS=postgres or kafka: over three services; see benchmarks/
 	$(PYTHON) benchmarks/$(if $(BUS),bench_services.py --bus $(BUS),bench_sagas.py)

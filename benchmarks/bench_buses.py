@@ -26,7 +26,7 @@ import uvloop
 
 from goconductor import plugins
 from goconductor.ports.bus import Bus, Delivery, Message
-from goconductor.testing.servers.__main__ import SERVERS
+from tests.servers.__main__ import SERVERS
 
 BUSES = ("postgres", "kafka", "kinesis", "rabbitmq", "nats", "sqs")
 NEED_A_DATABASE = ("kinesis",)

@@ -28,8 +28,8 @@ import uvloop
 from goconductor import Conductor, Participant, Saga, Settings, connect
 from goconductor.app import migrate
 from goconductor.testing.postgres import PostgresServer
-from goconductor.testing.servers.kafka import KafkaServer
 from measuring import Run, closed_loop, cpu_seconds, milliseconds
+from tests.servers.kafka import KafkaServer
 
 DATABASE = "goconductor_bench"
 STEPS = ("reserve", "charge", "ship")

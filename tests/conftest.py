@@ -20,19 +20,19 @@ from hypothesis import settings
 
 from goconductor.errors import ConfigurationError
 from goconductor.testing.postgres import PostgresAddress, PostgresServer
-from goconductor.testing.servers import versions
+from tests.servers import versions
 
 pytest.register_assert_rewrite("goconductor.testing.contracts")
 settings.register_profile("goconductor", deadline=None)  # a busy machine is slow, and nothing is wrong with the code
 settings.load_profile("goconductor")
 pytest_plugins = [
-    "tests.servers_kafka",
-    "tests.servers_rabbitmq",
-    "tests.servers_nats",
-    "tests.servers_amazon",
-    "tests.servers_election",
-    "tests.servers_primaries",
-    "tests.servers_pooler",
+    "tests.servers.fixtures.kafka",
+    "tests.servers.fixtures.rabbitmq",
+    "tests.servers.fixtures.nats",
+    "tests.servers.fixtures.amazon",
+    "tests.servers.fixtures.election",
+    "tests.servers.fixtures.primaries",
+    "tests.servers.fixtures.pooler",
 ]
 
 URL_VARIABLE = "GOCONDUCTOR_TEST_POSTGRES_URL"

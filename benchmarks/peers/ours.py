@@ -13,10 +13,10 @@ from goconductor.app import migrate
 from goconductor.errors import ConfigurationError
 from goconductor.participant import garbage
 from goconductor.saga.builder import Step
-from goconductor.testing.servers.kafka import KafkaServer
 from measuring import Run
 from peers.contender import Contender, Standing, UnavailableError, until_stopped
 from peers.work import PARTS, SERVICES, STEPS, Output, Workload, act, check, summary
+from tests.servers.kafka import KafkaServer
 
 if TYPE_CHECKING:
     from peers.place import Place

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from goconductor.testing.postgres import PostgresServer
-from goconductor.testing.servers.child import Child
 from peers.contender import TASK, Contender
+from tests.servers.child import Child
 
 PROGRAM = Path(__file__).parents[1] / "peer_process.py"
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from goconductor.testing.postgres import PostgresAddress
-from goconductor.testing.servers import versions as server_versions
 from peers import servers
 from peers.contender import Contender, UnavailableError
 from peers.contenders import PLACES, find
@@ -23,6 +22,7 @@ from peers.matrix import STANDING, Cell, Results
 from peers.tables import Medians
 from peers.targets import KAFKA, OURS, TARGETS
 from peers.work import WORKLOADS
+from tests.servers import versions as server_versions
 
 SHOWN = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "wal_sync_method", "shared_buffers", "max_wal_size")
 LOST = (

@@ -119,8 +119,9 @@ class Restate(Contender):
 
     @contextmanager
     def standing(self, place: Place, url: str, *, spread: bool) -> Iterator[Standing]:
-        from goconductor.testing.servers.child import Child, answers, free_port  # noqa: PLC0415  (the harness only)
+        from goconductor.testing.loopback import free_port  # noqa: PLC0415  (the harness only)
         from peers import servers  # noqa: PLC0415
+        from tests.servers.child import Child, answers  # noqa: PLC0415  (the harness only)
 
         del url
         ports = {name: free_port() for name in ("node", "ingress", "admin")}
@@ -174,7 +175,7 @@ class Restate(Contender):
 
 def register(admin: int, port: int) -> None:
     """Tell the server where a service is, as soon as that listens."""
-    from goconductor.testing.servers.child import answers  # noqa: PLC0415
+    from tests.servers.child import answers  # noqa: PLC0415
 
     give_up = time.monotonic() + LISTEN_SECONDS
     while not answers(port):

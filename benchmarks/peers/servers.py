@@ -8,8 +8,9 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from goconductor.testing.servers.maven import alone, services_folder
 from peers.contender import UnavailableError
+from tests.servers.maven import alone
+from tests.servers.versions import SERVICES
 
 RESTATE = "1.7.12"
 TEMPORAL = "1.32.1"
@@ -23,7 +24,7 @@ def restate() -> Path:
     Raises:
         UnavailableError: it is not there and cannot be fetched.
     """
-    folder = services_folder() / "restate" / RESTATE
+    folder = SERVICES / "restate" / RESTATE
     fetch(
         "Restate",
         folder,
@@ -42,7 +43,7 @@ def temporal() -> tuple[Path, Path]:
     Raises:
         UnavailableError: they are not there and cannot be made.
     """
-    folder = services_folder() / "temporal" / TEMPORAL
+    folder = SERVICES / "temporal" / TEMPORAL
     sources = [f"go.temporal.io/server/cmd/{name}@v{TEMPORAL}" for name in ("server", "tools/sql")]
     fetch("Temporal", folder, "go", ["install", *sources], {"GOBIN": str(folder), "GOFLAGS": "-mod=mod"})
     server, sql = (folder / name for name in TEMPORAL_PROGRAMS)

@@ -215,8 +215,9 @@ def make_databases(place: Place) -> None:
 
 def serve(stack: ExitStack, place: Place) -> tuple[int, int]:
     """Start the server on its databases; the frontend's port, and the process's id."""
-    from goconductor.testing.servers.child import Child, answers, free_port  # noqa: PLC0415  (the harness only)
+    from goconductor.testing.loopback import free_port  # noqa: PLC0415  (the harness only)
     from peers import servers  # noqa: PLC0415
+    from tests.servers.child import Child, answers  # noqa: PLC0415  (the harness only)
 
     program, _ = servers.temporal()
     asyncio.run(forget_members(place.server.url(next(iter(DATABASES)))))
@@ -260,7 +261,7 @@ async def forget_members(url: str) -> None:
 
 def small_port() -> int:
     """A free port that fits into its table of members, in a `smallint`."""
-    from goconductor.testing.servers.child import answers  # noqa: PLC0415
+    from tests.servers.child import answers  # noqa: PLC0415
 
     return next(port for port in random.sample(SMALL_PORTS, len(SMALL_PORTS)) if not answers(port))
 

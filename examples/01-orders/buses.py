@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from goconductor.testing import KafkaServer
-
 KINDS = ("postgres", "kafka")
 
 
@@ -21,6 +19,8 @@ def bus(kind: str, folder: Path) -> Iterator[dict[str, str]]:
         folder: where its data go; what an earlier run left there is removed.
     """
     if kind == "kafka":
+        from tests.servers.kafka import KafkaServer  # noqa: PLC0415  (it comes with the sources, not with the package)
+
         shutil.rmtree(folder, ignore_errors=True)
         with KafkaServer(folder) as server:
             yield {"kind": kind, "url": server.url}

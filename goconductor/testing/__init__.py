@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from goconductor.testing.contracts.store import StoreContract as StoreContract
     from goconductor.testing.faults import CuttableProxy
     from goconductor.testing.postgres import PostgresServer
-    from goconductor.testing.servers.kafka import KafkaServer
 
 __all__ = [
     "AbortRequested",
@@ -58,7 +57,6 @@ __all__ = [
     "EndSaga",
     "Failure",
     "InputEdited",
-    "KafkaServer",
     "ManualClock",
     "OutcomeDeclared",
     "OutcomeUnknown",
@@ -96,7 +94,6 @@ __getattr__ = lazily(
         "StoreContract": "goconductor.testing.contracts.store",
         "CuttableProxy": "goconductor.testing.faults",
         "PostgresServer": "goconductor.testing.postgres",
-        "KafkaServer": "goconductor.testing.servers.kafka",
     },
 )
 publish(__name__)

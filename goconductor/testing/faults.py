@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import Self
 
-from goconductor.testing.servers.child import LOOPBACK
+from goconductor.testing.loopback import LOOPBACK
 
 CHUNK_BYTES = 64 * 1024
 

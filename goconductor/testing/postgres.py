@@ -30,8 +30,8 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from goconductor.errors import ConfigurationError
+from goconductor.testing.loopback import free_port
 from goconductor.testing.postgres_binaries import ENTRIES, ENVIRONMENT, OPEN_FILES, Kind, choose_host
-from goconductor.testing.servers.child import free_port
 
 StopMode = Literal["fast", "immediate", "kill"]
 

@@ -22,10 +22,10 @@ from goconductor.app import migrate
 from goconductor.control.conductor import Conductor
 from goconductor.journals.asyncpg import AsyncpgJournal, Connection
 from goconductor.testing import checkers
-from goconductor.testing.servers.elasticmq import ElasticmqServer
-from goconductor.testing.servers.kafka import KafkaServer
-from goconductor.testing.servers.kinesis import KinesisServer
 from tests.contracts.bus_on_a_server import in_thread, until
+from tests.servers.elasticmq import ElasticmqServer
+from tests.servers.kafka import KafkaServer
+from tests.servers.kinesis import KinesisServer
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 

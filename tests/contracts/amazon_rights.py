@@ -21,8 +21,8 @@ from botocore.credentials import DeferredRefreshableCredentials
 from goconductor.errors import BusUnavailableError, ConfigurationError
 from goconductor.ports.bus import Bus
 from goconductor.testing.contracts.inbox import TIMEOUT_SECONDS
-from goconductor.testing.servers.moto import MotoServer
 from tests.contracts.bus_on_a_server import PATIENCE_SECONDS, Counting, OpenAt, in_thread, messages, send_surely, until
+from tests.servers.moto import MotoServer
 
 DOCS = Path(__file__).parents[2] / "docs" / "buses"
 BATCHES = {"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:SendMessage"}

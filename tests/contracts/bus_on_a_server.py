@@ -20,7 +20,7 @@ from goconductor.errors import BusUnavailableError, ConfigurationError, PayloadE
 from goconductor.ports.bus import Bus, Delivery, Message, Receiver, Subscription
 from goconductor.testing.contracts.inbox import TIMEOUT_SECONDS, Inbox
 from goconductor.testing.faults import CuttableProxy
-from goconductor.testing.servers.child import LOOPBACK
+from goconductor.testing.loopback import LOOPBACK
 
 COUNT_VARIABLE = "GOCONDUCTOR_TEST_MESSAGES"
 """How many messages none of which may be lost, instead of what fits into CI."""

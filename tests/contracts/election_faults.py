@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from goconductor.testing.faults import CuttableProxy
-from goconductor.testing.servers.child import Child
 from tests.contracts.candidate import LATE_WRITES
 from tests.contracts.electorate import Electorate, Voter, electorate
+from tests.servers.child import Child
 
 FAKETIME = "libfaketimeMT.so.1"
 FLAP_SECONDS = 2.0

@@ -15,8 +15,8 @@ from goconductor.errors import BusUnavailableError, ConfigurationError, PayloadE
 from goconductor.ports.bus import Delivery, Message
 from goconductor.testing.contracts.bus import opening
 from goconductor.testing.contracts.inbox import TIMEOUT_SECONDS, Inbox
-from goconductor.testing.servers.kafka import KafkaServer
 from tests.contracts.kafka_cluster import Cluster, Ledger, orders, until
+from tests.servers.kafka import KafkaServer
 
 pytestmark = pytest.mark.kafka
 

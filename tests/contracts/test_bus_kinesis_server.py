@@ -18,10 +18,10 @@ from goconductor.ports.bus import Delivery, Message, pass_on
 from goconductor.postgres.setup import end
 from goconductor.testing.contracts.inbox import Inbox
 from goconductor.testing.contracts.payloads import SENSITIVE
-from goconductor.testing.servers.kinesis import KinesisServer
 from tests.contracts.amazon_rights import AmazonRights
 from tests.contracts.bus_on_a_server import BusOnAServer, Counting, OpenAt, in_thread, messages, send_surely, until
-from tests.servers_pooler import Pooler
+from tests.servers.fixtures.pooler import Pooler
+from tests.servers.kinesis import KinesisServer
 
 pytestmark = [pytest.mark.kinesis, pytest.mark.postgres]
 

@@ -15,9 +15,9 @@ from goconductor.messages.topics import replies_topic
 from goconductor.ports.bus import Message
 from goconductor.testing.contracts.bus import opening
 from goconductor.testing.contracts.inbox import TIMEOUT_SECONDS, Inbox
-from goconductor.testing.servers.nats import NatsServer
 from tests.contracts.bus_on_a_server import ChecksPasswords, KeepsItsMessages, OpenAt, messages, until
 from tests.contracts.one_try import OneTry
+from tests.servers.nats import NatsServer
 
 pytestmark = pytest.mark.nats
 

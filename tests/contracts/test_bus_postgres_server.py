@@ -16,7 +16,7 @@ from goconductor.ports.bus import Delivery, Message
 from goconductor.testing.contracts.inbox import TIMEOUT_SECONDS, Inbox
 from goconductor.testing.postgres import PostgresServer
 from tests.contracts.buses_on_postgres import Connection, OnPostgres, OpenBus, orders
-from tests.servers_pooler import Pooler
+from tests.servers.fixtures.pooler import Pooler
 
 pytestmark = pytest.mark.postgres
 

@@ -16,8 +16,8 @@ from goconductor.messages.topics import replies_topic
 from goconductor.ports.bus import Delivery, Message
 from goconductor.testing.contracts.bus import opening
 from goconductor.testing.contracts.inbox import Inbox
-from goconductor.testing.servers.rabbitmq import RabbitmqServer
 from tests.contracts.bus_on_a_server import ChecksPasswords, KeepsItsMessages, OpenAt, in_thread, messages, until
+from tests.servers.rabbitmq import RabbitmqServer
 
 pytestmark = pytest.mark.rabbitmq
 

@@ -12,9 +12,9 @@ from goconductor.buses.sqs.topology import Topology
 from goconductor.ports.bus import Delivery
 from goconductor.testing.contracts.bus import opening
 from goconductor.testing.contracts.inbox import TIMEOUT_SECONDS
-from goconductor.testing.servers.elasticmq import ElasticmqServer
 from tests.contracts.amazon_rights import AmazonRights
 from tests.contracts.bus_on_a_server import KeepsItsMessages, OpenAt, messages, until
+from tests.servers.elasticmq import ElasticmqServer
 
 pytestmark = pytest.mark.sqs
 

@@ -18,8 +18,8 @@ from goconductor.elections.etcd import EtcdElection
 from goconductor.errors import ConfigurationError, ElectionError
 from goconductor.participant.clock import SystemClock
 from goconductor.stores.memory import MemoryStore
-from goconductor.testing.servers.etcd import EtcdServer
 from tests.certificates import Authority, Pair
+from tests.servers.etcd import EtcdServer
 
 pytestmark = pytest.mark.etcd
 

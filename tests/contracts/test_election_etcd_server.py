@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from goconductor.testing.servers.child import Child
-from goconductor.testing.servers.etcd import EtcdServer
 from tests.contracts.election_faults import ElectionServerFaults
+from tests.servers.child import Child
+from tests.servers.etcd import EtcdServer
 
 pytestmark = [pytest.mark.etcd, pytest.mark.postgres]
 

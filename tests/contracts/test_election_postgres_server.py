@@ -23,7 +23,7 @@ from goconductor.recovery.leadership import Leadership, LeadTerm
 from goconductor.saga.ids import Direction
 from goconductor.stores.postgres import PostgresStore, migrate
 from tests.contracts.election_faults import ElectionProcessFaults
-from tests.servers_pooler import Pooler
+from tests.servers.fixtures.pooler import Pooler
 
 pytestmark = pytest.mark.postgres
 

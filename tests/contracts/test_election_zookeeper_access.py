@@ -15,8 +15,8 @@ from goconductor.elections.zookeeper import ZooKeeperElection
 from goconductor.errors import ConfigurationError, ElectionError
 from goconductor.participant.clock import SystemClock
 from goconductor.stores.memory import MemoryStore
-from goconductor.testing.servers.zookeeper import ZooKeeperServer
 from tests.certificates import Authority
+from tests.servers.zookeeper import ZooKeeperServer
 
 pytestmark = pytest.mark.zookeeper
 

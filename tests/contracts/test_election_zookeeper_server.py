@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from goconductor.testing.servers.child import Child
-from goconductor.testing.servers.zookeeper import ZooKeeperServer
 from tests.contracts.election_faults import ElectionServerFaults
+from tests.servers.child import Child
+from tests.servers.zookeeper import ZooKeeperServer
 
 pytestmark = [pytest.mark.zookeeper, pytest.mark.postgres]
 

@@ -11,7 +11,7 @@ import pytest
 from goconductor.errors import JournalError
 from goconductor.ports.journal import EffectKey, Entry, Found
 from tests.contracts.journal_leaves import LEAVES
-from tests.servers_primaries import Primaries
+from tests.servers.fixtures.primaries import Primaries
 
 pytestmark = pytest.mark.postgres
 

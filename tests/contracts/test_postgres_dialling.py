@@ -20,7 +20,7 @@ from goconductor.postgres.timelines import TIMELINES, OldTimelineError, Timeline
 from goconductor.stores.postgres import PostgresStore, migrate
 from goconductor.testing.contracts.store.material import advance, begin, eventually
 from goconductor.testing.postgres import PostgresAddress, PostgresServer
-from tests.servers_primaries import Primaries
+from tests.servers.fixtures.primaries import Primaries
 
 pytestmark = pytest.mark.postgres
 

@@ -9,7 +9,7 @@ from goconductor.errors import BusUnavailableError, ConfigurationError, PoolerEr
 from goconductor.postgres.dialling import Address, Connection
 from goconductor.postgres.setup import SETTINGS, Limits, Setup, end
 from goconductor.postgres.tables import Tables
-from tests.servers_pooler import Pooler
+from tests.servers.fixtures.pooler import Pooler
 
 pytestmark = pytest.mark.postgres
 

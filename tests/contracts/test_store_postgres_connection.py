@@ -17,7 +17,7 @@ from goconductor.stores.postgres import PostgresStore, migrate
 from goconductor.stores.postgres.dial import Connection
 from goconductor.testing.contracts.store.material import Saga, advance, begin, event, eventually, head_of
 from goconductor.testing.postgres import PostgresServer
-from tests.servers_pooler import Pooler
+from tests.servers.fixtures.pooler import Pooler
 
 pytestmark = pytest.mark.postgres
 

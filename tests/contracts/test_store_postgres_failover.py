@@ -26,7 +26,7 @@ from goconductor.stores.postgres import PostgresStore
 from goconductor.switchover.follower import Follower
 from goconductor.testing.contracts.store.material import begin, eventually, lead
 from goconductor.testing.postgres import PostgresServer
-from tests.servers_primaries import Primaries
+from tests.servers.fixtures.primaries import Primaries
 
 pytestmark = pytest.mark.postgres
 

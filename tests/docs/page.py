@@ -27,7 +27,7 @@ from pathlib import Path
 
 import psutil
 
-from goconductor.testing.servers.child import free_port
+from goconductor.testing.loopback import free_port
 
 DOCS = Path(__file__).parents[2] / "docs"
 FENCE = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.DOTALL | re.MULTILINE)

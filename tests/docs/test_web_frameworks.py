@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from goconductor import Participant
-from goconductor.testing.servers.child import free_port
+from goconductor.testing.loopback import free_port
 from tests.docs.page import DOCS, files
 
 SERVER = """

@@ -27,8 +27,8 @@ from goconductor.ports.store import LeaseKey
 from goconductor.recovery.resent import Resent
 from goconductor.rest.app import create_app
 from goconductor.saga.ids import Direction
-from goconductor.testing.servers.child import answers
 from tests.observe.services import Services, scraped
+from tests.servers.child import answers
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "deploy" / "grafana" / "goconductor.json"

@@ -27,8 +27,9 @@ from goconductor.participant.probe import Probe
 from goconductor.participant.registry import StepRegistry
 from goconductor.ports.figures import MeasuredBus, MeasuredStore
 from goconductor.rest.app import create_app
-from goconductor.testing.servers.child import Child, answers, free_port
+from goconductor.testing.loopback import free_port
 from tests.observe.services import Spans, cards, ids, linked, order, scraped, warehouse
+from tests.servers.child import Child, answers
 
 pytestmark = pytest.mark.postgres
 

@@ -13,8 +13,8 @@ import pytest
 from goconductor import CompensatedError, Participant, RefusedError, Saga, Settings, app
 from goconductor.app import migrate
 from goconductor.rest.app import create_app
-from goconductor.testing.servers.kafka import KafkaServer
 from tests.contracts.kafka_cluster import Cluster
+from tests.servers.kafka import KafkaServer
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
 

@@ -21,7 +21,7 @@ from goconductor.control.story import saga_story
 from goconductor.journals.asyncpg import AsyncpgJournal
 from goconductor.participant import journals
 from goconductor.stores.postgres import migrate
-from goconductor.testing.servers.child import free_port
+from goconductor.testing.loopback import free_port
 from tests.doors.relay import relay
 
 pytestmark = pytest.mark.postgres

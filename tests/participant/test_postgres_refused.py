@@ -12,7 +12,7 @@ import pytest
 
 from goconductor.control.exits import Exit
 from goconductor.stores.postgres import migrate
-from goconductor.testing.servers.child import free_port
+from goconductor.testing.loopback import free_port
 
 pytestmark = pytest.mark.postgres
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from goconductor.errors import ConfigurationError
-from goconductor.testing.servers.child import LOOPBACK, Child, answers, free_port
+from goconductor.testing.loopback import LOOPBACK, free_port
+from tests.servers.child import Child, answers
 
 LISTENS = (
     "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); print('up', flush=1); time.sleep(600)"

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from goconductor.testing.faults import CuttableProxy
-from goconductor.testing.servers.child import LOOPBACK
+from goconductor.testing.loopback import LOOPBACK
 
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

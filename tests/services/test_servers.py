@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from goconductor.testing.servers.__main__ import SERVERS
-from goconductor.testing.servers.child import answers
 from tests.per_leaf import REAL_SERVERS
+from tests.servers.__main__ import SERVERS
+from tests.servers.child import answers
 
-COMMAND = [sys.executable, "-m", "goconductor.testing.servers"]
+COMMAND = [sys.executable, "-m", "tests.servers"]
 SOME = ["postgres", "nats", "etcd"]
 
 

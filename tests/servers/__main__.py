@@ -1,4 +1,4 @@
-"""Starts servers of one's own and says where each listens, until Ctrl-C: ``python -m goconductor.testing.servers [name …]``.
+"""Starts servers of one's own and says where each listens, until Ctrl-C: ``python -m tests.servers [name …]``.
 
 What it prints are variables of the environment, by which the tests of goconductor take these servers instead of their own. Each
 has fresh data and a free port on loopback; nothing is left of them afterwards.
@@ -17,13 +17,13 @@ from pathlib import Path
 
 from goconductor.errors import ConfigurationError
 from goconductor.testing.postgres import PostgresServer
-from goconductor.testing.servers.elasticmq import ElasticmqServer
-from goconductor.testing.servers.etcd import EtcdServer
-from goconductor.testing.servers.kafka import KafkaServer
-from goconductor.testing.servers.kinesis import KinesisServer
-from goconductor.testing.servers.nats import NatsServer
-from goconductor.testing.servers.rabbitmq import RabbitmqServer
-from goconductor.testing.servers.zookeeper import ZooKeeperServer
+from tests.servers.elasticmq import ElasticmqServer
+from tests.servers.etcd import EtcdServer
+from tests.servers.kafka import KafkaServer
+from tests.servers.kinesis import KinesisServer
+from tests.servers.nats import NatsServer
+from tests.servers.rabbitmq import RabbitmqServer
+from tests.servers.zookeeper import ZooKeeperServer
 
 Start = Callable[[ExitStack, Path], str]
 
@@ -57,7 +57,7 @@ SERVERS: dict[str, Start] = {
 
 def main() -> None:
     """Start the servers that the command line names, and end them when SIGINT or SIGTERM comes."""
-    parser = argparse.ArgumentParser(prog="python -m goconductor.testing.servers", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.servers", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=f"one of {', '.join(SERVERS)}; all of them if none is given")
     names = parser.parse_args().names or list(SERVERS)
     if unknown := [name for name in names if name not in SERVERS]:

@@ -13,8 +13,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from goconductor.errors import ConfigurationError
-from goconductor.testing.servers.child import LOOPBACK, Child, SingleServer, answers, free_port
-from goconductor.testing.servers.versions import NATS
+from goconductor.testing.loopback import LOOPBACK, free_port
+from tests.servers.child import Child, SingleServer, answers
+from tests.servers.versions import NATS, SERVICES
 
 REMEDY = (
     f"GOBIN=$PWD/.services/nats/{NATS} go install github.com/nats-io/nats-server/v2@v{NATS}, "
@@ -110,9 +111,8 @@ def find_program() -> Path:
     Raises:
         ConfigurationError: there is none.
     """
-    for folder in (Path.cwd(), *Path(__file__).resolve().parents):
-        if (built := folder / ".services" / "nats" / NATS / "nats-server").exists():
-            return built
+    if (built := SERVICES / "nats" / NATS / "nats-server").exists():
+        return built
     if program := shutil.which("nats-server"):
         return Path(program)
     raise ConfigurationError(f"no NATS server is installed: {REMEDY}")

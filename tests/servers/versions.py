@@ -4,6 +4,11 @@ PostgreSQL, RabbitMQ, etcd and ZooKeeper are the machine's own, from its package
 is there something to choose.
 """
 
+from pathlib import Path
+
+SERVICES = Path(__file__).parents[2] / ".services"
+"""Where servers that were fetched are kept."""
+
 ELASTICMQ = "1.6.12"
 KAFKA = "4.4.0"
 KINESIS = "0.6.2"

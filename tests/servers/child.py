@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Self
 
 from goconductor.errors import ConfigurationError
+from goconductor.testing.loopback import LOOPBACK
 
-LOOPBACK = "127.0.0.1"
 LOG_CHARACTERS = 2000
 """How much of a log an error quotes."""
 
@@ -181,12 +181,6 @@ class SingleServer:
     def go_on(self) -> None:
         """Let a paused one go on."""
         self.child.go_on()
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on now."""
-    with socket.create_server((LOOPBACK, 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def answers(port: int) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from goconductor.testing.servers import versions
-from goconductor.testing.servers.child import LOOPBACK, Child, SingleServer, answers, free_port
-from goconductor.testing.servers.maven import fetch_jars, find_java
+from goconductor.testing.loopback import LOOPBACK, free_port
+from tests.servers import versions
+from tests.servers.child import Child, SingleServer, answers
+from tests.servers.maven import fetch_jars, find_java
 
 DEPENDENCY = f"""
     <dependency>

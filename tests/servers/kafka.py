@@ -1,7 +1,7 @@
 """Kafka as one process, broker and controller, with what it needs from Maven Central.
 
-Its jars are fetched once, into the project's own folder (``.services`` in a checkout, else the user's cache), and each server has
-data of its own. Java 17 or newer and, for the first time, Maven must be there.
+Its jars are fetched once, into the project's own folder ``.services``, and each server has data of its own. Java 17 or newer
+and, for the first time, Maven must be there.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from types import TracebackType
 from typing import Self
 
 from goconductor.errors import ConfigurationError
-from goconductor.testing.servers import versions
-from goconductor.testing.servers.child import LOOPBACK, Child, answers, free_port
-from goconductor.testing.servers.maven import fetch_jars, find_java
+from goconductor.testing.loopback import LOOPBACK, free_port
+from tests.servers import versions
+from tests.servers.child import Child, answers
+from tests.servers.maven import fetch_jars, find_java
 
 DEPENDENCY = f"""
     <dependency>
@@ -34,7 +35,7 @@ DEPENDENCY = f"""
     </dependency>
 """
 JAVA_OPTIONS = ("-Xms128m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
-KEYS_PASSWORD = "not a secret"  # noqa: S105  (it is that of a key which lives as long as its server)
+KEYS_PASSWORD = "not a secret"
 
 SETTINGS = {
     "process.roles": "broker,controller",

@@ -1,20 +1,19 @@
 """Servers that come from Maven Central as jars.
 
-They are fetched once, into the project's own folder (``.services`` in a checkout, else the user's cache). Java 17 or newer and,
-for the first time, Maven must be there.
+They are fetched once, into the project's own folder ``.services``. Java 17 or newer and, for the first time, Maven must be there.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 from goconductor.errors import ConfigurationError
+from tests.servers.versions import SERVICES
 
 POM = """\
 <project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -41,7 +40,7 @@ def fetch_jars(name: str, version: str, dependency: str) -> Path:
         ConfigurationError: Java or Maven is missing, or Maven Central cannot be reached.
     """
     find_java(name)
-    place = services_folder() / name / version
+    place = SERVICES / name / version
     jars = place / "jars"
     if jars.is_dir():
         return jars
@@ -67,14 +66,6 @@ def fetch_jars(name: str, version: str, dependency: str) -> Path:
                 raise ConfigurationError(f"{name} could not be fetched; is Maven Central there? {fetched.stdout[-1000:]}")
             coming.rename(jars)
     return jars
-
-
-def services_folder() -> Path:
-    """Where servers that were fetched are kept: beside the source in a checkout, else in the user's cache."""
-    root = Path(__file__).parents[4]
-    if (root / "pyproject.toml").is_file():
-        return root / ".services"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "goconductor" / "services"
 
 
 @contextlib.contextmanager

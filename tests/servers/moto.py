@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from goconductor.testing.servers.child import LOOPBACK, Child, SingleServer, answers, free_port
+from goconductor.testing.loopback import LOOPBACK, free_port
+from tests.servers.child import Child, SingleServer, answers
 
 POLICY_NAME = "goconductor"
 
@@ -70,7 +71,7 @@ class MotoServer(SingleServer):
 
     @contextlib.contextmanager
     def _unchecked(self) -> Iterator[Any]:
-        from botocore.session import Session  # noqa: PLC0415  (of an extra)
+        from botocore.session import Session
 
         self._check_credentials(False)
         session = Session()
@@ -83,10 +84,10 @@ class MotoServer(SingleServer):
             self._check_credentials(True)
 
     def _check_credentials(self, check: bool) -> None:
-        request = urllib.request.Request(  # noqa: S310  (our own server)
+        request = urllib.request.Request(
             f"{self.endpoint_url}/moto-api/reset-auth",
             data=b"0" if check else b"inf",
             headers={"Content-Type": "text/plain"},
         )
-        with urllib.request.urlopen(request, timeout=10):  # noqa: S310
+        with urllib.request.urlopen(request, timeout=10):
             pass

@@ -9,9 +9,10 @@ import tempfile
 from pathlib import Path
 
 from goconductor.errors import ConfigurationError
-from goconductor.testing.servers.child import LOOPBACK, Child, SingleServer, answers, free_port
-from goconductor.testing.servers.maven import alone, services_folder
-from goconductor.testing.servers.versions import KINESIS
+from goconductor.testing.loopback import LOOPBACK, free_port
+from tests.servers.child import Child, SingleServer, answers
+from tests.servers.maven import alone
+from tests.servers.versions import KINESIS, SERVICES
 
 INSTALL = "apt-get install nodejs npm (Debian, Ubuntu), brew install node (macOS)"
 FETCH_SECONDS = 300.0
@@ -73,7 +74,7 @@ def fetch() -> Path:
         ConfigurationError: Node.js or npm is missing, or the registry cannot be reached.
     """
     find_node()
-    place = services_folder() / "kinesis-local" / KINESIS
+    place = SERVICES / "kinesis-local" / KINESIS
     package = place / "node_modules" / "kinesis-local"
     if (place / "complete").exists():
         return package

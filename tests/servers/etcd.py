@@ -9,7 +9,8 @@ import urllib.request
 from pathlib import Path
 
 from goconductor.errors import ConfigurationError
-from goconductor.testing.servers.child import LOOPBACK, Child, free_port
+from goconductor.testing.loopback import LOOPBACK, free_port
+from tests.servers.child import Child
 
 BINARY_VARIABLE = "GOCONDUCTOR_TEST_ETCD"
 

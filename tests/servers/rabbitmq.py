@@ -15,7 +15,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from goconductor.errors import ConfigurationError
-from goconductor.testing.servers.child import LOOPBACK, Child, SingleServer, answers, free_port
+from goconductor.testing.loopback import LOOPBACK, free_port
+from tests.servers.child import Child, SingleServer, answers
 
 REMEDY = "apt-get install rabbitmq-server (Debian, Ubuntu), brew install rabbitmq (macOS)"
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024

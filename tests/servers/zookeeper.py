@@ -8,7 +8,8 @@ import socket
 from pathlib import Path
 
 from goconductor.errors import ConfigurationError
-from goconductor.testing.servers.child import LOOPBACK, Child, free_port
+from goconductor.testing.loopback import LOOPBACK, free_port
+from tests.servers.child import Child
 
 CLASSPATH_VARIABLE = "GOCONDUCTOR_TEST_ZOOKEEPER_CLASSPATH"
 JARS = [Path("/usr/share/java") / f"{jar}.jar" for jar in ("zookeeper", "slf4j-simple", "netty-codec", "netty-resolver")]

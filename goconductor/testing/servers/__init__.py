@@ -1,1 +1,0 @@
-"""Servers of one's own, for tests and demonstrations: foreground children on free loopback ports, gone with their process."""
