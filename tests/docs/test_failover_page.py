@@ -10,7 +10,7 @@ import pytest
 from goconductor import ConfigurationError, Participant, Saga, Settings, migrate
 from goconductor.postgres.url import read_url
 from tests.docs.page import DOCS, blocks
-from tests.servers_pooler import Pooler
+from tests.servers.fixtures.pooler import Pooler
 
 PAGE = DOCS / "how-to" / "postgresql-failover.md"
 ELSEWHERE = {"listen_addr", "listen_port", "auth_type", "auth_file", "pool_mode"}
