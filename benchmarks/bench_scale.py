@@ -52,7 +52,7 @@ FILL = """
         SELECT id, 'three-steps', $3, $4, $5::bigint, 1, CASE WHEN $4 = 'running' THEN now() + interval '1 day' + n * interval '1 ms' END,
             $6::int, '{}', now() - $2::float8 * interval '1 second', now() - $2::float8 * interval '1 second' FROM ids
     ), keys AS (
-        INSERT INTO goconductor.start_keys SELECT 'three-steps', id::text, id, '' FROM ids
+        INSERT INTO goconductor.start_keys (namespace, saga, key, saga_id, input_hash) SELECT 'default', 'three-steps', id::text, id, '' FROM ids
     )
     INSERT INTO goconductor.saga_log (saga_id, seq, tag, event_id, event, step, round, attempt, token, participant, data, at)
     SELECT id, seq, 1, id, CASE seq WHEN 1 THEN 'SagaStarted' ELSE 'ActionSucceeded' END, CASE seq WHEN 1 THEN '' ELSE 'reserve' END, 0,

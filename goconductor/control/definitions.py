@@ -15,7 +15,7 @@ from goconductor.participant.node import Node
 from goconductor.ports.store import StoredDefinition
 from goconductor.saga import validate
 from goconductor.saga.definition import Definition
-from goconductor.saga.ids import is_name
+from goconductor.saga.ids import DEFAULT_NAMESPACE, is_name
 from goconductor.saga.plan import Plan
 from goconductor.saga.values import check_value, decode
 
@@ -93,7 +93,7 @@ async def register(node: Node, definition: Definition, *, activate: bool = True)
         StoreUnavailableError: the database cannot be reached.
     """
     plan = await node.definitions.register(definition, activate=activate)
-    stored = await node.store.definition(plan.name, plan.version)
+    stored = await node.store.definition(DEFAULT_NAMESPACE, plan.name, plan.version)
     return _summary(stored) if stored is not None else DefinitionSummary(saga=plan.name, version=plan.version, active=activate)
 
 
@@ -103,7 +103,7 @@ async def list_definitions(node: Node) -> list[DefinitionSummary]:
     Raises:
         StoreUnavailableError: the database cannot be reached.
     """
-    return [_summary(stored) for stored in await node.store.definitions()]
+    return [_summary(stored) for stored in await node.store.definitions(DEFAULT_NAMESPACE)]
 
 
 async def versions(node: Node, saga: str) -> list[DefinitionSummary]:
@@ -113,7 +113,7 @@ async def versions(node: Node, saga: str) -> list[DefinitionSummary]:
         DefinitionNotFoundError: there is none of that name.
         StoreUnavailableError: the database cannot be reached.
     """
-    stored = await node.store.definitions(saga) if is_name(saga) else []
+    stored = await node.store.definitions(DEFAULT_NAMESPACE, saga) if is_name(saga) else []
     if not stored:
         raise _not_found(saga, None)
     return [_summary(each) for each in stored]
@@ -174,7 +174,7 @@ async def plan_of(node: Node, saga: str, version: str | None) -> Plan:
 
 async def _stored(node: Node, saga: str, version: str | None) -> StoredDefinition:
     well_named = is_name(saga) and (version is None or version.isalnum())
-    stored = await node.store.definition(saga, version) if well_named else None
+    stored = await node.store.definition(DEFAULT_NAMESPACE, saga, version) if well_named else None
     if stored is None:
         raise _not_found(saga, version)
     return stored

@@ -31,6 +31,7 @@ from goconductor.participant.journals import troubles
 from goconductor.participant.log import brought_up
 from goconductor.participant.node import Node
 from goconductor.ports.store import Head, Instance, Known, LogEntry, Page
+from goconductor.saga.ids import DEFAULT_NAMESPACE
 from goconductor.saga.plan import Plan
 
 READY = "ready"
@@ -173,7 +174,7 @@ async def saga_of_key(node: Node, saga: str, key: str) -> UUID:
 
 
 async def _heads_of_key(node: Node, saga: str, key: str) -> list[Head]:
-    saga_id = await node.store.started(saga, key)
+    saga_id = await node.store.started(DEFAULT_NAMESPACE, saga, key)
     head = None if saga_id is None else await node.store.head(saga_id)
     return [] if head is None else [head]
 

@@ -7,18 +7,22 @@ from uuid import UUID
 from goconductor.errors import GoConductorError
 from goconductor.participant.definitions import Definitions
 from goconductor.participant.node import Store
+from goconductor.saga.ids import DEFAULT_NAMESPACE
 
 OFFERED_MAX = 30
 
 
 async def definition_names(store: Store) -> list[str]:
     """All sagas that there is a definition of."""
-    return sorted({stored.saga for stored in await store.definitions()})
+    return sorted({stored.saga for stored in await store.definitions(DEFAULT_NAMESPACE)})
 
 
 async def definition_versions(store: Store, saga: str | None = None) -> list[tuple[str, str]]:
     """The versions of one definition, or of all, each with a word about it."""
-    return [(each.version, f"{each.saga}{' active' if each.active else ''}") for each in await store.definitions(saga)]
+    return [
+        (each.version, f"{each.saga}{' active' if each.active else ''}")
+        for each in await store.definitions(DEFAULT_NAMESPACE, saga)
+    ]
 
 
 async def newest_sagas(store: Store) -> list[tuple[str, str]]:

@@ -25,7 +25,7 @@ from goconductor.redaction import logger_of
 from goconductor.saga import plan as plans
 from goconductor.saga import validate
 from goconductor.saga.definition import Definition
-from goconductor.saga.ids import is_name
+from goconductor.saga.ids import DEFAULT_NAMESPACE, is_name
 from goconductor.saga.plan import Plan
 
 logger = logger_of("goconductor.participant")
@@ -64,7 +64,7 @@ class Definitions:
         if version is not None and (known := self.at_hand(version)) is not None and known.name == saga:
             return known
         well_named = is_name(saga) and (version is None or version.isalnum())
-        stored = await self._store.definition(saga, version) if well_named else None
+        stored = await self._store.definition(DEFAULT_NAMESPACE, saga, version) if well_named else None
         if stored is None:
             which = f"version {version!r} of saga {saga!r}" if version else f"saga {saga!r}"
             raise RequestRefusedError(f"there is no definition of {which}; register it, or check its name")
@@ -92,7 +92,7 @@ class Definitions:
         """
         ours = {stored.version: stored for stored in self._offered.values()}
         for version, stored in (ours | {version: stored for version, (_, stored) in self._kept.items()}).items():
-            activate = stored.active and await self._store.definition(stored.saga) is None
+            activate = stored.active and await self._store.definition(stored.namespace, stored.saga) is None
             serial = self._serial() if self._serial is not None else None
             await self._store.put_definition(stored, activate=activate, offered_by=serial if version in ours else None)
 
@@ -109,7 +109,9 @@ class Definitions:
         """
         validate.check(definition)
         plan = plans.plan(definition)
-        stored = StoredDefinition(saga=plan.name, version=plan.version, document=definition.document())
+        stored = StoredDefinition(
+            namespace=DEFAULT_NAMESPACE, saga=plan.name, version=plan.version, document=definition.document()
+        )
         if activate is None:
             await self._offer(stored)
         else:
@@ -123,9 +125,9 @@ class Definitions:
         offer = (stored.saga, stored.version, serial or 0)
         if offer in self._offered:
             return
-        before = await self._store.definition(stored.saga)
+        before = await self._store.definition(stored.namespace, stored.saga)
         await self._store.put_definition(stored, activate=before is None, offered_by=serial)
-        active = await self._store.definition(stored.saga)
+        active = await self._store.definition(stored.namespace, stored.saga)
         if active is not None and active.version == stored.version and not active.pinned:
             if before is not None and before.version != stored.version:
                 logger.info("saga %r: new sagas take version %s now, after %s", stored.saga, stored.version, before.version)

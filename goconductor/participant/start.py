@@ -213,6 +213,7 @@ class Starter:
     ) -> Start:
         return Start(
             saga_id=view.state.saga_id,
+            namespace=ids.DEFAULT_NAMESPACE,
             saga=plan.name,
             version=view.state.version,
             new_tag=view.tag,

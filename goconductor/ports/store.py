@@ -148,9 +148,10 @@ class Append(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
-    """A new saga. With ``key`` it starts once per (saga, key); ``input_hash`` tells other input under the same key."""
+    """A new saga. With ``key`` it starts once per (namespace, saga, key); ``input_hash`` tells other input under the same key."""
 
     saga_id: UUID
+    namespace: str
     saga: str
     version: str
     new_tag: int
@@ -192,11 +193,12 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredDefinition(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of a saga's definition: its canonical JSON, and whether new sagas take it.
+    """One version of a saga's definition: its canonical JSON, and whether new sagas of its namespace take it.
 
     ``pinned``: an operator said so. ``offered``: how many living instances have it in their code.
     """
 
+    namespace: str
     saga: str
     version: str
     document: bytes
@@ -331,7 +333,7 @@ class SagaStore(Terms, Choices, History, Protocol):
     async def put_definition(
         self, definition: StoredDefinition, *, activate: bool, pin: bool | None = None, offered_by: int | None = None
     ) -> None: ...
-    async def definition(self, saga: str, version: str | None = None) -> StoredDefinition | None: ...
+    async def definition(self, namespace: str, saga: str, version: str | None = None) -> StoredDefinition | None: ...
     async def put_dead_letter(self, letter: DeadLetter) -> None: ...
 
 
@@ -380,11 +382,11 @@ class SagaReader(Protocol):
         the cursor then says how far it came. Without an end of the time a page is full unless it is the last.
     18. **Presence** tells of each instance that is alive or has died since ``dead_since``, in the order of their serials.
     19. **Drop dead letter** tells whether it was still there.
-    20. **Started** is the saga that a start key has started, or None if it has started none.
+    20. **Started** is the saga that a start key has started in a namespace, or None. **Definitions** are a namespace's, too.
     """
 
     async def head(self, saga_id: UUID) -> Head | None: ...
-    async def started(self, saga: str, key: str) -> UUID | None: ...
+    async def started(self, namespace: str, saga: str, key: str) -> UUID | None: ...
     async def heads(
         self, wanted: Wanted = EVERYTHING, *, before: UUID | None = None, limit: int = 50, seconds: float = 1.0
     ) -> Page: ...
@@ -392,7 +394,7 @@ class SagaReader(Protocol):
     async def instances(self, participant: str | None = None) -> list[Instance]: ...
     async def presence(self, *, dead_since: float) -> list[tuple[Instance, Presence]]: ...
     async def last_sweep(self) -> Sweep | None: ...
-    async def definitions(self, saga: str | None = None) -> list[StoredDefinition]: ...
+    async def definitions(self, namespace: str, saga: str | None = None) -> list[StoredDefinition]: ...
     async def dead_letters(self, *, limit: int = 100, before: int | None = None) -> list[DeadLetter]: ...
     async def dead_letter(self, letter_id: int) -> DeadLetter | None: ...
     async def drop_dead_letter(self, letter_id: int) -> bool: ...

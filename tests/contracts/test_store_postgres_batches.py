@@ -152,7 +152,8 @@ async def test_plans_are_pinned_whatever_the_statistics(store: PostgresStore, ro
             "INSERT INTO goconductor.leases SELECT saga_id, 'a.b', 'action', 0, 1, 1, now() FROM goconductor.sagas"
         )
         await connection.execute(
-            "INSERT INTO goconductor.start_keys SELECT 's', saga_id::text, saga_id, '' FROM goconductor.sagas"
+            "INSERT INTO goconductor.start_keys (namespace, saga, key, saga_id, input_hash)"
+            " SELECT 'default', 's', saga_id::text, saga_id, '' FROM goconductor.sagas"
         )
         if rows:
             await connection.execute("ANALYZE")

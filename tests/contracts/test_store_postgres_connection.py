@@ -13,6 +13,7 @@ import pytest
 
 from goconductor.errors import ConfigurationError, PoolerError, SchemaError, StoreError, StoreUnavailableError
 from goconductor.ports.store import Verdict
+from goconductor.saga.ids import DEFAULT_NAMESPACE
 from goconductor.stores.postgres import PostgresStore, migrate
 from goconductor.stores.postgres.dial import Connection
 from goconductor.testing.contracts.store.material import Saga, advance, begin, event, eventually, head_of
@@ -295,7 +296,7 @@ async def test_a_schema_that_vanishes_is_told(store: PostgresStore, hand: Connec
 
 async def test_what_the_database_refuses_elsewhere_is_a_store_error(store: PostgresStore) -> None:
     with pytest.raises(StoreError):
-        await store.definition("a\0b")
+        await store.definition(DEFAULT_NAMESPACE, "a\0b")
 
 
 async def test_1_a_transaction_pooler_is_refused(migrated: str, pooler: Pooler) -> None:

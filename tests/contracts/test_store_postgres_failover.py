@@ -22,6 +22,7 @@ from goconductor.ports.history import Loss
 from goconductor.ports.store import Instance
 from goconductor.postgres.timelines import TIMELINES
 from goconductor.saga.builder import Saga as SagaOf
+from goconductor.saga.ids import DEFAULT_NAMESPACE
 from goconductor.stores.postgres import PostgresStore
 from goconductor.switchover.follower import Follower
 from goconductor.testing.contracts.store.material import begin, eventually, lead
@@ -141,7 +142,7 @@ async def test_what_living_processes_know_to_be_missing_is_told(primaries: Prima
 
         async def all_noted() -> bool:
             try:
-                return node.counts["commits_missing"] == 3 and bool(await node.store.definition(plan.name))
+                return node.counts["commits_missing"] == 3 and bool(await node.store.definition(DEFAULT_NAMESPACE, plan.name))
             except Exception:  # noqa: BLE001  (it is away)
                 return False
 
@@ -151,7 +152,7 @@ async def test_what_living_processes_know_to_be_missing_is_told(primaries: Prima
         losses = await node.store.losses(10)
         assert {one.saga_id for one in losses} == set(lost)
         assert {(one.status, one.known_by) for one in losses} == {("completed", node.name)}
-        stored = await node.store.definition(plan.name)
+        stored = await node.store.definition(DEFAULT_NAMESPACE, plan.name)
         assert stored is not None
         assert (stored.version, stored.active) == (plan.version, True)
         assert [one.name for one in await node.store.instances() if one.serial == node.instance.serial] == [first.name]

@@ -151,7 +151,8 @@ async def fill(connection: Any, rows: int) -> None:
         " ON CONFLICT DO NOTHING"
     )
     await connection.execute(
-        "INSERT INTO goconductor.start_keys SELECT 's', saga_id::text, saga_id, '' FROM goconductor.sagas ON CONFLICT DO NOTHING"
+        "INSERT INTO goconductor.start_keys (namespace, saga, key, saga_id, input_hash)"
+        " SELECT 'default', 's', saga_id::text, saga_id, '' FROM goconductor.sagas ON CONFLICT DO NOTHING"
     )
 
 

@@ -208,7 +208,11 @@ async def test_who_loses_the_race_for_a_start_key_is_told_the_winner(
     winner, late = uuid4(), Saga()
     transaction = hand.transaction()
     await transaction.start()
-    await hand.execute("INSERT INTO goconductor.start_keys VALUES ('order', 'k', $1, 'same')", winner)
+    await hand.execute(
+        "INSERT INTO goconductor.start_keys (namespace, saga, key, saga_id, input_hash)"
+        " VALUES ('default', 'order', 'k', $1, 'same')",
+        winner,
+    )
     starting = asyncio.create_task(store.start([late.start(key="k", input_hash=b"same")]))
     await one_waits()
     await (transaction.commit() if commits else transaction.rollback())

@@ -52,7 +52,10 @@ def keyed(count: int) -> list[Start]:
     return [material.Saga().start(key=f"k{number}", input_hash=b"x") for number in range(count)]
 
 
-HOLD_KEY = "INSERT INTO goconductor.start_keys VALUES ('order', 'k3', gen_random_uuid(), 'x')"
+HOLD_KEY = """
+    INSERT INTO goconductor.start_keys (namespace, saga, key, saga_id, input_hash)
+    VALUES ('default', 'order', 'k3', gen_random_uuid(), 'x')
+"""
 
 
 async def test_an_error_that_nobody_thought_of_meets_its_entry_alone(store: PostgresStore, hand: Any) -> None:

@@ -24,6 +24,7 @@ from goconductor.stores.postgres.migrating import config
 from goconductor.stores.postgres.schema import REVISIONS
 from goconductor.stores.postgres.tables import STATUSES, XID8, metadata
 from goconductor.testing.contracts.store.material import begin
+from tests.migration.downgrading import downgrade
 
 pytestmark = pytest.mark.postgres
 
@@ -147,20 +148,8 @@ async def test_a_migration_that_fails_leaves_nothing(postgres_url: str, hand: di
 
 
 async def test_downgrading_takes_everything_away(postgres_url: str, hand: dial.Connection) -> None:
-    from alembic import command
-
     await migrate(postgres_url)
-
-    def down(connection: Connection) -> None:
-        connection.exec_driver_sql("SET LOCAL search_path TO goconductor")
-        command.downgrade(config(connection, "goconductor"), "base")
-
-    engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(postgres_url))
-    try:
-        async with engine.begin() as connection:
-            await connection.run_sync(down)
-    finally:
-        await engine.dispose()
+    await downgrade(postgres_url, "base")
     left = await hand.fetch("SELECT relname FROM pg_class WHERE relnamespace = 'goconductor'::regnamespace AND relkind = 'r'")
     assert [row[0] for row in left] == ["alembic_version"]
     await migrate(postgres_url)

@@ -10,6 +10,7 @@ from goconductor import Saga
 from goconductor.control.conductor import Conductor
 from goconductor.participant import definitions
 from goconductor.participant.registry import StepRegistry
+from goconductor.saga.ids import DEFAULT_NAMESPACE
 from goconductor.testing.world import World
 
 
@@ -70,5 +71,5 @@ async def test_after_a_failover_what_a_process_offers_is_put_again_also_where_it
     world.store._definitions.clear()
     world.store._active.clear()
     await node.definitions.put_again()
-    stored = [await world.store.definition(plan.name, plan.version) for plan in plans]
+    stored = [await world.store.definition(DEFAULT_NAMESPACE, plan.name, plan.version) for plan in plans]
     assert [each.version for each in stored if each is not None] == [plan.version for plan in plans]

@@ -18,6 +18,7 @@ from goconductor.participant.registry import StepRegistry
 from goconductor.ports.history import Loss
 from goconductor.ports.store import StoredDefinition
 from goconductor.saga.builder import Saga as SagaOf
+from goconductor.saga.ids import DEFAULT_NAMESPACE
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World, WorldStore
 
@@ -84,21 +85,23 @@ async def test_a_definition_that_the_log_has_lost_is_put_again_and_is_active_aga
     plan = await node.definitions.register(saga.definition)
     world.store._definitions.clear()
     world.store._active.clear()
-    assert await world.store.definition("order") is None
+    assert await world.store.definition(DEFAULT_NAMESPACE, "order") is None
     node._rewinding.rewound()
     await settle()
-    stored = await world.store.definition("order")
+    stored = await world.store.definition(DEFAULT_NAMESPACE, "order")
     assert stored is not None
     assert (stored.version, stored.active) == (plan.version, True)
     other: SagaOf[Any] = Saga("order")
     other.step("shop.pack", id="other")
     newer = other.definition
     await world.store.put_definition(
-        StoredDefinition(saga="order", version=newer.version, document=newer.document()), activate=True, pin=True
+        StoredDefinition(namespace=DEFAULT_NAMESPACE, saga="order", version=newer.version, document=newer.document()),
+        activate=True,
+        pin=True,
     )
     node._rewinding.rewound()
     await settle()
-    active = await world.store.definition("order")
+    active = await world.store.definition(DEFAULT_NAMESPACE, "order")
     assert active is not None
     assert active.version == newer.version  # that another one chose since stays
 

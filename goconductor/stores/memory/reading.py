@@ -50,14 +50,14 @@ class MemoryReader:
         self._leases: dict[LeaseKey, Lease] = {}
         self._taken_from: dict[LeaseKey, int] = {}
         """Of leases that are there, whose they were before, where the log is not told of it."""
-        self._keys: dict[tuple[str, str], tuple[UUID, bytes]] = {}
+        self._keys: dict[tuple[str, str, str], tuple[UUID, bytes]] = {}
         self._instances: dict[int, Instance] = {}
         self._serials = count(1)
         self._alive: set[int] = set()
-        self._definitions: dict[tuple[str, str], StoredDefinition] = {}
-        self._active: dict[str, str] = {}
-        self._pinned: set[str] = set()
-        self._offers: dict[tuple[str, str], set[int]] = {}
+        self._definitions: dict[tuple[str, str, str], StoredDefinition] = {}
+        self._active: dict[tuple[str, str], str] = {}
+        self._pinned: set[tuple[str, str]] = set()
+        self._offers: dict[tuple[str, str, str], set[int]] = {}
         self._letters: list[DeadLetter] = []
         self._letter_ids = count(1)
         self._term: Term | None = None
@@ -71,8 +71,8 @@ class MemoryReader:
     async def head(self, saga_id: UUID) -> Head | None:
         return self._heads.get(saga_id)
 
-    async def started(self, saga: str, key: str) -> UUID | None:
-        held = self._keys.get((saga, key))
+    async def started(self, namespace: str, saga: str, key: str) -> UUID | None:
+        held = self._keys.get((namespace, saga, key))
         return None if held is None else held[0]
 
     async def heads(
@@ -97,28 +97,29 @@ class MemoryReader:
     async def instances(self, participant: str | None = None) -> list[Instance]:
         return [instance for instance in self._instances.values() if participant in (None, instance.participant)]
 
-    async def definitions(self, saga: str | None = None) -> list[StoredDefinition]:
-        found = [d for d in self._definitions.values() if saga in (None, d.saga)]
+    async def definitions(self, namespace: str, saga: str | None = None) -> list[StoredDefinition]:
+        found = [d for d in self._definitions.values() if d.namespace == namespace and saga in (None, d.saga)]
         return [self._described(d) for d in sorted(found, key=lambda d: (d.saga, d.registered_at, d.version))]
 
     def _described(self, definition: StoredDefinition) -> StoredDefinition:
-        saga, version = definition.saga, definition.version
+        name, version = (definition.namespace, definition.saga), definition.version
         return replace(
             definition,
-            active=self._active_version(saga) == version,
-            pinned=saga in self._pinned and self._active.get(saga) == version,
-            offered=self._offered(saga, version),
+            active=self._active_version(*name) == version,
+            pinned=name in self._pinned and self._active.get(name) == version,
+            offered=self._offered(*name, version),
         )
 
-    def _offered(self, saga: str, version: str) -> int:
-        serials = self._offers.get((saga, version), ())
+    def _offered(self, namespace: str, saga: str, version: str) -> int:
+        serials = self._offers.get((namespace, saga, version), ())
         return sum(1 for each in serials if each in self._instances and self._instances[each].dead_at is None)
 
-    def _active_version(self, saga: str) -> str:
+    def _active_version(self, namespace: str, saga: str) -> str:
         """The pinned one, else the newest that a living instance offers, else the one that was active last."""
-        offered = [d for (name, version), d in self._definitions.items() if name == saga and self._offered(name, version)]
-        if saga in self._pinned or not offered:
-            return self._active.get(saga, "")
+        name = namespace, saga
+        offered = [d for key, d in self._definitions.items() if key[:2] == name and self._offered(*key)]
+        if name in self._pinned or not offered:
+            return self._active.get(name, "")
         return max(offered, key=lambda d: (d.registered_at, d.version)).version
 
     async def presence(self, *, dead_since: float) -> list[tuple[Instance, Presence]]:

@@ -33,7 +33,7 @@ def problem_of_start(start: Start) -> str:
         _of_status(start.status, start.wake_at),
         _of_numbers(start.new_tag, bits=64),
         _of_numbers(start.instance, bits=32),
-        _of_texts(start.saga, start.version, start.key or "", *start.labels, *start.labels.values()),
+        _of_texts(start.namespace, start.saga, start.version, start.key or "", *start.labels, *start.labels.values()),
         *map(_of_entry, start.entries),
         *map(_of_take, start.take),
     )

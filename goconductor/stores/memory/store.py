@@ -112,13 +112,13 @@ class MemoryStore(MemoryLeases):
     def _start(self, start: Start) -> Outcome:
         if problem := problem_of_start(start):
             return Outcome(verdict=Verdict.REJECTED, problem=problem)
-        if start.key is not None and (held := self._keys.get((start.saga, start.key))):
+        if start.key is not None and (held := self._keys.get((start.namespace, start.saga, start.key))):
             same = held[1] == start.input_hash
             return Outcome(verdict=Verdict.ALREADY_STARTED if same else Verdict.OTHER_INPUT, existing=held[0])
         if start.saga_id in self._heads:
             return Outcome(verdict=Verdict.ALREADY_STARTED, existing=start.saga_id)
         if start.key is not None:
-            self._keys[start.saga, start.key] = start.saga_id, start.input_hash
+            self._keys[start.namespace, start.saga, start.key] = start.saga_id, start.input_hash
         self._logs[start.saga_id] = _numbered(start.entries, 0, start.new_tag)
         now = self._now()
         self._heads[start.saga_id] = Head(
@@ -167,17 +167,18 @@ class MemoryStore(MemoryLeases):
     async def put_definition(
         self, definition: StoredDefinition, *, activate: bool, pin: bool | None = None, offered_by: int | None = None
     ) -> None:
-        saga, version = key = definition.saga, definition.version
+        name, version = (definition.namespace, definition.saga), definition.version
+        key = *name, version
         self._definitions.setdefault(key, replace(definition, active=False, registered_at=self._now()))
-        if pin is not None or (activate and saga not in self._pinned):
-            self._active[saga] = version
+        if pin is not None or (activate and name not in self._pinned):
+            self._active[name] = version
         if pin is not None:
-            (self._pinned.add if pin else self._pinned.discard)(saga)
+            (self._pinned.add if pin else self._pinned.discard)(name)
         if offered_by in self._instances:
             self._offers.setdefault(key, set()).add(offered_by)
 
-    async def definition(self, saga: str, version: str | None = None) -> StoredDefinition | None:
-        found = self._definitions.get((saga, version or self._active_version(saga)))
+    async def definition(self, namespace: str, saga: str, version: str | None = None) -> StoredDefinition | None:
+        found = self._definitions.get((namespace, saga, version or self._active_version(namespace, saga)))
         return self._described(found) if found else None
 
     async def put_dead_letter(self, letter: DeadLetter) -> None:

@@ -27,11 +27,11 @@ class Reader:
             row = await connection.fetchrow(self._address.sql(statement), saga_id)
         return head_of(row) if row else None
 
-    async def started(self, saga: str, key: str) -> UUID | None:
+    async def started(self, namespace: str, saga: str, key: str) -> UUID | None:
         """As the port says."""
-        statement = "SELECT k.saga_id FROM goconductor.start_keys AS k WHERE k.saga = $1 AND k.key = $2"
+        statement = "SELECT k.saga_id FROM goconductor.start_keys AS k WHERE k.namespace = $1 AND k.saga = $2 AND k.key = $3"
         async with self._sessions.use() as connection:
-            found: UUID | None = await connection.fetchval(self._address.sql(statement), saga, key)
+            found: UUID | None = await connection.fetchval(self._address.sql(statement), namespace, saga, key)
         return found
 
     async def history(self, saga_id: UUID, after: int, limit: int) -> list[LogEntry]:

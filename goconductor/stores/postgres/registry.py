@@ -9,16 +9,18 @@ from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.dial import Address, Row
 from goconductor.stores.postgres.rows import texts_of
 
-DEFINITION = """d.saga, d.version, d.document, d.version = chosen.version AS active, a.pinned AND a.version = d.version AS pinned,
+DEFINITION = """d.namespace, d.saga, d.version, d.document, d.version = chosen.version AS active,
+    a.pinned AND a.version = d.version AS pinned,
     extract(epoch FROM d.registered_at)::float8 AS registered_at,
     (SELECT count(*) FROM goconductor.offers AS o JOIN goconductor.participants AS p USING (serial)
-     WHERE o.saga = d.saga AND o.version = d.version AND p.dead_at IS NULL)::int AS offered
+     WHERE o.namespace = d.namespace AND o.saga = d.saga AND o.version = d.version AND p.dead_at IS NULL)::int AS offered
     FROM goconductor.definitions AS d
-    LEFT JOIN goconductor.active_definitions AS a ON a.saga = d.saga
+    LEFT JOIN goconductor.active_definitions AS a ON a.namespace = d.namespace AND a.saga = d.saga
     LEFT JOIN LATERAL (
         SELECT n.version FROM goconductor.offers AS o JOIN goconductor.participants AS p USING (serial)
-        JOIN goconductor.definitions AS n ON n.saga = o.saga AND n.version = o.version
-        WHERE o.saga = d.saga AND p.dead_at IS NULL ORDER BY n.registered_at DESC, n.version DESC LIMIT 1
+        JOIN goconductor.definitions AS n ON n.namespace = o.namespace AND n.saga = o.saga AND n.version = o.version
+        WHERE o.namespace = d.namespace AND o.saga = d.saga AND p.dead_at IS NULL
+        ORDER BY n.registered_at DESC, n.version DESC LIMIT 1
     ) AS newest ON true
     CROSS JOIN LATERAL (
         SELECT CASE WHEN a.pinned THEN a.version ELSE coalesce(newest.version, a.version) END AS version
@@ -32,6 +34,7 @@ LETTER = """letter_id, topic, payload, reason, headers, extract(epoch FROM at)::
 def definition_of(row: Row) -> StoredDefinition:
     """From :data:`DEFINITION`."""
     return StoredDefinition(
+        namespace=row["namespace"],
         saga=row["saga"],
         version=row["version"],
         document=row["document"].encode(),
@@ -65,61 +68,61 @@ class Registry:
         self, definition: StoredDefinition, *, activate: bool, pin: bool | None, offered_by: int | None
     ) -> None:
         """As the port says. A version is the hash of its document: what is there already stays."""
-        saga, version = definition.saga, definition.version
+        key = definition.namespace, definition.saga, definition.version
         async with self._sessions.use() as connection, connection.transaction():
             await connection.execute(
                 self._address.sql(
                     """
-                    INSERT INTO goconductor.definitions (saga, version, document) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+                    INSERT INTO goconductor.definitions (namespace, saga, version, document) VALUES ($1, $2, $3, $4)
+                    ON CONFLICT DO NOTHING
                     """
                 ),
-                saga,
-                version,
+                *key,
                 definition.document.decode(),
             )
             if activate or pin is not None:
                 await connection.execute(
                     self._address.sql(
                         """
-                        INSERT INTO goconductor.active_definitions AS a (saga, version, pinned)
-                        VALUES ($1, $2, coalesce($3, false))
-                        ON CONFLICT (saga) DO UPDATE SET pinned = coalesce($3, a.pinned),
-                        version = CASE WHEN a.pinned AND $3 IS NULL THEN a.version ELSE excluded.version END
+                        INSERT INTO goconductor.active_definitions AS a (namespace, saga, version, pinned)
+                        VALUES ($1, $2, $3, coalesce($4, false))
+                        ON CONFLICT (namespace, saga) DO UPDATE SET pinned = coalesce($4, a.pinned),
+                        version = CASE WHEN a.pinned AND $4 IS NULL THEN a.version ELSE excluded.version END
                         """
                     ),
-                    saga,
-                    version,
+                    *key,
                     pin,
                 )
             if offered_by is not None:
                 await connection.execute(
                     self._address.sql(
                         """
-                        INSERT INTO goconductor.offers (saga, version, serial)
-                        SELECT $1, $2, serial FROM goconductor.participants WHERE serial = $3 ON CONFLICT DO NOTHING
+                        INSERT INTO goconductor.offers (namespace, saga, version, serial)
+                        SELECT $1, $2, $3, serial FROM goconductor.participants WHERE serial = $4 ON CONFLICT DO NOTHING
                         """
                     ),
-                    saga,
-                    version,
+                    *key,
                     offered_by,
                 )
 
-    async def definition(self, saga: str, version: str | None) -> StoredDefinition | None:
+    async def definition(self, namespace: str, saga: str, version: str | None) -> StoredDefinition | None:
         """As the port says; without a version, the active one."""
         statement = f"""
-            SELECT {DEFINITION} WHERE d.saga = $1 AND d.version = coalesce($2::text, chosen.version)
+            SELECT {DEFINITION} WHERE d.namespace = $1 AND d.saga = $2 AND d.version = coalesce($3::text, chosen.version)
         """
         async with self._sessions.use() as connection:
-            row = await connection.fetchrow(self._address.sql(statement), saga, version)
+            row = await connection.fetchrow(self._address.sql(statement), namespace, saga, version)
         return definition_of(row) if row else None
 
-    async def definitions(self, saga: str | None) -> list[StoredDefinition]:
+    async def definitions(self, namespace: str, saga: str | None) -> list[StoredDefinition]:
         """As the port says, by name and age."""
         statement = f"""
-            SELECT {DEFINITION} WHERE $1::text IS NULL OR d.saga = $1 ORDER BY d.saga, d.registered_at, d.version
+            SELECT {DEFINITION} WHERE d.namespace = $1 AND ($2::text IS NULL OR d.saga = $2)
+            ORDER BY d.saga, d.registered_at, d.version
         """
         async with self._sessions.use() as connection:
-            return [definition_of(row) for row in await connection.fetch(self._address.sql(statement), saga)]
+            rows = await connection.fetch(self._address.sql(statement), namespace, saga)
+        return [definition_of(row) for row in rows]
 
     async def put_dead_letter(self, letter: DeadLetter) -> None:
         """As the port says. A NUL, which PostgreSQL's text cannot hold, is replaced in the reason."""

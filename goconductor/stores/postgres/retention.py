@@ -48,19 +48,21 @@ SELECT EXISTS (SELECT FROM fence) AS leads, (SELECT count(*) FROM gone) AS taken
 
 _START_KEYS = f"""
 WITH {FENCE}, page AS MATERIALIZED (
-    SELECT k.saga, k.key, k.saga_id FROM goconductor.start_keys AS k
-    WHERE (k.saga, k.key) > ($5::text, $6::text) ORDER BY k.saga, k.key LIMIT $4::bigint
+    SELECT k.namespace, k.saga, k.key, k.saga_id FROM goconductor.start_keys AS k
+    WHERE (k.namespace, k.saga, k.key) > ($5::text, $6::text, $7::text)
+    ORDER BY k.namespace, k.saga, k.key LIMIT $4::bigint
 ), old AS MATERIALIZED (
-    SELECT p.saga, p.key, p.saga_id FROM page AS p LEFT JOIN goconductor.sagas AS s ON s.saga_id = p.saga_id
+    SELECT p.namespace, p.saga, p.key, p.saga_id FROM page AS p LEFT JOIN goconductor.sagas AS s ON s.saga_id = p.saga_id
     WHERE s.saga_id IS NULL OR ({_OLD})
 ), gone AS (
     DELETE FROM goconductor.start_keys AS k USING old AS o
-    WHERE k.saga = o.saga AND k.key = o.key AND k.saga_id = o.saga_id AND EXISTS (SELECT FROM fence)
+    WHERE k.namespace = o.namespace AND k.saga = o.saga AND k.key = o.key AND k.saga_id = o.saga_id
+    AND EXISTS (SELECT FROM fence)
     RETURNING k.saga_id
 )
 SELECT EXISTS (SELECT FROM fence) AS leads, (SELECT count(*) FROM gone) AS taken, 0::bigint AS entries,
     (SELECT count(*) FROM page) = $4::bigint AS more,
-    (SELECT ARRAY[saga, key] FROM page ORDER BY saga DESC, key DESC LIMIT 1) AS last
+    (SELECT ARRAY[namespace, saga, key] FROM page ORDER BY namespace DESC, saga DESC, key DESC LIMIT 1) AS last
 """
 
 _SAGAS = f"""
@@ -151,7 +153,7 @@ def _arguments(kind: Forgettable, before: float, ended: Sequence[str], after: Cu
             saga_id, step, direction, round_ = after or (str(UUID(int=0)), "", "", "0")
             return [list(ended), limit, UUID(saga_id), step, direction, int(round_)]
         case Forgettable.START_KEYS:
-            return [list(ended), limit, *(after or ("", ""))]
+            return [list(ended), limit, *(after or ("", "", ""))]
         case Forgettable.SAGAS:
             low = UUID(after[0]) if after else UUID(int=0)
             return [list(ended), limit, low, id_bound(before + ID_SLACK_SECONDS)]

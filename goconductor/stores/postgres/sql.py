@@ -149,8 +149,8 @@ _START_ROW = {
 START = _statement(
     f"""
 WITH keyed AS (
-    INSERT INTO goconductor.start_keys (saga, key, saga_id, input_hash)
-    SELECT * FROM unnest(:key_saga, :key, :key_saga_id, :input_hash)
+    INSERT INTO goconductor.start_keys (namespace, saga, key, saga_id, input_hash)
+    SELECT * FROM unnest(:key_namespace, :key_saga, :key, :key_saga_id, :input_hash)
     ON CONFLICT DO NOTHING
     RETURNING saga_id
 ), won AS MATERIALIZED (
@@ -171,6 +171,7 @@ WITH keyed AS (
 SELECT saga_id, NULL::bigint AS token FROM won
 UNION ALL SELECT saga_id, token FROM taken
 """,
+    key_namespace="text[]",
     key_saga="text[]",
     key="text[]",
     key_saga_id="uuid[]",
@@ -182,9 +183,11 @@ UNION ALL SELECT saga_id, token FROM taken
 
 START_KEYS = _statement(
     """
-SELECT k.saga, k.key, k.saga_id, k.input_hash
-FROM unnest(:saga, :key) AS u(saga, key) JOIN goconductor.start_keys AS k ON k.saga = u.saga AND k.key = u.key
+SELECT k.namespace, k.saga, k.key, k.saga_id, k.input_hash
+FROM unnest(:namespace, :saga, :key) AS u(namespace, saga, key)
+JOIN goconductor.start_keys AS k ON k.namespace = u.namespace AND k.saga = u.saga AND k.key = u.key
 """,
+    namespace="text[]",
     saga="text[]",
     key="text[]",
 )

@@ -96,16 +96,20 @@ class Starter:
         if len(won) == len(batch):
             return [won[start.saga_id] for start in batch]
         lost = [start for start in batch if start.saga_id not in won]
-        rows = await rows_of(self._keys, columns(((s.saga, s.key) for s in lost), 2))
-        existing = {(row[0], row[1]): row for row in rows}
-        won |= {s.saga_id: _lost(s, existing[s.saga, s.key]) for s in lost if (s.saga, s.key) in existing}
+        rows = await rows_of(self._keys, columns(map(_key, lost), 3))
+        existing = {(row[0], row[1], row[2]): row for row in rows}
+        won |= {s.saga_id: _lost(s, existing[_key(s)]) for s in lost if _key(s) in existing}
         if forgotten := [s for s in lost if s.saga_id not in won]:  # retention took their keys in between
             won |= zip((s.saga_id for s in forgotten), await self._run(rows_of, forgotten), strict=True)
         return [won[start.saga_id] for start in batch]
 
 
+def _key(start: Start) -> tuple[str, str, str | None]:
+    return start.namespace, start.saga, start.key
+
+
 def _lost(start: Start, existing: Any) -> Outcome:
-    _, _, saga_id, input_hash = existing
+    *_, saga_id, input_hash = existing
     same = input_hash == start.input_hash
     return Outcome(verdict=Verdict.ALREADY_STARTED if same else Verdict.OTHER_INPUT, existing=saga_id)
 
@@ -123,7 +127,7 @@ def _refusal(start: Start, constraint: str | None, text: str) -> Outcome:
 def _arguments(starts: Sequence[Start]) -> list[Any]:
     """The statement's arguments."""
     batch = in_order(starts)
-    keyed = sorted((start for start in batch if start.key is not None), key=lambda start: (start.saga, start.key))
+    keyed = sorted((start for start in batch if start.key is not None), key=_key)
     bodies = Bodies()
     rows = [
         (
@@ -141,4 +145,4 @@ def _arguments(starts: Sequence[Start]) -> list[Any]:
         )
         for s in batch
     ]
-    return [*columns(((s.saga, s.key, s.saga_id, s.input_hash) for s in keyed), 4), document(rows), bodies.all, []]
+    return [*columns(((*_key(s), s.saga_id, s.input_hash) for s in keyed), 5), document(rows), bodies.all, []]

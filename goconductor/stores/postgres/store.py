@@ -247,8 +247,8 @@ class PostgresStore:
     ) -> None:
         await self._registry.put_definition(definition, activate=activate, pin=pin, offered_by=offered_by)
 
-    async def definition(self, saga: str, version: str | None = None) -> StoredDefinition | None:
-        return await self._registry.definition(saga, version)
+    async def definition(self, namespace: str, saga: str, version: str | None = None) -> StoredDefinition | None:
+        return await self._registry.definition(namespace, saga, version)
 
     async def put_dead_letter(self, letter: DeadLetter) -> None:
         await self._registry.put_dead_letter(letter)
@@ -341,8 +341,8 @@ class PostgresStore:
     async def head(self, saga_id: UUID) -> Head | None:
         return await self._reader.head(saga_id)
 
-    async def started(self, saga: str, key: str) -> UUID | None:
-        return await self._reader.started(saga, key)
+    async def started(self, namespace: str, saga: str, key: str) -> UUID | None:
+        return await self._reader.started(namespace, saga, key)
 
     async def heads(
         self, wanted: Wanted = EVERYTHING, *, before: UUID | None = None, limit: int = 50, seconds: float = 1.0
@@ -361,8 +361,8 @@ class PostgresStore:
     async def last_sweep(self) -> Sweep | None:
         return await self._terms.last_sweep()
 
-    async def definitions(self, saga: str | None = None) -> list[StoredDefinition]:
-        return await self._registry.definitions(saga)
+    async def definitions(self, namespace: str, saga: str | None = None) -> list[StoredDefinition]:
+        return await self._registry.definitions(namespace, saga)
 
     async def dead_letters(self, *, limit: int = 100, before: int | None = None) -> list[DeadLetter]:
         return await self._registry.dead_letters(limit, before)

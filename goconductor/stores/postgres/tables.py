@@ -117,6 +117,7 @@ def _saga_tables(meta: MetaData) -> None:
     Table(
         "start_keys",
         meta,
+        _text("namespace", primary_key=True),
         _text("saga", primary_key=True),
         _text("key", primary_key=True),
         Column("saga_id", Uuid, nullable=False),
@@ -153,6 +154,7 @@ def _other_tables(meta: MetaData) -> None:
     Table(
         "definitions",
         meta,
+        _text("namespace", primary_key=True),
         _text("saga", primary_key=True),
         _text("version", primary_key=True),
         _text("document"),
@@ -161,6 +163,7 @@ def _other_tables(meta: MetaData) -> None:
     Table(
         "active_definitions",
         meta,
+        _text("namespace", primary_key=True),
         _text("saga", primary_key=True),
         _text("version"),
         Column("pinned", Boolean, nullable=False, server_default=false()),
@@ -180,6 +183,7 @@ def _other_tables(meta: MetaData) -> None:
     offers = Table(
         "offers",
         meta,
+        _text("namespace", primary_key=True),
         _text("saga", primary_key=True),
         _text("version", primary_key=True),
         Column("serial", ForeignKey("participants.serial", ondelete="CASCADE"), primary_key=True),

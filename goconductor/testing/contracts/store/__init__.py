@@ -7,6 +7,7 @@ from goconductor.testing.contracts.store.appending import AppendContract
 from goconductor.testing.contracts.store.choosing import ChoicesContract
 from goconductor.testing.contracts.store.leasing import LeaseContract
 from goconductor.testing.contracts.store.material import AnyStore, Hands
+from goconductor.testing.contracts.store.namespaces import NamespaceContract
 from goconductor.testing.contracts.store.reading import ReaderContract
 from goconductor.testing.contracts.store.recovering import RecoveryContract
 from goconductor.testing.contracts.store.retaining import RetentionContract
@@ -24,6 +25,7 @@ class StoreContract(
     RecoveryContract,
     RetentionContract,
     ReaderContract,
+    NamespaceContract,
     SearchContract,
     TermsContract,
     ChoicesContract,

@@ -28,7 +28,7 @@ from goconductor.ports.store import (
     Take,
     Verdict,
 )
-from goconductor.saga.ids import Direction
+from goconductor.saga.ids import DEFAULT_NAMESPACE, Direction
 
 FAR = 4_000_000_000.5
 LONG_SECONDS = 600.0
@@ -97,6 +97,7 @@ class Saga:
     def start(self, **facts: Any) -> Start:
         given: dict[str, Any] = {
             "saga_id": self.saga_id,
+            "namespace": DEFAULT_NAMESPACE,
             "saga": "order",
             "version": "v1",
             "new_tag": new_number(),

@@ -7,11 +7,14 @@ from uuid import uuid4
 
 from goconductor.ports.reading import Wanted
 from goconductor.ports.store import DeadLetter, Known, Page, StoredDefinition
+from goconductor.saga.ids import DEFAULT_NAMESPACE
 from goconductor.testing.contracts.store.material import AnyStore, Saga, StoreFixtures, advance, begin, event
 
 
-def definition(version: str, document: bytes = b'{"name":"order"}', saga: str = "order") -> StoredDefinition:
-    return StoredDefinition(saga=saga, version=version, document=document)
+def definition(
+    version: str, document: bytes = b'{"name":"order"}', saga: str = "order", namespace: str = DEFAULT_NAMESPACE
+) -> StoredDefinition:
+    return StoredDefinition(namespace=namespace, saga=saga, version=version, document=document)
 
 
 class ReaderContract(StoreFixtures):
@@ -26,9 +29,9 @@ class ReaderContract(StoreFixtures):
 
     async def test_reader_a_saga_is_found_by_its_start_key(self, store: AnyStore) -> None:
         keyed, other = await begin(store, key="order/1 'x'"), await begin(store, saga="invoice", key="order/1 'x'")
-        assert await store.started("order", "order/1 'x'") == keyed.saga_id
-        assert await store.started("invoice", "order/1 'x'") == other.saga_id
-        assert await store.started("order", "order/1") is None
+        assert await store.started(DEFAULT_NAMESPACE, "order", "order/1 'x'") == keyed.saga_id
+        assert await store.started(DEFAULT_NAMESPACE, "invoice", "order/1 'x'") == other.saga_id
+        assert await store.started(DEFAULT_NAMESPACE, "order", "order/1") is None
 
     async def test_reader_heads_come_newest_first_in_pages(self, store: AnyStore) -> None:
         sagas = sorted([(await begin(store)).saga_id for _ in range(5)], reverse=True)
@@ -81,27 +84,31 @@ class ReaderContract(StoreFixtures):
     async def test_definition_a_version_is_kept_as_it_is(self, store: AnyStore, other: AnyStore) -> None:
         document = '{"name":"order","note":"grün"}'.encode()
         await store.put_definition(definition("v1", document), activate=False)
-        kept = await other.definition("order", "v1")
+        kept = await other.definition(DEFAULT_NAMESPACE, "order", "v1")
         assert kept is not None
         assert (kept.saga, kept.version, kept.document, kept.active) == ("order", "v1", document, False)
         assert kept.registered_at > 0
         await store.put_definition(definition("v1", b'{"another":1}'), activate=False)
-        assert await store.definition("order", "v1") == kept
+        assert await store.definition(DEFAULT_NAMESPACE, "order", "v1") == kept
 
     async def test_definition_new_sagas_take_the_active_one(self, store: AnyStore) -> None:
         await store.put_definition(definition("v1"), activate=False)
-        assert await store.definition("order") is None
+        assert await store.definition(DEFAULT_NAMESPACE, "order") is None
         await store.put_definition(definition("v1"), activate=True)
         await store.put_definition(definition("v2"), activate=True)
         await store.put_definition(definition("v3"), activate=False)
         await store.put_definition(definition("w1", saga="invoice"), activate=True)
-        active = await store.definition("order")
+        active = await store.definition(DEFAULT_NAMESPACE, "order")
         assert active is not None
         assert (active.version, active.active) == ("v2", True)
         await store.put_definition(definition("v1"), activate=True)
-        assert [(d.version, d.active) for d in await store.definitions("order")] == [("v1", True), ("v2", False), ("v3", False)]
-        assert len(await store.definitions()) == 4
-        assert await store.definition("unknown", "v1") is None
+        assert [(d.version, d.active) for d in await store.definitions(DEFAULT_NAMESPACE, "order")] == [
+            ("v1", True),
+            ("v2", False),
+            ("v3", False),
+        ]
+        assert len(await store.definitions(DEFAULT_NAMESPACE)) == 4
+        assert await store.definition(DEFAULT_NAMESPACE, "unknown", "v1") is None
 
     async def test_definition_the_newest_that_a_living_instance_offers_is_active(self, store: AnyStore, other: AnyStore) -> None:
         old, new = await store.register("shop", "old", {}), await other.register("shop", "new", {})
@@ -120,7 +127,7 @@ class ReaderContract(StoreFixtures):
         await store.put_definition(definition("v1"), activate=True, pin=True)
         await store.put_definition(definition("v2"), activate=True, offered_by=new.serial)
         assert await self.active_of(store) == ("v1", True, 0)
-        assert [(d.version, d.active, d.pinned, d.offered) for d in await store.definitions("order")] == [
+        assert [(d.version, d.active, d.pinned, d.offered) for d in await store.definitions(DEFAULT_NAMESPACE, "order")] == [
             ("v1", True, True, 0),
             ("v2", False, False, 1),
         ]
@@ -134,7 +141,7 @@ class ReaderContract(StoreFixtures):
 
     @staticmethod
     async def active_of(store: AnyStore) -> tuple[str, bool, int]:
-        found = await store.definition("order")
+        found = await store.definition(DEFAULT_NAMESPACE, "order")
         assert found is not None
         assert found.active
         return found.version, found.pinned, found.offered
