@@ -227,7 +227,7 @@ async def test_a_role_without_rights_on_the_saga_log_is_told_so(
     await shop.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'clerk'")
     try:
         async with opens(f"postgresql://{role}:clerk@{postgres_url.rpartition('@')[2]}") as caller:
-            with pytest.raises(ConfigurationError, match="grant the rights"):
+            with pytest.raises(ConfigurationError, match="grant this right"):
                 await store.start_in(caller.tx, Saga().start())
     finally:
         await shop.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
