@@ -14,6 +14,7 @@ from goconductor import app
 from goconductor.cli import picture
 from goconductor.cli.running import OPEN_SECONDS, AsJson, By, actor, fail, run, settings_of
 from goconductor.control import changes
+from goconductor.control.actor import Actor
 from goconductor.control.exits import Exit
 from goconductor.control.models import ChangeDetail
 from goconductor.control.settings import Settings
@@ -26,7 +27,7 @@ AGAIN_SECONDS = 0.25
 class Ask(Protocol):
     """Goes as far as it can now; ``going_on`` says that it had begun before."""
 
-    def __call__(self, store: Store, settings: Settings, by: str, *, going_on: bool) -> Awaitable[ChangeDetail]: ...
+    def __call__(self, store: Store, settings: Settings, who: Actor, *, going_on: bool) -> Awaitable[ChangeDetail]: ...
 
 
 commands_of_bus = typer.Typer(name="bus", help="Which bus is used; change it for another while sagas run.", no_args_is_help=True)
@@ -63,11 +64,11 @@ def migrate_bus(
     it was; called with the old one's name it goes back.
     """
 
-    async def ask(store: Store, settings: Settings, by: str, *, going_on: bool) -> ChangeDetail:
+    async def ask(store: Store, settings: Settings, who: Actor, *, going_on: bool) -> ChangeDetail:
         named = list(settings.bus.named())
-        return await changes.change(store, BUS, to=to, by=by, named=named, drain_seconds=drain, force=force, going_on=going_on)
+        return await changes.change(who, store, BUS, to=to, named=named, drain_seconds=drain, force=force, going_on=going_on)
 
-    run(_migrate(settings_of(context), ask, to, wait, actor(by).name, as_json=as_json))
+    run(_migrate(settings_of(context), ask, to, wait, actor(by), as_json=as_json))
 
 
 @commands_of_election.command("status")
@@ -85,17 +86,17 @@ def migrate_election(
     Called again it goes on where it was; called with the old one's name it goes back.
     """
 
-    async def ask(store: Store, settings: Settings, by: str, *, going_on: bool) -> ChangeDetail:
+    async def ask(store: Store, settings: Settings, who: Actor, *, going_on: bool) -> ChangeDetail:
         named = list(settings.election.named())
-        return await changes.change(store, ELECTION, to=to, by=by, named=named, force=force, going_on=going_on)
+        return await changes.change(who, store, ELECTION, to=to, named=named, force=force, going_on=going_on)
 
-    run(_migrate(settings_of(context), ask, to, wait, actor(by).name, as_json=as_json))
+    run(_migrate(settings_of(context), ask, to, wait, actor(by), as_json=as_json))
 
 
 async def _status(settings: Settings, kind: str, *, as_json: bool) -> Exit:
     named = settings.bus.named() if kind == BUS else settings.election.named()
     async with _store(settings) as store:
-        found = await changes.present(store, kind, named=list(named))
+        found = await changes.present(actor(), store, kind, named=list(named))
     _print(found, as_json=as_json, instances=True)
     return Exit.OK if found.done else Exit.FAILED
 
@@ -105,7 +106,7 @@ async def _migrate(
     ask: Ask,
     to: str,
     wait_seconds: float,
-    by: str,
+    who: Actor,
     *,
     as_json: bool,
 ) -> Exit:
@@ -113,7 +114,7 @@ async def _migrate(
     shown, begun = -1, False
     async with _store(settings) as store:
         while True:
-            found = await ask(store, settings, by, going_on=begun)
+            found = await ask(store, settings, who, going_on=begun)
             begun = begun or to in (found.beside, found.chosen)  # before, it waits for who has not said what it names
             if found.number != shown:
                 shown = found.number

@@ -56,7 +56,7 @@ def redrive(context: typer.Context, ids: LetterIds = None, *, every: All = False
     wanted = _wanted(ids, every)
 
     async def one(node: Node, letter_id: int) -> DeadLetterDetail:
-        return await letters.redrive(node, letter_id, by=actor(by).name)
+        return await letters.redrive(actor(by), node, letter_id)
 
     run(_each(settings_of(context), wanted, one, "sent again", as_json=as_json))
 
@@ -75,7 +75,7 @@ def drop(
     wanted = _wanted(ids, every)
 
     async def one(node: Node, letter_id: int) -> DeadLetterDetail:
-        return await letters.drop(node, letter_id, reason=reason, by=actor(by).name)
+        return await letters.drop(actor(by), node, letter_id, reason=reason)
 
     run(_each(settings_of(context), wanted, one, "dropped", as_json=as_json))
 
@@ -110,18 +110,18 @@ async def _each(
 
 
 async def _all(node: Node) -> AsyncIterator[DeadLetterDetail]:
-    page = await letters.dead_letters(node, limit=PAGE)
+    page = await letters.dead_letters(actor(), node, limit=PAGE)
     while True:
         for letter in page.letters:
             yield letter
         if page.before is None:
             return
-        page = await letters.dead_letters(node, limit=PAGE, before=page.before)
+        page = await letters.dead_letters(actor(), node, limit=PAGE, before=page.before)
 
 
 async def _list(settings: Settings, limit: int, before: int | None, *, as_json: bool) -> Exit:
     async with client(settings) as node:
-        page = await letters.dead_letters(node, limit=limit, before=before)
+        page = await letters.dead_letters(actor(), node, limit=limit, before=before)
     if as_json:
         typer.echo(page.model_dump_json())
         return Exit.OK
@@ -133,7 +133,7 @@ async def _list(settings: Settings, limit: int, before: int | None, *, as_json: 
 
 async def _participants(settings: Settings, *, as_json: bool) -> Exit:
     async with client(settings) as node:
-        found = _without(await who.participants(node), node.instance.serial)
+        found = _without(await who.participants(actor(), node), node.instance.serial)
     if as_json:
         typer.echo(ParticipantList(participants=found).model_dump_json())
     else:
@@ -154,7 +154,7 @@ def _without(found: list[ParticipantDetail], serial: int) -> list[ParticipantDet
 
 async def _leader(settings: Settings, *, as_json: bool) -> Exit:
     async with client(settings) as node:
-        found = await who.leader(node)
+        found = await who.leader(actor(), node)
         now = moment(await node.store.database_time())
     if as_json:
         typer.echo(found.model_dump_json())

@@ -6,13 +6,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
 import typer
 
 from goconductor import app
-from goconductor.cli.running import settings_path
+from goconductor.cli.running import actor, settings_path
 from goconductor.control import suggestions
 from goconductor.control.settings import Settings, names
 from goconductor.participant.node import Store
@@ -30,18 +31,18 @@ def setting_names(incomplete: str) -> list[str]:
 
 def saga_names(context: typer.Context, incomplete: str) -> list[str]:
     """Sagas that there is a definition of."""
-    return [name for name in _asked(context, suggestions.definition_names) if name.startswith(incomplete)]
+    return [name for name in _asked(context, partial(suggestions.definition_names, actor())) if name.startswith(incomplete)]
 
 
 def saga_versions(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Versions of the definition that was named before; of all, where the line cannot be read so far."""
     name: str | None = context.params.get("name")
-    return _beginning(_asked(context, lambda store: suggestions.definition_versions(store, name)), incomplete)
+    return _beginning(_asked(context, lambda store: suggestions.definition_versions(actor(), store, name)), incomplete)
 
 
 def saga_ids(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """The newest sagas."""
-    return _beginning(_asked(context, suggestions.newest_sagas), incomplete)
+    return _beginning(_asked(context, partial(suggestions.newest_sagas, actor())), incomplete)
 
 
 def step_names(context: typer.Context, incomplete: str) -> list[str]:
@@ -49,7 +50,9 @@ def step_names(context: typer.Context, incomplete: str) -> list[str]:
     with suppress(ValueError):
         saga_id = UUID(str(context.params.get("saga_id")))
         return [
-            name for name in _asked(context, lambda store: suggestions.step_names(store, saga_id)) if name.startswith(incomplete)
+            name
+            for name in _asked(context, lambda store: suggestions.step_names(actor(), store, saga_id))
+            if name.startswith(incomplete)
         ]
     return []
 

@@ -14,7 +14,7 @@ import typer
 from goconductor.cli import picture
 from goconductor.cli.completion import saga_names, saga_versions
 from goconductor.cli.picture import plain
-from goconductor.cli.running import AsJson, client, fail, one_of, print_drawn, read_file, run, settings_of, why_not
+from goconductor.cli.running import AsJson, actor, client, fail, one_of, print_drawn, read_file, run, settings_of, why_not
 from goconductor.control import definitions, diagrams
 from goconductor.control.diagrams import Form
 from goconductor.control.exits import Exit
@@ -73,8 +73,8 @@ def register(
     async def registered(settings: Settings) -> Exit:
         definition = _imported(what) if data is None else definitions.load_definition(data)
         async with client(settings) as node:
-            found = await definitions.register(node, definition, activate=activate)
-            taken = found if found.active else await definitions.definition(node, found.saga) if activate else None
+            found = await definitions.register(actor(), node, definition, activate=activate)
+            taken = found if found.active else await definitions.definition(actor(), node, found.saga) if activate else None
         _print(found, as_json=as_json)
         if taken is not None and not found.active:
             why = "it is pinned" if taken.pinned else "a living instance has it in its code"
@@ -98,7 +98,9 @@ def list_(
 
     async def listed(settings: Settings) -> Exit:
         async with client(settings) as node:
-            found = await (definitions.list_definitions(node) if name is None else definitions.versions(node, name))
+            found = await (
+                definitions.list_definitions(actor(), node) if name is None else definitions.versions(actor(), node, name)
+            )
         if as_json:
             typer.echo(DefinitionList(definitions=found).model_dump_json())
         else:
@@ -114,7 +116,7 @@ def show(context: typer.Context, name: Name, *, version: Version = None, as_json
 
     async def shown(settings: Settings) -> Exit:
         async with client(settings) as node:
-            found = await definitions.definition(node, name, version)
+            found = await definitions.definition(actor(), node, name, version)
         typer.echo(found.model_dump_json() if as_json else json.dumps(found.document, indent=2, ensure_ascii=True))
         return Exit.OK
 
@@ -141,7 +143,7 @@ def diagram(
             text = diagrams.diagram_of(plan, form=form)
         else:
             async with client(settings_of(context)) as node:
-                text = await diagrams.diagram(node, what, version, form=form)
+                text = await diagrams.diagram(actor(), node, what, version, form=form)
         if out is None:
             typer.echo(text, nl=not text.endswith("\n"))
         else:
@@ -163,7 +165,7 @@ def activate(
 
     async def activated(settings: Settings) -> Exit:
         async with client(settings) as node:
-            _print(await definitions.activate(node, name, version), as_json=as_json)
+            _print(await definitions.activate(actor(), node, name, version), as_json=as_json)
         return Exit.OK
 
     run(activated(settings_of(context)))
@@ -175,7 +177,7 @@ def unpin(context: typer.Context, name: Name, *, as_json: AsJson = False) -> Non
 
     async def unpinned(settings: Settings) -> Exit:
         async with client(settings) as node:
-            _print(await definitions.unpin(node, name), as_json=as_json)
+            _print(await definitions.unpin(actor(), node, name), as_json=as_json)
         return Exit.OK
 
     run(unpinned(settings_of(context)))

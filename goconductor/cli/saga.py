@@ -10,7 +10,18 @@ import typer
 from goconductor.cli import picture, requests
 from goconductor.cli import watch as watching
 from goconductor.cli.completion import saga_names
-from goconductor.cli.running import AsJson, client, one_of, print_drawn, print_lines, print_saga, read_value, run, settings_of
+from goconductor.cli.running import (
+    AsJson,
+    actor,
+    client,
+    one_of,
+    print_drawn,
+    print_lines,
+    print_saga,
+    read_value,
+    run,
+    settings_of,
+)
 from goconductor.cli.seeking import AnySaga, Sought, found
 from goconductor.control import commands, filters, queries
 from goconductor.control.exits import Exit
@@ -132,18 +143,18 @@ async def _start(
 ) -> Exit:
     words = filters.read_labels(labels)
     async with client(settings) as node:
-        started = await commands.start(node, name, input, key=key, labels=words, reply=wait_seconds > 0)
+        started = await commands.start(actor(), node, name, input, key=key, labels=words, reply=wait_seconds > 0)
         if wait_seconds:
             with suppress(TimeoutError):
                 await node.wait_for_end(started.saga_id, wait_seconds)
-        detail = await queries.saga_status(node, started.saga_id)
+        detail = await queries.saga_status(actor(), node, started.saga_id)
     print_saga(detail, as_json=as_json)
     return Exit.OK if not wait_seconds or detail.status is SagaStatus.COMPLETED else Exit.FAILED
 
 
 async def _list(settings: Settings, wanted: dict[str, Any], *, as_json: bool) -> Exit:
     async with client(settings) as node:
-        page = await queries.list_sagas(node, **wanted)
+        page = await queries.list_sagas(actor(), node, **wanted)
     if as_json:
         typer.echo(page.model_dump_json())
     else:
@@ -157,14 +168,14 @@ async def _list(settings: Settings, wanted: dict[str, Any], *, as_json: bool) ->
 
 async def _show(settings: Settings, saga: Sought, *, as_json: bool) -> Exit:
     async with client(settings) as node:
-        detail = await queries.saga_status(node, await found(node, saga))
+        detail = await queries.saga_status(actor(), node, await found(node, saga))
     print_saga(detail, as_json=as_json)
     return Exit.OK
 
 
 async def _story(settings: Settings, saga: Sought, *, as_json: bool) -> Exit:
     async with client(settings) as node:
-        tale = await saga_story(node, await found(node, saga))
+        tale = await saga_story(actor(), node, await found(node, saga))
     if as_json:
         typer.echo(tale.model_dump_json())
     else:

@@ -9,6 +9,7 @@ from uuid import UUID
 import typer
 
 from goconductor.cli.completion import saga_ids
+from goconductor.cli.running import actor
 from goconductor.control import queries
 from goconductor.participant.node import Node
 
@@ -44,7 +45,7 @@ async def found(node: Node, saga: Sought) -> UUID:
         SagaNotFoundError: the key has started none.
         RequestInvalidError: the key can be none.
     """
-    return saga.saga_id or await queries.saga_of_key(node, saga.name, saga.key)
+    return saga.saga_id or await queries.saga_of_key(actor(), node, saga.name, saga.key)
 
 
 _HELP = "The saga's id, or NAME/KEY by its start key."

@@ -10,10 +10,11 @@ import typer
 from rich.live import Live
 
 from goconductor.cli import picture
-from goconductor.cli.running import client, print_lines
+from goconductor.cli.running import actor, client, print_lines
 from goconductor.cli.running import console as console_of
 from goconductor.cli.seeking import Sought, found
 from goconductor.control import queries
+from goconductor.control.actor import Actor
 from goconductor.control.exits import Exit
 from goconductor.control.models import SagaDetail, StepStatus
 from goconductor.control.settings import Settings
@@ -33,14 +34,15 @@ async def watch(settings: Settings, saga: Sought, *, as_json: bool) -> Exit:
     """Show a saga until it ends; a database that goes away meanwhile is waited for."""
     console = console_of()
     live = Live(console=console, auto_refresh=False) if console.is_terminal and not as_json else None
+    who = actor()
     async with client(settings) as node:
         saga_id = await found(node, saga)
-        before, detail = None, await queries.saga_status(node, saga_id)
-        teller = await teller_of(node, saga_id) if live is not None else None
+        before, detail = None, await queries.saga_status(who, node, saga_id)
+        teller = await teller_of(who, node, saga_id) if live is not None else None
         with live or nullcontext():
             while True:
                 if live is not None and teller is not None:
-                    await catch_up(node, teller)
+                    await catch_up(who, node, teller)
                     live.update(picture.tree(detail, dict(_took(detail, teller, node.clock.now()))), refresh=True)
                 elif as_json and _signs(detail) != _signs(before):
                     typer.echo(detail.model_dump_json())
@@ -48,17 +50,17 @@ async def watch(settings: Settings, saga: Sought, *, as_json: bool) -> Exit:
                     _print_changes(before, detail)
                 if detail.status.ended:
                     break
-                before, detail = detail, await _next(node, saga_id)
+                before, detail = detail, await _next(who, node, saga_id)
     if live is not None:
         print_lines(picture.tracebacks(detail))  # the last of the lines elsewhere is the saga's status
     return Exit.OK if detail.status is SagaStatus.COMPLETED else Exit.FAILED
 
 
-async def _next(node: Node, saga_id: UUID) -> SagaDetail:
+async def _next(who: Actor, node: Node, saga_id: UUID) -> SagaDetail:
     while True:
         await node.clock.sleep(POLL_SECONDS)
         try:
-            return await queries.saga_status(node, saga_id)
+            return await queries.saga_status(who, node, saga_id)
         except StoreUnavailableError:
             continue  # the store says on the standard error that it reconnects
 

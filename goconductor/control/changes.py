@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
+from goconductor.control.actor import Actor
 from goconductor.control.models import ChangeDetail, SpeakerDetail, moment
 from goconductor.control.wording import together
 from goconductor.errors import RequestRefusedError
@@ -22,10 +23,11 @@ DRAIN_SECONDS = 60.0
 TOLD_MAX = 5
 
 
-async def present(store: Store, kind: str, *, named: Sequence[str]) -> ChangeDetail:
+async def present(actor: Actor, store: Store, kind: str, *, named: Sequence[str]) -> ChangeDetail:
     """Which one is used, by whom, and how far a change is.
 
     Args:
+        actor: who asks.
         store: the engine's.
         kind: ``bus`` or ``election``.
         named: those that the asker's settings name. The first, its own, counts where nobody lives and nothing was ever changed.
@@ -37,11 +39,11 @@ async def present(store: Store, kind: str, *, named: Sequence[str]) -> ChangeDet
 
 
 async def change(
+    actor: Actor,
     store: Store,
     kind: str,
     *,
     to: str,
-    by: str,
     named: Sequence[str],
     drain_seconds: float = DRAIN_SECONDS,
     force: bool = False,
@@ -52,10 +54,10 @@ async def change(
     A change can be turned back at any moment by asking for the one that is being left.
 
     Args:
+        actor: who asks.
         store: the engine's.
         kind: ``bus`` or ``election``.
         to: the one to be used.
-        by: who asks.
         named: as for :func:`present`.
         drain_seconds: how long, at most, the bus that is left is read after everybody sends over the other.
         force: leave processes behind that do not name it: they must restart with other settings.
@@ -81,7 +83,7 @@ async def change(
         if following is None:
             return _detail(kind, choice, speakers, left)
         going_on = True
-        await store.choose(replace(following, number=choice.number + 1, by=by))
+        await store.choose(replace(following, number=choice.number + 1, by=actor.name))
 
 
 async def _next(store: Store, choice: Choice, speakers: dict[int, _Speaker], to: str, drain_seconds: float) -> Choice | None:

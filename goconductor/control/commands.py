@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from goconductor.control.actor import Actor
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.errors import RequestRefusedError
 from goconductor.participant.node import Node
@@ -34,6 +35,7 @@ class InputRefusedError(RequestInvalidError):
 
 
 async def start(
+    actor: Actor,
     node: Node,
     saga: str | Plan,
     input: Any,
@@ -48,6 +50,7 @@ async def start(
     """Start a saga. All doors come here, so that all refuse the same.
 
     Args:
+        actor: who asks.
         node: the engine.
         saga: its definition's name, or the definition itself.
         input: JSON values, or what can be written as such. It is kept with the defaults of its type or schema.

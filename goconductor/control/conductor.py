@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 from typing_extensions import TypeVar as DefaultedTypeVar
 
 from goconductor.control import commands, queries
+from goconductor.control.actor import ANYBODY
 from goconductor.control.arguments import checked
 from goconductor.control.handle import SagaHandle
 from goconductor.control.models import SagaPage
@@ -104,6 +105,7 @@ class Conductor:
             ConfigurationError: the transaction is in another database than the saga log, or may not write there.
         """
         started = await commands.start(
+            ANYBODY,
             self._node,
             saga if isinstance(saga, str) else await self._plan(saga),
             input,
@@ -151,7 +153,7 @@ class Conductor:
             RequestInvalidError: the key can be none.
             StoreUnavailableError: the database cannot be reached.
         """
-        saga_id = await queries.saga_of_key(self._node, _name_of(saga), key)
+        saga_id = await queries.saga_of_key(ANYBODY, self._node, _name_of(saga), key)
         return self._handle(saga_id, saga, existing=True)
 
     @checked
@@ -189,6 +191,7 @@ class Conductor:
             StoreUnavailableError: the database cannot be reached.
         """
         return await queries.list_sagas(
+            ANYBODY,
             self._node,
             saga=None if saga is None else _name_of(saga),
             status=status,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from goconductor.control.actor import Actor
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.models import DeadLetterDetail, DeadLetterPage, moment
 from goconductor.errors import MessageError, RequestRefusedError
@@ -23,10 +24,11 @@ class DeadLetterNotFoundError(RequestRefusedError):
     """There is no such dead letter; it may have been sent again or dropped meanwhile. List the dead letters."""
 
 
-async def dead_letters(node: Node, *, limit: int = 50, before: int | None = None) -> DeadLetterPage:
+async def dead_letters(actor: Actor, node: Node, *, limit: int = 50, before: int | None = None) -> DeadLetterPage:
     """Dead letters, newest first.
 
     Args:
+        actor: who asks.
         node: the engine.
         limit: how many.
         before: only older ones than this; what the page before says.
@@ -39,14 +41,14 @@ async def dead_letters(node: Node, *, limit: int = 50, before: int | None = None
     return DeadLetterPage(letters=letters, before=letters[-1].letter_id if len(found) > limit else None)
 
 
-async def redrive(node: Node, letter_id: int, *, by: str = "") -> DeadLetterDetail:
+async def redrive(actor: Actor, node: Node, letter_id: int) -> DeadLetterDetail:
     """Send a message to its topic again, then forget it. If two do it at once, or one dies in between, it is sent twice, which
     does no harm: messages are hints.
 
     Args:
+        actor: who asks; kept in the log of this process.
         node: the engine.
         letter_id: which.
-        by: who asks, for the log of this process.
 
     Raises:
         DeadLetterNotFoundError: there is none.
@@ -59,18 +61,18 @@ async def redrive(node: Node, letter_id: int, *, by: str = "") -> DeadLetterDeta
     key = str(saga_id) if saga_id is not None else str(letter_id)
     await node.bus.send([Message(topic=letter.topic, key=key, payload=letter.payload, headers=letter.headers)])
     await node.store.drop_dead_letter(letter_id)
-    logger.info("dead letter %d was sent to %s again (by %s)", letter_id, letter.topic, by or "somebody")
+    logger.info("dead letter %d was sent to %s again (by %s)", letter_id, letter.topic, actor.name or "somebody")
     return _detail(letter)
 
 
-async def drop(node: Node, letter_id: int, *, reason: str, by: str = "") -> DeadLetterDetail:
+async def drop(actor: Actor, node: Node, letter_id: int, *, reason: str) -> DeadLetterDetail:
     """Forget a message for good.
 
     Args:
+        actor: who asks; kept in the log of this process.
         node: the engine.
         letter_id: which.
         reason: why, for the log of this process.
-        by: who asks, for the same.
 
     Raises:
         DeadLetterNotFoundError: there is none.
@@ -82,7 +84,7 @@ async def drop(node: Node, letter_id: int, *, reason: str, by: str = "") -> Dead
     letter = await _letter(node, letter_id)
     if not await node.store.drop_dead_letter(letter_id):
         raise DeadLetterNotFoundError
-    logger.warning("dead letter %d of %s was dropped (by %s): %r", letter_id, letter.topic, by or "somebody", reason)
+    logger.warning("dead letter %d of %s was dropped (by %s): %r", letter_id, letter.topic, actor.name or "somebody", reason)
     return _detail(letter)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from goconductor.control.actor import Actor
 from goconductor.control.commands import DefinitionNotFoundError
 from goconductor.control.documents import DEFINITION_BYTES_MAX, DocumentError, read_yaml
 from goconductor.control.models import CheckedDefinition, DefinitionDetail, DefinitionSummary, moment
@@ -79,10 +80,11 @@ def check(data: bytes, file: str) -> CheckedDefinition:
     return CheckedDefinition(file=file, saga=definition.name, version=definition.version, steps=len(definition.steps))
 
 
-async def register(node: Node, definition: Definition, *, activate: bool = True) -> DefinitionSummary:
+async def register(actor: Actor, node: Node, definition: Definition, *, activate: bool = True) -> DefinitionSummary:
     """Store a definition.
 
     Args:
+        actor: who asks.
         node: the engine.
         definition: that :func:`load` or :func:`read` has checked.
         activate: whether new sagas take this version from now on, unless another is pinned, or a living instance has one in its
@@ -97,7 +99,7 @@ async def register(node: Node, definition: Definition, *, activate: bool = True)
     return _summary(stored) if stored is not None else DefinitionSummary(saga=plan.name, version=plan.version, active=activate)
 
 
-async def list_definitions(node: Node) -> list[DefinitionSummary]:
+async def list_definitions(actor: Actor, node: Node) -> list[DefinitionSummary]:
     """All versions of all definitions.
 
     Raises:
@@ -106,7 +108,7 @@ async def list_definitions(node: Node) -> list[DefinitionSummary]:
     return [_summary(stored) for stored in await node.store.definitions(DEFAULT_NAMESPACE)]
 
 
-async def versions(node: Node, saga: str) -> list[DefinitionSummary]:
+async def versions(actor: Actor, node: Node, saga: str) -> list[DefinitionSummary]:
     """All versions of one definition, oldest first.
 
     Raises:
@@ -119,10 +121,11 @@ async def versions(node: Node, saga: str) -> list[DefinitionSummary]:
     return [_summary(each) for each in stored]
 
 
-async def definition(node: Node, saga: str, version: str | None = None) -> DefinitionDetail:
+async def definition(actor: Actor, node: Node, saga: str, version: str | None = None) -> DefinitionDetail:
     """One version with its document.
 
     Args:
+        actor: who asks.
         node: the engine.
         saga: its name.
         version: None takes the active one.
@@ -135,7 +138,7 @@ async def definition(node: Node, saga: str, version: str | None = None) -> Defin
     return DefinitionDetail(**_summary(stored).model_dump(), document=msgspec.json.decode(stored.document))
 
 
-async def activate(node: Node, saga: str, version: str) -> DefinitionSummary:
+async def activate(actor: Actor, node: Node, saga: str, version: str) -> DefinitionSummary:
     """Pin a version: new sagas take it, whatever instances have in their code. Those that have started keep theirs.
 
     Raises:
@@ -149,7 +152,7 @@ async def activate(node: Node, saga: str, version: str) -> DefinitionSummary:
     return _summary(await _stored(node, saga, version))
 
 
-async def unpin(node: Node, saga: str) -> DefinitionSummary:
+async def unpin(actor: Actor, node: Node, saga: str) -> DefinitionSummary:
     """Leave it to the newest version that a living instance has in its code which one is active. Says which that is.
 
     Raises:

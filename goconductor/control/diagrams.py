@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from uuid import UUID
 
+from goconductor.control.actor import Actor
 from goconductor.control.definitions import plan_of
 from goconductor.control.drawing import FILLS, STEPS_MAX, svg
 from goconductor.control.faults import Fault, RequestInvalidError
@@ -31,10 +32,11 @@ class Form(enum.StrEnum):
     SVG = "svg"
 
 
-async def diagram(node: Node, saga: str, version: str | None = None, *, form: Form = Form.MERMAID) -> str:
+async def diagram(actor: Actor, node: Node, saga: str, version: str | None = None, *, form: Form = Form.MERMAID) -> str:
     """The picture of a definition.
 
     Args:
+        actor: who asks.
         node: the engine.
         saga: its name.
         version: None takes the active one.
@@ -48,14 +50,14 @@ async def diagram(node: Node, saga: str, version: str | None = None, *, form: Fo
     return _drawn(await plan_of(node, saga, version), None, form)
 
 
-async def saga_diagram(node: Node, saga_id: UUID, *, form: Form = Form.MERMAID) -> str:
+async def saga_diagram(actor: Actor, node: Node, saga_id: UUID, *, form: Form = Form.MERMAID) -> str:
     """The picture of a saga: its definition, coloured by what each step is doing.
 
     Raises:
         SagaNotFoundError: there is no such saga.
         RequestInvalidError, StoreUnavailableError: as :func:`diagram`.
     """
-    detail = await saga_status(node, saga_id)
+    detail = await saga_status(actor, node, saga_id)
     plan = await plan_of(node, detail.saga, detail.version)
     return _drawn(plan, {step.id: step.status for step in detail.steps}, form)
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from typing_extensions import TypeVar
 
 from goconductor.control import queries
-from goconductor.control.actor import Actor
+from goconductor.control.actor import ANYBODY, Actor
 from goconductor.control.arguments import checked
 from goconductor.control.models import History, SagaDetail
 from goconductor.control.requests import Precautions, ask
@@ -126,7 +126,7 @@ class SagaHandle(Generic[O]):
             SagaNotFoundError: there is no such saga.
             StoreUnavailableError: the database cannot be reached.
         """
-        return await queries.saga_status(self._node, self.saga_id)
+        return await queries.saga_status(ANYBODY, self._node, self.saga_id)
 
     @checked
     async def history(self, *, after: int = 0, limit: int = 1000) -> History:
@@ -140,7 +140,7 @@ class SagaHandle(Generic[O]):
             SagaNotFoundError: there is no such saga.
             StoreUnavailableError: the database cannot be reached.
         """
-        return await queries.history(self._node, self.saga_id, after=after, limit=limit)
+        return await queries.history(ANYBODY, self._node, self.saga_id, after=after, limit=limit)
 
     @checked
     async def pause(

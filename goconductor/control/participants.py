@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from goconductor.control.actor import Actor
 from goconductor.control.models import InstanceDetail, LeaderDetail, ParticipantDetail, SweepDetail, moment
 from goconductor.participant.node import Node
 from goconductor.ports.reading import Presence
@@ -11,13 +12,14 @@ DEAD_SECONDS = 3600.0
 """For how long an instance that has left or died is still shown."""
 
 
-async def participants(node: Node, *, dead_seconds: float = DEAD_SECONDS) -> list[ParticipantDetail]:
+async def participants(actor: Actor, node: Node, *, dead_seconds: float = DEAD_SECONDS) -> list[ParticipantDetail]:
     """All participants by name, with the instances that live or have died lately.
 
     An instance that is not alive and has no time of death has lost its sign of life, and the leader has not yet said that it is
     dead.
 
     Args:
+        actor: who asks.
         node: the engine.
         dead_seconds: for how long the dead are shown.
 
@@ -31,7 +33,7 @@ async def participants(node: Node, *, dead_seconds: float = DEAD_SECONDS) -> lis
     return [_participant(name, instances) for name, instances in sorted(by_name.items())]
 
 
-async def leader(node: Node) -> LeaderDetail:
+async def leader(actor: Actor, node: Node) -> LeaderDetail:
     """Who leads, until when, and what it did lately.
 
     Raises:

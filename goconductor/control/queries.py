@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 
 from goconductor.control import filters
+from goconductor.control.actor import Actor
 from goconductor.control.attended import unattended
 from goconductor.control.models import (
     History,
@@ -40,7 +41,7 @@ _AT_WORK = (ActionStatus.SENT, ActionStatus.SETTLING)
 _COMPENSATION_AT_WORK = (CompensationStatus.SENT, CompensationStatus.FENCING)
 
 
-async def saga_status(node: Node, saga_id: UUID) -> SagaDetail:
+async def saga_status(actor: Actor, node: Node, saga_id: UUID) -> SagaDetail:
     """A saga with its steps.
 
     Raises:
@@ -78,6 +79,7 @@ async def saga_status(node: Node, saga_id: UUID) -> SagaDetail:
 
 
 async def list_sagas(
+    actor: Actor,
     node: Node,
     *,
     saga: str | None = None,
@@ -96,6 +98,7 @@ async def list_sagas(
     """Sagas, newest first. A search is given up after a while; the page then says how far it came, and has a cursor to go on.
 
     Args:
+        actor: who asks.
         node: the engine.
         saga: only those of this definition.
         status: only those of this status, or of one of these.
@@ -151,10 +154,11 @@ async def list_sagas(
     )
 
 
-async def saga_of_key(node: Node, saga: str, key: str) -> UUID:
+async def saga_of_key(actor: Actor, node: Node, saga: str, key: str) -> UUID:
     """The saga that a start key has started.
 
     Args:
+        actor: who asks.
         node: the engine.
         saga: the name of its definition.
         key: the key, as it was given at the start.
@@ -179,10 +183,11 @@ async def _heads_of_key(node: Node, saga: str, key: str) -> list[Head]:
     return [] if head is None else [head]
 
 
-async def history(node: Node, saga_id: UUID, *, after: int = 0, limit: int = 1000) -> History:
+async def history(actor: Actor, node: Node, saga_id: UUID, *, after: int = 0, limit: int = 1000) -> History:
     """What happened to a saga, oldest first.
 
     Args:
+        actor: who asks.
         node: the engine.
         saga_id: which saga.
         after: only events with a higher seq.

@@ -4,9 +4,9 @@ A request is an event like any other: it is appended if the saga's state allows 
 why. Who looked first can say what was seen (:class:`Expected`): if the saga has moved on, nothing is done. That is decided by
 the append itself, not by a look before it, so of two operators who act on the same sight only one succeeds::
 
-    detail = await queries.saga_status(node, saga_id)
+    detail = await queries.saga_status(actor, node, saga_id)
     seen = Precautions(expected_of(detail.revision))
-    await ask(Actor("ann"), node, saga_id, SkipRequested("refund", reason="paid in cash"), seen)
+    await ask(actor, node, saga_id, SkipRequested("refund", reason="paid in cash"), seen)
 
 A request may carry an id of its client's. Its event then has an id made of that, so the log itself tells a request that was
 repeated because its answer was lost.
@@ -138,18 +138,19 @@ async def ask(
     request = msgspec.structs.replace(_kept(node, request, precautions.request_id), by=actor.name)
     view = await node.view(saga_id)  # so that a saga or a database that is not there is reported at once
     if not isinstance(request, StepEvent):
-        return await _request(node, saga_id, request, precautions)
+        return await _request(actor, node, saga_id, request, precautions)
     plan = await node.plan_of(view.state)
     if request.step not in plan.steps:
         raise StepNotFoundError(f"saga {plan.name!r} has no step {request.step[:100]!a}; {nearest(request.step, plan.steps)}")
     step = view.state.step(request.step)
     about = msgspec.structs.replace(request, round=step.round)
     if not isinstance(about, SpokenFor) or side_of(step) is None:
-        return await _request(node, saga_id, about, precautions)
-    return await _request(node, saga_id, about, precautions, spoken_for=(plan, view))
+        return await _request(actor, node, saga_id, about, precautions)
+    return await _request(actor, node, saga_id, about, precautions, spoken_for=(plan, view))
 
 
 async def _request(
+    actor: Actor,
     node: Node,
     saga_id: UUID,
     event: OperatorRequest,
@@ -160,7 +161,7 @@ async def _request(
     request_id = precautions.request_id
     event_id = None if request_id is None else uuid5(saga_id, request_id)
     if event_id is not None and await _stands(node, saga_id, event, event_id):
-        return await saga_status(node, saga_id)
+        return await saga_status(actor, node, saga_id)
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             if spoken_for is not None and isinstance(event, SpokenFor):
@@ -172,7 +173,7 @@ async def _request(
         raise StoreUnavailableError(problem) from None
     except RequestRefusedError as error:
         if event_id is not None and await _stands(node, saga_id, event, event_id):
-            return await saga_status(node, saga_id)  # the same request came twice at once
+            return await saga_status(actor, node, saga_id)  # the same request came twice at once
         if type(error) is not RequestRefusedError:
             raise
         now = (await node.view(saga_id)).state
@@ -181,7 +182,7 @@ async def _request(
         raise RefusedNowError(str(error), allowed(plan, now, alone)) from None
     if event_id is not None:
         await _stands(node, saga_id, event, event_id)  # raises where another request with this id came at the same moment
-    return await saga_status(node, saga_id)
+    return await saga_status(actor, node, saga_id)
 
 
 async def _speak_for(

@@ -17,9 +17,10 @@ from uuid import UUID
 
 from pydantic import Field
 
+from goconductor.control.actor import Actor
 from goconductor.control.models import Document, StepStatus, moment
 from goconductor.control.queries import saga_status
-from goconductor.control.wording import actor, happened, spell, together
+from goconductor.control.wording import doer, happened, spell, together
 from goconductor.errors import GoConductorError, SagaNotFoundError
 from goconductor.lifecycle.answers import Log
 from goconductor.lifecycle.decide import begin, decide
@@ -140,7 +141,7 @@ class Teller:
             event=entry.event,
             step=entry.step or None,
             attempt=entry.attempt if entry.step else None,
-            by=actor(event, entry.participant),
+            by=doer(event, entry.participant),
             took_seconds=None if took is None else round(took, 6),
             because_of=cause,
             text=happened(event, entry, took, before),
@@ -206,24 +207,24 @@ def story(plan: Plan, saga_id: UUID, entries: Iterable[LogEntry]) -> Story:
     return teller.story([teller.tell(entry) for entry in entries])
 
 
-async def saga_story(node: Node, saga_id: UUID) -> Story:
+async def saga_story(actor: Actor, node: Node, saga_id: UUID) -> Story:
     """The story of a saga.
 
     Raises:
         SagaNotFoundError: there is no such saga.
         StoreUnavailableError: the database cannot be reached.
     """
-    teller = await teller_of(node, saga_id)
-    told = teller.story(await catch_up(node, teller))
-    return told.model_copy(update={"waits": await _waits(node, teller)})
+    teller = await teller_of(actor, node, saga_id)
+    told = teller.story(await catch_up(actor, node, teller))
+    return told.model_copy(update={"waits": await _waits(actor, node, teller)})
 
 
-async def _waits(node: Node, teller: Teller) -> list[str]:
+async def _waits(actor: Actor, node: Node, teller: Teller) -> list[str]:
     """What no event says, as nothing has happened: who is not there, and which journal cannot be used."""
     state = teller.state
     if state is None or state.status.ended:
         return []
-    detail = await saga_status(node, teller.saga_id)
+    detail = await saga_status(actor, node, teller.saga_id)
     return [
         f"{step.id} {step.reason}"
         for step in detail.steps
@@ -231,7 +232,7 @@ async def _waits(node: Node, teller: Teller) -> list[str]:
     ]
 
 
-async def teller_of(node: Node, saga_id: UUID) -> Teller:
+async def teller_of(actor: Actor, node: Node, saga_id: UUID) -> Teller:
     """A teller who has told nothing yet.
 
     Raises:
@@ -243,7 +244,7 @@ async def teller_of(node: Node, saga_id: UUID) -> Teller:
     return Teller(await node.definitions.plan(head.saga, head.version), saga_id, version=head.version)
 
 
-async def catch_up(node: Node, teller: Teller) -> list[StoryLine]:
+async def catch_up(actor: Actor, node: Node, teller: Teller) -> list[StoryLine]:
     """Tell what has happened since.
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from goconductor.control.actor import Actor
 from goconductor.errors import GoConductorError
 from goconductor.participant.definitions import Definitions
 from goconductor.participant.node import Store
@@ -12,12 +13,12 @@ from goconductor.saga.ids import DEFAULT_NAMESPACE
 OFFERED_MAX = 30
 
 
-async def definition_names(store: Store) -> list[str]:
+async def definition_names(actor: Actor, store: Store) -> list[str]:
     """All sagas that there is a definition of."""
     return sorted({stored.saga for stored in await store.definitions(DEFAULT_NAMESPACE)})
 
 
-async def definition_versions(store: Store, saga: str | None = None) -> list[tuple[str, str]]:
+async def definition_versions(actor: Actor, store: Store, saga: str | None = None) -> list[tuple[str, str]]:
     """The versions of one definition, or of all, each with a word about it."""
     return [
         (each.version, f"{each.saga}{' active' if each.active else ''}")
@@ -25,13 +26,13 @@ async def definition_versions(store: Store, saga: str | None = None) -> list[tup
     ]
 
 
-async def newest_sagas(store: Store) -> list[tuple[str, str]]:
+async def newest_sagas(actor: Actor, store: Store) -> list[tuple[str, str]]:
     """The ids of some sagas, newest first, each with its name and status."""
     page = await store.heads(limit=OFFERED_MAX)
     return [(str(head.saga_id), f"{head.saga} {head.status}") for head in page.heads]
 
 
-async def step_names(store: Store, saga_id: UUID) -> list[str]:
+async def step_names(actor: Actor, store: Store, saga_id: UUID) -> list[str]:
     """The steps of one saga."""
     head = await store.head(saga_id)
     if head is None:

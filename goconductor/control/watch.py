@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from uuid import UUID
 
+from goconductor.control.actor import Actor
 from goconductor.control.models import HistoryEntry
 from goconductor.control.queries import entry_of
 from goconductor.errors import SagaNotFoundError, StoreUnavailableError
@@ -21,12 +22,13 @@ PAGE = 500
 _ENDED = {status.value for status in SagaStatus if status.ended}
 
 
-async def changes(node: Node, saga_id: UUID, after_seq: int = 0) -> AsyncIterator[HistoryEntry]:
+async def changes(actor: Actor, node: Node, saga_id: UUID, after_seq: int = 0) -> AsyncIterator[HistoryEntry]:
     """The saga's events after ``after_seq``, those that come in the future as well, until it has ended.
 
     While the database is away it waits, once it has begun.
 
     Args:
+        actor: who asks.
         node: the engine.
         saga_id: which saga.
         after_seq: the last seq that is known; 0 tells everything.

@@ -13,7 +13,7 @@ from goconductor.ports.store import LogEntry
 from goconductor.saga.ids import Direction
 
 
-def actor(event: Event | None, participant: str) -> str:
+def doer(event: Event | None, participant: str) -> str:
     """Who did it: the operator who is named, else the participant that wrote it."""
     return getattr(event, "by", "") or participant or "somebody"
 
@@ -29,8 +29,8 @@ def happened(event: Event | None, entry: LogEntry, took_seconds: float | None, b
     """
     if event is None:
         about = f" about {entry.step}" if entry.step else ""
-        return f"{actor(event, entry.participant)} wrote {entry.event}{about}, which this version cannot read."
-    return f"{_said(event, actor(event, entry.participant), took_seconds, before)}."
+        return f"{doer(event, entry.participant)} wrote {entry.event}{about}, which this version cannot read."
+    return f"{_said(event, doer(event, entry.participant), took_seconds, before)}."
 
 
 def _said(event: Event, who: str, took: float | None, before: SagaState | None) -> str:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from goconductor.control import changes
-from goconductor.control.actor import NAME_CHARACTERS_MAX
+from goconductor.control.actor import ANYBODY, NAME_CHARACTERS_MAX, Actor
 from goconductor.control.models import ChangeDetail
 from goconductor.control.settings import Settings
 from goconductor.participant.node import Node
@@ -34,7 +34,7 @@ def _add(routes: APIRouter, node: Node, kind: str, named: list[str]) -> None:
     @routes.get(f"/{kind}", response_model=ChangeDetail)
     async def get_choice() -> Response:
         """Which one is used and by whom, and how far a change of it is."""
-        return document(await changes.present(node.store, kind, named=named))
+        return document(await changes.present(ANYBODY, node.store, kind, named=named))
 
     @routes.post(f"/{kind}/migrate", response_model=ChangeDetail, responses={409: _PROBLEM})
     async def migrate(
@@ -48,5 +48,5 @@ def _add(routes: APIRouter, node: Node, kind: str, named: list[str]) -> None:
         """Change it for another while sagas run: goes as far as it can now, and says what it waits for. Ask again until it is
         `done`; ask for the old one to go back.
         """
-        found = await changes.change(node.store, kind, to=to, by=by, named=named, drain_seconds=drain_seconds, force=force)
+        found = await changes.change(Actor(by), node.store, kind, to=to, named=named, drain_seconds=drain_seconds, force=force)
         return document(found)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from goconductor.control import definitions
+from goconductor.control.actor import ANYBODY
 from goconductor.control.diagrams import Form, diagram
 from goconductor.control.models import DefinitionDetail, DefinitionList, DefinitionSummary
 from goconductor.control.settings import Settings
@@ -68,39 +69,39 @@ def router(node: Node, settings: Settings) -> APIRouter:
         if definition.name != name:
             problem = f"it is called {definition.name!r} and was sent to {name!r}; use one name"
             raise DefinitionError(definition.name, [problem])
-        return document(await definitions.register(node, definition, activate=activate))
+        return document(await definitions.register(ANYBODY, node, definition, activate=activate))
 
     @routes.get("", response_model=DefinitionList)
     async def list_definitions() -> Response:
         """All versions of all definitions."""
-        return document(DefinitionList(definitions=await definitions.list_definitions(node)))
+        return document(DefinitionList(definitions=await definitions.list_definitions(ANYBODY, node)))
 
     @routes.get("/{name}", response_model=DefinitionList, responses={404: _PROBLEM})
     async def list_versions(name: Name) -> Response:
         """All versions of one definition, oldest first."""
-        return document(DefinitionList(definitions=await definitions.versions(node, name)))
+        return document(DefinitionList(definitions=await definitions.versions(ANYBODY, node, name)))
 
     @routes.get("/{name}/{version}", response_model=DefinitionDetail, responses={404: _PROBLEM})
     async def get_definition(name: Name, version: Version) -> Response:
         """One version with its document."""
-        return document(await definitions.definition(node, name, _meant(version)))
+        return document(await definitions.definition(ANYBODY, node, name, _meant(version)))
 
     @routes.post("/{name}/{version}/activate", response_model=DefinitionSummary, responses={404: _PROBLEM, 422: _PROBLEM})
     async def activate_version(name: Name, version: Version) -> Response:
         """Pin this version: new sagas take it, whatever instances have in their code; those that have started keep theirs."""
-        return document(await definitions.activate(node, name, version))
+        return document(await definitions.activate(ANYBODY, node, name, version))
 
     @routes.post("/{name}/active/unpin", response_model=DefinitionSummary, responses={404: _PROBLEM})
     async def unpin(name: Name) -> Response:
         """Leave it to the newest version that a living instance has in its code; answers which that is."""
-        return document(await definitions.unpin(node, name))
+        return document(await definitions.unpin(ANYBODY, node, name))
 
     @routes.get("/{name}/{version}/diagram", response_class=Response, responses={200: PICTURE, 404: _PROBLEM})
     async def get_diagram(
         name: Name, version: Version, form: Annotated[Form, Query(description="Mermaid or SVG")] = Form.MERMAID
     ) -> Response:
         """A picture of one version."""
-        return picture(await diagram(node, name, _meant(version), form=form), form)
+        return picture(await diagram(ANYBODY, node, name, _meant(version), form=form), form)
 
     return routes
 

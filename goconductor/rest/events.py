@@ -18,6 +18,7 @@ import msgspec
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
+from goconductor.control.actor import ANYBODY
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.models import HistoryEntry
 from goconductor.control.queries import saga_status
@@ -56,7 +57,7 @@ def router(node: Node, stopping: Stopping) -> APIRouter:
     ) -> Response:
         """The saga's events, those to come as well, until it has ended; as server-sent events."""
         known = after if not last_event_id else _seq(last_event_id)
-        detail = await saga_status(node, saga_id)
+        detail = await saga_status(ANYBODY, node, saga_id)
         seq = int(detail.revision.partition("-")[0])
         if last_event_id and detail.status.ended and known >= seq:
             return Response(status_code=204)
@@ -70,7 +71,7 @@ def router(node: Node, stopping: Stopping) -> APIRouter:
 
 async def _stream(node: Node, saga_id: UUID, after: int, stops: Stopping) -> AsyncIterator[str]:
     """The stream, until the saga has ended, the client is gone, or the server stops."""
-    source = changes(node, saga_id, after)
+    source = changes(ANYBODY, node, saga_id, after)
     with stops.awaited() as stopping:
         stopped = asyncio.create_task(stopping.wait())
         coming: asyncio.Task[HistoryEntry | None] | None = None
@@ -85,7 +86,7 @@ async def _stream(node: Node, saga_id: UUID, after: int, stops: Stopping) -> Asy
                     continue
                 entry, coming = coming.result(), None
                 if entry is None:
-                    status = (await saga_status(node, saga_id)).status
+                    status = (await saga_status(ANYBODY, node, saga_id)).status
                     yield f"event: end\ndata: {msgspec.json.encode({'status': status.value}).decode()}\n\n"
                     return
                 yield f"id: {entry.seq}\ndata: {entry.model_dump_json()}\n\n"

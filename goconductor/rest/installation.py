@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
 from goconductor.control import dead_letters
-from goconductor.control.actor import NAME_CHARACTERS_MAX
+from goconductor.control.actor import ANYBODY, NAME_CHARACTERS_MAX, Actor
 from goconductor.control.models import DeadLetterDetail, DeadLetterPage, LeaderDetail, ParticipantList
 from goconductor.control.participants import DEAD_SECONDS, leader, participants
 from goconductor.control.requests import REASON_CHARACTERS_MAX
@@ -37,12 +37,12 @@ def router(node: Node) -> APIRouter:
         ] = DEAD_SECONDS,
     ) -> Response:
         """Participants with their instances: alive or not, their leases and their last sign of life."""
-        return document(ParticipantList(participants=await participants(node, dead_seconds=dead_seconds)))
+        return document(ParticipantList(participants=await participants(ANYBODY, node, dead_seconds=dead_seconds)))
 
     @routes.get("/leader", response_model=LeaderDetail)
     async def get_leader() -> Response:
         """Who leads, under which epoch, and what it did lately."""
-        return document(await leader(node))
+        return document(await leader(ANYBODY, node))
 
     @routes.get("/dead-letters", response_model=DeadLetterPage)
     async def list_dead_letters(
@@ -50,12 +50,12 @@ def router(node: Node) -> APIRouter:
         before: Annotated[int | None, Query(ge=1, le=dead_letters.LETTER_ID_MAX, description="what the page before says")] = None,
     ) -> Response:
         """Messages that were given up on, newest first."""
-        return document(await dead_letters.dead_letters(node, limit=limit, before=before))
+        return document(await dead_letters.dead_letters(ANYBODY, node, limit=limit, before=before))
 
     @routes.post("/dead-letters/{letter_id}/redrive", response_model=DeadLetterDetail, responses={404: _PROBLEM})
     async def redrive_dead_letter(letter_id: LetterId, by: By = "") -> Response:
         """Send it to its topic again, then forget it."""
-        return document(await dead_letters.redrive(node, letter_id, by=by))
+        return document(await dead_letters.redrive(Actor(by), node, letter_id))
 
     @routes.delete("/dead-letters/{letter_id}", response_model=DeadLetterDetail, responses={404: _PROBLEM})
     async def drop_dead_letter(
@@ -66,6 +66,6 @@ def router(node: Node) -> APIRouter:
         by: By = "",
     ) -> Response:
         """Forget it for good."""
-        return document(await dead_letters.drop(node, letter_id, reason=reason, by=by))
+        return document(await dead_letters.drop(Actor(by), node, letter_id, reason=reason))
 
     return routes

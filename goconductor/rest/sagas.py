@@ -13,6 +13,7 @@ from fastapi.responses import Response
 
 from goconductor.aio.first_of import first_of
 from goconductor.control import commands, filters, queries
+from goconductor.control.actor import ANYBODY
 from goconductor.control.diagrams import Form, saga_diagram
 from goconductor.control.models import History, SagaDetail, SagaPage
 from goconductor.control.settings import Settings
@@ -73,6 +74,7 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
         """Start a saga: 200 if it has ended within `wait_seconds`, however it ended, else 202; `Location` says where to look."""
         key = idempotency_key(request)  # before the body is read
         started = await commands.start(
+            ANYBODY,
             node,
             saga,
             await read_json(request, body_bytes_max),
@@ -83,7 +85,7 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
         )
         if wait_seconds:
             await _end_or_stop(node, started.saga_id, wait_seconds, stopping)
-        detail = await queries.saga_status(node, started.saga_id)
+        detail = await queries.saga_status(ANYBODY, node, started.saga_id)
         headers = {"Location": below(request, f"/v1/sagas/{started.saga_id}"), **etag(detail.revision)}
         if started.existing:
             headers["Idempotent-Replayed"] = "true"
@@ -113,6 +115,7 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
         """
         with in_query():
             page = await queries.list_sagas(
+                ANYBODY,
                 node,
                 saga=saga,
                 status=status,
@@ -131,13 +134,13 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
     @routes.get("/{saga}", response_model=SagaDetail, responses={404: _PROBLEM})
     async def get_saga(saga: SagaId) -> Response:
         """A saga with its steps. Its `ETag` can be sent with a request as `If-Match`."""
-        detail = await queries.saga_status(node, saga)
+        detail = await queries.saga_status(ANYBODY, node, saga)
         return document(detail, headers=etag(detail.revision))
 
     @routes.get("/{saga_id}/diagram", response_class=Response, responses={200: PICTURE, 404: _PROBLEM})
     async def get_diagram(saga_id: SagaId, form: Annotated[Form, Query(description="Mermaid or SVG")] = Form.MERMAID) -> Response:
         """A picture of the saga: its steps, coloured by what each is doing."""
-        return picture(await saga_diagram(node, saga_id, form=form), form)
+        return picture(await saga_diagram(ANYBODY, node, saga_id, form=form), form)
 
     @routes.get("/{saga_id}/history", response_model=History, responses={404: _PROBLEM})
     async def get_history(
@@ -146,7 +149,7 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=HISTORY_MAX)] = HISTORY_MAX,
     ) -> Response:
         """What happened to a saga, oldest first."""
-        return document(await queries.history(node, saga_id, after=after, limit=limit))
+        return document(await queries.history(ANYBODY, node, saga_id, after=after, limit=limit))
 
     return routes
 

@@ -26,6 +26,7 @@ from typing_extensions import TypeVar
 
 from goconductor.buses.memory import MemoryBroker, MemoryBus
 from goconductor.control import commands
+from goconductor.control.actor import ANYBODY
 from goconductor.control.conductor import Conductor
 from goconductor.control.handle import SagaHandle
 from goconductor.errors import check_type
@@ -186,7 +187,7 @@ class World:
         check_type("saga", saga, Saga, "a saga written in Python")
         at = node or self.nodes[0]
         plan = await at.definitions.register(saga.definition)
-        return (await commands.start(at, plan, input, key=key, reply=True, input_type=saga.input_type)).saga_id
+        return (await commands.start(ANYBODY, at, plan, input, key=key, reply=True, input_type=saga.input_type)).saga_id
 
     async def state(self, saga_id: UUID | str) -> SagaState:
         """Where a saga stands now."""

@@ -19,6 +19,7 @@ import pytest
 from goconductor import Conductor, Settings, connect
 from goconductor.app import migrate
 from goconductor.control import changes
+from goconductor.control.actor import Actor
 from goconductor.ports.choices import BUS
 from goconductor.testing import checkers
 from goconductor.testing.postgres import PostgresAddress
@@ -80,7 +81,7 @@ class Installation:
         waiting = ["joining", "draining", "settled"]
         async with asyncio.timeout(120):
             while True:
-                found = await changes.change(conductor._node.store, BUS, to=to, by="ann", named=["postgres"])
+                found = await changes.change(Actor("ann"), conductor._node.store, BUS, to=to, named=["postgres"])
                 while waiting and (found.done or waiting[0] in {"joining", found.phase}):
                     waiting.pop(0)
                     await self.start(conductor, sagas)

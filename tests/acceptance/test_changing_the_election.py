@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from goconductor.control import changes
+from goconductor.control.actor import ANYBODY, Actor
 from goconductor.control.models import ChangeDetail
 from goconductor.ports.choices import ELECTION
 from tests.contracts.candidate import LATE_WRITES
@@ -19,7 +20,7 @@ pytestmark = [pytest.mark.postgres, pytest.mark.etcd, pytest.mark.zookeeper, pyt
 
 
 async def ask(voters: Electorate, to: str) -> ChangeDetail:
-    return await changes.change(voters.store, ELECTION, to=to, by="ann", named=["postgres"])
+    return await changes.change(Actor("ann"), voters.store, ELECTION, to=to, named=["postgres"])
 
 
 async def change(voters: Electorate, to: str, *, until: str = "") -> None:
@@ -36,7 +37,7 @@ async def joined(voters: Electorate) -> None:
     """All are ready for the other election, and it is not chosen yet."""
     async with asyncio.timeout(300):
         while True:
-            if not (await changes.present(voters.store, ELECTION, named=["postgres"])).waits_for:
+            if not (await changes.present(ANYBODY, voters.store, ELECTION, named=["postgres"])).waits_for:
                 return
             await asyncio.sleep(0.05)
 

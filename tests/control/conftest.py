@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from goconductor.control.actor import ANYBODY
 from goconductor.control.queries import history
 from goconductor.errors import PermanentError, TemporaryError
 from goconductor.participant.node import Node
@@ -65,7 +66,7 @@ class Bench:
         return saga_id
 
     async def last(self, saga_id: UUID) -> tuple[str, dict[str, Any]]:
-        entry = (await history(self.node, saga_id)).entries[-1]
+        entry = (await history(ANYBODY, self.node, saga_id)).entries[-1]
         return entry.event, entry.data
 
 

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given
 
+from goconductor.control.actor import ANYBODY
 from goconductor.control.definitions import register
 from goconductor.control.diagrams import Form, diagram, mermaid, saga_diagram
 from goconductor.control.drawing import FILLS, STEPS_MAX, svg
@@ -136,11 +137,11 @@ async def test_a_picture_is_asked_for_by_name_and_by_saga() -> None:
         node = await world.node(shop)
         saga_id = await world.start(saga)
         await world.end_of(saga_id)
-        assert await diagram(node, "order") == mermaid(plan(saga.definition))
-        assert (await diagram(node, "order", form=Form.SVG)).startswith("<svg")
-        assert "succeeded" in await saga_diagram(node, saga_id)
+        assert await diagram(ANYBODY, node, "order") == mermaid(plan(saga.definition))
+        assert (await diagram(ANYBODY, node, "order", form=Form.SVG)).startswith("<svg")
+        assert "succeeded" in await saga_diagram(ANYBODY, node, saga_id)
         many = Definition(name="many", steps=tuple(Step(id=f"s{n}", run="x.y") for n in range(STEPS_MAX + 1)))
-        await register(node, many)
+        await register(ANYBODY, node, many)
         with pytest.raises(RequestInvalidError, match="ask for mermaid"):
-            await diagram(node, "many", form=Form.SVG)
-        assert (await diagram(node, "many")).count("x.y") == STEPS_MAX + 1
+            await diagram(ANYBODY, node, "many", form=Form.SVG)
+        assert (await diagram(ANYBODY, node, "many")).count("x.y") == STEPS_MAX + 1

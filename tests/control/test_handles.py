@@ -25,6 +25,7 @@ from goconductor import (
     StepNotFoundError,
 )
 from goconductor.control import queries
+from goconductor.control.actor import ANYBODY
 from goconductor.testing import World
 from tests.control.conftest import Bench
 
@@ -187,9 +188,9 @@ def held(conductor: Conductor, saga_id: UUID) -> SagaHandle[Any]:
 async def test_a_handle_shows_and_lists_what_doors_show(bench: Bench, conductor: Conductor) -> None:
     saga_id = await bench.stuck()
     handle = held(conductor, saga_id)
-    assert await handle.view() == await queries.saga_status(bench.node, saga_id)
+    assert await handle.view() == await queries.saga_status(ANYBODY, bench.node, saga_id)
     whole = await handle.history()
-    assert whole == await queries.history(bench.node, saga_id)
+    assert whole == await queries.history(ANYBODY, bench.node, saga_id)
     page = await handle.history(limit=2)
     assert page.after == page.entries[-1].seq
     assert (await handle.history(after=page.after)).entries == whole.entries[2:]

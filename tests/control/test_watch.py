@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from goconductor.control.actor import ANYBODY
 from goconductor.control.watch import changes
 from goconductor.errors import SagaNotFoundError, StoreUnavailableError
 from goconductor.participant.registry import StepRegistry
@@ -33,7 +34,7 @@ class Bench:
         self.saga.step(reserve)
 
     async def watch(self, saga_id: UUID, after: int, seen: list[str]) -> None:
-        async for entry in changes(self.world.nodes[0], saga_id, after):
+        async for entry in changes(ANYBODY, self.world.nodes[0], saga_id, after):
             seen.append(entry.event)  # noqa: PERF401  (as they come)
 
 

@@ -14,6 +14,7 @@ import pytest
 from goconductor.buses.memory import MemoryBroker, MemoryBus
 from goconductor.buses.postgres import PostgresBus
 from goconductor.control import definitions
+from goconductor.control.actor import ANYBODY
 from goconductor.control.settings import Settings
 from goconductor.errors import PermanentError, TemporaryError
 from goconductor.participant.node import Node
@@ -185,7 +186,7 @@ async def open_shop(command_line: Prompt, postgres_url: str) -> AsyncIterator[No
     )
     await node.open()
     try:
-        await definitions.register(node, definitions.read(ORDER))
+        await definitions.register(ANYBODY, node, definitions.read(ORDER))
         yield node
     finally:
         await node.close()

@@ -19,6 +19,7 @@ import pytest
 
 from goconductor.buses.postgres import PostgresBus
 from goconductor.control import definitions
+from goconductor.control.actor import ANYBODY
 from goconductor.participant.node import Node
 from goconductor.stores.postgres import PostgresStore, migrate
 from tests.doors.conftest import INPUT, ORDER, Shop
@@ -101,7 +102,7 @@ async def terminal(empty: Terminal) -> AsyncIterator[Terminal]:
     )
     await node.open()
     try:
-        await definitions.register(node, definitions.read(ORDER))
+        await definitions.register(ANYBODY, node, definitions.read(ORDER))
         yield empty
     finally:
         await node.close()

@@ -10,6 +10,7 @@ import pytest
 
 from goconductor import app
 from goconductor.control import definitions
+from goconductor.control.actor import ANYBODY
 from goconductor.control.settings import Settings
 from goconductor.participant.node import Node
 from goconductor.stores.postgres import migrate
@@ -33,7 +34,7 @@ async def shop(prompt: Prompt, postgres_url: str) -> AsyncIterator[Node]:
     shop = app.Participant("shop")
     shop.steps.update(Shop().steps().steps)
     async with shop.running(settings) as conductor:
-        await definitions.register(conductor._node, definitions.read(ORDER))
+        await definitions.register(ANYBODY, conductor._node, definitions.read(ORDER))
         while await conductor._node.store.current() is None:
             pass
         yield conductor._node

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from goconductor.cli import watch
 from goconductor.cli.seeking import Sought
+from goconductor.control.actor import Actor
 from goconductor.control.exits import Exit
 from goconductor.control.queries import saga_status
 from goconductor.control.settings import Settings
@@ -95,11 +96,11 @@ async def test_a_watch_waits_for_a_database_that_goes_away(
     await open_shop.wait_for_end(started.saga_id, 300)
     asked: list[UUID] = []
 
-    async def sometimes(node: Node, saga_id: UUID) -> Any:
+    async def sometimes(who: Actor, node: Node, saga_id: UUID) -> Any:
         asked.append(saga_id)
         if len(asked) == 2:
             raise StoreUnavailableError
-        detail = await saga_status(node, saga_id)
+        detail = await saga_status(who, node, saga_id)
         return detail.model_copy(update={"status": SagaStatus.RUNNING}) if len(asked) == 1 else detail
 
     monkeypatch.setattr("goconductor.cli.watch.queries.saga_status", sometimes)

@@ -9,6 +9,7 @@ import pytest
 
 from goconductor import Saga
 from goconductor.control import definitions
+from goconductor.control.actor import ANYBODY
 from goconductor.control.conductor import Conductor
 from goconductor.participant.node import Node
 from goconductor.participant.registry import StepRegistry
@@ -73,12 +74,12 @@ async def test_a_deployment_switches_and_an_old_instance_that_restarts_does_not_
 async def test_a_pin_holds_against_newer_code_and_is_told(world: World, caplog: pytest.LogCaptureFixture) -> None:
     await deployed(world, 1)
     node = world.nodes[0]
-    await definitions.activate(node, "order", order(1).definition.version)
+    await definitions.activate(ANYBODY, node, "order", order(1).definition.version)
     with caplog.at_level(logging.WARNING, "goconductor"):
         await deployed(world, 2)
     assert any("which an operator has pinned" in each.getMessage() for each in caplog.records)
     assert await taken(world, node) == 1
-    listed = await definitions.versions(node, "order")
+    listed = await definitions.versions(ANYBODY, node, "order")
     assert [(each.active, each.pinned, each.offered_by) for each in listed] == [(True, True, 1), (False, False, 1)]
-    assert (await definitions.unpin(node, "order")).version == order(2).definition.version
+    assert (await definitions.unpin(ANYBODY, node, "order")).version == order(2).definition.version
     assert await taken(world, node) == 2

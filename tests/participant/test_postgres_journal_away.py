@@ -13,6 +13,7 @@ import pytest
 from goconductor import Participant, Saga, Settings, connect
 from goconductor.cli.picture import told
 from goconductor.control import queries
+from goconductor.control.actor import ANYBODY
 from goconductor.control.conductor import engine
 from goconductor.control.doctor import Outcome
 from goconductor.control.doctor.sagas import of_journals
@@ -54,13 +55,13 @@ async def test_it_is_logged_once_and_shown_for_as_long_as_it_lasts(
         handles = [await conductor.start(saga, None) for _ in range(SAGAS)]
         for handle in handles:
             while True:
-                (step,) = (await queries.saga_status(node, handle.saga_id)).steps
+                (step,) = (await queries.saga_status(ANYBODY, node, handle.saga_id)).steps
                 if step.status is StepStatus.WAITING and "journal" in (step.reason or ""):
                     break
         where = f"waits for its journal: the effect journal could not connect: PostgreSQL at 127.0.0.1:{port}"
         assert step.reason is not None
         assert step.reason.startswith(where)
-        story = await saga_story(node, handles[0].saga_id)
+        story = await saga_story(ANYBODY, node, handles[0].saga_id)
         (waits,) = story.waits
         assert waits.startswith(f"sold {where}")
         assert [line.plain for line in told(story)][-1] == f"now: {waits}"

@@ -13,6 +13,7 @@ import pytest
 from goconductor import Saga
 from goconductor.buses.memory import MemoryBroker, MemoryBus
 from goconductor.control import changes
+from goconductor.control.actor import ANYBODY, Actor
 from goconductor.control.models import ChangeDetail
 from goconductor.errors import BusUnavailableError, ConfigurationError, RequestRefusedError
 from goconductor.lifecycle.state import SagaStatus
@@ -99,7 +100,7 @@ class Installation:
         return [await self.node(self.registry("stock", "reserve")), await self.node(self.registry("bank", "charge"))]
 
     async def ask(self, to: str, **more: Any) -> ChangeDetail:
-        return await changes.change(self.world.store, BUS, to=to, by="ann", named=["old", "new"], **more)
+        return await changes.change(Actor("ann"), self.world.store, BUS, to=to, named=["old", "new"], **more)
 
     async def until_done(self, to: str, **more: Any) -> ChangeDetail:
         """As the command does: asks, and asks again."""
@@ -200,14 +201,14 @@ async def test_who_comes_back_with_old_settings_is_refused_and_told_what_to_do(
         client = await installation.node(names=["old"])  # whose sagas the sweep begins
     assert "these settings do not name it" in caplog.text
     await installation.world.clock.advance(1)
-    found = await changes.present(installation.world.store, BUS, named=["old", "new"])
+    found = await changes.present(ANYBODY, installation.world.store, BUS, named=["old", "new"])
     assert found.waits_for == [
         f"client {client.instance.serial} ({client.name}) does not name new; restart it with settings that do"
     ]
     renamed = await installation.node(installation.registry("bank", "charge"), names=["new"])
     await installation.world.leave(client)
     await installation.world.clock.advance(1)
-    assert (await changes.present(installation.world.store, BUS, named=["old", "new"])).done
+    assert (await changes.present(ANYBODY, installation.world.store, BUS, named=["old", "new"])).done
     assert renamed.bus_problem == ""
 
 
@@ -242,7 +243,7 @@ async def test_who_was_left_behind_by_force_is_named_hears_of_it_and_does_not_st
     assert alone.bus.left_behind
     assert "the settings do not name it; restart with settings that do" in caplog.text
     left = f"stock {alone.instance.serial} ({alone.name}) does not name new; restart it with settings that do"
-    assert (await changes.present(installation.world.store, BUS, named=["old"])).waits_for == [left]
+    assert (await changes.present(ANYBODY, installation.world.store, BUS, named=["old"])).waits_for == [left]
     back = await installation.until_done("old")
     assert (back.chosen, back.left_behind) == ("old", [])
     assert not alone.bus.left_behind
@@ -273,7 +274,7 @@ async def test_an_instance_that_is_just_starting_is_waited_for(installation: Ins
 async def test_processes_that_use_several_buses_are_told_apart(installation: Installation) -> None:
     await installation.node(installation.registry("stock", "reserve"))
     await installation.node(installation.registry("bank", "charge"), names=["new", "old"])
-    assert (await changes.present(installation.world.store, BUS, named=["old", "new"])).chosen is None
+    assert (await changes.present(ANYBODY, installation.world.store, BUS, named=["old", "new"])).chosen is None
     with pytest.raises(RequestRefusedError, match="living processes use several: new and old; give all the same bus first"):
         await installation.ask("new")
 

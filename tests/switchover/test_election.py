@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 
 from goconductor.control import changes
+from goconductor.control.actor import Actor
 from goconductor.control.models import ChangeDetail
 from goconductor.errors import ConfigurationError, ElectionError
 from goconductor.ports.choices import ELECTION
@@ -116,7 +117,7 @@ class Installation:
             await election.close()
 
     async def ask(self, to: str) -> ChangeDetail:
-        return await changes.change(self.store, ELECTION, to=to, by="ann", named=["old", "new"])
+        return await changes.change(Actor("ann"), self.store, ELECTION, to=to, named=["old", "new"])
 
     async def until_done(self, to: str) -> ChangeDetail:
         for _ in range(60):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from goconductor.control.actor import ANYBODY
 from goconductor.control.changes import present
 from goconductor.control.doctor.findings import Check, Finding, error, warning
 from goconductor.control.models import ChangeDetail
@@ -23,7 +24,7 @@ async def of_choices(store: Store, named: Mapping[str, Sequence[str]]) -> Check:
     findings: list[Finding] = []
     used = []
     for kind, names in named.items():
-        found = await present(store, kind, named=names)
+        found = await present(ANYBODY, store, kind, named=names)
         findings += _wrong(found, names)
         used.append(f"{kind} {found.chosen}")
     return Check.of("choices", findings, saw=", ".join(used))

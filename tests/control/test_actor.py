@@ -1,0 +1,77 @@
+"""Whoever asks is the first argument of every function that a door calls, and has a name that can be kept."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator
+from typing import Any, get_type_hints
+
+import pytest
+
+from goconductor import control
+from goconductor.control.actor import ANYBODY, NAME_CHARACTERS_MAX, Actor
+from goconductor.control.faults import RequestInvalidError
+from goconductor.control.queries import history
+from goconductor.control.requests import ask
+from goconductor.lifecycle.events import PauseRequested
+from goconductor.participant.node import Node, Store
+from tests.control.conftest import Bench
+
+FOR_NOBODY = {
+    "attended.fenced": "a part of a request that an actor has asked",
+    "definitions.plan_of": "a part of what an actor has asked for",
+    "health.answering": "a machine asks whether this process serves",
+    "queries.readiness": "a machine asks whether this process serves",
+    "queries.surroundings": "a part of what an actor has asked for",
+}
+"""Functions that reach the store, and that no actor asks for."""
+
+
+def reaching() -> Iterator[tuple[str, Any]]:
+    """Every public function of the room that is given the engine or the store."""
+    for each in pkgutil.iter_modules(control.__path__):
+        module = importlib.import_module(f"{control.__name__}.{each.name}")
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            if function.__module__ == module.__name__ and not name.startswith("_") and {Node, Store} & {*arguments(function)}:
+                yield f"{each.name}.{name}", function
+
+
+def arguments(function: Any) -> list[Any]:
+    hints = get_type_hints(inspect.unwrap(function))
+    return [hints.get(name) for name in inspect.signature(function).parameters]
+
+
+FUNCTIONS = dict(reaching())
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS.keys() - FOR_NOBODY))
+def test_the_actor_comes_first(name: str) -> None:
+    assert next(iter(inspect.signature(FUNCTIONS[name]).parameters)) == "actor"
+    assert arguments(FUNCTIONS[name])[0] is Actor
+
+
+def test_every_exception_is_still_there() -> None:
+    assert FOR_NOBODY.keys() <= FUNCTIONS.keys()
+    assert {"requests.ask", "commands.start", "queries.list_sagas", "changes.change"} <= FUNCTIONS.keys()
+
+
+def test_an_actor_of_whom_nothing_is_known_has_the_default_namespace_and_no_role() -> None:
+    assert (ANYBODY.name, ANYBODY.roles, ANYBODY.namespace) == ("", frozenset(), "default")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("x" * (NAME_CHARACTERS_MAX + 1), "by is 256 characters, at most 255 are kept"), ("a\0b", "by "), ("\ud800", "by ")],
+)
+def test_a_name_that_cannot_be_kept_is_refused(name: str, says: str) -> None:
+    with pytest.raises(RequestInvalidError, match=says) as refused:
+        Actor(name)
+    assert [fault.path for fault in refused.value.faults] == ["by"]
+
+
+async def test_the_history_keeps_the_name(bench: Bench) -> None:
+    saga_id = await bench.start(card="busy")
+    await ask(Actor("ann"), bench.node, saga_id, PauseRequested(by="somebody else"))
+    assert (await history(ANYBODY, bench.node, saga_id)).entries[-1].data == {"by": "ann"}
