@@ -36,6 +36,7 @@ from goconductor.testing.scenario import Scenario, timer
 from goconductor.testing.world import StandsStillError, World, WorldConductor, WorldHandle, step_context
 
 if TYPE_CHECKING:
+    from goconductor.testing.checkers import broken_promises
     from goconductor.testing.contracts.bus import BusContract as BusContract
     from goconductor.testing.contracts.bus import NewBus as NewBus
     from goconductor.testing.contracts.election import ElectionContract as ElectionContract
@@ -79,6 +80,7 @@ __all__ = [
     "World",
     "WorldConductor",
     "WorldHandle",
+    "broken_promises",
     "step_context",
     "timer",
 ]
@@ -92,6 +94,7 @@ __getattr__ = lazily(
         "ElectionContract": "goconductor.testing.contracts.election",
         "JournalContract": "goconductor.testing.contracts.journal",
         "StoreContract": "goconductor.testing.contracts.store",
+        "broken_promises": "goconductor.testing.checkers",
         "CuttableProxy": "goconductor.testing.faults",
         "PostgresServer": "goconductor.testing.postgres",
     },

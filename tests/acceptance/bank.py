@@ -22,11 +22,13 @@ import httpx
 
 from goconductor import Settings
 from goconductor.app import migrate
-from goconductor.testing import checkers, holdings
-from goconductor.testing.checkers import LeaderWrite, Movement, Recorded
+from goconductor.testing import checkers
+from goconductor.testing.checkers import Recorded
 from goconductor.testing.postgres import PostgresAddress
-from tests.acceptance import accounts
+from tests.acceptance import accounts, holdings, tally, witness
 from tests.acceptance.sagas import TRANSACTIONAL
+from tests.acceptance.tally import Movement
+from tests.acceptance.witness import LeaderWrite
 
 ROOT = Path(__file__).parents[2]
 MODULES = ("bank_a", "bank_b", "ledger")
@@ -218,19 +220,19 @@ class Bank:
         keys = {row["key"]: row["saga_id"] for row in await self.store.fetch("SELECT key, saga_id FROM goconductor.start_keys")}
         effects = Counter(movement.key for movement in movements)
         found = [
-            *checkers.money(
+            *tally.money(
                 {account: money for account, money in before.items() if account in customers},
                 {account: money for account, money in balances.items() if account in customers},
                 [movement for movement in movements if movement.account in customers],
             ),
-            *checkers.one_effect(sagas, effects, journal, TRANSACTIONAL),
+            *tally.one_effect(sagas, effects, journal, TRANSACTIONAL),
             *self._of_limits_and_books(sagas, balances),
             *self._of_notices(sagas),
             *(problem for saga in sagas for problem in checkers.compensation_order(saga)),
             *(problem for saga in sagas for problem in checkers.ended(saga)),
             *checkers.accepted(sagas, (saga_id for _, saga_id in answers)),
             *(problem for saga in sagas for problem in checkers.legal_history(saga)),
-            *checkers.leader_writes(await self.leader_writes()),
+            *witness.leader_writes(await self.leader_writes()),
             *checkers.same_start(sagas, keys, answers),
             *await self.left_over(),
         ]
@@ -250,7 +252,7 @@ class Bank:
 
     async def leader_writes(self) -> list[LeaderWrite]:
         """What leaders wrote."""
-        return await checkers.witnessed(self.urls["store"])
+        return await witness.witnessed(self.urls["store"])
 
     def _of_limits_and_books(self, sagas: list[Recorded], balances: dict[str, int]) -> list[str]:
         """What only follows from the completed transfers: their sum, and how many cases there are."""
@@ -307,7 +309,7 @@ async def opened(server: PostgresAddress, name: str, folder: Path, *, bus: dict[
         store = await asyncpg.create_pool(urls["store"], min_size=0, max_size=2, timeout=10.0, command_timeout=30.0)
         bank = Bank(urls, store, folder, world, bus or {})
         await migrate(bank.settings)
-        await store.execute(checkers.WITNESS)
+        await store.execute(witness.WITNESS)
         async with world.listening():
             try:
                 yield bank

@@ -22,6 +22,7 @@ from goconductor.app import migrate
 from goconductor.control.conductor import Conductor
 from goconductor.journals.asyncpg import AsyncpgJournal, Connection
 from goconductor.testing import checkers
+from tests.acceptance import tally
 from tests.contracts.bus_on_a_server import in_thread, until
 from tests.servers.elasticmq import ElasticmqServer
 from tests.servers.kafka import KafkaServer
@@ -201,7 +202,7 @@ async def test_a_bus_that_loses_everything_loses_no_saga(bus: Bus, postgres_url:
         states = {row["key"]: row["state"] for row in await store.fetch("SELECT key, state FROM goconductor_effects")}
         assert {(saga.head.saga, saga.head.status) for saga in sagas} == {("order", "completed")}
         assert len(sagas) == SAGAS
-        assert list(checkers.one_effect(sagas, keys, states, TRANSACTIONAL)) == []
+        assert list(tally.one_effect(sagas, keys, states, TRANSACTIONAL)) == []
 
 
 def resent(conductors: list[Conductor]) -> int:

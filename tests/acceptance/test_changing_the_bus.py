@@ -23,7 +23,7 @@ from goconductor.control.actor import Actor
 from goconductor.ports.choices import BUS
 from goconductor.testing import checkers
 from goconductor.testing.postgres import PostgresAddress
-from tests.acceptance import movers
+from tests.acceptance import movers, tally, witness
 
 pytestmark = [pytest.mark.postgres, pytest.mark.kafka, pytest.mark.nats, pytest.mark.slow]
 
@@ -110,12 +110,12 @@ class Installation:
         steps = frozenset(step.run for step in self.saga.definition.steps)
         keys = dict(self.answers)
         return [
-            *checkers.one_effect(sagas, effects, journal, steps),
+            *tally.one_effect(sagas, effects, journal, steps),
             *(problem for saga in sagas for problem in checkers.compensation_order(saga)),
             *(problem for saga in sagas for problem in checkers.ended(saga)),
             *checkers.accepted(sagas, (saga_id for _, saga_id in self.answers)),
             *(problem for saga in sagas for problem in checkers.legal_history(saga)),
-            *checkers.leader_writes(await checkers.witnessed(self.store_url)),
+            *witness.leader_writes(await witness.witnessed(self.store_url)),
             *checkers.same_start(sagas, keys, self.answers),
         ]
 
@@ -132,7 +132,7 @@ async def opened(server: PostgresAddress, kafka_url: str, nats_url: str, folder:
         await movers.create(made.effects_url)
         await migrate(made.settings)
         connection = await asyncpg.connect(made.store_url)
-        await connection.execute(checkers.WITNESS)
+        await connection.execute(witness.WITNESS)
         await connection.close()
         try:
             yield made

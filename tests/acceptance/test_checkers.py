@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID, uuid4
 
+import asyncpg
 import msgspec
 import pytest
 
+from goconductor import Participant, Saga, Settings, migrate
 from goconductor.lifecycle.events import ActionFailed, ActionSucceeded, CompensationSucceeded, Event, OutcomeUnknown, SagaStarted
 from goconductor.lifecycle.replay import replay
 from goconductor.lifecycle.state import Failure
@@ -15,9 +17,12 @@ from goconductor.participant import log
 from goconductor.ports.store import Head, Lease, LeaseKey
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import plan
-from goconductor.testing import checkers, holdings
-from goconductor.testing.checkers import LeaderWrite, Movement, Recorded
+from goconductor.testing import broken_promises, checkers
+from goconductor.testing.checkers import Recorded
+from tests.acceptance import holdings, tally, witness
 from tests.acceptance.sagas import TRANSACTIONAL, transfer
+from tests.acceptance.tally import Movement
+from tests.acceptance.witness import LeaderWrite
 
 PLAN = plan(transfer.definition)
 SAGA_ID = UUID("01900000-0000-7000-8000-000000000001")
@@ -117,7 +122,7 @@ def test_a_saga_that_has_not_ended_is_found() -> None:
 )
 def test_an_effect_too_many_or_too_few_is_found(effects: dict[str, int], problem: str | None) -> None:
     journal = dict.fromkeys(COMPENSATED_KEYS, "done")
-    found = list(checkers.one_effect([recorded(BACK)], effects, journal, TRANSACTIONAL))
+    found = list(tally.one_effect([recorded(BACK)], effects, journal, TRANSACTIONAL))
     assert (not found) if problem is None else any(problem in each for each in found)
 
 
@@ -132,15 +137,15 @@ def test_an_effect_too_many_or_too_few_is_found(effects: dict[str, int], problem
     ids=["sound", "made", "moved without a record", "below zero"],
 )
 def test_money_that_appears_or_goes_is_found(now: dict[str, int], movement: Movement, problem: str | None) -> None:
-    found = list(checkers.money({"a": 10, "b": 0}, now, [Movement("l", "a", -3, 7), movement]))
+    found = list(tally.money({"a": 10, "b": 0}, now, [Movement("l", "a", -3, 7), movement]))
     assert (not found) if problem is None else any(problem in each for each in found)
 
 
 def test_a_write_under_an_old_epoch_or_by_another_is_found() -> None:
     sound = [LeaderWrite("term", 1, "x", "x"), LeaderWrite("put off", 1, "x", "x"), LeaderWrite("term", 2, "y", "y")]
-    assert list(checkers.leader_writes(sound)) == []
-    assert any("epoch 1 after 2" in problem for problem in checkers.leader_writes([*sound, sound[1]]))
-    assert any("while 'y' led" in each for each in checkers.leader_writes([*sound, LeaderWrite("put off", 2, "y", "x")]))
+    assert list(witness.leader_writes(sound)) == []
+    assert any("epoch 1 after 2" in problem for problem in witness.leader_writes([*sound, sound[1]]))
+    assert any("while 'y' led" in each for each in witness.leader_writes([*sound, LeaderWrite("put off", 2, "y", "x")]))
 
 
 def test_a_key_with_two_sagas_and_an_accepted_start_without_one_are_found() -> None:
@@ -158,3 +163,23 @@ def test_a_lease_and_a_place_that_stayed_behind_are_found() -> None:
     one, other = holdings.nothing_held([lease], places)
     assert "instance 7 has a lease on the action of step 'debit'" in one
     assert other == "bank-a 12 holds 1 of goconductor_steps_running"
+
+
+@pytest.mark.postgres
+async def test_broken_promises_are_found_in_the_database_itself(postgres_url: str) -> None:
+    settings = Settings.model_validate({"database": {"url": postgres_url}})
+    await migrate(settings)
+    shop = Participant("shop")
+    order = Saga("order")
+    order.step(shop.step(reserve), inputs={})
+    async with shop.running(settings) as conductor:
+        await (await conductor.start(order, {})).result(timeout_seconds=60)
+    assert await broken_promises(postgres_url) == []
+    connection = await asyncpg.connect(postgres_url)
+    await connection.execute("DELETE FROM goconductor.saga_log WHERE event = 'ActionSucceeded'")
+    await connection.close()
+    assert any("its log has the numbers" in wrong or "not the same" in wrong for wrong in await broken_promises(postgres_url))
+
+
+async def reserve() -> None:
+    pass

@@ -11,6 +11,7 @@ from goconductor import CompensatedError, connect
 from goconductor.lifecycle.events import OutcomeUnknown
 from goconductor.saga.ids import Direction
 from goconductor.testing import checkers
+from tests.acceptance import witness
 from tests.acceptance.bank import Bank
 from tests.acceptance.sagas import Withdrawal, withdrawal
 
@@ -43,4 +44,4 @@ async def test_a_step_whose_process_dies_has_one_effect(bank: Bank, point: str, 
     await database.close()
     assert amounts == ([-10, 10] if back else [-10])
     assert [*checkers.legal_history(record), *checkers.compensation_order(record), *checkers.ended(record)] == []
-    assert [*checkers.leader_writes(await bank.leader_writes())] == []
+    assert [*witness.leader_writes(await bank.leader_writes())] == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from goconductor import connect
-from goconductor.testing import checkers
+from tests.acceptance import witness
 from tests.acceptance.bank import MODULES, Bank
 from tests.acceptance.sagas import Transfer, transfer
 
@@ -50,5 +50,5 @@ async def leader_dies(bank: Bank, kind: str, **options: str) -> None:
         await bank.all_ended()
 
     assert await bank.violations(answers) == []
-    terms = [write for write in await checkers.witnessed(bank.urls["store"]) if write.what == "term"]
+    terms = [write for write in await witness.witnessed(bank.urls["store"]) if write.what == "term"]
     assert len({write.epoch for write in terms}) >= 2

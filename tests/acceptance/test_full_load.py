@@ -18,6 +18,7 @@ from goconductor import connect
 from goconductor.saga.policies import Retry
 from goconductor.testing import checkers
 from goconductor.testing.postgres import PostgresServer
+from tests.acceptance import timers
 from tests.acceptance.bank import LEASE_SECONDS, MODULES, SERVICES, Bank, opened
 from tests.acceptance.chaos import say
 from tests.acceptance.load import Load
@@ -79,8 +80,8 @@ async def test_nothing_is_lost_under_full_load_whatever_happens(place: Place, ca
 
     violations = await bank.violations(load.answers)
     sagas = await checkers.recorded(bank.urls["store"])
-    fired = await checkers.fired(bank.urls["store"], sagas)
-    violations += checkers.timers(fired, LATE_SECONDS_MAX)
+    fired = await timers.fired(bank.urls["store"], sagas)
+    violations += timers.timers(fired, LATE_SECONDS_MAX)
     lateness = sorted(timer.late_seconds for timer in fired)
     with capsys.disabled():
         ends = dict(Counter(saga.head.status for saga in sagas))

@@ -19,8 +19,8 @@ import asyncpg
 
 from goconductor.ports.store import Term
 from goconductor.stores.postgres import PostgresStore, migrate
-from goconductor.testing import checkers
 from goconductor.testing.contracts.store.material import Saga
+from tests.acceptance import witness
 
 ROOT = Path(__file__).parents[2]
 
@@ -114,7 +114,7 @@ class Electorate:
 
     async def accepted(self, epoch: int) -> int:
         """How many writes the store took under this epoch or a later one."""
-        return sum(write.what == "put off" and write.epoch >= epoch for write in await checkers.witnessed(self._url))
+        return sum(write.what == "put off" and write.epoch >= epoch for write in await witness.witnessed(self._url))
 
     async def writes_go_on(self, epoch: int, more: int = 3) -> None:
         """Wait until more writes than by now are accepted."""
@@ -126,9 +126,9 @@ class Electorate:
 
     async def violations(self) -> list[str]:
         """What the witness saw that must not be: two writers accepted at once, or an epoch that fell."""
-        writes = await checkers.witnessed(self._url)
+        writes = await witness.witnessed(self._url)
         assert sum(write.what == "put off" for write in writes) > 0
-        return list(checkers.leader_writes(writes))
+        return list(witness.leader_writes(writes))
 
 
 @asynccontextmanager
@@ -136,7 +136,7 @@ async def electorate(url: str, kind: str, folder: Path, term_seconds: float = 3.
     """A migrated store with one saga and the witness, and no candidate yet."""
     await migrate(url)
     connection = await asyncpg.connect(url)
-    await connection.execute(checkers.WITNESS)
+    await connection.execute(witness.WITNESS)
     await connection.close()
     store = PostgresStore(url)
     await store.open()

@@ -16,7 +16,7 @@ import pytest
 from goconductor import Participant, Retry, Saga, Settings, StepContext, connect
 from goconductor.app import migrate
 from goconductor.journals.asyncpg import AsyncpgJournal, Connection
-from goconductor.testing import holdings
+from tests.acceptance import holdings
 
 pytestmark = pytest.mark.postgres
 

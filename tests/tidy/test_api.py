@@ -81,7 +81,7 @@ def test_documents_and_examples_import_only_what_is_public(path: Path) -> None:
     deep = [
         f"{module}.{name}"
         for module, name in imports(path.read_text())
-        if not (module in FACE and name in {"", "checkers", *OFFERED[module]})
+        if not (module in FACE and name in {"", *OFFERED[module]})
     ]
     assert deep == []
 

@@ -40,7 +40,7 @@ async def held(url: str, *, schema: str = "goconductor") -> list[Lease]:
     connection: asyncpg.Connection[Any] = await asyncpg.connect(url)
     try:
         rows = await connection.fetch(
-            f'SELECT saga_id, step, direction, round, instance, token FROM "{schema}".leases '  # noqa: S608
+            f'SELECT saga_id, step, direction, round, instance, token FROM "{schema}".leases '
             f"WHERE expires_at > clock_timestamp() OR instance IN "
             f'(SELECT serial FROM "{schema}".participants WHERE dead_at IS NULL) ORDER BY saga_id, step'
         )
