@@ -36,9 +36,9 @@ commands_of_election = typer.Typer(
 )
 
 To = Annotated[str, typer.Option(help="The name of the one to be used: `NAME` in the settings, or its kind.", show_default=False)]
-Wait = Annotated[float, typer.Option(min=0, help="For so many seconds the command waits; called again, it goes on.")]
+Wait = Annotated[float, typer.Option(min=0, help="How many seconds the command waits; called again, it goes on.")]
 Force = Annotated[bool, typer.Option("--force", help="Leave processes behind that do not name it; restart them afterwards.")]
-Drain = Annotated[float, typer.Option(min=0, help="So many seconds, at most, the old one is read after the change.")]
+Drain = Annotated[float, typer.Option(min=0, help="How many seconds, at most, the old one is read after the change.")]
 
 
 @commands_of_bus.command("status")

@@ -65,7 +65,7 @@ def common(
 
 @cli.command()
 def serve(context: typer.Context) -> None:
-    """Serve REST, on loopback unless told otherwise, and take part in recovery."""
+    """Serve REST, on loopback unless the settings name another address, and take part in recovery."""
     settings = settings_of(context, serving=True)
     try:
         from goconductor.cli import serve as serving  # noqa: PLC0415  (needs the extra 'rest', other commands do not)
@@ -78,7 +78,7 @@ def serve(context: typer.Context) -> None:
 def migrate(
     context: typer.Context,
     *,
-    wait: Annotated[float, typer.Option(min=0, help="Wait so many seconds for PostgreSQL, if it is not there yet.")] = 0.0,
+    wait: Annotated[float, typer.Option(min=0, help="How many seconds to wait for PostgreSQL, if it is not there yet.")] = 0.0,
 ) -> None:
     """Bring the database's schema to this version; safe to repeat, and for many processes at once."""
     run(_migrate(settings_of(context), wait))

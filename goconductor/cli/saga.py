@@ -40,7 +40,7 @@ def start(
     *,
     key: Annotated[str | None, typer.Option(help="The same key and input again: the same saga.")] = None,
     label: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; may be repeated.")] = None,
-    wait: Annotated[float, typer.Option(min=0, help="Wait so many seconds for its end.")] = 0.0,
+    wait: Annotated[float, typer.Option(min=0, help="How many seconds to wait for its end.")] = 0.0,
     as_json: AsJson = False,
 ) -> None:
     """Start a saga. With --wait, 1 is the exit code unless it completes in time."""

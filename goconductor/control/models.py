@@ -260,7 +260,7 @@ class DeadLetterDetail(Document):
     headers: dict[str, str] = {}
     bytes: int = Field(description="the length of its payload")
     text: Annotated[str | None, Field(description="the beginning of its payload, where that is text")] = None
-    saga_id: Annotated[UUID | None, Field(description="the saga that it is about, where that can be told")] = None
+    saga_id: Annotated[UUID | None, Field(description="the saga that it is about, where that is known")] = None
 
 
 class DeadLetterPage(Document):

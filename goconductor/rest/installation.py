@@ -33,7 +33,8 @@ def router(node: Node) -> APIRouter:
     @routes.get("/participants", response_model=ParticipantList)
     async def list_participants(
         dead_seconds: Annotated[
-            float, Query(ge=0, le=DEAD_SECONDS_MAX, allow_inf_nan=False, description="show those that died so long ago as well")
+            float,
+            Query(ge=0, le=DEAD_SECONDS_MAX, allow_inf_nan=False, description="also those that died within this many seconds"),
         ] = DEAD_SECONDS,
     ) -> Response:
         """Participants with their instances: alive or not, their leases and their last sign of life."""

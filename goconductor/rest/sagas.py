@@ -58,7 +58,7 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
         request: Request,
         saga: Annotated[str, Path(description="the saga's name, to start one; its id, to look at one")],
         wait_seconds: Annotated[
-            float, Query(ge=0, le=WAIT_SECONDS_MAX, allow_inf_nan=False, description="wait so long for its end")
+            float, Query(ge=0, le=WAIT_SECONDS_MAX, allow_inf_nan=False, description="how many seconds to wait for its end")
         ] = 0.0,
         label: Annotated[list[str] | None, Query(description="name=value; may be repeated")] = None,
         version: Annotated[str | None, Query(description="of the definition; the active one by default")] = None,
@@ -111,7 +111,7 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
     ) -> Response:
         """Sagas, newest first.
 
-        A search is given up after a second: `searched_until` then says how far it came, and `cursor` goes on from there.
+        A search ends after a second: `searched_until` is then how far it came, and `cursor` goes on from there.
         """
         with in_query():
             page = await queries.list_sagas(
