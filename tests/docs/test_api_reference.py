@@ -14,6 +14,7 @@ from tests.tidy.test_api import OFFERED
 PAGES = {
     "goconductor": "goconductor",
     "goconductor.blocking": "blocking",
+    "goconductor.buses.shared": "buses-shared",
     "goconductor.journals": "journals",
     "goconductor.ports": "ports",
     "goconductor.testing": "testing",
@@ -24,7 +25,8 @@ def shown(site: Path, place: str) -> str:
     return (site / "api" / PAGES[place]).with_suffix(".html").read_text("utf-8")
 
 
-def test_each_page_is_of_a_package_of_the_face() -> None:
+def test_each_package_of_the_face_has_its_page() -> None:
+    assert sorted(PAGES) == sorted(OFFERED)
     assert sorted(PAGES.values()) == sorted(page.stem for page in (DOCS / "api").glob("*.md"))
 
 
