@@ -21,7 +21,7 @@ from botocore.credentials import DeferredRefreshableCredentials
 from goconductor.errors import BusUnavailableError, ConfigurationError
 from goconductor.ports.bus import Bus
 from goconductor.testing.contracts.inbox import TIMEOUT_SECONDS
-from tests.contracts.bus_on_a_server import PATIENCE_SECONDS, Counting, OpenAt, in_thread, messages, send_surely, until
+from tests.contracts.bus_on_a_server import PATIENCE_SECONDS, STARTER, Counting, OpenAt, in_thread, messages, send_surely, until
 from tests.servers.moto import MotoServer
 
 DOCS = Path(__file__).parents[2] / "docs" / "buses"
@@ -171,6 +171,17 @@ class AmazonRights(ABC):
         await bus.subscribe(["orders"], "group", receiver, prefetch=10)
         await send_surely(bus, messages("orders", ["one"]))
         await receiver.has(1)
+
+    async def test_a_role_is_assumed_by_the_credentials_of_a_boto3_session(
+        self, moto: MotoServer, open_at: OpenAt, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        arn = await asyncio.get_running_loop().run_in_executor(STARTER, moto.add_role, "sagas", "who may assume it")
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", moto.endpoint_url)
+        session = boto3.Session(*moto._keys["who may assume it"], region_name="eu-west-1")
+        with pytest.raises(ConfigurationError, match="refuses us"):
+            await open_at(moto.endpoint_url, session=session)
+        bus = await open_at(moto.endpoint_url, session=session, role_arn=arn)
+        await send_surely(bus, messages("orders", ["one"]))
 
     async def test_keys_that_a_boto3_session_refreshes_are_used_by_the_connection_that_is_open(
         self, moto: MotoServer, open_at: OpenAt, caplog: pytest.LogCaptureFixture

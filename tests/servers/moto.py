@@ -64,6 +64,22 @@ class MotoServer(SingleServer):
                 self._keys[user] = key["AccessKeyId"], key["SecretAccessKey"]
             iam.put_user_policy(UserName=user, PolicyName=POLICY_NAME, PolicyDocument=self._policy)
 
+    def add_role(self, role: str, user: str) -> str:
+        """Give a role the rights of users, and let somebody who has none assume it.
+
+        Returns:
+            the role's ARN.
+        """
+        self.add_user(user)
+        self.remove_user(user)
+        may_assume = {"Effect": "Allow", "Action": ["sts:AssumeRole"]}
+        by_anybody, any_role = {**may_assume, "Principal": {"AWS": "*"}}, {**may_assume, "Resource": "*"}
+        with self._unchecked() as iam:
+            made = iam.create_role(RoleName=role, AssumeRolePolicyDocument=_document(by_anybody))["Role"]
+            iam.put_role_policy(RoleName=role, PolicyName=POLICY_NAME, PolicyDocument=self._policy)
+            iam.put_user_policy(UserName=user, PolicyName=POLICY_NAME, PolicyDocument=_document(any_role))
+        return str(made["Arn"])
+
     def remove_user(self, user: str) -> None:
         """Let somebody do nothing more."""
         with self._unchecked() as iam:
@@ -91,3 +107,7 @@ class MotoServer(SingleServer):
         )
         with urllib.request.urlopen(request, timeout=10):
             pass
+
+
+def _document(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
