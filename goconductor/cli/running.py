@@ -139,8 +139,10 @@ def print_drawn(*drawn: Tree | Table) -> None:
     """Print trees and tables whole. On a terminal that is too narrow for a table, its lines go on below."""
     printed = console()
     for each in drawn:
-        narrow = isinstance(each, Table) and printed.width < TABLE_WIDTH
-        printed.print(each, width=UNBOUNDED if narrow else None, crop=False, soft_wrap=narrow)
+        if isinstance(each, Table) and printed.width < TABLE_WIDTH:
+            Console(width=UNBOUNDED).print(each, crop=False, soft_wrap=True)  # no print is wider than its console
+        else:
+            printed.print(each, crop=False)
 
 
 def print_lines(lines: Iterable[Text]) -> None:

@@ -96,3 +96,19 @@ async def test_who_waits_for_a_connection_waits_no_longer_than_it_is_wanted() ->
     assert await waiting[0] is None
     await link.close()
     assert await waiting[1] is None
+
+
+async def test_who_has_stopped_is_given_no_connection_though_there_is_one() -> None:
+    async def connect() -> str:
+        return "it"
+
+    async def disconnect(_: str) -> None:
+        pass
+
+    link = Link("a broker", connect=connect, disconnect=disconnect)
+    await link.open(1.0)
+    stopped = asyncio.Event()
+    assert await link.get_unless(stopped) == "it"
+    stopped.set()
+    assert await link.get_unless(stopped) is None
+    await link.close()

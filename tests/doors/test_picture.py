@@ -255,6 +255,7 @@ def test_nothing_is_cut_on_a_terminal_or_into_a_pipe(what: str, columns: int | N
     monkeypatch.setattr(sys, "stdout", printed)
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setenv("COLUMNS", str(columns or 80))
+    monkeypatch.setenv("LINES", "25")  # rich believes in COLUMNS only beside it
     draw, times = DRAWN[what]
     draw()
     assert printed.getvalue().count(SIGN) == times * 300

@@ -71,11 +71,13 @@ class Link(Generic[C]):
         return self._connection
 
     async def get_unless(self, stopped: asyncio.Event) -> C | None:
-        """Return the connection, or None if the link is closed, or that event set, before there is one."""
+        """Return the connection. None if that event is set, or the link is closed before there is one."""
 
         async def stop() -> None:
             await stopped.wait()
 
+        if stopped.is_set():
+            return None
         if self._connection is not None:
             return self._connection
         try:
