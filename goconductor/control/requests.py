@@ -101,7 +101,7 @@ NO_PRECAUTIONS = Precautions()
 
 
 def expected_of(revision: str) -> Expected:
-    """A saga's revision, as :attr:`SagaDetail.revision` shows it, for use as ``expected``.
+    """Read a saga's revision, as :attr:`SagaDetail.revision` shows it, for use as ``expected``.
 
     Raises:
         RequestInvalidError: it is none.
@@ -214,7 +214,7 @@ async def _speak_for(
 
 
 async def _stands(node: Node, saga_id: UUID, event: Event, event_id: UUID) -> bool:
-    """Whether the log holds this request already.
+    """Tell whether the log holds this request already.
 
     Raises:
         RequestIdReusedError: what stands there under its id is another request.
@@ -255,7 +255,7 @@ def _kept(node: Node, request: OperatorRequest, request_id: str | None) -> Opera
 
 
 def _keepable(node: Node, value: Any, name: str) -> Any:
-    """The value as it will be read, and no longer the caller's to change."""
+    """Return the value as it will be read, and no longer the caller's to change."""
     try:
         return values.decode(values.encode(value, bytes_max=node.payload_bytes_max))
     except PayloadError as error:

@@ -88,7 +88,7 @@ def body_for(operation: Operation) -> type[Body]:
 
 
 def router(node: Node, settings: Settings) -> APIRouter:
-    """The paths below ``/v1/sagas/{id}`` that change it: one for each request of the catalogue."""
+    """Make the paths below ``/v1/sagas/{id}`` that change it: one for each request of the catalogue."""
     routes = APIRouter(
         prefix="/v1/sagas/{saga_id}",
         tags=["operations"],

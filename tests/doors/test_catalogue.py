@@ -14,6 +14,7 @@ from goconductor.cli.main import cli
 from goconductor.cli.requests import NAMES
 from goconductor.lifecycle.catalogue import CATALOGUE, Operation
 from goconductor.rest.operations import PATHS
+from tests.doors.test_cli_reference import DOCS
 from tests.doors.test_rest_reference import document
 
 each_operation = pytest.mark.parametrize("operation", CATALOGUE, ids=lambda operation: operation.request)
@@ -66,3 +67,13 @@ def test_the_command_line_has_a_command_for_it(operation: Operation) -> None:
 def test_the_command_line_and_rest_have_no_other_request() -> None:
     paths = [path for path, methods in document()["paths"].items() if methods.get("post", {}).get("tags") == ["operations"]]
     assert len(paths) == len(CATALOGUE)
+
+
+@each_operation
+def test_the_page_on_rest_says_what_it_takes(operation: Operation) -> None:
+    step = "steps/{step}/" if operation.about_step else ""
+    start = f"| `{step}{PATHS.get(operation.request, operation.request)}` |"
+    (row,) = [line for line in (DOCS / "rest.md").read_text("utf-8").splitlines() if line.startswith(start)]
+    fields = [each.strip() for each in row.split("|")[2].split(",") if each.strip()]
+    assert {each.strip("*`") for each in fields} == said(operation) - {"by"}
+    assert {each.strip("*`") for each in fields if each.startswith("**")} == needed(operation)
