@@ -18,6 +18,10 @@ from goconductor.control.handle import SagaHandle
 from goconductor.control.models import History, HistoryEntry, SagaDetail, SagaPage, SagaSummary, StepDetail, StepStatus
 from goconductor.control.requests import RefusedNowError, RequestIdReusedError, StepNotFoundError
 from goconductor.control.settings import Settings
+from goconductor.engine.steps.context import StepContext
+from goconductor.engine.steps.listeners import Listener
+from goconductor.engine.steps.registry import Action
+from goconductor.engine.steps.signature import Output
 from goconductor.errors import (
     ArgumentError,
     BusError,
@@ -57,10 +61,6 @@ from goconductor.errors import (
 from goconductor.lifecycle.state import SagaStatus
 from goconductor.observe import logs
 from goconductor.observe.metrics import Metrics
-from goconductor.participant.context import StepContext
-from goconductor.participant.listeners import Listener
-from goconductor.participant.registry import Action
-from goconductor.participant.signature import Output
 from goconductor.public import lazily, publish
 from goconductor.saga.builder import Saga
 from goconductor.saga.ids import Direction

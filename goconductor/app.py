@@ -19,6 +19,11 @@ from goconductor.control.exits import code_of
 from goconductor.control.health import answering
 from goconductor.control.sections import MetricsSettings
 from goconductor.control.settings import Settings, check_settings
+from goconductor.engine.facts import garbage
+from goconductor.engine.facts.clock import SystemClock
+from goconductor.engine.node import Node, Store
+from goconductor.engine.probe import SILENT, Probe
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import (
     ConfigurationError,
     GoConductorError,
@@ -29,11 +34,6 @@ from goconductor.leaves import chosen_bus, chosen_election, make_store
 from goconductor.observe import logs
 from goconductor.observe.metrics import Latent, Metrics
 from goconductor.observe.survey import Survey
-from goconductor.participant import garbage
-from goconductor.participant.clock import SystemClock
-from goconductor.participant.node import Node, Store
-from goconductor.participant.probe import SILENT, Probe
-from goconductor.participant.registry import StepRegistry
 from goconductor.ports.vitals import Examinable
 from goconductor.recovery.beside import beside
 from goconductor.recovery.leadership import Leadership

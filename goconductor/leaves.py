@@ -15,8 +15,8 @@ from typing import Any
 from goconductor import plugins
 from goconductor.control.sections import OtherBus, OtherElection
 from goconductor.control.settings import Settings
+from goconductor.engine.node import Store
 from goconductor.errors import ConfigurationError, GoConductorError
-from goconductor.participant.node import Store
 from goconductor.ports.bus import Bus
 from goconductor.ports.choices import BUS, ELECTION
 from goconductor.ports.clock import Clock

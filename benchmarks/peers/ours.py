@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from goconductor import CompensatedError, Participant, RefusedError, Saga, Settings, connect
 from goconductor.app import migrate
+from goconductor.engine.facts import garbage
 from goconductor.errors import ConfigurationError
-from goconductor.participant import garbage
 from goconductor.saga.builder import Step
 from measuring import Run
 from peers.contender import Contender, Standing, UnavailableError, until_stopped

@@ -18,7 +18,7 @@ from goconductor.control.actor import Actor
 from goconductor.control.exits import Exit
 from goconductor.control.models import ChangeDetail
 from goconductor.control.settings import Settings
-from goconductor.participant.node import Store
+from goconductor.engine.node import Store
 from goconductor.ports.choices import BUS, ELECTION
 
 AGAIN_SECONDS = 0.25

@@ -14,7 +14,7 @@ from goconductor.control import participants as who
 from goconductor.control.exits import Exit
 from goconductor.control.models import DeadLetterDetail, DeadLetterPage, ParticipantDetail, ParticipantList, moment
 from goconductor.control.settings import Settings
-from goconductor.participant.node import Node
+from goconductor.engine.node import Node
 
 commands_of_letters = typer.Typer(
     name="dead-letters", help="Messages that were given up on: list, send again, drop.", no_args_is_help=True

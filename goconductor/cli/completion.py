@@ -16,7 +16,7 @@ from goconductor import app
 from goconductor.cli.running import actor, settings_path
 from goconductor.control import suggestions
 from goconductor.control.settings import Settings, names
-from goconductor.participant.node import Store
+from goconductor.engine.node import Store
 
 PATIENCE_SECONDS = 1.5
 """Who presses the tab key does not wait longer."""

@@ -26,6 +26,7 @@ from goconductor.control.conductor import engine
 from goconductor.control.exits import Exit, code_of
 from goconductor.control.models import SagaDetail
 from goconductor.control.settings import Settings
+from goconductor.engine.node import Node
 from goconductor.errors import (
     ConfigurationError,
     GoConductorError,
@@ -33,7 +34,6 @@ from goconductor.errors import (
     nearest,
 )
 from goconductor.observe import logs
-from goconductor.participant.node import Node
 from goconductor.redaction import logger_of
 from goconductor.saga import values
 

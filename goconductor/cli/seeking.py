@@ -11,7 +11,7 @@ import typer
 from goconductor.cli.completion import saga_ids
 from goconductor.cli.running import actor
 from goconductor.control import queries
-from goconductor.participant.node import Node
+from goconductor.engine.node import Node
 
 
 @dataclass(frozen=True)

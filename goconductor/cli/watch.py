@@ -20,9 +20,9 @@ from goconductor.control.models import SagaDetail, StepStatus
 from goconductor.control.settings import Settings
 from goconductor.control.story import Teller, catch_up, teller_of
 from goconductor.control.wording import spell
+from goconductor.engine.node import Node
 from goconductor.errors import StoreUnavailableError
 from goconductor.lifecycle.state import SagaStatus
-from goconductor.participant.node import Node
 from goconductor.saga.ids import Direction
 
 POLL_SECONDS = 0.5

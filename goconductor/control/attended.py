@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from goconductor.control.steps import Surroundings
+from goconductor.engine.facts.log import View
+from goconductor.engine.node import Node
+from goconductor.engine.work.granted import random_number
 from goconductor.errors import RequestRefusedError
 from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaState, StepState
-from goconductor.participant.log import View
-from goconductor.participant.node import Node
-from goconductor.participant.work import random_number
 from goconductor.ports.store import Acquire, Lease, LeaseKey
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan

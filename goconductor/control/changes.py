@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from goconductor.control.actor import Actor
 from goconductor.control.models import ChangeDetail, SpeakerDetail, moment
 from goconductor.control.wording import together
+from goconductor.engine.node import Store
 from goconductor.errors import RequestRefusedError
-from goconductor.participant.node import Store
 from goconductor.ports.choices import BUS, Choice, Phase, Spoken
 from goconductor.ports.store import Instance
 

@@ -10,10 +10,10 @@ import msgspec
 
 from goconductor.control.actor import Actor
 from goconductor.control.faults import Fault, RequestInvalidError
+from goconductor.engine.log.start import Started
+from goconductor.engine.node import Node
+from goconductor.engine.steps.typed import normalised, to_json_value
 from goconductor.errors import RequestRefusedError
-from goconductor.participant.node import Node
-from goconductor.participant.start import Started
-from goconductor.participant.typed import normalised, to_json_value
 from goconductor.ports.transactions import Transaction
 from goconductor.saga.defaults import completed
 from goconductor.saga.plan import Plan

@@ -16,10 +16,10 @@ from goconductor.control.actor import ANYBODY
 from goconductor.control.arguments import checked
 from goconductor.control.handle import SagaHandle
 from goconductor.control.models import SagaPage
+from goconductor.engine.node import Node
+from goconductor.engine.steps.registry import check_definition
 from goconductor.errors import check_type
 from goconductor.lifecycle.state import SagaStatus
-from goconductor.participant.node import Node
-from goconductor.participant.registry import check_definition
 from goconductor.ports.transactions import Transaction
 from goconductor.saga.builder import Saga
 from goconductor.saga.definition import Definition

@@ -7,9 +7,9 @@ from uuid import UUID
 from goconductor.control.actor import Actor
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.models import DeadLetterDetail, DeadLetterPage, moment
+from goconductor.engine.node import Node
 from goconductor.errors import MessageError, RequestRefusedError
 from goconductor.messages import codec
-from goconductor.participant.node import Node
 from goconductor.ports.bus import Message
 from goconductor.ports.store import DeadLetter
 from goconductor.redaction import logger_of

@@ -11,8 +11,8 @@ from goconductor.control.commands import DefinitionNotFoundError
 from goconductor.control.documents import DEFINITION_BYTES_MAX, DocumentError, read_yaml
 from goconductor.control.models import CheckedDefinition, DefinitionDetail, DefinitionSummary, moment
 from goconductor.control.schemas import schema_faults, struct_faults
+from goconductor.engine.node import Node
 from goconductor.errors import DefinitionError, PayloadError, RequestRefusedError
-from goconductor.participant.node import Node
 from goconductor.ports.store import StoredDefinition
 from goconductor.saga import validate
 from goconductor.saga.definition import Definition

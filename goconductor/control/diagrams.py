@@ -13,7 +13,7 @@ from goconductor.control.drawing import FILLS, STEPS_MAX, svg
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.models import StepStatus
 from goconductor.control.queries import saga_status
-from goconductor.participant.node import Node
+from goconductor.engine.node import Node
 from goconductor.saga.definition import StepKind
 from goconductor.saga.plan import Plan
 

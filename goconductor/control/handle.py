@@ -14,6 +14,8 @@ from goconductor.control.actor import ANYBODY, Actor
 from goconductor.control.arguments import checked
 from goconductor.control.models import History, SagaDetail
 from goconductor.control.requests import Precautions, ask
+from goconductor.engine.node import Node
+from goconductor.engine.steps.typed import decoder
 from goconductor.errors import CompensatedError, PayloadError, StoreUnavailableError, StuckError, TerminatedError
 from goconductor.lifecycle.events import (
     AbortRequested,
@@ -27,8 +29,6 @@ from goconductor.lifecycle.events import (
     TerminateRequested,
 )
 from goconductor.lifecycle.state import SagaStatus
-from goconductor.participant.node import Node
-from goconductor.participant.typed import decoder
 from goconductor.saga.annotations import spelt
 from goconductor.saga.values import copied
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from goconductor.control.queries import READY, readiness
 from goconductor.control.sections import HealthSettings
-from goconductor.participant.node import Node
+from goconductor.engine.node import Node
 from goconductor.redaction import logger_of
 
 logger = logger_of("goconductor.health")

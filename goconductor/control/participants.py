@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from goconductor.control.actor import Actor
 from goconductor.control.models import InstanceDetail, LeaderDetail, ParticipantDetail, SweepDetail, moment
-from goconductor.participant.node import Node
+from goconductor.engine.node import Node
 from goconductor.ports.reading import Presence
 from goconductor.ports.store import Instance
 

@@ -28,14 +28,14 @@ from goconductor.control.commands import KEY, KEY_CHARACTERS_MAX
 from goconductor.control.faults import Fault, RequestInvalidError, text_faults
 from goconductor.control.models import SagaDetail
 from goconductor.control.queries import saga_status, surroundings
+from goconductor.engine.facts import log
+from goconductor.engine.facts.log import View
+from goconductor.engine.log.folding import Expected, Submission
+from goconductor.engine.node import Node
 from goconductor.errors import PayloadError, RequestRefusedError, StoreUnavailableError, nearest
 from goconductor.lifecycle.allowed import allowed
 from goconductor.lifecycle.catalogue import OPERATIONS, Kind, Request
 from goconductor.lifecycle.events import Event, OperatorRequest, OutcomeDeclared, SkipRequested, StepEvent
-from goconductor.participant import log
-from goconductor.participant.folding import Expected, Submission
-from goconductor.participant.log import View
-from goconductor.participant.node import Node
 from goconductor.ports.store import Known
 from goconductor.saga import values
 from goconductor.saga.plan import Plan

@@ -21,6 +21,9 @@ from goconductor.control.actor import Actor
 from goconductor.control.models import Document, StepStatus, moment
 from goconductor.control.queries import saga_status
 from goconductor.control.wording import doer, happened, spell, together
+from goconductor.engine.facts import log
+from goconductor.engine.facts.log import UnreadableLogError
+from goconductor.engine.node import Node
 from goconductor.errors import GoConductorError, SagaNotFoundError
 from goconductor.lifecycle.answers import Log
 from goconductor.lifecycle.decide import begin, decide
@@ -40,9 +43,6 @@ from goconductor.lifecycle.events import (
 )
 from goconductor.lifecycle.pending_work import is_backward
 from goconductor.lifecycle.state import ActionStatus, SagaState, SagaStatus
-from goconductor.participant import log
-from goconductor.participant.log import UnreadableLogError
-from goconductor.participant.node import Node
 from goconductor.ports.store import LogEntry
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan

@@ -5,9 +5,9 @@ from __future__ import annotations
 from uuid import UUID
 
 from goconductor.control.actor import Actor
+from goconductor.engine.facts.definitions import Definitions
+from goconductor.engine.node import Store
 from goconductor.errors import GoConductorError
-from goconductor.participant.definitions import Definitions
-from goconductor.participant.node import Store
 from goconductor.saga.ids import DEFAULT_NAMESPACE
 
 OFFERED_MAX = 30

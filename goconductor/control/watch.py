@@ -8,9 +8,9 @@ from uuid import UUID
 from goconductor.control.actor import Actor
 from goconductor.control.models import HistoryEntry
 from goconductor.control.queries import entry_of
+from goconductor.engine.node import Node
 from goconductor.errors import SagaNotFoundError, StoreUnavailableError
 from goconductor.lifecycle.state import SagaStatus
-from goconductor.participant.node import Node
 from goconductor.redaction import logger_of
 
 logger = logger_of("goconductor.control")

@@ -13,7 +13,7 @@ need, as their events have no answers:
 
 While an answer is not kept, two processes may differ. The first to append settles it: the head's seq and tag let one of them
 win, and the other reads *the whole log* again and not only its tail, since its own state may rest on the answer that lost
-(``participant/log.py``). Before that append both may begin the step that they believe in. So a replay asks last of all. It
+(``engine/facts/log.py``). Before that append both may begin the step that they believe in. So a replay asks last of all. It
 prefers, in this order: what the log keeps; what follows from the log's other events (a step with an outcome was wanted, a step
 without one whose successor has one was not); what the reader's own state, or a message's, holds; the condition itself.
 """

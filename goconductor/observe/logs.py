@@ -26,8 +26,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from goconductor.engine.steps.context import RUNNING
 from goconductor.errors import without_passwords
-from goconductor.participant.context import RUNNING
 
 FIELDS = ("saga_id", "saga", "step", "direction", "attempt", "round", "participant", "trace_id", "span_id")
 """What a line may carry, in this order."""

@@ -17,21 +17,21 @@ from datetime import datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from goconductor.engine.probe import SILENT, Probe, Probes
 from goconductor.lifecycle import events
 from goconductor.lifecycle.state import SagaStatus
 from goconductor.messages.envelope import RunStep
 from goconductor.observe.families import ITEMS, LONG_SECONDS, SECONDS, SERIES_MAX, Labels, Spread, Tally
-from goconductor.participant.probe import SILENT, Probe, Probes
 from goconductor.ports.figures import CountingBus, Statistic
 from goconductor.saga.ids import Direction
 
 if TYPE_CHECKING:
+    from goconductor.engine.facts.log import View
+    from goconductor.engine.node import Node
+    from goconductor.engine.steps.context import StepContext
+    from goconductor.engine.work.granted import Granted
     from goconductor.messages.envelope import Body, Envelope
     from goconductor.observe.survey import Survey
-    from goconductor.participant.context import StepContext
-    from goconductor.participant.log import View
-    from goconductor.participant.node import Node
-    from goconductor.participant.work import Granted
     from goconductor.saga.plan import Plan
 
 OUTCOMES: dict[type[object], str] = {

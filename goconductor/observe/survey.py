@@ -22,7 +22,7 @@ from goconductor.ports.figures import Lag, MeasuredBus, MeasuredStore, StoreFigu
 from goconductor.redaction import logger_of
 
 if TYPE_CHECKING:
-    from goconductor.participant.node import Node
+    from goconductor.engine.node import Node
     from goconductor.recovery.leadership import LeadTerm
     from goconductor.recovery.resent import Owner
 

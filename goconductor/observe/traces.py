@@ -39,13 +39,13 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from goconductor.engine.probe import Probe, Starting
 from goconductor.lifecycle.events import ActionEvent, ActionFailed, CompensationFailed, Event, OutcomeUnknown, OutputRejected
-from goconductor.participant.probe import Probe, Starting
 from goconductor.saga.ids import Direction
 
 if TYPE_CHECKING:
-    from goconductor.participant.context import StepContext
-    from goconductor.participant.work import Granted
+    from goconductor.engine.steps.context import StepContext
+    from goconductor.engine.work.granted import Granted
 
 PREFIX = "goconductor."
 SAGA, SAGA_ID, STEP, TARGET = f"{PREFIX}saga", f"{PREFIX}saga.id", f"{PREFIX}step", f"{PREFIX}step.run"

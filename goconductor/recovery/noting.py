@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from goconductor.participant.node import Node
+from goconductor.engine.node import Node
 
 NOTE_SECONDS = 5.0
 """How often the leader says what it did."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from goconductor.engine.node import Node
 from goconductor.errors import GoConductorError
-from goconductor.participant.node import Node
 from goconductor.ports.vitals import Examinable, LongTransaction
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.redaction import logger_of

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+from goconductor.engine.node import Node
 from goconductor.errors import FencedError, GoConductorError
 from goconductor.lifecycle.state import ENDED
-from goconductor.participant.node import Node
 from goconductor.ports.retention import Cursor, Forgettable
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.redaction import logger_of

@@ -30,16 +30,16 @@ from functools import partial
 from uuid import UUID
 
 from goconductor.aio.reminders import Reminder
+from goconductor.engine.facts import log
+from goconductor.engine.facts.log import View
+from goconductor.engine.log.batch import Batcher
+from goconductor.engine.log.folding import Submission
+from goconductor.engine.node import Node
+from goconductor.engine.work.granted import attempt_of, random_number
 from goconductor.errors import FencedError, GoConductorError, StoreUnavailableError
 from goconductor.lifecycle.effects import Work
 from goconductor.lifecycle.events import Event, OutcomeUnknown
 from goconductor.lifecycle.state import PATIENCE_SECONDS
-from goconductor.participant import log
-from goconductor.participant.batch import Batcher
-from goconductor.participant.folding import Submission
-from goconductor.participant.log import View
-from goconductor.participant.node import Node
-from goconductor.participant.work import attempt_of, random_number
 from goconductor.ports.portions import portions
 from goconductor.ports.store import Acquire, Acquired, Instance, Known, Lease, Tail
 from goconductor.recovery.leadership import LeadTerm

@@ -14,9 +14,9 @@ from starlette.exceptions import HTTPException
 
 from goconductor.control.conductor import Conductor, engine
 from goconductor.control.settings import Settings
+from goconductor.engine.node import Node
 from goconductor.errors import GoConductorError
 from goconductor.observe.metrics import Latent, Metrics
-from goconductor.participant.node import Node
 from goconductor.rest import changing, definitions, events, health, installation, operations, problems, sagas
 from goconductor.rest.guard import Guard
 from goconductor.rest.head import Head

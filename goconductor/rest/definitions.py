@@ -12,8 +12,8 @@ from goconductor.control.actor import ANYBODY
 from goconductor.control.diagrams import Form, diagram
 from goconductor.control.models import DefinitionDetail, DefinitionList, DefinitionSummary
 from goconductor.control.settings import Settings
+from goconductor.engine.node import Node
 from goconductor.errors import DefinitionError
-from goconductor.participant.node import Node
 from goconductor.rest.bodies import document, read_json
 from goconductor.rest.parameters import STRICT
 from goconductor.rest.pictures import PICTURE, picture

@@ -23,7 +23,7 @@ from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.models import HistoryEntry
 from goconductor.control.queries import saga_status
 from goconductor.control.watch import changes
-from goconductor.participant.node import Node
+from goconductor.engine.node import Node
 from goconductor.rest.head import FLAG
 from goconductor.rest.parameters import STRICT, SagaId
 from goconductor.rest.problems import Problem

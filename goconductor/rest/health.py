@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from goconductor.control import queries
 from goconductor.control.models import Readiness
-from goconductor.participant.node import Node
+from goconductor.engine.node import Node
 from goconductor.rest.bodies import document
 from goconductor.rest.parameters import STRICT
 from goconductor.rest.problems import NOT_READY, RETRY_AFTER, Problem, ProblemPlace, response

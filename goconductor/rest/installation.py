@@ -12,7 +12,7 @@ from goconductor.control.actor import ANYBODY, NAME_CHARACTERS_MAX, Actor
 from goconductor.control.models import DeadLetterDetail, DeadLetterPage, LeaderDetail, ParticipantList
 from goconductor.control.participants import DEAD_SECONDS, leader, participants
 from goconductor.control.requests import REASON_CHARACTERS_MAX
-from goconductor.participant.node import Node
+from goconductor.engine.node import Node
 from goconductor.rest.bodies import document
 from goconductor.rest.parameters import STRICT
 from goconductor.rest.problems import Problem

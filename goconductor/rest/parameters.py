@@ -12,8 +12,8 @@ from fastapi import Depends, Path, Request
 
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.requests import expected_of
+from goconductor.engine.log.folding import Expected
 from goconductor.errors import SagaChangedError, nearest
-from goconductor.participant.folding import Expected
 
 SagaId = Annotated[UUID, Path(description="the saga's id")]
 StepId = Annotated[str, Path(description="the step's id in its saga", min_length=1, max_length=100)]

@@ -17,8 +17,8 @@ from goconductor.control.actor import ANYBODY
 from goconductor.control.diagrams import Form, saga_diagram
 from goconductor.control.models import History, SagaDetail, SagaPage
 from goconductor.control.settings import Settings
+from goconductor.engine.node import Node
 from goconductor.lifecycle.state import SagaStatus
-from goconductor.participant.node import Node
 from goconductor.rest.bodies import document, read_json
 from goconductor.rest.parameters import STRICT, SagaId, below, etag, idempotency_key, in_query
 from goconductor.rest.pictures import PICTURE, picture

@@ -14,13 +14,13 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from goconductor.engine.facts import log
 from goconductor.errors import GoConductorError
 from goconductor.lifecycle import events as e
 from goconductor.lifecycle.answers import Log
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.invariants import violations
 from goconductor.lifecycle.state import SagaState, SagaStatus
-from goconductor.participant import log
 from goconductor.ports.store import Head, LogEntry
 from goconductor.saga.definition import Definition, StepKind
 from goconductor.saga.ids import Direction

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import pytest
 
-from goconductor.participant.context import StepContext
+from goconductor.engine.steps.context import StepContext
 from goconductor.testing import world as worlds
 from goconductor.testing.postgres import PostgresServer
 from goconductor.testing.world import World

@@ -29,12 +29,12 @@ from goconductor.control import commands
 from goconductor.control.actor import ANYBODY
 from goconductor.control.conductor import Conductor
 from goconductor.control.handle import SagaHandle
+from goconductor.engine.node import Node, Store
+from goconductor.engine.probe import SILENT, Probe
+from goconductor.engine.steps.context import StepContext
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import check_type
 from goconductor.lifecycle.state import SagaState
-from goconductor.participant.context import StepContext
-from goconductor.participant.node import Node, Store
-from goconductor.participant.probe import SILENT, Probe
-from goconductor.participant.registry import StepRegistry
 from goconductor.ports.bus import Bus
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Append, Outcome

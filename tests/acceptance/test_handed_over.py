@@ -7,12 +7,12 @@ from uuid import UUID
 import pytest
 
 from goconductor import CompensatedError, connect
+from goconductor.engine.facts.log import View
+from goconductor.engine.intake import _wanted_attempt
+from goconductor.engine.log.takeover import REASON
 from goconductor.lifecycle.events import OutcomeUnknown, SagaStarted
 from goconductor.lifecycle.replay import replay
 from goconductor.messages.envelope import Baton, RunStep
-from goconductor.participant.intake import _wanted_attempt
-from goconductor.participant.log import View
-from goconductor.participant.takeover import REASON
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import plan as plan_of
 from goconductor.testing import checkers

@@ -24,8 +24,8 @@ from typing import Any
 from uuid import UUID
 
 from goconductor import plugins
+from goconductor.engine.facts.clock import SystemClock
 from goconductor.errors import FencedError, StoreError
-from goconductor.participant.clock import SystemClock
 from goconductor.ports.choices import ELECTION
 from goconductor.ports.election import Election
 from goconductor.ports.store import Known, Terms

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from goconductor.elections.etcd import EtcdElection
+from goconductor.engine.facts.clock import SystemClock
 from goconductor.errors import ConfigurationError, PluginNotFoundError
-from goconductor.participant.clock import SystemClock
 from goconductor.stores.memory import MemoryStore
 
 pytestmark = [pytest.mark.etcd, pytest.mark.postgres]

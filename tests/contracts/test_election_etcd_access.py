@@ -15,8 +15,8 @@ import pytest
 from aetcd import rpc
 
 from goconductor.elections.etcd import EtcdElection
+from goconductor.engine.facts.clock import SystemClock
 from goconductor.errors import ConfigurationError, ElectionError
-from goconductor.participant.clock import SystemClock
 from goconductor.stores.memory import MemoryStore
 from tests.certificates import Authority, Pair
 from tests.servers.etcd import EtcdServer

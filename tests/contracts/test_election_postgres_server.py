@@ -16,8 +16,8 @@ import asyncpg
 import pytest
 
 from goconductor.elections.postgres import PostgresElection
+from goconductor.engine.facts.clock import SystemClock
 from goconductor.errors import FencedError, PoolerError
-from goconductor.participant.clock import SystemClock
 from goconductor.ports.store import Lease, LeaseKey
 from goconductor.recovery.leadership import Leadership, LeadTerm
 from goconductor.saga.ids import Direction

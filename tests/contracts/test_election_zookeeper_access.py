@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from goconductor.elections.zookeeper import ZooKeeperElection
+from goconductor.engine.facts.clock import SystemClock
 from goconductor.errors import ConfigurationError, ElectionError
-from goconductor.participant.clock import SystemClock
 from goconductor.stores.memory import MemoryStore
 from tests.certificates import Authority
 from tests.servers.zookeeper import ZooKeeperServer

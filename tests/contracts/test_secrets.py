@@ -21,11 +21,11 @@ from goconductor.buses.sqs import SqsBus
 from goconductor.elections.etcd import EtcdElection
 from goconductor.elections.postgres import PostgresElection
 from goconductor.elections.zookeeper import ZooKeeperElection
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import GoConductorError
 from goconductor.journals.asyncpg import AsyncpgJournal
 from goconductor.journals.psycopg import PsycopgJournal
 from goconductor.journals.sqlalchemy import SqlalchemyJournal
-from goconductor.participant.registry import StepRegistry
 from goconductor.ports.journal import EffectKey
 from goconductor.stores.memory import MemoryStore
 from goconductor.stores.postgres import PostgresStore

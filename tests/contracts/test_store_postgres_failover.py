@@ -13,10 +13,10 @@ import pytest
 from goconductor import Saga
 from goconductor.buses.memory import MemoryBroker, MemoryBus
 from goconductor.control.doctor.failovers import of_failovers
+from goconductor.engine.facts.clock import SystemClock
+from goconductor.engine.node import Node
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import FencedError
-from goconductor.participant.clock import SystemClock
-from goconductor.participant.node import Node
-from goconductor.participant.registry import StepRegistry
 from goconductor.ports.choices import BUS, Choice, Spoken
 from goconductor.ports.history import Loss
 from goconductor.ports.store import Instance
@@ -136,7 +136,7 @@ async def test_what_living_processes_know_to_be_missing_is_told(primaries: Prima
         lost = [(await node.start_saga(plan.name, None)).saga_id for _ in range(3)]
         for saga_id in lost:
             await node.wait_for_end(saga_id, 300)
-        caplog.set_level(logging.ERROR, "goconductor.participant")
+        caplog.set_level(logging.ERROR, "goconductor.engine")
         await replicate(primaries, 1)
         primaries.old.stop()
 

@@ -16,10 +16,10 @@ import asyncpg
 import pytest
 
 from goconductor.buses.memory import MemoryBroker, MemoryBus
+from goconductor.engine.node import Node
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import RefusedError
 from goconductor.lifecycle.state import ActionStatus, SagaStatus
-from goconductor.participant.node import Node
-from goconductor.participant.registry import StepRegistry
 from goconductor.ports.retention import Forgettable
 from goconductor.ports.store import Acquire, Head, Known, Lease, LeaseKey
 from goconductor.recovery.retention import OVER

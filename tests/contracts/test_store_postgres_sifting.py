@@ -13,8 +13,8 @@ import pytest
 
 from goconductor import Participant, Saga, Settings, StepContext
 from goconductor.app import migrate as migrated
+from goconductor.engine.log import start as starting
 from goconductor.errors import StoreUnavailableError
-from goconductor.participant import start as starting
 from goconductor.ports.store import Append, Known, Outcome, Start, Verdict
 from goconductor.stores.postgres import PostgresStore, migrate
 from goconductor.stores.postgres.sifting import STATEMENT_BYTES_MAX, pieces

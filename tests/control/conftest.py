@@ -10,9 +10,9 @@ import pytest
 
 from goconductor.control.actor import ANYBODY
 from goconductor.control.queries import history
+from goconductor.engine.node import Node
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import PermanentError, TemporaryError
-from goconductor.participant.node import Node
-from goconductor.participant.registry import StepRegistry
 from goconductor.saga.builder import Saga
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World

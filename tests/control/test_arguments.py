@@ -23,9 +23,9 @@ from goconductor import (
     Settings,
     blocking,
 )
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.lifecycle.effects import RunAction
 from goconductor.lifecycle.events import SagaStarted
-from goconductor.participant.registry import StepRegistry
 from goconductor.saga.builder import Step, StepOptions
 from goconductor.testing import Scenario
 from goconductor.testing.world import World

@@ -15,8 +15,8 @@ import pytest
 from goconductor import Conductor, Saga, SagaAlreadyStartedError
 from goconductor.control import commands
 from goconductor.control.actor import ANYBODY
-from goconductor.participant.registry import StepRegistry
-from goconductor.participant.typed import normalised, to_json_value
+from goconductor.engine.steps.registry import StepRegistry
+from goconductor.engine.steps.typed import normalised, to_json_value
 from goconductor.saga.defaults import completed
 from goconductor.testing.world import World
 

@@ -16,7 +16,7 @@ from goconductor.control.diagrams import Form, diagram, mermaid, saga_diagram
 from goconductor.control.drawing import FILLS, STEPS_MAX, svg
 from goconductor.control.faults import RequestInvalidError
 from goconductor.control.models import StepStatus
-from goconductor.participant.registry import StepRegistry
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.saga.builder import Saga
 from goconductor.saga.definition import Definition, Step, StepKind
 from goconductor.saga.plan import plan

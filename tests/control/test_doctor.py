@@ -15,8 +15,8 @@ from goconductor.buses.memory import MemoryBus
 from goconductor.control.doctor import Check, Diagnosis, Outcome, Patient, examine
 from goconductor.control.doctor.bus import TOPIC, of_bus
 from goconductor.elections.alone import AloneElection
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import BusUnavailableError, ConfigurationError, ElectionError, PoolerError, StoreUnavailableError
-from goconductor.participant.registry import StepRegistry
 from goconductor.ports.bus import Message
 from goconductor.ports.history import Loss, Timeline
 from goconductor.ports.store import DeadLetter

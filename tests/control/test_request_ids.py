@@ -13,6 +13,7 @@ from goconductor.control.actor import ANYBODY
 from goconductor.control.faults import RequestInvalidError
 from goconductor.control.models import SagaDetail
 from goconductor.control.requests import Precautions
+from goconductor.engine.node import Node
 from goconductor.lifecycle.events import (
     AbortRequested,
     InputEdited,
@@ -23,7 +24,6 @@ from goconductor.lifecycle.events import (
     SkipRequested,
     TerminateRequested,
 )
-from goconductor.participant.node import Node
 from goconductor.testing.clock import settle
 from tests.control.conftest import Bench
 

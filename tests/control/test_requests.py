@@ -14,6 +14,7 @@ from goconductor.control.faults import RequestInvalidError
 from goconductor.control.models import SagaDetail
 from goconductor.control.queries import saga_status
 from goconductor.control.requests import Precautions
+from goconductor.engine.node import Node
 from goconductor.errors import (
     PayloadError,
     SagaChangedError,
@@ -31,7 +32,6 @@ from goconductor.lifecycle.events import (
     SkipRequested,
     TerminateRequested,
 )
-from goconductor.participant.node import Node
 from tests.control.conftest import Bench
 
 UNKNOWN = UUID("01920000-0000-7000-8000-000000000000")

@@ -12,10 +12,10 @@ import yaml
 
 from goconductor.control.story import Story, story
 from goconductor.control.wording import NAMES_MAX, spell, together
+from goconductor.engine.facts import log
 from goconductor.lifecycle import events as e
 from goconductor.lifecycle.events import EVENTS, Event, StepEvent
 from goconductor.lifecycle.state import Failure
-from goconductor.participant import log
 from goconductor.ports.store import LogEntry
 from goconductor.saga.definition import Binding, Definition, Step
 from goconductor.saga.ids import Direction

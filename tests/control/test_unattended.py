@@ -12,6 +12,7 @@ from goconductor import Retry, TemporaryError
 from goconductor.control import requests
 from goconductor.control.actor import ANYBODY, Actor
 from goconductor.control.queries import saga_status
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.lifecycle.catalogue import Request
 from goconductor.lifecycle.events import (
     AbortRequested,
@@ -21,7 +22,6 @@ from goconductor.lifecycle.events import (
     RetryRequested,
     SkipRequested,
 )
-from goconductor.participant.registry import StepRegistry
 from goconductor.ports.store import LeaseKey
 from goconductor.saga.builder import Saga
 from goconductor.saga.ids import Direction

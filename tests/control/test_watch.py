@@ -9,8 +9,8 @@ import pytest
 
 from goconductor.control.actor import ANYBODY
 from goconductor.control.watch import changes
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import SagaNotFoundError, StoreUnavailableError
-from goconductor.participant.registry import StepRegistry
 from goconductor.ports.store import Head
 from goconductor.saga.builder import Saga
 from goconductor.testing.clock import settle

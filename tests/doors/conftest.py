@@ -16,9 +16,9 @@ from goconductor.buses.postgres import PostgresBus
 from goconductor.control import definitions
 from goconductor.control.actor import ANYBODY
 from goconductor.control.settings import Settings
+from goconductor.engine.node import Node
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import PermanentError, TemporaryError
-from goconductor.participant.node import Node
-from goconductor.participant.registry import StepRegistry
 from goconductor.ports.store import Append, Outcome
 from goconductor.rest.app import create_app
 from goconductor.stores.memory import MemoryStore

@@ -10,7 +10,7 @@ import pytest
 
 from goconductor import app
 from goconductor.control.settings import Settings
-from goconductor.participant.node import Node
+from goconductor.engine.node import Node
 from goconductor.ports.choices import BUS, ELECTION, Spoken
 from goconductor.stores.postgres import migrate
 from tests.doors.conftest import Shop

@@ -20,7 +20,7 @@ import pytest
 from goconductor.buses.postgres import PostgresBus
 from goconductor.control import definitions
 from goconductor.control.actor import ANYBODY
-from goconductor.participant.node import Node
+from goconductor.engine.node import Node
 from goconductor.stores.postgres import PostgresStore, migrate
 from tests.doors.conftest import INPUT, ORDER, Shop
 

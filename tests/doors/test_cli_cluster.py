@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from goconductor.engine.node import Node
 from goconductor.messages.topics import steps_topic
-from goconductor.participant.node import Node
 from goconductor.ports.store import DeadLetter
 from tests.doors.prompt import Prompt
 

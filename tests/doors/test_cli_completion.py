@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from goconductor.participant.node import Node
+from goconductor.engine.node import Node
 from goconductor.saga.ids import DEFAULT_NAMESPACE
 from tests.doors.conftest import INPUT
 from tests.doors.prompt import CANARY, Prompt

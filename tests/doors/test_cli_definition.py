@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from goconductor import Saga
-from goconductor.participant.node import Node
+from goconductor.engine.node import Node
 from tests.doors.conftest import INPUT, ORDER
 from tests.doors.prompt import Prompt
 

@@ -12,7 +12,7 @@ from goconductor import app
 from goconductor.control import definitions
 from goconductor.control.actor import ANYBODY
 from goconductor.control.settings import Settings
-from goconductor.participant.node import Node
+from goconductor.engine.node import Node
 from goconductor.stores.postgres import migrate
 from tests.contracts.clerk import clerk
 from tests.doors.conftest import ORDER, Shop

@@ -9,8 +9,8 @@ from uuid import UUID
 
 import pytest
 
+from goconductor.engine.node import Node
 from goconductor.lifecycle.state import ActionStatus
-from goconductor.participant.node import Node
 from tests.doors.conftest import INPUT
 from tests.doors.prompt import Answer, Prompt
 

@@ -18,8 +18,8 @@ from goconductor.cli.main import cli
 from goconductor.cli.seeking import Sought
 from goconductor.control.exits import Exit
 from goconductor.control.settings import Settings
+from goconductor.engine.node import Node
 from goconductor.lifecycle.events import AbortRequested
-from goconductor.participant.node import Node
 from goconductor.stores.postgres import migrate
 from tests.contracts.clerk import clerk
 from tests.doors.conftest import INPUT

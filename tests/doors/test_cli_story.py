@@ -17,10 +17,10 @@ from goconductor.control.actor import Actor
 from goconductor.control.exits import Exit
 from goconductor.control.queries import saga_status
 from goconductor.control.settings import Settings
+from goconductor.engine.node import Node
 from goconductor.errors import StoreUnavailableError
 from goconductor.lifecycle.events import AbortRequested
 from goconductor.lifecycle.state import SagaStatus
-from goconductor.participant.node import Node
 from tests.doors.conftest import INPUT
 from tests.doors.prompt import Prompt
 

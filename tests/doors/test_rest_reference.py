@@ -8,9 +8,9 @@ from typing import Any
 
 from goconductor.buses.memory import MemoryBroker, MemoryBus
 from goconductor.control.settings import Settings
+from goconductor.engine.node import Node
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.observe.metrics import Metrics
-from goconductor.participant.node import Node
-from goconductor.participant.registry import StepRegistry
 from goconductor.rest.app import create_app
 from goconductor.stores.memory import MemoryStore
 from tests.doors.test_cli_reference import DOCS, written

@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from goconductor.buses.postgres import PostgresBus
-from goconductor.participant.node import Node
+from goconductor.engine.node import Node
 from goconductor.ports.store import DeadLetter
 from goconductor.stores.postgres import PostgresStore, migrate
 from tests.doors.conftest import INPUT, ORDER, Shop

@@ -14,13 +14,13 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client.parser import text_string_to_metric_families
 
 from goconductor import PermanentError, RefusedError, Saga
+from goconductor.engine.node import Node
+from goconductor.engine.probe import Probe
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.lifecycle.state import SagaState
 from goconductor.observe.exposition import text_of
 from goconductor.observe.metrics import Metrics
 from goconductor.observe.traces import Traces
-from goconductor.participant.node import Node
-from goconductor.participant.probe import Probe
-from goconductor.participant.registry import StepRegistry
 from goconductor.testing.world import World
 
 log = logging.getLogger("shop.own")

@@ -14,11 +14,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from goconductor import Saga, StepContext
+from goconductor.engine.log.batch import Batcher
+from goconductor.engine.steps.context import RUNNING
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import without_passwords
 from goconductor.observe import logs
-from goconductor.participant.batch import Batcher
-from goconductor.participant.context import RUNNING
-from goconductor.participant.registry import StepRegistry
 from goconductor.saga.ids import Direction
 from goconductor.testing.clock import ManualClock, settle
 from tests.observe.services import Services, Spans, ids
@@ -272,8 +272,8 @@ def test_set_up_writes_our_lines_from_the_level_on_and_others_warnings(capsys: p
     with unconfigured() as root:
         logs.set_up(level="info", format="json")
         logs.set_up(level="info", format="json")
-        logging.getLogger("goconductor.participant").info("ours")
-        logging.getLogger("goconductor.participant").debug("too small")
+        logging.getLogger("goconductor.engine").info("ours")
+        logging.getLogger("goconductor.engine").debug("too small")
         logging.getLogger("shop").info("theirs")
         logging.getLogger("shop").warning("loud")
         assert len(root.handlers) == 1

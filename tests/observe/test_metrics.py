@@ -9,13 +9,13 @@ from uuid import uuid4
 import pytest
 
 from goconductor import Saga
+from goconductor.engine.probe import Probes
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.lifecycle.events import PauseRequested
 from goconductor.lifecycle.state import SagaStatus
 from goconductor.messages.envelope import Envelope, SagaEnded
 from goconductor.observe.families import OTHER, SERIES_MAX, Spread, Tally
 from goconductor.observe.metrics import COUNTED, NO_OUTCOME, OUTCOMES, Metrics
-from goconductor.participant.probe import Probes
-from goconductor.participant.registry import StepRegistry
 from tests.observe.services import Services
 
 

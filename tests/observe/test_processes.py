@@ -18,13 +18,13 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
 
 from goconductor import CompensatedError, Participant, Saga, Settings, app
+from goconductor.engine.node import Node, Store
+from goconductor.engine.probe import Probe
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.leaves import make_store, makes_of_buses
 from goconductor.observe.exposition import text_of
 from goconductor.observe.metrics import Metrics
 from goconductor.observe.survey import Survey
-from goconductor.participant.node import Node, Store
-from goconductor.participant.probe import Probe
-from goconductor.participant.registry import StepRegistry
 from goconductor.ports.figures import MeasuredBus, MeasuredStore
 from goconductor.rest.app import create_app
 from goconductor.testing.loopback import free_port

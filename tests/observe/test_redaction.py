@@ -93,7 +93,7 @@ def test_nobody_speaks_by_a_logger_without_the_filter() -> None:
 
 def test_an_exception_without_a_password_stays_as_it_is(heard: StringIO, caplog: pytest.LogCaptureFixture) -> None:
     error = ValueError("not yet")
-    logger_of("goconductor.participant").error("failed %s", "here", exc_info=error)
+    logger_of("goconductor.engine").error("failed %s", "here", exc_info=error)
     (record,) = caplog.records
     assert (record.args, record.exc_info and record.exc_info[1]) == (("here",), error)
     assert "not yet" in heard.getvalue()
@@ -104,7 +104,7 @@ def test_a_text_that_cannot_be_had_is_said_to_be_so(heard: StringIO) -> None:
         def __str__(self) -> str:
             raise RuntimeError
 
-    logger_of("goconductor.participant").error("failed: %s", MuteError(URL))
+    logger_of("goconductor.engine").error("failed: %s", MuteError(URL))
     assert "failed: %s (its arguments cannot be shown: RuntimeError)" in heard.getvalue()
     assert CANARY not in heard.getvalue()
 

@@ -8,10 +8,10 @@ from uuid import UUID
 import pytest
 
 from goconductor.buses.memory import MemoryBus
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import StoreUnavailableError
 from goconductor.lifecycle.events import PauseRequested
 from goconductor.observe.survey import Survey
-from goconductor.participant.registry import StepRegistry
 from goconductor.ports.figures import MeasuredBus, MeasuredStore, StoreFigures
 from goconductor.ports.store import LeaseKey, Term
 from goconductor.recovery.leadership import LeadTerm

@@ -15,11 +15,11 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from goconductor import PermanentError, Saga, StepContext, TemporaryError
 from goconductor.control.settings import Settings
+from goconductor.engine.facts import log
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.lifecycle.events import SagaStarted
 from goconductor.messages import codec
 from goconductor.observe.traces import Traces, context_of
-from goconductor.participant import log
-from goconductor.participant.registry import StepRegistry
 from goconductor.ports.bus import Delivery
 from goconductor.ports.store import LogEntry
 from goconductor.rest.app import create_app

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from goconductor.participant.node import Node
+from goconductor.engine.node import Node
 from goconductor.testing.world import World
 
 SIX_MINUTES = 360

@@ -9,15 +9,15 @@ import pytest
 
 from goconductor import Saga
 from goconductor.aio.tasks import end
+from goconductor.engine.node import Node
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import StoreUnavailableError
-from goconductor.participant.node import Node
-from goconductor.participant.registry import StepRegistry
 from goconductor.ports.store import Head
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.sweep import Sweeper
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World, WorldStore
-from tests.participant.faults import Trade, Unrenewing, Unruly
+from tests.engine.faults import Trade, Unrenewing, Unruly
 from tests.recovery.passing import cut_off, until_ended
 
 

@@ -12,10 +12,10 @@ from uuid import UUID
 import pytest
 
 from goconductor import RefusedError, Retry, Saga, StepContext
+from goconductor.engine.node import Store
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import FencedError
 from goconductor.lifecycle.events import AbortRequested
-from goconductor.participant.node import Store
-from goconductor.participant.registry import StepRegistry
 from goconductor.ports.store import Append, Outcome
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.sweep import Sweeper

@@ -10,10 +10,10 @@ from uuid import UUID
 import pytest
 
 from goconductor import Saga, SagaNotFoundError
+from goconductor.engine.node import Node
+from goconductor.engine.probe import Probe
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import FencedError, StoreUnavailableError
-from goconductor.participant.node import Node
-from goconductor.participant.probe import Probe
-from goconductor.participant.registry import StepRegistry
 from goconductor.ports.retention import Forgettable, Forgotten
 from goconductor.ports.store import DeadLetter
 from goconductor.recovery.beside import beside

@@ -11,14 +11,14 @@ from uuid import UUID
 import pytest
 
 from goconductor import RefusedError, Retry, Saga, StepContext
-from goconductor.participant.registry import StepRegistry
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.ports.store import LeaseKey
 from goconductor.recovery.resending import Resending
 from goconductor.recovery.sweep import DEATH_SECONDS, Sweeper
 from goconductor.saga.ids import Direction
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World
-from tests.participant.faults import Trade, Unrenewing, Unruly
+from tests.engine.faults import Trade, Unrenewing, Unruly
 from tests.recovery.passing import SIX_MINUTES, cut_off, until_ended
 
 

@@ -13,7 +13,7 @@ import pydantic
 import pytest
 
 from goconductor import DefinitionError, Participant, Saga
-from goconductor.participant.registry import check_definition
+from goconductor.engine.steps.registry import check_definition
 from goconductor.saga.definition import Binding, Definition, Step
 from goconductor.saga.validate import problems
 

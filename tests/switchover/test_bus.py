@@ -15,11 +15,11 @@ from goconductor.buses.memory import MemoryBroker, MemoryBus
 from goconductor.control import changes
 from goconductor.control.actor import ANYBODY, Actor
 from goconductor.control.models import ChangeDetail
+from goconductor.engine.node import Node
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import BusUnavailableError, ConfigurationError, RequestRefusedError
 from goconductor.lifecycle.state import SagaStatus
 from goconductor.messages.topics import steps_topic
-from goconductor.participant.node import Node
-from goconductor.participant.registry import StepRegistry
 from goconductor.ports.bus import Message
 from goconductor.ports.choices import BUS
 from goconductor.recovery.sweep import Sweeper

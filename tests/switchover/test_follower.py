@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from goconductor.aio.tasks import create_guarded_task, end
+from goconductor.engine.facts.clock import CORRECTED_SECONDS, keep_time
 from goconductor.errors import ConfigurationError
-from goconductor.participant.clock import CORRECTED_SECONDS, keep_time
 from goconductor.ports.choices import BUS, Choice, Spoken
 from goconductor.switchover.follower import LOOK_SECONDS, Follower
 from goconductor.testing.clock import ManualClock

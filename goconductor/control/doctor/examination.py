@@ -11,6 +11,8 @@ from goconductor.control.doctor.bus import of_bus
 from goconductor.control.doctor.choices import of_choices
 from goconductor.control.doctor.failovers import of_failovers
 from goconductor.control.doctor.findings import Check, Diagnosis, Finding, Outcome, error, split_remedy
+from goconductor.engine.facts.clock import SystemClock
+from goconductor.engine.node import Store
 from goconductor.errors import (
     ConfigurationError,
     ElectionError,
@@ -19,8 +21,6 @@ from goconductor.errors import (
     PoolerError,
     StoreUnavailableError,
 )
-from goconductor.participant.clock import SystemClock
-from goconductor.participant.node import Store
 from goconductor.ports.bus import Bus
 from goconductor.ports.choices import BUS, ELECTION
 from goconductor.ports.clock import Clock

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from goconductor.control.doctor.findings import Check, error, warning
 from goconductor.control.wording import together
-from goconductor.participant.node import Store
+from goconductor.engine.node import Store
 from goconductor.ports.history import Loss, Timeline
 
 LISTED_MAX = 1_000

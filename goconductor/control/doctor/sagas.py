@@ -7,16 +7,16 @@ from typing import NamedTuple
 
 from goconductor.control.doctor.findings import Check, Finding, error, split_remedy, warning
 from goconductor.control.wording import spell, together
+from goconductor.engine.facts import log
+from goconductor.engine.facts.definitions import Definitions
+from goconductor.engine.facts.log import UnreadableLogError
+from goconductor.engine.node import Store
+from goconductor.engine.running.journals import troubles
 from goconductor.errors import DefinitionError, GoConductorError, RequestRefusedError, StoreError
 from goconductor.lifecycle.effects import RunAction, RunCompensation, Settle
 from goconductor.lifecycle.invariants import violations
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.lifecycle.state import SagaState
-from goconductor.participant import log
-from goconductor.participant.definitions import Definitions
-from goconductor.participant.journals import troubles
-from goconductor.participant.log import UnreadableLogError
-from goconductor.participant.node import Store
 from goconductor.ports.clock import Clock
 from goconductor.ports.reading import Sweep, Wanted
 from goconductor.ports.store import Head, Instance, Known, Tail

@@ -25,7 +25,7 @@ DEFINITION = """d.namespace, d.saga, d.version, d.document, d.version = chosen.v
     CROSS JOIN LATERAL (
         SELECT CASE WHEN a.pinned THEN a.version ELSE coalesce(newest.version, a.version) END AS version
     ) AS chosen"""
-"""The rule by which a version is active stands in :mod:`goconductor.participant.definitions`."""
+"""The rule by which a version is active stands in :mod:`goconductor.engine.facts.definitions`."""
 
 LETTER = """letter_id, topic, payload, reason, headers, extract(epoch FROM at)::float8 AS at
     FROM goconductor.dead_letters"""

@@ -1,0 +1,159 @@
+"""Who waits for a saga's end, and how it is told: by our own append, by a message, or by looking now and then."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from uuid import UUID
+
+from goconductor.engine.facts.log import View
+from goconductor.engine.facts.views import Views
+from goconductor.engine.work.deadlines import Deadlines
+from goconductor.errors import SagaNotFoundError, StoreUnavailableError, check_type
+from goconductor.lifecycle.effects import RunAction, RunCompensation, SetTimer, Settle
+from goconductor.lifecycle.pending_work import pending_work
+from goconductor.lifecycle.state import SagaState
+from goconductor.ports.clock import Clock
+
+RECENT_MAX, RECENT_BYTES_MAX = 1_000, 8 * 1024 * 1024
+ASK_SECONDS = 1.0
+"""How long who has waited in vain still asks which instances live."""
+POLL_SECONDS = 1.0
+"""How often a waiter asks the head, in case that the word of the end was lost."""
+
+
+class Endings:
+    """The ends of sagas that this process hears of.
+
+    Args:
+        look: reads a saga's present state.
+        here: the newest view of a saga that this process appends to itself, so that the word of its end comes by itself.
+        clock: for waiting.
+        unoffered: finds the steps that a saga waits for and that no living instance offers, and what they run.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[UUID], Awaitable[View]],
+        here: Callable[[UUID], View | None],
+        clock: Clock,
+        unoffered: Callable[[SagaState], Awaitable[Mapping[str, str]]],
+    ) -> None:
+        self._unoffered = unoffered
+        self._look = look
+        self._here = here
+        self._clock = clock
+        self._deadlines = Deadlines()
+        self._waiters: dict[int, list[asyncio.Future[SagaState | None]]] = {}
+        """By the saga's id as a number: a UUID's hash is worked out in Python."""
+        self._recent = Views(count_max=RECENT_MAX, bytes_max=RECENT_BYTES_MAX)
+
+    def told(self, view: View) -> None:
+        """We have ended it ourselves."""
+        self._recent.keep(view)
+        self._wake(view.state.saga_id, view.state)
+
+    def heard(self, saga_id: UUID) -> None:
+        """Somebody says that it has ended."""
+        self._wake(saga_id, None)
+
+    async def wait(self, saga_id: UUID, timeout_seconds: float) -> SagaState:
+        """Raises as :meth:`goconductor.engine.node.Node.wait_for_end`."""
+        check_type("timeout_seconds", timeout_seconds, (int, float), "seconds as a number")
+        number = saga_id.int
+        if (ended := self._recent.get(saga_id)) is not None:
+            return ended.state
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + timeout_seconds
+        told: asyncio.Future[SagaState | None] = loop.create_future()
+        waiters = self._waiters.setdefault(number, [])
+        waiters.append(told)
+        place = self._place(saga_id)
+        look = place == 0
+        trouble, seen = "", None
+        try:
+            while (left := ends - loop.time()) > 0:
+                if look:
+                    try:
+                        async with asyncio.timeout(left):
+                            seen, trouble = await self._look(saga_id), ""
+                    except StoreUnavailableError as error:  # it is waited for like the saga itself
+                        trouble = str(error)
+                        await self._clock.sleep(min(POLL_SECONDS, left))
+                        continue
+                    except TimeoutError:
+                        trouble = "no answer in time"
+                        break
+                    if seen.state.status.ended or seen.state.stuck_steps:
+                        return seen.state
+                if told.done():
+                    await self._clock.sleep(min(POLL_SECONDS, left))
+                    continue
+                with suppress(TimeoutError), self._deadlines.within(min(POLL_SECONDS, left), once=left < POLL_SECONDS):
+                    await told
+                if told.cancelled():
+                    waiters.remove(told)
+                    told = loop.create_future()
+                    waiters.append(told)
+                elif (answer := told.result()) is not None:
+                    return answer
+                before, place = place, self._place(saga_id)
+                # where it goes on here, however slowly, nobody looks: a thousand who did would slow it more
+                look = told.done() or place <= before
+            known = [view for view in (seen, self._here(saga_id)) if view is not None]
+            state = max(known, key=lambda view: view.seq).state if known else None
+            unoffered = {} if state is None or trouble else await self._nobody_offers(state)
+            raise TimeoutError(_why(saga_id, timeout_seconds, state, trouble, unoffered))
+        finally:
+            waiters.remove(told)
+            if not waiters:
+                self._waiters.pop(number, None)
+
+    async def _nobody_offers(self, state: SagaState) -> Mapping[str, str]:
+        with suppress(StoreUnavailableError, SagaNotFoundError, TimeoutError):
+            async with asyncio.timeout(ASK_SECONDS):
+                return await self._unoffered(state)
+        return {}
+
+    def _place(self, saga_id: UUID) -> int:
+        """How far this process has brought it; 0 if it has not, or if it waits for an operator, of which nobody is told."""
+        view = self._here(saga_id)
+        return 0 if view is None or view.state.stuck_steps else view.seq
+
+    def _wake(self, saga_id: UUID, state: SagaState | None) -> None:
+        for waiter in self._waiters.get(saga_id.int, ()):
+            if not waiter.done():
+                waiter.set_result(state)
+
+
+def _why(saga_id: UUID, timeout_seconds: float, state: SagaState | None, trouble: str, unoffered: Mapping[str, str]) -> str:
+    """What a saga waits for, in words."""
+    text = f"saga {saga_id} has not ended within {timeout_seconds:g} s, and goes on all the same"
+    if trouble:
+        return f"{text}; its log cannot be read now: {trouble}"
+    if state is None:
+        return text
+    waits = [_wait(state, each) + _nobody(unoffered.get(each.step)) for each in pending_work(state.steps)]
+    more = f" and {len(waits) - 3} more" if len(waits) > 3 else ""
+    return f"{text}; it is {state.status}" + (f" and waits for {', '.join(waits[:3])}{more}" if waits else "")
+
+
+def _nobody(target: str | None) -> str:
+    if target is None:
+        return ""
+    return f", which no living instance offers: start one of participant {target.partition('.')[0]!r} that has {target!r}"
+
+
+def _wait(state: SagaState, owes: RunAction | RunCompensation | Settle | SetTimer) -> str:
+    step = state.step(owes.step)
+    match owes:
+        case RunAction():
+            what = f"step {owes.step!r}, attempt {owes.attempt}"
+        case RunCompensation():
+            what = f"the compensation of step {owes.step!r}, attempt {owes.attempt}"
+        case Settle():
+            what = f"word whether step {owes.step!r} happened"
+        case SetTimer():
+            what = f"another attempt at step {owes.step!r}"
+    return f"{what} (the last one failed: {step.failure})" if step.failure is not None else what

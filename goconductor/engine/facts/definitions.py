@@ -1,0 +1,144 @@
+"""Definitions at hand: each version is read and compiled once. And which of them new sagas take.
+
+Who starts a saga by an object of its code starts that version. Who starts it by name, over REST, at the command line or in
+Python, takes the *active* version, by one rule:
+
+1. the one that an operator has pinned (``goconductor definition activate``);
+2. else, of the versions that living instances have in their code, the one that was registered last for the first time;
+3. else the one that was active last.
+
+So a deployment switches by itself when its first instance uses the saga. A restart of an old instance switches nothing back
+while one with the newer code lives: an old version does not become newer by being registered again. And when the newer ones are
+taken away, the old one is active again, whose steps are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from goconductor.aio.recent import Recent
+from goconductor.errors import DefinitionError, RequestRefusedError
+from goconductor.ports.store import SagaStore, StoredDefinition
+from goconductor.redaction import logger_of
+from goconductor.saga import plan as plans
+from goconductor.saga import validate
+from goconductor.saga.definition import Definition
+from goconductor.saga.ids import DEFAULT_NAMESPACE, is_name
+from goconductor.saga.plan import Plan
+
+logger = logger_of("goconductor.engine")
+
+KEPT_MAX = 1_000
+"""Versions kept compiled. Of a service that makes definitions all the time, those used last; another is read again."""
+
+
+class Definitions:
+    """The definitions of one store. A saga keeps the version that it started with, so a compiled version never goes stale.
+
+    Args:
+        store: where they are.
+        serial: the number of this process's instance, which offers what it registers; None offers nothing.
+    """
+
+    def __init__(self, store: SagaStore, serial: Callable[[], int] | None = None) -> None:
+        self._store = store
+        self._serial = serial
+        self._kept: Recent[str, tuple[Plan, StoredDefinition]] = Recent(count_max=KEPT_MAX)
+        """By version alone: it is the hash of a document, which tells sagas apart as well."""
+        self._offered: dict[tuple[str, str, int], StoredDefinition] = {}
+
+    def at_hand(self, version: str) -> Plan | None:
+        """Return a version that was read lately; None if it has to be read (:meth:`plan`)."""
+        kept = self._kept.use(version)
+        return None if kept is None else kept[0]
+
+    async def plan(self, saga: str, version: str | None = None) -> Plan:
+        """A version, compiled; the active one if none is named.
+
+        Raises:
+            RequestRefusedError: there is no such definition.
+            DefinitionError: what is stored cannot be run by this version of goconductor.
+        """
+        if version is not None and (known := self.at_hand(version)) is not None and known.name == saga:
+            return known
+        well_named = is_name(saga) and (version is None or version.isalnum())
+        stored = await self._store.definition(DEFAULT_NAMESPACE, saga, version) if well_named else None
+        if stored is None:
+            which = f"version {version!r} of saga {saga!r}" if version else f"saga {saga!r}"
+            raise RequestRefusedError(f"there is no definition of {which}; register it, or check its name")
+        return self.at_hand(stored.version) or self._keep(stored)
+
+    def _keep(self, stored: StoredDefinition) -> Plan:
+        try:
+            definition = msgspec.json.decode(stored.document, type=Definition)
+        except msgspec.DecodeError as error:
+            raise DefinitionError(
+                stored.saga, [f"stored version {stored.version} cannot be read here: {error}; upgrade."]
+            ) from None
+        validate.check(definition, stored=True)
+        plan = plans.plan(definition)
+        # under the stored version: it names the document, whatever a newer release's canonical form would make of it
+        self._kept.put(stored.version, (plan, stored))
+        return plan
+
+    async def put_again(self) -> None:
+        """Store all that are at hand once more, and all that this process offers: the log may have lost one that running sagas
+        need. Where it has lost which version is active, that is the one which was.
+
+        Raises:
+            StoreUnavailableError: the store is away.
+        """
+        ours = {stored.version: stored for stored in self._offered.values()}
+        for version, stored in (ours | {version: stored for version, (_, stored) in self._kept.items()}).items():
+            activate = stored.active and await self._store.definition(stored.namespace, stored.saga) is None
+            serial = self._serial() if self._serial is not None else None
+            await self._store.put_definition(stored, activate=activate, offered_by=serial if version in ours else None)
+
+    async def register(self, definition: Definition, *, activate: bool | None = None) -> Plan:
+        """Check a definition and store it.
+
+        Args:
+            definition: what to store.
+            activate: None offers it as a part of this process's code, and the rule says which version is active; else it comes
+                from elsewhere, and True makes it the one that is active where no living instance offers any.
+
+        Raises:
+            DefinitionError: it cannot run; with all problems.
+        """
+        validate.check(definition)
+        plan = plans.plan(definition)
+        stored = StoredDefinition(
+            namespace=DEFAULT_NAMESPACE, saga=plan.name, version=plan.version, document=definition.document()
+        )
+        if activate is None:
+            await self._offer(stored)
+        else:
+            await self._store.put_definition(stored, activate=activate)
+        # as it is stored: equal definitions may be written differently (the order of keys, 1.0 for 1), and a step's constants
+        # must be the same bytes whoever runs it
+        return await self.plan(plan.name, plan.version)
+
+    async def _offer(self, stored: StoredDefinition) -> None:
+        serial = self._serial() if self._serial is not None else None
+        offer = (stored.saga, stored.version, serial or 0)
+        if offer in self._offered:
+            return
+        before = await self._store.definition(stored.namespace, stored.saga)
+        await self._store.put_definition(stored, activate=before is None, offered_by=serial)
+        active = await self._store.definition(stored.namespace, stored.saga)
+        if active is not None and active.version == stored.version and not active.pinned:
+            if before is not None and before.version != stored.version:
+                logger.info("saga %r: new sagas take version %s now, after %s", stored.saga, stored.version, before.version)
+                await self._store.put_definition(stored, activate=True)  # it stays so when nobody lives any more
+        elif active is not None and active.version != stored.version:
+            logger.warning(
+                "saga %r: this process has version %s in its code, but a start by name takes %s, which %s; "
+                "`goconductor definition activate` pins another, `goconductor definition unpin` leaves it to the newest",
+                stored.saga,
+                stored.version,
+                active.version,
+                "an operator has pinned" if active.pinned else "is newer and in the code of a living instance",
+            )
+        self._offered[offer] = stored

@@ -1,0 +1,74 @@
+"""This process in the log: registered, registered anew where a failover has taken that, and gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from goconductor.aio.reminders import Reminder
+from goconductor.errors import ConfigurationError, StoreUnavailableError
+from goconductor.ports.clock import Clock
+from goconductor.ports.store import Instance, SagaStore
+from goconductor.redaction import logger_of
+
+logger = logger_of("goconductor.engine")
+
+AGAIN_SECONDS = 1.0
+"""So long after the store went away before this node was registered it is tried again."""
+
+
+class Registration:
+    """One node's.
+
+    Args:
+        store: an open one, once :meth:`open` is called.
+        clock: told of the database's time; for the pauses.
+        on_rewind: called where the log may have lost what this process told it.
+    """
+
+    def __init__(self, store: SagaStore, clock: Clock, on_rewind: Callable[[], None]) -> None:
+        self._store = store
+        self._clock = clock
+        self._on_rewind = on_rewind
+        self._instance: Instance | None = None
+
+    @property
+    def instance(self) -> Instance:
+        """This process, as the store knows it now; its serial changes where it had to be registered anew.
+
+        Raises:
+            ConfigurationError: the node is not open.
+        """
+        if self._instance is None:
+            raise ConfigurationError("this node is not open; use `async with goconductor.connect(...)` or await node.open()")
+        return self._instance
+
+    async def open(self, participant: str, name: str, facts: Mapping[str, Mapping[str, object]]) -> None:
+        """Register, however often the store goes away meanwhile."""
+        trouble = Reminder(monotonic=self._clock.monotonic)
+        while self._instance is None:
+            try:
+                self._clock.observe(await self._store.database_time())
+                self._instance = await self._store.register(participant, name, facts, on_rewind=self._rewound)
+            except StoreUnavailableError as error:
+                if trouble.is_due():
+                    logger.warning("the saga store went away before this node was registered, trying again: %s", error)
+                await self._clock.sleep(AGAIN_SECONDS)
+
+    async def close(self, *, left: str) -> None:
+        """Leave; with something left behind only by the silence that follows, so that the leader sees to it.
+
+        Args:
+            left: what; empty if nothing is.
+        """
+        instance, self._instance = self._instance, None
+        try:
+            if instance is not None and not left:
+                await self._store.unregister(instance.serial)
+            elif instance is not None:
+                logger.warning("left with %s: the leader will find this instance dead, and see to them", left)
+        except StoreUnavailableError as error:
+            logger.warning("left without a word, the store is away: %s", error)
+
+    def _rewound(self, instance: Instance) -> None:
+        self._instance = instance
+        self._on_rewind()

@@ -1,0 +1,116 @@
+"""After a failover: what this process told the log is told again, and what it knows to be missing is noted.
+
+A standby that lagged behind and was promoted has lost commits that were acknowledged. Nobody can bring them back; but who was
+told of one can say so. A process remembers the place of what it brought into the log lately, sagas that have ended included,
+and compares when the log has gone back. Messages that it receives carry such places as well: a state that the log does not
+have, or has differently. What is known to be missing is kept in the log for people, and counted. It is never all: nobody knows of
+an append whose process died, or that is too long ago.
+
+Definitions are put again, since sagas that run need their version, and a lost one is in nobody's memory once this process ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+from goconductor.aio.recent import Recent
+from goconductor.aio.tasks import create_guarded_task, end
+from goconductor.engine.facts.definitions import Definitions
+from goconductor.engine.facts.log import View
+from goconductor.errors import GoConductorError
+from goconductor.lifecycle.state import SagaStatus
+from goconductor.ports.clock import Clock
+from goconductor.ports.history import Loss
+from goconductor.ports.store import SagaStore
+from goconductor.redaction import logger_of
+
+logger = logger_of("goconductor.engine")
+
+REMEMBERED_MAX = 10_000
+"""Sagas whose last acknowledged place is remembered: some seconds of a busy process, about as far as a standby lags behind."""
+AT_ONCE = 1_000
+AGAIN_SECONDS = 1.0
+SHOWN_MAX = 5
+
+
+class Rewinding:
+    """What one process knows of the log beyond the log.
+
+    Args:
+        store: the log.
+        definitions: those at hand.
+        clock: for the pauses.
+        known_by: this process's name.
+        counts: where what is missing is counted.
+    """
+
+    def __init__(self, store: SagaStore, definitions: Definitions, clock: Clock, *, known_by: str, counts: Counter[str]) -> None:
+        self._store = store
+        self._definitions = definitions
+        self._clock = clock
+        self._known_by = known_by
+        self._counts = counts
+        self._places: Recent[int, tuple[int, int, SagaStatus, float]] = Recent(count_max=REMEMBERED_MAX)
+        """By the saga's id as a number, whose hash costs nothing."""
+        self._missed: list[Loss] = []
+        self._noting: asyncio.Task[None] | None = None
+
+    def acknowledged(self, view: View) -> None:
+        """The log has taken this: it was said to be durable."""
+        state = view.state
+        self._places.put(state.saga_id.int, (view.seq, view.tag, state.phase, state.at))
+
+    def missed(self, view: View) -> None:
+        """A message carries this state, and the log has another one there, or none."""
+        self._missed.append(self._loss(view.state.saga_id, view.seq, view.tag, view.state.phase, view.state.at))
+        if self._noting is None or self._noting.done():
+            self._noting = create_guarded_task(self._note_missed(), name="noting what is missing")
+
+    def rewound(self) -> None:
+        """The log may have gone back: compare and tell again, in the background, until it is done."""
+        told = [self._loss(UUID(int=number), *place) for number, place in self._places.items()]
+        self._missed += told
+        if self._noting is not None:
+            self._noting.cancel()
+        self._noting = create_guarded_task(self._tell_again(), name="telling again")
+
+    async def close(self) -> None:
+        """Stop; what is not noted by then is not."""
+        await end(self._noting)
+
+    def _loss(self, saga_id: UUID, seq: int, tag: int, status: SagaStatus, at: float) -> Loss:
+        return Loss(saga_id=saga_id, seq=seq, tag=tag, status=status.value, at=at, known_by=self._known_by)
+
+    async def _tell_again(self) -> None:
+        await self._until_done(self._definitions.put_again)
+        await self._note_missed()
+
+    async def _note_missed(self) -> None:
+        while self._missed:
+            await self._until_done(self._note_some)
+
+    async def _note_some(self) -> None:
+        some = self._missed[:AT_ONCE]
+        lost = await self._store.lost(some)
+        new = await self._store.note_losses(lost) if lost else 0
+        del self._missed[: len(some)]
+        if new:
+            self._counts["commits_missing"] += new
+            shown = "; ".join(f"saga {one.saga_id} was {one.status}" for one in lost[:SHOWN_MAX])
+            logger.error(
+                "a failover lost %d acknowledged commits that this process knows of (%s%s); `goconductor doctor` has all",
+                *(new, shown, "; …" if len(lost) > SHOWN_MAX else ""),
+            )
+
+    async def _until_done(self, do: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await do()
+            except GoConductorError as error:
+                logger.debug("cannot tell the log again what it may have lost, trying again: %s", error)
+                await self._clock.sleep(AGAIN_SECONDS)
+            else:
+                return

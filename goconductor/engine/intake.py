@@ -1,0 +1,299 @@
+"""Messages in: read, acquire, acknowledge, run.
+
+The lease is taken before the message is acknowledged, and the head is read after the lease was committed (batched, in the store).
+The order of lease and acknowledgement is about speed: what is lost in between is sent again by the sweep.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from operator import attrgetter
+from typing import Protocol
+from uuid import UUID
+
+from goconductor.aio.backoff import doubled
+from goconductor.aio.reminders import Reminder
+from goconductor.engine.facts import log
+from goconductor.engine.facts.colleagues import Colleagues, nobody_seconds, soon_seconds
+from goconductor.engine.facts.definitions import Definitions
+from goconductor.engine.facts.installation import Installation
+from goconductor.engine.facts.log import View
+from goconductor.engine.facts.orphans import Orphans
+from goconductor.engine.facts.views import Views
+from goconductor.engine.log.batch import Batcher
+from goconductor.engine.log.takeover import TakenOver
+from goconductor.engine.probe import SILENT, Probe
+from goconductor.engine.running.executor import Executor
+from goconductor.engine.steps.context import about
+from goconductor.engine.work.granted import Granted, random_number
+from goconductor.engine.work.places import Place
+from goconductor.errors import GoConductorError, MessageError, StoreUnavailableError
+from goconductor.lifecycle.pending_work import is_pending, is_superseded
+from goconductor.messages import codec
+from goconductor.messages.envelope import RunStep, SagaEnded
+from goconductor.ports.bus import Delivery, pass_on
+from goconductor.ports.clock import Clock
+from goconductor.ports.store import Acquire, Acquired, DeadLetter, Instance, Known, Lease, LeaseKey, SagaStore, Tail
+from goconductor.redaction import logger_of
+from goconductor.saga.ids import Direction
+from goconductor.saga.plan import Plan
+
+logger = logger_of("goconductor.engine")
+
+NOT_HERE_SECONDS = 1.0
+WAIT_SECONDS = 1.0
+"""How long a message waits here for room, before others may have it."""
+FULL_SECONDS = 0.05
+FULL_SECONDS_MAX = 1.0
+AWAY_SECONDS = 5.0
+"""So often it is said that the store is away."""
+HELD_SECONDS = 0.5
+HELD_DELIVERIES_MAX = 3
+READ_MAX, READ_BYTES_MAX = 100, 16 * 1024 * 1024
+"""Views kept of large sagas, whose messages only point at the log: without them each message would fold all of it."""
+DELIVERIES_MAX = 50
+"""After so many tries of finding an instance that can read it, a message is dropped; the sweep asks again."""
+
+
+class IntakeStore(SagaStore, Protocol):
+    """What is asked of the store here."""
+
+    async def instances(self, participant: str | None = None) -> list[Instance]: ...
+
+
+class Intake:
+    """Takes deliveries and turns them into granted work.
+
+    Args:
+        store: leases and tails, and who is there.
+        definitions: compiled definitions.
+        executor: runs what was granted.
+        orphans: frees leases that were taken though nobody runs under them.
+        clock: for the ends of leases.
+        instance: tells this process's serial.
+        lease_seconds: the life of a lease.
+        on_ended: called for each saga whose end was announced to this instance.
+        on_missed: called with what a message carries that the log has otherwise, or not at all.
+        written: the newest view of a saga that this process has appended to lately.
+        counts: where what happened is counted.
+        probe: told of each message and each batch.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: IntakeStore,
+        definitions: Definitions,
+        executor: Executor | None,
+        orphans: Orphans,
+        clock: Clock,
+        instance: Callable[[], int],
+        lease_seconds: float,
+        on_ended: Callable[[SagaEnded], None],
+        on_missed: Callable[[View], None],
+        written: Callable[[UUID], View | None],
+        counts: Counter[str],
+        probe: Probe = SILENT,
+    ) -> None:
+        self._store = store
+        self._definitions = definitions
+        self._executor = executor
+        self._orphans = orphans
+        self._clock = clock
+        self._instance = instance
+        self._lease_seconds = lease_seconds
+        self._on_ended = on_ended
+        self._on_missed = on_missed
+        self._written = written
+        self._read = Views(count_max=READ_MAX, bytes_max=READ_BYTES_MAX)
+        self._counts = counts
+        self._probe = probe
+        self._acquire: Batcher[Acquire, Acquired] = Batcher(
+            self._acquired, told=partial(probe.flushed, "acquire"), unclaimed=self._unclaimed
+        )
+        self._installation = Installation(store)
+        self._colleagues = Colleagues(store.instances, clock)
+        self._away = Reminder(AWAY_SECONDS, AWAY_SECONDS, monotonic=clock.monotonic)
+
+    async def receive(self, delivery: Delivery) -> None:
+        """One delivery, to its acknowledgement."""
+        if await self._installation.is_foreign(delivery.message):
+            self._counts["messages_foreign"] += 1
+            self._leave(delivery, soon_seconds(delivery.deliveries))
+            return
+        try:
+            envelope, body = codec.decode(delivery.message.payload)
+        except MessageError as error:
+            await self._unreadable(delivery, error)
+            return
+        self._probe.received(envelope, body)
+        if isinstance(body, SagaEnded):
+            delivery.acknowledge()
+            self._on_ended(body)
+            return
+        try:
+            await self._run_step(delivery, body)
+        except StoreUnavailableError as error:
+            self._counts["store_unavailable"] += 1
+            self._say_away(error)
+            delivery.give_back(NOT_HERE_SECONDS)
+        except GoConductorError as error:
+            logger.warning("saga %s cannot be taken here, it is left to others: %s", body.saga_id, error, extra=about(body))
+            self._leave(delivery)
+
+    async def close(self) -> None:
+        """Wait for what is in flight."""
+        await self._acquire.close()
+
+    async def _run_step(self, delivery: Delivery, body: RunStep) -> None:
+        plan = await self._definitions.plan(body.saga, body.version)
+        executor = self._executor
+        if executor is None or body.step not in plan.steps or not executor.owns(plan, body.step):
+            self._counts["messages_for_others"] += 1
+            owner, name = plan.owners.get(body.step, (body.target.partition(".")[0], ""))
+            self._leave(delivery, await self._colleagues.wait_seconds(owner, name, delivery.deliveries))
+            return
+        place = await executor.places.wait(plan, body.step, body.direction, WAIT_SECONDS)
+        if place is None:
+            self._counts["messages_without_room"] += 1
+            delivery.give_back(doubled(FULL_SECONDS, delivery.deliveries - 1, seconds_max=FULL_SECONDS_MAX))
+            return
+        granted: Granted | TakenOver | None = None
+        try:
+            granted = await self._granted(plan, body, delivery, place)
+        finally:
+            if not isinstance(granted, Granted):
+                place.vacate()
+        delivery.acknowledge()
+        if isinstance(granted, Granted):
+            executor.spawn([granted])
+        elif granted is not None:
+            await self._tell_of(granted, executor)
+
+    async def _tell_of(self, lost: TakenOver, executor: Executor) -> None:
+        """Say that nobody knows what became of the attempt whose lease was taken over. Where the log knows, it is over."""
+        self._counts["leases_taken_over"] += 1
+        try:
+            if (await executor.appender.submit(lost.submission)).dropped:
+                await self._store.release_leases([lost.lease], told=True)
+        except BaseException as error:
+            self._orphans.add([lost.lease])  # it only ends, and its row remembers: whoever takes it over next tells
+            if not isinstance(error, GoConductorError):
+                raise
+            key = lost.lease.key
+            logger.warning("saga %s is not told of a lost attempt yet: %s", key.saga_id, error, extra=about(key))
+
+    async def _granted(self, plan: Plan, body: RunStep, delivery: Delivery, place: Place) -> Granted | TakenOver | None:
+        """The work, if its lease is ours and the step is due, in whatever attempt: the message is a hint, the log is the truth.
+
+        Who holds the lease may only be looking, for an older message, at a head that was older still; so a message that finds
+        it held comes again once or twice before it is dropped.
+        """
+        known = log.carried(plan, body.baton, len(delivery.message.payload)) or self._newest(body)
+        lease = Lease(
+            key=LeaseKey(body.saga_id, body.step, body.direction, body.round), instance=self._instance(), token=random_number()
+        )
+        asked_at = self._clock.monotonic()
+        request = Acquire(
+            lease=lease, lease_seconds=self._lease_seconds, known=known.known if known is not None else Known(body.saga_id)
+        )
+        acquired = await self._acquire.ask(request)
+        if not acquired.granted:
+            self._counts["messages_leased_elsewhere"] += 1
+            if delivery.deliveries < HELD_DELIVERIES_MAX:
+                delivery.give_back(HELD_SECONDS)
+            return None
+        try:
+            view = self._brought_up(plan, known, body, acquired.tail)
+        except BaseException:
+            self._orphans.add([lease])
+            raise
+        if body.baton.state is not None and known is not None and (view is None or acquired.tail.rebased):
+            self._on_missed(known)
+        if acquired.taken_from is not None and view is not None and body.direction is not Direction.SETTLE:
+            return TakenOver(plan, view, lease)
+        attempt = _wanted_attempt(view, body) if view is not None else None
+        if view is None or attempt is None:
+            self._counts["messages_not_due"] += 1
+            self._orphans.add([lease])
+            return None
+        return Granted(plan, view, lease, attempt, asked_at + self._lease_seconds, place)
+
+    def _seen(self, saga_id: UUID) -> list[View]:
+        """Of a saga whose messages only point at the log, what this process has read and written last."""
+        return [view for view in (self._read.get(saga_id), self._written(saga_id)) if view is not None]
+
+    def _newest(self, body: RunStep) -> View | None:
+        return max(self._seen(body.saga_id), key=attrgetter("seq"), default=None)
+
+    def _brought_up(self, plan: Plan, known: View | None, body: RunStep, tail: Tail) -> View | None:
+        """The state at the head. Messages that only point at the log come in crowds: what one of them has folded, others take."""
+        if body.baton.state is None and tail.head is not None:
+            for seen in self._seen(body.saga_id):  # what we wrote may be past that head by now, and what we read be at it
+                if (seen.seq, seen.tag) == (tail.head.seq, tail.head.tag):
+                    return seen
+        view = log.brought_up(plan, known, body.saga_id, tail)
+        if body.baton.state is None and view is not None:
+            self._read.keep(view)
+        return view
+
+    def _say_away(self, error: StoreUnavailableError) -> None:
+        """Not with each message that waits."""
+        if self._away.is_due():
+            logger.warning("the saga store is away, messages wait: %s", error)
+
+    async def _acquired(self, requests: list[Acquire]) -> list[Acquired]:
+        await self._orphans.free()
+        try:
+            return await self._store.acquire(requests)
+        except BaseException:  # their messages come again, and would find them held
+            self._orphans.add(request.lease for request in requests)
+            raise
+
+    def _unclaimed(self, request: Acquire, acquired: Acquired) -> None:
+        """Who took the message is gone; it comes again."""
+        if acquired.granted:
+            self._orphans.add([request.lease])
+
+    def _leave(self, delivery: Delivery, wait_seconds: float | None = None) -> None:
+        """For an instance that has the step, or can read the saga: a rolling upgrade has both kinds.
+
+        Args:
+            delivery: what we leave.
+            wait_seconds: when others should have it, where we can never take it; None where we may later, and others now.
+        """
+        if delivery.deliveries >= DELIVERIES_MAX:
+            self._counts["messages_given_up"] += 1
+            delivery.acknowledge()
+        elif wait_seconds is None:
+            delivery.give_back(nobody_seconds(delivery.deliveries))
+        else:
+            pass_on(delivery, wait_seconds)
+
+    async def _unreadable(self, delivery: Delivery, error: MessageError) -> None:
+        message = delivery.message
+        if error.newer and delivery.deliveries < DELIVERIES_MAX:
+            self._counts["messages_newer"] += 1
+            self._leave(delivery, nobody_seconds(delivery.deliveries))
+            return
+        self._counts["dead_letters"] += 1
+        logger.warning("a message on %s is not ours and becomes a dead letter: %s", message.topic, error)
+        letter = DeadLetter(
+            topic=message.topic, payload=message.payload, reason=str(error), headers=message.headers, at=self._clock.now()
+        )
+        try:
+            await self._store.put_dead_letter(letter)
+        except StoreUnavailableError:
+            delivery.give_back(NOT_HERE_SECONDS)
+        else:
+            delivery.acknowledge()
+
+
+def _wanted_attempt(view: View, body: RunStep) -> int | None:
+    """The attempt that is due now; also that of an action that must not begin any more, as we can say so, holding its lease."""
+    state, step = view.state, view.state.step(body.step)
+    attempt = 1 if body.direction is Direction.SETTLE else step.side(body.direction).attempt
+    overtaken = body.direction is Direction.ACTION and is_superseded(state, body.step, attempt, body.round)
+    return attempt if overtaken or is_pending(state, body.step, body.direction, attempt, body.round) else None

@@ -1,0 +1,366 @@
+"""Decide, append, and only then act: the order that everything rests on.
+
+An event goes into the next batch. There, the events of one saga are folded into its newest known state, and become one append
+that is guarded by the head's seq and tag. Who loses reads the tail, decides again, and appends again; an event that is no longer
+legal then is dropped. When the answer to a commit is lost, the tail tells by the event's id whether it was won.
+
+After the commit: leases taken in the same statement become work that is run at once (*local continuation*), everything else
+that the decision asks for goes out as messages and timers.
+
+What an append has taken, places and leases, belongs to the appender until it runs or is released. Whoever asked may be gone by
+then: a request that timed out, a leader that stepped down, a timer of a process that leaves. So the appender itself has the work
+run; only a submitter that *follows* its saga gets it back, and where that one is gone the appender runs it after all.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from operator import attrgetter
+from uuid import UUID
+
+from goconductor.aio.reminders import Reminder
+from goconductor.engine.facts import log
+from goconductor.engine.facts.definitions import Definitions
+from goconductor.engine.facts.log import View
+from goconductor.engine.facts.orphans import Orphans
+from goconductor.engine.facts.views import Views
+from goconductor.engine.log.batch import Batcher
+from goconductor.engine.log.continuation import Continuation, Room, still_due
+from goconductor.engine.log.folding import (
+    Appended,
+    AppendResult,
+    EventRefusedError,
+    Folded,
+    SagaBatch,
+    Submission,
+    TryAgain,
+    fold,
+    gather,
+)
+from goconductor.engine.log.outbox import Outbox
+from goconductor.engine.probe import SILENT, Probe
+from goconductor.engine.work.granted import Granted, effect_of
+from goconductor.errors import (
+    ConfigurationError,
+    FencedError,
+    GoConductorError,
+    PoolerError,
+    SagaNotFoundError,
+    SchemaError,
+    StoreUnavailableError,
+)
+from goconductor.lifecycle.effects import Effect, EndSaga, SetTimer, Work, direction_of
+from goconductor.lifecycle.events import TimerFired
+from goconductor.lifecycle.pending_work import pending_work
+from goconductor.ports.clock import Clock
+from goconductor.ports.store import BATCHES_AT_ONCE, Known, Outcome, SagaStore, Tail, Verdict
+from goconductor.redaction import logger_of
+from goconductor.saga.plan import Plan
+
+logger = logger_of("goconductor.engine")
+
+RECENT_MAX, RECENT_BYTES_MAX = 10_000, 32 * 1024 * 1024
+"""Views kept of sagas that this process appended to, so that parallel branches in one process do not conflict."""
+STORE_PAUSE_SECONDS = 0.25
+REFUSED_PAUSE_SECONDS = 1.0
+AWAY_SECONDS = 5.0
+"""So often it is said that the store is away."""
+AWAY = (StoreUnavailableError, ConfigurationError, SchemaError, PoolerError)
+"""What says nothing of the events: the database is absent, or takes nothing from us at present."""
+
+
+class Appender:
+    """Brings events into the log, many sagas at a time.
+
+    Args:
+        store: the log.
+        definitions: compiled definitions.
+        outbox: where messages go after the commit.
+        clock: for lease ends.
+        room: what can be run here at once, and runs it.
+        orphans: frees leases that may have been taken though nobody runs under them.
+        instance: tells this process's serial.
+        participant: its participant's name, for the record.
+        lease_seconds: the life of leases taken with an append.
+        on_acknowledged: called with what a commit has made durable.
+        on_timer: called for each timer that a decision sets.
+        on_end: called when an append of ours ended a saga.
+        counts: where what happened is counted.
+        probe: told of each append and each batch.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: SagaStore,
+        definitions: Definitions,
+        outbox: Outbox,
+        clock: Clock,
+        room: Room,
+        orphans: Orphans,
+        instance: Callable[[], int],
+        participant: str,
+        lease_seconds: float,
+        on_acknowledged: Callable[[View], None],
+        on_timer: Callable[[Plan, View, SetTimer], None],
+        on_end: Callable[[Plan, View], None],
+        counts: Counter[str],
+        probe: Probe = SILENT,
+    ) -> None:
+        self._store = store
+        self._definitions = definitions
+        self._outbox = outbox
+        self._clock = clock
+        self._room = room
+        self._instance = instance
+        self._participant = participant
+        self._lease_seconds = lease_seconds
+        self._on_acknowledged = on_acknowledged
+        self._on_timer = on_timer
+        self._on_end = on_end
+        self._counts = counts
+        self._probe = probe
+        self._recent = Views(count_max=RECENT_MAX, bytes_max=RECENT_BYTES_MAX)
+        self._away = Reminder(AWAY_SECONDS, AWAY_SECONDS, monotonic=clock.monotonic)
+        self._orphans = orphans
+        self._batcher: Batcher[Submission, AppendResult] = Batcher(
+            self._flush,
+            lanes=BATCHES_AT_ONCE,
+            subject=attrgetter("saga_id.int"),
+            told=partial(probe.flushed, "append"),
+            unclaimed=self._unclaimed,
+        )
+
+    async def submit(self, submission: Submission) -> Appended:
+        """Bring one event into the log; waits while the store is away.
+
+        Raises:
+            SagaNotFoundError: there is no such saga.
+            RequestRefusedError: an operator's request that the state does not allow.
+            FencedError: the term of the leader who asked is over.
+            GoConductorError: the log cannot be read by this version, or the database refuses the event.
+        """
+        while True:
+            answer = await self._batcher.ask(submission)
+            if isinstance(answer, Appended):
+                return answer
+            if not isinstance(answer, TryAgain):
+                raise answer
+            submission.stale = True
+            submission.doubtful = submission.doubtful or answer.doubtful
+            submission.alone = submission.alone or answer.alone
+            if answer.wait_seconds:
+                await self._clock.sleep(answer.wait_seconds)
+
+    def act(
+        self,
+        plan: Plan,
+        view: View,
+        effects: Iterable[Effect],
+        due: Sequence[Work],
+        taken: Sequence[Granted],
+        *,
+        cause: UUID | None = None,
+    ) -> None:
+        """What follows a commit: remember, send what is due and was not taken here, set timers, tell of the end.
+
+        Args:
+            plan: the saga's.
+            view: its state after the commit.
+            effects: what was decided.
+            due: the work among it that the state still wants.
+            taken: what of that runs here.
+            cause: the id of the event that it follows from.
+        """
+        self._on_acknowledged(view)
+        if view.state.phase.ended:
+            self._recent.drop(view.state.saga_id)
+        else:
+            self._recent.keep(view)
+        if len(due) > len(taken):
+            here = {(work.step, work.direction) for work in taken}
+            elsewhere = [work for work in due if (work.step, direction_of(work)) not in here]
+            self._outbox.work(plan, view, elsewhere, cause="" if cause is None else str(cause))
+        for effect in effects:
+            if isinstance(effect, SetTimer):
+                self._on_timer(plan, view, effect)
+            elif isinstance(effect, EndSaga):
+                self._on_end(plan, view)
+
+    def hand_on(self, work: Granted) -> None:
+        """Ask whoever offers the step to run this, since it cannot be begun here any more; its lease is free by now."""
+        effect = effect_of(work)
+        if still_due([effect], work.view):
+            self._outbox.work(work.plan, work.view, [effect])
+
+    def latest(self, saga_id: UUID) -> View | None:
+        """The newest view of a saga that this process appended to lately and that has not ended since."""
+        return self._recent.get(saga_id)
+
+    async def close(self) -> None:
+        """Wait for what is in flight."""
+        await self._batcher.close()
+
+    def _unclaimed(self, _: Submission, answer: AppendResult) -> None:
+        """Who submitted this is gone, and its saga goes on all the same."""
+        if isinstance(answer, Appended) and answer.works:
+            self._room.spawn(answer.works)
+
+    async def _flush(self, batch: list[Submission]) -> Sequence[AppendResult]:
+        results: dict[int, AppendResult] = {}
+        gathered = gather(batch, self.latest)
+        prepared: list[tuple[Folded, Continuation]] = []
+        try:
+            for each, (plan, view) in await self._bring_up(gathered, results):
+                members = {index: member for index, member in each.members.items() if index not in results}
+                folded = fold(
+                    members,
+                    plan,
+                    view,
+                    self._room,
+                    results,
+                    now=self._clock.now,
+                    participant=self._participant,
+                    counts=self._counts,
+                )
+                if folded is not None:
+                    prepared.append((folded, Continuation(plan, folded.new, still_due(folded.effects, folded.new))))
+            for _, continuation in prepared:
+                continuation.reserve(self._room, self._instance(), self._lease_seconds)
+            sent_at = self._clock.monotonic()
+            appends = [folded.append(self._instance(), continuation) for folded, continuation in prepared]
+            outcomes = await self._store.append(appends) if appends else []
+        except BaseException as error:
+            for _, continuation in prepared:
+                self._orphans.add(continuation.let_go())
+            for each in gathered:
+                self._recent.drop(each.saga_id)
+            if not isinstance(error, AWAY):
+                raise
+            return self._while_away(error, batch, results)
+        self._counts["append_batches"] += bool(prepared)
+        for (folded, continuation), outcome in zip(prepared, outcomes, strict=True):
+            if outcome.verdict is Verdict.WON:
+                results |= self._won(folded, continuation, outcome, sent_at)
+            else:
+                results |= self._lost(folded, continuation, outcome)
+        return [results.get(index) or TryAgain() for index in range(len(batch))]
+
+    def _while_away(
+        self, error: GoConductorError, batch: Sequence[Submission], results: Mapping[int, AppendResult]
+    ) -> list[AppendResult]:
+        """Outcomes wait until the log takes them. Where it is there but refuses us, others are told so."""
+        self._counts["store_unavailable"] += 1
+        if self._away.is_due():
+            logger.warning("the saga store is away, events wait: %s", error)
+        absent = isinstance(error, StoreUnavailableError)
+        again = TryAgain(doubtful=True, wait_seconds=STORE_PAUSE_SECONDS if absent else REFUSED_PAUSE_SECONDS)
+        return [
+            results.get(index) or (again if absent or submission.lease is not None else error)
+            for index, submission in enumerate(batch)
+        ]
+
+    async def _bring_up(
+        self, gathered: Sequence[SagaBatch], results: dict[int, AppendResult]
+    ) -> list[tuple[SagaBatch, tuple[Plan, View]]]:
+        """Find the newest state of each saga. Those that have none are left out, and ``results`` says why."""
+        tails = await self._tails([each for each in gathered if each.is_stale])
+        brought: list[tuple[SagaBatch, tuple[Plan, View]]] = []
+        for each in gathered:
+            try:
+                found = await self._newest(each, tails.get(each.saga_id))
+            except StoreUnavailableError:
+                raise
+            except GoConductorError as error:
+                results |= dict.fromkeys(each.members, error)
+                continue
+            if each.is_doubtful:
+                results |= self._committed(each, tails.get(each.saga_id), *found)
+            brought.append((each, found))
+        return brought
+
+    async def _tails(self, stale: Sequence[SagaBatch]) -> dict[UUID, Tail]:
+        """Read the tails of sagas of which too little is known, whose head had moved, or whose last append is in doubt."""
+        for each in stale:
+            if each.is_doubtful:
+                # somebody else here may know more by now: an event of ours has to be looked for in all of the log
+                each.base = None
+        await self._orphans.free()
+        known = [each.base.known if each.base is not None else Known(each.saga_id) for each in stale]
+        tails = await self._store.read(known) if stale else []
+        return {each.saga_id: tail for each, tail in zip(stale, tails, strict=True)}
+
+    async def _newest(self, batch: SagaBatch, tail: Tail | None) -> tuple[Plan, View]:
+        """Return a saga's definition and its newest state.
+
+        Raises:
+            SagaNotFoundError: there is no such saga.
+            GoConductorError: its log cannot be read by this version.
+        """
+        base = batch.base
+        if tail is None:
+            assert base is not None  # noqa: S101  (of a saga that is not known a tail was read)
+            return await self._definitions.plan(next(iter(batch.members.values())).saga, base.state.version), base
+        if tail.head is None:
+            raise SagaNotFoundError(f"there is no saga {batch.saga_id}")
+        plan = await self._definitions.plan(tail.head.saga, tail.head.version)
+        view = log.brought_up(plan, base, batch.saga_id, tail)
+        assert view is not None  # noqa: S101  (it has a head)
+        return plan, view
+
+    def _committed(self, batch: SagaBatch, tail: Tail | None, plan: Plan, view: View) -> dict[int, AppendResult]:
+        """Find those whose event was committed after all, by its id. What follows from it nobody has done yet."""
+        written = set[UUID]() if tail is None else {entry.event_id for entry in tail.entries}
+        found = [index for index, each in batch.members.items() if each.doubtful and each.event_id in written]
+        if found:
+            self.catch_up(plan, view)
+        return dict.fromkeys(found, Appended(view))
+
+    def catch_up(self, plan: Plan, view: View) -> None:
+        """Nobody acted on what was appended, since its answer was lost, or since it was not committed then: ask for all that the
+        state asks for.
+        """
+        state = view.state
+        asked = list(pending_work(state.steps))
+        ends: list[Effect] = [EndSaga(state.phase)] if state.phase.ended else []
+        self.act(plan, view, [*asked, *ends], still_due(asked, view), ())
+
+    def _won(self, folded: Folded, continuation: Continuation, outcome: Outcome, sent_at: float) -> dict[int, AppendResult]:
+        self._counts["appends"] += 1
+        self._counts["events"] += len(folded.entries)
+        self._probe.appended(folded.plan, folded.base, folded.new)
+        continuation.vacate(kept=outcome.took)
+        works = continuation.works(sent_at)
+        self.act(folded.plan, folded.new, folded.effects, continuation.due, works, cause=folded.entries[-1].event_id)
+        last = next(reversed(folded.accepted))
+        if works and not folded.accepted[last].follows:
+            self._room.spawn(works)
+            works = ()
+        return {**dict.fromkeys(folded.accepted, Appended(folded.new)), last: Appended(folded.new, works)}
+
+    def _lost(self, folded: Folded, continuation: Continuation, outcome: Outcome) -> dict[int, AppendResult]:
+        saga_id = folded.new.state.saga_id
+        self._counts[f"append_{outcome.verdict}"] += 1
+        continuation.vacate()
+        self._recent.drop(saga_id)
+        results: dict[int, AppendResult] = {}
+        for index, submission in folded.accepted.items():
+            match outcome.verdict:
+                case Verdict.NOT_DUE if isinstance(submission.event, TimerFired):
+                    results[index] = Appended(None, dropped="not due")
+                case Verdict.FENCED if submission.epoch == folded.epoch:
+                    results[index] = FencedError()
+                case Verdict.REJECTED if len(folded.accepted) > 1:
+                    results[index] = TryAgain(alone=True)  # one of them is at fault, and the others are not
+                case Verdict.REJECTED:
+                    event = type(submission.event).__name__
+                    results[index] = EventRefusedError(
+                        f"the database refuses an event of saga {saga_id} ({event}): {outcome.problem}"
+                    )
+                case Verdict.HELD_UP:
+                    results[index] = TryAgain(wait_seconds=STORE_PAUSE_SECONDS)
+                case _:
+                    results[index] = TryAgain()
+        return results

@@ -1,0 +1,198 @@
+"""What follows a commit: messages to other participants, timers, and word to those who wait for a saga's end.
+
+All of it may be lost: the log is the outbox, and the sweep sends again what a state still asks for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import time
+import uuid
+from collections.abc import Iterable
+from contextvars import Context
+from datetime import UTC, datetime
+
+import msgspec
+
+from goconductor.aio.backoff import Backoff
+from goconductor.aio.reminders import Reminder
+from goconductor.aio.tasks import create_guarded_task, end
+from goconductor.engine.facts.installation import Installation
+from goconductor.engine.facts.log import View
+from goconductor.engine.probe import SILENT, Probe
+from goconductor.engine.work.granted import attempt_of
+from goconductor.errors import BusError, PayloadError
+from goconductor.lifecycle.effects import Work, direction_of
+from goconductor.lifecycle.state import SagaStatus
+from goconductor.messages import codec
+from goconductor.messages.envelope import Baton, RunStep, SagaEnded
+from goconductor.messages.topics import steps_topic
+from goconductor.ports.bus import Bus, Message
+from goconductor.ports.choices import Choices
+from goconductor.ports.clock import Clock
+from goconductor.redaction import logger_of
+from goconductor.saga.plan import Plan
+
+logger = logger_of("goconductor.engine")
+
+AGAIN_SECONDS, AGAIN_SECONDS_MAX = 0.1, 5.0
+"""The first and the longest pause before messages are sent again that the bus did not take."""
+WIDE_FAN_OUT = 50
+"""From this many messages in one decision on, none carries the state."""
+
+
+class Outbox:
+    """Sends messages after the commit, in the background, in batches.
+
+    Args:
+        bus: where to.
+        choices: says which installation this is.
+        source: the sender's name in the messages.
+        clock: the time they carry.
+        baton_bytes_max: a larger state is not carried; the receiver reads the log.
+        waiting_max: messages kept while the bus is away; more are dropped, and sent again by the sweep.
+        probe: told of each call of the bus.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        choices: Choices,
+        *,
+        source: str,
+        clock: Clock,
+        baton_bytes_max: int = 16 * 1024,
+        waiting_max: int = 10_000,
+        probe: Probe = SILENT,
+    ) -> None:
+        self._bus = bus
+        self._installation = Installation(choices)
+        self._source = source
+        self._clock = clock
+        self._baton_bytes_max = baton_bytes_max
+        self._waiting_max = waiting_max
+        self._probe = probe
+        self._away = Reminder(monotonic=clock.monotonic)
+        self._waiting: list[Message] = []
+        self._sender: asyncio.Task[None] | None = None
+        self._refused: dict[str, int] = {}
+        """Of topics that took less: how large the message was that the bus refused."""
+        self.dropped = 0
+        self.problem = ""
+        """Why the last messages could not be sent; empty when they were."""
+
+    @property
+    def waiting(self) -> int:
+        """How many messages the bus has not taken yet."""
+        return len(self._waiting)
+
+    def work(self, plan: Plan, view: View, works: Iterable[Work], *, cause: str = "") -> None:
+        """Ask the owners of steps to run them."""
+        works = list(works)
+        state = view.state if len(works) < WIDE_FAN_OUT else None
+        now = datetime.fromtimestamp(self._clock.now(), UTC).isoformat()
+        for work in works:
+            body = RunStep(
+                saga_id=view.state.saga_id,
+                saga=plan.name,
+                version=view.state.version,
+                step=work.step,
+                target=plan.steps[work.step].run,
+                direction=direction_of(work),
+                attempt=attempt_of(work),
+                round=work.round,
+                baton=Baton(view.seq, view.tag, state),
+            )
+            topic = steps_topic(plan.owners[work.step][0])
+            payload = self._encode(body, now, cause, view)
+            if len(payload) > self._baton_bytes_max:
+                state = None
+            limit = min(self._baton_bytes_max, self._refused.get(topic, sys.maxsize) - 1)
+            if body.baton.state is not None and len(payload) > limit:
+                body = RunStep(
+                    **{f: getattr(body, f) for f in body.__struct_fields__ if f != "baton"}, baton=Baton(view.seq, view.tag)
+                )
+                payload = self._encode(body, now, cause, view)
+            self._put(topic, view, payload)
+
+    def ended(self, plan: Plan, view: View, status: SagaStatus) -> None:
+        """Tell who waits for the saga's end."""
+        body = SagaEnded(saga_id=view.state.saga_id, saga=plan.name, status=status, seq=view.seq)
+        now = datetime.fromtimestamp(self._clock.now(), UTC).isoformat()
+        self._put(view.state.reply_to, view, self._encode(body, now, "", view))
+
+    def _encode(self, body: RunStep | SagaEnded, now: str, cause: str, view: View) -> bytes:
+        return codec.encode(
+            body,
+            message_id=uuid.uuid4().hex,
+            source=self._source,
+            time=now,
+            causation_id=cause,
+            trace_parent=view.state.traceparent,
+        )
+
+    def _put(self, topic: str, view: View, payload: bytes) -> None:
+        if len(self._waiting) >= self._waiting_max:
+            self.dropped += 1
+            return
+        key = str(view.state.saga_id)
+        self._waiting.append(Message(topic=topic, key=key, payload=payload, headers=self._installation.headers))
+        if self._sender is None:
+            self._sender = create_guarded_task(self._send(), name="outbox", context=Context())
+
+    async def _send(self) -> None:
+        backoff = Backoff(AGAIN_SECONDS, AGAIN_SECONDS_MAX)
+        try:
+            while self._waiting:
+                if not self._installation.headers and await self._installation.learn():
+                    headers = self._installation.headers
+                    self._waiting = [msgspec.structs.replace(message, headers=headers) for message in self._waiting]
+                batch, self._waiting = self._waiting[:500], self._waiting[500:]
+                began = time.perf_counter()
+                try:
+                    await self._bus.send(batch)
+                    self._probe.sent(len(batch), time.perf_counter() - began)
+                    self.problem = ""
+                    self._away.end()
+                    backoff.reset()
+                except PayloadError as error:
+                    self._waiting = self._lighter(batch, error) + self._waiting
+                except BusError as error:
+                    self.problem, pause = str(error), backoff.next()
+                    if self._away.is_due():
+                        logger.warning("cannot send %d messages now (%s); trying again in %.1f s", len(batch), error, pause)
+                    self._waiting = batch + self._waiting[: max(0, self._waiting_max - len(batch))]
+                    await self._clock.sleep(pause)
+        finally:
+            self._sender = None
+
+    def _lighter(self, batch: list[Message], error: PayloadError) -> list[Message]:
+        """What to send instead, as pointers alone, now that a topic took less than we thought.
+
+        Only the first message that was refused is named. So all that carry a state go once more without it; a message that
+        comes twice does no harm, and from now on none as large is sent to that topic.
+        """
+        place = re.match(r"\$\[(\d+)\]", error.path)
+        refused = batch[int(place[1])] if place else max(batch, key=lambda message: len(message.payload))
+        self._refused[refused.topic] = min(len(refused.payload), self._refused.get(refused.topic, sys.maxsize))
+        lighter = {id(message): codec.without_state(message.payload) for message in batch}
+        if lighter[id(refused)] is None:
+            self.dropped += 1
+            logger.error("the bus refuses a message of ours that is as small as it can be, it is dropped: %s", error)
+        else:
+            logger.warning("the bus takes no such message, it is sent again without the saga's state: %s", error)
+        return [
+            msgspec.structs.replace(message, payload=payload)
+            for message in batch
+            if (payload := lighter[id(message)]) is not None
+        ]
+
+    async def close(self, *, within_seconds: float) -> bool:
+        """Send what waits, but no longer than that; False if something was left unsent, now or before."""
+        if self._sender is not None:
+            _, late = await asyncio.wait([self._sender], timeout=within_seconds)
+            await end(*late)
+            self.dropped += len(late) + len(self._waiting)
+        return not self.dropped

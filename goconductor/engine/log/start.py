@@ -1,0 +1,242 @@
+"""New sagas: the first decision, made durable in batches.
+
+What follows a commit is done where the batch comes back, and not by whoever asked: a request may have timed out by then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from goconductor.engine.facts import log
+from goconductor.engine.facts.log import View
+from goconductor.engine.facts.orphans import Orphans
+from goconductor.engine.log.append import Appender
+from goconductor.engine.log.batch import Batcher
+from goconductor.engine.log.continuation import Continuation, Room, still_due
+from goconductor.engine.probe import SILENT, Probe
+from goconductor.engine.steps.typed import to_json_value
+from goconductor.engine.work.granted import new_event_id, random_number
+from goconductor.errors import GoConductorError, PayloadError, SagaAlreadyStartedError, StoreUnavailableError
+from goconductor.lifecycle.decide import begin
+from goconductor.lifecycle.effects import Effect
+from goconductor.lifecycle.events import SagaStarted
+from goconductor.ports.clock import Clock
+from goconductor.ports.store import BATCHES_AT_ONCE, Outcome, SagaStore, Start, Verdict
+from goconductor.ports.transactions import Transaction
+from goconductor.saga import ids, values
+from goconductor.saga.plan import Plan
+
+HELD_UP_SECONDS = 5.0
+"""So long a start waits for a key that somebody's open transaction holds."""
+HELD_UP_PAUSE_SECONDS = 0.1
+
+PATIENCE_LEASES = 2
+"""After so many lives of a lease the sweep looks at a saga that has stood still: a message for it may be lost."""
+
+
+class Started(msgspec.Struct, frozen=True):
+    """A saga that was started, or had been under the same key (``existing``)."""
+
+    saga_id: UUID
+    existing: bool = False
+
+
+class _Asked(NamedTuple):
+    plan: Plan
+    effects: Sequence[Effect]
+    continuation: Continuation
+    start: Start
+
+
+class Starter:
+    """Starts sagas.
+
+    Args:
+        store: where they are kept.
+        clock: database time, which the ids carry.
+        room: what can be run here at once, and runs it.
+        orphans: frees leases that may have been taken though nobody runs under them.
+        appender: does what follows the commit.
+        instance: tells this process's serial.
+        participant: its participant's name, for the record.
+        lease_seconds: the life of leases taken with a start.
+        input_bytes_max: a larger input is refused.
+        counts: where what happened is counted.
+        probe: told of each start and each batch.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: SagaStore,
+        clock: Clock,
+        room: Room,
+        orphans: Orphans,
+        appender: Appender,
+        instance: Callable[[], int],
+        participant: str,
+        lease_seconds: float,
+        input_bytes_max: int,
+        counts: Counter[str],
+        probe: Probe = SILENT,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._room = room
+        self._orphans = orphans
+        self._appender = appender
+        self._instance = instance
+        self._participant = participant
+        self._lease_seconds = lease_seconds
+        self._input_bytes_max = input_bytes_max
+        self._counts = counts
+        self._probe = probe
+        self._starts: Batcher[_Asked, Outcome] = Batcher(self._flush, lanes=BATCHES_AT_ONCE, told=partial(probe.flushed, "start"))
+        self._held_up: Batcher[_Asked, Outcome] = Batcher(self._flush)
+        """Those whose key somebody's open transaction holds: they wait with each other, and with nobody else."""
+
+    async def start(
+        self, plan: Plan, input: Any, *, key: str | None, labels: Mapping[str, str], reply_to: str, identity: Any = msgspec.UNSET
+    ) -> Started:
+        """Start a saga, and run here what can be run at once. Parameters and errors as of :meth:`Node.start_saga`."""
+        with self._probe.starting(plan.name) as starting:
+            view, effects, event = self._begun(plan, input, key, labels, reply_to, starting.traceparent)
+            continuation = Continuation(plan, view, still_due(effects, view))
+            asked = _Asked(plan, effects, continuation, self._start(plan, view, event, key, labels, identity))
+            outcome = await self._starts.submit(asked)
+            if outcome.verdict is Verdict.HELD_UP:
+                outcome = await self._wait_for_key(asked)
+            won = outcome.verdict is Verdict.WON
+            started = Started(view.state.saga_id) if won else _found(outcome, plan, key)
+            starting.started(started.saga_id, existing=started.existing)
+        return started
+
+    async def _flush(self, batch: list[_Asked]) -> list[Outcome]:
+        try:
+            starts = []
+            for _, _, continuation, start in batch:
+                continuation.reserve(self._room, start.instance, self._lease_seconds)
+                takes = [take for take, _, _ in continuation.takes]
+                starts.append(replace(start, take=takes) if takes else start)
+            asked_at = self._clock.monotonic()
+            outcomes = await self._store.start(starts)
+        except BaseException:  # they may have been started all the same
+            for asked in batch:
+                self._orphans.add(asked.continuation.let_go())
+            raise
+        for (plan, effects, continuation, _), outcome in zip(batch, outcomes, strict=True):
+            continuation.vacate(kept=outcome.took)
+            if outcome.verdict is Verdict.WON:
+                works = continuation.works(asked_at)
+                self._counts["sagas_started"] += 1
+                self._probe.appended(plan, None, continuation.view)
+                self._appender.act(plan, continuation.view, effects, continuation.due, works)
+                self._room.spawn(works)
+        return outcomes
+
+    async def start_in(
+        self,
+        transaction: Transaction,
+        plan: Plan,
+        input: Any,
+        *,
+        key: str | None,
+        labels: Mapping[str, str],
+        reply_to: str,
+        identity: Any = msgspec.UNSET,
+    ) -> Started:
+        """Start a saga in the caller's own transaction. Parameters and errors as of :meth:`Node.start_saga`.
+
+        Nothing is sent and no lease is taken, since nobody sees the saga before the commit. It is due at once, so that the
+        sweep begins it if nobody else does.
+        """
+        with self._probe.starting(plan.name) as starting:
+            view, _, event = self._begun(plan, input, key, labels, reply_to, starting.traceparent)
+            start = self._start(plan, view, event, key, labels, identity)
+            if start.wake_at is not None:
+                start = replace(start, wake_at=event.at)
+            outcome = await self._store.start_in(transaction, start)
+            if outcome.verdict is not Verdict.WON:
+                return _found(outcome, plan, key)
+            self._counts["sagas_started_in_transactions"] += 1
+            starting.started(view.state.saga_id, existing=False)
+        return Started(view.state.saga_id)
+
+    def _begun(
+        self, plan: Plan, input: Any, key: str | None, labels: Mapping[str, str], reply_to: str, traceparent: str
+    ) -> tuple[View, list[Effect], SagaStarted]:
+        """The first decision."""
+        data = to_json_value(input)
+        size = len(values.written(data, bytes_max=self._input_bytes_max))
+        if key is not None or labels:
+            values.check_value({"key": key, "labels": dict(labels)})
+            for name, value in labels.items():
+                if not isinstance(value, str):
+                    raise PayloadError(values.place("$.labels", name), "is no text; labels are texts: give str(value)")
+        now = self._clock.now()
+        home = None if key is None else ids.home(ids.DEFAULT_NAMESPACE, plan.name, key)
+        saga_id = ids.saga_id(now, random.getrandbits(74), home)
+        patience_seconds = PATIENCE_LEASES * self._lease_seconds
+        event = SagaStarted(at=now, input=data, reply_to=reply_to, patience_seconds=patience_seconds, traceparent=traceparent)
+        decision = begin(plan, saga_id, event)
+        new = View(decision.state, 1, random_number(), size)
+        return new, list(decision.effects), replace(event, answers=decision.event.answers)
+
+    async def _wait_for_key(self, asked: _Asked) -> Outcome:
+        give_up_at = self._clock.monotonic() + HELD_UP_SECONDS
+        while self._clock.monotonic() < give_up_at:
+            await self._clock.sleep(HELD_UP_PAUSE_SECONDS)
+            outcome = await self._held_up.submit(asked)
+            if outcome.verdict is not Verdict.HELD_UP:
+                return outcome
+        raise StoreUnavailableError(
+            f"key {asked.start.key!r} of saga {asked.plan.name!r} is held by a transaction that has not ended, one in which it "
+            "was started perhaps; start it again when that has been committed or rolled back"
+        )
+
+    async def close(self) -> None:
+        """Wait for what is in flight."""
+        await self._starts.close()
+        await self._held_up.close()
+
+    def _start(
+        self, plan: Plan, view: View, event: SagaStarted, key: str | None, labels: Mapping[str, str], identity: Any
+    ) -> Start:
+        return Start(
+            saga_id=view.state.saga_id,
+            namespace=ids.DEFAULT_NAMESPACE,
+            saga=plan.name,
+            version=view.state.version,
+            new_tag=view.tag,
+            entries=[log.entry(event, new_event_id(), participant=self._participant)],
+            status=view.state.status.value,
+            instance=self._instance(),
+            wake_at=view.state.wake_at,
+            key=key,
+            input_hash=_hash(event.input if identity is msgspec.UNSET else identity) if key is not None else b"",
+            labels=dict(labels),
+        )
+
+
+def _found(outcome: Outcome, plan: Plan, key: str | None) -> Started:
+    """The saga that a start found in its place."""
+    if outcome.verdict is Verdict.ALREADY_STARTED and outcome.existing is not None:
+        return Started(outcome.existing, existing=True)
+    if outcome.verdict is Verdict.OTHER_INPUT:
+        raise SagaAlreadyStartedError(
+            f"key {key!r} has started saga {plan.name!r} {outcome.existing} with other input; use a new key, or the same input"
+        )
+    raise GoConductorError(f"saga {plan.name!r} could not be started: {outcome.problem or outcome.verdict}")
+
+
+def _hash(data: Any) -> bytes:
+    return hashlib.sha256(msgspec.json.encode(data, order="sorted")).digest()

@@ -1,0 +1,37 @@
+"""Taking over a lease that another let run out: the log is told first.
+
+Who takes it over says that this attempt's outcome is unknown, and runs nothing: the other may have done it and died. Were the
+same attempt run again, its refusal would be believed, and the effect forgotten. That holds whether or not the step is due now:
+of a paused saga nobody else would remember it. What the log wants then comes with that append, or as a message.
+
+The lease's row remembers whom it was taken from until that append frees it, so any number of processes may die in between. Who
+declares as a leader does the same, under a lease that it took in the same way; of the two, one gets the lease, and the other
+finds it held.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from goconductor.engine.facts.log import View
+from goconductor.engine.log.folding import Submission
+from goconductor.lifecycle.events import OutcomeUnknown
+from goconductor.ports.store import Lease
+from goconductor.saga.plan import Plan
+
+REASON = "its lease ran out, and another instance took it over"
+
+
+class TakenOver(NamedTuple):
+    """Such a lease. Not of a settlement, which is asked for again until it is answered: of that nothing is to be told."""
+
+    plan: Plan
+    view: View
+    lease: Lease
+
+    @property
+    def submission(self) -> Submission:
+        """What the log is told; refused where it knows of an outcome, or was never told of the attempt."""
+        key, step = self.lease.key, self.view.state.step(self.lease.key.step)
+        unknown = OutcomeUnknown(key.step, step.side(key.direction).attempt, key.round, direction=key.direction, reason=REASON)
+        return Submission(key.saga_id, self.plan.name, unknown, view=self.view, lease=self.lease)

@@ -1,0 +1,393 @@
+"""One process's engine: a store, a bus, perhaps a service's steps, and what ties them together.
+
+A participant is a node with steps; a server or a client is a node without. All decide alike.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+
+from goconductor.aio.tasks import Tasks
+from goconductor.engine.endings import Endings
+from goconductor.engine.facts import log
+from goconductor.engine.facts.clock import SystemClock, keep_time
+from goconductor.engine.facts.colleagues import unoffered
+from goconductor.engine.facts.definitions import Definitions
+from goconductor.engine.facts.log import View
+from goconductor.engine.facts.orphans import Orphans
+from goconductor.engine.facts.registration import Registration
+from goconductor.engine.facts.rewinding import Rewinding
+from goconductor.engine.intake import Intake
+from goconductor.engine.log.append import Appender
+from goconductor.engine.log.batch import Batcher
+from goconductor.engine.log.folding import Expected, Submission
+from goconductor.engine.log.outbox import Outbox
+from goconductor.engine.log.start import Started, Starter
+from goconductor.engine.log.timers import Timers
+from goconductor.engine.membership import Membership
+from goconductor.engine.probe import SILENT, Probe
+from goconductor.engine.running.executor import Executor
+from goconductor.engine.running.journals import Journals
+from goconductor.engine.steps.listeners import tell
+from goconductor.engine.steps.registry import StepRegistry, check, facts
+from goconductor.engine.work.renewal import Renewal
+from goconductor.errors import RequestRefusedError, SagaNotFoundError
+from goconductor.lifecycle.effects import Work
+from goconductor.lifecycle.events import Event, OperatorRequest
+from goconductor.lifecycle.state import SagaState
+from goconductor.messages.topics import replies_topic, steps_topic
+from goconductor.ports.bus import Bus
+from goconductor.ports.clock import Clock
+from goconductor.ports.store import Instance, Known, RecoveryStore, SagaReader, SagaStore, Tail
+from goconductor.ports.transactions import Transaction
+from goconductor.redaction import logger_of
+from goconductor.saga.plan import Plan
+
+logger = logger_of("goconductor.engine")
+
+LAST_WORDS_SECONDS = 5.0
+"""How long a closing node tries to send what waits."""
+BUS_SECONDS = 3.0
+"""A node without steps can do without the bus, as the sweep sends what it could not: after so long it opens all the same."""
+LOOKS_AT_ONCE = 64
+"""So many sagas are read by one statement at most: they may be large."""
+
+
+class Store(RecoveryStore, SagaReader, Protocol):
+    """A store with all that a node, its leader and its doors need."""
+
+
+class Node:
+    """The engine of one process.
+
+    Args:
+        store: the saga log; opened and closed by the node.
+        bus: opened and closed by the node.
+        open_store: makes the store for the thread that renews leases; None lets the store do it.
+        registry: the service's steps; None for a server or client.
+        clock: the time.
+        lease_seconds: the life of a lease on a running step.
+        concurrency: how many steps may run at once; None leaves it to the registry.
+        threads: how many plain functions among them.
+        drain_seconds: how long :meth:`close` waits for steps that run.
+        prefetch: how many messages are in hand at once.
+        payload_bytes_max: larger inputs and outputs are refused.
+        baton_bytes_max: a larger state is not carried by messages.
+        probe: told of what the engine does, for metrics and traces.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        bus: Bus,
+        open_store: Callable[[], SagaStore] | None = None,
+        registry: StepRegistry | None = None,
+        clock: Clock | None = None,
+        lease_seconds: float = 10.0,
+        concurrency: int | None = None,
+        threads: int = 32,
+        drain_seconds: float = 20.0,
+        prefetch: int = 200,
+        payload_bytes_max: int = 1024 * 1024,
+        baton_bytes_max: int = 16 * 1024,
+        probe: Probe = SILENT,
+    ) -> None:
+        self.store, self.bus = store, bus
+        self.registry = registry or StepRegistry("client")
+        self.clock = clock or SystemClock()
+        self.counts: Counter[str] = Counter()
+        self.probe = probe
+        self.definitions = Definitions(store, lambda: self.instance.serial)
+        self.name = f"{self.registry.name}-{socket.gethostname()}-{os.getpid()}-{random.getrandbits(24):06x}"
+        self._drain_seconds, self._lease_seconds = drain_seconds, lease_seconds
+        self.payload_bytes_max = payload_bytes_max
+        self._tails: Batcher[Known, Tail] = Batcher(store.read, items_max=LOOKS_AT_ONCE)
+        self._background = Tasks()
+        self._renewal = Renewal(open_store or store.beside, self.clock, lease_seconds)
+        source = f"/{self.registry.name}/{self.name}"
+        self._outbox = Outbox(bus, store, source=source, clock=self.clock, baton_bytes_max=baton_bytes_max, probe=probe)
+        self._timers = Timers(self.clock, store)
+        self.orphans = Orphans(store, self.clock)
+        self._rewinding = Rewinding(store, self.definitions, self.clock, known_by=self.name, counts=self.counts)
+        self._registration = Registration(store, self.clock, self._rewinding.rewound)
+        self._executor = Executor(
+            self.registry,
+            journals=Journals(self.registry, self.clock, lambda kind, word: store.tell(self._serial(), kind, word)),
+            orphans=self.orphans,
+            clock=self.clock,
+            renewal=self._renewal,
+            concurrency=concurrency or self.registry.concurrency,
+            threads=threads,
+            output_bytes_max=payload_bytes_max,
+            counts=self.counts,
+            probe=probe,
+        )
+        self.appender = self._executor.appender = self._timers.appender = Appender(
+            store=store,
+            definitions=self.definitions,
+            outbox=self._outbox,
+            clock=self.clock,
+            room=self._executor,
+            orphans=self.orphans,
+            instance=self._serial,
+            participant=self.registry.name,
+            lease_seconds=lease_seconds,
+            on_acknowledged=self._rewinding.acknowledged,
+            on_timer=self._timers.set,
+            on_end=self._ended,
+            counts=self.counts,
+            probe=probe,
+        )
+        self._intake = Intake(
+            store=store,
+            definitions=self.definitions,
+            executor=self._executor,
+            orphans=self.orphans,
+            clock=self.clock,
+            instance=self._serial,
+            lease_seconds=lease_seconds,
+            on_ended=lambda message: self._endings.heard(message.saga_id),
+            on_missed=self._rewinding.missed,
+            written=self.appender.latest,
+            counts=self.counts,
+            probe=probe,
+        )
+        self.membership = Membership(bus, self.registry.name, self._intake.receive, prefetch=prefetch, clock=self.clock)
+        self._endings = Endings(self.view, self.appender.latest, self.clock, partial(unoffered, self.plan_of, store.instances))
+        self._starter = Starter(
+            store=store,
+            clock=self.clock,
+            room=self._executor,
+            orphans=self.orphans,
+            appender=self.appender,
+            instance=self._serial,
+            participant=self.registry.name,
+            lease_seconds=lease_seconds,
+            input_bytes_max=payload_bytes_max,
+            counts=self.counts,
+            probe=probe,
+        )
+
+    @property
+    def instance(self) -> Instance:
+        """This process, as the store knows it.
+
+        Raises:
+            ConfigurationError: the node is not open.
+        """
+        return self._registration.instance
+
+    @property
+    def bus_problem(self) -> str:
+        """Why nothing can be sent at present; empty when nothing speaks against it. Sagas are accepted all the same."""
+        return self.membership.problem or self._outbox.problem
+
+    @property
+    def steps_left(self) -> int:
+        """How many steps ran on when this node had closed, as they cannot be ended."""
+        return self._executor.left
+
+    def _serial(self) -> int:
+        return self.instance.serial
+
+    async def open(self) -> None:
+        """Connect, register, and take messages. Waits while the database is absent, and with steps while the bus is.
+
+        Raises:
+            DefinitionError: a step of the registry could not be called.
+            SchemaError, PoolerError, ConfigurationError: as the leaves say.
+        """
+        check(self.registry)
+        try:
+            await self._open()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _open(self) -> None:
+        await self.store.open()
+        await self._registration.open(self.registry.name, self.name, facts(self.registry))
+        self._renewal.start()
+        self._background.start(keep_time(self.clock, self.store.database_time), name="time of the database")
+        if self.registry.steps:
+            await self.membership.open([steps_topic(self.registry.name)], patience_seconds=None)
+        else:
+            await self.membership.open([], patience_seconds=BUS_SECONDS)
+
+    async def close(self) -> None:
+        """Take no more messages, let steps finish within the drain's time, append what they did, and leave."""
+        await self.membership.stop()
+        await self._timers.close()
+        await self._executor.drain(self._drain_seconds)
+        for part in (self._intake, self._starter, self.appender, self._tails, self._executor, self.orphans, self._rewinding):
+            await part.close()
+        await self._background.close()
+        all_sent = await self._outbox.close(within_seconds=LAST_WORDS_SECONDS)
+        await self._renewal.stop(linger=self._executor.left > 0)
+        left = "messages unsent" if not all_sent else "steps that cannot be ended" if self._executor.left else ""
+        await self._registration.close(left=left)
+        await self.membership.close()
+        await self.store.close()
+
+    async def start_saga(
+        self,
+        saga: str,
+        input: Any,
+        *,
+        key: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        version: str | None = None,
+        reply: bool = True,
+        transaction: Transaction | None = None,
+        identity: Any = msgspec.UNSET,
+    ) -> Started:
+        """Start a saga.
+
+        Args:
+            saga: its definition's name.
+            input: JSON data, or a dataclass, msgspec or pydantic model.
+            key: a second start with this key and the same input finds the first.
+            labels: free words to find it by.
+            version: which version of the definition; None takes the active one.
+            reply: whether this process wants to hear of the end at once.
+            transaction: the caller's own, in the database of the saga log; the saga exists from its commit on, and
+                :meth:`begin` begins it then.
+            identity: what is compared in place of the input when the key has started a saga before; the input, if left out.
+
+        Raises:
+            PayloadError: the input cannot be kept.
+            SagaAlreadyStartedError: the key has started a saga with other input.
+            RequestRefusedError: there is no such definition.
+            StoreUnavailableError: the store is away; with a key, the start can be repeated safely.
+            TypeError, ValueError, ConfigurationError: the transaction is none that can be used; says which can.
+        """
+        plan = await self.definitions.plan(saga, version)
+        reply_to = replies_topic(self.name) if reply else ""
+        if reply:
+            self.membership.hear(reply_to)
+        if transaction is not None:
+            return await self._starter.start_in(
+                transaction, plan, input, key=key, labels=labels or {}, reply_to=reply_to, identity=identity
+            )
+        started = await self._starter.start(plan, input, key=key, labels=labels or {}, reply_to=reply_to, identity=identity)
+        if self.registry.listeners and not started.existing:
+            await tell(self.registry.listeners, "saga_started", started.saga_id, plan.name)
+        return started
+
+    async def begin(self, saga_id: UUID) -> None:
+        """Begin a saga that was started in a transaction, after its commit. Where others have begun it, nothing happens.
+
+        Raises:
+            SagaNotFoundError: the transaction is not committed, or was rolled back.
+        """
+        try:
+            plan, view = await self._look(saga_id)
+        except SagaNotFoundError:
+            raise SagaNotFoundError(
+                f"there is no saga {saga_id}: the transaction that it was started in is not committed yet, or was rolled back"
+            ) from None
+        if view.seq == 1:
+            self.appender.catch_up(plan, view)
+            if self.registry.listeners:
+                await tell(self.registry.listeners, "saga_started", saga_id, plan.name)
+
+    def vitals(self) -> dict[str, int]:
+        """Figures beside ``counts``: what runs and waits now, and what became of leases and messages so far."""
+        return {
+            **self._executor.vitals(),
+            "leases_orphaned": len(self.orphans),
+            "messages_waiting": self._outbox.waiting,
+            "messages_dropped": self._outbox.dropped,
+            "leases_renewed": self._renewal.renewed,
+            "leases_lost": self._renewal.lost,
+        }
+
+    async def view(self, saga_id: UUID) -> View:
+        """The present state of a saga.
+
+        Raises:
+            SagaNotFoundError: there is no such saga.
+        """
+        return (await self._look(saga_id))[1]
+
+    async def plan_of(self, state: SagaState) -> Plan:
+        """Return the definition that a saga runs by.
+
+        Raises:
+            SagaNotFoundError: there is no such saga any more, and the definition has to be read.
+        """
+        return self.definitions.at_hand(state.version) or (await self._look(state.saga_id))[0]
+
+    async def _look(self, saga_id: UUID) -> tuple[Plan, View]:
+        seen = self.appender.latest(saga_id)
+        tail = await self._tails.submit(seen.known if seen is not None else Known(saga_id))
+        if tail.head is None:
+            raise SagaNotFoundError(f"there is no saga {saga_id}")
+        plan = await self.definitions.plan(tail.head.saga, tail.head.version)
+        view = log.brought_up(plan, seen, saga_id, tail)
+        assert view is not None  # noqa: S101  (it has a head)
+        return plan, view
+
+    async def request(
+        self, saga_id: UUID, event: Event, *, expected: Expected | None = None, event_id: UUID | None = None
+    ) -> View:
+        """Append an operator's request, or an outcome that was learnt elsewhere.
+
+        Args:
+            saga_id: which saga.
+            event: what is asked for.
+            expected: the place in its log that the operator saw.
+            event_id: the event's id, if the sender gives one; it is then appended once.
+
+        Raises:
+            SagaNotFoundError: there is no such saga.
+            SagaChangedError: it has moved on from there.
+            RequestRefusedError: its state does not allow this.
+        """
+        submission = Submission(saga_id, "", event, expected=expected, doubtful=event_id is not None)
+        submission.event_id = event_id or submission.event_id
+        appended = await self.appender.submit(submission)
+        if appended.dropped and isinstance(event, OperatorRequest):
+            raise RequestRefusedError(appended.dropped)
+        return appended.view or await self.view(saga_id)
+
+    async def submit(self, submission: Submission) -> bool:
+        """Append an event that this process learnt of; work that follows from it here is run. False if it says nothing any more.
+
+        Raises:
+            FencedError: the term of the leader who asked is over.
+        """
+        return not (await self.appender.submit(submission)).dropped
+
+    def send(self, plan: Plan, view: View, works: Iterable[Work]) -> None:
+        """Ask the owners of steps to run them, again."""
+        self._outbox.work(plan, view, works)
+
+    async def wait_for_end(self, saga_id: UUID, timeout_seconds: float) -> SagaState:
+        """Wait until a saga has ended or is stuck.
+
+        Raises:
+            TimeoutError: it has not by then.
+            SagaNotFoundError: there is no such saga.
+        """
+        return await self._endings.wait(saga_id, timeout_seconds)
+
+    def _ended(self, plan: Plan, view: View) -> None:
+        saga_id, state = view.state.saga_id, view.state
+        self.counts[f"sagas_{state.phase}"] += 1
+        self.probe.saga_ended(plan, view)
+        self._endings.told(view)
+        if state.reply_to and state.reply_to != replies_topic(self.name):
+            self._outbox.ended(plan, view, state.phase)
+        if self.registry.listeners:
+            self._background.start(tell(self.registry.listeners, "saga_ended", saga_id, state.phase), name="listeners of an end")

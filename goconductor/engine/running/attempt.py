@@ -1,0 +1,188 @@
+"""One attempt at one side of a step: what its code is called with, and the call itself.
+
+The time of an attempt begins where user code begins. What comes before, a connection of the journal, another run that holds the
+key, a thread, is waiting: it is bounded by as much time again, and whoever waited in vain has not made an attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import Any
+
+from goconductor.engine.steps.context import Apart, StepContext
+from goconductor.engine.steps.registry import TIMEOUT_SECONDS, Action
+from goconductor.engine.steps.signature import Signature
+from goconductor.engine.steps.typed import to_json_value
+from goconductor.engine.work.deadlines import Limit
+from goconductor.engine.work.granted import Granted
+from goconductor.engine.work.threads import Call, NotCalledError, Threads
+from goconductor.errors import GoConductorError, JournalError, JournalUnavailableError, PayloadError
+from goconductor.lifecycle.state import StepState
+from goconductor.saga import values
+
+
+class NotBegunError(JournalError):
+    """The service's own database is away, or no thread was free: no code of the step was called, and no attempt is counted."""
+
+    @property
+    def of_journal(self) -> bool:
+        """Whether the journal cannot be used by any step now."""
+        return isinstance(self.__cause__, JournalUnavailableError)
+
+
+def timeout_of(work: Granted, action: Action[..., Any]) -> float:
+    """Return how long one attempt may take, in seconds: the definition's word, else the owner's."""
+    return work.plan.steps[work.step].timeout_seconds or action.timeout_seconds or TIMEOUT_SECONDS
+
+
+class Attempt:
+    """One attempt, and the code that it calls.
+
+    Args:
+        work: what to run.
+        action: the step's code.
+        context: what the step is told of its run.
+        threads: where plain functions run.
+        output_bytes_max: a larger output is refused.
+        on_begin: called where user code begins after it had to wait.
+
+    Attributes:
+        begun: whether user code was called.
+        uncallable: why it could not be called with these inputs.
+        unkept: why what it returned cannot be kept.
+        limit: what bounds it; it is restarted where user code begins.
+    """
+
+    def __init__(
+        self,
+        work: Granted,
+        action: Action[..., Any],
+        context: StepContext,
+        *,
+        threads: Threads,
+        output_bytes_max: int,
+        on_begin: Callable[[Granted, StepContext], None],
+    ) -> None:
+        self.work = work
+        self.action = action
+        self.context = context
+        self.begun = False
+        self.uncallable: BaseException | None = None
+        self.unkept: BaseException | None = None
+        self.limit: Limit | None = None
+        self._threads = threads
+        self._output_bytes_max = output_bytes_max
+        self._on_begin = on_begin
+        self._called: Call | None = None
+
+    @property
+    def runs_on(self) -> Call | None:
+        """The call of a plain function that was given up and has not returned."""
+        call = self._called
+        return call if call is not None and self.begun and not call.ended else None
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """What an event says of whose outcome it is."""
+        key = self.work.lease.key
+        return {"step": key.step, "attempt": self.work.attempt, "round": key.round}
+
+    @property
+    def step(self) -> StepState:
+        """The step as it was when the work was granted."""
+        return self.work.view.state.step(self.work.step)
+
+    @property
+    def timeout_seconds(self) -> float:
+        """How long a whole attempt may take."""
+        return timeout_of(self.work, self.action)
+
+    @property
+    def seconds_left(self) -> float:
+        """How long this one may still take, for a journal, which takes no limit of nothing."""
+        return max(0.001, self.context.seconds_left)
+
+    def arguments(self, signature: Signature, output: Any = None) -> dict[str, Any]:
+        """Make what a step's code is called with.
+
+        Args:
+            signature: of the code.
+            output: its action's, for a compensation.
+        """
+        try:
+            return signature.arguments(self._inputs(), self.context, output)
+        except BaseException as error:  # converting calls code of the user's types, which may raise anything
+            self.uncallable = error
+            raise
+
+    def _inputs(self) -> dict[str, Any]:
+        """This attempt's own copy: what it changes in it, no other attempt or step may find changed."""
+        state = self.work.view.state
+        try:
+            inputs = self.work.plan.inputs(self.work.step, state.input, state.referable(), self.step.edited)
+            return {name: values.copied(value) for name, value in inputs.items()}
+        except PayloadError as error:
+            raise PayloadError(f"the inputs of step {self.work.step!r}", str(error)) from None
+
+    async def call(
+        self, function: Callable[..., Any], signature: Signature, first: tuple[Any, ...], arguments: dict[str, Any]
+    ) -> Any:
+        """Call user code, and return what it returns.
+
+        Args:
+            function: the action or the compensation.
+            signature: of it.
+            first: the transaction that a transactional step takes before its inputs.
+            arguments: as :meth:`arguments` made them.
+
+        Raises:
+            NotBegunError: no thread was free in time.
+            BaseException: whatever user code raises.
+        """
+        self.begun = True
+        if signature.is_async:
+            if first:
+                self._waited()  # for the transaction
+            return await Apart(function(*first, **arguments))
+        run = copy_context().run
+        self._called = self._threads.call(lambda: run(_shielded, function, arguments), self._waited)
+        try:
+            return await self._threads.answer(self._called)
+        except NotCalledError:
+            self.begun = False
+            raise NotBegunError("no thread was free in time") from None
+
+    def written(self, answer: Any) -> tuple[Any, bytes]:
+        """Return an output as JSON values and as it is kept.
+
+        Raises:
+            PayloadError: it is no data, or too large.
+        """
+        output = to_json_value(answer)
+        encoded = values.written(output)
+        if len(encoded) > self._output_bytes_max:
+            raise PayloadError(
+                "$",
+                f"the output is {len(encoded)} bytes, at most {self._output_bytes_max} are kept; "
+                "store it elsewhere and return its key",
+            )
+        return output, encoded
+
+    def _waited(self) -> None:
+        """User code begins now, after it had to wait."""
+        if self.limit is not None:
+            self.limit.restart()
+        self._on_begin(self.work, self.context)
+
+
+def _shielded(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    """Plain functions run in threads, where a StopIteration or SystemExit would not come back as an exception."""
+    try:
+        return function(**arguments)
+    except Exception as error:
+        if isinstance(error, StopIteration):
+            raise GoConductorError(f"StopIteration: {error}") from error
+        raise
+    except BaseException as error:
+        raise GoConductorError(f"{type(error).__name__}: {error}") from error

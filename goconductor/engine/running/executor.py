@@ -1,0 +1,388 @@
+"""Runs granted work: a place for each, its lease kept, its outcome appended, and the next step of the same saga at once.
+
+One coroutine follows a saga from step to step for as long as the next lease comes with the append. Only what cannot go on here is
+sent.
+
+A lease outlives its attempt by a margin, in which the outcome is brought into the log. A step whose code was never called is no
+attempt, and is handed on.
+
+What is promised of a process that leaves: a step that does not end within the drain's time is declared unknown, and others may
+try it again, only once its code has ended. A plain function in a thread cannot be ended, nor can a coroutine that swallows its
+cancellation: such a step keeps its lease until it has returned, or its time limit is over, or the process has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from contextvars import Context
+from functools import partial
+from typing import Any
+
+from msgspec.structs import force_setattr
+
+from goconductor.aio.tasks import Tasks
+from goconductor.engine.facts.orphans import Orphans
+from goconductor.engine.log.append import Appender
+from goconductor.engine.log.folding import Appended, EventRefusedError, Submission
+from goconductor.engine.probe import SILENT, Probe
+from goconductor.engine.running.attempt import Attempt, NotBegunError, timeout_of
+from goconductor.engine.running.hearing import Hearing
+from goconductor.engine.running.invoke import Invocation, without_output
+from goconductor.engine.running.journals import Journals
+from goconductor.engine.steps.context import RUNNING, StepContext, about
+from goconductor.engine.steps.listeners import tell
+from goconductor.engine.steps.registry import Action, StepRegistry
+from goconductor.engine.work.deadlines import Deadlines
+from goconductor.engine.work.granted import Granted
+from goconductor.engine.work.places import Place, Places
+from goconductor.engine.work.renewal import Renewal
+from goconductor.engine.work.threads import Call, Threads
+from goconductor.errors import FencedError, GoConductorError
+from goconductor.lifecycle.effects import Work, direction_of
+from goconductor.lifecycle.events import (
+    ActionSettled,
+    ActionSucceeded,
+    CompensationSettled,
+    CompensationSucceeded,
+    Event,
+    OutcomeUnknown,
+)
+from goconductor.lifecycle.pending_work import is_superseded
+from goconductor.ports.clock import Clock
+from goconductor.redaction import logger_of
+from goconductor.saga.ids import Direction
+from goconductor.saga.plan import Plan
+
+logger = logger_of("goconductor.engine")
+
+LEASE_MARGIN_SECONDS = 5.0
+"""For so long after an attempt's time limit its lease is still renewed, so that its outcome is not taken for lost."""
+JOURNAL_PAUSE_SECONDS = 1.0
+SAYING_SECONDS = 5.0
+"""How long a drain waits for the log to take that a step was given up on."""
+SWALLOWED_SECONDS = 1.0
+"""How long a drain waits for a step that has swallowed its cancellation, after the second one."""
+
+
+_BY_JOURNAL = (ActionSucceeded, CompensationSucceeded, ActionSettled, CompensationSettled)
+
+
+class Executor:
+    """The running steps of one process.
+
+    Args:
+        registry: the steps' code.
+        journals: told which of them can be used.
+        orphans: frees leases that led to nothing.
+        clock: monotonic time.
+        renewal: keeps the leases of long steps.
+        concurrency: how many steps may run at once.
+        threads: how many of them in threads, as plain functions are.
+        output_bytes_max: a larger output is refused.
+        counts: where what happened is counted.
+        probe: told of each run.
+    """
+
+    def __init__(
+        self,
+        registry: StepRegistry,
+        *,
+        journals: Journals,
+        orphans: Orphans,
+        clock: Clock,
+        renewal: Renewal,
+        concurrency: int,
+        threads: int,
+        output_bytes_max: int,
+        counts: Counter[str],
+        probe: Probe = SILENT,
+    ) -> None:
+        self._registry = registry
+        self._journals = journals
+        self._orphans = orphans
+        self._clock = clock
+        self._renewal = renewal
+        self.threads = Threads(f"goconductor-{registry.name}", threads)
+        self.places = Places(registry, concurrency, lambda: self.threads.room)
+        self._output_bytes_max = output_bytes_max
+        self._counts = counts
+        self._probe = probe
+        self._hear = Hearing(registry, counts, probe)
+        self._deadlines = Deadlines()
+        self._chains: set[asyncio.Task[None]] = set()
+        self._declining = Tasks()
+        self._draining = False
+        self._closed = False
+        self._left: set[int] = set()
+        self.left = 0
+        """How many steps ran on when this had drained, as they cannot be ended."""
+        self.appender: Appender
+        """Set by the node, since each needs the other."""
+
+    def vitals(self) -> dict[str, int]:
+        """What is taken now, by what runs and by what was given up."""
+        return {
+            "steps_running": self.places.steps.taken,
+            "threads_taken": self.places.threads.taken,
+            "threads_lost": self.threads.lost,
+            "connections_taken": self.places.connections,
+        }
+
+    def owns(self, plan: Plan, step: str) -> bool:
+        """Whether this process has the code of a step."""
+        return self.places.owns(plan, step)
+
+    def reserve(self, plan: Plan, work: Work) -> Place | None:
+        """Keep a place, if the step is ours and there is one."""
+        return self.places.reserve(plan, work.step, direction_of(work))
+
+    def undoes_nothing(self, plan: Plan, step: str) -> bool:
+        """Whether the step is ours, and compensating it would run no code and note nothing down.
+
+        Not if the definition knows of a compensation: then newer instances have one, and the lease decides who is to run it.
+        """
+        if not self.owns(plan, step) or plan.steps[step].compensation:
+            return False
+        action = self._registry.steps[plan.owners[step][1]]
+        return action.compensation_function is None and action.journal is None
+
+    def spawn(self, works: Sequence[Granted]) -> None:
+        """Run granted work, whose places are reserved. A process that leaves hands it on."""
+        if self._draining:
+            self._decline(works)
+            return
+        for work in works:
+            # in a context of its own: where a step runs is chance, so it gets nothing of who started its saga
+            chain = asyncio.create_task(self._chain(work), name=f"step {work.step}", context=Context())
+            self._chains.add(chain)
+            chain.add_done_callback(self._chains.discard)
+
+    async def _chain(self, work: Granted) -> None:
+        current: Granted | None = work
+        try:
+            while current is not None:
+                work = current
+                current = await self._once(work)
+        except Exception:  # asyncio would log it as well, but neither for which saga nor without passwords
+            logger.exception("running step %r ended by an unexpected error", work.step, extra=about(work.lease.key))
+
+    async def _once(self, work: Granted) -> Granted | None:
+        """Run one piece of work and append its outcome; the first piece that follows is handed back, others get a chain each."""
+        event: Event | None = None
+        try:
+            event = await self._event(work)
+        finally:
+            event = self._probe.step_ended(work, event)
+            RUNNING.set(None)
+            left = work.lease.token in self._left
+            if not left:
+                self._renewal.drop(work.lease)
+            work.place.vacate()
+        if left or self._closed:
+            return None
+        if event is None:
+            await self._hand_on([work])
+            return None
+        try:
+            appended = await self._kept(work, event)
+        except FencedError:
+            raise
+        except GoConductorError:
+            saga_id = work.view.state.saga_id
+            logger.exception(
+                "the outcome of step %r of saga %s could not be kept", work.step, saga_id, extra=about(work.lease.key)
+            )
+            self._orphans.add([work.lease])
+            return None
+        if appended.dropped:
+            self._orphans.add([work.lease])
+        if not appended.works:
+            return None
+        if self._draining:
+            self._decline(appended.works)
+            return None
+        self.spawn(appended.works[1:])
+        return appended.works[0]
+
+    async def _kept(self, work: Granted, event: Event) -> Appended:
+        """Bring an outcome into the log. An output that the database refuses for good is left out, as the step has run."""
+
+        def outcome(event: Event) -> Submission:
+            saga_id = work.view.state.saga_id
+            return Submission(saga_id, work.plan.name, event, view=work.view, lease=work.lease, follows=True)
+
+        try:
+            return await self.appender.submit(outcome(event))
+        except EventRefusedError as error:
+            if not isinstance(event, ActionSucceeded):
+                raise
+            logger.error("step %r ran, but %s", work.step, error, extra=about(work.lease.key))  # noqa: TRY400  (its place says nothing)
+            return await self.appender.submit(outcome(without_output(event, error)))
+
+    async def _event(self, work: Granted) -> Event | None:
+        """What came of the work; None if it must not begin any more."""
+        now = self._clock.monotonic()
+        if now >= work.expires:
+            self._counts["leases_expired_before_start"] += 1
+            return None
+        key = work.lease.key
+        if key.direction is Direction.ACTION and is_superseded(work.view.state, key.step, work.attempt, key.round):
+            self._counts["actions_overtaken"] += 1
+            return OutcomeUnknown(key.step, work.attempt, key.round, reason="its saga turned back before it began")
+        action = self._registry.steps[work.plan.owners[key.step][1]]
+        seconds = timeout_of(work, action)
+        deadline = now + seconds
+        context = StepContext(
+            saga_id=key.saga_id,
+            saga=work.plan.name,
+            step=key.step,
+            direction=key.direction,
+            attempt=work.attempt,
+            round=key.round,
+            deadline=deadline,
+            clock=self._clock,
+            participant=self._registry.name,
+            traceparent=work.view.state.traceparent,
+            reason=work.view.state.reason,
+        )
+        self._renewal.hold(work.lease, expires=work.expires, deadline=deadline + LEASE_MARGIN_SECONDS)
+        attempt = Attempt(
+            work,
+            action,
+            context,
+            threads=self.threads,
+            output_bytes_max=self._output_bytes_max,
+            on_begin=self._begins,
+        )
+        invocation = Invocation(attempt, deadlines=self._deadlines, on_error=self._hear)
+        RUNNING.set(context)
+        self._probe.step_begins(work, context)
+        event: Event | None = None
+        try:
+            listeners = self._registry.listeners
+            if listeners:
+                await tell(listeners, "before_step", context, step=action.name)
+                self._begins(work, context)  # their time is not the step's
+            self._counts["steps_run"] += 1
+            event = await self._begun(invocation, work, context)
+            if listeners and isinstance(event, ActionSucceeded | CompensationSucceeded):
+                output = event.output if isinstance(event, ActionSucceeded) else None
+                await tell(listeners, "after_step", context, output, step=action.name)
+        except asyncio.CancelledError:
+            if not self._draining:
+                raise
+            event = event or self._given_up(work, attempt)
+        finally:
+            call = attempt.runs_on
+            if call is not None:
+                self._outlived(work, action, call)
+        return event
+
+    async def _begun(self, invocation: Invocation, work: Granted, context: StepContext) -> Event | None:
+        """Do it. What has not begun is tried again, for as long as the step may take and the lease is ours."""
+        seconds = invocation.attempt.timeout_seconds
+        ends = self._clock.monotonic() + seconds
+        told = False
+        while True:
+            try:
+                event = await invocation.run(seconds)
+            except NotBegunError as error:
+                if error.of_journal:
+                    self._journals.failed(invocation.attempt.action, str(error))
+                if not told:
+                    await self._hear(work, context, error)
+                told = True
+            else:
+                if invocation.attempt.action.journal is not None and isinstance(event, _BY_JOURNAL):
+                    self._journals.worked(invocation.attempt.action)
+                return event
+            if self._draining or self._clock.monotonic() >= ends:
+                return None
+            await self._clock.sleep(JOURNAL_PAUSE_SECONDS)
+            if self._renewal.expires(work.lease) is None:
+                return None
+            self._begins(work, context)
+
+    def _begins(self, work: Granted, context: StepContext) -> None:
+        """The time of the attempt begins now, and not when the work was granted."""
+        deadline = self._clock.monotonic() + timeout_of(work, self._registry.steps[work.plan.owners[work.step][1]])
+        force_setattr(context, "deadline", deadline)
+        self._renewal.extend(work.lease, deadline + LEASE_MARGIN_SECONDS)
+
+    def _outlived(self, work: Granted, action: Action[..., Any], call: Call) -> None:
+        """The saga goes on without the function, which still counts where the step's own limit bounds how many run at once."""
+        limit = self.places.limit(action.name)
+        if limit is not None:
+            call.ends.append(work.place.part(limit).vacate)
+
+    def _given_up(self, work: Granted, attempt: Attempt) -> Event | None:
+        """The drain's time was over. Our own run has ended here, and nobody can know what it did; or its function runs on, and
+        keeps its lease; or none of its code was called, so that it is handed on.
+        """
+        if not attempt.begun or work.direction is Direction.SETTLE:
+            return None
+        call = attempt.runs_on
+        if call is not None:
+            self._left.add(work.lease.token)
+            call.ends.append(partial(self._renewal.drop, work.lease))
+            return None
+        return OutcomeUnknown(
+            work.step,
+            work.attempt,
+            work.lease.key.round,
+            direction=work.direction,
+            reason="its instance was stopped in the middle",
+        )
+
+    def _decline(self, works: Sequence[Granted]) -> None:
+        """Nothing more is begun here: others are asked, and find neither a lease nor a place taken."""
+        for work in works:
+            work.place.vacate()
+        if works:
+            self._declining.start(self._hand_on(works), name="handing on", context=Context())
+
+    async def _hand_on(self, works: Sequence[Granted]) -> None:
+        self._orphans.add(work.lease for work in works)
+        try:
+            await self._orphans.free()
+        except GoConductorError as error:
+            logger.debug("%d leases are freed later: %s", len(works), error)
+        for work in works:
+            self.appender.hand_on(work)
+
+    async def drain(self, within_seconds: float) -> None:
+        """Begin nothing new; let what runs finish, for so long; then give up on the rest, and say so in the log."""
+        self._draining = True
+        self.places.close()
+        if self._chains:
+            logger.info("draining: %d steps run", len(self._chains))
+            await asyncio.wait(list(self._chains), timeout=within_seconds)
+        late = list(self._chains)
+        for chain in late:
+            chain.cancel()
+        if late:
+            logger.warning("draining: %d steps did not finish within %.0f s and are given up", len(late), within_seconds)
+            _, mute = await asyncio.wait(late, timeout=SAYING_SECONDS)
+            for chain in mute:  # the store is away: the sweep finds out by their leases
+                chain.cancel()
+            if mute:
+                _, mute = await asyncio.wait(mute, timeout=SWALLOWED_SECONDS)
+            for chain in mute:
+                asyncio._unregister_task(chain)  # or asyncio.run would wait for it, for ever  # noqa: SLF001
+            self.left = len(mute) + len(self._left)
+        if self.left:
+            logger.error(
+                "%d steps cannot be ended and run on; they keep their leases until they return, or until this process has ended: "
+                "give what they call a time limit of its own",
+                self.left,
+            )
+        self._closed = True
+        self._deadlines.close()
+        self.threads.close()
+
+    async def close(self) -> None:
+        """What appends brought that were in flight while this drained is handed on by now."""
+        await self._declining.join()
+        await self._journals.close()

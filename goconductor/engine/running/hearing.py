@@ -1,0 +1,57 @@
+"""What the code of a step raised: counted, logged, told to probe and listeners.
+
+A traceback is logged once, and again where the next attempt fails in another way. What waits before any code of the step was
+called has none. Of a journal that cannot be used :mod:`.journals` speaks, once for all sagas.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+
+from goconductor.engine.probe import Probe
+from goconductor.engine.running.attempt import NotBegunError
+from goconductor.engine.steps.context import StepContext
+from goconductor.engine.steps.failures import is_refusal, is_unexpected, text_of, traceback_of
+from goconductor.engine.steps.listeners import tell
+from goconductor.engine.steps.registry import StepRegistry
+from goconductor.engine.work.granted import Granted
+from goconductor.saga.definition import StepKind
+from goconductor.saga.ids import Direction
+
+
+class Hearing:
+    """Hears of errors.
+
+    Args:
+        registry: the steps' code, and who listens.
+        counts: where they are counted.
+        probe: told of each.
+    """
+
+    def __init__(self, registry: StepRegistry, counts: Counter[str], probe: Probe) -> None:
+        self._registry = registry
+        self._counts = counts
+        self._probe = probe
+
+    async def __call__(self, work: Granted, context: StepContext, error: BaseException) -> None:
+        """Hear of one, in the task of its step."""
+        self._counts["step_errors"] += 1
+        self._probe.step_raised(context, error)
+        forward = work.plan.kinds[work.step] is StepKind.RETRIABLE
+        answer = is_refusal(error) and context.direction is Direction.ACTION and not forward
+        level = logging.INFO if answer else logging.WARNING  # a saga that is refused turns back, and nobody is at fault
+        waits = error if isinstance(error, NotBegunError) else None
+        if not (waits and waits.of_journal) and context.logger.isEnabledFor(level):
+            side = "compensation" if context.direction is Direction.COMPENSATION else "action"
+            said = "the %s of step %r raised %s: %s"
+            shown = error if not waits and is_unexpected(error) and self._is_news(work, error) else None
+            context.logger.log(level, said, side, context.step, type(error).__name__, text_of(error), exc_info=shown)
+        await tell(self._registry.listeners, "on_error", context, error, step=work.plan.owners[work.step][1])
+
+    def _is_news(self, work: Granted, error: BaseException) -> bool:
+        """Whether this attempt failed in another way than the one before, whose traceback has been logged."""
+        action = self._registry.steps[work.plan.owners[work.step][1]]
+        function = action.compensation_function if work.direction is Direction.COMPENSATION else action.function
+        before = work.view.state.step(work.step).failure
+        return before is None or before.traceback != traceback_of(error, function)

@@ -1,0 +1,165 @@
+"""One run of one side of a step: user code in, an event out. Whatever user code raises, even a ``BaseException``, becomes an
+event.
+
+How the code is run, plain or inside a journal, is a runner's matter (:mod:`goconductor.engine.running.runners`). Here are the
+time limit, and what an error means. A retriable step never has its failure proven, or an operator's retry would only read it
+again.
+
+Two errors of a plain step are ours and not its code's. What it *returned* may be nothing that can be kept: then it has had its
+effect, whatever made it so, and must not run again. And its *arguments* may be such that it cannot be called. That proves that
+this run has had no effect, and says nothing of another: a process may have been stopped in the middle of the same attempt, and
+have other code, which fits the inputs. So the failure is no proof in the log; the step is compensated like any other that
+failed. Only where the compensation cannot be called either, as it takes the same inputs, and where that failed attempt was the
+only one, there is nothing to compensate, and nobody who could. A second attempt is enough to leave it to a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from msgspec.structs import replace
+
+from goconductor.aio.cancellation import is_ours
+from goconductor.engine.running.attempt import Attempt, NotBegunError
+from goconductor.engine.running.runners import Runner, runner_of
+from goconductor.engine.steps.context import StepContext
+from goconductor.engine.steps.failures import delay_of, failure_of, text_of
+from goconductor.engine.work.deadlines import Deadlines, Limit
+from goconductor.engine.work.granted import Granted
+from goconductor.errors import JournalError
+from goconductor.lifecycle.events import (
+    ActionFailed,
+    ActionSucceeded,
+    CompensationFailed,
+    CompensationSucceeded,
+    Event,
+    OutputRejected,
+)
+from goconductor.lifecycle.pending_work import is_backward
+from goconductor.lifecycle.state import Failure
+from goconductor.saga.definition import StepKind
+from goconductor.saga.ids import Direction
+from goconductor.saga.policies import ACTION_RETRY
+
+OnError = Callable[[Granted, StepContext, BaseException], Coroutine[Any, Any, None]]
+
+
+def without_output(event: ActionSucceeded, error: Exception) -> OutputRejected:
+    """Return what is kept of a success whose output is refused."""
+    return OutputRejected(event.step, event.attempt, event.round, span=event.span, failure=_without_output(failure_of(error)))
+
+
+def _without_output(failure: Failure) -> Failure:
+    return replace(failure, message=f"it ran, but its output cannot be kept: {failure.message}", retryable=False)
+
+
+class Invocation:
+    """One attempt, the limit of its time, and what is made of its errors.
+
+    Args:
+        attempt: what is run.
+        deadlines: what bounds it.
+        on_error: told of what user code raised.
+    """
+
+    def __init__(self, attempt: Attempt, *, deadlines: Deadlines, on_error: OnError) -> None:
+        self.attempt = attempt
+        self._runner: Runner = runner_of(attempt.action)
+        self._deadlines = deadlines
+        self._on_error = on_error
+
+    async def run(self, seconds: float) -> Event | None:
+        """Do the work, and return what came of it; None if that is for another to say.
+
+        Args:
+            seconds: the time of the attempt; what it waits for before it may have as much again.
+
+        Raises:
+            NotBegunError: no code of the step was called, since the journal could not be used; this is no attempt.
+        """
+        match self.attempt.work.direction:
+            case Direction.ACTION:
+                return await self._act(seconds)
+            case Direction.COMPENSATION:
+                return await self._compensate(seconds)
+            case Direction.SETTLE:
+                return await self._settle()
+
+    async def _act(self, seconds: float) -> Event:
+        attempt, limit = self.attempt, self._limit(seconds)
+        try:
+            with limit:
+                return await self._runner.act(attempt)
+        except BaseException as error:
+            if is_ours(error):
+                raise
+            self._name(error, limit)
+            self._check_begun(error)
+            await self._on_error(attempt.work, attempt.context, error)
+            return await self._failed(error)
+
+    async def _failed(self, error: BaseException) -> Event:
+        attempt = self.attempt
+        action, work = attempt.action, attempt.work
+        failure = failure_of(error, action.function)
+        if error is attempt.unkept:
+            return OutputRejected(**attempt.names, failure=_without_output(failure))
+        if error is attempt.uncallable:
+            failure = replace(failure, called=False, retryable=False)
+        policy = work.plan.steps[work.step].retry or action.retry or ACTION_RETRY
+        is_last = not failure.retryable or is_backward(work.view.state) or not policy.allows(work.attempt)
+        if is_last and work.plan.kinds[work.step] is not StepKind.RETRIABLE and not isinstance(error, JournalError):
+            try:
+                proof = await self._runner.prove(attempt, failure)
+            except Exception as unwritten:  # noqa: BLE001  (then the failure is reported without proof, and compensated)
+                await self._on_error(work, attempt.context, unwritten)
+            else:
+                if proof is not None:
+                    return proof
+        return ActionFailed(**attempt.names, failure=failure, retry=action.retry, delay_seconds=delay_of(error))
+
+    async def _compensate(self, seconds: float) -> Event | None:
+        attempt, limit = self.attempt, self._limit(seconds)
+        try:
+            with limit:
+                return await self._runner.compensate(attempt)
+        except BaseException as error:
+            if is_ours(error):
+                raise
+            self._name(error, limit)
+            self._check_begun(error)
+            if error is attempt.uncallable and self._runner.left_nothing(attempt):
+                says = "the action of step %r was never called, and its compensation cannot be: %s"
+                attempt.context.logger.warning(says, attempt.work.step, text_of(error))
+                return CompensationSucceeded(**attempt.names, null=True)
+            await self._on_error(attempt.work, attempt.context, error)
+            return CompensationFailed(
+                **attempt.names,
+                failure=failure_of(error, attempt.action.compensation_function),
+                retry=attempt.action.compensation_retry,
+                delay_seconds=delay_of(error),
+            )
+
+    async def _settle(self) -> Event:
+        try:
+            return await self._runner.settle(self.attempt)
+        except Exception as error:
+            raise NotBegunError(text_of(error) or type(error).__name__) from error
+
+    def _limit(self, seconds: float) -> Limit:
+        limit = self.attempt.limit = self._deadlines.within(seconds, once=seconds != self.attempt.timeout_seconds)
+        return limit
+
+    def _name(self, error: BaseException, limit: Limit) -> None:
+        """A limit of ours that ran out says so; one of the step's own code is the step's to name."""
+        if limit.expired and type(error) is TimeoutError and not error.args:
+            attempt = self.attempt
+            says = f"the {attempt.work.direction} took longer than its time limit of {attempt.timeout_seconds:g} s"
+            error.args = (f"{says}; give step {attempt.action.target!r} a longer timeout, or find what it waits for",)
+
+    def _check_begun(self, error: BaseException) -> None:
+        if isinstance(error, NotBegunError):
+            raise error
+        if self._runner.has_not_begun(self.attempt, error):
+            raise NotBegunError(text_of(error) or "the journal did not answer in time") from error

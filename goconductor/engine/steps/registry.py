@@ -1,0 +1,323 @@
+"""What a service offers: its steps, declared by decorators.
+
+::
+
+    payments = Participant("payments")
+
+    @payments.step(transaction=journal, retry=Retry(attempts_max=5), timeout="10s")
+    async def charge(tx: Connection, order_id: str, amount_cents: int) -> Receipt: ...
+
+    @charge.compensation
+    async def refund(tx: Connection, order_id: str, receipt: Receipt | None) -> None: ...
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, Coroutine
+from types import NoneType
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
+
+import msgspec
+from typing_extensions import TypeVar as DefaultedTypeVar
+
+from goconductor.engine.steps.listeners import Listener
+from goconductor.engine.steps.signature import Signature, read, shape
+from goconductor.errors import DefinitionError, PayloadError, check_type, nearest, unfit
+from goconductor.ports.journal import Journal
+from goconductor.saga.definition import Definition
+from goconductor.saga.ids import is_name, split_target
+from goconductor.saga.places import misplaced
+from goconductor.saga.policies import Retry, seconds
+from goconductor.saga.validate import unfit_inputs
+from goconductor.saga.values import copied
+
+P = ParamSpec("P")
+P2 = ParamSpec("P2")
+R = TypeVar("R")
+A = DefaultedTypeVar("A", default=Any)
+"""What a call answers: the output, or what is awaited for it."""
+Tx = TypeVar("Tx")
+Tx_co = TypeVar("Tx_co", covariant=True)
+
+TIMEOUT_SECONDS = 300.0
+"""How long an attempt may take where neither the definition nor the step says so."""
+
+
+class Action(Generic[P, R, A]):
+    """A step as its owner wrote it. Calling it calls the function, so it can be tested like one: an ``async def`` is awaited."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        participant: str,
+        name: str,
+        journal: Journal[Any] | None,
+        retry: Retry | None,
+        compensation_retry: Retry | None,
+        timeout_seconds: float | None,
+        concurrency: int | None,
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.participant = participant
+        self.name = name
+        self.journal = journal
+        self.retry = retry
+        self.compensation_retry = compensation_retry
+        self.timeout_seconds = timeout_seconds
+        self.concurrency = concurrency
+        self.compensation_function: Callable[..., Any] | None = None
+
+    @property
+    def target(self) -> str:
+        """``participant.step``, the name by which definitions run it."""
+        return f"{self.participant}.{self.name}"
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> A:
+        answer: A = self.function(*args, **kwargs)
+        return answer
+
+    @overload
+    def compensation(self, function: Callable[P2, Awaitable[None]], /) -> Callable[P2, Awaitable[None]]: ...
+    @overload
+    def compensation(self, function: Callable[P2, None], /) -> Callable[P2, None]: ...
+    def compensation(self, function: Any, /) -> Any:
+        """Declare what undoes this step. It takes the action's inputs by name, and its output where it wants it.
+
+        Raises:
+            DefinitionError: the step has a compensation already, or this is no function that could be called as one.
+        """
+        if self.compensation_function is not None:
+            raise DefinitionError(self.target, [f"step {self.target!r} has a compensation already; keep one of them."])
+        if found := shape(function, f"the compensation of step {self.name!r}", transactional=self.journal is not None):
+            raise DefinitionError(self.target, found)
+        self.compensation_function = function
+        return function
+
+    @functools.cached_property
+    def signature(self) -> Signature:
+        """How the action is called."""
+        return read(self.function, transactional=self.journal is not None)
+
+    @functools.cached_property
+    def compensation_signature(self) -> Signature | None:
+        """How the compensation is called, if there is one."""
+        if self.compensation_function is None:
+            return None
+        return read(self.compensation_function, transactional=self.journal is not None, action=self.signature)
+
+    @property
+    def parameters(self) -> dict[str, bool]:
+        """The names of its inputs, and of each whether a definition must give it a value."""
+        return {name: name in self.signature.required for name in self.signature.inputs}
+
+    @property
+    def returns(self) -> Any:
+        """The type of its output, as it is annotated."""
+        return self.signature.returns
+
+    def refusal_of(self, name: str, value: Any) -> str | None:
+        """Why a JSON value does not fit one of its inputs; None if it does."""
+        try:
+            self.signature.inputs[name](copied(value))
+        except PayloadError as error:
+            return str(error)
+        return None
+
+    def problems(self) -> list[str]:
+        """What is wrong with the two functions' signatures."""
+        compensation = self.compensation_signature
+        return [*self.signature.problems, *(compensation.problems if compensation is not None else ())]
+
+    def facts(self) -> dict[str, object]:
+        """What other services may know of this step."""
+        return {
+            "compensation": self.compensation_function is not None,
+            "journal": self.journal is not None,
+            "inputs": sorted(self.signature.inputs),
+            "timeout_seconds": self.timeout_seconds or TIMEOUT_SECONDS,
+            "retry": msgspec.to_builtins(self.retry) if self.retry is not None else None,
+        }
+
+
+class _StepDecorator(Protocol):
+    @overload
+    def __call__(self, function: Callable[P, Awaitable[R]], /) -> Action[P, R, Coroutine[Any, Any, R]]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Action[P, R, R]: ...
+
+
+class _TransactionalStepDecorator(Protocol[Tx_co]):
+    def __call__(self, function: Callable[Concatenate[Tx_co, P], Awaitable[R]], /) -> Action[P, R, Coroutine[Any, Any, R]]: ...
+
+
+class StepRegistry:
+    """One service's steps.
+
+    Args:
+        name: the participant's name; definitions say ``name.step``.
+        concurrency: how many of its steps may run at once in one process.
+
+    Raises:
+        ArgumentError: the name is no text, or the concurrency no whole number.
+        ValueError: the name cannot be one, or the concurrency is below 1.
+    """
+
+    def __init__(self, name: str, *, concurrency: int = 1000) -> None:
+        check_type("name", name, str, "the participant's name, such as 'payments'")
+        check_type("concurrency", concurrency, int, "a whole number of steps")
+        if not is_name(name):
+            raise ValueError(f"{name!r} cannot name a participant: use 1 to 100 letters, digits, '_' or '-'")
+        if concurrency < 1:
+            raise ValueError("concurrency must be at least 1")
+        self.name = name
+        self.concurrency = concurrency
+        self.steps: dict[str, Action[..., Any]] = {}
+        self.listeners: list[Listener] = []
+
+    @overload
+    def step(self, function: Callable[P, Awaitable[R]], /) -> Action[P, R, Coroutine[Any, Any, R]]: ...
+    @overload
+    def step(self, function: Callable[P, R], /) -> Action[P, R, R]: ...
+    @overload
+    def step(
+        self,
+        /,
+        *,
+        transaction: Journal[Tx],
+        name: str | None = None,
+        retry: Retry | None = None,
+        compensation_retry: Retry | None = None,
+        timeout: float | str | None = None,
+        concurrency: int | None = None,
+    ) -> _TransactionalStepDecorator[Tx]: ...
+    @overload
+    def step(
+        self,
+        /,
+        *,
+        transaction: None = None,
+        name: str | None = None,
+        retry: Retry | None = None,
+        compensation_retry: Retry | None = None,
+        timeout: float | str | None = None,
+        concurrency: int | None = None,
+    ) -> _StepDecorator: ...
+    def step(
+        self,
+        function: Any = None,
+        /,
+        *,
+        transaction: Journal[Any] | None = None,
+        name: str | None = None,
+        retry: Retry | None = None,
+        compensation_retry: Retry | None = None,
+        timeout: float | str | None = None,
+        concurrency: int | None = None,
+    ) -> Any:
+        """Declare a step: ``async def``, or a plain ``def`` that then runs in a thread.
+
+        Args:
+            function: the action, where the decorator is used without brackets.
+            transaction: the journal of the service's database; the step then gets an open transaction as its first parameter,
+                and its effect there happens once.
+            name: the step's name; the function's by default.
+            retry: how often the action is tried, where the definition leaves it open.
+            compensation_retry: the same for the compensation.
+            timeout: how long one attempt may take: seconds, or a string such as ``"10s"``.
+            concurrency: how many may run at once in one process.
+
+        Raises:
+            ArgumentError: the name is no text, the transaction no journal, or the concurrency no whole number.
+            DefinitionError: the name cannot be one or is taken, or this is no function that could be called as a step.
+            ValueError: a timeout or concurrency is out of range.
+        """
+        check_type("name", name, (str, NoneType), "the step's name, such as 'charge'")
+        if transaction is not None and (isinstance(transaction, type) or not hasattr(transaction, "run_action")):
+            raise unfit("transaction", transaction, "the journal of the service's database, such as AsyncpgJournal(url)")
+        if not isinstance(concurrency, bool):
+            check_type("concurrency", concurrency, (int, NoneType), "a whole number of steps")
+
+        def declare(declared: Callable[..., Any]) -> Action[..., Any]:
+            step_name = str(name or getattr(declared, "__name__", type(declared).__name__))
+            problems = shape(declared, f"step {step_name!r}", transactional=transaction is not None)
+            if not is_name(step_name):
+                problems.append(f"{step_name!r} cannot name a step: use 1 to 100 letters, digits, '_' or '-'.")
+            if step_name in self.steps:
+                problems.append(f"{self.name!r} has a step {step_name!r} already; give one of them another name.")
+            policies: dict[str, Any] = {"retry": retry, "compensation_retry": compensation_retry}
+            for what, policy in policies.items():
+                if policy is not None and not isinstance(policy, Retry):
+                    problems.append(f"the {what} of step {step_name!r} is {policy!r}; write it as Retry(attempts_max=…).")
+            if problems:
+                raise DefinitionError(f"{self.name}.{step_name}", problems)
+            if concurrency is not None and (isinstance(concurrency, bool) or concurrency < 1):
+                raise ValueError(f"the concurrency of step {step_name!r} must be at least 1")
+            action: Action[..., Any] = Action(
+                declared,
+                participant=self.name,
+                name=step_name,
+                journal=transaction,
+                retry=retry,
+                compensation_retry=compensation_retry,
+                timeout_seconds=None if timeout is None else seconds(timeout),
+                concurrency=concurrency,
+            )
+            self.steps[step_name] = action
+            return action
+
+        return declare if function is None else declare(function)
+
+    def listen(self, listener: Listener) -> None:
+        """Let a listener hear of this participant's steps and sagas.
+
+        Raises:
+            ArgumentError: it is none.
+        """
+        check_type("listener", listener, Listener, "an object of a class that is derived from Listener")
+        self.listeners.append(listener)
+
+
+def check(registry: StepRegistry) -> None:
+    """Refuse steps that could not be called.
+
+    Raises:
+        DefinitionError: with all problems of all steps.
+    """
+    problems = [problem for action in registry.steps.values() for problem in action.problems()]
+    if problems:
+        raise DefinitionError(registry.name, problems)
+
+
+def check_definition(registry: StepRegistry, definition: Definition) -> None:
+    """Refuse a definition that asks a participant for what it does not have. One without steps is asked for nothing.
+
+    Args:
+        registry: the participant's steps.
+        definition: that can run otherwise.
+
+    Raises:
+        DefinitionError: with all problems.
+    """
+    problems: list[str] = []
+    kinds: dict[str | None, Any] = {}
+    for step in definition.steps if registry.steps else ():
+        participant, name = split_target(step.run)
+        if participant == registry.name and (action := registry.steps.get(name)) is None:
+            problems.append(
+                f"step {step.id!r} runs {step.run!r}, but participant {registry.name!r} has no such step here; "
+                f"{nearest(name, registry.steps)}"
+            )
+        elif participant == registry.name and action is not None:
+            kinds[step.id] = action.returns
+            problems += unfit_inputs(step, action)
+    problems += misplaced(definition, kinds)
+    if problems:
+        raise DefinitionError(definition.name, problems)
+
+
+def facts(registry: StepRegistry) -> dict[str, dict[str, object]]:
+    """What other services may know of a participant's steps, by name."""
+    return {name: action.facts() for name, action in registry.steps.items()}

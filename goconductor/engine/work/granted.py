@@ -1,0 +1,70 @@
+"""A piece of work in hand: what to run, what is known, and the lease that allows it."""
+
+from __future__ import annotations
+
+import random
+from uuid import UUID
+
+import msgspec
+
+from goconductor.engine.facts.log import View
+from goconductor.engine.work.places import Place
+from goconductor.lifecycle.effects import RunAction, RunCompensation, Settle, Work, direction_of
+from goconductor.ports.store import Lease, LeaseKey
+from goconductor.saga.ids import Direction
+from goconductor.saga.plan import Plan
+
+
+class Granted(msgspec.Struct, frozen=True):
+    """Work whose lease is ours, and for which a place is kept. ``expires`` is when to begin nothing any more, on the monotonic
+    clock.
+    """
+
+    plan: Plan
+    view: View
+    lease: Lease
+    attempt: int
+    expires: float
+    place: Place
+
+    @property
+    def step(self) -> str:
+        """The step's id in the saga."""
+        return self.lease.key.step
+
+    @property
+    def direction(self) -> Direction:
+        """Which side of the step."""
+        return self.lease.key.direction
+
+
+def random_number() -> int:
+    """63 random bits: tags and lease tokens."""
+    return random.getrandbits(63)
+
+
+def new_event_id() -> UUID:
+    """A random id by which an event is recognised when the answer to its commit was lost."""
+    return UUID(int=random.getrandbits(128))
+
+
+def lease_for(saga_id: UUID, work: Work, instance: int) -> Lease:
+    """A lease with a fresh token for a piece of work."""
+    return Lease(key=LeaseKey(saga_id, work.step, direction_of(work), work.round), instance=instance, token=random_number())
+
+
+def effect_of(work: Granted) -> Work:
+    """What was asked for when this was granted."""
+    key = work.lease.key
+    match key.direction:
+        case Direction.ACTION:
+            return RunAction(key.step, work.attempt, key.round)
+        case Direction.COMPENSATION:
+            return RunCompensation(key.step, work.attempt, key.round)
+        case Direction.SETTLE:
+            return Settle(key.step, key.round)
+
+
+def attempt_of(work: Work) -> int:
+    """Which attempt; settlements are not counted."""
+    return 1 if isinstance(work, Settle) else work.attempt

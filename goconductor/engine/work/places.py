@@ -1,0 +1,188 @@
+"""Places: what this process can begin at once. A step is granted to it only where everything that the step needs has room.
+
+A step needs a place of the process; one of its own where its ``concurrency`` is limited; a thread where it is a plain ``def``;
+a connection of its journal where it is transactional, of which there are as many as the service's own pool has. All that it needs
+is taken together, or nothing is. So what is granted begins at once, and nobody waits for a thread under a lease.
+
+Who reserved a place gives it back once: a second time does nothing, so that whoever is in doubt may do it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+from goconductor.engine.steps.registry import Action, StepRegistry
+from goconductor.engine.work.deadlines import Deadlines
+from goconductor.ports.journal import Journal
+from goconductor.saga.ids import Direction
+from goconductor.saga.plan import Plan
+
+
+class Capacity:
+    """One kind of room, and how much of it is taken.
+
+    Args:
+        size: how much there is, asked each time, since a pool may be resized; None is without bound.
+    """
+
+    __slots__ = ("_size", "taken", "waiting")
+
+    def __init__(self, size: Callable[[], int | None]) -> None:
+        self._size = size
+        self.taken = 0
+        self.waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def size(self) -> int | None:
+        """How much there is; None is without bound."""
+        return self._size()
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more fits."""
+        size = self._size()
+        return size is not None and self.taken >= size
+
+    def give_back(self) -> None:
+        """There is room for one more; whoever waits longest may look."""
+        self.taken -= 1
+        if self.waiting:
+            self.wake()
+
+    def wake(self) -> None:
+        """Let the one look who waits longest."""
+        while self.waiting:
+            ready = self.waiting.popleft()
+            if not ready.done():
+                ready.set_result(None)
+                return
+
+
+class Place:
+    """Room for one piece of work, kept until :meth:`vacate`."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self, kept: tuple[Capacity, ...]) -> None:
+        self._kept = kept
+        for capacity in kept:
+            capacity.taken += 1
+
+    def vacate(self) -> None:
+        """Give it back; again does nothing."""
+        kept, self._kept = self._kept, ()
+        for capacity in kept:
+            capacity.give_back()
+
+    def part(self, capacity: Capacity) -> Place:
+        """Of all that is kept, this alone, to be given back by itself."""
+        part = Place(())
+        part._kept = tuple(each for each in self._kept if each is capacity)
+        self._kept = tuple(each for each in self._kept if each is not capacity)
+        return part
+
+
+class Places:
+    """The places of one process.
+
+    Args:
+        registry: its steps.
+        size: how many of them may run at once.
+        threads: how many threads there are for plain functions, at the moment.
+    """
+
+    def __init__(self, registry: StepRegistry, size: int, threads: Callable[[], int]) -> None:
+        self._registry = registry
+        self.steps = Capacity(lambda: size)
+        self.threads = Capacity(threads)
+        self._needs: dict[tuple[str, Direction], tuple[Capacity, ...]] = {}
+        self._limits: dict[str, Capacity] = {}
+        self._pools: dict[int, Capacity] = {}
+        self._deadlines = Deadlines()
+        self._closed = False
+
+    @property
+    def connections(self) -> int:
+        """How many connections of journals are granted."""
+        return sum(pool.taken for pool in self._pools.values())
+
+    def owns(self, plan: Plan, step: str) -> bool:
+        """Whether this process has the code of a step."""
+        participant, name = plan.owners[step]
+        return participant == self._registry.name and name in self._registry.steps
+
+    def limit(self, name: str) -> Capacity | None:
+        """The step's own limit, if it has one."""
+        return self._limits.get(name)
+
+    def reserve(self, plan: Plan, step: str, direction: Direction) -> Place | None:
+        """A place for one side of a step; None if the step is not ours, or something that it needs has no room."""
+        if self._closed or not self.owns(plan, step):
+            return None
+        needs = self._needed(plan.owners[step][1], direction)
+        for capacity in needs:
+            if capacity.full:
+                return None
+        return Place(needs)
+
+    async def wait(self, plan: Plan, step: str, direction: Direction, seconds: float) -> Place | None:
+        """As :meth:`reserve`, but wait for room: as many may wait for something as there is of it, nobody longer than that."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + seconds
+        while (place := self.reserve(plan, step, direction)) is None:
+            if self._closed or not self.owns(plan, step):
+                return None
+            full = next(each for each in self._needed(plan.owners[step][1], direction) if each.full)
+            left = ends - loop.time()
+            if left <= 0 or len(full.waiting) >= max(1, full.size or 0):
+                return None
+            ready = loop.create_future()
+            full.waiting.append(ready)
+            try:
+                with suppress(TimeoutError), self._deadlines.within(left, once=left < seconds):
+                    await ready
+            except BaseException:
+                if ready.done() and not ready.cancelled():
+                    full.wake()  # what we were woken for is another's
+                raise
+            finally:
+                if ready in full.waiting:
+                    full.waiting.remove(ready)
+        return place
+
+    def close(self) -> None:
+        """Nothing more is begun here."""
+        self._closed = True
+        for capacity in (self.steps, self.threads, *self._limits.values(), *self._pools.values()):
+            for _ in range(len(capacity.waiting)):
+                capacity.wake()
+        self._deadlines.close()
+
+    def _needed(self, name: str, direction: Direction) -> tuple[Capacity, ...]:
+        needs = self._needs.get((name, direction))
+        if needs is None:
+            needs = self._needs[name, direction] = tuple(self._counted(self._registry.steps[name], direction))
+        return needs
+
+    def _counted(self, action: Action[..., Any], direction: Direction) -> Iterator[Capacity]:
+        yield self.steps
+        limit, journal = action.concurrency, action.journal
+        if limit is not None:
+            yield self._limits.setdefault(action.name, Capacity(lambda: limit))
+        if journal is not None:
+            pool = journal.pool
+            if pool is not None:
+                yield self._pools.setdefault(id(pool.of), Capacity(lambda: _size_of(journal)))
+        elif direction is not Direction.SETTLE:
+            signature = action.signature if direction is Direction.ACTION else action.compensation_signature
+            if signature is not None and not signature.is_async:
+                yield self.threads
+
+
+def _size_of(journal: Journal[Any]) -> int | None:
+    pool = journal.pool
+    return None if pool is None else pool.size

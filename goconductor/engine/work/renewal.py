@@ -1,0 +1,205 @@
+"""Leases of long steps, renewed by a thread of their own with a store connection of its own.
+
+A renewal must not depend on user code yielding: a step that blocks the event loop for a minute keeps its leases. Short
+steps never write a renewal, since it begins at a third of a lease's life. None goes beyond the step's deadline, so a step
+that hangs ends by its lease, whoever holds it.
+
+A renewal brings nothing back: a step may end, and its lease be released, while a renewal of it is under way. Only where a
+crash of the database has emptied the table are absent leases asserted again; one dropped meanwhile is released at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+import msgspec
+
+from goconductor.aio.reminders import Reminder
+from goconductor.aio.tasks import create_guarded_task
+from goconductor.engine.steps.context import about
+from goconductor.errors import GoConductorError
+from goconductor.ports.clock import Clock
+from goconductor.ports.store import Lease, LeaseKey, SagaStore
+from goconductor.redaction import logger_of
+
+logger = logger_of("goconductor.engine")
+
+LINGERING_SECONDS = 5.0
+"""How long a process that leaves waits for the session that outlives it."""
+
+
+RESTING_LEASES = 2.0
+"""Lives of a lease after the last renewal until the thread's store is closed; the next long step opens another one."""
+
+
+class _Held(msgspec.Struct):
+    lease: Lease
+    expires: float
+    deadline: float
+
+
+class Renewal:
+    """Keeps the leases that were handed to it.
+
+    Args:
+        open_store: makes a store for the thread's own event loop.
+        clock: monotonic time.
+        lease_seconds: the life of a lease.
+    """
+
+    def __init__(self, open_store: Callable[[], SagaStore], clock: Clock, lease_seconds: float) -> None:
+        self._open_store = open_store
+        self._clock = clock
+        self._lease_seconds = lease_seconds
+        self._held: dict[LeaseKey, _Held] = {}
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._wake: Callable[[], object] = bool
+        self._linger = False
+        self._lingering = threading.Event()
+        self.lost = 0
+        self.renewed = 0
+
+    def hold(self, lease: Lease, *, expires: float, deadline: float) -> None:
+        """Keep this lease until :meth:`drop`; times are on the monotonic clock."""
+        self._held[lease.key] = _Held(lease, expires, deadline)
+
+    def extend(self, lease: Lease, deadline: float) -> None:
+        """The step began only now: its lease may be renewed until then."""
+        held = self._held.get(lease.key)
+        if held is not None and held.lease.token == lease.token:
+            held.deadline = deadline
+
+    def drop(self, lease: Lease) -> None:
+        """The lease is no longer wanted."""
+        held = self._held.get(lease.key)
+        if held is not None and held.lease.token == lease.token:
+            self._held.pop(lease.key, None)  # the thread may have found it lost meanwhile
+
+    def expires(self, lease: Lease) -> float | None:
+        """Until when the lease is ours, on the monotonic clock; None if it was lost."""
+        held = self._held.get(lease.key)
+        return held.expires if held is not None and held.lease.token == lease.token else None
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._stop.clear()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._until_stopped()), name="goconductor-renewal", daemon=True
+        )
+        self._thread.start()
+
+    async def stop(self, *, linger: bool = False) -> None:
+        """End the thread.
+
+        Args:
+            linger: leave it to itself, and keep what is held, until that is dropped or its time is over.
+        """
+        self._linger = linger
+        self._stop.set()
+        with suppress(RuntimeError):  # its loop has ended already
+            self._wake()
+        if linger:  # its session is the process's sign of life as soon as the others are closed
+            await asyncio.to_thread(self._lingering.wait, LINGERING_SECONDS)
+        elif self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
+            self._thread = None
+
+    async def _until_stopped(self) -> None:
+        """Renew until the end; also a store that is being waited for is then let go."""
+        stopped = asyncio.Event()
+        self._wake = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, stopped.set)
+        renewing = create_guarded_task(self._run(stopped), name="renewal of leases")
+        if not self._stop.is_set():  # no thread waits for it: Python would not end before such a thread does
+            await stopped.wait()
+        stopped.set()
+        if not self._lingers():
+            renewing.cancel()
+        await asyncio.wait([renewing])
+
+    async def _run(self, stopped: asyncio.Event) -> None:
+        store: SagaStore | None = None
+        trouble = Reminder(monotonic=self._clock.monotonic)
+        used_at = self._clock.monotonic()
+        try:
+            while not self._stop.is_set() or self._lingers():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._lease_seconds / 12):
+                        await (asyncio.Event() if self._lingering.is_set() else stopped).wait()
+                due = self._due()
+                if not due and not self._linger:
+                    if store is not None and self._clock.monotonic() - used_at > RESTING_LEASES * self._lease_seconds:
+                        resting, store = store, None
+                        await resting.close()
+                    continue
+                used_at = self._clock.monotonic()
+                try:
+                    if store is None:
+                        store = await self._opened()
+                    await self._renew(store, due)
+                    trouble.end()
+                    if self._linger:
+                        self._lingering.set()
+                except GoConductorError as error:
+                    if trouble.is_due():
+                        logger.warning("cannot renew %d leases now, trying again: %s", len(due), error)
+                except Exception:  # who renews nothing more would let every long step run twice
+                    if trouble.is_due():
+                        logger.exception("cannot renew %d leases now, trying again", len(due))
+        finally:
+            if store is not None:
+                await store.close()
+
+    async def _opened(self) -> SagaStore:
+        store = self._open_store()
+        try:
+            await store.open()
+        except BaseException:  # the next try makes another one
+            await store.close()
+            raise
+        return store
+
+    def _lingers(self) -> bool:
+        """Whether there are leases of steps that run on though the process has left them."""
+        now = self._clock.monotonic()
+        return self._linger and any(held.deadline > now for held in list(self._held.values()))
+
+    def _due(self) -> list[_Held]:
+        now = self._clock.monotonic()
+        renewable = [held for held in list(self._held.values()) if held.expires < held.deadline]
+        return [held for held in renewable if held.expires - now < self._lease_seconds * 2 / 3]
+
+    async def _renew(self, store: SagaStore, due: list[_Held]) -> None:
+        asked_at = self._clock.monotonic()
+        by_length: dict[float, list[_Held]] = {}
+        for held in due:
+            length = min(self._lease_seconds, held.deadline - asked_at)
+            by_length.setdefault(min(self._lease_seconds, length), []).append(held)
+        for length, group in by_length.items():
+            if length <= 0:
+                continue
+            kept = await store.renew_leases([held.lease for held in group], length)
+            kept |= await self._reasserted(store, [held for held in group if held.lease.key not in kept], length)
+            for held in group:
+                if held.lease.key in kept:
+                    held.expires = asked_at + length
+                    self.renewed += 1
+                elif self._held.get(held.lease.key) is held:
+                    self._held.pop(held.lease.key, None)
+                    self.lost += 1
+                    key = held.lease.key
+                    logger.warning("the lease on %s of step %r was lost to another", key.saga_id, key.step, extra=about(key))
+
+    async def _reasserted(self, store: SagaStore, absent: list[_Held], length: float) -> set[LeaseKey]:
+        wanted = [held for held in absent if self._held.get(held.lease.key) is held]
+        if not wanted:
+            return set()
+        back = await store.reassert_leases([held.lease for held in wanted], length)
+        dropped = [held.lease for held in wanted if held.lease.key in back and self._held.get(held.lease.key) is not held]
+        if dropped:
+            await store.release_leases(dropped)
+        return back

@@ -1,0 +1,165 @@
+"""The log has gone back: what a process told it is told again, and what it and its messages know to be missing is noted."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import pytest
+from msgspec.structs import replace
+
+from goconductor import Saga
+from goconductor.engine.facts import rewinding
+from goconductor.engine.facts.log import View
+from goconductor.engine.steps.registry import StepRegistry
+from goconductor.errors import StoreUnavailableError
+from goconductor.lifecycle.effects import RunAction
+from goconductor.ports.history import Loss
+from goconductor.ports.store import StoredDefinition
+from goconductor.saga.builder import Saga as SagaOf
+from goconductor.saga.ids import DEFAULT_NAMESPACE
+from goconductor.testing.clock import settle
+from goconductor.testing.world import World, WorldStore
+
+
+def shop() -> tuple[StepRegistry, SagaOf[Any]]:
+    registry = StepRegistry("shop")
+
+    @registry.step
+    async def pack() -> str:
+        return "packed"
+
+    saga: SagaOf[Any] = Saga("order")
+    saga.step(pack)
+    return registry, saga
+
+
+def rewind(world: World, saga_id: UUID, *, events: int) -> None:
+    """As a standby has it that lagged behind; none of its events means that the saga is gone."""
+    store, log = world.store, world.store._logs[saga_id]
+    if not events:
+        del store._logs[saga_id], store._heads[saga_id]
+        return
+    del log[events:]
+    head = store._heads[saga_id]
+    store._heads[saga_id] = replace(head, seq=events, tag=log[-1].tag, status="running", wake_at=world.clock.now())
+
+
+async def test_what_was_acknowledged_and_is_gone_is_noted_once(world: World) -> None:
+    registry, saga = shop()
+    node = await world.node(registry)
+    kept, cut, gone = [await world.start(saga) for _ in range(3)]
+    await settle()
+    rewind(world, cut, events=1)
+    rewind(world, gone, events=0)
+    for _ in range(2):
+        node._rewinding.rewound()
+        await settle()
+    losses = {one.saga_id: one for one in await world.store.losses(10)}
+    assert losses.keys() == {cut, gone}
+    assert kept not in losses
+    assert (losses[cut].seq, losses[cut].status, losses[cut].known_by) == (2, "completed", node.name)
+    assert node.counts["commits_missing"] == 2
+
+
+async def test_a_message_that_knows_more_than_the_log_says_so(world: World) -> None:
+    registry, saga = shop()
+    client, node = await world.node(), await world.node()
+    saga_id = await world.start(saga, node=client)
+    plan, view = await client._look(saga_id)
+    owner = await world.node(registry)
+    await settle()
+    client.send(plan, View(view.state, 7, 4711), [RunAction("pack", 1, 0)])
+    await settle()
+    assert [(one.saga_id, one.seq, one.tag, one.known_by) for one in await world.store.losses(10)] == [
+        (saga_id, 7, 4711, owner.name)
+    ]
+    assert (owner.counts["commits_missing"], node.counts["commits_missing"]) == (1, 0)
+    assert (await world.end_of(saga_id)).status == "completed"
+
+
+async def test_a_definition_that_the_log_has_lost_is_put_again_and_is_active_again(world: World) -> None:
+    registry, saga = shop()
+    node = await world.node(registry)
+    plan = await node.definitions.register(saga.definition)
+    world.store._definitions.clear()
+    world.store._active.clear()
+    assert await world.store.definition(DEFAULT_NAMESPACE, "order") is None
+    node._rewinding.rewound()
+    await settle()
+    stored = await world.store.definition(DEFAULT_NAMESPACE, "order")
+    assert stored is not None
+    assert (stored.version, stored.active) == (plan.version, True)
+    other: SagaOf[Any] = Saga("order")
+    other.step("shop.pack", id="other")
+    newer = other.definition
+    await world.store.put_definition(
+        StoredDefinition(namespace=DEFAULT_NAMESPACE, saga="order", version=newer.version, document=newer.document()),
+        activate=True,
+        pin=True,
+    )
+    node._rewinding.rewound()
+    await settle()
+    active = await world.store.definition(DEFAULT_NAMESPACE, "order")
+    assert active is not None
+    assert active.version == newer.version  # that another one chose since stays
+
+
+class Away(WorldStore):
+    """A store that is away for the first tries of noting."""
+
+    tries = 3
+
+    async def lost(self, told: Any) -> list[Loss]:
+        self.tries -= 1
+        if self.tries >= 0:
+            raise StoreUnavailableError
+        return await super().lost(told)
+
+
+async def test_it_goes_on_trying_while_the_store_is_away_and_ends_with_its_node() -> None:
+    async with World() as world:
+        world.store = Away(world.clock)
+        registry, saga = shop()
+        node = await world.node(registry)
+        saga_id = await world.start(saga)
+        await settle()
+        rewind(world, saga_id, events=1)
+        node._rewinding.rewound()
+        await settle()
+        assert await world.store.losses(10) == []
+        await world.clock.advance(rewinding.AGAIN_SECONDS * 4)
+        assert [one.saga_id for one in await world.store.losses(10)] == [saga_id]
+        world.store.tries = 1_000
+        node._rewinding.rewound()
+        await asyncio.sleep(0)
+
+
+class Odd(WorldStore):
+    """A store that fails in a way that nobody foresaw."""
+
+    async def lost(self, told: Any) -> list[Loss]:
+        raise ValueError("a row that cannot be read")
+
+
+async def test_an_error_that_nobody_expected_is_logged_while_the_process_lives(caplog: pytest.LogCaptureFixture) -> None:
+    async with World() as world:
+        world.store = Odd(world.clock)
+        registry, saga = shop()
+        node = await world.node(registry)
+        await world.start(saga)
+        await settle()
+        node._rewinding.rewound()
+        await settle()
+        assert "the task 'telling again' ended by an unexpected error" in caplog.text
+        assert "a row that cannot be read" in caplog.text
+
+
+async def test_only_so_much_is_remembered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rewinding, "REMEMBERED_MAX", 2)
+    registry, saga = shop()
+    node = await world.node(registry)
+    sagas = [await world.start(saga) for _ in range(4)]
+    await settle()
+    assert [number for number, _ in node._rewinding._places.items()] == [saga_id.int for saga_id in sagas[2:]]
