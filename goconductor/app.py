@@ -37,9 +37,9 @@ from goconductor.observe.survey import Survey
 from goconductor.ports.vitals import Examinable
 from goconductor.recovery.beside import beside
 from goconductor.recovery.leadership import Leadership
-from goconductor.recovery.pinned import PinWatch
 from goconductor.recovery.retention import Retaining
 from goconductor.recovery.sweep import Sweeper
+from goconductor.recovery.vacuum_watch import VacuumWatch
 from goconductor.redaction import logger_of
 from goconductor.switchover.bus import SwitchableBus
 
@@ -323,7 +323,7 @@ async def _recovering(settings: Settings, node: Node, metrics: Metrics, wanted: 
         election,
         candidate=node.name,
         lead=election.while_chosen(
-            beside(sweeper.lead, Retaining(node, **settings.retention.model_dump()).keep, PinWatch(node).watch)
+            beside(sweeper.lead, Retaining(node, **settings.retention.model_dump()).keep, VacuumWatch(node).watch)
         ),
         clock=node.clock,
         term_seconds=recovery.term_seconds,

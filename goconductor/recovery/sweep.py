@@ -43,9 +43,9 @@ from goconductor.lifecycle.state import PATIENCE_SECONDS
 from goconductor.ports.portions import portions
 from goconductor.ports.store import Acquire, Acquired, Instance, Known, Lease, Tail
 from goconductor.recovery.leadership import LeadTerm
-from goconductor.recovery.noting import Notes
 from goconductor.recovery.resending import FIRST_SECONDS, Resending
 from goconductor.recovery.resent import Resent
+from goconductor.recovery.sweep_report import SweepReport
 from goconductor.recovery.triage import Look, key_of, triage
 from goconductor.redaction import logger_of
 from goconductor.saga.plan import Plan
@@ -101,7 +101,7 @@ class Sweeper:
         self._leases_lost = False
         self._unread: set[UUID] = set()
         """Sagas that could not be read by themselves at the last look."""
-        self._notes = Notes(node)
+        self._report = SweepReport(node)
         self.resent = Resent(node.clock)
 
     async def lead(self, term: LeadTerm) -> None:
@@ -127,7 +127,7 @@ class Sweeper:
                     began = self._clock.monotonic()
                     swept = await self.sweep_once(term.epoch)
                     self._node.probe.swept(swept, self._clock.monotonic() - began)
-                    await self._notes.swept(swept, epoch=term.epoch)
+                    await self._report.swept(swept, epoch=term.epoch)
                     if self._on_sweep is not None:
                         self._on_sweep(swept)
                     full = swept >= self._batch

@@ -22,7 +22,14 @@ def test_it_lists_the_leaves_that_there_are() -> None:
 
 def test_the_files_that_it_names_are_there() -> None:
     named = set(re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.py|(?:[a-z_]+/)+)`", PAGE))
-    folders = (ROOT, PACKAGE, PACKAGE / "participant", PACKAGE / "lifecycle", PACKAGE / "stores" / "postgres")
+    folders = (
+        ROOT,
+        PACKAGE,
+        PACKAGE / "engine",
+        *(PACKAGE / "engine").iterdir(),
+        PACKAGE / "lifecycle",
+        PACKAGE / "stores" / "postgres",
+    )
     assert [name for name in sorted(named) if not any((folder / name).exists() for folder in folders)] == []
 
 

@@ -1,4 +1,4 @@
-"""A transaction that somebody left open keeps vacuum from its work, and every append becomes slower: the leader says so.
+"""A transaction that somebody left open keeps vacuum from its work, and every append becomes slower: the leader logs it.
 
 Whatever died since that transaction began stays in tables and indexes, where each look at what is due must pass it by. It is
 seldom one of ours: a report, a dump, a debugger, a prepared transaction that nobody remembers. The log names it with what to do,
@@ -18,12 +18,12 @@ from goconductor.redaction import logger_of
 logger = logger_of("goconductor.recovery")
 
 INTERVAL_SECONDS = 60.0
-"""How often the leader looks."""
+"""Seconds between two looks."""
 LONG_SECONDS = 300.0
-"""A transaction of this age is told of."""
+"""The age in seconds from which on a transaction is logged."""
 
 
-class PinWatch:
+class VacuumWatch:
     """Looks for transactions that are open for long.
 
     Args:
@@ -32,7 +32,7 @@ class PinWatch:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._told: dict[tuple[int, str], float] = {}
+        self._logged: dict[tuple[int, str], float] = {}
 
     async def watch(self, _: LeadTerm) -> None:
         """Look until cancelled."""
@@ -41,20 +41,20 @@ class PinWatch:
             return
         while True:
             try:
-                self.tell((await store.examine(older_than_seconds=LONG_SECONDS)).transactions)
+                self.log((await store.examine(older_than_seconds=LONG_SECONDS)).transactions)
             except GoConductorError as error:
                 logger.debug("long transactions cannot be looked for now: %s", error)
             except Exception:
                 logger.exception("long transactions cannot be looked for now")
             await self._node.clock.sleep(INTERVAL_SECONDS)
 
-    def tell(self, transactions: Iterable[LongTransaction]) -> None:
-        """Say which transactions pin the database, those that were not told of at this age."""
+    def log(self, transactions: Iterable[LongTransaction]) -> None:
+        """Log the transactions that keep vacuum from its work, unless they were logged at about this age."""
         pins = {(each.pid, each.prepared): each for each in transactions if each.pins and each.age_seconds >= LONG_SECONDS}
         for key, each in pins.items():
-            if each.age_seconds < 2 * self._told.get(key, 0.0):
+            if each.age_seconds < 2 * self._logged.get(key, 0.0):
                 continue
-            self._told[key] = each.age_seconds
+            self._logged[key] = each.age_seconds
             remedy = f"ROLLBACK PREPARED {each.prepared!a}" if each.prepared else f"SELECT pg_terminate_backend({each.pid})"
             logger.warning(
                 "a transaction of %a (user %a, %s) has been open for %.0f minutes: vacuum removes nothing that died since, and "
@@ -65,4 +65,4 @@ class PinWatch:
                 each.age_seconds / 60,
                 remedy,
             )
-        self._told = {key: age for key, age in self._told.items() if key in pins}
+        self._logged = {key: age for key, age in self._logged.items() if key in pins}

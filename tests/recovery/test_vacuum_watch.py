@@ -9,7 +9,7 @@ import pytest
 from goconductor.errors import StoreUnavailableError
 from goconductor.ports.vitals import LongTransaction, Vitals
 from goconductor.recovery.leadership import LeadTerm
-from goconductor.recovery.pinned import INTERVAL_SECONDS, PinWatch
+from goconductor.recovery.vacuum_watch import INTERVAL_SECONDS, VacuumWatch
 from goconductor.testing.world import World, WorldStore
 
 REPORT = LongTransaction(pid=4711, age_seconds=400.0, state="idle in transaction", application="report", user="bi")
@@ -44,7 +44,7 @@ async def test_the_leader_tells_of_it_once_and_again_when_it_is_twice_as_old(
     node = await world.node(store=store)
     term = await store.raise_epoch("me", 1e9)
     assert term is not None
-    watching = asyncio.create_task(PinWatch(node).watch(LeadTerm(term, world.clock, 1e12)))
+    watching = asyncio.create_task(VacuumWatch(node).watch(LeadTerm(term, world.clock, 1e12)))
     await world.clock.advance(4 * INTERVAL_SECONDS)
     assert caplog.messages == []
     store.away = True
@@ -60,13 +60,13 @@ async def test_the_leader_tells_of_it_once_and_again_when_it_is_twice_as_old(
 
 
 async def test_what_pins_nothing_is_not_told_and_what_ended_is_forgotten(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    watch = PinWatch(await world.node())
-    watch.tell([LongTransaction(pid=1, age_seconds=9_000.0, pins=False)])
+    watch = VacuumWatch(await world.node())
+    watch.log([LongTransaction(pid=1, age_seconds=9_000.0, pins=False)])
     assert caplog.messages == []
-    watch.tell([REPORT])
-    watch.tell([])
-    watch.tell([REPORT])
-    watch.tell([LongTransaction(pid=0, age_seconds=500.0, state="prepared", user="bi", prepared="tx-1")])
+    watch.log([REPORT])
+    watch.log([])
+    watch.log([REPORT])
+    watch.log([LongTransaction(pid=0, age_seconds=500.0, state="prepared", user="bi", prepared="tx-1")])
     assert len(caplog.messages) == 3
     assert "ROLLBACK PREPARED 'tx-1'" in caplog.messages[-1]
 
@@ -75,4 +75,4 @@ async def test_a_store_that_cannot_be_examined_is_not_watched(world: World) -> N
     node = await world.node()
     term = await world.store.raise_epoch("me", 1e9)
     assert term is not None
-    await PinWatch(node).watch(LeadTerm(term, world.clock, 1e12))
+    await VacuumWatch(node).watch(LeadTerm(term, world.clock, 1e12))

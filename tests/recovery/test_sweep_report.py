@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from goconductor.errors import FencedError
-from goconductor.recovery.noting import NOTE_SECONDS, Notes
+from goconductor.recovery.sweep_report import REPORT_SECONDS, SweepReport
 from goconductor.testing.world import World
 
 
@@ -15,17 +15,17 @@ async def test_what_was_done_since_it_was_last_said_is_added_up() -> None:
         node.counts["sweep_resent"] = 100  # of a term before this one
         term = await world.store.raise_epoch("me", 1e9)
         assert term is not None
-        notes = Notes(node)
-        await notes.swept(2, epoch=term.epoch)
+        report = SweepReport(node)
+        await report.swept(2, epoch=term.epoch)
         first = await world.store.last_sweep()
         assert first is not None
         assert first.did == {"rounds": 1, "sagas": 2, "sent_again": 0, "declared_unknown": 0}
         node.counts["sweep_resent"] += 3
         node.counts["sweep_unknown"] += 1
-        await notes.swept(4, epoch=term.epoch)
+        await report.swept(4, epoch=term.epoch)
         assert await world.store.last_sweep() == first
-        await world.clock.advance(NOTE_SECONDS)
-        await notes.swept(1, epoch=term.epoch)
+        await world.clock.advance(REPORT_SECONDS)
+        await report.swept(1, epoch=term.epoch)
         second = await world.store.last_sweep()
         assert second is not None
         assert second.did == {"rounds": 2, "sagas": 5, "sent_again": 3, "declared_unknown": 1}
@@ -37,4 +37,4 @@ async def test_who_leads_no_more_is_told_so() -> None:
         old, _ = await world.store.raise_epoch("me", 1e9), await world.store.raise_epoch("another", 1e9)
         assert old is not None
         with pytest.raises(FencedError):
-            await Notes(node).swept(1, epoch=old.epoch)
+            await SweepReport(node).swept(1, epoch=old.epoch)

@@ -1,4 +1,4 @@
-"""The leader's word on what it did, kept in the database for people to look at: seldom, and never at the sweep's expense."""
+"""A leader's report of its sweeps, kept in the database for people. It is written seldom, so that the sweep pays little."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections import Counter
 
 from goconductor.engine.node import Node
 
-NOTE_SECONDS = 5.0
-"""How often the leader says what it did."""
+REPORT_SECONDS = 5.0
+"""Seconds between two reports."""
 
 _COUNTED = {"sweep_resent": "sent_again", "sweep_unknown": "declared_unknown"}
 
 
-class Notes:
-    """What was done since it was last said.
+class SweepReport:
+    """Counts what the sweep did since the last report.
 
     Args:
         node: the engine of the leader's process.
@@ -26,7 +26,7 @@ class Notes:
         self._next = 0.0
 
     async def swept(self, sagas: int, *, epoch: int) -> None:
-        """A round is over.
+        """Count a round, and write the report if it is due.
 
         Args:
             sagas: how many were looked at.
@@ -40,7 +40,7 @@ class Notes:
         now = self._node.clock.monotonic()
         if now < self._next:
             return
-        self._next = now + NOTE_SECONDS
+        self._next = now + REPORT_SECONDS
         for name, called in _COUNTED.items():
             self._did[called] += self._node.counts[name] - self._before[name]
             self._before[name] = self._node.counts[name]
