@@ -22,7 +22,7 @@ from goconductor.control.settings import Settings, check_settings
 from goconductor.engine.facts import garbage
 from goconductor.engine.facts.clock import SystemClock
 from goconductor.engine.node import Node, Store
-from goconductor.engine.probe import SILENT, Probe
+from goconductor.engine.observer import SILENT, Observer
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import (
     ConfigurationError,
@@ -189,8 +189,8 @@ async def _opened(
     for warning in settings.warnings:
         logger.warning("settings: %s", warning)
     name = registry.name if registry is not None else "server" if recovers else "client"
-    async with _observed(settings, name, metrics) as (probe, measured, wanted):
-        node = _node(settings, registry, name, probe, recovers=recovers)
+    async with _observed(settings, name, metrics) as (observer, measured, wanted):
+        node = _node(settings, registry, name, observer, recovers=recovers)
         measured.watch(node)
         try:
             await _within(open_timeout_seconds, node.open(), node.store)
@@ -241,7 +241,7 @@ def _introduction(settings: Settings, node: Node) -> str:
     )
 
 
-def _node(settings: Settings, registry: StepRegistry | None, name: str, probe: Probe, *, recovers: bool) -> Node:
+def _node(settings: Settings, registry: StepRegistry | None, name: str, observer: Observer, *, recovers: bool) -> Node:
     participant, limits = settings.participant, settings.limits
     store, clock = make_store(settings, name), SystemClock()
     node = Node(
@@ -256,7 +256,7 @@ def _node(settings: Settings, registry: StepRegistry | None, name: str, probe: P
         prefetch=participant.prefetch,
         payload_bytes_max=limits.payload_bytes_max,
         baton_bytes_max=limits.baton_bytes_max,
-        probe=probe,
+        observer=observer,
     )
     return node
 
@@ -264,7 +264,7 @@ def _node(settings: Settings, registry: StepRegistry | None, name: str, probe: P
 @asynccontextmanager
 async def _observed(
     settings: Settings, name: str, metrics: Metrics | None
-) -> AsyncIterator[tuple[Probe, Metrics, Callable[[], bool]]]:
+) -> AsyncIterator[tuple[Observer, Metrics, Callable[[], bool]]]:
     """What measures and traces a process, for as long as it lives. Who measures nothing yet may begin later (:class:`Latent`)."""
     async with contextlib.AsyncExitStack() as stack:
         try:
@@ -280,7 +280,7 @@ async def _observed(
         yield latent, latent.metrics, lambda: latent.measures
 
 
-def _traces(settings: Settings, name: str, stack: contextlib.AsyncExitStack) -> Probe | None:
+def _traces(settings: Settings, name: str, stack: contextlib.AsyncExitStack) -> Observer | None:
     if not settings.traces.enabled:
         return None
     from goconductor.observe.traces import Exporting, Traces  # noqa: PLC0415  (needs its extra)

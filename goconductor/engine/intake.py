@@ -24,7 +24,7 @@ from goconductor.engine.facts.orphans import Orphans
 from goconductor.engine.facts.views import Views
 from goconductor.engine.log.batch import Batcher
 from goconductor.engine.log.takeover import TakenOver
-from goconductor.engine.probe import SILENT, Probe
+from goconductor.engine.observer import SILENT, Observer
 from goconductor.engine.running.executor import Executor
 from goconductor.engine.steps.context import about
 from goconductor.engine.work.granted import Granted, random_number
@@ -78,7 +78,7 @@ class Intake:
         on_missed: called with what a message carries that the log has otherwise, or not at all.
         written: the newest view of a saga that this process has appended to lately.
         counts: where what happened is counted.
-        probe: told of each message and each batch.
+        observer: called for each message and each batch.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Intake:
         on_missed: Callable[[View], None],
         written: Callable[[UUID], View | None],
         counts: Counter[str],
-        probe: Probe = SILENT,
+        observer: Observer = SILENT,
     ) -> None:
         self._store = store
         self._definitions = definitions
@@ -109,9 +109,9 @@ class Intake:
         self._written = written
         self._read = Views(count_max=READ_MAX, bytes_max=READ_BYTES_MAX)
         self._counts = counts
-        self._probe = probe
+        self._observer = observer
         self._acquire: Batcher[Acquire, Acquired] = Batcher(
-            self._acquired, told=partial(probe.flushed, "acquire"), unclaimed=self._unclaimed
+            self._acquired, told=partial(observer.flushed, "acquire"), unclaimed=self._unclaimed
         )
         self._installation = Installation(store)
         self._colleagues = Colleagues(store.instances, clock)
@@ -128,7 +128,7 @@ class Intake:
         except MessageError as error:
             await self._unreadable(delivery, error)
             return
-        self._probe.received(envelope, body)
+        self._observer.received(envelope, body)
         if isinstance(body, SagaEnded):
             delivery.acknowledge()
             self._on_ended(body)

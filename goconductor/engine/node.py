@@ -34,7 +34,7 @@ from goconductor.engine.log.outbox import Outbox
 from goconductor.engine.log.start import Started, Starter
 from goconductor.engine.log.timers import Timers
 from goconductor.engine.membership import Membership
-from goconductor.engine.probe import SILENT, Probe
+from goconductor.engine.observer import SILENT, Observer
 from goconductor.engine.running.executor import Executor
 from goconductor.engine.running.journals import Journals
 from goconductor.engine.steps.listeners import tell
@@ -82,7 +82,7 @@ class Node:
         prefetch: how many messages are in hand at once.
         payload_bytes_max: larger inputs and outputs are refused.
         baton_bytes_max: a larger state is not carried by messages.
-        probe: told of what the engine does, for metrics and traces.
+        observer: called with what the engine does, for metrics and traces.
     """
 
     def __init__(
@@ -100,13 +100,13 @@ class Node:
         prefetch: int = 200,
         payload_bytes_max: int = 1024 * 1024,
         baton_bytes_max: int = 16 * 1024,
-        probe: Probe = SILENT,
+        observer: Observer = SILENT,
     ) -> None:
         self.store, self.bus = store, bus
         self.registry = registry or StepRegistry("client")
         self.clock = clock or SystemClock()
         self.counts: Counter[str] = Counter()
-        self.probe = probe
+        self.observer = observer
         self.definitions = Definitions(store, lambda: self.instance.serial)
         self.name = f"{self.registry.name}-{socket.gethostname()}-{os.getpid()}-{random.getrandbits(24):06x}"
         self._drain_seconds, self._lease_seconds = drain_seconds, lease_seconds
@@ -115,7 +115,7 @@ class Node:
         self._background = Tasks()
         self._renewal = Renewal(open_store or store.beside, self.clock, lease_seconds)
         source = f"/{self.registry.name}/{self.name}"
-        self._outbox = Outbox(bus, store, source=source, clock=self.clock, baton_bytes_max=baton_bytes_max, probe=probe)
+        self._outbox = Outbox(bus, store, source=source, clock=self.clock, baton_bytes_max=baton_bytes_max, observer=observer)
         self._timers = Timers(self.clock, store)
         self.orphans = Orphans(store, self.clock)
         self._rewinding = Rewinding(store, self.definitions, self.clock, known_by=self.name, counts=self.counts)
@@ -130,7 +130,7 @@ class Node:
             threads=threads,
             output_bytes_max=payload_bytes_max,
             counts=self.counts,
-            probe=probe,
+            observer=observer,
         )
         self.appender = self._executor.appender = self._timers.appender = Appender(
             store=store,
@@ -146,7 +146,7 @@ class Node:
             on_timer=self._timers.set,
             on_end=self._ended,
             counts=self.counts,
-            probe=probe,
+            observer=observer,
         )
         self._intake = Intake(
             store=store,
@@ -160,7 +160,7 @@ class Node:
             on_missed=self._rewinding.missed,
             written=self.appender.latest,
             counts=self.counts,
-            probe=probe,
+            observer=observer,
         )
         self.membership = Membership(bus, self.registry.name, self._intake.receive, prefetch=prefetch, clock=self.clock)
         self._endings = Endings(self.view, self.appender.latest, self.clock, partial(unoffered, self.plan_of, store.instances))
@@ -175,7 +175,7 @@ class Node:
             lease_seconds=lease_seconds,
             input_bytes_max=payload_bytes_max,
             counts=self.counts,
-            probe=probe,
+            observer=observer,
         )
 
     @property
@@ -385,7 +385,7 @@ class Node:
     def _ended(self, plan: Plan, view: View) -> None:
         saga_id, state = view.state.saga_id, view.state
         self.counts[f"sagas_{state.phase}"] += 1
-        self.probe.saga_ended(plan, view)
+        self.observer.saga_ended(plan, view)
         self._endings.told(view)
         if state.reply_to and state.reply_to != replies_topic(self.name):
             self._outbox.ended(plan, view, state.phase)

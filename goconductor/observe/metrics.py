@@ -3,7 +3,7 @@
 Three sources, by what they cost:
 
 - what the engine counts anyway (``node.counts``, :meth:`Node.vitals`) is read when somebody scrapes;
-- what needs a label or a duration comes from the probe, on the hot path, about a microsecond for a step;
+- what needs a label or a duration comes from the observer, on the hot path, about a microsecond for a step;
 - what only the database and the bus know is asked by the leader alone, seldom: see :mod:`goconductor.observe.survey`.
 
 Every process tells only of its own work, so rates are summed over instances; the leader's gauges are the whole's, and absent
@@ -17,7 +17,7 @@ from datetime import datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from goconductor.engine.probe import SILENT, Probe, Probes
+from goconductor.engine.observer import SILENT, Observer, Observers
 from goconductor.lifecycle import events
 from goconductor.lifecycle.state import SagaStatus
 from goconductor.messages.envelope import RunStep
@@ -141,7 +141,7 @@ COUNTED = (
 )
 
 
-class Metrics(Probe):
+class Metrics(Observer):
     """One process's metrics. :meth:`watch` binds them to its node."""
 
     def __init__(self) -> None:
@@ -180,7 +180,7 @@ class Metrics(Probe):
         self._node = node
 
     def tallies(self) -> Iterator[Tally]:
-        """All counters of the probe."""
+        """All counters of the observer."""
         return (each for each in vars(self).values() if isinstance(each, Tally))
 
     def spreads(self) -> Iterator[Spread]:
@@ -275,15 +275,15 @@ class Metrics(Probe):
         self.forgotten.add((kind,), count)
 
 
-class Latent(Probe):
-    """A probe that measures from when somebody asks for the metrics; until then it costs what no probe costs.
+class Latent(Observer):
+    """An observer that measures from the first request for metrics on; before that it costs nothing.
 
     Args:
         others: what else is told, traces say.
         metrics: those of a program that reads them itself; None makes them.
     """
 
-    def __init__(self, others: Probe = SILENT, metrics: Metrics | None = None) -> None:
+    def __init__(self, others: Observer = SILENT, metrics: Metrics | None = None) -> None:
         self.metrics = metrics or Metrics()
         self.measures = False
         self._to = others
@@ -297,11 +297,11 @@ class Latent(Probe):
         """Measure from now on."""
         if not self.measures:
             self.measures = True
-            self._to = Probes(self.metrics, self._to) if self._to is not SILENT else self.metrics
+            self._to = Observers(self.metrics, self._to) if self._to is not SILENT else self.metrics
             self._be(self._to)
         return self.metrics
 
-    def _be(self, probe: Probe) -> None:
-        for name in vars(Probe):
+    def _be(self, observer: Observer) -> None:
+        for name in vars(Observer):
             if not name.startswith("_") and name != "flushed":
-                setattr(self, name, getattr(probe, name))
+                setattr(self, name, getattr(observer, name))

@@ -39,7 +39,7 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from goconductor.engine.probe import Probe, Starting
+from goconductor.engine.observer import Observer, Starting
 from goconductor.lifecycle.events import ActionEvent, ActionFailed, CompensationFailed, Event, OutcomeUnknown, OutputRejected
 from goconductor.saga.ids import Direction
 
@@ -68,7 +68,7 @@ class _Started(Starting):
             self._span.set_attribute(EXISTING, value=True)
 
 
-class Traces(Probe):
+class Traces(Observer):
     """Makes the spans.
 
     Args:

@@ -99,7 +99,7 @@ class Retaining:
             for name, count in ((kind.value, step.taken), ("entries", step.entries)):
                 if count:
                     gone[name] += count
-                    self._node.probe.forgot(name, count)
+                    self._node.observer.forgot(name, count)
             after = step.after
             if after is None:
                 return

@@ -90,7 +90,7 @@ class Sweeper:
         self._suspects: dict[int, float] = {}
         """Those that were missing in every look since, with when the first one ended, on the machine's clock."""
         self._acquires: Batcher[Acquire, Acquired] = Batcher(
-            node.store.acquire, told=partial(node.probe.flushed, "acquire"), unclaimed=self._unclaimed
+            node.store.acquire, told=partial(node.observer.flushed, "acquire"), unclaimed=self._unclaimed
         )
         self._unburied: dict[int, Instance] | None = None
         self._inherited: deque[tuple[int, Sequence[UUID]]] = deque()
@@ -126,7 +126,7 @@ class Sweeper:
                 if self._clock.monotonic() >= next_sweep:
                     began = self._clock.monotonic()
                     swept = await self.sweep_once(term.epoch)
-                    self._node.probe.swept(swept, self._clock.monotonic() - began)
+                    self._node.observer.swept(swept, self._clock.monotonic() - began)
                     await self._report.swept(swept, epoch=term.epoch)
                     if self._on_sweep is not None:
                         self._on_sweep(swept)

@@ -50,8 +50,8 @@ def create_app(
     app.include_router(installation.router(node))
     app.include_router(changing.router(node, settings))
     app.include_router(health.router(node))
-    if metrics is None and isinstance(node.probe, Latent) and find_spec("prometheus_client") is not None:
-        metrics = node.probe.measure()
+    if metrics is None and isinstance(node.observer, Latent) and find_spec("prometheus_client") is not None:
+        metrics = node.observer.measure()
     if metrics is not None:
         from goconductor.rest import measured  # noqa: PLC0415  (needs the extra 'metrics')
 

@@ -30,7 +30,7 @@ from goconductor.control.actor import ANYBODY
 from goconductor.control.conductor import Conductor
 from goconductor.control.handle import SagaHandle
 from goconductor.engine.node import Node, Store
-from goconductor.engine.probe import SILENT, Probe
+from goconductor.engine.observer import SILENT, Observer
 from goconductor.engine.steps.context import StepContext
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import check_type
@@ -136,7 +136,7 @@ class World:
         prefetch: int = 200,
         payload_bytes_max: int = 1024 * 1024,
         baton_bytes_max: int = 16 * 1024,
-        probe: Probe = SILENT,
+        observer: Observer = SILENT,
     ) -> Node:
         """Open a node; the world closes it at its end.
 
@@ -151,7 +151,7 @@ class World:
             prefetch: how many messages are in hand at once.
             payload_bytes_max: larger inputs and outputs are refused.
             baton_bytes_max: a larger state is not carried by messages.
-            probe: told of what the engine does.
+            observer: called with what the engine does.
         """
         check_type("registry", registry, (StepRegistry, NoneType), "a Participant, or None for a client")
         own = store or self.store
@@ -167,7 +167,7 @@ class World:
             prefetch=prefetch,
             payload_bytes_max=payload_bytes_max,
             baton_bytes_max=baton_bytes_max,
-            probe=probe,
+            observer=observer,
         )
         await node.open()
         self.nodes.append(node)

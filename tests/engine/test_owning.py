@@ -11,7 +11,7 @@ import pytest
 from goconductor import Retry, Saga
 from goconductor.engine.log.folding import Submission
 from goconductor.engine.node import Node
-from goconductor.engine.probe import Probe
+from goconductor.engine.observer import Observer
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import ConfigurationError, FencedError, GoConductorError, SchemaError
 from goconductor.lifecycle.events import ActionFailed, ActionSucceeded, PauseRequested, ResumeRequested
@@ -23,7 +23,7 @@ from goconductor.testing.world import World
 from tests.engine.faults import Gated, Unrenewing
 
 
-class Canceller(Probe):
+class Canceller(Observer):
     """Cancels a task between a batch's answer and the task's awakening."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ async def test_work_of_a_request_whose_caller_is_gone_runs_all_the_same(world: W
     client = await world.node()
     saga_id = await world.start(saga, node=client)
     await client.request(saga_id, PauseRequested())
-    node = await world.node(shop, store=store, probe=canceller)
+    node = await world.node(shop, store=store, observer=canceller)
     await settle()
     store.gate.clear()
     store.done.clear()
@@ -86,7 +86,7 @@ async def test_work_of_a_request_whose_caller_is_gone_runs_all_the_same(world: W
 async def test_a_start_whose_caller_is_gone_goes_on_at_once(world: World, when: str) -> None:
     shop, saga, runs = one_step()
     store, canceller = Gated(world), Canceller()
-    node = await world.node(shop, store=store, probe=canceller)
+    node = await world.node(shop, store=store, observer=canceller)
     plan = await node.definitions.register(saga.definition)
     store.gate.clear()
     starting = asyncio.create_task(node.start_saga(plan.name, None, version=plan.version))

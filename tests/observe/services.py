@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from goconductor import PermanentError, RefusedError, Saga
 from goconductor.engine.node import Node
-from goconductor.engine.probe import Probe
+from goconductor.engine.observer import Observer
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.lifecycle.state import SagaState
 from goconductor.observe.exposition import text_of
@@ -77,10 +77,10 @@ class Services:
         self.world = world
         self.metrics = Metrics()
 
-    async def open(self, probe: Probe | None = None) -> tuple[Node, Node]:
+    async def open(self, observer: Observer | None = None) -> tuple[Node, Node]:
         """Both services, and what is measured is the first one's counts."""
-        stock = await self.world.node(warehouse(), probe=probe or self.metrics)
-        paying = await self.world.node(cards(), probe=probe or self.metrics)
+        stock = await self.world.node(warehouse(), observer=observer or self.metrics)
+        paying = await self.world.node(cards(), observer=observer or self.metrics)
         self.metrics.watch(stock)
         return stock, paying
 
@@ -105,7 +105,7 @@ class Spans:
         self.exporter = InMemorySpanExporter()
         self.provider = TracerProvider()
         self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
-        self.probe = Traces(self.provider)
+        self.observer = Traces(self.provider)
 
     @property
     def finished(self) -> Sequence[ReadableSpan]:

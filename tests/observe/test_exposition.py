@@ -48,7 +48,7 @@ class CountingBus(MemoryBus):
 async def lived(services: Services) -> Metrics:
     """All that can be seen of two services after sagas that completed, were compensated and became stuck; they lead as well."""
     bus = CountingBus(services.world.broker, clock=services.world.clock)
-    leader = await services.world.node(bus=bus, probe=services.metrics)
+    leader = await services.world.node(bus=bus, observer=services.metrics)
     await services.open()
     services.metrics.watch(leader)
     for way in ("pays", "refused", "stuck"):
@@ -58,7 +58,7 @@ async def lived(services: Services) -> Metrics:
     survey = services.metrics.survey = Survey(leader, waiting=resent.waiting)
     survey.epoch = 3
     await survey.look()
-    leader.probe.swept(1, 0.01)
+    leader.observer.swept(1, 0.01)
     return services.metrics
 
 
@@ -192,7 +192,7 @@ async def test_the_rest_door_serves_them_if_it_is_given_any(services: Services) 
 
 async def test_a_node_that_measured_nothing_begins_when_an_application_is_put_on_it(services: Services) -> None:
     latent = Latent()
-    node = await services.world.node(probe=latent)
+    node = await services.world.node(observer=latent)
     latent.metrics.watch(node)
     settings = Settings.load(environ={"GOCONDUCTOR_DATABASE_URL": "postgresql://nobody@nowhere/nothing"})
     saga: Saga[Any] = Saga("empty-handed")
@@ -206,4 +206,4 @@ async def test_a_node_that_measured_nothing_begins_when_an_application_is_put_on
     assert seen["goconductor_sagas_started_total", frozenset({("saga", "empty-handed")})] == 1
     assert seen["goconductor_batch_items_count", frozenset({("kind", "start")})] == 1
     assert create_app(node, settings) is not app  # and a second one tells the same metrics
-    assert node.probe is latent
+    assert node.observer is latent

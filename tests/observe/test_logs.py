@@ -171,7 +171,7 @@ async def test_a_saga_that_a_step_starts_is_not_a_part_of_that_step(services: Se
 
 async def test_a_line_within_a_traced_step_names_its_span(services: Services, written: Written) -> None:
     spans = Spans()
-    await services.open(spans.probe)
+    await services.open(spans.observer)
     await services.run("pays")
     (reserving,) = written.said("reserving")
     trace_id, span_id = ids(spans.named("action warehouse.reserve"))

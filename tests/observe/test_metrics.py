@@ -1,4 +1,4 @@
-"""What the engine does is counted: by label and duration where the probe is told, else as it counts anyway."""
+"""What the engine does is counted: by label and duration where an observer is called, else as it counts anyway."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from goconductor import Saga
-from goconductor.engine.probe import Probes
+from goconductor.engine.observer import Observers
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.lifecycle.events import PauseRequested
 from goconductor.lifecycle.state import SagaStatus
@@ -62,7 +62,7 @@ async def test_a_pause_is_counted_as_one(services: Services) -> None:
 
     saga: Saga[Any] = Saga("waiting")
     saga.step(wait)
-    node = await services.world.node(shop, probe=services.metrics)
+    node = await services.world.node(shop, observer=services.metrics)
     saga_id = await services.world.start(saga)
     await node.request(saga_id, PauseRequested(reason="lunch"))
     assert value(services, "goconductor_sagas_halted_total", saga="waiting", status="paused") == 1
@@ -93,18 +93,18 @@ async def test_what_the_engine_counts_by_itself_is_read_at_the_scrape(services: 
 
 
 async def test_a_sweep_is_counted_with_what_it_did(services: Services) -> None:
-    sweeping = await services.world.node(probe=services.metrics)
+    sweeping = await services.world.node(observer=services.metrics)
     services.metrics.watch(sweeping)
-    sweeping.probe.swept(7, 0.02)
+    sweeping.observer.swept(7, 0.02)
     sweeping.counts["sweep_resent"] += 2
     assert value(services, "goconductor_sweep_sagas_total") == 7
     assert value(services, "goconductor_sweep_duration_seconds_count") == 1
     assert value(services, "goconductor_sweep_resent_total") == 2
 
 
-async def test_several_probes_are_told_alike(services: Services) -> None:
+async def test_several_observers_are_told_alike(services: Services) -> None:
     second = Metrics()
-    await services.open(Probes(services.metrics, second))
+    await services.open(Observers(services.metrics, second))
     await services.run("refused")
     for one, other in zip(services.metrics.tallies(), second.tallies(), strict=True):
         assert one.samples() == other.samples()

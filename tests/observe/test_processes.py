@@ -19,7 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from goconductor import CompensatedError, Participant, Saga, Settings, app
 from goconductor.engine.node import Node, Store
-from goconductor.engine.probe import Probe
+from goconductor.engine.observer import Observer
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.leaves import make_store, makes_of_buses
 from goconductor.observe.exposition import text_of
@@ -190,7 +190,7 @@ async def test_a_program_tells_the_metrics_of_its_participant_itself(postgres_ur
     assert ("goconductor_leader", frozenset()) in seen
 
 
-async def nodes(url: str, *registries: tuple[StepRegistry, Probe]) -> list[Node]:
+async def nodes(url: str, *registries: tuple[StepRegistry, Observer]) -> list[Node]:
     settings = Settings.load(environ={"GOCONDUCTOR_DATABASE_URL": url})
     await app.migrate(settings)
 
@@ -203,16 +203,16 @@ async def nodes(url: str, *registries: tuple[StepRegistry, Probe]) -> list[Node]
             bus=makes_of_buses(settings)["postgres"](),
             open_store=lambda: store("renewal"),
             registry=registry,
-            probe=probe,
+            observer=observer,
         )
-        for registry, probe in registries
+        for registry, observer in registries
     ]
 
 
 @pytest.fixture
 async def pair(postgres_url: str) -> AsyncIterator[tuple[list[Node], Spans, Spans]]:
     stock, paying = Spans(), Spans()
-    opened = await nodes(postgres_url, (warehouse(), stock.probe), (cards(), paying.probe))
+    opened = await nodes(postgres_url, (warehouse(), stock.observer), (cards(), paying.observer))
     try:
         for node in opened:
             await node.open()

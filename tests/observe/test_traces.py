@@ -31,7 +31,7 @@ RELEASE, VOID = "compensation warehouse.reserve", "compensation cards.charge"
 
 async def test_all_steps_are_children_of_the_start(services: Services) -> None:
     spans = Spans()
-    await services.open(spans.probe)
+    await services.open(spans.observer)
     saga_id, _ = await services.run("pays")
     start = spans.named(START)
     assert start.parent is None
@@ -56,7 +56,7 @@ async def test_all_steps_are_children_of_the_start(services: Services) -> None:
 
 async def test_a_refused_card_yields_compensations_that_are_linked_to_what_they_undo(services: Services) -> None:
     spans = Spans()
-    await services.open(spans.probe)
+    await services.open(spans.observer)
     await services.run("refused")
     assert linked(spans.named(RELEASE)) == [ids(spans.named(RESERVE))]
     assert linked(spans.named(VOID)) == [ids(spans.named(CHARGE))]
@@ -85,7 +85,7 @@ async def test_a_compensation_is_linked_to_the_attempt_that_had_the_effect(servi
     saga: Saga[Any] = Saga("parcel")
     saga.step(ship, after=[saga.step(pack)])
     spans = Spans()
-    await services.world.node(shop, probe=spans.probe)
+    await services.world.node(shop, observer=spans.observer)
     saga_id = await services.world.start(saga)
     await services.world.live(5)
     assert (await services.world.state(saga_id)).status == "compensated"
@@ -95,7 +95,7 @@ async def test_a_compensation_is_linked_to_the_attempt_that_had_the_effect(servi
 
 async def test_the_starters_own_span_is_above_it_all(services: Services) -> None:
     spans = Spans()
-    await services.open(spans.probe)
+    await services.open(spans.observer)
     with spans.provider.get_tracer("shop").start_as_current_span("GET /checkout") as checkout:
         await services.run("pays")
     start = spans.named(START)
@@ -121,7 +121,7 @@ async def test_what_a_step_traces_itself_is_below_its_span_also_in_a_thread(serv
 
     saga: Saga[Any] = Saga("calling")
     saga.step(call_in_a_thread, after=[saga.step(call)])
-    await services.world.node(shop, probe=spans.probe)
+    await services.world.node(shop, observer=spans.observer)
     await services.world.end_of(await services.world.start(saga))
     for below, above in (("POST /labels", "action shop.call"), ("POST /stamps", "action shop.call_in_a_thread")):
         parent = spans.named(below).parent
@@ -145,11 +145,11 @@ async def test_a_step_that_the_sweep_picked_up_belongs_to_the_same_trace(service
     saga: Saga[Any] = Saga("parcel")
     saga.step("shop.pack", id="pack")
     first, second = Spans(), Spans()
-    dying = await services.world.node(hanging, probe=first.probe, drain_seconds=0.0)
+    dying = await services.world.node(hanging, observer=first.observer, drain_seconds=0.0)
     saga_id = await services.world.start(saga)
     await began.wait()
     services.world.kill(dying)
-    await services.world.node(living, probe=second.probe)
+    await services.world.node(living, observer=second.observer)
     await services.world.live(40)
     assert (await services.world.state(saga_id)).status == "completed"
     span = second.named("action shop.pack")
@@ -169,7 +169,7 @@ async def test_messages_carry_the_traceparent(services: Services) -> None:
     bus = services.world.bus()
     await bus.open()
     await bus.subscribe(["goconductor.steps.cards"], "onlooker", look, prefetch=10)
-    await services.open(spans.probe)
+    await services.open(spans.observer)
     await services.run("pays")
     trace_id, span_id = ids(spans.named(START))
     assert seen == [f"00-{trace_id:032x}-{span_id:016x}-01"]
@@ -178,8 +178,8 @@ async def test_messages_carry_the_traceparent(services: Services) -> None:
 
 async def test_a_saga_that_nobody_samples_is_followed_nowhere_and_notes_no_spans(services: Services) -> None:
     spans, unsampled = Spans(), Traces(TracerProvider(sampler=ParentBased(ALWAYS_OFF)))
-    await services.world.node(probe=unsampled)
-    await services.open(spans.probe)
+    await services.world.node(observer=unsampled)
+    await services.open(spans.observer)
     saga_id, state = await services.run("refused")
     assert state.status == "compensated"
     assert spans.finished == ()
@@ -191,7 +191,7 @@ async def test_a_saga_that_nobody_samples_is_followed_nowhere_and_notes_no_spans
 async def test_a_saga_whose_starter_does_not_trace_has_a_trace_for_each_run(services: Services) -> None:
     spans = Spans()
     await services.world.node()
-    await services.open(spans.probe)
+    await services.open(spans.observer)
     saga_id, state = await services.run("refused")
     assert state.traceparent == ""
     assert len({ids(span)[0] for span in spans.finished}) == len(spans.finished) == 4
@@ -209,7 +209,7 @@ async def test_without_traces_the_log_holds_nothing_of_them(services: Services) 
 
 async def test_a_second_start_under_a_key_says_that_the_saga_existed(services: Services) -> None:
     spans = Spans()
-    await services.open(spans.probe)
+    await services.open(spans.observer)
     first = await services.world.start(order(), {"way": "pays"}, key="k")
     assert await services.world.start(order(), {"way": "pays"}, key="k") == first
     starts = [attributes(span) for span in spans.finished if span.name == START]
@@ -232,7 +232,7 @@ async def test_an_exception_whose_text_cannot_be_had_harms_nobody(services: Serv
     saga: Saga[Any] = Saga("rude")
     saga.step(fail, pivot=True)
     spans = Spans()
-    await services.world.node(shop, probe=spans.probe)
+    await services.world.node(shop, observer=spans.observer)
     saga_id = await services.world.start(saga)
     await services.world.live(1)
     assert "ActionFailed fail" in await services.world.events(saga_id)
@@ -252,8 +252,8 @@ def test_an_event_of_a_version_that_knew_no_traces_can_be_read() -> None:
 
 async def test_a_request_that_names_its_trace_starts_the_saga_within_it(services: Services) -> None:
     spans = Spans()
-    node = await services.world.node(probe=spans.probe)
-    await services.open(spans.probe)
+    node = await services.world.node(observer=spans.observer)
+    await services.open(spans.observer)
     await node.definitions.register(order().definition)
     environ = {"GOCONDUCTOR_DATABASE_URL": "postgresql://nobody@nowhere/nothing", "GOCONDUCTOR_TRACES_ENABLED": "true"}
     door = create_app(node, Settings.load(environ=environ))

@@ -11,7 +11,7 @@ import pytest
 
 from goconductor import Saga, SagaNotFoundError
 from goconductor.engine.node import Node
-from goconductor.engine.probe import Probe
+from goconductor.engine.observer import Observer
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import FencedError, StoreUnavailableError
 from goconductor.ports.retention import Forgettable, Forgotten
@@ -56,13 +56,13 @@ def retaining(node: Node, *, limit: int = 100, sagas_days: float = 30 * SECOND) 
     return Retaining(node, sagas_days=sagas_days, dead_letters_days=20 * SECOND, instances_days=10 * SECOND, limit=limit)
 
 
-async def some_of_each(world: World, probe: Probe | None = None) -> tuple[Node, list[UUID]]:
+async def some_of_each(world: World, observer: Observer | None = None) -> tuple[Node, list[UUID]]:
     shop = StepRegistry("shop")
 
     @shop.step
     async def pack() -> None: ...
 
-    node = await world.node(shop, probe=probe or Probe())
+    node = await world.node(shop, observer=observer or Observer())
     saga: Saga[Any] = Saga("one")
     saga.step(pack)
     sagas = [await world.start(saga, key=f"k{number}") for number in range(5)]
@@ -83,7 +83,7 @@ async def passed(world: World, keeping: Retaining, term: LeadTerm) -> dict[str, 
 async def test_each_kind_goes_after_its_days(world: World, store: Asked, caplog: pytest.LogCaptureFixture) -> None:
     told: Counter[str] = Counter()
 
-    class Told(Probe):
+    class Told(Observer):
         def forgot(self, kind: str, count: int) -> None:
             told[kind] += count
 

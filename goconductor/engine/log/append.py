@@ -40,7 +40,7 @@ from goconductor.engine.log.folding import (
     gather,
 )
 from goconductor.engine.log.outbox import Outbox
-from goconductor.engine.probe import SILENT, Probe
+from goconductor.engine.observer import SILENT, Observer
 from goconductor.engine.work.granted import Granted, effect_of
 from goconductor.errors import (
     ConfigurationError,
@@ -88,7 +88,7 @@ class Appender:
         on_timer: called for each timer that a decision sets.
         on_end: called when an append of ours ended a saga.
         counts: where what happened is counted.
-        probe: told of each append and each batch.
+        observer: called for each append and each batch.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Appender:
         on_timer: Callable[[Plan, View, SetTimer], None],
         on_end: Callable[[Plan, View], None],
         counts: Counter[str],
-        probe: Probe = SILENT,
+        observer: Observer = SILENT,
     ) -> None:
         self._store = store
         self._definitions = definitions
@@ -121,7 +121,7 @@ class Appender:
         self._on_timer = on_timer
         self._on_end = on_end
         self._counts = counts
-        self._probe = probe
+        self._observer = observer
         self._recent = Views(count_max=RECENT_MAX, bytes_max=RECENT_BYTES_MAX)
         self._away = Reminder(AWAY_SECONDS, AWAY_SECONDS, monotonic=clock.monotonic)
         self._orphans = orphans
@@ -129,7 +129,7 @@ class Appender:
             self._flush,
             lanes=BATCHES_AT_ONCE,
             subject=attrgetter("saga_id.int"),
-            told=partial(probe.flushed, "append"),
+            told=partial(observer.flushed, "append"),
             unclaimed=self._unclaimed,
         )
 
@@ -330,7 +330,7 @@ class Appender:
     def _won(self, folded: Folded, continuation: Continuation, outcome: Outcome, sent_at: float) -> dict[int, AppendResult]:
         self._counts["appends"] += 1
         self._counts["events"] += len(folded.entries)
-        self._probe.appended(folded.plan, folded.base, folded.new)
+        self._observer.appended(folded.plan, folded.base, folded.new)
         continuation.vacate(kept=outcome.took)
         works = continuation.works(sent_at)
         self.act(folded.plan, folded.new, folded.effects, continuation.due, works, cause=folded.entries[-1].event_id)

@@ -21,7 +21,7 @@ from goconductor.aio.reminders import Reminder
 from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.engine.facts.installation import Installation
 from goconductor.engine.facts.log import View
-from goconductor.engine.probe import SILENT, Probe
+from goconductor.engine.observer import SILENT, Observer
 from goconductor.engine.work.granted import attempt_of
 from goconductor.errors import BusError, PayloadError
 from goconductor.lifecycle.effects import Work, direction_of
@@ -53,7 +53,7 @@ class Outbox:
         clock: the time they carry.
         baton_bytes_max: a larger state is not carried; the receiver reads the log.
         waiting_max: messages kept while the bus is away; more are dropped, and sent again by the sweep.
-        probe: told of each call of the bus.
+        observer: called for each call of the bus.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Outbox:
         clock: Clock,
         baton_bytes_max: int = 16 * 1024,
         waiting_max: int = 10_000,
-        probe: Probe = SILENT,
+        observer: Observer = SILENT,
     ) -> None:
         self._bus = bus
         self._installation = Installation(choices)
@@ -73,7 +73,7 @@ class Outbox:
         self._clock = clock
         self._baton_bytes_max = baton_bytes_max
         self._waiting_max = waiting_max
-        self._probe = probe
+        self._observer = observer
         self._away = Reminder(monotonic=clock.monotonic)
         self._waiting: list[Message] = []
         self._sender: asyncio.Task[None] | None = None
@@ -153,7 +153,7 @@ class Outbox:
                 began = time.perf_counter()
                 try:
                     await self._bus.send(batch)
-                    self._probe.sent(len(batch), time.perf_counter() - began)
+                    self._observer.sent(len(batch), time.perf_counter() - began)
                     self.problem = ""
                     self._away.end()
                     backoff.reset()

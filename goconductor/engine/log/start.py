@@ -22,7 +22,7 @@ from goconductor.engine.facts.orphans import Orphans
 from goconductor.engine.log.append import Appender
 from goconductor.engine.log.batch import Batcher
 from goconductor.engine.log.continuation import Continuation, Room, still_due
-from goconductor.engine.probe import SILENT, Probe
+from goconductor.engine.observer import SILENT, Observer
 from goconductor.engine.steps.typed import to_json_value
 from goconductor.engine.work.granted import new_event_id, random_number
 from goconductor.errors import GoConductorError, PayloadError, SagaAlreadyStartedError, StoreUnavailableError
@@ -71,7 +71,7 @@ class Starter:
         lease_seconds: the life of leases taken with a start.
         input_bytes_max: a larger input is refused.
         counts: where what happened is counted.
-        probe: told of each start and each batch.
+        observer: called for each start and each batch.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Starter:
         lease_seconds: float,
         input_bytes_max: int,
         counts: Counter[str],
-        probe: Probe = SILENT,
+        observer: Observer = SILENT,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -99,8 +99,10 @@ class Starter:
         self._lease_seconds = lease_seconds
         self._input_bytes_max = input_bytes_max
         self._counts = counts
-        self._probe = probe
-        self._starts: Batcher[_Asked, Outcome] = Batcher(self._flush, lanes=BATCHES_AT_ONCE, told=partial(probe.flushed, "start"))
+        self._observer = observer
+        self._starts: Batcher[_Asked, Outcome] = Batcher(
+            self._flush, lanes=BATCHES_AT_ONCE, told=partial(observer.flushed, "start")
+        )
         self._held_up: Batcher[_Asked, Outcome] = Batcher(self._flush)
         """Those whose key somebody's open transaction holds: they wait with each other, and with nobody else."""
 
@@ -108,7 +110,7 @@ class Starter:
         self, plan: Plan, input: Any, *, key: str | None, labels: Mapping[str, str], reply_to: str, identity: Any = msgspec.UNSET
     ) -> Started:
         """Start a saga, and run here what can be run at once. Parameters and errors as of :meth:`Node.start_saga`."""
-        with self._probe.starting(plan.name) as starting:
+        with self._observer.starting(plan.name) as starting:
             view, effects, event = self._begun(plan, input, key, labels, reply_to, starting.traceparent)
             continuation = Continuation(plan, view, still_due(effects, view))
             asked = _Asked(plan, effects, continuation, self._start(plan, view, event, key, labels, identity))
@@ -138,7 +140,7 @@ class Starter:
             if outcome.verdict is Verdict.WON:
                 works = continuation.works(asked_at)
                 self._counts["sagas_started"] += 1
-                self._probe.appended(plan, None, continuation.view)
+                self._observer.appended(plan, None, continuation.view)
                 self._appender.act(plan, continuation.view, effects, continuation.due, works)
                 self._room.spawn(works)
         return outcomes
@@ -159,7 +161,7 @@ class Starter:
         Nothing is sent and no lease is taken, since nobody sees the saga before the commit. It is due at once, so that the
         sweep begins it if nobody else does.
         """
-        with self._probe.starting(plan.name) as starting:
+        with self._observer.starting(plan.name) as starting:
             view, _, event = self._begun(plan, input, key, labels, reply_to, starting.traceparent)
             start = self._start(plan, view, event, key, labels, identity)
             if start.wake_at is not None:

@@ -26,7 +26,7 @@ from goconductor.aio.tasks import Tasks
 from goconductor.engine.facts.orphans import Orphans
 from goconductor.engine.log.append import Appender
 from goconductor.engine.log.folding import Appended, EventRefusedError, Submission
-from goconductor.engine.probe import SILENT, Probe
+from goconductor.engine.observer import SILENT, Observer
 from goconductor.engine.running.attempt import Attempt, NotBegunError, timeout_of
 from goconductor.engine.running.hearing import Hearing
 from goconductor.engine.running.invoke import Invocation, without_output
@@ -82,7 +82,7 @@ class Executor:
         threads: how many of them in threads, as plain functions are.
         output_bytes_max: a larger output is refused.
         counts: where what happened is counted.
-        probe: told of each run.
+        observer: called for each run.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Executor:
         threads: int,
         output_bytes_max: int,
         counts: Counter[str],
-        probe: Probe = SILENT,
+        observer: Observer = SILENT,
     ) -> None:
         self._registry = registry
         self._journals = journals
@@ -108,8 +108,8 @@ class Executor:
         self.places = Places(registry, concurrency, lambda: self.threads.room)
         self._output_bytes_max = output_bytes_max
         self._counts = counts
-        self._probe = probe
-        self._hear = Hearing(registry, counts, probe)
+        self._observer = observer
+        self._hear = Hearing(registry, counts, observer)
         self._deadlines = Deadlines()
         self._chains: set[asyncio.Task[None]] = set()
         self._declining = Tasks()
@@ -174,7 +174,7 @@ class Executor:
         try:
             event = await self._event(work)
         finally:
-            event = self._probe.step_ended(work, event)
+            event = self._observer.step_ended(work, event)
             RUNNING.set(None)
             left = work.lease.token in self._left
             if not left:
@@ -258,7 +258,7 @@ class Executor:
         )
         invocation = Invocation(attempt, deadlines=self._deadlines, on_error=self._hear)
         RUNNING.set(context)
-        self._probe.step_begins(work, context)
+        self._observer.step_begins(work, context)
         event: Event | None = None
         try:
             listeners = self._registry.listeners

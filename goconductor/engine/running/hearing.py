@@ -1,4 +1,4 @@
-"""What the code of a step raised: counted, logged, told to probe and listeners.
+"""What the code of a step raised: counted, logged, reported to the observer and the listeners.
 
 A traceback is logged once, and again where the next attempt fails in another way. What waits before any code of the step was
 called has none. Of a journal that cannot be used :mod:`.journals` speaks, once for all sagas.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 
-from goconductor.engine.probe import Probe
+from goconductor.engine.observer import Observer
 from goconductor.engine.running.attempt import NotBegunError
 from goconductor.engine.steps.context import StepContext
 from goconductor.engine.steps.failures import is_refusal, is_unexpected, text_of, traceback_of
@@ -26,18 +26,18 @@ class Hearing:
     Args:
         registry: the steps' code, and who listens.
         counts: where they are counted.
-        probe: told of each.
+        observer: called for each error.
     """
 
-    def __init__(self, registry: StepRegistry, counts: Counter[str], probe: Probe) -> None:
+    def __init__(self, registry: StepRegistry, counts: Counter[str], observer: Observer) -> None:
         self._registry = registry
         self._counts = counts
-        self._probe = probe
+        self._observer = observer
 
     async def __call__(self, work: Granted, context: StepContext, error: BaseException) -> None:
         """Hear of one, in the task of its step."""
         self._counts["step_errors"] += 1
-        self._probe.step_raised(context, error)
+        self._observer.step_raised(context, error)
         forward = work.plan.kinds[work.step] is StepKind.RETRIABLE
         answer = is_refusal(error) and context.direction is Direction.ACTION and not forward
         level = logging.INFO if answer else logging.WARNING  # a saga that is refused turns back, and nobody is at fault
