@@ -326,7 +326,7 @@ async def idle(arguments: argparse.Namespace) -> None:
                 )
                 before = psutil.Process().memory_info().rss
                 handles = await asyncio.gather(*(holder.start(saga, {"order": number}) for number in range(10_000)))
-                while engine(holder).vitals()["steps_running"] < len(handles):  # noqa: ASYNC110
+                while engine(holder).metrics()["steps_running"] < len(handles):  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
                 grown = psutil.Process().memory_info().rss - before
                 print(f"10,000 running sagas: {grown / 2**20:.0f} MiB, {grown / 10_000 / 1024:.1f} KiB each", flush=True)

@@ -32,8 +32,8 @@ from goconductor.errors import (
 )
 from goconductor.leaves import chosen_bus, chosen_election, make_store
 from goconductor.observe import logs
+from goconductor.observe.leader import LeaderMetrics
 from goconductor.observe.metrics import Latent, Metrics
-from goconductor.observe.survey import Survey
 from goconductor.ports.vitals import Examinable
 from goconductor.recovery.beside import beside
 from goconductor.recovery.leadership import Leadership
@@ -318,7 +318,7 @@ async def _recovering(settings: Settings, node: Node, metrics: Metrics, wanted: 
         lease_seconds=settings.participant.lease_seconds,
         batch=recovery.batch,
     )
-    survey = metrics.survey = Survey(node, wanted=wanted, waiting=sweeper.resent.waiting)
+    leader_metrics = metrics.leader = LeaderMetrics(node, wanted=wanted, waiting=sweeper.resent.waiting)
     leadership = Leadership(
         election,
         candidate=node.name,
@@ -327,7 +327,7 @@ async def _recovering(settings: Settings, node: Node, metrics: Metrics, wanted: 
         ),
         clock=node.clock,
         term_seconds=recovery.term_seconds,
-        on_change=survey.led,
+        on_change=leader_metrics.on_term,
     )
     await leadership.open()
     running = create_guarded_task(leadership.run(), name="leadership")
@@ -335,5 +335,5 @@ async def _recovering(settings: Settings, node: Node, metrics: Metrics, wanted: 
         yield
     finally:
         await end(running)
-        await survey.close()
+        await leader_metrics.close()
         await election.close()

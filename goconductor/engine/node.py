@@ -301,10 +301,10 @@ class Node:
             if self.registry.listeners:
                 await tell(self.registry.listeners, "saga_started", saga_id, plan.name)
 
-    def vitals(self) -> dict[str, int]:
-        """Figures beside ``counts``: what runs and waits now, and what became of leases and messages so far."""
+    def metrics(self) -> dict[str, int]:
+        """Return the metrics beside ``counts``: what runs and waits now, and what became of leases and messages so far."""
         return {
-            **self._executor.vitals(),
+            **self._executor.metrics(),
             "leases_orphaned": len(self.orphans),
             "messages_waiting": self._outbox.waiting,
             "messages_dropped": self._outbox.dropped,

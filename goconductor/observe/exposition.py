@@ -18,8 +18,8 @@ from prometheus_client.registry import Collector
 
 from goconductor.errors import ConfigurationError
 from goconductor.lifecycle.state import SagaStatus
+from goconductor.observe.leader import LeaderMetrics
 from goconductor.observe.metrics import Metrics
-from goconductor.observe.survey import Survey
 from goconductor.ports.figures import Statistic
 
 
@@ -27,37 +27,37 @@ class Exposition(Collector):
     """Collects one process's metrics; add it to a registry of your own with ``registry.register(exposition)``.
 
     Args:
-        metrics: what is told.
+        metrics: the metrics to expose.
     """
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
     def collect(self) -> Iterable[Metric]:
-        """All metrics, as prometheus-client asks for them."""
+        """Return all metrics in the form of prometheus-client."""
         metrics = self._metrics
         build = GaugeMetricFamily("goconductor_build_info", "Which version runs; the value is 1.", labels=("version",))
         build.add_metric((version("goconductor"),), 1)
         yield build
-        for tally in metrics.tallies():
-            counter = CounterMetricFamily(tally.name, tally.help, labels=tally.labels)
-            for labels, value in tally.samples() or ([] if tally.labels else [((), 0.0)]):
-                counter.add_metric(labels, value)
-            yield counter
-        for spread in metrics.spreads():
-            histogram = HistogramMetricFamily(spread.name, spread.help, labels=spread.labels)
-            for labels, buckets, total in spread.samples():
-                histogram.add_metric(labels, [(_bound(bound), count) for bound, count in buckets], total)
-            yield histogram
-        for counted, values in metrics.counted():
-            kind = CounterMetricFamily if counted.kind == "counter" else GaugeMetricFamily
-            family = kind(counted.name, counted.help, labels=(counted.label,) if counted.label else ())
+        for counter in metrics.counters():
+            counter_family = CounterMetricFamily(counter.name, counter.help, labels=counter.labels)
+            for labels, value in counter.samples() or ([] if counter.labels else [((), 0.0)]):
+                counter_family.add_metric(labels, value)
+            yield counter_family
+        for histogram in metrics.histograms():
+            histogram_family = HistogramMetricFamily(histogram.name, histogram.help, labels=histogram.labels)
+            for labels, buckets, total in histogram.samples():
+                histogram_family.add_metric(labels, [(_bound(bound), count) for bound, count in buckets], total)
+            yield histogram_family
+        for metric, values in metrics.node_metrics():
+            kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+            family = kind(metric.name, metric.help, labels=(metric.label,) if metric.label else ())
             for labels, value in values:
                 family.add_metric(labels, value)
             yield family
         yield from _of_bus(metrics.bus_statistics())
-        if metrics.survey is not None:
-            yield from _surveyed(metrics.survey)
+        if metrics.leader is not None:
+            yield from _of_leader(metrics.leader)
 
 
 def _of_bus(statistics: Iterable[Statistic]) -> Iterable[Metric]:
@@ -66,30 +66,30 @@ def _of_bus(statistics: Iterable[Statistic]) -> Iterable[Metric]:
         family = families.get(each.name)
         if family is None:
             kind = CounterMetricFamily if each.counter else GaugeMetricFamily
-            name, told = f"goconductor_bus_{each.name}", "What the bus's client counts."
-            family = families[each.name] = kind(name, told, labels=[*each.labels])
+            name = f"goconductor_bus_{each.name}"
+            family = families[each.name] = kind(name, "What the bus's client counts.", labels=[*each.labels])
         family.add_metric([*each.labels.values()], each.value)
     return families.values()
 
 
-def _surveyed(survey: Survey) -> Iterable[Metric]:
-    yield _gauge("goconductor_leader", "1 while this process leads.", float(survey.epoch > 0))
-    if survey.epoch:
-        yield _gauge("goconductor_leader_epoch", "The number of the leader's term.", survey.epoch)
-    if survey.sagas is not None:
+def _of_leader(leader: LeaderMetrics) -> Iterable[Metric]:
+    yield _gauge("goconductor_leader", "1 while this process leads.", float(leader.epoch > 0))
+    if leader.epoch:
+        yield _gauge("goconductor_leader_epoch", "The number of the leader's term.", leader.epoch)
+    if leader.sagas is not None:
         sagas = GaugeMetricFamily(
             "goconductor_sagas", "Sagas by status, as the leader's last walk over all of them counted.", labels=("status",)
         )
         for status in SagaStatus:
-            sagas.add_metric((status.value,), survey.sagas.get(status.value, 0))
+            sagas.add_metric((status.value,), leader.sagas.get(status.value, 0))
         yield sagas
         yield _gauge(
             "goconductor_saga_oldest_seconds",
             "For how long the oldest living saga is on its way.",
-            survey.oldest_seconds,
+            leader.oldest_seconds,
         )
-        yield _gauge("goconductor_sagas_walk_duration_seconds", "How long that walk took.", survey.walk_seconds)
-    if (figures := survey.figures) is not None:
+        yield _gauge("goconductor_sagas_walk_duration_seconds", "How long that walk took.", leader.walk_seconds)
+    if (figures := leader.figures) is not None:
         yield _gauge("goconductor_sagas_live", "Sagas that somebody must look at some day; counted up to 10,000.", figures.live)
         yield _gauge("goconductor_sagas_overdue", "Sagas that should have been looked at by now; up to 10,000.", figures.overdue)
         yield _gauge(
@@ -113,7 +113,7 @@ def _surveyed(survey: Survey) -> Iterable[Metric]:
         "Sagas that wait for a step while no living instance offers it; up to 500 each.",
         labels=("step",),
     )
-    for (participant, step), number in survey.unoffered.items():
+    for (participant, step), number in leader.unoffered.items():
         unoffered.add_metric((f"{participant}.{step}",), number)
     yield unoffered
     waiting = GaugeMetricFamily(
@@ -122,10 +122,10 @@ def _surveyed(survey: Survey) -> Iterable[Metric]:
     oldest = GaugeMetricFamily(
         "goconductor_bus_oldest_message_seconds", "For how long the oldest of these has been ready.", labels=("participant",)
     )
-    for participant, lag in list(survey.lags.items()):
+    for participant, lag in list(leader.lags.items()):
         waiting.add_metric((participant,), lag.messages)
         oldest.add_metric((participant,), lag.oldest_seconds)
-    if survey.lags:
+    if leader.lags:
         yield from (waiting, oldest)
 
 
@@ -138,29 +138,29 @@ def _gauge(name: str, help: str, value: float) -> Metric:
 
 
 def registry_of(metrics: Metrics) -> CollectorRegistry:
-    """A registry with nothing but these metrics."""
+    """Return a registry with these metrics only."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Exposition(metrics))
     return registry
 
 
 def text_of(metrics: Metrics, accept: str = "") -> tuple[bytes, str]:
-    """The metrics as text, and its media type.
+    """Return the metrics as text, and its media type.
 
     Args:
-        metrics: what is told.
-        accept: the request's ``Accept``: OpenMetrics for who asks for it, else Prometheus' text format.
+        metrics: the metrics to expose.
+        accept: the request's ``Accept``: OpenMetrics if it asks for that, else Prometheus' text format.
     """
     encode, media_type = choose_encoder(accept)
     return encode(registry_of(metrics)), media_type
 
 
 class Door:
-    """Serves metrics on a port of its own, from now until :meth:`close`.
+    """Serves metrics on a port of its own until :meth:`close`.
 
     Args:
-        metrics: what is told.
-        host: the address that it listens on.
+        metrics: the metrics to expose.
+        host: the address to listen on.
         port: its TCP port; 0 takes a free one.
 
     Raises:
@@ -179,11 +179,11 @@ class Door:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The TCP port on which it listens."""
         return int(self._server.server_port)
 
     def close(self) -> None:
-        """Serve no more."""
+        """Stop serving and release the port."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

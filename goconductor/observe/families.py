@@ -1,8 +1,8 @@
-"""Counters and histograms that cost next to nothing: a dict each, changed by one thread, the event loop's.
+"""Cheap counters and histograms: one dict each, changed only in the event loop's thread.
 
-prometheus-client's own look for their labels and take a lock at each sample, which costs ten times as much. Here a sample is an
-addition in a list; whoever scrapes reads from another thread, and may see a histogram one sample before its sum, which the
-next scrape puts right.
+Those of prometheus-client look up labels and take a lock at each sample, which costs ten times as much. Here a sample is an
+addition in a list. A scrape reads from another thread. It may see a sample in a bucket but not yet in the sum; the next scrape
+sees both.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 SERIES_MAX = 1_000
-"""Names of sagas and steps come from definitions, which anybody may register: beyond so many they are told of as ``other``."""
+"""Label sets that a metric keeps. Names of sagas and steps come from definitions, so their number has no limit of its own."""
 OTHER = "other"
+"""Label value of all further sets."""
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 LONG_SECONDS = (*SECONDS[2:], 1800.0, 3600.0, 21_600.0, 86_400.0)
@@ -21,11 +22,11 @@ ITEMS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
 Labels = tuple[str, ...]
 
 
-class Tally:
-    """A number for each set of labels, which only grows.
+class Counter:
+    """Counts, one number for each set of labels; numbers only grow.
 
     Args:
-        name: as Prometheus knows it, without ``_total``.
+        name: its name in Prometheus, without ``_total``.
         help: one sentence.
         labels: the labels' names.
     """
@@ -35,7 +36,7 @@ class Tally:
         self._cells: dict[Labels, float] = {}
 
     def add(self, labels: Labels = (), by: float = 1) -> None:
-        """Count."""
+        """Add to the number of these labels."""
         try:
             self._cells[labels] += by
         except KeyError:
@@ -44,15 +45,15 @@ class Tally:
             self._cells[labels] = self._cells.get(labels, 0) + by
 
     def samples(self) -> list[tuple[Labels, float]]:
-        """What was counted."""
+        """Return the number of each set of labels."""
         return list(self._cells.items())
 
 
-class Spread:
-    """How values are distributed, for each set of labels.
+class Histogram:
+    """Distributes values over buckets, for each set of labels.
 
     Args:
-        name: as Prometheus knows it.
+        name: its name in Prometheus.
         help: one sentence.
         labels: the labels' names.
         bounds: the buckets' upper bounds, ascending; a last one without a bound is added.
@@ -63,7 +64,7 @@ class Spread:
         self._cells: dict[Labels, list[float]] = {}
 
     def add(self, labels: Labels, value: float) -> None:
-        """Take a value."""
+        """Add a value to the histogram of these labels."""
         cell = self._cells.get(labels)
         if cell is None:
             if len(self._cells) >= SERIES_MAX:
@@ -73,7 +74,7 @@ class Spread:
         cell[-1] += value
 
     def samples(self) -> list[tuple[Labels, list[tuple[float, float]], float]]:
-        """Labels, the count up to each bound (the last is infinite), and the sum."""
+        """Return labels, the count up to each bound (the last is infinite), and the sum."""
         found = []
         for labels, cell in list(self._cells.items()):
             count, buckets = 0.0, []

@@ -1,15 +1,15 @@
-"""Logs: one line for each record, as text or as JSON, with the saga and the step that it was said in.
+"""Logs: one line for each record, as text or as JSON, with the saga and the step in which it was logged.
 
-While a step runs, a context variable names it. :class:`Fields` copies that into each record that passes a log handler, whoever's
-logger it came from: the engine's, the step's own, a library's. So do ``saga_id`` and ``step`` that the engine gives as ``extra``
-where it speaks about a saga outside of its steps.
+While a step runs, a context variable names it. :class:`Fields` copies that into each record that passes a log handler. It does
+so for every logger: the engine's, the step's own, a library's. Where the engine logs about a saga outside of its steps, it gives
+``saga_id`` and ``step`` as ``extra``.
 
-A program that has set up logging of its own keeps it, and adds what it wants of this::
+A program with logging of its own keeps it, and adds what it wants::
 
     stream.addFilter(logs.Fields())
     stream.setFormatter(logs.JsonFormatter())
 
-With structlog, :func:`fields` is a processor's whole content::
+With structlog, a processor calls :func:`fields`::
 
     def goconductor_step(logger, method_name, event_dict):
         return {**logs.fields(), **event_dict}
@@ -30,14 +30,14 @@ from goconductor.engine.steps.context import RUNNING
 from goconductor.errors import without_passwords
 
 FIELDS = ("saga_id", "saga", "step", "direction", "attempt", "round", "participant", "trace_id", "span_id")
-"""What a line may carry, in this order."""
+"""Names of the fields of a line, in this order."""
 
 _RECORD = frozenset((*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"))
 _WITHOUT_TRACE = ("0" * 32, "0" * 16)
 
 
 def fields() -> dict[str, str | int]:
-    """The step that runs here, and the span; empty outside of both."""
+    """Return the step that runs here, and the span; empty outside of both."""
     found: dict[str, str | int] = {}
     step = RUNNING.get()
     if step is not None:
@@ -59,7 +59,7 @@ def fields() -> dict[str, str | int]:
 
 
 def _span() -> tuple[str, str]:
-    """The ids of the present span, if this process traces at all: then OpenTelemetry is loaded already."""
+    """Return the ids of the current trace and span. A process that traces has loaded OpenTelemetry already."""
     trace = sys.modules.get("opentelemetry.trace")
     if trace is None:
         return "", ""
@@ -69,14 +69,14 @@ def _span() -> tuple[str, str]:
 
 
 class Fields(logging.Filter):
-    """Lets every record pass, and gives it what is known of the step in which it was said. Add it to a log handler."""
+    """Passes every record, with fields of the step in which it was logged. Add it to a log handler."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Fill in what the record does not say itself."""
+        """Fill in the fields that the record lacks."""
         known = fields()
         about = record.__dict__.get("saga_id")
         if about is not None and str(about) != known.get("saga_id", str(about)):
-            return True  # it was said in one saga about another
+            return True  # one saga logged about another
         for name, value in known.items():
             record.__dict__.setdefault(name, value)
         return True
@@ -89,22 +89,24 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (logging's name)
-        """The first line."""
+        """Return the first line: message and fields."""
         known = [f"{name}={record.__dict__[name]}" for name in FIELDS if name in record.__dict__]
         return " ".join((super().formatMessage(record), *known))
 
     def format(self, record: logging.LogRecord) -> str:
-        """All lines."""
+        """Return all lines, without passwords."""
         return without_passwords(super().format(record))
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object in one line: ``time`` (RFC 3339), ``level``, ``logger``, ``message``, the fields, whatever else the record
-    was given as ``extra``, and ``exception`` with ``type``, ``message`` and ``stack``.
+    """Writes one JSON object in one line.
+
+    It has ``time`` (RFC 3339), ``level``, ``logger``, ``message``, the fields, all else that was given as ``extra``, and
+    ``exception`` with ``type``, ``message`` and ``stack``.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """Return the line, without passwords."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
@@ -127,7 +129,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _text(thing: Any) -> str:
-    """Of user code's objects, whose ``str`` may raise."""
+    """Return the text of an object of user code, whose ``str`` may raise."""
     try:
         return str(thing)
     except Exception as broken:  # noqa: BLE001
@@ -135,7 +137,7 @@ def _text(thing: Any) -> str:
 
 
 def _encoded(line: Mapping[str, Any]) -> str:
-    """As JSON; what is no JSON is written as text, and a lone surrogate, which is in no UTF-8, as an escape."""
+    """Encode as JSON. A value that JSON lacks becomes text, and a lone surrogate, which UTF-8 lacks, an escape."""
     try:
         return msgspec.json.encode(line, enc_hook=_text).decode()
     except Exception:  # noqa: BLE001  (a line must come out, whatever was given as `extra`)
@@ -143,11 +145,11 @@ def _encoded(line: Mapping[str, Any]) -> str:
 
 
 def set_up(*, level: str, format: Literal["text", "json"]) -> None:
-    """Say everything on standard error, unless the program has set up logging itself.
+    """Log to standard error, unless the program has set up logging itself.
 
     Args:
-        level: of our own loggers; others are heard from ``warning`` on.
-        format: for people, or for machines.
+        level: the level of our own loggers; others log from ``warning`` on.
+        format: ``text`` for people, ``json`` for machines.
     """
     root = logging.getLogger()
     if not root.handlers:

@@ -1,13 +1,13 @@
-"""What is measured. Names follow Prometheus' conventions: ``goconductor_``, the unit in the name, ``_total`` for what only grows.
+"""The metrics of one process. Names follow Prometheus' conventions: ``goconductor_``, then the unit, ``_total`` for counters.
 
-Three sources, by what they cost:
+There are three sources, by their cost:
 
-- what the engine counts anyway (``node.counts``, :meth:`Node.vitals`) is read when somebody scrapes;
+- what the engine counts anyway (``node.counts``, :meth:`Node.metrics`) is read at each scrape;
 - what needs a label or a duration comes from the observer, on the hot path, about a microsecond for a step;
-- what only the database and the bus know is asked by the leader alone, seldom: see :mod:`goconductor.observe.survey`.
+- what only the database and the bus know is read by the leader alone, seldom: see :mod:`goconductor.observe.leader`.
 
-Every process tells only of its own work, so rates are summed over instances; the leader's gauges are the whole's, and absent
-elsewhere.
+Each process counts only its own work, so rates are summed over instances. The leader's gauges describe the whole installation;
+other processes do not have them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from goconductor.engine.observer import SILENT, Observer, Observers
 from goconductor.lifecycle import events
 from goconductor.lifecycle.state import SagaStatus
 from goconductor.messages.envelope import RunStep
-from goconductor.observe.families import ITEMS, LONG_SECONDS, SECONDS, SERIES_MAX, Labels, Spread, Tally
+from goconductor.observe.families import ITEMS, LONG_SECONDS, SECONDS, SERIES_MAX, Counter, Histogram, Labels
 from goconductor.ports.figures import CountingBus, Statistic
 from goconductor.saga.ids import Direction
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from goconductor.engine.steps.context import StepContext
     from goconductor.engine.work.granted import Granted
     from goconductor.messages.envelope import Body, Envelope
-    from goconductor.observe.survey import Survey
+    from goconductor.observe.leader import LeaderMetrics
     from goconductor.saga.plan import Plan
 
 OUTCOMES: dict[type[object], str] = {
@@ -47,12 +47,12 @@ OUTCOMES: dict[type[object], str] = {
 }
 NO_OUTCOME = "left"
 
-# Bound once: on the hot path an enum's member is dear, to look up as well as to hash.
+# Module-level aliases: to look up and to hash an enum member is slow on the hot path.
 _ACTION, _COMPENSATION, _COMPENSATING = Direction.ACTION, Direction.COMPENSATION, SagaStatus.COMPENSATING
 
 
-class Counted(NamedTuple):
-    """A counter that the engine keeps: the keys of ``node.counts`` or of its vitals, each with the value of its one label."""
+class NodeMetric(NamedTuple):
+    """A metric that the engine keeps: keys of ``node.counts`` or of ``node.metrics()``, each with the value of its one label."""
 
     name: str
     help: str
@@ -61,8 +61,8 @@ class Counted(NamedTuple):
     kind: Literal["counter", "gauge"] = "counter"
 
 
-COUNTED = (
-    Counted(
+NODE_METRICS = (
+    NodeMetric(
         "goconductor_appends",
         "Appends to the log, by what became of them: won, conflict, not_due, fenced, rejected, held_up.",
         {
@@ -75,31 +75,33 @@ COUNTED = (
         },
         "verdict",
     ),
-    Counted("goconductor_events_appended", "Events brought into the log.", {"events": ""}),
-    Counted("goconductor_events_dropped", "Events that said nothing any more: late or repeated.", {"events_dropped": ""}),
-    Counted("goconductor_late_effects", "Actions that succeeded only after their compensation had begun.", {"late_effects": ""}),
-    Counted("goconductor_step_errors", "Exceptions of user code and of journals.", {"step_errors": ""}),
-    Counted(
+    NodeMetric("goconductor_events_appended", "Events brought into the log.", {"events": ""}),
+    NodeMetric("goconductor_events_dropped", "Events that said nothing any more: late or repeated.", {"events_dropped": ""}),
+    NodeMetric(
+        "goconductor_late_effects", "Actions that succeeded only after their compensation had begun.", {"late_effects": ""}
+    ),
+    NodeMetric("goconductor_step_errors", "Exceptions of user code and of journals.", {"step_errors": ""}),
+    NodeMetric(
         "goconductor_steps_overtaken", "Actions that were not begun, as their saga had turned back.", {"actions_overtaken": ""}
     ),
-    Counted("goconductor_steps_running", "Steps that hold a place now.", {"steps_running": ""}, kind="gauge"),
-    Counted(
+    NodeMetric("goconductor_steps_running", "Steps that hold a place now.", {"steps_running": ""}, kind="gauge"),
+    NodeMetric(
         "goconductor_places_taken",
         "What running steps hold beside their places: threads, and connections of journals.",
         {"threads_taken": "threads", "connections_taken": "connections"},
         "of",
         kind="gauge",
     ),
-    Counted(
+    NodeMetric(
         "goconductor_threads_lost", "Threads of plain steps that were given up and run on.", {"threads_lost": ""}, kind="gauge"
     ),
-    Counted(
+    NodeMetric(
         "goconductor_leases_orphaned",
         "Leases that nobody runs under and that wait to be freed.",
         {"leases_orphaned": ""},
         kind="gauge",
     ),
-    Counted(
+    NodeMetric(
         "goconductor_messages_not_taken",
         "Messages that led to no run, by why.",
         {
@@ -114,30 +116,34 @@ COUNTED = (
         },
         "reason",
     ),
-    Counted("goconductor_messages_waiting", "Messages that the bus has not taken yet.", {"messages_waiting": ""}, kind="gauge"),
-    Counted("goconductor_messages_dropped", "Messages that were not sent; the sweep sends them again.", {"messages_dropped": ""}),
-    Counted("goconductor_leases_renewed", "Renewals of leases of long steps.", {"leases_renewed": ""}),
-    Counted(
+    NodeMetric(
+        "goconductor_messages_waiting", "Messages that the bus has not taken yet.", {"messages_waiting": ""}, kind="gauge"
+    ),
+    NodeMetric(
+        "goconductor_messages_dropped", "Messages that were not sent; the sweep sends them again.", {"messages_dropped": ""}
+    ),
+    NodeMetric("goconductor_leases_renewed", "Renewals of leases of long steps.", {"leases_renewed": ""}),
+    NodeMetric(
         "goconductor_leases_lost",
         "Leases that ended while we held them: taken by another, or run out before the step began.",
         {"leases_lost": "taken", "leases_expired_before_start": "expired"},
         "how",
     ),
-    Counted(
+    NodeMetric(
         "goconductor_store_failures", "Batches and messages that met an absent store, and waited.", {"store_unavailable": ""}
     ),
-    Counted(
+    NodeMetric(
         "goconductor_leases_taken_over",
-        "Expired leases of others that were taken over: the log was told that the outcome is unknown.",
+        "Expired leases of others that were taken over: the log has the outcome as unknown.",
         {"leases_taken_over": ""},
     ),
-    Counted(
+    NodeMetric(
         "goconductor_commits_missing",
         "Acknowledged appends and starts that the log has lost in a failover, as far as this process knew of them first.",
         {"commits_missing": ""},
     ),
-    Counted("goconductor_sweep_resent", "Messages that the leader sent again.", {"sweep_resent": ""}),
-    Counted("goconductor_sweep_unknown", "Runs that the leader declared unknown.", {"sweep_unknown": ""}),
+    NodeMetric("goconductor_sweep_resent", "Messages that the leader sent again.", {"sweep_resent": ""}),
+    NodeMetric("goconductor_sweep_unknown", "Runs that the leader declared unknown.", {"sweep_unknown": ""}),
 )
 
 
@@ -145,32 +151,34 @@ class Metrics(Observer):
     """One process's metrics. :meth:`watch` binds them to its node."""
 
     def __init__(self) -> None:
-        self.sagas_started = Tally("goconductor_sagas_started", "Sagas started by this process.", ("saga",))
-        self.sagas_ended = Tally("goconductor_sagas_ended", "Sagas that an append of this process ended.", ("saga", "status"))
-        self.sagas_turned = Tally("goconductor_sagas_turned_back", "Sagas that began to compensate.", ("saga",))
-        self.sagas_halted = Tally(
+        self.sagas_started = Counter("goconductor_sagas_started", "Sagas started by this process.", ("saga",))
+        self.sagas_ended = Counter("goconductor_sagas_ended", "Sagas that an append of this process ended.", ("saga", "status"))
+        self.sagas_turned = Counter("goconductor_sagas_turned_back", "Sagas that began to compensate.", ("saga",))
+        self.sagas_halted = Counter(
             "goconductor_sagas_halted", "Sagas that came to wait for an operator: stuck, or paused.", ("saga", "status")
         )
-        self.saga_seconds = Spread(
+        self.saga_seconds = Histogram(
             "goconductor_saga_duration_seconds", "From a saga's start to its end.", ("saga", "status"), LONG_SECONDS
         )
-        self.steps = Tally(
+        self.steps = Counter(
             "goconductor_steps", "Runs of steps, by direction and what came of them.", ("step", "direction", "outcome")
         )
-        self.step_seconds = Spread("goconductor_step_duration_seconds", "A run of a step's code.", ("step", "direction"), SECONDS)
-        self.batch_items = Spread("goconductor_batch_items", "Items that shared a call of the store.", ("kind",), ITEMS)
-        self.batch_seconds = Spread("goconductor_batch_duration_seconds", "One such call.", ("kind",), SECONDS)
-        self.messages_received = Tally("goconductor_messages_received", "Messages that could be read.", ("type",))
-        self.message_seconds = Spread(
+        self.step_seconds = Histogram(
+            "goconductor_step_duration_seconds", "A run of a step's code.", ("step", "direction"), SECONDS
+        )
+        self.batch_items = Histogram("goconductor_batch_items", "Items that shared a call of the store.", ("kind",), ITEMS)
+        self.batch_seconds = Histogram("goconductor_batch_duration_seconds", "One such call.", ("kind",), SECONDS)
+        self.messages_received = Counter("goconductor_messages_received", "Messages that could be read.", ("type",))
+        self.message_seconds = Histogram(
             "goconductor_message_delay_seconds", "From a message's making to its receipt, by two clocks.", ("type",), SECONDS
         )
-        self.messages_sent = Tally("goconductor_messages_sent", "Messages that the bus has taken.")
-        self.send_seconds = Spread("goconductor_message_send_duration_seconds", "One call of the bus.", (), SECONDS)
-        self.sweep_sagas = Tally("goconductor_sweep_sagas", "Sagas that the leader looked at, as they were due.")
-        self.sweep_seconds = Spread("goconductor_sweep_duration_seconds", "One round of the leader's sweep.", (), SECONDS)
-        self.forgotten = Tally("goconductor_forgotten", "What retention has let go of.", ("kind",))
-        self.survey: Survey | None = None
-        """The leader's figures, if this process takes part in recovery."""
+        self.messages_sent = Counter("goconductor_messages_sent", "Messages that the bus has taken.")
+        self.send_seconds = Histogram("goconductor_message_send_duration_seconds", "One call of the bus.", (), SECONDS)
+        self.sweep_sagas = Counter("goconductor_sweep_sagas", "Sagas that the leader looked at, as they were due.")
+        self.sweep_seconds = Histogram("goconductor_sweep_duration_seconds", "One round of the leader's sweep.", (), SECONDS)
+        self.forgotten = Counter("goconductor_forgotten", "What retention has let go of.", ("kind",))
+        self.leader: LeaderMetrics | None = None
+        """The leader's metrics, if this process takes part in recovery."""
         self._node: Node | None = None
         self._began: dict[int, float] = {}
         self._sagas: set[str] = set()
@@ -179,30 +187,30 @@ class Metrics(Observer):
         """Read this node's counts from now on."""
         self._node = node
 
-    def tallies(self) -> Iterator[Tally]:
-        """All counters of the observer."""
-        return (each for each in vars(self).values() if isinstance(each, Tally))
+    def counters(self) -> Iterator[Counter]:
+        """Return all counters of the observer."""
+        return (each for each in vars(self).values() if isinstance(each, Counter))
 
-    def spreads(self) -> Iterator[Spread]:
-        """All histograms."""
-        return (each for each in vars(self).values() if isinstance(each, Spread))
+    def histograms(self) -> Iterator[Histogram]:
+        """Return all histograms of the observer."""
+        return (each for each in vars(self).values() if isinstance(each, Histogram))
 
-    def counted(self) -> Iterator[tuple[Counted, list[tuple[Labels, float]]]]:
-        """What the engine counts by itself."""
-        figures = {**self._node.counts, **self._node.vitals()} if self._node is not None else {}
-        for each in COUNTED:
+    def node_metrics(self) -> Iterator[tuple[NodeMetric, list[tuple[Labels, float]]]]:
+        """Return what the engine counts by itself, each metric with its labels and values."""
+        values_by_key = {**self._node.counts, **self._node.metrics()} if self._node is not None else {}
+        for each in NODE_METRICS:
             values: list[tuple[Labels, float]] = [
-                ((label,) if each.label else (), float(figures.get(key, 0))) for key, label in each.keys.items()
+                ((label,) if each.label else (), float(values_by_key.get(key, 0))) for key, label in each.keys.items()
             ]
             yield each, values
 
     def bus_statistics(self) -> list[Statistic]:
-        """What the bus's client counts, if it does."""
+        """Return the statistics of the bus's client; none where it counts nothing."""
         bus = self._node.bus if self._node is not None else None
         return bus.statistics() if isinstance(bus, CountingBus) else []
 
     def step_begins(self, work: Granted, context: StepContext) -> None:  # noqa: ARG002
-        """Look at the clock."""
+        """Note the time at which the run began."""
         self._began[work.lease.token] = perf_counter()
 
     def step_ended(self, work: Granted, event: events.Event | None) -> events.Event | None:
@@ -231,7 +239,7 @@ class Metrics(Observer):
             self.sagas_halted.add((plan.name, new.status.value))
 
     def _new_saga(self, name: str) -> None:
-        """A counter that begins at 1 has not increased, as Prometheus sees it, so those that alerts look at begin at 0."""
+        """Begin the counters that alerts read at 0: to Prometheus, a counter that begins at 1 has not increased."""
         if len(self._sagas) < SERIES_MAX:
             self._sagas.add(name)
             for status in (SagaStatus.STUCK, SagaStatus.PAUSED):
@@ -245,7 +253,7 @@ class Metrics(Observer):
         self.saga_seconds.add(labels, max(0.0, state.at - state.started_at))
 
     def received(self, envelope: Envelope, body: Body) -> None:
-        """Count the message, and how long it was on its way."""
+        """Count the message and its delay."""
         kind = ("step",) if isinstance(body, RunStep) else ("end",)
         self.messages_received.add(kind)
         if envelope.time and self._node is not None:
@@ -256,7 +264,7 @@ class Metrics(Observer):
             self.message_seconds.add(kind, max(0.0, self._node.clock.now() - made_at))
 
     def sent(self, messages: int, seconds: float) -> None:
-        """Count messages."""
+        """Count sent messages, and the call."""
         self.messages_sent.add((), messages)
         self.send_seconds.add((), seconds)
 
@@ -266,12 +274,12 @@ class Metrics(Observer):
         self.batch_seconds.add((kind,), seconds)
 
     def swept(self, sagas: int, seconds: float) -> None:
-        """Count a round."""
+        """Count a sweep."""
         self.sweep_sagas.add((), sagas)
         self.sweep_seconds.add((), seconds)
 
     def forgot(self, kind: str, count: int) -> None:
-        """Count what is gone."""
+        """Count what was deleted."""
         self.forgotten.add((kind,), count)
 
 
@@ -279,18 +287,18 @@ class Latent(Observer):
     """An observer that measures from the first request for metrics on; before that it costs nothing.
 
     Args:
-        others: what else is told, traces say.
-        metrics: those of a program that reads them itself; None makes them.
+        others: a second observer, such as traces.
+        metrics: the metrics of a program that reads them itself; None creates them.
     """
 
     def __init__(self, others: Observer = SILENT, metrics: Metrics | None = None) -> None:
         self.metrics = metrics or Metrics()
         self.measures = False
         self._to = others
-        self._be(others)
+        self._forward_to(others)
 
     def flushed(self, kind: str, items: int, seconds: float) -> None:
-        """By whoever is told now: the engine keeps this method."""
+        """Pass the batch on. The engine keeps a reference to this method, so it is not replaced."""
         self._to.flushed(kind, items, seconds)
 
     def measure(self) -> Metrics:
@@ -298,10 +306,10 @@ class Latent(Observer):
         if not self.measures:
             self.measures = True
             self._to = Observers(self.metrics, self._to) if self._to is not SILENT else self.metrics
-            self._be(self._to)
+            self._forward_to(self._to)
         return self.metrics
 
-    def _be(self, observer: Observer) -> None:
+    def _forward_to(self, observer: Observer) -> None:
         for name in vars(Observer):
             if not name.startswith("_") and name != "flushed":
                 setattr(self, name, getattr(observer, name))

@@ -1,17 +1,16 @@
 """Traces by OpenTelemetry (extra ``tracing``), through all services that a saga crosses.
 
-A saga's start is a span, in whatever span the caller is. Its place, the *traceparent*, goes into the saga's first event, so it
-is in the state that every participant folds: each run of a step is a child of the start, in whichever process, and also when
-the sweep picks the saga up after a crash, a week later. Messages carry it too, for whoever looks at them on the bus.
+A saga's start is a span, inside the span of its caller. Its *traceparent* is stored in the saga's first event, and so in the
+state that every participant folds. Each run of a step is a child of the start, in every process, also when the sweep picks the
+saga up a week after a crash. Messages carry the traceparent too, for readers of the bus.
 
-A compensation undoes one certain run of its action. That run's span may have ended in another process, so its id stands in the
-log with the action's outcome, 27 bytes, and the compensation's span has a link to it. A run that was lost has no span to be
-linked to.
+A compensation undoes one run of its action. The span of that run may have ended in another process. So the log keeps its id
+with the action's outcome (27 bytes), and the compensation's span has a link to it. A run that was lost has no span to link to.
 
-Whether a trace is recorded is decided once, by the starter's sampler; the flag in the traceparent tells the others. A saga whose
-starter did not trace has no traceparent: each run of its steps is then a trace of its own, found by ``goconductor.saga.id``.
+The starter's sampler decides once whether a trace is recorded; the flag in the traceparent carries the decision. A saga whose
+starter did not trace has no traceparent. Each run of its steps is then a trace of its own, found by ``goconductor.saga.id``.
 
-Only what can be seen from outside has a span. An append has none: it is shared by many sagas, and counted by the metrics.
+Only what is visible from outside has a span. An append has none: many sagas share it, and the metrics count it.
 """
 
 from __future__ import annotations
@@ -69,10 +68,10 @@ class _Started(Starting):
 
 
 class Traces(Observer):
-    """Makes the spans.
+    """Creates the spans.
 
     Args:
-        provider: where they go; None takes the one that the program has set up (``trace.set_tracer_provider``).
+        provider: receives the spans; None takes the one that the program has set (``trace.set_tracer_provider``).
     """
 
     def __init__(self, provider: TracerProvider | None = None) -> None:
@@ -80,7 +79,7 @@ class Traces(Observer):
         self._running: dict[int, tuple[Span, Token[otel.Context]]] = {}
 
     def starting(self, saga: str) -> AbstractContextManager[Starting]:
-        """A span around the start, whose place the saga keeps."""
+        """Enter a span around the start. The saga keeps its traceparent."""
         return self._starting(saga)
 
     @contextmanager
@@ -89,7 +88,7 @@ class Traces(Observer):
             yield _Started(span)
 
     def step_begins(self, work: Granted, context: StepContext) -> None:
-        """A span that is the present one for the step's own code, so that what it calls is its child."""
+        """Begin a span and make it current for the step's code, so that spans of that code are its children."""
         state, step = work.view.state, work.step
         above = context_of(state.traceparent)
         links = []
@@ -114,7 +113,7 @@ class Traces(Observer):
         self._running[work.lease.token] = span, otel.attach(trace.set_span_in_context(span, otel.Context()))
 
     def step_raised(self, context: StepContext, error: BaseException) -> None:  # noqa: ARG002
-        """The exception becomes an event of the span."""
+        """Record the exception as an event of the span."""
         with suppress(Exception):  # its text is user code, and may raise
             trace.get_current_span().record_exception(error)
 
@@ -143,16 +142,16 @@ class Traces(Observer):
 
 
 def traceparent_of(context: SpanContext) -> str:
-    """A span's place as W3C trace context writes it; empty if it is none."""
+    """Return the traceparent of a span, as W3C trace context writes it; empty if the span is not valid."""
     if not context.is_valid:
         return ""
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags) & 1:02x}"
 
 
 def context_of(traceparent: str) -> otel.Context:
-    """A context with that place as its parent, and nothing of the present one; empty if there is none.
+    """Return a context whose parent is that place, and nothing else; empty if there is none.
 
-    It was written by :func:`traceparent_of`, so this need not be as careful as a propagator, and takes a tenth of its time.
+    The text was written by :func:`traceparent_of`. So this checks less than a propagator does, and takes a tenth of its time.
     """
     if len(traceparent) != LENGTH:
         return otel.Context()
@@ -167,7 +166,7 @@ def context_of(traceparent: str) -> otel.Context:
 
 
 def _span_of(span: str, above: otel.Context) -> SpanContext | None:
-    """Another span of the same trace; None if there is none."""
+    """Return another span of the same trace; None if there is none."""
     parent = trace.get_current_span(above).get_span_context()
     try:
         return SpanContext(parent.trace_id, int(span, 16), is_remote=True, trace_flags=parent.trace_flags) if span else None
@@ -176,7 +175,7 @@ def _span_of(span: str, above: otel.Context) -> SpanContext | None:
 
 
 class Caller:
-    """A layer of an ASGI application: what a request leads to belongs to the trace that its ``traceparent`` names.
+    """Wraps an ASGI application, so that a request continues the trace that its ``traceparent`` header names.
 
     Args:
         app: the application.
@@ -197,13 +196,13 @@ class Caller:
 
 
 class Exporting:
-    """A provider of our own, that sends spans by OTLP over HTTP; for processes in which nobody has set up OpenTelemetry.
+    """Exports spans by OTLP over HTTP, for processes in which nobody has set up OpenTelemetry.
 
     Headers, such as those that authenticate, come from ``OTEL_EXPORTER_OTLP_HEADERS``, the sampler from ``OTEL_TRACES_SAMPLER``.
 
     Args:
         endpoint: such as ``http://127.0.0.1:4318/v1/traces``.
-        service: who the spans say that they are of; ``OTEL_SERVICE_NAME`` overrides it.
+        service: the service name of the spans; ``OTEL_SERVICE_NAME`` overrides it.
     """
 
     def __init__(self, endpoint: str, *, service: str) -> None:
@@ -218,5 +217,5 @@ class Exporting:
         self.provider: Any = provider
 
     def close(self) -> None:
-        """Send what waits, within the exporter's time-out, and stop; blocks."""
+        """Send what waits, within the exporter's time limit, and stop. This call blocks."""
         self.provider.shutdown()

@@ -244,7 +244,7 @@ class World:
     def _runs(self) -> bool:
         """Whether time must not jump: code of steps runs, or a store or bus of the test's own does as it likes."""
         return any(
-            node.vitals()["steps_running"] or not isinstance(node.bus, MemoryBus) or not isinstance(node.store, MemoryStore)
+            node.metrics()["steps_running"] or not isinstance(node.bus, MemoryBus) or not isinstance(node.store, MemoryStore)
             for node in self.nodes
         )
 

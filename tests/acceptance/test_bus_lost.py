@@ -187,7 +187,7 @@ async def test_a_bus_that_loses_everything_loses_no_saga(bus: Bus, postgres_url:
         at_bank.pause()  # so that the broker keeps what it has for the bank
         await asyncio.gather(*(conductors[0].start(services.saga, None) for _ in range(SAGAS)))
         await until(lambda: holds("count(*) = $1 FROM effects", SAGAS))
-        await until(lambda: not any(conductor._node.vitals()["messages_waiting"] for conductor in conductors))
+        await until(lambda: not any(conductor._node.metrics()["messages_waiting"] for conductor in conductors))
         sent_again = resent(conductors)
 
         await in_thread(bus.lose)

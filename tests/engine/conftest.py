@@ -29,5 +29,5 @@ class Watched(World):
 async def world() -> AsyncIterator[World]:
     async with Watched() as world:
         yield world
-    held = {node.name: places for node in world.opened if (places := node.vitals()["steps_running"])}
+    held = {node.name: places for node in world.opened if (places := node.metrics()["steps_running"])}
     assert held == {}

@@ -54,7 +54,7 @@ async def nothing_held(world: World, *nodes: Node) -> None:
     await settle()
     heads = [head.saga_id for head in (await world.store.heads()).heads]
     assert await world.store.leases(heads) == []
-    assert [node.vitals()["steps_running"] for node in nodes] == [0] * len(nodes)
+    assert [node.metrics()["steps_running"] for node in nodes] == [0] * len(nodes)
 
 
 @pytest.mark.parametrize("when", ["in flight", "answered"])
@@ -116,7 +116,7 @@ async def test_a_timer_that_is_cancelled_by_a_drain_leaves_its_work_to_others(wo
     store.done.clear()
     await world.clock.advance(5)
     await store.done.wait()
-    assert leaving.vitals()["steps_running"] == 1
+    assert leaving.metrics()["steps_running"] == 1
     closing = asyncio.create_task(world.leave(leaving))
     await settle()
     staying = await world.node(shop)
@@ -198,7 +198,7 @@ async def test_an_outcome_outlives_a_database_that_refuses_us(world: World, erro
     assert runs == ["first"]
     with pytest.raises(type(error)):
         await node.request(saga_id, PauseRequested())  # which says so, and does not wait
-    assert node.vitals()["steps_running"] == 0
+    assert node.metrics()["steps_running"] == 0
     store.refusing = None
     await world.clock.advance(2)
     assert (await world.end_of(saga_id)).status == "completed"
@@ -239,7 +239,7 @@ async def test_an_unexpected_error_after_a_step_is_logged_with_its_saga(
     (record,) = [record for record in caplog.records if record.exc_info and "a bug" in str(record.exc_info[1])]
     assert record.name == "goconductor.engine"
     assert record.__dict__["saga_id"] == str(saga_id)
-    assert node.vitals()["steps_running"] == 0
+    assert node.metrics()["steps_running"] == 0
 
 
 async def test_an_outcome_is_not_refused_together_with_the_write_of_an_old_leader(world: World) -> None:

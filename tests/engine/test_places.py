@@ -65,8 +65,8 @@ def of_one_step(target: str, name: str = "one") -> Saga[Any]:
 
 async def taken(node: Node) -> tuple[int, int, int, int]:
     await settle()
-    vitals = node.vitals()
-    return vitals["steps_running"], vitals["threads_taken"], vitals["connections_taken"], vitals["threads_lost"]
+    metrics = node.metrics()
+    return metrics["steps_running"], metrics["threads_taken"], metrics["connections_taken"], metrics["threads_lost"]
 
 
 async def test_no_more_plain_steps_are_granted_than_there_are_threads(world: World) -> None:

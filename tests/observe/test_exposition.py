@@ -20,8 +20,8 @@ from goconductor.buses.memory import MemoryBus
 from goconductor.control.settings import Settings
 from goconductor.errors import ConfigurationError
 from goconductor.observe.exposition import Door, Exposition, text_of
+from goconductor.observe.leader import LeaderMetrics
 from goconductor.observe.metrics import Latent, Metrics
-from goconductor.observe.survey import Survey
 from goconductor.ports.figures import Statistic
 from goconductor.ports.store import LeaseKey
 from goconductor.recovery.resent import Resent
@@ -55,9 +55,9 @@ async def lived(services: Services) -> Metrics:
         await services.run(way)
     resent = Resent(leader.clock)
     resent.saw(LeaseKey(UUID(int=1), "ship", Direction.ACTION, 0), ("couriers", "ship"))
-    survey = services.metrics.survey = Survey(leader, waiting=resent.waiting)
-    survey.epoch = 3
-    await survey.look()
+    collected = services.metrics.leader = LeaderMetrics(leader, waiting=resent.waiting)
+    collected.epoch = 3
+    await collected.collect()
     leader.observer.swept(1, 0.01)
     return services.metrics
 

@@ -14,8 +14,8 @@ from goconductor.engine.steps.registry import StepRegistry
 from goconductor.lifecycle.events import PauseRequested
 from goconductor.lifecycle.state import SagaStatus
 from goconductor.messages.envelope import Envelope, SagaEnded
-from goconductor.observe.families import OTHER, SERIES_MAX, Spread, Tally
-from goconductor.observe.metrics import COUNTED, NO_OUTCOME, OUTCOMES, Metrics
+from goconductor.observe.families import OTHER, SERIES_MAX, Counter, Histogram
+from goconductor.observe.metrics import NO_OUTCOME, NODE_METRICS, OUTCOMES, Metrics
 from tests.observe.services import Services
 
 
@@ -106,7 +106,7 @@ async def test_several_observers_are_told_alike(services: Services) -> None:
     second = Metrics()
     await services.open(Observers(services.metrics, second))
     await services.run("refused")
-    for one, other in zip(services.metrics.tallies(), second.tallies(), strict=True):
+    for one, other in zip(services.metrics.counters(), second.counters(), strict=True):
         assert one.samples() == other.samples()
 
 
@@ -119,24 +119,24 @@ async def test_a_message_with_a_strange_time_is_counted_without_its_delay(servic
 
 
 def test_every_key_is_counted_once() -> None:
-    keys = [key for each in COUNTED for key in each.keys]
+    keys = [key for each in NODE_METRICS for key in each.keys]
     assert len(keys) == len(set(keys))
     assert NO_OUTCOME not in OUTCOMES.values()
 
 
 def test_beyond_a_thousand_names_the_rest_is_called_other() -> None:
-    tally, spread = Tally("t", "T.", ("saga",)), Spread("s", "S.", ("saga",), (1.0,))
+    counter, histogram = Counter("t", "T.", ("saga",)), Histogram("s", "S.", ("saga",), (1.0,))
     for number in range(SERIES_MAX + 5):
-        tally.add((f"saga-{number}",))
-        spread.add((f"saga-{number}",), 0.5)
-    assert len(tally.samples()) == len(spread.samples()) == SERIES_MAX + 1
-    assert dict(tally.samples())[OTHER,] == 5
+        counter.add((f"saga-{number}",))
+        histogram.add((f"saga-{number}",), 0.5)
+    assert len(counter.samples()) == len(histogram.samples()) == SERIES_MAX + 1
+    assert dict(counter.samples())[OTHER,] == 5
 
 
 @pytest.mark.parametrize(("number", "bucket"), [(0.0, 1.0), (1.0, 1.0), (1.5, 2.0), (2.5, float("inf"))])
 def test_a_value_falls_into_the_first_bucket_that_holds_it(number: float, bucket: float) -> None:
-    spread = Spread("s", "S.", (), (1.0, 2.0))
-    spread.add((), number)
-    ((_, buckets, total),) = spread.samples()
+    histogram = Histogram("s", "S.", (), (1.0, 2.0))
+    histogram.add((), number)
+    ((_, buckets, total),) = histogram.samples()
     assert [bound for bound, count in buckets if count] == [each for each in (1.0, 2.0, float("inf")) if each >= bucket]
     assert total == number

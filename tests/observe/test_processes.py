@@ -23,8 +23,8 @@ from goconductor.engine.observer import Observer
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.leaves import make_store, makes_of_buses
 from goconductor.observe.exposition import text_of
+from goconductor.observe.leader import LeaderMetrics
 from goconductor.observe.metrics import Metrics
-from goconductor.observe.survey import Survey
 from goconductor.ports.figures import MeasuredBus, MeasuredStore
 from goconductor.rest.app import create_app
 from goconductor.testing.loopback import free_port
@@ -248,14 +248,14 @@ async def test_postgres_tells_what_the_leader_asks(pair: tuple[list[Node], Spans
     assert lag.messages == 1
     assert lag.oldest_seconds >= 0
     assert await node.bus.lag("goconductor.steps.nobody", "nobody") is None
-    survey = Survey(node, page=3)
-    await survey.look()  # a page of three
-    await survey.look()
-    assert survey.sagas == {"completed": 1, "compensated": 1, "stuck": 1, "running": 1}
-    assert survey.figures is not None
-    assert (survey.figures.live, survey.figures.overdue, survey.figures.dead_letters) == (1, 0, 0)
-    assert survey.figures.participants == ["cards", "warehouse"]
-    assert set(survey.lags) == {"cards", "warehouse"}
+    leader = LeaderMetrics(node, page=3)
+    await leader.collect()  # a page of three
+    await leader.collect()
+    assert leader.sagas == {"completed": 1, "compensated": 1, "stuck": 1, "running": 1}
+    assert leader.figures is not None
+    assert (leader.figures.live, leader.figures.overdue, leader.figures.dead_letters) == (1, 0, 0)
+    assert leader.figures.participants == ["cards", "warehouse"]
+    assert set(leader.lags) == {"cards", "warehouse"}
 
 
 async def test_a_mounted_door_serves_metrics_beside_a_port_of_their_own_and_without_one(

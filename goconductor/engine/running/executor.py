@@ -121,8 +121,8 @@ class Executor:
         self.appender: Appender
         """Set by the node, since each needs the other."""
 
-    def vitals(self) -> dict[str, int]:
-        """What is taken now, by what runs and by what was given up."""
+    def metrics(self) -> dict[str, int]:
+        """Return the places, threads and connections taken now, by runs and by what was given up."""
         return {
             "steps_running": self.places.steps.taken,
             "threads_taken": self.places.threads.taken,

@@ -11,7 +11,7 @@ from goconductor.buses.memory import MemoryBus
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import StoreUnavailableError
 from goconductor.lifecycle.events import PauseRequested
-from goconductor.observe.survey import Survey
+from goconductor.observe.leader import LeaderMetrics
 from goconductor.ports.figures import MeasuredBus, MeasuredStore, StoreFigures
 from goconductor.ports.store import LeaseKey, Term
 from goconductor.recovery.leadership import LeadTerm
@@ -33,77 +33,77 @@ def gauges(services: Services) -> dict[str, float]:
     return {name: number for (name, labels), number in services.scrape().items() if not labels}
 
 
-def counted(survey: Survey) -> dict[str, int] | None:
-    return survey.sagas
+def counted(leader: LeaderMetrics) -> dict[str, int] | None:
+    return leader.sagas
 
 
-async def surveyed(services: Services, page: int = 1000) -> Survey:
+async def leader_metrics(services: Services, page: int = 1000) -> LeaderMetrics:
     stock, _ = await services.open()
-    services.metrics.survey = Survey(stock, interval_seconds=SECONDS, page=page)
-    return services.metrics.survey
+    services.metrics.leader = LeaderMetrics(stock, interval_seconds=SECONDS, page=page)
+    return services.metrics.leader
 
 
 async def test_who_does_not_lead_says_so_and_nothing_of_the_whole(services: Services) -> None:
-    await surveyed(services)
+    await leader_metrics(services)
     found = gauges(services)
     assert found["goconductor_leader"] == 0
     assert {"goconductor_sagas_live", "goconductor_leader_epoch"} & set(found) == set()
 
 
 async def test_a_leader_counts_sagas_by_status(services: Services) -> None:
-    survey = await surveyed(services)
+    leader = await leader_metrics(services)
     for way in ("pays", "pays", "refused", "stuck"):
         await services.run(way)
-    survey.led(term(services))
+    leader.on_term(term(services))
     await settle()
     found = services.scrape()
     statuses = {dict(labels)["status"]: number for (name, labels), number in found.items() if name == "goconductor_sagas"}
     assert {status: number for status, number in statuses.items() if number} == {"completed": 2, "compensated": 1, "stuck": 1}
     assert gauges(services)["goconductor_leader_epoch"] == 4
-    await survey.close()
+    await leader.close()
 
 
 async def test_a_walk_over_many_sagas_takes_several_looks_and_is_told_when_it_is_done(services: Services) -> None:
-    survey = await surveyed(services, page=2)
+    leader = await leader_metrics(services, page=2)
     for _ in range(3):
         await services.run("pays")
-    await survey.look()
-    assert counted(survey) is None
+    await leader.collect()
+    assert counted(leader) is None
     await services.world.clock.advance(SECONDS)
-    await survey.look()
-    assert survey.sagas == {"completed": 3}
-    assert survey.walk_seconds == SECONDS
+    await leader.collect()
+    assert leader.sagas == {"completed": 3}
+    assert leader.walk_seconds == SECONDS
     await services.run("pays")
-    await survey.look()
-    assert survey.sagas == {"completed": 3}
-    await survey.look()
-    await survey.look()
-    assert survey.sagas == {"completed": 4}
+    await leader.collect()
+    assert leader.sagas == {"completed": 3}
+    await leader.collect()
+    await leader.collect()
+    assert leader.sagas == {"completed": 4}
 
 
 async def test_for_how_long_a_saga_has_not_ended_is_told_also_of_a_paused_one(services: Services) -> None:
-    survey = await surveyed(services)
+    leader = await leader_metrics(services)
     await services.run("pays")
-    await survey.look()
+    await leader.collect()
     assert gauges(services)["goconductor_saga_oldest_seconds"] == 0
     await services.world.leave(services.world.nodes[1])  # nobody charges cards
     saga_id = await services.world.start(order(), {"way": "pays"})
     await services.world.nodes[0].request(saga_id, PauseRequested())
     await services.world.clock.advance(7200)
-    await survey.look()
+    await leader.collect()
     assert gauges(services)["goconductor_saga_oldest_seconds"] == pytest.approx(7200, abs=1)
 
 
 async def test_an_overdue_saga_is_told_with_the_time_that_it_waits(services: Services) -> None:
-    survey = await surveyed(services)
+    leader = await leader_metrics(services)
     await services.world.leave(services.world.nodes[1])  # nobody charges cards
     await services.world.start(order(), {"way": "pays"})
     await settle()
-    await survey.look()
+    await leader.collect()
     assert gauges(services)["goconductor_sagas_live"] == 1
     assert gauges(services)["goconductor_saga_overdue_seconds"] == 0
     await services.world.clock.advance(100)
-    await survey.look()
+    await leader.collect()
     assert gauges(services)["goconductor_sagas_overdue"] == 1
     assert gauges(services)["goconductor_saga_overdue_seconds"] == pytest.approx(70, abs=10)
 
@@ -115,14 +115,14 @@ async def test_steps_that_sagas_wait_for_and_nobody_offers_are_told_until_somebo
     await world.leave(paying)
     term = await world.store.raise_epoch(stock.name, 1e9)
     assert term is not None
-    survey = services.metrics.survey = Survey(stock, waiting=sweeper.resent.waiting)
+    leader = services.metrics.leader = LeaderMetrics(stock, waiting=sweeper.resent.waiting)
 
     async def told() -> dict[str, float]:
         for _ in range(40):  # longer than a lost message may hold a saga up
             await world.clock.advance(1.0)
             await sweeper.sweep_once(term.epoch)
             await settle()
-        await survey.look()
+        await leader.collect()
         found = services.scrape().items()
         return {dict(labels)["step"]: number for (name, labels), number in found if name == "goconductor_steps_unoffered"}
 
@@ -157,29 +157,29 @@ async def test_what_the_sweep_comes_by_no_more_is_not_told_and_no_more_is_kept_t
 
 
 async def test_what_waits_on_the_bus_for_a_participant_that_is_away_is_told(services: Services) -> None:
-    survey = await surveyed(services)
+    leader = await leader_metrics(services)
     await services.world.leave(services.world.nodes[1])
     await services.world.start(order(), {"way": "pays"})
     await settle()
-    await survey.look()
+    await leader.collect()
     found = services.scrape()
     assert found["goconductor_bus_messages_waiting", frozenset({("participant", "cards")})] == 1
     assert found["goconductor_bus_messages_waiting", frozenset({("participant", "warehouse")})] == 0
 
 
 async def test_a_leader_looks_again_and_again_and_forgets_when_it_leads_no_more(services: Services) -> None:
-    survey = await surveyed(services)
-    survey.led(term(services))
+    leader = await leader_metrics(services)
+    leader.on_term(term(services))
     await settle()
     await services.run("pays")
-    assert survey.sagas == {}
+    assert leader.sagas == {}
     await services.world.clock.advance(SECONDS)
     await settle()
-    assert survey.sagas == {"completed": 1}
-    survey.led(None)
-    assert counted(survey) is None
+    assert leader.sagas == {"completed": 1}
+    leader.on_term(None)
+    assert counted(leader) is None
     assert gauges(services)["goconductor_leader"] == 0
-    await survey.close()
+    await leader.close()
 
 
 async def test_a_store_that_is_away_is_asked_again_later(services: Services, caplog: pytest.LogCaptureFixture) -> None:
@@ -192,16 +192,16 @@ async def test_a_store_that_is_away_is_asked_again_later(services: Services, cap
             return await super().figures()
 
     store = Away(services.world.clock)
-    survey = Survey(await services.world.node(store=store), interval_seconds=SECONDS)
+    leader = LeaderMetrics(await services.world.node(store=store), interval_seconds=SECONDS)
     with caplog.at_level(logging.WARNING, "goconductor.observe"):
-        survey.led(term(services))
+        leader.on_term(term(services))
         await settle()
         assert "lunch" in caplog.text
         store.away = False
         await services.world.clock.advance(SECONDS)
         await settle()
-    assert survey.figures is not None
-    await survey.close()
+    assert leader.figures is not None
+    await leader.close()
 
 
 async def test_our_memory_leaves_can_be_measured(services: Services) -> None:

@@ -1,9 +1,9 @@
-"""What only the database and the bus know, asked by the leader alone.
+"""Metrics that only the database and the bus know. The leader alone reads them.
 
-How many sagas are stuck stands in no index, since an index on the status would cost every append (see the store's tables). So
-the leader *walks* the sagas in the order of their ids, one page at each look, and tells of the last walk that came to its end:
-a million sagas take a quarter of an hour. That a saga has become stuck is told at once by ``goconductor_sagas_halted_total`` of
-whoever appended it.
+No index has the status of sagas, since it would cost every append (see the store's tables). So the leader *walks* over the
+sagas in the order of their ids, one page each time, and exposes the result of the last complete walk. A million sagas take a
+quarter of an hour. A saga that becomes stuck is visible at once in ``goconductor_sagas_halted_total`` of the process that
+appended the event.
 """
 
 from __future__ import annotations
@@ -29,19 +29,21 @@ if TYPE_CHECKING:
 logger = logger_of("goconductor.observe")
 
 INTERVAL_SECONDS = 15.0
+"""Seconds between two readings."""
+"""Seconds between two readings."""
 PAGE = 20_000
-"""Sagas that are counted at each look: 15 to 30 ms of the database."""
+"""Sagas counted in one reading: 15 to 30 ms of the database."""
 
 
-class Survey:
-    """The leader's figures.
+class LeaderMetrics:
+    """Reads the leader's metrics at an interval.
 
     Args:
-        node: whose store and bus are asked.
-        interval_seconds: how often.
-        page: how many sagas are counted at each look.
-        wanted: whether anybody measures; else nothing is asked.
-        waiting: how many wait for each step that was sent again.
+        node: its store and bus are read.
+        interval_seconds: seconds between two readings.
+        page: the number of sagas counted in one reading.
+        wanted: answers whether anybody measures; if not, nothing is read.
+        waiting: answers how many sagas wait for each step that was sent again.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class Survey:
         self._node = node
         self._interval_seconds = interval_seconds
         self._page = page
-        self._looking: asyncio.Task[None] | None = None
+        self._collecting: asyncio.Task[None] | None = None
         self._walk: Counter[str] = Counter()
         self._after: UUID | None = None
         self._walk_began = 0.0
@@ -67,55 +69,56 @@ class Survey:
         self.figures: StoreFigures | None = None
         self.lags: dict[str, Lag] = {}
         self.unoffered: dict[Owner, int] = {}
-        """How many sagas wait for each step that no living instance offers."""
+        """Number of sagas that wait for each step that no living instance offers."""
         self.sagas: dict[str, int] | None = None
-        """Sagas by status, of the last walk that came to its end."""
+        """Sagas by status, of the last complete walk."""
         self._oldest: UUID | None = None
         self.oldest_seconds = 0.0
-        """For how long the oldest saga that has not ended is on its way, paused and stuck ones as well."""
+        """Age of the oldest saga that has not ended, in seconds; paused and stuck ones count as well."""
         self.walk_seconds = 0.0
-        """How long that walk took: so old its figures may be."""
+        """Duration of that walk, and so the greatest age of its counts."""
 
-    def led(self, term: LeadTerm | None) -> None:
-        """This process begins to lead, or has stopped: then it knows nothing any more."""
-        if self._looking is not None:
-            self._looking.cancel()
-            self._looking = None
+    def on_term(self, term: LeadTerm | None) -> None:
+        """Begin to read with a term, and stop without one; both forget what was read before."""
+        if self._collecting is not None:
+            self._collecting.cancel()
+            self._collecting = None
         self.epoch = term.epoch if term is not None else 0
         self.figures, self.lags, self.sagas, self.unoffered = None, {}, None, {}
         self._walk, self._after = Counter(), None
         if term is not None:
-            self._looking = create_guarded_task(self._look_on(), name="survey")
+            self._collecting = create_guarded_task(self._collect_on(), name="leader metrics")
 
     async def close(self) -> None:
-        """Look no more."""
-        looking = self._looking
-        self.led(None)
-        await end(looking)
+        """Stop reading."""
+        collecting = self._collecting
+        self.on_term(None)
+        await end(collecting)
 
-    async def _look_on(self) -> None:
+    async def _collect_on(self) -> None:
         trouble = Reminder(monotonic=self._node.clock.monotonic)
         while True:
             try:
                 if self._wanted():
-                    await self.look()
+                    await self.collect()
                     trouble.end()
             except GoConductorError as error:
                 if trouble.is_due():
-                    logger.warning("the leader's figures could not be had: %s", error)
+                    logger.warning("the leader's metrics could not be read: %s", error)
             except Exception:
                 if trouble.is_due():
-                    logger.exception("the leader's figures could not be had")
+                    logger.exception("the leader's metrics could not be read")
             await self._node.clock.sleep(self._interval_seconds)
 
-    async def look(self) -> None:
-        """Ask once.
+    async def collect(self) -> None:
+        """Read store and bus once.
 
         Raises:
-            StoreUnavailableError, BusUnavailableError: as the leaves say.
+            StoreUnavailableError: the store cannot be reached.
+            BusUnavailableError: the bus cannot be reached.
         """
         store, bus = self._node.store, self._node.bus
-        await self._look_for_code()
+        await self._collect_unoffered()
         if not isinstance(store, MeasuredStore):
             return
         self.figures = await store.figures()
@@ -137,8 +140,8 @@ class Survey:
             lags = {name: await bus.lag(steps_topic(name), name) for name in names}
             self.lags = {name: lag for name, lag in lags.items() if lag is not None}
 
-    async def _look_for_code(self) -> None:
-        """Ask who offers what was sent again in vain; where nothing was, nobody is asked."""
+    async def _collect_unoffered(self) -> None:
+        """Look who offers the steps that were sent again in vain. Where there are none, nothing is read."""
         waiting = self._waiting()
         offered: set[Owner] = set()
         for participant in sorted({participant for participant, _ in waiting}):
