@@ -14,7 +14,6 @@ SHARDS = 2
 
 class TestKinesisBus(BusContract):
     lines = SHARDS
-    delay_seconds = 2.0  # two requests and a poll, and a server that is written in JavaScript
 
     @pytest.fixture
     def poll_seconds(self, request: pytest.FixtureRequest) -> float:

@@ -110,11 +110,13 @@ async def test_3_a_leader_that_was_killed_is_followed(store: PostgresStore, post
 async def test_3_a_leader_that_was_stopped_is_replaced_after_its_terms_end_and_knows_it_on_waking(
     store: PostgresStore, postgres_url: str
 ) -> None:
-    async with victim(postgres_url, 3) as (process, epoch), heir(store, postgres_url, 3) as changes:
+    async with victim(postgres_url, 3600) as (process, epoch), heir(store, postgres_url, 3600) as changes:
         os.kill(process.pid, signal.SIGSTOP)
-        old = await store.current()
+        current = await store.current()
+        assert current is not None
+        assert current.epoch == epoch
+        old = await store.renew(current, 1.0)
         assert old is not None
-        assert old.epoch == epoch
         new = await changes.get()
         assert new is not None
         assert new.epoch == epoch + 1

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 from kazoo.client import KazooClient
@@ -17,6 +18,9 @@ from goconductor.testing.contracts.election import Elect, ElectionContract
 from tests.contracts.slow_terms import SlowTerms
 
 pytestmark = [pytest.mark.zookeeper, pytest.mark.postgres]
+
+PATIENT: dict[str, Any] = {"timeout_seconds": 60.0, "session_seconds": 60.0}
+"""A session that outlasts whatever stops us or the server on a busy machine; nothing here waits for its end."""
 
 
 @pytest.fixture
@@ -38,7 +42,7 @@ async def elect(store: RecoveryStore, zookeeper_host: str, group: str) -> AsyncI
     async with AsyncExitStack() as stack:
 
         async def open_one() -> ZooKeeperElection:
-            election = ZooKeeperElection(store, hosts=zookeeper_host, group=group, timeout_seconds=15.0)
+            election = ZooKeeperElection(store, hosts=zookeeper_host, group=group, **PATIENT)
             stack.push_async_callback(election.close)
             await election.open()
             return election
@@ -62,7 +66,7 @@ async def test_who_stood_still_between_lock_and_epoch_is_refused_by_its_evidence
     store: RecoveryStore, elect: Elect, zookeeper_host: str, group: str
 ) -> None:
     terms = SlowTerms(store)
-    slow, bert = ZooKeeperElection(terms, hosts=zookeeper_host, group=group, timeout_seconds=15.0), await elect()
+    slow, bert = ZooKeeperElection(terms, hosts=zookeeper_host, group=group, **PATIENT), await elect()
     onlooker = KazooClient(zookeeper_host)
     try:
         stopped = asyncio.create_task(slow.campaign("carl", 1.0))
