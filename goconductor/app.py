@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from typing import NoReturn
 
 from goconductor.aio.tasks import create_guarded_task, end
-from goconductor.control.conductor import Conductor, engine
+from goconductor.control.conductor import Conductor
 from goconductor.control.exits import code_of
 from goconductor.control.health import answering
 from goconductor.control.sections import MetricsSettings
@@ -77,24 +77,27 @@ class Participant(StepRegistry):
             self._end(error)
         logs.set_up(level=settings.log.level, format=settings.log.format)
         garbage.look_less_often()
+        nodes: list[Node] = []  # steps run as soon as the node is open, while the election and doors still open
         async with _signalled() as stopped, contextlib.AsyncExitStack() as stack:
-            opening = asyncio.ensure_future(stack.enter_async_context(self.running(settings)))
+            opening = asyncio.ensure_future(
+                stack.enter_async_context(_opened(settings, self, recovers=True, on_made=nodes.append))
+            )
             stopping = asyncio.ensure_future(stopped.wait())
             try:
                 await asyncio.wait((opening, stopping), return_when=asyncio.FIRST_COMPLETED)
-                if not opening.done():
-                    logger.info("participant %r was stopped before it began", self.name)
-                    return
-                conductor = opening.result()
-                await stopping
+                if opening.done():
+                    opening.result()
+                    await stopping
+                    logger.info("stopping participant %r", self.name)
+                else:
+                    logger.info("participant %r was stopped before it was ready", self.name)
             except GoConductorError as error:
                 self._end(error)
             finally:
                 for task in (opening, stopping):
                     task.cancel()
                 await asyncio.wait((opening, stopping))
-            logger.info("stopping participant %r", self.name)
-        if engine(conductor).steps_left:
+        if any(node.steps_left for node in nodes):
             raise SystemExit(STEPS_LEFT)
 
     def _end(self, error: GoConductorError) -> NoReturn:
@@ -185,6 +188,7 @@ async def _opened(
     recovers: bool,
     metrics: Metrics | None = None,
     open_timeout_seconds: float | None = None,
+    on_made: Callable[[Node], None] | None = None,
 ) -> AsyncIterator[Node]:
     for warning in settings.warnings:
         logger.warning("settings: %s", warning)
@@ -192,6 +196,8 @@ async def _opened(
     async with _observed(settings, name, metrics) as (observer, measured, wanted):
         node = _node(settings, registry, name, observer, recovers=recovers)
         measured.watch(node)
+        if on_made is not None:
+            on_made(node)
         try:
             await _within(open_timeout_seconds, node.open(), node.store)
             if recovers:

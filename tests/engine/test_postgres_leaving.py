@@ -59,8 +59,22 @@ async def swallow():
 asyncio.run(shop.run())
 """
 
+OPENING = """
+import asyncio
+from goconductor.recovery.leadership import Leadership
 
-async def test_a_process_with_steps_that_cannot_be_ended_ends_with_a_code_and_others_take_them(postgres_url: str) -> None:
+async def open(self):
+    await asyncio.Event().wait()
+
+Leadership.open = open
+"""
+"""An election that never opens: steps run meanwhile."""
+
+
+@pytest.mark.parametrize("prelude", ["", OPENING], ids=["ready", "still opening"])
+async def test_a_process_with_steps_that_cannot_be_ended_ends_with_a_code_and_others_take_them(
+    postgres_url: str, prelude: str
+) -> None:
     settings = settings_of(postgres_url)
     await migrate(settings)
     saga: Saga[Any] = Saga("both")
@@ -79,7 +93,7 @@ async def test_a_process_with_steps_that_cannot_be_ended_ends_with_a_code_and_ot
         "GOCONDUCTOR_PARTICIPANT_DRAIN_SECONDS": "0",
         "GOCONDUCTOR_PARTICIPANT_LEASE_SECONDS": "3600",  # so that only its end lets others have them
     }
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", HUNG, env=environ, stdout=PIPE)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", prelude + HUNG, env=environ, stdout=PIPE)
     assert process.stdout is not None
     async with connect(settings) as conductor:
         handle = await conductor.start(saga, None)

@@ -104,4 +104,4 @@ async def test_who_waits_for_its_database_can_be_stopped(tmp_path: Path) -> None
     process.send_signal(signal.SIGTERM)
     lines = await words(process)
     assert process.returncode == 0
-    assert "stopped before it began" in lines[-1]
+    assert "stopped before it was ready" in lines[-1]
