@@ -359,19 +359,6 @@ class TestGivingBack:
         assert (late.deliveries, len(first)) == (2, 1)
         assert late.arrived.wait_seconds > 500
 
-    async def test_who_is_full_fetches_no_more(self, open_bus: OpenBus, topic: str) -> None:
-        bus, inbox = await open_bus(), Inbox(hold=True)
-        subscription = await bus.subscribe([topic], "group", inbox, prefetch=10)
-        for begin in range(0, 5000, 500):
-            await bus.send(orders(topic, *(f"{begin + number}" for number in range(500))))
-        await inbox.has(10)
-        await until(lambda: subscription._reader is not None and subscription._reader.full)
-        assert len(subscription._ready) < 2000
-        for delivery in inbox.deliveries:
-            delivery.acknowledge()
-        inbox._hold = False
-        await inbox.has(5000)
-
 
 async def test_librdkafkas_statistics_are_told(open_bus: OpenBus, topic: str) -> None:
     bus, ledger = await open_bus(statistics_interval_seconds=0.2), Ledger()

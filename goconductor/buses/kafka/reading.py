@@ -28,6 +28,7 @@ from goconductor.redaction import logger_of
 POLL_SECONDS = 0.05
 FULL_POLL_SECONDS = 0.01
 BATCH = 500
+"""Messages that are handed over to the loop at once; and as many may be on their way to it before partitions are paused."""
 GATHER_SECONDS = 0.005
 """When more than one message comes, so long is waited for others: one that comes alone waits for nobody."""
 CLOSE_SECONDS = 10.0
@@ -84,6 +85,8 @@ class Reader:
         self._loop = asyncio.get_running_loop()
         self._assigned: dict[tuple[str, int], Offsets] = {}
         self._to_store: dict[Offsets, int] = {}
+        self._handed_over = 0  # the thread counts
+        self._taken = 0  # the loop counts
         self._paused = False
         self._closing = False
         self._broken = False
@@ -171,7 +174,8 @@ class Reader:
                 if message is None and 1 < len(came) < BATCH and (left := gathered_at - time.monotonic()) > 0:
                     message = consumer.poll(left)
             if came:
-                self._call(self._taker.take, came)
+                self._handed_over += len(came)
+                self._call(self._take, came)
             self._store(consumer)
 
     def _prepare(self) -> None:
@@ -182,16 +186,21 @@ class Reader:
     def _subscribe(self, consumer: Consumer) -> None:
         consumer.subscribe(self._topics, on_assign=self._got, on_revoke=self._give, on_lost=self._lose)
 
+    def _take(self, came: Sequence[tuple[Offsets, Arrived]]) -> None:
+        self._taken += len(came)
+        self._taker.take(came)
+
     def _rest(self, consumer: Consumer) -> None:
-        """Pause or resume the partitions."""
-        if self.full is self._paused:
+        """Pause or resume the partitions. A busy loop cannot set ``full``, so what it has not taken yet counts too."""
+        full = self.full or self._handed_over - self._taken > BATCH
+        if full is self._paused:
             return
         partitions = [TopicPartition(*place) for place in self._assigned]
-        if self.full:
+        if full:
             consumer.pause(partitions)
         else:
             consumer.resume(partitions)
-        self._paused = not self._paused
+        self._paused = full
 
     def _sort(self, message: KafkaMessage, came: list[tuple[Offsets, Arrived]]) -> None:
         if (error := message.error()) is not None:
