@@ -4,12 +4,16 @@ A closed loop as in bench_sagas.py, but every step's end goes over the bus to th
 client. Printed for each C: sagas/s and steps/s, latency, and CPU seconds per 1,000 sagas of all Python processes and of the bus's
 server. Every outcome is checked. Compare with bench_sagas.py, where nothing crosses the bus.
 
-    python benchmarks/bench_services.py [--bus postgres|kafka] [--concurrency 1,64,256] [--seconds 8]
+With ``--count`` a second loop follows each, in which the calls of each process are counted. The profiler slows this
+loop, so that waves may be of another size.
+
+    python benchmarks/bench_services.py [--bus postgres|kafka] [--concurrency 1,64,256] [--seconds 8] [--count]
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import platform
@@ -25,6 +29,7 @@ from pathlib import Path
 
 import uvloop
 
+from counting import Counting, counts, threads
 from goconductor import Conductor, Participant, Saga, Settings, connect
 from goconductor.app import migrate
 from goconductor.testing.postgres import PostgresServer
@@ -106,11 +111,53 @@ async def measure(
     )
 
 
+async def count(conductor: Conductor, folder: Path, pythons: list[int], concurrency: int, seconds: float) -> None:
+    """Print what each process does for a saga: its threads' time and sleeps, then the calls of its loop."""
+    run, pids = followed(conductor), dict(zip(SERVICES, pythons, strict=True)) | {"client": os.getpid()}
+    before = {name: threads(pid) for name, pid in pids.items()}
+    sagas = len(await closed_loop(run, concurrency, time.perf_counter() + seconds))
+    for name, pid in pids.items():
+        for thread, (cpu, sleeps) in sorted(threads(pid).items()):
+            cpu_before, sleeps_before = before[name].get(thread, (0.0, 0))
+            if (milliseconds_a_saga := (cpu - cpu_before) / sagas * 1000) >= 0.001:
+                line = f"{milliseconds_a_saga:6.3f} ms, {(sleeps - sleeps_before) / sagas:5.2f} sleeps a saga"
+                print(f"  {name:8} thread {thread:16} {line}", flush=True)
+    own = Counting(folder / "client")
+    for pid in pythons:
+        os.kill(pid, signal.SIGUSR1)
+    own.begin()
+    sagas = len(await closed_loop(run, concurrency, time.perf_counter() + seconds))
+    own.end()
+    for pid in pythons:
+        os.kill(pid, signal.SIGUSR2)
+    while not all((folder / name).exists() for name in SERVICES):  # noqa: ASYNC110  (other processes write them)
+        await asyncio.sleep(0.01)
+    counted = {name: counts(folder / name) for name in pids}
+    for what in counted["client"]:
+        if any(counted[name][what] for name in counted):
+            print(f"  {what:32}" + "".join(f"{counted[name][what] / sagas:9.2f} {name}" for name in counted), flush=True)
+    for name in pids:
+        (folder / name).unlink()
+
+
+async def serve(name: str, counted: Path | None) -> None:
+    """Run a service, until it is ended; its calls are counted between SIGUSR1 and SIGUSR2."""
+    if counted is not None:
+        counting, loop = Counting(counted / name), asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGUSR1, counting.begin)
+        loop.add_signal_handler(signal.SIGUSR2, counting.end)
+    await service(name).run()
+
+
 @contextmanager
-def processes(environment: dict[str, str]) -> Iterator[list[int]]:
+def processes(environment: dict[str, str], counted: Path) -> Iterator[list[int]]:
     """The three services; gone at the end."""
     running = [
-        subprocess.Popen([sys.executable, __file__, "--service", name], env={**os.environ, **environment}, start_new_session=True)
+        subprocess.Popen(
+            [sys.executable, __file__, "--service", name, "--counted", str(counted)],
+            env={**os.environ, **environment},
+            start_new_session=True,
+        )
         for name in SERVICES
     ]
     try:
@@ -138,12 +185,15 @@ async def run(arguments: argparse.Namespace) -> None:
         print(f"bus {arguments.bus}; Python {platform.python_version()}; {os.cpu_count()} cores", flush=True)
         settings = Settings.load(environ=environment)
         await migrate(settings)
-        pythons = stack.enter_context(processes(environment))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        pythons = stack.enter_context(processes(environment, folder))
         async with connect(settings) as conductor:
             # the first saga waits until all three services are there
             await followed(conductor)(0)
             for concurrency in map(int, arguments.concurrency.split(",")):
                 show(await measure(conductor, arguments.bus, servers, pythons, concurrency, arguments.seconds), arguments.json)
+                if arguments.count:
+                    await count(conductor, folder, pythons, concurrency, arguments.seconds)
 
 
 def show(figures: Figures, as_json: bool) -> None:
@@ -164,11 +214,13 @@ def main() -> None:
     parser.add_argument("--concurrency", default="1,64,256")
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--count", action="store_true")
+    parser.add_argument("--counted", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--service", choices=tuple(SERVICES), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.service:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        uvloop.run(service(arguments.service).run())
+        uvloop.run(serve(arguments.service, arguments.counted))
     else:
         uvloop.run(run(arguments))
 
