@@ -36,7 +36,7 @@ async def dead_letters(actor: Actor, node: Node, *, limit: int = 50, before: int
     Raises:
         StoreUnavailableError: the database cannot be reached.
     """
-    found = await node.store.dead_letters(limit=limit + 1, before=before)
+    found = await node.store.dead_letters.newest(limit=limit + 1, before=before)
     letters = [_detail(letter) for letter in found[:limit]]
     return DeadLetterPage(letters=letters, before=letters[-1].letter_id if len(found) > limit else None)
 
@@ -60,7 +60,7 @@ async def redrive(actor: Actor, node: Node, letter_id: int) -> DeadLetterDetail:
     saga_id = _saga_of(letter)
     key = str(saga_id) if saga_id is not None else str(letter_id)
     await node.bus.send([Message(topic=letter.topic, key=key, payload=letter.payload, headers=letter.headers)])
-    await node.store.drop_dead_letter(letter_id)
+    await node.store.dead_letters.drop(letter_id)
     logger.info("dead letter %d was sent to %s again (by %s)", letter_id, letter.topic, actor.name or "somebody")
     return _detail(letter)
 
@@ -82,14 +82,14 @@ async def drop(actor: Actor, node: Node, letter_id: int, *, reason: str) -> Dead
     if not reason.strip():
         raise RequestInvalidError("the request", [Fault("reason", "is missing: the message is lost for good; say why")])
     letter = await _letter(node, letter_id)
-    if not await node.store.drop_dead_letter(letter_id):
+    if not await node.store.dead_letters.drop(letter_id):
         raise DeadLetterNotFoundError
     logger.warning("dead letter %d of %s was dropped (by %s): %r", letter_id, letter.topic, actor.name or "somebody", reason)
     return _detail(letter)
 
 
 async def _letter(node: Node, letter_id: int) -> DeadLetter:
-    letter = await node.store.dead_letter(letter_id) if 0 < letter_id <= LETTER_ID_MAX else None
+    letter = await node.store.dead_letters.get(letter_id) if 0 < letter_id <= LETTER_ID_MAX else None
     if letter is None:
         raise DeadLetterNotFoundError
     return letter

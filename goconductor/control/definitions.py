@@ -95,7 +95,7 @@ async def register(actor: Actor, node: Node, definition: Definition, *, activate
         StoreUnavailableError: the database cannot be reached.
     """
     plan = await node.definitions.register(definition, activate=activate)
-    stored = await node.store.definition(DEFAULT_NAMESPACE, plan.name, plan.version)
+    stored = await node.store.definitions.get(DEFAULT_NAMESPACE, plan.name, plan.version)
     return _summary(stored) if stored is not None else DefinitionSummary(saga=plan.name, version=plan.version, active=activate)
 
 
@@ -105,7 +105,7 @@ async def list_definitions(actor: Actor, node: Node) -> list[DefinitionSummary]:
     Raises:
         StoreUnavailableError: the database cannot be reached.
     """
-    return [_summary(stored) for stored in await node.store.definitions(DEFAULT_NAMESPACE)]
+    return [_summary(stored) for stored in await node.store.definitions.versions(DEFAULT_NAMESPACE)]
 
 
 async def versions(actor: Actor, node: Node, saga: str) -> list[DefinitionSummary]:
@@ -115,7 +115,7 @@ async def versions(actor: Actor, node: Node, saga: str) -> list[DefinitionSummar
         DefinitionNotFoundError: there is none of that name.
         StoreUnavailableError: the database cannot be reached.
     """
-    stored = await node.store.definitions(DEFAULT_NAMESPACE, saga) if is_name(saga) else []
+    stored = await node.store.definitions.versions(DEFAULT_NAMESPACE, saga) if is_name(saga) else []
     if not stored:
         raise _not_found(saga, None)
     return [_summary(each) for each in stored]
@@ -148,7 +148,7 @@ async def activate(actor: Actor, node: Node, saga: str, version: str) -> Definit
     """
     stored = await _stored(node, saga, version)
     await plan_of(node, saga, version)
-    await node.store.put_definition(stored, activate=True, pin=True)
+    await node.store.definitions.put(stored, activate=True, pin=True)
     return _summary(await _stored(node, saga, version))
 
 
@@ -159,7 +159,7 @@ async def unpin(actor: Actor, node: Node, saga: str) -> DefinitionSummary:
         DefinitionNotFoundError: there is no definition of that name.
         StoreUnavailableError: the database cannot be reached.
     """
-    await node.store.put_definition(await _stored(node, saga, None), activate=True, pin=False)
+    await node.store.definitions.put(await _stored(node, saga, None), activate=True, pin=False)
     return _summary(await _stored(node, saga, None))
 
 
@@ -177,7 +177,7 @@ async def plan_of(node: Node, saga: str, version: str | None) -> Plan:
 
 async def _stored(node: Node, saga: str, version: str | None) -> StoredDefinition:
     well_named = is_name(saga) and (version is None or version.isalnum())
-    stored = await node.store.definition(DEFAULT_NAMESPACE, saga, version) if well_named else None
+    stored = await node.store.definitions.get(DEFAULT_NAMESPACE, saga, version) if well_named else None
     if stored is None:
         raise _not_found(saga, version)
     return stored

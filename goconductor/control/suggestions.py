@@ -15,14 +15,14 @@ OFFERED_MAX = 30
 
 async def definition_names(actor: Actor, store: Store) -> list[str]:
     """All sagas that there is a definition of."""
-    return sorted({stored.saga for stored in await store.definitions(DEFAULT_NAMESPACE)})
+    return sorted({stored.saga for stored in await store.definitions.versions(DEFAULT_NAMESPACE)})
 
 
 async def definition_versions(actor: Actor, store: Store, saga: str | None = None) -> list[tuple[str, str]]:
     """The versions of one definition, or of all, each with a word about it."""
     return [
         (each.version, f"{each.saga}{' active' if each.active else ''}")
-        for each in await store.definitions(DEFAULT_NAMESPACE, saga)
+        for each in await store.definitions.versions(DEFAULT_NAMESPACE, saga)
     ]
 
 
@@ -38,6 +38,6 @@ async def step_names(actor: Actor, store: Store, saga_id: UUID) -> list[str]:
     if head is None:
         return []
     try:
-        return list((await Definitions(store).plan(head.saga, head.version)).order)
+        return list((await Definitions(store.definitions).plan(head.saga, head.version)).order)
     except GoConductorError:
         return []

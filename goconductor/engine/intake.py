@@ -35,7 +35,7 @@ from goconductor.messages import codec
 from goconductor.messages.envelope import RunStep, SagaEnded
 from goconductor.ports.bus import Delivery, pass_on
 from goconductor.ports.clock import Clock
-from goconductor.ports.store import Acquire, Acquired, DeadLetter, Instance, Known, Lease, LeaseKey, SagaStore, Tail
+from goconductor.ports.store import Acquire, Acquired, DeadLetter, DeadLetters, Instance, Known, Lease, LeaseKey, SagaStore, Tail
 from goconductor.redaction import logger_of
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan
@@ -68,6 +68,7 @@ class Intake:
 
     Args:
         store: leases and tails, and who is there.
+        dead_letters: where unreadable messages are kept.
         definitions: compiled definitions.
         executor: runs what was granted.
         orphans: frees leases that were taken though nobody runs under them.
@@ -85,6 +86,7 @@ class Intake:
         self,
         *,
         store: IntakeStore,
+        dead_letters: DeadLetters,
         definitions: Definitions,
         executor: Executor | None,
         orphans: Orphans,
@@ -98,6 +100,7 @@ class Intake:
         observer: Observer = SILENT,
     ) -> None:
         self._store = store
+        self._dead_letters = dead_letters
         self._definitions = definitions
         self._executor = executor
         self._orphans = orphans
@@ -284,7 +287,7 @@ class Intake:
             topic=message.topic, payload=message.payload, reason=str(error), headers=message.headers, at=self._clock.now()
         )
         try:
-            await self._store.put_dead_letter(letter)
+            await self._dead_letters.put(letter)
         except StoreUnavailableError:
             delivery.give_back(NOT_HERE_SECONDS)
         else:

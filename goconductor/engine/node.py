@@ -107,7 +107,7 @@ class Node:
         self.clock = clock or SystemClock()
         self.counts: Counter[str] = Counter()
         self.observer = observer
-        self.definitions = Definitions(store, lambda: self.instance.serial)
+        self.definitions = Definitions(store.definitions, lambda: self.instance.serial)
         self.name = f"{self.registry.name}-{socket.gethostname()}-{os.getpid()}-{random.getrandbits(24):06x}"
         self._drain_seconds, self._lease_seconds = drain_seconds, lease_seconds
         self.payload_bytes_max = payload_bytes_max
@@ -150,6 +150,7 @@ class Node:
         )
         self._intake = Intake(
             store=store,
+            dead_letters=store.dead_letters,
             definitions=self.definitions,
             executor=self._executor,
             orphans=self.orphans,

@@ -69,7 +69,7 @@ class WorldStore(MemoryStore):
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
-        self._up_since -= 3600  # else the leader would judge nobody at first, as after a crash of the database
+        self.data.up_since -= 3600  # else the leader would judge nobody at first, as after a crash of the database
         self.appended = asyncio.Event()
 
     async def append(self, appends: Sequence[Append]) -> list[Outcome]:
@@ -81,11 +81,11 @@ class WorldStore(MemoryStore):
 
     def silent(self) -> bool:
         """Whether an instance is gone that nobody has declared dead yet."""
-        return any(each.dead_at is None and each.serial not in self._alive for each in self._instances.values())
+        return any(each.dead_at is None and each.serial not in self.data.alive for each in self.data.instances.values())
 
     def wakings(self) -> list[float]:
         """When the leader is to look at each saga that lives."""
-        return [head.wake_at for head in self._heads.values() if head.wake_at is not None]
+        return [head.wake_at for head in self.data.heads.values() if head.wake_at is not None]
 
 
 class World:

@@ -291,12 +291,12 @@ async def test_a_table_whose_lock_is_not_given_in_time_is_no_verdict(migrated: s
 async def test_a_schema_that_vanishes_is_told(store: PostgresStore, hand: Connection) -> None:
     await hand.execute("DROP TABLE goconductor.dead_letters")
     with pytest.raises(SchemaError, match="goconductor migrate"):
-        await store.dead_letters()
+        await store.dead_letters.newest()
 
 
 async def test_what_the_database_refuses_elsewhere_is_a_store_error(store: PostgresStore) -> None:
     with pytest.raises(StoreError):
-        await store.definition(DEFAULT_NAMESPACE, "a\0b")
+        await store.definitions.get(DEFAULT_NAMESPACE, "a\0b")
 
 
 async def test_1_a_transaction_pooler_is_refused(migrated: str, pooler: Pooler) -> None:

@@ -142,7 +142,8 @@ async def test_what_living_processes_know_to_be_missing_is_told(primaries: Prima
 
         async def all_noted() -> bool:
             try:
-                return node.counts["commits_missing"] == 3 and bool(await node.store.definition(DEFAULT_NAMESPACE, plan.name))
+                known = await node.store.definitions.get(DEFAULT_NAMESPACE, plan.name)
+                return node.counts["commits_missing"] == 3 and bool(known)
             except Exception:  # noqa: BLE001  (it is away)
                 return False
 
@@ -152,7 +153,7 @@ async def test_what_living_processes_know_to_be_missing_is_told(primaries: Prima
         losses = await node.store.losses(10)
         assert {one.saga_id for one in losses} == set(lost)
         assert {(one.status, one.known_by) for one in losses} == {("completed", node.name)}
-        stored = await node.store.definition(DEFAULT_NAMESPACE, plan.name)
+        stored = await node.store.definitions.get(DEFAULT_NAMESPACE, plan.name)
         assert stored is not None
         assert (stored.version, stored.active) == (plan.version, True)
         assert [one.name for one in await node.store.instances() if one.serial == node.instance.serial] == [first.name]

@@ -74,9 +74,9 @@ async def test_a_call_that_is_refused_names_table_right_and_grant_and_goes_on_on
         await desk.owner.execute(f"REVOKE INSERT ON goconductor.dead_letters FROM {desk.role}")
         grant = f"GRANT INSERT ON goconductor.dead_letters TO {desk.role}"
         with pytest.raises(RightsError, match=f"lacks INSERT on goconductor.dead_letters; as the owner: {grant}$"):
-            await store.put_dead_letter(DeadLetter(topic="t", payload=b"", reason="odd"))
+            await store.dead_letters.put(DeadLetter(topic="t", payload=b"", reason="odd"))
         await desk.owner.execute(grant)
-        await store.put_dead_letter(DeadLetter(topic="t", payload=b"", reason="odd"))
+        await store.dead_letters.put(DeadLetter(topic="t", payload=b"", reason="odd"))
     finally:
         await store.close()
 

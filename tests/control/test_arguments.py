@@ -146,7 +146,7 @@ async def test_an_argument_of_a_wrong_type_is_named_in_a_world(
     conductor = await world.conductor(SHOP)
     error = await refusal_of(lambda: ask(world, conductor, Wrong()))
     assert says in str(error), name
-    assert not world.store._heads
+    assert not world.store.data.heads
 
 
 REQUESTS: dict[str, dict[str, Any]] = {

@@ -158,7 +158,7 @@ async def test_a_stuck_saga_and_a_dead_letter_are_warnings(clinic: Clinic) -> No
     await clinic.lead()
     saga_id = await clinic.start("shop.charge")
     await clinic.world.end_of(saga_id)
-    await clinic.world.store.put_dead_letter(DeadLetter(topic="t", payload=b"x", reason="it is not ours"))
+    await clinic.world.store.dead_letters.put(DeadLetter(topic="t", payload=b"x", reason="it is not ours"))
     diagnosis = await clinic.diagnose()
     assert diagnosis.healthy
     assert await clinic.findings() == {
@@ -214,7 +214,7 @@ async def test_what_runs_under_leases_is_told_by_instance(clinic: Clinic) -> Non
 
 async def test_leases_that_a_crash_emptied(clinic: Clinic) -> None:
     await clinic.lead()
-    clinic.world.store._truncated = True
+    clinic.world.store.data.truncated = True
     assert list(await clinic.findings()) == ["leases"]
 
 
@@ -237,7 +237,7 @@ async def test_commits_that_a_failover_took(clinic: Clinic, monkeypatch: pytest.
 
 async def test_a_saga_whose_head_and_log_differ_is_found(clinic: Clinic) -> None:
     await clinic.lead()
-    heads, logs = clinic.world.store._heads, clinic.world.store._logs
+    heads, logs = clinic.world.store.data.heads, clinic.world.store.data.logs
     wrong, torn, newer, damaged = [await clinic.start("shop.pack") for _ in range(4)]
     heads[wrong] = msgspec.structs.replace(heads[wrong], status="compensating")
     heads[torn] = msgspec.structs.replace(heads[torn], seq=7)

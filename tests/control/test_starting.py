@@ -55,7 +55,7 @@ async def test_a_key_and_labels_that_cannot_be_are_refused_in_python_too(world: 
         with pytest.raises(RequestInvalidError, match=says):
             await conductor.start(named, None, **options)
         await conductor._node.definitions.register(saga.definition)
-    assert world.store._heads == {}
+    assert world.store.data.heads == {}
 
 
 async def test_an_input_that_does_not_fit_the_schema_is_refused_whoever_names_the_saga(world: World) -> None:
@@ -64,8 +64,8 @@ async def test_an_input_that_does_not_fit_the_schema_is_refused_whoever_names_th
     for named in (saga, "wave"):
         with pytest.raises(InputRefusedError, match=r"the input does not fit saga 'wave': \$ lacks 'sku'; add it"):
             await conductor.start(named, {"quantity": 2})
-    assert world.store._heads == {}
-    assert (await conductor.start(saga, {"sku": "tea"})).saga_id in world.store._heads
+    assert world.store.data.heads == {}
+    assert (await conductor.start(saga, {"sku": "tea"})).saga_id in world.store.data.heads
 
 
 async def test_labels_that_are_no_texts_do_not_get_past_the_engine_either(world: World) -> None:
@@ -73,4 +73,4 @@ async def test_labels_that_are_no_texts_do_not_get_past_the_engine_either(world:
     await node.definitions.register(waving().definition)
     with pytest.raises(PayloadError, match=r"\$.labels.customer: is no text; labels are texts: give str\(value\)"):
         await node.start_saga("wave", None, labels={"customer": 17})  # type: ignore[dict-item]
-    assert world.store._heads == {}
+    assert world.store.data.heads == {}

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "goconductor"
 
 
 def test_it_lists_the_leaves_that_there_are() -> None:
-    rows = dict(re.findall(r"^\| `ports/(\w+)\.py` \| ((?:`\w+`(?:, )?)+) \|$", PAGE, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `ports/(\w+)(?:\.py|/)` \| ((?:`\w+`(?:, )?)+) \|$", PAGE, re.MULTILINE))
     listed = {port: set(re.findall(r"`(\w+)`", leaves)) for port, leaves in rows.items()}
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["entry-points"]
     plural = {"bus": "buses", "store": "stores", "election": "elections", "journal": "journals"}

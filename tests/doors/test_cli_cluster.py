@@ -15,8 +15,8 @@ pytestmark = pytest.mark.postgres
 async def put_letters(node: Node, *payloads: bytes) -> list[int]:
     """Letters that no participant reads, oldest first."""
     for payload in payloads:
-        await node.store.put_dead_letter(DeadLetter(topic="goconductor.nobody", payload=payload, reason="it is not ours"))
-    return [letter.letter_id for letter in await node.store.dead_letters()][::-1]
+        await node.store.dead_letters.put(DeadLetter(topic="goconductor.nobody", payload=payload, reason="it is not ours"))
+    return [letter.letter_id for letter in await node.store.dead_letters.newest()][::-1]
 
 
 async def test_participants_are_shown_with_their_instances_and_without_the_command_itself(
@@ -79,9 +79,9 @@ async def test_a_letter_that_is_not_there_ends_the_command_after_those_that_were
 
 
 async def test_a_redriven_letter_reaches_its_participant(command_line: Prompt, open_shop: Node) -> None:
-    await open_shop.store.put_dead_letter(DeadLetter(topic=steps_topic("shop"), payload=b"not ours", reason="odd"))
-    (before,) = await open_shop.store.dead_letters()
+    await open_shop.store.dead_letters.put(DeadLetter(topic=steps_topic("shop"), payload=b"not ours", reason="odd"))
+    (before,) = await open_shop.store.dead_letters.newest()
     assert (await command_line.ask("dead-letters", "redrive", "--all")).code == 0
-    while not (letters := await open_shop.store.dead_letters()) or letters[0].letter_id == before.letter_id:
+    while not (letters := await open_shop.store.dead_letters.newest()) or letters[0].letter_id == before.letter_id:
         pass
     assert letters[0].payload == b"not ours"

@@ -18,8 +18,8 @@ URN = "urn:goconductor:problem:"
 
 
 async def letter(shop: Shop, payload: bytes = b"\xff not ours", topic: str = "goconductor.shop.steps") -> int:
-    await shop.store.put_dead_letter(DeadLetter(topic=topic, payload=payload, reason="it is not JSON", headers={"id": "7"}))
-    (newest,) = await shop.store.dead_letters(limit=1)
+    await shop.store.dead_letters.put(DeadLetter(topic=topic, payload=payload, reason="it is not JSON", headers={"id": "7"}))
+    (newest,) = await shop.store.dead_letters.newest(limit=1)
     return newest.letter_id
 
 

@@ -82,7 +82,7 @@ async def test_schemathesis_finds_nothing(postgres_url: str, tmp_path: Path) -> 
     node = Node(store=store, bus=bus, open_store=lambda: PostgresStore(postgres_url), registry=steps)
     await node.open()
     try:
-        await store.put_dead_letter(DeadLetter(topic="elsewhere", payload=b"1", reason="not ours"))
+        await store.dead_letters.put(DeadLetter(topic="elsewhere", payload=b"1", reason="not ours"))
         async with serving(tmp_path, postgres_url) as base_url:
             async with httpx.AsyncClient(base_url=base_url, timeout=300) as client:
                 assert (await client.put("/v1/definitions/order", json=ORDER)).status_code == 200

@@ -71,12 +71,12 @@ async def otherwise(node: Node, saga: Saga[Any], when: str = "!input.gift") -> N
 
 
 def kept(world: World, saga_id: UUID) -> list[dict[str, Any] | None]:
-    return [log.event(entry).answers for entry in world.store._logs[saga_id]]
+    return [log.event(entry).answers for entry in world.store.data.logs[saga_id]]
 
 
 def forget(world: World, saga_id: UUID) -> None:
     """Make the log what a version wrote that kept no answers."""
-    entries = world.store._logs[saga_id]
+    entries = world.store.data.logs[saga_id]
     for place, entry in enumerate(entries):
         event = msgspec.structs.replace(log.event(entry), answers=None)
         data = log.entry(event, entry.event_id, participant="").data

@@ -69,7 +69,7 @@ async def test_an_input_that_cannot_be_kept_is_refused_at_the_start(world: World
     await world.node()
     with pytest.raises(PayloadError, match=f"(?i){says}"):
         await world.start(one_step_saga("shop.pack"), value)
-    assert world.store._heads == {}
+    assert world.store.data.heads == {}
 
 
 @pytest.mark.parametrize(("value", "says"), UNKEEPABLE.values(), ids=UNKEEPABLE.keys())
@@ -307,7 +307,7 @@ async def test_a_message_that_is_not_ours_becomes_a_dead_letter_and_the_queue_go
 
     node = await world.node(shop)
     await send(world, payload)
-    (letter,) = await world.store.dead_letters()
+    (letter,) = await world.store.dead_letters.newest()
     assert reason in letter.reason
     assert (letter.payload, letter.topic) == (payload, steps_topic("shop"))
     await good_saga_goes_on(world, node)
@@ -327,7 +327,7 @@ async def test_a_message_of_a_newer_schema_is_parked_for_newer_instances(world: 
     await good_saga_goes_on(world, node)
     await world.clock.advance(600)
     assert node.counts["messages_newer"] > 5
-    assert await world.store.dead_letters() == []
+    assert await world.store.dead_letters.newest() == []
     upgraded: asyncio.Queue[bytes] = asyncio.Queue()
     bus = world.bus()
     await bus.open()

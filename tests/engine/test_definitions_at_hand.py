@@ -68,8 +68,8 @@ async def test_the_result_of_a_saga_whose_version_is_not_at_hand_any_more(world:
 async def test_after_a_failover_what_a_process_offers_is_put_again_also_where_it_is_not_at_hand(world: World) -> None:
     node = await world.node(shop())
     plans = [await node.definitions.register(order(version).definition) for version in range(4)]
-    world.store._definitions.clear()
-    world.store._active.clear()
+    world.store.data.definitions.clear()
+    world.store.data.active.clear()
     await node.definitions.put_again()
-    stored = [await world.store.definition(DEFAULT_NAMESPACE, plan.name, plan.version) for plan in plans]
+    stored = [await world.store.definitions.get(DEFAULT_NAMESPACE, plan.name, plan.version) for plan in plans]
     assert [each.version for each in stored if each is not None] == [plan.version for plan in plans]

@@ -145,7 +145,7 @@ async def test_what_is_bad_in_one_saga_leaves_the_others_alone_on_a_real_databas
         with pytest.raises(CompensatedError, match="NUL"):
             await handles[0].result(timeout_seconds=300)
         assert await handles[1].result(timeout_seconds=300) == {"packed": "tea"}
-        while len(letters := await conductor._node.store.dead_letters()) < 3:
+        while len(letters := await conductor._node.store.dead_letters.newest()) < 3:
             await conductor._node.clock.sleep(0.01)
         assert sorted(letter.payload for letter in letters) == sorted(junk)
 

@@ -45,7 +45,7 @@ class Told(MemoryStore):
 async def held(open_store: Callable[[], Told], deadline_seconds: float) -> Renewal:
     clock = SystemClock()
     store = open_store()
-    if LEASE.key not in store._leases:
+    if LEASE.key not in store.data.leases:
         await hold(store, LEASE, seconds=LEASE_SECONDS)
     renewal = Renewal(open_store, clock, LEASE_SECONDS)
     renewal.hold(LEASE, expires=clock.monotonic() + LEASE_SECONDS, deadline=clock.monotonic() + deadline_seconds)
@@ -152,7 +152,7 @@ async def test_a_lease_that_was_dropped_while_it_was_renewed_stays_away() -> Non
     store, on_its_way, go_on = Told(), threading.Event(), threading.Event()
 
     class Slow(Told):
-        _leases = property(lambda _: store._leases, lambda _, leases: setattr(store, "_leases", leases))
+        _leases = property(lambda _: store.data.leases, lambda _, leases: setattr(store, "_leases", leases))
 
         async def renew_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
             on_its_way.set()
@@ -167,7 +167,7 @@ async def test_a_lease_that_was_dropped_while_it_was_renewed_stays_away() -> Non
     go_on.set()
     assert await asyncio.to_thread(slow.renewed.acquire, timeout=60)
     await renewal.stop()
-    assert store._leases == {}
+    assert store.data.leases == {}
     assert renewal.lost == 0
 
 
@@ -198,7 +198,7 @@ async def test_leases_that_the_database_lost_are_asserted_but_not_those_that_wer
     go_on.set()
     await renewing
     assert released.is_set()
-    assert set(store._leases) == {LEASE.key}
+    assert set(store.data.leases) == {LEASE.key}
     assert renewal.lost == 0
 
 
@@ -241,7 +241,7 @@ async def test_a_step_that_blocks_the_loop_longer_than_its_lease_is_not_taken_ov
         runs.append(1)
         for _ in range(3):
             assert store.renewed.acquire(timeout=300)
-        (lease,) = store._leases.values()
+        (lease,) = store.data.leases.values()
         assert lease.expires_at > time.time()
         return "packed"
 

@@ -37,13 +37,13 @@ def shop() -> tuple[StepRegistry, SagaOf[Any]]:
 
 def rewind(world: World, saga_id: UUID, *, events: int) -> None:
     """As a standby has it that lagged behind; none of its events means that the saga is gone."""
-    store, log = world.store, world.store._logs[saga_id]
+    store, log = world.store, world.store.data.logs[saga_id]
     if not events:
-        del store._logs[saga_id], store._heads[saga_id]
+        del store.data.logs[saga_id], store.data.heads[saga_id]
         return
     del log[events:]
-    head = store._heads[saga_id]
-    store._heads[saga_id] = replace(head, seq=events, tag=log[-1].tag, status="running", wake_at=world.clock.now())
+    head = store.data.heads[saga_id]
+    store.data.heads[saga_id] = replace(head, seq=events, tag=log[-1].tag, status="running", wake_at=world.clock.now())
 
 
 async def test_what_was_acknowledged_and_is_gone_is_noted_once(world: World) -> None:
@@ -83,25 +83,25 @@ async def test_a_definition_that_the_log_has_lost_is_put_again_and_is_active_aga
     registry, saga = shop()
     node = await world.node(registry)
     plan = await node.definitions.register(saga.definition)
-    world.store._definitions.clear()
-    world.store._active.clear()
-    assert await world.store.definition(DEFAULT_NAMESPACE, "order") is None
+    world.store.data.definitions.clear()
+    world.store.data.active.clear()
+    assert await world.store.definitions.get(DEFAULT_NAMESPACE, "order") is None
     node._rewinding.rewound()
     await settle()
-    stored = await world.store.definition(DEFAULT_NAMESPACE, "order")
+    stored = await world.store.definitions.get(DEFAULT_NAMESPACE, "order")
     assert stored is not None
     assert (stored.version, stored.active) == (plan.version, True)
     other: SagaOf[Any] = Saga("order")
     other.step("shop.pack", id="other")
     newer = other.definition
-    await world.store.put_definition(
+    await world.store.definitions.put(
         StoredDefinition(namespace=DEFAULT_NAMESPACE, saga="order", version=newer.version, document=newer.document()),
         activate=True,
         pin=True,
     )
     node._rewinding.rewound()
     await settle()
-    active = await world.store.definition(DEFAULT_NAMESPACE, "order")
+    active = await world.store.definitions.get(DEFAULT_NAMESPACE, "order")
     assert active is not None
     assert active.version == newer.version  # that another one chose since stays
 

@@ -46,7 +46,7 @@ async def test_what_is_there_is_in_the_default_namespace(postgres_url: str, hand
     store = PostgresStore(postgres_url)
     await store.open()
     try:
-        found = await store.definitions(DEFAULT_NAMESPACE)
+        found = await store.definitions.versions(DEFAULT_NAMESPACE)
         assert [(each.version, each.active, each.pinned, each.offered) for each in found] == [
             ("v1", True, True, 0),
             ("v2", False, False, 1),

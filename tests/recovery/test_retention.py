@@ -68,7 +68,7 @@ async def some_of_each(world: World, observer: Observer | None = None) -> tuple[
     sagas = [await world.start(saga, key=f"k{number}") for number in range(5)]
     for saga_id in sagas:
         await world.end_of(saga_id)
-    await world.store.put_dead_letter(DeadLetter(topic="t", payload=b"", reason="r"))
+    await world.store.dead_letters.put(DeadLetter(topic="t", payload=b"", reason="r"))
     await world.store.unregister((await world.store.register("command", "line", {})).serial)
     return node, sagas
 

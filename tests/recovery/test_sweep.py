@@ -268,7 +268,7 @@ async def test_a_saga_that_cannot_be_read_is_left_alone_and_the_others_go_on(
     trade = Trade()
     await world.node(bus=Unruly(world, loses=1.0))
     broken, sound = await world.start(trade.saga()), await world.start(trade.saga())
-    world.store._logs[broken][0] = replace(world.store._logs[broken][0], data=damage)
+    world.store.data.logs[broken][0] = replace(world.store.data.logs[broken][0], data=damage)
     await world.node(trade.shop)
     await world.node(trade.bank)
     with caplog.at_level(logging.ERROR, "goconductor.recovery"):
@@ -283,7 +283,7 @@ async def test_what_a_newer_version_wrote_is_left_to_newer_instances(world: Worl
     trade = Trade()
     await world.node(bus=Unruly(world, loses=1.0))
     newer, sound = await world.start(trade.saga()), await world.start(trade.saga())
-    log = world.store._logs[newer]
+    log = world.store.data.logs[newer]
     log.append(replace(log[0], event="FromTheFuture", seq=2, event_id=UUID(int=1)))
     await world.node(trade.shop)
     await world.node(trade.bank)

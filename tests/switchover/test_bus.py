@@ -94,7 +94,7 @@ class Installation:
     def serial_of(self, bus: SwitchableBus) -> int:
         """Of the process that is just opening, or has opened, this bus: the last that registered."""
         found = next((node.instance.serial for node in self.world.nodes if node.bus is bus), None)
-        return found or max(self.world.store._instances)
+        return found or max(self.world.store.data.instances)
 
     async def services(self) -> list[Node]:
         return [await self.node(self.registry("stock", "reserve")), await self.node(self.registry("bank", "charge"))]

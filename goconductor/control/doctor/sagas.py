@@ -45,7 +45,7 @@ class Folded(NamedTuple):
 
 async def of_letters(store: Store) -> Check:
     """Dead letters that wait for somebody."""
-    letters = await store.dead_letters(limit=LISTED_MAX)
+    letters = await store.dead_letters.newest(limit=LISTED_MAX)
     findings = []
     if letters:
         reasons = together(list(dict.fromkeys(letter.reason[:80] for letter in letters))[:3])
@@ -172,7 +172,7 @@ async def of_live_sagas(store: Store, living: list[Instance]) -> AsyncIterator[C
     """Folds live sagas; holds them against the invariants, and against who could run what they wait for."""
     folded: list[Folded] = []
     unreadable: list[Finding] = []
-    definitions = Definitions(store)
+    definitions = Definitions(store.definitions)
     heads = await store.live(SAGAS_MAX)
     for tail in await store.read([Known(head.saga_id) for head in heads]):
         try:

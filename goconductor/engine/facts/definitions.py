@@ -20,7 +20,8 @@ import msgspec
 
 from goconductor.aio.recent import Recent
 from goconductor.errors import DefinitionError, RequestRefusedError
-from goconductor.ports.store import SagaStore, StoredDefinition
+from goconductor.ports.store import Definitions as Stored
+from goconductor.ports.store import StoredDefinition
 from goconductor.redaction import logger_of
 from goconductor.saga import plan as plans
 from goconductor.saga import validate
@@ -38,12 +39,12 @@ class Definitions:
     """The definitions of one store. A saga keeps the version that it started with, so a compiled version never goes stale.
 
     Args:
-        store: where they are.
+        stored: where they are kept.
         serial: the number of this process's instance, which offers what it registers; None offers nothing.
     """
 
-    def __init__(self, store: SagaStore, serial: Callable[[], int] | None = None) -> None:
-        self._store = store
+    def __init__(self, stored: Stored, serial: Callable[[], int] | None = None) -> None:
+        self._stored = stored
         self._serial = serial
         self._kept: Recent[str, tuple[Plan, StoredDefinition]] = Recent(count_max=KEPT_MAX)
         """By version alone: it is the hash of a document, which tells sagas apart as well."""
@@ -64,7 +65,7 @@ class Definitions:
         if version is not None and (known := self.at_hand(version)) is not None and known.name == saga:
             return known
         well_named = is_name(saga) and (version is None or version.isalnum())
-        stored = await self._store.definition(DEFAULT_NAMESPACE, saga, version) if well_named else None
+        stored = await self._stored.get(DEFAULT_NAMESPACE, saga, version) if well_named else None
         if stored is None:
             which = f"version {version!r} of saga {saga!r}" if version else f"saga {saga!r}"
             raise RequestRefusedError(f"there is no definition of {which}; register it, or check its name")
@@ -92,9 +93,9 @@ class Definitions:
         """
         ours = {stored.version: stored for stored in self._offered.values()}
         for version, stored in (ours | {version: stored for version, (_, stored) in self._kept.items()}).items():
-            activate = stored.active and await self._store.definition(stored.namespace, stored.saga) is None
+            activate = stored.active and await self._stored.get(stored.namespace, stored.saga) is None
             serial = self._serial() if self._serial is not None else None
-            await self._store.put_definition(stored, activate=activate, offered_by=serial if version in ours else None)
+            await self._stored.put(stored, activate=activate, offered_by=serial if version in ours else None)
 
     async def register(self, definition: Definition, *, activate: bool | None = None) -> Plan:
         """Check a definition and store it.
@@ -115,7 +116,7 @@ class Definitions:
         if activate is None:
             await self._offer(stored)
         else:
-            await self._store.put_definition(stored, activate=activate)
+            await self._stored.put(stored, activate=activate)
         # as it is stored: equal definitions may be written differently (the order of keys, 1.0 for 1), and a step's constants
         # must be the same bytes whoever runs it
         return await self.plan(plan.name, plan.version)
@@ -125,13 +126,13 @@ class Definitions:
         offer = (stored.saga, stored.version, serial or 0)
         if offer in self._offered:
             return
-        before = await self._store.definition(stored.namespace, stored.saga)
-        await self._store.put_definition(stored, activate=before is None, offered_by=serial)
-        active = await self._store.definition(stored.namespace, stored.saga)
+        before = await self._stored.get(stored.namespace, stored.saga)
+        await self._stored.put(stored, activate=before is None, offered_by=serial)
+        active = await self._stored.get(stored.namespace, stored.saga)
         if active is not None and active.version == stored.version and not active.pinned:
             if before is not None and before.version != stored.version:
                 logger.info("saga %r: new sagas take version %s now, after %s", stored.saga, stored.version, before.version)
-                await self._store.put_definition(stored, activate=True)  # it stays so when nobody lives any more
+                await self._stored.put(stored, activate=True)  # it stays so when nobody lives any more
         elif active is not None and active.version != stored.version:
             logger.warning(
                 "saga %r: this process has version %s in its code, but a start by name takes %s, which %s; "

@@ -13,14 +13,13 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from goconductor.errors import ConfigurationError, FencedError
+from goconductor.errors import ConfigurationError
 from goconductor.ports.choices import ELECTION, Choice, Spoken
 from goconductor.ports.history import Loss, Timeline
 from goconductor.ports.reading import Sweep
 from goconductor.ports.retention import Cursor, Forgettable, Forgotten
 from goconductor.ports.store import (
     Append,
-    DeadLetter,
     Head,
     Instance,
     Known,
@@ -29,7 +28,6 @@ from goconductor.ports.store import (
     Outcome,
     SagaStore,
     Start,
-    StoredDefinition,
     Term,
     Verdict,
     ignore,
@@ -50,19 +48,19 @@ class MemoryStore(MemoryLeases):
 
     def kill(self, serial: int) -> None:
         """End an instance's sign of life, as the end of its process does."""
-        self._alive.discard(serial)
+        self.data.alive.discard(serial)
 
     def revive(self, serial: int) -> None:
         """The instance was not dead, only cut off: it has its sign of life again, and is not declared dead any more."""
-        self._alive.add(serial)
-        self._instances[serial] = replace(self._instances[serial], dead_at=None)
+        self.data.alive.add(serial)
+        self.data.instances[serial] = replace(self.data.instances[serial], dead_at=None)
 
     def truncate_leases(self) -> None:
         """Lose all leases, as a crash and restart of the database does."""
-        self._leases.clear()
-        self._taken_from.clear()
-        self._truncated = True
-        self._up_since = self._now()
+        self.data.leases.clear()
+        self.data.taken_from.clear()
+        self.data.truncated = True
+        self.data.up_since = self._now()
 
     async def open(self) -> None:
         """Nothing is needed."""
@@ -84,16 +82,16 @@ class MemoryStore(MemoryLeases):
         *,
         on_rewind: Callable[[Instance], None] = ignore,  # noqa: ARG002  (this log loses nothing)
     ) -> Instance:
-        serial = next(self._serials)
+        serial = next(self.data.serials)
         facts = msgspec.json.decode(msgspec.json.encode(steps), type=dict[str, dict[str, object]])
         instance = Instance(serial=serial, participant=participant, name=name, steps=facts, started_at=self._now())
-        self._instances[serial] = instance
-        self._alive.add(serial)
+        self.data.instances[serial] = instance
+        self.data.alive.add(serial)
         return instance
 
     async def unregister(self, serial: int) -> None:
-        self._alive.discard(serial)
-        self._instances[serial] = replace(self._instances[serial], dead_at=self._now())
+        self.data.alive.discard(serial)
+        self.data.instances[serial] = replace(self.data.instances[serial], dead_at=self._now())
 
     async def start(self, starts: Sequence[Start]) -> list[Outcome]:
         _refuse_duplicates([start.saga_id for start in starts])
@@ -112,16 +110,16 @@ class MemoryStore(MemoryLeases):
     def _start(self, start: Start) -> Outcome:
         if problem := problem_of_start(start):
             return Outcome(verdict=Verdict.REJECTED, problem=problem)
-        if start.key is not None and (held := self._keys.get((start.namespace, start.saga, start.key))):
+        if start.key is not None and (held := self.data.keys.get((start.namespace, start.saga, start.key))):
             same = held[1] == start.input_hash
             return Outcome(verdict=Verdict.ALREADY_STARTED if same else Verdict.OTHER_INPUT, existing=held[0])
-        if start.saga_id in self._heads:
+        if start.saga_id in self.data.heads:
             return Outcome(verdict=Verdict.ALREADY_STARTED, existing=start.saga_id)
         if start.key is not None:
-            self._keys[start.namespace, start.saga, start.key] = start.saga_id, start.input_hash
-        self._logs[start.saga_id] = _numbered(start.entries, 0, start.new_tag)
+            self.data.keys[start.namespace, start.saga, start.key] = start.saga_id, start.input_hash
+        self.data.logs[start.saga_id] = _numbered(start.entries, 0, start.new_tag)
         now = self._now()
-        self._heads[start.saga_id] = Head(
+        self.data.heads[start.saga_id] = Head(
             saga_id=start.saga_id,
             saga=start.saga,
             version=start.version,
@@ -142,17 +140,17 @@ class MemoryStore(MemoryLeases):
 
     def _append(self, append: Append) -> Outcome:
         now = self._now()
-        if append.epoch and append.epoch != self._epoch():
+        if append.epoch and append.epoch != self.data.epoch:
             return Outcome(verdict=Verdict.FENCED)
-        head = self._heads.get(append.saga_id)
+        head = self.data.heads.get(append.saga_id)
         if head is None or (head.seq, head.tag) != (append.seq, append.tag):
             return Outcome(verdict=Verdict.CONFLICT)
         if append.due_at is not None and append.due_at > now:
             return Outcome(verdict=Verdict.NOT_DUE)
         if problem := problem_of_append(append):
             return Outcome(verdict=Verdict.REJECTED, problem=problem)
-        self._logs[append.saga_id] += _numbered(append.entries, head.seq, append.new_tag)
-        self._heads[append.saga_id] = replace(
+        self.data.logs[append.saga_id] += _numbered(append.entries, head.seq, append.new_tag)
+        self.data.heads[append.saga_id] = replace(
             head,
             status=append.status,
             seq=head.seq + len(append.entries),
@@ -164,55 +162,28 @@ class MemoryStore(MemoryLeases):
         self._release(append.release, told=True)
         return Outcome(verdict=Verdict.WON, took=self._take(append.take, now))
 
-    async def put_definition(
-        self, definition: StoredDefinition, *, activate: bool, pin: bool | None = None, offered_by: int | None = None
-    ) -> None:
-        name, version = (definition.namespace, definition.saga), definition.version
-        key = *name, version
-        self._definitions.setdefault(key, replace(definition, active=False, registered_at=self._now()))
-        if pin is not None or (activate and name not in self._pinned):
-            self._active[name] = version
-        if pin is not None:
-            (self._pinned.add if pin else self._pinned.discard)(name)
-        if offered_by in self._instances:
-            self._offers.setdefault(key, set()).add(offered_by)
-
-    async def definition(self, namespace: str, saga: str, version: str | None = None) -> StoredDefinition | None:
-        found = self._definitions.get((namespace, saga, version or self._active_version(namespace, saga)))
-        return self._described(found) if found else None
-
-    async def put_dead_letter(self, letter: DeadLetter) -> None:
-        self._letters.append(replace(letter, at=self._now(), letter_id=next(self._letter_ids)))
-
-    def _epoch(self) -> int:
-        return self._term.epoch if self._term else 0
-
-    def _fence(self, epoch: int) -> None:
-        if epoch != self._epoch():
-            raise FencedError(f"epoch {epoch} is over: another leader was elected, stop leading at once")
-
     def _present(self, term: Term) -> bool:
-        return self._term is not None and (self._term.epoch, self._term.holder) == (term.epoch, term.holder)
+        return self.data.term is not None and (self.data.term.epoch, self.data.term.holder) == (term.epoch, term.holder)
 
     async def choice(self, kind: str) -> Choice | None:
-        return self._choices.get(kind)
+        return self.data.choices.get(kind)
 
     async def choose(self, choice: Choice) -> bool:
-        present = self._choices.get(choice.kind)
+        present = self.data.choices.get(choice.kind)
         if choice.number != (present.number if present else 0) + 1:
             return False
-        self._choices[choice.kind] = replace(choice, since=self._now())
+        self.data.choices[choice.kind] = replace(choice, since=self._now())
         return True
 
     async def tell(self, serial: int, kind: str, spoken: Spoken) -> bool:
-        instance = self._instances.get(serial)
+        instance = self.data.instances.get(serial)
         if instance is None:
             return False
-        self._instances[serial] = replace(instance, speaks=instance.speaks | {kind: spoken})
+        self.data.instances[serial] = replace(instance, speaks=instance.speaks | {kind: spoken})
         return True
 
     def _may_rule(self, election: str) -> bool:
-        chosen, term = self._choices.get(ELECTION), self._term
+        chosen, term = self.data.choices.get(ELECTION), self.data.term
         over = term is None or term.election in {"", election} or term.ends_at <= self._now()
         return not election or (over and (chosen is None or chosen.chosen == election))
 
@@ -222,107 +193,111 @@ class MemoryStore(MemoryLeases):
         if not self._may_rule(election):
             return None
         if evidence is not None:
-            if self._evidence is not None and evidence <= self._evidence:
+            if self.data.evidence is not None and evidence <= self.data.evidence:
                 return None
-            self._evidence = evidence
-        self._term = Term(epoch=self._epoch() + 1, holder=holder, ends_at=self._now() + term_seconds, election=election)
-        return self._term
+            self.data.evidence = evidence
+        self.data.term = Term(epoch=self.data.epoch + 1, holder=holder, ends_at=self._now() + term_seconds, election=election)
+        return self.data.term
 
     async def renew(self, term: Term, term_seconds: float) -> Term | None:
         if not self._present(term):
             return None
-        self._term = replace(term, ends_at=self._now() + term_seconds)
-        return self._term
+        self.data.term = replace(term, ends_at=self._now() + term_seconds)
+        return self.data.term
 
     async def resign(self, term: Term) -> None:
         if self._present(term):
-            self._term = replace(term, holder="", ends_at=self._now())
+            self.data.term = replace(term, holder="", ends_at=self._now())
 
     async def current(self) -> Term | None:
-        return self._term
+        return self.data.term
 
     async def last_evidence(self) -> int | None:
-        return self._evidence
+        return self.data.evidence
 
     async def due(self, limit: int) -> list[Head]:
         now = self._now()
-        due = [(head.wake_at, head) for head in self._heads.values() if head.wake_at is not None and head.wake_at <= now]
+        due = [(head.wake_at, head) for head in self.data.heads.values() if head.wake_at is not None and head.wake_at <= now]
         return [head for _, head in sorted(due, key=lambda pair: pair[0])[:limit]]
 
     async def live(self, limit: int, *, after: UUID | None = None) -> list[Head]:
-        ids = sorted(saga_id for saga_id, head in self._heads.items() if head.wake_at is not None)
-        return [self._heads[saga_id] for saga_id in ids if after is None or saga_id > after][:limit]
+        ids = sorted(saga_id for saga_id, head in self.data.heads.items() if head.wake_at is not None)
+        return [self.data.heads[saga_id] for saga_id in ids if after is None or saga_id > after][:limit]
 
     async def weigh(self, saga_ids: Sequence[UUID]) -> list[int]:
-        return [sum(len(entry.data) for entry in self._logs.get(saga_id, ())) for saga_id in saga_ids]
+        return [sum(len(entry.data) for entry in self.data.logs.get(saga_id, ())) for saga_id in saga_ids]
 
     async def postpone(self, heads: Sequence[tuple[Known, float]], *, epoch: int) -> None:
-        self._fence(epoch)
+        self.data.fence(epoch)
         for known, wake_at in heads:
-            head = self._heads.get(known.saga_id)
+            head = self.data.heads.get(known.saga_id)
             if head is not None and (head.seq, head.tag) == (known.seq, known.tag):
-                self._heads[known.saga_id] = replace(head, wake_at=wake_at)
+                self.data.heads[known.saga_id] = replace(head, wake_at=wake_at)
 
     async def leases(self, saga_ids: Sequence[UUID]) -> list[Lease]:
         wanted = set(saga_ids)
-        return [self._leases[key] for key in sorted(self._leases) if key.saga_id in wanted]
+        return [self.data.leases[key] for key in sorted(self.data.leases) if key.saga_id in wanted]
 
     async def free(self, leases: Sequence[Lease], *, epoch: int) -> None:
-        self._fence(epoch)
+        self.data.fence(epoch)
         self._release(leases, told=True)
 
     async def missing(self) -> list[Instance]:
         latest = self._now() - NEWCOMER_SECONDS
         return [
-            x for x in self._instances.values() if x.serial not in self._alive and x.dead_at is None and x.started_at < latest
+            x
+            for x in self.data.instances.values()
+            if x.serial not in self.data.alive and x.dead_at is None and x.started_at < latest
         ]
 
     async def mark_dead(self, serial: int, *, epoch: int) -> tuple[list[Lease], list[UUID]]:
-        self._fence(epoch)
-        instance = self._instances.get(serial)
-        if instance is None or serial in self._alive:
+        self.data.fence(epoch)
+        instance = self.data.instances.get(serial)
+        if instance is None or serial in self.data.alive:
             return [], []
         if instance.dead_at is None:
-            self._instances[serial] = replace(instance, dead_at=self._now())
+            self.data.instances[serial] = replace(instance, dead_at=self._now())
         leases = self._end(serial)
-        heads = self._heads.values()
+        heads = self.data.heads.values()
         return leases, sorted(head.saga_id for head in heads if head.wake_at is not None and head.last_instance == serial)
 
     async def leases_truncated(self) -> bool:
-        return self._truncated
+        return self.data.truncated
 
     async def calm_seconds(self, *, epoch: int) -> float:
-        if self._truncated:
-            self._fence(epoch)
-        return self._now() - self._up_since
+        if self.data.truncated:
+            self.data.fence(epoch)
+        return self._now() - self.data.up_since
 
     async def lost(self, told: Sequence[Loss]) -> list[Loss]:
-        return [one for one in told if self._tail(Known(one.saga_id, one.seq, one.tag)).rebased or one.saga_id not in self._heads]
+        return [
+            one for one in told if self._tail(Known(one.saga_id, one.seq, one.tag)).rebased or one.saga_id not in self.data.heads
+        ]
 
     async def note_losses(self, losses: Sequence[Loss]) -> int:
         new = {(one.saga_id, one.seq, one.tag): one for one in losses}
-        new = {place: one for place, one in new.items() if place not in self._losses}
-        self._losses |= {place: replace(one, noticed_at=self._now()) for place, one in new.items()}
+        new = {place: one for place, one in new.items() if place not in self.data.losses}
+        self.data.losses |= {place: replace(one, noticed_at=self._now()) for place, one in new.items()}
         return len(new)
 
     async def losses(self, limit: int) -> list[Loss]:
-        return [*self._losses.values()][::-1][:limit]
+        return [*self.data.losses.values()][::-1][:limit]
 
     async def timelines(self) -> list[Timeline]:
         return []
 
     async def acknowledge_truncation(self, *, epoch: int) -> None:
-        self._fence(epoch)
-        self._truncated = False
+        self.data.fence(epoch)
+        self.data.truncated = False
 
     async def note_sweep(self, did: Mapping[str, int], *, epoch: int) -> None:
-        self._fence(epoch)
-        self._sweep = Sweep(at=self._now(), epoch=epoch, did=dict(did))
+        self.data.fence(epoch)
+        self.data.sweep = Sweep(at=self._now(), epoch=epoch, did=dict(did))
 
     async def forget(
         self, kind: Forgettable, *, before: float, ended: Sequence[str], after: Cursor | None, limit: int, epoch: int
     ) -> Forgotten:
-        self._fence(epoch)
+        self.data.fence(epoch)
         old = self._old(kind, before, set(ended))
         page = sorted(cursor for cursor in old if after is None or cursor > after)[:limit]
         gone = [old[cursor] for cursor in page]
@@ -330,43 +305,45 @@ class MemoryStore(MemoryLeases):
         match kind:
             case Forgettable.LEASES:
                 for lease_key in gone:
-                    del self._leases[lease_key]
+                    del self.data.leases[lease_key]
             case Forgettable.START_KEYS:
                 for key in gone:
-                    del self._keys[key]
+                    del self.data.keys[key]
             case Forgettable.SAGAS:
                 for saga_id in gone:
-                    entries += len(self._logs.pop(saga_id))
-                    del self._heads[saga_id]
-                self._leases = {key: lease for key, lease in self._leases.items() if key.saga_id not in gone}
+                    entries += len(self.data.logs.pop(saga_id))
+                    del self.data.heads[saga_id]
+                self.data.leases = {key: lease for key, lease in self.data.leases.items() if key.saga_id not in gone}
             case Forgettable.DEAD_LETTERS:
-                self._letters = [letter for letter in self._letters if letter.letter_id not in gone]
+                self.data.letters = [letter for letter in self.data.letters if letter.letter_id not in gone]
             case Forgettable.INSTANCES:
                 for serial in gone:
-                    del self._instances[serial]
+                    del self.data.instances[serial]
         return Forgotten(taken=len(gone), entries=entries, after=page[-1] if len(page) == limit else None)
 
     def _old(self, kind: Forgettable, before: float, ended: set[str]) -> dict[Cursor, Any]:
         """What may go, by its place in the walk."""
-        over = {saga_id for saga_id, head in self._heads.items() if head.status in ended and head.updated_at < before}
+        over = {saga_id for saga_id, head in self.data.heads.items() if head.status in ended and head.updated_at < before}
         match kind:
             case Forgettable.LEASES:
-                late = [key for key, lease in self._leases.items() if lease.expires_at < before]
-                heads = {key.saga_id: self._heads.get(key.saga_id) for key in late}
+                late = [key for key, lease in self.data.leases.items() if lease.expires_at < before]
+                heads = {key.saga_id: self.data.heads.get(key.saga_id) for key in late}
                 return {
                     (key.saga_id.hex, key.step, key.direction, f"{key.round:020}"): key
                     for key in late
                     if (head := heads[key.saga_id]) is None or head.status in ended
                 }
             case Forgettable.START_KEYS:
-                return {key: key for key, (saga_id, _) in self._keys.items() if saga_id in over or saga_id not in self._heads}
+                return {
+                    key: key for key, (saga_id, _) in self.data.keys.items() if saga_id in over or saga_id not in self.data.heads
+                }
             case Forgettable.SAGAS:
                 return {(saga_id.hex,): saga_id for saga_id in over}
             case Forgettable.DEAD_LETTERS:
-                return {(f"{one.letter_id:020}",): one.letter_id for one in self._letters if one.at < before}
+                return {(f"{one.letter_id:020}",): one.letter_id for one in self.data.letters if one.at < before}
             case Forgettable.INSTANCES:
-                dead = [one for one in self._instances.values() if one.dead_at is not None and one.dead_at < before]
-                return {(f"{one.serial:020}",): one.serial for one in dead if one.serial not in self._alive}
+                dead = [one for one in self.data.instances.values() if one.dead_at is not None and one.dead_at < before]
+                return {(f"{one.serial:020}",): one.serial for one in dead if one.serial not in self.data.alive}
 
 
 def _numbered(entries: Sequence[LogEntry], seq: int, tag: int) -> list[LogEntry]:

@@ -19,7 +19,6 @@ from goconductor.ports.store import (
     Acquire,
     Acquired,
     Append,
-    DeadLetter,
     Head,
     Instance,
     Known,
@@ -29,7 +28,6 @@ from goconductor.ports.store import (
     Outcome,
     Page,
     Start,
-    StoredDefinition,
     Tail,
     Term,
     ignore,
@@ -45,12 +43,13 @@ from goconductor.stores.postgres.acquire import Acquirer
 from goconductor.stores.postgres.append import Appender
 from goconductor.stores.postgres.callers import Callers
 from goconductor.stores.postgres.choices import ChoiceTable
+from goconductor.stores.postgres.dead_letters import DeadLetterTable
+from goconductor.stores.postgres.definitions import DefinitionTable
 from goconductor.stores.postgres.dial import Address
 from goconductor.stores.postgres.figures import FigureReader
 from goconductor.stores.postgres.presence import SignsOfLife
 from goconductor.stores.postgres.reader import Reader
 from goconductor.stores.postgres.recovery import Recovery
-from goconductor.stores.postgres.registry import Registry
 from goconductor.stores.postgres.retention import RetentionWalk
 from goconductor.stores.postgres.schema import check_schema, migrate
 from goconductor.stores.postgres.search import Search
@@ -142,7 +141,8 @@ class PostgresStore:
         self._appender = Appender(self._for_append, address)
         self._starter = Starter(self._for_start, address, Callers(self._others, address))
         self._recovery = Recovery(self._others, address)
-        self._registry = Registry(self._others, address)
+        self.definitions = DefinitionTable(self._others, address)
+        self.dead_letters = DeadLetterTable(self._others, address)
         self._reader = Reader(self._others, address)
         self._search = Search(self._others, address)
         self._terms = TermTable(self._quick, address)
@@ -241,17 +241,6 @@ class PostgresStore:
 
     async def release_leases(self, leases: Sequence[Lease], *, told: bool = False) -> None:
         await self._acquirer.release(leases, told=told)
-
-    async def put_definition(
-        self, definition: StoredDefinition, *, activate: bool, pin: bool | None = None, offered_by: int | None = None
-    ) -> None:
-        await self._registry.put_definition(definition, activate=activate, pin=pin, offered_by=offered_by)
-
-    async def definition(self, namespace: str, saga: str, version: str | None = None) -> StoredDefinition | None:
-        return await self._registry.definition(namespace, saga, version)
-
-    async def put_dead_letter(self, letter: DeadLetter) -> None:
-        await self._registry.put_dead_letter(letter)
 
     async def figures(self) -> StoreFigures:
         return await self._figures.figures()
@@ -360,15 +349,3 @@ class PostgresStore:
 
     async def last_sweep(self) -> Sweep | None:
         return await self._terms.last_sweep()
-
-    async def definitions(self, namespace: str, saga: str | None = None) -> list[StoredDefinition]:
-        return await self._registry.definitions(namespace, saga)
-
-    async def dead_letters(self, *, limit: int = 100, before: int | None = None) -> list[DeadLetter]:
-        return await self._registry.dead_letters(limit, before)
-
-    async def dead_letter(self, letter_id: int) -> DeadLetter | None:
-        return await self._registry.dead_letter(letter_id)
-
-    async def drop_dead_letter(self, letter_id: int) -> bool:
-        return await self._registry.drop_dead_letter(letter_id)

@@ -58,29 +58,29 @@ class NamespaceContract(StoreFixtures):
 
     async def test_definition_the_same_version_is_kept_in_each_namespace(self, store: AnyStore) -> None:
         acme, zeta = (order(name, "v1") for name in (ACME, ZETA))
-        await store.put_definition(acme, activate=False)
-        assert await store.definition(ZETA, "order", "v1") is None
-        assert await store.definitions(ZETA) == []
-        await store.put_definition(zeta, activate=False)
-        [kept] = await store.definitions(ZETA, "order")
+        await store.definitions.put(acme, activate=False)
+        assert await store.definitions.get(ZETA, "order", "v1") is None
+        assert await store.definitions.versions(ZETA) == []
+        await store.definitions.put(zeta, activate=False)
+        [kept] = await store.definitions.versions(ZETA, "order")
         assert (kept.namespace, kept.saga, kept.version) == (ZETA, "order", "v1")
-        assert [each.namespace for each in await store.definitions(ACME)] == [ACME]
+        assert [each.namespace for each in await store.definitions.versions(ACME)] == [ACME]
 
     async def test_definition_each_namespace_has_its_own_active_one(self, store: AnyStore) -> None:
         instance = await store.register("shop", "new", {})
         for version in ("v1", "v2"):
             for name in (ACME, ZETA):
-                await store.put_definition(order(name, version), activate=version == "v1")
+                await store.definitions.put(order(name, version), activate=version == "v1")
         assert await self._active(store) == {ACME: ("v1", False, 0), ZETA: ("v1", False, 0)}
-        await store.put_definition(order(ACME, "v2"), activate=False, offered_by=instance.serial)
+        await store.definitions.put(order(ACME, "v2"), activate=False, offered_by=instance.serial)
         assert await self._active(store) == {ACME: ("v2", False, 1), ZETA: ("v1", False, 0)}
-        await store.put_definition(order(ZETA, "v2"), activate=True, pin=True)
+        await store.definitions.put(order(ZETA, "v2"), activate=True, pin=True)
         assert await self._active(store) == {ACME: ("v2", False, 1), ZETA: ("v2", True, 0)}
-        await store.put_definition(order(ACME, "v1"), activate=True, pin=True)
+        await store.definitions.put(order(ACME, "v1"), activate=True, pin=True)
         assert await self._active(store) == {ACME: ("v1", True, 0), ZETA: ("v2", True, 0)}
 
     @staticmethod
     async def _active(store: AnyStore) -> dict[str, tuple[str, bool, int]]:
         """Read of each namespace which version is active, whether it is pinned, and how many offer it."""
-        found = {name: await store.definition(name, "order") for name in (ACME, ZETA)}
+        found = {name: await store.definitions.get(name, "order") for name in (ACME, ZETA)}
         return {name: (each.version, each.pinned, each.offered) for name, each in found.items() if each is not None}

@@ -83,39 +83,39 @@ class ReaderContract(StoreFixtures):
 
     async def test_definition_a_version_is_kept_as_it_is(self, store: AnyStore, other: AnyStore) -> None:
         document = '{"name":"order","note":"grün"}'.encode()
-        await store.put_definition(definition("v1", document), activate=False)
-        kept = await other.definition(DEFAULT_NAMESPACE, "order", "v1")
+        await store.definitions.put(definition("v1", document), activate=False)
+        kept = await other.definitions.get(DEFAULT_NAMESPACE, "order", "v1")
         assert kept is not None
         assert (kept.saga, kept.version, kept.document, kept.active) == ("order", "v1", document, False)
         assert kept.registered_at > 0
-        await store.put_definition(definition("v1", b'{"another":1}'), activate=False)
-        assert await store.definition(DEFAULT_NAMESPACE, "order", "v1") == kept
+        await store.definitions.put(definition("v1", b'{"another":1}'), activate=False)
+        assert await store.definitions.get(DEFAULT_NAMESPACE, "order", "v1") == kept
 
     async def test_definition_new_sagas_take_the_active_one(self, store: AnyStore) -> None:
-        await store.put_definition(definition("v1"), activate=False)
-        assert await store.definition(DEFAULT_NAMESPACE, "order") is None
-        await store.put_definition(definition("v1"), activate=True)
-        await store.put_definition(definition("v2"), activate=True)
-        await store.put_definition(definition("v3"), activate=False)
-        await store.put_definition(definition("w1", saga="invoice"), activate=True)
-        active = await store.definition(DEFAULT_NAMESPACE, "order")
+        await store.definitions.put(definition("v1"), activate=False)
+        assert await store.definitions.get(DEFAULT_NAMESPACE, "order") is None
+        await store.definitions.put(definition("v1"), activate=True)
+        await store.definitions.put(definition("v2"), activate=True)
+        await store.definitions.put(definition("v3"), activate=False)
+        await store.definitions.put(definition("w1", saga="invoice"), activate=True)
+        active = await store.definitions.get(DEFAULT_NAMESPACE, "order")
         assert active is not None
         assert (active.version, active.active) == ("v2", True)
-        await store.put_definition(definition("v1"), activate=True)
-        assert [(d.version, d.active) for d in await store.definitions(DEFAULT_NAMESPACE, "order")] == [
+        await store.definitions.put(definition("v1"), activate=True)
+        assert [(d.version, d.active) for d in await store.definitions.versions(DEFAULT_NAMESPACE, "order")] == [
             ("v1", True),
             ("v2", False),
             ("v3", False),
         ]
-        assert len(await store.definitions(DEFAULT_NAMESPACE)) == 4
-        assert await store.definition(DEFAULT_NAMESPACE, "unknown", "v1") is None
+        assert len(await store.definitions.versions(DEFAULT_NAMESPACE)) == 4
+        assert await store.definitions.get(DEFAULT_NAMESPACE, "unknown", "v1") is None
 
     async def test_definition_the_newest_that_a_living_instance_offers_is_active(self, store: AnyStore, other: AnyStore) -> None:
         old, new = await store.register("shop", "old", {}), await other.register("shop", "new", {})
-        await store.put_definition(definition("v1"), activate=True, offered_by=old.serial)
-        await store.put_definition(definition("v2"), activate=False, offered_by=new.serial)
+        await store.definitions.put(definition("v1"), activate=True, offered_by=old.serial)
+        await store.definitions.put(definition("v2"), activate=False, offered_by=new.serial)
         assert await self.active_of(store) == ("v2", False, 1)
-        await store.put_definition(definition("v1"), activate=False, offered_by=old.serial)  # it comes again: still older
+        await store.definitions.put(definition("v1"), activate=False, offered_by=old.serial)  # it comes again: still older
         assert await self.active_of(other) == ("v2", False, 1)
         await other.unregister(new.serial)
         assert await self.active_of(store) == ("v1", False, 1)
@@ -124,37 +124,39 @@ class ReaderContract(StoreFixtures):
 
     async def test_definition_a_pinned_one_is_active_until_the_pin_is_taken_out(self, store: AnyStore) -> None:
         new = await store.register("shop", "new", {})
-        await store.put_definition(definition("v1"), activate=True, pin=True)
-        await store.put_definition(definition("v2"), activate=True, offered_by=new.serial)
+        await store.definitions.put(definition("v1"), activate=True, pin=True)
+        await store.definitions.put(definition("v2"), activate=True, offered_by=new.serial)
         assert await self.active_of(store) == ("v1", True, 0)
-        assert [(d.version, d.active, d.pinned, d.offered) for d in await store.definitions(DEFAULT_NAMESPACE, "order")] == [
+        assert [
+            (d.version, d.active, d.pinned, d.offered) for d in await store.definitions.versions(DEFAULT_NAMESPACE, "order")
+        ] == [
             ("v1", True, True, 0),
             ("v2", False, False, 1),
         ]
-        await store.put_definition(definition("v1"), activate=True, pin=False)
+        await store.definitions.put(definition("v1"), activate=True, pin=False)
         assert await self.active_of(store) == ("v2", False, 1)
 
     async def test_definition_who_is_not_registered_offers_nothing(self, store: AnyStore) -> None:
-        await store.put_definition(definition("v1"), activate=True)
-        await store.put_definition(definition("v2"), activate=False, offered_by=4711)
+        await store.definitions.put(definition("v1"), activate=True)
+        await store.definitions.put(definition("v2"), activate=False, offered_by=4711)
         assert await self.active_of(store) == ("v1", False, 0)
 
     @staticmethod
     async def active_of(store: AnyStore) -> tuple[str, bool, int]:
-        found = await store.definition(DEFAULT_NAMESPACE, "order")
+        found = await store.definitions.get(DEFAULT_NAMESPACE, "order")
         assert found is not None
         assert found.active
         return found.version, found.pinned, found.offered
 
     async def test_dead_letters_come_newest_first(self, store: AnyStore) -> None:
         payload = bytes(range(256))
-        await store.put_dead_letter(DeadLetter(topic="payments", payload=b"1", reason="not readable"))
-        await store.put_dead_letter(DeadLetter(topic="payments", payload=payload, reason="a NUL: \0", headers={"id": "7"}))
-        newest, oldest = await store.dead_letters()
+        await store.dead_letters.put(DeadLetter(topic="payments", payload=b"1", reason="not readable"))
+        await store.dead_letters.put(DeadLetter(topic="payments", payload=payload, reason="a NUL: \0", headers={"id": "7"}))
+        newest, oldest = await store.dead_letters.newest()
         assert (newest.payload, newest.headers, oldest.reason) == (payload, {"id": "7"}, "not readable")
         assert newest.letter_id > oldest.letter_id
         assert newest.at >= oldest.at > 0
-        assert await store.dead_letters(limit=1) == [newest]
+        assert await store.dead_letters.newest(limit=1) == [newest]
 
     async def test_reader_an_unknown_saga_has_no_leases(self, store: AnyStore) -> None:
         assert await store.leases([Saga().saga_id]) == []

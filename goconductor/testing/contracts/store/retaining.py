@@ -149,14 +149,14 @@ class RetentionContract(StoreFixtures):
     async def test_19_dead_letters_go_the_oldest_first(self, store: AnyStore) -> None:
         epoch = await lead(store)
         for number in range(5):
-            await store.put_dead_letter(DeadLetter(topic="t", payload=b"%d" % number, reason="r"))
-        newest = (await store.dead_letters())[0]
+            await store.dead_letters.put(DeadLetter(topic="t", payload=b"%d" % number, reason="r"))
+        newest = (await store.dead_letters.newest())[0]
         assert (await forget(store, Forgettable.DEAD_LETTERS, epoch, before=0.0)).taken == 0
         forgotten = await forget(store, Forgettable.DEAD_LETTERS, epoch, limit=2)
         assert forgotten.taken == 2
-        assert [letter.payload for letter in await store.dead_letters()] == [b"4", b"3", b"2"]
+        assert [letter.payload for letter in await store.dead_letters.newest()] == [b"4", b"3", b"2"]
         forgotten = await forget(store, Forgettable.DEAD_LETTERS, epoch, before=newest.at, after=forgotten.after)
-        assert next(letter.payload for letter in await store.dead_letters()) == b"4"
+        assert next(letter.payload for letter in await store.dead_letters.newest()) == b"4"
 
     async def test_19_instances_that_are_gone_go_those_that_live_stay(
         self, store: AnyStore, other: AnyStore, hands: Hands
@@ -182,12 +182,12 @@ class RetentionContract(StoreFixtures):
         old = await lead(store)
         await lead(store)
         saga = await ended(store, key="a", input_hash=b"")
-        await store.put_dead_letter(DeadLetter(topic="t", payload=b"", reason="r"))
+        await store.dead_letters.put(DeadLetter(topic="t", payload=b"", reason="r"))
         gone = await store.register("command", "line", {})
         await store.unregister(gone.serial)
         with pytest.raises(FencedError):
             await forget(store, kind, old)
         assert await store.head(saga.saga_id) is not None
-        assert len(await store.dead_letters()) == len(await store.instances()) == 1
+        assert len(await store.dead_letters.newest()) == len(await store.instances()) == 1
         [outcome] = await store.start([Saga().start(key="a", input_hash=b"")])
         assert outcome.verdict is Verdict.ALREADY_STARTED

@@ -158,11 +158,11 @@ class SearchContract(StoreFixtures):
 
     async def test_dead_letters_are_paged_fetched_and_dropped_once(self, store: AnyStore, other: AnyStore) -> None:
         for number in range(3):
-            await store.put_dead_letter(DeadLetter(topic="payments", payload=str(number).encode(), reason="not readable"))
-        newest, middle, oldest = await store.dead_letters()
-        assert await store.dead_letters(limit=1, before=newest.letter_id) == [middle]
-        assert await store.dead_letters(before=oldest.letter_id) == []
-        assert await other.dead_letter(middle.letter_id) == middle
-        assert [await each.drop_dead_letter(middle.letter_id) for each in (other, store)] == [True, False]
-        assert await store.dead_letter(middle.letter_id) is None
-        assert await store.dead_letters() == [newest, oldest]
+            await store.dead_letters.put(DeadLetter(topic="payments", payload=str(number).encode(), reason="not readable"))
+        newest, middle, oldest = await store.dead_letters.newest()
+        assert await store.dead_letters.newest(limit=1, before=newest.letter_id) == [middle]
+        assert await store.dead_letters.newest(before=oldest.letter_id) == []
+        assert await other.dead_letters.get(middle.letter_id) == middle
+        assert [await each.dead_letters.drop(middle.letter_id) for each in (other, store)] == [True, False]
+        assert await store.dead_letters.get(middle.letter_id) is None
+        assert await store.dead_letters.newest() == [newest, oldest]

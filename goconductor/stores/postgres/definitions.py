@@ -1,13 +1,10 @@
-"""Definitions and dead letters."""
+"""The table of definitions."""
 
 from __future__ import annotations
 
-import msgspec
-
-from goconductor.ports.store import DeadLetter, StoredDefinition
+from goconductor.ports.store import StoredDefinition
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.dial import Address, Row
-from goconductor.stores.postgres.rows import texts_of
 
 DEFINITION = """d.namespace, d.saga, d.version, d.document, d.version = chosen.version AS active,
     a.pinned AND a.version = d.version AS pinned,
@@ -27,9 +24,6 @@ DEFINITION = """d.namespace, d.saga, d.version, d.document, d.version = chosen.v
     ) AS chosen"""
 """The rule by which a version is active stands in :mod:`goconductor.engine.facts.definitions`."""
 
-LETTER = """letter_id, topic, payload, reason, headers, extract(epoch FROM at)::float8 AS at
-    FROM goconductor.dead_letters"""
-
 
 def definition_of(row: Row) -> StoredDefinition:
     """From :data:`DEFINITION`."""
@@ -45,27 +39,15 @@ def definition_of(row: Row) -> StoredDefinition:
     )
 
 
-def letter_of(row: Row) -> DeadLetter:
-    """From a row of dead letters."""
-    return DeadLetter(
-        topic=row["topic"],
-        payload=row["payload"],
-        reason=row["reason"],
-        headers=texts_of(row["headers"]),
-        at=row["at"],
-        letter_id=row["letter_id"],
-    )
-
-
-class Registry:
-    """What is kept by name, on the sessions for everybody."""
+class DefinitionTable:
+    """Definitions, on the sessions for everybody."""
 
     def __init__(self, sessions: Usable, address: Address) -> None:
         self._sessions = sessions
         self._address = address
 
-    async def put_definition(
-        self, definition: StoredDefinition, *, activate: bool, pin: bool | None, offered_by: int | None
+    async def put(
+        self, definition: StoredDefinition, *, activate: bool, pin: bool | None = None, offered_by: int | None = None
     ) -> None:
         """As the port says. A version is the hash of its document: what is there already stays."""
         key = definition.namespace, definition.saga, definition.version
@@ -105,7 +87,7 @@ class Registry:
                     offered_by,
                 )
 
-    async def definition(self, namespace: str, saga: str, version: str | None) -> StoredDefinition | None:
+    async def get(self, namespace: str, saga: str, version: str | None = None) -> StoredDefinition | None:
         """As the port says; without a version, the active one."""
         statement = f"""
             SELECT {DEFINITION} WHERE d.namespace = $1 AND d.saga = $2 AND d.version = coalesce($3::text, chosen.version)
@@ -114,7 +96,7 @@ class Registry:
             row = await connection.fetchrow(self._address.sql(statement), namespace, saga, version)
         return definition_of(row) if row else None
 
-    async def definitions(self, namespace: str, saga: str | None) -> list[StoredDefinition]:
+    async def versions(self, namespace: str, saga: str | None = None) -> list[StoredDefinition]:
         """As the port says, by name and age."""
         statement = f"""
             SELECT {DEFINITION} WHERE d.namespace = $1 AND ($2::text IS NULL OR d.saga = $2)
@@ -123,40 +105,3 @@ class Registry:
         async with self._sessions.use() as connection:
             rows = await connection.fetch(self._address.sql(statement), namespace, saga)
         return [definition_of(row) for row in rows]
-
-    async def put_dead_letter(self, letter: DeadLetter) -> None:
-        """As the port says. A NUL, which PostgreSQL's text cannot hold, is replaced in the reason."""
-        statement = "INSERT INTO goconductor.dead_letters (topic, payload, reason, headers) VALUES ($1, $2, $3, $4)"
-        async with self._sessions.use() as connection:
-            await connection.execute(
-                self._address.sql(statement),
-                _text(letter.topic),
-                letter.payload,
-                _text(letter.reason),
-                msgspec.json.encode({_text(name): _text(value) for name, value in letter.headers.items()}),
-            )
-
-    async def dead_letters(self, limit: int, before: int | None) -> list[DeadLetter]:
-        """As the port says, the newest first."""
-        statement = (
-            f"SELECT {LETTER} WHERE letter_id < coalesce($2::bigint, 9223372036854775807) ORDER BY letter_id DESC LIMIT $1"
-        )
-        async with self._sessions.use() as connection:
-            return [letter_of(row) for row in await connection.fetch(self._address.sql(statement), limit, before)]
-
-    async def dead_letter(self, letter_id: int) -> DeadLetter | None:
-        """As the port says."""
-        async with self._sessions.use() as connection:
-            row = await connection.fetchrow(self._address.sql(f"SELECT {LETTER} WHERE letter_id = $1"), letter_id)
-        return letter_of(row) if row else None
-
-    async def drop_dead_letter(self, letter_id: int) -> bool:
-        """As the port says."""
-        statement = "DELETE FROM goconductor.dead_letters WHERE letter_id = $1 RETURNING letter_id"
-        async with self._sessions.use() as connection:
-            return await connection.fetchval(self._address.sql(statement), letter_id) is not None
-
-
-def _text(text: str) -> str:
-    """What PostgreSQL's text can hold: a dead letter is kept whatever is in it."""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()

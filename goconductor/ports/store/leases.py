@@ -1,0 +1,56 @@
+"""Leases on running steps: who may run a step now."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import msgspec
+
+from goconductor.ports.store.sagas import Known, Tail
+from goconductor.saga.ids import Direction
+
+
+class LeaseKey(msgspec.Struct, frozen=True, order=True):
+    """What a lease is on."""
+
+    saga_id: UUID
+    step: str
+    direction: Direction
+    round: int = 0
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """A right to run one direction of one step, which ends by itself at ``expires_at``."""
+
+    key: LeaseKey
+    instance: int
+    token: int
+    expires_at: float = 0.0
+
+
+class Take(msgspec.Struct, frozen=True, kw_only=True):
+    """A lease to be taken in the very statement of an append, never over one that is there: living, or not freed (4)."""
+
+    lease: Lease
+    lease_seconds: float
+
+
+class Acquire(msgspec.Struct, frozen=True, kw_only=True):
+    """A wish for a lease, with what is already known of the saga."""
+
+    lease: Lease
+    lease_seconds: float
+    known: Known
+
+
+class Acquired(msgspec.Struct, frozen=True, kw_only=True):
+    """``granted`` with the fresh tail, or not because ``holder`` has it (the tail is then empty).
+
+    ``taken_from`` is the instance that held it, let it run out, and did not free it: an attempt may have begun, and the log does
+    not know what became of it. None if nobody did.
+    """
+
+    granted: bool
+    tail: Tail
+    holder: Lease | None = None
+    taken_from: int | None = None

@@ -1,0 +1,64 @@
+"""Appends to the sagas' logs, and what becomes of them."""
+
+from __future__ import annotations
+
+import enum
+from uuid import UUID
+
+import msgspec
+
+from goconductor.ports.store.leases import Lease, Take
+from goconductor.ports.store.sagas import LogEntry
+
+BATCHES_AT_ONCE = 2
+"""So many batches of appends, and of starts, an engine has in flight, and a store has sessions for: one is in the database while
+the engine works on the other. More would only make them smaller."""
+
+
+class Append(msgspec.Struct, frozen=True, kw_only=True):
+    """Events for one saga, accepted only if its head is still at (seq, tag).
+
+    ``wake_at`` None means that nobody has to look (ended, paused, stuck). ``due_at`` makes the append wait for its time:
+    accepted only if the database's clock has reached it. ``release`` frees leases by key, instance and token. ``epoch``
+    other than 0 demands that the leader's epoch still is this one.
+    """
+
+    saga_id: UUID
+    seq: int
+    tag: int
+    new_tag: int
+    entries: list[LogEntry]
+    status: str
+    instance: int
+    wake_at: float | None
+    due_at: float | None = None
+    release: list[Lease] = []
+    take: list[Take] = []
+    epoch: int = 0
+
+
+class Verdict(enum.StrEnum):
+    """What became of an append or a start."""
+
+    WON = "won"
+    CONFLICT = "conflict"
+    NOT_DUE = "not_due"
+    FENCED = "fenced"
+    REJECTED = "rejected"
+    HELD_UP = "held_up"
+    ALREADY_STARTED = "already_started"
+    OTHER_INPUT = "other_input"
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """``took`` are the tokens of the leases of ``take`` that are now held. ``existing`` is the saga that a start key already has.
+
+    REJECTED carries in ``problem`` why the database refuses this one entry (a NUL byte, say); the others of its batch
+    are not touched by it. HELD_UP: somebody's open transaction has locked what this one entry needs; nothing was written, and it
+    may be asked again.
+    """
+
+    verdict: Verdict
+    took: list[int] = []
+    existing: UUID | None = None
+    problem: str = ""

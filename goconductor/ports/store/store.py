@@ -1,0 +1,131 @@
+"""All of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+from uuid import UUID
+
+from goconductor.ports.choices import Choices
+from goconductor.ports.history import History
+from goconductor.ports.reading import EVERYTHING, Presence, Sweep, Wanted
+from goconductor.ports.retention import Retention
+from goconductor.ports.store.dead_letters import DeadLetters
+from goconductor.ports.store.definitions import Definitions
+from goconductor.ports.store.instances import Instance, ignore
+from goconductor.ports.store.leases import Acquire, Acquired, Lease, LeaseKey
+from goconductor.ports.store.log import Append, Outcome
+from goconductor.ports.store.sagas import Head, Known, LogEntry, Page, Tail
+from goconductor.ports.store.starts import Start
+from goconductor.ports.store.terms import Terms
+from goconductor.ports.transactions import Transaction
+
+
+class SagaStore(Terms, Choices, History, Protocol):
+    """Where the truth is.
+
+    1. **Open** checks the schema (:class:`SchemaError`), waits while the database is absent, saying so, and refuses a
+       transaction pooler (:class:`PoolerError`).
+    2. **Register** gives an instance its serial and takes its sign of life, which ends when the process does. **Beside** makes
+       another store on the same data, not open, for another thread of this process: while it is connected, the instances that
+       this store registered are not missing (11). ``on_rewind`` is called where the log may have lost what this process told it,
+       as after a failover: with the instance as it is then registered, which may have another serial.
+    3. **Start** inserts head, log, key and leases in one durable transaction; the same key and hash again answers
+       ALREADY_STARTED with the saga that exists, another hash OTHER_INPUT. **Start in** does so for one saga inside the
+       caller's own open transaction: it begins when that commits, or never, key included. It takes no lease, and what the
+       database refuses does not spoil the transaction. A store without transactions refuses (:class:`ConfigurationError`).
+    4. **Acquire** takes the leases that are free or expired, *commits*, and only then reads heads and tails, so that no
+       head is older than its lease. It says whose expired lease was taken over, also to who takes it after the next one has
+       let it run out, until an append frees it or **release** does, ``told``. A release without that only ends it.
+    5. **Append** accepts what names the present seq and tag; events get seq+1, seq+2 …, the head moves with them, leases are
+       released by key, instance and token and taken if free, all in one durable statement. One entry per saga and call.
+    6. A loser changes nothing and is told CONFLICT; an entry that the database refuses is REJECTED alone, and one whose row
+       or start key somebody else's open transaction has locked is HELD_UP alone, after a short wait.
+    7. When the connection breaks in the middle, :class:`StoreUnavailableError` is raised and the outcome is open: the caller
+       reads the tail and looks for its event ids.
+    8. **Renew** prolongs leases that are there and name their token; one that was released stays away, also when the renewal
+       was under way. **Reassert** brings absent leases back, only while the lease table is emptied (13), never over another's.
+       Both return the keys that they wrote.
+    9. **Due** lists sagas whose ``wake_at`` has come, oldest first; **live** all that have one, by their ids, those after
+       ``after``; **postpone** moves ``wake_at`` only at that seq and tag.
+    10. **Free** deletes leases only while ``epoch`` is the leader's present epoch (:class:`FencedError` otherwise).
+    """
+
+    @property
+    def definitions(self) -> Definitions: ...
+    @property
+    def dead_letters(self) -> DeadLetters: ...
+
+    async def open(self) -> None: ...
+    async def close(self) -> None: ...
+    def beside(self) -> SagaStore: ...
+
+    async def register(
+        self,
+        participant: str,
+        name: str,
+        steps: Mapping[str, Mapping[str, object]],
+        *,
+        on_rewind: Callable[[Instance], None] = ignore,
+    ) -> Instance: ...
+    async def unregister(self, serial: int) -> None: ...
+
+    async def start(self, starts: Sequence[Start]) -> list[Outcome]: ...
+    async def start_in(self, transaction: Transaction, start: Start) -> Outcome: ...
+    async def acquire(self, requests: Sequence[Acquire]) -> list[Acquired]: ...
+    async def append(self, appends: Sequence[Append]) -> list[Outcome]: ...
+    async def read(self, known: Sequence[Known]) -> list[Tail]: ...
+    async def renew_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]: ...
+    async def reassert_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]: ...
+    async def release_leases(self, leases: Sequence[Lease], *, told: bool = False) -> None: ...
+
+
+class RecoveryStore(SagaStore, Retention, Protocol):
+    """What the elected leader needs beyond :class:`SagaStore`.
+
+    11. **Missing** names instances whose sign of life is gone and that have no other connection left, as of this moment; the
+        caller asks twice, half a second apart, before it believes it. An instance that registered less than a second ago is
+        never named.
+    12. **Mark dead** records the death under the epoch, and returns the leases the dead one held, which end with that, and the
+        live sagas whose last append was its own. It frees none: who takes one over must know that another had it.
+    13. **Leases truncated** tells whether the lease table was emptied by a crash of the database: true until
+        ``acknowledge_truncation`` has been called once after it.
+    14. **Calm seconds** is for how long leases and signs of life can have been what they say: since the database's last start or
+        promotion, or, where the lease table was emptied without one, since a leader noticed. That is written down under
+        ``epoch``, so that the next leader does not begin to wait anew.
+    15. **Note sweep** keeps what the leader has done lately, for people to look at, only while ``epoch`` is present.
+    16. **Weigh** tells how many bytes the log of each saga takes as it is stored, about; 0 for one that is not there.
+    """
+
+    async def due(self, limit: int) -> list[Head]: ...
+    async def live(self, limit: int, *, after: UUID | None = None) -> list[Head]: ...
+    async def weigh(self, saga_ids: Sequence[UUID]) -> list[int]: ...
+    async def postpone(self, heads: Sequence[tuple[Known, float]], *, epoch: int) -> None: ...
+    async def leases(self, saga_ids: Sequence[UUID]) -> list[Lease]: ...
+    async def free(self, leases: Sequence[Lease], *, epoch: int) -> None: ...
+    async def missing(self) -> list[Instance]: ...
+    async def mark_dead(self, serial: int, *, epoch: int) -> tuple[list[Lease], list[UUID]]: ...
+    async def leases_truncated(self) -> bool: ...
+    async def calm_seconds(self, *, epoch: int) -> float: ...
+    async def acknowledge_truncation(self, *, epoch: int) -> None: ...
+    async def note_sweep(self, did: Mapping[str, int], *, epoch: int) -> None: ...
+
+
+class SagaReader(Protocol):
+    """The read side, for doors; may lag behind only where it says so.
+
+    17. **Heads** searches for about ``seconds`` at most, newest first, and answers what it found by then, which may be nothing;
+        the cursor then says how far it came. Without an end of the time a page is full unless it is the last.
+    18. **Presence** tells of each instance that is alive or has died since ``dead_since``, in the order of their serials.
+    19. **Started** is the saga that a start key has started in a namespace, or None.
+    """
+
+    async def head(self, saga_id: UUID) -> Head | None: ...
+    async def started(self, namespace: str, saga: str, key: str) -> UUID | None: ...
+    async def heads(
+        self, wanted: Wanted = EVERYTHING, *, before: UUID | None = None, limit: int = 50, seconds: float = 1.0
+    ) -> Page: ...
+    async def history(self, saga_id: UUID, *, after: int = 0, limit: int = 1000) -> list[LogEntry]: ...
+    async def instances(self, participant: str | None = None) -> list[Instance]: ...
+    async def presence(self, *, dead_since: float) -> list[tuple[Instance, Presence]]: ...
+    async def last_sweep(self) -> Sweep | None: ...

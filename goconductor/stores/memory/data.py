@@ -1,0 +1,66 @@
+"""What a store in memory holds."""
+
+from __future__ import annotations
+
+import time
+from itertools import count
+from uuid import UUID
+
+from goconductor.errors import FencedError
+from goconductor.ports.choices import Choice
+from goconductor.ports.clock import Clock
+from goconductor.ports.history import Loss
+from goconductor.ports.reading import Sweep
+from goconductor.ports.store import DeadLetter, Head, Instance, Lease, LeaseKey, LogEntry, StoredDefinition, Term
+
+
+def _system_time() -> float:
+    """Seconds since 1970 in whole microseconds, as PostgreSQL has them, so that a filter by a time that was shown fits."""
+    return round(time.time(), 6)
+
+
+class Data:
+    """The data, which all rooms of one store share.
+
+    Args:
+        clock: stands for the database's clock; None is the system's time.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.now = clock.now if clock is not None else _system_time
+        self.heads: dict[UUID, Head] = {}
+        self.logs: dict[UUID, list[LogEntry]] = {}
+        self.leases: dict[LeaseKey, Lease] = {}
+        self.taken_from: dict[LeaseKey, int] = {}
+        """Of leases that are there, whose they were before, where the log is not told of it."""
+        self.keys: dict[tuple[str, str, str], tuple[UUID, bytes]] = {}
+        self.instances: dict[int, Instance] = {}
+        self.serials = count(1)
+        self.alive: set[int] = set()
+        self.definitions: dict[tuple[str, str, str], StoredDefinition] = {}
+        self.active: dict[tuple[str, str], str] = {}
+        self.pinned: set[tuple[str, str]] = set()
+        self.offers: dict[tuple[str, str, str], set[int]] = {}
+        self.letters: list[DeadLetter] = []
+        self.letter_ids = count(1)
+        self.term: Term | None = None
+        self.evidence: int | None = None
+        self.losses: dict[tuple[UUID, int, int], Loss] = {}
+        self.sweep: Sweep | None = None
+        self.choices: dict[str, Choice] = {}
+        self.truncated = False
+        self.up_since = self.now()
+
+    @property
+    def epoch(self) -> int:
+        """The present one."""
+        return self.term.epoch if self.term else 0
+
+    def fence(self, epoch: int) -> None:
+        """Refuse what a leader of the past wants.
+
+        Raises:
+            FencedError: ``epoch`` is not the present one.
+        """
+        if epoch != self.epoch:
+            raise FencedError(f"epoch {epoch} is over: another leader was elected, stop leading at once")
