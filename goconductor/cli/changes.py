@@ -11,7 +11,7 @@ from typing import Annotated, Protocol
 import typer
 
 from goconductor import app
-from goconductor.cli import picture
+from goconductor.cli import rendering
 from goconductor.cli.running import OPEN_SECONDS, AsJson, By, actor, fail, run, settings_of
 from goconductor.control import changes
 from goconductor.control.actor import Actor
@@ -132,7 +132,7 @@ async def _migrate(
     if as_json:
         _print(found, as_json=True, instances=False)
     if not found.done:
-        waits = "\n".join(f"  {picture.plain(each)}" for each in found.waits_for)
+        waits = "\n".join(f"  {rendering.plain(each)}" for each in found.waits_for)
         problem = f"not done within {wait_seconds:g} s; call it again to go on, or --to the old one to go back; it waits for:"
         fail(f"{problem}\n{waits}", Exit.FAILED)
     if not as_json:
@@ -140,7 +140,7 @@ async def _migrate(
         typer.echo(f"done: {count} living {'process uses' if count == 1 else 'processes use'} {found.chosen}")
         for each in found.left_behind:
             told = f"left behind: {each}; its sagas stand still until it is restarted with settings that name {found.chosen}"
-            typer.echo(picture.plain(told))
+            typer.echo(rendering.plain(told))
     return Exit.OK
 
 
@@ -148,8 +148,8 @@ def _print(found: ChangeDetail, *, as_json: bool, instances: bool) -> None:
     if as_json:
         typer.echo(found.model_dump_json())
     else:
-        for line in picture.change(found, instances=instances):
-            typer.echo(picture.plain(line))
+        for line in rendering.change(found, instances=instances):
+            typer.echo(rendering.plain(line))
 
 
 @asynccontextmanager

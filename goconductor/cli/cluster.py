@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from goconductor.cli import picture
+from goconductor.cli import rendering
 from goconductor.cli.running import AsJson, By, actor, client, fail, print_drawn, run, settings_of
 from goconductor.control import dead_letters as letters
 from goconductor.control import participants as who
@@ -102,7 +102,7 @@ async def _each(
             for letter_id in wanted or [each.letter_id async for each in _all(node)]:
                 done.append(await one(node, letter_id))
                 if not as_json:
-                    typer.echo(picture.plain(f"{letter_id}  {done[-1].topic}  {what}"))
+                    typer.echo(rendering.plain(f"{letter_id}  {done[-1].topic}  {what}"))
         finally:
             if as_json:
                 typer.echo(DeadLetterPage(letters=done).model_dump_json())
@@ -125,7 +125,7 @@ async def _list(settings: Settings, limit: int, before: int | None, *, as_json: 
     if as_json:
         typer.echo(page.model_dump_json())
         return Exit.OK
-    print_drawn(picture.letters(page))
+    print_drawn(rendering.letters(page))
     if page.before is not None:
         typer.echo(f"more: --before {page.before}")
     return Exit.OK
@@ -137,7 +137,7 @@ async def _participants(settings: Settings, *, as_json: bool) -> Exit:
     if as_json:
         typer.echo(ParticipantList(participants=found).model_dump_json())
     else:
-        print_drawn(*map(picture.participant, found))
+        print_drawn(*map(rendering.participant, found))
     return Exit.OK
 
 
@@ -159,6 +159,6 @@ async def _leader(settings: Settings, *, as_json: bool) -> Exit:
     if as_json:
         typer.echo(found.model_dump_json())
     else:
-        for line in picture.leader(found, now):
-            typer.echo(picture.plain(line))
+        for line in rendering.leader(found, now):
+            typer.echo(rendering.plain(line))
     return Exit.OK if found.holder is not None else Exit.FAILED

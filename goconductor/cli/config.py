@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from goconductor.cli.completion import setting_names
-from goconductor.cli.picture import plain
+from goconductor.cli.rendering import plain
 from goconductor.cli.running import AsJson, fail, settings_of, settings_path
 from goconductor.control.exits import Exit
 from goconductor.control.explain import SettingDetail, explain, settings_detail

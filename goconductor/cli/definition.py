@@ -11,12 +11,13 @@ from typing import Annotated
 
 import typer
 
-from goconductor.cli import picture
+from goconductor.cli import rendering
 from goconductor.cli.completion import saga_names, saga_versions
-from goconductor.cli.picture import plain
+from goconductor.cli.rendering import plain
 from goconductor.cli.running import AsJson, actor, client, fail, one_of, print_drawn, read_file, run, settings_of, why_not
-from goconductor.control import definitions, diagrams
-from goconductor.control.diagrams import Form
+from goconductor.control import definitions
+from goconductor.control.diagrams import requests
+from goconductor.control.diagrams.requests import Form
 from goconductor.control.exits import Exit
 from goconductor.control.models import CheckedDefinitions, DefinitionList, DefinitionSummary
 from goconductor.control.settings import Settings
@@ -104,7 +105,7 @@ def list_(
         if as_json:
             typer.echo(DefinitionList(definitions=found).model_dump_json())
         else:
-            print_drawn(picture.definitions(found))
+            print_drawn(rendering.definitions(found))
         return Exit.OK
 
     run(listed(settings_of(context)))
@@ -140,10 +141,10 @@ def diagram(
     async def drawn() -> Exit:
         if _is_file(what):
             plan = plans.plan(definitions.load_definition(read_file(what, what)))
-            text = diagrams.diagram_of(plan, form=form)
+            text = requests.diagram_of(plan, form=form)
         else:
             async with client(settings_of(context)) as node:
-                text = await diagrams.diagram(actor(), node, what, version, form=form)
+                text = await requests.diagram(actor(), node, what, version, form=form)
         if out is None:
             typer.echo(text, nl=not text.endswith("\n"))
         else:
@@ -224,4 +225,4 @@ def _print(found: DefinitionSummary, *, as_json: bool) -> None:
     if as_json:
         typer.echo(found.model_dump_json())
     else:
-        typer.echo(plain(f"{found.saga}  {found.version}  {picture.standing(found)}".rstrip()))
+        typer.echo(plain(f"{found.saga}  {found.version}  {rendering.standing(found)}".rstrip()))

@@ -7,7 +7,7 @@ import logging
 import typer
 from rich.text import Text
 
-from goconductor.cli.picture import plain
+from goconductor.cli.rendering import plain
 from goconductor.cli.running import AsJson, print_lines, run, settings_path
 from goconductor.control.doctor import Check, Diagnosis, Outcome, Patient, Severity, examine, settings_refused
 from goconductor.control.exits import Exit

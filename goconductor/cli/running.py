@@ -20,7 +20,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from goconductor import app
-from goconductor.cli import picture
+from goconductor.cli import rendering
 from goconductor.control.actor import ANYBODY, Actor
 from goconductor.control.conductor import engine
 from goconductor.control.exits import Exit, code_of
@@ -157,8 +157,8 @@ def print_saga(detail: SagaDetail, *, as_json: bool) -> None:
     if as_json:
         typer.echo(detail.model_dump_json())
     else:
-        print_drawn(picture.tree(detail))
-        print_lines(picture.tracebacks(detail))
+        print_drawn(rendering.tree(detail))
+        print_lines(rendering.tracebacks(detail))
 
 
 def read_file(name: str, told: str) -> bytes:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from goconductor.cli import picture, requests
+from goconductor.cli import rendering, requests
 from goconductor.cli import watch as watching
 from goconductor.cli.completion import saga_names
 from goconductor.cli.running import (
@@ -158,7 +158,7 @@ async def _list(settings: Settings, wanted: dict[str, Any], *, as_json: bool) ->
     if as_json:
         typer.echo(page.model_dump_json())
     else:
-        print_drawn(picture.table(page))
+        print_drawn(rendering.table(page))
         if page.searched_until is not None:
             typer.echo(f"searched until those of {page.searched_until:%Y-%m-%d %H:%M:%S}Z; --cursor goes on from there")
         if page.cursor is not None:
@@ -179,7 +179,7 @@ async def _story(settings: Settings, saga: Sought, *, as_json: bool) -> Exit:
     if as_json:
         typer.echo(tale.model_dump_json())
     else:
-        print_lines(picture.told(tale))
+        print_lines(rendering.story(tale))
     return Exit.OK
 
 

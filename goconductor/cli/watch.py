@@ -9,7 +9,7 @@ from uuid import UUID
 import typer
 from rich.live import Live
 
-from goconductor.cli import picture
+from goconductor.cli import rendering
 from goconductor.cli.running import actor, client, print_lines
 from goconductor.cli.running import console as console_of
 from goconductor.cli.seeking import Sought, found
@@ -43,7 +43,7 @@ async def watch(settings: Settings, saga: Sought, *, as_json: bool) -> Exit:
             while True:
                 if live is not None and teller is not None:
                     await catch_up(who, node, teller)
-                    live.update(picture.tree(detail, dict(_took(detail, teller, node.clock.now()))), refresh=True)
+                    live.update(rendering.tree(detail, dict(_took(detail, teller, node.clock.now()))), refresh=True)
                 elif as_json and _signs(detail) != _signs(before):
                     typer.echo(detail.model_dump_json())
                 elif not as_json:
@@ -52,7 +52,7 @@ async def watch(settings: Settings, saga: Sought, *, as_json: bool) -> Exit:
                     break
                 before, detail = detail, await _next(who, node, saga_id)
     if live is not None:
-        print_lines(picture.tracebacks(detail))  # the last of the lines elsewhere is the saga's status
+        print_lines(rendering.tracebacks(detail))  # the last of the lines elsewhere is the saga's status
     return Exit.OK if detail.status is SagaStatus.COMPLETED else Exit.FAILED
 
 
@@ -80,9 +80,9 @@ def _print_changes(before: SagaDetail | None, detail: SagaDetail) -> None:
     known = _signs(before)
     for step, sign in zip(detail.steps, _signs(detail), strict=False):
         if sign not in known:
-            typer.echo(picture.line(step))
+            typer.echo(rendering.line(step))
     if before is None or before.status is not detail.status:
-        typer.echo(picture.plain(f"{detail.saga} {detail.saga_id}  {detail.status.value}"))
+        typer.echo(rendering.plain(f"{detail.saga} {detail.saga_id}  {detail.status.value}"))
 
 
 def _signs(detail: SagaDetail | None) -> list[tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""The tables of :mod:`goconductor.lifecycle.transitions` as Mermaid: one source for the code and for the picture."""
+"""The tables of :mod:`goconductor.lifecycle.transitions` as Mermaid: one source for the code and for the diagrams."""
 
 from __future__ import annotations
 

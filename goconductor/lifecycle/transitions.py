@@ -1,5 +1,5 @@
 """Every legal move, in three tables. If a move is not here, it does not exist: the lifecycle asserts each one it makes, and
-:mod:`goconductor.lifecycle.diagram` draws the pictures of the documentation from these same tables. A test leads small sagas
+:mod:`goconductor.lifecycle.diagram` draws the diagrams of the documentation from these same tables. A test leads small sagas
 through everything that can happen, and holds the tables to what it saw: none shows a move that no saga can make.
 
 ``SAGA_MOVES[event][status]`` are the statuses that a saga may have after the event; a status that is missing cannot see the

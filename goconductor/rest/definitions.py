@@ -9,14 +9,14 @@ from fastapi.responses import Response
 
 from goconductor.control import definitions
 from goconductor.control.actor import ANYBODY
-from goconductor.control.diagrams import Form, diagram
+from goconductor.control.diagrams.requests import Form, diagram
 from goconductor.control.models import DefinitionDetail, DefinitionList, DefinitionSummary
 from goconductor.control.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.errors import DefinitionError
 from goconductor.rest.bodies import document, read_json
+from goconductor.rest.diagrams import DIAGRAM, diagram_response
 from goconductor.rest.parameters import STRICT
-from goconductor.rest.pictures import PICTURE, picture
 from goconductor.rest.problems import Problem
 
 ACTIVE = "active"
@@ -96,12 +96,12 @@ def router(node: Node, settings: Settings) -> APIRouter:
         """Leave it to the newest version that a living instance has in its code; answers which that is."""
         return document(await definitions.unpin(ANYBODY, node, name))
 
-    @routes.get("/{name}/{version}/diagram", response_class=Response, responses={200: PICTURE, 404: _PROBLEM})
+    @routes.get("/{name}/{version}/diagram", response_class=Response, responses={200: DIAGRAM, 404: _PROBLEM})
     async def get_diagram(
         name: Name, version: Version, form: Annotated[Form, Query(description="Mermaid or SVG")] = Form.MERMAID
     ) -> Response:
-        """A picture of one version."""
-        return picture(await diagram(ANYBODY, node, name, _meant(version), form=form), form)
+        """A diagram of one version."""
+        return diagram_response(await diagram(ANYBODY, node, name, _meant(version), form=form), form)
 
     return routes
 

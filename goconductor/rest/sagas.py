@@ -14,14 +14,14 @@ from fastapi.responses import Response
 from goconductor.aio.first_of import first_of
 from goconductor.control import commands, filters, queries
 from goconductor.control.actor import ANYBODY
-from goconductor.control.diagrams import Form, saga_diagram
+from goconductor.control.diagrams.requests import Form, saga_diagram
 from goconductor.control.models import History, SagaDetail, SagaPage
 from goconductor.control.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.lifecycle.state import SagaStatus
 from goconductor.rest.bodies import document, read_json
+from goconductor.rest.diagrams import DIAGRAM, diagram_response
 from goconductor.rest.parameters import STRICT, SagaId, below, etag, idempotency_key, in_query
-from goconductor.rest.pictures import PICTURE, picture
 from goconductor.rest.problems import Problem
 from goconductor.rest.stopping import Stopping
 
@@ -137,10 +137,10 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
         detail = await queries.saga_status(ANYBODY, node, saga)
         return document(detail, headers=etag(detail.revision))
 
-    @routes.get("/{saga_id}/diagram", response_class=Response, responses={200: PICTURE, 404: _PROBLEM})
+    @routes.get("/{saga_id}/diagram", response_class=Response, responses={200: DIAGRAM, 404: _PROBLEM})
     async def get_diagram(saga_id: SagaId, form: Annotated[Form, Query(description="Mermaid or SVG")] = Form.MERMAID) -> Response:
-        """A picture of the saga: its steps, coloured by what each is doing."""
-        return picture(await saga_diagram(ANYBODY, node, saga_id, form=form), form)
+        """A diagram of the saga: its steps, coloured by what each is doing."""
+        return diagram_response(await saga_diagram(ANYBODY, node, saga_id, form=form), form)
 
     @routes.get("/{saga_id}/history", response_model=History, responses={404: _PROBLEM})
     async def get_history(

@@ -1,4 +1,4 @@
-"""Pictures of definitions: every step and edge is in them, nothing overlaps, and nothing in them is more than text."""
+"""Diagrams of definitions: every step and edge is in them, nothing overlaps, and nothing in them is more than text."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from hypothesis import given
 
 from goconductor.control.actor import ANYBODY
 from goconductor.control.definitions import register
-from goconductor.control.diagrams import Form, diagram, mermaid, saga_diagram
-from goconductor.control.drawing import FILLS, STEPS_MAX, svg
+from goconductor.control.diagrams.mermaid import mermaid
+from goconductor.control.diagrams.requests import Form, diagram, saga_diagram
+from goconductor.control.diagrams.svg import FILLS, STEPS_MAX, svg
 from goconductor.control.faults import RequestInvalidError
 from goconductor.control.models import StepStatus
 from goconductor.engine.steps.registry import StepRegistry
@@ -45,9 +46,9 @@ class Box(NamedTuple):
     height: float
 
 
-def boxes(picture: str) -> dict[str, Box]:
+def boxes(drawn: str) -> dict[str, Box]:
     found = {}
-    for group in ET.fromstring(picture).iter(f"{NAMESPACE}g"):
+    for group in ET.fromstring(drawn).iter(f"{NAMESPACE}g"):
         title, rect = group.find(f"{NAMESPACE}title"), group.find(f"{NAMESPACE}rect")
         assert title is not None
         assert rect is not None
@@ -59,8 +60,8 @@ def boxes(picture: str) -> dict[str, Box]:
 @given(definitions(steps_max=9))
 def test_every_step_has_a_place_of_its_own_below_those_before_it(definition: Definition) -> None:
     compiled = plan(definition)
-    picture = svg(compiled)
-    placed = boxes(picture)
+    drawn = svg(compiled)
+    placed = boxes(drawn)
     assert set(placed) == set(compiled.order)
     for one, other in itertools.combinations(placed.values(), 2):
         apart = one.x + one.width <= other.x or other.x + other.width <= one.x or one.y != other.y
@@ -68,15 +69,15 @@ def test_every_step_has_a_place_of_its_own_below_those_before_it(definition: Def
     for step in compiled.order:
         for before in compiled.predecessors[step]:
             assert placed[before].y + placed[before].height < placed[step].y
-    assert picture.count("marker-end") == sum(len(before) for before in compiled.predecessors.values())
+    assert drawn.count("marker-end") == sum(len(before) for before in compiled.predecessors.values())
 
 
 def test_an_edge_over_several_layers_passes_no_step() -> None:
-    picture = svg(ORDER)
-    placed = boxes(picture)
+    drawn = svg(ORDER)
+    placed = boxes(drawn)
     (edge,) = [
         path.attrib["d"]
-        for path in ET.fromstring(picture).findall(f"{NAMESPACE}path")
+        for path in ET.fromstring(drawn).findall(f"{NAMESPACE}path")
         if path.attrib["d"].count("C") == 2 and f"M{placed['reserve'].x + 95:.0f} " in path.attrib["d"]
     ]
     passage = float(re.findall(r"L(-?\d+) ", edge)[0])
@@ -110,9 +111,9 @@ def test_a_saga_is_coloured_by_what_its_steps_are_doing() -> None:
     drawn = mermaid(ORDER, statuses)
     assert "classDef stuck fill:#fecaca" in drawn
     assert len(re.findall(r"class s\d stuck", drawn)) == 1
-    picture = svg(ORDER, statuses)
-    assert FILLS[StepStatus.STUCK][0] in picture
-    assert "stuck" in picture
+    drawn = svg(ORDER, statuses)
+    assert FILLS[StepStatus.STUCK][0] in drawn
+    assert "stuck" in drawn
 
 
 def test_every_status_and_kind_has_its_colours() -> None:
@@ -124,7 +125,7 @@ def test_a_large_graph_is_laid_out_in_time() -> None:
     assert len(boxes(svg(plan(Definition(name="large", steps=tuple(steps)))))) == STEPS_MAX
 
 
-async def test_a_picture_is_asked_for_by_name_and_by_saga() -> None:
+async def test_a_drawn_is_asked_for_by_name_and_by_saga() -> None:
     shop = StepRegistry("shop")
 
     @shop.step

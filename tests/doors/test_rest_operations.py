@@ -175,7 +175,7 @@ async def test_a_weak_etag_of_the_present_does_not_match(shop: Shop) -> None:
     assert (await ask(shop, saga_id, "pause", {"If-Match": f"W/{etag}"})).status_code == 412
 
 
-async def test_pictures_of_a_saga_and_of_its_definition(shop: Shop) -> None:
+async def test_diagrams_of_a_saga_and_of_its_definition(shop: Shop) -> None:
     saga_id = await stuck(shop)
     answer = await shop.client.get(f"/v1/sagas/{saga_id}/diagram")
     assert answer.headers["content-type"] == "text/vnd.mermaid; charset=utf-8"

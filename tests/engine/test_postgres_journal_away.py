@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 from goconductor import Participant, Saga, Settings, connect
-from goconductor.cli.picture import told
+from goconductor.cli import rendering
 from goconductor.control import queries
 from goconductor.control.actor import ANYBODY
 from goconductor.control.conductor import engine
@@ -64,7 +64,7 @@ async def test_it_is_logged_once_and_shown_for_as_long_as_it_lasts(
         story = await saga_story(ANYBODY, node, handles[0].saga_id)
         (waits,) = story.waits
         assert waits.startswith(f"sold {where}")
-        assert [line.plain for line in told(story)][-1] == f"now: {waits}"
+        assert [line.plain for line in rendering.story(story)][-1] == f"now: {waits}"
         (finding,) = of_journals(await node.store.instances(), await node.store.database_time()).findings
         assert finding.what.startswith("1 living instance of 'shop' cannot use the journal of sell: ")
         assert finding.remedy.startswith("start PostgreSQL, or correct the journal's url")

@@ -1,4 +1,4 @@
-"""The pictures of the documentation are the tables of the code. ``--rewrite-scenarios`` draws them anew."""
+"""The diagrams of the documentation are the tables of the code. ``--rewrite-scenarios`` draws them anew."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaSt
 from goconductor.lifecycle.transitions import ACTION_MOVES, COMPENSATION_MOVES, SAGA_MOVES, Advance
 
 PAGE = Path(__file__).parents[2] / "docs" / "lifecycle.md"
-PICTURES: dict[str, tuple[Callable[[], str], Mapping[type[Any], Mapping[Any, frozenset[Any]]], type[StrEnum]]] = {
+DIAGRAMS: dict[str, tuple[Callable[[], str], Mapping[type[Any], Mapping[Any, frozenset[Any]]], type[StrEnum]]] = {
     "saga": (saga_diagram, SAGA_MOVES, SagaStatus),
     "action": (action_diagram, ACTION_MOVES, ActionStatus),
     "compensation": (compensation_diagram, COMPENSATION_MOVES, CompensationStatus),
@@ -24,10 +24,10 @@ PICTURES: dict[str, tuple[Callable[[], str], Mapping[type[Any], Mapping[Any, fro
 
 
 def drawn(page: str) -> str:
-    for name, (diagram, _, _) in PICTURES.items():
+    for name, (diagram, _, _) in DIAGRAMS.items():
         fence = f"<!-- {name} -->\n```mermaid\n{diagram()}```\n<!-- /{name} -->"
         page, times = re.subn(rf"<!-- {name} -->\n.*?<!-- /{name} -->", lambda _, fence=fence: fence, page, flags=re.DOTALL)  # type: ignore[misc]
-        assert times == 1, f"the page has no place for the picture {name!r}"
+        assert times == 1, f"the page has no place for the diagram {name!r}"
     return page
 
 
@@ -39,9 +39,9 @@ def test_the_page_shows_the_tables(request: pytest.FixtureRequest) -> None:
     assert page == drawn(page), "pytest tests/lifecycle tests/scenarios --rewrite-scenarios draws it anew"
 
 
-@pytest.mark.parametrize("name", PICTURES)
-def test_a_picture_has_each_move_of_its_table_once_and_no_other(name: str) -> None:
-    diagram, moves, _ = PICTURES[name]
+@pytest.mark.parametrize("name", DIAGRAMS)
+def test_a_diagram_has_each_move_of_its_table_once_and_no_other(name: str) -> None:
+    diagram, moves, _ = DIAGRAMS[name]
     shown = {
         (before, after, cause)
         for before, after, causes in re.findall(r"^    (\w+) --> (\w+): (.+)$", diagram(), re.MULTILINE)
@@ -58,11 +58,11 @@ def test_a_picture_has_each_move_of_its_table_once_and_no_other(name: str) -> No
     assert len(re.findall(r" --> \w+:", diagram())) == len({(before, after) for before, after, _ in table})
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", DIAGRAMS)
 def test_each_status_is_explained(name: str) -> None:
     page = PAGE.read_text(encoding="utf-8")
     before = page.partition(f"<!-- {name} -->")[0].rpartition("| Status |")[2]
-    assert sorted(re.findall(r"^\| (\w+) \|", before, re.MULTILINE)) == sorted(PICTURES[name][2])
+    assert sorted(re.findall(r"^\| (\w+) \|", before, re.MULTILINE)) == sorted(DIAGRAMS[name][2])
 
 
 def test_the_ends_of_a_saga_are_its_final_statuses() -> None:

@@ -1,4 +1,4 @@
-"""Pictures as they are sent."""
+"""Responses with a diagram."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Any
 
 from fastapi.responses import Response
 
-from goconductor.control.diagrams import Form
+from goconductor.control.diagrams.requests import Form
 
 MEDIA_TYPES = {Form.MERMAID: "text/vnd.mermaid", Form.SVG: "image/svg+xml"}
-PICTURE: dict[str, Any] = {
-    "description": "the picture",
+DIAGRAM: dict[str, Any] = {
+    "description": "the diagram",
     "content": {media_type: {"schema": {"type": "string"}} for media_type in MEDIA_TYPES.values()},
 }
-"""For OpenAPI."""
+"""The response in OpenAPI."""
 
 
-def picture(drawn: str, form: Form) -> Response:
-    """A picture in its form's media type."""
+def diagram_response(drawn: str, form: Form) -> Response:
+    """Answer with a diagram, in the media type of its form."""
     return Response(drawn, media_type=f"{MEDIA_TYPES[form]}; charset=utf-8")

@@ -1,4 +1,4 @@
-"""Sagas on a terminal. What stands in a saga came from somewhere: control characters in it are shown, never obeyed."""
+"""Sagas on a terminal. The texts in a saga are foreign: their control characters are shown, never obeyed."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ _STATUSES: dict[SagaStatus, str] = {
 
 
 def tree(detail: SagaDetail, took: Mapping[str, str] | None = None) -> Tree:
-    """A saga and its steps, branching as its graph does.
+    """Draw a saga and its steps as a tree with the branches of its graph.
 
-    Steps that come one after the other stand below each other. Where a step is followed by several, each of these begins a
-    branch of its own, with what follows it alone inside; where branches meet, the tree goes on outside of them.
+    Steps in a sequence stand below each other. Where several steps follow one, each of them begins a branch, and what follows
+    that step alone is inside the branch. Where branches meet, the tree goes on outside of them.
 
     Args:
         detail: the saga.
-        took: how long a step took, or has taken so far, in words.
+        took: the duration of each step so far, in words.
     """
     head = Text(f"{detail.saga} {detail.saga_id} ").append(detail.status.value, _STATUSES.get(detail.status, "bold"))
     if detail.reason:
@@ -89,7 +89,7 @@ def _path(
     inside: dict[str, tuple[Tree, ...]],
     root: Tree,
 ) -> tuple[Tree, ...]:
-    """The nodes around a step, from the root on."""
+    """Return the nodes around a step, from the root on."""
     if not step.after:
         return (root,)
     if len(step.after) == 1:
@@ -100,7 +100,7 @@ def _path(
 
 
 def line(step: StepDetail) -> str:
-    """One step in words."""
+    """Return one step in words."""
     return plain("  ".join(_words(step)))
 
 
@@ -117,30 +117,30 @@ def _words(step: StepDetail) -> Iterator[str]:
 
 
 def tracebacks(detail: SagaDetail) -> Iterator[Text]:
-    """Say where in their code the steps of a saga failed, also those that were compensated; not of those that succeeded later."""
+    """Yield the tracebacks of steps that failed, also of compensated ones; not of steps that succeeded later."""
     for step in detail.steps:
         if step.traceback and step.status is not StepStatus.SUCCEEDED:
             yield Text(f"\n{plain(step.id)}:", "bold")
             yield from (Text(plain(each), "dim") for each in step.traceback.splitlines())
 
 
-def told(story: Story) -> Iterator[Text]:
-    """A saga's story, a line for each event and for what followed from it."""
-    head = Text(f"{story.saga} {story.saga_id} ").append(story.status.value if story.status else "unreadable", "bold")
-    yield head if story.took_seconds is None else head.append(f", {spell(story.took_seconds)} after its start")
-    width = max((len(spell(line.since_start_seconds)) for line in story.lines), default=0)
-    for event in story.lines:
+def story(found: Story) -> Iterator[Text]:
+    """Yield a saga's story: a line for each event and for each consequence."""
+    head = Text(f"{found.saga} {found.saga_id} ").append(found.status.value if found.status else "unreadable", "bold")
+    yield head if found.took_seconds is None else head.append(f", {spell(found.took_seconds)} after its start")
+    width = max((len(spell(line.since_start_seconds)) for line in found.lines), default=0)
+    for event in found.lines:
         when = f"{event.at:%Y-%m-%d %H:%M:%S}.{event.at.microsecond // 1000:03}Z"
         text = Text(f"{when}  +{spell(event.since_start_seconds):{width}}  ", "dim").append(plain(event.text), "default")
         yield text
         for clause in event.consequences:
             yield Text(plain(f"{'':{len(when) + width + 5}}→ {clause}"), "dim")
-    for clause in story.waits:
+    for clause in found.waits:
         yield Text(f"now: {plain(clause)}", "yellow")
 
 
 def _columns(*columns: Column | str) -> Table:
-    """A table without lines; a cell that is too long for the terminal goes on below, also in the middle of a word."""
+    """Return a table without lines. A cell that is too long for the terminal goes on below, also in the middle of a word."""
     whole = [Column(each) if isinstance(each, str) else each for each in columns]
     for column in whole:
         column.overflow = "fold"
@@ -148,7 +148,7 @@ def _columns(*columns: Column | str) -> Table:
 
 
 def table(page: SagaPage) -> Table:
-    """Some sagas, one per row."""
+    """Draw some sagas, one in a row."""
     drawn = _columns(Column("saga id", no_wrap=True, min_width=36), "saga", "status", "started", "labels")
     for row in page.sagas:
         labels = " ".join(f"{name}={value}" for name, value in row.labels.items())
@@ -158,7 +158,7 @@ def table(page: SagaPage) -> Table:
 
 
 def participant(found: ParticipantDetail) -> Tree:
-    """A participant with its instances."""
+    """Draw a participant with its instances."""
     drawn = Tree(
         Text(plain(found.participant), "bold").append(f"  {found.alive} living  {', '.join(found.steps)}".rstrip(), "not bold")
     )
@@ -176,7 +176,7 @@ def participant(found: ParticipantDetail) -> Tree:
 
 
 def leader(found: LeaderDetail, now: datetime) -> Iterator[str]:
-    """Who leads, in a few lines."""
+    """Yield a few lines about the leader."""
     if found.holder is None:
         yield "nobody leads: run a participant or `goconductor serve`"
     else:
@@ -189,7 +189,7 @@ def leader(found: LeaderDetail, now: datetime) -> Iterator[str]:
 
 
 def change(found: ChangeDetail, *, instances: bool) -> Iterator[str]:
-    """Which bus or election is used, how far a change of it is, and with ``instances`` what each process says."""
+    """Yield which bus or election is used, how far its change is, and with ``instances`` what each process reports."""
     beside = f", {found.beside} beside it" if found.beside else ""
     since = "" if found.since is None else f" since {_moment(found.since)}"
     asked = f", asked for by {found.by}" if found.by else ""
@@ -202,7 +202,7 @@ def change(found: ChangeDetail, *, instances: bool) -> Iterator[str]:
 
 
 def letters(page: DeadLetterPage) -> Table:
-    """Some dead letters, one per row."""
+    """Draw some dead letters, one in a row."""
     drawn = _columns("id", "at", "topic", "bytes", "saga", "reason")
     for each in page.letters:
         cells = (str(each.letter_id), _moment(each.at), each.topic, str(each.bytes), str(each.saga_id or ""), each.reason)
@@ -211,7 +211,7 @@ def letters(page: DeadLetterPage) -> Table:
 
 
 def definitions(found: Sequence[DefinitionSummary]) -> Table:
-    """Versions of definitions, one per row."""
+    """Draw versions of definitions, one in a row."""
     drawn = _columns("saga", Column("version", no_wrap=True, min_width=32), "", "in the code of", "registered")
     for each in found:
         when = "" if each.registered_at is None else _moment(each.registered_at)
@@ -220,12 +220,12 @@ def definitions(found: Sequence[DefinitionSummary]) -> Table:
 
 
 def standing(definition: DefinitionSummary) -> str:
-    """Whether new sagas take a version, in a word or two."""
+    """Return whether new sagas take a version, in a word or two."""
     return "active, pinned" if definition.pinned else "active" if definition.active else ""
 
 
 def offered(definition: DefinitionSummary) -> str:
-    """By how many living instances it is offered."""
+    """Return how many living instances offer a version."""
     return f"{definition.offered_by} living" if definition.offered_by else ""
 
 
@@ -234,5 +234,5 @@ def _moment(at: datetime) -> str:
 
 
 def plain(text: str) -> str:
-    """A text without control characters, escape sequences among them."""
+    """Return a text without control characters and so without escape sequences."""
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -1,8 +1,8 @@
-"""A saga's graph as SVG, drawn here: no script, no font and no style sheet, so that it shows under any content policy.
+"""A saga's graph as SVG. It has no script, font or style sheet, so any content policy allows it.
 
-The layout is Sugiyama's in its simplest form (Sugiyama, Tagawa, Toda 1981): each step in the layer of its longest path from the
-start; an edge over several layers passes through a place of its own in each of them, so that no step lies on it; within a layer
-the order follows the mean place of what is before, then of what is after, a few times over.
+The layout is the simplest form of Sugiyama's (Sugiyama, Tagawa, Toda 1981). Each step is in the layer of its longest path from
+the start. An edge over several layers passes through a place of its own in each of them, so that no step lies on it. The order
+within a layer follows the mean place of the neighbours above, then of those below, a few times over.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from goconductor.saga.definition import StepKind
 from goconductor.saga.plan import Plan
 
 STEPS_MAX = 300
-"""A picture of more steps cannot be read, and takes long to lay out."""
+"""Steps in an SVG. A diagram of more steps cannot be read, and takes long to lay out."""
 
 WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 190, 58, 28, 46, 20
 PASSAGE_WIDTH = 14
@@ -44,7 +44,7 @@ FILLS: dict[StepStatus | StepKind, tuple[str, str]] = {
     StepStatus.COMPENSATED: ("#fed7aa", "#c2410c"),
     StepStatus.STUCK: ("#fecaca", "#991b1b"),
 }
-"""The colours of a step by what it does, or by what it is where nothing is known of that: inside, and border."""
+"""Colours of a step, inside and border: by its status, or by its kind where there is no status."""
 
 _Place: TypeAlias = str | tuple[str, str]
 """A step; or, in a layer between them, the edge of two."""
@@ -52,11 +52,11 @@ _UNWRITABLE = re.compile(r"[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\
 
 
 def svg(plan: Plan, statuses: Mapping[str, StepStatus] | None = None) -> str:
-    """The picture.
+    """Draw a plan as an SVG document.
 
     Args:
         plan: a compiled definition of at most :data:`STEPS_MAX` steps.
-        statuses: what each step is doing; None shows what it is.
+        statuses: the status of each step; without it the colours show the kinds of steps.
     """
     layers = _ordered(plan, _layers(plan))
     spans = [sum(_width(place) + GAP_X for place in layer) - GAP_X for layer in layers]
@@ -108,7 +108,7 @@ def _ordered(plan: Plan, layers: list[list[_Place]]) -> list[list[_Place]]:
 
 
 def _neighbours(plan: Plan, place: _Place, *, down: bool) -> Iterator[_Place]:
-    """What is one layer above (or below): the steps themselves where they are there, else the edges on their way."""
+    """Yield the neighbours one layer above (or below): steps that are there, and edges that pass through."""
     if isinstance(place, tuple):
         yield place
         yield place[0] if down else place[1]
@@ -150,8 +150,8 @@ def _step(plan: Plan, name: str, at: tuple[float, float], statuses: Mapping[str,
     radius = {StepKind.COMPENSATABLE: 6, StepKind.PIVOT: 0, StepKind.RETRIABLE: HEIGHT // 2}[kind]
     dashes = ' stroke-dasharray="5 3"' if step.when is not None else ""
     strength = 3 if kind is StepKind.PIVOT else 1.5
-    said = [name, step.run, kind.value, *([f"when {step.when}"] if step.when else []), *([status.value] if status else [])]
-    yield f"<g><title>{_text(', '.join(said))}</title>"
+    title = [name, step.run, kind.value, *([f"when {step.when}"] if step.when else []), *([status.value] if status else [])]
+    yield f"<g><title>{_text(', '.join(title))}</title>"
     yield (
         f'<rect x="{x - WIDTH / 2:.0f}" y="{y:.0f}" width="{WIDTH}" height="{HEIGHT}" rx="{radius}" '
         f'fill="{inside}" stroke="{border}" stroke-width="{strength}"{dashes}/>'
@@ -174,5 +174,5 @@ def _short(words: str) -> str:
 
 
 def _text(words: str) -> str:
-    """As XML: escaped, and without what XML cannot hold."""
+    """Escape text for XML, and replace the characters that XML does not allow."""
     return escape(_UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", words))

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from goconductor.cli import picture
+from goconductor.cli import rendering
 from goconductor.cli.running import print_drawn, print_lines, print_saga
 from goconductor.control.models import (
     DeadLetterDetail,
@@ -58,7 +58,7 @@ def test_a_tree_has_a_line_for_each_step_with_what_matters_now() -> None:
         updated_at=NOW,
         steps=steps,
     )
-    assert [line.rstrip() for line in drawn(picture.tree(detail)).splitlines()] == [
+    assert [line.rstrip() for line in drawn(rendering.tree(detail)).splitlines()] == [
         f"order {SAGA} running",
         "├── ✓ reserve  succeeded",
         "├── ● charge  running  attempt 2  on x-1  E: busy",
@@ -88,7 +88,7 @@ def test_control_characters_and_markup_from_a_saga_are_only_shown() -> None:
         updated_at=NOW,
         labels={"a": ATTACK},
     )
-    for text in (drawn(picture.tree(detail)), drawn(picture.table(SagaPage(sagas=[row])))):
+    for text in (drawn(rendering.tree(detail)), drawn(rendering.table(SagaPage(sagas=[row])))):
         assert "\x1b" not in text
         assert "\x07" not in text
         assert "[bold red]" in text
@@ -111,9 +111,9 @@ def tree(*steps: StepDetail, took: dict[str, str] | None = None) -> list[str]:
         updated_at=NOW,
         steps=list(steps),
     )
-    return [line.rstrip().replace("· ", "").replace("  pending", "") for line in drawn(picture.tree(detail, took)).splitlines()][
-        1:
-    ]
+    return [
+        line.rstrip().replace("· ", "").replace("  pending", "") for line in drawn(rendering.tree(detail, took)).splitlines()
+    ][1:]
 
 
 def test_branches_stand_inside_the_step_where_they_part_and_go_on_outside_where_they_meet() -> None:
@@ -177,7 +177,7 @@ def test_a_participant_is_shown_with_instances_that_live_are_silent_or_have_left
             InstanceDetail(serial=3, name="bank-3", alive=False, started_at=NOW, dead_at=NOW),
         ],
     )
-    assert [line.rstrip() for line in drawn(picture.participant(found)).splitlines()] == [
+    assert [line.rstrip() for line in drawn(rendering.participant(found)).splitlines()] == [
         "bank\\x1b  1 living  charge",
         "├── ● bank-1  since 2026-01-02 03:04:05Z  runs 2",
         "├── ✗ bank-2  since 2026-01-02 03:04:05Z  has lost its sign of life",
@@ -202,7 +202,7 @@ def test_tracebacks_stand_below_the_tree_for_all_steps_but_those_that_succeeded(
         updated_at=NOW,
         steps=steps,
     )
-    text = "".join(drawn(each) for each in picture.tracebacks(detail))
+    text = "".join(drawn(each) for each in rendering.tracebacks(detail))
     assert [line.rstrip() for line in text.splitlines()] == [
         "",
         "pack:",
@@ -236,10 +236,10 @@ INSTANCE = InstanceDetail(serial=1, name=LONG, alive=True, started_at=NOW)
 PEOPLE = ParticipantDetail(participant="bank", alive=1, leases=0, steps=[LONG], instances=[INSTANCE])
 DRAWN: dict[str, tuple[Callable[[], None], int]] = {
     "a saga": (lambda: print_saga(DETAIL, as_json=False), 3),
-    "sagas": (lambda: print_drawn(picture.table(SagaPage(sagas=[ROW]))), 1),
-    "letters": (lambda: print_drawn(picture.letters(DeadLetterPage(letters=[LETTER]))), 1),
-    "definitions": (lambda: print_drawn(picture.definitions([VERSION])), 1),
-    "participants": (lambda: print_drawn(picture.participant(PEOPLE)), 2),
+    "sagas": (lambda: print_drawn(rendering.table(SagaPage(sagas=[ROW]))), 1),
+    "letters": (lambda: print_drawn(rendering.letters(DeadLetterPage(letters=[LETTER]))), 1),
+    "definitions": (lambda: print_drawn(rendering.definitions([VERSION])), 1),
+    "participants": (lambda: print_drawn(rendering.participant(PEOPLE)), 2),
     "lines": (lambda: print_lines([Text(LONG)]), 1),
 }
 

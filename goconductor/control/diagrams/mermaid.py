@@ -1,0 +1,51 @@
+"""A saga's graph as a flowchart in Mermaid's language."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from goconductor.control.diagrams.svg import FILLS
+from goconductor.control.models import StepStatus
+from goconductor.saga.definition import StepKind
+from goconductor.saga.plan import Plan
+
+_BRACKETS = {
+    StepKind.COMPENSATABLE: ('["', '"]'),
+    StepKind.PIVOT: ('{{"', '"}}'),
+    StepKind.RETRIABLE: ('(["', '"])'),
+}
+_PLAIN = re.compile(r"[^\w .,:=!?+*/()-]")
+
+
+def mermaid(plan: Plan, statuses: Mapping[str, StepStatus] | None = None) -> str:
+    """Draw a plan as a flowchart.
+
+    Args:
+        plan: a compiled definition.
+        statuses: the status of each step; without it the colours show the kinds of steps.
+    """
+    return "\n".join(_lines(plan, statuses)) + "\n"
+
+
+def _lines(plan: Plan, statuses: Mapping[str, StepStatus] | None) -> Iterator[str]:
+    yield "flowchart TD"
+    ids = {step: f"s{number}" for number, step in enumerate(plan.order)}
+    for name in plan.order:
+        step, (left, right) = plan.steps[name], _BRACKETS[plan.kinds[name]]
+        words = [name, step.run, *([f"when {step.when}"] if step.when else [])]
+        yield f"    {ids[name]}{left}{'<br/>'.join(map(_label, words))}{right}"
+    for name in plan.order:
+        for before in plan.predecessors[name]:
+            yield f"    {ids[before]} --> {ids[name]}"
+    shown: Mapping[str, StepStatus | StepKind] = plan.kinds if statuses is None else statuses
+    for colour in sorted({str(shown[name]) for name in plan.order if name in shown}):
+        inside, border = next(colours for kind, colours in FILLS.items() if str(kind) == colour)
+        members = ",".join(ids[name] for name in plan.order if str(shown.get(name)) == colour)
+        yield f"    classDef {colour} fill:{inside},stroke:{border},color:#0f172a"
+        yield f"    class {members} {colour}"
+
+
+def _label(words: str) -> str:
+    """Escape text for Mermaid: a character that could be syntax becomes its number."""
+    return _PLAIN.sub(lambda found: f"#{ord(found[0])};", words)
