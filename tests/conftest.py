@@ -19,10 +19,11 @@ import pytest
 from hypothesis import settings
 
 from goconductor.errors import ConfigurationError
+from goconductor.testing.loopback import free_port
 from goconductor.testing.postgres import PostgresAddress, PostgresServer
 from tests.servers import versions
 
-pytest.register_assert_rewrite("goconductor.testing.contracts")
+pytest.register_assert_rewrite("goconductor.testing.contracts", "tests.contracts", "tests.acceptance", "tests.engine")
 settings.register_profile("goconductor", deadline=None)  # a busy machine is slow, and nothing is wrong with the code
 settings.load_profile("goconductor")
 pytest_plugins = [
@@ -90,6 +91,12 @@ def _sendable(data: Any) -> Any:
         case list() | tuple():
             return type(data)(map(_sendable, data))
     return data
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    """The plugin's own would be one that an outgoing connection may have by then."""
+    return free_port()
 
 
 @pytest.fixture(scope="session")

@@ -93,7 +93,7 @@ class PostgresServer(PostgresAddress):
         folder: str | Path | None = None,
         port: int | None = None,
         settings: Mapping[str, str] | None = None,
-        start_timeout_seconds: float = 60.0,
+        start_timeout_seconds: float = 300.0,
     ) -> None:
         super().__init__("")
         self.kind = kind
@@ -262,13 +262,13 @@ class PostgresServer(PostgresAddress):
         for how in (mode, "immediate", "kill"):
             self._process.send_signal(SIGNALS[how])
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout=20)
+                self._process.wait(timeout=60)
                 break
         self._process = None
 
 
 async def _query(url: str, statement: str) -> Any:
-    connection = await asyncpg.connect(url, timeout=10, command_timeout=60)
+    connection = await asyncpg.connect(url, timeout=60, command_timeout=60)
     try:
         return await connection.fetchval(statement)
     finally:

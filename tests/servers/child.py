@@ -48,8 +48,8 @@ class Child:
         command: Sequence[str | Path],
         ready: Callable[[], bool],
         environment: Mapping[str, str] | None = None,
-        start_timeout_seconds: float = 60.0,
-        stop_timeout_seconds: float = 20.0,
+        start_timeout_seconds: float = 300.0,
+        stop_timeout_seconds: float = 60.0,
     ) -> None:
         self.name = name
         self.log = folder / f"{name}.log"

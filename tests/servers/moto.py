@@ -105,7 +105,7 @@ class MotoServer(SingleServer):
             data=b"0" if check else b"inf",
             headers={"Content-Type": "text/plain"},
         )
-        with urllib.request.urlopen(request, timeout=10):
+        with urllib.request.urlopen(request, timeout=300):
             pass
 
 

@@ -21,7 +21,7 @@ REMEDY = (
     f"GOBIN=$PWD/.services/nats/{NATS} go install github.com/nats-io/nats-server/v2@v{NATS}, "
     "apt-get install nats-server (Debian, Ubuntu), or brew install nats-server (macOS)"
 )
-RELOAD_SECONDS = 20.0
+RELOAD_SECONDS = 300.0
 
 
 class NatsServer(SingleServer):

@@ -53,8 +53,6 @@ class RabbitmqServer(SingleServer):
             command=[programs / "rabbitmq-server"],
             ready=self._greets,
             environment=self._environment,
-            start_timeout_seconds=120.0,
-            stop_timeout_seconds=60.0,
         )
 
     def __exit__(self, *_: object) -> None:
@@ -124,7 +122,7 @@ class RabbitmqServer(SingleServer):
 
     def _run_control(self, *words: str) -> None:
         done = subprocess.run(
-            [self._control, *words], env=self._environment, capture_output=True, text=True, check=False, timeout=120.0
+            [self._control, *words], env=self._environment, capture_output=True, text=True, check=False, timeout=300.0
         )
         if done.returncode:
             raise ConfigurationError(f"rabbitmqctl {words[0]} failed: {(done.stderr or done.stdout)[-500:]}")

@@ -94,3 +94,9 @@ def test_one_that_never_answers_is_told_and_gone(tmp_path: Path) -> None:
 def test_nobody_listens_on_a_free_port() -> None:
     assert LOOPBACK == "127.0.0.1"
     assert not answers(free_port())
+
+
+def test_a_free_port_is_given_once_and_is_none_that_an_outgoing_connection_may_have() -> None:
+    ports = [free_port() for _ in range(100)]
+    assert len(set(ports)) == 100
+    assert max(ports) < 32_768  # where Linux begins; others begin later
