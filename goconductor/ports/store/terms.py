@@ -26,7 +26,8 @@ class Terms(Protocol):
     1. ``raise_epoch`` returns a term with an epoch higher than any before, and the old epoch is refused from then on.
     2. ``raise_epoch`` with evidence not above the last accepted evidence returns None.
     3. ``renew`` prolongs only the present epoch; a late renewal of an older one returns None and changes nothing.
-    4. ``resign`` ends only the present epoch's term, at once; a late one of an older epoch changes nothing.
+    4. ``resign`` ends only the present epoch's term, at once: what its leader writes from then on is refused, though nobody
+       followed. A late one of an older epoch changes nothing.
     5. ``current`` is the term as the database has it now, or None if there never was one.
     6. ``last_evidence`` is the evidence that was accepted last, or None if there never was any. Where the other system's numbers
        went back (its data were lost, or another election is used now), who has made sure that it leads goes on with the next

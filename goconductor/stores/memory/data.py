@@ -56,11 +56,15 @@ class Data:
         """The present one."""
         return self.term.epoch if self.term else 0
 
+    def leads(self, epoch: int) -> bool:
+        """Whether this is the epoch of the last term, and that was not resigned."""
+        return self.term is not None and self.term.epoch == epoch and bool(self.term.holder)
+
     def fence(self, epoch: int) -> None:
         """Refuse what a leader of the past wants.
 
         Raises:
             FencedError: ``epoch`` is not the present one.
         """
-        if epoch != self.epoch:
-            raise FencedError(f"epoch {epoch} is over: another leader was elected, stop leading at once")
+        if not self.leads(epoch):
+            raise FencedError(f"epoch {epoch} is over: it was resigned, or another leader was elected; stop leading at once")

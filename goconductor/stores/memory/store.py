@@ -140,7 +140,7 @@ class MemoryStore(MemoryLeases):
 
     def _append(self, append: Append) -> Outcome:
         now = self._now()
-        if append.epoch and append.epoch != self.data.epoch:
+        if append.epoch and not self.data.leads(append.epoch):
             return Outcome(verdict=Verdict.FENCED)
         head = self.data.heads.get(append.saga_id)
         if head is None or (head.seq, head.tag) != (append.seq, append.tag):

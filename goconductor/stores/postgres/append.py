@@ -36,7 +36,7 @@ class Appender:
         self._append_fenced = address.sql(sql.APPEND_FENCED)
         self._unchanged = address.sql(sql.UNCHANGED)
         self._lock_tables = address.sql(LOCK_TABLES)
-        self._epoch = address.sql("SELECT epoch FROM goconductor.leadership WHERE single")
+        self._epoch = address.sql("SELECT epoch FROM goconductor.leadership WHERE single AND holder <> ''")
 
     async def append(self, appends: Sequence[Append]) -> list[Outcome]:
         """As the port says."""

@@ -33,7 +33,7 @@ NOTE_EMPTIED = """
     UPDATE goconductor.leadership SET emptied_at = coalesce(
         emptied_at, CASE WHEN to_timestamp($2::float8) > marked_at THEN to_timestamp($2::float8) END, clock_timestamp()
     )
-    WHERE single AND epoch = $1 RETURNING extract(epoch FROM emptied_at)::float8
+    WHERE single AND epoch = $1 AND holder <> '' RETURNING extract(epoch FROM emptied_at)::float8
 """
 
 
@@ -129,7 +129,7 @@ class Recovery:
         statement = """
             WITH fence AS (
                 UPDATE goconductor.leadership SET emptied_at = NULL, marked_at = clock_timestamp()
-                WHERE single AND epoch = $1 RETURNING epoch
+                WHERE single AND epoch = $1 AND holder <> '' RETURNING epoch
             ), change AS (
                 INSERT INTO goconductor.lease_marker SELECT true FROM fence ON CONFLICT DO NOTHING
             )

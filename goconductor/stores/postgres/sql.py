@@ -125,7 +125,10 @@ _APPEND_TYPES = {"appends": "bytea", "bodies": "bytea", "handed_on": "bigint[]"}
 APPEND = _statement(_APPEND.format(fence="", fenced=""), **_APPEND_TYPES)
 APPEND_FENCED = _statement(
     _APPEND.format(
-        fence="fence AS MATERIALIZED (SELECT epoch FROM goconductor.leadership WHERE single AND epoch = :epoch FOR SHARE), ",
+        fence=(
+            "fence AS MATERIALIZED "
+            "(SELECT epoch FROM goconductor.leadership WHERE single AND epoch = :epoch AND holder <> '' FOR SHARE), "
+        ),
         fenced="\n    AND EXISTS (SELECT FROM fence)",
     ),
     **_APPEND_TYPES,

@@ -30,13 +30,14 @@ EPOCHS_OF_A_TIMELINE = 1 << 32
 
 _did = msgspec.json.Decoder(dict[str, int])
 
-FENCE = "fence AS MATERIALIZED (SELECT epoch FROM goconductor.leadership WHERE single AND epoch = $1 FOR SHARE)"
-"""The first part of every statement of a leader; the rest must ask whether ``fence`` has a row."""
+FENCE = "fence AS MATERIALIZED (SELECT epoch FROM goconductor.leadership WHERE single AND epoch = $1 AND holder <> '' FOR SHARE)"
+"""The first part of every statement of a leader; the rest must ask whether ``fence`` has a row. A term that was resigned has no
+holder: a statement that was given up before that, and that the server only now comes to, changes nothing any more."""
 
 
 def fenced(epoch: int) -> FencedError:
     """What a leader of the past is told."""
-    return FencedError(f"epoch {epoch} is over: another leader was elected, stop leading at once")
+    return FencedError(f"epoch {epoch} is over: it was resigned, or another leader was elected; stop leading at once")
 
 
 class TermTable:
@@ -103,7 +104,7 @@ class TermTable:
         """As the port says: the row is the fence itself."""
         statement = """
             UPDATE goconductor.leadership SET swept_at = clock_timestamp(), swept_epoch = epoch, swept = $2
-            WHERE single AND epoch = $1 RETURNING epoch
+            WHERE single AND epoch = $1 AND holder <> '' RETURNING epoch
         """
         async with self._sessions.use() as connection:
             noted = await connection.fetchval(self._address.sql(statement), epoch, msgspec.json.encode(did))

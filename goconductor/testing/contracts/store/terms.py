@@ -8,7 +8,9 @@ import asyncio
 import pytest
 
 from goconductor.errors import FencedError
-from goconductor.testing.contracts.store.material import AnyStore, Saga, StoreFixtures
+from goconductor.ports.retention import Forgettable
+from goconductor.ports.store import Verdict
+from goconductor.testing.contracts.store.material import FAR, AnyStore, Saga, StoreFixtures, begin, head_of, hold, tokens
 
 
 class TermsContract(StoreFixtures):
@@ -70,6 +72,32 @@ class TermsContract(StoreFixtures):
         assert current.epoch == term.epoch
         assert current.ends_at <= await store.database_time()
         assert await store.renew(term, 60.0) is None
+
+    async def test_term_4_what_a_leader_writes_that_resigned_is_refused_though_nobody_followed(self, store: AnyStore) -> None:
+        """As it comes to a store that was busy when the leader gave the statement up."""
+        term = await store.raise_epoch("anna", 600.0)
+        assert term is not None
+        epoch, saga = term.epoch, await begin(store, wake_at=1.0)
+        held = await hold(store, saga.lease())
+        instance = await store.register("payments", "pod-0", {})
+        await store.resign(term)
+        [outcome] = await store.append([saga.append(epoch=epoch)])
+        assert outcome.verdict == Verdict.FENCED
+        everything = [store.forget(kind, before=FAR, ended=(), after=None, limit=10, epoch=epoch) for kind in Forgettable]
+        for write in (
+            store.postpone([(saga.known, FAR)], epoch=epoch),
+            store.free([held], epoch=epoch),
+            store.mark_dead(instance.serial, epoch=epoch),
+            store.acknowledge_truncation(epoch=epoch),
+            store.note_sweep({"sagas": 1}, epoch=epoch),
+            *everything,
+        ):
+            with pytest.raises(FencedError):
+                await write
+        assert (await head_of(store, saga)).seq == saga.seq
+        assert [head.saga_id for head in await store.due(10)] == [saga.saga_id]
+        assert await tokens(store, saga) == {held.token}
+        assert await store.last_sweep() is None
 
     async def test_term_4_a_late_resignation_changes_nothing(self, store: AnyStore) -> None:
         old = await store.raise_epoch("anna", 10.0)
