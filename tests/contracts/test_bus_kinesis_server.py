@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from goconductor.buses.kinesis import KinesisBus, leases
-from goconductor.buses.kinesis.share import share_of
+from goconductor.buses.kinesis.assignment import share_of
 from goconductor.buses.shared import amazon
 from goconductor.errors import ConfigurationError, PoolerError
 from goconductor.messages.topics import replies_topic
@@ -162,7 +162,7 @@ async def test_a_parent_is_drained_before_its_children_are_read(
 async def test_each_reader_hears_of_the_children_of_a_split_from_who_drained_the_parent(
     bus_with: OpenAt, operator: amazon.Client, amazon_prefix: str, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("goconductor.buses.kinesis.share.SHARDS_SECONDS", 86_400.0)  # nobody looks without a reason
+    monkeypatch.setattr("goconductor.buses.kinesis.assignment.SHARDS_SECONDS", 86_400.0)  # nobody looks without a reason
     for _ in range(2):
         await (await bus_with(shards=1)).subscribe(["orders"], "group", Inbox(), prefetch=10)
     stream = f"{amazon_prefix}.orders"
@@ -220,7 +220,7 @@ async def test_leases_are_renewed_while_kinesis_is_silent(
 
     bus = await bus_with()
     await bus.subscribe(["orders"], "group", Inbox(), prefetch=10)
-    monkeypatch.setattr("goconductor.buses.kinesis.share.SHARDS_SECONDS", 0.0)
+    monkeypatch.setattr("goconductor.buses.kinesis.assignment.SHARDS_SECONDS", 0.0)
     monkeypatch.setattr("goconductor.buses.kinesis.streams.call", silent)
     await until(lambda: bool(looks))
     connection = await asyncpg.connect(postgres_url)

@@ -1,4 +1,4 @@
-"""Reading one shard, from its checkpoint on, as fast as there is room."""
+"""Reads one shard from its checkpoint on, as fast as there is room."""
 
 from __future__ import annotations
 
@@ -16,30 +16,32 @@ from goconductor.redaction import logger_of
 logger = logger_of(__name__)
 
 ANSWER_SECONDS = 15.0
+"""Seconds that a call of Kinesis may take."""
 FRESH_SECONDS = 60.0
-"""Topics of one process are read from so long before their subscription on."""
+"""Seconds before its subscription from which a topic of one process is read."""
 FIRST_LIMIT = 10
+"""Records of the first read, as their size is not known yet."""
 READ_BYTES = 512 * 1024
-"""About so much is asked for at once, by the size of what came last: a slow receiver's process must not fill with records.
+"""Bytes of a read, estimated by the size of the last records: a slow receiver's process must not fill with records.
 
-With four reads a second it is what a shard gives out at most."""
+With four reads a second it is the most that a shard delivers."""
 HELD_UP_MAX = 20_000
-"""When so many are done with beyond one that is not, the shard is read no further."""
+"""Acknowledged records behind one that is not, beyond which the shard is read no further."""
 
 
 class ShardReader:
-    """Reads one shard until it ends or is given away.
+    """Reads one shard until it ends or is released.
 
     Args:
         link: the client.
-        position: where it is.
+        position: how far it was read.
         changed: notified when there may be room, or the position has changed.
-        has_room: whether more is wanted.
-        took: given the sequence number and the data of each record.
-        is_absent: called when there is no such stream any more, or not yet.
-        limit: so many records are asked for at once, or fewer where that would be more than ``READ_BYTES``.
-        poll_seconds: between two reads; a shard allows five a second, for all who read it.
-        is_fresh: begin with new records if there is no checkpoint.
+        has_room: answers whether more records are wanted.
+        on_record: called with the sequence number and the data of each record.
+        on_absent: called when there is no such stream any more, or not yet.
+        limit: records of one read, or fewer where that would be more than ``READ_BYTES``.
+        poll_seconds: seconds between two reads; a shard allows five reads a second by all its readers.
+        is_fresh: whether to begin with new records if there is no checkpoint.
     """
 
     def __init__(
@@ -49,8 +51,8 @@ class ShardReader:
         changed: Condition,
         *,
         has_room: Callable[[], bool],
-        took: Callable[[Position, str, bytes], None],
-        is_absent: Callable[[], None],
+        on_record: Callable[[Position, str, bytes], None],
+        on_absent: Callable[[], None],
         limit: int,
         poll_seconds: float,
         is_fresh: bool,
@@ -59,8 +61,8 @@ class ShardReader:
         self._position = position
         self._changed = changed
         self._has_room = has_room
-        self._took = took
-        self._is_absent = is_absent
+        self._on_record = on_record
+        self._on_absent = on_absent
         self._limit = limit
         self._next_limit = min(limit, FIRST_LIMIT)
         self._poll_seconds = poll_seconds
@@ -68,7 +70,7 @@ class ShardReader:
         self._iterator: str | None = None
 
     async def run(self) -> None:
-        """Until the shard ends, or the position is closed."""
+        """Read until the shard ends, or the position is closed."""
         position, tries = self._position, 0
         while not position.closed and not position.ended:
             await self._changed.wait_for(lambda: position.closed or (self._has_room() and position.held_up < HELD_UP_MAX))
@@ -98,7 +100,7 @@ class ShardReader:
             bytes_each = sum(len(each["Data"]) for each in records) // len(records)
             self._next_limit = max(min(self._limit, READ_BYTES // (bytes_each + 1)), 1)
         for each in records:
-            self._took(position, each["SequenceNumber"], each["Data"])
+            self._on_record(position, each["SequenceNumber"], each["Data"])
         self._iterator = answer.get("NextShardIterator")
         if self._iterator is None:
             position.ended = position.dirty = True
@@ -132,5 +134,5 @@ class ShardReader:
             return
         logger.info("shard %s of %s is read again later: %s", self._position.shard, self._position.scope.stream, reason_of(error))
         if code == ABSENT:
-            self._is_absent()
+            self._on_absent()
         self._link.failed(client, error)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from goconductor.aio.tasks import Tasks
 from goconductor.buses.kinesis import wire
+from goconductor.buses.kinesis.assignment import ShardAssignment, Topic
 from goconductor.buses.kinesis.leases import Leases, Scope
 from goconductor.buses.kinesis.position import Position
 from goconductor.buses.kinesis.reading import ShardReader
 from goconductor.buses.kinesis.sending import Sender
-from goconductor.buses.kinesis.share import Share, Topic
 from goconductor.buses.kinesis.streams import Streams
 from goconductor.buses.shared.amazon import ServiceLink
 from goconductor.buses.shared.condition import Condition
@@ -86,7 +86,7 @@ class KinesisSubscription:
         self._ready: deque[_Held] = deque()
         self._waiting: Waiting[_Held] = Waiting(self._waited)
         self._changed = Condition()
-        self._share = Share(
+        self._assignment = ShardAssignment(
             link,
             streams,
             leases,
@@ -95,9 +95,9 @@ class KinesisSubscription:
             short_lived_prefixes=short_lived_prefixes,
             lease_seconds=lease_seconds,
             tick_seconds=tick_seconds,
-            opened=self._read,
-            ticked=self._move_on,
-            leaving=self._leave,
+            on_opened=self._read,
+            on_tick=self._move_on,
+            on_leaving=self._leave,
         )
         self._stopping = False
         self._tasks = Tasks()
@@ -105,26 +105,26 @@ class KinesisSubscription:
 
     async def start(self) -> None:
         """Returns when the group is known, and this reader has its share or has waited for it as long as a lease lasts."""
-        await self._share.start()
+        await self._assignment.start()
 
     @property
     def trouble(self) -> str:
         """Why it has not started, while it has not."""
-        return self._share.trouble
+        return self._assignment.trouble
 
     def pause(self) -> None:
-        self._share.pause()
+        self._assignment.pause()
         self._in_flight.pause()
 
     def resume(self) -> None:
-        self._share.resume()
+        self._assignment.resume()
         self._in_flight.resume()
         self._feed()
 
     async def stop(self) -> None:
         self._stopping = True
         await self._in_flight.finish()
-        await self._share.stop()
+        await self._assignment.stop()
         self._waiting.clear()
         await self._tasks.close()
         self.stopped = True
@@ -137,9 +137,9 @@ class KinesisSubscription:
             self._link,
             position,
             self._changed,
-            has_room=lambda: not self._share.is_paused and len(self._ready) < self._prefetch,
-            took=self._took,
-            is_absent=lambda: self._share.look(topic.scope.stream),
+            has_room=lambda: not self._assignment.is_paused and len(self._ready) < self._prefetch,
+            on_record=self._on_record,
+            on_absent=lambda: self._assignment.look(topic.scope.stream),
             limit=min(max(self._prefetch, RECORDS_MIN), RECORDS_MAX),
             poll_seconds=self._poll_seconds,
             is_fresh=topic.is_short_lived,
@@ -157,7 +157,7 @@ class KinesisSubscription:
 
     # records
 
-    def _took(self, position: Position, sequence: str, data: bytes) -> None:
+    def _on_record(self, position: Position, sequence: str, data: bytes) -> None:
         if not position.came(sequence):
             return
         record = wire.decode(data)

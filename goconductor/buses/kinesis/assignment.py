@@ -1,11 +1,11 @@
-"""A reader's share of the shards of its topics: who looks which shards there are, keeps the leases, and shares with others.
+"""Assigns shards to a reader: lists the shards of its topics, holds their leases, and divides them among the readers.
 
-Two tasks. One *looks* which shards each stream has; that asks Kinesis, which may be slow, throttled or away. The other *ticks*:
-it renews the leases, writes the checkpoints down, takes and lets go. It asks PostgreSQL alone, and for all topics together, so
-that no lease lapses for what Kinesis or the number of topics costs. The first look is over before the first lease is taken.
+There are two tasks. One *looks* which shards each stream has. It asks Kinesis, which may be slow, throttled or away. The other
+*ticks*: it renews leases, writes checkpoints, claims shards and releases them. It asks PostgreSQL alone, for all topics
+together, so no lease expires because Kinesis is slow or the topics are many. The first look ends before the first claim.
 
-Every reader computes the same from the same table: a topic's shards are divided by its readers, and of what is left over one
-each goes to those that have most already, so that nothing moves without need.
+Every reader computes the same from the same table. A topic's shards are divided by its readers. A remainder goes, one shard
+each, to the readers that have most already, so that nothing moves without need.
 """
 
 from __future__ import annotations
@@ -30,26 +30,31 @@ from goconductor.redaction import logger_of
 logger = logger_of(__name__)
 
 RESTING_SECONDS = 1.0
-"""Who is paused for longer lets its shards go."""
+"""Seconds of a pause after which a reader releases its shards."""
 SHARDS_SECONDS = 30.0
+"""Seconds between two looks for shards."""
 LOOK_AGAIN_SECONDS = 1.0
+"""Least seconds between two looks."""
 LOOKS_AT_ONCE = 8
+"""Streams that one look asks at a time."""
 FORGOTTEN_SECONDS = 3_600.0
+"""Seconds after which the rows of a process that is gone are deleted."""
 LEAVE_SECONDS = 5.0
+"""Seconds that a stop spends on releasing leases."""
 
 
 class Topic:
     """One topic of a reader.
 
     Args:
-        scope: what is read.
-        is_short_lived: it belongs to one process.
+        scope: the stream, the topic and the group.
+        is_short_lived: whether it belongs to one process.
 
     Attributes:
-        shards: those that its stream has.
-        mine: those whose lease is ours.
-        share: so many are for us, as far as we saw; None before the first look.
-        strange: shards that another reader has written down and that we have not seen: children of a split.
+        shards: the shards of its stream.
+        mine: the shards whose lease is ours.
+        share: the number of shards for this reader; None before the first tick.
+        strange: shards in the table that we have not seen in the stream: children of a split.
     """
 
     def __init__(self, scope: Scope, *, is_short_lived: bool) -> None:
@@ -62,11 +67,11 @@ class Topic:
 
     @property
     def is_balanced(self) -> bool:
-        """Whether we have what there is for us."""
+        """Whether this reader has its share."""
         return self.share is not None and len(self.mine) >= self.share
 
     def wanted(self, states: Sequence[ShardState]) -> list[ShardState]:
-        """Shards to be read now: those whose parents are drained, or no longer kept."""
+        """Return the shards to be read now: those whose parents are drained, or no longer kept."""
         drained = {each.shard for each in states if each.drained}
         there = [each for each in states if not each.drained and each.shard in self.shards]
         if self.is_short_lived:
@@ -74,21 +79,21 @@ class Topic:
         return [each for each in there if self.shards[each.shard].parents & self.shards.keys() <= drained]
 
 
-class Share:
-    """The shards that one reader has.
+class ShardAssignment:
+    """Holds the shards of one reader.
 
     Args:
         link: the client.
-        streams: where the topics are.
-        leases: who reads what.
+        streams: the topics' streams.
+        leases: the table of leases.
         changed: notified when something has changed.
-        topics: what is read, by one group.
-        short_lived_prefixes: topics that begin so belong to one process.
-        lease_seconds: a shard is ours for so long at a time.
-        tick_seconds: how often leases are renewed and checkpoints written.
-        opened: called with each shard that became ours.
-        ticked: called with each shard of ours at each tick.
-        leaving: waits until a shard that is to be let go may go.
+        topics: the topics to read, by one group.
+        short_lived_prefixes: prefixes of topics that belong to one process.
+        lease_seconds: duration of a lease.
+        tick_seconds: seconds between two ticks.
+        on_opened: called with each shard that became ours.
+        on_tick: called with each shard of ours at each tick.
+        on_leaving: awaited before a shard is released.
     """
 
     def __init__(
@@ -102,9 +107,9 @@ class Share:
         short_lived_prefixes: tuple[str, ...],
         lease_seconds: float,
         tick_seconds: float,
-        opened: Callable[[Topic, Position], None],
-        ticked: Callable[[Position], None],
-        leaving: Callable[[Position], Awaitable[None]],
+        on_opened: Callable[[Topic, Position], None],
+        on_tick: Callable[[Position], None],
+        on_leaving: Callable[[Position], Awaitable[None]],
     ) -> None:
         self._link = link
         self._streams = streams
@@ -117,24 +122,24 @@ class Share:
         self._short_lived_prefixes = short_lived_prefixes
         self._lease_seconds = lease_seconds
         self._tick_seconds = tick_seconds
-        self._opened = opened
-        self._ticked = ticked
-        self._leaving = leaving
+        self._on_opened = on_opened
+        self._on_tick = on_tick
+        self._on_leaving = on_leaving
         self._me = uuid.uuid4().hex
         self._tasks = Tasks()
         self._look_now: set[str] = set()
         self._paused_at: float | None = None
         self._is_resting = False
         self.trouble = "they are looked for"
-        """Why the first look is not over, while it is not."""
+        """Why the first look has not ended yet."""
 
     @property
     def is_paused(self) -> bool:
-        """Whether nothing is to be read."""
+        """Whether reading is paused."""
         return self._paused_at is not None
 
     async def start(self) -> None:
-        """Returns when the shards are known, and this reader has its share or has waited for it as long as a lease lasts.
+        """Begin; return when this reader has its share, or has waited for it as long as a lease lasts.
 
         Raises:
             BusUnavailableError: the database is away.
@@ -152,7 +157,7 @@ class Share:
                 await self._changed.wait_for(lambda: all(topic.is_balanced for topic in self._topics.values()))
 
     async def stop(self) -> None:
-        """Let all go."""
+        """Release all shards."""
         await self._tasks.close()
         with contextlib.suppress(TimeoutError, BusUnavailableError):
             async with asyncio.timeout(LEAVE_SECONDS):
@@ -169,16 +174,16 @@ class Share:
         return [(topic, position) for topic in self._topics.values() for position in topic.mine.values()]
 
     def pause(self) -> None:
-        """Nothing is to be read for now."""
+        """Read nothing for now."""
         self._paused_at = self._paused_at or time.monotonic()
 
     def resume(self) -> None:
-        """Go on."""
+        """Read on."""
         self._paused_at = None
         self._changed.notify_all()
 
     def look(self, stream: str) -> None:
-        """A stream has changed."""
+        """Look again at a stream that has changed."""
         self._look_now.add(stream)
         self._changed.notify_all()
 
@@ -203,7 +208,7 @@ class Share:
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
     async def _look(self, streams: set[str], *, is_first: bool = False) -> bool:
-        """See which shards there are, and write down those that are new; False if a stream could not be asked."""
+        """List the shards, and add new ones to the table; return False if a stream could not be asked."""
         at_once = asyncio.Semaphore(LOOKS_AT_ONCE)
 
         async def look_at(stream: str) -> dict[str, Shard] | Exception:
@@ -253,7 +258,7 @@ class Share:
     async def _tick(self) -> None:
         positions = self._mine
         for _, position in positions:
-            self._ticked(position)
+            self._on_tick(position)
         await self._write_down([each for each in positions if each[1].dirty and not each[1].going])
         if self._paused_at is not None and time.monotonic() - self._paused_at > RESTING_SECONDS:
             for topic, position in self._mine:
@@ -276,7 +281,7 @@ class Share:
     def _balance(
         self, topic: Topic, states: Sequence[ShardState], readers: Sequence[str], valid_until: float
     ) -> list[tuple[Scope, str]]:
-        """Mark what was renewed, let go what is beyond our share; what is free and within it."""
+        """Note renewals and release what is beyond our share; return free shards that are within it."""
         renewed = {each.shard for each in states if each.is_held and each.reader == self._me}
         for shard, position in list(topic.mine.items()):
             if shard in renewed:
@@ -305,7 +310,7 @@ class Share:
         for each in await self._leases.claim(free, self._me):
             topic = self._topics[each.topic]
             position = topic.mine[each.shard] = Position(topic.scope, each.shard, each.checkpoint, each.done, valid_until)
-            self._opened(topic, position)
+            self._on_opened(topic, position)
 
     def _begin_to_let_go(self, topic: Topic, position: Position) -> None:
         if not position.going:
@@ -313,14 +318,14 @@ class Share:
             self._tasks.start(self._let_go(topic, position), name="leases of a Kinesis reader")
 
     async def _let_go(self, topic: Topic, position: Position) -> None:
-        await self._leaving(position)
+        await self._on_leaving(position)
         if not position.closed:
             with contextlib.suppress(BusUnavailableError):  # it ends by itself then
                 await self._write_down([(topic, position)], release=True)
             self._close(topic, position)
 
     async def _write_down(self, positions: Sequence[tuple[Topic, Position]], *, release: bool = False) -> None:
-        """Checkpoints; of shards that are drained or let go the lease ends with it."""
+        """Write checkpoints; the leases of drained and released shards end with it."""
         for _, position in positions:
             position.dirty = False
         written = [
@@ -350,12 +355,12 @@ class Share:
 
 
 def share_of(reader: str, held: dict[str, int], shards: int) -> int:
-    """How many shards of a topic a reader may have.
+    """Return how many shards of a topic a reader may have.
 
     Args:
-        reader: who asks.
-        held: how many each reader has now, whoever asks among them.
-        shards: how many there are to be read.
+        reader: the reader.
+        held: how many shards each reader holds now, this one included.
+        shards: how many shards there are to read.
     """
     each, left_over = divmod(shards, len(held))
     most_first = sorted(held, key=lambda name: (-held[name], name))
