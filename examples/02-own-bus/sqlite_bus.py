@@ -86,7 +86,7 @@ class Subscription:
 
     def __init__(self, bus: SqliteBus, database: sqlite3.Connection, reading: Reading) -> None:
         self._bus, self._database, self._reading = bus, database, reading
-        self._in_flight: InFlight[int] = InFlight(reading.receiver, prefetch=reading.prefetch, settled=self._settled)
+        self._in_flight: InFlight[int] = InFlight(reading.receiver, prefetch=reading.prefetch, on_settled=self._on_settled)
         self._looking = asyncio.create_task(self._look())
         self.pause, self.resume = self._in_flight.pause, self._in_flight.resume
 
@@ -117,7 +117,7 @@ class Subscription:
             self._in_flight.take(msgspec.msgpack.decode(message, type=Message), deliveries, number)
         return len(rows)
 
-    def _settled(self, delivery: HeldDelivery[int], delay_seconds: float | None) -> None:
+    def _on_settled(self, delivery: HeldDelivery[int], delay_seconds: float | None) -> None:
         with suppress(BusUnavailableError), transaction(self._database):  # else it comes again after a while
             if delay_seconds is None:
                 self._database.execute("DELETE FROM messages WHERE number = ?", (delivery.tag,))

@@ -67,7 +67,7 @@ class _Place:
 class _Subscription:
     def __init__(self, bus: MemoryBus, queues: list[_Queue], reading: Reading) -> None:
         self._bus, self._queues = bus, queues
-        self._in_flight: InFlight[_Place] = InFlight(reading.receiver, prefetch=reading.prefetch, settled=self._settled)
+        self._in_flight: InFlight[_Place] = InFlight(reading.receiver, prefetch=reading.prefetch, on_settled=self._on_settled)
         self.stopped = False
         for queue in queues:
             queue.readers.append(self)
@@ -79,7 +79,7 @@ class _Subscription:
     def take(self, queue: _Queue, encoded: bytes, deliveries: int) -> None:
         self._in_flight.take(msgspec.msgpack.decode(encoded, type=Message), deliveries + 1, _Place(queue, encoded))
 
-    def _settled(self, delivery: HeldDelivery[_Place], delay_seconds: float | None) -> None:
+    def _on_settled(self, delivery: HeldDelivery[_Place], delay_seconds: float | None) -> None:
         if delay_seconds is not None:
             self._bus.put_later(delay_seconds, delivery.tag.queue, delivery.tag.encoded, delivery.deliveries)
         asyncio.get_running_loop().call_soon(self._hand_out)

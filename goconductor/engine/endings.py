@@ -49,12 +49,12 @@ class Endings:
         """By the saga's id as a number: a UUID's hash is worked out in Python."""
         self._recent = Views(count_max=RECENT_MAX, bytes_max=RECENT_BYTES_MAX)
 
-    def told(self, view: View) -> None:
+    def on_end(self, view: View) -> None:
         """We have ended it ourselves."""
         self._recent.keep(view)
         self._wake(view.state.saga_id, view.state)
 
-    def heard(self, saga_id: UUID) -> None:
+    def on_message(self, saga_id: UUID) -> None:
         """Somebody says that it has ended."""
         self._wake(saga_id, None)
 

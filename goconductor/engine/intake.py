@@ -114,7 +114,7 @@ class Intake:
         self._counts = counts
         self._observer = observer
         self._acquire: Batcher[Acquire, Acquired] = Batcher(
-            self._acquired, told=partial(observer.flushed, "acquire"), unclaimed=self._unclaimed
+            self._acquired, on_flushed=partial(observer.flushed, "acquire"), unclaimed=self._unclaimed
         )
         self._installation = Installation(store)
         self._colleagues = Colleagues(store.instances, clock)
@@ -173,9 +173,9 @@ class Intake:
         if isinstance(granted, Granted):
             executor.spawn([granted])
         elif granted is not None:
-            await self._tell_of(granted, executor)
+            await self._report_takeover(granted, executor)
 
-    async def _tell_of(self, lost: TakenOver, executor: Executor) -> None:
+    async def _report_takeover(self, lost: TakenOver, executor: Executor) -> None:
         """Say that nobody knows what became of the attempt whose lease was taken over. Where the log knows, it is over."""
         self._counts["leases_taken_over"] += 1
         try:

@@ -37,7 +37,7 @@ from goconductor.engine.membership import Membership
 from goconductor.engine.observer import SILENT, Observer
 from goconductor.engine.running.executor import Executor
 from goconductor.engine.running.journals import Journals
-from goconductor.engine.steps.listeners import tell
+from goconductor.engine.steps.listeners import notify
 from goconductor.engine.steps.registry import StepRegistry, check, facts
 from goconductor.engine.work.renewal import Renewal
 from goconductor.errors import RequestRefusedError, SagaNotFoundError
@@ -157,7 +157,7 @@ class Node:
             clock=self.clock,
             instance=self._serial,
             lease_seconds=lease_seconds,
-            on_ended=lambda message: self._endings.heard(message.saga_id),
+            on_ended=lambda message: self._endings.on_message(message.saga_id),
             on_missed=self._rewinding.missed,
             written=self.appender.latest,
             counts=self.counts,
@@ -282,7 +282,7 @@ class Node:
             )
         started = await self._starter.start(plan, input, key=key, labels=labels or {}, reply_to=reply_to, identity=identity)
         if self.registry.listeners and not started.existing:
-            await tell(self.registry.listeners, "saga_started", started.saga_id, plan.name)
+            await notify(self.registry.listeners, "saga_started", started.saga_id, plan.name)
         return started
 
     async def begin(self, saga_id: UUID) -> None:
@@ -300,7 +300,7 @@ class Node:
         if view.seq == 1:
             self.appender.catch_up(plan, view)
             if self.registry.listeners:
-                await tell(self.registry.listeners, "saga_started", saga_id, plan.name)
+                await notify(self.registry.listeners, "saga_started", saga_id, plan.name)
 
     def metrics(self) -> dict[str, int]:
         """Return the metrics beside ``counts``: what runs and waits now, and what became of leases and messages so far."""
@@ -387,8 +387,10 @@ class Node:
         saga_id, state = view.state.saga_id, view.state
         self.counts[f"sagas_{state.phase}"] += 1
         self.observer.saga_ended(plan, view)
-        self._endings.told(view)
+        self._endings.on_end(view)
         if state.reply_to and state.reply_to != replies_topic(self.name):
             self._outbox.ended(plan, view, state.phase)
         if self.registry.listeners:
-            self._background.start(tell(self.registry.listeners, "saga_ended", saga_id, state.phase), name="listeners of an end")
+            self._background.start(
+                notify(self.registry.listeners, "saga_ended", saga_id, state.phase), name="listeners of an end"
+            )

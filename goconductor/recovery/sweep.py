@@ -90,7 +90,7 @@ class Sweeper:
         self._suspects: dict[int, float] = {}
         """Those that were missing in every look since, with when the first one ended, on the machine's clock."""
         self._acquires: Batcher[Acquire, Acquired] = Batcher(
-            node.store.acquire, told=partial(node.observer.flushed, "acquire"), unclaimed=self._unclaimed
+            node.store.acquire, on_flushed=partial(node.observer.flushed, "acquire"), unclaimed=self._unclaimed
         )
         self._unburied: dict[int, Instance] | None = None
         self._inherited: deque[tuple[int, Sequence[UUID]]] = deque()

@@ -15,7 +15,7 @@ class Bus:
         self.given: list[Delivery] = []
         self.settled: list[tuple[int, float | None]] = []
         self.came = asyncio.Event()
-        self.in_flight: InFlight[int] = InFlight(self.receive, prefetch=prefetch, settled=self.on_settled)
+        self.in_flight: InFlight[int] = InFlight(self.receive, prefetch=prefetch, on_settled=self.on_settled)
 
     async def receive(self, delivery: Delivery) -> None:
         self.given.append(delivery)

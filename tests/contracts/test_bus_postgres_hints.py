@@ -97,14 +97,14 @@ async def test_what_is_refused_at_once_is_not_tried_again_at_once(monkeypatch: p
         async def __aexit__(self, *_: object) -> None: ...
 
     monkeypatch.setattr(hints, "Patience", OneTry)
-    told = Hints(Refused(), channel="test", per_second_max=1000, heard=lambda _: None)
-    told.start()
+    hints_away = Hints(Refused(), channel="test", per_second_max=1000, on_news=lambda _: None)
+    hints_away.start()
     async with asyncio.timeout(TIMEOUT_SECONDS):
         for _ in range(2):
-            told.tell(["orders"])
+            hints_away.notify(["orders"])
             await tries.get()
     for number in range(20):  # news, each of which it could take for a reason
-        told.tell([f"{number}"])
+        hints_away.notify([f"{number}"])
         await asyncio.sleep(0)
     assert tries.empty()
-    await told.close()
+    await hints_away.close()

@@ -130,7 +130,7 @@ class KafkaBus(BusFrame[_Opened, KafkaSubscription]):
             replication=self._replication,
             settings=self._topic_settings,
         )
-        producing = Producing(self._configuration, on_error=self._heard, on_statistics=self._report("producer"))
+        producing = Producing(self._configuration, on_error=self._on_error, on_statistics=self._report("producer"))
         try:
             await self._answered(producing)
         except BaseException:
@@ -182,7 +182,7 @@ class KafkaBus(BusFrame[_Opened, KafkaSubscription]):
             drain_seconds=self._drain_seconds,
             send=partial(_send_copies, opened),
             another_partition=topics.another_partition,
-            lost=topics.forget,
+            on_lost=topics.forget,
             prepare=prepare,
         )
         seconds = self._drain_seconds + LEAVING_SECONDS + 1.0
@@ -225,11 +225,11 @@ class KafkaBus(BusFrame[_Opened, KafkaSubscription]):
                 problem = self._problem.str() if self._problem else "no broker answers"
                 raise BusUnavailableError(f"the bus did not open within {self._open_timeout_seconds:g} s: {problem}")
 
-    def _heard(self, error: KafkaError) -> None:
+    def _on_error(self, error: KafkaError) -> None:
         if self._problem is None or error.code() in REFUSALS:
             self._problem = error
         if self._opened is not None:
-            self._complaints.say(error)
+            self._complaints.log(error)
 
     def _report(self, client: str) -> Any:
         def report(text: str) -> None:

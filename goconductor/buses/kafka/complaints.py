@@ -33,7 +33,7 @@ class Complaints:
         self._about = about
         self._reminders: dict[int, Reminder] = {}
 
-    def say(self, error: KafkaError) -> None:
+    def log(self, error: KafkaError) -> None:
         """Log it, unless that was done a short while ago."""
         if not self._reminders.setdefault(error.code(), Reminder(FIRST_SECONDS, LAST_SECONDS)).is_due():
             return

@@ -77,7 +77,7 @@ class KafkaSubscription:
         drain_seconds: how long receivers may take with what is in hand when its partition goes.
         send: writes copies; True for each that was taken.
         another_partition: where a copy goes.
-        lost: topics are not there any more.
+        on_lost: called with topics that are not there any more.
         prepare: sees to it that the topics are there, and the group's settings.
     """
 
@@ -90,12 +90,12 @@ class KafkaSubscription:
         drain_seconds: float,
         send: Callable[[Sequence[Record]], Awaitable[Sequence[bool]]],
         another_partition: Callable[[str, int], int],
-        lost: Callable[[Sequence[str]], None],
+        on_lost: Callable[[Sequence[str]], None],
         prepare: Callable[[], Awaitable[None]],
     ) -> None:
         self.client = client
         self.stopped = False
-        self.lost = lost
+        self.on_lost = on_lost
         self._prepare = prepare
         self._group = group
         self._prefetch = reading.prefetch
@@ -106,7 +106,7 @@ class KafkaSubscription:
         self._reader: Fetching | None = None
         self._partitions: set[Offsets] = set()
         self._ready: deque[_Held] = deque()
-        self._in_flight: InFlight[_Held] = InFlight(reading.receiver, prefetch=reading.prefetch, settled=self._settled)
+        self._in_flight: InFlight[_Held] = InFlight(reading.receiver, prefetch=reading.prefetch, on_settled=self._on_settled)
         self._waiting: Waiting[_Held] = Waiting(self._waited)
         self._copies: list[tuple[_Held, Record]] = []
         self._copying: asyncio.Task[None] | None = None
@@ -196,7 +196,7 @@ class KafkaSubscription:
 
     # within
 
-    def _settled(self, delivery: HeldDelivery[_Held], delay_seconds: float | None) -> None:
+    def _on_settled(self, delivery: HeldDelivery[_Held], delay_seconds: float | None) -> None:
         held = delivery.tag
         if held.partition.closed:
             pass  # it comes again, from whoever has the partition now

@@ -62,7 +62,7 @@ class Producing:
     def __init__(
         self, configuration: Configuration, *, on_error: Callable[[KafkaError], None], on_statistics: Callable[[str], None]
     ) -> None:
-        self._settings = {**configuration.producer(), "error_cb": self._heard, "stats_cb": on_statistics}
+        self._settings = {**configuration.producer(), "error_cb": self._on_client_error, "stats_cb": on_statistics}
         self._on_error = on_error
         self._send_timeout_seconds = configuration.send_timeout_seconds
         self._broken = False
@@ -134,7 +134,7 @@ class Producing:
         broken.purge()
         broken.poll(0)
 
-    def _heard(self, error: KafkaError) -> None:
+    def _on_client_error(self, error: KafkaError) -> None:
         if is_fatal(error):
             self._broken = True
         self._on_error(error)

@@ -44,19 +44,19 @@ class Taker(Protocol):
     """The loop's side."""
 
     def take(self, batch: Sequence[tuple[Offsets, Arrived]]) -> None:
-        """These came, in the order of each partition."""
+        """Take messages that came, in the order of each partition."""
         ...
 
     async def hand_over(self, partitions: Sequence[Offsets]) -> Mapping[Offsets, int]:
-        """These are about to be taken away; what to commit for them."""
+        """Return what to commit for partitions that are about to be revoked."""
         ...
 
-    def lost(self, topics: Sequence[str]) -> None:
-        """These topics are not there any more."""
+    def on_lost(self, topics: Sequence[str]) -> None:
+        """Note topics that are not there any more."""
         ...
 
     async def prepare(self) -> None:
-        """A consumer begins anew, perhaps on a cluster that knows neither its topics nor its group."""
+        """Prepare for a new consumer, perhaps on a cluster that knows neither its topics nor its group."""
         ...
 
 
@@ -78,7 +78,7 @@ class Reader:
         self.full = False
         self.away = False
         self.joined = asyncio.Event()
-        self._settings = {**settings, "error_cb": self._heard}
+        self._settings = {**settings, "error_cb": self._on_error}
         self._topics = list(topics)
         self._taker = taker
         self._hand_over_seconds = hand_over_seconds
@@ -144,7 +144,7 @@ class Reader:
             with KafkaErrorsAsExceptions():
                 part(self._consumer)
         except KafkaException as error:
-            self._complaints.say(error.args[0])
+            self._complaints.log(error.args[0])
         except Exception:
             logger.exception("a consumer failed and begins anew")
 
@@ -205,8 +205,8 @@ class Reader:
     def _sort(self, message: KafkaMessage, came: list[tuple[Offsets, Arrived]]) -> None:
         if (error := message.error()) is not None:
             if error.code() in GONE:
-                self._call(self._taker.lost, self._topics)
-            self._heard(error)
+                self._call(self._taker.on_lost, self._topics)
+            self._on_error(error)
             return
         partition = self._assigned.get((str(message.topic()), int(message.partition() or 0)))
         if partition is not None:
@@ -269,10 +269,10 @@ class Reader:
         self._lose(consumer, [TopicPartition(*place) for place in self._assigned])
         self._paused = False
 
-    def _heard(self, error: KafkaError) -> None:
+    def _on_error(self, error: KafkaError) -> None:
         if is_fatal(error):
             self._broken = True
-        self._complaints.say(error)
+        self._complaints.log(error)
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> None:
         if self._abandoned:

@@ -82,7 +82,7 @@ class KinesisSubscription:
         self._tick_seconds = tick_seconds
         self._poll_seconds = poll_seconds
         self._drain_seconds = drain_seconds
-        self._in_flight: InFlight[_Held] = InFlight(reading.receiver, prefetch=reading.prefetch, settled=self._settled)
+        self._in_flight: InFlight[_Held] = InFlight(reading.receiver, prefetch=reading.prefetch, on_settled=self._on_settled)
         self._ready: deque[_Held] = deque()
         self._waiting: Waiting[_Held] = Waiting(self._waited)
         self._changed = Condition()
@@ -182,7 +182,7 @@ class KinesisSubscription:
         if len(self._ready) < self._prefetch:
             self._changed.notify_all()
 
-    def _settled(self, delivery: HeldDelivery[_Held], delay_seconds: float | None) -> None:
+    def _on_settled(self, delivery: HeldDelivery[_Held], delay_seconds: float | None) -> None:
         held, position = delivery.tag, delivery.tag.position
         position.in_hand -= 1
         if not position.closed:

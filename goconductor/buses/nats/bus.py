@@ -116,7 +116,7 @@ class NatsBus(BusFrame[_Opened, NatsSubscription]):
             credentials_path=self._credentials_path,
             connect_timeout_seconds=self._connect_timeout_seconds,
             heartbeat_seconds=self._heartbeat_seconds,
-            lost=link.lost,
+            on_lost=link.lost,
         )
         try:
             needed = self.payload_bytes_max + wire.HEADERS_BYTES_MAX

@@ -58,7 +58,7 @@ async def connect(
     credentials_path: str | None,
     connect_timeout_seconds: float,
     heartbeat_seconds: float,
-    lost: Callable[[Client, str], None],
+    on_lost: Callable[[Client, str], None],
 ) -> Client:
     """A new connection to one of the servers.
 
@@ -67,7 +67,7 @@ async def connect(
         credentials_path: a file with a JWT and its key, where the server wants one.
         connect_timeout_seconds: for all of them together.
         heartbeat_seconds: how often it is asked whether it still answers.
-        lost: called when the connection ends, with the reason.
+        on_lost: called when the connection ends, with the reason.
 
     Raises:
         ConfigurationError: the server refuses us.
@@ -81,7 +81,7 @@ async def connect(
     async def closed() -> None:
         if asking is not None and asking is not asyncio.current_task():
             asking.cancel()
-        lost(client, problems[-1] if problems else "the connection ended")
+        on_lost(client, problems[-1] if problems else "the connection ended")
 
     async def failed(error: Exception) -> None:
         problems.append(reason_of(error))
@@ -113,7 +113,7 @@ async def connect(
     except BaseException:  # we are closed meanwhile
         await close(client)
         raise
-    asking = asyncio.create_task(_ask(client, heartbeat_seconds, troubled, lost), name="ask NATS")
+    asking = asyncio.create_task(_ask(client, heartbeat_seconds, troubled, on_lost), name="ask NATS")
     return client
 
 
@@ -129,7 +129,7 @@ def reason_of(error: BaseException) -> str:
     return str(error).removeprefix("nats: ") or type(error).__name__
 
 
-async def _ask(client: Client, heartbeat_seconds: float, troubled: asyncio.Event, lost: Callable[[Client, str], None]) -> None:
+async def _ask(client: Client, heartbeat_seconds: float, troubled: asyncio.Event, on_lost: Callable[[Client, str], None]) -> None:
     """A connection that fell silent would otherwise be waited for until the system gives it up.
 
     The driver does not always tell that a connection has ended: not if it still had something to write. So we look, at once
@@ -142,7 +142,7 @@ async def _ask(client: Client, heartbeat_seconds: float, troubled: asyncio.Event
                 await troubled.wait()
         troubled.clear()
         if client.is_closed:
-            lost(client, "the connection ended")
+            on_lost(client, "the connection ended")
             return
         try:
             async with asyncio.timeout(heartbeat_seconds):
@@ -151,7 +151,7 @@ async def _ask(client: Client, heartbeat_seconds: float, troubled: asyncio.Event
             missed += 1
         else:
             missed = 0
-    lost(client, "it does not answer any more")
+    on_lost(client, "it does not answer any more")
     await close(client)
 
 

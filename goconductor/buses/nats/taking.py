@@ -88,7 +88,7 @@ class NatsSubscription:
         self._prefetch_each = max(reading.prefetch // len(self._readers), 1)
         self._mark_interval_seconds = mark_interval_seconds
         self._mark_at = 0.0
-        self._in_flight: InFlight[_Tag] = InFlight(reading.receiver, prefetch=reading.prefetch, settled=self._settled)
+        self._in_flight: InFlight[_Tag] = InFlight(reading.receiver, prefetch=reading.prefetch, on_settled=self._on_settled)
         self._to_settle: list[tuple[str, bytes]] = []
         self._news = asyncio.Event()
         self._patience = Patience(AGAIN_SECONDS)
@@ -214,7 +214,7 @@ class NatsSubscription:
         read = wire.read(reader.topic, message.data, message.headers)
         self._in_flight.take(read, message.metadata.num_delivered, _Tag(message.reply, reader))
 
-    def _settled(self, delivery: HeldDelivery[_Tag], delay_seconds: float | None) -> None:
+    def _on_settled(self, delivery: HeldDelivery[_Tag], delay_seconds: float | None) -> None:
         delivery.tag.reader.held -= 1
         if delay_seconds is None:
             word = b"+ACK"

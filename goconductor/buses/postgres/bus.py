@@ -102,7 +102,7 @@ class PostgresBus(BusFrame[_Opened, PostgresSubscription]):
         sending, hinting = pools = [
             Pool(self._set_up(purpose), f"bus, {purpose}", keep=0, rest_seconds=REST_SECONDS) for purpose in ("sending", "hints")
         ]
-        hints = Hints(hinting.share(1), channel=self._schema, per_second_max=self._hints_per_second_max, heard=self._heard)
+        hints = Hints(hinting.share(1), channel=self._schema, per_second_max=self._hints_per_second_max, on_news=self._on_news)
         sender = Sender(sending.share(1), hints.along)
         for pool in pools:
             await pool.open(at_once=False)
@@ -129,8 +129,8 @@ class PostgresBus(BusFrame[_Opened, PostgresSubscription]):
         counts = Counter(message.topic for message in messages)
         here = frozenset(topic for subscription in self._subscriptions for topic in subscription.topics)
         sent = await opened.sender.send(messages, counts.keys() - here)
-        untold = {topic: count for topic, count in counts.items() if topic not in sent.told}
-        opened.hints.tell([t for t, count in untold.items() if not self._take_here(t, count) or sent.queues[t] > 1])
+        unnotified = {topic: count for topic, count in counts.items() if topic not in sent.notified}
+        opened.hints.notify([t for t, count in unnotified.items() if not self._take_here(t, count) or sent.queues[t] > 1])
 
     async def _take(self, opened: _Opened, reading: Reading) -> PostgresSubscription:
         setup = self._set_up("taking")
@@ -144,7 +144,7 @@ class PostgresBus(BusFrame[_Opened, PostgresSubscription]):
             reading,
             poll_interval_seconds=self._poll_interval_seconds,
             visibility_seconds=self._visibility_seconds,
-            tell=opened.hints.tell,
+            notify=opened.hints.notify,
         )
         await begun_within(self._open_timeout_seconds, subscription.start(), unavailable=session.UNAVAILABLE, reason_of=repr)
         return subscription
@@ -198,7 +198,7 @@ class PostgresBus(BusFrame[_Opened, PostgresSubscription]):
                 return True
         return False
 
-    def _heard(self, topics: frozenset[str]) -> None:
+    def _on_news(self, topics: frozenset[str]) -> None:
         for subscription in self._subscriptions:
             if not topics or not topics.isdisjoint(subscription.topics):
                 subscription.wake()

@@ -40,20 +40,22 @@ class Hints:
         channel: the notifications' name, the bus's schema.
         per_second_max: so many notifications a second at most; topics that come meanwhile share the next one. While little is
             said by all, as far as we hear it, ten times as many.
-        heard: called with the topics that have news; with none if any may have.
+        on_news: called with the topics that have news; with none if any may have.
     """
 
-    def __init__(self, sessions: Usable, *, channel: str, per_second_max: float, heard: Callable[[frozenset[str]], None]) -> None:
+    def __init__(
+        self, sessions: Usable, *, channel: str, per_second_max: float, on_news: Callable[[frozenset[str]], None]
+    ) -> None:
         self._sessions = sessions
         self._channel = channel
         self._interval_seconds = 1 / per_second_max
         self._heard_at: deque[float] = deque(maxlen=QUIET_HINTS)
-        self._heard = heard
+        self._on_news = on_news
         self._ear: session.Connection | None = None
         """Of all sessions that listen, the one that is heeded."""
         self._topics: set[str] = set()
         self._next_at = 0.0
-        self._news = asyncio.Event()
+        self._pending = asyncio.Event()
         self._patience = Patience(AGAIN_SECONDS)
         self._running: asyncio.Task[None] | None = None
 
@@ -64,25 +66,25 @@ class Hints:
             asyncpg.PostgresError, OSError: the session failed.
         """
         await connection.add_listener(self._channel, self._on_notification)
-        connection.add_termination_listener(lambda _: self._heard(frozenset()))  # who waits for news sees that it has ended
+        connection.add_termination_listener(lambda _: self._on_news(frozenset()))  # who waits for news sees that it has ended
         if not self._hears:
             self._ear = connection
 
-    def tell(self, topics: Iterable[str]) -> None:
+    def notify(self, topics: Iterable[str]) -> None:
         """These topics have news. Never blocks."""
         self._topics.update(topics)
         if self._topics:
-            self._news.set()
+            self._pending.set()
 
     def along(self, topics: AbstractSet[str]) -> str:
         """The text of a notification of these topics, for a statement that sends to them, while little is said; else, and where
-        it would be too long, nothing: then it goes by :meth:`tell`, together with others.
+        it would be too long, nothing: then it goes by :meth:`notify`, together with others.
         """
-        if not topics or self._topics or self._much_is_said or time.monotonic() < self._next_at:
+        if not topics or self._topics or self._is_busy or time.monotonic() < self._next_at:
             return ""
         text = _text(topics)
         if text:
-            self._said()
+            self._note_hint()
         return text
 
     def start(self) -> None:
@@ -95,11 +97,11 @@ class Hints:
 
     async def _run(self) -> None:
         while True:
-            await self._news.wait()
+            await self._pending.wait()
             await asyncio.sleep(max(0.0, self._next_at - time.monotonic()))
-            self._news.clear()
+            self._pending.clear()
             topics, self._topics = self._topics, set()
-            self._said()
+            self._note_hint()
             try:
                 async with session.using(self._sessions) as connection:
                     await connection.execute(statements.HINT, _text(topics))
@@ -111,9 +113,9 @@ class Hints:
                 logger.exception("the bus's hints failed, polling goes on")
                 await self._patience.wait()
 
-    def _said(self) -> None:
+    def _note_hint(self) -> None:
         """Something is being said now: not again at once."""
-        self._next_at = time.monotonic() + self._interval_seconds / (1 if self._much_is_said else HASTE)
+        self._next_at = time.monotonic() + self._interval_seconds / (1 if self._is_busy else HASTE)
 
     @property
     def _hears(self) -> bool:
@@ -121,7 +123,7 @@ class Hints:
         return self._ear is not None and not self._ear.is_closed()
 
     @property
-    def _much_is_said(self) -> bool:
+    def _is_busy(self) -> bool:
         return len(self._heard_at) == QUIET_HINTS and time.monotonic() - self._heard_at[0] < 1.0
 
     def _on_notification(self, connection: object, _pid: int, _channel: str, text: object) -> None:
@@ -130,7 +132,7 @@ class Hints:
         if connection is not self._ear:
             return
         self._heard_at.append(time.monotonic())
-        self._heard(frozenset(str(text).split()))
+        self._on_news(frozenset(str(text).split()))
 
 
 def _text(topics: Iterable[str]) -> str:

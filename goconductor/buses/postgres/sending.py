@@ -26,7 +26,7 @@ class Sent(NamedTuple):
     """How many queues each topic of the batch has, and of which topics others were told."""
 
     queues: dict[str, int]
-    told: AbstractSet[str]
+    notified: AbstractSet[str]
 
 
 _Waiting = tuple[Sequence[Message], AbstractSet[str], "asyncio.Future[Sent]"]

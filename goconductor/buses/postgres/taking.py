@@ -55,7 +55,7 @@ class PostgresSubscription:
         reading: what is read, by whom; its topics in turn, so that none starves the others.
         poll_interval_seconds: the longest wait between two looks.
         visibility_seconds: what is in hand for longer may come to another as well.
-        tell: says to others that topics have news.
+        notify: notifies other processes that topics have news.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class PostgresSubscription:
         *,
         poll_interval_seconds: float,
         visibility_seconds: float,
-        tell: Callable[[Sequence[str]], None],
+        notify: Callable[[Sequence[str]], None],
     ) -> None:
         self.topics = sorted(set(reading.topics))
         self._connect = connect
@@ -73,14 +73,14 @@ class PostgresSubscription:
         self._prefetch = reading.prefetch
         self._poll_interval_seconds = poll_interval_seconds
         self._visibility_seconds = visibility_seconds
-        self._tell = tell
+        self._notify = notify
         self._connection: session.Connection | None = None
         self._queue_ids: list[int] = []
         self._registering = Interval(REGISTER_INTERVAL_SECONDS)
         self._reclaiming = Interval(RECLAIM_INTERVAL_SECONDS)
         self._looks = Looks(FIRST_WAIT_SECONDS, poll_interval_seconds)
         self._floors = Floors()
-        self._in_flight: InFlight[_Place] = InFlight(reading.receiver, prefetch=reading.prefetch, settled=self._settled)
+        self._in_flight: InFlight[_Place] = InFlight(reading.receiver, prefetch=reading.prefetch, on_settled=self._on_settled)
         self._left = Left()
         self._acknowledged: list[_Place] = []
         self._given_back: list[tuple[int, int, int, float, float]] = []
@@ -134,7 +134,7 @@ class PostgresSubscription:
         """Whether so many more messages can be taken at once."""
         return self._in_flight.wants and self._in_flight.room >= count
 
-    def _settled(self, delivery: HeldDelivery[_Place], delay_seconds: float | None) -> None:
+    def _on_settled(self, delivery: HeldDelivery[_Place], delay_seconds: float | None) -> None:
         if delay_seconds is None:
             self._acknowledged.append(delivery.tag)
         else:
@@ -290,7 +290,7 @@ class PostgresSubscription:
             for _, message_id, _, delay_seconds, ours_again_seconds in given:
                 self._left.leave(message_id, delay_seconds + ours_again_seconds)
             for delay_seconds, ours_again_seconds in {(delay, ours_again) for *_, delay, ours_again in given}:
-                loop.call_later(delay_seconds + CLOCK_SECONDS, self._tell, self.topics)
+                loop.call_later(delay_seconds + CLOCK_SECONDS, self._notify, self.topics)
                 loop.call_later(delay_seconds + ours_again_seconds + CLOCK_SECONDS, self.wake)
             if not self._in_flight.wants:
-                self._tell(self.topics)
+                self._notify(self.topics)

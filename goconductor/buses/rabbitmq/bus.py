@@ -131,7 +131,7 @@ class RabbitmqBus(BusFrame[_Opened, RabbitmqSubscription]):
                 purpose=purpose,
                 connect_timeout_seconds=self._connect_timeout_seconds,
                 heartbeat_seconds=self._heartbeat_seconds,
-                lost=link.lost,
+                on_lost=link.lost,
             ),
             disconnect=connections.close,
         )

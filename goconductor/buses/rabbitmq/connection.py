@@ -74,7 +74,7 @@ async def connect(
     purpose: str,
     connect_timeout_seconds: float,
     heartbeat_seconds: int,
-    lost: Callable[[AbstractConnection, str], None],
+    on_lost: Callable[[AbstractConnection, str], None],
 ) -> AbstractConnection:
     """A new connection to the first broker that answers, with the exchanges in place.
 
@@ -84,7 +84,7 @@ async def connect(
         purpose: shown in the broker's list of connections.
         connect_timeout_seconds: for each broker.
         heartbeat_seconds: how often both sides say that they are there.
-        lost: called when the connection ends, with the reason.
+        on_lost: called when the connection ends, with the reason.
 
     Raises:
         ConfigurationError: a broker refuses us (user, password, virtual host, permissions).
@@ -95,7 +95,7 @@ async def connect(
         try:
             async with asyncio.timeout(connect_timeout_seconds):
                 with cancelled_or_unavailable():
-                    connection = await _connect(url, purpose, heartbeat_seconds, lost)
+                    connection = await _connect(url, purpose, heartbeat_seconds, on_lost)
         except UNAVAILABLE as error:
             problem = problem or f"{url.host}:{url.port or 'default'}: {reason_of(error)}"
             continue
@@ -119,7 +119,7 @@ async def connect(
 
 
 async def _connect(
-    url: URL, purpose: str, heartbeat_seconds: int, lost: Callable[[AbstractConnection, str], None]
+    url: URL, purpose: str, heartbeat_seconds: int, on_lost: Callable[[AbstractConnection, str], None]
 ) -> AbstractConnection:
     if "heartbeat" not in url.query:
         url = url.update_query(heartbeat=str(heartbeat_seconds))
@@ -133,7 +133,7 @@ async def _connect(
         ) from None
 
     def closed(_: object, error: BaseException | None) -> None:
-        lost(connection, reason_of(error))
+        on_lost(connection, reason_of(error))
 
     connection.close_callbacks.add(closed)
     return connection

@@ -82,7 +82,7 @@ class RabbitmqSubscription:
         self._topics = sorted(set(reading.topics))
         self._group = reading.group
         self._prefetch_each = max(reading.prefetch // len(self._topics), 1)
-        self._in_flight: InFlight[_Tag] = InFlight(reading.receiver, prefetch=reading.prefetch, settled=self._settled)
+        self._in_flight: InFlight[_Tag] = InFlight(reading.receiver, prefetch=reading.prefetch, on_settled=self._on_settled)
         self._to_settle: list[tuple[_Tag, bool]] = []
         self._delaying = Tasks()
         self._news = asyncio.Event()
@@ -228,7 +228,7 @@ class RabbitmqSubscription:
             del unsettled[number]
             await channel.basic_ack(number, wait=False)
 
-    def _settled(self, delivery: HeldDelivery[_Tag], delay_seconds: float | None) -> None:
+    def _on_settled(self, delivery: HeldDelivery[_Tag], delay_seconds: float | None) -> None:
         if delay_seconds:
             self._delaying.start(self._delay(delivery, delay_seconds), name="delay a message of RabbitMQ")
         else:

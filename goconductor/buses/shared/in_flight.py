@@ -60,14 +60,14 @@ class InFlight(Generic[T]):
     Args:
         receiver: called for each delivery, in a task of its own.
         prefetch: how many deliveries may be in hand at once.
-        settled: called with what became of a delivery: acknowledged (None), or given back with a delay in
+        on_settled: called with what became of a delivery: acknowledged (None), or given back with a delay in
             seconds. It never blocks.
     """
 
-    def __init__(self, receiver: Receiver, *, prefetch: int, settled: Callable[[HeldDelivery[T], float | None], None]) -> None:
+    def __init__(self, receiver: Receiver, *, prefetch: int, on_settled: Callable[[HeldDelivery[T], float | None], None]) -> None:
         self._receiver = receiver
         self._prefetch = prefetch
-        self._settled = settled
+        self._on_settled = on_settled
         self._waiting: deque[HeldDelivery[T]] = deque()
         self._in_hand: set[HeldDelivery[T]] = set()
         self._receiving: set[asyncio.Task[None]] = set()
@@ -102,7 +102,7 @@ class InFlight(Generic[T]):
         """Acknowledged (None) or given back."""
         if delivery in self._in_hand:
             self._in_hand.remove(delivery)
-            self._settled(delivery, delay_seconds)
+            self._on_settled(delivery, delay_seconds)
             if self._waiting:
                 self._hand_out()
 
@@ -139,7 +139,7 @@ class InFlight(Generic[T]):
     def _hand_out(self) -> None:
         if not self.wants:
             while self._waiting:
-                self._settled(self._waiting.popleft(), 0.0)
+                self._on_settled(self._waiting.popleft(), 0.0)
         while self._waiting and len(self._in_hand) < self._prefetch:
             self._give(self._waiting.popleft())
 

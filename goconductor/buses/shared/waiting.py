@@ -13,11 +13,11 @@ class Waiting(Generic[T]):
     """Items that wait, each with a timer of its own.
 
     Args:
-        due: called with each item whose time has come; it waits no more then.
+        on_due: called with each item whose time has come; it waits no more then.
     """
 
-    def __init__(self, due: Callable[[T], None]) -> None:
-        self._due = due
+    def __init__(self, on_due: Callable[[T], None]) -> None:
+        self._on_due = on_due
         self._timers: dict[T, asyncio.TimerHandle] = {}
 
     def __len__(self) -> int:
@@ -46,4 +46,4 @@ class Waiting(Generic[T]):
 
     def _ended(self, item: T) -> None:
         del self._timers[item]
-        self._due(item)
+        self._on_due(item)

@@ -88,7 +88,7 @@ class SqsSubscription:
         self._readers = [_Reader(topic, max(reading.prefetch // len(names), 1)) for topic in names]
         self._wait_seconds = wait_seconds
         self._visibility_seconds = visibility_seconds
-        self._in_flight: InFlight[_Held] = InFlight(reading.receiver, prefetch=reading.prefetch, settled=self._settled)
+        self._in_flight: InFlight[_Held] = InFlight(reading.receiver, prefetch=reading.prefetch, on_settled=self._on_settled)
         self._held: set[_Held] = set()
         self._to_settle: list[tuple[_Held, int | None]] = []
         self._renewing = Tasks()
@@ -214,7 +214,7 @@ class SqsSubscription:
 
     # settling
 
-    def _settled(self, delivery: HeldDelivery[_Held], delay_seconds: float | None) -> None:
+    def _on_settled(self, delivery: HeldDelivery[_Held], delay_seconds: float | None) -> None:
         held = delivery.tag
         held.reader.held -= 1
         seconds = None if delay_seconds is None else min(math.ceil(delay_seconds), VISIBILITY_SECONDS_MAX)

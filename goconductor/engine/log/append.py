@@ -129,7 +129,7 @@ class Appender:
             self._flush,
             lanes=BATCHES_AT_ONCE,
             subject=attrgetter("saga_id.int"),
-            told=partial(observer.flushed, "append"),
+            on_flushed=partial(observer.flushed, "append"),
             unclaimed=self._unclaimed,
         )
 

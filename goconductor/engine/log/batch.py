@@ -37,7 +37,7 @@ class Batcher(Generic[Item, Result]):
         items_max: no batch is larger.
         lanes: how many batches may be in flight at once.
         subject: what an item is about; None where items have nothing to do with one another.
-        told: hears of each batch that came back: its items, and the seconds it took.
+        on_flushed: called after each batch with the number of its items and its seconds.
         unclaimed: gets an item and its result where the caller was cancelled meanwhile, so that nothing that was won is lost.
     """
 
@@ -48,12 +48,12 @@ class Batcher(Generic[Item, Result]):
         items_max: int = 512,
         lanes: int = 1,
         subject: Callable[[Item], Hashable] | None = None,
-        told: Callable[[int, float], None] | None = None,
+        on_flushed: Callable[[int, float], None] | None = None,
         unclaimed: Callable[[Item, Result], None] | None = None,
     ) -> None:
         self._flush = flush
         self._unclaimed = unclaimed
-        self._told = told
+        self._on_flushed = on_flushed
         self._items_max = items_max
         self._lanes_max = lanes
         self._subject = subject
@@ -130,8 +130,8 @@ class Batcher(Generic[Item, Result]):
         began = time.perf_counter()
         try:
             results = await self._flush([call.item for call in batch])
-            if self._told is not None:
-                self._told(len(batch), time.perf_counter() - began)
+            if self._on_flushed is not None:
+                self._on_flushed(len(batch), time.perf_counter() - began)
             for call, result in zip(batch, results, strict=True):
                 if not call.answer.done():
                     call.answer.set_result(result)

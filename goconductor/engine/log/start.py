@@ -101,7 +101,7 @@ class Starter:
         self._counts = counts
         self._observer = observer
         self._starts: Batcher[_Asked, Outcome] = Batcher(
-            self._flush, lanes=BATCHES_AT_ONCE, told=partial(observer.flushed, "start")
+            self._flush, lanes=BATCHES_AT_ONCE, on_flushed=partial(observer.flushed, "start")
         )
         self._held_up: Batcher[_Asked, Outcome] = Batcher(self._flush)
         """Those whose key somebody's open transaction holds: they wait with each other, and with nobody else."""

@@ -32,7 +32,7 @@ from goconductor.engine.running.hearing import Hearing
 from goconductor.engine.running.invoke import Invocation, without_output
 from goconductor.engine.running.journals import Journals
 from goconductor.engine.steps.context import RUNNING, StepContext, about
-from goconductor.engine.steps.listeners import tell
+from goconductor.engine.steps.listeners import notify
 from goconductor.engine.steps.registry import Action, StepRegistry
 from goconductor.engine.work.deadlines import Deadlines
 from goconductor.engine.work.granted import Granted
@@ -263,13 +263,13 @@ class Executor:
         try:
             listeners = self._registry.listeners
             if listeners:
-                await tell(listeners, "before_step", context, step=action.name)
+                await notify(listeners, "before_step", context, step=action.name)
                 self._begins(work, context)  # their time is not the step's
             self._counts["steps_run"] += 1
             event = await self._begun(invocation, work, context)
             if listeners and isinstance(event, ActionSucceeded | CompensationSucceeded):
                 output = event.output if isinstance(event, ActionSucceeded) else None
-                await tell(listeners, "after_step", context, output, step=action.name)
+                await notify(listeners, "after_step", context, output, step=action.name)
         except asyncio.CancelledError:
             if not self._draining:
                 raise

@@ -13,7 +13,7 @@ from goconductor.engine.observer import Observer
 from goconductor.engine.running.attempt import NotBegunError
 from goconductor.engine.steps.context import StepContext
 from goconductor.engine.steps.failures import is_refusal, is_unexpected, text_of, traceback_of
-from goconductor.engine.steps.listeners import tell
+from goconductor.engine.steps.listeners import notify
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.engine.work.granted import Granted
 from goconductor.saga.definition import StepKind
@@ -47,7 +47,7 @@ class Hearing:
             said = "the %s of step %r raised %s: %s"
             shown = error if not waits and is_unexpected(error) and self._is_news(work, error) else None
             context.logger.log(level, said, side, context.step, type(error).__name__, text_of(error), exc_info=shown)
-        await tell(self._registry.listeners, "on_error", context, error, step=work.plan.owners[work.step][1])
+        await notify(self._registry.listeners, "on_error", context, error, step=work.plan.owners[work.step][1])
 
     def _is_news(self, work: Granted, error: BaseException) -> bool:
         """Whether this attempt failed in another way than the one before, whose traceback has been logged."""

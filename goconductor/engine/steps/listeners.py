@@ -40,7 +40,7 @@ class Listener:
         """This instance appended the end of a saga."""
 
 
-async def tell(listeners: Iterable[Listener], method: str, *arguments: Any, step: str | None = None) -> None:
+async def notify(listeners: Iterable[Listener], method: str, *arguments: Any, step: str | None = None) -> None:
     """Call a method of all listeners, one after the other."""
     for listener in listeners:
         if step is not None and listener.steps is not None and step not in listener.steps:

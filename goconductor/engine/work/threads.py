@@ -36,8 +36,8 @@ class Call:
 
     Args:
         function: what is called.
-        begun: called on the event loop if the function began late.
-        end: called there once it has returned or raised, whoever waits for it or not.
+        on_begun: called on the event loop if the function began late.
+        on_end: called there once it has returned or raised, whoever waits for it or not.
 
     Attributes:
         answer: what came of it.
@@ -45,17 +45,17 @@ class Call:
         ends: more to be called then.
     """
 
-    __slots__ = ("_asked_at", "_begun", "_function", "_loop", "_ticket", "answer", "ended", "ends")
+    __slots__ = ("_asked_at", "_function", "_loop", "_on_begun", "_ticket", "answer", "ended", "ends")
 
-    def __init__(self, function: Callable[[], Any], begun: Callable[[], None], end: Callable[[], None]) -> None:
+    def __init__(self, function: Callable[[], Any], on_begun: Callable[[], None], on_end: Callable[[], None]) -> None:
         self._function = function
-        self._begun = begun
+        self._on_begun = on_begun
         self._loop = asyncio.get_running_loop()
         self._asked_at = time.monotonic()
         self._ticket = [True]
         self.answer: asyncio.Future[Any] = self._loop.create_future()
         self.ended = False
-        self.ends = [end]
+        self.ends = [on_end]
 
     def withdraw(self) -> bool:
         """Whether the function was kept from beginning: then it is never called."""
@@ -69,14 +69,14 @@ class Call:
         if not self.withdraw():
             return
         if time.monotonic() - self._asked_at > LATE_SECONDS:
-            self._tell(self._begun)
+            self._schedule(self._on_begun)
         try:
             result, error = self._function(), None
         except BaseException as raised:  # noqa: BLE001  (it is the caller's)
             result, error = None, raised
-        self._tell(self._end, result, error)
+        self._schedule(self._end, result, error)
 
-    def _tell(self, function: Callable[..., None], *arguments: Any) -> None:
+    def _schedule(self, function: Callable[..., None], *arguments: Any) -> None:
         with suppress(RuntimeError):  # the event loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(function, *arguments)
 
@@ -113,14 +113,14 @@ class Threads:
         """How many functions may run at once now, beside those that were given up."""
         return self._size - max(0, self.lost - self._size)
 
-    def call(self, function: Callable[[], Any], begun: Callable[[], None]) -> Call:
+    def call(self, function: Callable[[], Any], on_begun: Callable[[], None]) -> Call:
         """Have a function called. Its answer comes on the event loop that runs here.
 
         Args:
             function: what is called.
-            begun: called on the event loop if it began noticeably later than now.
+            on_begun: called on the event loop if it began noticeably later than now.
         """
-        call = Call(function, begun, self._ended)
+        call = Call(function, on_begun, self._ended)
         self._busy += 1
         self._calls.put(call)
         if self._busy > self._started:
