@@ -10,6 +10,7 @@ CODE := $(wildcard goconductor migrations tests examples benchmarks docs/roles.p
 ON_EACH_POSTGRES := tests/migration $(wildcard $(addprefix tests/contracts/test_,store_postgres*.py bus_postgres.py \
 	election_postgres.py journal_asyncpg.py))
 SPREAD := -n $(or $(PROCESSES),3) --dist loadfile --no-loadscope-reorder
+AGAIN := $(if $(TRY_AGAIN),--reruns 1 --max-suite-reruns 3 --rerun-show-tracebacks)
 SEEDS ?= 2 3 4
 BASE_PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 	$$name -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
@@ -32,9 +33,9 @@ $(INSTALLED): requirements/dev.lock pyproject.toml
 demo: $(INSTALLED) ## Run three services and a saga over an embedded PostgreSQL; BUS=kafka takes a broker, SERVE=1 keeps them running
 	$(PYTHON) examples/01-orders/demo.py $(if $(BUS),--bus $(BUS)) $(if $(SERVE),--serve)
 
-test: $(INSTALLED) servers ## Run all tests on real servers, and fail if a leaf did not pass its whole contract suite
-	$(PYTHON) -m pytest --quiet $(SPREAD) --postgres=embedded -m postgres $(ON_EACH_POSTGRES)
-	$(PYTHON) -m pytest --per-leaf $(SPREAD)
+test: $(INSTALLED) servers ## Run all tests on real servers, and fail if a leaf did not pass its whole contract suite; TRY_AGAIN=1 as in CI
+	$(PYTHON) -m pytest --quiet $(SPREAD) $(AGAIN) --postgres=embedded -m postgres $(ON_EACH_POSTGRES)
+	$(PYTHON) -m pytest --per-leaf $(SPREAD) $(AGAIN)
 
 test-all: test ## The same, then what takes longer: 20,000 messages over each bus, and the acceptance tests under SEEDS="2 3 4"
 	GOCONDUCTOR_TEST_MESSAGES=20000 $(PYTHON) -m pytest --quiet $(SPREAD) -k "none_is_lost"

@@ -58,8 +58,12 @@ class Failures:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Write one line; in a process that runs tests for another one nobody would read it."""
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
-        if report.failed and terminal is not None and not hasattr(self._config, "workerinput"):
+        if terminal is None or hasattr(self._config, "workerinput"):
+            return
+        if report.failed:
             terminal.write_line(f" {report.nodeid} failed ({report.when})")
+        elif str(report.outcome) == "rerun":
+            terminal.write_line(f" {report.nodeid} failed ({report.when}) and is tried again")
 
 
 def pytest_configure(config: pytest.Config) -> None:
