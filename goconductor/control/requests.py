@@ -200,7 +200,7 @@ async def _speak_for(
     """
     lease = await fenced(node, plan, view, event.step, await surroundings(node, plan, view.state))
     saga_id = view.state.saga_id
-    submission = Submission(saga_id, plan.name, event, view=view, lease=lease, expected=expected, doubtful=event_id is not None)
+    submission = Submission(saga_id, plan, event, view=view, lease=lease, expected=expected, doubtful=event_id is not None)
     submission.event_id = event_id or submission.event_id
     appended = False
     try:

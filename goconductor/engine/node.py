@@ -355,7 +355,7 @@ class Node:
             SagaChangedError: it has moved on from there.
             RequestRefusedError: its state does not allow this.
         """
-        submission = Submission(saga_id, "", event, expected=expected, doubtful=event_id is not None)
+        submission = Submission(saga_id, None, event, expected=expected, doubtful=event_id is not None)
         submission.event_id = event_id or submission.event_id
         appended = await self.appender.submit(submission)
         if appended.dropped and isinstance(event, OperatorRequest):

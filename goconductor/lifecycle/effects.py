@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import msgspec
 
@@ -12,8 +12,9 @@ from goconductor.saga.ids import Direction
 
 
 class RunAction(msgspec.Struct, frozen=True):
-    """Run the action."""
+    """Run the action. ``direction``, here and below: which lease and which topic it belongs to."""
 
+    direction: ClassVar[Direction] = Direction.ACTION
     step: str
     attempt: int = 1
     round: int = 0
@@ -22,14 +23,16 @@ class RunAction(msgspec.Struct, frozen=True):
 class RunCompensation(msgspec.Struct, frozen=True):
     """Run the compensation."""
 
+    direction: ClassVar[Direction] = Direction.COMPENSATION
     step: str
     attempt: int = 1
     round: int = 0
 
 
 class Settle(msgspec.Struct, frozen=True):
-    """Have the owner write the step's keys in its journal, and answer what had happened."""
+    """Have the owner write the step's keys in its journal, and answer what had happened. Its attempts are not counted."""
 
+    direction: ClassVar[Direction] = Direction.SETTLE
     step: str
     round: int = 0
     attempt: int = 1
@@ -61,14 +64,3 @@ class Decision(msgspec.Struct, frozen=True):
     state: SagaState
     event: Event
     effects: tuple[Effect, ...] = ()
-
-
-def direction_of(work: Work) -> Direction:
-    """Return which lease and which topic a piece of work belongs to."""
-    match work:
-        case RunAction():
-            return Direction.ACTION
-        case RunCompensation():
-            return Direction.COMPENSATION
-        case Settle():  # pragma: no branch
-            return Direction.SETTLE

@@ -47,6 +47,7 @@ CLOSED_COMPENSATIONS = frozenset({CompensationStatus.DONE, CompensationStatus.SK
 ACTION_SUCCEEDED, ACTION_BACKOFF, ACTION_STUCK = ActionStatus.SUCCEEDED, ActionStatus.BACKOFF, ActionStatus.STUCK
 NO_COMPENSATION, COMPENSATION_BACKOFF = CompensationStatus.NONE, CompensationStatus.BACKOFF
 COMPENSATION_DONE, COMPENSATION_STUCK = CompensationStatus.DONE, CompensationStatus.STUCK
+PENDING, COMPENSATING = ActionStatus.PENDING, SagaStatus.COMPENSATING
 """Module-level aliases: looking up a member of an enumeration is ten times slower."""
 
 _replace = msgspec.structs.replace
@@ -55,8 +56,9 @@ _replace = msgspec.structs.replace
 class Fold:
     """The parts of a :class:`SagaState` that events change, and the effects that they ask for.
 
-    ``unclosed`` says of each step how many of its successors must still be compensated; :mod:`backward` keeps it. ``log`` has the
-    answers of conditions that the log holds, ``unkept`` those that it does not.
+    ``status`` is the saga's as people see it, after the last event. ``unclosed`` says of each step how many of its successors
+    must still be compensated; :mod:`backward` keeps it. ``log`` has the answers of conditions that the log holds, ``unkept``
+    those that it does not.
     """
 
     __slots__ = (
@@ -75,6 +77,7 @@ class Fold:
         "reason",
         "remaining",
         "state",
+        "status",
         "steps",
         "stuck",
         "touched",
@@ -111,16 +114,12 @@ class Fold:
             elif compensation.due_at is not None:
                 self._timers.append((compensation.due_at, name))
         heapify(self._timers)
-
-    @property
-    def status(self) -> SagaStatus:
-        """The saga's status, as people see it."""
-        return status_of(self.phase, paused=self.paused, stuck=self.stuck > 0)
+        self.status = status_of(state.phase, paused=state.paused, stuck=self.stuck > 0)
 
     @property
     def backward(self) -> bool:
         """Whether the saga is on its way back."""
-        return self.phase is SagaStatus.COMPENSATING
+        return self.phase is COMPENSATING
 
     def step(self, name: str) -> StepState:
         """Return where a step stands."""
@@ -136,14 +135,17 @@ class Fold:
 
     def has_its_turn(self, name: str) -> bool:
         """Return whether a step was not begun yet and all its predecessors are done."""
-        if self.step(name).action.status is not ActionStatus.PENDING:
+        steps = self.steps
+        if steps.get(name, NOT_STARTED).action.status is not PENDING:
             return False
-        if name not in self._awaited:
-            steps = self.steps
-            self._awaited[name] = sum(
-                steps.get(before, NOT_STARTED).action.status not in DONE_ACTIONS for before in self.plan.predecessors[name]
-            )
-        return self._awaited[name] == 0
+        awaited = self._awaited.get(name)
+        if awaited is None:
+            awaited = 0
+            for before in self.plan.predecessors[name]:
+                if steps.get(before, NOT_STARTED).action.status not in DONE_ACTIONS:
+                    awaited += 1
+            self._awaited[name] = awaited
+        return awaited == 0
 
     def set_action(self, name: str, cause: type[Any], action: Side[ActionStatus], **changes: Any) -> StepState:
         """Move a step's action, and return the step.
@@ -158,7 +160,7 @@ class Fold:
             UnexpectedEventError: its present status cannot see this cause.
             InvariantError: the table does not know this move.
         """
-        step, status = self.step(name), action.status
+        step, status = self.steps.get(name, NOT_STARTED), action.status
         before = step.action.status
         if status not in ACTION_MOVES[cause].get(before, ()):
             raise _no_move(ACTION_MOVES[cause], "action", name, cause, before, status)
@@ -172,7 +174,7 @@ class Fold:
 
     def set_compensation(self, name: str, cause: type[Any], compensation: Side[CompensationStatus], **changes: Any) -> StepState:
         """Move a step's compensation, and return the step; arguments and errors as of :meth:`set_action`."""
-        step, status = self.step(name), compensation.status
+        step, status = self.steps.get(name, NOT_STARTED), compensation.status
         before = step.compensation.status
         if status not in COMPENSATION_MOVES[cause].get(before, ()):
             raise _no_move(COMPENSATION_MOVES[cause], "compensation", name, cause, before, status)
@@ -283,20 +285,19 @@ class Fold:
             input=self.input,
             unkept=self.unkept,
             at=at,
+            wake_at=self._wake_at(at),
             **self.fields,
         )
-        wake_at = self._wake_at(at)
-        if wake_at != self.state.wake_at:
-            self.state = _replace(self.state, wake_at=wake_at)
+        self.status = status_of(self.phase, paused=self.paused, stuck=self.stuck > 0)
         self.fields = {}
 
     def _wake_at(self, at: float) -> float | None:
         """Return when to look again. It changes rarely: a head whose index entries stay is updated in place (HOT)."""
         state = self.state
-        if state.phase.ended or state.paused or not (self.open_actions or self.open_compensations):
+        if self.phase.ended or self.paused or not (self.open_actions or self.open_compensations):
             return None
-        latest = at + state.patience_seconds * (TURNED_PATIENCE if self.backward and self.open_actions else 1.0)
-        if state.deadline_at is not None and not state.deadline_passed:
+        latest = at + state.patience_seconds * (TURNED_PATIENCE if self.phase is COMPENSATING and self.open_actions else 1.0)
+        if state.deadline_at is not None and not self.fields.get("deadline_passed", state.deadline_passed):
             latest = min(latest, state.deadline_at)
         next_due = self._next_due()
         if next_due is not None:

@@ -19,7 +19,7 @@ from goconductor.lifecycle.fold import (
     OPEN_COMPENSATIONS,
     Fold,
 )
-from goconductor.lifecycle.state import DONE_ACTIONS, ENDED, ActionStatus, SagaState, SagaStatus, StepState
+from goconductor.lifecycle.state import DONE_ACTIONS, ENDED, NOT_STARTED, ActionStatus, SagaState, SagaStatus, StepState
 from goconductor.saga.definition import StepKind
 from goconductor.saga.plan import Plan
 
@@ -77,8 +77,9 @@ def _of_step(found: list[str], plan: Plan, state: SagaState, name: str, step: St
     if step.action.attempt == 0 and action not in _NEVER_SENT:
         found.append(f"step {name!r} is {action} without an attempt")
     if action in OPEN_ACTIONS or action in MAY_HAVE_RUN:
-        early = [before for before in plan.predecessors[name] if state.step(before).action.status not in DONE_ACTIONS]
-        found += [f"step {name!r} was sent before {before!r} was done" for before in early]
+        for before in plan.predecessors[name]:
+            if state.steps.get(before, NOT_STARTED).action.status not in DONE_ACTIONS:
+                found.append(f"step {name!r} was sent before {before!r} was done")  # noqa: PERF401  (there is none, nearly always)
     if action is ACTION_STUCK and kind is StepKind.COMPENSATABLE:
         found.append(f"compensatable step {name!r} is stuck, it should be compensated")
     if (step.action.due_at is not None) != (action is ACTION_BACKOFF):

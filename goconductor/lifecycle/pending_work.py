@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from goconductor.lifecycle.effects import RunAction, RunCompensation, SetTimer, Settle
 from goconductor.lifecycle.events import Event, TimerFired
-from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaState, StepState
+from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaState, SagaStatus, StepState
 from goconductor.saga.ids import Direction
 
 
@@ -52,14 +52,15 @@ def is_superseded(state: SagaState, step: str, attempt: int, round: int) -> bool
 
     It must not begin any more. The holder of its lease can report at once that its outcome is unknown, which the saga waits for.
     """
+    if not is_backward(state):
+        return False
     now = state.step(step)
-    sent = now.action.status is ActionStatus.SENT and now.action.attempt == attempt
-    return sent and now.round == round and is_backward(state)
+    return now.action.status is ActionStatus.SENT and now.action.attempt == attempt and now.round == round
 
 
 def is_backward(state: SagaState) -> bool:
     """Return whether the saga is on its way back, paused or not."""
-    return state.phase == "compensating"
+    return state.phase is SagaStatus.COMPENSATING
 
 
 def timer_due_at(state: SagaState, event: Event) -> float | None:

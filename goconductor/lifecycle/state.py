@@ -19,7 +19,13 @@ Answer: TypeAlias = bool | str
 
 
 class SagaStatus(enum.StrEnum):
-    """What a saga is doing, the one set everywhere."""
+    """What a saga is doing, the one set everywhere.
+
+    Attributes:
+        ended: whether nothing can happen any more.
+    """
+
+    ended: bool
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -30,18 +36,16 @@ class SagaStatus(enum.StrEnum):
     STUCK = "stuck"
     TERMINATED = "terminated"
 
-    @property
-    def ended(self) -> bool:
-        """Whether nothing can happen any more."""
-        return self in ENDED
+    def __init__(self, value: str) -> None:
+        self.ended = value in {"completed", "compensated", "terminated"}
 
 
-ENDED = frozenset({SagaStatus.COMPLETED, SagaStatus.COMPENSATED, SagaStatus.TERMINATED})
+ENDED = frozenset(status for status in SagaStatus if status.ended)
 
 
 def status_of(phase: SagaStatus, *, paused: bool, stuck: bool) -> SagaStatus:
     """Return the status that people see: an end counts before a pause, a pause before a stuck step."""
-    if phase in ENDED:
+    if phase.ended:
         return phase
     if paused:
         return SagaStatus.PAUSED
@@ -220,7 +224,7 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def status(self) -> SagaStatus:
         """The saga's status, as people see it."""
-        return self.phase if self.phase in ENDED else status_of(self.phase, paused=self.paused, stuck=bool(self.stuck_steps))
+        return self.phase if self.phase.ended else status_of(self.phase, paused=self.paused, stuck=bool(self.stuck_steps))
 
     @property
     def stuck_steps(self) -> list[str]:

@@ -35,7 +35,7 @@ from goconductor.engine.facts.log import View
 from goconductor.engine.log.batch import Batcher
 from goconductor.engine.log.folding import Submission
 from goconductor.engine.node import Node
-from goconductor.engine.work.granted import attempt_of, random_number
+from goconductor.engine.work.granted import random_number
 from goconductor.errors import FencedError, GoConductorError, StoreUnavailableError
 from goconductor.lifecycle.effects import Work
 from goconductor.lifecycle.events import Event, OutcomeUnknown
@@ -312,7 +312,7 @@ class Sweeper:
         if not acquired.granted:
             return False
         reason = "its instance died" if died else "its lease ran out" if lease is not None else "nobody holds a lease on it"
-        unknown = OutcomeUnknown(work.step, attempt_of(work), work.round, direction=key.direction, reason=reason)
+        unknown = OutcomeUnknown(work.step, work.attempt, work.round, direction=key.direction, reason=reason)
         self._node.counts["sweep_unknown"] += 1
         try:
             appended = await self._append(plan, view, unknown, look.epoch, ours)
@@ -330,5 +330,5 @@ class Sweeper:
 
     async def _append(self, plan: Plan, view: View, event: Event, epoch: int, lease: Lease | None = None) -> bool:
         """Append under our epoch. False if the saga had moved on and the event says nothing any more."""
-        submission = Submission(view.state.saga_id, plan.name, event, view=view, lease=lease, epoch=epoch)
+        submission = Submission(view.state.saga_id, plan, event, view=view, lease=lease, epoch=epoch)
         return await self._node.submit(submission)

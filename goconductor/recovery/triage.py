@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from goconductor.lifecycle.effects import RunAction, SetTimer, Settle, Work, direction_of
+from goconductor.lifecycle.effects import RunAction, SetTimer, Settle, Work
 from goconductor.lifecycle.events import DeadlinePassed, TimerFired
 from goconductor.lifecycle.pending_work import is_backward, pending_work
 from goconductor.lifecycle.state import SagaState
@@ -62,7 +62,7 @@ class Repairs:
 
 def key_of(saga_id: UUID, work: Work) -> LeaseKey:
     """Return the key of the lease that whoever does this work holds."""
-    return LeaseKey(saga_id, work.step, direction_of(work), work.round)
+    return LeaseKey(saga_id, work.step, work.direction, work.round)
 
 
 def triage(state: SagaState, look: Look) -> Repairs:

@@ -201,8 +201,8 @@ async def test_an_outcome_in_one_batch_with_a_timer_that_was_too_early_is_kept(w
     saga_id = await world.start(saga)
     await node.request(saga_id, ActionFailed("shaky", 1, failure=Failure("ValueError")))
     timer, success = await asyncio.gather(
-        node.appender.submit(Submission(saga_id, "both", TimerFired("shaky", 2))),
-        node.appender.submit(Submission(saga_id, "both", ActionSucceeded("steady", 1, output="done"))),
+        node.appender.submit(Submission(saga_id, None, TimerFired("shaky", 2))),
+        node.appender.submit(Submission(saga_id, None, ActionSucceeded("steady", 1, output="done"))),
     )
     assert (timer.view, success.dropped) == (None, "")
     assert node.counts["append_not_due"] == 1

@@ -252,8 +252,8 @@ async def test_an_outcome_is_not_refused_together_with_the_write_of_an_old_leade
     assert term is not None
     failed = ActionFailed("shaky", 1, failure=Failure("ValueError"))
     old, outcome = await asyncio.gather(
-        node.appender.submit(Submission(saga_id, "both", failed, epoch=term.epoch + 7)),
-        node.appender.submit(Submission(saga_id, "both", ActionSucceeded("steady", 1, output="done"))),
+        node.appender.submit(Submission(saga_id, None, failed, epoch=term.epoch + 7)),
+        node.appender.submit(Submission(saga_id, None, ActionSucceeded("steady", 1, output="done"))),
         return_exceptions=True,
     )
     assert isinstance(old, FencedError)
@@ -277,8 +277,8 @@ async def test_an_outcome_is_not_refused_together_with_another_of_its_saga(world
 
     monkeypatch.setattr(world.store, "append", particular)
     answers = await asyncio.gather(
-        node.appender.submit(Submission(saga_id, "both", ActionSucceeded("shaky", 1, output="poison"))),
-        node.appender.submit(Submission(saga_id, "both", ActionSucceeded("steady", 1, output="done"))),
+        node.appender.submit(Submission(saga_id, None, ActionSucceeded("shaky", 1, output="poison"))),
+        node.appender.submit(Submission(saga_id, None, ActionSucceeded("steady", 1, output="done"))),
         return_exceptions=True,
     )
     assert "a NUL byte" in str(answers[0])

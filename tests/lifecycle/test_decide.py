@@ -11,7 +11,7 @@ from goconductor.errors import InvariantError, RequestRefusedError, UnexpectedEv
 from goconductor.lifecycle import events as e
 from goconductor.lifecycle import transitions
 from goconductor.lifecycle.decide import begin, decide
-from goconductor.lifecycle.effects import EndSaga, RunAction, RunCompensation, Settle, direction_of
+from goconductor.lifecycle.effects import EndSaga, RunAction, RunCompensation, Settle
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.invariants import check, violations
 from goconductor.lifecycle.pending_work import is_pending, is_superseded
@@ -349,7 +349,7 @@ class TestGuards:
 
 
 def test_each_piece_of_work_belongs_to_a_lease() -> None:
-    assert [direction_of(w) for w in (RunAction("a"), RunCompensation("a"), Settle("a"))] == list(Direction)
+    assert [w.direction for w in (RunAction("a"), RunCompensation("a"), Settle("a"))] == list(Direction)
 
 
 def test_work_of_another_round_or_of_an_ended_saga_is_not_due() -> None:

@@ -15,7 +15,7 @@ run; only a submitter that *follows* its saga gets it back, and where that one i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from operator import attrgetter
 from uuid import UUID
@@ -33,6 +33,7 @@ from goconductor.engine.log.folding import (
     AppendResult,
     EventRefusedError,
     Folded,
+    Results,
     SagaBatch,
     Submission,
     TryAgain,
@@ -51,7 +52,7 @@ from goconductor.errors import (
     SchemaError,
     StoreUnavailableError,
 )
-from goconductor.lifecycle.effects import Effect, EndSaga, SetTimer, Work, direction_of
+from goconductor.lifecycle.effects import Effect, EndSaga, SetTimer, Work
 from goconductor.lifecycle.events import TimerFired
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.ports.clock import Clock
@@ -181,7 +182,7 @@ class Appender:
             self._recent.keep(view)
         if len(due) > len(taken):
             here = {(work.step, work.direction) for work in taken}
-            elsewhere = [work for work in due if (work.step, direction_of(work)) not in here]
+            elsewhere = [work for work in due if (work.step, work.direction) not in here]
             self._outbox.work(plan, view, elsewhere, cause="" if cause is None else str(cause))
         for effect in effects:
             if isinstance(effect, SetTimer):
@@ -209,14 +210,13 @@ class Appender:
             self._room.spawn(answer.works)
 
     async def _flush(self, batch: list[Submission]) -> Sequence[AppendResult]:
-        results: dict[int, AppendResult] = {}
+        results: Results = [None] * len(batch)
         gathered = gather(batch, self.latest)
         prepared: list[tuple[Folded, Continuation]] = []
         try:
-            for each, (plan, view) in await self._bring_up(gathered, results):
-                members = {index: member for index, member in each.members.items() if index not in results}
+            for each, plan, view in await self._bring_up(gathered, results):
                 folded = fold(
-                    members,
+                    each.members,
                     plan,
                     view,
                     self._room,
@@ -227,11 +227,8 @@ class Appender:
                 )
                 if folded is not None:
                     prepared.append((folded, Continuation(plan, folded.new, still_due(folded.effects, folded.new))))
-            for _, continuation in prepared:
-                continuation.reserve(self._room, self._instance(), self._lease_seconds)
             sent_at = self._clock.monotonic()
-            appends = [folded.append(self._instance(), continuation) for folded, continuation in prepared]
-            outcomes = await self._store.append(appends) if appends else []
+            outcomes = await self._append(prepared) if prepared else []
         except BaseException as error:
             for _, continuation in prepared:
                 self._orphans.add(continuation.let_go())
@@ -243,14 +240,18 @@ class Appender:
         self._counts["append_batches"] += bool(prepared)
         for (folded, continuation), outcome in zip(prepared, outcomes, strict=True):
             if outcome.verdict is Verdict.WON:
-                results |= self._won(folded, continuation, outcome, sent_at)
+                self._won(folded, continuation, outcome, sent_at, results)
             else:
-                results |= self._lost(folded, continuation, outcome)
-        return [results.get(index) or TryAgain() for index in range(len(batch))]
+                self._lost(folded, continuation, outcome, results)
+        return [result or TryAgain() for result in results]
 
-    def _while_away(
-        self, error: GoConductorError, batch: Sequence[Submission], results: Mapping[int, AppendResult]
-    ) -> list[AppendResult]:
+    async def _append(self, prepared: Sequence[tuple[Folded, Continuation]]) -> list[Outcome]:
+        instance = self._instance()
+        for _, continuation in prepared:
+            continuation.reserve(self._room, instance, self._lease_seconds)
+        return await self._store.append([folded.append(instance, continuation) for folded, continuation in prepared])
+
+    def _while_away(self, error: GoConductorError, batch: Sequence[Submission], results: Results) -> list[AppendResult]:
         """Outcomes wait until the log takes them. Where it is there but refuses us, others are told so."""
         self._counts["store_unavailable"] += 1
         if self._away.is_due():
@@ -258,65 +259,65 @@ class Appender:
         absent = isinstance(error, StoreUnavailableError)
         again = TryAgain(doubtful=True, wait_seconds=STORE_PAUSE_SECONDS if absent else REFUSED_PAUSE_SECONDS)
         return [
-            results.get(index) or (again if absent or submission.lease is not None else error)
-            for index, submission in enumerate(batch)
+            result or (again if absent or submission.lease is not None else error)
+            for result, submission in zip(results, batch, strict=True)
         ]
 
-    async def _bring_up(
-        self, gathered: Sequence[SagaBatch], results: dict[int, AppendResult]
-    ) -> list[tuple[SagaBatch, tuple[Plan, View]]]:
-        """Find the newest state of each saga. Those that have none are left out, and ``results`` says why."""
-        tails = await self._tails([each for each in gathered if each.is_stale])
-        brought: list[tuple[SagaBatch, tuple[Plan, View]]] = []
+    async def _bring_up(self, gathered: Sequence[SagaBatch], results: Results) -> list[tuple[SagaBatch, Plan, View]]:
+        """Find the definition and the newest state of each saga. Those that have none are left out, and ``results`` says why."""
+        brought: list[tuple[SagaBatch, Plan, View]] = []
+        unread: list[SagaBatch] = []
         for each in gathered:
+            if each.stale or each.plan is None or each.base is None:
+                unread.append(each)
+            else:
+                brought.append((each, each.plan, each.base))
+        for each, tail in zip(unread, await self._tails(unread), strict=True):
             try:
-                found = await self._newest(each, tails.get(each.saga_id))
+                plan, view = await self._newest(each, tail)
             except StoreUnavailableError:
                 raise
             except GoConductorError as error:
-                results |= dict.fromkeys(each.members, error)
+                for index in each.members:
+                    results[index] = error
                 continue
-            if each.is_doubtful:
-                results |= self._committed(each, tails.get(each.saga_id), *found)
-            brought.append((each, found))
+            if each.doubtful:
+                self._find_committed(each, tail, plan, view, results)
+            brought.append((each, plan, view))
         return brought
 
-    async def _tails(self, stale: Sequence[SagaBatch]) -> dict[UUID, Tail]:
+    async def _tails(self, unread: Sequence[SagaBatch]) -> list[Tail]:
         """Read the tails of sagas of which too little is known, whose head had moved, or whose last append is in doubt."""
-        for each in stale:
-            if each.is_doubtful:
+        for each in unread:
+            if each.doubtful:
                 # somebody else here may know more by now: an event of ours has to be looked for in all of the log
                 each.base = None
         await self._orphans.free()
-        known = [each.base.known if each.base is not None else Known(each.saga_id) for each in stale]
-        tails = await self._store.read(known) if stale else []
-        return {each.saga_id: tail for each, tail in zip(stale, tails, strict=True)}
+        known = [each.base.known if each.base is not None else Known(each.saga_id) for each in unread]
+        return await self._store.read(known) if known else []
 
-    async def _newest(self, batch: SagaBatch, tail: Tail | None) -> tuple[Plan, View]:
+    async def _newest(self, batch: SagaBatch, tail: Tail) -> tuple[Plan, View]:
         """Return a saga's definition and its newest state.
 
         Raises:
             SagaNotFoundError: there is no such saga.
             GoConductorError: its log cannot be read by this version.
         """
-        base = batch.base
-        if tail is None:
-            assert base is not None  # noqa: S101  (of a saga that is not known a tail was read)
-            return await self._definitions.plan(next(iter(batch.members.values())).saga, base.state.version), base
         if tail.head is None:
             raise SagaNotFoundError(f"there is no saga {batch.saga_id}")
         plan = await self._definitions.plan(tail.head.saga, tail.head.version)
-        view = log.brought_up(plan, base, batch.saga_id, tail)
+        view = log.brought_up(plan, batch.base, batch.saga_id, tail)
         assert view is not None  # noqa: S101  (it has a head)
         return plan, view
 
-    def _committed(self, batch: SagaBatch, tail: Tail | None, plan: Plan, view: View) -> dict[int, AppendResult]:
+    def _find_committed(self, batch: SagaBatch, tail: Tail, plan: Plan, view: View, results: Results) -> None:
         """Find those whose event was committed after all, by its id. What follows from it nobody has done yet."""
-        written = set[UUID]() if tail is None else {entry.event_id for entry in tail.entries}
+        written = {entry.event_id for entry in tail.entries}
         found = [index for index, each in batch.members.items() if each.doubtful and each.event_id in written]
+        for index in found:
+            results[index] = Appended(view)
         if found:
             self.catch_up(plan, view)
-        return dict.fromkeys(found, Appended(view))
 
     def catch_up(self, plan: Plan, view: View) -> None:
         """Nobody acted on what was appended, since its answer was lost, or since it was not committed then: ask for all that the
@@ -327,25 +328,26 @@ class Appender:
         ends: list[Effect] = [EndSaga(state.phase)] if state.phase.ended else []
         self.act(plan, view, [*asked, *ends], still_due(asked, view), ())
 
-    def _won(self, folded: Folded, continuation: Continuation, outcome: Outcome, sent_at: float) -> dict[int, AppendResult]:
+    def _won(self, folded: Folded, continuation: Continuation, outcome: Outcome, sent_at: float, results: Results) -> None:
         self._counts["appends"] += 1
         self._counts["events"] += len(folded.entries)
         self._observer.appended(folded.plan, folded.base, folded.new)
         continuation.vacate(kept=outcome.took)
         works = continuation.works(sent_at)
         self.act(folded.plan, folded.new, folded.effects, continuation.due, works, cause=folded.entries[-1].event_id)
-        last = next(reversed(folded.accepted))
+        *others, last = folded.accepted
+        for index in others:
+            results[index] = Appended(folded.new)
         if works and not folded.accepted[last].follows:
             self._room.spawn(works)
             works = ()
-        return {**dict.fromkeys(folded.accepted, Appended(folded.new)), last: Appended(folded.new, works)}
+        results[last] = Appended(folded.new, works)
 
-    def _lost(self, folded: Folded, continuation: Continuation, outcome: Outcome) -> dict[int, AppendResult]:
+    def _lost(self, folded: Folded, continuation: Continuation, outcome: Outcome, results: Results) -> None:
         saga_id = folded.new.state.saga_id
         self._counts[f"append_{outcome.verdict}"] += 1
         continuation.vacate()
         self._recent.drop(saga_id)
-        results: dict[int, AppendResult] = {}
         for index, submission in folded.accepted.items():
             match outcome.verdict:
                 case Verdict.NOT_DUE if isinstance(submission.event, TimerFired):
@@ -363,4 +365,3 @@ class Appender:
                     results[index] = TryAgain(wait_seconds=STORE_PAUSE_SECONDS)
                 case _:
                     results[index] = TryAgain()
-        return results

@@ -14,7 +14,9 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextvars import Context
-from typing import Generic, NamedTuple, TypeVar, cast
+from typing import Generic, TypeVar, cast
+
+import msgspec
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -23,7 +25,7 @@ SHARE_MIN = 16
 """So many calls are never split over lanes: what they would win is less than what a transaction costs."""
 
 
-class _Call(NamedTuple, Generic[Item, Result]):
+class _Call(msgspec.Struct, Generic[Item, Result], frozen=True):
     item: Item
     subject: Hashable
     answer: asyncio.Future[Result]

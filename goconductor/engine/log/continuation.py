@@ -12,9 +12,9 @@ from typing import Protocol
 import msgspec
 
 from goconductor.engine.facts.log import View
-from goconductor.engine.work.granted import Granted, attempt_of, lease_for
+from goconductor.engine.work.granted import Granted, lease_for
 from goconductor.engine.work.places import Place
-from goconductor.lifecycle.effects import Effect, EndSaga, SetTimer, Work, direction_of
+from goconductor.lifecycle.effects import Effect, EndSaga, SetTimer, Work
 from goconductor.lifecycle.pending_work import is_pending
 from goconductor.ports.store import Lease, Take
 from goconductor.saga.plan import Plan
@@ -66,15 +66,15 @@ class Continuation(msgspec.Struct):
                 take = Take(lease=lease_for(saga_id, work, instance), lease_seconds=lease_seconds)
                 self.takes.append((take, work, place))
 
-    def vacate(self, kept: Iterable[int] = ()) -> None:
+    def vacate(self, kept: Sequence[int] = ()) -> None:
         """Give back the places of leases that were not taken.
 
         Args:
             kept: the tokens of those that were.
         """
-        held = set(kept)
-        if len(held) == len(self.takes):
+        if len(kept) == len(self.takes):
             return
+        held = set(kept)
         for take, _, place in self.takes:
             if take.lease.token not in held:
                 place.vacate()
@@ -92,18 +92,24 @@ class Continuation(msgspec.Struct):
         Args:
             sent_at: when they were asked for, in seconds on the monotonic clock.
         """
+        if not self.takes:
+            return ()
         return tuple(
-            Granted(self.plan, self.view, take.lease, attempt_of(work), sent_at + take.lease_seconds, place)
+            Granted(self.plan, self.view, take.lease, work.attempt, sent_at + take.lease_seconds, place)
             for take, work, place in self.takes
         )
 
 
 def still_due(effects: Iterable[Effect], view: View) -> list[Work]:
     """Return what the last state still wants of the work that several decisions asked for."""
-    state = view.state
-    return [
-        effect
-        for effect in effects
-        if not isinstance(effect, SetTimer | EndSaga)
-        and is_pending(state, effect.step, direction_of(effect), attempt_of(effect), effect.round)
-    ]
+    state, due = view.state, list[Work]()
+    for effect in effects:
+        if isinstance(effect, _NO_WORK):
+            continue
+        if is_pending(state, effect.step, effect.direction, effect.attempt, effect.round):
+            due.append(effect)
+    return due
+
+
+_NO_WORK = (SetTimer, EndSaga)
+"""Spelt as a union it would be made anew for each effect."""

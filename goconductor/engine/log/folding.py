@@ -26,7 +26,7 @@ from goconductor.lifecycle.effects import Effect, RunCompensation
 from goconductor.lifecycle.events import ActionSucceeded, CompensationSucceeded, Event
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.pending_work import timer_due_at
-from goconductor.lifecycle.state import CompensationStatus, SagaState
+from goconductor.lifecycle.state import CompensationStatus, SagaState, SagaStatus
 from goconductor.ports.store import Append, Lease, LogEntry
 from goconductor.redaction import logger_of
 from goconductor.saga.plan import Plan
@@ -48,6 +48,7 @@ class Submission(msgspec.Struct):
     """An event on its way into the log.
 
     Attributes:
+        plan: the saga's definition; None if it is not at hand.
         view: what is known of the saga; None if nothing is.
         lease: the lease that this event ends.
         epoch: the leader's epoch, where it is the leader who writes.
@@ -59,7 +60,7 @@ class Submission(msgspec.Struct):
     """
 
     saga_id: UUID
-    saga: str
+    plan: Plan | None
     event: Event
     view: View | None = None
     lease: Lease | None = None
@@ -107,29 +108,28 @@ class TryAgain(msgspec.Struct, frozen=True):
 AppendResult: TypeAlias = Appended | TryAgain | Exception
 """What a batch says of each submission. An exception is for its submitter alone."""
 
+Results: TypeAlias = list[AppendResult | None]
+"""The same, by the index in the batch, while it is worked out. Of what goes into the next batch it says nothing: None."""
+
 
 class SagaBatch(msgspec.Struct):
     """One saga's submissions within a batch.
 
     Attributes:
         saga_id: the saga's.
-        members: the submissions, by their index in the batch.
         base: the newest view that anybody here has.
+        plan: its definition; None if nobody has it at hand.
+        stale: whether the log has to be read first: its head has moved, or somebody knows too little of the saga.
+        doubtful: whether an event may have been committed before.
+        members: the submissions, by their index in the batch.
     """
 
     saga_id: UUID
+    base: View | None
+    plan: Plan | None = None
+    stale: bool = False
+    doubtful: bool = False
     members: dict[int, Submission] = {}
-    base: View | None = None
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether the log has to be read first."""
-        return self.base is None or any(each.stale or not each.saga for each in self.members.values())
-
-    @property
-    def is_doubtful(self) -> bool:
-        """Whether an event may have been committed before."""
-        return any(each.doubtful for each in self.members.values())
 
 
 class Folded(msgspec.Struct, frozen=True):
@@ -139,6 +139,7 @@ class Folded(msgspec.Struct, frozen=True):
         plan: the saga's.
         base: the place in its log that the append has to follow.
         new: its state after the append.
+        status: its status then.
         entries: what is appended.
         effects: what was decided.
         releases: the leases that end.
@@ -150,6 +151,7 @@ class Folded(msgspec.Struct, frozen=True):
     plan: Plan
     base: View
     new: View
+    status: SagaStatus
     entries: list[LogEntry]
     effects: list[Effect]
     releases: list[Lease]
@@ -171,7 +173,7 @@ class Folded(msgspec.Struct, frozen=True):
             tag=self.base.tag,
             new_tag=self.new.tag,
             entries=self.entries,
-            status=state.status.value,
+            status=self.status,
             instance=instance,
             wake_at=state.wake_at,
             due_at=self.due_at,
@@ -193,8 +195,11 @@ def gather(batch: Sequence[Submission], recent: Callable[[UUID], View | None]) -
         number = submission.saga_id.int
         gathered = by_saga.get(number)
         if gathered is None:
-            gathered = by_saga[number] = SagaBatch(submission.saga_id, base=recent(submission.saga_id))
+            gathered = by_saga[number] = SagaBatch(submission.saga_id, recent(submission.saga_id))
         gathered.members[index] = submission
+        gathered.plan = gathered.plan or submission.plan
+        gathered.stale = gathered.stale or submission.stale or submission.plan is None
+        gathered.doubtful = gathered.doubtful or submission.doubtful
         if submission.view is not None and (gathered.base is None or gathered.base.seq < submission.view.seq):
             gathered.base = submission.view
     return list(by_saga.values())
@@ -205,7 +210,7 @@ def fold(
     plan: Plan,
     base: View,
     room: Room,
-    results: dict[int, AppendResult],
+    results: Results,
     *,
     now: Callable[[], float],
     participant: str,
@@ -218,7 +223,7 @@ def fold(
         plan: the saga's.
         base: its newest state that is known.
         room: says what would be undone by doing nothing.
-        results: where it is said of those that cannot be taken why; of those that go into the next batch it says nothing.
+        results: has those that were committed before, which are left out; and gets why others cannot be taken.
         now: the database's time, in seconds since 1970.
         participant: who writes, for the record.
         counts: where dropped events are counted.
@@ -233,6 +238,8 @@ def fold(
     last_due_at: float | None = None
     epoch = size = 0
     for index, submission in members.items():
+        if results[index] is not None:
+            continue
         if size >= FOLDED_BYTES_MAX or (first is not None and (submission.alone or first.alone)):
             continue  # it goes into the next batch
         due_at = timer_due_at(draft.state, submission.event)
@@ -259,18 +266,21 @@ def fold(
         draft.effects = []
         token = submission.lease.token if submission.lease is not None else 0
         entries.append(log.entry(event, submission.event_id, participant=participant, token=token))
-        entries += [log.entry(null, new_event_id(), participant=participant) for null in nulls]
-        size += sum(len(entry.data) for entry in entries[-1 - len(nulls) :])
+        for null in nulls:
+            entries.append(log.entry(null, new_event_id(), participant=participant))
+        for entry in entries[-1 - len(nulls) :]:
+            size += len(entry.data)
         accepted[index] = submission
         first = first or submission
         epoch = epoch or submission.epoch
-        last_due_at = max(filter(None, (last_due_at, due_at)), default=None)
+        if due_at is not None:
+            last_due_at = due_at if last_due_at is None else max(last_due_at, due_at)
         if submission.lease is not None:
             releases.append(submission.lease)
     if not entries:
         return None
     new = View(draft.state, base.seq + len(entries), random_number(), base.bytes + size)
-    return Folded(plan, base, new, entries, effects, releases, accepted, last_due_at, epoch)
+    return Folded(plan, base, new, draft.status, entries, effects, releases, accepted, last_due_at, epoch)
 
 
 def _refusal(event: Event, error: Exception, view: View, counts: Counter[str]) -> AppendResult:

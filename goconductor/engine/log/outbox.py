@@ -22,9 +22,8 @@ from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.engine.facts.installation import Installation
 from goconductor.engine.facts.log import View
 from goconductor.engine.observer import SILENT, Observer
-from goconductor.engine.work.granted import attempt_of
 from goconductor.errors import BusError, PayloadError
-from goconductor.lifecycle.effects import Work, direction_of
+from goconductor.lifecycle.effects import Work
 from goconductor.lifecycle.state import SagaStatus
 from goconductor.messages import codec
 from goconductor.messages.envelope import Baton, RunStep, SagaEnded
@@ -100,8 +99,8 @@ class Outbox:
                 version=view.state.version,
                 step=work.step,
                 target=plan.steps[work.step].run,
-                direction=direction_of(work),
-                attempt=attempt_of(work),
+                direction=work.direction,
+                attempt=work.attempt,
                 round=work.round,
                 baton=Baton(view.seq, view.tag, state),
             )

@@ -34,4 +34,4 @@ class TakenOver(NamedTuple):
         """What the log is told; refused where it knows of an outcome, or was never told of the attempt."""
         key, step = self.lease.key, self.view.state.step(self.lease.key.step)
         unknown = OutcomeUnknown(key.step, step.side(key.direction).attempt, key.round, direction=key.direction, reason=REASON)
-        return Submission(key.saga_id, self.plan.name, unknown, view=self.view, lease=self.lease)
+        return Submission(key.saga_id, self.plan, unknown, view=self.view, lease=self.lease)

@@ -42,7 +42,7 @@ class Timers:
         while (wait := timer.due_at - self._clock.now()) > 0:
             await self._clock.sleep(wait)
         event = TimerFired(timer.step, timer.attempt, timer.round, direction=timer.direction)
-        while (await self.appender.submit(Submission(view.state.saga_id, plan.name, event, view=view))).view is None:
+        while (await self.appender.submit(Submission(view.state.saga_id, plan, event, view=view))).view is None:
             self._clock.observe(await self._store.database_time())  # our estimate was ahead of the database
             await self._clock.sleep(max(0.01, timer.due_at - self._clock.now()))
 

@@ -43,6 +43,7 @@ class Attempt:
         work: what to run.
         action: the step's code.
         context: what the step is told of its run.
+        timeout_seconds: how long the whole attempt may take.
         threads: where plain functions run.
         output_bytes_max: a larger output is refused.
         on_begin: called where user code begins after it had to wait.
@@ -60,6 +61,7 @@ class Attempt:
         action: Action[..., Any],
         context: StepContext,
         *,
+        timeout_seconds: float,
         threads: Threads,
         output_bytes_max: int,
         on_begin: Callable[[Granted, StepContext], None],
@@ -67,6 +69,7 @@ class Attempt:
         self.work = work
         self.action = action
         self.context = context
+        self.timeout_seconds = timeout_seconds
         self.begun = False
         self.uncallable: BaseException | None = None
         self.unkept: BaseException | None = None
@@ -94,11 +97,6 @@ class Attempt:
         return self.work.view.state.step(self.work.step)
 
     @property
-    def timeout_seconds(self) -> float:
-        """How long a whole attempt may take."""
-        return timeout_of(self.work, self.action)
-
-    @property
     def seconds_left(self) -> float:
         """How long this one may still take, for a journal, which takes no limit of nothing."""
         return max(0.001, self.context.seconds_left)
@@ -118,12 +116,12 @@ class Attempt:
 
     def _inputs(self) -> dict[str, Any]:
         """This attempt's own copy: what it changes in it, no other attempt or step may find changed."""
-        state = self.work.view.state
+        state, step = self.work.view.state, self.work.lease.key.step
         try:
-            inputs = self.work.plan.inputs(self.work.step, state.input, state.referable(), self.step.edited)
+            inputs = self.work.plan.inputs(step, state.input, state.referable(), state.step(step).edited)
             return {name: values.copied(value) for name, value in inputs.items()}
         except PayloadError as error:
-            raise PayloadError(f"the inputs of step {self.work.step!r}", str(error)) from None
+            raise PayloadError(f"the inputs of step {step!r}", str(error)) from None
 
     async def call(
         self, function: Callable[..., Any], signature: Signature, first: tuple[Any, ...], arguments: dict[str, Any]

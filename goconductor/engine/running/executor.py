@@ -40,7 +40,7 @@ from goconductor.engine.work.places import Place, Places
 from goconductor.engine.work.renewal import Renewal
 from goconductor.engine.work.threads import Call, Threads
 from goconductor.errors import FencedError, GoConductorError
-from goconductor.lifecycle.effects import Work, direction_of
+from goconductor.lifecycle.effects import Work
 from goconductor.lifecycle.events import (
     ActionSettled,
     ActionSucceeded,
@@ -136,7 +136,7 @@ class Executor:
 
     def reserve(self, plan: Plan, work: Work) -> Place | None:
         """Keep a place, if the step is ours and there is one."""
-        return self.places.reserve(plan, work.step, direction_of(work))
+        return self.places.reserve(plan, work.step, work.direction)
 
     def undoes_nothing(self, plan: Plan, step: str) -> bool:
         """Whether the step is ours, and compensating it would run no code and note nothing down.
@@ -208,18 +208,19 @@ class Executor:
 
     async def _kept(self, work: Granted, event: Event) -> Appended:
         """Bring an outcome into the log. An output that the database refuses for good is left out, as the step has run."""
-
-        def outcome(event: Event) -> Submission:
-            saga_id = work.view.state.saga_id
-            return Submission(saga_id, work.plan.name, event, view=work.view, lease=work.lease, follows=True)
-
+        saga_id = work.lease.key.saga_id
         try:
-            return await self.appender.submit(outcome(event))
+            return await self.appender.submit(
+                Submission(saga_id, work.plan, event, view=work.view, lease=work.lease, follows=True)
+            )
         except EventRefusedError as error:
             if not isinstance(event, ActionSucceeded):
                 raise
             logger.error("step %r ran, but %s", work.step, error, extra=about(work.lease.key))  # noqa: TRY400  (its place says nothing)
-            return await self.appender.submit(outcome(without_output(event, error)))
+            rejected = without_output(event, error)
+            return await self.appender.submit(
+                Submission(saga_id, work.plan, rejected, view=work.view, lease=work.lease, follows=True)
+            )
 
     async def _event(self, work: Granted) -> Event | None:
         """What came of the work; None if it must not begin any more."""
@@ -252,6 +253,7 @@ class Executor:
             work,
             action,
             context,
+            timeout_seconds=seconds,
             threads=self.threads,
             output_bytes_max=self._output_bytes_max,
             on_begin=self._begins,
@@ -282,8 +284,7 @@ class Executor:
 
     async def _begun(self, invocation: Invocation, work: Granted, context: StepContext) -> Event | None:
         """Do it. What has not begun is tried again, for as long as the step may take and the lease is ours."""
-        seconds = invocation.attempt.timeout_seconds
-        ends = self._clock.monotonic() + seconds
+        seconds, ends = invocation.attempt.timeout_seconds, context.deadline
         told = False
         while True:
             try:

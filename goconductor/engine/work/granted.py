@@ -9,9 +9,9 @@ import msgspec
 
 from goconductor.engine.facts.log import View
 from goconductor.engine.work.places import Place
-from goconductor.lifecycle.effects import RunAction, RunCompensation, Settle, Work, direction_of
+from goconductor.lifecycle.effects import RunAction, RunCompensation, Settle, Work
 from goconductor.ports.store import Lease, LeaseKey
-from goconductor.saga.ids import Direction
+from goconductor.saga.ids import Direction, uuid_of
 from goconductor.saga.plan import Plan
 
 
@@ -45,12 +45,12 @@ def random_number() -> int:
 
 def new_event_id() -> UUID:
     """A random id by which an event is recognised when the answer to its commit was lost."""
-    return UUID(int=random.getrandbits(128))
+    return uuid_of(random.getrandbits(128))
 
 
 def lease_for(saga_id: UUID, work: Work, instance: int) -> Lease:
     """A lease with a fresh token for a piece of work."""
-    return Lease(key=LeaseKey(saga_id, work.step, direction_of(work), work.round), instance=instance, token=random_number())
+    return Lease(key=LeaseKey(saga_id, work.step, work.direction, work.round), instance=instance, token=random_number())
 
 
 def effect_of(work: Granted) -> Work:
@@ -63,8 +63,3 @@ def effect_of(work: Granted) -> Work:
             return RunCompensation(key.step, work.attempt, key.round)
         case Direction.SETTLE:
             return Settle(key.step, key.round)
-
-
-def attempt_of(work: Work) -> int:
-    """Which attempt; settlements are not counted."""
-    return 1 if isinstance(work, Settle) else work.attempt

@@ -10,8 +10,8 @@ from goconductor.ports.store.sagas import Known, Tail
 from goconductor.saga.ids import Direction
 
 
-class LeaseKey(msgspec.Struct, frozen=True, order=True):
-    """What a lease is on."""
+class LeaseKey(msgspec.Struct, frozen=True, order=True, cache_hash=True):
+    """What a lease is on. Its hash is kept, since a UUID's is worked out in Python."""
 
     saga_id: UUID
     step: str
