@@ -81,11 +81,10 @@ async def start(
         _check_schema(plan.name, schema, data)
         data = completed(schema, data)
     return await node.start_saga(
-        plan.name,
+        plan,
         data,
         key=key,
         labels=labels,
-        version=plan.version,
         reply=reply,
         transaction=transaction,
         identity=identity,

@@ -242,7 +242,7 @@ class Node:
 
     async def start_saga(
         self,
-        saga: str,
+        saga: str | Plan,
         input: Any,
         *,
         key: str | None = None,
@@ -255,11 +255,11 @@ class Node:
         """Start a saga.
 
         Args:
-            saga: its definition's name.
+            saga: its definition, or the definition's name.
             input: JSON data, or a dataclass, msgspec or pydantic model.
             key: a second start with this key and the same input finds the first.
             labels: free words to find it by.
-            version: which version of the definition; None takes the active one.
+            version: which version of that name; None takes the active one.
             reply: whether this process wants to hear of the end at once.
             transaction: the caller's own, in the database of the saga log; the saga exists from its commit on, and
                 :meth:`begin` begins it then.
@@ -272,7 +272,7 @@ class Node:
             StoreUnavailableError: the store is away; with a key, the start can be repeated safely.
             TypeError, ValueError, ConfigurationError: the transaction is none that can be used; says which can.
         """
-        plan = await self.definitions.plan(saga, version)
+        plan = saga if isinstance(saga, Plan) else await self.definitions.plan(saga, version)
         reply_to = replies_topic(self.name) if reply else ""
         if reply:
             self.membership.hear(reply_to)

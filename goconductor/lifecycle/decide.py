@@ -99,7 +99,8 @@ def decide(plan: Plan, state: SagaState, event: Event, log: Log | None = None) -
 def apply(fold: Fold, event: Event) -> None:
     """Take one event into a fold; raises as :func:`decide`, and the fold can then not be used any more."""
     before = fold.status
-    allowed = SAGA_MOVES[type(event)].get(before) if type(event) in SAGA_MOVES else None
+    moves = SAGA_MOVES.get(type(event))
+    allowed = None if moves is None else moves.get(before)
     if allowed is None:
         raise _illegal(fold, event, before)
     if isinstance(event, StepEvent):

@@ -38,6 +38,7 @@ _SHORTHAND = re.compile(r"[A-Za-z_\u0080-\ud7ff\ue000-\U0010ffff][0-9A-Za-z_\u00
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f\\'\ud800-\udfff]")
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder()
+_CONTAINERS = (dict, list)
 
 
 def place(path: str, key: str | int) -> str:
@@ -80,7 +81,7 @@ def as_read(value: Any) -> Any:
 
 def copied(value: Any) -> Any:
     """A value to be given to somebody's code, which may change it: all dicts and lists in it are new."""
-    return msgspec.to_builtins(value) if isinstance(value, dict | list) else value
+    return msgspec.to_builtins(value) if isinstance(value, _CONTAINERS) else value
 
 
 def _check(value: object, path: str, depth_max: int) -> bool:

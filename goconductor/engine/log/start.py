@@ -10,7 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -50,7 +50,7 @@ class Started(msgspec.Struct, frozen=True):
     existing: bool = False
 
 
-class _Asked(NamedTuple):
+class _Asked(msgspec.Struct, frozen=True):
     plan: Plan
     effects: Sequence[Effect]
     continuation: Continuation
@@ -125,7 +125,8 @@ class Starter:
     async def _flush(self, batch: list[_Asked]) -> list[Outcome]:
         try:
             starts = []
-            for _, _, continuation, start in batch:
+            for asked in batch:
+                continuation, start = asked.continuation, asked.start
                 continuation.reserve(self._room, start.instance, self._lease_seconds)
                 takes = [take for take, _, _ in continuation.takes]
                 starts.append(replace(start, take=takes) if takes else start)
@@ -135,13 +136,14 @@ class Starter:
             for asked in batch:
                 self._orphans.add(asked.continuation.let_go())
             raise
-        for (plan, effects, continuation, _), outcome in zip(batch, outcomes, strict=True):
+        for asked, outcome in zip(batch, outcomes, strict=True):
+            plan, continuation = asked.plan, asked.continuation
             continuation.vacate(kept=outcome.took)
             if outcome.verdict is Verdict.WON:
                 works = continuation.works(asked_at)
                 self._counts["sagas_started"] += 1
                 self._observer.appended(plan, None, continuation.view)
-                self._appender.act(plan, continuation.view, effects, continuation.due, works)
+                self._appender.act(plan, continuation.view, asked.effects, continuation.due, works)
                 self._room.spawn(works)
         return outcomes
 
@@ -191,7 +193,9 @@ class Starter:
         event = SagaStarted(at=now, input=data, reply_to=reply_to, patience_seconds=patience_seconds, traceparent=traceparent)
         decision = begin(plan, saga_id, event)
         new = View(decision.state, 1, random_number(), size)
-        return new, list(decision.effects), replace(event, answers=decision.event.answers)
+        if decision.event.answers:
+            event = replace(event, answers=decision.event.answers)
+        return new, list(decision.effects), event
 
     async def _wait_for_key(self, asked: _Asked) -> Outcome:
         give_up_at = self._clock.monotonic() + HELD_UP_SECONDS

@@ -69,7 +69,7 @@ class Invocation:
         self._deadlines = deadlines
         self._on_error = on_error
 
-    async def run(self, seconds: float) -> Event | None:
+    def run(self, seconds: float) -> Coroutine[Any, Any, Event | None]:
         """Do the work, and return what came of it; None if that is for another to say.
 
         Args:
@@ -80,11 +80,11 @@ class Invocation:
         """
         match self.attempt.work.direction:
             case Direction.ACTION:
-                return await self._act(seconds)
+                return self._act(seconds)
             case Direction.COMPENSATION:
-                return await self._compensate(seconds)
+                return self._compensate(seconds)
             case Direction.SETTLE:
-                return await self._settle()
+                return self._settle()
 
     async def _act(self, seconds: float) -> Event:
         attempt, limit = self.attempt, self._limit(seconds)

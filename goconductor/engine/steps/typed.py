@@ -38,9 +38,12 @@ def decoder(annotation: Any) -> Convert:
     if is_pydantic(annotation) or any(is_pydantic_model(part) for part in _arguments(annotation)):
         return _from_pydantic(annotation)
 
+    # where there is nothing for the hook, none is given: it would be asked about each value of ``object``
+    hook = _inside if any(is_pydantic(part) for part in parts(annotation)) else None
+
     def from_msgspec(value: Any) -> Any:
         try:
-            return msgspec.convert(value, annotation, dec_hook=_inside)
+            return msgspec.convert(value, annotation, dec_hook=hook)
         except msgspec.ValidationError as error:
             text, _, place = str(error).partition(" - at `")
             raise PayloadError(place.rstrip("`") or "$", text) from None
