@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import random
 import subprocess
 import sys
@@ -12,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goconductor.saga.ids import HOMES, home, home_of, idempotency_key, is_name, saga_id, split_target
+from goconductor.saga.ids import HOMES, home, home_of, idempotency_key, is_name, saga_id, split_target, uuid_of
 
 ENTROPY_MAX = 2**74 - 1
 
@@ -46,6 +48,13 @@ def test_a_sagas_id_is_a_uuid_of_version_7_that_holds_the_time_and_all_the_entro
     assert (made.version, made.variant) == (7, RFC_4122)
     assert made.int >> 80 == int(seconds * 1000)
     assert (made.int >> 64 & 0xFFF) << 62 | made.int & (1 << 62) - 1 == entropy
+
+
+@given(st.integers(0, 2**128 - 1))
+def test_a_uuid_of_a_number_is_the_one_that_its_constructor_makes(number: int) -> None:
+    made, usual = uuid_of(number), UUID(int=number)
+    assert (made, hash(made), str(made), made.is_safe) == (usual, hash(usual), str(usual), usual.is_safe)
+    assert (type(made), copy.copy(made), pickle.loads(pickle.dumps(made))) == (UUID, usual, usual)
 
 
 @given(st.integers(0, 2**47), st.integers(1, 2**40), st.integers(0, ENTROPY_MAX), st.integers(0, ENTROPY_MAX))
