@@ -165,18 +165,28 @@ class Reader:
                     consumer.unsubscribe()
             self._rest(consumer)
             self._polled_at = self._loop.time()
-            came: list[tuple[Offsets, Arrived]] = []
-            message = consumer.poll(FULL_POLL_SECONDS if self._paused else POLL_SECONDS)
-            gathered_at = time.monotonic() + GATHER_SECONDS
-            while message is not None:
-                self._sort(message, came)
-                message = consumer.poll(0) if len(came) < BATCH else None
-                if message is None and 1 < len(came) < BATCH and (left := gathered_at - time.monotonic()) > 0:
-                    message = consumer.poll(left)
+            came = self._gathered(consumer)
             if came:
                 self._handed_over += len(came)
                 self._call(self._take, came)
             self._store(consumer)
+
+    def _gathered(self, consumer: Consumer) -> list[tuple[Offsets, Arrived]]:
+        """What comes within a poll, and what comes with it.
+
+        Each call waits once for Python's lock, up to 5 ms where the loop is busy. So one call takes what is there, and one more
+        what is waited for.
+        """
+        first = consumer.poll(FULL_POLL_SECONDS if self._paused else POLL_SECONDS)
+        if first is None:
+            return []
+        messages = [first, *consumer.consume(BATCH - 1, 0)]
+        if 1 < len(messages) < BATCH:
+            messages += consumer.consume(BATCH - len(messages), GATHER_SECONDS)
+        came: list[tuple[Offsets, Arrived]] = []
+        for message in messages:
+            self._sort(message, came)
+        return came
 
     def _prepare(self) -> None:
         if (preparing := self._run_in_loop(self._taker.prepare())) is not None:
