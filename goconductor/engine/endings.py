@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from goconductor.engine.facts import log
 from goconductor.engine.facts.log import View
 from goconductor.engine.facts.views import Views
 from goconductor.engine.work.deadlines import Deadlines
@@ -14,7 +16,9 @@ from goconductor.errors import SagaNotFoundError, StoreUnavailableError, check_t
 from goconductor.lifecycle.effects import RunAction, RunCompensation, SetTimer, Settle
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.lifecycle.state import SagaState
+from goconductor.messages.envelope import SagaEnded
 from goconductor.ports.clock import Clock
+from goconductor.saga.plan import Plan
 
 RECENT_MAX, RECENT_BYTES_MAX = 1_000, 8 * 1024 * 1024
 ASK_SECONDS = 1.0
@@ -23,40 +27,61 @@ POLL_SECONDS = 1.0
 """How often a waiter asks the head, in case that the word of the end was lost."""
 
 
+class Look(Protocol):
+    """Reads a saga's present state. Of what ``known`` holds and the log agrees with, nothing has to be read."""
+
+    def __call__(self, saga_id: UUID, known: View | None) -> Awaitable[View]: ...
+
+
+class _Word(NamedTuple):
+    """Word of an end: the state that it names, if any, and whether it is our own append, which nobody has to look up."""
+
+    view: View | None
+    is_ours: bool
+
+
 class Endings:
     """The ends of sagas that this process hears of.
 
     Args:
-        look: reads a saga's present state.
+        look: reads a saga's present state, and is given what somebody says of it.
         here: the newest view of a saga that this process appends to itself, so that the word of its end comes by itself.
+        plan_of: finds the definition of a version, if it is at hand.
         clock: for waiting.
         unoffered: finds the steps that a saga waits for and that no living instance offers, and what they run.
     """
 
     def __init__(
         self,
-        look: Callable[[UUID], Awaitable[View]],
+        look: Look,
         here: Callable[[UUID], View | None],
+        plan_of: Callable[[str], Plan | None],
         clock: Clock,
         unoffered: Callable[[SagaState], Awaitable[Mapping[str, str]]],
     ) -> None:
         self._unoffered = unoffered
         self._look = look
         self._here = here
+        self._plan_of = plan_of
         self._clock = clock
         self._deadlines = Deadlines()
-        self._waiters: dict[int, list[asyncio.Future[SagaState | None]]] = {}
+        self._waiters: dict[int, list[asyncio.Future[_Word]]] = {}
         """By the saga's id as a number: a UUID's hash is worked out in Python."""
         self._recent = Views(count_max=RECENT_MAX, bytes_max=RECENT_BYTES_MAX)
 
     def on_end(self, view: View) -> None:
         """We have ended it ourselves."""
         self._recent.keep(view)
-        self._wake(view.state.saga_id, view.state)
+        self._wake(view.state.saga_id, _Word(view, is_ours=True))
 
-    def on_message(self, saga_id: UUID) -> None:
-        """Somebody says that it has ended."""
-        self._wake(saga_id, None)
+    def on_message(self, message: SagaEnded, size: int) -> None:
+        """Somebody says that it has ended, in a message of so many bytes. The log knows whether it has."""
+        if message.saga_id.int not in self._waiters:
+            return
+        state = message.baton.state
+        plan = None if state is None else self._plan_of(state.version)
+        view = None if plan is None else log.carried(plan, message.baton, size)
+        self._wake(message.saga_id, _Word(view, is_ours=False))
 
     async def wait(self, saga_id: UUID, timeout_seconds: float) -> SagaState:
         """Raises as :meth:`goconductor.engine.node.Node.wait_for_end`."""
@@ -66,18 +91,18 @@ class Endings:
             return ended.state
         loop = asyncio.get_running_loop()
         ends = loop.time() + timeout_seconds
-        told: asyncio.Future[SagaState | None] = loop.create_future()
+        told: asyncio.Future[_Word] = loop.create_future()
         waiters = self._waiters.setdefault(number, [])
         waiters.append(told)
         place = self._place(saga_id)
         look = place == 0
-        trouble, seen = "", None
+        trouble, seen, said = "", None, None
         try:
             while (left := ends - loop.time()) > 0:
                 if look:
                     try:
                         async with asyncio.timeout(left):
-                            seen, trouble = await self._look(saga_id), ""
+                            seen, trouble = await self._look(saga_id, said), ""
                     except StoreUnavailableError as error:  # it is waited for like the saga itself
                         trouble = str(error)
                         await self._clock.sleep(min(POLL_SECONDS, left))
@@ -96,8 +121,10 @@ class Endings:
                     waiters.remove(told)
                     told = loop.create_future()
                     waiters.append(told)
-                elif (answer := told.result()) is not None:
-                    return answer
+                else:
+                    said = told.result().view
+                    if said is not None and told.result().is_ours:
+                        return said.state
                 before, place = place, self._place(saga_id)
                 # where it goes on here, however slowly, nobody looks: a thousand who did would slow it more
                 look = told.done() or place <= before
@@ -121,10 +148,10 @@ class Endings:
         view = self._here(saga_id)
         return 0 if view is None or view.state.stuck_steps else view.seq
 
-    def _wake(self, saga_id: UUID, state: SagaState | None) -> None:
+    def _wake(self, saga_id: UUID, word: _Word) -> None:
         for waiter in self._waiters.get(saga_id.int, ()):
             if not waiter.done():
-                waiter.set_result(state)
+                waiter.set_result(word)
 
 
 def _why(saga_id: UUID, timeout_seconds: float, state: SagaState | None, trouble: str, unoffered: Mapping[str, str]) -> str:

@@ -75,7 +75,7 @@ class Intake:
         clock: for the ends of leases.
         instance: tells this process's serial.
         lease_seconds: the life of a lease.
-        on_ended: called for each saga whose end was announced to this instance.
+        on_ended: called for each saga whose end was announced to this instance, with the size of the message in bytes.
         on_missed: called with what a message carries that the log has otherwise, or not at all.
         written: the newest view of a saga that this process has appended to lately.
         counts: where what happened is counted.
@@ -93,7 +93,7 @@ class Intake:
         clock: Clock,
         instance: Callable[[], int],
         lease_seconds: float,
-        on_ended: Callable[[SagaEnded], None],
+        on_ended: Callable[[SagaEnded, int], None],
         on_missed: Callable[[View], None],
         written: Callable[[UUID], View | None],
         counts: Counter[str],
@@ -134,7 +134,7 @@ class Intake:
         self._observer.received(envelope, body)
         if isinstance(body, SagaEnded):
             delivery.acknowledge()
-            self._on_ended(body)
+            self._on_ended(body, len(delivery.message.payload))
             return
         try:
             await self._run_step(delivery, body)

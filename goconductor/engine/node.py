@@ -148,6 +148,8 @@ class Node:
             counts=self.counts,
             observer=observer,
         )
+        nobody = partial(unoffered, self.plan_of, store.instances)
+        self._endings = Endings(self.view, self.appender.latest, self.definitions.at_hand, self.clock, nobody)
         self._intake = Intake(
             store=store,
             dead_letters=store.dead_letters,
@@ -157,14 +159,13 @@ class Node:
             clock=self.clock,
             instance=self._serial,
             lease_seconds=lease_seconds,
-            on_ended=lambda message: self._endings.on_message(message.saga_id),
+            on_ended=self._endings.on_message,
             on_missed=self._rewinding.missed,
             written=self.appender.latest,
             counts=self.counts,
             observer=observer,
         )
         self.membership = Membership(bus, self.registry.name, self._intake.receive, prefetch=prefetch, clock=self.clock)
-        self._endings = Endings(self.view, self.appender.latest, self.clock, partial(unoffered, self.plan_of, store.instances))
         self._starter = Starter(
             store=store,
             clock=self.clock,
@@ -313,13 +314,13 @@ class Node:
             "leases_lost": self._renewal.lost,
         }
 
-    async def view(self, saga_id: UUID) -> View:
-        """The present state of a saga.
+    async def view(self, saga_id: UUID, known: View | None = None) -> View:
+        """The present state of a saga. With ``known``, which somebody else may know, less of its log has to be read.
 
         Raises:
             SagaNotFoundError: there is no such saga.
         """
-        return (await self._look(saga_id))[1]
+        return (await self._look(saga_id, known))[1]
 
     async def plan_of(self, state: SagaState) -> Plan:
         """Return the definition that a saga runs by.
@@ -329,8 +330,8 @@ class Node:
         """
         return self.definitions.at_hand(state.version) or (await self._look(state.saga_id))[0]
 
-    async def _look(self, saga_id: UUID) -> tuple[Plan, View]:
-        seen = self.appender.latest(saga_id)
+    async def _look(self, saga_id: UUID, known: View | None = None) -> tuple[Plan, View]:
+        seen = known or self.appender.latest(saga_id)
         tail = await self._tails.submit(seen.known if seen is not None else Known(saga_id))
         if tail.head is None:
             raise SagaNotFoundError(f"there is no saga {saga_id}")

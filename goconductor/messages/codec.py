@@ -62,9 +62,9 @@ def encode(body: Body, *, message_id: str, source: str, time: str = "", causatio
 
 
 def without_state(payload: bytes) -> bytes | None:
-    """A message that asks for a step, without the saga's state; None if it has none."""
+    """A message without the saga's state; None if it has none."""
     envelope, body = decode(payload)
-    if not isinstance(body, RunStep) or body.baton.state is None:
+    if body.baton.state is None:
         return None
     pointer = msgspec.structs.replace(body, baton=Baton(body.baton.seq, body.baton.tag))
     return _encode(msgspec.structs.replace(envelope, data=msgspec.Raw(_encode(pointer))))

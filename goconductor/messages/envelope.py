@@ -40,12 +40,12 @@ class RunStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SagaEnded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A saga that somebody waits for has ended."""
+    """A saga that somebody waits for has ended. Its baton is a hint, as that of a step: the head of its log decides."""
 
     saga_id: UUID
     saga: str
     status: SagaStatus
-    seq: int
+    baton: Baton
 
 
 Body: TypeAlias = RunStep | SagaEnded

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from goconductor import Participant, Retry, Saga, Settings, TemporaryError
 from goconductor.app import migrate
+from goconductor.engine.endings import POLL_SECONDS
 from goconductor.engine.steps.registry import StepRegistry
+from goconductor.lifecycle.state import SagaStatus
+from goconductor.messages import codec
+from goconductor.messages.envelope import Baton, SagaEnded
+from goconductor.ports.bus import Message
+from goconductor.ports.store import Known, Tail
+from goconductor.testing.clock import settle
 from goconductor.testing.postgres import PostgresServer
 from goconductor.testing.world import World
 from tests.engine.test_postgres_start import Said
@@ -67,3 +76,76 @@ async def test_who_waited_in_vain_learns_what_the_saga_waits_for(world: World) -
     await world.live(1)
     with pytest.raises(TimeoutError, match=r"another attempt at step 'pack' .*the robot rests\)$"):
         await runner.wait_for_end(failed, 0.1)
+
+
+class Gate:
+    """A service with one step, which ends when it may."""
+
+    def __init__(self) -> None:
+        self.registry = StepRegistry("shop")
+        self.began, self.may_end = asyncio.Event(), asyncio.Event()
+        self.saga: Saga[Any] = Saga("order")
+
+        @self.registry.step
+        async def pack(number: int) -> int:
+            self.began.set()
+            await self.may_end.wait()
+            return number
+
+        self.saga.step(pack, inputs={"number": self.saga.input["number"]})
+
+
+def tails_read(world: World) -> list[Tail]:
+    """What the nodes that are opened from now on read, as they read it."""
+    tails: list[Tail] = []
+    read = world.store.read
+
+    async def noting(known: Sequence[Known]) -> list[Tail]:
+        answer = await read(known)
+        tails.extend(answer)
+        return answer
+
+    world.store.read = noting  # type: ignore[method-assign]
+    return tails
+
+
+@pytest.mark.parametrize(("baton_bytes_max", "read"), [(16 * 1024, []), (0, ["ActionSucceeded"])], ids=["by baton", "by pointer"])
+async def test_of_a_saga_whose_end_comes_with_its_state_the_head_alone_is_read(
+    world: World, baton_bytes_max: int, read: list[str]
+) -> None:
+    tails, gate = tails_read(world), Gate()
+    client = await world.node()
+    await world.node(gate.registry, baton_bytes_max=baton_bytes_max)
+    saga_id = await world.start(gate.saga, {"number": 7})
+    waiting = asyncio.create_task(client.wait_for_end(saga_id, 300.0))
+    async with asyncio.timeout(60):
+        await gate.began.wait()
+        tails.clear()
+        gate.may_end.set()
+        state = await waiting
+    assert state.status is SagaStatus.COMPLETED
+    assert [entry.event for tail in tails for entry in tail.entries] == read
+    assert tails
+
+
+async def test_an_end_that_the_log_does_not_have_is_not_believed(world: World) -> None:
+    tails, gate = tails_read(world), Gate()
+    client = await world.node()
+    await world.node(gate.registry)
+    saga_id = await world.start(gate.saga, {"number": 7})
+    waiting = asyncio.create_task(client.wait_for_end(saga_id, 300.0))
+    async with asyncio.timeout(60):
+        await gate.began.wait()
+        running = await world.state(saga_id)
+        ended = structs.replace(running, phase=SagaStatus.COMPLETED)
+        body = SagaEnded(saga_id=saga_id, saga="order", status=SagaStatus.COMPLETED, baton=Baton(9, 77, ended))
+        tails.clear()
+        payload = codec.encode(body, message_id="1", source="/shop/1")
+        await client.bus.send([Message(topic=running.reply_to, key="", payload=payload)])
+        await settle()
+        assert len(tails) == 1
+        assert not waiting.done()
+        gate.may_end.set()
+        await world.end_of(saga_id)
+        await world.clock.advance(POLL_SECONDS)
+        assert (await waiting).phase is SagaStatus.COMPLETED

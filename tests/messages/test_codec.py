@@ -32,7 +32,7 @@ RUN = RunStep(
     round=0,
     baton=Baton(7, 99, STATE),
 )
-ENDED = SagaEnded(saga_id=SAGA, saga="order", status=SagaStatus.COMPLETED, seq=9)
+ENDED = SagaEnded(saga_id=SAGA, saga="order", status=SagaStatus.COMPLETED, baton=Baton(9, 99, STATE))
 
 
 def encoded(body: RunStep | SagaEnded = RUN) -> bytes:

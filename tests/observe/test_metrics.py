@@ -13,7 +13,7 @@ from goconductor.engine.observer import Observers
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.lifecycle.events import PauseRequested
 from goconductor.lifecycle.state import SagaStatus
-from goconductor.messages.envelope import Envelope, SagaEnded
+from goconductor.messages.envelope import Baton, Envelope, SagaEnded
 from goconductor.observe.families import OTHER, SERIES_MAX, Counter, Histogram
 from goconductor.observe.metrics import NO_OUTCOME, NODE_METRICS, OUTCOMES, Metrics
 from tests.observe.services import Services
@@ -112,7 +112,7 @@ async def test_several_observers_are_told_alike(services: Services) -> None:
 
 async def test_a_message_with_a_strange_time_is_counted_without_its_delay(services: Services) -> None:
     await services.open()
-    body = SagaEnded(saga_id=uuid4(), saga="order", status=SagaStatus.COMPLETED, seq=4)
+    body = SagaEnded(saga_id=uuid4(), saga="order", status=SagaStatus.COMPLETED, baton=Baton(4, 1))
     services.metrics.received(Envelope(specversion="1.0", id="1", source="/x", type="t", time="yesterday"), body)
     assert value(services, "goconductor_messages_received_total", type="end") == 1
     assert ("goconductor_message_delay_seconds_count", frozenset({("type", "end")})) not in services.scrape()

@@ -104,23 +104,15 @@ class Outbox:
                 round=work.round,
                 baton=Baton(view.seq, view.tag, state),
             )
-            topic = steps_topic(plan.owners[work.step][0])
-            payload = self._encode(body, now, cause, view)
-            if len(payload) > self._baton_bytes_max:
+            if self._put(steps_topic(plan.owners[work.step][0]), view, body, now, cause) > self._baton_bytes_max:
                 state = None
-            limit = min(self._baton_bytes_max, self._refused.get(topic, sys.maxsize) - 1)
-            if body.baton.state is not None and len(payload) > limit:
-                body = RunStep(
-                    **{f: getattr(body, f) for f in body.__struct_fields__ if f != "baton"}, baton=Baton(view.seq, view.tag)
-                )
-                payload = self._encode(body, now, cause, view)
-            self._put(topic, view, payload)
 
     def ended(self, plan: Plan, view: View, status: SagaStatus) -> None:
         """Tell who waits for the saga's end."""
-        body = SagaEnded(saga_id=view.state.saga_id, saga=plan.name, status=status, seq=view.seq)
+        state = view.state
+        body = SagaEnded(saga_id=state.saga_id, saga=plan.name, status=status, baton=Baton(view.seq, view.tag, state))
         now = datetime.fromtimestamp(self._clock.now(), UTC).isoformat()
-        self._put(view.state.reply_to, view, self._encode(body, now, "", view))
+        self._put(state.reply_to, view, body, now, "")
 
     def _encode(self, body: RunStep | SagaEnded, now: str, cause: str, view: View) -> bytes:
         return codec.encode(
@@ -132,14 +124,21 @@ class Outbox:
             trace_parent=view.state.traceparent,
         )
 
-    def _put(self, topic: str, view: View, payload: bytes) -> None:
+    def _put(self, topic: str, view: View, body: RunStep | SagaEnded, now: str, cause: str) -> int:
+        """Put a message into the next batch; returns how many bytes it would have with all that it was to carry."""
+        payload = self._encode(body, now, cause, view)
+        size = len(payload)
+        limit = min(self._baton_bytes_max, self._refused.get(topic, sys.maxsize) - 1)
+        if size > limit and body.baton.state is not None:
+            payload = self._encode(msgspec.structs.replace(body, baton=Baton(view.seq, view.tag)), now, cause, view)
         if len(self._waiting) >= self._waiting_max:
             self.dropped += 1
-            return
+            return size
         key = str(view.state.saga_id)
         self._waiting.append(Message(topic=topic, key=key, payload=payload, headers=self._installation.headers))
         if self._sender is None:
             self._sender = create_guarded_task(self._send(), name="outbox", context=Context())
+        return size
 
     async def _send(self) -> None:
         backoff = Backoff(AGAIN_SECONDS, AGAIN_SECONDS_MAX)
