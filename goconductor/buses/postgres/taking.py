@@ -24,11 +24,11 @@ TAKE_MAX = 500
 
 AGAIN_SECONDS = 0.05
 
-FIRST_WAIT_SECONDS = 0.01
+FIRST_WAIT_SECONDS = 0.03
 """So long after a look that left room is the next one, unless somebody says that there is news: so that more comes at once."""
 CLOCK_SECONDS = 0.001
 """An event loop may measure no finer than this; a shorter wait would be none, again and again."""
-SETTLE_SECONDS = 0.02
+SETTLE_SECONDS = 0.04
 """So long an acknowledgement may wait for others, or for the next look, which takes it along: nobody waits for it."""
 CHECK_INTERVAL_SECONDS = 20.0
 """Seconds after which a turn asks the server something, however rare looks are: a session that is half gone is found out."""
