@@ -38,7 +38,7 @@ PAYEES = {f"payee {number}": 0 for number in range(10)}
 LIMITS = {f"limit of {payee}": 100_000 for payee in PAYEES} | {"limit of payee 0": 300, "limit of closed payee": 100_000}
 BALANCES = {"bank-a": PAYERS, "bank-b": PAYEES | LIMITS, "ledger": {"cases": 0, "book": 0}}
 LEASE_SECONDS = 5.0
-LEFT_OVER_SECONDS = 60.0
+LEFT_OVER_SECONDS = 300.0
 HELD = (
     "goconductor_steps_running",
     "goconductor_places_taken",
@@ -121,7 +121,7 @@ class Service:
         """The places that its present process says are taken."""
         where = re.findall(r"metrics on (http://[\d.]+:\d+/metrics)", self._log.read_text())
         try:
-            async with httpx.AsyncClient(timeout=60, verify=False) as client:
+            async with httpx.AsyncClient(timeout=300, verify=False) as client:
                 text = (await client.get(where[-1])).text
         except (IndexError, httpx.TransportError):  # it has only begun, and the address is of the process before
             return {"an answer": math.nan}
@@ -306,7 +306,7 @@ async def opened(server: PostgresAddress, name: str, folder: Path, *, bus: dict[
     try:
         for service, balances in BALANCES.items():
             await accounts.create(urls[service], balances)
-        store = await asyncpg.create_pool(urls["store"], min_size=0, max_size=2, timeout=10.0, command_timeout=30.0)
+        store = await asyncpg.create_pool(urls["store"], min_size=0, max_size=2, timeout=300.0, command_timeout=300.0)
         bank = Bank(urls, store, folder, world, bus or {})
         await migrate(bank.settings)
         await store.execute(witness.WITNESS)

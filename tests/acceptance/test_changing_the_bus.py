@@ -79,7 +79,7 @@ class Installation:
     async def change(self, conductor: Conductor, to: str, *, sagas: int, kill: bool = False) -> None:
         """Change the bus. With each of its phases more sagas start; once the new bus is sent over perhaps a service is killed."""
         waiting = ["joining", "draining", "settled"]
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(600):
             while True:
                 found = await changes.change(Actor("ann"), conductor._node.store, BUS, to=to, named=["postgres"])
                 while waiting and (found.done or waiting[0] in {"joining", found.phase}):
@@ -97,7 +97,7 @@ class Installation:
     async def all_ended(self, conductor: Conductor) -> None:
         connection = await asyncpg.connect(self.store_url)
         try:
-            async with asyncio.timeout(120):
+            async with asyncio.timeout(600):
                 while not await connection.fetchval(ENDED):
                     await conductor._node.clock.sleep(0.1)
         finally:

@@ -173,7 +173,7 @@ async def test_broken_promises_are_found_in_the_database_itself(postgres_url: st
     order = Saga("order")
     order.step(shop.step(reserve), inputs={})
     async with shop.running(settings) as conductor:
-        await (await conductor.start(order, {})).result(timeout_seconds=60)
+        await (await conductor.start(order, {})).result(timeout_seconds=300)
     assert await broken_promises(postgres_url) == []
     connection = await asyncpg.connect(postgres_url)
     await connection.execute("DELETE FROM goconductor.saga_log WHERE event = 'ActionSucceeded'")

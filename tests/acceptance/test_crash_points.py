@@ -32,9 +32,9 @@ async def test_a_step_whose_process_dies_has_one_effect(bank: Bank, point: str, 
         await service.start()
         if back:
             with pytest.raises(CompensatedError, match="not approved"):
-                await handle.result(timeout_seconds=15)
+                await handle.result(timeout_seconds=300)
         else:
-            await handle.result(timeout_seconds=15)
+            await handle.result(timeout_seconds=300)
 
     (record,) = await checkers.recorded(bank.urls["store"])
     lost = [event for event in record.events if isinstance(event, OutcomeUnknown)]

@@ -20,7 +20,7 @@ LOOPBACK = HealthSettings(port=0)
 
 
 async def asked(port: int | None, path: str, method: str = "GET") -> tuple[int, str]:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=300) as client:
         answer = await client.request(method, f"http://127.0.0.1:{port}{path}")
     return answer.status_code, answer.text
 
@@ -53,14 +53,14 @@ async def test_a_loop_that_is_blocked_is_not_alive(monkeypatch: pytest.MonkeyPat
     found: list[tuple[int, str]] = []
 
     def ask(port: int | None) -> None:
-        answer = httpx.get(f"http://127.0.0.1:{port}/livez", timeout=60)
+        answer = httpx.get(f"http://127.0.0.1:{port}/livez", timeout=300)
         found.append((answer.status_code, answer.text))
         answered.set()
 
     async with World() as world, answering(await world.node(), LOOPBACK) as port:
         asking = threading.Thread(target=ask, args=(port,))
         asking.start()
-        assert answered.wait(60)  # in the loop, so that it is blocked until the answer has come
+        assert answered.wait(300)  # in the loop, so that it is blocked until the answer has come
         await asyncio.to_thread(asking.join)
     assert found == [(503, "event loop: blocked\n")]
 

@@ -74,7 +74,7 @@ class Site:
         until = time.monotonic() + 300
         while True:
             try:
-                with urllib.request.urlopen(request, timeout=60) as answer:
+                with urllib.request.urlopen(request, timeout=300) as answer:
                     return json.loads(answer.read())
             except urllib.error.HTTPError:
                 raise
@@ -86,7 +86,7 @@ class Site:
         for process in self.processes:
             process.terminate()
         for process in self.processes:
-            process.wait(30)
+            process.wait(300)
 
 
 @pytest.fixture

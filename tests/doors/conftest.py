@@ -13,6 +13,7 @@ import pytest
 
 from goconductor.buses.memory import MemoryBroker, MemoryBus
 from goconductor.buses.postgres import PostgresBus
+from goconductor.cli import completion, running
 from goconductor.control import definitions
 from goconductor.control.actor import ANYBODY
 from goconductor.control.settings import Settings
@@ -162,6 +163,13 @@ def _log_level() -> Iterator[None]:
     level = logger.level
     yield
     logger.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """People do not wait long for a database; on a busy machine a command here does. A test of such a limit sets its own."""
+    monkeypatch.setattr(running, "OPEN_SECONDS", 300.0)
+    monkeypatch.setattr(completion, "PATIENCE_SECONDS", 300.0)
 
 
 @pytest.fixture

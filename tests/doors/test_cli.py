@@ -22,6 +22,7 @@ from goconductor.control import definitions
 from goconductor.control.actor import ANYBODY
 from goconductor.engine.node import Node
 from goconductor.stores.postgres import PostgresStore, migrate
+from goconductor.testing.loopback import free_port
 from tests.doors.conftest import INPUT, ORDER, Shop
 
 pytestmark = pytest.mark.postgres
@@ -110,7 +111,7 @@ async def terminal(empty: Terminal) -> AsyncIterator[Terminal]:
 
 async def test_commands_can_be_chained_by_a_script(terminal: Terminal) -> None:
     started = await terminal.run(
-        "saga", "start", "order", "--input", "-", "--wait", "60", "--json", stdin=json.dumps(INPUT).encode()
+        "saga", "start", "order", "--input", "-", "--wait", "300", "--json", stdin=json.dumps(INPUT).encode()
     )
     assert started.code == 0, started.err
     saga_id = started.json["saga_id"]
@@ -142,12 +143,6 @@ async def test_who_stops_waiting_for_a_change_is_told_how_to_go_on(terminal: Ter
     assert "call it again to go on, or --to the old one to go back" in ran.err
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_serve_answers_on_loopback_until_it_is_told_to_stop(terminal: Terminal, number: signal.Signals) -> None:
     serving = await terminal.begin("serve", GOCONDUCTOR_REST_PORT="0")
@@ -157,7 +152,7 @@ async def test_serve_answers_on_loopback_until_it_is_told_to_stop(terminal: Term
     base_url = told.split()[2].removesuffix("/v1,")
     async with httpx.AsyncClient(base_url=base_url, timeout=300) as client:
         assert (await client.get("/readyz")).status_code == 200
-        answer = await client.post("/v1/sagas/order", params={"wait_seconds": 30}, json=INPUT)
+        answer = await client.post("/v1/sagas/order", params={"wait_seconds": 300}, json=INPUT)
         assert (answer.status_code, answer.json()["status"]) == (200, "completed")
         assert "server" not in answer.headers
         waiting = asyncio.create_task(

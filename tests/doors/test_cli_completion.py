@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from goconductor.cli import completion
 from goconductor.engine.node import Node
 from goconductor.saga.ids import DEFAULT_NAMESPACE
 from tests.doors.conftest import INPUT
@@ -48,7 +49,8 @@ async def test_settings_are_offered_without_a_database() -> None:
     assert "doctor" in await offered(Prompt(), "d")
 
 
-async def test_where_nothing_can_be_asked_nothing_is_offered_and_nothing_said() -> None:
+async def test_where_nothing_can_be_asked_nothing_is_offered_and_nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(completion, "PATIENCE_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
         url = f"postgresql://u:{CANARY}@127.0.0.1:{silent.getsockname()[1]}/x"
         assert await offered(Prompt(GOCONDUCTOR_DATABASE_URL=url), "saga start ") == []

@@ -83,7 +83,7 @@ async def test_a_saga_is_terminated_only_with_a_reason(operator: Operator) -> No
 
 async def test_a_stuck_step_is_given_another_input_and_tried_again(operator: Operator) -> None:
     await operator.ask(
-        "saga", "start", "order", "--input", json.dumps(INPUT), "--wait", "60"
+        "saga", "start", "order", "--input", json.dumps(INPUT), "--wait", "300"
     )  # so that there is tea to be put back
     saga_id = await operator.stuck()
     edited = await operator.ask("saga", "edit", saga_id, "reserve", "--input", 'sku="tea"', "--reason", "soaked off", "--json")
@@ -144,10 +144,10 @@ async def test_what_is_refused_says_what_is_allowed_instead(operator: Operator) 
 
 async def test_lists_are_filtered_and_paged(operator: Operator) -> None:
     done = (
-        await operator.ask("saga", "start", "order", "--input", json.dumps(INPUT), "--wait", "60", "--label", "team=x", "--json")
+        await operator.ask("saga", "start", "order", "--input", json.dumps(INPUT), "--wait", "300", "--label", "team=x", "--json")
     ).json
     declined = json.dumps({**INPUT, "card": "declined"})
-    turned = (await operator.ask("saga", "start", "order", "--input", declined, "--wait", "60", "--json")).json
+    turned = (await operator.ask("saga", "start", "order", "--input", declined, "--wait", "300", "--json")).json
 
     async def listed(*arguments: str) -> list[str]:
         answer = await operator.ask("saga", "list", "--json", *arguments)

@@ -80,13 +80,13 @@ async def test_a_watch_draws_the_living_tree_until_the_end(
     )
     while "TemporaryError: the bank is busy" not in terminal.shown:
         await asyncio.wait([watching], timeout=0.05)
-    assert re.search(r"├── ✓ reserve  succeeded  \d+ ms", terminal.shown)
-    assert re.search(r"├── … charge  waiting  attempt 2  retry in \d+ s after TemporaryError: the bank is busy", terminal.shown)
+    assert re.search(r"├── ✓ reserve  succeeded  \S+ m?s", terminal.shown)
+    assert re.search(r"├── … charge  waiting  attempt 2  retry in \d.* after TemporaryError: the bank is busy", terminal.shown)
     assert "└── … ship  waiting  waits for charge" in terminal.shown
     await open_shop.request(started.saga_id, AbortRequested(at=open_shop.clock.now(), reason="enough"))
     assert await watching is Exit.FAILED
     assert re.search(rf"order {started.saga_id} compensated  aborted: enough", terminal.shown)
-    assert re.search(r"↩ reserve  compensated  \d+ m?s", terminal.shown)
+    assert re.search(r"↩ reserve  compensated  \S+ m?s", terminal.shown)
 
 
 async def test_a_watch_waits_for_a_database_that_goes_away(

@@ -94,7 +94,7 @@ async def test_a_saga_is_told_from_its_start_to_its_end_as_it_happens(shop: Shop
 
 async def test_a_browser_that_lost_the_connection_goes_on_where_it_was(shop: Shop) -> None:
     async with served(shop, asyncio.Event()) as client:
-        path = f"/v1/sagas/{(await shop.start(wait_seconds=30))['saga_id']}/events"
+        path = f"/v1/sagas/{(await shop.start(wait_seconds=300))['saga_id']}/events"
         assert [frame.get("id") for frame in await told(client, path, **{"Last-Event-ID": "2"})] == ["3", "4", None]
         assert [frame.get("id") for frame in await told(client, f"{path}?after=3")] == ["4", None]
         assert (await client.get(path, headers={"Last-Event-ID": "4"})).status_code == 204
@@ -185,5 +185,6 @@ async def lifespan(app):
 
 server = uvicorn.Server(uvicorn.Config(FastAPI(lifespan=lifespan), port=0, log_config=None, ws="none"))
 listener = server.config.bind_socket()
+listener.listen()  # who reads the port may come before uvicorn listens
 server.run(sockets=[listener])
 """

@@ -22,7 +22,7 @@ async def ids(shop: Shop, **params: Any) -> list[str]:
 
 
 async def started(shop: Shop, *labels: str, **input: Any) -> dict[str, Any]:
-    params: dict[str, Any] = {"label": list(labels), "wait_seconds": 30}
+    params: dict[str, Any] = {"label": list(labels), "wait_seconds": 300}
     answer = await shop.client.post("/v1/sagas/order", params=params, json={**INPUT, **input})
     detail: dict[str, Any] = answer.json()
     return detail
@@ -140,7 +140,7 @@ async def test_mounted_in_another_application_it_says_where_things_are(shop: Sho
     mother = Starlette()
     mother.mount("/ops/sagas", create_app(shop.server, shop.settings))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(mother), base_url="http://127.0.0.1") as client:
-        answer = await client.post("/ops/sagas/v1/sagas/order", params={"wait_seconds": 30}, json=INPUT)
+        answer = await client.post("/ops/sagas/v1/sagas/order", params={"wait_seconds": 300}, json=INPUT)
         assert answer.status_code == 200, answer.text
         assert answer.headers["location"] == f"/ops/sagas/v1/sagas/{answer.json()['saga_id']}"
         assert (await client.get(answer.headers["location"])).json()["status"] == "completed"

@@ -17,7 +17,7 @@ UNKNOWN = "01920000-0000-7000-8000-000000000000"
 
 async def stuck(shop: Shop) -> str:
     """A saga whose compensation gave up."""
-    detail = await shop.start(sku="glued", card="declined", wait_seconds=30)
+    detail = await shop.start(sku="glued", card="declined", wait_seconds=300)
     assert detail["status"] == "stuck"
     saga_id: str = detail["saga_id"]
     return saga_id
@@ -96,7 +96,7 @@ async def test_a_stuck_step_is_declared_as_done(shop: Shop) -> None:
 
 
 async def test_aborting_a_completed_saga_is_refused_with_what_is_allowed(shop: Shop) -> None:
-    done = (await shop.start(wait_seconds=30))["saga_id"]
+    done = (await shop.start(wait_seconds=300))["saga_id"]
     answer = await ask(shop, done, "abort")
     assert (answer.status_code, answer.json()["type"], answer.json()["allowed"]) == (409, f"{URN}refused", [])
     assert "nothing is allowed any more" in answer.json()["detail"]

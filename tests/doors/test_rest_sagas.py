@@ -9,7 +9,7 @@ import pytest
 
 from tests.doors.conftest import INPUT, ORDER, Shop
 
-WAIT = {"wait_seconds": 30}
+WAIT = {"wait_seconds": 300}
 
 
 async def test_a_saga_that_completes_in_time_is_answered_with_its_output(shop: Shop) -> None:
@@ -28,7 +28,7 @@ async def test_a_saga_that_completes_in_time_is_answered_with_its_output(shop: S
 
 
 async def test_a_saga_that_compensates_in_time_is_answered_with_the_reason(shop: Shop) -> None:
-    detail = await shop.start(wait_seconds=30, card="declined")
+    detail = await shop.start(wait_seconds=300, card="declined")
     assert detail["status"] == "compensated"
     assert detail["reason"] == "step 'charge': PermanentError: the card was declined"
     assert detail["output"] is None
@@ -59,7 +59,7 @@ async def test_when_the_time_runs_out_the_saga_goes_on(shop: Shop) -> None:
     answer = await shop.client.post("/v1/sagas/order", params={"wait_seconds": 0.05}, json={**INPUT, "card": "slow"})
     assert answer.status_code == 202
     shop.open_gate.set()
-    await shop.server.wait_for_end(UUID(answer.json()["saga_id"]), 30)
+    await shop.server.wait_for_end(UUID(answer.json()["saga_id"]), 300)
     assert (await shop.client.get(answer.headers["location"])).json()["status"] == "completed"
 
 
@@ -115,15 +115,15 @@ async def test_labels_are_kept(shop: Shop) -> None:
 
 
 async def test_a_saga_keeps_its_version_and_a_start_may_name_one(shop: Shop) -> None:
-    old = (await shop.start(wait_seconds=30))["version"]
+    old = (await shop.start(wait_seconds=300))["version"]
     new = (await shop.register({**ORDER, "timeout_seconds": 600}))["version"]
-    assert (await shop.start(wait_seconds=30))["version"] == new
+    assert (await shop.start(wait_seconds=300))["version"] == new
     answer = await shop.client.post("/v1/sagas/order", params={"version": old}, json=INPUT)
     assert answer.json()["version"] == old
 
 
 async def test_the_history_is_the_log_and_comes_in_parts(shop: Shop) -> None:
-    path = f"/v1/sagas/{(await shop.start(wait_seconds=30))['saga_id']}/history"
+    path = f"/v1/sagas/{(await shop.start(wait_seconds=300))['saga_id']}/history"
     whole = (await shop.client.get(path)).json()
     assert [entry["event"] for entry in whole["entries"]] == ["SagaStarted", *["ActionSucceeded"] * 3]
     assert [entry["step"] for entry in whole["entries"]] == [None, "reserve", "charge", "ship"]
@@ -137,7 +137,7 @@ async def test_the_history_is_the_log_and_comes_in_parts(shop: Shop) -> None:
 
 async def test_the_list_is_newest_first_comes_in_pages_and_is_filtered(shop: Shop) -> None:
     await shop.register({"name": "lonely", "steps": [{"id": "wave", "run": "island.wave"}]})
-    done = [(await shop.start(wait_seconds=30))["saga_id"] for _ in range(3)]
+    done = [(await shop.start(wait_seconds=300))["saga_id"] for _ in range(3)]
     open_one = (await shop.start("lonely"))["saga_id"]
 
     async def ids(**params: Any) -> list[str]:
@@ -153,7 +153,7 @@ async def test_the_list_is_newest_first_comes_in_pages_and_is_filtered(shop: Sho
 
 async def test_an_output_that_cannot_be_told_is_explained(shop: Shop) -> None:
     await shop.register({**ORDER, "name": "broken", "output": {"ref": "$.steps.ship.output.nothing"}})
-    detail = await shop.start("broken", wait_seconds=30)
+    detail = await shop.start("broken", wait_seconds=300)
     assert (detail["status"], detail["output"]) == ("completed", None)
     assert "its output cannot be told: $.steps.ship.output" in detail["reason"]
 

@@ -70,7 +70,7 @@ async def serving(folder: Path, url: str) -> AsyncIterator[str]:
 
 
 async def started(client: httpx.AsyncClient, **input: Any) -> str:
-    answer = await client.post("/v1/sagas/order", params={"wait_seconds": 60}, json={**INPUT, **input})
+    answer = await client.post("/v1/sagas/order", params={"wait_seconds": 300}, json={**INPUT, **input})
     saga_id: str = answer.json()["saga_id"]
     return saga_id
 

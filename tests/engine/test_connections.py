@@ -34,11 +34,11 @@ async def test_a_participant_holds_no_more_connections_than_its_page_says(postgr
     saga.step(pack)
     onlooker = await asyncpg.connect(postgres_url)
     async with shop.running(settings) as conductor:
-        async with asyncio.timeout(100):  # opening the bus looks for a pooler, and drops what is old, over sessions that end
+        async with asyncio.timeout(300):  # opening the bus looks for a pooler, and drops what is old, over sessions that end
             while await onlooker.fetchval(COUNT) > int(stated[1]):
                 pass
         handles = await asyncio.gather(*(conductor.start(saga, None) for _ in range(SAGAS)))
-        await asyncio.gather(*(handle.result(timeout_seconds=100) for handle in handles))
+        await asyncio.gather(*(handle.result(timeout_seconds=300) for handle in handles))
         worked = await onlooker.fetchval(COUNT)
     await onlooker.close()
     assert int(stated[1]) == 5

@@ -61,7 +61,7 @@ async def test_the_result_of_a_saga_whose_version_is_not_at_hand_any_more(world:
     for version in range(1, 4):
         await node.definitions.register(order(version).definition)
     assert node.definitions.at_hand(state.version) is None
-    assert await handle.result(timeout_seconds=60) == {"pack": 0}
+    assert await handle.result(timeout_seconds=300) == {"pack": 0}
 
 
 @pytest.mark.usefixtures("_few")

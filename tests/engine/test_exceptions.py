@@ -260,7 +260,7 @@ async def test_a_thread_that_takes_too_long_is_left_behind(world: World) -> None
 
     @shop.step(timeout="50ms", retry=ONCE)
     def pack() -> str:
-        release.wait(10)
+        release.wait(600)
         finished.set()
         return "late"
 
@@ -269,7 +269,7 @@ async def test_a_thread_that_takes_too_long_is_left_behind(world: World) -> None
     assert state.status == "compensated"
     assert "TimeoutError" in state.reason
     release.set()
-    assert await asyncio.to_thread(finished.wait, 10)
+    assert await asyncio.to_thread(finished.wait, 300)
 
 
 async def test_a_step_that_cancels_itself_is_no_drain(world: World) -> None:

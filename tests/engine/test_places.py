@@ -57,9 +57,9 @@ async def all_ended(world: World, saga_ids: list[UUID]) -> Counter[str]:
         await world.clock.advance(0.5)
 
 
-def of_one_step(target: str, name: str = "one") -> Saga[Any]:
+def of_one_step(target: str, name: str = "one", *, timeout: float | None = None) -> Saga[Any]:
     saga: Saga[Any] = Saga(name)
-    saga.step(target)
+    saga.step(target, timeout=timeout)
     return saga
 
 
@@ -257,7 +257,7 @@ async def test_a_step_of_its_own_limit_keeps_to_it_until_its_thread_has_returned
     node = await world.node(shop)
     first = await world.start(of_one_step("shop.pack"))
     assert (await world.end_of(first)).status == "compensated"
-    second = await world.start(of_one_step("shop.pack"))
+    second = await world.start(of_one_step("shop.pack", timeout=3600))  # which this one is not to meet
     await world.clock.advance(5)
     assert (await world.state(second)).step("pack").action.status == "sent"
     assert await taken(node) == (0, 0, 0, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -22,7 +23,6 @@ from goconductor.control.story import saga_story
 from goconductor.engine.running import journals
 from goconductor.journals.asyncpg import AsyncpgJournal
 from goconductor.stores.postgres import migrate
-from goconductor.testing.loopback import free_port
 from tests.doors.relay import relay
 
 pytestmark = pytest.mark.postgres
@@ -36,7 +36,9 @@ async def test_it_is_logged_once_and_shown_for_as_long_as_it_lasts(
     monkeypatch.setattr(journals, "REMINDER_SECONDS", (3600.0, 3600.0))
     caplog.set_level(logging.INFO, "goconductor")
     await migrate(postgres_url)
-    parts, port = urlsplit(postgres_url), free_port()
+    parts, place = urlsplit(postgres_url), socket.socket()
+    place.bind(("127.0.0.1", 0))  # ours from now on, and nobody listens
+    port = place.getsockname()[1]
     away = urlunsplit(parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{port}"))
     direct = AsyncpgJournal(postgres_url)
     await direct.create_table()
@@ -73,7 +75,7 @@ async def test_it_is_logged_once_and_shown_for_as_long_as_it_lasts(
         assert len([record for record in about if record.levelno == logging.WARNING]) == 1
         assert [record for record in caplog.records if record.exc_info] == []
 
-        async with await asyncio.start_server(partial(relay, parts.hostname or "", parts.port or 5432), "127.0.0.1", port):
+        async with await asyncio.start_server(partial(relay, parts.hostname or "", parts.port or 5432), sock=place):
             for handle in handles:
                 await handle.result(timeout_seconds=300)
             while of_journals(await node.store.instances(), await node.store.database_time()).outcome is not Outcome.SOUND:

@@ -67,7 +67,7 @@ async def test_serve_keeps_everything_running_and_prints_where(tmp_path: Path) -
         printed = printed_until(demo, "until Ctrl-C")
         (rest,) = re.findall(r"^REST +(http\S+),", printed, re.MULTILINE)
         (database,) = re.findall(r"^orders +(postgresql\S+)$", printed, re.MULTILINE)
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=300) as client:
             page = (await client.get(rest, params={"status": "completed", "limit": 200})).json()
         orders = await asyncpg.connect(database)
         confirmed = await orders.fetchval("SELECT count(*) FROM confirmed")
@@ -80,7 +80,8 @@ async def test_serve_keeps_everything_running_and_prints_where(tmp_path: Path) -
         at_work = processes_in(tmp_path)
         demo.send_signal(signal.SIGINT)
         assert demo.wait() == INTERRUPTED
-        assert not any(process.is_running() for process in at_work)
+        _, alive = psutil.wait_procs(at_work, timeout=300)
+        assert alive == []
 
 
 @pytest.mark.kafka

@@ -165,7 +165,7 @@ async def test_a_program_may_have_them_in_a_registry_of_its_own(services: Servic
 async def test_a_port_of_its_own_serves_them(services: Services) -> None:
     door = Door(await lived(services), host="127.0.0.1", port=0)
     try:
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=300) as client:
             answer = await client.get(f"http://127.0.0.1:{door.port}/metrics")
         assert scraped(answer.text)["goconductor_sagas_started_total", frozenset({("saga", "order")})] == 3
         with pytest.raises(ConfigurationError, match=r"port \d+ \(it is taken\); choose another metrics.host or metrics.port"):

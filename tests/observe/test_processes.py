@@ -113,7 +113,7 @@ async def test_a_saga_over_three_processes_is_one_trace_one_log_and_counted(
             saga = await conductor.start(order(), {"way": "refused"})
             with pytest.raises(CompensatedError):
                 await saga.result(timeout_seconds=300)
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=300) as client:
             seen = {name: scraped((await client.get(f"http://127.0.0.1:{port}/metrics")).text) for name, port in ports.items()}
     finally:
         for child in children:
@@ -160,7 +160,7 @@ async def test_a_server_serves_metrics_beside_rest_and_tells_of_the_whole_as_it_
     )
     server.start()
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client, asyncio.timeout(300):
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=300) as client, asyncio.timeout(300):
             while (await client.get("/readyz")).status_code != httpx.codes.OK:  # noqa: ASYNC110 - of another process
                 await asyncio.sleep(0.05)
             while ("goconductor_sagas", frozenset({("status", "running")})) not in (  # noqa: ASYNC110
@@ -172,7 +172,7 @@ async def test_a_server_serves_metrics_beside_rest_and_tells_of_the_whole_as_it_
     assert seen["goconductor_leader", frozenset()] == 1
     assert seen["goconductor_sagas", frozenset({("status", "running")})] == 0
     assert seen["goconductor_saga_overdue_seconds", frozenset()] == 0
-    (leads,) = [json.loads(line) for line in server.log.read_text().splitlines() if "leads, epoch" in line]
+    leads, *_ = [json.loads(line) for line in server.log.read_text().splitlines() if "leads, epoch" in line]
     assert leads["logger"] == "goconductor.recovery"
 
 

@@ -49,7 +49,7 @@ class Child:
         ready: Callable[[], bool],
         environment: Mapping[str, str] | None = None,
         start_timeout_seconds: float = 300.0,
-        stop_timeout_seconds: float = 60.0,
+        stop_timeout_seconds: float = 120.0,
     ) -> None:
         self.name = name
         self.log = folder / f"{name}.log"

@@ -11,13 +11,13 @@ from goconductor.testing.loopback import LOOPBACK, free_port
 from tests.servers.child import Child, answers
 
 LISTENS = (
-    "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); print('up', flush=1); time.sleep(600)"
+    "import socket, sys, time; print('up', flush=1); s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); time.sleep(600)"
 )
 DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {LISTENS}"
 
 
 def child(
-    folder: Path, program: str = LISTENS, *, start_timeout_seconds: float = 60.0, stop_timeout_seconds: float = 20.0
+    folder: Path, program: str = LISTENS, *, start_timeout_seconds: float = 300.0, stop_timeout_seconds: float = 300.0
 ) -> Child:
     port = free_port()
     command = [sys.executable, "-c", program, str(port)]

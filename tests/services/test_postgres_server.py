@@ -121,7 +121,10 @@ async def test_databases_are_created_and_dropped_beside_a_running_loop(server: P
 # -- what others left behind
 
 
-def test_the_server_dies_with_its_process_and_the_next_start_recovers(kind: Kind, tmp_path: Path) -> None:
+def test_the_server_dies_with_its_process_and_the_next_start_recovers(
+    kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "PREDECESSOR_SECONDS", 300.0)
     owner = subprocess.Popen([sys.executable, "-c", OWNER, kind, tmp_path / "server"], stdout=subprocess.PIPE, text=True)
     assert owner.stdout is not None
     with owner, owner.stdout:
