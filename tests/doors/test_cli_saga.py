@@ -200,11 +200,11 @@ async def test_a_database_that_refuses_us_is_told_without_the_password(command_l
             assert (ran.code, ran.out) == (2, ""), (url, command, ran.err)
 
 
-async def refused(prompt: Prompt, monkeypatch: pytest.MonkeyPatch, *arguments: str, **environ: str) -> Answer:
+async def refused(prompt: Prompt, monkeypatch: pytest.MonkeyPatch, *arguments: str, url: str) -> Answer:
     """What a command says whose database refuses it. On a busy machine it takes a while to learn why."""
     for seconds in (1.0, 10.0, 100.0):
         monkeypatch.setattr(running, "OPEN_SECONDS", seconds)
-        answer = await prompt.ask(*arguments, **environ)
+        answer = await prompt.ask(*arguments, GOCONDUCTOR_DATABASE_URL=url)
         if "did not answer within" not in answer.err:
             break
     return answer
@@ -212,7 +212,7 @@ async def refused(prompt: Prompt, monkeypatch: pytest.MonkeyPatch, *arguments: s
 
 async def test_a_database_that_is_away_is_waited_for_only_so_long(command_line: Prompt, monkeypatch: pytest.MonkeyPatch) -> None:
     away = f"postgresql://u:{CANARY}@127.0.0.1:{free_port()}/x"
-    listing = await refused(command_line, monkeypatch, "saga", "list", GOCONDUCTOR_DATABASE_URL=away)
+    listing = await refused(command_line, monkeypatch, "saga", "list", url=away)
     assert listing.code == 3
     monkeypatch.setattr(running, "OPEN_SECONDS", 0.5)
     assert "cannot be reached" in listing.err
@@ -246,7 +246,7 @@ async def test_a_database_that_takes_no_more_connections_or_no_writes_is_told_as
             database = await owner.fetchval("SELECT current_database()")
             await owner.execute(statement.format(role=role, database=database))
             for command in (["saga", "list"], ["migrate"]):
-                ran = await refused(command_line, monkeypatch, *command, GOCONDUCTOR_DATABASE_URL=url)
+                ran = await refused(command_line, monkeypatch, *command, url=url)
                 assert ran.code == 3
                 assert says in ran.err
     finally:

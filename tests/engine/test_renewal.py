@@ -179,23 +179,21 @@ async def test_a_lease_that_another_one_has_is_given_up() -> None:
 
 async def test_a_lease_that_was_dropped_while_it_was_renewed_stays_away() -> None:
     """Hole 45: a step ends, its lease is released, and the renewal that was under way arrives."""
-    store, on_its_way, go_on = Told(), threading.Event(), threading.Event()
+    on_its_way, go_on = threading.Event(), threading.Event()
 
     class Slow(Told):
-        _leases = property(lambda _: store.data.leases, lambda _, leases: setattr(store, "_leases", leases))
-
         async def renew_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
             on_its_way.set()
             await asyncio.to_thread(go_on.wait)
             return await super().renew_leases(leases, lease_seconds)
 
-    slow = Slow()
-    renewal = await held(lambda: slow, 60)
+    store = Slow()
+    renewal = await held(lambda: store, 60)
     assert await asyncio.to_thread(on_its_way.wait, 300)
     renewal.drop(LEASE)
     await store.release_leases([LEASE])
     go_on.set()
-    assert await asyncio.to_thread(slow.renewed.acquire, timeout=300)
+    assert await asyncio.to_thread(store.renewed.acquire, timeout=300)
     await renewal.stop()
     assert store.data.leases == {}
     assert renewal.lost == 0
