@@ -101,9 +101,9 @@ async def test_a_saga_that_cannot_be_read_is_put_off_and_the_others_are_swept(
 
 @pytest.fixture
 async def slow(postgres_url: str) -> AsyncIterator[PostgresStore]:
-    """A real database in which each row of the log takes a tenth of a second to read, and a statement may take half of one."""
+    """A real database in which each row of the log takes a while to read, and a statement may take only that of a few."""
     await migrate(postgres_url)
-    store = PostgresStore(postgres_url, hot_timeout_seconds=0.5)
+    store = PostgresStore(postgres_url, hot_timeout_seconds=2.0)
     await store.open()
     yield store
     await store.close()
@@ -113,7 +113,7 @@ async def slow_down(url: str) -> None:
     connection = await asyncpg.connect(url)
     await connection.execute("""
         ALTER TABLE goconductor.saga_log RENAME TO all_events;
-        CREATE VIEW goconductor.saga_log AS SELECT * FROM goconductor.all_events WHERE pg_sleep(0.1) IS NOT NULL
+        CREATE VIEW goconductor.saga_log AS SELECT * FROM goconductor.all_events WHERE pg_sleep(0.3) IS NOT NULL
     """)
     await connection.close()
 
