@@ -1,12 +1,19 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
 import pytest
 
+from goconductor.ports.store import Append, Outcome, Start
 from goconductor.stores.postgres import PostgresStore, migrate
+from goconductor.stores.postgres.append import Appender
+from goconductor.stores.postgres.start import Starter
 from goconductor.testing.contracts.store import AnyStore, Hands, StoreContract
+from goconductor.testing.contracts.store.appending import AppendContract
+from goconductor.testing.contracts.store.leasing import LeaseContract
+from goconductor.testing.contracts.store.material import Saga
+from goconductor.testing.contracts.store.starting import StartContract
 from tests.contracts.clerk import clerk
 
 pytestmark = pytest.mark.postgres
@@ -33,7 +40,7 @@ class PostgresHands:
         await connection.close()
 
 
-class TestPostgresStore(StoreContract):
+class Stores:
     """Of a role with the rights that the doctor asks for, and no others."""
 
     @pytest.fixture
@@ -59,3 +66,35 @@ class TestPostgresStore(StoreContract):
     @pytest.fixture
     def hands(self, postgres_url: str) -> Hands:
         return PostgresHands(postgres_url)
+
+
+class TestPostgresStore(Stores, StoreContract): ...
+
+
+class TestPostgresStoreInCompany(Stores, StartContract, LeaseContract, AppendContract):
+    """What is written for one saga alone has a statement of its own. Here nobody is alone: the same holds in a batch."""
+
+    @pytest.fixture
+    async def store(self, role_url: str, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AnyStore]:
+        hand = await asyncpg.connect(postgres_url)
+        await hand.execute(
+            "INSERT INTO goconductor.start_keys (namespace, saga, key, saga_id, input_hash)"
+            " VALUES ('company', 'order', 'k', gen_random_uuid(), '')"
+        )
+        await hand.close()
+        append, start = Appender.append, Starter.start
+
+        async def append_in_company(appender: Appender, appends: Sequence[Append]) -> list[Outcome]:
+            company = [Saga(seq=1, tag=1).append(epoch=each.epoch) for each in appends[:1]]  # of a saga that is not there
+            return (await append(appender, [*appends, *company]))[: len(appends)]
+
+        async def start_in_company(starter: Starter, starts: Sequence[Start]) -> list[Outcome]:
+            company = [Saga().start(namespace="company", key="k") for _ in starts[:1]]  # with a key that is used
+            return (await start(starter, [*starts, *company]))[: len(starts)]
+
+        monkeypatch.setattr(Appender, "append", append_in_company)
+        monkeypatch.setattr(Starter, "start", start_in_company)
+        store = PostgresStore(role_url)
+        await store.open()
+        yield store
+        await store.close()

@@ -12,13 +12,17 @@ import asyncpg
 import pytest
 
 from goconductor.ports.store import Known, Verdict
-from goconductor.stores.postgres import PostgresStore, migrate, sql
+from goconductor.stores.postgres import PostgresStore, migrate, sql, writes
 from goconductor.stores.postgres.dial import Connection
 from goconductor.testing.contracts.store.material import Saga, begin, eventually, new_number, take, wish
 
 pytestmark = pytest.mark.postgres
 
-HOT_STATEMENTS = {name: text for name, text in vars(sql).items() if name.isupper() and "COLUMNS" not in name and name[0] != "_"}
+HOT_STATEMENTS = {
+    name: text for name, text in (vars(sql) | vars(writes)).items() if name.isupper() and "COLUMNS" not in name and name[0] != "_"
+}
+for alone in ("APPEND_ALONE", "START_ALONE"):
+    HOT_STATEMENTS |= {f"{alone} {shape}": text for shape, text in HOT_STATEMENTS.pop(alone).items()}
 
 
 @pytest.fixture
@@ -157,13 +161,13 @@ async def test_plans_are_pinned_whatever_the_statistics(store: PostgresStore, ro
         )
         if rows:
             await connection.execute("ANALYZE")
-    assert len(HOT_STATEMENTS) == 14
+    assert len(HOT_STATEMENTS) == 22
     for session in (store._for_acquire, store._for_append, store._for_start, store._quick, store._others):
         async with session.use() as connection:
             for name, statement in HOT_STATEMENTS.items():
                 await assert_pinned(connection, name, statement)
     async with store._for_append.use() as connection:
-        text = await plan(connection, sql.APPEND)
+        text = await plan(connection, writes.APPEND)
         assert "sagas_wake_at_idx" in await plan(connection, sql.DUE)
     sorted_input = (
         r"Nested Loop.*\n\s*->  Function Scan on jsonb_array_elements a.*\n(.*\n)?"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from itertools import product
 from typing import Any
 
 import asyncpg
@@ -26,9 +27,10 @@ from goconductor.recovery.retention import OVER
 from goconductor.recovery.sweep import Sweeper
 from goconductor.saga.builder import Saga
 from goconductor.saga.ids import Direction
-from goconductor.stores.postgres import PostgresStore, migrate, sql
+from goconductor.stores.postgres import PostgresStore, migrate, sql, writes
 from goconductor.stores.postgres.retention import STATEMENTS
-from goconductor.testing.contracts.store.material import FAR, eventually, new_number
+from goconductor.testing.contracts.store import material
+from goconductor.testing.contracts.store.material import FAR, begin, eventually, new_number
 
 pytestmark = pytest.mark.postgres
 
@@ -92,12 +94,26 @@ async def lived(stores: list[PostgresStore]) -> set[str]:
             return (await node.view(stands.saga_id)).state.step("pack").action.status is ActionStatus.SUCCEEDED
 
         await eventually(waits)
+        await _write(store)
         await _recover(node, store)
     finally:
         await node.close()
     named = re.compile(rf"goconductor\"?\.({'|'.join(LARGE)})\b")
     texts = {text.replace('"goconductor"', "goconductor") for text in sent}
     return {text for text in texts if named.search(text) and not any(each in text for each in ON_DEATH)}
+
+
+async def _write(store: PostgresStore) -> None:
+    """Start and append in every shape: alone with a key or none, with leases or none, and two at once. They have ended."""
+    over: dict[str, Any] = {"status": "completed", "wake_at": None}
+    for key, is_taking in product((None, "alone"), (False, True)):
+        saga = material.Saga()
+        lease = saga.lease()
+        await begin(store, key=key and f"{key} {is_taking}", take=[material.take(lease)] if is_taking else [], **over)
+        for release, take in product(([], [lease]), ([], [material.take(lease)])):
+            await store.append([saga.append(release=release, take=take, **over)])
+    await store.start([material.Saga().start(**over) for _ in range(2)])
+    await store.append([material.Saga().append(**over) for _ in range(2)])
 
 
 async def _waits(store: PostgresStore) -> Head:
@@ -218,7 +234,8 @@ async def test_every_statement_on_a_large_table_names_the_sagas_id(stores: list[
 async def test_the_hot_statements_are_among_those_that_were_sent(stores: list[PostgresStore]) -> None:
     """Else the tests above would be true of nothing."""
     sent = {" ".join(text.split()) for text in await lived(stores)}
-    hot = (sql.START, sql.START_KEYS, sql.APPEND, sql.ACQUIRE, sql.HEADS, sql.TAILS, sql.RENEW, sql.RELEASE, sql.DUE, sql.LIVE)
+    writing = (writes.START, *writes.START_ALONE.values(), writes.APPEND, *writes.APPEND_ALONE.values())
+    hot = (*writing, sql.START_KEYS, sql.ACQUIRE, sql.HEADS, sql.TAILS, sql.RENEW, sql.RELEASE, sql.DUE, sql.LIVE)
     missing = [text for text in hot if " ".join(text.split()) not in sent]
     assert not missing
     assert len([text for text in STATEMENTS.values() if " ".join(text.split()) in sent]) == 3  # of leases, keys and sagas

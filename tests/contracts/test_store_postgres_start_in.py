@@ -214,7 +214,7 @@ async def test_the_saga_logs_server_may_be_started_again(postgres_to_break: Post
 async def test_the_tables_of_the_saga_log_must_be_there(
     store: PostgresStore, shop: Connection, postgres_url: str, opens: Opens
 ) -> None:
-    await shop.execute("DROP TABLE goconductor.start_keys")
+    await shop.execute("DROP TABLE goconductor.saga_log")
     async with opens(postgres_url) as caller:
         with pytest.raises(SchemaError, match="goconductor migrate"):
             await store.start_in(caller.tx, Saga().start())

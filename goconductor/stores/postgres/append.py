@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from operator import attrgetter
 from typing import Any
 
 from goconductor.ports.store import Append, Lease, Outcome, Verdict
 from goconductor.postgres.session import Usable
-from goconductor.stores.postgres import sql
+from goconductor.stores.postgres import sql, writes
 from goconductor.stores.postgres.batch import (
     Bodies,
     document,
@@ -32,8 +33,9 @@ class Appender:
 
     def __init__(self, sessions: Usable, address: Address) -> None:
         self._sessions = sessions
-        self._append = address.sql(sql.APPEND)
-        self._append_fenced = address.sql(sql.APPEND_FENCED)
+        self._append = address.sql(writes.APPEND)
+        self._append_alone = {shape: address.sql(text) for shape, text in writes.APPEND_ALONE.items()}
+        self._append_fenced = address.sql(writes.APPEND_FENCED)
         self._unchanged = address.sql(sql.UNCHANGED)
         self._lock_tables = address.sql(LOCK_TABLES)
         self._epoch = address.sql("SELECT epoch FROM goconductor.leadership WHERE single AND holder <> ''")
@@ -57,11 +59,7 @@ class Appender:
 
     async def _run(self, connection: Connection, batch: Sequence[Append]) -> list[Outcome]:
         epoch = batch[0].epoch
-        arguments = _arguments(batch)
-        if epoch:
-            won = verdicts(await fetch(connection, self._append_fenced, [*arguments, epoch]))
-        else:
-            won = verdicts(await fetch(connection, self._append, arguments))
+        won = verdicts(await fetch(connection, *self._statement(batch, epoch)))
         if len(won) == len(batch):
             return [won[append.saga_id] for append in batch]
         if epoch and not won and await connection.fetchval(self._epoch) != epoch:
@@ -69,41 +67,48 @@ class Appender:
         waiting = await self._waiting(connection, [a for a in batch if a.due_at is not None and a.saga_id not in won])
         return [won.get(a.saga_id) or (NOT_DUE if a.saga_id in waiting else LOST) for a in batch]
 
+    def _statement(self, batch: Sequence[Append], epoch: int) -> tuple[str, list[Any]]:
+        """The statement for a batch, and its arguments. A lease that is released and taken at once is handed on: only updated."""
+        bodies = Bodies()
+        handed_on: list[int] = []
+        rows: list[tuple[Any, ...]] = []
+        for a in batch:
+            releases: Iterable[Lease] = a.release
+            if releases and a.take:
+                wanted = {_place(take.lease) for take in a.take}
+                handed_on += [lease.token for lease in releases if _place(lease) in wanted]
+                releases = [lease for lease in releases if _place(lease) not in wanted]
+            rows.append(
+                (
+                    a.saga_id,
+                    a.seq,
+                    a.tag,
+                    a.new_tag,
+                    a.status,
+                    a.instance,
+                    a.wake_at,
+                    a.due_at,
+                    bodies.rows(a.entries),
+                    [lease_row(lease) for lease in sorted(releases, key=_key)],
+                    take_rows(a.take),
+                )
+            )
+        if epoch:
+            return self._append_fenced, [document(rows), bodies.all, handed_on, epoch]
+        if len(rows) == 1:
+            *facts, events, freed, taken = rows[0]
+            alone = self._append_alone.get((len(freed), len(taken)))
+            if alone is not None and len(events) == 1:
+                beside = [bodies.all, handed_on] if taken else [bodies.all]
+                return alone, [*facts, *chain(*events, *freed, *taken), *beside]
+        return self._append, [document(rows), bodies.all, handed_on]
+
     async def _waiting(self, connection: Connection, losers: list[Append]) -> set[object]:
         """Those whose head still is what they named, so that only the time can have kept them out: a tag never comes again."""
         if not losers:
             return set()
         heads = [[a.saga_id for a in losers], [a.seq for a in losers], [a.tag for a in losers]]
         return {row[0] for row in await connection.fetch(self._unchanged, *heads)}
-
-
-def _arguments(batch: Sequence[Append]) -> list[Any]:
-    """The statement's arguments. A lease that is released and taken at once is handed on: only updated."""
-    bodies = Bodies()
-    handed_on: list[int] = []
-    rows: list[tuple[Any, ...]] = []
-    for a in batch:
-        releases: Iterable[Lease] = a.release
-        if releases and a.take:
-            wanted = {_place(take.lease) for take in a.take}
-            handed_on += [lease.token for lease in releases if _place(lease) in wanted]
-            releases = [lease for lease in releases if _place(lease) not in wanted]
-        rows.append(
-            (
-                a.saga_id,
-                a.seq,
-                a.tag,
-                a.new_tag,
-                a.status,
-                a.instance,
-                a.wake_at,
-                a.due_at,
-                bodies.rows(a.entries),
-                [lease_row(lease) for lease in sorted(releases, key=_key)],
-                take_rows(a.take),
-            )
-        )
-    return [document(rows), bodies.all, handed_on]
 
 
 _key = attrgetter("key")

@@ -31,8 +31,8 @@ def columns(rows: Iterable[tuple[Any, ...]], count: int) -> Columns:
     return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(count)]
 
 
-def document(rows: Sequence[tuple[Any, ...]]) -> bytes:
-    """A batch as JSON.
+def document(rows: object) -> bytes:
+    """A batch, or labels, as JSON.
 
     Raises:
         asyncpg.DataError: it holds half a character, which the database would refuse as well.

@@ -8,13 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import asyncpg
 
 from goconductor.ports.store import Outcome, Start, Verdict
 from goconductor.postgres.session import Usable
-from goconductor.stores.postgres import sql
+from goconductor.stores.postgres import sql, writes
 from goconductor.stores.postgres.batch import (
     Bodies,
     columns,
@@ -41,7 +42,8 @@ class Starter:
     def __init__(self, sessions: Usable, address: Address, callers: Callers) -> None:
         self._sessions = sessions
         self._callers = callers
-        self._start = address.sql(sql.START)
+        self._start = address.sql(writes.START)
+        self._start_alone = {shape: address.sql(text) for shape, text in writes.START_ALONE.items()}
         self._keys = address.sql(sql.START_KEYS)
         self._lock_tables = address.sql(LOCK_TABLES)
 
@@ -92,7 +94,7 @@ class Starter:
             raise self._callers.meaning_of(fault) from error
 
     async def _run(self, rows_of: Fetch, batch: Sequence[Start]) -> list[Outcome]:
-        won = verdicts(await rows_of(self._start, _arguments(batch)))
+        won = verdicts(await rows_of(*self._statement(batch)))
         if len(won) == len(batch):
             return [won[start.saga_id] for start in batch]
         lost = [start for start in batch if start.saga_id not in won]
@@ -102,6 +104,37 @@ class Starter:
         if forgotten := [s for s in lost if s.saga_id not in won]:  # retention took their keys in between
             won |= zip((s.saga_id for s in forgotten), await self._run(rows_of, forgotten), strict=True)
         return [won[start.saga_id] for start in batch]
+
+    def _statement(self, starts: Sequence[Start]) -> tuple[str, list[Any]]:
+        """The statement for a batch, and its arguments."""
+        batch = in_order(starts)
+        keyed = sorted((start for start in batch if start.key is not None), key=_key)
+        bodies = Bodies()
+        rows = [
+            (
+                s.saga_id,
+                s.saga,
+                s.version,
+                s.new_tag,
+                s.status,
+                s.instance,
+                s.wake_at,
+                s.labels,
+                s.key is not None,
+                bodies.rows(s.entries),
+                take_rows(s.take),
+            )
+            for s in batch
+        ]
+        if len(rows) == 1:
+            *facts, labels, _, events, taken = rows[0]
+            alone = self._start_alone.get((len(keyed), len(taken)))
+            if alone is not None and len(events) == 1:
+                key = chain.from_iterable((s.namespace, s.key, s.input_hash) for s in keyed)
+                beside = [bodies.all, []] if taken else [bodies.all]
+                return alone, [*facts, document(labels).decode(), *chain(*events, *taken), *beside, *key]
+        keys = columns(((*_key(s), s.saga_id, s.input_hash) for s in keyed), 5)
+        return self._start, [document(rows), bodies.all, [], *keys]
 
 
 def _key(start: Start) -> tuple[str, str, str | None]:
@@ -122,27 +155,3 @@ def _refusal(start: Start, constraint: str | None, text: str) -> Outcome:
     if constraint in SAGA_EXISTS:
         return Outcome(verdict=Verdict.ALREADY_STARTED, existing=start.saga_id)
     return Outcome(verdict=Verdict.REJECTED, problem=text)
-
-
-def _arguments(starts: Sequence[Start]) -> list[Any]:
-    """The statement's arguments."""
-    batch = in_order(starts)
-    keyed = sorted((start for start in batch if start.key is not None), key=_key)
-    bodies = Bodies()
-    rows = [
-        (
-            s.saga_id,
-            s.saga,
-            s.version,
-            s.new_tag,
-            s.status,
-            s.instance,
-            s.wake_at,
-            s.labels,
-            s.key is not None,
-            bodies.rows(s.entries),
-            take_rows(s.take),
-        )
-        for s in batch
-    ]
-    return [*columns(((*_key(s), s.saga_id, s.input_hash) for s in keyed), 5), document(rows), bodies.all, []]
