@@ -111,19 +111,19 @@ class BlockingConductor(BlockingClient):
         cursor: str | None = None,
         limit: int = 50,
     ) -> SagaPage:
-        """List sagas, newest first. A search is given up after a second; the page then says how far it came.
+        """List sagas, newest first. A search stops after a second; the page then has how far it came.
 
         Args:
             saga: only those of this definition, or of this name.
             status: only those of this status, or of one of these.
             started_after: only those that started then or later.
             started_before: only those that started earlier.
-            updated_after: only those to which something happened then or later.
-            updated_before: only those to which nothing has happened since.
+            updated_after: only those with an event then or later.
+            updated_before: only those without an event since.
             labels: only those with all of these.
-            error: only those in whose history this text stands, in any case, in a failure or a reason.
-            cursor: that of the page before, with the same filters; a page without one is the last.
-            limit: how many.
+            error: only those whose history has this text, in any case, in a failure or a reason.
+            cursor: the cursor of the page before, with the same filters; a page without one is the last.
+            limit: greatest number of sagas in the page.
 
         Raises:
             ArgumentError: an argument is of a wrong type.
@@ -147,16 +147,16 @@ class BlockingConductor(BlockingClient):
 
 
 class BlockingSaga(Generic[O]):
-    """One saga: what it answers, what it is doing, and what people may ask of it.
+    """One saga: its result, its state, and the requests that people may make.
 
-    Every request (:meth:`abort`, :meth:`pause` and so on) takes the same three arguments. ``by`` says who asks, for the saga's
-    history. With ``revision``, as :meth:`view` shows it, the request is refused if anything has happened since. With
-    ``request_id``, 1 to 255 printable ASCII characters, the request changes nothing when it is asked again, for as long as the
-    saga is kept. Each returns the saga as it is then, and raises:
+    Every request (:meth:`abort`, :meth:`pause` and so on) takes the same three arguments. ``by`` is the name of the actor, for
+    the saga's history. With ``revision``, as :meth:`view` shows it, the request is refused if there was an event since. With
+    ``request_id``, 1 to 255 printable ASCII characters, a repeated request changes nothing, for as long as the saga is kept. Each
+    request returns the saga as it is then, and raises:
 
     - ``ArgumentError``: an argument is of a wrong type.
     - ``SagaNotFoundError``: there is no such saga.
-    - ``RefusedNowError``: its state does not allow this; says what it does.
+    - ``RefusedNowError``: its state does not allow this; names what it allows.
     - ``SagaChangedError``: it is not at ``revision`` any more.
     - ``RequestIdReusedError``: another request of this saga had this id.
     - ``RequestInvalidError``: the reason or another argument cannot be kept.
@@ -174,22 +174,22 @@ class BlockingSaga(Generic[O]):
         self._handle = handle
 
     def result(self, *, timeout_seconds: float = 60.0) -> O:
-        """Wait for what the saga answers, once it has completed; while the database is away, it waits on.
+        """Wait for the saga's result, until it has completed; while the database is away, it waits on.
 
         Args:
-            timeout_seconds: how long to wait.
+            timeout_seconds: seconds to wait.
 
         Returns:
-            What :meth:`Saga.returns` names, as a value of the type that is declared there; JSON values where the saga is not at
+            The value that :meth:`Saga.returns` names, of the type that is declared there; JSON values where the saga is not at
             hand in Python, and None where the step was skipped.
 
         Raises:
             CompensatedError: it failed and was compensated.
             StuckError: it waits for an operator.
             TerminatedError: an operator ended it.
-            TimeoutError: it has not ended by then, and goes on all the same; it says what the saga waits for.
+            TimeoutError: it has not ended by then, and goes on all the same; names what the saga waits for.
             SagaNotFoundError: there is no such saga, or the transaction that it was started in is not committed.
-            PayloadError: the result is none of the declared type, since an older version of the saga gave it.
+            PayloadError: the result is not of the declared type, because an older version of the saga gave it.
         """
         return self._ask(lambda _: self._handle.result(timeout_seconds=timeout_seconds))
 
@@ -281,10 +281,10 @@ class BlockingSaga(Generic[O]):
         Args:
             step: its id.
             reason: why, for the saga's history.
-            forced: do not wait for the journal; a late effect may then land, and the saga says so.
-            by: who asks.
-            revision: as every request has it.
-            request_id: as every request has it.
+            forced: do not wait for the journal; a late effect may then land, and the saga records that.
+            by: the name of the actor.
+            revision: as in every request.
+            request_id: as in every request.
 
         Raises:
             StepNotFoundError: the saga has no such step.
@@ -304,16 +304,16 @@ class BlockingSaga(Generic[O]):
         revision: str | None = None,
         request_id: str | None = None,
     ) -> SagaDetail:
-        """Say what a person found out about a stuck step: it happened, with this output, or it did not and never will.
+        """Declare the outcome of a stuck step: it happened, with this output, or it did not and never will.
 
         Args:
             step: its id.
             happened: whether it did.
             reason: how that is known.
-            output: what the action would have answered; JSON values.
-            by: who asks.
-            revision: as every request has it.
-            request_id: as every request has it.
+            output: the output that the action would have returned; JSON values.
+            by: the name of the actor.
+            revision: as in every request.
+            request_id: as in every request.
 
         Raises:
             StepNotFoundError: the saga has no such step.

@@ -122,7 +122,7 @@ class MemoryBus(BusFrame[MemoryBroker, _Subscription]):
         return self._broker
 
     async def _close(self, opened: MemoryBroker) -> None:
-        """What is in the broker stays there."""
+        """Do nothing: the messages in the broker stay there."""
 
     async def _send(self, opened: MemoryBroker, messages: Sequence[Message]) -> None:
         for message in messages:
@@ -133,7 +133,7 @@ class MemoryBus(BusFrame[MemoryBroker, _Subscription]):
         return _Subscription(self, [opened.queue(topic, reading.group) for topic in reading.topics], reading)
 
     async def lag(self, topic: str, group: str) -> Lag | None:
-        """As :class:`goconductor.ports.figures.MeasuredBus` says; of what waits here nobody knows since when."""
+        """Return the lag as :class:`goconductor.ports.figures.MeasuredBus` defines it; the age of messages is unknown."""
         queue = self._broker.topics.get(topic, {}).get(group)
         return Lag(messages=len(queue.waiting)) if queue is not None else None
 

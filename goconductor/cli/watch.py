@@ -18,7 +18,7 @@ from goconductor.control.actor import Actor
 from goconductor.control.exits import Exit
 from goconductor.control.models import SagaDetail, StepStatus
 from goconductor.control.settings import Settings
-from goconductor.control.story import Teller, catch_up, teller_of
+from goconductor.control.story import StoryBuilder, catch_up, story_builder
 from goconductor.control.wording import spell
 from goconductor.engine.node import Node
 from goconductor.errors import StoreUnavailableError
@@ -38,12 +38,12 @@ async def watch(settings: Settings, saga: Sought, *, as_json: bool) -> Exit:
     async with client(settings) as node:
         saga_id = await found(node, saga)
         before, detail = None, await queries.saga_status(who, node, saga_id)
-        teller = await teller_of(who, node, saga_id) if live is not None else None
+        builder = await story_builder(who, node, saga_id) if live is not None else None
         with live or nullcontext():
             while True:
-                if live is not None and teller is not None:
-                    await catch_up(who, node, teller)
-                    live.update(rendering.tree(detail, dict(_took(detail, teller, node.clock.now()))), refresh=True)
+                if live is not None and builder is not None:
+                    await catch_up(who, node, builder)
+                    live.update(rendering.tree(detail, dict(_took(detail, builder, node.clock.now()))), refresh=True)
                 elif as_json and _signs(detail) != _signs(before):
                     typer.echo(detail.model_dump_json())
                 elif not as_json:
@@ -65,9 +65,9 @@ async def _next(who: Actor, node: Node, saga_id: UUID) -> SagaDetail:
             continue  # the store says on the standard error that it reconnects
 
 
-def _took(detail: SagaDetail, teller: Teller, now: float) -> Iterator[tuple[str, str]]:
+def _took(detail: SagaDetail, builder: StoryBuilder, now: float) -> Iterator[tuple[str, str]]:
     for step in detail.steps:
-        timing = teller.timings.get((step.id, Direction.COMPENSATION)) or teller.timings.get((step.id, Direction.ACTION))
+        timing = builder.timings.get((step.id, Direction.COMPENSATION)) or builder.timings.get((step.id, Direction.ACTION))
         if timing is None or step.status in _UNTOUCHED:
             continue
         if step.status in _AT_WORK:

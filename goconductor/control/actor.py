@@ -10,16 +10,16 @@ import msgspec
 from goconductor.control.faults import RequestInvalidError, text_faults
 
 NAME_CHARACTERS_MAX = 255
-"""The longest name of an actor, in characters: it is kept in the history of every saga that the actor asks something of."""
+"""Greatest length of an actor's name, in characters: the history of every saga that gets a request of the actor keeps it."""
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """Somebody who asks.
+    """The person or program that makes a request.
 
     Attributes:
-        name: as a saga's history shows it; empty where nobody said.
-        roles: what the actor may be.
-        namespace: in which the actor asks.
+        name: the name in a saga's history; empty where none was given.
+        roles: the roles of the actor.
+        namespace: the namespace of the request.
 
     Raises:
         RequestInvalidError: the name cannot be kept.
@@ -36,4 +36,4 @@ class Actor(msgspec.Struct, frozen=True):
 
 
 ANYBODY = Actor()
-"""Who asks where nobody said a name."""
+"""The actor of a request without a name."""

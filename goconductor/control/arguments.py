@@ -52,7 +52,7 @@ def checked(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Corout
 
 
 def _plain(annotation: Any) -> tuple[type, ...]:
-    """The types that are taken; empty where they are not plain."""
+    """Return the types that an annotation accepts; empty where they are not plain."""
     found: list[type] = []
     for each in get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,):
         kind = get_origin(each) or each

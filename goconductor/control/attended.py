@@ -20,11 +20,11 @@ from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan
 
 FENCE_SECONDS = 10.0
-"""How long the lease of a request lives that never comes to its append."""
+"""Seconds that the lease of a request lives if the request never comes to its append."""
 
 
 def side_of(step: StepState) -> Direction | None:
-    """Which side of a step was sent and is waited for."""
+    """Return which side of a step was sent and is waited for."""
     if step.action.status is ActionStatus.SETTLING or step.compensation.status is CompensationStatus.FENCING:
         return Direction.SETTLE
     if step.compensation.status is CompensationStatus.SENT:
@@ -33,7 +33,7 @@ def side_of(step: StepState) -> Direction | None:
 
 
 def unattended(plan: Plan, state: SagaState, around: Surroundings) -> Collection[str]:
-    """The steps that were sent, that nobody runs, and that no living instance offers."""
+    """Return the steps that were sent, that nobody runs, and that no living instance offers."""
     return {
         name
         for name, step in state.steps.items()
@@ -44,17 +44,17 @@ def unattended(plan: Plan, state: SagaState, around: Surroundings) -> Collection
 
 
 async def fenced(node: Node, plan: Plan, view: View, name: str, around: Surroundings) -> Lease | None:
-    """Take the lease of a step that an operator speaks for; None where the step has none to take.
+    """Take the lease of a step for an operator's request; return None where the step has none to take.
 
     Args:
         node: the engine.
         plan: the saga's compiled definition.
-        view: the saga, as it was seen.
+        view: the saga at the last look.
         name: the step.
-        around: who is there.
+        around: the leases and the living instances.
 
     Raises:
-        RequestRefusedError: somebody runs the step, or could.
+        RequestRefusedError: an instance runs the step, or could.
     """
     state = view.state
     side = side_of(state.step(name))

@@ -1,7 +1,7 @@
-"""Changing the bus, or the election, while sagas run: the phases of :mod:`goconductor.ports.choices`, one after the other.
+"""Changes the bus, or the election, while sagas run: the phases of :mod:`goconductor.ports.choices`, one after the other.
 
-:func:`change` goes as far as it can at once and says what it waits for; whoever asks again goes on from there, whichever process
-asked first. So a command that was interrupted, or a door that was restarted, costs nothing.
+:func:`change` goes as far as it can at once and returns what it waits for. The next call goes on from there, in any process. So
+an interrupted command, or a restart of a server, costs nothing.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from goconductor.ports.choices import BUS, Choice, Phase, Spoken
 from goconductor.ports.store import Instance
 
 DRAIN_SECONDS = 60.0
-"""For so long the bus that is left is read at most; what it still has then is sent again by the sweep."""
-TOLD_MAX = 5
+"""Greatest seconds during which the bus that is left is still read; the sweep sends again what it has then."""
+SHOWN_MAX = 5
 
 
 async def present(actor: Actor, store: Store, kind: str, *, named: Sequence[str]) -> ChangeDetail:
-    """Which one is used, by whom, and how far a change is.
+    """Return which one is used, by which processes, and how far a change is.
 
     Args:
         actor: who asks.
         store: the engine's.
         kind: ``bus`` or ``election``.
-        named: those that the asker's settings name. The first, its own, counts where nobody lives and nothing was ever changed.
+        named: the names in the caller's settings. The first, its own, counts where no process lives and nothing was ever changed.
 
     Raises:
         StoreUnavailableError: the database cannot be reached.
@@ -87,7 +87,7 @@ async def change(
 
 
 async def _next(store: Store, choice: Choice, speakers: dict[int, _Speaker], to: str, drain_seconds: float) -> Choice | None:
-    """The choice after this one; None where there is none, or not yet."""
+    """Return the choice after this one; None where there is none, or not yet."""
     kind, waits = choice.kind, list(_waits_for(choice, speakers))
     if choice.phase is Phase.SETTLED:
         if not choice.chosen:
@@ -119,7 +119,7 @@ async def _next(store: Store, choice: Choice, speakers: dict[int, _Speaker], to:
 
 
 class _Speaker:
-    """A living instance, and what it says of this kind."""
+    """A living instance, and its report on this kind."""
 
     def __init__(self, instance: Instance, kind: str) -> None:
         self.instance = instance
@@ -132,7 +132,7 @@ class _Speaker:
 async def _look(store: Store, kind: str, home: str) -> tuple[Choice, dict[int, _Speaker]]:
     found = await store.choice(kind)
     living = [one for one, presence in await store.presence(dead_since=await store.database_time()) if presence.alive]
-    # Who has joined the bus and says nothing of an election takes no part in one: a client.
+    # A process that has joined the bus and reports no election takes part in none: it is a client.
     speakers = {one.serial: _Speaker(one, kind) for one in living if kind == BUS or kind in one.speaks or BUS not in one.speaks}
     if found is None:
         used = {each.spoken.uses for each in speakers.values() if each.spoken} or {home}
@@ -141,7 +141,7 @@ async def _look(store: Store, kind: str, home: str) -> tuple[Choice, dict[int, _
 
 
 def _waits_for(choice: Choice, speakers: dict[int, _Speaker], *, quiet: bool = True) -> Iterator[str]:
-    """Who has not arrived in the present phase, and what is in its way."""
+    """Yield each process that has not arrived in the present phase, and what hinders it."""
     for each in speakers.values():
         spoken = each.spoken
         if spoken is None:
@@ -170,10 +170,10 @@ def _refuse_unknown(kind: str, to: str, speakers: dict[int, _Speaker], named: Se
 def _refuse_unless_named(kind: str, to: str, speakers: dict[int, _Speaker]) -> None:
     without = [each for each in speakers.values() if each.spoken and to not in each.spoken.names]
     if without:
-        told = together([str(each) for each in without[:TOLD_MAX]])
-        more = f" and {len(without) - TOLD_MAX} more" if len(without) > TOLD_MAX else ""
+        named = together([str(each) for each in without[:SHOWN_MAX]])
+        more = f" and {len(without) - SHOWN_MAX} more" if len(without) > SHOWN_MAX else ""
         raise RequestRefusedError(
-            f"{len(without)} living processes do not name {kind} {to!a}: {told}{more}; roll out {kind}.others to them first"
+            f"{len(without)} living processes do not name {kind} {to!a}: {named}{more}; roll out {kind}.others to them first"
         )
 
 

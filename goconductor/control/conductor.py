@@ -87,9 +87,10 @@ class Conductor:
             input: its input.
             key: the same key again finds the same saga; up to 255 printable ASCII characters.
             labels: up to 20 words to find it by, each name and value a text.
-            transaction: your own open one in the database of the saga log: an asyncpg connection, SQLAlchemy's ``AsyncSession``
-                or ``AsyncConnection``, or a psycopg ``AsyncConnection``. The saga begins when it commits, or never; call
-                :meth:`SagaHandle.begin` after the commit. Until then nobody sees it, and another start with its key waits.
+            transaction: your own open transaction in the database of the saga log: an asyncpg connection, SQLAlchemy's
+                ``AsyncSession`` or ``AsyncConnection``, or a psycopg ``AsyncConnection``. The saga begins when it commits, or
+                never; call :meth:`SagaHandle.begin` after the commit. Until then nobody sees it, and another start with its key
+                waits.
 
         Raises:
             ArgumentError: this is neither a saga nor a name.
@@ -100,7 +101,7 @@ class Conductor:
             RequestInvalidError: the key or a label cannot be one.
             DefinitionNotFoundError: there is no definition of that name.
             StoreUnavailableError: the store is away; with a key, the start can be repeated safely.
-            TypeError: the transaction is of a kind that is not known; says which are.
+            TypeError: the transaction is of an unknown kind; the error names the known ones.
             ValueError: the connection is in no transaction.
             ConfigurationError: the transaction is in another database than the saga log, or may not write there.
         """
@@ -171,19 +172,19 @@ class Conductor:
         cursor: str | None = None,
         limit: int = 50,
     ) -> SagaPage:
-        """List sagas, newest first. A search is given up after a second; the page then says how far it came.
+        """List sagas, newest first. A search stops after a second; the page then has how far it came.
 
         Args:
             saga: only those of this definition, or of this name.
             status: only those of this status, or of one of these.
             started_after: only those that started then or later.
             started_before: only those that started earlier.
-            updated_after: only those to which something happened then or later.
-            updated_before: only those to which nothing has happened since.
+            updated_after: only those with an event then or later.
+            updated_before: only those without an event since.
             labels: only those with all of these.
-            error: only those in whose history this text stands, in any case, in a failure or a reason.
-            cursor: that of the page before, with the same filters; a page without one is the last.
-            limit: how many.
+            error: only those whose history has this text, in any case, in a failure or a reason.
+            cursor: the cursor of the page before, with the same filters; a page without one is the last.
+            limit: greatest number of sagas in the page.
 
         Raises:
             ArgumentError: an argument is of a wrong type.

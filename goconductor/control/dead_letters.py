@@ -25,13 +25,13 @@ class DeadLetterNotFoundError(RequestRefusedError):
 
 
 async def dead_letters(actor: Actor, node: Node, *, limit: int = 50, before: int | None = None) -> DeadLetterPage:
-    """Dead letters, newest first.
+    """Return dead letters, newest first.
 
     Args:
         actor: who asks.
         node: the engine.
-        limit: how many.
-        before: only older ones than this; what the page before says.
+        limit: greatest number of letters in the page.
+        before: only older ones than this id, from the page before.
 
     Raises:
         StoreUnavailableError: the database cannot be reached.

@@ -24,10 +24,10 @@ NAMELESS = "(without a name)"
 
 
 def load_definition(data: bytes) -> Definition:
-    """A definition from a file's content, JSON or YAML.
+    """Read a definition from a file's content, JSON or YAML.
 
     Raises:
-        DefinitionError: it cannot be read or cannot run; with all problems.
+        DefinitionError: it cannot be read or cannot run; has all problems.
     """
     try:
         document = decode(data)
@@ -40,13 +40,13 @@ def load_definition(data: bytes) -> Definition:
 
 
 def read(document: Any) -> Definition:
-    """A definition from a document.
+    """Read a definition from a document.
 
     Args:
-        document: as :class:`~goconductor.saga.definition.Definition` has it, made of dicts, lists and plain values.
+        document: the form of :class:`~goconductor.saga.definition.Definition`, made of dicts, lists and plain values.
 
     Raises:
-        DefinitionError: it has another shape, or cannot run; with all problems.
+        DefinitionError: it has another shape, or cannot run; has all problems.
     """
     name = document.get("name") if isinstance(document, dict) else None
     called = name if isinstance(name, str) else NAMELESS
@@ -67,11 +67,11 @@ def read(document: Any) -> Definition:
 
 
 def check(data: bytes, file: str) -> CheckedDefinition:
-    """What is wrong with a file's content as a definition; empty problems if it can run. Asks no database.
+    """Check a file's content as a definition; without problems it can run. No database is asked.
 
     Args:
         data: JSON or YAML.
-        file: its name, to be told.
+        file: its name, for the answer.
     """
     try:
         definition = load_definition(data)
@@ -86,12 +86,12 @@ async def register(actor: Actor, node: Node, definition: Definition, *, activate
     Args:
         actor: who asks.
         node: the engine.
-        definition: that :func:`load` or :func:`read` has checked.
-        activate: whether new sagas take this version from now on, unless another is pinned, or a living instance has one in its
-            code; the answer says which it is.
+        definition: a definition that :func:`load` or :func:`read` has checked.
+        activate: whether new sagas take this version from now on. They do not where another version is pinned, or a living
+            instance has another one in its code; the answer has the active version.
 
     Raises:
-        DefinitionError: it cannot run; with all problems.
+        DefinitionError: it cannot run; has all problems.
         StoreUnavailableError: the database cannot be reached.
     """
     plan = await node.definitions.register(definition, activate=activate)
@@ -100,7 +100,7 @@ async def register(actor: Actor, node: Node, definition: Definition, *, activate
 
 
 async def list_definitions(actor: Actor, node: Node) -> list[DefinitionSummary]:
-    """All versions of all definitions.
+    """Return all versions of all definitions.
 
     Raises:
         StoreUnavailableError: the database cannot be reached.
@@ -109,10 +109,10 @@ async def list_definitions(actor: Actor, node: Node) -> list[DefinitionSummary]:
 
 
 async def versions(actor: Actor, node: Node, saga: str) -> list[DefinitionSummary]:
-    """All versions of one definition, oldest first.
+    """Return all versions of one definition, oldest first.
 
     Raises:
-        DefinitionNotFoundError: there is none of that name.
+        DefinitionNotFoundError: there is no definition of that name.
         StoreUnavailableError: the database cannot be reached.
     """
     stored = await node.store.definitions.versions(DEFAULT_NAMESPACE, saga) if is_name(saga) else []
@@ -122,16 +122,16 @@ async def versions(actor: Actor, node: Node, saga: str) -> list[DefinitionSummar
 
 
 async def definition(actor: Actor, node: Node, saga: str, version: str | None = None) -> DefinitionDetail:
-    """One version with its document.
+    """Return one version with its document.
 
     Args:
         actor: who asks.
         node: the engine.
-        saga: its name.
+        saga: the definition's name.
         version: None takes the active one.
 
     Raises:
-        DefinitionNotFoundError: there is none.
+        DefinitionNotFoundError: there is no such definition or version.
         StoreUnavailableError: the database cannot be reached.
     """
     stored = await _stored(node, saga, version)
@@ -153,7 +153,7 @@ async def activate(actor: Actor, node: Node, saga: str, version: str) -> Definit
 
 
 async def unpin(actor: Actor, node: Node, saga: str) -> DefinitionSummary:
-    """Leave it to the newest version that a living instance has in its code which one is active. Says which that is.
+    """Make the newest version that a living instance has in its code the active one again, and return that version.
 
     Raises:
         DefinitionNotFoundError: there is no definition of that name.
@@ -164,10 +164,10 @@ async def unpin(actor: Actor, node: Node, saga: str) -> DefinitionSummary:
 
 
 async def plan_of(node: Node, saga: str, version: str | None) -> Plan:
-    """A version, compiled.
+    """Return a version, compiled.
 
     Raises:
-        DefinitionNotFoundError: there is none.
+        DefinitionNotFoundError: there is no such version.
     """
     try:
         return await node.definitions.plan(saga, version)

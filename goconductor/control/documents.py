@@ -1,9 +1,8 @@
-"""YAML and JSON from people, read strictly: settings and definitions.
+"""Reads YAML and JSON from people strictly: settings and definitions.
 
-YAML is read by its 1.2 core schema, so that ``no`` and ``on`` are words, ``010`` is ten and a date is a string. Nothing
-names code. Refused are aliases (a kilobyte of them can stand for terabytes; nothing that we read needs them), keys that
-stand twice, of which the first would be lost silently, and files beyond a size. An error says where, never what stands
-there: it may be a password.
+YAML is read by its 1.2 core schema, so that ``no`` and ``on`` are words, ``010`` is ten and a date is a string. Nothing names
+code. Refused are aliases (a kilobyte of them can stand for terabytes; nothing that we read needs them), duplicate keys, of which
+the first would be lost silently, and files beyond a size. An error names the place, never the value there: it may be a password.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ DEFINITION_BYTES_MAX = 1024 * 1024
 
 
 class DocumentError(ValueError):
-    """The document cannot be read; says where and what to do."""
+    """The document cannot be read; names the place and the remedy."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -74,7 +73,7 @@ _Loader.add_constructor(None, _Loader.unknown)
 
 
 def read_yaml(data: bytes | str, *, bytes_max: int) -> Any:
-    """One YAML document as None, bool, int, float, str, list and dict.
+    """Read one YAML document as None, bool, int, float, str, list and dict.
 
     Args:
         data: YAML 1.2, of which JSON is a part; UTF-8 where it is bytes.

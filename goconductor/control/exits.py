@@ -26,7 +26,7 @@ class Exit(IntEnum):
 
     OK = 0
     FAILED = 1
-    """It was refused, or the saga did not complete."""
+    """The request was refused, or the saga did not complete."""
     USAGE = 2
     """The command or the settings are wrong."""
     UNAVAILABLE = 3

@@ -43,7 +43,7 @@ class SettingList(Document):
 
 
 def settings_detail(settings: Settings | None = None) -> SettingList:
-    """All settings.
+    """Return all settings.
 
     Args:
         settings: the present ones; None leaves out the values.
@@ -52,7 +52,7 @@ def settings_detail(settings: Settings | None = None) -> SettingList:
 
 
 def explain(name: str, settings: Settings | None = None) -> SettingList:
-    """One setting, or all of a section.
+    """Return one setting, or all of a section.
 
     Args:
         name: ``section.key``, ``section``, or the variable's name.
@@ -75,7 +75,7 @@ def explain(name: str, settings: Settings | None = None) -> SettingList:
 
 
 def reference() -> Iterator[str]:
-    """The lines of a Markdown table of all settings."""
+    """Yield the lines of a Markdown table of all settings."""
     yield "| Setting | Type | Default | What it is |"
     yield "|---|---|---|---|"
     for each in settings_detail().settings:
@@ -112,7 +112,7 @@ def _default(field: FieldInfo) -> Any:
 
 
 def _type(section: str, key: str, schema: dict[str, Any]) -> str:
-    """The type in words, from its JSON schema."""
+    """Return the type in words, from its JSON schema."""
     if "anyOf" in schema:
         (schema,) = (each for each in schema["anyOf"] if each.get("type") != "null")
     if key == "kind" and section in _KINDS:

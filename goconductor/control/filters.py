@@ -27,10 +27,10 @@ from goconductor.saga.values import check_value
 ERROR_CHARACTERS_MAX = 200
 LABELS_MAX = 20
 
-TELLING_EVENTS = tuple(
+EXPLAINING_EVENTS = tuple(
     sorted(name for name, event in EVENTS.items() if {"failure", "reason"} & {f.name for f in msgspec.structs.fields(event)})
 )
-"""The events that say what went wrong, or why somebody stepped in."""
+"""Events with an error, or with the reason of an intervention."""
 
 _WHAT = "the filter"
 _TIME = re.compile(
@@ -52,7 +52,7 @@ def wanted(
     labels: Mapping[str, str] | None = None,
     error: str | None = None,
 ) -> Wanted:
-    """A filter; arguments as :func:`goconductor.control.queries.list_sagas` has them.
+    """Make a filter; the arguments are those of :func:`goconductor.control.queries.list_sagas`.
 
     Raises:
         RequestInvalidError: it does not make sense; names every place.
@@ -91,15 +91,15 @@ def wanted(
         updated_until=seconds["updated_before"],
         labels=dict(sorted((labels or {}).items())),
         error=error or "",
-        error_events=TELLING_EVENTS if error else (),
+        error_events=EXPLAINING_EVENTS if error else (),
     )
 
 
 def check_key(wish: Wanted, key: str) -> None:
-    """A start key finds one saga, by the name of its definition and nothing else.
+    """Check that a start key has the name of its definition and no other filter: it finds one saga.
 
     Raises:
-        RequestInvalidError: the name is missing, another filter stands beside it, or it can be no key.
+        RequestInvalidError: the name is missing, there is another filter, or the key is not valid.
     """
     found = []
     if not KEY.fullmatch(key):
@@ -128,14 +128,14 @@ def read_labels(texts: Iterable[str]) -> dict[str, str]:
 
 
 def read_time(text: str, *, name: str) -> datetime:
-    """A moment as RFC 3339 writes it, or a day, which begins at midnight UTC.
+    """Read a moment in the form of RFC 3339, or a day, which begins at midnight UTC.
 
     Args:
         text: as it was written.
-        name: what the place is called where it stood.
+        name: the name of the place, for the error.
 
     Raises:
-        RequestInvalidError: it is none.
+        RequestInvalidError: it is neither.
     """
     problem = f"{text[:63]!a} is no time; write it as 2026-01-31T12:00:00Z, or a day as 2026-01-31"
     if not text.isascii() or not _TIME.fullmatch(text):
@@ -150,12 +150,12 @@ def read_time(text: str, *, name: str) -> datetime:
 
 
 def cursor_of(wish: Wanted, before: UUID) -> str:
-    """The cursor to the sagas below this id."""
+    """Return the cursor to the sagas below this id."""
     return base64.urlsafe_b64encode(_CURSOR_VERSION + _hash(wish) + before.bytes).decode().rstrip("=")
 
 
 def read_cursor(wish: Wanted, cursor: str) -> UUID:
-    """The id below which the list goes on.
+    """Return the id below which the list goes on.
 
     Raises:
         RequestInvalidError: it is no cursor of ours, or one of a list with other filters.

@@ -36,16 +36,16 @@ O = TypeVar("O", default=Any)  # noqa: E741
 
 
 class SagaHandle(Generic[O]):
-    """One saga: what it answers, what it is doing, and what people may ask of it.
+    """One saga: its result, its state, and the requests that people may make.
 
-    Every request (:meth:`abort`, :meth:`pause` and so on) takes the same three arguments. ``by`` says who asks, for the saga's
-    history. With ``revision``, as :meth:`view` shows it, the request is refused if anything has happened since. With
-    ``request_id``, 1 to 255 printable ASCII characters, the request changes nothing when it is asked again, for as long as the
-    saga is kept. Each returns the saga as it is then, and raises:
+    Every request (:meth:`abort`, :meth:`pause` and so on) takes the same three arguments. ``by`` is the name of the actor, for
+    the saga's history. With ``revision``, as :meth:`view` shows it, the request is refused if there was an event since. With
+    ``request_id``, 1 to 255 printable ASCII characters, a repeated request changes nothing, for as long as the saga is kept. Each
+    request returns the saga as it is then, and raises:
 
     - ``ArgumentError``: an argument is of a wrong type.
     - ``SagaNotFoundError``: there is no such saga.
-    - ``RefusedNowError``: its state does not allow this; says what it does.
+    - ``RefusedNowError``: its state does not allow this; names what it allows.
     - ``SagaChangedError``: it is not at ``revision`` any more.
     - ``RequestIdReusedError``: another request of this saga had this id.
     - ``RequestInvalidError``: the reason or another argument cannot be kept.
@@ -77,22 +77,22 @@ class SagaHandle(Generic[O]):
             self._begun = True
 
     async def result(self, *, timeout_seconds: float = 60.0) -> O:
-        """Wait for what the saga answers, once it has completed; while the database is away, it waits on.
+        """Wait for the saga's result, until it has completed; while the database is away, it waits on.
 
         Args:
-            timeout_seconds: how long to wait.
+            timeout_seconds: seconds to wait.
 
         Returns:
-            What :meth:`Saga.returns` names, as a value of the type that is declared there; JSON values where the saga is not at
+            The value that :meth:`Saga.returns` names, of the type that is declared there; JSON values where the saga is not at
             hand in Python, and None where the step was skipped.
 
         Raises:
             CompensatedError: it failed and was compensated.
             StuckError: it waits for an operator.
             TerminatedError: an operator ended it.
-            TimeoutError: it has not ended by then, and goes on all the same; it says what the saga waits for.
+            TimeoutError: it has not ended by then, and goes on all the same; names what the saga waits for.
             SagaNotFoundError: there is no such saga, or the transaction that it was started in is not committed.
-            PayloadError: the result is none of the declared type, since an older version of the saga gave it.
+            PayloadError: the result is not of the declared type, because an older version of the saga gave it.
         """
         with suppress(StoreUnavailableError):  # the sweep begins it as well
             await self.begin()
@@ -109,7 +109,7 @@ class SagaHandle(Generic[O]):
         raise StuckError(f"saga {self.saga_id} is stuck and waits for an operator: {failures}", **about)
 
     def _typed(self, value: Any) -> O:
-        """What the saga answered, as the caller's code has it; the engine's own is nobody's to change."""
+        """Return the saga's result in the caller's type; the engine's own value must not be changed."""
         if value is None or self._result_type is Any:
             return cast("O", copied(value))  # None is what a skipped step answers, whatever its type
         try:
@@ -220,10 +220,10 @@ class SagaHandle(Generic[O]):
         Args:
             step: its id.
             reason: why, for the saga's history.
-            forced: do not wait for the journal; a late effect may then land, and the saga says so.
-            by: who asks.
-            revision: as every request has it.
-            request_id: as every request has it.
+            forced: do not wait for the journal; a late effect may then land, and the saga records that.
+            by: the name of the actor.
+            revision: as in every request.
+            request_id: as in every request.
 
         Raises:
             StepNotFoundError: the saga has no such step.
@@ -242,16 +242,16 @@ class SagaHandle(Generic[O]):
         revision: str | None = None,
         request_id: str | None = None,
     ) -> SagaDetail:
-        """Say what a person found out about a stuck step: it happened, with this output, or it did not and never will.
+        """Declare the outcome of a stuck step: it happened, with this output, or it did not and never will.
 
         Args:
             step: its id.
             happened: whether it did.
             reason: how that is known.
-            output: what the action would have answered; JSON values.
-            by: who asks.
-            revision: as every request has it.
-            request_id: as every request has it.
+            output: the output that the action would have returned; JSON values.
+            by: the name of the actor.
+            revision: as in every request.
+            request_id: as in every request.
 
         Raises:
             StepNotFoundError: the saga has no such step.

@@ -1,8 +1,8 @@
 """Health over HTTP for a process without a REST door: ``/livez`` and ``/readyz`` on ``health.port``.
 
-A thread listens, and the event loop answers: so ``/livez`` says that the loop turns, which is what a restart can mend.
-``/readyz`` asks the database as well, which no restart of this process would bring back. Who asks is told *ready*, or which part
-is missing, and no name or number beside.
+A thread listens, and the event loop answers. So ``/livez`` shows that the loop turns, which a restart can mend. ``/readyz`` asks
+the database as well, which no restart of this process would bring back. The answer is *ready*, or the part that is missing, and
+has no other name or number.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from goconductor.redaction import logger_of
 logger = logger_of("goconductor.health")
 
 LOOP_SECONDS = 5.0
-"""How long the event loop may take to answer before the process counts as hung."""
+"""Seconds that the event loop may take to answer before the process counts as hung."""
 CLIENT_SECONDS = 10.0
-"""How long who asks may take to say what."""
+"""Seconds that a client may take to send its request."""
 
 
 @asynccontextmanager
@@ -75,11 +75,11 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Request)
 
     def alive(self) -> dict[str, str]:
-        """What keeps it from being alive."""
+        """Return what keeps the process from being alive."""
         return self._ask(asyncio.sleep(0, {}))
 
     def ready(self) -> dict[str, str]:
-        """What keeps it from being ready."""
+        """Return what keeps the process from being ready."""
         return self._ask(self._missing())
 
     async def _missing(self) -> dict[str, str]:
@@ -123,5 +123,5 @@ class _Request(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """A probe every few seconds is no news."""
+        """Log nothing: a probe comes every few seconds."""
         logger.debug(format, *arguments)

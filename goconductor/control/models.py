@@ -20,13 +20,13 @@ class StepStatus(enum.StrEnum):
     """What a step is doing, as people see it."""
 
     PENDING = "pending"
-    """Has not begun, and nothing in particular is waited for: the saga is paused, goes back, or is over."""
+    """Has not begun, and waits for nothing in particular: the saga is paused, goes back, or is over."""
     QUEUED = "queued"
     """Its turn has come; nobody has taken it yet."""
     RUNNING = "running"
-    """Somebody holds its lease."""
+    """An instance holds its lease."""
     WAITING = "waiting"
-    """For what ``reason`` says."""
+    """Waits for what ``reason`` describes."""
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     UNKNOWN = "unknown"
@@ -223,7 +223,7 @@ class LeaderDetail(Document):
 
 
 class SpeakerDetail(Document):
-    """What one living process says of the buses, or elections, that its settings name."""
+    """A living process's report on the buses, or elections, that its settings name."""
 
     serial: int
     participant: str
@@ -271,5 +271,5 @@ class DeadLetterPage(Document):
 
 
 def moment(unix_seconds: float) -> datetime:
-    """A time for people."""
+    """Return a time as a datetime."""
     return datetime.fromtimestamp(unix_seconds, UTC)

@@ -9,19 +9,18 @@ from goconductor.ports.reading import Presence
 from goconductor.ports.store import Instance
 
 DEAD_SECONDS = 3600.0
-"""For how long an instance that has left or died is still shown."""
+"""Seconds for which an instance that has left or died is still shown."""
 
 
 async def participants(actor: Actor, node: Node, *, dead_seconds: float = DEAD_SECONDS) -> list[ParticipantDetail]:
-    """All participants by name, with the instances that live or have died lately.
+    """Return all participants by name, with the instances that live or have died lately.
 
-    An instance that is not alive and has no time of death has lost its sign of life, and the leader has not yet said that it is
-    dead.
+    An instance that is not alive and has no time of death has lost its heartbeat, and the leader has not yet declared it dead.
 
     Args:
         actor: who asks.
         node: the engine.
-        dead_seconds: for how long the dead are shown.
+        dead_seconds: seconds for which the dead are shown.
 
     Raises:
         StoreUnavailableError: the database cannot be reached.
@@ -34,7 +33,7 @@ async def participants(actor: Actor, node: Node, *, dead_seconds: float = DEAD_S
 
 
 async def leader(actor: Actor, node: Node) -> LeaderDetail:
-    """Who leads, until when, and what it did lately.
+    """Return the leader, the end of its term, and its last report.
 
     Raises:
         StoreUnavailableError: the database cannot be reached.

@@ -42,7 +42,7 @@ _COMPENSATION_AT_WORK = (CompensationStatus.SENT, CompensationStatus.FENCING)
 
 
 async def saga_status(actor: Actor, node: Node, saga_id: UUID) -> SagaDetail:
-    """A saga with its steps.
+    """Return a saga with its steps.
 
     Raises:
         SagaNotFoundError: there is no such saga.
@@ -95,7 +95,7 @@ async def list_sagas(
     limit: int = 50,
     seconds: float = 1.0,
 ) -> SagaPage:
-    """Sagas, newest first. A search is given up after a while; the page then says how far it came, and has a cursor to go on.
+    """Return sagas, newest first. A search stops after a while; the page then has how far it came, and a cursor to go on.
 
     Args:
         actor: who asks.
@@ -104,14 +104,14 @@ async def list_sagas(
         status: only those of this status, or of one of these.
         started_after: only those that started then or later.
         started_before: only those that started earlier.
-        updated_after: only those to which something happened then or later.
-        updated_before: only those to which nothing has happened since.
+        updated_after: only those with an event then or later.
+        updated_before: only those without an event since.
         labels: only those with all of these.
-        error: only those in whose history this text stands, in any case, in a failure or a reason.
+        error: only those whose history has this text, in any case, in a failure or a reason.
         key: only the one that this start key of the definition has started; with ``saga``, and no other filter.
-        cursor: that of the page before, of the same filters.
-        limit: how many.
-        seconds: how long to search, about.
+        cursor: the cursor of the page before, with the same filters.
+        limit: greatest number of sagas in the page.
+        seconds: approximate time limit of the search.
 
     Raises:
         RequestInvalidError: a filter or the cursor makes no sense.
@@ -155,17 +155,17 @@ async def list_sagas(
 
 
 async def saga_of_key(actor: Actor, node: Node, saga: str, key: str) -> UUID:
-    """The saga that a start key has started.
+    """Return the saga that a start key has started.
 
     Args:
         actor: who asks.
         node: the engine.
         saga: the name of its definition.
-        key: the key, as it was given at the start.
+        key: the key that was given at the start.
 
     Raises:
-        RequestInvalidError: the key can be none.
-        SagaNotFoundError: it has started none.
+        RequestInvalidError: the key is not valid.
+        SagaNotFoundError: the key has started no saga.
         StoreUnavailableError: the database cannot be reached.
     """
     filters.check_key(filters.wanted(saga=saga), key)
@@ -184,14 +184,14 @@ async def _heads_of_key(node: Node, saga: str, key: str) -> list[Head]:
 
 
 async def history(actor: Actor, node: Node, saga_id: UUID, *, after: int = 0, limit: int = 1000) -> History:
-    """What happened to a saga, oldest first.
+    """Return the events of a saga, oldest first.
 
     Args:
         actor: who asks.
         node: the engine.
-        saga_id: which saga.
+        saga_id: the saga's id.
         after: only events with a higher seq.
-        limit: how many.
+        limit: greatest number of events in the answer.
 
     Raises:
         SagaNotFoundError: there is no such saga.
@@ -205,7 +205,7 @@ async def history(actor: Actor, node: Node, saga_id: UUID, *, after: int = 0, li
 
 
 def entry_of(entry: LogEntry) -> HistoryEntry:
-    """An event as people see it."""
+    """Return an event in the form that people see."""
     return HistoryEntry(
         seq=entry.seq,
         at=moment(entry.at),
@@ -219,8 +219,9 @@ def entry_of(entry: LogEntry) -> HistoryEntry:
 
 
 async def readiness(node: Node) -> Readiness:
-    """Whether requests can be served: the store is reached and its schema fits. A bus that is away is told, but stands in the way
-    of nothing: what is started meanwhile is run when it is back.
+    """Return whether requests can be served: the store is reached and its schema fits.
+
+    A bus that is away is reported too, but hinders nothing: what is started meanwhile runs when the bus is back.
     """
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -234,7 +235,7 @@ async def readiness(node: Node) -> Readiness:
 
 
 async def surroundings(node: Node, plan: Plan, state: SagaState) -> Surroundings:
-    """Who holds leases, and who could run what is due; asked only about steps that somebody should be at."""
+    """Return the leases, and the instances that could run what is due; read only for steps that should have one."""
     due = [
         name
         for name, step in state.steps.items()
@@ -263,7 +264,7 @@ async def surroundings(node: Node, plan: Plan, state: SagaState) -> Surroundings
 
 
 def _blocked(living: list[Instance], journals: dict[tuple[int, str], str]) -> dict[tuple[str, str], str]:
-    """The steps whose journal no instance that offers them can use, and why."""
+    """Return the steps whose journal no instance that offers them can use, and why."""
     able = {(each.participant, step) for each in living for step in each.steps if (each.serial, step) not in journals}
     offered = {(each.participant, step): each.serial for each in living for step in each.steps}
     return {step: journals[serial, step[1]] for step, serial in offered.items() if step not in able}

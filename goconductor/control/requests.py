@@ -1,14 +1,14 @@
-"""What operators ask of a saga that is on its way: one function for all requests of the catalogue.
+"""Requests of operators about a saga that is on its way: one function for all requests of the catalogue.
 
-A request is an event like any other: it is appended if the saga's state allows it, and stands in its history with who asked and
-why. Who looked first can say what was seen (:class:`Expected`): if the saga has moved on, nothing is done. That is decided by
-the append itself, not by a look before it, so of two operators who act on the same sight only one succeeds::
+A request is an event like any other. It is appended if the saga's state allows it, and the saga's history has its actor and its
+reason. A client can give what it has seen (:class:`Expected`); if the saga has moved on, nothing is done. The append itself
+decides that, not a look before it, so of two operators with the same sight only one succeeds::
 
     detail = await queries.saga_status(actor, node, saga_id)
     seen = Precautions(expected_of(detail.revision))
     await ask(actor, node, saga_id, SkipRequested("refund", reason="paid in cash"), seen)
 
-A request may carry an id of its client's. Its event then has an id made of that, so the log itself tells a request that was
+A request may carry an id of its client. Its event then has an id made of that, so the log itself shows whether a request was
 repeated because its answer was lost.
 """
 
@@ -42,13 +42,13 @@ from goconductor.saga.plan import Plan
 
 REASON_CHARACTERS_MAX = 2_000
 ANSWER_SECONDS = 10.0
-"""How long a request waits for a database that has gone away under it."""
+"""Seconds that a request waits for a database that has just become unavailable."""
 
-SpokenFor: TypeAlias = SkipRequested | OutcomeDeclared
-"""What an operator may ask of a step that was sent and that nobody runs."""
+StepRequest: TypeAlias = SkipRequested | OutcomeDeclared
+"""Requests about a step that was sent and that nobody runs."""
 
 DECIDED_LATER = frozenset({"answers", "at", "round"})
-"""Fields of an event that do not come from who asks."""
+"""Fields of an event that the client does not give."""
 
 _REVISION = re.compile(r"([0-9]{1,18})-([0-9a-f]{1,16})")
 
@@ -116,21 +116,21 @@ def expected_of(revision: str) -> Expected:
 async def ask(
     actor: Actor, node: Node, saga_id: UUID, request: OperatorRequest, precautions: Precautions = NO_PRECAUTIONS
 ) -> SagaDetail:
-    """Ask something of a saga that is on its way.
+    """Make a request about a saga that is on its way.
 
     Args:
-        actor: who asks; the saga's history keeps the name.
+        actor: the actor; the saga's history keeps the name.
         node: the engine.
-        saga_id: which saga.
-        request: what is asked. Who asks and the step's round are written into it here.
-        precautions: against its having moved on, and against being asked twice.
+        saga_id: the saga's id.
+        request: the request. The actor and the step's round are written into it here.
+        precautions: what the client has seen, and the request's id.
 
     Raises:
         SagaNotFoundError: there is no such saga.
         StepNotFoundError: it has no such step.
         RequestIdReusedError: another request of this saga had this id.
         SagaChangedError: it is not at ``precautions.expected`` any more.
-        RefusedNowError: its state does not allow this; says what it does.
+        RefusedNowError: its state does not allow this; names what it allows.
         RequestInvalidError: a reason is missing; or the reason or another argument cannot be kept.
         PayloadError: an output or an input cannot be kept.
         StoreUnavailableError: the database cannot be reached; whether the request was recorded is then open.
@@ -144,9 +144,9 @@ async def ask(
         raise StepNotFoundError(f"saga {plan.name!r} has no step {request.step[:100]!a}; {nearest(request.step, plan.steps)}")
     step = view.state.step(request.step)
     about = msgspec.structs.replace(request, round=step.round)
-    if not isinstance(about, SpokenFor) or side_of(step) is None:
+    if not isinstance(about, StepRequest) or side_of(step) is None:
         return await _request(actor, node, saga_id, about, precautions)
-    return await _request(actor, node, saga_id, about, precautions, spoken_for=(plan, view))
+    return await _request(actor, node, saga_id, about, precautions, to_fence=(plan, view))
 
 
 async def _request(
@@ -156,7 +156,7 @@ async def _request(
     event: OperatorRequest,
     precautions: Precautions,
     *,
-    spoken_for: tuple[Plan, View] | None = None,
+    to_fence: tuple[Plan, View] | None = None,
 ) -> SagaDetail:
     request_id = precautions.request_id
     event_id = None if request_id is None else uuid5(saga_id, request_id)
@@ -164,8 +164,8 @@ async def _request(
         return await saga_status(actor, node, saga_id)
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            if spoken_for is not None and isinstance(event, SpokenFor):
-                await _speak_for(node, *spoken_for, event, precautions.expected, event_id)
+            if to_fence is not None and isinstance(event, StepRequest):
+                await _request_under_lease(node, *to_fence, event, precautions.expected, event_id)
             else:
                 await node.request(saga_id, event, expected=precautions.expected, event_id=event_id)
     except TimeoutError:
@@ -185,11 +185,11 @@ async def _request(
     return await saga_status(actor, node, saga_id)
 
 
-async def _speak_for(
+async def _request_under_lease(
     node: Node,
     plan: Plan,
     view: View,
-    event: SpokenFor,
+    event: StepRequest,
     expected: Expected | None,
     event_id: UUID | None,
 ) -> None:
@@ -214,10 +214,10 @@ async def _speak_for(
 
 
 async def _stands(node: Node, saga_id: UUID, event: Event, event_id: UUID) -> bool:
-    """Tell whether the log holds this request already.
+    """Return whether the log holds this request already.
 
     Raises:
-        RequestIdReusedError: what stands there under its id is another request.
+        RequestIdReusedError: the log has another request under its id.
     """
     (tail,) = await node.store.read([Known(saga_id)])
     stored = next((entry for entry in tail.entries if entry.event_id == event_id), None)

@@ -28,10 +28,10 @@ _KINDS = {"object": "an object", "array": "a list", "integer": "a whole number",
 
 
 def faults(schema: dict[str, Any], value: Any) -> list[Fault]:
-    """Where a value does not fit a schema, at most the first :data:`FAULTS_MAX` places.
+    """Return where a value does not fit a schema, at most the first :data:`FAULTS_MAX` places.
 
     Args:
-        schema: that :func:`schema_faults` found sound.
+        schema: a schema that :func:`schema_faults` found sound.
         value: JSON values.
     """
     try:
@@ -46,7 +46,7 @@ def faults(schema: dict[str, Any], value: Any) -> list[Fault]:
 
 
 def schema_faults(schema: dict[str, Any]) -> list[Fault]:
-    """What is wrong with a schema."""
+    """Return what is wrong with a schema."""
     kind = _kind(schema)
     errors = kind(kind.META_SCHEMA, format_checker=kind.FORMAT_CHECKER).iter_errors(schema)
     found = list(itertools.islice(_faults(errors), FAULTS_MAX))
@@ -58,7 +58,7 @@ def schema_faults(schema: dict[str, Any]) -> list[Fault]:
 
 
 def struct_faults(kind: type[msgspec.Struct], value: Any) -> list[Fault]:
-    """Where a document does not have the shape of a struct: all places, of which msgspec tells the first only."""
+    """Return where a document does not have the shape of a struct: all places, while msgspec reports only the first."""
     return faults(msgspec.json.schema(kind), value)
 
 
@@ -80,7 +80,7 @@ def _references(schema: Any) -> list[str]:
 
 
 def _names(schema: Any, name: str) -> list[Any]:
-    """What stands under a name, anywhere in a schema."""
+    """Return all values under a name, anywhere in a schema."""
     found, waiting = [], [schema]
     while waiting:
         match waiting.pop():

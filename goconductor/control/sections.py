@@ -76,7 +76,7 @@ class DatabaseSettings(Section):
     """Where the saga log is."""
 
     url: Annotated[SecretStr, AfterValidator(_postgres_url)]
-    """Where the saga log is: ``postgresql://user:password@host:port/database``. Required."""
+    """The URL of the saga log: ``postgresql://user:password@host:port/database``. Required."""
     schema_name: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = "goconductor"
     """The schema of our tables: small letters, digits and ``_``. The tables of a bus and the election's group are named after it:
     two installations with two schemas can share a database."""
@@ -89,12 +89,12 @@ class DatabaseSettings(Section):
 
 
 class OtherBus(Section):
-    """A further bus that a process can speak."""
+    """A further bus that a process can use."""
 
     kind: Annotated[str, _kind("bus")]
-    """One of those installed."""
+    """One of the installed kinds."""
     url: SecretStr | None = None
-    """Where it is; without it, the database's url."""
+    """The URL of the bus; without it, the database's url."""
     options: Options = {}
     """Its own keyword arguments."""
 
@@ -103,13 +103,13 @@ class BusSettings(Section):
     """How participants reach one another."""
 
     kind: Annotated[str, _kind("bus")] = "postgres"
-    """The bus that is used: one of those installed; its library may need an extra."""
+    """The kind of bus that is used: one of those installed; its library may need an extra."""
     url: SecretStr | None = None
-    """Where the bus is; without it, the database's url."""
+    """The URL of the bus; without it, the database's url."""
     options: Options = {}
     """The bus's own keyword arguments; their types are read as YAML."""
     name: Name | None = None
-    """What this bus is called where it is changed for another; without it, its kind."""
+    """The name of this bus in a change to another one; without it, its kind."""
     others: dict[Name, OtherBus] = {}
     """Further buses, by their names, each with ``kind``, ``url`` and ``options``: ``goconductor bus migrate`` changes to one."""
 
@@ -118,7 +118,7 @@ class BusSettings(Section):
         return _differ(self, self.name or self.kind, self.others)
 
     def named(self) -> dict[str, OtherBus]:
-        """All that the process can speak, by their names; its own first."""
+        """Return all buses that the process can use, by their names; its own first."""
         own = OtherBus(kind=self.kind, url=self.url, options=self.options)
         return {self.name or self.kind: own} | self.others
 
@@ -127,7 +127,7 @@ class OtherElection(Section):
     """A further election that a process can take part in."""
 
     kind: Annotated[str, _kind("election")]
-    """One of those installed."""
+    """One of the installed kinds."""
     options: Options = {}
     """Its own keyword arguments."""
 
@@ -136,11 +136,11 @@ class ElectionSettings(Section):
     """Who sweeps."""
 
     kind: Annotated[str, _kind("election")] = "postgres"
-    """How the leader is elected: one of those installed; ``alone`` where there is one process only."""
+    """The kind of election: one of those installed; ``alone`` where there is one process only."""
     options: Options = {}
     """The election's own keyword arguments; their types are read as YAML."""
     name: Name | None = None
-    """What this election is called where it is changed for another; without it, its kind."""
+    """The name of this election in a change to another one; without it, its kind."""
     others: dict[Name, OtherElection] = {}
     """Further elections, by their names, each with ``kind`` and ``options``: ``goconductor election migrate`` changes to one."""
 
@@ -149,7 +149,7 @@ class ElectionSettings(Section):
         return _differ(self, self.name or self.kind, self.others)
 
     def named(self) -> dict[str, OtherElection]:
-        """All that the process can take part in, by their names; its own first."""
+        """Return all elections that the process can take part in, by their names; its own first."""
         own = OtherElection(kind=self.kind, options=self.options)
         return {self.name or self.kind: own} | self.others
 
@@ -158,46 +158,46 @@ class ParticipantSettings(Section):
     """How a participant runs its steps."""
 
     lease_seconds: Annotated[float, Field(ge=1, le=3600, allow_inf_nan=False)] = 10.0
-    """For how long a running step is safe from others without a renewal."""
+    """Seconds for which others leave a running step alone without a renewal."""
     concurrency: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    """How many steps may run at once in one process; without it, what the code says (1,000)."""
+    """Steps that may run at once in one process; without it, the number in the code (1,000)."""
     threads: Annotated[int, Field(ge=1, le=10_000)] = 32
-    """How many plain `def` steps may run at once in one process, each in a thread."""
+    """Plain `def` steps that may run at once in one process, each in a thread."""
     drain_seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 20.0
-    """How long running steps may take to finish when the process stops. Keep it some seconds below the time after which your
+    """Seconds that running steps may take to finish when the process stops. Keep it some seconds below the time after which your
     platform kills: in Kubernetes ``terminationGracePeriodSeconds``, 30 by default."""
     prefetch: Annotated[int, Field(ge=1, le=100_000)] = 200
-    """How many messages are in hand at once."""
+    """Messages that are in hand at once."""
 
 
 class RecoverySettings(Section):
     """How the leader looks for sagas that stand still."""
 
     sweep_interval_seconds: Seconds = 1.0
-    """How often the leader looks for sagas that stand still."""
+    """Seconds between two looks of the leader for sagas that stand still."""
     term_seconds: Annotated[float, Field(ge=1, le=3600, allow_inf_nan=False)] = 5.0
-    """How long a leader may be silent before another takes over."""
+    """Seconds that a leader may be silent before another takes over."""
     batch: Annotated[int, Field(ge=1, le=10_000)] = 500
-    """How many sagas one look takes at most."""
+    """Greatest number of sagas in one look."""
 
 
 class RetentionSettings(Section):
-    """For how long the leader keeps what is over. 0 keeps it for ever: nothing of yours goes unless you say so."""
+    """How long the leader keeps what is over. 0 keeps it for ever: nothing is deleted unless you set a time."""
 
     sagas_days: Days = 0.0
-    """For how many days a saga is kept after it ended, with its log and its start key; 0 is for ever."""
+    """Days that a saga is kept after it ended, with its log and its start key; 0 is for ever."""
     dead_letters_days: Days = 0.0
-    """For how many days a dead letter is kept; 0 is for ever."""
+    """Days that a dead letter is kept; 0 is for ever."""
     instances_days: Days = 7.0
-    """For how many days it is remembered which processes there were, once they are gone; 0 is for ever."""
+    """Days that the records of processes are kept, once these are gone; 0 is for ever."""
 
 
 class RestSettings(Section):
     """Where the REST server listens."""
 
     insecure: bool = False
-    """Allow other hosts than loopback, and answer to any name. There is no authentication yet: whoever reaches the server can
-    start sagas."""
+    """Allow other hosts than loopback, and answer to any name. There is no authentication yet: everybody who reaches the server
+    can start sagas."""
     host: str = "127.0.0.1"
     """The address that the REST server listens on."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
@@ -218,16 +218,16 @@ class LimitSettings(Section):
     """How large things may be."""
 
     payload_bytes_max: Annotated[int, Field(ge=1024, le=256 * 1024 * 1024)] = 1024 * 1024
-    """The largest input, output or body."""
+    """Greatest size of an input, an output or a body, in bytes."""
     baton_bytes_max: Annotated[int, Field(ge=0, le=1024 * 1024)] = 16 * 1024
-    """The largest state that a message carries; receivers read larger ones from the log."""
+    """Greatest size of a state that a message carries, in bytes; receivers read larger ones from the log."""
 
 
 class LogSettings(Section):
     """What is logged, by the commands and by :meth:`Participant.run`, where nobody has set up logging otherwise."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """How much is logged."""
+    """The level from which messages are logged."""
     format: Literal["text", "json"] = "text"
     """``text`` for people, ``json`` for machines."""
 
@@ -236,7 +236,7 @@ class MetricsSettings(Section):
     """Where a process serves its metrics by itself; the REST server has them at ``/metrics`` anyway."""
 
     insecure: bool = False
-    """Allow other hosts than loopback: whoever reaches them reads names and numbers of all sagas and steps."""
+    """Allow other hosts than loopback: everybody who reaches them reads names and numbers of all sagas and steps."""
     host: str = "127.0.0.1"
     """The address that metrics are served on."""
     port: Annotated[int, Field(ge=0, le=65_535)] | None = None
@@ -257,8 +257,8 @@ class HealthSettings(Section):
     """Where a process answers whether it is well: ``/livez`` and ``/readyz``. The REST server has both anyway."""
 
     host: str = "127.0.0.1"
-    """The address that it listens on. Kubernetes asks from outside of the pod: give ``0.0.0.0`` there. Nothing is told but
-    whether it is ready, and what is missing."""
+    """The address that it listens on. Kubernetes asks from outside of the pod: give ``0.0.0.0`` there. The answer has only
+    whether the process is ready, and what is missing."""
     port: Annotated[int, Field(ge=0, le=65_535)] | None = None
     """Its TCP port; 0 takes a free one. Without it nothing is served."""
 
@@ -269,7 +269,8 @@ class TracesSettings(Section):
     enabled: bool = False
     """Make spans."""
     endpoint: SecretStr | None = None
-    """Where they are sent by OTLP over HTTP, ``http://collector:4318/v1/traces`` say; without it, where the program's own go."""
+    """The URL to which spans are sent by OTLP over HTTP, such as ``http://collector:4318/v1/traces``; without it, the program's
+    own exporter gets them."""
 
     @field_validator("endpoint")
     @classmethod
@@ -280,7 +281,7 @@ class TracesSettings(Section):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server on that host."""
+    """Return whether only this machine can reach a server on that host."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

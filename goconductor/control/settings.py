@@ -1,15 +1,15 @@
-"""Settings: one YAML file, overridden by variables of the environment; all that is wrong is told at once.
+"""Settings: one YAML file, overridden by variables of the environment; all faults are reported at once.
 
 A setting has one name, ``section.key``. Its variable is ``GOCONDUCTOR_SECTION_KEY``, also written with the nested delimiter,
-``GOCONDUCTOR_SECTION__KEY``; that of a leaf's own option ``GOCONDUCTOR_BUS_OPTIONS__KEY``, that of a key of another bus
-``GOCONDUCTOR_BUS_OTHERS__NAME__KEY``.
+``GOCONDUCTOR_SECTION__KEY``. The variable of a leaf's own option is ``GOCONDUCTOR_BUS_OPTIONS__KEY``, that of a key of another
+bus ``GOCONDUCTOR_BUS_OTHERS__NAME__KEY``.
 
-A key of the file that we do not know is refused with the nearest one that we do: a mistyped setting would otherwise be a default
-that nobody chose. A variable that we do not know is a warning, since others write into the environment too: Kubernetes gives each
-pod ``GOCONDUCTOR_PORT=tcp://…`` and a dozen more for a Service called *goconductor*, which are passed over without a word.
+An unknown key of the file is refused, with the nearest known one: otherwise a mistyped setting would silently keep its default.
+An unknown variable is a warning, since others write into the environment too. Kubernetes gives each pod
+``GOCONDUCTOR_PORT=tcp://…`` and a dozen more for a Service called *goconductor*; these are passed over silently.
 
-Urls hold passwords: no message, ``repr`` or :meth:`Settings.shown` tells a value that stood in one, or a string among a leaf's
-options, which may be one too.
+URLs hold passwords. No message, ``repr`` or :meth:`Settings.shown` has a value that was in one, or a string among a leaf's
+options, which may be a password too.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from goconductor.errors import ConfigurationError, check_type
 PREFIX = "GOCONDUCTOR_"
 PATH_VARIABLE = f"{PREFIX}CONFIG"
 TEST_PREFIX = f"{PREFIX}TEST_"
-"""Variables of the test suite, which may stand beside ours."""
+"""Prefix of the test suite's variables, which may stand beside ours."""
 DEFAULT_PATH = Path("goconductor.yaml")
 HIDDEN = "**********"
 
@@ -78,15 +78,15 @@ class Settings(Section):
 
     @classmethod
     def load(cls, path: Path | str | None = None, environ: Mapping[str, str] | None = None) -> Self:
-        """The settings of a file and an environment.
+        """Load the settings of a file and an environment.
 
         Args:
             path: the YAML file; None takes GOCONDUCTOR_CONFIG, else ``./goconductor.yaml`` if that is there.
             environ: the variables; None takes the process's.
 
         Raises:
-            ArgumentError: the path is none.
-            ConfigurationError: with everything that is wrong, each with its place and the remedy.
+            ArgumentError: the path is not a path.
+            ConfigurationError: there are faults; names all of them, each with its place and the remedy.
         """
         check_type("path", path, (str, Path, NoneType), "the YAML file's path")
         environ = os.environ if environ is None else environ
@@ -116,11 +116,11 @@ class Settings(Section):
         return list(self._warnings)
 
     def origins(self, section: str, key: str) -> list[str]:
-        """Where a setting's value comes from: the file, or variables (of a leaf's options perhaps several); else the default."""
+        """Return where a setting's value comes from: the file, one or several variables, or the default."""
         return list(dict.fromkeys(origin for place, origin in self._origins.items() if place[:2] == (section, key)))
 
     def shown(self) -> dict[str, dict[str, Any]]:
-        """All settings for printing; what may hold a password is hidden."""
+        """Return all settings for printing; what may hold a password is hidden."""
         shown: dict[str, dict[str, Any]] = self.model_dump(mode="json", fallback=lambda _: HIDDEN)
         for section in shown.values():
             for each in (section, *section.get("others", {}).values()):
@@ -138,7 +138,7 @@ def names() -> Iterator[tuple[str, str]]:
 
 
 def variable(section: str, key: str, *below: str) -> str:
-    """The variable that overrides a setting."""
+    """Return the variable that overrides a setting."""
     return "__".join((f"{PREFIX}{section}_{key}", *below)).upper()
 
 
@@ -163,7 +163,7 @@ def _read(file: Path, problems: list[str]) -> dict[str, Any]:
 
 
 def _overlay(document: dict[str, Any], environ: Mapping[str, str], problems: list[str], warnings: list[str]) -> dict[_PLACE, str]:
-    """Put the variables over the file's values; say which variable each came from."""
+    """Put the variables over the file's values; return which variable each value came from."""
     known = {variable(*name): name for name in names()}
     seen: dict[_PLACE, str] = {}
     document.setdefault("database", {})
@@ -205,7 +205,7 @@ def _place(name: str, known: Mapping[str, _PLACE]) -> _PLACE | None:
 
 
 def _value(text: str) -> Any:
-    """A leaf's options have their types from YAML; of the other settings the types are known."""
+    """Read a value. The options of a leaf have their types from YAML; the types of the other settings are known."""
     try:
         return read_yaml(text, bytes_max=SETTINGS_BYTES_MAX)
     except DocumentError:
@@ -217,7 +217,7 @@ def _put(document: dict[str, Any], place: _PLACE, value: Any) -> None:
     for name in place[:-1]:
         section = section.setdefault(name, {})
         if not isinstance(section, dict):
-            return  # is told when the document is validated
+            return  # the validation of the document reports it
     section[place[-1]] = value
 
 
@@ -243,12 +243,12 @@ def _below(place: _PLACE) -> list[str]:
 
 
 def _named(name: str) -> str:
-    """A name for a message; what does not look like one may be a value that slipped."""
+    """Return a name for a message; what does not look like a name may be a value in the wrong place."""
     return name if _PRINTABLE_KEY.fullmatch(name) else "(no name)"
 
 
 def _nearest(name: str, known: list[str]) -> str:
-    """Which known name was meant: by its look, or by a key that stands in another section."""
+    """Return the known name that was probably meant: by its look, or by the same key in another section."""
     last = name.rpartition(".")[2]
     for found in (
         difflib.get_close_matches(name, known, 1, cutoff=0.6),
@@ -264,6 +264,6 @@ def check_settings(settings: object) -> None:
     """Refuse what is neither None nor settings.
 
     Raises:
-        ArgumentError: it is something else; says how settings are made.
+        ArgumentError: it is something else; describes how settings are made.
     """
     check_type("settings", settings, (Settings, NoneType), "Settings.load('goconductor.yaml'), or None for that file here")

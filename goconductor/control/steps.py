@@ -16,16 +16,16 @@ from goconductor.saga.plan import Plan
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
-    """What is not in the log.
+    """Facts about a saga that are not in its log.
 
     Args:
         now: the database's time, in seconds since 1970.
-        leases: those that are living.
-        names: of instances, by serial.
+        leases: the valid ones.
+        names: names of instances, by serial.
         offered: (participant, step) that some living instance can run.
         living: participants that have a living instance.
-        journals: what a living instance says of a step whose journal it cannot use, by its serial and the step's name there.
-        blocked: the same of steps whose journal no living instance that offers them can use, by (participant, step).
+        journals: problems of steps whose journal a living instance cannot use, by its serial and the step's name there.
+        blocked: problems of steps whose journal no living instance that offers them can use, by (participant, step).
     """
 
     now: float
@@ -38,13 +38,13 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def describe(plan: Plan, state: SagaState, name: str, around: Surroundings, allowed: Sequence[Request] = ()) -> StepDetail:
-    """A step of a saga.
+    """Describe a step of a saga.
 
     Args:
         plan: the saga's compiled definition.
         state: the saga.
         name: the step's id.
-        around: who is at it.
+        around: the leases and the instances.
         allowed: the requests that it accepts now.
     """
     step = state.step(name)
@@ -78,7 +78,7 @@ def _lease(state: SagaState, name: str, step: StepState, around: Surroundings) -
 
 
 def _is_open(step: StepState, direction: Direction) -> bool:
-    """Whether the state still waits for this side; a lease may outlive its outcome for a moment."""
+    """Return whether the state still waits for this side; a lease may outlive its outcome for a moment."""
     match direction:
         case Direction.ACTION:
             return step.action.status is ActionStatus.SENT

@@ -1,10 +1,10 @@
-"""A saga's log as sentences for people: what happened, who did it, when, how long it took, and what caused what.
+"""A saga's log as sentences for people: each event with its actor, its time, its duration and its cause.
 
-The log holds facts only. What a fact brought about is not stored: it is what :func:`~goconductor.lifecycle.decide.decide` asks
-for when it sees it, and the same log gives the same answer whenever it is told. So a teller folds the log as a participant does,
-and keeps of each request which event made it; when the outcome comes, that event is its cause.
+The log holds facts only. The consequence of a fact is not stored: :func:`~goconductor.lifecycle.decide.decide` gives it, and the
+same log always gives the same answer. So a story is built by folding the log as a participant does. It keeps for each effect the
+event that requested it; when the outcome comes, that event is its cause.
 
-A :class:`Teller` takes entry after entry, so that who watches a live saga need not begin anew with each of them.
+A :class:`StoryBuilder` takes entry after entry, so that a watcher of a live saga need not begin anew with each of them.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _OF_COMPENSATION = (CompensationSucceeded, CompensationFailed, CompensationSettl
 
 
 class StoryLine(Document):
-    """One event of a saga, told."""
+    """One event of a saga, as a sentence."""
 
     seq: int
     at: datetime
@@ -71,7 +71,7 @@ class StoryLine(Document):
 
 
 class Story(Document):
-    """A saga's log, told from the start."""
+    """A saga's log as a story, from its start."""
 
     saga_id: UUID
     saga: str
@@ -86,18 +86,18 @@ class Timing(NamedTuple):
     """How long one side of a step has been asked for."""
 
     seq: int
-    """Of the event that asked."""
+    """The seq of the event that requested it."""
     asked_at: float
     ended_at: float | None = None
 
 
-class Teller:
-    """Tells one saga, entry after entry.
+class StoryBuilder:
+    """Builds the story of one saga, entry after entry.
 
     Args:
         plan: the saga's compiled definition.
-        saga_id: which saga.
-        version: under which its definition is stored, if that is not the plan's.
+        saga_id: the saga's id.
+        version: the version under which its definition is stored, if that is not the plan's.
     """
 
     def __init__(self, plan: Plan, saga_id: UUID, *, version: str = "") -> None:
@@ -119,8 +119,8 @@ class Teller:
             with suppress(UnreadableLogError):
                 self._log.learn(log.event(entry))
 
-    def tell(self, entry: LogEntry) -> StoryLine:
-        """The sentence of the next entry. From one that cannot be read by this version on, only the bare facts are told."""
+    def add(self, entry: LogEntry) -> StoryLine:
+        """Return the sentence of the next entry; from one that this version cannot read on, only the bare facts."""
         self.seq = entry.seq
         try:
             event = log.event(entry)
@@ -150,7 +150,7 @@ class Teller:
         )
 
     def story(self, lines: list[StoryLine]) -> Story:
-        """What was told so far, all of it."""
+        """Return the story so far."""
         ended = self.state is not None and self.state.status.ended
         return Story(
             saga_id=self.saga_id,
@@ -168,7 +168,7 @@ class Teller:
         return decide(self._plan, self.state, event, self._log)
 
     def _cause(self, event: Event, entry: LogEntry) -> tuple[int | None, float | None]:
-        """Which event asked for this outcome, and how long ago."""
+        """Return which event requested this outcome, and how long ago."""
         if not isinstance(event, StepEvent):
             return None, None
         if isinstance(event, TimerFired):
@@ -195,36 +195,36 @@ class Teller:
 
 
 def story(plan: Plan, saga_id: UUID, entries: Iterable[LogEntry]) -> Story:
-    """A whole log, told.
+    """Return the story of a whole log.
 
     Args:
         plan: the saga's compiled definition.
-        saga_id: which saga.
+        saga_id: the saga's id.
         entries: its log from the first event on.
     """
-    teller, entries = Teller(plan, saga_id), [*entries]
-    teller.foresee(entries)
-    return teller.story([teller.tell(entry) for entry in entries])
+    builder, entries = StoryBuilder(plan, saga_id), [*entries]
+    builder.foresee(entries)
+    return builder.story([builder.add(entry) for entry in entries])
 
 
 async def saga_story(actor: Actor, node: Node, saga_id: UUID) -> Story:
-    """The story of a saga.
+    """Return the story of a saga.
 
     Raises:
         SagaNotFoundError: there is no such saga.
         StoreUnavailableError: the database cannot be reached.
     """
-    teller = await teller_of(actor, node, saga_id)
-    told = teller.story(await catch_up(actor, node, teller))
-    return told.model_copy(update={"waits": await _waits(actor, node, teller)})
+    builder = await story_builder(actor, node, saga_id)
+    found = builder.story(await catch_up(actor, node, builder))
+    return found.model_copy(update={"waits": await _waits(actor, node, builder)})
 
 
-async def _waits(actor: Actor, node: Node, teller: Teller) -> list[str]:
-    """What no event says, as nothing has happened: who is not there, and which journal cannot be used."""
-    state = teller.state
+async def _waits(actor: Actor, node: Node, builder: StoryBuilder) -> list[str]:
+    """Return what no event shows, because nothing has happened: missing participants, and journals that cannot be used."""
+    state = builder.state
     if state is None or state.status.ended:
         return []
-    detail = await saga_status(actor, node, teller.saga_id)
+    detail = await saga_status(actor, node, builder.saga_id)
     return [
         f"{step.id} {step.reason}"
         for step in detail.steps
@@ -232,8 +232,8 @@ async def _waits(actor: Actor, node: Node, teller: Teller) -> list[str]:
     ]
 
 
-async def teller_of(actor: Actor, node: Node, saga_id: UUID) -> Teller:
-    """A teller who has told nothing yet.
+async def story_builder(actor: Actor, node: Node, saga_id: UUID) -> StoryBuilder:
+    """Return a builder at the begin of a saga's story.
 
     Raises:
         as :func:`saga_story`.
@@ -241,19 +241,19 @@ async def teller_of(actor: Actor, node: Node, saga_id: UUID) -> Teller:
     head = await node.store.head(saga_id)
     if head is None:
         raise SagaNotFoundError(f"there is no saga {saga_id}; list the sagas, or check which database you are connected to")
-    return Teller(await node.definitions.plan(head.saga, head.version), saga_id, version=head.version)
+    return StoryBuilder(await node.definitions.plan(head.saga, head.version), saga_id, version=head.version)
 
 
-async def catch_up(actor: Actor, node: Node, teller: Teller) -> list[StoryLine]:
-    """Tell what has happened since.
+async def catch_up(actor: Actor, node: Node, builder: StoryBuilder) -> list[StoryLine]:
+    """Return the lines of what has happened since.
 
     Raises:
         StoreUnavailableError: the database cannot be reached.
     """
     lines: list[StoryLine] = []
-    while page := await node.store.history(teller.saga_id, after=teller.seq, limit=PAGE_ENTRIES):
-        teller.foresee(page)
-        lines += map(teller.tell, page)
+    while page := await node.store.history(builder.saga_id, after=builder.seq, limit=PAGE_ENTRIES):
+        builder.foresee(page)
+        lines += map(builder.add, page)
     return lines
 
 
@@ -265,12 +265,12 @@ def _side(event: StepEvent) -> Direction:
 
 
 def _answers(event: StepEvent) -> bool:
-    """Whether it is the outcome of something that was asked for, and no operator's request."""
+    """Return whether an event is the outcome of something that was requested, and no operator's request."""
     return not isinstance(event, RetryRequested | SkipRequested | InputEdited | OutcomeDeclared)
 
 
 def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: float) -> Iterator[str]:
-    """What followed, each as a clause that can stand after "so"."""
+    """Yield the consequences, each as a clause that can stand after "so"."""
     after = decided.state
     if before is not None and is_backward(after) and not is_backward(before):
         yield "the saga turns back"

@@ -14,12 +14,12 @@ OFFERED_MAX = 30
 
 
 async def definition_names(actor: Actor, store: Store) -> list[str]:
-    """All sagas that there is a definition of."""
+    """Return all sagas with a definition."""
     return sorted({stored.saga for stored in await store.definitions.versions(DEFAULT_NAMESPACE)})
 
 
 async def definition_versions(actor: Actor, store: Store, saga: str | None = None) -> list[tuple[str, str]]:
-    """The versions of one definition, or of all, each with a word about it."""
+    """Return the versions of one definition, or of all, each with a word about it."""
     return [
         (each.version, f"{each.saga}{' active' if each.active else ''}")
         for each in await store.definitions.versions(DEFAULT_NAMESPACE, saga)
@@ -27,13 +27,13 @@ async def definition_versions(actor: Actor, store: Store, saga: str | None = Non
 
 
 async def newest_sagas(actor: Actor, store: Store) -> list[tuple[str, str]]:
-    """The ids of some sagas, newest first, each with its name and status."""
+    """Return the ids of some sagas, newest first, each with its name and status."""
     page = await store.heads(limit=OFFERED_MAX)
     return [(str(head.saga_id), f"{head.saga} {head.status}") for head in page.heads]
 
 
 async def step_names(actor: Actor, store: Store, saga_id: UUID) -> list[str]:
-    """The steps of one saga."""
+    """Return the steps of one saga."""
     head = await store.head(saga_id)
     if head is None:
         return []

@@ -16,22 +16,22 @@ from goconductor.redaction import logger_of
 logger = logger_of("goconductor.control")
 
 POLL_SECONDS = (0.1, 1.0)
-"""How often the head is asked for: soon after something happened, seldom while nothing does."""
+"""Least and greatest seconds between two looks at the head: few soon after an event, more while nothing happens."""
 PAGE = 500
 
 _ENDED = {status.value for status in SagaStatus if status.ended}
 
 
 async def changes(actor: Actor, node: Node, saga_id: UUID, after_seq: int = 0) -> AsyncIterator[HistoryEntry]:
-    """The saga's events after ``after_seq``, those that come in the future as well, until it has ended.
+    """Yield the saga's events after ``after_seq``, and those that come later, until it has ended.
 
     While the database is away it waits, once it has begun.
 
     Args:
         actor: who asks.
         node: the engine.
-        saga_id: which saga.
-        after_seq: the last seq that is known; 0 tells everything.
+        saga_id: the saga's id.
+        after_seq: the last seq that is known; 0 yields all.
 
     Raises:
         SagaNotFoundError: there is no such saga.

@@ -14,26 +14,26 @@ from goconductor.saga.ids import Direction
 
 
 def doer(event: Event | None, participant: str) -> str:
-    """Who did it: the operator who is named, else the participant that wrote it."""
+    """Return the actor: the operator who is named, else the participant that wrote the event."""
     return getattr(event, "by", "") or participant or "somebody"
 
 
 def happened(event: Event | None, entry: LogEntry, took_seconds: float | None, before: SagaState | None) -> str:
-    """One event as a sentence. A name stands in it as it is, also where it begins the sentence.
+    """Return one event as a sentence. A name stands in it unchanged, also where it begins the sentence.
 
     Args:
-        event: what happened; None if this version cannot read it.
-        entry: the same, as it is stored.
-        took_seconds: since it was asked for.
+        event: the event; None if this version cannot read it.
+        entry: the event as it is stored.
+        took_seconds: seconds since it was requested.
         before: the saga before it; None before its start.
     """
     if event is None:
         about = f" about {entry.step}" if entry.step else ""
         return f"{doer(event, entry.participant)} wrote {entry.event}{about}, which this version cannot read."
-    return f"{_said(event, doer(event, entry.participant), took_seconds, before)}."
+    return f"{_sentence(event, doer(event, entry.participant), took_seconds, before)}."
 
 
-def _said(event: Event, who: str, took: float | None, before: SagaState | None) -> str:
+def _sentence(event: Event, who: str, took: float | None, before: SagaState | None) -> str:
     match event:
         case e.SagaStarted():
             return f"{who} started the saga"
@@ -95,7 +95,7 @@ def _said(event: Event, who: str, took: float | None, before: SagaState | None) 
 
 
 def _details(event: e.StepEvent, took: float | None) -> str:
-    """The attempt, unless it is the first, and how long it took, in brackets."""
+    """Return the attempt, unless it is the first, and the duration, in brackets."""
     parts = ([f"attempt {event.attempt}"] if event.attempt > 1 else []) + ([] if took is None else [spell(took)])
     return f" ({', '.join(parts)})" if parts else ""
 
@@ -109,7 +109,7 @@ def _why(reason: str) -> str:
 
 
 def spell(seconds: float) -> str:
-    """A duration: ``12 ms``, ``1.2 s``, ``3 min 5 s``, ``2 h 4 min``, ``3 d 2 h``."""
+    """Return a duration in words: ``12 ms``, ``1.2 s``, ``3 min 5 s``, ``2 h 4 min``, ``3 d 2 h``."""
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 59.95:
@@ -123,7 +123,7 @@ def spell(seconds: float) -> str:
 
 
 def together(names: Sequence[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``; of many, the first and how many more."""
+    """Join names: ``a``, ``a and b``, ``a, b and c``; of many, the first and how many more."""
     if not names:
         return "nothing"
     if len(names) > NAMES_MAX:

@@ -31,14 +31,14 @@ log = logger_of("goconductor.elections")
 async def raise_by_evidence(
     terms: Terms, candidate: str, term_seconds: float, evidence: int, still_holds: Callable[[], Awaitable[bool]]
 ) -> Term | None:
-    """The term of a candidate that has the lock, or None if it has lost it to a later one.
+    """Return the term of a candidate that has the lock, or None if it has lost the lock to a later one.
 
     Args:
         terms: the store.
-        candidate: who has the lock.
-        term_seconds: how long the term lasts.
+        candidate: the holder of the lock.
+        term_seconds: duration of the term.
         evidence: the lock's number.
-        still_holds: asks the other system, and no cache, whether the candidate has the lock now.
+        still_holds: asks the other system, without a cache, whether the candidate has the lock now.
     """
     term = await terms.raise_epoch(candidate, term_seconds, evidence)
     if term is not None:
@@ -55,11 +55,11 @@ async def raise_by_evidence(
 
 
 async def may_be_taken(terms: Terms, written: bytes) -> bool:
-    """Whether a lock may be taken from its holder, since its term is over.
+    """Return whether a lock may be taken from its holder, because its term is over.
 
     Args:
         terms: the store.
-        written: what stands in the lock.
+        written: the content of the lock.
     """
     if not written.isdigit():
         return False

@@ -1,14 +1,14 @@
-"""The election by PostgreSQL: who holds a session's advisory lock may raise the epoch.
+"""The election by PostgreSQL: the holder of a session's advisory lock may raise the epoch.
 
-**The lock is for speed, the epoch for safety.** The server frees the lock some milliseconds after its holder's process has
-died; the next candidate that asks has it, and raises the epoch at once, without waiting for the term's end. A process that
-is merely stopped keeps its lock for ever, and so may one behind a cut network. Therefore the term has an end, in the
-database: when it is over, whoever campaigns ends the silent holder's session and takes its place. *Silent* means that the
-session said nothing since the term's end (or, if it stopped between lock and epoch, for a whole term); so a candidate that
-has only just taken the lock is not thrown out by the next one.
+**The lock is for speed, the epoch for safety.** The server frees the lock some milliseconds after its holder's process has died.
+The next candidate that asks has it, and raises the epoch at once, without waiting for the term's end. A process that is merely
+stopped keeps its lock for ever, and so may one behind a cut network. Therefore the term has an end, in the database. When it is
+over, a candidate ends the silent holder's session and takes its place. *Silent* means that the session sent nothing since the
+term's end (or, if it stopped between lock and epoch, for a whole term). So a candidate that has only just taken the lock is not
+removed by the next one.
 
-**A connection of its own, straight to the server.** Behind a transaction pooler a session's lock belongs to whoever gets the
-server's connection next. ``open`` finds that out (:mod:`goconductor.postgres.direct`) and refuses.
+**A connection of its own, straight to the server.** Behind a transaction pooler a session's lock belongs to the next client of
+the server's connection. ``open`` detects that (:mod:`goconductor.postgres.direct`) and refuses.
 
 Not promised: that only one candidate believes to lead. That needs the fencing token; see :mod:`goconductor.recovery.leadership`.
 """
@@ -27,7 +27,7 @@ from goconductor.postgres.dialling import FAILURES, Address, Connection
 from goconductor.postgres.setup import Limits, Setup, end
 
 _CLASS = 1735353708
-"""First half of our advisory locks: elections. The second half tells the group."""
+"""First half of our advisory locks: elections. The second half is the group."""
 _HELD = """EXISTS (
     SELECT FROM pg_locks
     WHERE locktype = 'advisory' AND classid = $1::int8::oid AND objid = $2::int8::oid AND objsubid = 2 AND granted
@@ -78,7 +78,7 @@ class PostgresElection:
         self._command_timeout_seconds = command_timeout_seconds
         self._connection: Connection | None = None
         self._epoch: int | None = None
-        """Of the term that was won by the lock which this connection holds."""
+        """The epoch of the term that was won by this connection's lock."""
 
     async def open(self) -> None:
         """Connect.
@@ -100,8 +100,8 @@ class PostgresElection:
         """Try to lead.
 
         Args:
-            candidate: who it is; the session's application_name says so too.
-            term_seconds: how long the term lasts unless it is renewed.
+            candidate: its name, which is also in the session's application_name.
+            term_seconds: duration of the term unless it is renewed.
 
         Raises:
             ElectionError: the server cannot be reached, or our role may not end the session of a silent leader.
@@ -151,7 +151,7 @@ class PostgresElection:
             await self._free_lock(self._connection)
 
     async def _take_lock(self, connection: Connection, candidate: str) -> bool:
-        """A session may take its lock again; ``_free_lock`` frees it however often it was taken."""
+        """Take the lock. A session may take it again; ``_free_lock`` frees it, however often it was taken."""
         name = f"{self._group} election: {candidate}".encode()[:63].decode(errors="ignore")
         return bool(
             await connection.fetchval(
@@ -166,7 +166,7 @@ class PostgresElection:
             connection.terminate()  # which frees it as well
 
     async def _holds_lock(self) -> bool:
-        """Ask the server; the question is also the sign of life by which others tell a holder that is silent."""
+        """Ask the server whether we hold the lock; the question is also the heartbeat by which others notice a silent holder."""
         connection = self._connection
         if connection is None:
             return False

@@ -1,20 +1,20 @@
-"""The election by ZooKeeper: who has the lowest ephemeral sequential node may raise the epoch.
+"""The election by ZooKeeper: the owner of the lowest ephemeral sequential node may raise the epoch.
 
-A candidate that sees no node makes one, and leads if no lower one is there; else it takes its node away again, since a campaign
-does not wait. The node's *czxid*, the number of the transaction that made it, is the evidence. Before a candidate relies on its
-node later on, it lets its server catch up (``sync``): a follower of an ensemble may answer from the past. What else holds for
-every election by another system, two holders at once and numbers that go back, stands in :mod:`goconductor.elections`.
+A candidate that sees no node makes one. It leads if no lower one is there; else it deletes its node again, since a campaign does
+not wait. The evidence is the node's *czxid*, the number of the transaction that made it. Before a candidate relies on its node
+later on, it lets its server catch up (``sync``), because a follower of an ensemble may answer from the past.
+:mod:`goconductor.elections` describes the rest, which holds for every election by another system: two holders at once, and
+numbers that go back.
 
-**SUSPENDED is LOST.** When kazoo loses its connection, the session, and the node with it, may live on or not; nobody here can
-tell. The term is then given up for ever, at the next renewal, and its session is closed and never used again: kazoo itself
-would reconnect it behind our back, and a request whose answer was lost would leave a node that we do not know of. A leader may
-thus be gone for a short cut that etcd's would survive; whoever is cut off from ZooKeeper only, and not from the store, ends its
-term there, and is followed at once.
+**SUSPENDED is LOST.** When kazoo loses its connection, the session and its node may live on or not; nobody here knows. The term
+is then given up for ever at the next renewal, and its session is closed and never used again. Otherwise kazoo would reconnect it
+by itself, and a request whose answer was lost would leave an unknown node. So a short cut may end a term here where etcd's would
+survive. A leader that is cut off from ZooKeeper only, and not from the store, ends its term there, and is followed at once.
 
-ZooKeeper takes a dead holder's node when its session times out. The server bounds ``session_seconds``, from 2 to 20 of its ticks
-if it is not set up otherwise. It may be shorter than a term.
+ZooKeeper deletes a dead holder's node when its session times out. The server limits ``session_seconds`` to between 2 and 20 of
+its ticks, unless it is configured otherwise. It may be shorter than a term.
 
-kazoo lives in threads of its own; all that crosses from there is an answer per request, and the word that the connection is lost.
+kazoo has threads of its own. Two things cross from there: one answer for each request, and the notice of a lost connection.
 
 Not promised: that only one candidate believes to lead. That needs the fencing token; see :mod:`goconductor.recovery.leadership`.
 """
@@ -170,7 +170,7 @@ class ZooKeeperElection:
                 await self._give_up(session, lock)
 
     async def _free(self, session: _Session) -> bool:
-        """Whether the way is free: nobody is before us, we were it, or its term is over."""
+        """Return whether the way is free: there is no holder, this candidate was the holder, or the holder's term is over."""
         if self._lock is not None:
             await self._give_up(session, self._lock)
         try:
@@ -212,7 +212,7 @@ class ZooKeeperElection:
         return term
 
     async def _holds(self, session: _Session, lock: _Lock) -> bool:
-        """Whether our node is the lowest now, and was without a break."""
+        """Return whether our node is the lowest now, and was without a break."""
         await session.ask("sync_async", self._path)
         names = await session.ask("get_children_async", self._path)
         return not session.lost and bool(names) and _lowest(names) == lock.name
@@ -304,10 +304,10 @@ class _Session:
             ) from error
 
     async def ask(self, method: str, *arguments: Any, **named: Any) -> Any:
-        """One request.
+        """Send one request.
 
         Raises:
-            ElectionError: there is no good answer.
+            ElectionError: there is no usable answer.
             NoNodeError: there is no such node.
         """
         answer: asyncio.Future[Any] = self._loop.create_future()
@@ -341,7 +341,7 @@ class _Session:
             self._client.close()
 
     def _changed(self, state: str) -> None:
-        """Hear of the connection, in a thread of kazoo's, which must not wait."""
+        """Note a change of the connection. kazoo calls this in a thread of its own, which must not wait."""
         if state == KazooState.CONNECTED:
             self._soon(_settle, self._up, None)
         else:

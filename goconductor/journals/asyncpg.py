@@ -1,4 +1,4 @@
-"""The effect journal in a PostgreSQL that a service reaches by asyncpg; :mod:`.table` says what it does."""
+"""The effect journal in a PostgreSQL that a service reaches by asyncpg; :mod:`.table` describes what it does."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from goconductor.ports import journal as ports
 
 if TYPE_CHECKING:
     Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-    """What a step gets as its transaction: a pooled connection inside an open transaction."""
+    """The transaction that a step gets: a pooled connection inside an open transaction."""
 else:  # steps are read by their annotations at run time, where asyncpg's class takes no parameter
     Connection = asyncpg.Connection
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 CONNECTIONS_MAX = 10
-"""Of a pool that is made for a DSN."""
+"""Connections of a pool that is made for a DSN."""
 _CLOSE_SECONDS = 10.0
 
 

@@ -20,16 +20,16 @@ from goconductor.journals.wires import Wire
 from goconductor.postgres.dialling import Address, Connection
 
 HOST_SECONDS = 5.0
-"""For each host, where the URL has no ``connect_timeout``."""
+"""Seconds for each host, where the URL has no ``connect_timeout``."""
 _LEAST_SECONDS = 2
-"""Psycopg takes no less."""
+"""Seconds; psycopg takes no less."""
 
 
 class UrlDialler:
-    """Dials for a library that speaks asyncpg.
+    """Dials for a library that uses asyncpg.
 
     Args:
-        url: a PostgreSQL URL, with several hosts if there are.
+        url: a PostgreSQL URL, perhaps with several hosts.
     """
 
     def __init__(self, url: str) -> None:
@@ -37,16 +37,16 @@ class UrlDialler:
         self._address: Address | None = None
 
     def distrust(self, wire: Wire) -> None:
-        """A commit hangs there: others are tried before its server."""
+        """Distrust the server of a connection on which a commit hangs: other servers are tried first."""
         connection = getattr(wire.connection, "_con", wire.connection)  # what a pool of asyncpg gives stands for it
         if connection is not None:
             self.read().distrust(connection)
 
     def read(self) -> Address:
-        """What the URL says.
+        """Return the address in the URL.
 
         Raises:
-            ConfigurationError: it cannot be read. It is not quoted.
+            ConfigurationError: the URL cannot be read; the error does not quote it.
         """
         if self._address is None:
             name = dict(parse_qsl(self._url.partition("?")[2])).get("application_name")
@@ -57,24 +57,24 @@ class UrlDialler:
         return self._address
 
     async def dial(self, *_: Any, **__: Any) -> Connection:
-        """A new connection; takes what asyncpg's pool gives to its ``connect``, which the URL has.
+        """Return a new connection. The arguments that asyncpg's pool gives to ``connect`` are ignored: the URL has them.
 
         Raises:
             JournalError: no host can be reached, or takes writes.
-            ConfigurationError: the URL cannot be, or the server refuses user, password or database.
+            ConfigurationError: the URL cannot be read, or the server refuses user, password or database.
         """
         # durable commits are asked for in each transaction: a pool resets what its sessions have
         return await self.read().dial(timeout_seconds=HOST_SECONDS, command_timeout_seconds=None, durable=False)
 
 
 def options_of_psycopg(conninfo: Mapping[str, Any], timeout_seconds: float | None) -> dict[str, str]:
-    """What psycopg gets beside a conninfo.
+    """Return the options that psycopg gets beside a conninfo.
 
     Args:
         conninfo: its parts.
-        timeout_seconds: how much time there is for all hosts together.
+        timeout_seconds: time limit for all hosts together.
     """
-    if "service" in conninfo or "PGSERVICE" in os.environ:  # what it says is not known here
+    if "service" in conninfo or "PGSERVICE" in os.environ:  # its content is not known here
         return {}
     hosts = str(conninfo.get("host") or conninfo.get("hostaddr") or os.environ.get("PGHOST", "")).count(",") + 1
     each = min(HOST_SECONDS, (timeout_seconds or HOST_SECONDS * hosts) / hosts)

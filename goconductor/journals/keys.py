@@ -1,14 +1,14 @@
-"""The rules of the two keys, once for all journals.
+"""The rules of the two keys, for all journals.
 
-A leaf brings three things: a transaction with timeouts of its own, ``claim`` (write a key first, or learn what stands there)
-and ``finish`` (the key that this transaction holds open is done). Everything else follows:
+A leaf provides three things: a transaction with timeouts of its own; ``claim``, which writes a key first, or reads what is there;
+and ``finish``, which marks the key that this transaction holds open as done. Everything else follows:
 
-* **The key comes first in its transaction.** Its unique index makes a second run of the same key wait until the first has
-  ended: committed, and the second sees it; rolled back, and the key is free again. So of two at the same moment one runs.
+* **The key comes first in its transaction.** Its unique index makes a second run of the same key wait until the first has ended.
+  After a commit the second sees the key; after a rollback the key is free again. So of two at the same moment one runs.
 * **The action's key comes before the compensation's**, everywhere, so no two transactions wait for one another in a circle.
-* **What is written in the transaction of an effect is ``open`` until the effect is done.** Nobody else ever sees an open
-  key, unless the step's own code committed: then its effect may stand and its result is unknown. Such a key is never run
-  over, and never called absent; every later call says so, until a person has looked.
+* **A key written in the transaction of an effect is ``open`` until the effect is done.** Nobody else ever sees an open key,
+  unless the step's own code committed: then its effect may stand and its result is unknown. Such a key is never run again, and
+  never counts as absent; every later call reports it, until a person has looked.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class KeyedJournal(ABC, Generic[Tx]):
 
     @abstractmethod
     async def _finish(self, tx: Tx, key: str, result: bytes | None) -> None:
-        """The key that this very transaction claimed as open is done.
+        """Mark the key that this transaction claimed as open as done.
 
         Raises:
             JournalError: the transaction is no longer the one that claimed the key, or cannot be committed.

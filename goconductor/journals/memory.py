@@ -85,7 +85,7 @@ class MemoryJournal(KeyedJournal[MemoryTransaction]):
         self._holders: dict[str, MemoryTransaction] = {}
 
     async def create_table(self) -> None:
-        """Nothing to create."""
+        """Create nothing: the keys are in memory."""
 
     async def forget(self, older_than_seconds: float) -> int:
         before = self._now() - older_than_seconds

@@ -17,14 +17,14 @@ from goconductor.journals.table import TABLE, checked_name
 SCHEMAS = ("goconductor", "goconductor_bus", "goconductor_kinesis")
 
 IncludeObject = Callable[[Any, str | None, str, bool, Any], bool]
-"""What ``context.configure(include_object=…)`` takes."""
+"""The type of ``context.configure(include_object=…)``."""
 
 
 def effects_table(metadata: MetaData, table: str = TABLE) -> Table:
-    """The journal's table as one of yours: ``metadata.create_all`` and Alembic's autogenerate then know it.
+    """Add the journal's table to your metadata: ``metadata.create_all`` and Alembic's autogenerate then know it.
 
     Args:
-        metadata: yours, ``Base.metadata`` say.
+        metadata: your metadata, such as ``Base.metadata``.
         table: the table's name, perhaps with its schema; the journal's own argument ``table``.
 
     Raises:
@@ -45,11 +45,11 @@ def effects_table(metadata: MetaData, table: str = TABLE) -> Table:
 
 
 def leaving(*tables: str, schemas: Iterable[str] = SCHEMAS) -> IncludeObject:
-    """An ``include_object`` under which autogenerate leaves these tables alone, as far as they are not in your metadata.
+    """Return an ``include_object`` under which autogenerate leaves these tables alone, except those in your metadata.
 
     Args:
         tables: names of journals' tables, perhaps with their schemas.
-        schemas: whose tables are all left alone: by default those of a saga log in the same database.
+        schemas: schemas whose tables are all left alone: by default those of a saga log in the same database.
 
     Raises:
         ConfigurationError: a table's name is not one or two identifiers.
@@ -66,4 +66,4 @@ def leaving(*tables: str, schemas: Iterable[str] = SCHEMAS) -> IncludeObject:
 
 
 include_object = leaving(TABLE)
-"""For a journal's table of the name that it has by default, and a saga log in its default schema."""
+"""For a journal's table with its default name, and a saga log in its default schema."""

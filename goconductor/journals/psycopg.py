@@ -1,4 +1,4 @@
-"""The effect journal in a PostgreSQL that a service reaches by psycopg 3; :mod:`.table` says what it does.
+"""The effect journal in a PostgreSQL that a service reaches by psycopg 3; :mod:`.table` describes what it does.
 
 Inside the transaction psycopg itself refuses ``tx.commit()`` and ``tx.rollback()``, so a step cannot end it by mistake.
 """
@@ -22,7 +22,7 @@ from goconductor.journals.wires import PsycopgWire, Wire
 from goconductor.ports import journal as ports
 
 Connection: TypeAlias = psycopg.AsyncConnection[Any]
-"""What a step gets as its transaction: a pooled connection inside an open transaction."""
+"""The transaction that a step gets: a pooled connection inside an open transaction."""
 
 CONNECTIONS_MAX = 10
 
@@ -31,7 +31,7 @@ class Pool(Protocol):
     """What is needed of a pool; ``psycopg_pool.AsyncConnectionPool`` has it, and so may a factory of your own."""
 
     async def getconn(self, timeout: float | None = None) -> Connection:  # noqa: ASYNC109 - as psycopg_pool has it
-        """A connection outside of any transaction, within that many seconds."""
+        """Return a connection outside of any transaction, within ``timeout`` seconds."""
         ...
 
     async def putconn(self, conn: Any) -> None:
@@ -186,7 +186,7 @@ class _Connections:
 
 
 def _hung_up(connection: Connection) -> bool:
-    """Whether the server has ended an idle connection: it then has something to read."""
+    """Return whether the server has ended an idle connection: it then has something to read."""
     reading = selectors.DefaultSelector()
     with reading:
         reading.register(connection.fileno(), selectors.EVENT_READ)

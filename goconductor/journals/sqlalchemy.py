@@ -1,8 +1,8 @@
-"""The effect journal in a PostgreSQL that a service reaches by SQLAlchemy's asyncio; :mod:`.table` says what it does.
+"""The effect journal in a PostgreSQL that a service reaches by SQLAlchemy's asyncio; :mod:`.table` describes what it does.
 
-What the step gets follows from what the journal is made of: an ``AsyncConnection`` over an engine or a URL, an
-``AsyncSession`` (or the service's own class of it) over an ``async_sessionmaker``. What a session has not flushed is flushed
-before the step's result is stored, so that an error of it is the step's own.
+The journal's source decides what the step gets: an ``AsyncConnection`` for an engine or a URL, an ``AsyncSession`` (or the
+service's own class of it) for an ``async_sessionmaker``. What a session has not flushed is flushed before the step's result is
+stored, so that an error of the flush is the step's own.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class SqlalchemyJournal(TableJournal[Tx]):
         pool = engine.sync_engine.pool if isinstance(engine, AsyncEngine) else None
         if not isinstance(pool, QueuePool):  # no pool, one of another kind, or sessions that find their engines themselves
             return None
-        more = pool._max_overflow  # noqa: SLF001  (told by no method; -1 is without bound)
+        more = pool._max_overflow  # noqa: SLF001  (no method returns it; -1 is without bound)
         return Pool(engine, pool.size() + more) if pool.size() > 0 and more >= 0 else None
 
     async def close(self) -> None:
@@ -160,7 +160,7 @@ class _Opened(Opened[Any]):
 
 
 def _dialler(source: str | URL) -> UrlDialler | None:
-    """For a URL that names no driver; SQLAlchemy itself cannot read several hosts with ports."""
+    """Return a dialler for a URL that names no driver; SQLAlchemy itself cannot read several hosts with ports."""
     text = source if isinstance(source, str) else source.render_as_string(hide_password=False)
     if not text.startswith(("postgresql://", "postgres://")):
         return None
@@ -174,7 +174,7 @@ def _engine(source: str | URL, dialler: UrlDialler | None) -> AsyncEngine:
         return create_async_engine("postgresql+asyncpg://", async_creator=dialler.dial)
     try:
         url = make_url(source)
-    except (ArgumentError, ValueError):  # not told: it may quote a password
+    except (ArgumentError, ValueError):  # not quoted: it may hold a password
         raise ConfigurationError(
             "the journal's url cannot be read; it should look like postgresql://user:password@host/database"
         ) from None

@@ -1,16 +1,16 @@
-"""The effect journal as a table of PostgreSQL: its statements, and what a row or an error means, once for all libraries.
+"""The effect journal as a table of PostgreSQL: its statements, and the meaning of rows and errors, for all libraries.
 
-One table in the service's own database; one transaction for the key, the effect and its result. READ COMMITTED: an insert
-waits in the unique index for a run that holds the key, and a second statement, with a younger snapshot, reads what that
-run has committed. The transaction carries its own timeouts, so that the server ends it when our process is stopped. What it
-commits is on the server's disk and on a synchronous standby before it counts, whatever ``synchronous_commit`` the role or the
-database has; :mod:`.wires` says how that is kept when the standby does not answer.
+One table in the service's own database; one transaction for the key, the effect and its result. Under READ COMMITTED an insert
+waits in the unique index for a run that holds the key, and a second statement, with a younger snapshot, reads what that run has
+committed. The transaction has its own timeouts, so that the server ends it when our process is stopped. Its commit is on the
+server's disk and on a synchronous standby before it counts, whatever ``synchronous_commit`` the role or the database has;
+:mod:`.wires` describes how that is kept when the standby does not answer.
 
-A leaf brings its library: how a transaction is begun and ended (:class:`Opened`), and how a statement is run. Errors are told
-by their SQLSTATE, which all libraries have; an error without one means that the connection broke.
+A leaf provides its library: how a transaction begins and ends (:class:`Opened`), and how a statement runs. Errors are
+distinguished by their SQLSTATE, which all libraries have; an error without one means that the connection broke.
 
-Not promised: serializable steps (a step takes the row locks it needs), and that a step whose code says COMMIT is found out
-before its effect stands; it is found out afterwards, and never run over.
+Not promised: serializable steps (a step takes the row locks it needs), and that a step whose code sends COMMIT is noticed before
+its effect stands; it is noticed afterwards, and never run again.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _UPKEEP_SECONDS = 300.0
 _MILLISECONDS_MAX = 2**31 - 1
 
 _QUOTED = re.compile(r"""['"].*['"]""")
-"""Drivers quote what they could not read: with a misspelt URL that is a piece of the password."""
+"""Quoted parts of a driver's error: with a misspelt URL that can be a piece of the password."""
 
 _TIMEOUTS = """SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $2, true),
     set_config('idle_in_transaction_session_timeout', $3, true),
@@ -46,20 +46,21 @@ _TIMEOUTS = """SELECT set_config('statement_timeout', $1, true), set_config('loc
         THEN set_config('transaction_timeout', $4, true) END,
     CASE WHEN current_setting('synchronous_commit') IN ('off', 'local')
         THEN set_config('synchronous_commit', 'on', true) END"""
-"""One text for all, so that the libraries prepare it once."""
+"""One text for all timeouts, so that the libraries prepare it once."""
 
 _PASSING = (Meaning.UNAVAILABLE, Meaning.READ_ONLY, Meaning.FULL)
 _TO_RETRY = ("40001", "40P01")
-"""Serialization failures and deadlocks are failures of this attempt, and pass through."""
+"""SQLSTATEs of serialization failures and deadlocks: they are failures of this attempt, and pass through."""
 _NO_LIMIT = "set_config('statement_timeout', '0', true)"
-"""With the last statement before a COMMIT, which the server's own timeout must not cancel either."""
+"""Sent with the last statement before a COMMIT, which the server's own timeout must not cancel either."""
 IN_FAILED_TRANSACTION = "25P02"
 _WARNING = "01000"
-"""Of the warning that a commit is on this server alone; deferred triggers may warn by it as well, which costs a second look."""
+"""SQLSTATE of the warning that a commit is on this server alone; deferred triggers may raise it too, which costs a second
+look."""
 _IN_DOUBT = "{}: it may have happened or not; the same call again finds out"
 _LEAVE_SECONDS = 5.0
 _COMMIT_UNKNOWN = ("08", "57", "40003", "25P03", "25P04")
-"""Connection lost, server stopped, session ended by a timeout: whether the commit came first is not known."""
+"""SQLSTATEs of a lost connection, a stopped server, a session ended by a timeout: the commit may have come first."""
 
 
 class Opened(ABC, Generic[Tx]):
@@ -85,7 +86,7 @@ class Opened(ABC, Generic[Tx]):
 
     @abstractmethod
     async def drop(self) -> None:
-        """The connection is broken or in doubt: nobody gets it again. Raises nothing."""
+        """Drop a connection that is broken or in doubt, so that nobody gets it again. Raises nothing."""
 
     @abstractmethod
     async def release(self) -> None:
@@ -104,14 +105,14 @@ class TableJournal(KeyedJournal[Tx]):
     """
 
     failures: ClassVar[tuple[type[Exception], ...]]
-    """What the library raises, and what a broken connection does."""
+    """The exceptions of the library, and those of a broken connection."""
     savepoint: ClassVar[str]
-    """How a step of this library makes a savepoint, for messages."""
+    """How a step makes a savepoint with this library, for messages."""
 
     def __init__(self, *, table: str, result_bytes_max: int = RESULT_BYTES_MAX) -> None:
         super().__init__(result_bytes_max=result_bytes_max)
         self._dialler: UrlDialler | None = None
-        """Where connections are dialled by us."""
+        """The dialler, where we make the connections."""
         parts = checked_name(table)
         self._table = ".".join(f'"{part}"' for part in parts)
         self._index = f'"{parts[-1]}_at"'
@@ -126,14 +127,14 @@ class TableJournal(KeyedJournal[Tx]):
 
     @abstractmethod
     async def _fetch(self, tx: Tx, statement: str, *arguments: object) -> Sequence[Any]:
-        """The rows of a statement with the parameters ``$1``, ``$2`` …, each of them used once, in order."""
+        """Return the rows of a statement with the parameters ``$1``, ``$2`` …, each of them used once, in order."""
 
     def _driver_error(self, error: BaseException) -> BaseException:
-        """The driver's own error, which has the SQLSTATE."""
+        """Return the driver's own error, which has the SQLSTATE."""
         return error
 
     def _sqlstate(self, error: BaseException) -> str:
-        """The code of a driver's error; empty if the server did not say it."""
+        """Return the SQLSTATE of a driver's error; empty if the server sent none."""
         return getattr(error, "sqlstate", None) or ""
 
     async def create_table(self) -> None:
@@ -155,7 +156,7 @@ class TableJournal(KeyedJournal[Tx]):
         await self._transact(body, _UPKEEP_SECONDS)
 
     def ddl(self) -> tuple[str, ...]:
-        """The statements that create the table, for migrations of your own."""
+        """Return the statements that create the table, for migrations of your own."""
         table = f"""CREATE TABLE {self._table} (
             key text PRIMARY KEY,
             state text NOT NULL CHECK (state IN ('open', 'done', 'failed', 'refused')),
@@ -224,10 +225,10 @@ class TableJournal(KeyedJournal[Tx]):
             await opened.release()
 
     async def _commit(self, opened: Opened[Tx], timeout_seconds: float) -> None:
-        """Commit, and be sure of it; :mod:`.wires` says why nothing is cancelled here, and why a warning is a doubt."""
+        """Commit, and make sure of it; :mod:`.wires` describes why nothing is cancelled here, and why a warning is a doubt."""
         warned: list[str] = []
         committing = asyncio.ensure_future(opened.commit())
-        committing.add_done_callback(_heard)
+        committing.add_done_callback(_read_exception)
         try:
             with opened.wire.warnings(warned.append):
                 ended, _ = await asyncio.wait([committing], timeout=timeout_seconds)
@@ -300,7 +301,7 @@ class TableJournal(KeyedJournal[Tx]):
 
     @contextlib.contextmanager
     def _dialled(self) -> Iterator[None]:
-        """What connecting may raise: it goes into the saga log, so no piece of a URL may stand in it."""
+        """Turn errors of connecting into ours. They go into the saga log, so no piece of a URL may be in them."""
         try:
             yield
         except GoConductorError as error:  # of our own dialling, which names no password
@@ -319,7 +320,7 @@ class TableJournal(KeyedJournal[Tx]):
 
     @contextlib.contextmanager
     def _explained(self, doing: str) -> Iterator[None]:
-        """What a statement of our own may raise, as a JournalError with its remedy."""
+        """Turn errors of our own statements into a JournalError with its remedy."""
         try:
             yield
         except self.failures as error:
@@ -351,7 +352,7 @@ class TableJournal(KeyedJournal[Tx]):
 
 
 def checked_name(table: str) -> list[str]:
-    """A table's name, perhaps after that of its schema.
+    """Check a table's name, perhaps with that of its schema, and return its parts.
 
     Raises:
         ConfigurationError: it is not one or two identifiers.
@@ -362,14 +363,14 @@ def checked_name(table: str) -> list[str]:
 
 
 def timeouts(timeout_seconds: float) -> list[str]:
-    """The arguments of ``_TIMEOUTS``: by then the server itself ends the transaction."""
+    """Return the arguments of ``_TIMEOUTS``, after which the server itself ends the transaction."""
     milliseconds = min(max(1, int(timeout_seconds * 1000)), _MILLISECONDS_MAX)  # 0 would mean: none
     # the whole one later: it ends the session, where the others only end a statement. The step's own time begins after its key
     # was written, which may have waited for another run as long
     return [*[str(milliseconds)] * 3, str(min(2 * milliseconds + 1_000, _MILLISECONDS_MAX))]
 
 
-def _heard(task: asyncio.Future[None]) -> None:
-    """Somebody who was cancelled twice hears of no end; the loop need not complain."""
+def _read_exception(task: asyncio.Future[None]) -> None:
+    """Read the task's exception where its waiter was cancelled twice, so that the loop does not complain."""
     if not task.cancelled():
         task.exception()

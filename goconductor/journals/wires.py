@@ -1,15 +1,15 @@
-"""The connection below a transaction: how a commit that does not end is left, and what the server says beside its answer.
+"""The connection below a transaction: how to leave a commit that does not end, and the server's warnings.
 
-**A COMMIT is never cancelled.** A primary with a synchronous standby has the commit on its own disk first, and then waits for
-the standby. A cancel at that moment, by the client or by the server's ``statement_timeout``, ends the wait: the commit stands
-on the primary alone, everybody sees it, and a promoted standby knows nothing of it. The server says so in a WARNING and then
-answers as always. All drivers send a cancel when the task that waits is cancelled (asyncpg 0.32, psycopg 3.3). So the COMMIT
-has a task that nobody cancels, and at the end of the time its socket is closed: the server goes on waiting, and until then
-nobody sees the key or the effect.
+**A COMMIT is never cancelled.** A primary with a synchronous standby has the commit on its own disk first, and then waits for the
+standby. A cancel at that moment, by the client or by the server's ``statement_timeout``, ends the wait. The commit then is on the
+primary alone, everybody sees it, and a promoted standby does not have it. The server sends a WARNING about it and then answers as
+always. All drivers send a cancel when the waiting task is cancelled (asyncpg 0.32, psycopg 3.3). So the COMMIT has a task that
+nobody cancels, and its socket is closed at the time limit: the server goes on waiting, and until then nobody sees the key or the
+effect.
 
-**A commit with a warning is in doubt**, like one without an answer. Whoever reads a key locks its row, which is a write. The
-commit of this lock lies behind the key's in the server's log: once the server has answered it without a warning, the standby
-has both.
+**A commit with a warning is in doubt**, like one without an answer. The reader of a key locks its row, which is a write. The
+commit of this lock is behind the key's in the server's log. Once the server has answered it without a warning, the standby has
+both.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any, Protocol
 import asyncpg
 
 Hear = Callable[[str], None]
-"""Given the SQLSTATE of a warning."""
+"""Called with the SQLSTATE of a warning."""
 
 
 class Wire(Protocol):
@@ -36,17 +36,17 @@ class Wire(Protocol):
         ...
 
     def warnings(self, hear: Hear) -> contextlib.AbstractContextManager[None]:
-        """What the server warns of inside."""
+        """Enter a context in which ``hear`` gets the server's warnings."""
         ...
 
 
 def wire_of(connection: Any) -> Wire:
-    """That of an asyncpg or a psycopg connection."""
+    """Return the wire of an asyncpg or a psycopg connection."""
     return AsyncpgWire(connection) if isinstance(connection, asyncpg.Connection) else PsycopgWire(connection)
 
 
 class AsyncpgWire:
-    """As :class:`Wire` says.
+    """A :class:`Wire` of asyncpg.
 
     Args:
         connection: a connection, perhaps a pool's.
@@ -75,7 +75,7 @@ class AsyncpgWire:
 
 
 class PsycopgWire:
-    """As :class:`Wire` says.
+    """A :class:`Wire` of psycopg 3.
 
     Args:
         connection: an asynchronous connection of psycopg 3.

@@ -17,7 +17,7 @@ from goconductor.saga.plan import Plan
 
 _REASON = "asked"
 STEPS_LOOKED_AT_MAX = 100_000
-"""Steps that the tries for one answer may look at together. In a large saga only the first stuck steps get their requests."""
+"""Greatest number of steps examined for one answer. In a large saga only the first stuck steps get their requests."""
 
 
 def of_saga(plan: Plan, state: SagaState) -> list[Request]:

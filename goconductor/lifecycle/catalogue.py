@@ -42,13 +42,13 @@ class Kind(enum.Enum):
 
 
 class Parameter(NamedTuple):
-    """What an operator says beside the step and the reason.
+    """A value that an operator gives beside the step and the reason.
 
     Attributes:
-        name: as the event has it.
-        kind: what its value is.
-        about: what it means, as a clause.
-        required: whether it must be given; else its event has a default.
+        name: its name in the event.
+        kind: the type of its value.
+        about: its meaning, as a clause.
+        required: whether it must be given; if not, its event has a default.
     """
 
     name: str
@@ -156,4 +156,4 @@ CATALOGUE = (
 """Every request, in the order in which they are shown."""
 
 OPERATIONS: dict[type[OperatorRequest], Operation] = {operation.event: operation for operation in CATALOGUE}
-"""The same by the class of the event."""
+"""The same requests by the class of the event."""

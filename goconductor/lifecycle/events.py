@@ -1,12 +1,12 @@
 """What happened to a saga, in the past tense; never refused once stored.
 
-An event carries its own time (``at``, seconds since 1970 by the database's clock), fixed before deciding, so that a replay
-gives the same answer. For the same reason it carries what conditions answered when it was decided (``answers``, by step;
-:mod:`goconductor.lifecycle.answers` has how that is read). A failure or an unknown counts only for the attempt that it names;
-a success for any attempt of its round.
+An event carries its own time (``at``, seconds since 1970 by the database's clock), which is fixed before the decision, so that a
+replay gives the same answer. For the same reason it carries the answers of conditions at the decision (``answers``, by step;
+:mod:`goconductor.lifecycle.answers` describes how they are read). A failure or an unknown outcome counts only for the attempt
+that it names; a success counts for any attempt of its round.
 
-In the log the step, round, attempt and time of an event stand in columns of their own, the rest (its *body*) in JSON. A body
-leaves out whatever is as its default says, so no default here is ever changed.
+In the log the step, round, attempt and time of an event have columns of their own; the rest (its *body*) is JSON. A body leaves
+out each value that equals its default, so a default here never changes.
 """
 
 from __future__ import annotations
@@ -211,13 +211,13 @@ class InputEdited(StepEvent, frozen=True, omit_defaults=True):
 
 
 ForwardEvent: TypeAlias = ActionSucceeded | ActionFailed | OutputRejected | ActionSettled | DeadlinePassed
-"""What :mod:`goconductor.lifecycle.forward` decides about."""
+"""Events that :mod:`goconductor.lifecycle.forward` decides."""
 
 BackwardEvent: TypeAlias = CompensationSucceeded | CompensationFailed | CompensationSettled
-"""What :mod:`goconductor.lifecycle.backward` decides about."""
+"""Events that :mod:`goconductor.lifecycle.backward` decides."""
 
 SideEvent: TypeAlias = OutcomeUnknown | TimerFired | SettleUnavailable
-"""What can happen to either side of a step; the file of that side decides."""
+"""Events that can happen to either side of a step; the file of that side decides them."""
 
 OperatorRequest: TypeAlias = (
     PauseRequested
@@ -229,7 +229,7 @@ OperatorRequest: TypeAlias = (
     | OutcomeDeclared
     | InputEdited
 )
-"""What :mod:`goconductor.lifecycle.requests` decides about. ``verb`` completes "a saga can be …"."""
+"""Events that :mod:`goconductor.lifecycle.requests` decides. ``verb`` completes "a saga can be …"."""
 
 Event: TypeAlias = SagaStarted | ForwardEvent | BackwardEvent | SideEvent | OperatorRequest
 

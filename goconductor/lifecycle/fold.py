@@ -37,8 +37,8 @@ from goconductor.saga.definition import StepKind
 from goconductor.saga.plan import Plan
 
 TURNED_PATIENCE = 0.25
-"""Part of its patience for a saga that has turned back and waits for actions it had sent. One lost message would hold up all its
-compensations."""
+"""Part of its patience for a saga that has turned back and waits for actions that it sent. Otherwise one lost message would
+delay all its compensations."""
 
 OPEN_ACTIONS = frozenset({ActionStatus.SENT, ActionStatus.BACKOFF, ActionStatus.SETTLING})
 OPEN_COMPENSATIONS = frozenset({CompensationStatus.SENT, CompensationStatus.BACKOFF, CompensationStatus.FENCING})
@@ -56,9 +56,9 @@ _replace = msgspec.structs.replace
 class Fold:
     """The parts of a :class:`SagaState` that events change, and the effects that they ask for.
 
-    ``status`` is the saga's as people see it, after the last event. ``unclosed`` says of each step how many of its successors
-    must still be compensated; :mod:`backward` keeps it. ``log`` has the answers of conditions that the log holds, ``unkept``
-    those that it does not.
+    ``status`` is the saga's as people see it, after the last event. ``unclosed`` has for each step how many of its successors
+    must still be compensated; :mod:`backward` keeps it. ``log`` has the answers of conditions that are in the log, ``unkept``
+    those that are not.
     """
 
     __slots__ = (

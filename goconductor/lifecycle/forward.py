@@ -36,7 +36,7 @@ _AFTER_LOST = {
     StepKind.PIVOT: ActionStatus.SETTLING,
     StepKind.RETRIABLE: ActionStatus.STUCK,
 }
-"""What a step becomes after its last lost outcome."""
+"""The status of a step after its last lost outcome."""
 
 
 def apply(fold: Fold, event: ForwardEvent | SideEvent) -> None:

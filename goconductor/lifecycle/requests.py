@@ -1,14 +1,14 @@
-"""What operators ask for: pause, resume, abort, terminate, retry, skip, a declared outcome, and other inputs.
+"""Requests of operators: pause, resume, abort, terminate, retry, skip, a declared outcome, and other inputs.
 
-A request is refused (:class:`RequestRefusedError`) with what is allowed instead; an accepted one is an event like any other.
+A refusal (:class:`RequestRefusedError`) names what is allowed instead; an accepted request is an event like any other.
 
-What waits without an end in sight can be mended like what is stuck: a step that waits to try again, and one that was sent and
-that nobody has the code of. Here both are allowed by the step's status alone. That nobody runs the step meanwhile is a matter of
-leases and not of the state. Who speaks for a step that was sent takes its lease first, as the leader does before it declares an
-outcome unknown, and the append ends that lease (:mod:`goconductor.control.attended`). Then two things can happen, and both are
-safe. Who had the lease before keeps it, and the request is refused. Or the request has it: a message that comes later finds
-another state and is dropped. A process that was stopped beyond its lease may still land its effect, as after an unknown outcome;
-a skip asks the journal to prevent that, and one that is forced notes it in ``late_effects``.
+A step that waits without an end in sight can be mended like a stuck one. This is so for a step that waits for its next attempt,
+and for one that was sent while nobody has its code. The step's status alone allows both requests here. Whether somebody runs the
+step meanwhile is decided by leases, not by the state. Who requests something about a step that was sent takes its lease first, as
+the leader does before it declares an outcome unknown; the append ends that lease (:mod:`goconductor.control.attended`). So there
+are two cases, and both are safe. The former holder keeps the lease, and the request is refused. Or the request has the lease; a
+message that comes later finds another state and is dropped. A process that was stopped for longer than its lease may still have
+its effect, as after any unknown outcome. A skip asks the journal to prevent that; a forced one notes it in ``late_effects``.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ PATIENCE_SECONDS = 20.0
 """Default when the starter gives no value: twice the default lease time, in seconds. Logs leave it out, so it never changes."""
 
 Answer: TypeAlias = bool | str
-"""What a condition answered; text is why it could not be evaluated."""
+"""The answer of a condition; text gives the reason why it could not be evaluated."""
 
 
 class SagaStatus(enum.StrEnum):
@@ -71,13 +71,13 @@ class ActionStatus(enum.StrEnum):
     SETTLING = "settling"
     """Its owner is asked to write its key in the journal, and to answer whether it happened."""
     STUCK = "stuck"
-    """Given up on; an operator must decide."""
+    """Given up; an operator must decide."""
     SKIPPED = "skipped"
     """Not wanted: its condition was false, or an operator skipped it."""
 
 
 DONE_ACTIONS = frozenset({ActionStatus.SUCCEEDED, ActionStatus.SKIPPED})
-"""After these the steps that come next have their turn."""
+"""Statuses after which the next steps have their turn."""
 
 
 class CompensationStatus(enum.StrEnum):
@@ -89,7 +89,7 @@ class CompensationStatus(enum.StrEnum):
     DONE = "done"
     STUCK = "stuck"
     FENCING = "fencing"
-    """Is to be skipped: its owner is first asked to write both keys in the journal."""
+    """To be skipped: its owner is first asked to write both keys in the journal."""
     SKIPPED = "skipped"
 
 
@@ -152,13 +152,13 @@ class StepState(msgspec.Struct, frozen=True, omit_defaults=True):
     compensation: Side[CompensationStatus] = NOT_COMPENSATED
     output: Any = None
     skipping: bool = False
-    """The settlement was asked for by an operator's skip."""
+    """Whether an operator's skip requested the settlement."""
     span: str = ""
     """The id of the action's last span, if it was traced."""
     round: int = 0
-    """Which run of the step this is. Events, messages, leases and idempotency keys of another round are not about it."""
+    """The number of this run of the step. Events, messages, leases and idempotency keys of other rounds do not concern it."""
     edited: dict[str, Any] | None = None
-    """Inputs that an operator gave: they stand in for those of the definition."""
+    """Inputs given by an operator; they replace those of the definition."""
 
     @property
     def stuck(self) -> bool:
@@ -198,7 +198,7 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     input: Any = None
     remaining: int = 0
     reason: str = ""
-    """Why it turned back or was terminated."""
+    """Why the saga turned back or was terminated."""
     pause_reason: str = ""
     reply_to: str = ""
     started_at: float = 0.0
@@ -207,15 +207,16 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     deadline_at: float | None = None
     deadline_passed: bool = False
     patience_seconds: float = PATIENCE_SECONDS
-    """A live saga is looked at by the sweep at least this often; shorter sagas never move their ``wake_at``."""
+    """Greatest seconds between two looks of the sweep at a live saga; a shorter saga never moves its ``wake_at``."""
     late_effects: bool = False
-    """A skip was forced past the journal: an effect may still land."""
+    """Whether a skip was forced past the journal, so that an effect may still land."""
     wake_at: float | None = None
     traceparent: str = ""
-    """The trace that its steps belong to (W3C trace context), if there is one."""
+    """The trace of its steps (W3C trace context), if there is one."""
     unkept: dict[str, Answer] | None = None
-    """What conditions have answered, by step, that no event of the log holds yet: the next one does. None where the saga has no
-    conditions, or where a version made this state that kept no answers."""
+    """Answers of conditions, by step, that no event of the log holds yet; the next event does. None where the saga has no
+    conditions,
+    or where this state was made by a version that kept no answers."""
 
     def step(self, step: str) -> StepState:
         """Return where a step stands."""

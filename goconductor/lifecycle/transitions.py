@@ -1,10 +1,10 @@
-"""Every legal move, in three tables. If a move is not here, it does not exist: the lifecycle asserts each one it makes, and
-:mod:`goconductor.lifecycle.diagram` draws the diagrams of the documentation from these same tables. A test leads small sagas
-through everything that can happen, and holds the tables to what it saw: none shows a move that no saga can make.
+"""Every legal move, in three tables. A move that is not here does not exist: the lifecycle asserts each move, and
+:mod:`goconductor.lifecycle.diagram` draws the documentation's diagrams from these tables. A test leads small sagas through all
+that can happen, and compares: the tables show no move that no saga can make.
 
-``SAGA_MOVES[event][status]`` are the statuses that a saga may have after the event; a status that is missing cannot see the
-event. ``ACTION_MOVES`` and ``COMPENSATION_MOVES`` say the same of one step; :class:`Advance` stands for what follows from
-another step's event (its turn has come, the saga turned back).
+``SAGA_MOVES[event][status]`` are the statuses that a saga may have after the event. A status that is missing cannot see the
+event. ``ACTION_MOVES`` and ``COMPENSATION_MOVES`` do the same for one step. :class:`Advance` stands for a consequence of another
+step's event: its turn has come, or the saga turned back.
 """
 
 from __future__ import annotations
@@ -119,8 +119,8 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
 }
 
 FIRST_STATUSES = frozenset({S.QUEUED, S.COMPLETED, S.COMPENSATING, S.COMPENSATED})
-"""What :class:`SagaStarted` may lead to: a saga all of whose steps are skipped ends at once; one whose condition cannot be
-evaluated turns back at once, and waits for the steps that were sent beside it."""
+"""Statuses after :class:`SagaStarted`. A saga with all steps skipped ends at once. A saga whose condition cannot be evaluated
+turns back at once, and waits for the steps that were sent beside it."""
 
 ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
     Advance: {A.PENDING: frozenset({A.SENT, A.SKIPPED, A.PREVENTED, A.STUCK}), A.BACKOFF: frozenset({A.FAILED})},

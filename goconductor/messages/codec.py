@@ -1,4 +1,4 @@
-"""Messages to bytes and back. What is not ours, or not readable, is a :class:`MessageError` that says why."""
+"""Messages to bytes and back. A foreign or unreadable message is a :class:`MessageError` with the reason."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def encode(body: Body, *, message_id: str, source: str, time: str = "", causation_id: str = "", trace_parent: str = "") -> bytes:
-    """One message as bytes.
+    """Encode one message as bytes.
 
     Args:
-        body: what it says.
-        message_id: unique with ``source``; new for each sending, so that no bus takes a repair for a repeat.
+        body: its content.
+        message_id: unique with ``source``, and new for each sending, so that no bus takes a repair for a duplicate.
         source: the sender, as ``/participant/instance``.
-        time: when, by RFC 3339.
+        time: the time of sending, by RFC 3339.
         causation_id: the id of the event that caused it.
         trace_parent: W3C trace context.
     """
@@ -62,7 +62,7 @@ def encode(body: Body, *, message_id: str, source: str, time: str = "", causatio
 
 
 def without_state(payload: bytes) -> bytes | None:
-    """A message without the saga's state; None if it has none."""
+    """Return a message without the saga's state; None if it has none."""
     envelope, body = decode(payload)
     if body.baton.state is None:
         return None
@@ -71,10 +71,10 @@ def without_state(payload: bytes) -> bytes | None:
 
 
 def decode(payload: bytes) -> tuple[Envelope, Body]:
-    """What a message says.
+    """Return the envelope and the content of a message.
 
     Raises:
-        MessageError: it is not a CloudEvent, not one of our types, or its data does not fit; ``newer`` if a newer version of
+        MessageError: it is no CloudEvent, none of our types, or its data does not fit; ``newer`` if a newer version of
             goconductor could read it.
     """
     try:
@@ -95,7 +95,7 @@ def decode(payload: bytes) -> tuple[Envelope, Body]:
 
 
 def _without_old_state(data: msgspec.Raw) -> bytes:
-    """The body of version 1 without its state, which had another form: the receiver reads the log."""
+    """Return the body of version 1 without its state, which had another form: the receiver reads the log."""
     fields = _fields.decode(data)
     fields["baton"] = msgspec.Raw(_encode(_batons.decode(fields.get("baton", b"null"))))
     return _encode(fields)

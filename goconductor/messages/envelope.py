@@ -22,7 +22,7 @@ class Baton(msgspec.Struct, frozen=True):
     seq: int
     tag: int
     state: SagaState | None = None
-    """None where it is too large to carry: the receiver reads the log."""
+    """None where it is too large for a message: the receiver reads the log."""
 
 
 class RunStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

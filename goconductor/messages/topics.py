@@ -6,10 +6,10 @@ PREFIX = "goconductor"
 
 
 def steps_topic(participant: str) -> str:
-    """Where a participant is told to run its steps."""
+    """Return the topic on which a participant gets its steps."""
     return f"{PREFIX}.steps.{participant}"
 
 
 def replies_topic(instance: str) -> str:
-    """Where one instance hears of the end of sagas that it waits for."""
+    """Return the topic on which one instance learns of the end of sagas that it waits for."""
     return f"{PREFIX}.replies.{instance}"

@@ -11,7 +11,7 @@ import msgspec
 from goconductor.errors import PayloadError
 
 TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
-"""What a topic may be called (duty 9); 249 is the shortest limit of the brokers that we know."""
+"""Pattern of a topic's name (duty 9); 249 is the shortest limit of the known brokers."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +31,7 @@ class Delivery(Protocol):
 
     @property
     def deliveries(self) -> int:
-        """How often this message was delivered, this time included; 1 where the bus cannot tell."""
+        """Number of this message's deliveries, this one included; 1 where the bus does not count them."""
         ...
 
     def acknowledge(self) -> None:
@@ -39,7 +39,7 @@ class Delivery(Protocol):
         ...
 
     def give_back(self, delay_seconds: float = 0.0) -> None:
-        """Not for us, or not now: let it come again, to whoever reads this topic, not before the delay where the bus can."""
+        """Give the message back: it comes again to any reader of this topic, and not before the delay where the bus can wait."""
         ...
 
 
@@ -61,7 +61,7 @@ def pass_on(delivery: Delivery, delay_seconds: float = 0.0) -> None:
 
 
 Receiver = Callable[[Delivery], Awaitable[None]]
-"""Called for each delivery. It acknowledges or gives back by itself; if it raises, the delivery is given back."""
+"""Called with each delivery. It acknowledges or gives back by itself; if it raises, the delivery is given back."""
 
 
 class Subscription(Protocol):
@@ -103,7 +103,7 @@ class Bus(Protocol):
 
 
 class Headers(NamedTuple):
-    """A limit for what is not the payload: at most so many bytes, as the leaf counts them."""
+    """A limit for all but the payload, in bytes, as the leaf counts them."""
 
     bytes_max: int
     bytes_of: Callable[[Message], int]
@@ -112,12 +112,12 @@ class Headers(NamedTuple):
 def sendable(
     messages: Sequence[Message], payload_bytes_max: int, headers: Headers | None = None
 ) -> tuple[list[Message], PayloadError | None]:
-    """Those of the messages that a bus may take, and what is wrong with the first of the others (duties 8 and 9).
+    """Return the messages that a bus may send, and the problem of the first of the others (duties 8 and 9).
 
     Args:
-        messages: what was given to ``send``.
+        messages: the messages given to ``send``.
         payload_bytes_max: the leaf's limit, in bytes.
-        headers: its limit for key and headers, if it has one.
+        headers: the leaf's limit for key and headers, if it has one.
     """
     fit: list[Message] = []
     refusal: PayloadError | None = None

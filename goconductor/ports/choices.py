@@ -1,19 +1,19 @@
-"""Which of several buses, or elections, an installation uses: one row each, which all processes follow.
+"""The choice among several buses, or elections: one row each, which all processes follow.
 
-A process may name several buses in its settings; one at a time is *chosen*, and all send over that one. While it is changed a
-second one stands *beside* it, which is read as well. Three phases, each begun only when every living process has said that it has
-arrived in the one before:
+A process may name several buses in its settings. One of them is *chosen*, and all processes send over it. During a change a
+second bus stands *beside* it, which is read as well. There are three phases. Each begins when every living process has reported
+that it arrived in the one before:
 
 ======== ================= ============================= ==========================================================
 phase    sent over         read                          it ends when
 ======== ================= ============================= ==========================================================
-joining  the old one       both                          everybody reads the new one
-draining the new one       both                          everybody sends over the new one, and nothing comes from the old
+joining  the old one       both                          all processes read the new one
+draining the new one       both                          all processes send over the new one, and nothing comes from the old
 settled  the new one       the new one                   the next change
 ======== ================= ============================= ==========================================================
 
-Of elections the chosen one is campaigned in. What a mistake in all this could do to a saga is nothing but delay: messages may be
-lost, for the log is the outbox, and a leader's writes are fenced by its epoch.
+Processes campaign in the chosen election. A mistake in all this can only delay sagas: messages may be lost, since the log is the
+outbox, and a leader's writes are fenced by its epoch.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ import msgspec
 BUS = "bus"
 ELECTION = "election"
 JOURNAL = "journal"
-"""Not of several either: what a process says of a journal that it cannot use, followed by ``:`` and a step of it."""
+"""Kind of a report on a journal that a process cannot use; followed by ``:`` and a step of it. There is nothing to choose."""
 INSTALLATION = "installation"
-"""Not of several that settings name: an id, which is chosen once and says whose messages are on a bus."""
+"""Kind of the installation's id, which is chosen once and marks its messages on a bus. Settings do not name it."""
 
 
 class Phase(enum.StrEnum):
@@ -67,15 +67,15 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Spoken(msgspec.Struct, frozen=True, kw_only=True):
-    """What one process says of itself.
+    """A report of one process about one kind.
 
     Args:
-        names: those that its settings name, its own first.
-        uses: the one that it sends over, or campaigns in.
-        number: the choice up to which it has followed.
-        problem: why it cannot follow further; empty while nothing is in its way.
-        quiet: whether nothing has come lately from the one that is left.
-        at: when it was said, by the database's clock; 0 where that does not matter.
+        names: the names in its settings, its own first.
+        uses: the bus over which it sends, or the election in which it campaigns.
+        number: the number of the last choice that it has followed.
+        problem: why it cannot follow further; empty where nothing hinders it.
+        quiet: whether nothing has come lately from the bus that is left.
+        at: the time of the report by the database's clock; 0 where that does not matter.
     """
 
     names: list[str]
@@ -87,12 +87,12 @@ class Spoken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Choices(Protocol):
-    """The store's part.
+    """The store's part of a choice.
 
     1. **Choice** is the row of that kind as the database has it now, or None if nothing was ever changed.
-    2. **Choose** accepts a choice whose number is one above the present one (1 above none), and gives it its time; of two who
-       choose at once, one is told False, and has changed nothing.
-    3. **Tell** keeps what an instance says of one kind; what it said of another kind stays. It is found in ``Instance.speaks``.
+    2. **Choose** accepts a choice whose number is one above the present one (1 above none), and gives it its time. Of two that
+       choose at once, one gets False and has changed nothing.
+    3. **Tell** keeps the report of an instance on one kind, and leaves its other reports. They are found in ``Instance.speaks``.
     """
 
     async def choice(self, kind: str) -> Choice | None: ...

@@ -17,7 +17,7 @@ class Clock(Protocol):
         ...
 
     def observe(self, database_seconds: float) -> None:
-        """A reading of the database's clock, just received; corrects the estimate of :meth:`now`."""
+        """Correct the estimate of :meth:`now` by a reading of the database's clock that was just received."""
         ...
 
     async def sleep(self, seconds: float) -> None:

@@ -10,13 +10,13 @@ import msgspec
 
 
 class Timeline(msgspec.Struct, frozen=True, kw_only=True):
-    """A promotion begins a new one.
+    """A timeline of the database's history; each promotion begins one.
 
     Args:
-        number: the database's.
+        number: the database's number of it.
         seen_at: when a process of ours first saw it.
-        replayed_until: the time of the last commit that the promoted server had received from the one before. What was accepted
-            later, by ``seen_at`` at the latest, is missing. None where it cannot be told.
+        replayed_until: the time of the last commit that the promoted server had received from the one before; None where it is
+            not known. What was accepted between then and ``seen_at`` is missing.
     """
 
     number: int
@@ -47,11 +47,11 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class History(Protocol):
-    """The store's memory of failovers.
+    """The store's record of failovers.
 
-    20. **Lost** returns those of what somebody was told that the log does not hold. **Note losses** keeps them for people, each
-        once, and returns how many are new. Where a saga is not there at all, it counts only if it is of the time before the
-        present timeline began: retention takes sagas away as well.
+    20. **Lost** returns those of the acknowledged commits that the log does not hold. **Note losses** keeps them for people, each
+        once, and returns how many are new. A saga that is not there at all counts only if it is older than the present timeline,
+        because retention deletes sagas as well.
     21. **Timelines** are those that this log has been on, oldest first. A store without failovers has none.
     """
 

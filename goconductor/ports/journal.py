@@ -19,14 +19,14 @@ Tx_co = TypeVar("Tx_co", covariant=True)
 
 
 class Found(enum.StrEnum):
-    """What the journal says of a key."""
+    """The state of a key in the journal."""
 
     RAN = "ran"
     """It ran now, and its transaction is committed."""
     SEEN = "seen"
-    """It had run before; the stored result is given and nothing was called."""
+    """It had run before: the stored result is returned, and nothing was called."""
     FAILED = "failed"
-    """Its last failure stands here; nothing was called. For an action only."""
+    """Its last failure is stored here; nothing was called. For an action only."""
     REFUSED = "refused"
     """It must not run: the compensation, a settlement or a skip came first; nothing was called."""
     NULL = "null"
@@ -64,23 +64,23 @@ class Journal(Protocol[Tx_co]):
     the database, so that a stopped process cannot hold it open.
 
     1. ``run_action`` opens a transaction, writes the action's key, calls, stores the bytes that the call returns and commits:
-       RAN. Key present: SEEN, FAILED or REFUSED, nothing called.
+       RAN. Key present: SEEN, FAILED or REFUSED, and nothing is called.
     2. If the call raises, the transaction is rolled back, the key with it, and the exception passes through.
     3. ``fail_action`` writes FAILED under the action's key in a transaction of its own, unless the key is present: then that
-       entry is returned (a success found there is to be reported instead).
+       entry is returned (a success found there is reported instead).
     4. ``run_compensation``: compensation's key present: SEEN, or REFUSED where a skip wrote it. Action's key ``done``: calls
        with the open transaction and the action's stored output, writes the compensation's key, commits: RAN. Otherwise: NULL,
        and both keys are written (the action's as REFUSED, unless FAILED stands there), so a late action is refused.
-    5. ``settle`` writes REFUSED under the action's key if it is absent, and tells: SEEN with the output, FAILED, or REFUSED.
-    6. ``skip`` writes both keys (what is absent: refused); tells SEEN if the compensation had run, else REFUSED.
-    7. Of two at the same moment under one key, one runs and the other waits and sees.
-    8. When the answer to a commit is lost, :class:`JournalError` is raised; the same call again finds what happened. A COMMIT
-       is never cancelled, and a key that was found counts after an acknowledged commit of one's own: what a primary has
-       without its synchronous standby is not believed.
+    5. ``settle`` writes REFUSED under the action's key if it is absent, and returns SEEN with the output, FAILED, or REFUSED.
+    6. ``skip`` writes both keys (REFUSED where absent), and returns SEEN if the compensation had run, else REFUSED.
+    7. Of two calls at the same moment under one key, one runs, and the other waits and sees its result.
+    8. When the answer to a commit is lost, :class:`JournalError` is raised; the same call again finds what happened. A COMMIT is
+       never cancelled. A key that was found counts only after an acknowledged commit of the same connection, because a primary
+       may show what its synchronous standby does not have yet.
     9. A result larger than ``result_bytes_max`` is refused by :class:`PayloadError` before the commit: nothing happened.
     10. ``forget`` deletes keys older than a number of seconds; safe once their deadline and their saga are over.
-    11. ``pool`` tells how many transactions may be open at once, so that no more steps are granted than get a connection;
-        None where there is no bound, or none that is known.
+    11. ``pool`` returns how many transactions may be open at once, so that no more steps are granted than get a connection; None
+        where there is no bound, or none that is known.
     12. A journal that no step can use now raises :class:`JournalUnavailableError`: the database is away, the table is absent,
         a right is missing. Its steps wait, and are shown as waiting for it with the error's text.
     """

@@ -9,12 +9,12 @@ T = TypeVar("T")
 
 
 def portions(items: Sequence[T], weights: Iterable[int], bytes_max: int) -> Iterator[Sequence[T]]:
-    """Items in parts of at most so many bytes, in their order; one that is larger is alone.
+    """Yield items in parts of at most ``bytes_max`` bytes, in their order; a larger item is alone in its part.
 
     Args:
-        items: what is to be parted.
-        weights: the bytes of each.
-        bytes_max: how many bytes a part may have.
+        items: the items to divide.
+        weights: the bytes of each item.
+        bytes_max: the greatest number of bytes of a part.
     """
     begins = sum_ = 0
     for index, weight in enumerate(weights):

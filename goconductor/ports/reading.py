@@ -37,23 +37,23 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 EVERYTHING = Wanted()
 
 ID_SLACK_SECONDS = 300.0
-"""How far the time in a saga's id may be from its start by the database's clock: ids are made by processes."""
+"""Greatest seconds between the time in a saga's id, made by a process, and its start by the database's clock."""
 
 
 def id_bound(unix_seconds: float) -> UUID:
-    """The lowest id (a UUIDv7) that a saga made at this time can have."""
+    """Return the lowest id (a UUIDv7) of a saga made at this time."""
     milliseconds = min(max(int(unix_seconds * 1000), 0), (1 << 48) - 1)
     return UUID(int=milliseconds << 80)
 
 
 class Presence(msgspec.Struct, frozen=True, kw_only=True):
-    """An instance's sign of life as of this moment.
+    """An instance's heartbeat as of this moment.
 
     Args:
         serial: the instance.
-        alive: its sign is there.
-        heard_at: when the database last heard of it; None where it cannot tell.
-        leases: how many living leases it holds.
+        alive: whether it has a heartbeat.
+        heard_at: the database's time of the last heartbeat; None where it is not known.
+        leases: the number of its valid leases.
         lease_ends_at: when the first of them ends unless it is renewed.
     """
 
@@ -65,12 +65,12 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sweep(msgspec.Struct, frozen=True, kw_only=True):
-    """What the leader has done lately.
+    """The last report of the leader about its sweep.
 
     Args:
-        at: when it last said so.
-        epoch: under which epoch.
-        did: what it counted since it last said so.
+        at: the time of the report.
+        epoch: the epoch of the leader.
+        did: its counts since the report before.
     """
 
     at: float

@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 Cursor: TypeAlias = tuple[str, ...]
-"""Where a walk goes on. Opaque: it is the store's that gave it."""
+"""Where a walk goes on. Only the store that returned it can read it."""
 
 
 class Forgettable(enum.StrEnum):
@@ -38,19 +38,20 @@ class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Retention(Protocol):
-    """Letting go, as the leader does it.
+    """Deletion of what is no longer needed, by the leader.
 
-    19. **Forget** takes one step of a walk over one kind: it looks at ``limit`` of them at most, from ``after`` on, and lets go
-        of those that were over ``before`` that time. It returns soon, holds no lock that an append or a start would wait for,
-        and writes only while ``epoch`` is the leader's present epoch (:class:`FencedError` otherwise).
+    19. **Forget** takes one step of a walk over one kind. It looks at ``limit`` items at most, from ``after`` on, and deletes
+        those that were over ``before`` that time. It returns soon, holds no lock that an append or a start would wait for, and
+        writes only while ``epoch`` is the leader's present epoch (:class:`FencedError` otherwise).
 
-        - *Leases*: those that ran out before that time, of sagas in one of the statuses ``ended`` or that are gone. One that ran
-          out on a saga that lives, is stuck or paused stays: it says that an attempt has begun.
-        - *Start keys*: of sagas in one of the statuses ``ended`` that changed last before that time. The key then starts anew.
-        - *Sagas*: the same, with their log and what leases are left. One that lives, is stuck, paused or held stays, however
-          old; and by its id, which says when it started, a walk may know that it is too young.
+        - *Leases*: those that expired before that time, of sagas in one of the statuses ``ended`` or that are deleted. An expired
+          lease of a saga that lives, is stuck or paused stays, because it records that an attempt has begun.
+        - *Start keys*: of sagas in one of the statuses ``ended`` whose last change was before that time. The key then starts
+          anew.
+        - *Sagas*: the same, with their log and their leases. A saga that lives, is stuck, paused or held stays, however old it
+          is. Its id has the time of its start, so a walk may skip young sagas.
         - *Dead letters*: older ones.
-        - *Instances*: declared dead, or left, before that time; never one whose sign of life is there.
+        - *Instances*: declared dead, or left, before that time; never one with a heartbeat.
     """
 
     async def forget(

@@ -20,5 +20,5 @@ class _OfPsycopg(Protocol):
 
 
 Transaction: TypeAlias = _OfAsyncpg | _OfSqlalchemy | _OfPsycopg
-"""A caller's own open transaction, by what a type checker can see of it without its library: an asyncpg connection,
-SQLAlchemy's ``AsyncSession`` or ``AsyncConnection``, a psycopg ``AsyncConnection``. The store looks more closely."""
+"""A caller's own open transaction, as a type checker sees it without the library: an asyncpg connection, SQLAlchemy's
+``AsyncSession`` or ``AsyncConnection``, a psycopg ``AsyncConnection``. The store checks it more closely."""

@@ -1,29 +1,28 @@
-"""Leading, and noticing in time that one does not.
+"""How a process leads, and notices in time that it no longer does.
 
-**Lease.** The leader's right is a *term*: it has a number, the epoch, and an end, both in the database. It is renewed every
-third of its length and ends by itself otherwise (Gray & Cheriton 1989: a lock that needs no answer from its holder to be
-taken away). When the election can tell that the leader's process is dead, a follower raises the epoch at once; when the
-leader is only silent, it waits for the term's end, since silence has many causes and most of them pass.
+**Lease.** The leader's right is a *term*. It has a number, the epoch, and an end, both in the database. It is renewed every third
+of its length and ends by itself otherwise (Gray & Cheriton 1989: a lock that can be taken away without an answer from its
+holder). When the election knows that the leader's process is dead, a follower raises the epoch at once. When the leader is only
+silent, the follower waits for the term's end, since silence has many causes and most of them pass.
 
-**Trust window.** The leader cannot ask before each thing it does, so it believes itself for a while: ``trusted_until``.
-That moment is counted from *before* the renewal was sent, on a clock of this machine that goes on while it sleeps
-(CLOCK_BOOTTIME); the database began to count later, when the renewal arrived, so by its own clock the term ends later too.
-The window is five sixths of a term: what is left is for stopping, and for clocks whose seconds differ a little. Two clocks
-are never compared, only lengths; a wall clock that jumps changes nothing. When trust runs out, or the renewal is denied, the
-work is cancelled and the leader *steps down* by itself, whether or not anybody follows. (River's leadership documentation
-calls it so; Joshi's *Patterns of Distributed Systems* 2023, "Lease", has the same two clocks.)
+**Trust window.** The leader cannot ask before everything it does, so it trusts itself for a while: until ``trusted_until``. That
+moment is counted from *before* the renewal was sent, on a clock of this machine that goes on while it sleeps (CLOCK_BOOTTIME).
+The database began to count later, when the renewal arrived, so by its own clock the term ends later too. The window is five
+sixths of a term. The rest is for stopping, and for clocks whose seconds differ a little. Two clocks are never compared, only
+lengths; a wall clock that jumps changes nothing. When trust ends, or the renewal is denied, the work is cancelled and the leader
+*steps down* by itself, whether or not anybody follows. (The term is from River's leadership documentation; Joshi's *Patterns of
+Distributed Systems* 2023, "Lease", has the same two clocks.)
 
-**Fencing.** Neither is enough. A process may be stopped between looking at its trust and writing: a long collection of
-garbage, SIGSTOP, a virtual machine moved. Then two lead, each in good faith, and no clock and no lock service can prevent
-it: a lock is evidence of the past, in etcd and ZooKeeper as well. So the *store* decides. Every write of the leader that has
-no guard of its own names its epoch and takes the epoch's row FOR SHARE in the same statement; after a successor has raised
-the epoch the old leader's write is refused (:class:`FencedError`), however sure it is of itself. (Kleppmann, *Designing
-Data-Intensive Applications* 2017, chapter 8: the fencing token. An EXISTS without the lock reads a snapshot, and lets an old
-epoch write.)
+**Fencing.** Neither is enough. A process may be stopped between looking at its trust and writing: a long garbage collection,
+SIGSTOP, a virtual machine that is moved. Then two lead, each in good faith, and no clock and no lock service can prevent it: a
+lock is evidence of the past, in etcd and ZooKeeper as well. So the *store* decides. A write of the leader without a guard of its
+own names its epoch and takes the epoch's row FOR SHARE in the same statement. After a successor has raised the epoch, the old
+leader's write is refused (:class:`FencedError`), however sure of itself that leader is. (Kleppmann, *Designing Data-Intensive
+Applications* 2017, chapter 8: the fencing token. An EXISTS without the lock reads a snapshot, and lets an old epoch write.)
 
-What follows: lock and lease are for liveness and for peace, so that one sweeps and not ten; trust makes a living leader stop
-early; only the fencing token makes a mistake of either harmless. And the sweep itself may be done twice: what it appends is
-guarded by each saga's head.
+It follows that lock and lease are for liveness, and so that one sweeps and not ten. Trust makes a living leader stop early. Only
+the fencing token makes a mistake of either harmless. And the sweep itself may be done twice: its appends are guarded by each
+saga's head.
 
 Not promised: that there is a leader at every moment, or that at most one process believes itself to be one.
 """
@@ -45,7 +44,7 @@ from goconductor.redaction import logger_of
 log = logger_of("goconductor.recovery")
 
 TRUST = 5 / 6
-"""How much of a term a leader believes in."""
+"""Part of a term during which a leader trusts itself."""
 
 
 class LeadTerm:
@@ -54,7 +53,7 @@ class LeadTerm:
     def __init__(self, term: Term, clock: Clock, trusted_until: float) -> None:
         self.term = term
         self.trusted_until = trusted_until
-        """By the machine's clock (:meth:`Clock.monotonic`), in seconds."""
+        """The end of trust in seconds, by the machine's clock (:meth:`Clock.monotonic`)."""
         self._clock = clock
 
     @property
@@ -74,11 +73,12 @@ class Leadership:
     Args:
         election: an open election, or one that :meth:`open` opens.
         candidate: this process's name in it.
-        lead: what a leader does, until it is cancelled. If it returns or raises, the leader resigns and campaigns again.
+        lead: the work of a leader, until it is cancelled. If it returns or raises, the leader resigns and campaigns again.
         clock: the machine's clock.
-        term_seconds: length of a term: how long a silent leader is waited for.
-        campaign_interval_seconds: how often a follower asks; doubled up to ``term_seconds`` while the election fails.
-        on_change: told of every change: the term when this process begins to lead, None when it has stopped.
+        term_seconds: duration of a term, and so of the wait for a silent leader.
+        campaign_interval_seconds: seconds between two campaigns of a follower; doubled up to ``term_seconds`` while the election
+            fails.
+        on_change: called with the term when this process begins to lead, and with None when it has stopped.
     """
 
     def __init__(
@@ -103,10 +103,10 @@ class Leadership:
         self._opened = True
 
     async def open(self) -> None:
-        """Open the election. Where it is away this process does without a leader's part, and :meth:`run` goes on trying.
+        """Open the election. Where it is away, this process does without the leader's part, and :meth:`run` goes on trying.
 
         Raises:
-            ConfigurationError, PoolerError: as the election says; trying again would not help.
+            ConfigurationError, PoolerError: the election cannot work with these settings; another try would not help.
         """
         self._opened = False
         try:
@@ -122,7 +122,7 @@ class Leadership:
         return self._current
 
     async def run(self) -> None:
-        """Never returns; cancel it to stop: a leader then resigns, so that a follower takes over at once."""
+        """Campaign and lead for ever; cancel it to stop: a leader then resigns, so that a follower takes over at once."""
         failures, trouble = 0, Reminder(monotonic=self._clock.monotonic)
         while True:
             try:

@@ -8,7 +8,7 @@ from goconductor.ports.store import LeaseKey
 FIRST_SECONDS = 5.0
 """Seconds between the first time that work is sent again and the second."""
 SECONDS_MAX = 120.0
-"""The longest time between two, in seconds."""
+"""Greatest seconds between two sendings."""
 COUNT_MAX = 100_000
 """Pieces of work that are remembered."""
 

@@ -1,7 +1,7 @@
-"""What the sweep has sent again in vain: the steps that sagas wait for, so that the leader can say which of them nobody offers.
+"""Steps that were sent again in vain, by the sagas that wait for them, so that the leader can report which nobody offers.
 
-It is bounded for each step, so that a backlog of one hides no other. It costs no statement: the sweep comes by each saga that
-waits, every two minutes at the latest. What it does not come by any more has ended, or was paused.
+The count has a limit for each step, so that a backlog of one hides no other. It costs no statement: the sweep looks at each
+waiting saga every two minutes at the latest. A saga at which it no longer looks has ended, or was paused.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ Owner: TypeAlias = tuple[str, str]
 """A participant, and its step."""
 
 SAGAS_MAX = 500
-"""So many are counted for a step."""
+"""Greatest number of sagas counted for a step."""
 STEPS_MAX = 500
 KEPT_SECONDS = 300.0
-"""For how long a step counts as waiting that the sweep did not come by again."""
+"""Seconds after the sweep's last look during which a step still counts as waiting."""
 
 
 class Resent:
@@ -34,11 +34,11 @@ class Resent:
         self._seen: Recent[Owner, Recent[LeaseKey, float]] = Recent(count_max=STEPS_MAX)
 
     def saw(self, key: LeaseKey, owner: Owner) -> None:
-        """A step waits, and nobody has a lease on it.
+        """Note a step that waits while nobody has a lease on it.
 
         Args:
             key: the step of a saga.
-            owner: whose code runs it.
+            owner: the participant and the step that runs it.
         """
         keys = self._seen.use(owner)
         if keys is None:
@@ -47,7 +47,7 @@ class Resent:
         keys.put(key, self._clock.monotonic())
 
     def waiting(self) -> dict[Owner, int]:
-        """How many sagas wait for each step; at most :data:`SAGAS_MAX` each."""
+        """Return how many sagas wait for each step; at most :data:`SAGAS_MAX` each."""
         since = self._clock.monotonic() - KEPT_SECONDS
         waiting: dict[Owner, int] = {}
         for owner, keys in list(self._seen.items()):

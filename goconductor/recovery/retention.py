@@ -1,14 +1,12 @@
-"""Retention: the leader lets go of what is old, a little at a time.
+"""Retention: the leader deletes what is old, a little at a time.
 
-A *pass* walks over leases that are left of sagas that are over, start keys, then the sagas that they name, then dead letters
-and instances that are gone. It goes in short steps with pauses as long as the steps took, so that at most half of one
-connection is busy with it however much there is. The time before which things are old is fixed when the pass begins: keys go
-before their sagas, so that no key names a saga that is gone. A pass that breaks off is begun anew, by this leader or the next;
-nothing is kept of it.
+A *pass* walks over leases of sagas that are over, start keys, then the sagas that they name, then dead letters and instances that
+are gone. It goes in short steps, with pauses as long as the steps took, so that it uses at most half of one connection. A pass
+fixes at its begin which moment counts as old: keys go before their sagas, so that no key names a deleted saga. A pass that breaks
+off is begun anew, by this leader or the next; nothing of it is kept.
 
-What lives is never touched: a saga counts as over by its status, and as old by its last change. Not promised: the moment at which
-something goes; and that a message or a step's outcome which comes after its saga was forgotten is told from one of a saga that
-never was.
+A live saga is never touched: a saga is over by its status, and old by its last change. Not promised: the moment of a deletion;
+and that a late message or outcome of a deleted saga is distinguished from one of a saga that never existed.
 """
 
 from __future__ import annotations
@@ -26,25 +24,25 @@ logger = logger_of("goconductor.recovery")
 
 DAY_SECONDS = 86_400.0
 LEASE_DAYS = 60 / DAY_SECONDS
-"""A lease of a saga that is over goes so long after it ran out."""
+"""Days after its expiry until the lease of a saga that is over is deleted."""
 INTERVAL_SECONDS = 600.0
-"""Between two passes."""
+"""Seconds between two passes."""
 LIMIT = 1_000
-"""How many one step looks at."""
+"""Rows that one step looks at."""
 PAUSE_SECONDS = 0.01
-"""The shortest pause between two steps."""
+"""Least seconds between two steps."""
 OVER = tuple(sorted(status.value for status in ENDED))
 
 
 class Retaining:
-    """What the leader does beside the sweep.
+    """Runs retention beside the sweep.
 
     Args:
         node: the engine of this process.
-        sagas_days: so long are sagas kept after they ended, with their keys; 0 is for ever.
+        sagas_days: days that sagas are kept after they ended, with their keys; 0 is for ever.
         dead_letters_days: the same for dead letters, after they came.
-        instances_days: the same for what is known of processes, after they were gone.
-        limit: how many rows one step looks at.
+        instances_days: the same for records of processes, after these were gone.
+        limit: number of rows that one step looks at.
     """
 
     def __init__(
@@ -61,7 +59,7 @@ class Retaining:
         }
 
     async def keep(self, term: LeadTerm) -> None:
-        """Pass after pass, until cancelled or another one leads: the sweep is told so as well."""
+        """Run pass after pass, until cancelled or another process leads: the sweep notices that as well."""
         while True:
             try:
                 await self.pass_once(term.epoch)
@@ -74,7 +72,7 @@ class Retaining:
             await self._node.clock.sleep(INTERVAL_SECONDS)
 
     async def pass_once(self, epoch: int) -> Counter[str]:
-        """One pass; how many of each kind are gone, and ``entries`` of the log.
+        """Run one pass; return how many of each kind were deleted, and ``entries`` of the log.
 
         Raises:
             FencedError: another one leads.
@@ -87,8 +85,10 @@ class Retaining:
             if days:
                 await self._walk(kind, now - days * DAY_SECONDS, epoch, gone)
         if gone.total():
-            told = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in gone.items() if count)
-            logger.info("retention: %s are gone, in %.1f s", told.replace(" entries", " log entries"), clock.monotonic() - began)
+            counts = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in gone.items() if count)
+            logger.info(
+                "retention: %s are gone, in %.1f s", counts.replace(" entries", " log entries"), clock.monotonic() - began
+            )
         return gone
 
     async def _walk(self, kind: Forgettable, before: float, epoch: int, gone: Counter[str]) -> None:

@@ -1,24 +1,24 @@
 """The sweep: a level-triggered, fair reconciler.
 
-It asks of each saga that is due (``wake_at``) what its state still wants (:mod:`goconductor.lifecycle.pending_work`),
-compares that with the leases, and repairs the difference. It does not matter how a difference came about: a message that
-the bus lost, a process that was killed, a commit whose answer never came.
+It looks at each due saga (``wake_at``), compares what the state still wants (:mod:`goconductor.lifecycle.pending_work`) with the
+leases, and repairs the difference. The cause of a difference does not matter: a message that the bus lost, a process that was
+killed, a commit whose answer never came.
 
-- Work that nobody holds a lease on is sent again, ever more seldom.
-- Work whose lease has run out, or whose holder is dead, is declared unknown: *whoever declares a step lost takes its lease
-  first*, like any acquirer, also where no row is there; then appends, then frees. A dead one's leases only run out at once:
-  were they freed, an acquirer that came in between could not know that another had begun. On the way back every action that was
-  sent and has no outcome is declared unknown in the same way, lease or not: "never started" is never inferred.
+- Work on which nobody holds a lease is sent again, ever more seldom.
+- Work whose lease has expired, or whose holder is dead, is declared unknown: *a process that declares a step lost takes its lease
+  first*, like any acquirer, also where no row is there; then it appends, then it frees. The leases of a dead process expire at
+  once, and are not freed: an acquirer that came in between could not know that another had begun. On the way back every action
+  that was sent and has no outcome is declared unknown in the same way, lease or not: "never started" is never inferred.
 - Timers and deadlines that are due are appended.
 
-A dead process is noticed by the lock that it held on its database session, twice, half a second apart: that distance is
-measured, since the loop comes by sooner when it has a lot to do. After the database
-was away, locks and leases say nothing for one lease's life, and nobody is judged; then all live sagas are walked through once,
-since messages and leases may be gone that no ``wake_at`` tells of. Only at the end of that walk is the loss acknowledged, so that
-a successor begins it again if this leader does not get there.
+A process is dead when the lock of its database session is free at two looks, half a second apart; that distance is measured,
+since the loop runs sooner when it has a lot to do. After the database was away, locks and leases prove nothing for one lease's
+life, and no process is judged. Then all live sagas are walked through once, since messages and leases may be gone without a
+``wake_at`` that shows it. The loss is acknowledged only at the end of that walk, so that a successor begins it again if this
+leader does not get there.
 
-What it writes is guarded by the head's seq, and by the leader's epoch. One saga that cannot be read never stops the others;
-what a newer version wrote is left to newer instances.
+Its writes are guarded by the head's seq, and by the leader's epoch. One saga that cannot be read never stops the others; a saga
+written by a newer version is left to newer instances.
 """
 
 from __future__ import annotations
@@ -53,21 +53,21 @@ from goconductor.saga.plan import Plan
 logger = logger_of("goconductor.recovery")
 
 DEATH_SECONDS = 0.5
-"""A process counts as dead when its lock was free twice, this long apart."""
+"""Seconds between two looks at a free lock after which its process counts as dead."""
 QUARANTINE_SECONDS = 60.0
 LOOK_BYTES_MAX = 8 * 1024 * 1024
-"""So much of logs, as they are stored, is read in one go. They are compressed, and grow in memory."""
+"""Bytes of logs, as they are stored, that are read in one go. They are compressed, and grow in memory."""
 
 
 class Sweeper:
-    """What the leader does.
+    """Does the leader's sweep.
 
     Args:
         node: the engine of this process.
-        interval_seconds: how often due sagas are looked at.
-        lease_seconds: the life of a lease: for how long nobody is judged after the database was away.
-        batch: how many sagas are looked at in one go.
-        on_sweep: told after each round what it did; for tests and metrics.
+        interval_seconds: seconds between two looks for due sagas.
+        lease_seconds: the life of a lease, during which no process is judged after the database was away.
+        batch: number of sagas that are looked at in one go.
+        on_sweep: called after each round with the number of its sagas; for tests and metrics.
     """
 
     def __init__(
@@ -88,19 +88,19 @@ class Sweeper:
         self._on_sweep = on_sweep
         self._resending = Resending()
         self._suspects: dict[int, float] = {}
-        """Those that were missing in every look since, with when the first one ended, on the machine's clock."""
+        """Processes that were missing at every look, with the time of the first one by the machine's clock."""
         self._acquires: Batcher[Acquire, Acquired] = Batcher(
             node.store.acquire, on_flushed=partial(node.observer.flushed, "acquire"), unclaimed=self._unclaimed
         )
         self._unburied: dict[int, Instance] | None = None
         self._inherited: deque[tuple[int, Sequence[UUID]]] = deque()
-        """Batches of sagas that dead instances left, with whose they were."""
+        """Batches of sagas that dead instances left, with the serials of those instances."""
         self._judge_from = 0.0
         self._walking = False
         self._walked: UUID | None = None
         self._leases_lost = False
         self._unread: set[UUID] = set()
-        """Sagas that could not be read by themselves at the last look."""
+        """Sagas that could not be read one by one at the last look."""
         self._report = SweepReport(node)
         self.resent = Resent(node.clock)
 
@@ -144,10 +144,10 @@ class Sweeper:
                 await self._clock.sleep(min(DEATH_SECONDS, self._interval_seconds))
 
     async def may_judge(self, epoch: int) -> bool:
-        """Whether locks and leases say anything: not within one lease's life after the database was away.
+        """Return whether locks and leases prove anything: not within one lease's life after the database was away.
 
         That life is counted from the database's own start or promotion, or from what a leader wrote down, and not from this
-        leader's beginning: where leaders change often, nobody would ever be judged.
+        leader's begin: otherwise no process would ever be judged where leaders change often.
         """
         lost = await self._store.leases_truncated()
         silent_seconds = self._lease_seconds - await self._store.calm_seconds(epoch=epoch)
@@ -181,9 +181,9 @@ class Sweeper:
             await self._look_at(sagas, epoch, dead={serial})
 
     async def _lately_dead(self) -> dict[int, Instance]:
-        """Those who died since all sagas were looked at anyway.
+        """Return the instances that died since the last walk through all sagas.
 
-        A leader may die between declaring another one dead and taking over from it; then its successor does.
+        A leader may die between declaring another one dead and taking over from it; then its successor takes over.
         """
         since = await self._store.database_time() - max(PATIENCE_SECONDS, 2 * self._lease_seconds)
         return {one.serial: one for one in await self._store.instances() if one.dead_at is not None and one.dead_at > since}
@@ -197,7 +197,7 @@ class Sweeper:
         self._inherited.extend((instance.serial, batch) for batch in batches)
 
     async def sweep_once(self, epoch: int) -> int:
-        """One round over the sagas that are due, and one step of a walk through all; how many were looked at."""
+        """Run one round over the due sagas, and one step of a walk through all; return how many were looked at."""
         heads = await self._store.due(self._batch)
         await self._look_at([head.saga_id for head in heads], epoch)
         walked = 0
@@ -218,7 +218,7 @@ class Sweeper:
         return len(heads)
 
     async def _look_at(self, sagas: Sequence[UUID], epoch: int, dead: Iterable[int] = ()) -> None:
-        """Repair these sagas, side by side so that what is written shares transactions; say when to look at each again."""
+        """Repair these sagas side by side, so that their writes share transactions, and set when to look at each again."""
         if not sagas:
             return
         for some in portions(sagas, await self._store.weigh(sagas), LOOK_BYTES_MAX):
@@ -247,7 +247,9 @@ class Sweeper:
         await self._store.postpone(again, epoch=epoch)
 
     async def _put_off(self, saga: UUID, epoch: int, error: StoreUnavailableError) -> None:
-        """One saga that cannot be read, for its size perhaps, must not stop the others. Once may be a connection that broke."""
+        """Put off one saga that cannot be read, perhaps for its size, so that it does not stop the others. Once, a connection may
+        have broken.
+        """
         now = await self._store.database_time()  # raises where the store is away
         if saga not in self._unread:
             self._unread.add(saga)
@@ -259,7 +261,7 @@ class Sweeper:
             await self._store.postpone([(Known(saga, head.seq, head.tag), now + QUARANTINE_SECONDS)], epoch=epoch)
 
     async def _look_at_one(self, saga: UUID, tail: Tail, look: Look) -> float | None:
-        """One saga. When to look again; None if an append has set that, or if nothing can happen to it."""
+        """Repair one saga. Return when to look again; None if an append has set that, or if nothing can happen to it."""
         if tail.head is None or tail.head.wake_at is None:
             return None
         try:
@@ -316,7 +318,7 @@ class Sweeper:
         self._node.counts["sweep_unknown"] += 1
         try:
             appended = await self._append(plan, view, unknown, look.epoch, ours)
-            if not appended:  # it said nothing any more
+            if not appended:  # the event was superseded
                 await self._store.release_leases([ours], told=True)
         except BaseException:  # our term is over, or we were stopped: it ends, and its row remembers
             self._node.orphans.add([ours])
@@ -324,11 +326,11 @@ class Sweeper:
         return appended
 
     def _unclaimed(self, request: Acquire, acquired: Acquired) -> None:
-        """The look was stopped meanwhile."""
+        """Free the lease of a look that was stopped meanwhile."""
         if acquired.granted:
             self._node.orphans.add([request.lease])
 
     async def _append(self, plan: Plan, view: View, event: Event, epoch: int, lease: Lease | None = None) -> bool:
-        """Append under our epoch. False if the saga had moved on and the event says nothing any more."""
+        """Append under our epoch. Return False if the saga had moved on, so that the event is superseded."""
         submission = Submission(view.state.saga_id, plan, event, view=view, lease=lease, epoch=epoch)
         return await self._node.submit(submission)

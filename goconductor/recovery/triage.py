@@ -1,7 +1,7 @@
-"""What one look at a saga says has to be done about it.
+"""What to repair after one look at a saga.
 
-Pure: a state, the leases that were there and who is dead go in, repairs come out. The sweep acts, as in raft one part decides and
-another one sends (etcd-io/raft, ``Ready``).
+The function is pure: a state, the leases that were there and the dead instances go in, repairs come out. The sweep acts on them,
+as in raft, where one part decides and another one sends (etcd-io/raft, ``Ready``).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from goconductor.lifecycle.state import SagaState
 from goconductor.ports.store import Lease, LeaseKey
 
 TIMER_GRACE_SECONDS = 0.5
-"""The participant that set a near timer fires it; the sweep comes so many seconds after it."""
+"""Seconds that the sweep leaves a near timer to the participant that set it."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Look:
 
     Attributes:
         now: the database's time, in seconds since 1970.
-        epoch: of the leader who looks, for what is written.
+        epoch: the epoch of the leader who looks, for its writes.
         leases: all leases of these sagas.
         dead: serials of instances whose leases count as expired.
-        may_judge: False for one lease's life after the database was away, as locks and leases then say nothing.
+        may_judge: False for one lease's life after the database was away, because locks and leases then prove nothing.
         lease_seconds: a lease's life.
     """
 
@@ -43,14 +43,14 @@ class Look:
 
 @dataclass(frozen=True)
 class Repairs:
-    """What is to be done about one saga.
+    """The repairs of one saga.
 
     Attributes:
-        due: what is to be appended, as its time has come.
+        due: events to append, as their time has come.
         lost: work whose outcome nobody will report, with the lease that was found on it.
-        unheld: work that nobody holds a lease on and that may be sent again.
+        unheld: work on which nobody holds a lease, and which may be sent again.
         free: leases that are over, of work among ``unheld``.
-        next_look: when to look again if nothing is appended, in seconds since 1970; None where an append says it.
+        next_look: when to look again if nothing is appended, in seconds since 1970; None where an append decides it.
     """
 
     due: tuple[DeadlinePassed | TimerFired, ...]

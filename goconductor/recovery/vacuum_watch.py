@@ -20,7 +20,7 @@ logger = logger_of("goconductor.recovery")
 INTERVAL_SECONDS = 60.0
 """Seconds between two looks."""
 LONG_SECONDS = 300.0
-"""The age in seconds from which on a transaction is logged."""
+"""Age in seconds from which a transaction is logged."""
 
 
 class VacuumWatch:

@@ -19,17 +19,17 @@ _ANYTHING = (Any, inspect.Parameter.empty, object, None, types.NoneType)
 
 
 def is_pydantic_model(kind: Any) -> bool:
-    """Whether it is a model of pydantic's, or one of its dataclasses."""
+    """Return whether a type is a model or a dataclass of pydantic's."""
     return inspect.isclass(kind) and hasattr(kind, "__pydantic_validator__")
 
 
 def is_pydantic(kind: Any) -> bool:
-    """Whether pydantic has its own way with it: a model, a dataclass of its, or a type such as ``AnyUrl``."""
+    """Return whether pydantic decides how to read a type: a model, a dataclass of its own, or a type such as ``AnyUrl``."""
     return inspect.isclass(kind) and (is_pydantic_model(kind) or hasattr(kind, "__get_pydantic_core_schema__"))
 
 
 def parts(annotation: Any) -> Iterator[Any]:
-    """A type and all that it is made of, each once."""
+    """Yield a type and all its parts, each once."""
     seen: list[Any] = []
     waiting = [annotation]
     while waiting:
@@ -55,18 +55,18 @@ def _fields(kind: Any) -> list[Any]:
     if holds or issubclass(kind, msgspec.Struct) or typing.is_typeddict(kind):
         try:
             return list(get_type_hints(kind).values())
-        except Exception:  # noqa: BLE001  (a name that is not there is told by who reads the type itself)
+        except Exception:  # noqa: BLE001  (a missing name is reported by the reader of the type itself)
             return []
     return []
 
 
 def cannot_come(annotation: Any) -> str | None:
-    """Why no JSON value can become one of this type; None if one can."""
+    """Return why no JSON value can become this type; None if one can."""
     return _secret(annotation) or _unreadable(annotation)
 
 
 def cannot_go(annotation: Any) -> str | None:
-    """Why values of this type cannot be kept as JSON; None if they can, or if that shows only when they are there."""
+    """Return why values of this type cannot be kept as JSON; None if they can, or if only the value shows it."""
     why = _secret(annotation)
     if why is not None or annotation in _ANYTHING:
         return why
@@ -94,7 +94,7 @@ def _unreadable(annotation: Any) -> str | None:
     if annotation in _ANYTHING:
         return None
     if any(is_pydantic(each) for each in [annotation, *get_args(annotation)]):
-        return None  # pydantic says it when the adapter is made
+        return None  # pydantic reports it when the adapter is made
     try:
         msgspec.json.Decoder(annotation)
     except TypeError as error:
@@ -102,7 +102,7 @@ def _unreadable(annotation: Any) -> str | None:
         if "union" in reason.lower():
             return f"{reason}: they cannot be told apart; tag them (msgspec's 'tag', pydantic's discriminator), or take one type"
         return reason
-    except Exception as error:  # noqa: BLE001  (a name that is not there, say)
+    except Exception as error:  # noqa: BLE001  (such as a missing name)
         return f"{spelt(annotation)} cannot be read ({error})"
     for each in parts(annotation):
         if _is_opaque(each):
@@ -111,15 +111,15 @@ def _unreadable(annotation: Any) -> str | None:
 
 
 def _is_opaque(kind: Any) -> bool:
-    """Whether it is a class that nobody knows how to write as JSON."""
+    """Return whether nobody knows how to write a class as JSON."""
     if not inspect.isclass(kind) or kind in _ANYTHING or is_pydantic(kind) or hasattr(kind, "model_dump"):
         return False
     try:
         return isinstance(msgspec.inspect.type_info(kind), msgspec.inspect.CustomType)
-    except Exception:  # noqa: BLE001  (then it is told by who reads it)
+    except Exception:  # noqa: BLE001  (its reader reports it)
         return False
 
 
 def spelt(annotation: Any) -> str:
-    """An annotation as one would write it."""
+    """Return an annotation as it is written in code."""
     return annotation.__name__ if inspect.isclass(annotation) and not get_args(annotation) else str(annotation)

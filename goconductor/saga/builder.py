@@ -36,7 +36,7 @@ from goconductor.saga.validate import problems, unfit_inputs
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
 I = DefaultedTypeVar("I", default=Any)  # noqa: E741  (a saga that names no type of its input takes any)
-O = DefaultedTypeVar("O", default=Any)  # noqa: E741  (what a saga answers is not known until it says so)
+O = DefaultedTypeVar("O", default=Any)  # noqa: E741  (the type of a saga's result is not known until `returns`)
 O_co = TypeVar("O_co", covariant=True)
 T = TypeVar("T")
 
@@ -84,27 +84,27 @@ class Step(Generic[O_co]):
 
 
 class StepOptions(TypedDict, total=False):
-    """What may be said of a step."""
+    """The options of a step."""
 
     id: str | None
-    """The step's id in the saga; the name of its code by default."""
+    """The step's id in the saga; by default the name of its code."""
     inputs: Mapping[str, object]
     """Parameter name → a place (``order.input.sku``, ``paid.output``) or a constant."""
     after: Sequence[Step[Any]]
     """Steps that must have ended before, beside those that ``inputs`` refer to."""
     when: str | None
-    """A CEL condition over ``input`` and ``steps``; where it is false the step is skipped."""
+    """A CEL condition over ``input`` and ``steps``. If it is false, the step is skipped."""
     pivot: bool
     """After this step's success the saga only goes forward."""
     retry: Retry | None
-    """How often the action is tried."""
+    """Attempts of the action, and the waits between them."""
     compensation_retry: Retry | None
-    """How often the compensation is tried."""
+    """Attempts of the compensation, and the waits between them."""
     timeout: float | str | None
-    """How long one attempt may take: seconds, or a string such as ``"10s"``."""
+    """Time limit of one attempt: seconds, or a string such as ``"10s"``."""
     unknowns_max: int | None
-    """How many outcomes may be lost (its process was killed in the middle, say) before the step is given up on. 1: it is never
-    run again once it may have run. By default 3, or 10 where giving up leaves the saga stuck, and for 30 s at least."""
+    """Lost outcomes (its process was killed in the middle) after which the step is given up. 1: it never runs again once it may
+    have run. By default 3, or 10 where giving up leaves the saga stuck, and not before 30 s."""
 
 
 class Saga(Generic[I, O]):
@@ -202,13 +202,13 @@ class Saga(Generic[I, O]):
         return Step(step_id)
 
     def returns(self, place: T) -> Saga[I, T]:
-        """Say what a completed saga answers: a place, or a constant. Without it, the outputs of all steps by their ids.
+        """Declare the result of a completed saga: a place, or a constant. Without it, the outputs of all steps by their ids.
 
         Args:
-            place: what ``result()`` is to give, as a value of the type that is declared there: ``paid.output``.
+            place: the value that ``result()`` returns, of the type declared there: ``paid.output``.
 
         Returns:
-            This saga, for type checkers: they then know the type of its result.
+            This saga; type checkers then know the type of its result.
         """
         self._definition = None
         self._output = _binding("place", place)
@@ -253,7 +253,7 @@ class Saga(Generic[I, O]):
         return self._result_type
 
     def _types(self) -> dict[str | None, Any]:
-        """What each step returns, by its id; under None what the input is."""
+        """Return the type of each step's output by its id, and the type of the input under None."""
         types: dict[str | None, Any] = {None: self.input_type}
         types.update(self._declared.items())
         types.update((self._steps[number].id, action.returns) for number, action in self._known.items())
@@ -271,12 +271,12 @@ def _result_type(definition: Definition, types: Mapping[str | None, Any]) -> Any
 
 
 def _or_none(kind: Any) -> Any:
-    """The type of what is null where its step was skipped."""
+    """Return the type of an output that is null where its step was skipped."""
     return kind if kind is Any or kind is None else kind | None
 
 
 def _misshapen(definition: Definition) -> list[str]:
-    """A value of another type than its field, which Python lets pass, could be written and not be read again."""
+    """Find values of another type than their field. Python accepts them; they could be written and not be read again."""
     try:
         msgspec.convert(msgspec.to_builtins(definition), Definition)
     except msgspec.ValidationError as error:
@@ -287,7 +287,7 @@ def _misshapen(definition: Definition) -> list[str]:
 
 
 def _schema(name: str, kind: Any) -> dict[str, Any] | None:
-    """JSON Schema of an input type, with its defaults; None where the type says nothing."""
+    """Return the JSON Schema of an input type, with its defaults; None where the type describes nothing."""
     if kind is None or kind is Any or kind is dict:
         return None
     try:
@@ -321,7 +321,7 @@ def _state_factories(schema: dict[str, Any], kind: Any) -> None:
 
 
 _VALUES = (str, int, float, bytes, dict, list, tuple, set, frozenset, msgspec.Struct)
-"""What is a value and no type, as annotations are."""
+"""Types of values, as opposed to annotations."""
 
 
 def _binding(what: str, value: object) -> Binding:

@@ -1,10 +1,10 @@
-"""The text of a condition: what it names, what it may cost, and where it walks over something by ``map`` or ``filter``.
+"""The text of a condition: its names, the bound of its cost, and its walks over data by ``map`` or ``filter``.
 
-Only the text is read here, as tokens; whether it compiles is for CEL to say. More cost may be counted than is there, never less.
+This module reads the tokens only; CEL decides whether the text compiles. The bound may be too high, never too low.
 
-A ``map`` or ``filter`` makes a list of what it walks over, in order. A map has no order: it is another in each process. So each
-of them is given a range that must be a list, by ``+ []``, which lists have and maps have not: ``x.map(…)`` is compiled as
-``(x + []).map(…)``. That says no only where the walk takes place, as ``&&``, ``||`` and ``?:`` may leave it out.
+A ``map`` or ``filter`` makes a list of its range, in order. A map as range has no order: the order differs between processes. So
+each of them is given a range that must be a list, by ``+ []``, which lists have and maps do not: ``x.map(…)`` is compiled as ``(x
++ []).map(…)``. That fails only where the walk takes place, because ``&&``, ``||`` and ``?:`` may leave it out.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _SPELT_CHARACTER = re.compile(r"\\[0-7xXuU]")
 
 
 def _tokens(source: str) -> Iterator[tuple[_Token, int]]:
-    """What the text is made of, and where each begins."""
+    """Yield the tokens of a text, and where each begins."""
     yield _END, 0
     for match in _TOKEN.finditer(source):
         kind = str(match.lastgroup)
@@ -70,17 +70,17 @@ def _tokens(source: str) -> Iterator[tuple[_Token, int]]:
 
 
 class Shape:
-    """What the text of a condition says.
+    """The structure of a condition's text.
 
     Args:
         source: the text.
 
     Attributes:
         in_order: the text, with a list as the range of each ``map`` and ``filter``.
-        walked: what of the data is named as such a range.
+        walked: the parts of the data that are named as such a range.
 
     Raises:
-        ConditionError: it may cost too much on any data; says where, and the remedy.
+        ConditionError: it may cost too much on any data; names the place and the remedy.
     """
 
     def __init__(self, source: str) -> None:
@@ -115,12 +115,12 @@ class Shape:
             self.in_order = self.in_order[:start] + guard + self.in_order[start:]
 
     def work(self, outside: int, inside: int, longest: int) -> int:
-        """An upper bound of the work, in bytes.
+        """Return an upper bound of the work, in bytes.
 
         Args:
-            outside: size in bytes of what is named outside of comprehensions, each time that it is named.
-            inside: likewise inside of them.
-            longest: items of the longest list or dict.
+            outside: size in bytes of the data named outside of comprehensions, for each time that it is named.
+            inside: the same inside of them.
+            longest: number of items of the longest list or dict.
         """
         each = max(longest, self.literals // NODE_BYTES + 1) * (self.sums + 1) if self.comprehensions else 0
         iterations = min(_ITERATIONS_MAX, each * self.comprehensions)
@@ -206,7 +206,7 @@ def _is_comprehension(tokens: list[_Token], i: int) -> bool:
 
 
 def _range(tokens: list[_Token], dot: int) -> tuple[int, bool]:
-    """Where the operand begins that ends before this dot, and whether its text shows that it is a list."""
+    """Return where the operand begins that ends before this dot, and whether its text shows that it is a list."""
     i, is_list = dot - 1, False
     while True:
         token = tokens[i]
@@ -228,7 +228,7 @@ def _range(tokens: list[_Token], dot: int) -> tuple[int, bool]:
 
 
 def _opening(tokens: list[_Token], i: int) -> int:
-    """Where the bracket was opened that is closed at ``i``; the text's begin if it was not."""
+    """Return where the bracket was opened that is closed at ``i``; the text's begin if it was not."""
     closed = 0
     while i > 1:
         text = tokens[i].text if tokens[i].kind == "mark" else ""
@@ -242,7 +242,7 @@ def _opening(tokens: list[_Token], i: int) -> int:
 
 
 def _path(tokens: list[_Token], i: int) -> tuple[Path, int]:
-    """The root at ``i`` and the names that follow it, as far as they stand in the text; and where they end."""
+    """Return the root at ``i`` with the names that follow it in the text, and where they end."""
     path = [tokens[i].text]
     i += 1
     while True:

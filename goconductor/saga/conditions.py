@@ -8,13 +8,12 @@ A condition is data, written by one team and evaluated inside the processes of o
 evaluator is Google's (C++), in this process: it can be neither interrupted nor given a memory limit, and its own budget
 counts the iterations of comprehensions, nothing else. So the cost is bounded *before* an expression sees data.
 
-By the text alone are refused: more than `SOURCE_MAX` characters; a comprehension (all, exists, exists_one, map, filter)
-inside another, or after a ``map`` (a chain of maps doubles its data with each link); regular expressions that are not
-literals, or name Unicode categories (1.5 ms to compile, each time); a type that is not bool. The parser itself allows 32
-levels of nesting.
+The text alone is refused for: more than `SOURCE_MAX` characters; a comprehension (all, exists, exists_one, map, filter) inside
+another, or after a ``map`` (a chain of maps doubles its data with each link); regular expressions that are not literals, or name
+Unicode categories (1.5 ms to compile, each time); a type that is not bool. The parser itself allows 32 levels of nesting.
 
-By the data: depth, items per list, nodes and characters, and whatever cannot be kept at all. Last, a bound of the work, in
-bytes that may be read or copied::
+The data is refused for depth, items per list, nodes and characters, and for values that cannot be kept at all. Last comes a bound
+of the work, in bytes that may be read or copied::
 
     work  = operations * operands * reach  +  maps and filters * iterations² * 16
     reach = size of what is named outside of comprehensions  +  iterations * size of what is named inside of them
@@ -25,9 +24,9 @@ named, and the elements that a comprehension visits are together no larger than 
 
 Conversion of data is eager, so only the parts that an expression names are handed over.
 
-An answer must not hang on what differs between processes, and a map has another order in each of them. A ``map`` or ``filter``
-over a map is refused, therefore: :mod:`goconductor.saga.condition_text` says how. What else differs (a release of the evaluator,
-the machine's data of time zones) stays without effect, since each answer is kept (:mod:`goconductor.lifecycle.answers`).
+The answer must not depend on what differs between processes, and the order of a map does. Therefore a ``map`` or ``filter`` over
+a map is refused: :mod:`goconductor.saga.condition_text` describes how. Other differences (a release of the evaluator, the
+machine's time zones) have no effect, because each answer is kept (:mod:`goconductor.lifecycle.answers`).
 """
 
 from __future__ import annotations
@@ -61,22 +60,23 @@ _LESS_DATA = "name a smaller part of the data, or compute the answer in a step a
 
 @lru_cache(maxsize=1_024)
 def compile_condition(source: str) -> Condition:
-    """Compiles a condition; the same text again costs nothing.
+    """Compile a condition; the same text again costs nothing.
 
     Args:
         source: a CEL expression over ``input`` and ``steps``.
 
     Raises:
-        ConditionError: it does not compile, may cost too much on any data, or is no question; says where, and the remedy.
+        ConditionError: it does not compile, may cost too much on any data, or is not of type bool; names the place and the
+            remedy.
     """
     return Condition(source)
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether a regular expression (RE2: linear time, no look-around) matches anywhere in a text.
+    """Return whether a regular expression (RE2: linear time, no look-around) matches anywhere in a text.
 
     Raises:
-        ConditionError: it is none, or too costly for this text.
+        ConditionError: it is not valid, or too costly for this text.
     """
     return compile_condition(f"input.text.matches({json.dumps(pattern)})").holds({"input": {"text": text}})
 
@@ -86,10 +86,10 @@ class Condition:
 
     Attributes:
         source: its text.
-        steps: the ids of the steps that it certainly asks for (``steps.charge``, ``steps["charge"]``).
+        steps: the ids of the steps that it always reads (``steps.charge``, ``steps["charge"]``).
         named: the parts of the data that it names.
-        walked: what of the data it walks over by ``map`` or ``filter``, where that is named as it is.
-        problem: why no process may decide by it; empty if nothing in its text says so.
+        walked: the parts of the data that it walks over by ``map`` or ``filter``, where the text names them.
+        problem: why no process may decide by it; empty if its text shows no reason.
     """
 
     __slots__ = ("_in_order", "_program", "_shape", "_tree", "named", "problem", "source", "steps", "walked")
@@ -117,16 +117,15 @@ class Condition:
         self.steps = frozenset(path[1] for path in paths if path[0] == "steps" and len(path) > 1)
 
     def holds(self, data: Mapping[str, Any], *, any_order: bool = False) -> bool:
-        """Whether the condition holds on this data: the same in every process of this release of the evaluator.
+        """Return the answer on this data: the same in every process with this release of the evaluator.
 
         Args:
             data: ``{"input": …, "steps": {step_id: {"output": …, "skipped": bool}}}``, made of JSON values.
-            any_order: whether it may walk over maps, as older versions let it; then the answer may be another one in another
-                process.
+            any_order: whether it may walk over maps, as older versions allowed; then the answer may differ between processes.
 
         Raises:
-            ConditionError: the data is too large or cannot be kept, a field is missing, types do not fit, or the answer is
-                not a bool; or it makes a list of a map, which has no order.
+            ConditionError: the data is too large or cannot be kept, a field is missing, types do not fit, the answer is not a
+                bool, or the condition makes a list of a map, which has no order.
         """
         if self.problem and not any_order:
             raise ConditionError(self.source, self.problem)
@@ -206,7 +205,7 @@ def _select(value: Any, tree: dict[str, Any] | None) -> Any:
 
 
 def _tree(paths: set[Path]) -> dict[str, Any] | None:
-    """What the paths name, as nested dicts; None stands for everything from there on."""
+    """Return the paths as nested dicts; None stands for all below."""
     if () in paths:
         return None
     return {first: _tree({path[1:] for path in paths if path[0] == first}) for first in {path[0] for path in paths}}

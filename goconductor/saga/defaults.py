@@ -57,7 +57,7 @@ def _items(root: Mapping[str, Any], place: Mapping[str, Any], value: list[Any]) 
 
 
 def _default(root: Mapping[str, Any], place: Any) -> list[Any]:
-    """The default that a place states, alone in a list; empty if it states none."""
+    """Return the default of a place, alone in a list; empty if it has none."""
     if isinstance(place, Mapping) and "default" in place:
         return [place["default"]]
     target = followed(root, place)
@@ -65,7 +65,7 @@ def _default(root: Mapping[str, Any], place: Any) -> list[Any]:
 
 
 def _described(root: Mapping[str, Any], place: Any, value: Any) -> Iterator[Mapping[str, Any]]:
-    """The parts of a schema that describe this value."""
+    """Yield the parts of a schema that describe this value."""
     place = followed(root, place)
     if place is None:
         return

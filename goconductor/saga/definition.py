@@ -78,7 +78,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     input_schema: dict[str, Any] | None = None
 
     def document(self) -> bytes:
-        """The definition as JSON."""
+        """Return the definition as JSON."""
         return msgspec.json.encode(self)
 
     @property

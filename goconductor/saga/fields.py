@@ -14,7 +14,7 @@ import msgspec
 from goconductor.saga.annotations import is_pydantic_model, parts
 
 _CONSTANT = frozenset({list, dict, set, frozenset, tuple, str, int, float, bool, bytes})
-"""Factories that make the same value in each call."""
+"""Factories whose calls all return equal values."""
 
 
 class Field(NamedTuple):
@@ -49,7 +49,7 @@ def _made_anew(kind: Any) -> bool:
 
 
 def fields_of(kind: Any) -> Mapping[str, Field] | None:
-    """The fields of a type by their names in JSON, in their order; None if it has none, or if they cannot be read."""
+    """Return the fields of a type by their names in JSON, in order; None if it has none, or if they cannot be read."""
     kind = get_origin(kind) or kind
     if not inspect.isclass(kind):
         return None

@@ -1,4 +1,4 @@
-"""Names and numbers of a saga: pure functions of what they are given.
+"""Names and numbers of a saga: pure functions of their arguments.
 
 A saga's id is a UUIDv7 (RFC 9562, section 5.7). From its highest bit to its lowest:
 
@@ -10,13 +10,13 @@ bits
 10    the saga's *home*, a number below 1,024
 ====  =====================================================================================
 
-By the home a log can be split over several databases, each with a share of the homes: an id alone says where its saga is. With
-a start key it is a hash of namespace, saga name and key. So a start comes, from whichever process, to the database where an
-earlier one under its key would be. Without a key it is drawn. Ids from before the home had a place have chance in it, which is
-as good as drawn.
+By its home a log can be divided among several databases, each with a part of the homes: an id alone determines the database of
+its saga. With a start key, the home is a hash of namespace, saga name and key. So every process sends a start to the database of
+an earlier start with the same key. Without a key, the home is drawn. Ids from before there were homes have random bits there,
+which is as good.
 
-It has the lowest bits, as the order of time then stays as it is, and the twelve bits behind the milliseconds stay free for a
-finer time. Ten bits are enough to share out evenly among dozens of databases, and leave 64 bits of chance to each millisecond.
+The home has the lowest bits, so the order by time is unchanged, and the twelve bits behind the milliseconds stay free for a finer
+time. Ten bits can be divided evenly among dozens of databases, and leave 64 random bits to each millisecond.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,98}[A-Za-z0-9])?")
 """Names of sagas, participants and steps: letters, digits, ``_`` and ``-``, at most 100; safe in topics, keys and paths."""
 
 HOMES = 1 << 10
-"""So many homes there are: numbers from 0 on."""
+"""Number of homes; they are numbered from 0."""
 _HOME = HOMES - 1
 
 DEFAULT_NAMESPACE = "default"
-"""The namespace of all definitions and start keys: no door offers another one yet."""
+"""The namespace of all definitions and start keys: no request can name another one yet."""
 
 
 def is_name(text: str) -> bool:
@@ -61,12 +61,12 @@ def home_of(saga_id: UUID) -> int:
 
 
 def saga_id(unix_seconds: float, entropy: int, home: int | None = None) -> UUID:
-    """Make a saga's id, as laid out at the top of this module.
+    """Make a saga's id, in the layout described at the top of this module.
 
     Args:
         unix_seconds: the database's time.
         entropy: 74 random bits.
-        home: what :func:`home` says of its start key. None draws it: it is the ten lowest bits of the entropy.
+        home: the value of :func:`home` for its start key. None draws it: it is the ten lowest bits of the entropy.
     """
     if home is not None:
         entropy = entropy & ~_HOME | home
@@ -92,7 +92,7 @@ _bare, _set, _UNKNOWN = UUID.__new__, object.__setattr__, SafeUUID.unknown
 
 
 def saga_id_of(value: UUID | str) -> UUID:
-    """Read a saga's id, which may come as text, from a URL or a queue say.
+    """Read a saga's id, which may come as text from a URL or a queue.
 
     Raises:
         ArgumentError: it is no UUID.
@@ -130,4 +130,4 @@ class Direction(enum.StrEnum):
     ACTION = "action"
     COMPENSATION = "compensation"
     SETTLE = "settle"
-    """Neither runs: the owner is asked to write the keys in its journal and to answer what had happened."""
+    """Neither side runs: the owner is asked to write the keys in its journal and to answer what had happened."""

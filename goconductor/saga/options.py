@@ -1,4 +1,4 @@
-"""What may be said of a step when a saga is written in Python, and of which type it is."""
+"""The options of a step of a saga written in Python, and their types."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What the types of a saga's input and of its steps' outputs say of a reference: whether there can be such a place.
+"""Checks a reference against the types of a saga's input and of its steps' outputs: whether there can be such a place.
 
-Refused is only what can be in no value of the type. Where a type leaves it open (Any, a dict, a model that allows extra
-fields), or is not known, the place may be there.
+A reference is refused only where no value of the type has the place. Where a type leaves it open (Any, a dict, a model that
+allows extra fields), or is not known, the place may exist.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def _lack(kind: Any, keys: Sequence[str | int]) -> str | None:
 
 
 def _members(kind: Any) -> list[Any]:
-    """What a value of this type can be beside None, each without its annotations; Any where that is not known."""
+    """Return the types of a value of this type beside None, without their annotations; Any where one is not known."""
     origin = get_origin(kind)
     if origin in (typing.Union, types.UnionType):
         return [each for member in get_args(kind) if member is not types.NoneType for each in _members(member)]
@@ -128,7 +128,7 @@ def _members(kind: Any) -> list[Any]:
 
 
 def _below(kind: Any, key: str | int) -> Sequence[Any]:
-    """The types of what stands there in a value of one type, or what that type lacks."""
+    """Return the types of the value at a key in one type, or what that type lacks."""
     if kind in (Any, object, None, types.NoneType, inspect.Parameter.empty) or isinstance(kind, TypeVar | str):
         return [Any]
     origin, arguments = get_origin(kind), get_args(kind)
@@ -195,12 +195,12 @@ def _of_record(record: Any, fields: Mapping[str, Any], key: str | int) -> Sequen
 
 
 def _is_list(record: Any) -> bool:
-    """Whether a type with fields is written as a list."""
+    """Return whether a type with fields is written as a list."""
     return issubclass(record, tuple) or (issubclass(record, msgspec.Struct) and record.__struct_config__.array_like)
 
 
 def _is_open(record: Any) -> bool:
-    """Whether there may be more in what is written than the fields say."""
+    """Return whether a written value may have more than the fields."""
     if not is_pydantic_model(record):
         return False
     settings: Any = getattr(record, "model_config", None) or getattr(record, "__pydantic_config__", None) or {}

@@ -1,8 +1,8 @@
-"""What the types of inputs and outputs say of a reference: the type at its place, and where that is in JSON.
+"""Resolves a reference by the types of inputs and outputs: the type at its place, and the place in JSON.
 
-A NamedTuple is written by name and kept by position, since JSON has it as an array: ``paid.output.number`` is what one writes in
-Python where a step returns one, and ``$.steps.pay.output[0]`` is where that is in the saga's data. Where the types that the code
-declares say nothing, a reference stays as it was written, and its type is Any.
+A NamedTuple is an array in JSON: its fields have names in Python and positions in JSON. Where a step returns one, the code has
+``paid.output.number``, and the saga's data has it at ``$.steps.pay.output[0]``. Where the declared types do not describe a
+reference, it stays as it was written, and its type is Any.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ from goconductor.saga.references import Reference
 
 
 def by_position(step: Step, types: Mapping[str | None, Any]) -> Step:
-    """A step whose references into NamedTuples are by position.
+    """Return a step whose references into NamedTuples are by position.
 
     Args:
-        step: as it was written.
-        types: what each step returns, by its id; under None what the saga's input is.
+        step: the step as it was written.
+        types: the type of each step's output by its id, and of the saga's input under None.
     """
     inputs = {name: binding_by_position(binding, types) for name, binding in step.inputs.items()}
     return step if inputs == step.inputs else msgspec.structs.replace(step, inputs=inputs)
 
 
 def binding_by_position(binding: Binding, types: Mapping[str | None, Any]) -> Binding:
-    """The same of one binding."""
+    """Return a binding whose reference into NamedTuples is by position."""
     if binding.ref is None:
         return binding
     try:
         reference = Reference.parse(binding.ref)
     except PayloadError:
-        return binding  # is told when the definition is checked
+        return binding  # the check of the definition reports it
     keys = _positions(reference.keys, types.get(reference.step))
     return binding if keys == reference.keys else Binding(ref=str(Reference.to(reference.root, reference.step, *keys)))
 
 
 def type_of(binding: Binding, types: Mapping[str | None, Any]) -> Any:
-    """The type of a binding's value; Any where that is not known.
+    """Return the type of a binding's value; Any where that is not known.
 
     Args:
-        binding: as :func:`binding_by_position` leaves it.
+        binding: a binding as :func:`binding_by_position` returns it.
         types: as for :func:`by_position`.
     """
     if binding.ref is None:
@@ -71,12 +71,12 @@ def _positions(keys: tuple[str | int, ...], kind: Any) -> tuple[str | int, ...]:
 
 
 def _fields(kind: Any) -> tuple[str, ...]:
-    """The names of a NamedTuple's fields."""
+    """Return the names of a NamedTuple's fields."""
     return getattr(kind, "_fields", ()) if inspect.isclass(kind) and issubclass(kind, tuple) else ()
 
 
 def _one(kind: Any) -> Any:
-    """A type without its annotations, and without None beside it."""
+    """Return a type without its annotations, and without None beside it."""
     while get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
     members = [each for each in get_args(kind) if each is not NoneType]
@@ -84,7 +84,7 @@ def _one(kind: Any) -> Any:
 
 
 def _inside(kind: Any, key: str | int) -> Any:
-    """The type of a field or item; Any where that is not known."""
+    """Return the type of a field or item; Any where that is not known."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is tuple and arguments and isinstance(key, int):
         if arguments[-1] is Ellipsis:

@@ -58,10 +58,10 @@ class Reference(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> Reference:
-        """Reads a reference.
+        """Read a reference.
 
         Raises:
-            PayloadError: it is not a singular query with one of our roots; says where, and the remedy.
+            PayloadError: it is not a singular query with one of our roots; names the place and the remedy.
         """
         shown = text if len(text) <= _LENGTH_MAX and text.isprintable() else f"{text[:100]!a}…"
         if len(text) > _LENGTH_MAX:
@@ -89,17 +89,17 @@ class Reference(msgspec.Struct, frozen=True):
 
     @classmethod
     def to(cls, root: Root, step: str | None, *keys: str | int) -> Reference:
-        """The reference to a place: `Reference.to("steps", "charge", "items", 0)`."""
+        """Return the reference to a place: `Reference.to("steps", "charge", "items", 0)`."""
         path = f"$.{root}" if step is None else place(place("$.steps", step), "output")
         for key in keys:
             path = place(path, key)
         return cls(path, root, step, keys)
 
     def resolve(self, input: Any, outputs: Mapping[str, Any]) -> Any:
-        """What stands at the place.
+        """Return the value at the place.
 
-        A skipped step's output reads as None, and so does everything below a None: a step that takes an optional step's
-        output gets None whether it was skipped or said nothing.
+        A skipped step's output reads as None, and so does everything below a None: a step that takes an optional step's output
+        gets None whether that step was skipped or returned nothing.
 
         Args:
             input: the saga's input, as JSON values.
@@ -127,7 +127,7 @@ class Reference(msgspec.Struct, frozen=True):
         return value
 
     def _missing(self, depth: int, value: Any) -> PayloadError:
-        """What is told of a place that has no such part: the path to it, and what is there instead."""
+        """Return the error for a place without such a part: the path to it, and what is there instead."""
         path = "$.input" if self.step is None else place(place("$.steps", self.step), "output")
         for key in self.keys[:depth]:
             path = place(path, key)
@@ -175,9 +175,9 @@ def _refuse(place: Place, *_: object) -> NoReturn:
 class Place:
     """A value that will exist once the saga runs: ``order.input.sku``, ``paid.output["x"].y[0]``.
 
-    Attribute and item access give the place below; `reference_of` tells which place it is (a function, so that it takes no
-    name away from the fields). Names that begin with two underscores are reached by item only. A place has no value yet:
-    asking for one (``if place``, ``place == 3``, iterating, formatting) raises TypeError.
+    Attribute and item access return the place below. `reference_of` returns the reference of a place; it is a function, so that
+    no field's name is taken. Names that begin with two underscores are reached by item only. A place has no value yet: use as a
+    value (``if place``, ``place == 3``, iteration, formatting) raises TypeError.
 
     Args:
         reference: the place it stands for, or its text.
@@ -210,5 +210,5 @@ class Place:
 
 
 def reference_of(place: Place) -> Reference:
-    """The reference that a place has recorded."""
+    """Return the reference that a place has recorded."""
     return place.__goconductor_reference__

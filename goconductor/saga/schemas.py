@@ -1,4 +1,4 @@
-"""What a JSON Schema says of a place in a value: which part describes it, and whether there can be such a place."""
+"""Reads a JSON Schema: which part describes a place in a value, and whether there can be such a place."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 from goconductor.errors import nearest
 
 REFERENCES_MAX = 20
-"""How many references are followed, one to another; more are a circle."""
+"""Greatest number of references followed from one to the next; more of them are a circle."""
 _NESTED_MAX = 20
-"""How many choices (``anyOf``, ``allOf``) are looked into, one in another."""
+"""Greatest depth of choices (``anyOf``, ``allOf``) inside choices."""
 
 
 def followed(root: Mapping[str, Any], place: Any) -> Mapping[str, Any] | None:
-    """The part of a schema that a place refers to, over all its references; None where there is none.
+    """Return the part of a schema that a place refers to, over all its references; None where there is none.
 
     Args:
         root: the whole schema.
@@ -31,15 +31,15 @@ def followed(root: Mapping[str, Any], place: Any) -> Mapping[str, Any] | None:
 
 
 def listed(value: Any) -> list[Any]:
-    """A list of a schema; empty where it has none."""
+    """Return a list of a schema; empty where it has none."""
     return value if isinstance(value, list) else []
 
 
 def lack(schema: Mapping[str, Any], keys: Sequence[str | int]) -> str | None:
-    """Say what stands in no value that fits the schema; None where there may be such a place.
+    """Return what no value that fits the schema has; None where there may be such a place.
 
     Args:
-        schema: of the whole value.
+        schema: the schema of the whole value.
         keys: the names and indexes that lead to the place.
     """
     places: list[Any] = [schema]
@@ -52,7 +52,9 @@ def lack(schema: Mapping[str, Any], keys: Sequence[str | int]) -> str | None:
 
 
 def _below(root: Mapping[str, Any], place: Any, key: str | int, known: set[str], depth: int) -> Iterator[Any]:
-    """What may describe what stands at a key; True where anything may. Nothing comes where there can be no such place."""
+    """Yield the schemas of the value at a key; True where any value may be there, and nothing where there can be no such
+    place.
+    """
     if place is False or depth > _NESTED_MAX:
         return
     described = followed(root, place)

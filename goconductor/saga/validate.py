@@ -36,7 +36,7 @@ def check(definition: Definition, *, stored: bool = False) -> None:
 
 
 def problems(definition: Definition, *, stored: bool = False) -> list[str]:
-    """What is wrong with a definition; empty if it can run. Parameters as of :func:`check`."""
+    """Return the problems of a definition; empty if it can run. The parameters are those of :func:`check`."""
     found: list[str] = []
     if not is_name(definition.name):
         found.append(
@@ -87,7 +87,7 @@ class Code(Protocol):
         """The names of its inputs, and of each whether it must have a value."""
 
     def refusal_of(self, name: str, value: Any) -> str | None:
-        """Why a value does not fit an input; None if it does."""
+        """Return why a value does not fit an input; None if it does."""
 
 
 def unfit_inputs(step: Step, code: Code) -> list[str]:
@@ -147,7 +147,7 @@ def _before(step: Step, known: set[str], found: list[str]) -> set[str]:
 
 
 def _refers(binding: Binding, what: str, known: set[str], found: list[str]) -> str | None:
-    """The step that a binding refers to, if that step exists."""
+    """Return the step that a binding refers to, if that step exists."""
     if binding.ref is None:
         try:
             check_value(binding.value)
@@ -198,7 +198,7 @@ def _conditions(step: Step, known: set[str], edges: dict[str, set[str]], found: 
 
 
 def _in_any_order(step: Step, schema: Mapping[str, Any]) -> Iterator[str]:
-    """What the condition makes a list of that is known to be a map, which has no order."""
+    """Yield what the condition makes a list of although it is known to be a map, which has no order."""
     if step.when is None:
         return
     try:
@@ -214,7 +214,7 @@ def _in_any_order(step: Step, schema: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _is_map(schema: Mapping[str, Any], path: Iterable[str]) -> bool:
-    """Whether a JSON Schema says that what stands at this place is an object."""
+    """Return whether a JSON Schema has an object at this place."""
     place: Any = schema
     for key in [*path, None]:
         place = followed(schema, place)

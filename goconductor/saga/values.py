@@ -42,7 +42,7 @@ _CONTAINERS = (dict, list)
 
 
 def place(path: str, key: str | int) -> str:
-    """The path of a member below ``path``, as JSONPath: ``$.items``, ``$['x y']``, ``$[3]``."""
+    """Return the path of a member below ``path``, as JSONPath: ``$.items``, ``$['x y']``, ``$[3]``."""
     if type(key) is int:
         return f"{path}[{key}]"
     text = str(key)
@@ -71,7 +71,7 @@ def check_value(value: object, *, path: str = "$", depth_max: int = DEPTH_MAX) -
 
 
 def as_read(value: Any) -> Any:
-    """A value as everybody will read it: itself, unless there is a tuple in it, which comes back as a list.
+    """Return a value as all read it back: the same value, or with lists for its tuples.
 
     Raises:
         PayloadError: it cannot be kept, as :func:`check_value` says.
@@ -80,13 +80,13 @@ def as_read(value: Any) -> Any:
 
 
 def copied(value: Any) -> Any:
-    """A value to be given to somebody's code, which may change it: all dicts and lists in it are new."""
+    """Return a copy whose dicts and lists are all new, for code that may change it."""
     return msgspec.to_builtins(value) if isinstance(value, _CONTAINERS) else value
 
 
 def _check(value: object, path: str, depth_max: int) -> bool:
-    """As :func:`check_value`; tells whether there is a tuple in it."""
-    # Nearly all values are flat dicts of ASCII scalars: this loop only says yes, and leaves every doubt to the walk.
+    """Check as :func:`check_value` does; return whether the value has a tuple in it."""
+    # Nearly all values are flat dicts of ASCII scalars. This loop only accepts them, and leaves every doubt to the walk.
     if type(value) is dict and depth_max > 0:
         for key, item in value.items():
             if type(key) is not str or not key.isascii() or "\0" in key:
@@ -113,7 +113,7 @@ _Link = tuple[Any, "str | int | None", "_Link | None"]
 
 
 def _walk(value: object, path: str, depth_max: int) -> bool:
-    """The thorough check, level by level, with a stack of its own, so that no depth and no cycle exhausts Python's."""
+    """Check level by level. The stack is an explicit one, so that neither depth nor a cycle exhausts Python's."""
     tuples = False
     stack: list[tuple[_Link, int]] = [((value, None, None), 0)]
     while stack:
@@ -218,7 +218,7 @@ def encode(value: object, *, path: str = "$", bytes_max: int | None = None) -> b
 
 
 def written(value: object, *, path: str = "$", bytes_max: int | None = None) -> bytes:
-    """A value that :func:`check_value` has passed, as JSON.
+    """Encode a value that :func:`check_value` has passed, as JSON.
 
     Args:
         value: that value.
@@ -236,7 +236,7 @@ def written(value: object, *, path: str = "$", bytes_max: int | None = None) -> 
 
 
 def decode(data: bytes | str, *, path: str = "$", depth_max: int = DEPTH_MAX) -> Any:
-    """Reads JSON from anybody, and checks what it says. Of equal keys in one object the last one counts.
+    """Read JSON from anybody, and check its values. Of equal keys in one object the last one counts.
 
     Args:
         data: JSON text, UTF-8 where it is bytes.
@@ -259,7 +259,7 @@ def decode(data: bytes | str, *, path: str = "$", depth_max: int = DEPTH_MAX) ->
 
 
 def canonical(value: object, *, path: str = "$") -> bytes:
-    """The one way to write a value (RFC 8785, JCS): equal values give equal bytes, in every language.
+    """Write a value in its canonical form (RFC 8785, JCS): equal values give equal bytes, in every language.
 
     JCS reads all numbers as IEEE doubles; an integer beyond 2^53 would not survive that.
 

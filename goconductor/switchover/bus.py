@@ -1,8 +1,8 @@
-"""Several buses as one: all that are in use are read, and the chosen one is sent over.
+"""Several buses as one: all that are in use are read, and messages are sent over the chosen one.
 
-Behind the bus's port, so that the engine knows nothing of it. Which are in use the database says; each process follows within a
-second or so (:mod:`goconductor.switchover.follower`). The protocol needs nothing more: a message that one bus still had when it
-was left is sent again by the sweep, and one that came over both is recognised like any that came twice.
+It implements the bus's port, so that the engine knows nothing of it. The database has the choice; each process follows within a
+second or so (:mod:`goconductor.switchover.follower`). The protocol needs nothing more. A message that one bus still had when it
+was left is sent again by the sweep, and one that came over both is recognised like any duplicate.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ logger = logger_of("goconductor.switchover")
 
 UNNAMED = "the settings do not name it; restart with settings that do: until then nobody reads what is sent here"
 OPEN_SECONDS = 10.0
-"""How long a further bus may take to open before it is told what is in the way; then it is tried again."""
+"""Seconds that a further bus may take to open before its problem is reported; then it is tried again."""
 QUIET_SECONDS = 2.0
-"""After so long without a delivery the bus that is left counts as empty."""
+"""Seconds without a delivery after which the bus that is left counts as empty."""
 
 
 class _Open:
@@ -44,8 +44,8 @@ class _Open:
         self._in_hand = 0
         self._heard_at = clock.monotonic()
 
-    def heard(self, receiver: Receiver) -> Receiver:
-        """That receiver, and a note of each delivery."""
+    def noted(self, receiver: Receiver) -> Receiver:
+        """Return the receiver, with a note of each delivery."""
 
         async def receive(delivery: Delivery) -> None:
             self._in_hand += 1
@@ -58,7 +58,7 @@ class _Open:
         return receiver if self._alone else receive
 
     def sends_no_more(self) -> None:
-        """From now on nobody here sends over it: what is still to come, comes within a while."""
+        """Note that nobody here sends over this bus any more: what is still to come, comes within a while."""
         self._heard_at = self._clock.monotonic()
 
     @property
@@ -80,7 +80,7 @@ class _Subscription:
     async def join(self, name: str, opened: _Open) -> None:
         """Subscribe on a bus, unless that is done."""
         if name not in self.parts:
-            receiver = opened.heard(self._receiver)
+            receiver = opened.noted(self._receiver)
             part = await opened.bus.subscribe(self._topics, self._group, receiver, prefetch=self._prefetch)
             if self._ended:
                 await part.stop()
@@ -113,8 +113,8 @@ class SwitchableBus:
 
     Args:
         makes: makes each bus, by its name.
-        follower: tells which are in use.
-        clock: for quiet.
+        follower: follows the choice of the buses in use.
+        clock: measures for how long a bus is quiet.
     """
 
     def __init__(self, makes: Mapping[str, Callable[[], Bus]], *, follower: Follower, clock: Clock) -> None:
@@ -175,7 +175,7 @@ class SwitchableBus:
         return subscription
 
     async def lag(self, topic: str, group: str) -> Lag | None:
-        """As :class:`goconductor.ports.figures.MeasuredBus` says, of all that are read and can tell."""
+        """Return the lag as :class:`goconductor.ports.figures.MeasuredBus` defines it, over all measured buses that are read."""
         asked = [opened.bus.lag(topic, group) for opened in self._open.values() if isinstance(opened.bus, MeasuredBus)]
         lags = [lag for lag in await asyncio.gather(*asked) if lag is not None]
         if not lags:
@@ -183,7 +183,7 @@ class SwitchableBus:
         return Lag(messages=sum(lag.messages for lag in lags), oldest_seconds=max(lag.oldest_seconds for lag in lags))
 
     def statistics(self) -> list[Statistic]:
-        """As :class:`goconductor.ports.figures.CountingBus` says, of the bus that is sent over."""
+        """Return the statistics as :class:`goconductor.ports.figures.CountingBus` defines them, of the bus that is sent over."""
         sends = self._open.get(self._sends)
         return sends.bus.statistics() if sends is not None and isinstance(sends.bus, CountingBus) else []
 

@@ -1,14 +1,14 @@
-"""Several elections as one: candidates campaign in the one that is chosen, and a leader of another resigns.
+"""Several elections as one: candidates campaign in the chosen one, and a leader of another resigns.
 
-**Never two leaders during a change.** A term is numbered and ended by the store alone, whichever election it was won in. Once the
-choice is made, the store raises the epoch for candidates of the chosen election only, and not before the term that was won in the
-other one is over, in the statement that raises it (duty 8 of :class:`goconductor.ports.store.Terms`). A leader that has heard of
-the change stops its work, then resigns, and its successor begins at once; one that has not keeps its term, by renewing it, until
-it hears; one that is cut off loses it, as always, and believes itself for less long than it lasts. So nobody has to be waited
+**Never two leaders during a change.** The store alone numbers and ends a term, in whichever election it was won. Once the choice
+is made, the store raises the epoch for candidates of the chosen election only, and not before the term that was won in the other
+one is over, in the statement that raises it (duty 8 of :class:`goconductor.ports.store.Terms`). A leader that knows of the change
+stops its work, then resigns, and its successor begins at once. A leader that does not know yet keeps its term by renewing it. A
+leader that is cut off loses its term, as always, and trusts itself for less long than the term lasts. So nobody has to be waited
 for, and a change that nobody ends leaves no installation without a leader.
 
-Who cannot send where the others read, as it was left behind by a change of the bus, neither campaigns nor goes on leading: what
-it swept up would reach nobody.
+A process that was left behind by a change of the bus cannot send where the others read. It neither campaigns nor goes on leading,
+because the messages of its sweep would reach nobody.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class ElectionTerms:
     async def raise_epoch(
         self, holder: str, term_seconds: float, evidence: int | None = None, *, election: str = ""
     ) -> Term | None:
-        """As the port says, under this election's name."""
+        """Raise the epoch as the port defines it, under this election's name."""
         return await self._terms.raise_epoch(holder, term_seconds, evidence, election=election or self._election)
 
 
@@ -54,10 +54,10 @@ class SwitchableElection:
     """The elections that a process names, as one :class:`goconductor.ports.election.Election`.
 
     Args:
-        makes: makes each election, by its name, on the terms that it is given.
+        makes: makes each election by its name, with the terms given to it.
         terms: the store.
-        follower: tells which is chosen.
-        unfit: whether this process could not do a leader's work now.
+        follower: follows the choice of the election.
+        unfit: answers whether this process could not do a leader's work now.
     """
 
     def __init__(
@@ -85,8 +85,8 @@ class SwitchableElection:
         """Open the chosen election.
 
         Raises:
-            ElectionError: it cannot be reached; or the store, which knows which it is.
-            ConfigurationError: the settings do not name it; and as the leaf says.
+            ElectionError: the election, or the store with its choice, cannot be reached.
+            ConfigurationError: the settings do not name the chosen election, or the leaf refuses them.
         """
         try:
             await self._follower.begin()
@@ -124,7 +124,7 @@ class SwitchableElection:
                 await self._made[won].resign(term)
 
     def while_chosen(self, lead: Duty) -> Duty:
-        """A leader's work that ends when another election is chosen; so its leader stops, then resigns, then campaigns there."""
+        """Return a leader's work that ends when another election is chosen, so that its leader resigns and campaigns there."""
 
         async def led(term: LeadTerm) -> None:
             await first_of(lead(term), self._moved.wait())
@@ -132,7 +132,7 @@ class SwitchableElection:
         return led
 
     async def _another_rules(self, chosen: str) -> bool:
-        """Whether a term is in force that was won elsewhere: then it would be of no use to win the lock here."""
+        """Return whether a term that was won elsewhere is in force: then it would be of no use to win the lock here."""
         term = await self._terms.current()
         return term is not None and term.election not in {"", chosen} and term.ends_at > await self._terms.database_time()
 
@@ -159,7 +159,7 @@ class SwitchableElection:
         return self._follower.spoken(uses, problem=problem or ("it still leads" if leads_elsewhere else ""), quiet=True)
 
     def _mark(self) -> None:
-        """Tell the leader's work whether it may go on: the term was won where it counts now, and the process is fit."""
+        """Let the leader's work go on or end: it goes on if the term was won where it counts now, and the process is fit."""
         if self._won in {None, self._follower.choice.chosen} and not self._unfit():
             self._moved.clear()
         else:

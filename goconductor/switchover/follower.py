@@ -1,7 +1,7 @@
-"""What one process knows of a choice (:mod:`goconductor.ports.choices`), and what it says of itself.
+"""Follows a choice (:mod:`goconductor.ports.choices`) for one process, and reports how far the process is.
 
-It looks once a second, on a connection of no running saga; a process that names one bus, and can follow no change, looks
-seldom: to hear that it was left behind.
+It looks once a second, on a connection that no running saga uses. A process that names one bus can follow no change; it looks
+seldom, only to notice that it was left behind.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Follower:
         self._strict = strict
         self._told: Spoken | None = None
         self._told_as = 0
-        """Under which serial: a failover may take a registration with all that was said in it."""
+        """The serial of that report: a failover may lose a registration with all its reports."""
         self._looking: asyncio.Task[None] | None = None
 
     @property
@@ -60,7 +60,7 @@ class Follower:
         return self.choice.chosen not in self._names
 
     def names(self, name: str) -> bool:
-        """Whether the settings name it."""
+        """Return whether the settings name it."""
         return name in self._names
 
     async def begin(self) -> None:
@@ -81,10 +81,10 @@ class Follower:
             logger.warning("%s", problem)
 
     def follow(self, arrive: Callable[[Choice], Awaitable[Spoken]]) -> None:
-        """Go on looking.
+        """Begin to follow the choice.
 
         Args:
-            arrive: called after each look, the first included: does what the choice says as far as it can, and says how far.
+            arrive: called after each look, the first included. It follows the choice as far as it can, and reports how far.
         """
         if self._looking is None:
             self._looking = create_guarded_task(self._follow(arrive), name=f"following the {self._kind}")
@@ -95,7 +95,7 @@ class Follower:
         await end(looking)
 
     def spoken(self, uses: str, *, problem: str, quiet: bool) -> Spoken:
-        """What is to be said of a look: with a problem, it goes no further than what was said last."""
+        """Return the report on a look: with a problem, it goes no further than the report before."""
         before = self._told.number if self._told is not None else -1
         number = before if problem else self.choice.number
         return Spoken(names=self._names, uses=uses, number=number, problem=problem, quiet=quiet)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goconductor.control.faults import RequestInvalidError
-from goconductor.control.filters import TELLING_EVENTS, cursor_of, read_cursor, read_labels, read_time, wanted
+from goconductor.control.filters import EXPLAINING_EVENTS, cursor_of, read_cursor, read_labels, read_time, wanted
 from goconductor.lifecycle.state import SagaStatus
 from goconductor.ports.reading import ID_SLACK_SECONDS, id_bound
 from goconductor.saga.ids import saga_id
@@ -89,8 +89,8 @@ def test_every_fault_of_a_filter_is_told() -> None:
 
 
 def test_the_events_that_tell_are_those_with_a_failure_or_a_reason() -> None:
-    assert {"ActionFailed", "OutcomeUnknown", "AbortRequested", "InputEdited"} <= set(TELLING_EVENTS)
-    assert not {"SagaStarted", "ActionSucceeded"} & set(TELLING_EVENTS)
+    assert {"ActionFailed", "OutcomeUnknown", "AbortRequested", "InputEdited"} <= set(EXPLAINING_EVENTS)
+    assert not {"SagaStarted", "ActionSucceeded"} & set(EXPLAINING_EVENTS)
 
 
 @given(st.floats(0, 2**37), st.integers(0, 2**74 - 1))

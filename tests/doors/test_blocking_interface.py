@@ -115,7 +115,7 @@ def documented(method: Method | type) -> str:
 
 
 TRANSACTIONS = (
-    "TypeError: the transaction is of a kind that is not known; says which are.",
+    "TypeError: the transaction is of an unknown kind; the error names the known ones.",
     "ValueError: the connection is in no transaction.",
     "ConfigurationError: the transaction is in another database than the saga log, or may not write there.",
 )

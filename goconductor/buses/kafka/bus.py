@@ -30,7 +30,7 @@ from goconductor.redaction import logger_of
 
 ASK_SECONDS = 1.0
 JOIN_SECONDS = 5.0
-"""How long ``subscribe`` waits for partitions. Where there are none left, it has none, and that is no fault."""
+"""Seconds that ``subscribe`` waits for partitions. Where none are left it gets none, and that is no fault."""
 CLOSE_SECONDS = 5.0
 
 REFUSALS = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}  # noqa: SLF001  (so its constants are called)
@@ -47,28 +47,28 @@ class _Opened:
 
 
 class KafkaBus(BusFrame[_Opened, KafkaSubscription]):
-    """A bus on Kafka; the package's docstring says how it works and what it does not promise.
+    """A bus on Kafka; the package's docstring describes how it works and what it does not promise.
 
     It has one producer, and a consumer with a thread for each subscription.
 
     Args:
         url: ``kafka://host:port,host:port``; some of the brokers.
-        partitions: of a topic that the bus makes; so many instances of a participant can share its steps.
-        partitions_by_prefix: another number for topics whose name begins so; None is 1 for those of replies.
-        replication: copies of a topic that the bus makes; None takes the brokers' default.
-        topic_settings: further settings of a topic that the bus makes, such as ``min.insync.replicas`` or ``retention.ms``.
-        group_prefix: stands before the names of groups, so that they are no other program's.
+        partitions: number for a topic that the bus creates; as many instances of a participant can share its steps.
+        partitions_by_prefix: another number for topics whose name has this prefix; None is 1 for those of replies.
+        replication: copies of a topic that the bus creates; None takes the brokers' default.
+        topic_settings: further settings of a topic that the bus creates, such as ``min.insync.replicas`` or ``retention.ms``.
+        group_prefix: prefix of the groups' names, so that they are no other program's.
         group_protocol: ``consumer`` is KIP-848's; ``auto`` takes it where the brokers have it and allow our session timeout.
-        session_timeout_seconds: after so long a silence a process's partitions are another's.
-        drain_seconds: how long deliveries in hand may take when their partition goes.
-        open_timeout_seconds: how long ``open`` tries.
-        send_timeout_seconds: after so long ``send`` gives up.
-        statistics_interval_seconds: how often :meth:`statistics` is renewed; 0 is never.
-        payload_bytes_max: larger payloads are refused, in bytes.
-        librdkafka: every other setting of the client, by its name there: TLS and SASL for instance.
+        session_timeout_seconds: seconds of silence after which a process's partitions go to another one.
+        drain_seconds: seconds that deliveries in hand may take when their partition goes.
+        open_timeout_seconds: time limit of ``open``.
+        send_timeout_seconds: time limit of ``send``.
+        statistics_interval_seconds: seconds between two updates of :meth:`statistics`; 0 is never.
+        payload_bytes_max: greatest size of a payload, in bytes; larger ones are refused.
+        librdkafka: every other setting of the client, by its name there, such as TLS and SASL.
 
     Raises:
-        ConfigurationError: the url is none, a number makes no sense, or a setting would break what the bus promises.
+        ConfigurationError: the url is not valid, a number makes no sense, or a setting would break what the bus promises.
     """
 
     def __init__(
@@ -202,7 +202,7 @@ class KafkaBus(BusFrame[_Opened, KafkaSubscription]):
         return subscription
 
     def statistics(self) -> list[Statistic]:
-        """What librdkafka last told of its clients; for metrics."""
+        """The last statistics of librdkafka's clients, for metrics."""
         clients = ["producer", *(each.client for each in self._subscriptions if not each.stopped)]
         return [value for client in clients for value in self._statistics.get(client, ())]
 
@@ -267,7 +267,7 @@ async def _send_copies(opened: _Opened, records: Sequence[Record]) -> list[bool]
 
 
 async def _for_now(making: Coroutine[Any, Any, None]) -> None:
-    """Who sends can only try again later, whatever the reason."""
+    """Turn any failure into one that the sender can only retry later."""
     try:
         await making
     except ConfigurationError as error:

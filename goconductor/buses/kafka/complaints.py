@@ -1,4 +1,4 @@
-"""What librdkafka complains of, again and again while a broker is away: told at growing intervals."""
+"""Logs librdkafka's errors at growing intervals, as they repeat while a broker is away."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Complaints:
 
 
 def is_fatal(error: KafkaError) -> bool:
-    """Whether the client can never go on. Where the error comes as an event it has this code, and does not say so otherwise."""
+    """Return whether the client can never go on. An error that comes as an event has this code, and no other mark."""
     return error.fatal() or error.code() == KafkaError._FATAL  # noqa: SLF001  (so its constants are called)
 
 

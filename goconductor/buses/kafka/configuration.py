@@ -18,7 +18,7 @@ _SERVERS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?")
 _PROPERTY = re.compile(r'"([a-z0-9._]+)"')
 
 OVERHEAD_BYTES = 64 * 1024
-"""Room for key, headers and framing, beside the payload."""
+"""Bytes for key, headers and framing, beside the payload."""
 
 RESERVED = {
     "acks": "it is always 'all'",
@@ -49,14 +49,14 @@ RESERVED = {
 
 @dataclass(frozen=True)
 class Configuration:
-    """All that the clients are made of.
+    """The settings of all clients.
 
     Args:
         servers: the bootstrap list.
-        payload_bytes_max: the largest payload, in bytes.
-        send_timeout_seconds: after so long a message that was not taken has failed.
-        session_timeout_seconds: so long may a consumer be silent before its partitions are another's.
-        statistics_interval_seconds: how often librdkafka tells its statistics; 0 is never.
+        payload_bytes_max: greatest size of a payload, in bytes.
+        send_timeout_seconds: seconds after which a message that was not accepted has failed.
+        session_timeout_seconds: seconds that a consumer may be silent before its partitions go to another one.
+        statistics_interval_seconds: seconds between two reports of librdkafka's statistics; 0 is never.
         extra: further settings of librdkafka, applied last.
     """
 
@@ -68,7 +68,7 @@ class Configuration:
     extra: Mapping[str, Any]
 
     def client(self) -> dict[str, Any]:
-        """What every client has. It finds its way back quickly after a broker was away."""
+        """Return the settings of every client. It reconnects quickly after a broker was away."""
         return {
             "bootstrap.servers": self.servers,
             "client.id": "goconductor",
@@ -82,7 +82,7 @@ class Configuration:
             "socket.keepalive.enable": True,
             "topic.metadata.refresh.interval.ms": 10_000,
             "log.connection.close": False,
-            "log_level": 2,  # what it logs below that, it also says to us: see complaints
+            "log_level": 2,  # what it logs below that, it also reports to us: see complaints
             "logger": logger_of("goconductor.buses.kafka.librdkafka"),
             **self.extra,
         }
@@ -133,10 +133,10 @@ class Configuration:
 
 
 def servers(url: str) -> str:
-    """The bootstrap list of a url, ``kafka://host:port,host:port``, or of such a list without the scheme.
+    """Return the bootstrap list of a url, ``kafka://host:port,host:port``, or of such a list without the scheme.
 
     Raises:
-        ConfigurationError: it is none; it is not shown, since it may hold a password.
+        ConfigurationError: it is not valid; the error does not show it, since it may hold a password.
     """
     listed = url.removeprefix("kafka://").rstrip("/").split(",")
     if not all(_SERVERS.fullmatch(each.strip()) for each in listed):
@@ -148,7 +148,7 @@ def servers(url: str) -> str:
 
 
 def allowed(extra: Mapping[str, Any]) -> dict[str, Any]:
-    """The users' own settings of librdkafka, looked through.
+    """Check the users' own settings of librdkafka, and return them.
 
     Raises:
         ConfigurationError: one of them would break a promise of the bus, or is no plain value.
@@ -162,7 +162,7 @@ def allowed(extra: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def refused(error: KafkaException) -> ConfigurationError:
-    """A client could not be made. librdkafka's own words may quote a value, so only the property is named."""
+    """Return the error for a client that could not be made. It names only the property: librdkafka may quote a value."""
     text = error.args[0].str() if error.args else ""
     found = _PROPERTY.findall(text)
     about = f"the setting {found[-1]!r}" if found else "the settings"

@@ -22,16 +22,16 @@ from goconductor.redaction import logger_of
 LOCAL_SECONDS = 1.0
 LOCAL_FOR_SECONDS = 5.0
 LOCAL_LEAST_SECONDS = 0.01
-"""Who gives back again and again for no time at all is not to spin."""
+"""Least seconds of a delay, so that a receiver that gives back again and again does not spin."""
 RESTING_SECONDS = 0.3
-"""A subscription that is paused for longer leaves the group."""
+"""Seconds of a pause after which a subscription leaves the group."""
 LEAVING_SECONDS = 5.0
-"""How long copies may take when we stop, or a partition goes; the originals come again otherwise."""
+"""Seconds that copies may take at a stop, or when a partition goes; otherwise the originals come again."""
 WAITING_MAX = 10_000
-"""So many messages may wait for their time; then nothing more is fetched."""
+"""Messages that may wait for their time; beyond that nothing more is fetched."""
 HELD_UP_MAX = 1_000
 LOOK_SECONDS = 5.0
-"""So often a partition is looked at, whether a message that waits holds up more than ``HELD_UP_MAX`` others."""
+"""Seconds between two checks whether a message that waits holds up more than ``HELD_UP_MAX`` others."""
 
 logger = logger_of(__name__)
 
@@ -126,7 +126,7 @@ class KafkaSubscription:
         self._looks = self._loop.call_later(LOOK_SECONDS, self._look)
         return reader
 
-    # what the reader says
+    # called by the reader
 
     def take(self, batch: Sequence[tuple[Offsets, Arrived]]) -> None:
         for partition, arrived in batch:
@@ -163,7 +163,7 @@ class KafkaSubscription:
         with contextlib.suppress(GoConductorError):
             await self._prepare()
 
-    # what the subscriber says
+    # called by the subscriber
 
     def pause(self) -> None:
         self._in_flight.pause()
@@ -212,7 +212,7 @@ class KafkaSubscription:
         self._loop.call_soon(self._hand_out)
 
     def _stays(self, held: _Held) -> bool:
-        """Whether it has not been here for so long that another should have it."""
+        """Return whether a message stays here, because it has not been here for so long that another should have it."""
         is_young = self._loop.time() - held.came_at < LOCAL_FOR_SECONDS
         return is_young and not held.partition.going and not self.stopped
 
@@ -276,7 +276,7 @@ class KafkaSubscription:
                 self._copy(held, seconds, held.deliveries - 1)
 
     def _replace(self, stuck: Fetching) -> None:
-        """What it had brought comes again, by another one's hands."""
+        """Replace a stuck reader: what it had brought comes again through another one."""
         logger.error(
             "a consumer of %s does not come back from librdkafka; it is left behind, and another one reads on", self._group
         )
@@ -292,7 +292,7 @@ class KafkaSubscription:
             self._reader.away = True
 
     def _look(self) -> None:
-        """A message that waits for its time holds up many: it goes to the end of the log. A reader is stuck: another reads on."""
+        """Copy a message that waits and holds up many to the end of the log, and replace a reader that is stuck."""
         if self._reader is not None and self._reader.stuck and not self.stopped:
             self._replace(self._reader)
         behind = {each: each.first_open() for each in self._partitions if each.held_up > HELD_UP_MAX}

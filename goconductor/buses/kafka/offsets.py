@@ -23,29 +23,29 @@ class Offsets:
         self._next: int | None = None
 
     def came(self, offset: int) -> None:
-        """A message was fetched; offsets come in order."""
+        """Note a fetched message; offsets come in order."""
         self._open.append(offset)
 
     def done(self, offset: int) -> None:
-        """A message is done with."""
+        """Note a message that is done."""
         self._done.add(offset)
 
     def first_open(self) -> int | None:
-        """The message that holds the stored offset up."""
+        """Return the offset of the message that holds the stored offset up."""
         return self._open[0] if self._open else None
 
     @property
     def held_up(self) -> int:
-        """So many messages are done with, and would be repeated after a crash."""
+        """Return how many messages are done and would be repeated after a crash."""
         return len(self._done)
 
     def storable(self) -> int | None:
-        """What to store now, if that has changed."""
+        """Return what to store now, if that has changed."""
         before = self._next
         return self._next if self.advance() != before else None
 
     def advance(self) -> int | None:
-        """What to store now; None as long as nothing is done with."""
+        """Return what to store now; None as long as nothing is done."""
         while self._open and self._open[0] in self._done:
             offset = self._open.popleft()
             self._done.remove(offset)

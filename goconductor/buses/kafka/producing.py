@@ -1,4 +1,4 @@
-"""The producer, and the thread that hears what became of each record."""
+"""The producer, and the thread that gets the brokers' answer to each record."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class Producing:
     """A producer of one bus object.
 
     Args:
-        configuration: of the clients.
-        on_error: told of errors that concern no record, in the producer's thread.
-        on_statistics: told librdkafka's statistics, in the producer's thread.
+        configuration: the settings of the clients.
+        on_error: called with errors that concern no record, in the producer's thread.
+        on_statistics: called with librdkafka's statistics, in the producer's thread.
 
     Raises:
         ConfigurationError: librdkafka does not take the settings.
@@ -72,7 +72,7 @@ class Producing:
         self._thread.start()
 
     async def send(self, records: Sequence[Record]) -> list[KafkaError | None]:
-        """Write the records; what the brokers said to each (None: taken)."""
+        """Write the records; return the brokers' answer to each (None: accepted)."""
         if self._broken:
             self._replace()
         sending = _Sending(len(records))
@@ -82,10 +82,10 @@ class Producing:
         return sending.reports
 
     def cluster_id(self, within_seconds: float) -> str:
-        """Which cluster answers. Blocks.
+        """Return which cluster answers. This call blocks.
 
         Raises:
-            KafkaException: none does.
+            KafkaException: no cluster answers.
         """
         with KafkaErrorsAsExceptions():
             return str(self.producer.cluster_id(within_seconds) or "")
@@ -127,7 +127,7 @@ class Producing:
             raise refused(error) from None
 
     def _replace(self) -> None:
-        """An idempotent producer whose history the brokers lost can never send again; a new one has none."""
+        """Replace the producer: an idempotent one whose history the brokers lost can never send again; a new one has none."""
         logger.warning("the producer cannot go on and is replaced")
         self._broken = False
         broken, self.producer = self.producer, self._made()

@@ -1,8 +1,8 @@
-"""The thread of one consumer: it polls, hands over what came, stores offsets, and waits for the loop when partitions go.
+"""The thread of one consumer: it polls, hands messages over, stores offsets, and waits for the loop when partitions go.
 
-librdkafka's consumer wants to be polled, whatever happens, and calls back from within; so it has a thread of its own. All that is
-known of deliveries belongs to the event loop: the thread hands over by ``call_soon_threadsafe``, in order, and is told by
-plain attributes.
+librdkafka's consumer must be polled at all times, and calls back from within; so it has a thread of its own. All state of
+deliveries belongs to the event loop. The thread hands over by ``call_soon_threadsafe``, in order, and reads plain attributes that
+the loop sets.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from goconductor.redaction import logger_of
 POLL_SECONDS = 0.05
 FULL_POLL_SECONDS = 0.01
 BATCH = 500
-"""Messages that are handed over to the loop at once; and as many may be on their way to it before partitions are paused."""
+"""Messages handed over to the loop at once; and as many may be on their way to it before partitions are paused."""
 GATHER_SECONDS = 0.005
-"""When more than one message comes, so long is waited for others: one that comes alone waits for nobody."""
+"""Seconds to wait for others when more than one message comes; a message that comes alone does not wait."""
 CLOSE_SECONDS = 10.0
 STUCK_SECONDS = 30.0
-"""Beyond what handing over may take: so long no call of librdkafka should take."""
+"""Seconds, beyond the time limit of handing over, that no call of librdkafka should take."""
 
 GONE = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}  # noqa: SLF001
 
@@ -101,7 +101,7 @@ class Reader:
         return not self._closing and self._loop.time() - self._polled_at > self._hand_over_seconds + STUCK_SECONDS
 
     def abandon(self) -> None:
-        """Leave a stuck thread to itself: should it wake up, it says nothing more, and leaves its group."""
+        """Leave a stuck thread to itself: if it wakes up, it reports nothing more, and leaves its group."""
         self._abandoned = self._closing = True
 
     def start(self) -> None:
@@ -262,7 +262,7 @@ class Reader:
             logger.warning("what was done with could not be committed and comes again: %s", error.args[0].str())
 
     def _lose(self, _: Consumer, places: list[TopicPartition]) -> None:
-        """They are another's already: nothing can be committed."""
+        """Close partitions that another reader has already: nothing can be committed."""
         for partition in self._taken_away(places):
             partition.closed = True
 

@@ -13,11 +13,11 @@ from goconductor.ports.bus import Message
 DELIVERIES = "goconductor-deliveries"
 GROUP = "goconductor-group"
 NOT_BEFORE = "goconductor-not-before"
-"""In milliseconds of the wall clock: a difference between two machines' clocks only makes a delay longer or shorter."""
+"""Header with milliseconds of the wall clock: a difference between two machines' clocks only changes the delay."""
 OURS = {DELIVERIES, GROUP, NOT_BEFORE}
 
 DELAY_SECONDS_MAX = 3600.0
-"""A copy that claims to be wanted later than this was written by a clock that is wrong."""
+"""Greatest delay of a copy, in seconds; a later time was written by a clock that is wrong."""
 
 ANY_PARTITION = -1
 
@@ -44,13 +44,13 @@ class Arrived(NamedTuple):
 
 
 def to_record(message: Message) -> Record:
-    """A new message."""
+    """Make the record of a new message."""
     headers = [(_escaped(name), value.encode()) for name, value in message.headers.items()]
     return Record(message.topic, message.key.encode(), message.payload, headers)
 
 
 def read(received: KafkaMessage) -> Arrived:
-    """Anybody's record: what is no text is shown with replacements, so that a receiver can say what it got."""
+    """Read a record of any program: a key or header that is no text gets replacements, so that a receiver can show it."""
     headers: dict[str, str] = {}
     ours: dict[str, str] = {}
     raw = cast("list[tuple[str, bytes | None]]", received.headers() or [])
@@ -72,7 +72,7 @@ def read(received: KafkaMessage) -> Arrived:
 
 
 def copy(arrived: Arrived, *, group: str, deliveries: int, delay_seconds: float, partition: int) -> Record:
-    """The same again for one group, as late as wanted."""
+    """Make a copy for one group, with a delay."""
     headers = [(name, value) for name, value in arrived.record.headers if name not in OURS]
     headers += [(DELIVERIES, str(deliveries).encode()), (GROUP, group.encode())]
     if delay_seconds > 0:
@@ -91,7 +91,7 @@ def _wait_seconds(text: str | None) -> float:
 
 
 def _escaped(name: str) -> str:
-    """The client ends a header's name at a NUL."""
+    """Escape a header's name, which the client ends at a NUL."""
     return name.replace("%", "%25").replace("\x00", "%00")
 
 

@@ -27,7 +27,7 @@ BROKER = {
 
 
 def reduced(text: str | bytes) -> list[Statistic]:
-    """The values of one report of a client."""
+    """Return the values of one report of a client."""
     return list(_values(msgspec.json.decode(text)))
 
 

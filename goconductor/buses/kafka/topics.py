@@ -84,17 +84,17 @@ class Topics:
             await self._make(absent)
 
     def forget(self, topics: Iterable[str]) -> None:
-        """They are gone, or have other partitions than we thought."""
+        """Forget topics that are gone, or that have other partitions than known."""
         for topic in topics:
             self._known.pop(topic)
 
     def another_partition(self, topic: str, partition: int) -> int:
-        """Any but this one, if there are others."""
+        """Return any partition but this one, if there are others."""
         count = self._known.use(topic) or self._count(topic)
         return (partition + random.randrange(1, count)) % count if count > 1 else 0  # noqa: S311
 
     async def group_protocol(self, wanted: Literal["auto", "classic", "consumer"]) -> GroupProtocol:
-        """What ``auto`` means on this cluster."""
+        """Return the group protocol, with the choice of this cluster for ``auto``."""
         if wanted != "auto":
             return wanted
         if self._protocol is None:
@@ -102,10 +102,10 @@ class Topics:
         return self._protocol
 
     async def set_session_timeout(self, group: str) -> None:
-        """With the newer protocol the brokers have the group's timeouts, not its members.
+        """Set the group's timeout at the brokers: with the newer protocol they have the timeouts, not the members.
 
         Raises:
-            BusUnavailableError: the brokers went away; with their own timeout the group would wait for its dead far too long.
+            BusUnavailableError: the brokers went away; with their own timeout the group would wait far too long for its dead.
         """
         session_ms = int(self._session_timeout_seconds * 1000)
         wanted = {"consumer.session.timeout.ms": session_ms, "consumer.heartbeat.interval.ms": max(session_ms // 6, 1)}

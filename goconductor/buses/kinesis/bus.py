@@ -36,30 +36,30 @@ class _Opened:
 
 
 class KinesisBus(BusFrame[_Opened, KinesisSubscription]):
-    """A bus on Amazon Kinesis; the package's docstring says how it works, ``docs/buses/kinesis.md`` what it needs.
+    """A bus on Amazon Kinesis; the package's docstring describes how it works, ``docs/buses/kinesis.md`` what it needs.
 
     Args:
         url: ``kinesis://region``, ``kinesis://`` for the region that boto3 finds, or an endpoint as ``https://host:port``.
         database_url: the PostgreSQL that keeps leases and checkpoints; the saga log's will do.
-        schema: of the tables there.
-        region: instead of the URL's.
-        endpoint_url: instead of the region's own.
-        profile: of the shared configuration, for credentials and region.
+        schema: the schema of the tables there.
+        region: the region; without it, the URL's.
+        endpoint_url: the endpoint; without it, the region's own.
+        profile: a profile of the shared configuration, for credentials and region.
         role_arn: a role that is assumed by the credentials found.
         session: a ``boto3.Session``, whose credentials, profile and region are used; boto3 refreshes the credentials itself.
-        prefix: what the names of streams begin with.
-        shards: of a stream that is made; None for on-demand.
-        retention_hours: of a stream that is made, 24 to 8,760.
+        prefix: prefix of the names of streams.
+        shards: number for a stream that is created; None for on-demand.
+        retention_hours: retention of a stream that is created, 24 to 8,760.
         shared_streams: topics that begin with the key are in the stream of the value.
-        payload_bytes_max: larger payloads are refused, in bytes.
-        open_timeout_seconds: how long ``open`` and ``subscribe`` try; a stream takes half a minute to be made.
-        connect_timeout_seconds: for each connection.
-        send_timeout_seconds: how long a ``send`` waits for Kinesis, also while it is away.
-        poll_seconds: between two reads of a shard; it allows five a second, for all groups together.
-        lease_seconds: so long wait the shards of a process that died.
-        tick_seconds: how often leases are renewed and checkpoints written.
-        drain_seconds: how long deliveries may take to finish when their shard goes to another instance.
-        short_lived_prefixes: topics whose names begin so belong to one process.
+        payload_bytes_max: greatest size of a payload, in bytes; larger ones are refused.
+        open_timeout_seconds: time limit of ``open`` and ``subscribe``; the creation of a stream takes half a minute.
+        connect_timeout_seconds: time limit of each connection.
+        send_timeout_seconds: time limit of ``send``, also while Kinesis is away.
+        poll_seconds: seconds between two reads of a shard; it allows five a second, for all groups together.
+        lease_seconds: seconds that the shards of a dead process wait.
+        tick_seconds: seconds between two renewals of leases and writes of checkpoints.
+        drain_seconds: seconds that deliveries may take to finish when their shard goes to another instance.
+        short_lived_prefixes: prefixes of topics that belong to one process.
 
     Raises:
         ConfigurationError: the URL, the session or the prefix cannot be used, or a number makes no sense.
@@ -133,7 +133,7 @@ class KinesisBus(BusFrame[_Opened, KinesisSubscription]):
         return _Opened(link, database, sender, Leases(database, lease_seconds=self._lease_seconds))
 
     async def examine(self) -> BusVitals:
-        """As :class:`goconductor.ports.vitals.ExaminableBus` says, of the leases' tables.
+        """Examine the leases' tables, as :class:`goconductor.ports.vitals.ExaminableBus` defines it.
 
         Raises:
             ConfigurationError: the leases' database refuses us.

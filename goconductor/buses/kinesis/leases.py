@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS shards (
 ) WITH (fillfactor = 50);
 """
 NEEDS = dict.fromkeys(("readers", "shards"), ("SELECT", "INSERT", "UPDATE", "DELETE"))
-"""The rights that a role needs on each table once they are there."""
+"""Rights that a role needs on each table once it is there."""
 SEEN = """
 INSERT INTO readers SELECT unnest($1::text[]), $2, $3, clock_timestamp()
 ON CONFLICT (topic, consumer_group, reader) DO UPDATE SET seen_at = excluded.seen_at
@@ -95,7 +95,7 @@ DELETE FROM shards WHERE ctid = ANY(ARRAY(
 
 @dataclass(frozen=True, slots=True)
 class ShardState:
-    """What the table says of a shard."""
+    """The row of a shard."""
 
     shard: str
     reader: str | None
@@ -135,14 +135,14 @@ class Checkpoint:
 
 
 class Leases:
-    """The tables, over one connection. Whatever is asked is asked for all topics of a reader in one statement.
+    """The tables, over one connection. Each request is one statement for all topics of a reader.
 
-    No statement waits for a row that another reader keeps locked while it waits itself: a reader updates only rows that are its
-    own, and passes over what is locked when it takes or deletes.
+    No statement waits for a row that another reader keeps locked while that one waits itself: a reader updates only its own rows,
+    and skips locked rows when it claims or deletes.
 
     Args:
         link: the connection.
-        lease_seconds: what is not renewed for so long is free.
+        lease_seconds: seconds without a renewal after which a lease is free.
     """
 
     def __init__(self, link: Link[Connection], *, lease_seconds: float) -> None:
@@ -151,7 +151,7 @@ class Leases:
         self._alone = asyncio.Lock()
 
     async def tick(self, scopes: Sequence[Scope], reader: str) -> tuple[dict[str, list[ShardState]], dict[str, list[str]]]:
-        """Say that a reader is there, renew its leases, and look: the shards and the readers of each topic."""
+        """Send a reader's heartbeat, renew its leases, and return the shards and the readers of each topic."""
         topics, group, streams = _columns(scopes)
         async with self._connected() as connection:
             await connection.execute(SEEN, topics, group, reader)
@@ -194,7 +194,7 @@ class Leases:
                 await connection.executemany(CHECKPOINT, rows)
 
     async def leave(self, scopes: Sequence[Scope], reader: str) -> None:
-        """A reader is no longer there, and has no leases."""
+        """Remove a reader and its leases."""
         topics, group, _ = _columns(scopes)
         async with self._connected() as connection:
             await connection.execute(RELEASE, topics, group, reader)
@@ -246,13 +246,13 @@ _POOLER = (
 
 
 def address_of(url: str) -> dialling.Address:
-    """The database of the leases.
+    """Return the database of the leases.
 
     Args:
         url: its DSN.
 
     Raises:
-        ConfigurationError: the URL cannot be.
+        ConfigurationError: the URL cannot be used.
     """
     return dialling.Address(
         url, application_name="goconductor bus kinesis", setting="database_url", unavailable=BusUnavailableError
@@ -260,12 +260,12 @@ def address_of(url: str) -> dialling.Address:
 
 
 def set_up(address: dialling.Address, schema: str, *, connect_timeout_seconds: float) -> Setup:
-    """How a session is set up, with our tables in place, and no pooler in between.
+    """Return the setup of a session, with our tables in place, and no pooler in between.
 
     Args:
         address: the database.
-        schema: where the tables are, or are to be.
-        connect_timeout_seconds: for the connection to each host.
+        schema: the schema of the tables.
+        connect_timeout_seconds: time limit of the connection to each host.
     """
     tables = Tables(schema=schema, exist=EXISTS, lock=LOCK, create=TABLES)
     setup = Setup(

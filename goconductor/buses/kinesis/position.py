@@ -13,19 +13,19 @@ class Position:
     """One shard, from the moment that its lease is ours until it is not; the same shard taken again is another object.
 
     Args:
-        scope: what is read.
+        scope: the stream, the topic and the group.
         shard: its id.
-        checkpoint: the last record that everything up to is done with.
-        done: those that are done with beyond it.
+        checkpoint: the last record up to which everything is done.
+        done: the records that are done beyond it.
         valid_until: when our lease ends, by this machine's clock.
 
     Attributes:
-        closed: it is no longer ours; what is done with its records changes nothing.
-        going: it is about to be given away; nothing more of it is handed out.
-        ended: there are no more records behind those read.
-        in_hand: so many of its deliveries are with the receiver.
+        closed: whether it is no longer ours; then what becomes of its records changes nothing.
+        going: whether it is about to be released; then nothing more of it is handed out.
+        ended: whether there are no more records behind those read.
+        in_hand: number of its deliveries at the receiver.
         read_to: the record read last.
-        dirty: there is something to be written down.
+        dirty: whether there is something to be written.
     """
 
     def __init__(self, scope: Scope, shard: str, checkpoint: str | None, done: Iterable[str], valid_until: float) -> None:
@@ -44,7 +44,7 @@ class Position:
         self._done: set[str] = set()
 
     def came(self, sequence: str) -> bool:
-        """A record was read; whether it is still to be done."""
+        """Note a record that was read; return whether it is still open."""
         self.read_to = sequence
         self._open.append(sequence)
         if sequence in self._done_before:
@@ -54,7 +54,7 @@ class Position:
         return True
 
     def done(self, sequence: str) -> None:
-        """A record is done with."""
+        """Note a record that is done."""
         self._done.add(sequence)
         while self._open and self._open[0] in self._done:
             self.checkpoint = self._open.popleft()
@@ -68,7 +68,7 @@ class Position:
 
     @property
     def held_up(self) -> int:
-        """So many are done with beyond the first that is not."""
+        """Return how many records are done beyond the first open one."""
         return len(self._done)
 
     @property

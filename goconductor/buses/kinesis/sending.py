@@ -15,7 +15,7 @@ from goconductor.ports.bus import Message
 
 BATCH = 500
 BATCH_BYTES_MAX = 640 * 1024
-"""About 1 MiB as it travels, which is what a shard takes in a second; a larger body would hold the loop up."""
+"""About 1 MiB when encoded, which is what a shard accepts in a second; a larger body would block the loop."""
 AT_ONCE = 4
 ANSWER_SECONDS = 10.0
 
@@ -81,7 +81,10 @@ class Sender:
             answer = await call(client, "put_records", ANSWER_SECONDS, StreamName=stream, Records=entries)
         except UNAVAILABLE as error:
             self._failed(client, error)
-            if code_of(error) in {ABSENT, IN_USE}:  # it does not tell one that is being made from one that is not there
+            if code_of(error) in {
+                ABSENT,
+                IN_USE,
+            }:  # it does not distinguish a stream that is being made from one that is not there
                 await self._make(client, stream)
             return
         results: list[dict[str, Any]] = answer["Records"]

@@ -20,10 +20,10 @@ LOOK_SECONDS = 0.5
 HOURS_MIN = 24
 ABSENT = "ResourceNotFoundException"
 IN_USE = "ResourceInUseException"
-"""It is there already, or is just being made or changed."""
+"""Error code: the stream exists already, or is just being made or changed."""
 READY = {"ACTIVE", "UPDATING"}
 TOLD_AFTER = 5
-"""Of so many times in vain, the log says why."""
+"""Failed tries after which the log gets the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Streams:
         return f"{self._prefix}.probe"
 
     def name(self, topic: str) -> str:
-        """The stream that a topic is in."""
+        """Return the stream of a topic."""
         for prefix, stream in self._shared:
             if topic.startswith(prefix):
                 return stream
@@ -68,11 +68,11 @@ class Streams:
         return f"{name[: NAME_LENGTH_MAX - len(digest) - 1]}-{digest}"
 
     async def make(self, client: Client, stream: str) -> None:
-        """Returns when the stream is there and can be written and read.
+        """Create a stream; return when it is there and can be written and read.
 
         Raises:
             BotoCoreError: the service cannot be reached.
-            ClientError: it says no; where it only asks for patience it is asked again.
+            ClientError: it refuses; where it only asks for patience it is asked again.
         """
         async with self._making.setdefault(stream, asyncio.Lock()):
             made = False
@@ -85,11 +85,11 @@ class Streams:
                 await _ask(client, "increase_stream_retention_period", StreamName=stream, RetentionPeriodHours=hours)
 
     async def shards(self, client: Client, stream: str) -> list[Shard]:
-        """All shards whose records are still kept, of a stream that is made if it is not there.
+        """Return all shards whose records are still kept, of a stream that is created if it is not there.
 
         Raises:
             BotoCoreError: the service cannot be reached.
-            ClientError: it says no; where it only asks for patience it is asked again.
+            ClientError: it refuses; where it only asks for patience it is asked again.
         """
         try:
             return await _shards(client, stream)
@@ -133,7 +133,7 @@ async def _shards(client: Client, stream: str) -> list[Shard]:
 
 
 async def _ask(client: Client, operation: str, **arguments: Any) -> dict[str, Any]:
-    """One request about a stream; these are rationed for the whole account, so patience is nothing unusual."""
+    """Make one request about a stream; these are rationed for the whole account, so throttling is nothing unusual."""
     tries = 0
     while True:
         try:

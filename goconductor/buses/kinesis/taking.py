@@ -50,15 +50,15 @@ class KinesisSubscription:
 
     Args:
         link: the client.
-        streams: where the topics are.
-        leases: who reads what.
-        sender: for copies.
-        reading: what is read, by whom.
-        short_lived_prefixes: topics that begin so belong to one process.
-        lease_seconds: a shard is ours for so long at a time.
-        tick_seconds: how often leases are renewed and checkpoints written.
-        poll_seconds: between two reads of a shard.
-        drain_seconds: how long deliveries may take to finish when their shard goes to another.
+        streams: the topics' streams.
+        leases: the table of leases.
+        sender: sends copies.
+        reading: the topics, the group and the receiver.
+        short_lived_prefixes: prefixes of topics that belong to one process.
+        lease_seconds: duration of a lease.
+        tick_seconds: seconds between two renewals of leases and writes of checkpoints.
+        poll_seconds: seconds between two reads of a shard.
+        drain_seconds: seconds that deliveries may take to finish when their shard goes to another.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class KinesisSubscription:
     # shards
 
     def _read(self, topic: Topic, position: Position) -> None:
-        """A shard is ours."""
+        """Begin to read a shard that became ours."""
         reader = ShardReader(
             self._link,
             position,
@@ -223,7 +223,7 @@ class KinesisSubscription:
             self._changed.notify_all()
 
     def _move_on(self, position: Position) -> None:
-        """A record that waits for its time and holds up many goes to the end of the stream."""
+        """Copy a record that waits for its time and holds up many to the end of the stream."""
         if position.held_up > WAITING_HOLDS_UP_MAX:
             for held in [each for each in self._waiting if each.sequence == position.first_open and each.position is position]:
                 self._tasks.start(self._copy(held, held.deliveries - 1), name="copy a record of Kinesis")

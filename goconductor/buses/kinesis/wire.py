@@ -10,12 +10,12 @@ import msgspec
 from goconductor.ports.bus import Message
 
 HEADERS_BYTES_MAX = 64 * 1024
-"""Of a record, so much is kept for topic, key and headers."""
+"""Bytes of a record that are kept for topic, key and headers."""
 RECORD_BYTES_MAX = 1 << 20
 PAYLOAD_BYTES_MAX = RECORD_BYTES_MAX - HEADERS_BYTES_MAX
 PARTITION_KEY_LENGTH_MAX = 256
 DELAY_SECONDS_MAX = 3_600.0
-"""A copy that claims to be wanted later than this was written by a clock that is wrong."""
+"""Greatest delay of a copy, in seconds; a later time was written by a clock that is wrong."""
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -40,45 +40,45 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     not_before: float = 0.0
 
     def wait_seconds(self) -> float:
-        """How long it is not wanted yet."""
+        """Return the seconds until it is due."""
         return min(max(self.not_before - time.time(), 0.0), DELAY_SECONDS_MAX) if self.not_before else 0.0
 
     def message(self) -> Message:
-        """What was sent."""
+        """Return the message that was sent."""
         return Message(topic=self.topic, key=self.key, payload=self.payload, headers=self.headers)
 
 
 def record_of(message: Message) -> Record:
-    """A new message."""
+    """Make the record of a new message."""
     return Record(message.topic, message.payload, message.key, message.headers)
 
 
 def copy_of(message: Message, *, group: str, deliveries: int, delay_seconds: float) -> Record:
-    """The same again for one group, as late as wanted."""
+    """Make a copy for one group, with a delay."""
     not_before = time.time() + delay_seconds if delay_seconds > 0 else 0.0
     return Record(message.topic, message.payload, message.key, message.headers, group, deliveries, not_before)
 
 
 def partition_key(key: str) -> str:
-    """The key itself where it can be one."""
+    """Return the key itself where it can be a partition key."""
     if 0 < len(key) <= PARTITION_KEY_LENGTH_MAX and key.isprintable():
         return key
     return hashlib.sha256(key.encode()).hexdigest()
 
 
 def headers_bytes(message: Message) -> int:
-    """How large everything but the payload is at most; the partition key counts as well."""
+    """Return the greatest size of everything but the payload; the partition key counts as well."""
     texts = (message.topic, message.key, message.key, *message.headers, *message.headers.values())
     return 256 + sum(len(text.encode()) + 8 for text in texts)
 
 
 def encode(record: Record) -> bytes:
-    """What is written."""
+    """Return the bytes that are written."""
     return msgspec.msgpack.encode(record)
 
 
 def decode(data: bytes) -> Record | None:
-    """What was read; None if it is not ours."""
+    """Read bytes; return None if they are not ours."""
     try:
         return msgspec.msgpack.decode(data, type=Record)
     except msgspec.MsgspecError:

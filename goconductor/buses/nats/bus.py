@@ -23,25 +23,26 @@ HEADERS = Headers(wire.HEADERS_BYTES_MAX, wire.headers_bytes)
 
 
 class NatsBus(BusFrame[_Opened, NatsSubscription]):
-    """A bus on NATS JetStream; the package's docstring says how it works, ``docs/buses/nats.md`` what it needs.
+    """A bus on NATS JetStream; the package's docstring describes how it works, ``docs/buses/nats.md`` what it needs.
 
     It takes one connection.
 
     Args:
         url: the servers, as ``nats://user:password@host:port`` or ``tls://``; several with ``,`` between them.
         credentials_path: a file with a JWT and its key, where the server wants one.
-        prefix: what the names of streams and subjects begin with.
-        replicas: copies of each message, on as many servers; given to a stream when it is made.
-        payload_bytes_max: larger payloads are refused, in bytes; the server's ``max_payload`` must leave 64 KiB beside it.
-        open_timeout_seconds: how long ``open`` and ``subscribe`` try.
-        connect_timeout_seconds: for each try to connect.
-        send_timeout_seconds: how long a ``send`` waits for the acknowledgements, and for the server while it is away.
-        heartbeat_seconds: how often the server is asked whether it is there; after two questions without an answer it is not.
-        visibility_seconds: what is in hand for longer may come to another as well; so long wait those of a dead process.
-        retention_seconds: what nobody takes for so long is dropped, and a group that does not read for so long forgotten.
-        short_lived_prefixes: topics whose names begin so belong to one process.
-        short_lived_retention_seconds: so long are their groups remembered.
-        duplicate_window_seconds: so long the stream remembers the ids of messages, to drop what is sent twice.
+        prefix: prefix of the names of streams and subjects.
+        replicas: copies of each message, on as many servers; set when a stream is created.
+        payload_bytes_max: greatest size of a payload, in bytes; the server's ``max_payload`` must be 64 KiB above it.
+        open_timeout_seconds: time limit of ``open`` and ``subscribe``.
+        connect_timeout_seconds: time limit of each try to connect.
+        send_timeout_seconds: time limit of ``send``, for the acknowledgements and for a server that is away.
+        heartbeat_seconds: seconds between two questions whether the server is there; two of them without an answer end the
+            connection.
+        visibility_seconds: seconds after which a message in hand may come to another process as well, as after the death of one.
+        retention_seconds: seconds after which messages that nobody takes, and groups that do not read, are dropped.
+        short_lived_prefixes: prefixes of topics that belong to one process.
+        short_lived_retention_seconds: the same seconds for the groups of those.
+        duplicate_window_seconds: seconds for which the stream remembers the ids of messages, to drop duplicates.
 
     Raises:
         ConfigurationError: the URL or the prefix cannot be used, or a number makes no sense.

@@ -15,11 +15,11 @@ from nats.aio.client import Client
 from goconductor.errors import BusUnavailableError, ConfigurationError
 
 UNAVAILABLE = (nats.errors.Error, OSError, TimeoutError, BusUnavailableError)
-"""What the driver may raise when the server, the network or our rights fail; once open, it is tried again."""
+"""Exceptions of the driver when the server, the network or our rights fail; once open, the bus tries again."""
 
 URL_REMEDY = "write it as nats://user:password@host:port, tls:// for an encrypted one; several with ',' between them"
 MISSED_MAX = 2
-"""So many questions without an answer end a connection."""
+"""Questions without an answer that end a connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Servers:
 
 
 def parse_urls(text: str) -> Servers:
-    """The servers of a URL setting; user and password, or a token, may stand in any of them.
+    """Return the servers of a URL setting; user and password, or a token, may be in any of them.
 
     Raises:
         ConfigurationError: one of them is no NATS URL; the message does not quote it, since it may hold a password.
@@ -60,18 +60,18 @@ async def connect(
     heartbeat_seconds: float,
     on_lost: Callable[[Client, str], None],
 ) -> Client:
-    """A new connection to one of the servers.
+    """Return a new connection to one of the servers.
 
     Args:
-        servers: where, and as whom.
+        servers: addresses and credentials.
         credentials_path: a file with a JWT and its key, where the server wants one.
-        connect_timeout_seconds: for all of them together.
-        heartbeat_seconds: how often it is asked whether it still answers.
+        connect_timeout_seconds: time limit for all of them together.
+        heartbeat_seconds: seconds between two questions whether the server still answers.
         on_lost: called when the connection ends, with the reason.
 
     Raises:
         ConfigurationError: the server refuses us.
-        BusUnavailableError: none can be reached now.
+        BusUnavailableError: no server can be reached now.
     """
     client = Client()
     problems: list[str] = []
@@ -125,15 +125,15 @@ async def close(client: Client) -> None:
 
 
 def reason_of(error: BaseException) -> str:
-    """An error of the driver in a few words; some have no text."""
+    """Return an error of the driver in a few words; some have no text."""
     return str(error).removeprefix("nats: ") or type(error).__name__
 
 
 async def _ask(client: Client, heartbeat_seconds: float, troubled: asyncio.Event, on_lost: Callable[[Client, str], None]) -> None:
-    """A connection that fell silent would otherwise be waited for until the system gives it up.
+    """Ask the server at an interval, so that a silent connection ends before the system gives it up.
 
-    The driver does not always tell that a connection has ended: not if it still had something to write. So we look, at once
-    when it speaks of trouble.
+    The driver does not always report that a connection has ended: not if it still had something to write. So we look, and at once
+    when it reports an error.
     """
     missed = 0
     while missed < MISSED_MAX:

@@ -55,7 +55,7 @@ class Sender:
             ) from None
 
     async def _try(self, client: Client, named: list[_Named]) -> tuple[list[_Named], str]:
-        """What is still to be sent, and why."""
+        """Send once; return the messages still to be sent, and why."""
         publishing = asyncio.ensure_future(self._publish_all(client, named))
         gone = asyncio.ensure_future(self._link.gone(client).wait())
         try:
@@ -83,7 +83,7 @@ class Sender:
         return list(await asyncio.gather(*(self._publish(client, *each) for each in named)))
 
     async def _publish(self, client: Client, message_id: str, message: Message) -> str | None:
-        """What went wrong, if something did."""
+        """Publish a message; return what went wrong, if something did."""
         try:
             answer = await client.request(
                 self._topology.subject(message.topic),

@@ -30,7 +30,7 @@ PULL_SECONDS = 30.0
 HEARTBEAT_SECONDS = 5.0
 SILENCE_SECONDS = 3 * HEARTBEAT_SECONDS
 ENDED = {"404", "408"}
-"""Statuses of a pull request that has come to its end: there was nothing, or its time is over."""
+"""Statuses of a pull request that has ended: there was nothing, or its time is over."""
 AGAIN_SECONDS = 0.2
 NANOSECONDS = 1_000_000_000
 
@@ -68,9 +68,9 @@ class NatsSubscription:
 
     Args:
         link: the connection.
-        topology: where the consumers are.
-        reading: what is read, by whom.
-        mark_interval_seconds: how often it says that it is there.
+        topology: the streams and consumers.
+        reading: the topics, the group and the receiver.
+        mark_interval_seconds: seconds between two marks that it is there.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class NatsSubscription:
             client = await self._next_client()
 
     async def _next_client(self) -> Client | None:
-        """A connection on which to go on, or None if the subscription was stopped."""
+        """Return a connection on which to go on, or None if the subscription was stopped."""
         self._mark_at = 0.0
         await self._patience.wait()
         return await self._link.get_unless(self._drained)
@@ -151,7 +151,7 @@ class NatsSubscription:
         self._mark_at = time.monotonic() + self._mark_interval_seconds
 
     async def _serve(self, client: Client, gone: asyncio.Task[Literal[True]]) -> None:
-        """Until the subscription was stopped; raises when the connection or a consumer fails."""
+        """Receive until the subscription is stopped; raises when the connection or a consumer fails."""
         while not gone.done():
             self._news.clear()
             if time.monotonic() >= self._mark_at:

@@ -22,16 +22,16 @@ ANSWER_SECONDS = 5.0
 
 
 class Topology:
-    """The names of one bus in one account, and how they come to be.
+    """The names of one bus in one account, and how they are created.
 
     Args:
-        prefix: what streams and subjects begin with.
+        prefix: prefix of streams and subjects.
         replicas: copies of each message.
-        retention_seconds: consumers that nobody reads for so long are forgotten, and messages that nobody takes.
-        short_lived_prefixes: topics that begin so belong to one process.
-        short_lived_retention_seconds: so long live the consumers of those.
-        visibility_seconds: what is in hand for longer comes again.
-        duplicate_window_seconds: so long the stream remembers the ids of messages.
+        retention_seconds: seconds after which consumers that nobody reads, and messages that nobody takes, are dropped.
+        short_lived_prefixes: prefixes of topics that belong to one process.
+        short_lived_retention_seconds: the same seconds for the consumers of those.
+        visibility_seconds: seconds after which a message in hand comes again.
+        duplicate_window_seconds: seconds for which the stream remembers the ids of messages.
     """
 
     def __init__(
@@ -56,18 +56,18 @@ class Topology:
         self._looked_at: Recent[str, float] = Recent(count_max=bounds.TOPICS_KNOWN_MAX)
 
     def subject(self, topic: str) -> str:
-        """Where messages of a topic are published."""
+        """Return the subject of a topic's messages."""
         return f"{self.stream}.topic.{_token(topic)}"
 
     def consumer(self, topic: str, group: str) -> str:
-        """The consumer of one group of one topic."""
+        """Return the name of the consumer of one group of one topic."""
         return _shortened(f"{_token(topic)}~{_token(group)}")
 
     async def make_streams(self, client: Client) -> None:
-        """What all topics share. A stream that exists is used as it is.
+        """Create the streams that all topics share. A stream that exists is used as it is.
 
-        The marks tell which topics have a consumer. A stream that was deleted has taken its consumers along, so the marks that
-        are older than its absence go before it is made again. A group that comes meanwhile marks its topic under a later number.
+        The marks show which topics have a consumer. The deletion of a stream has deleted its consumers too, so the marks that are
+        older than its absence go before it is created again. A group that comes meanwhile marks its topic under a later number.
 
         Raises:
             ConfigurationError: the server does not let us, or cannot hold so many replicas.
@@ -101,7 +101,7 @@ class Topology:
         )
 
     async def make_group(self, client: Client, topic: str, group: str) -> str:
-        """The consumer of one group of one topic; its name. Streams that somebody deleted are made again."""
+        """Create the consumer of one group of one topic; return its name. Streams that were deleted are created again."""
         try:
             return await self._make_group(client, topic, group)
         except (NotFoundError, NoStreamResponseError):
@@ -121,7 +121,7 @@ class Topology:
             self._looked_at.put(topic, now + min(LOOK_AGAIN_SECONDS, self._retention_seconds / 4))
 
     def forget(self) -> None:
-        """The server may be another now: look again."""
+        """Forget what was created: the server may be another one now."""
         self._looked_at = Recent(count_max=bounds.TOPICS_KNOWN_MAX)
 
     async def _make_group(self, client: Client, topic: str, group: str) -> str:
@@ -149,7 +149,7 @@ class Topology:
         return True
 
     async def _last_mark(self, client: Client) -> int:
-        """The number of the mark that was set last; 0 if there is none."""
+        """Return the number of the mark that was set last; 0 if there is none."""
         try:
             return (await client.jetstream(timeout=ANSWER_SECONDS).stream_info(self._marks)).state.last_seq
         except NotFoundError:
@@ -189,7 +189,7 @@ class Topology:
 
 
 def pull_request(count: int, *, expires_seconds: float, heartbeat_seconds: float) -> bytes:
-    """What asks for so many messages."""
+    """Return the request for ``count`` messages."""
     nanoseconds = 1_000_000_000
     return json.dumps(
         {"batch": count, "expires": int(expires_seconds * nanoseconds), "idle_heartbeat": int(heartbeat_seconds * nanoseconds)}

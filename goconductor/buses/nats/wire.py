@@ -16,14 +16,14 @@ KEY = "Goconductor-Key"
 OTHER_HEADERS = "Goconductor-Headers"
 
 HEADERS_BYTES_MAX = 64 * 1024
-"""Of what the server takes as one message, so much is kept for headers."""
+"""Bytes of a message, as the server counts it, that are kept for headers."""
 
 _PLAIN_NAME = re.compile(r"(?!(?i:nats-|goconductor-))[a-zA-Z][a-zA-Z0-9_.-]{0,127}")
 _PLAIN_VALUE = re.compile(r"[!-~]([ -~]{0,1022}[!-~])?")
 
 
 def headers_of(message: Message, message_id: str) -> dict[str, str]:
-    """Everything of a message but its payload."""
+    """Return everything of a message but its payload."""
     headers = {
         name: value
         for name, value in message.headers.items()
@@ -37,12 +37,12 @@ def headers_of(message: Message, message_id: str) -> dict[str, str]:
 
 
 def headers_bytes(message: Message) -> int:
-    """How large key and headers are on the wire at most."""
+    """Return the greatest size of key and headers when encoded."""
     return 256 + sum(6 * len(text.encode()) + 8 for text in (message.key, *message.headers, *message.headers.values()))
 
 
 def read(topic: str, data: bytes, headers: Mapping[str, str] | None) -> Message:
-    """The message; whatever somebody else has published is read as well as it can be."""
+    """Read a message; one from another program is read as well as it can be."""
     texts = {name: value for name, value in (headers or {}).items() if not name.lower().startswith("nats-")}
     key = _read_json(texts.pop(KEY, '""'))
     others = _read_json(texts.pop(OTHER_HEADERS, "{}"))

@@ -44,25 +44,25 @@ class _Opened:
 
 
 class PostgresBus(BusFrame[_Opened, PostgresSubscription]):
-    """A bus on PostgreSQL; the package's docstring says how it works and what it does not promise.
+    """A bus on PostgreSQL; the package's docstring describes how it works and what it does not promise.
 
     It holds one connection for each subscription. One for sending and one for hints are made when they are needed, and closed a
     minute after that.
 
     Args:
         url: the database's DSN; it may be another database than the saga log's.
-        schema: where its tables are; created when missing.
-        poll_interval_seconds: the longest wait between two looks of an idle subscription.
-        visibility_seconds: what is in hand for longer may come to another as well; so long do the deliveries of a process wait
-            that is stopped or cut off (those of a dead one are taken back within a second or two).
-        payload_bytes_max: larger payloads are refused, in bytes.
-        open_timeout_seconds: how long ``open`` and ``subscribe`` try.
-        hints_per_second_max: so many notifications a second are sent at most; ten times as many while all
-            processes together send fewer than a thousand.
-        retention_seconds: what nobody takes for so long is dropped, and a group that does not read for so long forgotten.
+        schema: the schema of its tables; created when missing.
+        poll_interval_seconds: greatest wait between two looks of an idle subscription.
+        visibility_seconds: seconds after which a message in hand may come to another process as well, as when this one is stopped
+            or cut off (those of a dead one are taken back within a second or two).
+        payload_bytes_max: greatest size of a payload, in bytes; larger ones are refused.
+        open_timeout_seconds: time limit of ``open`` and ``subscribe``.
+        hints_per_second_max: greatest number of notifications a second; ten times as many while all processes together send fewer
+            than a thousand.
+        retention_seconds: seconds after which messages that nobody takes, and groups that do not read, are dropped.
 
     Raises:
-        ConfigurationError: the schema's name is not a plain identifier, a number makes no sense, or the url cannot be.
+        ConfigurationError: the schema's name is not a plain identifier, a number makes no sense, or the url cannot be used.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class PostgresBus(BusFrame[_Opened, PostgresSubscription]):
         return _Opened(pools, sender, hints, create_guarded_task(self._housekeep(), name="housekeeping of the bus"))
 
     async def examine(self) -> BusVitals:
-        """As :class:`goconductor.ports.vitals.ExaminableBus` says.
+        """Examine the bus's tables, as :class:`goconductor.ports.vitals.ExaminableBus` defines it.
 
         Raises:
             ConfigurationError: the database refuses us.
@@ -150,7 +150,8 @@ class PostgresBus(BusFrame[_Opened, PostgresSubscription]):
         return subscription
 
     async def lag(self, topic: str, group: str) -> Lag | None:
-        """As :class:`goconductor.ports.figures.MeasuredBus` says, on a connection of its own, since this is rare.
+        """Return the lag as :class:`goconductor.ports.figures.MeasuredBus` defines it, over a connection of its own, as this is
+        rare.
 
         Raises:
             BusUnavailableError: PostgreSQL is away.

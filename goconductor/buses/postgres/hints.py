@@ -21,25 +21,25 @@ from goconductor.postgres.session import Usable
 from goconductor.redaction import logger_of
 
 HINT_BYTES_MAX = 7900
-"""A notification holds less than 8,000 bytes; an empty one says that any topic may have news."""
+"""Bytes of a notification, which the server limits to 8,000; an empty one means that any topic may have news."""
 
 AGAIN_SECONDS = 0.05
 QUIET_HINTS = 1000
 HASTE = 10
-"""While all processes together say less than so many hints a second (each hears all), hints may be so many times as frequent.
-With more they would only wake one another, and stand in line for the lock that each notification takes."""
+"""Factor of the frequency of hints while all processes together send fewer than ``QUIET_HINTS`` a second (each receives all).
+With more they would only wake one another, and queue for the lock that each notification takes."""
 
 logger = logger_of(__name__)
 
 
 class Hints:
-    """Tells others of news, and us of theirs.
+    """Notifies other processes of news, and receives their notifications.
 
     Args:
-        sessions: give a session for a hint by itself.
+        sessions: give a session for a hint without messages.
         channel: the notifications' name, the bus's schema.
-        per_second_max: so many notifications a second at most; topics that come meanwhile share the next one. While little is
-            said by all, as far as we hear it, ten times as many.
+        per_second_max: greatest number of notifications a second; topics that come meanwhile share the next one. While all
+            processes send few, ten times as many.
         on_news: called with the topics that have news; with none if any may have.
     """
 
@@ -52,7 +52,7 @@ class Hints:
         self._heard_at: deque[float] = deque(maxlen=QUIET_HINTS)
         self._on_news = on_news
         self._ear: session.Connection | None = None
-        """Of all sessions that listen, the one that is heeded."""
+        """Of all sessions that listen, the one whose notifications count."""
         self._topics: set[str] = set()
         self._next_at = 0.0
         self._pending = asyncio.Event()
@@ -60,7 +60,7 @@ class Hints:
         self._running: asyncio.Task[None] | None = None
 
     async def listen(self, connection: session.Connection) -> None:
-        """Hear of others' news over this session, until it ends.
+        """Receive the notifications of other processes over this session, until it ends.
 
         Raises:
             asyncpg.PostgresError, OSError: the session failed.
@@ -71,14 +71,15 @@ class Hints:
             self._ear = connection
 
     def notify(self, topics: Iterable[str]) -> None:
-        """These topics have news. Never blocks."""
+        """Notify others that these topics have news. Never blocks."""
         self._topics.update(topics)
         if self._topics:
             self._pending.set()
 
     def along(self, topics: AbstractSet[str]) -> str:
-        """The text of a notification of these topics, for a statement that sends to them, while little is said; else, and where
-        it would be too long, nothing: then it goes by :meth:`notify`, together with others.
+        """Return the text of a notification of these topics, for a statement that sends to them.
+
+        It is empty while there are many hints, and where it would be too long. The topics then go by :meth:`notify`, with others.
         """
         if not topics or self._topics or self._is_busy or time.monotonic() < self._next_at:
             return ""
@@ -114,7 +115,7 @@ class Hints:
                 await self._patience.wait()
 
     def _note_hint(self) -> None:
-        """Something is being said now: not again at once."""
+        """Note that a hint is sent now, so that the next one waits."""
         self._next_at = time.monotonic() + self._interval_seconds / (1 if self._is_busy else HASTE)
 
     @property
@@ -136,6 +137,6 @@ class Hints:
 
 
 def _text(topics: Iterable[str]) -> str:
-    """What a notification says; nothing, which means any topic, where there are too many."""
+    """Return the text of a notification; empty, which means any topic, where there are too many."""
     text = " ".join(sorted(topics))
     return text if len(text) <= HINT_BYTES_MAX else ""

@@ -7,7 +7,7 @@ import time
 from goconductor.aio.recent import Recent
 
 LEFT_MAX = 1_000
-"""So many are remembered, as each look names all of them; more are taken again, which costs time and nothing else."""
+"""Messages that are remembered, as each look names all of them; more of them are taken again, which only costs time."""
 
 
 class Left:
@@ -17,11 +17,11 @@ class Left:
         self._ours_again: Recent[int, float] = Recent(count_max=LEFT_MAX)
 
     def leave(self, message_id: int, seconds: float) -> None:
-        """Not for us for so long."""
+        """Leave a message to others for some seconds."""
         self._ours_again.put(message_id, time.monotonic() + seconds)
 
     def now(self) -> list[int]:
-        """Those that are still left to others."""
+        """Return the messages that are still left to others."""
         if self._ours_again:
             now = time.monotonic()
             for message_id in [each for each, until in self._ours_again.items() if until <= now]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 SLOW_TAKE_SECONDS = 0.005
-"""A slower look wades through dead rows, which a long transaction elsewhere forbids to clear away: floors are worth finding."""
+"""Seconds of a look above which it reads many dead rows, which a long transaction keeps from vacuum: floors are worth finding."""
 
 
 class Interval:
@@ -20,7 +20,7 @@ class Interval:
         self._due_at = 0.0
 
     def is_due(self, now: float) -> bool:
-        """Whether it is time."""
+        """Return whether it is time."""
         return now >= self._due_at
 
     def done(self, now: float) -> None:
@@ -45,14 +45,14 @@ class Looks:
         self._seconds_max = seconds_max
         self._at = 0.0
         self.at_once = True
-        """There may be news; set by whoever hears of some, also during a look."""
+        """Whether there may be news; set by a notification, also during a look."""
 
     def is_due(self, now: float) -> bool:
-        """Whether it is time to look."""
+        """Return whether it is time to look."""
         return self.at_once or now >= self._at
 
     def begin(self) -> None:
-        """Record that a look begins: what is heard from now on asks for another one."""
+        """Record that a look begins: news from now on asks for another one."""
         self._next_seconds = self._first_seconds if self.at_once else min(2 * self._wait_seconds, self._seconds_max)
         self.at_once = False
 
@@ -62,7 +62,7 @@ class Looks:
         self._at = now + self._wait_seconds
 
     def seconds_left(self, now: float) -> float:
-        """How long until the next one; nothing, where there may be news."""
+        """Return the seconds until the next look; none, where there may be news."""
         return 0.0 if self.at_once else self._at - now
 
 
@@ -74,12 +74,12 @@ class Floors:
         self._until = 0.0
 
     def of(self, queue_ids: Sequence[int], now: float) -> list[int]:
-        """The floor of each queue; 0 where it is not known."""
+        """Return the floor of each queue; 0 where it is not known."""
         floors = self._floors if now < self._until else {}
         return [floors.get(queue_id, 0) for queue_id in queue_ids]
 
     def are_wanted(self, began: float, took_seconds: float) -> bool:
-        """Whether a look was so slow that floors may help, and none are believed yet."""
+        """Return whether a look was so slow that floors may help, and none are in use yet."""
         return took_seconds > SLOW_TAKE_SECONDS and began >= self._until
 
     def found(self, floors: Mapping[int, int], began: float, took_seconds: float) -> None:

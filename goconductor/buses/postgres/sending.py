@@ -19,11 +19,11 @@ from goconductor.postgres.session import Usable
 BATCH_MESSAGES_MAX = 1000
 BATCH_BYTES_MAX = 8 << 20
 NO_HINT_SECONDS = 60.0
-"""For so long no hint goes with messages after one that may have kept them from being written."""
+"""Seconds without hints beside messages, after one that may have kept them from being written."""
 
 
 class Sent(NamedTuple):
-    """How many queues each topic of the batch has, and of which topics others were told."""
+    """The number of queues of each topic of the batch, and the topics of which others were notified."""
 
     queues: dict[str, int]
     notified: AbstractSet[str]
@@ -36,9 +36,9 @@ class Sender:
     """Writes messages, over one session at a time.
 
     Args:
-        sessions: give that session; it is made when there is something to write.
-        hint: given the topics that others have to hear of, the text of a notification that goes with the messages; empty if it
-            is to go by itself.
+        sessions: give that session; it is opened when there is something to write.
+        hint: answers the text of a notification for the topics that others must learn of, to go with the messages; empty if it is
+            to go separately.
     """
 
     def __init__(self, sessions: Usable, hint: Callable[[AbstractSet[str]], str]) -> None:
@@ -68,7 +68,7 @@ class Sender:
         return await written
 
     async def close(self) -> None:
-        """What was given to ``send`` is still written."""
+        """Close for new messages; those that were given to ``send`` are still written."""
         self._closed = True
         if self._writing is not None:
             await self._writing
@@ -104,10 +104,10 @@ class Sender:
         return batch
 
     async def _write_surely(self, messages: list[Message], elsewhere: AbstractSet[str]) -> Sent:
-        """Once more on a fresh session if the present one fails: it may long be dead, and a bus may repeat.
+        """Write, and once more on a fresh session if the present one fails: it may long be dead, and a bus may repeat.
 
-        Without the hint then, and for a while: it may be the hint that fails, where the server's queue of notifications is full
-        or somebody holds its lock, and it must cost no message.
+        The second time has no hint, nor have writes for a while. The hint may be what fails, where the server's queue of
+        notifications is full or somebody holds its lock, and it must cost no message.
         """
         hint = self._hint(elsewhere) if time.monotonic() >= self._hints_from else ""
         try:

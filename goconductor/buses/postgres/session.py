@@ -16,7 +16,7 @@ from goconductor.postgres.tables import Tables
 Connection: TypeAlias = dialling.Connection
 
 UNAVAILABLE = (*dialling.FAILURES, BusUnavailableError, ConfigurationError, PoolerError)
-"""What a session may raise when the server, the network, the schema or our rights fail; once open, a new session is tried."""
+"""Exceptions of a session when the server, the network, the schema or our rights fail; once open, a new session is tried."""
 
 SETTINGS = {
     # A young or churning table has no useful statistics; these plans are right at any size (see statements).
@@ -36,24 +36,24 @@ POOLER = (
 
 
 def address_of(url: str) -> dialling.Address:
-    """The database of a bus.
+    """Return the database of a bus.
 
     Args:
         url: its DSN.
 
     Raises:
-        ConfigurationError: the URL cannot be.
+        ConfigurationError: the URL cannot be used.
     """
     return dialling.Address(url, application_name="goconductor bus", setting="the bus's url", unavailable=BusUnavailableError)
 
 
 def set_up(address: dialling.Address, schema: str, purpose: str) -> Setup:
-    """How a session is set up, with our tables in place.
+    """Return the setup of a session, with our tables in place.
 
     Args:
         address: the database.
-        schema: where the bus's tables are, or are to be.
-        purpose: told to the server as part of ``application_name``.
+        schema: the schema of the bus's tables.
+        purpose: part of the ``application_name`` that the server shows.
     """
     tables = Tables(schema=schema, exist=statements.EXISTS, lock=statements.LOCK, create=statements.TABLES)
     return Setup(

@@ -7,7 +7,7 @@ two batches never wait for one another crosswise; taking never waits at all.
 from __future__ import annotations
 
 ADVISORY_KEY = 0x676F636F6E642E62
-"""Held while the schema or the set of queues changes, which is rare; the one-integer form is used by nothing else of ours."""
+"""Lock held while the schema or the set of queues changes, which is rare; no other code of ours uses the one-integer form."""
 
 LOCK = f"SELECT pg_advisory_xact_lock({ADVISORY_KEY})"
 
@@ -137,14 +137,14 @@ DELETE FROM messages USING unnest($1::int[], $2::bigint[]) done (queue_id, messa
 WHERE messages.queue_id = done.queue_id AND messages.message_id = done.message_id
 """
 
-# The count of deliveries tells whether it is still ours to give.
+# The number of deliveries shows whether it is still ours to give.
 GIVE_BACK = """
 UPDATE messages SET visible_at = now() + make_interval(secs => given.delay_seconds), taker = 0
 FROM unnest($1::int[], $2::bigint[], $3::int[], $4::float8[]) given (queue_id, message_id, deliveries, delay_seconds)
 WHERE messages.queue_id = given.queue_id AND messages.message_id = given.message_id AND messages.deliveries = given.deliveries
 """
 
-# Bounded: a backlog of millions is told as "at least so many". Who has been taken is ready in the future, so it waits for 0 s.
+# Bounded: a backlog of millions is counted as "at least" the bound. What is in hand is ready in the future, so it waits for 0 s.
 LAG = """
 SELECT
     (SELECT count(*) FROM (SELECT FROM messages WHERE messages.queue_id = queue.queue_id LIMIT $3) counted) AS messages,

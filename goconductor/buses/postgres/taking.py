@@ -25,20 +25,20 @@ TAKE_MAX = 500
 AGAIN_SECONDS = 0.05
 
 FIRST_WAIT_SECONDS = 0.03
-"""So long after a look that left room is the next one, unless somebody says that there is news: so that more comes at once."""
+"""Seconds until the next look after one that left room, unless there is a notification: so that more comes at once."""
 CLOCK_SECONDS = 0.001
-"""An event loop may measure no finer than this; a shorter wait would be none, again and again."""
+"""Seconds below which an event loop may not measure; a shorter wait would be none, again and again."""
 SETTLE_SECONDS = 0.04
-"""So long an acknowledgement may wait for others, or for the next look, which takes it along: nobody waits for it."""
+"""Seconds that an acknowledgement may wait for others, or for the next look, which takes it along: nobody waits for it."""
 CHECK_INTERVAL_SECONDS = 20.0
-"""Seconds after which a turn asks the server something, however rare looks are: a session that is half gone is found out."""
+"""Seconds after which a turn asks the server something, however rare looks are, so that a half-dead session is noticed."""
 REGISTER_INTERVAL_SECONDS = 60.0
 RECLAIM_INTERVAL_SECONDS = 1.0
 
 HEAD_START_SECONDS = 0.03
-"""So much earlier than we, others find what we gave back: who was full a moment ago is not to take all of it again."""
+"""Seconds by which others find what we gave back earlier than we do, so that a full process does not take it all again."""
 PASSED_ON_SECONDS = 30.0
-"""What we can never take is left to others for so long; then we look whether it is still there."""
+"""Seconds for which a message that we can never take is left to others; then we look whether it is still there."""
 
 _Place = tuple[int, int]
 """A message's queue and its number there."""
@@ -87,7 +87,7 @@ class PostgresSubscription:
         self._news = asyncio.Event()
         self._writes_soon: asyncio.TimerHandle | None = None
         self._crowded = False
-        """The last look left no room."""
+        """Whether the last look left no room."""
         self._patience = Patience(AGAIN_SECONDS)
         self._stopping = False
         self._drained = False
@@ -131,7 +131,7 @@ class PostgresSubscription:
         self._news.set()
 
     def takes(self, count: int) -> bool:
-        """Whether so many more messages can be taken at once."""
+        """Return whether ``count`` more messages can be taken at once."""
         return self._in_flight.wants and self._in_flight.room >= count
 
     def _on_settled(self, delivery: HeldDelivery[_Place], delay_seconds: float | None) -> None:
@@ -167,7 +167,7 @@ class PostgresSubscription:
             await self._patience.wait()
 
     async def _consume(self, connection: session.Connection) -> None:
-        """One turn after the other until all is drained: keep the queues, write what was settled, look, and wait."""
+        """Run one turn after the other until all is drained: keep the queues, write what was settled, look, and wait."""
         self._looks = Looks(FIRST_WAIT_SECONDS, self._poll_interval_seconds)
         await self._acknowledge(connection)
         while True:
@@ -234,7 +234,7 @@ class PostgresSubscription:
         self._registering.done(time.monotonic())
 
     async def _are_gone(self, connection: session.Connection) -> bool:
-        """Whether somebody emptied the table of queues, or made it anew."""
+        """Return whether the table of queues was emptied, or made anew."""
         rows = await connection.fetch(statements.QUEUES, self.topics, self._group)
         return {row["queue_id"] for row in rows} != set(self._queue_ids)
 
@@ -248,7 +248,7 @@ class PostgresSubscription:
         for row in rows:
             try:
                 message = decode(row["message"])
-            except msgspec.MsgspecError:  # not written by this bus: whoever receives it can say so, and keep it
+            except msgspec.MsgspecError:  # not written by this bus: its receiver can report it, and keep it
                 message = Message(topic=self.topics[0], key="", payload=bytes(row["message"]))
             place, deliveries = (row["queue_id"], row["message_id"]), row["deliveries"]
             if message.topic in self.topics:
@@ -270,7 +270,7 @@ class PostgresSubscription:
 
     @contextlib.contextmanager
     def _done_with(self) -> Iterator[tuple[list[int], list[int]]]:
-        """What to acknowledge, as queues and messages; by the next session if this one breaks."""
+        """Enter a context with what to acknowledge, as queues and messages; if the session breaks, the next one has it again."""
         acknowledged, self._acknowledged = sorted(self._acknowledged), []
         try:
             yield [queue_id for queue_id, _ in acknowledged], [message_id for _, message_id in acknowledged]

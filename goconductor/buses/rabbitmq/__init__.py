@@ -1,20 +1,20 @@
-"""A bus on RabbitMQ, for whoever runs one.
+"""A bus on RabbitMQ, for installations that have one.
 
 **Topology.** One durable direct exchange takes every message under its topic. Each group of a topic has a quorum queue bound
-to it. What is published to a topic without a group falls to the *waiting* exchange and its queue of that topic; the first
-group that comes rejects what waits there, and the waiting queue's dead-letter exchange is the first exchange again: so it
-reaches every group that is bound by then. Exchanges do not expire, so there is none per topic; queues do.
+to it. What is published to a topic without a group goes to the *waiting* exchange and its queue of that topic. The first group
+that comes rejects what waits there, and the waiting queue's dead-letter exchange is the first exchange again. So it reaches every
+group that is bound by then. Exchanges do not expire, so there is none per topic; queues do.
 
-**Sending** waits for the publisher's confirm of each message, pipelined. Messages are mandatory: one that no queue takes comes
-back, its topic's waiting queue is made, and it is sent again. So a topic needs no preparation, and one that has a group costs
-no round trip more.
+**Sending** waits for the publisher's confirm of each message, pipelined. Messages are mandatory: one without a queue comes back,
+its topic's waiting queue is made, and it is sent again. So a topic needs no preparation, and one that has a group costs no
+further round trip.
 
-**Receiving** is one channel per subscription, with the prefetch as its limit; what comes beyond it (many topics) waits in the
+**Receiving** uses one channel per subscription, with the prefetch as its limit; what comes beyond it (many topics) waits in the
 process. A paused subscription has cancelled its consumers, so that others get the messages.
 
-**Giving back.** At once: the broker requeues and counts. Later: RabbitMQ has no delay, so the message is published to a queue
-whose messages live so long and then go back to the group's queue, and only then acknowledged. There is one such queue per
-delay of the series 10, 20, 50, 100 ms …; a delay is rounded up to it. The count of deliveries travels in a header. This is
+**Giving back.** At once: the broker requeues and counts. Later: RabbitMQ has no delay. So the message is published to a queue
+whose messages expire after the delay and then go back to the group's queue, and only then acknowledged. There is one such queue
+per delay of the series 10, 20, 50, 100 ms …; a delay is rounded up to it. The number of deliveries is in a header. This is
 published on the connection for sending: an alarm of the broker stops each connection that publishes (``publishing.py``).
 
 **Nothing is dropped silently.** A message that the broker has delivered too often (it kills its consumers), or that nobody took

@@ -33,23 +33,23 @@ class _Opened:
 
 
 class RabbitmqBus(BusFrame[_Opened, RabbitmqSubscription]):
-    """A bus on RabbitMQ; the package's docstring says how it works, ``docs/buses/rabbitmq.md`` what it needs.
+    """A bus on RabbitMQ; the package's docstring describes how it works, ``docs/buses/rabbitmq.md`` what it needs.
 
-    It takes one connection for whatever is published and one for all its subscriptions.
+    It takes one connection for all that is published and one for all its subscriptions.
 
     Args:
         url: the broker, as ``amqp://user:password@host:port/virtual-host`` or ``amqps://``; several with ``,`` between them.
-        prefix: what the names of exchanges and queues begin with.
-        payload_bytes_max: larger payloads are refused, in bytes; the broker's ``max_message_size`` must allow it.
-        open_timeout_seconds: how long ``open`` and ``subscribe`` try.
-        connect_timeout_seconds: for each try to connect to each broker.
-        send_timeout_seconds: how long a ``send`` waits for the broker's confirms, and for the broker while it is away.
-        heartbeat_seconds: how often both sides say that they are there; a dead connection is noticed after three of them.
-        retention_seconds: what nobody takes for so long becomes a dead letter, and a group that does not read for so long is
-            forgotten.
-        short_lived_prefixes: topics whose names begin so belong to one process.
-        short_lived_retention_seconds: as ``retention_seconds``, for those.
-        deliveries_max: a message that was delivered so often without being settled becomes a dead letter.
+        prefix: prefix of the names of exchanges and queues.
+        payload_bytes_max: greatest size of a payload, in bytes; the broker's ``max_message_size`` must allow it.
+        open_timeout_seconds: time limit of ``open`` and ``subscribe``.
+        connect_timeout_seconds: time limit of each try to connect to each broker.
+        send_timeout_seconds: time limit of ``send``, for the broker's confirms and for a broker that is away.
+        heartbeat_seconds: seconds between two heartbeats of either side; a dead connection is noticed after three of them.
+        retention_seconds: seconds after which messages that nobody takes become dead letters, and groups that do not read are
+            dropped.
+        short_lived_prefixes: prefixes of topics that belong to one process.
+        short_lived_retention_seconds: the same seconds for those.
+        deliveries_max: deliveries without a settlement after which a message becomes a dead letter.
         replicas: members of each quorum queue; None leaves it to the broker.
 
     Raises:

@@ -23,13 +23,13 @@ from goconductor.buses.rabbitmq.topology import Topology
 from goconductor.errors import BusUnavailableError, ConfigurationError
 
 UNAVAILABLE = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError, BusUnavailableError)
-"""What the driver may raise when the broker, the network or our rights fail; once open, it is tried again."""
+"""Exceptions of the driver when the broker, the network or our rights fail; once open, the bus tries again."""
 
 URL_REMEDY = "write it as amqp://user:password@host:port/virtual-host, or amqps://; several with ',' between them"
 
 
 def parse_urls(text: str) -> list[URL]:
-    """The brokers of a URL setting.
+    """Return the brokers of a URL setting.
 
     Raises:
         ConfigurationError: one of them is no AMQP URL; the message does not quote it, since it may hold a password.
@@ -46,15 +46,15 @@ def parse_urls(text: str) -> list[URL]:
 
 @contextlib.contextmanager
 def cancelled_or_unavailable() -> Iterator[None]:
-    """Tell apart what the driver mixes up: that we were cancelled, and that its connection or channel ended.
+    """Distinguish what the driver mixes up: that we were cancelled, and that its connection or channel ended.
 
-    A closing channel cancels whoever awaits it, though nobody cancelled us; and while it closes, a cancellation of ours (by a
-    time limit, or at the end) surfaces as an error of the channel. Taken at its word, the first would end a subscription for
-    good, and the second would be tried again without any limit.
+    A closing channel cancels its waiters, though nobody cancelled us. And while it closes, a cancellation of ours (by a time
+    limit, or at the end) surfaces as an error of the channel. Taken literally, the first would end a subscription for good, and
+    the second would be tried again without any limit.
 
     Raises:
         asyncio.CancelledError: we were cancelled.
-        BusUnavailableError: something of the driver's ended; its other errors pass as they are.
+        BusUnavailableError: the driver's connection or channel ended; its other errors pass unchanged.
     """
     try:
         yield
@@ -76,19 +76,19 @@ async def connect(
     heartbeat_seconds: int,
     on_lost: Callable[[AbstractConnection, str], None],
 ) -> AbstractConnection:
-    """A new connection to the first broker that answers, with the exchanges in place.
+    """Return a new connection to the first broker that answers, with the exchanges in place.
 
     Args:
         urls: the brokers, in this order.
         topology: its exchanges are declared.
         purpose: shown in the broker's list of connections.
-        connect_timeout_seconds: for each broker.
-        heartbeat_seconds: how often both sides say that they are there.
+        connect_timeout_seconds: time limit for each broker.
+        heartbeat_seconds: seconds between two heartbeats of either side.
         on_lost: called when the connection ends, with the reason.
 
     Raises:
         ConfigurationError: a broker refuses us (user, password, virtual host, permissions).
-        BusUnavailableError: none can be reached now.
+        BusUnavailableError: no broker can be reached now.
     """
     problem = ""
     for url in urls:
@@ -140,7 +140,7 @@ async def _connect(
 
 
 async def driver_channel(made: AbstractChannel) -> Channel:
-    """The channel below, which publishes without waiting for the socket each time."""
+    """Return the channel below, which publishes without waiting for the socket each time."""
     below = await made.get_underlay_channel()
     assert isinstance(below, Channel)  # noqa: S101  (for the type checker)
     return below
@@ -157,5 +157,5 @@ async def close(ending: AbstractConnection | Channel, *, within_seconds: float =
 
 
 def reason_of(error: BaseException | None) -> str:
-    """An error of the driver in a few words; some have no text."""
+    """Return an error of the driver in a few words; some have no text."""
     return "the connection ended" if error is None else str(error) or type(error).__name__

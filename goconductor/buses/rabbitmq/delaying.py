@@ -1,4 +1,4 @@
-"""What is to come later: a copy in a queue whose messages live so long and then go back to the group's queue."""
+"""Delays a message: a copy in a queue whose messages expire after the delay and then go back to the group's queue."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from goconductor.redaction import logger_of
 logger = logger_of(__name__)
 
 REQUEUE_SECONDS = 5.0
-"""What cannot be published within this time is requeued. Each requeue counts as a delivery, so it must not be often."""
+"""Seconds after which a copy that could not be published is requeued. Each requeue counts as a delivery, so it must be rare."""
 
 
 class Delays:

@@ -1,8 +1,8 @@
 """A channel that publishes, on the connection for sending.
 
-While an alarm is on (memory, disk), RabbitMQ stops to read from each connection that publishes. On a connection that also
+While an alarm is on (memory, disk), RabbitMQ stops reading from each connection that publishes. On a connection that also
 consumes, it would read no acknowledgement any more, and the prefetch would soon end all consumption. So nothing is published on
-the connection of the subscriptions. The broker says that it has blocked a connection, and what is given to the driver meanwhile
+the connection of the subscriptions. The broker reports that it has blocked a connection. What is given to the driver meanwhile
 would be sent once the alarm is over, also if its sender has long given up. So we wait before we publish.
 """
 
@@ -34,7 +34,7 @@ class PublishingChannel:
         self._opening = asyncio.Lock()
 
     async def open(self, connection: AbstractConnection) -> Channel:
-        """The channel; waits while the broker has blocked the connection.
+        """Return the channel; wait while the broker has blocked the connection.
 
         Raises:
             BusUnavailableError: the connection has ended.
@@ -54,7 +54,7 @@ class PublishingChannel:
             await close(channel, within_seconds=CLOSE_SECONDS)
 
     async def is_blocked(self) -> bool:
-        """Whether the broker has said that it reads no more from this connection."""
+        """Return whether the broker has reported that it reads no more from this connection."""
         try:
             async with asyncio.timeout(0.0):  # it is known already: no task, no waiting
                 if self._channel is not None:

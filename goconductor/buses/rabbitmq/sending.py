@@ -66,7 +66,7 @@ class Sender:
         return too_large
 
     async def _try(self, messages: Sequence[Message], problem: str) -> tuple[list[Message], str]:
-        """What is still to be sent, and why."""
+        """Send once; return the messages still to be sent, and why."""
         connection = await self._link.get()
         try:
             with cancelled_or_unavailable():

@@ -136,7 +136,7 @@ class RabbitmqSubscription:
                 await self._patience.wait()
 
     async def _reopen(self) -> _Session | None:
-        """A new session, or None if the subscription was stopped while it waited for a connection."""
+        """Return a new session, or None if the subscription was stopped while it waited for a connection."""
         if (connection := await self._link.get_unless(self._drained)) is None:
             return None
         async with asyncio.timeout(OPEN_SECONDS):

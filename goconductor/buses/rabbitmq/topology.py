@@ -17,18 +17,18 @@ NAME_LENGTH_MAX = 255
 DELAY_SECONDS_MAX = 86_400.0
 DELAY_QUEUE_EXPIRES_SECONDS = 86_400.0
 DELAY_QUEUE_DECLARE_SECONDS = 3_600.0
-"""A queue expires when it was neither read nor declared, messages or not: so it is declared again long before."""
+"""Seconds after which a delay's queue is declared again: it expires when it was neither read nor declared, messages or not."""
 
 
 class Topology:
-    """The names of one bus on one virtual host, and their declaration, which is the same as often as it is repeated.
+    """The names of one bus on one virtual host, and their declaration, which may be repeated.
 
     Args:
         prefix: what all names begin with; permissions are granted by it.
-        retention_seconds: queues that nobody reads for so long are forgotten, and messages that nobody takes.
-        short_lived_prefixes: topics that begin so belong to one process.
-        short_lived_retention_seconds: so long live the queues of those.
-        deliveries_max: after so many deliveries by the broker a message is a dead letter.
+        retention_seconds: seconds after which queues that nobody reads, and messages that nobody takes, are dropped.
+        short_lived_prefixes: prefixes of topics that belong to one process.
+        short_lived_retention_seconds: the same seconds for the queues of those.
+        deliveries_max: deliveries by the broker after which a message is a dead letter.
         replicas: members of each quorum queue; None leaves it to the broker.
     """
 
@@ -57,15 +57,15 @@ class Topology:
         self._delays_declared: dict[str, float] = {}
 
     def group_queue(self, topic: str, group: str) -> str:
-        """The queue of one group of one topic."""
+        """Return the name of the queue of one group of one topic."""
         return self._queue_name(f":{topic}:{group}")
 
     def waiting_queue(self, topic: str) -> str:
-        """Where messages wait for a first group."""
+        """Return the name of the queue where messages wait for a first group."""
         return self._queue_name(f".waiting:{topic}")
 
     async def declare_exchanges(self, connection: AbstractConnection) -> None:
-        """What all topics share."""
+        """Declare the exchanges that all topics share."""
         async with connection.channel() as channel:
             for name in (self._waiting_exchange, self._back_exchange):
                 await channel.declare_exchange(name, "direct", durable=True)
@@ -77,7 +77,7 @@ class Topology:
         await self._declare(connection, self._dead_exchange, arguments, [(self._dead_exchange, "")])
 
     async def declare_group(self, connection: AbstractConnection, topic: str, group: str) -> str:
-        """The queue of one group of one topic; its name."""
+        """Declare the queue of one group of one topic; return its name."""
         name = self.group_queue(topic, group)
         arguments = self._lives_as_long_as(topic) | {
             "x-delivery-limit": self._deliveries_max,
@@ -87,17 +87,17 @@ class Topology:
         return name
 
     async def declare_waiting(self, connection: AbstractConnection, topic: str) -> None:
-        """Where messages wait for the first group of a topic."""
+        """Declare the queue where messages wait for the first group of a topic."""
         arguments = self._lives_as_long_as(topic) | {"x-dead-letter-exchange": self.exchange}
         await self._declare(connection, self.waiting_queue(topic), arguments, [(self._waiting_exchange, topic)])
 
     async def declare_delay(self, connection: AbstractConnection, delay_seconds: float, *, anew: bool = False) -> str:
-        """The exchange that holds messages back for that time, or a little longer.
+        """Declare the exchange that holds messages back for a delay, or a little longer; return its name.
 
         Args:
-            connection: on which.
-            delay_seconds: at least so long.
-            anew: although it was declared lately.
+            connection: the connection to use.
+            delay_seconds: the least delay.
+            anew: whether to declare it although it was declared lately.
         """
         milliseconds = _rounded_up(delay_seconds)
         name = f"{self._prefix}.delay.{milliseconds}"
@@ -117,7 +117,7 @@ class Topology:
         return name
 
     async def has_waiting(self, connection: AbstractConnection, topic: str) -> bool:
-        """Whether messages may wait for a first group of this topic."""
+        """Return whether messages may wait for a first group of this topic."""
         try:
             async with connection.channel() as channel:
                 await channel.declare_queue(self.waiting_queue(topic), passive=True)
@@ -152,7 +152,7 @@ class Topology:
 
 
 def _rounded_up(seconds: float) -> int:
-    """The next of 10, 20, 50, 100 … milliseconds, so that there are few of these queues."""
+    """Return the next of 10, 20, 50, 100 … milliseconds, so that there are few of these queues."""
     milliseconds = min(seconds, DELAY_SECONDS_MAX) * 1000
     step = 10
     while True:

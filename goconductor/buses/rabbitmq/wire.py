@@ -20,18 +20,18 @@ OTHER_HEADERS = "goconductor-headers"
 DELIVERIES = "goconductor-deliveries"
 
 HEADERS_BYTES_MAX = 64 * 1024
-"""Properties must fit into one frame, which is 128 KiB unless the broker says less; a larger one would end the connection."""
+"""Bytes of properties, which must fit into one frame: 128 KiB by default; a larger one would end the connection."""
 
 _PLAIN_NAME = re.compile(r"(?!x-|goconductor-)[a-z][a-z0-9_.:-]{0,127}")
 _PERSISTENT = 2
 
 
 def properties(message: Message, deliveries: int = 0) -> Basic.Properties:
-    """Everything of a message but its payload.
+    """Return everything of a message but its payload.
 
     Args:
-        message: what is sent.
-        deliveries: how often it was delivered before.
+        message: the message.
+        deliveries: the number of its earlier deliveries.
     """
     headers: dict[str, Any] = {name: value for name, value in message.headers.items() if _PLAIN_NAME.fullmatch(name)}
     if others := {name: value for name, value in message.headers.items() if name not in headers}:
@@ -48,7 +48,7 @@ def headers_bytes(message: Message) -> int:
 
 
 def read(topic: str, delivered: DeliveredMessage) -> tuple[Message, int]:
-    """The message and the number of this delivery; whatever somebody else has published is read as well as it can be."""
+    """Return the message and the number of this delivery; one from another program is read as well as it can be."""
     headers: dict[str, Any] = dict(delivered.header.properties.headers or {})
     broker_count, our_count = headers.pop("x-delivery-count", 0), headers.pop(DELIVERIES, 0)
     key, others = headers.pop(KEY, ""), headers.pop(OTHER_HEADERS, None)

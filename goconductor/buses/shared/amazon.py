@@ -1,6 +1,6 @@
-"""What the buses on Amazon's services share: where the service is and as whom, one request, and what its errors mean.
+"""Shared by the buses on Amazon's services: address and credentials, one request, and the meaning of errors.
 
-Credentials, region, profile and endpoint are found as boto3 finds them; whatever is said here comes first.
+Credentials, region, profile and endpoint are found as boto3 finds them; options of the bus come first.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Client = Any
 """A client of the service; its methods are made at run time."""
 
 UNAVAILABLE = (boto.BotoCoreError, boto.ClientError, ResponseParserError, OSError, TimeoutError, BusUnavailableError)
-"""What a request may raise when the service, the network or our rights fail; once open, it is tried again.
+"""Exceptions of a request when the service, the network or our rights fail; once open, the bus tries again.
 
 An answer that cannot be read comes from something between us and the service, or from a service that is about to end.
 """
@@ -67,7 +67,7 @@ BUSY = {
         "KMSThrottlingException",
     ),
 }
-"""The service is there and asks for patience."""
+"""Error codes of a service that is there and asks for patience."""
 
 CONNECTIONS_MAX = 100
 BACKOFF_SECONDS_MIN = 0.1
@@ -108,7 +108,7 @@ def parse_url(
     role_arn: str | None,
     session: Boto3Session | None,
 ) -> Address:
-    """The address of a URL setting: ``scheme://region``, or the endpoint itself as ``http://`` or ``https://``.
+    """Return the address of a URL setting: ``scheme://region``, or the endpoint itself as ``http://`` or ``https://``.
 
     Raises:
         ConfigurationError: it is neither; the message does not quote it, since it may hold a secret. Or ``session`` is no boto3
@@ -145,16 +145,16 @@ def parse_url(
 
 
 async def connect(service: str, address: Address, *, connect_timeout_seconds: float) -> Client:
-    """A client of a service; its credentials are looked up anew, and nothing is asked of the service yet.
+    """Return a client of a service. It looks up credentials anew, and makes no request yet.
 
     Args:
         service: boto3's name of it.
-        address: where and as whom.
-        connect_timeout_seconds: for each connection.
+        address: endpoint, region and credentials.
+        connect_timeout_seconds: time limit of each connection.
 
     Raises:
         ConfigurationError: there is no such profile, region or credentials.
-        BusUnavailableError: credentials cannot be had now.
+        BusUnavailableError: credentials are not available now.
     """
     try:
         session = AioSession(profile=address.profile)
@@ -202,10 +202,10 @@ class ServiceLink(Link[Client]):
         self._is_told = False
 
     def failed(self, client: Client, error: BaseException) -> None:
-        """A request failed: another client is made, if that may help.
+        """Note a failed request, and make another client if that may help.
 
-        It does not where the service takes us in and refuses only some requests; they are then tried again until the policy is
-        corrected, which the log says once.
+        It does not help where the service accepts us and refuses only some requests. They are then tried again until the policy
+        is corrected, which the log reports once.
         """
         if not is_away(error):
             return
@@ -219,7 +219,7 @@ class ServiceLink(Link[Client]):
         self.lost(client, reason_of(error))
 
     def lost(self, connection: Client, reason: str) -> None:
-        """Another client is made, with credentials that are looked up anew."""
+        """Make another client, with credentials that are looked up anew."""
         if connection is not self._connection or self._closed:
             return
         super().lost(connection, reason)
@@ -237,18 +237,18 @@ async def close(client: Client) -> None:
 
 
 async def call(client: Client, operation: str, within_seconds: float, **arguments: Any) -> dict[str, Any]:
-    """One request; once more at once where the connection ended, as idle ones do.
+    """Make one request; repeat it once where the connection ended, as idle ones do.
 
     Args:
-        client: of the service.
+        client: a client of the service.
         operation: the method's name.
-        within_seconds: bounds it.
-        arguments: the request's.
+        within_seconds: time limit.
+        arguments: the request's arguments.
 
     Raises:
         BotoCoreError: the service cannot be reached.
-        ClientError: it says no.
-        ConnectionAbortedError: the client was given up meanwhile. Its pool cancels whoever waits for a connection.
+        ClientError: it refuses.
+        ConnectionAbortedError: the client was given up meanwhile. Its pool cancels all that wait for a connection.
         TimeoutError: it did not answer in time.
     """
     try:
@@ -267,14 +267,14 @@ async def call(client: Client, operation: str, within_seconds: float, **argument
 
 
 def code_of(error: BaseException) -> str:
-    """The service's word for what is wrong; empty if it said nothing."""
+    """Return the service's code for what is wrong; empty if it sent none."""
     if not isinstance(error, boto.ClientError):
         return ""
     return str(error.response.get("Error", {}).get("Code", "")).removeprefix("AWS.SimpleQueueService.")
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Whether it is our rights that are wrong."""
+    """Return whether our rights are wrong."""
     if isinstance(error, _UNCONFIGURED):
         return True
     if not isinstance(error, boto.ClientError):
@@ -284,12 +284,12 @@ def is_refusal(error: BaseException) -> bool:
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether there is no use in asking on with this client: the service does not answer, or refuses us."""
+    """Return whether further requests with this client are useless: the service does not answer, or refuses us."""
     return not isinstance(error, (boto.ClientError, BusUnavailableError)) or is_refusal(error)
 
 
 def refusal(service: str, error: BaseException) -> ConfigurationError:
-    """What to say when the service refuses us."""
+    """Return the error for a service that refuses us."""
     return ConfigurationError(
         f"{service} refuses us ({code_of(error) or type(error).__name__});"
         f" check the credentials, and the policy in docs/buses/{service}.md"
@@ -297,7 +297,7 @@ def refusal(service: str, error: BaseException) -> ConfigurationError:
 
 
 def reason_of(error: BaseException) -> str:
-    """An error in a few words; of a refusal only its name, since services quote what they were sent."""
+    """Return an error in a few words; of a refusal only its name, since services quote what they were sent."""
     if is_refusal(error):
         return f"it refuses us ({code_of(error) or type(error).__name__})"
     if isinstance(error, boto.ClientError):
@@ -306,11 +306,11 @@ def reason_of(error: BaseException) -> str:
 
 
 def backoff_seconds(tries: int) -> float:
-    """How long to wait after so many tries in vain: somewhere between nothing and twice the last time's bound."""
+    """Return the wait after some failed tries: between nothing and twice the bound of the last one."""
     return random.uniform(0.0, min(BACKOFF_SECONDS_MIN * 2 ** min(tries, 10), BACKOFF_SECONDS_MAX)) + 0.01  # noqa: S311  (jitter)
 
 
 @functools.cache
 def _loader() -> Loader:
-    """It remembers the services' descriptions, which take long to read."""
+    """Return a loader that remembers the services' descriptions, which take long to read."""
     return Loader()

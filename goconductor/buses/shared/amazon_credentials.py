@@ -22,11 +22,11 @@ from goconductor.aio.tasks import create_guarded_task
 from goconductor.errors import ConfigurationError
 
 KEPT_SECONDS = 1.0
-"""So long the session is not asked again; boto3 refreshes credentials ten minutes before they end, or earlier."""
+"""Seconds until the session is asked again; boto3 refreshes credentials ten minutes before they end, or earlier."""
 PATIENCE_SECONDS = 1.0
-"""So long a request waits for a refresh while it has credentials that are still good."""
+"""Seconds that a request waits for a refresh while its credentials are still good."""
 GOOD_SECONDS = 300.0
-"""So long credentials count as still good; boto3's answer is good for ten minutes."""
+"""Seconds for which credentials count as still good; boto3's answer is good for ten minutes."""
 
 
 class Boto3Session(Protocol):

@@ -1,7 +1,7 @@
-"""What a subscription of any bus has in hand: duties 5, 6 and 7 of the port.
+"""The deliveries in hand of a subscription, for any bus: duties 5, 6 and 7 of the port.
 
-The leaf gives messages to :class:`InFlight` and hears what became of each. What its client brought beyond the prefetch waits
-here; on a pause it goes back at once, so that others get it.
+The leaf gives messages to :class:`InFlight`, which calls it back with the outcome of each. What its client brought beyond the
+prefetch waits here; on a pause it goes back at once, so that others get it.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class InFlight(Generic[T]):
         return max(self._prefetch - len(self._in_hand) - len(self._waiting), 0)
 
     def take(self, message: Message, deliveries: int, tag: T) -> None:
-        """A message has come."""
+        """Take a message that has come."""
         delivery = HeldDelivery(self, message, deliveries, tag)
         if self._waiting or self._paused or self._stopping or len(self._in_hand) >= self._prefetch:
             self._waiting.append(delivery)
@@ -114,7 +114,7 @@ class InFlight(Generic[T]):
         self._paused = False
 
     def has(self, predicate: Callable[[T], bool]) -> bool:
-        """Whether a delivery is in hand whose tag the predicate accepts."""
+        """Return whether a delivery is in hand whose tag the predicate accepts."""
         return any(predicate(delivery.tag) for delivery in self._in_hand)
 
     def withdraw(self, predicate: Callable[[T], bool]) -> list[T]:
@@ -124,7 +124,7 @@ class InFlight(Generic[T]):
         return [delivery.tag for delivery in withdrawn]
 
     def forget_waiting(self) -> None:
-        """The connection is gone: what was not handed out yet comes again by itself."""
+        """Forget what was not handed out: the connection is gone, and it comes again by itself."""
         self._waiting.clear()
 
     async def finish(self) -> None:

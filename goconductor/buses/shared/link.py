@@ -1,4 +1,4 @@
-"""A connection that comes back by itself: duty 1 of the bus, for leaves whose client is told when its connection ends."""
+"""A connection that comes back by itself: duty 1 of the bus, for leaves whose client reports when its connection ends."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ WAIT_SECONDS_MAX = 5.0
 
 
 class Link(Generic[C]):
-    """Holds one connection, and makes the next when it ends. The log says once that it broke, and once that it is back.
+    """Holds one connection, and makes the next when it ends. The log gets one line when it broke, and one when it is back.
 
     Args:
         name: for the log, such as ``RabbitMQ``.
-        connect: makes a connection; it raises BusUnavailableError, or ConfigurationError where trying again would not help.
+        connect: makes a connection; it raises BusUnavailableError, or ConfigurationError where another try would not help.
         disconnect: ends one.
     """
 
@@ -59,7 +59,7 @@ class Link(Generic[C]):
             raise BusUnavailableError(f"the bus did not open within {timeout_seconds:g} s: {self.trouble}") from None
 
     async def get(self) -> C:
-        """The connection; waits for one while it is away.
+        """Return the connection; wait for one while it is away.
 
         Raises:
             BusUnavailableError: the link is closed.
@@ -99,7 +99,7 @@ class Link(Generic[C]):
         return ended
 
     def lost(self, connection: C, reason: str) -> None:
-        """A connection has ended; another is made, unless it was not the present one."""
+        """Note a connection that has ended, and make another, unless it was not the present one."""
         if connection is not self._connection or self._closed:
             return
         self._connection = None
@@ -110,7 +110,7 @@ class Link(Generic[C]):
         self._connecting = asyncio.create_task(self._reconnect(), name=f"reconnect {self._name}")
 
     async def close(self) -> None:
-        """End the connection; who waits for one hears of it."""
+        """End the connection; all that wait for one get an error."""
         self._closed = True
         self._present.set()
         self._gone.set()

@@ -43,13 +43,13 @@ class Parcels(Generic[K, P]):
     """Sends parcels in batches, several batches to one place at once, and each again until it has arrived.
 
     Args:
-        attempt: sends a batch once, and settles those that were taken or refused; the others are sent again.
-        pause_seconds: how long a place waits after so many tries in vain.
-        batch_max: how many parcels a batch may have.
-        batch_bytes_max: how many bytes, unless it is a single parcel.
-        at_once: how many batches may be on their way to one place.
-        send_timeout_seconds: what has not arrived by then may not have been taken.
-        trouble: why parcels have not arrived, for the error.
+        attempt: sends a batch once, and settles those that were accepted or refused; the others are sent again.
+        pause_seconds: answers how long a place waits after a number of failed tries.
+        batch_max: greatest number of parcels in a batch.
+        batch_bytes_max: greatest number of bytes of a batch, unless it is a single parcel.
+        at_once: greatest number of batches on their way to one place.
+        send_timeout_seconds: seconds after which a parcel that has not arrived may not have been accepted.
+        trouble: answers why parcels have not arrived, for the error.
     """
 
     def __init__(

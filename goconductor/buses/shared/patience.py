@@ -24,7 +24,7 @@ class Patience:
         self._stopped = asyncio.Event()
 
     def succeeded(self) -> None:
-        """The next wait is a short one again."""
+        """Make the next wait a short one again."""
         self._pauses.reset()
 
     def stop(self) -> None:
@@ -32,7 +32,7 @@ class Patience:
         self._stopped.set()
 
     async def wait(self) -> None:
-        """Before the next try."""
+        """Wait before the next try."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._pauses.next()):
                 await self._stopped.wait()

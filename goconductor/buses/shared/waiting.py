@@ -28,7 +28,7 @@ class Waiting(Generic[T]):
         return iter(list(self._timers))
 
     def add(self, item: T, seconds: float) -> None:
-        """Keep an item for so many seconds."""
+        """Keep an item for a number of seconds."""
         self._timers[item] = asyncio.get_running_loop().call_later(seconds, self._ended, item)
 
     def remove(self, item: T) -> float | None:

@@ -22,28 +22,29 @@ HEADERS = Headers(wire.HEADERS_BYTES_MAX, wire.headers_bytes)
 
 
 class SqsBus(BusFrame[_Opened, SqsSubscription]):
-    """A bus on Amazon SQS; the package's docstring says how it works, ``docs/buses/sqs.md`` what it needs.
+    """A bus on Amazon SQS; the package's docstring describes how it works, ``docs/buses/sqs.md`` what it needs.
 
     Args:
         url: ``sqs://region``, ``sqs://`` for the region that boto3 finds, or an endpoint as ``https://host:port``.
-        region: instead of the URL's.
-        endpoint_url: instead of the region's own.
-        profile: of the shared configuration, for credentials and region.
+        region: the region; without it, the URL's.
+        endpoint_url: the endpoint; without it, the region's own.
+        profile: a profile of the shared configuration, for credentials and region.
         role_arn: a role that is assumed by the credentials found.
         session: a ``boto3.Session``, whose credentials, profile and region are used; boto3 refreshes the credentials itself.
-        prefix: what the names of queues begin with.
-        fifo: use FIFO queues, which keep the messages of one key in order.
-        payload_bytes_max: larger payloads are refused, in bytes.
-        open_timeout_seconds: how long ``open`` and ``subscribe`` try.
-        connect_timeout_seconds: for each connection.
-        send_timeout_seconds: how long a ``send`` waits for SQS, also while it is away.
-        wait_seconds: how long a poll waits for messages, 1 to 20; a stop may wait as long.
-        visibility_seconds: so long wait the messages of a process that died; those in hand are renewed.
-        retention_seconds: what nobody takes for so long is dropped, 60 to 1,209,600; given to a queue when it is made.
-        deliveries_max: what was delivered so often goes to the dead-letter queue, 1 to 1,000; None for never.
-        groups_cache_seconds: so long senders go by the groups that they know; a new group waits that long.
-        short_lived_prefixes: topics whose names begin so belong to one process.
-        short_lived_retention_seconds: queues of those are deleted when their process has not been seen for so long.
+        prefix: prefix of the names of queues.
+        fifo: whether to use FIFO queues, which keep the messages of one key in order.
+        payload_bytes_max: greatest size of a payload, in bytes; larger ones are refused.
+        open_timeout_seconds: time limit of ``open`` and ``subscribe``.
+        connect_timeout_seconds: time limit of each connection.
+        send_timeout_seconds: time limit of ``send``, also while SQS is away.
+        wait_seconds: seconds that a poll waits for messages, 1 to 20; a stop may wait as long.
+        visibility_seconds: seconds that the messages of a dead process wait; those in hand are renewed.
+        retention_seconds: seconds after which a message that nobody takes is dropped, 60 to 1,209,600; set when a queue is
+            created.
+        deliveries_max: deliveries after which a message goes to the dead-letter queue, 1 to 1,000; None for never.
+        groups_cache_seconds: seconds for which senders use the groups that they know; a new group waits as long.
+        short_lived_prefixes: prefixes of topics that belong to one process.
+        short_lived_retention_seconds: seconds without its process after which a queue of those is deleted.
 
     Raises:
         ConfigurationError: the URL, the session or the prefix cannot be used, or a number makes no sense.

@@ -101,7 +101,7 @@ class Sender:
             self._trouble = f"{each.get('Code')}: {each.get('Message', '')}"
 
     async def _one_by_one(self, client: Client, queue: str, batch: Sequence[_Parcel]) -> None:
-        """Which of them the queue does not take, it does not say."""
+        """Send the parcels one by one: the queue does not report which of them it refuses."""
         if len(batch) == 1:
             batch[0].settle(taken=False)
             return
@@ -117,7 +117,7 @@ class Sender:
                     self._failed(client, error)
 
     async def _elsewhere(self, batch: Sequence[_Parcel]) -> None:
-        """The queue was deleted: it is made again, or its process is gone."""
+        """Send after a queue was deleted: it is created again, unless its process is gone."""
         for topic in {parcel.message.topic for parcel in batch}:
             self._topology.forget(topic)
             if not await self._queues(topic):
@@ -133,7 +133,7 @@ class Sender:
 
 
 def _parcels(message: Message, queues: Sequence[str]) -> list[tuple[str, _Parcel]]:
-    """One for each queue."""
+    """Make a parcel for each queue."""
     body = wire.body_of(message)
     size = len(body.encode())
     return [(queue, _Parcel(size=size, message=message, body=body)) for queue in queues]

@@ -30,7 +30,7 @@ LEAVE_SECONDS = 5.0
 VISIBILITY_SECONDS_MAX = 43_200
 MARK_SECONDS = 600.0
 LOST = {"InvalidParameterValue", "MessageNotInflight", "ReceiptHandleIsInvalid", *ABSENT}
-"""The message is no longer ours: it comes again, or is gone."""
+"""Error codes of a message that is no longer ours: it comes again, or is gone."""
 
 
 @dataclass(slots=True, eq=False)
@@ -41,7 +41,7 @@ class _Held:
     queue: str
     receipt: str
     received: int
-    """How often SQS has counted it."""
+    """The number of receives that SQS has counted."""
     visible_at: float
 
 
@@ -55,7 +55,7 @@ class _Reader:
         self.held = 0
         self.asked = 0
         self.much = asyncio.Event()
-        """The last poll came back full."""
+        """Set when the last poll came back full."""
 
     def room(self) -> int:
         return min(self.prefetch - self.held - self.asked, BATCH)
@@ -66,10 +66,10 @@ class SqsSubscription:
 
     Args:
         link: the client.
-        topology: where the queues are.
-        reading: what is read, by whom.
-        wait_seconds: how long a poll waits for messages.
-        visibility_seconds: what is in hand is kept from others for so long at a time.
+        topology: the queues.
+        reading: the topics, the group and the receiver.
+        wait_seconds: seconds that a poll waits for messages.
+        visibility_seconds: seconds for which a message in hand is kept from others at a time.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class SqsSubscription:
     # polling
 
     async def _keep_polling(self, reader: _Reader, *, is_first: bool) -> None:
-        """The first poll of a topic waits for messages; the others help where it found more than it could take."""
+        """Poll a topic. The first poll waits for messages; the others help where it found more than it could take."""
         tries = 0
         while await self._may_poll(reader, is_first=is_first):
             if (client := await self._link.get_unless(self._stopping)) is None:
@@ -229,7 +229,7 @@ class SqsSubscription:
         self._changed.notify_all()
 
     async def _renew(self, delivery: HeldDelivery[_Held], seconds: int) -> None:
-        """Replace what was given back so often that SQS would soon take it for dead by a copy that it has never counted."""
+        """Replace a message that was given back so often that SQS would soon drop it, by a copy with a new count."""
         held = delivery.tag
         body = wire.body_of(delivery.message, delivery.deliveries)
         try:
@@ -260,7 +260,7 @@ class SqsSubscription:
                 await asyncio.sleep(backoff_seconds(tries))
 
     async def _settle(self, settled: list[tuple[_Held, int | None]]) -> list[tuple[_Held, int | None]]:
-        """What is left to be settled."""
+        """Settle messages; return those that are left."""
         by_queue: dict[tuple[str, bool], list[tuple[_Held, int | None]]] = {}
         for each in settled:
             by_queue.setdefault((each[0].queue, each[1] is None), []).append(each)
@@ -307,7 +307,7 @@ class SqsSubscription:
                 held.visible_at = 0.0
 
     async def _keep_marked(self) -> None:
-        """Say that this process is there, and look for those that are not."""
+        """Mark that this process is there, and look for those that are not."""
         while True:
             try:
                 client = await self._link.get()

@@ -29,7 +29,7 @@ GROUP_LENGTH = 12
 GROUP_TAG = "goconductor:group:"
 ALIVE_TAG = "goconductor:alive"
 SHORT_LIVED = "short"
-"""Stands in the names of queues that belong to one process."""
+"""Part of the names of queues that belong to one process."""
 ANSWER_SECONDS = 10.0
 DELAY_SECONDS_MAX = 900
 LOOK_AT_MAX = 20
@@ -49,13 +49,13 @@ class Topology:
 
     Args:
         prefix: what all names begin with; permissions are granted by it.
-        fifo: queues that keep the order of each key.
-        visibility_seconds: what is in hand and not renewed comes again after it.
-        retention_seconds: what nobody takes for so long is dropped.
-        deliveries_max: what was delivered so often becomes a dead letter; None for never.
-        groups_cache_seconds: so long senders go by the groups that they know.
-        short_lived_prefixes: topics that begin so belong to one process.
-        short_lived_retention_seconds: queues of those are deleted when their process has not been seen for so long.
+        fifo: whether queues keep the order of each key.
+        visibility_seconds: seconds after which a message in hand comes again unless it is renewed.
+        retention_seconds: seconds after which a message that nobody takes is dropped.
+        deliveries_max: deliveries after which a message becomes a dead letter; None for never.
+        groups_cache_seconds: seconds for which senders use the groups that they know.
+        short_lived_prefixes: prefixes of topics that belong to one process.
+        short_lived_retention_seconds: seconds without its process after which a queue of those is deleted.
     """
 
     def __init__(
@@ -91,10 +91,10 @@ class Topology:
         return f"{self._prefix}-probe"
 
     def name(self, topic: str, group: str = "", group_hash: str = "") -> str:
-        """The name of a topic's queue, or of a further group's; readable, and told apart by a hash."""
+        """Return the name of a topic's queue, or of a further group's; readable, and distinguished by a hash."""
         digest = _hash(f"{topic}\n{group_hash or _hash(group)}" if group else topic)
-        said = topic.removeprefix(f"{self._prefix}.")
-        marked = f"{SHORT_LIVED}-{said}" if self.is_short_lived(topic) else said
+        short = topic.removeprefix(f"{self._prefix}.")
+        marked = f"{SHORT_LIVED}-{short}" if self.is_short_lived(topic) else short
         suffix = FIFO_SUFFIX if self.fifo else ""
         room = NAME_LENGTH_MAX - len(self._prefix) - HASH_LENGTH - 2 - len(suffix)
         if group:
@@ -103,24 +103,24 @@ class Topology:
 
     @property
     def receives_max(self) -> int:
-        """From so many receives on, a message that is only given back is written anew, long before SQS takes it for dead."""
+        """Return after how many receives a message that is only given back is written anew, before it is a dead letter."""
         return -(-self._deliveries_max // 2) if self._deliveries_max is not None else sys.maxsize
 
     def place_of(self, key: str, *, message_id: str = "", delay_seconds: int = 0) -> dict[str, Any]:
-        """What a message needs beside its body: in a FIFO queue its place, which no delay can change, else its delay."""
+        """Return what a message needs beside its body: in a FIFO queue its place, which no delay can change, else its delay."""
         if not self.fifo:
             return {"DelaySeconds": min(delay_seconds, DELAY_SECONDS_MAX)} if delay_seconds else {}
         group = key if _GROUP_ID.fullmatch(key) else hashlib.sha256(key.encode()).hexdigest()
         return {"MessageGroupId": group, "MessageDeduplicationId": message_id or uuid.uuid4().hex}
 
     def is_short_lived(self, topic: str) -> bool:
-        """Whether it belongs to one process."""
+        """Return whether a topic belongs to one process."""
         return topic.startswith(self._short_lived_prefixes)
 
     async def queues(self, client: Client, topic: str) -> list[str]:
-        """Where a message of this topic is sent to; nowhere if its process is gone.
+        """Return the queues of a message of this topic; none if its process is gone.
 
-        Whoever asks while another one looks waits for that look: a thousand sends at once would else ask SQS a thousand times.
+        A caller during another one's look waits for that look: otherwise a thousand sends at once would ask SQS a thousand times.
         """
         async with self._looks.setdefault(topic, asyncio.Lock()):
             known = self._known.use(topic)
@@ -142,16 +142,16 @@ class Topology:
         return known
 
     def forget(self, topic: str) -> None:
-        """A queue of it was not there."""
+        """Forget a topic's queues, as one of them was not there."""
         self._known.pop(topic)
 
     def forget_all(self) -> None:
-        """The service may be another one."""
+        """Forget all queues: the service may be another one."""
         self._known = Recent(count_max=bounds.TOPICS_KNOWN_MAX)
         self._dead_arn = None
 
     async def join(self, client: Client, topic: str, group: str) -> str:
-        """The queue that a group reads; when this returns, what is sent to the topic reaches it."""
+        """Return the queue that a group reads. When this returns, messages sent to the topic reach it."""
         main = await self._make(client, self.name(topic))
         tags = await self._tags(client, main)
         mine = f"{GROUP_TAG}{_hash(group)}"
@@ -169,7 +169,7 @@ class Topology:
         return own
 
     async def mark(self, client: Client, topic: str) -> None:
-        """Say that the process which a short-lived topic belongs to is there."""
+        """Mark that the process of a short-lived topic is there."""
         queue = await self._url(client, self.name(topic))
         await call(client, "tag_queue", ANSWER_SECONDS, QueueUrl=queue, Tags={ALIVE_TAG: str(int(time.time()))})
 

@@ -10,13 +10,13 @@ import msgspec
 from goconductor.ports.bus import Message
 
 HEADERS_BYTES_MAX = 64 * 1024
-"""Of what SQS takes as one message, so much is kept for key and headers."""
+"""Bytes of a message, as SQS counts it, that are kept for key and headers."""
 MESSAGE_BYTES_MAX = 1 << 20
 PAYLOAD_BYTES_MAX = (MESSAGE_BYTES_MAX - HEADERS_BYTES_MAX - 256) // 4 * 3
-"""The largest that fits as base64."""
+"""Greatest payload that fits as base64, in bytes."""
 
 _FORBIDDEN = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What SQS takes in no body."""
+"""Characters that SQS accepts in no body."""
 
 
 class _Body(msgspec.Struct, omit_defaults=True):
@@ -28,11 +28,11 @@ class _Body(msgspec.Struct, omit_defaults=True):
 
 
 def body_of(message: Message, deliveries: int = 0) -> str:
-    """What is sent.
+    """Return the body of a message.
 
     Args:
-        message: what it says.
-        deliveries: how often it was delivered before, as another message of the queue.
+        message: the message.
+        deliveries: the number of its earlier deliveries, as another message of the queue.
     """
     body = _Body(key=message.key, headers=message.headers, deliveries=deliveries)
     limit = (len(message.payload) + 2) // 3 * 4
@@ -49,12 +49,12 @@ def body_of(message: Message, deliveries: int = 0) -> str:
 
 
 def headers_bytes(message: Message) -> int:
-    """How large key and headers are in a body at most."""
+    """Return the greatest size of key and headers in a body."""
     return sum(6 * len(text.encode()) + 8 for text in (message.key, *message.headers, *message.headers.values()))
 
 
 def read(topic: str, body: str) -> tuple[Message, int]:
-    """The message, and how often it was delivered before; what somebody else has sent is a payload without key and headers."""
+    """Return the message, and the number of its earlier deliveries; a foreign body is a payload without key and headers."""
     try:
         read = msgspec.json.decode(body.encode(), type=_Body)
         payload = base64.b64decode(read.base64) if read.base64 is not None else None if read.text is None else read.text.encode()

@@ -1,8 +1,8 @@
-"""The doctor: looks at everything that sagas need, and says of each thing that is wrong what it is and what to do about it.
+"""The doctor: checks everything that sagas need, and reports each problem with its remedy.
 
-It reads, and changes nothing but one message to itself on the bus. It registers no instance, so that it can look while nobody
-else can get in, and it ends: each part has its time. What cannot be looked at because of an earlier finding is *skipped*, and
-says so; it is never reported as sound.
+It changes nothing, except that it sends one message to itself over the bus. It registers no instance, so that it works while
+nobody else can get in. It ends: each part has its time limit. A check that an earlier finding makes impossible is *skipped*, and
+reported so, never as sound.
 """
 
 from goconductor.control.doctor.examination import Patient, examine

@@ -18,10 +18,10 @@ from goconductor.ports.vitals import ExaminableBus
 TOPIC = "goconductor.doctor"
 ROUND_TRIP_SECONDS = 15.0
 AGAIN_SECONDS = 2.0
-"""A bus may lose a message, and one sent while the subscription comes about may pass it by: it is sent again so often."""
+"""Seconds between two sendings: a bus may lose a message, and one sent while the subscription begins may be missed."""
 CLOSE_SECONDS = 5.0
 STALE_SECONDS = 120.0
-"""What another doctor sent so long ago is not waited for by anybody."""
+"""Seconds after which nobody waits for another doctor's message any more."""
 
 
 class _Probe(msgspec.Struct, frozen=True):

@@ -36,9 +36,9 @@ def _wrong(found: ChangeDetail, names: Sequence[str]) -> Iterator[Finding]:
         used: dict[str, list[str]] = {}
         for each in found.instances:
             used.setdefault(each.uses, []).append(f"{each.participant} {each.serial}")
-        told = "; ".join(f"{name}: {together(users[:SHOWN_MAX])}" for name, users in sorted(used.items()))
+        shown = "; ".join(f"{name}: {together(users[:SHOWN_MAX])}" for name, users in sorted(used.items()))
         yield error(
-            f"living processes use {len(used)} different ones as their {kind} ({told})",
+            f"living processes use {len(used)} different ones as their {kind} ({shown})",
             f"restart them with the same {kind} in their settings; between them only the sweep helps",
         )
     elif found.chosen not in names:

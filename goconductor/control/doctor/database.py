@@ -1,4 +1,4 @@
-"""What the database's vitals say: pure functions of one examination."""
+"""Checks of the database: pure functions of one examination."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from goconductor.control.wording import spell
 from goconductor.ports.vitals import LongTransaction, TableHealth, Vitals
 
 VERSION_MIN, VERSION_MAX = 15, 18
-"""Those that the tests run on."""
+"""The versions that the tests run on."""
 WEAK_COMMITS = frozenset({"off", "local"})
-"""They acknowledge what a crash, or a failover to a synchronous standby, takes back."""
+"""Settings that acknowledge what a crash, or a failover to a synchronous standby, may lose."""
 HEADROOM = 0.85
-"""Of all connections; above it a restart of all services at once may find none left."""
+"""Part of all connections above which a restart of all services at once may find none left."""
 SKEW_SECONDS = 2.0
 PINNED_WARNING_SECONDS = 60.0
 PINNED_ERROR_SECONDS = 3600.0
@@ -23,7 +23,7 @@ HOT_TABLES = frozenset({"sagas", "saga_log", "leases", "start_keys", "participan
 
 
 def of_vitals(vitals: Vitals) -> Iterator[Check]:
-    """All that one examination shows."""
+    """Yield the checks of one examination."""
     yield Check.of("version", _version(vitals), saw=f"PostgreSQL {shown_version(vitals.version)}")
     yield Check.of("schema", _schema(vitals), saw=f"at {vitals.revision or 'nothing'}, needed is {vitals.revision_needed}")
     yield Check.of("rights", _rights(vitals), saw="the role may do all that it needs on our tables")

@@ -29,7 +29,7 @@ from goconductor.ports.store import Instance
 from goconductor.ports.vitals import Vitals
 
 LOOK_SECONDS = 15.0
-"""For each part."""
+"""Time limit of each part, in seconds."""
 OF_VITALS = ("version", "schema", "rights", "commits", "connections", "clock", "transactions", "vacuum")
 OF_STORE = (
     "connection",
@@ -68,11 +68,11 @@ class Patient:
 
 
 async def examine(patient: Patient, *, on_check: Callable[[Check], None] = lambda _: None) -> Diagnosis:
-    """Look at everything.
+    """Check everything.
 
     Args:
-        patient: what is looked at.
-        on_check: told each check as it is made.
+        patient: the store, the bus and the election to check.
+        on_check: called with each check as it is made.
     """
     checks = []
     async for check in _all(patient):
@@ -110,7 +110,7 @@ async def _all(patient: Patient) -> AsyncIterator[Check]:
 
 
 async def _database(patient: Patient) -> tuple[Store | None, list[Check]]:
-    """The store, if it can be used as far as its database's vitals tell."""
+    """Return the store, if it can be used as far as its database shows."""
     try:
         store = patient.store()
         examine_store: Callable[..., Awaitable[Vitals]] | None = getattr(store, "examine", None)
@@ -120,7 +120,7 @@ async def _database(patient: Patient) -> tuple[Store | None, list[Check]]:
             vitals = await examine_store(older_than_seconds=database.PINNED_WARNING_SECONDS)
     except (GoConductorError, TimeoutError) as problem:
         skipped = [Check.skipped(name, "the database cannot be asked") for name in OF_VITALS]
-        return None, [Check.of("database", [_told(problem)]), *skipped]
+        return None, [Check.of("database", [_finding_of(problem)]), *skipped]
     usable = vitals.revision == vitals.revision_needed and not vitals.read_only
     return (store if usable else None), [Check.of("database", saw=vitals.where), *database.of_vitals(vitals)]
 
@@ -132,7 +132,7 @@ async def _bus(patient: Patient) -> Check:
         try:
             checks.append(await of_bus(make(), name, setting=setting))
         except GoConductorError as problem:
-            checks.append(Check.of("bus", [_told(problem)]))
+            checks.append(Check.of("bus", [_finding_of(problem)]))
     findings = [finding for check in checks for finding in check.findings]
     saw = "; ".join(check.saw for check in checks if check.saw)
     if checks and all(check.outcome is Outcome.SKIPPED for check in checks):
@@ -146,12 +146,12 @@ async def _opened(store: Store) -> Check:
         async with asyncio.timeout(LOOK_SECONDS):
             await store.open()
     except (GoConductorError, TimeoutError) as problem:
-        return Check.of("connection", [_told(problem)])
+        return Check.of("connection", [_finding_of(problem)])
     return Check.of("connection", saw="each session is ours alone, no transaction pooler in between")
 
 
 async def _election(patient: Patient, store: Store) -> Check:
-    """Whether this process could be a candidate; it does not campaign."""
+    """Check whether this process could be a candidate; it does not campaign."""
     findings = []
     for make in patient.elections.values():
         try:
@@ -162,7 +162,7 @@ async def _election(patient: Patient, store: Store) -> Check:
             finally:
                 await election.close()
         except (GoConductorError, TimeoutError) as problem:
-            findings.append(_told(problem))
+            findings.append(_finding_of(problem))
     return Check.of("election", findings, saw="it can be reached")
 
 
@@ -203,13 +203,13 @@ async def _store(store: Store, patient: Patient) -> AsyncIterator[Check]:
             async with asyncio.timeout(LOOK_SECONDS):
                 checks = await look()
         except (GoConductorError, TimeoutError) as problem:
-            checks = [Check.of(name, [_told(problem)]) for name in names]
+            checks = [Check.of(name, [_finding_of(problem)]) for name in names]
         for check in checks:
             yield check
 
 
-def _told(problem: GoConductorError | TimeoutError) -> Finding:
-    """An error as a finding."""
+def _finding_of(problem: GoConductorError | TimeoutError) -> Finding:
+    """Return an error as a finding."""
     if isinstance(problem, TimeoutError):
         what = f"the answer did not come within {LOOK_SECONDS:g} s"
         return error(what, "look at the database's load and locks, and run the doctor again", unavailable=True)

@@ -13,13 +13,13 @@ from goconductor.ports.history import Loss, Timeline
 LISTED_MAX = 1_000
 SHOWN_MAX = 5
 SHOWN_SECONDS = 7 * 86_400.0
-"""For so long after a failover the time is told of which commits may be missing."""
+"""Seconds after a failover during which its possible losses are reported."""
 LAGGED_SECONDS = 1.0
-"""A promotion that is noticed so soon after the last commit has lost nothing that can be told."""
+"""Seconds between the last commit and the notice of a promotion, up to which no loss can be measured."""
 
 
 async def of_failovers(store: Store, now: float) -> Check:
-    """The timelines of the database, and what is known to be missing."""
+    """Check the timelines of the database, and what is known to be missing."""
     timelines, losses = await store.timelines(), await store.losses(LISTED_MAX)
     findings = []
     if losses:

@@ -15,7 +15,7 @@ class Severity(enum.StrEnum):
     """How bad it is."""
 
     WARNING = "warning"
-    """Sagas go on; it will hurt when it grows, or is worth a look."""
+    """Sagas go on; the problem gets worse as it grows, or deserves a look."""
     ERROR = "error"
     """Some or all sagas do not go on as they should."""
 
@@ -25,7 +25,7 @@ class Outcome(enum.StrEnum):
 
     SOUND = "sound"
     SKIPPED = "skipped"
-    """It could not be looked at, because of what another check found."""
+    """The check was not possible, because of another check's finding."""
     WARNING = "warning"
     ERROR = "error"
 
@@ -49,14 +49,14 @@ class Check(Document):
 
     @classmethod
     def of(cls, name: str, findings: Iterable[Finding] = (), *, saw: str = "") -> Self:
-        """A check from its findings."""
+        """Make a check of its findings."""
         found = list(findings)
         worst = Severity.ERROR if any(each.severity is Severity.ERROR for each in found) else Severity.WARNING
         return cls(name=name, outcome=Outcome(worst.value) if found else Outcome.SOUND, saw=saw, findings=found)
 
     @classmethod
     def skipped(cls, name: str, why: str) -> Self:
-        """A check that could not be made."""
+        """Make a check that was not possible."""
         return cls(name=name, outcome=Outcome.SKIPPED, saw=why)
 
 
@@ -68,7 +68,7 @@ class Diagnosis(Document):
 
     @classmethod
     def of(cls, checks: Iterable[Check]) -> Self:
-        """The diagnosis of some checks."""
+        """Make the diagnosis of some checks."""
         made = list(checks)
         return cls(healthy=all(check.outcome is not Outcome.ERROR for check in made), checks=made)
 
@@ -89,7 +89,7 @@ def warning(what: str, remedy: str) -> Finding:
 
 
 def split_remedy(message: str, otherwise: str) -> tuple[str, str]:
-    """One of our messages as what is wrong and what to do: they say the latter after the last semicolon or colon.
+    """Split one of our messages into problem and remedy: the remedy comes after the last semicolon or colon.
 
     Args:
         message: an error's text.
@@ -100,10 +100,10 @@ def split_remedy(message: str, otherwise: str) -> tuple[str, str]:
 
 
 def settings_refused(message: str) -> Diagnosis:
-    """What is to be said when there are no settings to look with: one finding for each fault.
+    """Return the diagnosis where there are no settings to check with: one finding for each fault.
 
     Args:
-        message: the :class:`ConfigurationError`'s.
+        message: the text of the :class:`ConfigurationError`.
     """
     lines = [line.strip().partition(". ")[2] for line in message.splitlines()[1:]] or [message]
     findings = [error(*split_remedy(line, "correct it; `goconductor config explain` tells all settings")) for line in lines]

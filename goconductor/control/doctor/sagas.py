@@ -1,4 +1,4 @@
-"""What the log, the instances and the leadership say. Each check reads a bounded number of sagas."""
+"""Checks of the log, the instances and the leader. Each check reads a bounded number of sagas."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from goconductor.ports.store import Head, Instance, Known, Tail
 from goconductor.saga.plan import Plan
 
 SAGAS_MAX = 200
-"""How many live sagas are folded and held against the invariants: the oldest."""
+"""Live sagas that are folded and checked against the invariants: the oldest."""
 LISTED_MAX = 100
 SEARCH_SECONDS = 8.0
-"""How long stuck sagas are searched for: there is no index of them, and there may be millions of others."""
+"""Seconds for the search of stuck sagas: there is no index of them, and there may be millions of others."""
 SHOWN_MAX = 5
 OVERDUE_WARNING_SECONDS = 10.0
 OVERDUE_ERROR_SECONDS = 120.0
 AGAIN_SECONDS = 0.6
 SWEEP_ERROR_SECONDS = 60.0
-"""The leader notes its sweeps every few seconds."""
+"""Seconds without a report of the leader's sweep, which comes every few seconds, after which it is an error."""
 
 
 class Folded(NamedTuple):
@@ -59,7 +59,7 @@ async def of_letters(store: Store) -> Check:
 
 
 async def of_leader(store: Store, now: float) -> Check:
-    """Whether somebody leads, and sweeps."""
+    """Check whether a process leads, and sweeps."""
     term, sweep = await store.current(), await store.last_sweep()
     findings: list[Finding] = []
     remedy = "run at least one participant or `goconductor serve`; without a leader nothing is recovered"
@@ -85,7 +85,7 @@ def _swept(sweep: Sweep | None, now: float) -> str:
 
 
 async def of_instances(store: Store, clock: Clock) -> tuple[Check, list[Instance]]:
-    """Whether dead instances were noticed; and who lives."""
+    """Check whether dead instances were noticed; return the living ones as well."""
     instances = [each for each in await store.instances() if each.dead_at is None]
     missing = {each.serial: each for each in await store.missing()}
     if missing:
@@ -107,7 +107,7 @@ async def of_instances(store: Store, clock: Clock) -> tuple[Check, list[Instance
 
 
 def of_journals(living: list[Instance], now: float) -> Check:
-    """Whether living instances can use the journals of their steps."""
+    """Check whether living instances can use the journals of their steps."""
     steps: dict[tuple[str, str], dict[str, set[int]]] = {}
     names = {each.serial: each.participant for each in living}
     for (serial, step), problem in troubles(living, now).items():
@@ -122,7 +122,7 @@ def of_journals(living: list[Instance], now: float) -> Check:
 
 
 async def of_leases(store: Store, now: float) -> Check:
-    """What runs under leases, and where; and whether a crash of the database has emptied them, and no leader has seen it yet."""
+    """Check the leases: what runs and where, and whether a crash of the database has emptied them without a leader's notice."""
     findings = []
     if await store.leases_truncated():
         findings.append(
@@ -138,7 +138,7 @@ async def of_leases(store: Store, now: float) -> Check:
 
 
 async def of_overdue(store: Store, now: float) -> Check:
-    """Whether sagas wait longer for a look than they should."""
+    """Check whether sagas wait longer for a look than they should."""
     due = await store.due(LISTED_MAX)
     findings: list[Finding] = []
     oldest = due[0] if due else None

@@ -36,7 +36,7 @@ _ANSWERS = {
     grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.NOT_FOUND,
 }
-"""What a healthy member says; after anything else the next endpoint is tried."""
+"""Answers of a healthy member; after any other the next endpoint is tried."""
 
 
 class NoLeaseError(ElectionError):
@@ -189,7 +189,7 @@ class EtcdClient:
             raise ElectionError(self._explained(error, asked)) from error
 
     def _is_about_token(self, error: grpc.aio.AioRpcError) -> bool:
-        """It has run out, or the users were changed since."""
+        """Return whether the token has expired, or the users were changed since."""
         details = error.details() or ""
         return self._token is not None and ("invalid auth token" in details or "revision of auth store is old" in details)
 

@@ -1,4 +1,4 @@
-"""The election itself; the package says how it works and what it promises."""
+"""The election itself; the package describes how it works and what it promises."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class EtcdElection:
         terms: the store, which numbers the terms and knows their ends.
         endpoints: one or more members, such as ``https://etcd-1:2379``; a list, or a text with commas.
         group: candidates of one group elect one leader; the key is ``/<group>/leader``.
-        user: None if etcd asks for none, or tells users by their certificates.
+        user: None if etcd asks for none, or knows users by their certificates.
         password: of the user.
-        ca_file: who signed the members' certificates, as PEM; None trusts gRPC's own list.
+        ca_file: the authority that signed the members' certificates, as PEM; None trusts gRPC's own list.
         cert_file: our certificate, as PEM, if members ask for one.
         key_file: its key, as PEM.
-        timeout_seconds: how long one request may take; at most a quarter of a term, so that there is time for another member.
+        timeout_seconds: time limit of one request; at most a quarter of a term, so that there is time for another member.
         client: the library whose messages are used, ``aetcd`` or ``etcd3``; the latter needs ``protobuf<4``.
 
     Raises:
