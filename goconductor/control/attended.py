@@ -68,7 +68,7 @@ async def fenced(node: Node, plan: Plan, view: View, name: str, around: Surround
     if side is Direction.SETTLE:
         return None  # it runs no code: what its owner may still answer finds another state
     lease = Lease(key=key, instance=node.instance.serial, token=random_number())
-    (acquired,) = await node.store.acquire([Acquire(lease=lease, lease_seconds=FENCE_SECONDS, known=view.known)])
+    (acquired,) = await node.store.leases.acquire([Acquire(lease=lease, lease_seconds=FENCE_SECONDS, known=view.known)])
     if not acquired.granted:
         raise RequestRefusedError(f"step {name!r} has just been begun; wait for its outcome")
     return lease

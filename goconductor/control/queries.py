@@ -48,7 +48,7 @@ async def saga_status(actor: Actor, node: Node, saga_id: UUID) -> SagaDetail:
         SagaNotFoundError: there is no such saga.
         StoreUnavailableError: the database cannot be reached.
     """
-    (tail,) = await node.store.read([Known(saga_id)])
+    (tail,) = await node.store.log.read([Known(saga_id)])
     if tail.head is None:
         raise _not_found(saga_id)
     head, plan = tail.head, await node.definitions.plan(tail.head.saga, tail.head.version)
@@ -244,7 +244,7 @@ async def surroundings(node: Node, plan: Plan, state: SagaState) -> Surroundings
     if not due or state.status.ended:
         return Surroundings(now=node.clock.now())
     now = node.clock.now()
-    leases = {lease.key: lease for lease in await node.store.leases([state.saga_id]) if lease.expires_at > now}
+    leases = {lease.key: lease for lease in await node.store.leases_on([state.saga_id]) if lease.expires_at > now}
     instances: list[Instance] = []
     for participant in sorted({plan.owners[step][0] for step in due}):
         instances += await node.store.instances(participant)

@@ -208,7 +208,7 @@ async def _request_under_lease(
         appended = not answer.dropped
     finally:
         if lease is not None and not appended:
-            await node.store.release_leases([lease])
+            await node.store.leases.release([lease])
     if answer.dropped:
         raise RequestRefusedError(answer.dropped)
 
@@ -219,7 +219,7 @@ async def _stands(node: Node, saga_id: UUID, event: Event, event_id: UUID) -> bo
     Raises:
         RequestIdReusedError: the log has another request under its id.
     """
-    (tail,) = await node.store.read([Known(saga_id)])
+    (tail,) = await node.store.log.read([Known(saga_id)])
     stored = next((entry for entry in tail.entries if entry.event_id == event_id), None)
     if stored is None:
         return False

@@ -35,7 +35,19 @@ from goconductor.messages import codec
 from goconductor.messages.envelope import RunStep, SagaEnded
 from goconductor.ports.bus import Delivery, pass_on
 from goconductor.ports.clock import Clock
-from goconductor.ports.store import Acquire, Acquired, DeadLetter, DeadLetters, Instance, Known, Lease, LeaseKey, SagaStore, Tail
+from goconductor.ports.store import (
+    Acquire,
+    Acquired,
+    DeadLetter,
+    DeadLetters,
+    Instance,
+    Known,
+    Lease,
+    LeaseKey,
+    Leases,
+    SagaStore,
+    Tail,
+)
 from goconductor.redaction import logger_of
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan
@@ -67,7 +79,8 @@ class Intake:
     """Takes deliveries and turns them into granted work.
 
     Args:
-        store: leases and tails, and who is there.
+        store: who is there.
+        leases: who may run a step.
         dead_letters: where unreadable messages are kept.
         definitions: compiled definitions.
         executor: runs what was granted.
@@ -86,6 +99,7 @@ class Intake:
         self,
         *,
         store: IntakeStore,
+        leases: Leases,
         dead_letters: DeadLetters,
         definitions: Definitions,
         executor: Executor | None,
@@ -99,7 +113,7 @@ class Intake:
         counts: Counter[str],
         observer: Observer = SILENT,
     ) -> None:
-        self._store = store
+        self._leases = leases
         self._dead_letters = dead_letters
         self._definitions = definitions
         self._executor = executor
@@ -180,7 +194,7 @@ class Intake:
         self._counts["leases_taken_over"] += 1
         try:
             if (await executor.appender.submit(lost.submission)).dropped:
-                await self._store.release_leases([lost.lease], told=True)
+                await self._leases.release([lost.lease], told=True)
         except BaseException as error:
             self._orphans.add([lost.lease])  # it only ends, and its row remembers: whoever takes it over next tells
             if not isinstance(error, GoConductorError):
@@ -250,7 +264,7 @@ class Intake:
     async def _acquired(self, requests: list[Acquire]) -> list[Acquired]:
         await self._orphans.free()
         try:
-            return await self._store.acquire(requests)
+            return await self._leases.acquire(requests)
         except BaseException:  # their messages come again, and would find them held
             self._orphans.add(request.lease for request in requests)
             raise

@@ -111,13 +111,13 @@ class Node:
         self.name = f"{self.registry.name}-{socket.gethostname()}-{os.getpid()}-{random.getrandbits(24):06x}"
         self._drain_seconds, self._lease_seconds = drain_seconds, lease_seconds
         self.payload_bytes_max = payload_bytes_max
-        self._tails: Batcher[Known, Tail] = Batcher(store.read, items_max=LOOKS_AT_ONCE)
+        self._tails: Batcher[Known, Tail] = Batcher(store.log.read, items_max=LOOKS_AT_ONCE)
         self._background = Tasks()
         self._renewal = Renewal(open_store or store.beside, self.clock, lease_seconds)
         source = f"/{self.registry.name}/{self.name}"
         self._outbox = Outbox(bus, store, source=source, clock=self.clock, baton_bytes_max=baton_bytes_max, observer=observer)
         self._timers = Timers(self.clock, store)
-        self.orphans = Orphans(store, self.clock)
+        self.orphans = Orphans(store.leases, self.clock)
         self._rewinding = Rewinding(store, self.definitions, self.clock, known_by=self.name, counts=self.counts)
         self._registration = Registration(store, self.clock, self._rewinding.rewound)
         self._executor = Executor(
@@ -133,7 +133,7 @@ class Node:
             observer=observer,
         )
         self.appender = self._executor.appender = self._timers.appender = Appender(
-            store=store,
+            log=store.log,
             definitions=self.definitions,
             outbox=self._outbox,
             clock=self.clock,
@@ -152,6 +152,7 @@ class Node:
         self._endings = Endings(self.view, self.appender.latest, self.definitions.at_hand, self.clock, nobody)
         self._intake = Intake(
             store=store,
+            leases=store.leases,
             dead_letters=store.dead_letters,
             definitions=self.definitions,
             executor=self._executor,
@@ -167,7 +168,7 @@ class Node:
         )
         self.membership = Membership(bus, self.registry.name, self._intake.receive, prefetch=prefetch, clock=self.clock)
         self._starter = Starter(
-            store=store,
+            starts=store.starts,
             clock=self.clock,
             room=self._executor,
             orphans=self.orphans,

@@ -90,7 +90,7 @@ class Sweeper:
         self._suspects: dict[int, float] = {}
         """Processes that were missing at every look, with the time of the first one by the machine's clock."""
         self._acquires: Batcher[Acquire, Acquired] = Batcher(
-            node.store.acquire, on_flushed=partial(node.observer.flushed, "acquire"), unclaimed=self._unclaimed
+            node.store.leases.acquire, on_flushed=partial(node.observer.flushed, "acquire"), unclaimed=self._unclaimed
         )
         self._unburied: dict[int, Instance] | None = None
         self._inherited: deque[tuple[int, Sequence[UUID]]] = deque()
@@ -231,8 +231,8 @@ class Sweeper:
                 await self._put_off(some[0], epoch, error)
 
     async def _look_at_some(self, sagas: Sequence[UUID], epoch: int, dead: Iterable[int]) -> None:
-        tails = await self._store.read([Known(saga) for saga in sagas])
-        leases = {lease.key: lease for lease in await self._store.leases(sagas)}
+        tails = await self._store.log.read([Known(saga) for saga in sagas])
+        leases = {lease.key: lease for lease in await self._store.leases_on(sagas)}
         now = await self._store.database_time()
         self._clock.observe(now)
         may_judge = self._clock.monotonic() >= self._judge_from
@@ -319,7 +319,7 @@ class Sweeper:
         try:
             appended = await self._append(plan, view, unknown, look.epoch, ours)
             if not appended:  # the event was superseded
-                await self._store.release_leases([ours], told=True)
+                await self._store.leases.release([ours], told=True)
         except BaseException:  # our term is over, or we were stopped: it ends, and its row remembers
             self._node.orphans.add([ours])
             raise

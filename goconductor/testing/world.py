@@ -16,7 +16,7 @@ given a store or a bus of its own that misbehaves.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import NoneType, TracebackType
 from typing import Any, Self
@@ -37,13 +37,13 @@ from goconductor.errors import check_type
 from goconductor.lifecycle.state import SagaState
 from goconductor.ports.bus import Bus
 from goconductor.ports.clock import Clock
-from goconductor.ports.store import Append, Outcome
 from goconductor.recovery.sweep import Sweeper
 from goconductor.saga.builder import Saga
 from goconductor.saga.ids import Direction, saga_id_of
 from goconductor.stores.memory import MemoryStore
 from goconductor.testing.clock import ManualClock, settle
 from goconductor.testing.scenario import SAGA_ID
+from goconductor.testing.signalling import WorldStore
 from goconductor.testing.waiting import waits_for, waits_in_vain
 
 SWEEP_SECONDS = 0.5
@@ -58,34 +58,6 @@ O = TypeVar("O", default=Any)  # noqa: E741
 
 class StandsStillError(AssertionError):
     """A saga of a test waits for what cannot come."""
-
-
-class WorldStore(MemoryStore):
-    """A store in memory that says when something was appended.
-
-    Attributes:
-        appended: set by the next append; then there is a new one, so that each of several who wait takes its own look.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        super().__init__(clock)
-        self.data.up_since -= 3600  # else the leader would judge nobody at first, as after a crash of the database
-        self.appended = asyncio.Event()
-
-    async def append(self, appends: Sequence[Append]) -> list[Outcome]:
-        """Append, and wake who waits for it."""
-        outcomes = await super().append(appends)
-        self.appended.set()
-        self.appended = asyncio.Event()
-        return outcomes
-
-    def silent(self) -> bool:
-        """Whether an instance is gone that nobody has declared dead yet."""
-        return any(each.dead_at is None and each.serial not in self.data.alive for each in self.data.instances.values())
-
-    def wakings(self) -> list[float]:
-        """When the leader is to look at each saga that lives."""
-        return [head.wake_at for head in self.data.heads.values() if head.wake_at is not None]
 
 
 class World:
@@ -222,7 +194,7 @@ class World:
                 if still and (why := waits_in_vain(plan, state, self._offered())) is not None:
                     raise StandsStillError(f"saga {plan.name!r} stands still: {why}")
                 if self.clock.now() >= latest:
-                    leased = {lease.key.step for lease in await self.store.leases([saga_id_of(saga_id)])} if runs else set()
+                    leased = {lease.key.step for lease in await self.store.leases_on([saga_id_of(saga_id)])} if runs else set()
                     waits = waits_for(plan, state, leased)
                     raise TimeoutError(f"saga {plan.name!r} has not ended within {within_seconds:g} s: {waits}")
                 if still:

@@ -142,7 +142,7 @@ async def electorate(url: str, kind: str, folder: Path, term_seconds: float = 3.
     await store.open()
     saga = Saga()
     start = saga.start()
-    await store.start([start])
+    await store.starts.start([start])
     saga.seq, saga.tag = 1, start.new_tag
     made = Electorate(url, kind, store, saga, folder, term_seconds)
     try:

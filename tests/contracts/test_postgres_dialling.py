@@ -173,7 +173,7 @@ async def test_a_store_outlives_a_time_in_which_the_database_takes_no_writes(
 
     async def says_why() -> bool:
         try:
-            await store.append([saga.append(seq=9)])
+            await store.log.append([saga.append(seq=9)])
         except StoreUnavailableError as error:
             return "takes no writes" in str(error)
         return False
@@ -183,7 +183,7 @@ async def test_a_store_outlives_a_time_in_which_the_database_takes_no_writes(
 
     async def works() -> bool:
         try:
-            return [each.verdict for each in await store.append([saga.append()])] == [Verdict.WON]
+            return [each.verdict for each in await store.log.append([saga.append()])] == [Verdict.WON]
         except StoreUnavailableError:
             return False
 

@@ -7,8 +7,8 @@ import pytest
 
 from goconductor.ports.store import Append, Outcome, Start
 from goconductor.stores.postgres import PostgresStore, migrate
-from goconductor.stores.postgres.append import Appender
-from goconductor.stores.postgres.start import Starter
+from goconductor.stores.postgres.append import PostgresLog
+from goconductor.stores.postgres.start import PostgresStarts
 from goconductor.testing.contracts.store import AnyStore, Hands, StoreContract
 from goconductor.testing.contracts.store.appending import AppendContract
 from goconductor.testing.contracts.store.leasing import LeaseContract
@@ -82,18 +82,18 @@ class TestPostgresStoreInCompany(Stores, StartContract, LeaseContract, AppendCon
             " VALUES ('company', 'order', 'k', gen_random_uuid(), '')"
         )
         await hand.close()
-        append, start = Appender.append, Starter.start
+        append, start = PostgresLog.append, PostgresStarts.start
 
-        async def append_in_company(appender: Appender, appends: Sequence[Append]) -> list[Outcome]:
+        async def append_in_company(log: PostgresLog, appends: Sequence[Append]) -> list[Outcome]:
             company = [Saga(seq=1, tag=1).append(epoch=each.epoch) for each in appends[:1]]  # of a saga that is not there
-            return (await append(appender, [*appends, *company]))[: len(appends)]
+            return (await append(log, [*appends, *company]))[: len(appends)]
 
-        async def start_in_company(starter: Starter, starts: Sequence[Start]) -> list[Outcome]:
+        async def start_in_company(rooms: PostgresStarts, starts: Sequence[Start]) -> list[Outcome]:
             company = [Saga().start(namespace="company", key="k") for _ in starts[:1]]  # with a key that is used
-            return (await start(starter, [*starts, *company]))[: len(starts)]
+            return (await start(rooms, [*starts, *company]))[: len(starts)]
 
-        monkeypatch.setattr(Appender, "append", append_in_company)
-        monkeypatch.setattr(Starter, "start", start_in_company)
+        monkeypatch.setattr(PostgresLog, "append", append_in_company)
+        monkeypatch.setattr(PostgresStarts, "start", start_in_company)
         store = PostgresStore(role_url)
         await store.open()
         yield store

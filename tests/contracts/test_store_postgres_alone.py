@@ -93,22 +93,22 @@ async def prepared(store: PostgresStore, cases: list[Case]) -> None:
     """Bring all sagas into their state."""
     there = [case for case in cases if case.head != "unknown"]
     starts = [case.saga.start() for case in there]
-    await store.start(starts)
+    await store.starts.start(starts)
     for case, start in zip(there, starts, strict=True):
         case.saga.seq, case.saga.tag = 1, start.new_tag
-    await store.append([case.saga.append() for case in cases if case.head == "moved on"])
+    await store.log.append([case.saga.append() for case in cases if case.head == "moved on"])
     ends = {case.saga.saga_id: case.saga.append(status="completed", wake_at=None) for case in cases if case.head == "ended"}
-    await store.append(list(ends.values()))
+    await store.log.append(list(ends.values()))
     for case in cases:
         if case.head == "ended":
             case.saga.seq, case.saga.tag = 2, ends[case.saga.saga_id].new_tag
     wishes = [wish(lease, seconds=seconds) for case in cases for lease, seconds in case.held()]
-    assert all(answer.granted for answer in await store.acquire(wishes))
+    assert all(answer.granted for answer in await store.leases.acquire(wishes))
 
 
 async def found(store: PostgresStore, case: Case, append: Append, outcome: Outcome) -> dict[str, Any]:
     """All that can be seen of an append, with names in place of random numbers."""
-    [tail] = await store.read([Known(case.saga.saga_id)])
+    [tail] = await store.log.read([Known(case.saga.saga_id)])
     tags = {append.new_tag: "new", case.saga.tag: "old"}
     now = await store.database_time()
     head = tail.head
@@ -122,7 +122,7 @@ async def found(store: PostgresStore, case: Case, append: Append, outcome: Outco
         ],
         "leases": {
             (lease.key.step, case.names[lease.token], lease.instance, lease.expires_at > now)
-            for lease in await store.leases([case.saga.saga_id])
+            for lease in await store.leases_on([case.saga.saga_id])
         },
     }
 
@@ -133,10 +133,10 @@ async def test_an_append_alone_means_what_it_means_in_a_batch(store: PostgresSto
     await prepared(store, alone + batched)
     sent = await sent_by(store)
     alone_appends, batched_appends = ([case.append() for case in cases] for cases in (alone, batched))
-    alone_outcomes = [(await store.append([append]))[0] for append in alone_appends]
+    alone_outcomes = [(await store.log.append([append]))[0] for append in alone_appends]
     assert {text for text in sent if "INSERT INTO goconductor.saga_log" in text} == set(writes.APPEND_ALONE.values())
     sent.clear()
-    batched_outcomes = await store.append(batched_appends)
+    batched_outcomes = await store.log.append(batched_appends)
     assert [text for text in sent if "INSERT INTO goconductor.saga_log" in text] == [writes.APPEND]
     verdicts = set()
     for one, other in zip(
@@ -158,17 +158,17 @@ async def test_a_start_alone_means_what_it_means_in_a_batch(store: PostgresStore
             saga, first = Saga(), Saga()
             used = f"{name} {key} {is_taking} {exists}"
             if key.startswith("used"):
-                await store.start([first.start(key=used, input_hash=b"one")])
+                await store.starts.start([first.start(key=used, input_hash=b"one")])
             if exists:
-                await store.start([saga.start(labels={"first": "yes"})])
+                await store.starts.start([saga.start(labels={"first": "yes"})])
             start = saga.start(
                 key=None if key == "none" else used,
                 input_hash=b"two" if key == "used with other input" else b"one",
                 labels={"customer": 'ä"\\'},
                 take=[take(saga.lease())] if is_taking else [],
             )
-            [outcome] = await one.start([start])
-            [tail] = await store.read([Known(saga.saga_id)])
+            [outcome] = await one.starts.start([start])
+            [tail] = await store.log.read([Known(saga.saga_id)])
             existing = {first.saga_id: "first", saga.saga_id: "itself", None: None}[outcome.existing]
             head = tail.head
             seen.append(
@@ -177,7 +177,7 @@ async def test_a_start_alone_means_what_it_means_in_a_batch(store: PostgresStore
                     head and (head.saga, head.version, head.status, head.seq, head.labels, head.wake_at, head.last_instance),
                     head and head.tag == start.new_tag,
                     [(entry.seq, entry.event, entry.data, entry.tag == start.new_tag) for entry in tail.entries],
-                    [lease.token == start.take[0].lease.token for lease in await store.leases([saga.saga_id])],
+                    [lease.token == start.take[0].lease.token for lease in await store.leases_on([saga.saga_id])],
                 )
             )
             verdicts.add(outcome.verdict)
@@ -241,7 +241,7 @@ names = st.fixed_dictionaries(
 
 async def kept(store: PostgresStore, write: Append | Start, outcome: Outcome) -> tuple[Any, ...]:
     """What the log has of a write."""
-    [tail] = await store.read([Known(write.saga_id)])
+    [tail] = await store.log.read([Known(write.saga_id)])
     head = tail.head
     return (
         outcome.verdict,
@@ -269,12 +269,12 @@ async def test_any_value_is_kept_or_refused_alone_as_in_a_batch(store: PostgresS
         for one in (store, batching):
             saga, starting = Saga(), Saga()
             first = saga.start()
-            await store.start([first])
+            await store.starts.start([first])
             saga.seq, saga.tag = 1, first.new_tag
             entry = event(**event_facts)
             append = saga.append(entry, **saga_facts)
             start = starting.start(entries=[entry], namespace=f"{number} {one is store}", **saga_facts, **start_facts)
-            [appended], [started] = await one.append([append]), await one.start([start])
+            [appended], [started] = await one.log.append([append]), await one.starts.start([start])
             seen.append((await kept(store, append, appended), await kept(store, start, started)))
             verdicts += [appended.verdict, started.verdict]
         assert seen[0] == seen[1], (event_facts, saga_facts, start_facts)

@@ -43,10 +43,10 @@ async def churn(store: PostgresStore, sagas: list[Saga], seed: int) -> int:
         leases = [saga.lease(f"step-{chance.randrange(3)}", instance=instance) for saga in mine]
         seconds = chance.choice([0.0, 0.001, 60.0])
         wishes = [wish(lease, Known(saga.saga_id), seconds=seconds) for lease, saga in zip(leases, mine, strict=True)]
-        answers = await store.acquire(wishes)
+        answers = await store.leases.acquire(wishes)
         held = [lease for lease, answer in zip(leases, answers, strict=True) if answer.granted]
         heads = {answer.tail.head.saga_id: answer.tail.head for answer in answers if answer.tail.head}
-        await store.renew_leases(chance.sample(held, len(held) // 2), 60.0)
+        await store.leases.renew(chance.sample(held, len(held) // 2), 60.0)
         appends = [
             Saga(lease.key.saga_id, heads[lease.key.saga_id].seq, heads[lease.key.saga_id].tag).append(
                 instance=instance,
@@ -55,9 +55,9 @@ async def churn(store: PostgresStore, sagas: list[Saga], seed: int) -> int:
             )
             for lease in chance.sample(held, len(held))
         ]
-        outcomes = await store.append(appends)
+        outcomes = await store.log.append(appends)
         won += sum(outcome.verdict == Verdict.WON for outcome in outcomes)
-        await store.release_leases([take.lease for append in appends for take in append.take][::-1])
+        await store.leases.release([take.lease for append in appends for take in append.take][::-1])
     return won
 
 
@@ -91,7 +91,7 @@ async def test_starts_that_want_the_same_keys_never_deadlock(store: PostgresStor
         batches = []
         for one in (store, other):
             random.shuffle(keys)
-            batches.append(one.start([Saga().start(key=key, input_hash=b"") for key in keys]))
+            batches.append(one.starts.start([Saga().start(key=key, input_hash=b"") for key in keys]))
         first, second = await asyncio.gather(*batches)
         assert len(first) == len(second) == 50
         assert sum(outcome.verdict == Verdict.WON for outcome in first + second) in (0, 50)
@@ -103,12 +103,12 @@ async def test_appends_stay_inside_their_page(store: PostgresStore, postgres_url
     for _ in range(30):
         sagas = [Saga() for _ in range(64)]
         starts = [saga.start() for saga in sagas]
-        await store.start(starts)
+        await store.starts.start(starts)
         for saga, start in zip(sagas, starts, strict=True):
             saga.seq, saga.tag = 1, start.new_tag
         for status, wake_at in [("running", starts[0].wake_at)] * 3 + [("completed", None)]:
             appends = [saga.append(status=status, wake_at=wake_at) for saga in sagas]
-            await store.append(appends)
+            await store.log.append(appends)
             for saga, append in zip(sagas, appends, strict=True):
                 saga.seq, saga.tag = saga.seq + 1, append.new_tag
     async with store._for_append.use() as connection:

@@ -53,19 +53,19 @@ async def test_hundreds_of_values_come_back_from_the_log_as_the_bytes_that_they_
     gather()
     bodies = [encode({"output": value}) for value in values]
     saga = await begin(store)
-    await store.append([saga.append(*(event(data=body) for body in bodies))])
+    await store.log.append([saga.append(*(event(data=body) for body in bodies))])
     found = (await store.history(saga.saga_id, limit=len(bodies) + 1))[1:]
     assert len(found) == len(bodies) > 200
     assert bodies_of(found) == bodies
     assert [repr(decode(entry.data)["output"]) for entry in found] == [repr(value) for value in values]
-    [tail] = await store.read([Known(saga.saga_id)])
+    [tail] = await store.log.read([Known(saga.saga_id)])
     assert bodies_of(tail.entries)[1:] == bodies
 
 
 @pytest.mark.parametrize("body", [b'{"b": 1,  "a": 2, "b": 3}', b'{"n": 18446744073709551616, "x": 1E+2, "y": 1.50}'])
 async def test_what_another_writer_wrote_is_kept_as_well(store: PostgresStore, body: bytes) -> None:
     saga = await begin(store)
-    await store.append([saga.append(event(data=body))])
+    await store.log.append([saga.append(event(data=body))])
     assert bodies_of(await store.history(saga.saga_id))[1:] == [body]
 
 

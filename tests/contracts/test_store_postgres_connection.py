@@ -114,10 +114,10 @@ async def test_7_a_commit_whose_answer_is_lost_is_found_by_its_event_id(store: P
     append = saga.append(mine)
     proxy.cut_the_next_answer()
     with pytest.raises(StoreUnavailableError):
-        await store.append([append])
-    [tail] = await store.read([saga.known])
+        await store.log.append([append])
+    [tail] = await store.log.read([saga.known])
     assert [entry.event_id for entry in tail.entries] == [mine.event_id]
-    [again] = await store.append([append])
+    [again] = await store.log.append([append])
     assert again.verdict == Verdict.CONFLICT
 
 
@@ -141,7 +141,7 @@ async def test_7_every_session_comes_back_when_the_wire_was_cut(store: PostgresS
         try:
             await advance(store, saga)
             await begin(store)
-            await store.renew_leases([saga.lease()], 1.0)
+            await store.leases.renew([saga.lease()], 1.0)
             await store.database_time()
         except StoreUnavailableError:
             return False
@@ -161,12 +161,12 @@ async def test_7_while_the_database_is_away_calls_are_refused_at_once(
 
     async def is_refused() -> bool:
         with suppress(StoreUnavailableError):
-            await store.append([saga.append(seq=9)])
+            await store.log.append([saga.append(seq=9)])
             return False
         return True
 
     await eventually(is_refused)
-    for call in (lambda: store.append([saga.append()]), lambda: store.start([Saga().start()]), store.database_time):
+    for call in (lambda: store.log.append([saga.append()]), lambda: store.starts.start([Saga().start()]), store.database_time):
         with pytest.raises(StoreUnavailableError):
             await call()
     assert "lost the connection" in caplog.text
@@ -174,7 +174,7 @@ async def test_7_while_the_database_is_away_calls_are_refused_at_once(
 
         async def works() -> bool:
             with suppress(StoreUnavailableError):
-                return [outcome.verdict for outcome in await store.append([saga.append()])] == [Verdict.WON]
+                return [outcome.verdict for outcome in await store.log.append([saga.append()])] == [Verdict.WON]
             return False
 
         await eventually(works)
@@ -283,7 +283,7 @@ async def test_a_table_whose_lock_is_not_given_in_time_is_no_verdict(migrated: s
     async with hand.transaction():
         await hand.execute("LOCK TABLE goconductor.sagas IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(StoreUnavailableError, match="lock timeout"):
-            await store.append([saga.append()])
+            await store.log.append([saga.append()])
     await advance(store, saga)
     await store.close()
 

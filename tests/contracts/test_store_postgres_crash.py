@@ -49,7 +49,7 @@ async def until_it_works(store: PostgresStore) -> None:
         with suppress(StoreUnavailableError):
             saga = await begin(store)
             await advance(store, saga)
-            await store.renew_leases([], 1.0)
+            await store.leases.renew([], 1.0)
             await store.database_time()
             return True
         return False
@@ -65,12 +65,12 @@ async def assert_truncated(store: PostgresStore, saga: Saga, instance: Instance,
     assert await store.leases_truncated()
     assert await store.database_time() - await store.calm_seconds(epoch=await lead(store)) > before
     lease = saga.lease(instance=instance.serial)
-    assert await store.renew_leases([lease], 60.0) == set()
-    assert await store.reassert_leases([lease], 60.0) == {lease.key}
+    assert await store.leases.renew([lease], 60.0) == set()
+    assert await store.leases.reassert([lease], 60.0) == {lease.key}
     await store.acknowledge_truncation(epoch=await lead(store))
     assert not await store.leases_truncated()
-    assert await store.renew_leases([lease], 60.0) == {lease.key}
-    await store.release_leases([lease])
+    assert await store.leases.renew([lease], 60.0) == {lease.key}
+    await store.leases.release([lease])
     assert await store.mark_dead(instance.serial, epoch=await lead(store)) == ([], [])
     assert await store.missing() == []
 

@@ -111,9 +111,9 @@ async def _write(store: PostgresStore) -> None:
         lease = saga.lease()
         await begin(store, key=key and f"{key} {is_taking}", take=[material.take(lease)] if is_taking else [], **over)
         for release, take in product(([], [lease]), ([], [material.take(lease)])):
-            await store.append([saga.append(release=release, take=take, **over)])
-    await store.start([material.Saga().start(**over) for _ in range(2)])
-    await store.append([material.Saga().append(**over) for _ in range(2)])
+            await store.log.append([saga.append(release=release, take=take, **over)])
+    await store.starts.start([material.Saga().start(**over) for _ in range(2)])
+    await store.log.append([material.Saga().append(**over) for _ in range(2)])
 
 
 async def _waits(store: PostgresStore) -> Head:
@@ -133,11 +133,11 @@ async def _recover(node: Node, store: PostgresStore) -> None:
     await store.postpone([(Known(live.saga_id, live.seq, live.tag), 1.0)], epoch=term.epoch)
     assert await Sweeper(node).sweep_once(term.epoch) == 1
     lease = Lease(key=LeaseKey(live.saga_id, "ship", Direction.ACTION), instance=7, token=1)
-    await store.acquire([Acquire(lease=lease, lease_seconds=1.0, known=Known(live.saga_id))])
-    await store.renew_leases([lease], 1.0)
-    await store.reassert_leases([lease], 1.0)
+    await store.leases.acquire([Acquire(lease=lease, lease_seconds=1.0, known=Known(live.saga_id))])
+    await store.leases.renew([lease], 1.0)
+    await store.leases.reassert([lease], 1.0)
     await store.free([lease], epoch=term.epoch)
-    await store.release_leases([lease])
+    await store.leases.release([lease])
     gone = await store.register("shop", "gone", {})
     await store.unregister(gone.serial)
     await store.mark_dead(gone.serial, epoch=term.epoch)

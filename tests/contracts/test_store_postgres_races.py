@@ -13,6 +13,7 @@ from goconductor.errors import FencedError
 from goconductor.ports.store import Known, Tail, Verdict
 from goconductor.stores.postgres import PostgresStore, migrate
 from goconductor.stores.postgres.dial import Connection
+from goconductor.stores.postgres.tails import TailReader
 from goconductor.testing.contracts.store.material import (
     Saga,
     acquire,
@@ -105,14 +106,14 @@ async def test_acquirer_and_decider_do_not_miss_each_other(
     saga = await begin(store)
     lease = saga.lease()
     leased, go_on = asyncio.Event(), asyncio.Event()
-    read = store._tails.read
+    read = TailReader.read
 
-    async def read_later(connection: Connection, known: Sequence[Known]) -> list[Tail]:
+    async def read_later(reader: TailReader, connection: Connection, known: Sequence[Known]) -> list[Tail]:
         leased.set()
         await go_on.wait()
-        return await read(connection, known)
+        return await read(reader, connection, known)
 
-    monkeypatch.setattr(store._tails, "read", read_later)
+    monkeypatch.setattr(TailReader, "read", read_later)
     acquiring = asyncio.create_task(acquire(store, lease, saga.known))
     await leased.wait()
     await advance(other, saga)
@@ -130,9 +131,9 @@ async def test_a_living_lease_is_not_waited_for(store: PostgresStore, other: Pos
     async with hand.transaction():
         await hand.execute("DELETE FROM goconductor.leases WHERE token = $1", living.token)
         async with asyncio.timeout(300):
-            acquired = await store.acquire([wish(free.lease()), wish(saga.lease())])
-            renewed = await store.renew_leases([saga.lease()], 60.0)
-            [outcome] = await other.append([saga.append(take=[take(saga.lease())])])
+            acquired = await store.leases.acquire([wish(free.lease()), wish(saga.lease())])
+            renewed = await store.leases.renew([saga.lease()], 60.0)
+            [outcome] = await other.log.append([saga.append(take=[take(saga.lease())])])
     assert [answer.granted for answer in acquired] == [True, False]
     assert renewed == set()
     assert (outcome.verdict, outcome.took) == (Verdict.WON, [])
@@ -146,9 +147,9 @@ async def test_a_renewal_under_way_brings_no_released_lease_back(
     locked, released = await hold(store, first.lease()), await hold(store, second.lease())
     async with hand.transaction():
         await hand.execute("SELECT FROM goconductor.leases WHERE token = $1 FOR UPDATE", locked.token)
-        renewing = asyncio.create_task(store.renew_leases([locked, released], 60.0))
+        renewing = asyncio.create_task(store.leases.renew([locked, released], 60.0))
         await one_waits()
-        await other.release_leases([released])
+        await other.leases.release([released])
     assert await renewing == {locked.key}
     assert await tokens(store, second) == set()
 
@@ -160,7 +161,7 @@ async def test_a_renewal_that_waits_for_the_release_of_its_lease_does_not_bring_
     lease = await hold(store, saga.lease())
     async with hand.transaction():
         await hand.execute("DELETE FROM goconductor.leases WHERE token = $1", lease.token)
-        renewing = asyncio.create_task(store.renew_leases([lease], 60.0))
+        renewing = asyncio.create_task(store.leases.renew([lease], 60.0))
         await one_waits()
     assert await renewing == set()
     assert await tokens(store, saga) == set()
@@ -177,7 +178,7 @@ async def test_an_old_epochs_write_waits_for_the_new_epoch_and_is_refused(
         await hand.execute("UPDATE goconductor.leadership SET epoch = epoch + 1")
         writing = [
             asyncio.create_task(store.free([lease], epoch=epoch)),
-            asyncio.create_task(store.append([saga.append(epoch=epoch)])),
+            asyncio.create_task(store.log.append([saga.append(epoch=epoch)])),
             asyncio.create_task(store.postpone([(saga.known, 1.0)], epoch=epoch)),
         ]
         await one_waits()
@@ -213,7 +214,7 @@ async def test_who_loses_the_race_for_a_start_key_is_told_the_winner(
         " VALUES ('default', 'order', 'k', $1, 'same')",
         winner,
     )
-    starting = asyncio.create_task(store.start([late.start(key="k", input_hash=b"same")]))
+    starting = asyncio.create_task(store.starts.start([late.start(key="k", input_hash=b"same")]))
     await one_waits()
     await (transaction.commit() if commits else transaction.rollback())
     [outcome] = await starting
@@ -228,7 +229,7 @@ async def test_two_appends_at_one_head_wait_for_each_other_and_one_wins(
     lease = saga.lease()
     async with hand.transaction():
         await hand.execute("UPDATE goconductor.sagas SET seq = 2, tag = 22 WHERE saga_id = $1", saga.saga_id)
-        appending = asyncio.create_task(store.append([saga.append(take=[take(lease)])]))
+        appending = asyncio.create_task(store.log.append([saga.append(take=[take(lease)])]))
         await one_waits()
     [outcome] = await appending
     assert (outcome.verdict, outcome.took) == (Verdict.CONFLICT, [])
@@ -243,12 +244,12 @@ async def test_a_lost_timeline_is_noticed_by_reader_and_writer(store: PostgresSt
     await advance(store, saga, event("Lost"))
     await hand.execute("DELETE FROM goconductor.saga_log WHERE saga_id = $1 AND seq = 2", saga.saga_id)
     await hand.execute("UPDATE goconductor.sagas SET seq = 1, tag = $2 WHERE saga_id = $1", saga.saga_id, first.tag)
-    [shorter] = await store.read([saga.known])
+    [shorter] = await store.log.read([saga.known])
     assert (shorter.rebased, [entry.seq for entry in shorter.entries]) == (True, [1])
     await advance(store, first, event("True"))
-    [tail] = await store.read([saga.known])
+    [tail] = await store.log.read([saga.known])
     assert (tail.rebased, [entry.event for entry in tail.entries]) == (True, ["SagaStarted", "True"])
-    [outcome] = await store.append([saga.append()])
+    [outcome] = await store.log.append([saga.append()])
     assert outcome.verdict == Verdict.CONFLICT
 
 

@@ -39,7 +39,7 @@ async def begun(store: PostgresStore, numbers: range) -> list[UUID]:
         )
         for number in numbers
     ]
-    await store.start(starts)
+    await store.starts.start(starts)
     return [start.saga_id for start in starts]
 
 

@@ -69,18 +69,18 @@ async def test_an_error_that_nobody_thought_of_meets_its_entry_alone(store: Post
     forbidden = event(participant="forbidden")
     starts = keyed(9)
     starts[4] = material.Saga().start(key="k4", entries=[forbidden])
-    outcomes = await store.start(starts)
+    outcomes = await store.starts.start(starts)
     assert verdicts(outcomes) == [WON] * 4 + [REJECTED] + [WON] * 4
     assert outcomes[4].problem == "not on our watch"
     sagas = [await begin(store) for _ in range(9)]
-    outcomes = await store.append([saga.append(forbidden if number == 7 else event()) for number, saga in enumerate(sagas)])
+    outcomes = await store.log.append([saga.append(forbidden if number == 7 else event()) for number, saga in enumerate(sagas)])
     assert verdicts(outcomes) == [WON] * 7 + [REJECTED, WON]
 
 
 async def test_a_key_that_is_too_large_for_an_index_meets_its_start_alone(store: PostgresStore) -> None:
     starts = keyed(5)
     starts[1] = material.Saga().start(key=secrets.token_hex(5_000))
-    outcomes = await store.start(starts)
+    outcomes = await store.starts.start(starts)
     assert verdicts(outcomes) == [WON, REJECTED, WON, WON, WON]
     assert "index row" in outcomes[1].problem
 
@@ -89,9 +89,9 @@ async def test_an_error_about_the_server_is_nobodys_entry(store: PostgresStore, 
     saga = await begin(store)
     await hand.execute("ALTER TABLE goconductor.saga_log RENAME TO gone")
     with pytest.raises(Exception, match="goconductor migrate"):
-        await store.append([saga.append()])
+        await store.log.append([saga.append()])
     await hand.execute("ALTER TABLE goconductor.gone RENAME TO saga_log")
-    assert verdicts(await store.append([saga.append()])) == [WON]
+    assert verdicts(await store.log.append([saga.append()])) == [WON]
 
 
 async def test_a_key_that_an_open_transaction_holds_keeps_nobody_else(store: PostgresStore, hand: Any) -> None:
@@ -99,9 +99,9 @@ async def test_a_key_that_an_open_transaction_holds_keeps_nobody_else(store: Pos
     starts = keyed(40)
     async with hand.transaction():
         await hand.execute(HOLD_KEY)
-        assert verdicts(await store.start(starts)) == [WON] * 3 + [HELD_UP] + [WON] * 36
-        assert verdicts(await store.start([starts[3]])) == [HELD_UP]
-    assert verdicts(await store.start([starts[3]])) == [Verdict.ALREADY_STARTED]
+        assert verdicts(await store.starts.start(starts)) == [WON] * 3 + [HELD_UP] + [WON] * 36
+        assert verdicts(await store.starts.start([starts[3]])) == [HELD_UP]
+    assert verdicts(await store.starts.start([starts[3]])) == [Verdict.ALREADY_STARTED]
 
 
 async def test_a_row_that_an_open_transaction_holds_keeps_nobody_else(store: PostgresStore, hand: Any) -> None:
@@ -110,10 +110,10 @@ async def test_a_row_that_an_open_transaction_holds_keeps_nobody_else(store: Pos
     await transaction.start()
     await hand.execute("SELECT FROM goconductor.sagas WHERE saga_id = $1 FOR UPDATE", sagas[5].saga_id)
     appends = [saga.append() for saga in sagas]
-    assert verdicts(await store.append(appends)) == [WON] * 5 + [HELD_UP] + [WON] * 14
+    assert verdicts(await store.log.append(appends)) == [WON] * 5 + [HELD_UP] + [WON] * 14
     await transaction.rollback()
-    assert verdicts(await store.append([appends[5]])) == [WON]
-    [tail] = await store.read([Known(sagas[5].saga_id)])
+    assert verdicts(await store.log.append([appends[5]])) == [WON]
+    [tail] = await store.log.read([Known(sagas[5].saga_id)])
     assert len(tail.entries) == 2
 
 
@@ -125,7 +125,7 @@ async def test_behind_the_lock_of_a_table_a_start_waits_and_then_begins(store: P
 
     async with hand.transaction():
         await hand.execute("LOCK TABLE goconductor.sagas IN ACCESS EXCLUSIVE MODE")
-        started = asyncio.create_task(store.start(keyed(3)))
+        started = asyncio.create_task(store.starts.start(keyed(3)))
         await eventually(is_blocked)
     assert verdicts(await started) == [WON] * 3
 
@@ -133,12 +133,12 @@ async def test_behind_the_lock_of_a_table_a_start_waits_and_then_begins(store: P
 async def test_outputs_of_many_megabytes_go_as_several_statements(store: PostgresStore) -> None:
     sagas = [material.Saga() for _ in range(12)]
     starts = [saga.start(entries=[event("SagaStarted", data=MEGABYTE)]) for saga in sagas]
-    assert verdicts(await store.start(starts)) == [WON] * 12
+    assert verdicts(await store.starts.start(starts)) == [WON] * 12
     appends = [
         material.Saga(saga.saga_id, 1, start.new_tag).append(event(data=MEGABYTE))
         for saga, start in zip(sagas, starts, strict=True)
     ]
-    assert verdicts(await store.append(appends)) == [WON] * 12
+    assert verdicts(await store.log.append(appends)) == [WON] * 12
     assert [len(entry.data) for entry in await store.history(sagas[7].saga_id)] == [len(MEGABYTE)] * 2
 
 

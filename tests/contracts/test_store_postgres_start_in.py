@@ -58,7 +58,7 @@ async def test_order_and_saga_begin_together(store: PostgresStore, shop: Connect
     saga = Saga()
     async with opens(postgres_url) as caller:
         await caller.execute("INSERT INTO orders VALUES (17)")
-        outcome = await store.start_in(caller.tx, saga.start(key="order-17", labels={"customer": "1"}))
+        outcome = await store.starts.start_in(caller.tx, saga.start(key="order-17", labels={"customer": "1"}))
         assert outcome.verdict == Verdict.WON
         assert await store.head(saga.saga_id) is None
         assert await shop.fetchval(ORDERS) == 0
@@ -74,7 +74,7 @@ async def test_the_saga_may_be_the_first_that_the_transaction_does(
 ) -> None:
     saga = Saga()
     async with opens(postgres_url) as caller:
-        await store.start_in(caller.tx, saga.start())
+        await store.starts.start_in(caller.tx, saga.start())
         assert await store.head(saga.saga_id) is None
         await caller.execute("INSERT INTO orders VALUES (17)")
         assert await shop.fetchval(ORDERS) == 0
@@ -88,12 +88,12 @@ async def test_neither_begins_when_the_caller_changes_his_mind(
     saga = Saga()
     with pytest.raises(TakenBackError):  # noqa: PT012 - it is the block that is left by it
         async with opens(postgres_url) as caller:
-            await store.start_in(caller.tx, saga.start(key="order-17", input_hash=b"one"))
+            await store.starts.start_in(caller.tx, saga.start(key="order-17", input_hash=b"one"))
             await caller.execute("INSERT INTO orders VALUES (17)")
             raise TakenBackError
     assert await store.head(saga.saga_id) is None
     assert await shop.fetchval(ORDERS) == 0
-    [outcome] = await store.start([saga.start(key="order-17", input_hash=b"another")])
+    [outcome] = await store.starts.start([saga.start(key="order-17", input_hash=b"another")])
     assert outcome.verdict == Verdict.WON
 
 
@@ -103,11 +103,11 @@ async def test_a_key_that_was_used_tells_its_saga(
     first = await begin(store, key="order-17", input_hash=b"same")
     mine = Saga()
     async with opens(postgres_url) as caller:
-        same = await store.start_in(caller.tx, Saga().start(key="order-17", input_hash=b"same"))
-        other = await store.start_in(caller.tx, Saga().start(key="order-17", input_hash=b"other"))
-        again = await store.start_in(caller.tx, Saga(first.saga_id).start())
-        await store.start_in(caller.tx, mine.start(key="order-18", input_hash=b"same"))
-        twice = await store.start_in(caller.tx, Saga().start(key="order-18", input_hash=b"same"))
+        same = await store.starts.start_in(caller.tx, Saga().start(key="order-17", input_hash=b"same"))
+        other = await store.starts.start_in(caller.tx, Saga().start(key="order-17", input_hash=b"other"))
+        again = await store.starts.start_in(caller.tx, Saga(first.saga_id).start())
+        await store.starts.start_in(caller.tx, mine.start(key="order-18", input_hash=b"same"))
+        twice = await store.starts.start_in(caller.tx, Saga().start(key="order-18", input_hash=b"same"))
         await caller.execute("INSERT INTO orders VALUES (17)")
     assert (same.verdict, same.existing) == (Verdict.ALREADY_STARTED, first.saga_id)
     assert (other.verdict, other.existing) == (Verdict.OTHER_INPUT, first.saga_id)
@@ -121,7 +121,7 @@ async def test_a_refused_value_does_not_spoil_the_callers_transaction(
     store: PostgresStore, shop: Connection, postgres_url: str, opens: Opens, refused: dict[str, Any]
 ) -> None:
     async with opens(postgres_url) as caller:
-        outcome = await store.start_in(caller.tx, Saga().start(**refused))
+        outcome = await store.starts.start_in(caller.tx, Saga().start(**refused))
         await caller.execute("INSERT INTO orders VALUES (17)")
     assert outcome.verdict == Verdict.REJECTED
     assert outcome.problem
@@ -132,7 +132,7 @@ async def test_it_takes_no_lease(store: PostgresStore, shop: Connection, postgre
     saga = Saga()
     async with opens(postgres_url) as caller:
         with pytest.raises(ValueError, match="no lease"):
-            await store.start_in(caller.tx, saga.start(take=[take(saga.lease())]))
+            await store.starts.start_in(caller.tx, saga.start(take=[take(saga.lease())]))
     assert await store.head(saga.saga_id) is None
 
 
@@ -141,7 +141,7 @@ async def test_a_connection_without_a_transaction_is_refused(store: PostgresStor
 
     async def refuses(connection: Any) -> None:
         with pytest.raises(ValueError, match="no transaction is open"):
-            await store.start_in(connection, saga.start())
+            await store.starts.start_in(connection, saga.start())
 
     await refuses(shop)
     async with await psycopg.AsyncConnection.connect(postgres_url, autocommit=True) as connection:
@@ -161,7 +161,7 @@ async def test_what_is_no_transaction_of_a_known_kind_is_answered_with_what_is(s
     with psycopg.connect(postgres_url) as blocking, engine.connect() as blocking_too, Session(engine) as session:
         for thing in ("postgresql://localhost", object(), blocking, blocking_too, session):
             with pytest.raises(TypeError, match=rf"{type(thing).__name__}: .*asyncpg.*psycopg AsyncConnection.*AsyncSession"):
-                await store.start_in(thing, Saga().start())  # type: ignore[arg-type]
+                await store.starts.start_in(thing, Saga().start())
     engine.dispose()
 
 
@@ -175,7 +175,7 @@ async def test_a_transaction_in_another_database_is_refused_and_can_go_on(
         await migrate(other)
         async with opens(other) as caller:
             with pytest.raises(ConfigurationError, match=rf"in database '{name}', the saga log is in .*/test_"):
-                await store.start_in(caller.tx, saga.start())
+                await store.starts.start_in(caller.tx, saga.start())
             await caller.execute("CREATE TABLE orders (id int)")
     finally:
         postgres_server.drop_database(name)
@@ -189,7 +189,7 @@ async def test_a_database_of_the_same_name_on_another_server_is_another(
     await migrate(other)
     async with CALLERS["asyncpg"](other) as caller:
         with pytest.raises(ConfigurationError, match="another database or server"):
-            await store.start_in(caller.tx, Saga().start())
+            await store.starts.start_in(caller.tx, Saga().start())
 
 
 async def test_the_saga_logs_server_may_be_started_again(postgres_to_break: PostgresServer) -> None:
@@ -201,7 +201,7 @@ async def test_the_saga_logs_server_may_be_started_again(postgres_to_break: Post
         for _ in range(2):
             saga = Saga()
             async with CALLERS["asyncpg"](url) as caller:
-                assert (await store.start_in(caller.tx, saga.start())).verdict == Verdict.WON
+                assert (await store.starts.start_in(caller.tx, saga.start())).verdict == Verdict.WON
             postgres_to_break._end("fast")
             postgres_to_break._launch()
             await store.close()
@@ -217,7 +217,7 @@ async def test_the_tables_of_the_saga_log_must_be_there(
     await shop.execute("DROP TABLE goconductor.saga_log")
     async with opens(postgres_url) as caller:
         with pytest.raises(SchemaError, match="goconductor migrate"):
-            await store.start_in(caller.tx, Saga().start())
+            await store.starts.start_in(caller.tx, Saga().start())
 
 
 async def test_a_role_without_rights_on_the_saga_log_is_told_so(
@@ -228,7 +228,7 @@ async def test_a_role_without_rights_on_the_saga_log_is_told_so(
     try:
         async with opens(f"postgresql://{role}:clerk@{postgres_url.rpartition('@')[2]}") as caller:
             with pytest.raises(ConfigurationError, match="grant this right"):
-                await store.start_in(caller.tx, Saga().start())
+                await store.starts.start_in(caller.tx, Saga().start())
     finally:
         await shop.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
@@ -241,8 +241,8 @@ async def test_the_rights_that_the_page_names_are_enough(store: PostgresStore, s
     await shop.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'clerk'; {' '.join(f'{right} TO {role};' for right in rights)}")
     try:
         async with CALLERS["asyncpg"](f"postgresql://{role}:clerk@{postgres_url.rpartition('@')[2]}") as caller:
-            assert (await store.start_in(caller.tx, Saga().start(key="order-17"))).verdict == Verdict.WON
-            assert (await store.start_in(caller.tx, Saga().start(key="order-17"))).verdict == Verdict.ALREADY_STARTED
+            assert (await store.starts.start_in(caller.tx, Saga().start(key="order-17"))).verdict == Verdict.WON
+            assert (await store.starts.start_in(caller.tx, Saga().start(key="order-17"))).verdict == Verdict.ALREADY_STARTED
     finally:
         await shop.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
@@ -253,6 +253,6 @@ async def test_a_schema_of_another_name_is_used(postgres_url: str, opens: Opens)
     await store.open()
     saga = Saga()
     async with opens(postgres_url) as caller:
-        assert (await store.start_in(caller.tx, saga.start(key="order-17"))).verdict == Verdict.WON
+        assert (await store.starts.start_in(caller.tx, saga.start(key="order-17"))).verdict == Verdict.WON
     assert await store.head(saga.saga_id) is not None
     await store.close()

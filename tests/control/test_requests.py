@@ -224,10 +224,10 @@ async def test_while_the_database_is_away_a_request_is_told_so(bench: Bench, mon
     async def away(*_: object) -> None:
         raise StoreUnavailableError
 
-    monkeypatch.setattr(bench.world.store, "append", away)
+    monkeypatch.setattr(bench.world.store.log, "append", away)
     monkeypatch.setattr(requests, "ANSWER_SECONDS", 0.05)
     with pytest.raises(StoreUnavailableError, match="may have been recorded"):
         await requests.ask(ANYBODY, bench.node, saga_id, PauseRequested())
-    monkeypatch.setattr(bench.world.store, "read", away)
+    monkeypatch.setattr(bench.world.store.log, "read", away)
     with pytest.raises(StoreUnavailableError):
         await requests.ask(ANYBODY, bench.node, saga_id, PauseRequested())

@@ -23,6 +23,7 @@ from goconductor.errors import PermanentError, TemporaryError
 from goconductor.ports.store import Append, Outcome
 from goconductor.rest.app import create_app
 from goconductor.stores.memory import MemoryStore
+from goconductor.stores.memory.log import MemoryLog
 from goconductor.stores.postgres import PostgresStore, migrate
 from tests.doors.prompt import CANARY, Prompt
 
@@ -53,12 +54,15 @@ class Store(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.appended = asyncio.Event()
+        self.appended = appended = asyncio.Event()
 
-    async def append(self, appends: Sequence[Append]) -> list[Outcome]:
-        outcomes = await super().append(appends)
-        self.appended.set()
-        return outcomes
+        class Log(MemoryLog):
+            async def append(self, appends: Sequence[Append]) -> list[Outcome]:
+                outcomes = await super().append(appends)
+                appended.set()
+                return outcomes
+
+        self.log = Log(self.data, self._held)
 
 
 class Shop:

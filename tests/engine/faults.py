@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from goconductor import Retry, Saga, StepContext
 from goconductor.buses.memory import MemoryBus
@@ -15,10 +15,17 @@ from goconductor.errors import StoreUnavailableError
 from goconductor.ports.bus import Message
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Acquire, Acquired, Append, Lease, LeaseKey, Outcome, Start
-from goconductor.testing.world import World, WorldStore
+from goconductor.stores.memory import MemoryStore
+from goconductor.stores.memory.leases import MemoryLeases
+from goconductor.stores.memory.log import MemoryLog
+from goconductor.stores.memory.starts import MemoryStarts
+from goconductor.testing.signalling import WorldStore
+from goconductor.testing.world import World
+
+T = TypeVar("T")
 
 
-class Unanswering(WorldStore):
+class Unanswering(MemoryStore):
     """The world's store, as somebody sees it who does not get each answer.
 
     Attributes:
@@ -28,46 +35,55 @@ class Unanswering(WorldStore):
     """
 
     def __init__(self, world: World) -> None:
-        self.__dict__ = world.store.__dict__ | {"unanswered": 0, "away": 0, "unanswered_acquires": 0, "unanswered_starts": 0}
-        self.unanswered_acquires: int
-        self.unanswered_starts: int
-        self.unanswered: int
-        self.away: int
-        self._truth = world.store
+        super().__init__(data=world.store.data)
+        self.unanswered = self.unanswered_acquires = self.unanswered_starts = self.away = 0
+        faults, truth = self, world.store
 
-    async def append(self, appends: Sequence[Append]) -> list[Outcome]:
-        if self.away:
-            self.away -= 1
-            raise StoreUnavailableError
-        outcomes = await self._truth.append(appends)
-        if self.unanswered:
-            self.unanswered -= 1
-            raise StoreUnavailableError
-        return outcomes
+        class Log(MemoryLog):
+            async def append(self, appends: Sequence[Append]) -> list[Outcome]:
+                if faults.away:
+                    faults.away -= 1
+                    raise StoreUnavailableError
+                outcomes = await truth.log.append(appends)
+                if faults.unanswered:
+                    faults.unanswered -= 1
+                    raise StoreUnavailableError
+                return outcomes
 
-    async def acquire(self, requests: Sequence[Acquire]) -> list[Acquired]:
-        acquired = await self._truth.acquire(requests)
-        if self.unanswered_acquires:
-            self.unanswered_acquires -= 1
-            raise StoreUnavailableError
-        return acquired
+        class Leases(MemoryLeases):
+            async def acquire(self, requests: Sequence[Acquire]) -> list[Acquired]:
+                acquired = await truth.leases.acquire(requests)
+                if faults.unanswered_acquires:
+                    faults.unanswered_acquires -= 1
+                    raise StoreUnavailableError
+                return acquired
 
-    async def start(self, starts: Sequence[Start]) -> list[Outcome]:
-        outcomes = await self._truth.start(starts)
-        if self.unanswered_starts:
-            self.unanswered_starts -= 1
-            raise StoreUnavailableError
-        return outcomes
+        class Starts(MemoryStarts):
+            async def start(self, starts: Sequence[Start]) -> list[Outcome]:
+                outcomes = await truth.starts.start(starts)
+                if faults.unanswered_starts:
+                    faults.unanswered_starts -= 1
+                    raise StoreUnavailableError
+                return outcomes
+
+        self.leases = leases = Leases(self.data)
+        self.log, self.starts = Log(self.data, leases), Starts(self.data, leases)
 
 
 class Unrenewing(WorldStore):
     """A store whose leases cannot be renewed, as in a process that is stopped."""
 
-    async def renew_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
-        raise StoreUnavailableError
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+
+        class Leases(MemoryLeases):
+            async def renew(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
+                raise StoreUnavailableError
+
+        self.leases = Leases(self.data)
 
 
-class Gated(WorldStore):
+class Gated(MemoryStore):
     """The world's store, whose answers to appends, starts and acquires wait for the test once their work is done.
 
     Attributes:
@@ -78,40 +94,35 @@ class Gated(WorldStore):
     """
 
     def __init__(self, world: World) -> None:
-        self.__dict__ = world.store.__dict__ | {
-            "gate": asyncio.Event(),
-            "done": asyncio.Event(),
-            "gated": {"append", "start", "acquire"},
-            "refusing": None,
-        }
-        self.gated: set[str]
-        self.gate: asyncio.Event
-        self.done: asyncio.Event
-        self.refusing: Exception | None
-        self._truth = world.store
+        super().__init__(data=world.store.data)
+        self.gated = {"append", "start", "acquire"}
+        self.gate, self.done = asyncio.Event(), asyncio.Event()
+        self.refusing: Exception | None = None
         self.gate.set()
+        gates, truth = self, world.store
 
-    async def _answer(self, what: str) -> None:
+        class Log(MemoryLog):
+            async def append(self, appends: Sequence[Append]) -> list[Outcome]:
+                if gates.refusing is not None:
+                    raise gates.refusing
+                return await gates.answer("append", await truth.log.append(appends))
+
+        class Starts(MemoryStarts):
+            async def start(self, starts: Sequence[Start]) -> list[Outcome]:
+                return await gates.answer("start", await truth.starts.start(starts))
+
+        class Leases(MemoryLeases):
+            async def acquire(self, requests: Sequence[Acquire]) -> list[Acquired]:
+                return await gates.answer("acquire", await truth.leases.acquire(requests))
+
+        self.leases = leases = Leases(self.data)
+        self.log, self.starts = Log(self.data, leases), Starts(self.data, leases)
+
+    async def answer(self, what: str, answer: T) -> T:
         if what in self.gated:
             self.done.set()
             await self.gate.wait()
-
-    async def append(self, appends: Sequence[Append]) -> list[Outcome]:
-        if self.refusing is not None:
-            raise self.refusing
-        outcomes = await self._truth.append(appends)
-        await self._answer("append")
-        return outcomes
-
-    async def start(self, starts: Sequence[Start]) -> list[Outcome]:
-        outcomes = await self._truth.start(starts)
-        await self._answer("start")
-        return outcomes
-
-    async def acquire(self, requests: Sequence[Acquire]) -> list[Acquired]:
-        acquired = await self._truth.acquire(requests)
-        await self._answer("acquire")
-        return acquired
+        return answer
 
 
 class Behind:

@@ -179,12 +179,12 @@ async def test_a_message_of_an_older_version_is_believed_only_where_the_log_does
     carried = log.carried(plan, Baton(view.seq, view.tag, msgspec.structs.replace(older, unkept=None)), 100)
     assert carried is not None
     assert (carried.state.unkept, carried.known.seq) == ({"gift": True}, 0)
-    (tail,) = await world.store.read([carried.known])
+    (tail,) = await world.store.log.read([carried.known])
     brought_up = log.brought_up(plan, carried, saga_id, tail)
     assert brought_up is not None
     assert brought_up.state == view.state
     forget(world, saga_id)
-    (tail,) = await world.store.read([carried.known])
+    (tail,) = await world.store.log.read([carried.known])
     brought_up = log.brought_up(plan, carried, saga_id, tail)
     assert brought_up is not None
     assert brought_up.state.unkept == {"gift": True}

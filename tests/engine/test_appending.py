@@ -73,7 +73,7 @@ async def test_the_first_lease_of_a_start_whose_answer_was_lost_is_freed_by_what
     other = await world.start(trade.saga(), key="two", node=node)
     assert (await world.end_of(other)).status == "completed"
     (mine,) = [head.saga_id for head in await world.store.live(10)]
-    assert await world.store.leases([mine]) == []
+    assert await world.store.leases_on([mine]) == []
     assert await world.start(trade.saga(), key="one", node=node) == mine
     await world.live(21)
     assert (await world.end_of(mine)).status == "completed"

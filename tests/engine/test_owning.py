@@ -53,7 +53,7 @@ def one_step(*, retry: Retry | None = None) -> tuple[StepRegistry, Saga[Any], li
 async def nothing_held(world: World, *nodes: Node) -> None:
     await settle()
     heads = [head.saga_id for head in (await world.store.heads()).heads]
-    assert await world.store.leases(heads) == []
+    assert await world.store.leases_on(heads) == []
     assert [node.metrics()["steps_running"] for node in nodes] == [0] * len(nodes)
 
 
@@ -136,7 +136,7 @@ async def test_a_message_that_is_cancelled_while_its_lease_is_taken_leaves_no_le
     store.gate.clear()
     saga_id = await world.start(saga, node=client)
     await store.done.wait()
-    assert len(await world.store.leases([saga_id])) == 1
+    assert len(await world.store.leases_on([saga_id])) == 1
     closing = asyncio.create_task(world.leave(leaving))
     await settle()
     store.gate.set()
@@ -173,7 +173,7 @@ async def test_a_leader_that_is_stopped_in_the_middle_of_a_look_leaves_no_lease(
     await asyncio.wait([looking])
     store.gate.set()
     await settle()
-    living = [lease for lease in await world.store.leases([saga_id]) if lease.expires_at > world.clock.now()]
+    living = [lease for lease in await world.store.leases_on([saga_id]) if lease.expires_at > world.clock.now()]
     assert {lease.instance for lease in living} <= {frozen.instance.serial}  # what is left remembers the frozen one's attempt
 
 
@@ -268,14 +268,14 @@ async def test_an_outcome_is_not_refused_together_with_another_of_its_saga(world
     saga.step("shop.steady")
     saga.step("shop.shaky")
     saga_id = await world.start(saga)
-    append = world.store.append
+    append = world.store.log.append
 
     async def particular(appends: Sequence[Append]) -> list[Outcome]:
         if any(b"poison" in entry.data for each in appends for entry in each.entries):
             return [Outcome(verdict=Verdict.REJECTED, problem="a NUL byte")] * len(appends)
         return await append(appends)
 
-    monkeypatch.setattr(world.store, "append", particular)
+    monkeypatch.setattr(world.store.log, "append", particular)
     answers = await asyncio.gather(
         node.appender.submit(Submission(saga_id, None, ActionSucceeded("shaky", 1, output="poison"))),
         node.appender.submit(Submission(saga_id, None, ActionSucceeded("steady", 1, output="done"))),

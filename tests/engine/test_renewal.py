@@ -17,6 +17,7 @@ from goconductor.ports.clock import Clock
 from goconductor.ports.store import Lease, LeaseKey
 from goconductor.saga.ids import Direction
 from goconductor.stores.memory import MemoryStore
+from goconductor.stores.memory.leases import MemoryLeases
 from goconductor.testing.clock import ManualClock
 from goconductor.testing.contracts.store.material import hold
 
@@ -55,15 +56,19 @@ class Told(MemoryStore):
         self.lengths: list[float] = []
         self.renewed = threading.Semaphore(0)
         self.away = 0
+        signals = self
 
-    async def renew_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
-        if self.away:
-            self.away -= 1
-            raise StoreUnavailableError
-        kept = await super().renew_leases(leases, lease_seconds)
-        self.lengths.append(lease_seconds)
-        self.renewed.release()
-        return kept
+        class Leases(MemoryLeases):
+            async def renew(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
+                if signals.away:
+                    signals.away -= 1
+                    raise StoreUnavailableError
+                kept = await super().renew(leases, lease_seconds)
+                signals.lengths.append(lease_seconds)
+                signals.renewed.release()
+                return kept
+
+        self.leases = Leases(self.data)
 
 
 async def held(open_store: Callable[[], Told], deadline_seconds: float, clock: Clock | None = None) -> Renewal:
@@ -181,17 +186,18 @@ async def test_a_lease_that_was_dropped_while_it_was_renewed_stays_away() -> Non
     """Hole 45: a step ends, its lease is released, and the renewal that was under way arrives."""
     on_its_way, go_on = threading.Event(), threading.Event()
 
-    class Slow(Told):
-        async def renew_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
+    class Slow(MemoryLeases):
+        async def renew(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
             on_its_way.set()
             await asyncio.to_thread(go_on.wait)
-            return await super().renew_leases(leases, lease_seconds)
+            return await renew(leases, lease_seconds)
 
-    store = Slow()
+    store = Told()
+    renew, store.leases = store.leases.renew, Slow(store.data)
     renewal = await held(lambda: store, 60)
     assert await asyncio.to_thread(on_its_way.wait, 300)
     renewal.drop(LEASE)
-    await store.release_leases([LEASE])
+    await store.leases.release([LEASE])
     go_on.set()
     assert await asyncio.to_thread(store.renewed.acquire, timeout=300)
     await renewal.stop()
@@ -202,19 +208,20 @@ async def test_a_lease_that_was_dropped_while_it_was_renewed_stays_away() -> Non
 async def test_leases_that_the_database_lost_are_asserted_but_not_those_that_were_dropped_meanwhile() -> None:
     asserted, go_on = threading.Event(), threading.Event()
 
-    class Emptied(Told):
-        async def reassert_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
-            back = await super().reassert_leases(leases, lease_seconds)
+    class Emptied(MemoryLeases):
+        async def reassert(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
+            back = await super().reassert(leases, lease_seconds)
             asserted.set()
             await asyncio.to_thread(go_on.wait)
             return back
 
-        async def release_leases(self, leases: Sequence[Lease], *, told: bool = False) -> None:
-            await super().release_leases(leases, told=told)
+        async def release(self, leases: Sequence[Lease], *, told: bool = False) -> None:
+            await super().release(leases, told=told)
             released.set()
 
     released = threading.Event()
-    store, clock = Emptied(), SystemClock()
+    store, clock = MemoryStore(), SystemClock()
+    store.leases = Emptied(store.data)
     dropped = Lease(key=LeaseKey(UUID(int=2), "pack", Direction.ACTION), instance=1, token=8)
     renewal = Renewal(lambda: store, clock, 60)
     for lease in (LEASE, dropped):

@@ -20,7 +20,8 @@ from goconductor.ports.store import StoredDefinition
 from goconductor.saga.builder import Saga as SagaOf
 from goconductor.saga.ids import DEFAULT_NAMESPACE
 from goconductor.testing.clock import settle
-from goconductor.testing.world import World, WorldStore
+from goconductor.testing.signalling import WorldStore
+from goconductor.testing.world import World
 
 
 def shop() -> tuple[StepRegistry, SagaOf[Any]]:

@@ -14,7 +14,7 @@ from goconductor import CompensatedError, Conductor, PermanentError, Saga, SagaH
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.lifecycle.events import PauseRequested, ResumeRequested, TerminateRequested
 from goconductor.ports.store import Known, Tail
-from goconductor.stores.memory import MemoryStore
+from goconductor.stores.memory.log import MemoryLog
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World
 from tests.engine.faults import Trade, Unruly
@@ -106,13 +106,13 @@ async def test_those_who_ask_for_sagas_at_once_share_one_look_into_the_store(
 ) -> None:
     """A look for each waiter was what held up the sagas that end elsewhere, and what these waiters start next."""
     looks: list[int] = []
-    read = MemoryStore.read
+    read = MemoryLog.read
 
-    async def counted(store: MemoryStore, known: Sequence[Known]) -> list[Tail]:
+    async def counted(log: MemoryLog, known: Sequence[Known]) -> list[Tail]:
         looks.append(len(known))
-        return await read(store, known)
+        return await read(log, known)
 
-    monkeypatch.setattr(MemoryStore, "read", counted)
+    monkeypatch.setattr(MemoryLog, "read", counted)
     client = await world.node()
     saga_ids = [await world.start(Trade().saga(), node=client) for _ in range(20)]
     looks.clear()

@@ -85,13 +85,13 @@ async def test_a_view_is_as_large_as_its_events_however_it_came_about(world: Wor
 def appended(world: World, monkeypatch: pytest.MonkeyPatch) -> list[Append]:
     """All appends, as the store was asked."""
     asked: list[Append] = []
-    append = world.store.append
+    append = world.store.log.append
 
     async def recorded(appends: list[Append]) -> list[Outcome]:
         asked.extend(appends)
         return await append(appends)
 
-    monkeypatch.setattr(world.store, "append", recorded)
+    monkeypatch.setattr(world.store.log, "append", recorded)
     return asked
 
 

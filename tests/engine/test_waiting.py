@@ -98,14 +98,14 @@ class Gate:
 def tails_read(world: World) -> list[Tail]:
     """What the nodes that are opened from now on read, as they read it."""
     tails: list[Tail] = []
-    read = world.store.read
+    read = world.store.log.read
 
     async def noting(known: Sequence[Known]) -> list[Tail]:
         answer = await read(known)
         tails.extend(answer)
         return answer
 
-    world.store.read = noting  # type: ignore[method-assign]
+    world.store.log.read = noting  # type: ignore[method-assign]
     return tails
 
 

@@ -53,7 +53,7 @@ async def test_what_is_there_is_in_the_default_namespace(postgres_url: str, hand
         ]
         assert await store.started(DEFAULT_NAMESPACE, "order", "17") == SAGA
         again, other = Saga().start(key="17", input_hash=b"same"), Saga().start(namespace="acme", key="17", input_hash=b"same")
-        found_again, started = await store.start([again, other])
+        found_again, started = await store.starts.start([again, other])
         assert (found_again.verdict, found_again.existing, started.verdict) == (Verdict.ALREADY_STARTED, SAGA, Verdict.WON)
     finally:
         await store.close()

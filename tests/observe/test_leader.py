@@ -19,7 +19,7 @@ from goconductor.recovery.resent import KEPT_SECONDS, SAGAS_MAX, STEPS_MAX, Rese
 from goconductor.recovery.sweep import Sweeper
 from goconductor.saga.ids import Direction
 from goconductor.testing.clock import ManualClock, settle
-from goconductor.testing.world import WorldStore
+from goconductor.testing.signalling import WorldStore
 from tests.observe.services import Services, cards, order
 
 SECONDS = 15.0

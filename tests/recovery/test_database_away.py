@@ -16,7 +16,8 @@ from goconductor.ports.store import Head
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.sweep import Sweeper
 from goconductor.testing.clock import settle
-from goconductor.testing.world import World, WorldStore
+from goconductor.testing.signalling import WorldStore
+from goconductor.testing.world import World
 from tests.engine.faults import Trade, Unrenewing, Unruly
 from tests.recovery.passing import cut_off, until_ended
 

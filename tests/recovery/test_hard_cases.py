@@ -19,8 +19,11 @@ from goconductor.lifecycle.events import AbortRequested
 from goconductor.ports.store import Append, Outcome
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.sweep import Sweeper
+from goconductor.stores.memory import MemoryStore
+from goconductor.stores.memory.log import MemoryLog
 from goconductor.testing.clock import settle
-from goconductor.testing.world import World, WorldStore
+from goconductor.testing.signalling import WorldStore
+from goconductor.testing.world import World
 from tests.recovery.passing import SIX_MINUTES, cut_off, until_ended
 
 
@@ -60,27 +63,27 @@ class Flight:
         return saga
 
 
-class Stoppable:
+class Stoppable(MemoryStore):
     """A leader's store that stops, as its process may, before it appends that an outcome is unknown."""
 
     def __init__(self, store: WorldStore) -> None:
-        self._store = store
-        self.stopped, self.wake = asyncio.Event(), asyncio.Event()
+        super().__init__(data=store.data)
+        self.stopped, self.wake = stopped, wake = asyncio.Event(), asyncio.Event()
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
+        class Log(MemoryLog):
+            async def append(self, appends: Sequence[Append]) -> list[Outcome]:
+                if any(entry.event == "OutcomeUnknown" for each in appends for entry in each.entries):
+                    stopped.set()
+                    await wake.wait()
+                return await store.log.append(appends)
 
-    async def append(self, appends: Sequence[Append]) -> list[Outcome]:
-        if any(entry.event == "OutcomeUnknown" for each in appends for entry in each.entries):
-            self.stopped.set()
-            await self.wake.wait()
-        return await self._store.append(appends)
+        self.log = Log(self.data, self._held)
 
 
 async def renewed(world: World, saga_id: UUID, seconds: float) -> None:
     """Let time pass while the holders of leases keep them, as their renewals do."""
     for _ in range(int(seconds / 3)):
-        await world.store.renew_leases(await world.store.leases([saga_id]), 10)
+        await world.store.leases.renew(await world.store.leases_on([saga_id]), 10)
         await world.live(3)
 
 

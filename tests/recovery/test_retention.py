@@ -19,7 +19,8 @@ from goconductor.ports.store import DeadLetter
 from goconductor.recovery.beside import beside
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.retention import DAY_SECONDS, INTERVAL_SECONDS, Retaining
-from goconductor.testing.world import World, WorldStore
+from goconductor.testing.signalling import WorldStore
+from goconductor.testing.world import World
 
 SECOND = 1 / DAY_SECONDS
 """A day, in these tests."""

@@ -184,9 +184,9 @@ async def test_a_living_lease_is_left_alone(world: World) -> None:
     node = await world.node(shop)
     saga_id = await world.start(saga)
     await settle()
-    (lease,) = await world.store.leases([saga_id])
+    (lease,) = await world.store.leases_on([saga_id])
     for _ in range(30):
-        await world.store.renew_leases([lease], 10)
+        await world.store.leases.renew([lease], 10)
         await world.live(3)
     gate.set()
     assert (await world.end_of(saga_id)).status == "completed"

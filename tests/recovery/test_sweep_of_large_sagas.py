@@ -39,8 +39,8 @@ class Reads:
     def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         self.sizes: list[int] = []
         self.unreadable: set[UUID] = set()
-        self._read = world.store.read
-        monkeypatch.setattr(world.store, "read", self.read)
+        self._read = world.store.log.read
+        monkeypatch.setattr(world.store.log, "read", self.read)
 
     async def read(self, known: Sequence[Known]) -> list[Tail]:
         if any(one.saga_id in self.unreadable for one in known):
@@ -122,9 +122,9 @@ async def slow_down(url: str) -> None:
 async def test_what_takes_too_long_to_read_at_once_is_read_in_halves(slow: PostgresStore, postgres_url: str) -> None:
     sagas = [await begin(slow) for _ in range(6)]
     whole = material.Saga()
-    await slow.start([whole.start(entries=[event("SagaStarted"), *(event(data=b"%d" % number) for number in range(7))])])
+    await slow.starts.start([whole.start(entries=[event("SagaStarted"), *(event(data=b"%d" % number) for number in range(7))])])
     expected = [await slow.history(saga.saga_id) for saga in (*sagas, whole)]
     await slow_down(postgres_url)
-    tails = await slow.read([Known(saga.saga_id) for saga in (*sagas, whole)])
+    tails = await slow.log.read([Known(saga.saga_id) for saga in (*sagas, whole)])
     assert [tail.entries for tail in tails] == expected
     assert [len(tail.entries) for tail in tails] == [1] * 6 + [8]

@@ -10,7 +10,8 @@ from goconductor.errors import StoreUnavailableError
 from goconductor.ports.vitals import LongTransaction, Vitals
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.vacuum_watch import INTERVAL_SECONDS, VacuumWatch
-from goconductor.testing.world import World, WorldStore
+from goconductor.testing.signalling import WorldStore
+from goconductor.testing.world import World
 
 REPORT = LongTransaction(pid=4711, age_seconds=400.0, state="idle in transaction", application="report", user="bi")
 

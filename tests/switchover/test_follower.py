@@ -10,7 +10,7 @@ from goconductor.errors import ConfigurationError
 from goconductor.ports.choices import BUS, Choice, Spoken
 from goconductor.switchover.follower import LOOK_SECONDS, Follower
 from goconductor.testing.clock import ManualClock
-from goconductor.testing.world import WorldStore
+from goconductor.testing.signalling import WorldStore
 
 
 class Odd(WorldStore):

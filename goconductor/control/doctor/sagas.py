@@ -174,7 +174,7 @@ async def of_live_sagas(store: Store, living: list[Instance]) -> AsyncIterator[C
     unreadable: list[Finding] = []
     definitions = Definitions(store.definitions)
     heads = await store.live(SAGAS_MAX)
-    for tail in await store.read([Known(head.saga_id) for head in heads]):
+    for tail in await store.log.read([Known(head.saga_id) for head in heads]):
         try:
             if tail.head is not None:
                 folded.append(await _fold(definitions, tail))

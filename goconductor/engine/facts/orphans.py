@@ -12,7 +12,7 @@ from contextvars import Context
 
 from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.ports.clock import Clock
-from goconductor.ports.store import Lease, SagaStore
+from goconductor.ports.store import Lease, Leases
 from goconductor.redaction import logger_of
 
 logger = logger_of("goconductor.engine")
@@ -24,12 +24,12 @@ class Orphans:
     """The orphaned leases of one process.
 
     Args:
-        store: where they are freed.
+        leases: where they are freed.
         clock: for waiting.
     """
 
-    def __init__(self, store: SagaStore, clock: Clock) -> None:
-        self._store = store
+    def __init__(self, leases: Leases, clock: Clock) -> None:
+        self._store = leases
         self._clock = clock
         self._leases: list[Lease] = []
         self._freeing = asyncio.Lock()
@@ -56,7 +56,7 @@ class Orphans:
             leases, self._leases = self._leases, []
             try:
                 if leases:
-                    await self._store.release_leases(leases)
+                    await self._store.release(leases)
             except BaseException:
                 self._leases += leases
                 raise

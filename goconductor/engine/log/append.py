@@ -56,7 +56,7 @@ from goconductor.lifecycle.effects import Effect, EndSaga, SetTimer, Work
 from goconductor.lifecycle.events import TimerFired
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.ports.clock import Clock
-from goconductor.ports.store import BATCHES_AT_ONCE, Known, Outcome, SagaStore, Tail, Verdict
+from goconductor.ports.store import BATCHES_AT_ONCE, Known, Log, Outcome, Tail, Verdict
 from goconductor.redaction import logger_of
 from goconductor.saga.plan import Plan
 
@@ -76,7 +76,7 @@ class Appender:
     """Brings events into the log, many sagas at a time.
 
     Args:
-        store: the log.
+        log: the sagas' logs.
         definitions: compiled definitions.
         outbox: where messages go after the commit.
         clock: for lease ends.
@@ -95,7 +95,7 @@ class Appender:
     def __init__(
         self,
         *,
-        store: SagaStore,
+        log: Log,
         definitions: Definitions,
         outbox: Outbox,
         clock: Clock,
@@ -110,7 +110,7 @@ class Appender:
         counts: Counter[str],
         observer: Observer = SILENT,
     ) -> None:
-        self._store = store
+        self._log = log
         self._definitions = definitions
         self._outbox = outbox
         self._clock = clock
@@ -249,7 +249,7 @@ class Appender:
         instance = self._instance()
         for _, continuation in prepared:
             continuation.reserve(self._room, instance, self._lease_seconds)
-        return await self._store.append([folded.append(instance, continuation) for folded, continuation in prepared])
+        return await self._log.append([folded.append(instance, continuation) for folded, continuation in prepared])
 
     def _while_away(self, error: GoConductorError, batch: Sequence[Submission], results: Results) -> list[AppendResult]:
         """Outcomes wait until the log takes them. Where it is there but refuses us, others are told so."""
@@ -294,7 +294,7 @@ class Appender:
                 each.base = None
         await self._orphans.free()
         known = [each.base.known if each.base is not None else Known(each.saga_id) for each in unread]
-        return await self._store.read(known) if known else []
+        return await self._log.read(known) if known else []
 
     async def _newest(self, batch: SagaBatch, tail: Tail) -> tuple[Plan, View]:
         """Return a saga's definition and its newest state.

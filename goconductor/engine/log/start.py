@@ -30,7 +30,7 @@ from goconductor.lifecycle.decide import begin
 from goconductor.lifecycle.effects import Effect
 from goconductor.lifecycle.events import SagaStarted
 from goconductor.ports.clock import Clock
-from goconductor.ports.store import BATCHES_AT_ONCE, Outcome, SagaStore, Start, Verdict
+from goconductor.ports.store import BATCHES_AT_ONCE, Outcome, Start, Starts, Verdict
 from goconductor.ports.transactions import Transaction
 from goconductor.saga import ids, values
 from goconductor.saga.plan import Plan
@@ -61,7 +61,7 @@ class Starter:
     """Starts sagas.
 
     Args:
-        store: where they are kept.
+        starts: where they begin.
         clock: database time, which the ids carry.
         room: what can be run here at once, and runs it.
         orphans: frees leases that may have been taken though nobody runs under them.
@@ -77,7 +77,7 @@ class Starter:
     def __init__(
         self,
         *,
-        store: SagaStore,
+        starts: Starts,
         clock: Clock,
         room: Room,
         orphans: Orphans,
@@ -89,7 +89,7 @@ class Starter:
         counts: Counter[str],
         observer: Observer = SILENT,
     ) -> None:
-        self._store = store
+        self._kept = starts
         self._clock = clock
         self._room = room
         self._orphans = orphans
@@ -131,7 +131,7 @@ class Starter:
                 takes = [take for take, _, _ in continuation.takes]
                 starts.append(replace(start, take=takes) if takes else start)
             asked_at = self._clock.monotonic()
-            outcomes = await self._store.start(starts)
+            outcomes = await self._kept.start(starts)
         except BaseException:  # they may have been started all the same
             for asked in batch:
                 self._orphans.add(asked.continuation.let_go())
@@ -168,7 +168,7 @@ class Starter:
             start = self._start(plan, view, event, key, labels, identity)
             if start.wake_at is not None:
                 start = replace(start, wake_at=event.at)
-            outcome = await self._store.start_in(transaction, start)
+            outcome = await self._kept.start_in(transaction, start)
             if outcome.verdict is not Verdict.WON:
                 return _found(outcome, plan, key)
             self._counts["sagas_started_in_transactions"] += 1

@@ -182,7 +182,7 @@ class Renewal:
         for length, group in by_length.items():
             if length <= 0:
                 continue
-            kept = await store.renew_leases([held.lease for held in group], length)
+            kept = await store.leases.renew([held.lease for held in group], length)
             kept |= await self._reasserted(store, [held for held in group if held.lease.key not in kept], length)
             for held in group:
                 if held.lease.key in kept:
@@ -198,8 +198,8 @@ class Renewal:
         wanted = [held for held in absent if self._held.get(held.lease.key) is held]
         if not wanted:
             return set()
-        back = await store.reassert_leases([held.lease for held in wanted], length)
+        back = await store.leases.reassert([held.lease for held in wanted], length)
         dropped = [held.lease for held in wanted if held.lease.key in back and self._held.get(held.lease.key) is not held]
         if dropped:
-            await store.release_leases(dropped)
+            await store.leases.release(dropped)
         return back

@@ -8,10 +8,10 @@ the database's clock; durations are seconds.
 from goconductor.ports.store.dead_letters import DeadLetter, DeadLetters
 from goconductor.ports.store.definitions import Definitions, StoredDefinition
 from goconductor.ports.store.instances import Instance, ignore
-from goconductor.ports.store.leases import Acquire, Acquired, Lease, LeaseKey, Take
-from goconductor.ports.store.log import BATCHES_AT_ONCE, Append, Outcome, Verdict
+from goconductor.ports.store.leases import Acquire, Acquired, Lease, LeaseKey, Leases, Take
+from goconductor.ports.store.log import BATCHES_AT_ONCE, Append, Log, Outcome, Verdict
 from goconductor.ports.store.sagas import Head, Known, LogEntry, Page, Tail
-from goconductor.ports.store.starts import Start
+from goconductor.ports.store.starts import Start, Starts
 from goconductor.ports.store.store import RecoveryStore, SagaReader, SagaStore
 from goconductor.ports.store.terms import Term, Terms
 
@@ -28,6 +28,8 @@ __all__ = [
     "Known",
     "Lease",
     "LeaseKey",
+    "Leases",
+    "Log",
     "LogEntry",
     "Outcome",
     "Page",
@@ -35,6 +37,7 @@ __all__ = [
     "SagaReader",
     "SagaStore",
     "Start",
+    "Starts",
     "StoredDefinition",
     "Tail",
     "Take",

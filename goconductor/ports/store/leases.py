@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
@@ -54,3 +56,20 @@ class Acquired(msgspec.Struct, frozen=True, kw_only=True):
     tail: Tail
     holder: Lease | None = None
     taken_from: int | None = None
+
+
+class Leases(Protocol):
+    """Who may run a step.
+
+    4. **Acquire** takes the leases that are free or expired, *commits*, and only then reads heads and tails, so that no
+       head is older than its lease. It says whose expired lease was taken over, also to who takes it after the next one has
+       let it run out, until an append frees it or **release** does, ``told``. A release without that only ends it.
+    8. **Renew** prolongs leases that are there and name their token; one that was released stays away, also when the renewal
+       was under way. **Reassert** brings absent leases back, only while the lease table is emptied (13), never over another's.
+       Both return the keys that they wrote.
+    """
+
+    async def acquire(self, requests: Sequence[Acquire]) -> list[Acquired]: ...
+    async def renew(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]: ...
+    async def reassert(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]: ...
+    async def release(self, leases: Sequence[Lease], *, told: bool = False) -> None: ...

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
 
 from goconductor.ports.store.leases import Lease, Take
-from goconductor.ports.store.sagas import LogEntry
+from goconductor.ports.store.sagas import Known, LogEntry, Tail
 
 BATCHES_AT_ONCE = 2
 """So many batches of appends, and of starts, an engine has in flight, and a store has sessions for: one is in the database while
@@ -62,3 +64,20 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     took: list[int] = []
     existing: UUID | None = None
     problem: str = ""
+
+
+class Log(Protocol):
+    """The sagas' logs, and the heads that arbitrate them.
+
+    5. **Append** accepts what names the present seq and tag; events get seq+1, seq+2 …, the head moves with them, leases are
+       released by key, instance and token and taken if free, all in one durable statement. One entry per saga and call.
+    6. A loser changes nothing and is answered CONFLICT; an entry that the database refuses is REJECTED alone, and one whose row
+       or start key somebody else's open transaction has locked is HELD_UP alone, after a short wait.
+    7. When the connection breaks in the middle, :class:`StoreUnavailableError` is raised and the outcome is open: the caller
+       reads the tail and looks for its event ids.
+
+    **Read** answers what a reader lacks of each saga, as :class:`Tail` says.
+    """
+
+    async def append(self, appends: Sequence[Append]) -> list[Outcome]: ...
+    async def read(self, known: Sequence[Known]) -> list[Tail]: ...

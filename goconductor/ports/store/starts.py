@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
 
 from goconductor.ports.store.leases import Take
+from goconductor.ports.store.log import Outcome
 from goconductor.ports.store.sagas import LogEntry
+from goconductor.ports.transactions import Transaction
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,3 +30,16 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     input_hash: bytes = b""
     labels: dict[str, str] = {}
     take: list[Take] = []
+
+
+class Starts(Protocol):
+    """The beginnings of sagas.
+
+    3. **Start** inserts head, log, key and leases in one durable transaction; the same key and hash again answers
+       ALREADY_STARTED with the saga that exists, another hash OTHER_INPUT. **Start in** does so for one saga inside the
+       caller's own open transaction: it begins when that commits, or never, key included. It takes no lease, and what the
+       database refuses does not spoil the transaction. A store without transactions refuses (:class:`ConfigurationError`).
+    """
+
+    async def start(self, starts: Sequence[Start]) -> list[Outcome]: ...
+    async def start_in(self, transaction: Transaction, start: Start) -> Outcome: ...

@@ -13,12 +13,11 @@ from goconductor.ports.retention import Retention
 from goconductor.ports.store.dead_letters import DeadLetters
 from goconductor.ports.store.definitions import Definitions
 from goconductor.ports.store.instances import Instance, ignore
-from goconductor.ports.store.leases import Acquire, Acquired, Lease, LeaseKey
-from goconductor.ports.store.log import Append, Outcome
-from goconductor.ports.store.sagas import Head, Known, LogEntry, Page, Tail
-from goconductor.ports.store.starts import Start
+from goconductor.ports.store.leases import Lease, Leases
+from goconductor.ports.store.log import Log
+from goconductor.ports.store.sagas import Head, Known, LogEntry, Page
+from goconductor.ports.store.starts import Starts
 from goconductor.ports.store.terms import Terms
-from goconductor.ports.transactions import Transaction
 
 
 class SagaStore(Terms, Choices, History, Protocol):
@@ -30,27 +29,17 @@ class SagaStore(Terms, Choices, History, Protocol):
        another store on the same data, not open, for another thread of this process: while it is connected, the instances that
        this store registered are not missing (11). ``on_rewind`` is called where the log may have lost what this process told it,
        as after a failover: with the instance as it is then registered, which may have another serial.
-    3. **Start** inserts head, log, key and leases in one durable transaction; the same key and hash again answers
-       ALREADY_STARTED with the saga that exists, another hash OTHER_INPUT. **Start in** does so for one saga inside the
-       caller's own open transaction: it begins when that commits, or never, key included. It takes no lease, and what the
-       database refuses does not spoil the transaction. A store without transactions refuses (:class:`ConfigurationError`).
-    4. **Acquire** takes the leases that are free or expired, *commits*, and only then reads heads and tails, so that no
-       head is older than its lease. It says whose expired lease was taken over, also to who takes it after the next one has
-       let it run out, until an append frees it or **release** does, ``told``. A release without that only ends it.
-    5. **Append** accepts what names the present seq and tag; events get seq+1, seq+2 …, the head moves with them, leases are
-       released by key, instance and token and taken if free, all in one durable statement. One entry per saga and call.
-    6. A loser changes nothing and is told CONFLICT; an entry that the database refuses is REJECTED alone, and one whose row
-       or start key somebody else's open transaction has locked is HELD_UP alone, after a short wait.
-    7. When the connection breaks in the middle, :class:`StoreUnavailableError` is raised and the outcome is open: the caller
-       reads the tail and looks for its event ids.
-    8. **Renew** prolongs leases that are there and name their token; one that was released stays away, also when the renewal
-       was under way. **Reassert** brings absent leases back, only while the lease table is emptied (13), never over another's.
-       Both return the keys that they wrote.
     9. **Due** lists sagas whose ``wake_at`` has come, oldest first; **live** all that have one, by their ids, those after
        ``after``; **postpone** moves ``wake_at`` only at that seq and tag.
     10. **Free** deletes leases only while ``epoch`` is the leader's present epoch (:class:`FencedError` otherwise).
     """
 
+    @property
+    def starts(self) -> Starts: ...
+    @property
+    def log(self) -> Log: ...
+    @property
+    def leases(self) -> Leases: ...
     @property
     def definitions(self) -> Definitions: ...
     @property
@@ -69,15 +58,6 @@ class SagaStore(Terms, Choices, History, Protocol):
         on_rewind: Callable[[Instance], None] = ignore,
     ) -> Instance: ...
     async def unregister(self, serial: int) -> None: ...
-
-    async def start(self, starts: Sequence[Start]) -> list[Outcome]: ...
-    async def start_in(self, transaction: Transaction, start: Start) -> Outcome: ...
-    async def acquire(self, requests: Sequence[Acquire]) -> list[Acquired]: ...
-    async def append(self, appends: Sequence[Append]) -> list[Outcome]: ...
-    async def read(self, known: Sequence[Known]) -> list[Tail]: ...
-    async def renew_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]: ...
-    async def reassert_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]: ...
-    async def release_leases(self, leases: Sequence[Lease], *, told: bool = False) -> None: ...
 
 
 class RecoveryStore(SagaStore, Retention, Protocol):
@@ -101,7 +81,7 @@ class RecoveryStore(SagaStore, Retention, Protocol):
     async def live(self, limit: int, *, after: UUID | None = None) -> list[Head]: ...
     async def weigh(self, saga_ids: Sequence[UUID]) -> list[int]: ...
     async def postpone(self, heads: Sequence[tuple[Known, float]], *, epoch: int) -> None: ...
-    async def leases(self, saga_ids: Sequence[UUID]) -> list[Lease]: ...
+    async def leases_on(self, saga_ids: Sequence[UUID]) -> list[Lease]: ...
     async def free(self, leases: Sequence[Lease], *, epoch: int) -> None: ...
     async def missing(self) -> list[Instance]: ...
     async def mark_dead(self, serial: int, *, epoch: int) -> tuple[list[Lease], list[UUID]]: ...

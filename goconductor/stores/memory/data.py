@@ -11,7 +11,7 @@ from goconductor.ports.choices import Choice
 from goconductor.ports.clock import Clock
 from goconductor.ports.history import Loss
 from goconductor.ports.reading import Sweep
-from goconductor.ports.store import DeadLetter, Head, Instance, Lease, LeaseKey, LogEntry, StoredDefinition, Term
+from goconductor.ports.store import DeadLetter, Head, Instance, Known, Lease, LeaseKey, LogEntry, StoredDefinition, Tail, Term
 
 
 def _system_time() -> float:
@@ -68,3 +68,12 @@ class Data:
         """
         if not self.leads(epoch):
             raise FencedError(f"epoch {epoch} is over: it was resigned, or another leader was elected; stop leading at once")
+
+    def tail(self, known: Known) -> Tail:
+        """What a reader lacks."""
+        head = self.heads.get(known.saga_id)
+        if head is None or (head.seq, head.tag) == (known.seq, known.tag):
+            return Tail(head=head)
+        log = self.logs[known.saga_id]
+        rebased = known.seq > 0 and not (known.seq <= len(log) and log[known.seq - 1].tag == known.tag)
+        return Tail(head=head, entries=log[0 if rebased else known.seq :], rebased=rebased)

@@ -9,11 +9,14 @@ from goconductor.lifecycle.state import ENDED
 from goconductor.ports.clock import Clock
 from goconductor.ports.figures import Census, StoreFigures
 from goconductor.ports.reading import EVERYTHING, Presence, Sweep, Wanted
-from goconductor.ports.store import Head, Instance, LogEntry, Page
+from goconductor.ports.store import Head, Instance, Leases, Log, LogEntry, Page, Starts
 from goconductor.stores.memory.data import Data
 from goconductor.stores.memory.dead_letters import MemoryDeadLetters
 from goconductor.stores.memory.definitions import MemoryDefinitions
+from goconductor.stores.memory.leases import MemoryLeases
+from goconductor.stores.memory.log import MemoryLog
 from goconductor.stores.memory.search import fits
+from goconductor.stores.memory.starts import MemoryStarts
 
 
 class MemoryReader:
@@ -21,11 +24,16 @@ class MemoryReader:
 
     Args:
         clock: stands for the database's clock; None is the system's time.
+        data: those of another store, which this one is to share; None makes new ones.
     """
 
-    def __init__(self, clock: Clock | None = None) -> None:
-        self.data = Data(clock)
+    def __init__(self, clock: Clock | None = None, *, data: Data | None = None) -> None:
+        self.data = data or Data(clock)
         self._now = self.data.now
+        self._held = MemoryLeases(self.data)
+        self.leases: Leases = self._held
+        self.log: Log = MemoryLog(self.data, self._held)
+        self.starts: Starts = MemoryStarts(self.data, self._held)
         self.definitions = MemoryDefinitions(self.data)
         self.dead_letters = MemoryDeadLetters(self.data)
 

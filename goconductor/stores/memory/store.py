@@ -13,33 +13,25 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from goconductor.errors import ConfigurationError
 from goconductor.ports.choices import ELECTION, Choice, Spoken
 from goconductor.ports.history import Loss, Timeline
 from goconductor.ports.reading import Sweep
 from goconductor.ports.retention import Cursor, Forgettable, Forgotten
 from goconductor.ports.store import (
-    Append,
     Head,
     Instance,
     Known,
     Lease,
-    LogEntry,
-    Outcome,
     SagaStore,
-    Start,
     Term,
-    Verdict,
     ignore,
 )
-from goconductor.ports.transactions import Transaction
-from goconductor.stores.memory.leases import MemoryLeases
-from goconductor.stores.memory.refusals import problem_of_append, problem_of_start
+from goconductor.stores.memory.reading import MemoryReader
 
 NEWCOMER_SECONDS = 1.0
 
 
-class MemoryStore(MemoryLeases):
+class MemoryStore(MemoryReader):
     """The saga store for tests and demonstrations. It serves all ports of :mod:`goconductor.ports.store`.
 
     Args:
@@ -92,75 +84,6 @@ class MemoryStore(MemoryLeases):
     async def unregister(self, serial: int) -> None:
         self.data.alive.discard(serial)
         self.data.instances[serial] = replace(self.data.instances[serial], dead_at=self._now())
-
-    async def start(self, starts: Sequence[Start]) -> list[Outcome]:
-        _refuse_duplicates([start.saga_id for start in starts])
-        return [self._start(start) for start in starts]
-
-    async def start_in(self, transaction: Transaction, start: Start) -> Outcome:  # noqa: ARG002 - as the port has it
-        """A saga cannot begin in a transaction of a database where the log is in memory.
-
-        Raises:
-            ConfigurationError: always.
-        """
-        raise ConfigurationError(
-            f"saga {start.saga!r} cannot start in a transaction of yours: its log is in memory; use the store 'postgres'"
-        )
-
-    def _start(self, start: Start) -> Outcome:
-        if problem := problem_of_start(start):
-            return Outcome(verdict=Verdict.REJECTED, problem=problem)
-        if start.key is not None and (held := self.data.keys.get((start.namespace, start.saga, start.key))):
-            same = held[1] == start.input_hash
-            return Outcome(verdict=Verdict.ALREADY_STARTED if same else Verdict.OTHER_INPUT, existing=held[0])
-        if start.saga_id in self.data.heads:
-            return Outcome(verdict=Verdict.ALREADY_STARTED, existing=start.saga_id)
-        if start.key is not None:
-            self.data.keys[start.namespace, start.saga, start.key] = start.saga_id, start.input_hash
-        self.data.logs[start.saga_id] = _numbered(start.entries, 0, start.new_tag)
-        now = self._now()
-        self.data.heads[start.saga_id] = Head(
-            saga_id=start.saga_id,
-            saga=start.saga,
-            version=start.version,
-            status=start.status,
-            seq=len(start.entries),
-            tag=start.new_tag,
-            wake_at=start.wake_at,
-            last_instance=start.instance,
-            labels=dict(start.labels),
-            started_at=now,
-            updated_at=now,
-        )
-        return Outcome(verdict=Verdict.WON, took=self._take(start.take, now))
-
-    async def append(self, appends: Sequence[Append]) -> list[Outcome]:
-        _refuse_duplicates([append.saga_id for append in appends])
-        return [self._append(append) for append in appends]
-
-    def _append(self, append: Append) -> Outcome:
-        now = self._now()
-        if append.epoch and not self.data.leads(append.epoch):
-            return Outcome(verdict=Verdict.FENCED)
-        head = self.data.heads.get(append.saga_id)
-        if head is None or (head.seq, head.tag) != (append.seq, append.tag):
-            return Outcome(verdict=Verdict.CONFLICT)
-        if append.due_at is not None and append.due_at > now:
-            return Outcome(verdict=Verdict.NOT_DUE)
-        if problem := problem_of_append(append):
-            return Outcome(verdict=Verdict.REJECTED, problem=problem)
-        self.data.logs[append.saga_id] += _numbered(append.entries, head.seq, append.new_tag)
-        self.data.heads[append.saga_id] = replace(
-            head,
-            status=append.status,
-            seq=head.seq + len(append.entries),
-            tag=append.new_tag,
-            wake_at=append.wake_at,
-            last_instance=append.instance,
-            updated_at=now,
-        )
-        self._release(append.release, told=True)
-        return Outcome(verdict=Verdict.WON, took=self._take(append.take, now))
 
     def _present(self, term: Term) -> bool:
         return self.data.term is not None and (self.data.term.epoch, self.data.term.holder) == (term.epoch, term.holder)
@@ -234,13 +157,13 @@ class MemoryStore(MemoryLeases):
             if head is not None and (head.seq, head.tag) == (known.seq, known.tag):
                 self.data.heads[known.saga_id] = replace(head, wake_at=wake_at)
 
-    async def leases(self, saga_ids: Sequence[UUID]) -> list[Lease]:
+    async def leases_on(self, saga_ids: Sequence[UUID]) -> list[Lease]:
         wanted = set(saga_ids)
         return [self.data.leases[key] for key in sorted(self.data.leases) if key.saga_id in wanted]
 
     async def free(self, leases: Sequence[Lease], *, epoch: int) -> None:
         self.data.fence(epoch)
-        self._release(leases, told=True)
+        self._held.let_go(leases, told=True)
 
     async def missing(self) -> list[Instance]:
         latest = self._now() - NEWCOMER_SECONDS
@@ -257,7 +180,7 @@ class MemoryStore(MemoryLeases):
             return [], []
         if instance.dead_at is None:
             self.data.instances[serial] = replace(instance, dead_at=self._now())
-        leases = self._end(serial)
+        leases = self._held.end(serial)
         heads = self.data.heads.values()
         return leases, sorted(head.saga_id for head in heads if head.wake_at is not None and head.last_instance == serial)
 
@@ -271,7 +194,9 @@ class MemoryStore(MemoryLeases):
 
     async def lost(self, told: Sequence[Loss]) -> list[Loss]:
         return [
-            one for one in told if self._tail(Known(one.saga_id, one.seq, one.tag)).rebased or one.saga_id not in self.data.heads
+            one
+            for one in told
+            if self.data.tail(Known(one.saga_id, one.seq, one.tag)).rebased or one.saga_id not in self.data.heads
         ]
 
     async def note_losses(self, losses: Sequence[Loss]) -> int:
@@ -344,12 +269,3 @@ class MemoryStore(MemoryLeases):
             case Forgettable.INSTANCES:
                 dead = [one for one in self.data.instances.values() if one.dead_at is not None and one.dead_at < before]
                 return {(f"{one.serial:020}",): one.serial for one in dead if one.serial not in self.data.alive}
-
-
-def _numbered(entries: Sequence[LogEntry], seq: int, tag: int) -> list[LogEntry]:
-    return [replace(entry, seq=number, tag=tag) for number, entry in enumerate(entries, seq + 1)]
-
-
-def _refuse_duplicates(saga_ids: Sequence[UUID]) -> None:
-    if len(set(saga_ids)) != len(saga_ids):
-        raise ValueError("a batch may hold each saga once: fold the facts about it into one entry")

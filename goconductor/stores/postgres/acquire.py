@@ -22,8 +22,8 @@ NOTHING = Tail(head=None)
 REFUSED = Acquired(granted=False, tail=NOTHING)
 
 
-class Acquirer:
-    """Leases, on a session of its own."""
+class PostgresLeases:
+    """Leases, on a session of their own."""
 
     def __init__(self, session: Session, address: Address, tails: TailReader) -> None:
         self._session = session
@@ -81,7 +81,7 @@ class Acquirer:
         async with self._session.use() as connection:
             return {key_of(row) for row in await fetch(connection, statement, [*held_columns(wanted), lease_seconds])}
 
-    async def release(self, leases: Sequence[Lease], *, told: bool) -> None:
+    async def release(self, leases: Sequence[Lease], *, told: bool = False) -> None:
         """As the port says."""
         arguments = [*held_columns(sorted(leases, key=lambda lease: lease.key)), told]
         async with self._session.use() as connection:

@@ -8,7 +8,7 @@ from itertools import chain
 from operator import attrgetter
 from typing import Any
 
-from goconductor.ports.store import Append, Lease, Outcome, Verdict
+from goconductor.ports.store import Append, Known, Lease, Outcome, Tail, Verdict
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres import sql, writes
 from goconductor.stores.postgres.batch import (
@@ -22,17 +22,27 @@ from goconductor.stores.postgres.batch import (
 )
 from goconductor.stores.postgres.dial import Address, Connection
 from goconductor.stores.postgres.sifting import LOCK_TABLES, Sieve, held_up, pieces, rejected
+from goconductor.stores.postgres.tails import TailReader
 
 LOST = Outcome(verdict=Verdict.CONFLICT)
 FENCED = Outcome(verdict=Verdict.FENCED)
 NOT_DUE = Outcome(verdict=Verdict.NOT_DUE)
 
 
-class Appender:
-    """Appends on sessions of its own."""
+class PostgresLog:
+    """The sagas' logs.
 
-    def __init__(self, sessions: Usable, address: Address) -> None:
+    Args:
+        sessions: for appends alone.
+        reading: for tails.
+        address: the database and our schema.
+        tails: reads them.
+    """
+
+    def __init__(self, sessions: Usable, reading: Usable, address: Address, tails: TailReader) -> None:
         self._sessions = sessions
+        self._reading = reading
+        self._tails = tails
         self._append = address.sql(writes.APPEND)
         self._append_alone = {shape: address.sql(text) for shape, text in writes.APPEND_ALONE.items()}
         self._append_fenced = address.sql(writes.APPEND_FENCED)
@@ -56,6 +66,11 @@ class Appender:
                 done = await sieve.run(batch, run, rejected, held_up)
                 outcomes |= zip((append.saga_id.int for append in batch), done, strict=True)
         return [outcomes[append.saga_id.int] for append in appends]
+
+    async def read(self, known: Sequence[Known]) -> list[Tail]:
+        """As the port says."""
+        async with self._reading.use() as connection:
+            return await self._tails.read(connection, known)
 
     async def _run(self, connection: Connection, batch: Sequence[Append]) -> list[Outcome]:
         epoch = batch[0].epoch

@@ -78,7 +78,7 @@ class Recovery:
             columns(rows, 4),
         )
 
-    async def leases(self, saga_ids: Sequence[UUID]) -> list[Lease]:
+    async def leases_on(self, saga_ids: Sequence[UUID]) -> list[Lease]:
         """As the port says: expired ones too, as only their holder or the leader takes them away."""
         statement = f"""
             SELECT {sql.LEASE_COLUMNS}

@@ -36,7 +36,7 @@ TABLES_SECONDS = 5.0
 """So long a start waits behind the lock of a whole table. Behind that of a key it waits far shorter, and comes again alone."""
 
 
-class Starter:
+class PostgresStarts:
     """Starts sagas, on sessions of its own or in a caller's transaction."""
 
     def __init__(self, sessions: Usable, address: Address, callers: Callers) -> None:

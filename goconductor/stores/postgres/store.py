@@ -16,31 +16,23 @@ from goconductor.ports.reading import EVERYTHING, Presence, Sweep, Wanted
 from goconductor.ports.retention import Cursor, Forgettable, Forgotten
 from goconductor.ports.store import (
     BATCHES_AT_ONCE,
-    Acquire,
-    Acquired,
-    Append,
     Head,
     Instance,
     Known,
     Lease,
-    LeaseKey,
     LogEntry,
-    Outcome,
     Page,
-    Start,
-    Tail,
     Term,
     ignore,
 )
-from goconductor.ports.transactions import Transaction
 from goconductor.ports.vitals import Vitals
 from goconductor.postgres.direct import refuse_pooler
 from goconductor.postgres.opening import wait_for
 from goconductor.postgres.pool import Pool
 from goconductor.postgres.session import Session
 from goconductor.postgres.setup import Limits
-from goconductor.stores.postgres.acquire import Acquirer
-from goconductor.stores.postgres.append import Appender
+from goconductor.stores.postgres.acquire import PostgresLeases
+from goconductor.stores.postgres.append import PostgresLog
 from goconductor.stores.postgres.callers import Callers
 from goconductor.stores.postgres.choices import ChoiceTable
 from goconductor.stores.postgres.dead_letters import DeadLetterTable
@@ -54,7 +46,7 @@ from goconductor.stores.postgres.retention import RetentionWalk
 from goconductor.stores.postgres.schema import check_schema, migrate
 from goconductor.stores.postgres.search import Search
 from goconductor.stores.postgres.setup import set_up
-from goconductor.stores.postgres.start import Starter
+from goconductor.stores.postgres.start import PostgresStarts
 from goconductor.stores.postgres.tails import TailReader
 from goconductor.stores.postgres.terms import TermTable
 from goconductor.stores.postgres.timelines import TimelineTable
@@ -136,10 +128,10 @@ class PostgresStore:
         self._for_acquire = Session(replace(hot, durable=False), "acquire", self._life.assert_all)
         self._for_append = appending.share(BATCHES_AT_ONCE)
         self._for_start = starts.share(BATCHES_AT_ONCE + 1)  # one more for those whose keys are held
-        self._tails = TailReader(address)
-        self._acquirer = Acquirer(self._for_acquire, address, self._tails)
-        self._appender = Appender(self._for_append, address)
-        self._starter = Starter(self._for_start, address, Callers(self._others, address))
+        tails = TailReader(address)
+        self.leases = PostgresLeases(self._for_acquire, address, tails)
+        self.log = PostgresLog(self._for_append, self._quick, address, tails)
+        self.starts = PostgresStarts(self._for_start, address, Callers(self._others, address))
         self._recovery = Recovery(self._others, address)
         self.definitions = DefinitionTable(self._others, address)
         self.dead_letters = DeadLetterTable(self._others, address)
@@ -217,31 +209,6 @@ class PostgresStore:
     async def unregister(self, serial: int) -> None:
         await self._life.unregister(self._for_acquire, serial)
 
-    async def start(self, starts: Sequence[Start]) -> list[Outcome]:
-        return await self._starter.start(starts)
-
-    async def start_in(self, transaction: Transaction, start: Start) -> Outcome:
-        return await self._starter.start_in(transaction, start)
-
-    async def acquire(self, requests: Sequence[Acquire]) -> list[Acquired]:
-        return await self._acquirer.acquire(requests)
-
-    async def append(self, appends: Sequence[Append]) -> list[Outcome]:
-        return await self._appender.append(appends)
-
-    async def read(self, known: Sequence[Known]) -> list[Tail]:
-        async with self._quick.use() as connection:
-            return await self._tails.read(connection, known)
-
-    async def renew_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
-        return await self._acquirer.renew(leases, lease_seconds)
-
-    async def reassert_leases(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
-        return await self._acquirer.reassert(leases, lease_seconds)
-
-    async def release_leases(self, leases: Sequence[Lease], *, told: bool = False) -> None:
-        await self._acquirer.release(leases, told=told)
-
     async def figures(self) -> StoreFigures:
         return await self._figures.figures()
 
@@ -286,8 +253,8 @@ class PostgresStore:
     async def postpone(self, heads: Sequence[tuple[Known, float]], *, epoch: int) -> None:
         await self._recovery.postpone(heads, epoch)
 
-    async def leases(self, saga_ids: Sequence[UUID]) -> list[Lease]:
-        return await self._recovery.leases(saga_ids)
+    async def leases_on(self, saga_ids: Sequence[UUID]) -> list[Lease]:
+        return await self._recovery.leases_on(saga_ids)
 
     async def free(self, leases: Sequence[Lease], *, epoch: int) -> None:
         await self._recovery.free(leases, epoch)

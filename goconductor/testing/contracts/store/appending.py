@@ -29,7 +29,7 @@ from goconductor.testing.contracts.store.material import (
 
 
 async def append(store: AnyStore, saga: Saga, **facts: Any) -> Verdict:
-    [outcome] = await store.append([saga.append(**facts)])
+    [outcome] = await store.log.append([saga.append(**facts)])
     return outcome.verdict
 
 
@@ -78,7 +78,7 @@ class AppendContract(StoreFixtures):
     async def test_5_several_events_of_one_saga_are_numbered_in_order(self, store: AnyStore) -> None:
         first, second = await begin(store), await begin(store)
         appends = [first.append(event("A"), event("B"), event("C")), second.append(event("D"), event("E"))]
-        assert [outcome.verdict for outcome in await store.append(appends)] == [Verdict.WON] * 2
+        assert [outcome.verdict for outcome in await store.log.append(appends)] == [Verdict.WON] * 2
         assert [(e.seq, e.event) for e in (await store.history(first.saga_id))[1:]] == [(2, "A"), (3, "B"), (4, "C")]
         assert [(e.seq, e.event) for e in (await store.history(second.saga_id))[1:]] == [(2, "D"), (3, "E")]
         assert ((await head_of(store, first)).seq, (await head_of(store, second)).seq) == (4, 3)
@@ -91,12 +91,12 @@ class AppendContract(StoreFixtures):
         assert await store.due(10) == []
 
     async def test_5_nothing_appended_is_nothing(self, store: AnyStore) -> None:
-        assert await store.append([]) == []
+        assert await store.log.append([]) == []
 
     async def test_5_a_saga_stands_once_in_a_batch(self, store: AnyStore) -> None:
         saga = await begin(store)
         with pytest.raises(ValueError, match="once"):
-            await store.append([saga.append(), saga.append()])
+            await store.log.append([saga.append(), saga.append()])
         assert (await head_of(store, saga)).seq == 1
 
     async def test_5_a_lease_is_released_by_key_instance_and_token(self, store: AnyStore) -> None:
@@ -112,17 +112,17 @@ class AppendContract(StoreFixtures):
     async def test_5_a_free_lease_is_taken_with_the_append(self, store: AnyStore) -> None:
         saga = await begin(store)
         free, other = saga.lease(), saga.lease("inventory.reserve")
-        [outcome] = await store.append([saga.append(take=[take(free), take(other)])])
+        [outcome] = await store.log.append([saga.append(take=[take(free), take(other)])])
         assert (outcome.verdict, set(outcome.took)) == (Verdict.WON, {free.token, other.token})
         assert await tokens(store, saga) == {free.token, other.token}
-        for lease in await store.leases([saga.saga_id]):
+        for lease in await store.leases_on([saga.saga_id]):
             assert lease.expires_at > await store.database_time() + LONG_SECONDS - 60.0
 
     async def test_5_a_lease_that_ran_out_is_not_taken_with_the_append(self, store: AnyStore) -> None:
         """Hole 47: an append cannot tell the log of the attempt that may have begun under it."""
         saga = await begin(store)
         expired = await hold(store, saga.lease(), seconds=0.0)
-        [outcome] = await store.append([saga.append(take=[take(saga.lease())])])
+        [outcome] = await store.log.append([saga.append(take=[take(saga.lease())])])
         assert (outcome.verdict, outcome.took) == (Verdict.WON, [])
         assert await tokens(store, saga) == {expired.token}
 
@@ -130,14 +130,14 @@ class AppendContract(StoreFixtures):
         saga = await begin(store)
         living = await hold(other, saga.lease(instance=4))
         free = saga.lease("inventory.reserve")
-        [outcome] = await store.append([saga.append(take=[take(saga.lease()), take(free)])])
+        [outcome] = await store.log.append([saga.append(take=[take(saga.lease()), take(free)])])
         assert (outcome.verdict, outcome.took) == (Verdict.WON, [free.token])
         assert await tokens(store, saga) == {living.token, free.token}
 
     async def test_5_a_lease_that_is_released_and_taken_is_handed_on(self, store: AnyStore) -> None:
         saga = await begin(store)
         old, new = await hold(store, saga.lease()), saga.lease()
-        [outcome] = await store.append([saga.append(release=[old], take=[take(new)])])
+        [outcome] = await store.log.append([saga.append(release=[old], take=[take(new)])])
         assert (outcome.verdict, outcome.took) == (Verdict.WON, [new.token])
         assert await tokens(store, saga) == {new.token}
 
@@ -145,7 +145,7 @@ class AppendContract(StoreFixtures):
         saga = await begin(store)
         old = await hold(store, saga.lease(), seconds=0.0)
         thief = await hold(store, saga.lease(instance=4))
-        [outcome] = await store.append([saga.append(release=[old], take=[take(saga.lease())])])
+        [outcome] = await store.log.append([saga.append(release=[old], take=[take(saga.lease())])])
         assert (outcome.verdict, outcome.took) == (Verdict.WON, [])
         assert await tokens(store, saga) == {thief.token}
 
@@ -172,7 +172,7 @@ class AppendContract(StoreFixtures):
     async def test_6_winners_and_losers_of_a_batch(self, store: AnyStore) -> None:
         sagas = [await begin(store) for _ in range(6)]
         appends = [saga.append(seq=1 if n % 2 else 5) for n, saga in enumerate(sagas)]
-        outcomes = await store.append(appends)
+        outcomes = await store.log.append(appends)
         assert [o.verdict for o in outcomes] == [Verdict.CONFLICT, Verdict.WON] * 3
         assert [(await head_of(store, saga)).seq for saga in sagas] == [1, 2] * 3
 
@@ -195,7 +195,7 @@ class AppendContract(StoreFixtures):
         sagas = [await begin(store) for _ in range(5)]
         appends = [saga.append() for saga in sagas]
         appends[2] = sagas[2].append(**poison)
-        outcomes = await store.append(appends)
+        outcomes = await store.log.append(appends)
         assert [o.verdict for o in outcomes] == [Verdict.WON, Verdict.WON, Verdict.REJECTED, Verdict.WON, Verdict.WON]
         assert outcomes[2].problem
         assert [(await head_of(store, saga)).seq for saga in sagas] == [2, 2, 1, 2, 2]
@@ -219,7 +219,7 @@ class AppendContract(StoreFixtures):
         sagas = [await begin(store) for _ in range(4)]
         times = [None, 1.0, FAR, FAR]
         places = [1, 1, 1, 5]
-        outcomes = await store.append(
+        outcomes = await store.log.append(
             [saga.append(due_at=at, seq=seq) for saga, at, seq in zip(sagas, times, places, strict=True)]
         )
         assert [o.verdict for o in outcomes] == [Verdict.WON, Verdict.WON, Verdict.NOT_DUE, Verdict.CONFLICT]
@@ -229,7 +229,7 @@ class AppendContract(StoreFixtures):
         new = await lead(other)
         saga, free = await begin(store), await begin(store)
         held = await hold(store, saga.lease())
-        [outcome, unled] = await store.append([saga.append(epoch=old, release=[held]), free.append()])
+        [outcome, unled] = await store.log.append([saga.append(epoch=old, release=[held]), free.append()])
         assert (outcome.verdict, unled.verdict) == (Verdict.FENCED, Verdict.WON)
         assert (await head_of(store, saga)).seq == 1
         assert await tokens(store, saga) == {held.token}

@@ -36,7 +36,7 @@ class LeaseContract(StoreFixtures):
         acquired = await acquire(store, lease, seconds=60.0)
         assert acquired.granted
         assert acquired.tail.head == await store.head(saga.saga_id)
-        [held] = await store.leases([saga.saga_id])
+        [held] = await store.leases_on([saga.saga_id])
         assert (held.key, held.instance, held.token) == (lease.key, 3, lease.token)
         assert before + 60.0 <= held.expires_at <= await store.database_time() + 60.0
 
@@ -69,12 +69,12 @@ class LeaseContract(StoreFixtures):
         saga = await begin(store)
         await hold(store, saga.lease(instance=3), seconds=0.0)
         untold = await hold(store, saga.lease(instance=4))
-        await store.release_leases([untold])
-        [ended] = await store.leases([saga.saga_id])
+        await store.leases.release([untold])
+        [ended] = await store.leases_on([saga.saga_id])
         assert ended.expires_at <= await store.database_time()
         told = saga.lease(instance=5)
         assert (await acquire(store, told)).taken_from == 4
-        await store.release_leases([told], told=True)
+        await store.leases.release([told], told=True)
         assert await tokens(store, saga) == set()
         assert (await acquire(store, saga.lease())).taken_from is None
 
@@ -103,13 +103,13 @@ class LeaseContract(StoreFixtures):
             saga.lease(direction=Direction.COMPENSATION),
             saga.lease(round=1),
         ]
-        assert [acquired.granted for acquired in await store.acquire([wish(lease) for lease in leases])] == [True] * 4
+        assert [acquired.granted for acquired in await store.leases.acquire([wish(lease) for lease in leases])] == [True] * 4
         assert await tokens(store, saga) == {lease.token for lease in leases}
 
     async def test_4_of_two_wishes_for_one_lease_in_a_batch_one_is_granted(self, store: AnyStore) -> None:
         saga = await begin(store)
         wishes = [saga.lease(), saga.lease()]
-        acquired = await store.acquire([wish(lease) for lease in wishes])
+        acquired = await store.leases.acquire([wish(lease) for lease in wishes])
         [winner] = [lease for lease, answer in zip(wishes, acquired, strict=True) if answer.granted]
         [refused] = [answer for answer in acquired if not answer.granted]
         assert refused.holder is not None
@@ -167,29 +167,29 @@ class LeaseContract(StoreFixtures):
                 assert answer.tail.head is not None
                 return answer.tail.head.seq
 
-            seen, _ = await asyncio.gather(get(), store.append([saga.append(release=[held])]))
+            seen, _ = await asyncio.gather(get(), store.log.append([saga.append(release=[held])]))
             assert seen == 2
 
     async def test_4_answers_come_in_the_order_of_the_wishes(self, store: AnyStore) -> None:
         sagas = [await begin(store) for _ in range(8)]
         for saga in sagas[::2]:
             await hold(store, saga.lease())
-        answers = await store.acquire([wish(saga.lease(), saga.known) for saga in sagas])
+        answers = await store.leases.acquire([wish(saga.lease(), saga.known) for saga in sagas])
         assert [answer.granted for answer in answers] == [False, True] * 4
         assert [answer.tail.head.saga_id for answer in answers if answer.tail.head] == [saga.saga_id for saga in sagas[1::2]]
 
     async def test_4_a_wish_that_cannot_be_is_refused_alone(self, store: AnyStore) -> None:
         sagas = [await begin(store) for _ in range(3)]
         leases = [sagas[0].lease(), sagas[1].lease("a\0b"), sagas[2].lease()]
-        answers = await store.acquire([wish(lease) for lease in leases])
+        answers = await store.leases.acquire([wish(lease) for lease in leases])
         assert [answer.granted for answer in answers] == [True, False, True]
         assert answers[1].holder is None
 
     async def test_8_a_renewal_prolongs(self, store: AnyStore) -> None:
         saga = await begin(store)
         lease = await hold(store, saga.lease(), seconds=10.0)
-        assert await store.renew_leases([lease], 60.0) == {lease.key}
-        [renewed] = await store.leases([saga.saga_id])
+        assert await store.leases.renew([lease], 60.0) == {lease.key}
+        [renewed] = await store.leases_on([saga.saga_id])
         assert renewed.expires_at > await store.database_time() + 50.0
         assert renewed.token == lease.token
 
@@ -197,9 +197,9 @@ class LeaseContract(StoreFixtures):
         """Hole 45: a lease that was released while its renewal was under way would never end."""
         released, never_held = await begin(store), await begin(store)
         lease = await hold(store, released.lease())
-        await store.release_leases([lease])
-        assert await store.renew_leases([lease, never_held.lease()], LONG_SECONDS) == set()
-        assert await store.reassert_leases([lease, never_held.lease()], LONG_SECONDS) == set()
+        await store.leases.release([lease])
+        assert await store.leases.renew([lease, never_held.lease()], LONG_SECONDS) == set()
+        assert await store.leases.reassert([lease, never_held.lease()], LONG_SECONDS) == set()
         assert await tokens(store, released) | await tokens(store, never_held) == set()
 
     async def test_8_what_the_database_lost_is_asserted_until_the_loss_is_acknowledged(
@@ -209,12 +209,12 @@ class LeaseContract(StoreFixtures):
         saga, late = await begin(store), await begin(store)
         lease, too_late = await hold(store, saga.lease()), await hold(store, late.lease())
         await hands.truncate_leases(store)
-        assert await store.leases([saga.saga_id]) == []
-        assert await store.renew_leases([lease], LONG_SECONDS) == set()
-        assert await store.reassert_leases([lease], LONG_SECONDS) == {lease.key}
+        assert await store.leases_on([saga.saga_id]) == []
+        assert await store.leases.renew([lease], LONG_SECONDS) == set()
+        assert await store.leases.reassert([lease], LONG_SECONDS) == {lease.key}
         assert await tokens(store, saga) == {lease.token}
         await store.acknowledge_truncation(epoch=epoch)
-        assert await store.reassert_leases([too_late], LONG_SECONDS) == set()
+        assert await store.leases.reassert([too_late], LONG_SECONDS) == set()
         assert await tokens(store, late) == set()
 
     async def test_8_nothing_is_asserted_over_anothers_lease(self, store: AnyStore, hands: Hands) -> None:
@@ -222,24 +222,24 @@ class LeaseContract(StoreFixtures):
         mine = await hold(store, saga.lease())
         await hands.truncate_leases(store)
         theirs = await hold(store, saga.lease(), seconds=0.0)
-        assert await store.reassert_leases([mine], LONG_SECONDS) == set()
+        assert await store.leases.reassert([mine], LONG_SECONDS) == set()
         assert await tokens(store, saga) == {theirs.token}
 
     async def test_8_a_renewal_takes_nothing_from_another_token(self, store: AnyStore) -> None:
         lost, mine = await begin(store), await begin(store)
         holders = [await hold(store, lost.lease(), seconds=0.0), await hold(store, mine.lease())]
         late = lost.lease()
-        assert await store.renew_leases([late, holders[1]], LONG_SECONDS) == {holders[1].key}
+        assert await store.leases.renew([late, holders[1]], LONG_SECONDS) == {holders[1].key}
         assert await tokens(store, lost) == {holders[0].token}
 
     async def test_8_nothing_renewed_is_nothing(self, store: AnyStore) -> None:
-        assert await store.renew_leases([], 10.0) == set()
-        assert await store.acquire([]) == []
+        assert await store.leases.renew([], 10.0) == set()
+        assert await store.leases.acquire([]) == []
 
     async def test_8_a_lease_is_released_by_its_holder_only(self, store: AnyStore, other: AnyStore) -> None:
         saga = await begin(store)
         lease = await hold(store, saga.lease(instance=3))
-        await other.release_leases([saga.lease(instance=3), saga.lease(instance=4, token=lease.token)])
+        await other.leases.release([saga.lease(instance=3), saga.lease(instance=4, token=lease.token)])
         assert await tokens(store, saga) == {lease.token}
-        await store.release_leases([lease])
+        await store.leases.release([lease])
         assert await tokens(store, saga) == set()

@@ -131,7 +131,7 @@ async def begin(store: AnyStore, **facts: Any) -> Saga:
     """A saga that was just started."""
     saga = Saga()
     start = saga.start(**facts)
-    [outcome] = await store.start([start])
+    [outcome] = await store.starts.start([start])
     assert outcome.verdict == Verdict.WON, outcome
     saga.seq, saga.tag = len(start.entries), start.new_tag
     return saga
@@ -140,7 +140,7 @@ async def begin(store: AnyStore, **facts: Any) -> Saga:
 async def advance(store: AnyStore, saga: Saga, *entries: LogEntry, **facts: Any) -> Append:
     """Append to a saga, and know it where it then is."""
     append = saga.append(*entries, **facts)
-    [outcome] = await store.append([append])
+    [outcome] = await store.log.append([append])
     assert outcome.verdict == Verdict.WON, outcome
     saga.seq, saga.tag = saga.seq + len(append.entries), append.new_tag
     return append
@@ -153,7 +153,7 @@ def wish(lease: Lease, known: Known | None = None, *, seconds: float = LONG_SECO
 
 async def acquire(store: AnyStore, lease: Lease, known: Known | None = None, *, seconds: float = LONG_SECONDS) -> Acquired:
     """Ask for one lease."""
-    [acquired] = await store.acquire([wish(lease, known, seconds=seconds)])
+    [acquired] = await store.leases.acquire([wish(lease, known, seconds=seconds)])
     return acquired
 
 
@@ -170,7 +170,7 @@ def take(lease: Lease, *, seconds: float = LONG_SECONDS) -> Take:
 
 async def tokens(store: AnyStore, saga: Saga) -> set[int]:
     """Of the leases on a saga."""
-    return {lease.token for lease in await store.leases([saga.saga_id])}
+    return {lease.token for lease in await store.leases_on([saga.saga_id])}
 
 
 async def head_of(store: AnyStore, saga: Saga) -> Head:

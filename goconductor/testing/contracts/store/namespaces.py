@@ -23,9 +23,9 @@ class NamespaceContract(StoreFixtures):
     async def test_3_a_key_starts_one_saga_in_each_namespace(self, store: AnyStore, other: AnyStore) -> None:
         sagas = {namespace: Saga() for namespace in (ZETA, ACME)}
         starts = [saga.start(namespace=name, key="17", input_hash=name.encode()) for name, saga in sagas.items()]
-        assert [outcome.verdict for outcome in await store.start(starts)] == [Verdict.WON] * 2
+        assert [outcome.verdict for outcome in await store.starts.start(starts)] == [Verdict.WON] * 2
         again = [Saga().start(namespace=name, key="17", input_hash=b"acme") for name in sagas]
-        in_zeta, in_acme = await other.start(again)
+        in_zeta, in_acme = await other.starts.start(again)
         assert (in_zeta.verdict, in_zeta.existing) == (Verdict.OTHER_INPUT, sagas[ZETA].saga_id)
         assert (in_acme.verdict, in_acme.existing) == (Verdict.ALREADY_STARTED, sagas[ACME].saga_id)
 

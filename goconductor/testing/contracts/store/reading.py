@@ -24,7 +24,7 @@ class ReaderContract(StoreFixtures):
         saga_id = uuid4()
         assert await store.head(saga_id) is None
         assert await store.history(saga_id) == []
-        [tail] = await store.read([Known(saga_id, 3, 4)])
+        [tail] = await store.log.read([Known(saga_id, 3, 4)])
         assert (tail.head, tail.entries, tail.rebased) == (None, [], False)
 
     async def test_reader_a_saga_is_found_by_its_start_key(self, store: AnyStore) -> None:
@@ -68,7 +68,7 @@ class ReaderContract(StoreFixtures):
         saga = await begin(store)
         early = saga.known
         await advance(store, saga)
-        late, part, all_, lost, none = await store.read(
+        late, part, all_, lost, none = await store.log.read(
             [saga.known, early, Known(saga.saga_id), Known(saga.saga_id, 1, 4711), Known(uuid4())]
         )
         assert [len(tail.entries) for tail in (late, part, all_, lost, none)] == [0, 1, 2, 2, 0]
@@ -159,4 +159,4 @@ class ReaderContract(StoreFixtures):
         assert await store.dead_letters.newest(limit=1) == [newest]
 
     async def test_reader_an_unknown_saga_has_no_leases(self, store: AnyStore) -> None:
-        assert await store.leases([Saga().saga_id]) == []
+        assert await store.leases_on([Saga().saga_id]) == []

@@ -102,7 +102,7 @@ class RecoveryContract(StoreFixtures):
         one, two, three = await begin(store), await begin(store), await begin(store)
         living, expired = await hold(store, one.lease()), await hold(store, two.lease(), seconds=0.0)
         await hold(store, three.lease())
-        listed = await store.leases([one.saga_id, two.saga_id])
+        listed = await store.leases_on([one.saga_id, two.saga_id])
         assert {lease.token for lease in listed} == {living.token, expired.token}
 
     async def test_10_the_leader_frees_leases_by_key_instance_and_token(self, store: AnyStore) -> None:

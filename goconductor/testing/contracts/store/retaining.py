@@ -40,7 +40,7 @@ async def begin(store: AnyStore, **facts: Any) -> Saga:
     """A saga whose id says that it started just now."""
     saga = Saga(saga_id(await store.database_time(), secrets.randbits(74)))
     start = saga.start(**facts)
-    [outcome] = await store.start([start])
+    [outcome] = await store.starts.start([start])
     assert outcome.verdict is Verdict.WON
     saga.seq, saga.tag = 1, start.new_tag
     return saga
@@ -128,7 +128,7 @@ class RetentionContract(StoreFixtures):
         assert (await forget(store, Forgettable.START_KEYS, epoch)).taken == 1
         assert await store.head(over.saga_id) is not None
         again = [Saga().start(key=key, input_hash=b"2") for key in ("a", "b")]
-        first, second = await store.start(again)
+        first, second = await store.starts.start(again)
         assert first.verdict is Verdict.WON
         assert (second.verdict, second.existing) == (Verdict.OTHER_INPUT, live.saga_id)
         assert (await forget(store, Forgettable.START_KEYS, epoch)).taken == 0
@@ -189,5 +189,5 @@ class RetentionContract(StoreFixtures):
             await forget(store, kind, old)
         assert await store.head(saga.saga_id) is not None
         assert len(await store.dead_letters.newest()) == len(await store.instances()) == 1
-        [outcome] = await store.start([Saga().start(key="a", input_hash=b"")])
+        [outcome] = await store.starts.start([Saga().start(key="a", input_hash=b"")])
         assert outcome.verdict is Verdict.ALREADY_STARTED

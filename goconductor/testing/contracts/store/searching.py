@@ -32,7 +32,7 @@ async def begin_now(store: AnyStore, *entries: Any, **facts: Any) -> Saga:
     """A saga whose id has the time in it, as those of processes have."""
     saga = Saga(saga_id(await store.database_time(), new_number()))
     start: Start = saga.start(**({"entries": [event("SagaStarted"), *entries]} | facts))
-    await store.start([start])
+    await store.starts.start([start])
     saga.seq, saga.tag = len(start.entries), start.new_tag
     return saga
 
@@ -137,7 +137,7 @@ class SearchContract(StoreFixtures):
         await hold(store, saga.lease("c", instance=instance.serial + 1))
         ((_, presence),) = await store.presence(dead_since=0.0)
         assert presence.leases == 2
-        ends = {lease.key: lease.expires_at for lease in await store.leases([saga.saga_id])}
+        ends = {lease.key: lease.expires_at for lease in await store.leases_on([saga.saga_id])}
         assert presence.lease_ends_at == ends[first.key]
 
     async def test_sweep_is_noted_by_the_present_leader_only(self, store: AnyStore, other: AnyStore) -> None:

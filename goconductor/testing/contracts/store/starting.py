@@ -56,7 +56,7 @@ class StartContract(StoreFixtures):
         entries = [event("SagaStarted", data=b'{"input":{"id":1}}'), event("ActionSent")]
         start = saga.start(entries=entries, labels={"customer": "17"}, take=[take(lease)], instance=3)
         before = await store.database_time()
-        [outcome] = await store.start([start])
+        [outcome] = await store.starts.start([start])
         assert (outcome.verdict, outcome.took) == (Verdict.WON, [lease.token])
         head = await head_of(store, saga)
         assert (head.saga, head.version, head.status, head.labels) == ("order", "v1", "running", {"customer": "17"})
@@ -70,21 +70,21 @@ class StartContract(StoreFixtures):
         assert await tokens(store, saga) == {lease.token}
 
     async def test_3_nothing_started_is_nothing(self, store: AnyStore) -> None:
-        assert await store.start([]) == []
+        assert await store.starts.start([]) == []
 
     async def test_3_the_same_key_and_input_is_the_same_saga(self, store: AnyStore, other: AnyStore) -> None:
         first = await begin(store, key="order-17", input_hash=b"same")
         again = Saga()
-        [outcome] = await other.start([again.start(key="order-17", input_hash=b"same", take=[take(again.lease())])])
+        [outcome] = await other.starts.start([again.start(key="order-17", input_hash=b"same", take=[take(again.lease())])])
         assert (outcome.verdict, outcome.existing, outcome.took) == (Verdict.ALREADY_STARTED, first.saga_id, [])
         assert await store.head(again.saga_id) is None
         assert await store.history(again.saga_id) == []
-        assert await store.leases([again.saga_id]) == []
+        assert await store.leases_on([again.saga_id]) == []
         assert (await head_of(store, first)).tag == first.tag
 
     async def test_3_the_same_key_with_other_input_is_refused(self, store: AnyStore) -> None:
         first = await begin(store, key="order-17", input_hash=b"one")
-        [outcome] = await store.start([Saga().start(key="order-17", input_hash=b"two")])
+        [outcome] = await store.starts.start([Saga().start(key="order-17", input_hash=b"two")])
         assert (outcome.verdict, outcome.existing) == (Verdict.OTHER_INPUT, first.saga_id)
 
     async def test_3_a_key_belongs_to_its_saga(self, store: AnyStore) -> None:
@@ -93,7 +93,7 @@ class StartContract(StoreFixtures):
 
     async def test_3_of_one_key_twice_in_a_batch_one_starts(self, store: AnyStore) -> None:
         sagas = [Saga(), Saga(), Saga()]
-        outcomes = await store.start([saga.start(key="order-17", input_hash=b"same") for saga in sagas])
+        outcomes = await store.starts.start([saga.start(key="order-17", input_hash=b"same") for saga in sagas])
         [winner] = [saga for saga, outcome in zip(sagas, outcomes, strict=True) if outcome.verdict == Verdict.WON]
         lost = [outcome for outcome in outcomes if outcome.verdict != Verdict.WON]
         assert [(o.verdict, o.existing) for o in lost] == [(Verdict.ALREADY_STARTED, winner.saga_id)] * 2
@@ -101,7 +101,7 @@ class StartContract(StoreFixtures):
     async def test_3_of_many_that_race_for_a_key_one_starts(self, store: AnyStore, other: AnyStore) -> None:
         sagas = [Saga() for _ in range(20)]
         starts = [
-            (store, other)[number % 2].start([saga.start(key="order-17", input_hash=b"same")])
+            (store, other)[number % 2].starts.start([saga.start(key="order-17", input_hash=b"same")])
             for number, saga in enumerate(sagas)
         ]
         outcomes = [outcome for [outcome] in await asyncio.gather(*starts)]
@@ -112,8 +112,8 @@ class StartContract(StoreFixtures):
     async def test_3_a_start_that_is_repeated_after_a_lost_answer_changes_nothing(self, store: AnyStore) -> None:
         saga = Saga()
         start = saga.start()
-        await store.start([start])
-        [outcome, new] = await store.start([start, Saga().start()])
+        await store.starts.start([start])
+        [outcome, new] = await store.starts.start([start, Saga().start()])
         assert (outcome.verdict, outcome.existing) == (Verdict.ALREADY_STARTED, saga.saga_id)
         assert new.verdict == Verdict.WON
         assert len(await store.history(saga.saga_id)) == 1
@@ -121,14 +121,14 @@ class StartContract(StoreFixtures):
     async def test_3_outcomes_come_in_the_order_of_the_starts(self, store: AnyStore) -> None:
         old = await begin(store, key="k2", input_hash=b"x")
         sagas = [Saga() for _ in range(5)]
-        outcomes = await store.start([saga.start(key=f"k{n}", input_hash=b"x") for n, saga in enumerate(sagas)])
+        outcomes = await store.starts.start([saga.start(key=f"k{n}", input_hash=b"x") for n, saga in enumerate(sagas)])
         assert [outcome.existing for outcome in outcomes] == [None, None, old.saga_id, None, None]
         assert [await store.head(saga.saga_id) is not None for saga in sagas] == [True, True, False, True, True]
 
     async def test_3_a_saga_stands_once_in_a_batch(self, store: AnyStore) -> None:
         saga = Saga()
         with pytest.raises(ValueError, match="once"):
-            await store.start([saga.start(), saga.start()])
+            await store.starts.start([saga.start(), saga.start()])
         assert await store.head(saga.saga_id) is None
 
     @pytest.mark.parametrize(
@@ -147,9 +147,9 @@ class StartContract(StoreFixtures):
         sagas = [Saga() for _ in range(5)]
         starts = [saga.start(key=f"k{n}") for n, saga in enumerate(sagas)]
         starts[3] = sagas[3].start(**({"key": "k3"} | poison))
-        outcomes = await store.start(starts)
+        outcomes = await store.starts.start(starts)
         assert [o.verdict for o in outcomes] == [Verdict.WON, Verdict.WON, Verdict.WON, Verdict.REJECTED, Verdict.WON]
         assert outcomes[3].problem
         assert await store.head(sagas[3].saga_id) is None
-        [mended] = await store.start([sagas[3].start(key="k3", new_tag=new_number())])
+        [mended] = await store.starts.start([sagas[3].start(key="k3", new_tag=new_number())])
         assert mended.verdict == Verdict.WON

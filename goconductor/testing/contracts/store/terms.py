@@ -81,7 +81,7 @@ class TermsContract(StoreFixtures):
         held = await hold(store, saga.lease())
         instance = await store.register("payments", "pod-0", {})
         await store.resign(term)
-        [outcome] = await store.append([saga.append(epoch=epoch)])
+        [outcome] = await store.log.append([saga.append(epoch=epoch)])
         assert outcome.verdict == Verdict.FENCED
         everything = [store.forget(kind, before=FAR, ended=(), after=None, limit=10, epoch=epoch) for kind in Forgettable]
         for write in (
