@@ -145,6 +145,8 @@ class BusOnAServer(ABC):
     """Options by which what a dead consumer had in hand comes again soon; a busy machine must not make it look dead."""
     takes_over: ClassVar[Mapping[str, Any]] = {}
     """Options of who takes over from it."""
+    notices_silence: ClassVar[Mapping[str, Any]] = {}
+    """Options by which a connection that fell silent is noticed soon; a busy machine must not make one look silent."""
     many_topics: ClassVar[Mapping[str, Any]] = {}
     """Options by which many topics cost less."""
     backlog = 2_000, 20_000
@@ -210,7 +212,8 @@ class BusOnAServer(ABC):
     async def test_a_connection_that_fell_silent_is_noticed(
         self, server: BreakableServer, open_at: OpenAt, proxy: CuttableProxy
     ) -> None:
-        bus, receiver = await open_at(server.url_through(proxy.port), send_timeout_seconds=2.0), Counting()
+        through, receiver = server.url_through(proxy.port), Counting()
+        bus = await open_at(through, send_timeout_seconds=2.0, **self.notices_silence)
         await bus.subscribe(["orders"], "group", receiver, prefetch=10)
         accepted = proxy.accepted
         proxy.hold()

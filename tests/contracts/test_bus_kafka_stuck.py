@@ -11,15 +11,18 @@ from confluent_kafka import Consumer, KafkaError, Producer
 from goconductor.buses.kafka import KafkaBus, consuming, producing, reading
 from goconductor.buses.kafka.reading import Reader
 from goconductor.ports.bus import Delivery, pass_on
+from goconductor.testing.contracts.inbox import TIMEOUT_SECONDS
 from tests.contracts.kafka_cluster import Ledger, orders
 
 pytestmark = pytest.mark.kafka
+
+PATIENT: dict[str, Any] = {"open_timeout_seconds": 60, "send_timeout_seconds": 60}
 
 
 @pytest.fixture
 async def bus(kafka_server: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[KafkaBus]:
     monkeypatch.setattr(reading, "STUCK_SECONDS", 1.0)
-    opened = KafkaBus(kafka_server, drain_seconds=0.1, open_timeout_seconds=60, group_prefix="stuck.")
+    opened = KafkaBus(kafka_server, drain_seconds=0.1, group_prefix="stuck.", **PATIENT)
     await opened.open()
     yield opened
     await opened.close()
@@ -43,9 +46,9 @@ async def test_it_is_left_behind_and_another_one_reads_on(
     await ledger.has({"before"})
     monkeypatch.setattr(Reader, "_store", never)
     try:
-        assert await asyncio.to_thread(stuck.wait, 30)
+        assert await asyncio.to_thread(stuck.wait, TIMEOUT_SECONDS)
         await bus.send(orders("stuck-orders", *(f"{number}" for number in range(20))))
-        await ledger.has({f"{number}" for number in range(20)}, timeout_seconds=120)
+        await ledger.has({f"{number}" for number in range(20)})
         assert "does not come back from librdkafka" in caplog.text
     finally:
         freed.set()
@@ -71,13 +74,13 @@ async def test_what_is_no_exception_ends_no_thread(bus: KafkaBus, kafka_server: 
     monkeypatch.setattr(reading, "Consumer", FailingConsumer)
     monkeypatch.setattr(producing, "Producer", FailingProducer)
     monkeypatch.setattr(producing, "POLL_SECONDS", 0.02)
-    sender = KafkaBus(kafka_server, open_timeout_seconds=60)
+    sender = KafkaBus(kafka_server, **PATIENT)
     await sender.open()
     try:
         ledger = Ledger()
         await bus.subscribe(["bare-orders"], "group", ledger, prefetch=10)
         await sender.send(orders("bare-orders", "one"))
-        await ledger.has({"one"}, timeout_seconds=120)
+        await ledger.has({"one"})
         assert left == {Consumer: 0, Producer: 0}
     finally:
         await sender.close()
@@ -89,7 +92,7 @@ async def test_what_can_never_be_taken_here_is_not_kept_here(kafka_server: str, 
     async def unable(delivery: Delivery) -> None:
         pass_on(delivery, 0.01)
 
-    buses = [KafkaBus(kafka_server, partitions=4, open_timeout_seconds=60, group_prefix="passing.") for _ in range(2)]
+    buses = [KafkaBus(kafka_server, partitions=4, group_prefix="passing.", **PATIENT) for _ in range(2)]
     try:
         ledger = Ledger()
         for bus in buses:
@@ -97,6 +100,6 @@ async def test_what_can_never_be_taken_here_is_not_kept_here(kafka_server: str, 
         await buses[0].subscribe(["passed-orders"], "group", unable, prefetch=10)
         await buses[1].subscribe(["passed-orders"], "group", ledger, prefetch=10)
         await buses[0].send(orders("passed-orders", *(f"{number}" for number in range(20))))
-        await ledger.has({f"{number}" for number in range(20)}, timeout_seconds=120)
+        await ledger.has({f"{number}" for number in range(20)})
     finally:
         await asyncio.gather(*(bus.close() for bus in buses))

@@ -1,7 +1,7 @@
 """NATS breaks, and what is NATS's own."""
 
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, ClassVar
 
 import nats
 import pytest
@@ -21,9 +21,14 @@ from tests.servers.nats import NatsServer
 
 pytestmark = pytest.mark.nats
 
+OPTIONS: dict[str, Any] = {"connect_timeout_seconds": 5.0, "send_timeout_seconds": 60.0}
+
 
 class TestNatsBusOnAServer(KeepsItsMessages, ChecksPasswords):
     kind = NatsBus
+    notices_silence: ClassVar[Mapping[str, Any]] = {"heartbeat_seconds": 1.0}
+    dies_soon: ClassVar[Mapping[str, Any]] = {"visibility_seconds": 5.0}
+    takes_over = dies_soon  # the consumer is one for all who take from it
 
     @pytest.fixture
     def server(self, nats_to_break: NatsServer) -> NatsServer:
@@ -31,7 +36,7 @@ class TestNatsBusOnAServer(KeepsItsMessages, ChecksPasswords):
 
     @pytest.fixture
     def options(self, nats_prefix: str) -> dict[str, Any]:
-        return {"prefix": nats_prefix, "heartbeat_seconds": 1.0, "connect_timeout_seconds": 5.0, "visibility_seconds": 5.0}
+        return {"prefix": nats_prefix, **OPTIONS}
 
 
 @pytest.fixture
@@ -45,7 +50,7 @@ async def operator(nats_url: str) -> AsyncIterator[JetStreamContext]:
 @pytest.fixture
 async def bus_with(nats_url: str, nats_prefix: str) -> AsyncIterator[OpenAt]:
     def make(**options: Any) -> NatsBus:
-        return NatsBus(nats_url, **{"prefix": nats_prefix, **options})
+        return NatsBus(nats_url, **{"prefix": nats_prefix, **OPTIONS, **options})
 
     async with opening(make) as open_one:
         yield open_one
