@@ -33,7 +33,7 @@ OURS = "FROM pg_stat_activity WHERE datname = current_database() AND application
 
 async def end_backends(watcher: Connection, purpose: str) -> int:
     ended = await watcher.fetch(
-        "SELECT pid, pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        "SELECT pid, pg_terminate_backend(pid, 60000) FROM pg_stat_activity"
         " WHERE datname = current_database() AND application_name = $1",
         f"goconductor bus {purpose}",
     )

@@ -92,7 +92,7 @@ async def test_a_leader_whose_backend_was_terminated_is_replaced_at_once_and_kno
     old = await anna.campaign("anna", 3600)
     assert old is not None
     ended = await onlooker.fetchval(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'goconductor election: anna'"
+        "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE application_name = 'goconductor election: anna'"
     )
     assert ended
     new = await bert.campaign("bert", 3600)
@@ -110,7 +110,7 @@ async def test_a_leader_that_lost_its_lock_has_lost_its_term_though_nobody_follo
     old = await anna.campaign("anna", 3600)
     assert old is not None
     await onlooker.execute(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'goconductor election: anna'"
+        "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE application_name = 'goconductor election: anna'"
     )
     assert await anna.renew(old, 3600) is None
     assert await anna.renew(old, 3600) is None

@@ -16,7 +16,7 @@ from goconductor.testing.contracts.journal import JournalContract
 pytestmark = pytest.mark.postgres
 
 KEY = EffectKey("action", "compensation")
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 300.0
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tests.contracts.journal_leaves import psycopg_journal
 pytestmark = pytest.mark.postgres
 
 KEY = EffectKey("action", "compensation")
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 300.0
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ async def test_a_connection_that_the_server_ended_while_it_was_idle_is_not_used_
     async with psycopg_journal(postgres_url) as journal:
         await journal.create_table()
         ended = await onlooker.execute(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
         )
         assert await ended.fetchall() == [(True,)]

@@ -21,7 +21,7 @@ from tests.contracts.journal_leaves import engine_of
 pytestmark = pytest.mark.postgres
 
 KEY = EffectKey("action", "compensation")
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 300.0
 
 
 class Tables(DeclarativeBase):

@@ -24,7 +24,7 @@ from tests.contracts.journal_leaves import LEAVES, Leaf
 pytestmark = pytest.mark.postgres
 
 KEY = EffectKey("action", "compensation")
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 300.0
 ROOT = Path(__file__).parents[2]
 EFFECTS = "SELECT count(*)::int FROM effects"
 
@@ -157,16 +157,22 @@ async def main():
     leaf = LEAVES[sys.argv[1]]
 
     async def call(tx):
+        nonlocal inside
         await leaf.execute(tx, "INSERT INTO effects VALUES ('charged by the stopped one')")
+        inside = True
         print("inside", flush=True)
         sys.stdin.readline()
         return b'"too late"'
 
+    inside = False
+
     async with leaf.journal(sys.argv[2]) as journal:
-        try:
-            print(await journal.run_action(EffectKey("action", "compensation"), call, timeout_seconds=1.0))
-        except JournalError as error:
-            print("JournalError", error)
+        while not inside:  # on a busy machine its time may be over before
+            try:
+                print(await journal.run_action(EffectKey("action", "compensation"), call, timeout_seconds=1.0))
+            except JournalError as error:
+                said = f"JournalError {error}"
+        print(said)
 
 asyncio.run(main())
 """

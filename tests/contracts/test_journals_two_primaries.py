@@ -43,8 +43,11 @@ async def test_after_a_commit_that_hangs_another_host_is_asked_first(primaries: 
 
     async with journals(primaries.url) as made:
         for name, journal in made.items():
-            with pytest.raises(JournalError, match="a commit took longer"):
-                await run(name, journal, 2.0)
+            said = ""
+            while "a commit took longer" not in said:  # on a busy machine it may not even come to the commit
+                with pytest.raises(JournalError) as told:
+                    await run(name, journal, 2.0)
+                said = str(told.value)
         for name, journal in made.items():
-            entry = await run(name, journal, 60.0)
+            entry = await run(name, journal, 300.0)
             assert (entry.found, entry.result) == (Found.RAN, str(primaries.new.port).encode())

@@ -169,7 +169,7 @@ async def test_a_store_outlives_a_time_in_which_the_database_takes_no_writes(
     saga = await begin(store)
     database = urlsplit(postgres_url).path[1:]
     postgres_server.query(f'ALTER DATABASE "{database}" SET default_transaction_read_only = on')
-    postgres_server.query(f"SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE datname = '{database}'")
+    postgres_server.query(f"SELECT count(pg_terminate_backend(pid, 60000)) FROM pg_stat_activity WHERE datname = '{database}'")
 
     async def says_why() -> bool:
         try:
