@@ -68,7 +68,6 @@ async def main():
 asyncio.run(main())
 """
 
-
 STARTER = ThreadPoolExecutor(1)
 """A server dies with the thread that started it; this one stays."""
 
@@ -212,8 +211,10 @@ class BusOnAServer(ABC):
     async def test_a_connection_that_fell_silent_is_noticed(
         self, server: BreakableServer, open_at: OpenAt, proxy: CuttableProxy
     ) -> None:
-        through, receiver = server.url_through(proxy.port), Counting()
-        bus = await open_at(through, send_timeout_seconds=2.0, **self.notices_silence)
+        bus, receiver = (
+            await open_at(server.url_through(proxy.port), send_timeout_seconds=2.0, **self.notices_silence),
+            Counting(),
+        )
         await bus.subscribe(["orders"], "group", receiver, prefetch=10)
         accepted = proxy.accepted
         proxy.hold()

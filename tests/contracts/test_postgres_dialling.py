@@ -33,7 +33,7 @@ def with_parameters(url: str, text: str, *, first: str = "") -> str:
 
 @asynccontextmanager
 async def dialled(address: Address, **options: object) -> AsyncIterator[Connection]:
-    connection = await address.dial(timeout_seconds=20, command_timeout_seconds=20, **options)  # type: ignore[arg-type]
+    connection = await address.dial(timeout_seconds=300, command_timeout_seconds=300, **options)  # type: ignore[arg-type]
     try:
         yield connection
     finally:
@@ -59,7 +59,7 @@ async def shown(connection: Connection, name: str) -> str:
 async def test_a_host_that_never_answers_costs_its_own_time_only(postgres_url: str) -> None:
     """The driver counts one time for all hosts together."""
     with socket.create_server(("127.0.0.1", 0)) as silent:  # it never accepts
-        url = with_parameters(postgres_url, "connect_timeout=1", first=f"127.0.0.1:{silent.getsockname()[1]}")
+        url = with_parameters(postgres_url, "connect_timeout=5", first=f"127.0.0.1:{silent.getsockname()[1]}")
         address = Address(url, application_name="hosts")
         async with dialled(address) as connection:
             assert await connection.fetchval("SELECT 1") == 1
@@ -75,7 +75,7 @@ async def test_who_has_less_time_than_a_host_comes_to_the_third_one_at_the_third
         silent = ",".join(f"127.0.0.1:{each.getsockname()[1]}" for each in (one, two))
         address = Address(with_parameters(postgres_url, "connect_timeout=300", first=silent), application_name="hosts")
         for each in (one, two):
-            dialling = asyncio.create_task(address.dial(timeout_seconds=300, command_timeout_seconds=20))
+            dialling = asyncio.create_task(address.dial(timeout_seconds=300, command_timeout_seconds=300))
             peer, _ = await asyncio.to_thread(each.accept)
             dialling.cancel()
             await asyncio.wait([dialling])
@@ -86,7 +86,7 @@ async def test_who_has_less_time_than_a_host_comes_to_the_third_one_at_the_third
 
 async def test_a_silent_host_is_found_out_once_by_a_process_that_dials_for_several_purposes(postgres_url: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = with_parameters(postgres_url, "connect_timeout=1", first=f"127.0.0.1:{silent.getsockname()[1]}")
+        url = with_parameters(postgres_url, "connect_timeout=5", first=f"127.0.0.1:{silent.getsockname()[1]}")
         async with dialled(Address(url, application_name="one")):
             pass
         silent.setblocking(False)
@@ -100,7 +100,7 @@ async def test_where_no_host_will_do_each_is_named(postgres_url: str, unused_tcp
     place = urlsplit(postgres_url).netloc.rpartition("@")[2]
     url = with_parameters(postgres_url.rpartition("/")[0] + "/no_such", "", first=f"127.0.0.1:{unused_tcp_port}")
     with pytest.raises(StoreUnavailableError, match=f"127.0.0.1:{unused_tcp_port}") as refused:
-        await Address(url, application_name="hosts").dial(timeout_seconds=20, command_timeout_seconds=20)
+        await Address(url, application_name="hosts").dial(timeout_seconds=300, command_timeout_seconds=300)
     assert place in str(refused.value)
     assert "no_such" in str(refused.value)
 
@@ -155,7 +155,7 @@ async def test_libpq_s_parameters_work(postgres_url: str) -> None:
 async def test_a_parameter_that_nobody_knows_is_named(postgres_url: str) -> None:
     with pytest.raises(ConfigurationError, match="conect_timeout"):
         await Address(with_parameters(postgres_url, "conect_timeout=3"), application_name="typo").dial(
-            timeout_seconds=20, command_timeout_seconds=20
+            timeout_seconds=300, command_timeout_seconds=300
         )
 
 
@@ -236,7 +236,7 @@ async def test_too_many_connections_have_a_remedy(postgres_url: str) -> None:
     with pytest.raises(
         StoreUnavailableError, match=r"raise this role's limit \(ALTER ROLE … CONNECTION LIMIT\), or run fewer processes"
     ) as refused:
-        await Address(crowded, application_name="crowd").dial(timeout_seconds=20, command_timeout_seconds=20)
+        await Address(crowded, application_name="crowd").dial(timeout_seconds=300, command_timeout_seconds=300)
     assert "canary" not in "".join(traceback.format_exception(refused.value))
 
 
@@ -340,12 +340,12 @@ async def test_one_process_is_never_on_two_primaries(primaries: Primaries, tmp_p
         only_old = Address(primaries.url, application_name="late")
         primaries.new.stop()
         with pytest.raises(StoreUnavailableError, match="is on timeline"):
-            await only_old.dial(timeout_seconds=20, command_timeout_seconds=20)
+            await only_old.dial(timeout_seconds=300, command_timeout_seconds=300)
         primaries.new.start()
         primaries.old.stop()
         (tmp_path / "old" / "data" / "standby.signal").touch()
         primaries.old.start()
         with pytest.raises(StoreUnavailableError, match="it is a standby"):
-            await Address(primaries.old.url(), application_name="first").dial(timeout_seconds=20, command_timeout_seconds=20)
+            await Address(primaries.old.url(), application_name="first").dial(timeout_seconds=300, command_timeout_seconds=300)
         async with dialled(Address(primaries.url, application_name="second")) as connection:
             assert await connection.fetchval("SHOW port") == str(primaries.new.port)

@@ -16,7 +16,7 @@ from goconductor.postgres.setup import Limits, Setup
 
 pytestmark = pytest.mark.postgres
 
-LONG_SECONDS = 60.0
+LONG_SECONDS = 300.0
 
 
 @pytest.fixture

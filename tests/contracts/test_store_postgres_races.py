@@ -34,10 +34,15 @@ pytestmark = pytest.mark.postgres
 Blocked = Callable[[], Awaitable[None]]
 
 
+PATIENT = {"statement_timeout_seconds": 300.0, "hot_timeout_seconds": 1_500.0, "lock_timeout_seconds": 300.0}
+"""A fifth of a hot statement's limit is its limit for locks. No wait ends by itself before the test lets it."""
+
+
 @pytest.fixture
-async def store(postgres_url: str) -> AsyncIterator[PostgresStore]:
+async def store(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[PostgresStore]:
+    monkeypatch.setattr("goconductor.stores.postgres.store.KEY_LOCK_SECONDS", 300.0)
     await migrate(postgres_url)
-    store = PostgresStore(postgres_url)
+    store = PostgresStore(postgres_url, **PATIENT)
     await store.open()
     yield store
     await store.close()
@@ -45,7 +50,7 @@ async def store(postgres_url: str) -> AsyncIterator[PostgresStore]:
 
 @pytest.fixture
 async def other(store: PostgresStore, postgres_url: str) -> AsyncIterator[PostgresStore]:
-    other = PostgresStore(postgres_url)
+    other = PostgresStore(postgres_url, **PATIENT)
     await other.open()
     yield other
     await other.close()
