@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Protocol
 import pytest
 
 from goconductor.errors import BusUnavailableError, ConfigurationError, PayloadError
-from goconductor.ports.bus import Bus, Delivery, Message, Receiver, Subscription
+from goconductor.ports.bus import Bus, Delivery, Message
 from goconductor.testing.contracts.inbox import TIMEOUT_SECONDS, Inbox
 from goconductor.testing.faults import CuttableProxy
 from goconductor.testing.loopback import LOOPBACK
@@ -123,16 +123,6 @@ async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def subscribed(bus: Bus, receiver: Receiver, prefetch: int) -> Subscription:
-    """As whoever uses a bus does: on a busy machine a server may break a connection off, and the bus comes back by itself."""
-    async with asyncio.timeout(TIMEOUT_SECONDS):
-        while True:
-            try:
-                return await bus.subscribe(["orders"], "group", receiver, prefetch=prefetch)
-            except BusUnavailableError:
-                await asyncio.sleep(0.1)
-
-
 class BusOnAServer(ABC):
     """Subclass it as ``TestMyBusOnAServer`` and give the fixtures."""
 
@@ -211,10 +201,8 @@ class BusOnAServer(ABC):
     async def test_a_connection_that_fell_silent_is_noticed(
         self, server: BreakableServer, open_at: OpenAt, proxy: CuttableProxy
     ) -> None:
-        bus, receiver = (
-            await open_at(server.url_through(proxy.port), send_timeout_seconds=2.0, **self.notices_silence),
-            Counting(),
-        )
+        impatient = {"send_timeout_seconds": 2.0, **self.notices_silence}
+        bus, receiver = await open_at(server.url_through(proxy.port), **impatient), Counting()
         await bus.subscribe(["orders"], "group", receiver, prefetch=10)
         accepted = proxy.accepted
         proxy.hold()
@@ -232,13 +220,13 @@ class BusOnAServer(ABC):
         (count, size), prefetch = self.backlog, 10
         sender = await open_at()
         consumer, inbox = await open_at(), Inbox(hold=True)
-        await (await subscribed(consumer, Inbox(), 1)).stop()
+        await (await consumer.subscribe(["orders"], "group", Inbox(), prefetch=1)).stop()
         for start in range(0, count, 100):
             await send_surely(sender, messages("orders", [f"{number:{size}}" for number in range(start, start + 100)]))
         gc.collect()
         tracemalloc.start()
         try:
-            await subscribed(consumer, inbox, prefetch)
+            await consumer.subscribe(["orders"], "group", inbox, prefetch=prefetch)
             for taken in range(50):
                 await inbox.has(prefetch + taken)
                 assert len(inbox.deliveries) == prefetch + taken
