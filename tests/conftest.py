@@ -34,6 +34,7 @@ pytest_plugins = [
     "tests.servers.fixtures.election",
     "tests.servers.fixtures.primaries",
     "tests.servers.fixtures.pooler",
+    "tests.contracts.patient_store",
 ]
 
 URL_VARIABLE = "GOCONDUCTOR_TEST_POSTGRES_URL"

@@ -1,10 +1,14 @@
 import asyncio
 
+import pytest
+
 from goconductor.buses.shared.waiting import Waiting
 
 
-async def test_each_is_due_at_its_time_and_waits_no_more_then() -> None:
-    due, all_due = list[str](), asyncio.Event()
+async def test_each_is_due_at_its_time_and_waits_no_more_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    due, all_due, loop = list[str](), asyncio.Event(), asyncio.get_running_loop()
+    began = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: began)  # no time passes between the two
 
     def ended(item: str) -> None:
         due.append(item)
@@ -13,9 +17,11 @@ async def test_each_is_due_at_its_time_and_waits_no_more_then() -> None:
             all_due.set()
 
     waiting = Waiting(ended)
-    waiting.add("later", 0.02)
-    waiting.add("sooner", 0.01)
+    waiting.add("later", 2.0)
+    waiting.add("sooner", 1.0)
+    monkeypatch.setattr(loop, "time", lambda: began + 3.0)
     await all_due.wait()
+    monkeypatch.undo()
     assert due == ["sooner", "later"]
 
 

@@ -15,6 +15,7 @@ from goconductor.testing.contracts.store.leasing import LeaseContract
 from goconductor.testing.contracts.store.material import Saga
 from goconductor.testing.contracts.store.starting import StartContract
 from tests.contracts.clerk import clerk
+from tests.contracts.patient_store import PATIENT
 
 pytestmark = pytest.mark.postgres
 
@@ -50,15 +51,15 @@ class Stores:
             yield url
 
     @pytest.fixture
-    async def store(self, role_url: str) -> AsyncIterator[AnyStore]:
-        store = PostgresStore(role_url)
+    async def store(self, role_url: str, patient_starts: None) -> AsyncIterator[AnyStore]:
+        store = PostgresStore(role_url, **PATIENT)
         await store.open()
         yield store
         await store.close()
 
     @pytest.fixture
     async def other(self, store: AnyStore, role_url: str) -> AsyncIterator[AnyStore]:
-        other = PostgresStore(role_url)
+        other = PostgresStore(role_url, **PATIENT)
         await other.open()
         yield other
         await other.close()

@@ -15,6 +15,7 @@ from goconductor.ports.store import Known, Verdict
 from goconductor.stores.postgres import PostgresStore, migrate, sql, writes
 from goconductor.stores.postgres.dial import Connection
 from goconductor.testing.contracts.store.material import Saga, begin, eventually, new_number, take, wish
+from tests.contracts.patient_store import PATIENT
 
 pytestmark = pytest.mark.postgres
 
@@ -26,9 +27,9 @@ for alone in ("APPEND_ALONE", "START_ALONE"):
 
 
 @pytest.fixture
-async def store(postgres_url: str) -> AsyncIterator[PostgresStore]:
+async def store(postgres_url: str, patient_starts: None) -> AsyncIterator[PostgresStore]:
     await migrate(postgres_url)
-    store = PostgresStore(postgres_url)
+    store = PostgresStore(postgres_url, **PATIENT)
     await store.open()
     yield store
     await store.close()
@@ -65,7 +66,7 @@ async def test_batches_of_any_order_never_deadlock(store: PostgresStore, postgre
     """Hole 25. The server's own count is asked, as a victim is run again without a word."""
     sagas = [await begin(store) for _ in range(40)]
     async with AsyncExitStack() as stack:
-        stores = [PostgresStore(postgres_url) for _ in range(6)]
+        stores = [PostgresStore(postgres_url, **PATIENT) for _ in range(6)]
         for one in stores:
             await one.open()
             stack.push_async_callback(one.close)
@@ -84,7 +85,7 @@ async def test_batches_of_any_order_never_deadlock(store: PostgresStore, postgre
 
 
 async def test_starts_that_want_the_same_keys_never_deadlock(store: PostgresStore, postgres_url: str) -> None:
-    other = PostgresStore(postgres_url)
+    other = PostgresStore(postgres_url, **PATIENT)
     await other.open()
     keys = [f"key-{n}" for n in range(50)]
     for _ in range(5):

@@ -28,19 +28,15 @@ from goconductor.testing.contracts.store.material import (
     tokens,
     wish,
 )
+from tests.contracts.patient_store import PATIENT
 
 pytestmark = pytest.mark.postgres
 
 Blocked = Callable[[], Awaitable[None]]
 
 
-PATIENT = {"statement_timeout_seconds": 300.0, "hot_timeout_seconds": 1_500.0, "lock_timeout_seconds": 300.0}
-"""A fifth of a hot statement's limit is its limit for locks. No wait ends by itself before the test lets it."""
-
-
 @pytest.fixture
-async def store(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[PostgresStore]:
-    monkeypatch.setattr("goconductor.stores.postgres.store.KEY_LOCK_SECONDS", 300.0)
+async def store(postgres_url: str, patient_starts: None) -> AsyncIterator[PostgresStore]:
     await migrate(postgres_url)
     store = PostgresStore(postgres_url, **PATIENT)
     await store.open()
