@@ -53,11 +53,11 @@ STEPS_LEFT = 1
 
 
 class Participant(StepRegistry):
-    """A service's steps, and what runs them.
+    """The steps of a service, and the process that runs them.
 
     Args:
-        name: the participant's name; definitions say ``name.step``.
-        concurrency: how many of its steps may run at once in one process.
+        name: the participant's name; definitions refer to ``name.step``.
+        concurrency: greatest number of its steps that run at once in one process.
     """
 
     async def run(self, settings: Settings | None = None) -> None:
@@ -111,7 +111,7 @@ class Participant(StepRegistry):
 
         Args:
             settings: None loads them from ``goconductor.yaml`` and the environment.
-            metrics: of a program that tells them itself, by a :class:`goconductor.observe.exposition.Exposition`.
+            metrics: metrics of a program that exposes them itself, by a :class:`goconductor.observe.exposition.Exposition`.
         """
         async with _opened(_loaded(settings), self, recovers=True, metrics=metrics) as node:
             yield Conductor(node)
@@ -119,14 +119,14 @@ class Participant(StepRegistry):
 
 @asynccontextmanager
 async def connect(settings: Settings | None = None, *, open_timeout_seconds: float | None = None) -> AsyncIterator[Conductor]:
-    """A client: it starts sagas and waits for them, and runs nothing.
+    """Open a client: it starts sagas and waits for them, and runs nothing.
 
     Args:
         settings: None loads them from ``goconductor.yaml`` and the environment.
-        open_timeout_seconds: how long to wait for the database; None waits for ever.
+        open_timeout_seconds: seconds to wait for the database; None waits for ever.
 
     Raises:
-        StoreUnavailableError: it could not be used within ``open_timeout_seconds``; says why.
+        StoreUnavailableError: it could not be used within ``open_timeout_seconds``; names the reason.
     """
     async with _opened(_loaded(settings), None, recovers=False, open_timeout_seconds=open_timeout_seconds) as node:
         yield Conductor(node)
@@ -139,11 +139,11 @@ def _loaded(settings: Settings | None) -> Settings:
 
 @asynccontextmanager
 async def server(settings: Settings, *, metrics: Metrics | None = None) -> AsyncIterator[Node]:
-    """A node without steps that takes part in recovery; doors are put on it. It opens without its bus, which may come later.
+    """Open a node without steps that takes part in recovery, for doors. It opens without its bus, which may come later.
 
     Args:
-        settings: as loaded.
-        metrics: of a door that serves them.
+        settings: the loaded settings.
+        metrics: metrics of a door that exposes them.
     """
     async with _opened(settings, None, recovers=True, metrics=metrics) as node:
         yield node
@@ -163,14 +163,14 @@ async def migrate(settings: Settings) -> None:
 
 @asynccontextmanager
 async def store(settings: Settings, *, open_timeout_seconds: float | None = None) -> AsyncIterator[Store]:
-    """The store alone, for a look: nothing is registered, and no bus opened.
+    """Open the store alone, for reading: nothing is registered, and no bus opened.
 
     Args:
-        settings: as loaded.
-        open_timeout_seconds: how long to wait for the database; None waits for ever.
+        settings: the loaded settings.
+        open_timeout_seconds: seconds to wait for the database; None waits for ever.
 
     Raises:
-        StoreUnavailableError: it could not be used within ``open_timeout_seconds``; says why.
+        StoreUnavailableError: it could not be used within ``open_timeout_seconds``; names the reason.
     """
     opened = make_store(settings, "reader")
     try:
@@ -224,7 +224,7 @@ async def _within(open_timeout_seconds: float | None, opening: Awaitable[None], 
 
 @asynccontextmanager
 async def _signalled() -> AsyncIterator[asyncio.Event]:
-    """An event that SIGTERM and SIGINT set."""
+    """Enter a context with an event that SIGTERM and SIGINT set."""
     stopped, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
@@ -236,7 +236,7 @@ async def _signalled() -> AsyncIterator[asyncio.Event]:
 
 
 def _introduction(settings: Settings, node: Node) -> str:
-    """What a process says of itself when it has opened; whoever starts one sees that it runs, what, and where."""
+    """Return the line that a process logs when it has opened: that it runs, what, and where."""
     steps = sorted(node.registry.steps)
     more = f" and {len(steps) - STEPS_SHOWN} more" if len(steps) > STEPS_SHOWN else ""
     who = f"participant {node.registry.name!r} runs {', '.join(steps[:STEPS_SHOWN])}{more}" if steps else "runs no steps"
@@ -271,7 +271,9 @@ def _node(settings: Settings, registry: StepRegistry | None, name: str, observer
 async def _observed(
     settings: Settings, name: str, metrics: Metrics | None
 ) -> AsyncIterator[tuple[Observer, Metrics, Callable[[], bool]]]:
-    """What measures and traces a process, for as long as it lives. Who measures nothing yet may begin later (:class:`Latent`)."""
+    """Enter a context that measures and traces a process. A process that measures nothing yet may begin later
+    (:class:`Latent`).
+    """
     async with contextlib.AsyncExitStack() as stack:
         try:
             latent = Latent(_traces(settings, name, stack) or SILENT, metrics)
@@ -299,7 +301,7 @@ def _traces(settings: Settings, name: str, stack: contextlib.AsyncExitStack) -> 
 
 
 def _metrics_door(settings: MetricsSettings, metrics: Metrics, stack: contextlib.AsyncExitStack) -> None:
-    """Of several processes with the same settings, uvicorn's workers say, one has the port; the others work without it."""
+    """Serve metrics. Of several processes with the same settings, as uvicorn's workers, one has the port; the others go on."""
     from goconductor.observe.exposition import Door  # noqa: PLC0415  (needs its extra)
 
     assert settings.port is not None  # noqa: S101  (asked before)

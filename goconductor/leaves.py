@@ -1,7 +1,7 @@
-"""Leaves by the settings, each found by its name and not open. None is imported here.
+"""Makes leaves by the settings, each found by its name and not open. None is imported here.
 
-**One schema is one installation.** What a bus keeps in PostgreSQL, and the group that elects a leader, are named after the
-saga log's schema, so two installations share a database by ``database.schema_name`` alone. A leaf's own option says otherwise.
+**One schema is one installation.** The tables of a bus in PostgreSQL, and the group that elects a leader, are named after the
+saga log's schema. So two installations share a database by ``database.schema_name`` alone. A leaf's own option overrides that.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from goconductor.switchover.follower import Follower
 logger = logger_of("goconductor")
 
 _TABLES = {"postgres": "bus"}
-"""How the schema of a bus's tables ends, where that is not the bus's kind."""
+"""Ending of the schema of a bus's tables, where it is not the bus's kind."""
 _IDENTIFIER_MAX = 63
 
 
 def make_store(settings: Settings, name: str) -> Store:
-    """The store by the settings; ``name`` is what the server's administrator sees."""
+    """Make the store; ``name`` is the name that the server's administrator sees."""
     kind = plugins.load("store", "postgres")
     made: Store = kind(
         settings.database.url.get_secret_value(),
@@ -47,28 +47,28 @@ def make_store(settings: Settings, name: str) -> Store:
 
 
 def makes_of_buses(settings: Settings, *, open_timeout_seconds: float | None = None) -> dict[str, Callable[[], Bus]]:
-    """What makes each bus that the settings name, their own first.
+    """Return a factory for each bus in the settings, their own first.
 
     Args:
-        settings: as loaded.
-        open_timeout_seconds: how long opening one takes at most, unless its options say otherwise; None leaves it to the leaf.
+        settings: the loaded settings.
+        open_timeout_seconds: time limit to open one, unless its options have another; None leaves it to the leaf.
     """
     return {name: partial(_make_bus, settings, bus, open_timeout_seconds) for name, bus in settings.bus.named().items()}
 
 
 def makes_of_elections(settings: Settings) -> dict[str, Callable[[Terms], Election]]:
-    """What makes each election that the settings name, their own first."""
+    """Return a factory for each election in the settings, their own first."""
     return {name: partial(_make_election, settings, election) for name, election in settings.election.named().items()}
 
 
 def chosen_bus(settings: Settings, store: Store, instance: Callable[[], int], clock: Clock, *, strict: bool) -> SwitchableBus:
-    """All that the settings name, as one.
+    """Make one bus of all in the settings.
 
     Args:
-        settings: as loaded.
-        store: where the choice is kept.
-        instance: this process's serial, once it is registered.
-        clock: the node's.
+        settings: the loaded settings.
+        store: keeps the choice.
+        instance: answers this process's serial, once it is registered.
+        clock: the node's clock.
         strict: whether the process is of no use without the chosen bus.
     """
     makes = makes_of_buses(settings) if strict else _that_can_be_made(makes_of_buses(settings))
@@ -79,14 +79,14 @@ def chosen_bus(settings: Settings, store: Store, instance: Callable[[], int], cl
 def chosen_election(
     settings: Settings, store: Store, instance: Callable[[], int], clock: Clock, *, unfit: Callable[[], bool]
 ) -> SwitchableElection:
-    """As :func:`chosen_bus`, for elections; ``unfit`` tells whether this process could not do a leader's work."""
+    """Make one election of all, as :func:`chosen_bus`; ``unfit`` answers whether this process could not do a leader's work."""
     makes = makes_of_elections(settings)
     follower = Follower(ELECTION, list(makes), store=store, instance=instance, clock=clock, strict=True)
     return SwitchableElection(makes, terms=store, follower=follower, unfit=unfit)
 
 
 def _that_can_be_made(makes: dict[str, Callable[[], Bus]]) -> dict[str, Callable[[], Bus]]:
-    """The first, and of the others those whose library and credentials are here: a client asks the database, and needs no bus."""
+    """Return the first, and those others whose library and credentials are here: a client asks the database, and needs no bus."""
     first = next(iter(makes))
     found: dict[str, Callable[[], Bus]] = {}
     for name, make in makes.items():
@@ -119,7 +119,7 @@ def _make_election(settings: Settings, election: OtherElection, terms: Terms) ->
 
 
 def _beside(schema: str, ending: str) -> str:
-    """The schema of a bus's tables, beside the log's; PostgreSQL would cut a longer name, and two might become one."""
+    """Return the schema of a bus's tables, beside the log's; PostgreSQL would cut a longer name, and two might become one."""
     name = f"{schema}_{ending}"
     if len(name) <= _IDENTIFIER_MAX:
         return name
@@ -128,7 +128,7 @@ def _beside(schema: str, ending: str) -> str:
 
 
 def _made(kind: str, name: str, offered: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
-    """A leaf, given those of the offered arguments that it takes, and the options of its own."""
+    """Make a leaf of its own options and those of the offered arguments that it takes."""
     leaf = plugins.load(kind, name)
     takes = inspect.signature(leaf).parameters
     if unknown := [option for option in options if option not in takes]:

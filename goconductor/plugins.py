@@ -15,7 +15,7 @@ GROUPS = {
 }
 
 EXTRAS: dict[str, str] = {}
-"""Which extra brings the client library of a built-in leaf that needs one."""
+"""The extra with the client library of a built-in leaf."""
 
 
 def installed(kind: str) -> list[str]:
@@ -28,7 +28,7 @@ def installed(kind: str) -> list[str]:
 
 
 def load(kind: str, name: str) -> Any:
-    """The class of a leaf.
+    """Return the class of a leaf.
 
     Args:
         kind: one of ``bus``, ``store``, ``election``, ``journal``.

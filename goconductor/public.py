@@ -21,7 +21,7 @@ def publish(package: str) -> None:
     """Give what a package exports the package's name as its module.
 
     Args:
-        package: its ``__name__``; ``__all__`` says what it exports.
+        package: its ``__name__``; ``__all__`` has its exports.
     """
     names = vars(sys.modules[package])
     for name in names["__all__"]:

@@ -48,7 +48,7 @@ _REDACTION = Redaction()
 
 
 def _message(record: logging.LogRecord) -> str:
-    """The record's text. Its arguments may be user code's, whose text cannot always be had."""
+    """Return the record's text. Its arguments may be user code's, whose text is not always available."""
     try:
         return record.getMessage()
     except Exception as broken:  # noqa: BLE001
@@ -64,7 +64,7 @@ def _traceback(error: BaseException) -> str:
 
 
 def _stand_in(error: BaseException, shown: str) -> Exception:
-    """An exception of the same name without the password: its text, and the traceback as a note.
+    """Return an exception of the same name without the password: its text, and the traceback as a note.
 
     It has no traceback of its own, as that shows lines of source.
     """

@@ -1,5 +1,5 @@
 """asyncio without sagas: what every room above may need of it, and the standard library lacks.
 
-``tasks`` and ``first_of`` run what goes on beside something else, ``backoff`` and ``reminders`` space out tries and log lines,
-``recent`` bounds caches, ``cancellation`` tells whose a cancellation is.
+``tasks`` and ``first_of`` run code beside other code, ``backoff`` and ``reminders`` space out tries and log lines, ``recent``
+bounds caches, ``cancellation`` distinguishes cancellations.
 """

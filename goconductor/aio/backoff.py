@@ -5,15 +5,15 @@ from __future__ import annotations
 import random
 
 _DOUBLINGS_MAX = 60
-"""A float would overflow at a thousand; no pause grows so far."""
+"""Doublings at most: a float would overflow at a thousand, and no pause grows so far."""
 
 
 def doubled(first_seconds: float, times: int, *, seconds_max: float) -> float:
-    """Return a pause that was doubled so many times.
+    """Return a pause after a number of doublings.
 
     Args:
         first_seconds: the pause that was not doubled yet.
-        times: how often it is doubled, such as the number of failures before this one.
+        times: number of doublings, such as the number of failures before this one.
         seconds_max: the longest pause.
     """
     return float(min(first_seconds * 2 ** min(times, _DOUBLINGS_MAX), seconds_max))

@@ -11,10 +11,10 @@ V = TypeVar("V")
 
 
 class Recent(Generic[K, V]):
-    """A mapping of so many entries at most. The one that was put or used longest ago goes first.
+    """A mapping with a bounded number of entries. The entry that was put or used longest ago goes first.
 
     Args:
-        count_max: how many entries are kept.
+        count_max: greatest number of entries.
     """
 
     __slots__ = ("_count_max", "_kept")
@@ -24,11 +24,11 @@ class Recent(Generic[K, V]):
         self._kept: OrderedDict[K, V] = OrderedDict()
 
     def __len__(self) -> int:
-        """How many entries are kept."""
+        """Return the number of entries."""
         return len(self._kept)
 
     def __contains__(self, key: object) -> bool:
-        """Whether an entry is kept; this is no use of it."""
+        """Return whether an entry is kept; this does not count as a use of it."""
         return key in self._kept
 
     def put(self, key: K, value: V) -> None:
@@ -56,16 +56,16 @@ class Recent(Generic[K, V]):
 
 
 class RecentByWeight(Generic[K, V]):
-    """A mapping of so many entries at most, which together weigh no more than so much, such as bytes.
+    """A mapping with a bounded number of entries and a bounded weight, such as bytes.
 
-    The one that was put in longest ago goes first. The newest is always kept, whatever it weighs.
+    The entry that was put in longest ago goes first. The newest is always kept, whatever its weight.
 
     Args:
-        count_max: how many entries are kept.
-        weight_max: what all of them weigh at most.
+        count_max: greatest number of entries.
+        weight_max: greatest weight of all entries.
 
     Attributes:
-        weight: what all entries weigh now.
+        weight: the present weight of all entries.
     """
 
     __slots__ = ("_count_max", "_kept", "_weight_max", "weight")
@@ -77,7 +77,7 @@ class RecentByWeight(Generic[K, V]):
         self.weight = 0
 
     def __len__(self) -> int:
-        """How many entries are kept."""
+        """Return the number of entries."""
         return len(self._kept)
 
     def put(self, key: K, value: V, weight: int) -> None:

@@ -9,11 +9,11 @@ from goconductor.aio.backoff import Backoff
 
 FIRST_SECONDS = 5.0
 SECONDS_MAX = 60.0
-"""The first and the longest time between two log lines, where nothing speaks for others."""
+"""Default of the first and the longest interval between two log lines, in seconds."""
 
 
 class Reminder:
-    """Tells when a trouble is to be logged, for a loop that meets it again and again.
+    """Decides when a trouble is logged, for a loop that meets it again and again.
 
     A trouble that was not met for the longest interval after its next line was due is over. What comes then is a new one.
 

@@ -60,11 +60,11 @@ class Tasks:
         self._running: set[asyncio.Task[Any]] = set()
 
     def __len__(self) -> int:
-        """How many run."""
+        """Return the number of running tasks."""
         return len(self._running)
 
     def __iter__(self) -> Iterator[asyncio.Task[Any]]:
-        """Those that run now."""
+        """Iterate over the running tasks."""
         return iter(list(self._running))
 
     def start(self, coroutine: Coroutine[Any, Any, T], *, name: str, context: Context | None = None) -> asyncio.Task[T]:

@@ -3,9 +3,10 @@
 One client serves all threads of a process. Each call hands a coroutine to that loop and waits for the answer, so there is one
 engine, the asynchronous one.
 
-Threads do not survive a fork. Servers that load the application and then fork their workers are common, so a client opens
-with its first use and not when it is made: made before the fork, each worker opens it for itself. One that was *open* at the
-fork cannot be used in the child, and says so; it shares sockets with its parent, so it cannot be closed there either.
+Threads do not survive a fork. Servers that load the application and then fork their workers are common. So a client opens with
+its first use, and not when it is created: if it was created before the fork, each worker opens it for itself. A client that was
+*open* at the fork cannot be used in the child, and its calls raise an error. It shares sockets with its parent, so it cannot be
+closed there either.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 CLOSE_SECONDS = 30.0
-"""How long the connections are given to end."""
+"""Seconds that the connections may take to end."""
 
 
 class _Running(NamedTuple):
@@ -127,7 +128,7 @@ class BlockingClient:
         raise RuntimeError("this thread runs an event loop, which would be held up; use goconductor.connect() there")
 
     def _opened(self) -> _Running:
-        """What runs, started if need be; the lock is held."""
+        """Return what runs, and start it if need be; the lock is held."""
         if self._closed:
             raise RuntimeError("this client is closed; make a new one by connect()")
         if self._running is None:
@@ -167,7 +168,7 @@ class _Daemons(ThreadPoolExecutor):
             if future.set_running_or_notify_cancel():
                 try:
                     future.set_result(function(*args, **kwargs))
-                except BaseException as error:  # noqa: BLE001  (whatever it is, who waits for it is told)
+                except BaseException as error:  # noqa: BLE001  (whatever it is, its waiter gets it)
                     future.set_exception(error)
 
         threading.Thread(target=run, name="goconductor blocking call", daemon=True).start()

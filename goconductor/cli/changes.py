@@ -25,7 +25,7 @@ AGAIN_SECONDS = 0.25
 
 
 class Ask(Protocol):
-    """Goes as far as it can now; ``going_on`` says that it had begun before."""
+    """Goes as far as it can now; ``going_on`` is True if it had begun before."""
 
     def __call__(self, store: Store, settings: Settings, who: Actor, *, going_on: bool) -> Awaitable[ChangeDetail]: ...
 
@@ -115,7 +115,7 @@ async def _migrate(
     async with _store(settings) as store:
         while True:
             found = await ask(store, settings, who, going_on=begun)
-            begun = begun or to in (found.beside, found.chosen)  # before, it waits for who has not said what it names
+            begun = begun or to in (found.beside, found.chosen)  # before, it waits for processes that have not reported yet
             if found.number != shown:
                 shown = found.number
                 if not as_json:
@@ -139,8 +139,8 @@ async def _migrate(
         count = len(found.instances)
         typer.echo(f"done: {count} living {'process uses' if count == 1 else 'processes use'} {found.chosen}")
         for each in found.left_behind:
-            told = f"left behind: {each}; its sagas stand still until it is restarted with settings that name {found.chosen}"
-            typer.echo(rendering.plain(told))
+            line = f"left behind: {each}; its sagas stand still until it is restarted with settings that name {found.chosen}"
+            typer.echo(rendering.plain(line))
     return Exit.OK
 
 
@@ -154,6 +154,6 @@ def _print(found: ChangeDetail, *, as_json: bool, instances: bool) -> None:
 
 @asynccontextmanager
 async def _store(settings: Settings) -> AsyncIterator[Store]:
-    """The store alone: the command follows no change itself, and needs no bus."""
+    """Open the store alone: the command follows no change itself, and needs no bus."""
     async with app.store(settings, open_timeout_seconds=OPEN_SECONDS) as store:
         yield store

@@ -22,7 +22,7 @@ commands_of_letters = typer.Typer(
 
 PAGE = 200
 CLIENT = "client"
-"""What a node without steps or doors calls itself."""
+"""Name of a node without steps or doors."""
 
 LetterIds = Annotated[list[int] | None, typer.Argument(help="Their ids.", metavar="[ID]...", show_default=False)]
 All = Annotated[bool, typer.Option("--all", help="All that there are now.")]
@@ -81,7 +81,7 @@ def drop(
 
 
 def _wanted(ids: list[int] | None, every: bool) -> list[int]:
-    """The ids, or none for all."""
+    """Return the ids, or none for all."""
     if bool(ids) is every:
         fail("name the letters by their ids, or say --all", Exit.USAGE)
     return ids or []
@@ -95,7 +95,7 @@ async def _each(
     *,
     as_json: bool,
 ) -> Exit:
-    """Does it to one after the other; those before a failure are done, and said to be."""
+    """Do it to one after the other; those before a failure are done, and reported so."""
     done: list[DeadLetterDetail] = []
     async with client(settings) as node:
         try:
@@ -142,7 +142,7 @@ async def _participants(settings: Settings, *, as_json: bool) -> Exit:
 
 
 def _without(found: list[ParticipantDetail], serial: int) -> list[ParticipantDetail]:
-    """Those found, without this command, and without clients that have left: such a command is one as well."""
+    """Leave out this command, and clients that have left: such a command is one as well."""
     kept = []
     for each in found:
         instances = [one for one in each.instances if one.serial != serial and (one.alive or each.participant != CLIENT)]

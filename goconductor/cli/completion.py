@@ -19,7 +19,7 @@ from goconductor.control.settings import Settings, names
 from goconductor.engine.node import Store
 
 PATIENCE_SECONDS = 1.5
-"""Who presses the tab key does not wait longer."""
+"""Seconds that a completion may take: a person waits for it."""
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ def saga_versions(context: typer.Context, incomplete: str) -> list[tuple[str, st
 
 
 def saga_ids(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """The newest sagas."""
+    """Return the ids of the newest sagas."""
     return _beginning(_asked(context, partial(suggestions.newest_sagas, actor())), incomplete)
 
 
@@ -62,7 +62,7 @@ def _beginning(found: Iterable[tuple[str, str]], incomplete: str) -> list[tuple[
 
 
 def _asked(context: typer.Context, ask: Callable[[Store], Awaitable[list[T]]]) -> list[T]:
-    """The database's answer, or nothing: a shell's line is no place for an error."""
+    """Return the database's answer, or nothing: a shell's line is no place for an error."""
     logging.disable()
 
     async def answer() -> list[T]:

@@ -191,7 +191,7 @@ def _is_code(what: str) -> bool:
 
 
 def _imported(what: str) -> Definition:
-    """The definition of a saga in a module, which is found from the folder where the command was typed."""
+    """Return the definition of a saga in a module, which is found from the folder of the command."""
     module, _, name = what.partition(":")
     sys.path.insert(0, str(Path.cwd()))
     try:
@@ -210,7 +210,7 @@ def _imported(what: str) -> Definition:
 
 
 def _is_file(what: str) -> bool:
-    """A saga's name has no dot and no slash, a file's has one most often."""
+    """Return whether it is a file: a saga's name has no dot and no slash, and a file's mostly has one."""
     return what == "-" or "." in what or "/" in what
 
 

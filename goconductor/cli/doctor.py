@@ -22,17 +22,17 @@ _MARKS = {
     Outcome.ERROR: ("✗", "bold red"),
 }
 OPEN_SECONDS = 10.0
-"""For each bus to open: less than the doctor's own limit, so that the bus itself says what is in the way."""
+"""Seconds for each bus to open: less than the doctor's own limit, so that the bus itself reports its problem."""
 _STYLES = {Severity.WARNING: "yellow", Severity.ERROR: "red"}
 
 
 def doctor(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """Look at settings, database, schema, bus, election and live sagas; say what is wrong and what to do about it.
+    """Check settings, database, schema, bus, election and live sagas; report each problem with its remedy.
 
-    It changes nothing, but for a message to itself over the bus. 1 is the exit code if something stands in the way of sagas
+    It changes nothing, except that it sends a message to itself over the bus. The exit code is 1 if something hinders sagas
     (warnings do not count), 2 if the settings cannot be used, 3 if the database or the bus cannot be reached.
     """
-    logging.getLogger("goconductor").setLevel(logging.CRITICAL)  # what is wrong is told as findings
+    logging.getLogger("goconductor").setLevel(logging.CRITICAL)  # problems are reported as findings
     try:
         settings = Settings.load(settings_path(context))
     except ConfigurationError as error:
@@ -81,5 +81,5 @@ def _conclude(diagnosis: Diagnosis, *, as_json: bool) -> None:
         print_lines([Text("all is well", "bold green")])
     else:
         style = "bold red" if count[Severity.ERROR] else "bold yellow"
-        told = [f"{number} {severity}{'s' if number > 1 else ''}" for severity, number in reversed(count.items()) if number]
-        print_lines([Text(", ".join(told), style)])
+        counted = [f"{number} {severity}{'s' if number > 1 else ''}" for severity, number in reversed(count.items()) if number]
+        print_lines([Text(", ".join(counted), style)])

@@ -42,7 +42,7 @@ for command in (participants, leader, doctor):
 
 
 def main() -> None:
-    """The entry point of ``goconductor``."""
+    """Run ``goconductor``: its entry point."""
     cli()
 
 
@@ -86,7 +86,7 @@ def migrate(
 
 async def _migrate(settings: Settings, wait_seconds: float) -> Exit:
     began = time.monotonic()
-    said = False
+    is_logged = False
     while True:
         try:
             await app.migrate(settings)
@@ -94,9 +94,9 @@ async def _migrate(settings: Settings, wait_seconds: float) -> Exit:
             left = wait_seconds - (time.monotonic() - began)
             if left <= 0:
                 raise
-            if not said:
+            if not is_logged:
                 typer.echo(f"goconductor: waiting up to {wait_seconds:g} s for PostgreSQL: {error}", err=True)
-                said = True
+                is_logged = True
             await asyncio.sleep(min(PAUSE_SECONDS, left))
         else:
             typer.echo(f"schema {settings.database.schema_name!r} is at this version")

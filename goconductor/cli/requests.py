@@ -29,10 +29,10 @@ RequestId = Annotated[
 
 
 NAMES = {Request.EDIT_INPUT: "edit"}
-"""What the command of a request is called, where that is not the request's own name."""
+"""Name of the command of a request, where it is not the request's own name."""
 
 FLAGS = {"forced": "--force", "happened": "--happened/--did-not-happen", "inputs": "--input"}
-"""How the option of a parameter is written, where that is not its own name."""
+"""Option of a parameter, where it is not its own name."""
 
 _BEFORE = {"context": typer.Context, "saga_id": SagaId}
 _AFTER = {

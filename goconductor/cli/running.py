@@ -38,7 +38,7 @@ from goconductor.redaction import logger_of
 from goconductor.saga import values
 
 OPEN_SECONDS = 5.0
-"""How long a command waits for the database; a server waits for ever."""
+"""Seconds that a command waits for the database; a server waits for ever."""
 
 
 Word = TypeVar("Word", bound=StrEnum)
@@ -51,7 +51,7 @@ logger = logger_of("goconductor.cli")
 
 
 def run(command: Coroutine[Any, Any, Exit]) -> NoReturn:
-    """Run a command to its exit code; an error of ours is told on one line, without a traceback."""
+    """Run a command to its exit code; an error of ours is printed on one line, without a traceback."""
     try:
         code = asyncio.run(command)
     except GoConductorError as error:
@@ -61,7 +61,7 @@ def run(command: Coroutine[Any, Any, Exit]) -> NoReturn:
     except BrokenPipeError:  # who read our answer, such as `head`, has enough; the interpreter's last flush is to find somebody
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(Exit.FAILED) from None
-    except Exception as error:  # the last one who can say anything
+    except Exception as error:  # the last place that can report anything
         logger.debug("unforeseen", exc_info=error)
         fail(f"something unforeseen went wrong ({type(error).__name__}); GOCONDUCTOR_LOG_LEVEL=debug shows where", Exit.FAILED)
     raise typer.Exit(code)
@@ -88,18 +88,18 @@ def actor(by: str | None = None) -> Actor:
 
 
 def settings_path(context: typer.Context) -> Path | None:
-    """What ``--config`` names."""
+    """Return the path given by ``--config``."""
     path: Path | str | None = context.find_root().params.get("config")
     return Path(path) if path is not None else None
 
 
 def settings_of(context: typer.Context, *, serving: bool = False) -> Settings:
-    """The settings by ``--config`` and the environment; what they say of the log is done.
+    """Return the settings by ``--config`` and the environment, and set up logging by them.
 
     Args:
-        context: the command's.
-        serving: whether what is logged is what people want to see; else only warnings stand between a command's answers,
-            unless the settings name a level.
+        context: the command's context.
+        serving: whether the log is what people want to see; if not, only warnings appear between a command's answers, unless the
+            settings name a level.
     """
     try:
         settings = Settings.load(settings_path(context))
@@ -124,10 +124,10 @@ def one_of(words: type[Word]) -> Callable[[str], Word]:
 
 
 UNBOUNDED = 1_000_000
-"""The width of what has no edge, in characters."""
+"""Width of an output without an edge, in characters."""
 
 TABLE_WIDTH = 80
-"""A table can be wrapped into so many characters; with fewer, rich would leave out columns."""
+"""Least width of a table, in characters; with less, rich would leave out columns."""
 
 
 def console(**options: Any) -> Console:
@@ -153,7 +153,7 @@ def print_lines(lines: Iterable[Text]) -> None:
 
 
 def print_saga(detail: SagaDetail, *, as_json: bool) -> None:
-    """A saga with its steps."""
+    """Print a saga with its steps."""
     if as_json:
         typer.echo(detail.model_dump_json())
     else:
@@ -161,21 +161,21 @@ def print_saga(detail: SagaDetail, *, as_json: bool) -> None:
         print_lines(rendering.tracebacks(detail))
 
 
-def read_file(name: str, told: str) -> bytes:
-    """A file's content, or the standard input's where its name is ``-``; a file that cannot be read ends the command.
+def read_file(name: str, shown: str) -> bytes:
+    """Return a file's content, or the standard input's where its name is ``-``; a file that cannot be read ends the command.
 
     Args:
         name: the file.
-        told: how it stood on the command line.
+        shown: its name in the error, as on the command line.
     """
     try:
         return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except (OSError, ValueError) as error:  # a name with a NUL, or with what is in no UTF-8, is a ValueError
-        fail(f"{told}: cannot be read ({why_not(error)}); name a file that is there", Exit.USAGE)
+        fail(f"{shown}: cannot be read ({why_not(error)}); name a file that is there", Exit.USAGE)
 
 
 def why_not(error: OSError | ValueError) -> str:
-    """Say why a file cannot be had, in the system's words."""
+    """Return why a file is not available, in the system's words."""
     return error.strerror or str(error) if isinstance(error, OSError) else "no file can be called so"
 
 
@@ -191,10 +191,10 @@ def read_value(text: str, option: str) -> Any:
 
 @asynccontextmanager
 async def client(settings: Settings) -> AsyncIterator[Node]:
-    """A node for one command: it asks the database directly, so no server need run.
+    """Open a node for one command: it asks the database directly, so no server need run.
 
     Raises:
-        StoreUnavailableError: the database could not be used in time; says why.
+        StoreUnavailableError: the database could not be used in time; names the reason.
     """
     async with app.connect(settings, open_timeout_seconds=OPEN_SECONDS) as conductor:
         yield engine(conductor)

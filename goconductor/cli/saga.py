@@ -127,7 +127,7 @@ def watch(context: typer.Context, saga: AnySaga, *, as_json: AsJson = False) -> 
 
 @commands_of_saga.command()
 def story(context: typer.Context, saga: AnySaga, *, as_json: AsJson = False) -> None:
-    """Tell what happened to a saga: who did what, when, how long it took, and what followed from what."""
+    """Show what happened to a saga: each event with its actor, its time, its duration, and its consequences."""
     run(_story(settings_of(context), saga, as_json=as_json))
 
 

@@ -24,7 +24,7 @@ class Sought:
 
 
 def read(text: str) -> Sought:
-    """What a person has written.
+    """Read what a person has written.
 
     Raises:
         BadParameter: it is neither.
@@ -39,11 +39,11 @@ def read(text: str) -> Sought:
 
 
 async def found(node: Node, saga: Sought) -> UUID:
-    """Its id.
+    """Return the id of a saga.
 
     Raises:
-        SagaNotFoundError: the key has started none.
-        RequestInvalidError: the key can be none.
+        SagaNotFoundError: the key has started no saga.
+        RequestInvalidError: the key is not valid.
     """
     return saga.saga_id or await queries.saga_of_key(actor(), node, saga.name, saga.key)
 

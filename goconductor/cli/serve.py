@@ -29,7 +29,7 @@ except ImportError as error:  # pragma: no cover  (the tests have the extra)
     ) from None
 
 GRACE_SECONDS = 10
-"""How long requests that are being answered may take to finish; who waits for a saga is answered at once."""
+"""Seconds that open requests may take to finish; a request that waits for a saga is answered at once."""
 
 
 class _Server(uvicorn.Server):
@@ -39,7 +39,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(settings: Settings) -> Exit:
-    """Serve until told to stop. While the database is away it answers that it lives, and what it waits for.
+    """Serve until a signal to stop. While the database is away it answers that it lives, and what it waits for.
 
     Raises:
         ConfigurationError: the address cannot be listened on.
@@ -58,7 +58,7 @@ async def serve(settings: Settings) -> Exit:
     server = _Server(config)
 
     def stop() -> None:
-        server.force_exit = server.should_exit  # told twice: at once
+        server.force_exit = server.should_exit  # the second signal ends it at once
         server.should_exit = True
         stopping.set()
 
@@ -70,7 +70,7 @@ async def serve(settings: Settings) -> Exit:
         opened = asyncio.create_task(_open(settings, front, stopping, served, _address(listener)), name="node")
         await asyncio.wait((served, opened), return_when=asyncio.FIRST_COMPLETED)
         if front.behind is None:
-            opened.cancel()  # it was told to stop while it waited, or cannot be opened
+            opened.cancel()  # it got the signal while it waited, or cannot be opened
         stop()
         await asyncio.wait((served, opened))
         if not opened.cancelled():

@@ -62,7 +62,7 @@ async def _next(who: Actor, node: Node, saga_id: UUID) -> SagaDetail:
         try:
             return await queries.saga_status(who, node, saga_id)
         except StoreUnavailableError:
-            continue  # the store says on the standard error that it reconnects
+            continue  # the store logs to the standard error that it reconnects
 
 
 def _took(detail: SagaDetail, builder: StoryBuilder, now: float) -> Iterator[tuple[str, str]]:
@@ -86,7 +86,7 @@ def _print_changes(before: SagaDetail | None, detail: SagaDetail) -> None:
 
 
 def _signs(detail: SagaDetail | None) -> list[tuple[str, ...]]:
-    """What counts as a change: not the seconds of a countdown."""
+    """Return what counts as a change: not the seconds of a countdown."""
     if detail is None:
         return []
     steps = [(s.id, s.status.value, str(s.attempt), str(s.compensation_attempt), s.owner or "") for s in detail.steps]

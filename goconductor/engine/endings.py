@@ -1,4 +1,4 @@
-"""Who waits for a saga's end, and how it is told: by our own append, by a message, or by looking now and then."""
+"""Waits for the end of sagas: it is noticed by our own append, by a message, or by a look now and then."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from goconductor.saga.plan import Plan
 
 RECENT_MAX, RECENT_BYTES_MAX = 1_000, 8 * 1024 * 1024
 ASK_SECONDS = 1.0
-"""How long who has waited in vain still asks which instances live."""
+"""Seconds that the question which instances live may take, after a wait that timed out."""
 POLL_SECONDS = 1.0
-"""How often a waiter asks the head, in case that the word of the end was lost."""
+"""Seconds between two looks of a waiter at the head, in case that the message about the end was lost."""
 
 
 class Look(Protocol):
@@ -41,13 +41,13 @@ class _Word(NamedTuple):
 
 
 class Endings:
-    """The ends of sagas that this process hears of.
+    """The ends of sagas that this process notices.
 
     Args:
-        look: reads a saga's present state, and is given what somebody says of it.
-        here: the newest view of a saga that this process appends to itself, so that the word of its end comes by itself.
+        look: reads a saga's present state, with what a message has of it.
+        here: answers the newest view of a saga that this process appends to itself; its end is then noticed without a look.
         plan_of: finds the definition of a version, if it is at hand.
-        clock: for waiting.
+        clock: the clock of the waits.
         unoffered: finds the steps that a saga waits for and that no living instance offers, and what they run.
     """
 
@@ -66,16 +66,16 @@ class Endings:
         self._clock = clock
         self._deadlines = Deadlines()
         self._waiters: dict[int, list[asyncio.Future[_Word]]] = {}
-        """By the saga's id as a number: a UUID's hash is worked out in Python."""
+        """By the saga's id as a number: the hash of a UUID is computed in Python."""
         self._recent = Views(count_max=RECENT_MAX, bytes_max=RECENT_BYTES_MAX)
 
     def on_end(self, view: View) -> None:
-        """We have ended it ourselves."""
+        """Note an end that this process has appended."""
         self._recent.keep(view)
         self._wake(view.state.saga_id, _Word(view, is_ours=True))
 
     def on_message(self, message: SagaEnded, size: int) -> None:
-        """Somebody says that it has ended, in a message of so many bytes. The log knows whether it has."""
+        """Note a message of ``size`` bytes that a saga has ended. The log decides whether it has."""
         if message.saga_id.int not in self._waiters:
             return
         state = message.baton.state
@@ -84,16 +84,16 @@ class Endings:
         self._wake(message.saga_id, _Word(view, is_ours=False))
 
     async def wait(self, saga_id: UUID, timeout_seconds: float) -> SagaState:
-        """Raises as :meth:`goconductor.engine.node.Node.wait_for_end`."""
+        """Wait for the end of a saga, as :meth:`goconductor.engine.node.Node.wait_for_end`."""
         check_type("timeout_seconds", timeout_seconds, (int, float), "seconds as a number")
         number = saga_id.int
         if (ended := self._recent.get(saga_id)) is not None:
             return ended.state
         loop = asyncio.get_running_loop()
         ends = loop.time() + timeout_seconds
-        told: asyncio.Future[_Word] = loop.create_future()
+        notice: asyncio.Future[_Word] = loop.create_future()
         waiters = self._waiters.setdefault(number, [])
-        waiters.append(told)
+        waiters.append(notice)
         place = self._place(saga_id)
         look = place == 0
         trouble, seen, said = "", None, None
@@ -112,28 +112,28 @@ class Endings:
                         break
                     if seen.state.status.ended or seen.state.stuck_steps:
                         return seen.state
-                if told.done():
+                if notice.done():
                     await self._clock.sleep(min(POLL_SECONDS, left))
                     continue
                 with suppress(TimeoutError), self._deadlines.within(min(POLL_SECONDS, left), once=left < POLL_SECONDS):
-                    await told
-                if told.cancelled():
-                    waiters.remove(told)
-                    told = loop.create_future()
-                    waiters.append(told)
+                    await notice
+                if notice.cancelled():
+                    waiters.remove(notice)
+                    notice = loop.create_future()
+                    waiters.append(notice)
                 else:
-                    said = told.result().view
-                    if said is not None and told.result().is_ours:
+                    said = notice.result().view
+                    if said is not None and notice.result().is_ours:
                         return said.state
                 before, place = place, self._place(saga_id)
                 # where it goes on here, however slowly, nobody looks: a thousand who did would slow it more
-                look = told.done() or place <= before
+                look = notice.done() or place <= before
             known = [view for view in (seen, self._here(saga_id)) if view is not None]
             state = max(known, key=lambda view: view.seq).state if known else None
             unoffered = {} if state is None or trouble else await self._nobody_offers(state)
             raise TimeoutError(_why(saga_id, timeout_seconds, state, trouble, unoffered))
         finally:
-            waiters.remove(told)
+            waiters.remove(notice)
             if not waiters:
                 self._waiters.pop(number, None)
 
@@ -144,7 +144,7 @@ class Endings:
         return {}
 
     def _place(self, saga_id: UUID) -> int:
-        """How far this process has brought it; 0 if it has not, or if it waits for an operator, of which nobody is told."""
+        """Return how far this process has brought it; 0 if it has not, or if it waits for an operator, which nobody reports."""
         view = self._here(saga_id)
         return 0 if view is None or view.state.stuck_steps else view.seq
 
@@ -155,7 +155,7 @@ class Endings:
 
 
 def _why(saga_id: UUID, timeout_seconds: float, state: SagaState | None, trouble: str, unoffered: Mapping[str, str]) -> str:
-    """What a saga waits for, in words."""
+    """Return what a saga waits for, in words."""
     text = f"saga {saga_id} has not ended within {timeout_seconds:g} s, and goes on all the same"
     if trouble:
         return f"{text}; its log cannot be read now: {trouble}"

@@ -56,17 +56,17 @@ logger = logger_of("goconductor.engine")
 
 NOT_HERE_SECONDS = 1.0
 WAIT_SECONDS = 1.0
-"""How long a message waits here for room, before others may have it."""
+"""Seconds that a message waits here for room, before others may have it."""
 FULL_SECONDS = 0.05
 FULL_SECONDS_MAX = 1.0
 AWAY_SECONDS = 5.0
-"""So often it is said that the store is away."""
+"""Seconds between two log lines about an unavailable store."""
 HELD_SECONDS = 0.5
 HELD_DELIVERIES_MAX = 3
 READ_MAX, READ_BYTES_MAX = 100, 16 * 1024 * 1024
 """Views kept of large sagas, whose messages only point at the log: without them each message would fold all of it."""
 DELIVERIES_MAX = 50
-"""After so many tries of finding an instance that can read it, a message is dropped; the sweep asks again."""
+"""Deliveries in search of an instance that can read a message, after which it is dropped; the sweep asks again."""
 
 
 class IntakeStore(SagaStore, Protocol):
@@ -79,19 +79,19 @@ class Intake:
     """Takes deliveries and turns them into granted work.
 
     Args:
-        store: who is there.
-        leases: who may run a step.
-        dead_letters: where unreadable messages are kept.
+        store: knows the instances.
+        leases: grants the right to run a step.
+        dead_letters: keeps unreadable messages.
         definitions: compiled definitions.
         executor: runs what was granted.
         orphans: frees leases that were taken though nobody runs under them.
-        clock: for the ends of leases.
-        instance: tells this process's serial.
+        clock: measures the ends of leases.
+        instance: answers this process's serial.
         lease_seconds: the life of a lease.
         on_ended: called for each saga whose end was announced to this instance, with the size of the message in bytes.
-        on_missed: called with what a message carries that the log has otherwise, or not at all.
-        written: the newest view of a saga that this process has appended to lately.
-        counts: where what happened is counted.
+        on_missed: called with a state that a message carries, while the log has another one, or none.
+        written: answers the newest view of a saga that this process has appended to lately.
+        counts: the counters of events.
         observer: called for each message and each batch.
     """
 
@@ -135,7 +135,7 @@ class Intake:
         self._away = Reminder(AWAY_SECONDS, AWAY_SECONDS, monotonic=clock.monotonic)
 
     async def receive(self, delivery: Delivery) -> None:
-        """One delivery, to its acknowledgement."""
+        """Handle one delivery, up to its acknowledgement."""
         if await self._installation.is_foreign(delivery.message):
             self._counts["messages_foreign"] += 1
             self._leave(delivery, soon_seconds(delivery.deliveries))
@@ -154,7 +154,7 @@ class Intake:
             await self._run_step(delivery, body)
         except StoreUnavailableError as error:
             self._counts["store_unavailable"] += 1
-            self._say_away(error)
+            self._log_away(error)
             delivery.give_back(NOT_HERE_SECONDS)
         except GoConductorError as error:
             logger.warning("saga %s cannot be taken here, it is left to others: %s", body.saga_id, error, extra=about(body))
@@ -190,23 +190,25 @@ class Intake:
             await self._report_takeover(granted, executor)
 
     async def _report_takeover(self, lost: TakenOver, executor: Executor) -> None:
-        """Say that nobody knows what became of the attempt whose lease was taken over. Where the log knows, it is over."""
+        """Report that the outcome of the attempt is unknown whose lease was taken over. Where the log has an outcome, it is
+        over.
+        """
         self._counts["leases_taken_over"] += 1
         try:
             if (await executor.appender.submit(lost.submission)).dropped:
                 await self._leases.release([lost.lease], told=True)
         except BaseException as error:
-            self._orphans.add([lost.lease])  # it only ends, and its row remembers: whoever takes it over next tells
+            self._orphans.add([lost.lease])  # it only ends, and its row remembers: the next one to take it over reports
             if not isinstance(error, GoConductorError):
                 raise
             key = lost.lease.key
             logger.warning("saga %s is not told of a lost attempt yet: %s", key.saga_id, error, extra=about(key))
 
     async def _granted(self, plan: Plan, body: RunStep, delivery: Delivery, place: Place) -> Granted | TakenOver | None:
-        """The work, if its lease is ours and the step is due, in whatever attempt: the message is a hint, the log is the truth.
+        """Return the work, if its lease is ours and the step is due, in any attempt: the message is a hint, the log is the truth.
 
-        Who holds the lease may only be looking, for an older message, at a head that was older still; so a message that finds
-        it held comes again once or twice before it is dropped.
+        The holder of the lease may only be looking, for an older message, at a head that was older still. So a message that finds
+        the lease held comes again once or twice before it is dropped.
         """
         known = log.carried(plan, body.baton, len(delivery.message.payload)) or self._newest(body)
         lease = Lease(
@@ -239,14 +241,14 @@ class Intake:
         return Granted(plan, view, lease, attempt, asked_at + self._lease_seconds, place)
 
     def _seen(self, saga_id: UUID) -> list[View]:
-        """Of a saga whose messages only point at the log, what this process has read and written last."""
+        """Return what this process has read and written last of a saga whose messages only point at the log."""
         return [view for view in (self._read.get(saga_id), self._written(saga_id)) if view is not None]
 
     def _newest(self, body: RunStep) -> View | None:
         return max(self._seen(body.saga_id), key=attrgetter("seq"), default=None)
 
     def _brought_up(self, plan: Plan, known: View | None, body: RunStep, tail: Tail) -> View | None:
-        """The state at the head. Messages that only point at the log come in crowds: what one of them has folded, others take."""
+        """Return the state at the head. Messages that only point at the log come in crowds: what one has folded, others take."""
         if body.baton.state is None and tail.head is not None:
             for seen in self._seen(body.saga_id):  # what we wrote may be past that head by now, and what we read be at it
                 if (seen.seq, seen.tag) == (tail.head.seq, tail.head.tag):
@@ -256,8 +258,8 @@ class Intake:
             self._read.keep(view)
         return view
 
-    def _say_away(self, error: StoreUnavailableError) -> None:
-        """Not with each message that waits."""
+    def _log_away(self, error: StoreUnavailableError) -> None:
+        """Log that the store is away, but not with each message that waits."""
         if self._away.is_due():
             logger.warning("the saga store is away, messages wait: %s", error)
 
@@ -270,16 +272,17 @@ class Intake:
             raise
 
     def _unclaimed(self, request: Acquire, acquired: Acquired) -> None:
-        """Who took the message is gone; it comes again."""
+        """Free the lease of a message whose receiver is gone; the message comes again."""
         if acquired.granted:
             self._orphans.add([request.lease])
 
     def _leave(self, delivery: Delivery, wait_seconds: float | None = None) -> None:
-        """For an instance that has the step, or can read the saga: a rolling upgrade has both kinds.
+        """Leave a delivery to an instance that has the step, or can read the saga: a rolling upgrade has both kinds.
 
         Args:
-            delivery: what we leave.
-            wait_seconds: when others should have it, where we can never take it; None where we may later, and others now.
+            delivery: the delivery.
+            wait_seconds: seconds until others should have it, where we can never take it; None where we may later, and others
+                now.
         """
         if delivery.deliveries >= DELIVERIES_MAX:
             self._counts["messages_given_up"] += 1
@@ -309,7 +312,7 @@ class Intake:
 
 
 def _wanted_attempt(view: View, body: RunStep) -> int | None:
-    """The attempt that is due now; also that of an action that must not begin any more, as we can say so, holding its lease."""
+    """Return the attempt that is due now; also one of an action that must not begin any more, so that its lease is ours."""
     state, step = view.state, view.state.step(body.step)
     attempt = 1 if body.direction is Direction.SETTLE else step.side(body.direction).attempt
     overtaken = body.direction is Direction.ACTION and is_superseded(state, body.step, attempt, body.round)

@@ -1,4 +1,4 @@
-"""A node joins the bus, however long the bus is away, and hears what it asked for once it is there."""
+"""Joins a node to the bus, however long the bus is away, and subscribes to its topics once the bus is there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ logger = logger_of("goconductor.engine")
 
 FIRST_SECONDS = 3.0
 LAST_SECONDS = 60.0
-"""It is said at growing intervals that we wait."""
+"""Greatest seconds between two log lines about the wait."""
 AGAIN_SECONDS = 0.5
 
 
@@ -47,7 +47,7 @@ class Membership:
         self._joining: set[asyncio.Task[None]] = set()
 
     async def open(self, topics: list[str], *, patience_seconds: float | None) -> None:
-        """Open the bus and subscribe. Waits while the bus is away, saying so, for so long; after that it goes on by itself.
+        """Open the bus and subscribe. While the bus is away, wait and log for ``patience_seconds``, then go on in the background.
 
         Raises:
             ConfigurationError: the bus cannot be used with these settings.
@@ -83,7 +83,7 @@ class Membership:
         await self._bus.close()
 
     async def _open(self) -> None:
-        saying = create_guarded_task(self._say(), name="waiting for the bus")
+        reminding = create_guarded_task(self._remind(), name="waiting for the bus")
         try:
             while True:
                 try:
@@ -96,20 +96,20 @@ class Membership:
                     return
         except GoConductorError as error:
             self.problem = str(error)
-            logger.error("cannot join the bus: %s", error)  # noqa: TRY400  (its words say it all)
+            logger.error("cannot join the bus: %s", error)  # noqa: TRY400  (its text is enough)
             raise
         except Exception as error:
             self.problem = f"opening it failed by an unexpected {type(error).__name__}; the log of this process has more"
             logger.exception("cannot join the bus")
             raise
         finally:
-            await end(saying)
+            await end(reminding)
 
     async def _join(self, topic: str) -> None:
         if self._opening is not None:
             await asyncio.wait([self._opening])
             if self._opening.cancelled() or self._opening.exception() is not None:
-                return  # which is told by whoever opens
+                return  # the caller of `open` gets it
         while True:
             try:
                 subscription = await self._bus.subscribe([topic], self._group, self._receiver, prefetch=self._prefetch)
@@ -123,7 +123,7 @@ class Membership:
                 self.subscriptions.append(subscription)
                 return
 
-    async def _say(self) -> None:
+    async def _remind(self) -> None:
         intervals = Backoff(FIRST_SECONDS, LAST_SECONDS)
         while True:
             await self._clock.sleep(intervals.next())

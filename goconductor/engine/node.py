@@ -55,11 +55,11 @@ from goconductor.saga.plan import Plan
 logger = logger_of("goconductor.engine")
 
 LAST_WORDS_SECONDS = 5.0
-"""How long a closing node tries to send what waits."""
+"""Seconds for which a closing node tries to send what waits."""
 BUS_SECONDS = 3.0
-"""A node without steps can do without the bus, as the sweep sends what it could not: after so long it opens all the same."""
+"""Seconds after which a node without steps opens without the bus: the sweep sends what it could not."""
 LOOKS_AT_ONCE = 64
-"""So many sagas are read by one statement at most: they may be large."""
+"""Greatest number of sagas read by one statement: they may be large."""
 
 
 class Store(RecoveryStore, SagaReader, Protocol):
@@ -122,7 +122,7 @@ class Node:
         self._registration = Registration(store, self.clock, self._rewinding.rewound)
         self._executor = Executor(
             self.registry,
-            journals=Journals(self.registry, self.clock, lambda kind, word: store.tell(self._serial(), kind, word)),
+            journals=Journals(self.registry, self.clock, lambda kind, report: store.tell(self._serial(), kind, report)),
             orphans=self.orphans,
             clock=self.clock,
             renewal=self._renewal,
@@ -192,7 +192,7 @@ class Node:
 
     @property
     def bus_problem(self) -> str:
-        """Why nothing can be sent at present; empty when nothing speaks against it. Sagas are accepted all the same."""
+        """Why nothing can be sent at present; empty when nothing is known to hinder it. Sagas are accepted all the same."""
         return self.membership.problem or self._outbox.problem
 
     @property
@@ -208,7 +208,7 @@ class Node:
 
         Raises:
             DefinitionError: a step of the registry could not be called.
-            SchemaError, PoolerError, ConfigurationError: as the leaves say.
+            SchemaError, PoolerError, ConfigurationError: the leaves cannot work with these settings.
         """
         check(self.registry)
         try:
@@ -261,18 +261,18 @@ class Node:
             input: JSON data, or a dataclass, msgspec or pydantic model.
             key: a second start with this key and the same input finds the first.
             labels: free words to find it by.
-            version: which version of that name; None takes the active one.
-            reply: whether this process wants to hear of the end at once.
-            transaction: the caller's own, in the database of the saga log; the saga exists from its commit on, and
-                :meth:`begin` begins it then.
-            identity: what is compared in place of the input when the key has started a saga before; the input, if left out.
+            version: a version of that name; None takes the active one.
+            reply: whether this process wants the notice of the end at once.
+            transaction: the caller's own, in the database of the saga log; the saga exists from its commit on, and :meth:`begin`
+                begins it then.
+            identity: compared in place of the input when the key has started a saga before; the input, if left out.
 
         Raises:
             PayloadError: the input cannot be kept.
             SagaAlreadyStartedError: the key has started a saga with other input.
             RequestRefusedError: there is no such definition.
             StoreUnavailableError: the store is away; with a key, the start can be repeated safely.
-            TypeError, ValueError, ConfigurationError: the transaction is none that can be used; says which can.
+            TypeError, ValueError, ConfigurationError: the transaction cannot be used; names which can.
         """
         plan = saga if isinstance(saga, Plan) else await self.definitions.plan(saga, version)
         reply_to = replies_topic(self.name) if reply else ""
@@ -316,7 +316,7 @@ class Node:
         }
 
     async def view(self, saga_id: UUID, known: View | None = None) -> View:
-        """The present state of a saga. With ``known``, which somebody else may know, less of its log has to be read.
+        """Return the present state of a saga. With ``known``, a state from elsewhere, less of its log has to be read.
 
         Raises:
             SagaNotFoundError: there is no such saga.
@@ -365,7 +365,7 @@ class Node:
         return appended.view or await self.view(saga_id)
 
     async def submit(self, submission: Submission) -> bool:
-        """Append an event that this process learnt of; work that follows from it here is run. False if it says nothing any more.
+        """Append an event that this process learnt of, and run what follows from it here. Return False if it is superseded.
 
         Raises:
             FencedError: the term of the leader who asked is over.

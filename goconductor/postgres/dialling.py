@@ -42,14 +42,14 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 logger = logger_of("goconductor.postgres")
 
 BROKEN = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-"""What the driver raises when a connection ends. OSError is also TimeoutError."""
+"""Exceptions of the driver when a connection ends. OSError is also TimeoutError."""
 
 FAILURES = (asyncpg.PostgresError, *BROKEN)
-"""All that the driver raises when a server, the network or our rights fail. The internal error is among them: it comes of a
+"""All exceptions of the driver when a server, the network or our rights fail. The internal error is one of them: it comes from a
 statement that meets the message by which the server ends the session."""
 
 FOREVER = {"idle_session_timeout": "0"}
-"""Of each session: ours wait for work, and a server that ends them for it only makes them come back."""
+"""Setting of each session: ours wait for work, and a server that ends idle ones would only make them come back."""
 
 _ABOUT = """
     SELECT pg_is_in_recovery() AS recovers, current_setting('default_transaction_read_only')::bool AS read_only,
@@ -61,7 +61,7 @@ _TIMELINES = (
     "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8), (SELECT system_identifier::text FROM pg_control_system())",
     "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8), ''",
 )
-"""The second where somebody has revoked the function of the identifier."""
+"""Statements for the timeline; the second one where the right to the identifier's function was revoked."""
 
 
 OTHERS_SECONDS = 3.0
@@ -96,16 +96,16 @@ class _UnfitServerError(Exception):
 
 
 class Address:
-    """A PostgreSQL, and how a leaf speaks of it.
+    """The address of a PostgreSQL, for one leaf.
 
     Args:
-        url: as :func:`goconductor.postgres.url.read_url` takes it.
-        application_name: what the server calls our connections: printable ASCII, at most 63, else it would change it.
-        setting: what the url is called in messages.
-        unavailable: is raised where trying again will help.
+        url: a URL that :func:`goconductor.postgres.url.read_url` reads.
+        application_name: the server's name for our connections: printable ASCII, at most 63, else the server would change it.
+        setting: the url's name in messages.
+        unavailable: the error where another try will help.
 
     Raises:
-        ConfigurationError: the url cannot be.
+        ConfigurationError: the url is not valid.
     """
 
     def __init__(
@@ -123,13 +123,13 @@ class Address:
         self._read = read_url(url, setting)
         self._last: Server | None = None
         self._by_statement: set[Server] = set()
-        """Where a pooler refuses settings at start-up."""
+        """Servers whose pooler refuses settings at start-up."""
         self._of: weakref.WeakKeyDictionary[Connection, Server] = weakref.WeakKeyDictionary()
         self._silent: list[Server] = []
-        """Those that gave no answer since we last got a connection; the latest is last, and is tried last."""
+        """Servers that gave no answer since our last connection; the latest is last, and is tried last."""
         self.cluster = ""
         """Its name for :data:`goconductor.postgres.timelines.TIMELINES`; empty before the first connection, and where the server
-        tells no timeline."""
+        reports no timeline."""
 
     @property
     def where(self) -> str:
@@ -142,7 +142,7 @@ class Address:
         return bool(self._by_statement)
 
     def distrust(self, connection: Connection) -> None:
-        """Its server does not answer any more: others are tried before it, until one is there.
+        """Distrust a connection's server, which does not answer any more: others are tried before it, until one is there.
 
         An old primary whose commits wait for a standby that has left it still takes connections.
         """
@@ -165,20 +165,20 @@ class Address:
         need: Literal["primary", "any"] = "primary",
         statement_cache_size: int | None = None,
     ) -> Connection:
-        """A new connection to the first server that will do.
+        """Return a new connection to the first server that fits.
 
         Args:
-            timeout_seconds: bounds the attempt at each host, unless the url has a ``connect_timeout``.
-            command_timeout_seconds: for a statement, after which the connection counts as lost; None for no limit.
-            settings: of the session, from its first statement on.
+            timeout_seconds: time limit of the attempt at each host, unless the url has a ``connect_timeout``.
+            command_timeout_seconds: time limit of a statement, after which the connection counts as lost; None for no limit.
+            settings: settings of the session, from its first statement on.
             durable: whether a commit must outlive a crash: raises ``synchronous_commit``.
-            need: ``primary`` is one that takes writes, on the newest timeline; ``any`` whichever answers.
-            statement_cache_size: as the driver's; 0 for sessions that may go through any pooler.
+            need: ``primary`` is one that takes writes, on the newest timeline; ``any`` is any that answers.
+            statement_cache_size: the driver's; 0 for sessions that may go through any pooler.
 
         Raises:
             ConfigurationError: wrong credentials, or no such database.
             PoolerError: something that is not PostgreSQL answered.
-            the address's ``unavailable``: none can be reached now.
+            the address's ``unavailable``: no server can be reached now.
         """
         limit = self._read.connect_timeout_seconds or timeout_seconds
         options: dict[str, Any] = {
@@ -263,17 +263,17 @@ class Address:
         """Learn the server's timeline, and refuse one that was left."""
         for statement in _TIMELINES:
             try:
-                told = await connection.fetchrow(statement)
+                row = await connection.fetchrow(statement)
             except asyncpg.PostgresError as error:  # a server of another make, or functions that were revoked
                 logger.debug("%s does not tell its timeline: %s", server, error)
                 continue
-            if told is not None:
-                self.cluster = f"{told[1]} {','.join(sorted(map(str, self._read.servers)))}"
-                TIMELINES.enter(self.cluster, int(told[0], 16), connection)
+            if row is not None:
+                self.cluster = f"{row[1]} {','.join(sorted(map(str, self._read.servers)))}"
+                TIMELINES.enter(self.cluster, int(row[0], 16), connection)
                 return
 
     def _all(self, problems: list[GoConductorError]) -> GoConductorError:
-        """One error for all hosts; final only where each is."""
+        """Return one error for all hosts; final only where each is."""
         passing = [problem for problem in problems if isinstance(problem, self.unavailable)]
         if len(problems) == 1 or not passing:
             return problems[0]
@@ -304,12 +304,12 @@ class Address:
             raise ConfigurationError(f"{self.setting} cannot be read") from None
 
     def meaning_of(self, state: str, text: str, where: str = "") -> GoConductorError:
-        """Our error for one of PostgreSQL's.
+        """Return our error for one of PostgreSQL's.
 
         Args:
             state: its SQLSTATE; empty if the connection broke off.
-            text: what the server or the driver said.
-            where: which server, if it is not the address as a whole.
+            text: the text of the server or the driver.
+            where: the server, if it is not the address as a whole.
         """
         at = f"PostgreSQL at {where or self.where}"
         if not state:
@@ -338,7 +338,7 @@ class Address:
                 return self.other_meaning(meaning, f"{at}: {text}")
 
     def other_meaning(self, meaning: Meaning | None, text: str) -> GoConductorError:  # noqa: ARG002  (a leaf tells them apart)
-        """Our error where tables, values or the statement are at fault."""
+        """Return our error where tables, values or the statement are at fault."""
         return self.unavailable(text)
 
 
@@ -352,7 +352,7 @@ def _refuse_unfit(about: asyncpg.Record | None) -> None:
 
 
 def ends_session(error: BaseException | None) -> bool:
-    """Whether this session is of no use any more: it broke off, or its server takes no writes."""
+    """Return whether this session is of no use any more: it broke off, or its server takes no writes."""
     if isinstance(error, asyncpg.PostgresError):
         return meaning_of(error.sqlstate or "") is Meaning.READ_ONLY
     return isinstance(error, BROKEN)

@@ -14,18 +14,18 @@ from goconductor.postgres.dialling import Connection
 
 PROBES = 3
 PROBE_SECONDS = 10.0
-"""A pool of one backend keeps the second client waiting for ever."""
+"""Seconds of a probe: a pool of one backend keeps the second client waiting for ever."""
 
 _BACKEND = "SELECT pg_backend_pid()"
 
 
 async def refuse_pooler(one: Connection, other: Connection, message: str | None = None) -> None:
-    """See that each of two connections keeps its backend.
+    """Check that each of two connections keeps its backend.
 
     Args:
         one: a connection of ours, in no transaction.
         other: another one to the same address.
-        message: what the error says, beyond the class's own words.
+        message: the text of the error, beyond that of its class.
 
     Raises:
         PoolerError: one does not. Both connections are of no use then.

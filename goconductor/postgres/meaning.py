@@ -1,14 +1,14 @@
-"""What PostgreSQL's errors mean to us, by their SQLSTATE.
+"""The meaning of PostgreSQL's errors, by their SQLSTATE.
 
 Few errors are final. An error about *values* (classes 22 and 23) would come again with the same values. One about *rights, names
-or tables* needs somebody who mends it. Everything else passes: a server that restarts, a standby that was promoted or demoted, a
-switch that somebody has turned for a while. What passes is *unavailable*, and is tried again.
+or tables* needs a person who mends it. All others pass: a server that restarts, a standby that was promoted or demoted, a switch
+that was turned for a while. An error that passes is *unavailable*, and the call is tried again.
 
-Some errors say that this very session will never do, although another one may: its server takes no writes (any more). Such a
+Some errors mean that this very session will never do, although another one may: its server takes no writes (any more). Such a
 session is dropped and a new one dialled, which looks for a server that does.
 
-PgBouncer 1.18 gives one SQLSTATE, 08P01, for all that it says: that it refuses our settings (*unsupported startup parameter*),
-which stays so, and that its server is away (*server login has been failing*), which passes. Its words are always English.
+PgBouncer 1.18 gives one SQLSTATE, 08P01, for all its errors: that it refuses our settings (*unsupported startup parameter*),
+which stays so, and that its server is away (*server login has been failing*), which passes. Its text is always English.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from __future__ import annotations
 from enum import Enum
 
 READ_ONLY = ("25006", "0A000")
-"""A server that takes no writes. 0A000 is also *cannot access temporary or unlogged relations during recovery*; its text is in
-the server's language, so it is not asked for. Our statements use no feature that a server of a supported version lacks."""
+"""SQLSTATEs of a server that takes no writes. 0A000 is also *cannot access temporary or unlogged relations during recovery*; its
+text is in the server's language, so it is not compared. Our statements use no feature that a server of a supported version
+lacks."""
 
 READ_ONLY_REMEDY = (
     "the server takes no writes: name the primary in the URL, or several hosts, or lift default_transaction_read_only for role, "
@@ -30,7 +31,7 @@ _FULL = {
     "clients already": "raise max_connections, or run fewer processes",
     "slots are reserved": "raise max_connections, or run fewer processes",
 }
-"""The remedy by words of the server. All of these errors have one SQLSTATE."""
+"""The remedy by the server's text. All of these errors have one SQLSTATE."""
 _FULL_OTHERWISE = "raise max_connections, or the CONNECTION LIMIT of this role or database, or run fewer processes"
 
 
@@ -73,21 +74,21 @@ _BY_CLASS = {
 
 
 def full_remedy(text: str) -> str:
-    """Say what helps where there is no connection left.
+    """Return the remedy where there is no connection left.
 
     Args:
-        text: the server's, perhaps in another language.
+        text: the server's text, perhaps in another language.
     """
     remedy = next((remedy for words, remedy in _FULL.items() if words in text), _FULL_OTHERWISE)
     return f"{remedy}. The page on PostgreSQL's failover and connections says how many each process holds"
 
 
 def meaning_of(sqlstate: str, text: str = "") -> Meaning | None:
-    """What this error means; None for one that is a bug of ours, as a syntax error would be.
+    """Return what an error means; None for one that is a bug of ours, as a syntax error would be.
 
     Args:
         sqlstate: five characters; empty where the connection broke off.
-        text: what was written beside it.
+        text: the text beside it.
     """
     if not sqlstate or (sqlstate == "08P01" and "unsupported" not in text):
         return Meaning.UNAVAILABLE

@@ -15,18 +15,18 @@ from goconductor.redaction import logger_of
 logger = logger_of("goconductor.postgres")
 
 PAUSE_SECONDS = (0.1, 2.0)
-"""The first and the longest pause between two tries."""
+"""The first and the longest pause between two tries, in seconds."""
 REMINDER_SECONDS = 30.0
-"""The time between two log lines while the database is absent."""
+"""Seconds between two log lines while the database is absent."""
 
 
 async def wait_for(attempt: Callable[[], Awaitable[None]], address: Address, on_trouble: Callable[[str], None]) -> None:
-    """Try until it works, waiting while the database is absent and saying so.
+    """Try until it works; wait and log while the database is absent.
 
     Args:
         attempt: connects; what it has done before, it does not do again.
-        address: named in what is said.
-        on_trouble: told why it did not work, each time.
+        address: its name is in the log lines.
+        on_trouble: called after each failure with the reason.
 
     Raises:
         as the attempt does, but for the address's ``unavailable``.

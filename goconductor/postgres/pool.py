@@ -1,7 +1,7 @@
 """A pool of sessions that several kinds of calls share. None waits for another kind, and few connections are held in quiet times.
 
-Each kind has a :class:`Share`: so many calls of it may be under way at once. The pool has as many sessions as all shares
-together. So whoever's turn it is finds one that is free, connected or not.
+Each kind has a :class:`Share`: the number of its calls that may be under way at once. The pool has as many sessions as all shares
+together. So a call whose turn it is finds a free session, connected or not.
 
 A call takes a connected session first. A patient one waits a little for a call that is under way before it has another
 session connected: most statements take less time than dialling. What is connected beyond those to keep is closed when it was
@@ -78,7 +78,7 @@ class Pool:
 
     @asynccontextmanager
     async def use(self, *, is_patient: bool) -> AsyncIterator[Connection]:
-        """A connection for one call of a share, whose turn it is.
+        """Enter a context with a connection for one call of a share, whose turn it is.
 
         Raises:
             as :meth:`Session.use`.
@@ -96,11 +96,11 @@ class Pool:
             self._wake_one()
 
     def _connected(self) -> Session | None:
-        """The first that is connected and free."""
+        """Return the first session that is connected and free."""
         return next((each for each in self.sessions if not each.is_busy and each.is_connected), None)
 
     async def _soon_connected(self) -> Session | None:
-        """One whose call ends within a moment; None if there is none."""
+        """Return a session whose call ends within a moment; None if there is none."""
         if not any(each.is_connected for each in self.sessions):
             return None
         with suppress(TimeoutError):
@@ -129,11 +129,11 @@ class Pool:
 
 
 class Share:
-    """So many calls of one kind at once, on sessions of a pool.
+    """A number of calls of one kind at once, on sessions of a pool.
 
     Args:
-        pool: whose sessions it uses.
-        count: how many calls.
+        pool: the pool of the sessions.
+        count: greatest number of calls at once.
         is_patient: whether a call waits a little before it has another session connected.
     """
 
@@ -144,6 +144,6 @@ class Share:
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[Connection]:
-        """As :meth:`Session.use`; waits while all of the share are under way."""
+        """Enter a context as :meth:`Session.use`; wait while all calls of the share are under way."""
         async with self._turns, self._pool.use(is_patient=self._is_patient) as connection:
             yield connection

@@ -9,14 +9,14 @@ from goconductor.ports.vitals import BusVitals, MissingRight
 from goconductor.postgres.dialling import Address, Connection
 
 Needs = Mapping[str, Sequence[str]]
-"""What a role needs, by the name of the table or sequence."""
+"""The rights that a role needs, by the name of the table or sequence."""
 
 SELECT, INSERT, UPDATE, DELETE = "SELECT", "INSERT", "UPDATE", "DELETE"
 USAGE = "USAGE"
-"""Of a sequence."""
+"""The right to a sequence."""
 
 EXAMINE_SECONDS = 5.0
-"""Bounds connecting to each host, and each statement of an examination."""
+"""Seconds for connecting to each host, and for each statement of an examination."""
 
 # The catalogue may be read without any right. What is not there is no matter of rights.
 _MISSING = """
@@ -54,7 +54,7 @@ async def missing(connection: Connection, schema: str, needs: Needs) -> list[Mis
     """
     pairs = [(name, privilege) for name, privileges in needs.items() for privilege in privileges]
     rows = await connection.fetch(_MISSING, schema, [name for name, _ in pairs], [privilege for _, privilege in pairs])
-    return await _told(connection, [(row["thing"], row["privilege"]) for row in rows])
+    return await _missing_rights(connection, [(row["thing"], row["privilege"]) for row in rows])
 
 
 async def examine_tables(address: Address, schema: str, needs: Needs) -> BusVitals:
@@ -74,7 +74,7 @@ async def examine_tables(address: Address, schema: str, needs: Needs) -> BusVita
             absent = await connection.fetchval(_ABSENT, schema, [*needs])
             if absent:
                 rows = await connection.fetch(_MAY_NOT_MAKE, schema)
-                lacks = await _told(connection, [(row["thing"], row["privilege"]) for row in rows])
+                lacks = await _missing_rights(connection, [(row["thing"], row["privilege"]) for row in rows])
             else:
                 lacks = await missing(connection, schema, needs)
             return BusVitals(where=f"{address.where}, schema {schema}", absent=absent, missing_rights=lacks)
@@ -93,7 +93,7 @@ def refusal(where: str, lacks: Sequence[MissingRight]) -> RightsError:
     return RightsError(f"PostgreSQL at {where}: {what}; as the owner: {', then '.join(each.grant for each in lacks)}")
 
 
-async def _told(connection: Connection, lacks: Sequence[tuple[str, str]]) -> list[MissingRight]:
+async def _missing_rights(connection: Connection, lacks: Sequence[tuple[str, str]]) -> list[MissingRight]:
     if not lacks:
         return []
     role, quoted = await connection.fetchrow("SELECT current_user::text, quote_ident(current_user)") or ("", "")

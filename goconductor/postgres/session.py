@@ -29,7 +29,7 @@ class Usable(Protocol):
     """Gives a connection for one call."""
 
     def use(self) -> AbstractAsyncContextManager[Connection]:
-        """As :meth:`Session.use`."""
+        """Enter a context as :meth:`Session.use`."""
         ...
 
 
@@ -90,11 +90,11 @@ class Session:
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[Connection]:
-        """The connection, for one call.
+        """Enter a context with the connection, for one call.
 
         Raises:
             the address's ``unavailable``: it is not there, or broke under way.
-            GoConductorError: PostgreSQL refuses the call; which error, its meaning tells.
+            GoConductorError: PostgreSQL refuses the call; the class depends on the error's meaning.
         """
         async with self._lock:
             connection = self._connection
@@ -136,7 +136,7 @@ class Session:
         connection.add_termination_listener(self._lost)
 
     def _lost(self, connection: object) -> None:
-        """Also called by the driver, as soon as it sees that a connection has ended."""
+        """Note a connection that has ended. The driver calls this too, as soon as it sees it."""
         if connection is not self._connection:
             return
         self._connection = None
@@ -147,18 +147,18 @@ class Session:
 
     async def _reconnect(self) -> None:
         backoff = Backoff(*BACKOFF_SECONDS, jitter=0.5)
-        told = self._down is not None
+        is_reported = self._down is not None
         while self._connection is None:
             try:
                 await self._connect()
-            except Exception as error:  # noqa: BLE001 - whatever it is, callers are told and it is tried again
-                if not told:
+            except Exception as error:  # noqa: BLE001 - whatever it is, callers get it and it is tried again
+                if not is_reported:
                     logger.warning("lost the connection to %s, and keep trying: %s", self._role, error)
-                    told = True
+                    is_reported = True
                 self._down = error
                 self._attempted.set()
                 await asyncio.sleep(backoff.next())
-        if told:
+        if is_reported:
             logger.info("the connection to %s is back", self._role)
         self._reconnecting = None
         self._attempted.set()

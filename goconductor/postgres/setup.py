@@ -23,17 +23,18 @@ SETTINGS = {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "11000",
 }
-"""Of each session. The server notices a dead peer in 11 seconds instead of the two hours of its defaults."""
+"""Settings of each session. The server notices a dead peer in 11 seconds instead of the two hours of its defaults."""
 
 
 class Limits(NamedTuple):
     """Time limits of a session, in seconds; the server keeps them.
 
     Args:
-        statement_seconds: for a statement. Where the server says nothing for the grace longer, the connection is given up: a
-            peer that is half gone neither answers nor closes.
-        lock_seconds: for each wait for a lock; None for as long as the statement may take.
-        idle_in_transaction_seconds: for a pause inside a transaction, after which the server ends the session; None for no limit.
+        statement_seconds: limit of a statement. Where the server sends nothing for the grace longer, the connection is given up:
+            a peer that is half gone neither answers nor closes.
+        lock_seconds: limit of each wait for a lock; None for as long as the statement may take.
+        idle_in_transaction_seconds: limit of a pause inside a transaction, after which the server ends the session; None for no
+            limit.
         grace_seconds: see ``statement_seconds``.
     """
 
@@ -43,7 +44,7 @@ class Limits(NamedTuple):
     grace_seconds: float = GRACE_SECONDS
 
     def settings(self) -> dict[str, str]:
-        """As PostgreSQL names and writes them."""
+        """Return the limits with PostgreSQL's names and units."""
         seconds = {
             "statement_timeout": self.statement_seconds,
             "lock_timeout": self.lock_seconds,
@@ -81,10 +82,10 @@ class Setup:
     statement_cache_size: int | None = None
 
     async def dial(self) -> Connection:
-        """A new connection, ready for use.
+        """Return a new connection, ready for use.
 
-        ``synchronous_commit`` is set by a statement: sent with the start, it would take the place of what the role or the
-        database has, and who raises it for one transaction asks for that.
+        ``synchronous_commit`` is set by a statement. If it were sent with the start, it would replace the value of the role or
+        the database, which code that raises it for one transaction asks for.
 
         Raises:
             ConfigurationError: wrong credentials, no such database, or not enough rights.

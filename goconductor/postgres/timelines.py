@@ -1,16 +1,16 @@
-"""No process on two primaries: of each cluster the highest timeline is remembered, and whatever is lower is left.
+"""No process on two primaries: the highest timeline of each cluster is remembered, and a lower one is left.
 
-A promotion begins a new timeline, whose number is higher. An old primary may still answer then: its guard died, its network
-is cut, or it waits for a standby that is somebody else's now. A commit that hangs there is dialled anew and finds the new
-one. Reads, leases and messages wait for no standby, and would stay with the old. So each new connection says which timeline
-its server is on, before it is used. A higher number than was known ends all sessions of this process on lower ones, at once;
-a lower one is refused as unavailable.
+A promotion begins a new timeline, whose number is higher. An old primary may still answer then: its guard died, its network is
+cut, or it waits for a standby that belongs to another primary now. A commit that hangs there is dialled anew and finds the new
+one. Reads, leases and messages wait for no standby, and would stay with the old one. So each new connection reads its server's
+timeline before it is used. A higher number than was known ends all sessions of this process on lower ones, at once; a lower one
+is refused as unavailable.
 
 The number is that of ``pg_walfile_name(pg_current_wal_lsn())``. ``pg_control_checkpoint()`` names the old one for minutes after a
 promotion, and neither the start time nor the system's identifier changes by it.
 
-A cluster is what a URL's hosts name, with the system's identifier: a server that is made anew in the place of another begins at 1
-again and is no older self of it. Where a backup was put in place of a newer server on purpose, processes must be started again.
+A cluster is the hosts of a URL, with the system's identifier: a server that is made anew in the place of another begins at 1
+again and is no older state of it. Where a backup was put in place of a newer server on purpose, processes must be started again.
 
 Sessions may belong to several threads: each is ended in its own loop.
 """
@@ -52,7 +52,7 @@ class _Cluster:
 
 
 class Timelines:
-    """The timelines of all clusters that a process speaks to; safe for threads."""
+    """The timelines of all clusters that a process uses; safe for threads."""
 
     def __init__(self) -> None:
         self._clusters: dict[str, _Cluster] = {}
@@ -60,18 +60,18 @@ class Timelines:
         self._lock = threading.Lock()
 
     def highest(self, cluster: str) -> int:
-        """The highest timeline that was seen of this cluster; 0 if none was."""
+        """Return the highest timeline that was seen of this cluster; 0 if none was."""
         with self._lock:
             found = self._clusters.get(cluster)
             return found.highest if found is not None else 0
 
     def enter(self, cluster: str, timeline: int, session: Endable) -> None:
-        """A new session, whose server is on this timeline. Call it within the session's loop.
+        """Enter a new session, whose server is on this timeline. Call it within the session's loop.
 
         Args:
-            cluster: as :attr:`goconductor.postgres.dialling.Address.cluster` names it.
+            cluster: the name by :attr:`goconductor.postgres.dialling.Address.cluster`.
             timeline: its number.
-            session: is ended when a higher one is seen.
+            session: ended when a higher one is seen.
 
         Raises:
             OldTimelineError: a higher one was seen before.
@@ -88,7 +88,7 @@ class Timelines:
         self.saw(cluster, timeline)
 
     def saw(self, cluster: str, timeline: int) -> None:
-        """That timeline exists, as a server or our own log says; from any thread."""
+        """Note that a timeline exists, by a server or by our own log; from any thread."""
         with self._lock:
             known = self._clusters.setdefault(cluster, _Cluster())
             before = known.highest
@@ -118,7 +118,7 @@ class Timelines:
 
 
 def _in(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None:
-    """At once if that loop is ours, else as soon as it comes to it; a closed one has nothing left to end."""
+    """Call at once if that loop is ours, else as soon as it comes to it; a closed one has nothing left to end."""
     try:
         ours = asyncio.get_running_loop() is loop
     except RuntimeError:
@@ -130,4 +130,4 @@ def _in(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None:
 
 
 TIMELINES = Timelines()
-"""Of this process."""
+"""The timelines of this process."""

@@ -1,8 +1,8 @@
-"""What a URL of PostgreSQL says: its hosts, one by one, and libpq's parameters, each of which works or is refused by its name.
+"""Reads a URL of PostgreSQL: its hosts, one by one, and libpq's parameters, each of which works or is refused by its name.
 
 The driver (asyncpg 0.32) sends each parameter that it does not know to the server as a setting. So the server refuses
-``connect_timeout`` and ``keepalives`` as configuration parameters that it does not know. The driver also counts one time
-limit for all hosts together. So both are done here.
+``connect_timeout`` and ``keepalives`` as unknown configuration parameters. The driver also counts one time limit for all hosts
+together. So both are done here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PORT = 5432
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 WRITABLE = ("any", "primary", "read-write")
-"""Values of ``target_session_attrs``. Each means the same to us, who need a server that takes writes and refuse any other."""
+"""Values of ``target_session_attrs``. Each means the same to us: we need a server that takes writes and refuse any other."""
 
 HARMLESS = {
     "client_encoding": ("auto", "utf8", "utf-8", "unicode"),
@@ -33,7 +33,7 @@ HARMLESS = {
     "sslsni": ("1",),
     "fallback_application_name": None,
 }
-"""What we leave out of the URL, as it asks for nothing that we do not do; with the values for which that is so."""
+"""Parameters that we leave out of the URL, with the values for which they ask for nothing."""
 
 REFUSED = {
     "service": "write out what the service file says, so that all processes read the same",
@@ -55,7 +55,7 @@ REFUSED = {
     "oauth_client_secret": "use another way to log in",
     "oauth_scope": "use another way to log in",
 }
-"""What would ask for something that we cannot do, and the remedy."""
+"""Parameters that ask for something that we cannot do, and the remedy."""
 
 KEEPALIVES = {
     "keepalives_idle": getattr(socket, "TCP_KEEPIDLE", None) or getattr(socket, "TCP_KEEPALIVE", None),
@@ -75,7 +75,7 @@ class Server(NamedTuple):
     port: int | None
 
     def __str__(self) -> str:
-        """For messages."""
+        """Return the server for messages."""
         if self.host is None:
             return "the local socket"
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -86,10 +86,10 @@ class PostgresUrl:
     """A URL, read.
 
     Args:
-        dsn: what the driver gets; each host is named beside it.
-        servers: in the order in which they are tried.
+        dsn: the driver's DSN; each host is named beside it.
+        servers: the hosts in the order in which they are tried.
         database: its name; empty where the URL has none.
-        connect_timeout_seconds: libpq's ``connect_timeout``, for each host; None where it says nothing.
+        connect_timeout_seconds: libpq's ``connect_timeout``, for each host; None where the URL has none.
         keepalive: whether TCP asks an idle peer if it lives.
         socket_options: numbers and values of options of TCP.
         is_shuffled: whether hosts are tried in a random order, libpq's ``load_balance_hosts=random``.
@@ -111,7 +111,7 @@ class PostgresUrl:
         return f"{','.join(map(str, self.servers))}/{self.database}"
 
     def in_order(self) -> list[Server]:
-        """The servers, as they are to be tried now."""
+        """Return the servers in the order in which they are to be tried now."""
         servers = list(self.servers)
         if self.is_shuffled:
             random.shuffle(servers)
@@ -122,12 +122,12 @@ def read_url(url: str, setting: str) -> PostgresUrl:
     """Read a URL.
 
     Args:
-        url: as :data:`SHAPE`, with several hosts if there are, and with libpq's parameters.
-        setting: what it is called in messages, ``the store's url`` say.
+        url: a URL of the form :data:`SHAPE`, perhaps with several hosts and with libpq's parameters.
+        setting: its name in messages, such as ``the store's url``.
 
     Raises:
-        ConfigurationError: it cannot be read, or asks for something that cannot be. No message quotes it: a password may stand
-            anywhere in it.
+        ConfigurationError: it cannot be read, or asks for something that is not possible. No message quotes it, because any part
+            may be a password.
     """
     scheme, _, rest = url.partition("://")
     if scheme.partition("+")[0] not in ("postgresql", "postgres") or not rest:
@@ -183,7 +183,7 @@ def _number(setting: str, pairs: dict[str, str], name: str) -> int | None:
 
 
 def _servers(place: str, pairs: dict[str, str]) -> Iterator[Server]:
-    """From the URL's place, else from the parameters ``host`` and ``port``, which are taken out."""
+    """Yield the servers from the URL's place, else from the parameters ``host`` and ``port``, which are taken out."""
     hosts, ports = pairs.pop("host", ""), pairs.pop("port", "")
     numbers = [_port(each) for each in ports.split(",")] if ports else [PORT]
     if place:

@@ -29,15 +29,17 @@ OPENAPI_VERSION = "3.1.0"
 def create_app(
     conductor: Conductor | Node, settings: Settings, *, stopping: asyncio.Event | None = None, metrics: Metrics | None = None
 ) -> FastAPI:
-    """The application. It can be mounted in another ASGI application, a participant's own, under any path: what it says of
-    where things are (``Location``, the servers in ``/openapi.json``) follows.
+    """Create the application.
+
+    It can be mounted in another ASGI application, a participant's own, under any path: the locations in its answers
+    (``Location``, the servers in ``/openapi.json``) follow.
 
     Args:
-        conductor: a participant's or a client's, or the engine of a server, open; whoever opened it closes it.
-        settings: its limits, and whether it stays on loopback.
-        stopping: set it when the server stops: who waits for a saga's end is then answered at once, and streams of events end.
+        conductor: a participant's or a client's, or the engine of a server, open; its opener closes it.
+        settings: has its limits, and whether it stays on loopback.
+        stopping: set it when the server stops: waits for a saga's end are then answered at once, and streams of events end.
             Uvicorn in this process needs no such event.
-        metrics: told at ``/metrics``; None tells those of the engine, if the extra ``metrics`` is installed.
+        metrics: exposed at ``/metrics``; None takes those of the engine, if the extra ``metrics`` is installed.
     """
     # Swagger's and ReDoc's pages load scripts from elsewhere, so only the document itself is served.
     app = FastAPI(title="goconductor", version=version("goconductor"), docs_url=None, redoc_url=None, redirect_slashes=False)

@@ -21,11 +21,11 @@ Kind = TypeVar("Kind", bound=BaseModel)
 
 
 async def read_json(request: Request, bytes_max: int) -> Any:
-    """The body as JSON values. No more than the limit is ever held, whatever length the client announces.
+    """Read the body as JSON values. No more than the limit is ever held, whatever length the client announces.
 
     Args:
-        request: whose body it is.
-        bytes_max: the longest body, in bytes.
+        request: the request with the body.
+        bytes_max: greatest size of the body, in bytes.
 
     Raises:
         BodyRefusedError: it is too large, or not JSON by its type.
@@ -49,12 +49,12 @@ async def read_json(request: Request, bytes_max: int) -> Any:
 
 
 async def read_body(request: Request, kind: type[Kind], bytes_max: int) -> Kind:
-    """The body as a document of ours; without a body, the one that says nothing.
+    """Read the body as a document of ours; without a body, the empty document.
 
     Args:
-        request: whose body it is.
-        kind: what it should be.
-        bytes_max: the longest body, in bytes.
+        request: the request with the body.
+        kind: the document's class.
+        bytes_max: greatest size of the body, in bytes.
 
     Raises:
         BodyRefusedError, PayloadError: as :func:`read_json`.
@@ -70,13 +70,13 @@ async def read_body(request: Request, kind: type[Kind], bytes_max: int) -> Kind:
 
 
 def body_of(kind: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
-    """The description of such a body for OpenAPI."""
+    """Return the description of such a body for OpenAPI."""
     content = {"application/json": {"schema": kind.model_json_schema()}}
     return {"requestBody": {"required": required, "description": kind.__doc__, "content": content}}
 
 
 def document(model: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A document as it is sent."""
+    """Answer with a document."""
     return Response(model.model_dump_json(), status, dict(headers or {}), "application/json")
 
 

@@ -33,7 +33,7 @@ def router(node: Node, settings: Settings) -> APIRouter:
 def _add(routes: APIRouter, node: Node, kind: str, named: list[str]) -> None:
     @routes.get(f"/{kind}", response_model=ChangeDetail)
     async def get_choice() -> Response:
-        """Which one is used and by whom, and how far a change of it is."""
+        """Return which one is used and by which processes, and how far a change of it is."""
         return document(await changes.present(ANYBODY, node.store, kind, named=named))
 
     @routes.post(f"/{kind}/migrate", response_model=ChangeDetail, responses={409: _PROBLEM})
@@ -45,7 +45,7 @@ def _add(routes: APIRouter, node: Node, kind: str, named: list[str]) -> None:
         ] = changes.DRAIN_SECONDS,
         force: Annotated[bool, Query(description="leave processes behind that do not name it")] = False,
     ) -> Response:
-        """Change it for another while sagas run: goes as far as it can now, and says what it waits for. Ask again until it is
+        """Change it for another while sagas run, as far as it can go now. The answer has what it waits for. Ask again until it is
         `done`; ask for the old one to go back.
         """
         found = await changes.change(Actor(by), node.store, kind, to=to, named=named, drain_seconds=drain_seconds, force=force)

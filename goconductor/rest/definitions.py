@@ -20,7 +20,7 @@ from goconductor.rest.parameters import STRICT
 from goconductor.rest.problems import Problem
 
 ACTIVE = "active"
-"""Stands for the version that new sagas take, where one is only looked at."""
+"""Name of the version that new sagas take, where one is only read."""
 
 Name = Annotated[str, Path(description="the saga's name")]
 Version = Annotated[str, Path(description=f"a version, or '{ACTIVE}' for the one that new sagas take")]
@@ -47,7 +47,7 @@ _BODY = {
 
 
 def router(node: Node, settings: Settings) -> APIRouter:
-    """The paths below ``/v1/definitions``."""
+    """Make the paths below ``/v1/definitions``."""
     routes = APIRouter(
         prefix="/v1/definitions", tags=["definitions"], dependencies=STRICT, responses={400: _PROBLEM, 503: _PROBLEM}
     )
@@ -73,17 +73,17 @@ def router(node: Node, settings: Settings) -> APIRouter:
 
     @routes.get("", response_model=DefinitionList)
     async def list_definitions() -> Response:
-        """All versions of all definitions."""
+        """Return all versions of all definitions."""
         return document(DefinitionList(definitions=await definitions.list_definitions(ANYBODY, node)))
 
     @routes.get("/{name}", response_model=DefinitionList, responses={404: _PROBLEM})
     async def list_versions(name: Name) -> Response:
-        """All versions of one definition, oldest first."""
+        """Return all versions of one definition, oldest first."""
         return document(DefinitionList(definitions=await definitions.versions(ANYBODY, node, name)))
 
     @routes.get("/{name}/{version}", response_model=DefinitionDetail, responses={404: _PROBLEM})
     async def get_definition(name: Name, version: Version) -> Response:
-        """One version with its document."""
+        """Return one version with its document."""
         return document(await definitions.definition(ANYBODY, node, name, _meant(version)))
 
     @routes.post("/{name}/{version}/activate", response_model=DefinitionSummary, responses={404: _PROBLEM, 422: _PROBLEM})
@@ -100,7 +100,7 @@ def router(node: Node, settings: Settings) -> APIRouter:
     async def get_diagram(
         name: Name, version: Version, form: Annotated[Form, Query(description="Mermaid or SVG")] = Form.MERMAID
     ) -> Response:
-        """A diagram of one version."""
+        """Return a diagram of one version."""
         return diagram_response(await diagram(ANYBODY, node, name, _meant(version), form=form), form)
 
     return routes

@@ -1,8 +1,8 @@
 """A saga's events as they happen, as server-sent events (HTML Living Standard, 9.2).
 
 Each event of the saga's log is a message whose id is its seq, so that a browser that lost the connection goes on where it was
-(``Last-Event-ID``). When the saga has ended, a last event ``end`` says how, and the stream is over; a browser that then comes
-back with the last id is answered 204, which tells it to stay away. A comment now and then keeps proxies from hanging up, and lets
+(``Last-Event-ID``). When the saga has ended, a last event ``end`` has its status, and the stream is over. A browser that then
+comes back with the last id gets a 204, after which it stays away. A comment now and then keeps proxies from hanging up, and lets
 a server notice a client that is gone.
 """
 
@@ -55,7 +55,7 @@ def router(node: Node, stopping: Stopping) -> APIRouter:
             Header(description="as a browser sends it; it counts before `after`", json_schema_extra={"pattern": "^[0-9]*$"}),
         ] = None,
     ) -> Response:
-        """The saga's events, those to come as well, until it has ended; as server-sent events."""
+        """Return the saga's events, and those to come, until it has ended; as server-sent events."""
         known = after if not last_event_id else _seq(last_event_id)
         detail = await saga_status(ANYBODY, node, saga_id)
         seq = int(detail.revision.partition("-")[0])
@@ -70,7 +70,7 @@ def router(node: Node, stopping: Stopping) -> APIRouter:
 
 
 async def _stream(node: Node, saga_id: UUID, after: int, stops: Stopping) -> AsyncIterator[str]:
-    """The stream, until the saga has ended, the client is gone, or the server stops."""
+    """Yield the stream, until the saga has ended, the client is gone, or the server stops."""
     source = changes(ANYBODY, node, saga_id, after)
     with stops.awaited() as stopping:
         stopped = asyncio.create_task(stopping.wait())

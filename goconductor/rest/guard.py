@@ -56,14 +56,14 @@ class Guard:
                 await response(MISDIRECTED, detail, scope["path"])(scope, receive, sender)
         except ClientDisconnect:
             return
-        except Exception as error:  # noqa: BLE001  (the last one who can say anything)
+        except Exception as error:  # noqa: BLE001  (the last place that can report anything)
             answer = unforeseen(error, scope["method"], scope["path"])
             if not begun:
                 await answer(scope, receive, sender)
 
 
 def _name(host: str) -> str:
-    """A ``Host`` without its port; IPv6 addresses stand in brackets."""
+    """Return a ``Host`` without its port; IPv6 addresses have brackets."""
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0].lower()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 FLAG = "goconductor.head"
-"""Set in the scope of such a request: who would stream without end sends nothing."""
+"""Set in the scope of such a request: a stream without end sends nothing then."""
 
 
 class Head:

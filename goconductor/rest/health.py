@@ -19,12 +19,14 @@ def router(node: Node) -> APIRouter:
 
     @routes.get("/livez", response_model=Readiness)
     async def livez() -> Response:
-        """The process answers. It says nothing of the database: restarting this process would not bring that back."""
+        """Answer while the process lives. The answer has nothing of the database: a restart of this process would not bring that
+        back.
+        """
         return document(Readiness(ready=True, parts={}))
 
     @routes.get("/readyz", response_model=Readiness, responses={503: {"model": Problem}})
     async def readyz() -> Response:
-        """The store is reached and its schema fits; else 503, naming the part."""
+        """Answer whether the store is reached and its schema fits; if not, with 503 and the name of the part."""
         found = await queries.readiness(node)
         if found.ready:
             return document(found)

@@ -42,7 +42,7 @@ def router(node: Node) -> APIRouter:
 
     @routes.get("/leader", response_model=LeaderDetail)
     async def get_leader() -> Response:
-        """Who leads, under which epoch, and what it did lately."""
+        """Return the leader, its epoch, and what it did lately."""
         return document(await leader(ANYBODY, node))
 
     @routes.get("/dead-letters", response_model=DeadLetterPage)

@@ -16,8 +16,8 @@ def router(metrics: Metrics) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/metrics")
-    async def told(accept: Annotated[str, Header()] = "") -> Response:
-        """This process's metrics, as text."""
+    async def get_metrics(accept: Annotated[str, Header()] = "") -> Response:
+        """Return this process's metrics, as text."""
         text, media_type = text_of(metrics, accept)
         return Response(text, headers={"Content-Type": media_type})
 

@@ -29,7 +29,7 @@ IfMatch = Annotated[
         json_schema_extra={"pattern": rf"^(\*|{ENTITY_TAG})$"},
     ),
 ]
-"""Named for the document; it is read by :func:`if_match`, which also sees that it stands once."""
+"""Declared for the document; :func:`if_match` reads it, and checks that it comes once."""
 RequestId = Annotated[
     str | None,
     Header(
@@ -38,11 +38,11 @@ RequestId = Annotated[
         json_schema_extra={"pattern": "^[ -~]{1,255}$"},
     ),
 ]
-"""Named for the document; it is read by :func:`idempotency_key`, which also sees that it stands once."""
+"""Declared for the document; :func:`idempotency_key` reads it, and checks that it comes once."""
 
 
 PATHS = {Request.EDIT_INPUT: "input"}
-"""How the path of a request ends, where that is not the request's own name."""
+"""Ending of a request's path, where it is not the request's own name."""
 
 _TYPES: dict[Kind, Any] = {
     Kind.FLAG: bool,
@@ -52,7 +52,7 @@ _TYPES: dict[Kind, Any] = {
 
 
 class Body(BaseModel):
-    """What every request may say."""
+    """The fields of every request."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

@@ -54,7 +54,7 @@ def in_query() -> Iterator[None]:
 
 
 def if_match(request: Request) -> Expected | None:
-    """What the client has seen of the saga, by ``If-Match``; None if it does not say, or says that anything will do.
+    """Return what the client has seen of the saga, by ``If-Match``; None if there is none, or if any state will do.
 
     Raises:
         RequestInvalidError: the header cannot be read.
@@ -73,10 +73,10 @@ def if_match(request: Request) -> Expected | None:
 
 
 def idempotency_key(request: Request) -> str | None:
-    """The header by which a client names what it asks for, so that it can ask again.
+    """Return the client's id of its request, with which it can repeat the request.
 
     Raises:
-        RequestInvalidError: the header stands twice.
+        RequestInvalidError: the header comes twice.
     """
     given = request.headers.getlist("idempotency-key")
     if len(given) > 1:
@@ -85,12 +85,12 @@ def idempotency_key(request: Request) -> str | None:
 
 
 def etag(revision: str) -> dict[str, str]:
-    """A saga's revision as a header."""
+    """Return a saga's revision as a header."""
     return {"ETag": f'"{revision}"'}
 
 
 def below(request: Request, path: str) -> str:
-    """A path of ours as the client sees it, wherever the application is mounted."""
+    """Return a path of ours as the client sees it, wherever the application is mounted."""
     return f"{request.scope.get('root_path', '').rstrip('/')}{path}"
 
 

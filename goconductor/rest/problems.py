@@ -98,7 +98,7 @@ KINDS: dict[type[GoConductorError], Kind] = {
     PoolerError: NOT_READY,
     SchemaError: NOT_READY,
 }
-"""By the nearest class; an error that is under none of these is unforeseen."""
+"""Kinds of problems by the nearest class; an error that is under none of these is unforeseen."""
 
 
 class ProblemPlace(BaseModel):
@@ -145,15 +145,15 @@ def response(
     allowed: Iterable[Allowed] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """A problem as it is sent.
+    """Answer with a problem.
 
     Args:
         kind: its type, status and title.
         detail: this occurrence, and the remedy.
         instance: the path asked for, or the id under which it was logged.
         errors: the places.
-        allowed: what the saga would accept instead.
-        headers: to send with it.
+        allowed: the requests that the saga would accept instead.
+        headers: headers of the response.
     """
     body = Problem(
         type=f"{URN}{kind.name}",
@@ -168,14 +168,14 @@ def response(
 
 
 def unforeseen(error: BaseException, method: str, path: str) -> Response:
-    """A bug or an outage that nobody thought of: logged in full under an id, which is all that is told."""
+    """Answer with an unforeseen problem. It is logged in full under an id, and the answer has nothing but that id."""
     number = uuid.uuid4()
     logger.error("%s %s failed unforeseen, problem %s", method, path, number, exc_info=error)
     return response(INTERNAL, f"it was logged as {number}; tell the operator of this server that id", f"urn:uuid:{number}")
 
 
 async def on_error(request: Request, error: Exception) -> Response:
-    """One of our own errors."""
+    """Answer with one of our own errors."""
     kind = next((KINDS[each] for each in type(error).__mro__ if each in KINDS), None)
     if kind is None:
         return unforeseen(error, request.method, request.url.path)
@@ -185,13 +185,13 @@ async def on_error(request: Request, error: Exception) -> Response:
 
 
 async def on_body(request: Request, error: Exception) -> Response:
-    """A body that is too large, or of another type."""
+    """Answer to a body that is too large, or of another type."""
     assert isinstance(error, BodyRefusedError)  # noqa: S101  (as it was registered)
     return response(error.kind, error.detail, request.url.path)
 
 
 async def on_invalid(request: Request, error: Exception) -> Response:
-    """A parameter that does not fit."""
+    """Answer to a parameter that does not fit."""
     assert isinstance(error, RequestValidationError)  # noqa: S101  (as it was registered)
     places = [
         ProblemPlace(path=_path(each["loc"]), problem=str(each["msg"]).replace("Input should", "should") + _meant(each))
@@ -202,7 +202,7 @@ async def on_invalid(request: Request, error: Exception) -> Response:
 
 
 async def on_http(request: Request, error: Exception) -> Response:
-    """No such path, or another method."""
+    """Answer to an unknown path, or another method."""
     assert isinstance(error, HTTPException)  # noqa: S101  (as it was registered)
     status = HTTPStatus(error.status_code)
     kind = Kind(status.phrase.lower().replace(" ", "-"), status.value, status.phrase)
@@ -211,7 +211,7 @@ async def on_http(request: Request, error: Exception) -> Response:
 
 
 def _served(request: Request) -> list[str]:
-    """The methods of a path. The router names those of the first of several routes with that path only; the document has all."""
+    """Return the methods of a path. The router has those of the first of several routes with that path; the document has all."""
     path = request.url.path.removeprefix(request.scope.get("root_path", "").rstrip("/"))
     served = {"OPENAPI": ["GET"]} if path == request.app.openapi_url else {}
     for template, operations in request.app.openapi()["paths"].items():
@@ -222,14 +222,14 @@ def _served(request: Request) -> list[str]:
 
 
 def _meant(found: Mapping[str, Any]) -> str:
-    """The nearest of the values that are allowed, if there are such and one is near."""
+    """Return the nearest of the allowed values, if there are such and one is near."""
     known = re.findall(r"'([^']*)'", str(found.get("ctx", {}).get("expected", "")))
     near = meant(str(found.get("input"))[:100], known)
     return f"; did you mean {near}?" if near else ""
 
 
 def _path(parts: Sequence[int | str]) -> str:
-    """A parameter's place; of one that may be repeated, without its number."""
+    """Return a parameter's place; of one that may be repeated, without its number."""
     return ".".join(str(part) for part in parts if not (parts[0] == "query" and isinstance(part, int)))
 
 

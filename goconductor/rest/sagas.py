@@ -43,7 +43,7 @@ Time = Annotated[str | None, Query(json_schema_extra={"format": "date-time"})]
 
 
 def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
-    """The paths below ``/v1/sagas``."""
+    """Make the paths below ``/v1/sagas``."""
     routes = APIRouter(prefix="/v1/sagas", tags=["sagas"], dependencies=STRICT, responses={400: _PROBLEM, 503: _PROBLEM})
     body_bytes_max = settings.limits.payload_bytes_max
 
@@ -71,7 +71,7 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
             ),
         ] = None,
     ) -> Response:
-        """Start a saga: 200 if it has ended within `wait_seconds`, however it ended, else 202; `Location` says where to look."""
+        """Start a saga: 200 if it has ended within `wait_seconds`, however it ended, else 202; `Location` is its address."""
         key = idempotency_key(request)  # before the body is read
         started = await commands.start(
             ANYBODY,
@@ -133,13 +133,13 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
 
     @routes.get("/{saga}", response_model=SagaDetail, responses={404: _PROBLEM})
     async def get_saga(saga: SagaId) -> Response:
-        """A saga with its steps. Its `ETag` can be sent with a request as `If-Match`."""
+        """Return a saga with its steps. Its `ETag` can be sent with a request as `If-Match`."""
         detail = await queries.saga_status(ANYBODY, node, saga)
         return document(detail, headers=etag(detail.revision))
 
     @routes.get("/{saga_id}/diagram", response_class=Response, responses={200: DIAGRAM, 404: _PROBLEM})
     async def get_diagram(saga_id: SagaId, form: Annotated[Form, Query(description="Mermaid or SVG")] = Form.MERMAID) -> Response:
-        """A diagram of the saga: its steps, coloured by what each is doing."""
+        """Return a diagram of the saga: its steps, coloured by what each is doing."""
         return diagram_response(await saga_diagram(ANYBODY, node, saga_id, form=form), form)
 
     @routes.get("/{saga_id}/history", response_model=History, responses={404: _PROBLEM})
@@ -148,14 +148,14 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
         after: Annotated[int, Query(ge=0, le=2**62, description="only events with a higher seq")] = 0,
         limit: Annotated[int, Query(ge=1, le=HISTORY_MAX)] = HISTORY_MAX,
     ) -> Response:
-        """What happened to a saga, oldest first."""
+        """Return the events of a saga, oldest first."""
         return document(await queries.history(ANYBODY, node, saga_id, after=after, limit=limit))
 
     return routes
 
 
 async def _end_or_stop(node: Node, saga_id: UUID, wait_seconds: float, stops: Stopping) -> None:
-    """Until the saga has ended, the time is over, or this server has been told to stop."""
+    """Wait until the saga has ended, the time is over, or this server stops."""
     with stops.awaited() as stopping, suppress(TimeoutError):
         await first_of(node.wait_for_end(saga_id, wait_seconds), stopping.wait())
 

@@ -1,8 +1,8 @@
-"""When the server stops that serves the application: streams and long polls have to end then, or it would wait for them for ever.
+"""Notices that the server of the application stops: streams and long polls must end then, or it would wait for them for ever.
 
-Who runs the server may say so by an event. Uvicorn tells its applications nothing, neither when it is told to stop nor while it
-waits for their answers; but its server is the object whose method handles the signal, and has a flag for it. So while somebody
-waits, that flag is looked at.
+The server's program may set an event. Uvicorn reports nothing to its applications, neither at the signal to stop nor while it
+waits for their answers. But its server is the object whose method handles the signal, and has a flag for it. So that flag is read
+while something waits.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Stopping:
 
     @contextmanager
     def awaited(self) -> Iterator[asyncio.Event]:
-        """The event, which is set in time while this is open."""
+        """Enter a context with the event, which is set in time while the context is open."""
         self._waiting += 1
         if self._looking is None:
             self._looking = create_guarded_task(self._look(), name="looking whether the server stops")
@@ -52,7 +52,7 @@ class Stopping:
 
 
 def told_to_stop() -> bool:
-    """Whether uvicorn, if it runs in this process, was told to stop."""
+    """Return whether uvicorn, if it runs in this process, got the signal to stop."""
     if threading.current_thread() is not threading.main_thread():
         return False
     handlers = (signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT))

@@ -1,7 +1,7 @@
-"""Was anything lost? What a saga log promises, checked afterwards from what stands in its database, not from what programs say.
+"""Was anything lost? Checks what a saga log promises afterwards, by its database and not by what programs report.
 
-Each checker yields what is wrong, in words, and nothing where all is well; :func:`broken_promises` asks all that need nothing but
-the database. They read the saga log and the heads (:func:`recorded`).
+Each checker yields what is wrong, in words, and nothing where all is well; :func:`broken_promises` runs all that need only the
+database. They read the saga log and the heads (:func:`recorded`).
 
 The form is that of Jepsen's checkers: a history in, violations out.
 """
@@ -43,7 +43,7 @@ class Recorded(msgspec.Struct, frozen=True):
         return [log.event(entry) for entry in self.entries]
 
     def story(self) -> str:
-        """Its log, a line for each event; for whoever must find out."""
+        """Return its log, a line for each event, for an investigation."""
         head = self.head
         lines = [f"saga {head.saga_id} ({head.saga}): {head.status}, seq {head.seq}, wake_at {head.wake_at}"]
         for entry in self.entries:
@@ -53,11 +53,11 @@ class Recorded(msgspec.Struct, frozen=True):
 
 
 async def recorded(url: str, *, schema: str = "goconductor") -> list[Recorded]:
-    """All sagas of a store, in the order of their ids, each read in one snapshot.
+    """Return all sagas of a store, in the order of their ids, each read in one snapshot.
 
     Args:
         url: the store's DSN.
-        schema: where its tables are.
+        schema: the schema of its tables.
     """
     connection = await asyncpg.connect(url)
     try:
@@ -132,7 +132,7 @@ def accepted(sagas: Iterable[Recorded], starts: Iterable[UUID]) -> Iterator[str]
 
 
 def legal_history(saga: Recorded) -> Iterator[str]:
-    """I6: the log has no gap and holds only legal moves, all invariants hold after each, and the head says what it adds up to."""
+    """Check I6: the log has no gap and only legal moves, all invariants hold after each, and the head is the sum of them."""
     head, entries = saga.head, saga.entries
     where = f"saga {head.saga_id}"
     if [entry.seq for entry in entries] != list(range(1, len(entries) + 1)):

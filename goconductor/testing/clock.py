@@ -7,11 +7,11 @@ import heapq
 import itertools
 
 TURNS = 50
-"""How often the event loop is turned after each awakening, so that what it led to is done before time goes on."""
+"""Turns of the event loop after each awakening, so that all that follows from it is done before time goes on."""
 
 
 class ManualClock:
-    """A :class:`goconductor.ports.clock.Clock` whose time moves when told.
+    """A :class:`goconductor.ports.clock.Clock` whose time a test moves.
 
     Args:
         start: its first moment, in seconds since 1970.
@@ -23,15 +23,15 @@ class ManualClock:
         self._numbers = itertools.count()
 
     def monotonic(self) -> float:
-        """The same as :meth:`now`: this machine is never suspended."""
+        """Return the same as :meth:`now`: this machine is never suspended."""
         return self._time
 
     def now(self) -> float:
-        """What it was moved to."""
+        """Return the time to which it was moved."""
         return self._time
 
     def observe(self, database_seconds: float) -> None:
-        """Nothing to correct: the database of a test has this clock as well."""
+        """Correct nothing: the database of a test has this clock as well."""
 
     @property
     def next_moment(self) -> float | None:

@@ -1,4 +1,4 @@
-"""Faults for tests: a network that breaks when the test says so."""
+"""Faults for tests: a network that breaks when the test asks for it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class CuttableProxy:
         self._passing: set[asyncio.Task[None]] = set()
         self.port = 0
         self.accepted = 0
-        """How many connections came so far, also while it was cut or held."""
+        """Connections that came so far, also while it was cut or held."""
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, LOOPBACK, self.port)

@@ -43,14 +43,14 @@ def step_context() -> Callable[..., StepContext]:
 
 @pytest.fixture(scope="session")
 def goconductor_postgres() -> Iterator[PostgresServer]:
-    """A server that is started with the first test that asks for it, and gone after the last one."""
+    """Provide a server that is started with the first test that asks for it, and gone after the last one."""
     with PostgresServer() as server:
         yield server
 
 
 @pytest.fixture
 def goconductor_database_url(goconductor_postgres: PostgresServer) -> Iterator[str]:
-    """An empty database; :func:`goconductor.app.migrate` makes its tables."""
+    """Provide an empty database; :func:`goconductor.app.migrate` makes its tables."""
     name = f"sagas_{uuid4().hex}"
     yield goconductor_postgres.create_database(name)
     goconductor_postgres.drop_database(name)

@@ -12,8 +12,8 @@ LOOPBACK = "127.0.0.1"
 """The address at which only this machine is reached."""
 
 _PORTS = range(20_000, 32_768)
-"""Below those that Linux and others give to outgoing connections. Else one of these could have a server's port before the server
-has bound it, or while it restarts; a client that tries to reach it again and again may even be connected with itself."""
+"""Ports below those that Linux and others give to outgoing connections. Otherwise one of these could have a server's port before
+the server has bound it, or while it restarts; a client that tries to reach it again may even be connected with itself."""
 
 _first = secrets.randbelow(len(_PORTS))  # each process begins elsewhere, whatever seed its tests have
 _candidates: Iterator[int] = itertools.cycle([*_PORTS[_first:], *_PORTS[:_first]])

@@ -50,7 +50,7 @@ class PostgresAddress:
         self._url = url
 
     def url(self, database: str = "postgres") -> str:
-        """The DSN of one of its databases."""
+        """Return the DSN of one of its databases."""
         return urlsplit(self._url)._replace(path=f"/{database}").geturl()
 
     def create_database(self, name: str) -> str:
@@ -64,9 +64,9 @@ class PostgresAddress:
         self.query(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def query(self, statement: str) -> Any:
-        """The first value that an administrator's statement answers.
+        """Return the first value that an administrator's statement answers.
 
-        Blocks, and works beside a running event loop as well: it has a thread, a loop and a connection of its own.
+        It blocks, and works beside a running event loop as well: it has a thread, a loop and a connection of its own.
         """
         with ThreadPoolExecutor(1, "goconductor-postgres") as thread:
             return thread.submit(asyncio.run, _query(self.url(), statement)).result()
@@ -116,7 +116,7 @@ class PostgresServer(PostgresAddress):
         return self._port or 0
 
     def url(self, database: str = "postgres") -> str:
-        """The DSN of one of its databases, for its superuser."""
+        """Return the DSN of one of its databases, for its superuser."""
         return f"postgresql://postgres:{self._password}@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> Self:
@@ -154,7 +154,7 @@ class PostgresServer(PostgresAddress):
         """Kill one of its processes by SIGKILL, upon which PostgreSQL restarts itself and recovers as from a crash.
 
         Args:
-            pid: what ``pg_backend_pid()`` tells.
+            pid: the answer of ``pg_backend_pid()``.
         """
         os.kill(pid, signal.SIGKILL)
 
@@ -234,7 +234,7 @@ class PostgresServer(PostgresAddress):
         return start
 
     def _wait_ready(self, deadline: float) -> bool:
-        """Wait until the server's own pid file says so, which is how pg_ctl does it; False when it ended or time is up."""
+        """Wait until the server's own pid file reports it, as pg_ctl does; return False when it ended or time is up."""
         while self._running().poll() is None and time.monotonic() < deadline:
             lines = self._pid_file()
             if lines[:1] == [str(self.pid)] and [line.strip() for line in lines[7:8]] == ["ready"]:
@@ -276,7 +276,7 @@ async def _query(url: str, statement: str) -> Any:
 
 
 def _serves(pid: int, data: Path) -> bool:
-    """Whether this process is a server of that data folder, which then is its working directory."""
+    """Return whether this process is a server of that data folder, which then is its working directory."""
     if OPEN_FILES.exists():
         with suppress(OSError):  # no such process, or another user's
             return Path(f"/proc/{pid}/cwd").samefile(data)

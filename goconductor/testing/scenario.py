@@ -67,10 +67,10 @@ def timer(
     direction: Direction = Direction.ACTION,
     jitter: float = Retry().jitter,
 ) -> Timer:
-    """A timer to expect, without naming its exact moment.
+    """Make a timer to expect, without its exact moment.
 
     Args:
-        step: whose timer.
+        step: the step of the timer.
         after: the wait by its policy, jitter aside: seconds, or a string with a unit; None for any.
         direction: the action's, or the compensation's.
         jitter: by which part of itself the wait may be longer.
@@ -101,7 +101,7 @@ class Scenario:
         self._story: list[str] = []
         self._refusal: RequestRefusedError | UnexpectedEventError | None = None
         self.now = 0.0
-        """The scenario's time in seconds; events that bring none of their own get it."""
+        """The scenario's time in seconds; events without a time of their own get it."""
 
     @property
     def state(self) -> SagaState:
@@ -194,12 +194,12 @@ class Scenario:
         return self
 
     def expect_nothing(self) -> Self:
-        """No effect was asked for since the last ``given`` or ``wait``."""
+        """Expect that no effect was asked for since the last ``given`` or ``wait``."""
         __tracebackhide__ = True
         return self.expect()
 
     def expect_refused(self, text: str = "") -> Self:
-        """The last event was refused, and changed nothing.
+        """Expect that the last event was refused, and changed nothing.
 
         Args:
             text: a part of the reason.
@@ -213,7 +213,7 @@ class Scenario:
         return self
 
     def expect_status(self, status: SagaStatus | str) -> Self:
-        """The saga has this status now."""
+        """Expect that the saga has this status now."""
         __tracebackhide__ = True
         self._accepted()
         if self.state.status != status:
@@ -221,7 +221,7 @@ class Scenario:
         return self
 
     def story(self) -> str:
-        """The conversation so far: each event, and indented below it what it asked for and the saga's status."""
+        """Return the conversation so far: each event, and indented below it what it asked for and the saga's status."""
         return "\n".join(self._story)
 
     def _take(self, event: Event) -> None:
@@ -311,7 +311,7 @@ def _worded(verb: str, step: str, attempt: int, round: int) -> str:
 
 
 def describe_event(event: Event) -> str:
-    """One line: the event's name, its step, and those of its fields that say more than their defaults."""
+    """Return one line: the event's name, its step, and those of its fields that differ from their defaults."""
     about = [type(event).__name__]
     if isinstance(event, StepEvent):
         about.append(event.step)

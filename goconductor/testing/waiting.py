@@ -9,12 +9,12 @@ from goconductor.saga.plan import Plan
 
 
 def waits_in_vain(plan: Plan, state: SagaState, offered: set[tuple[str, str]]) -> str | None:
-    """Why nothing can happen to a saga any more; None if something can.
+    """Return why nothing can happen to a saga any more; None if something can.
 
     Args:
         plan: its compiled definition.
-        state: where it stands.
-        offered: participant and name of each step that somebody here has.
+        state: its state.
+        offered: participant and name of each step that a node here has.
     """
     if state.paused:
         return f"it is paused ({state.pause_reason or 'no reason was given'}); resume it"
@@ -30,14 +30,14 @@ def waits_in_vain(plan: Plan, state: SagaState, offered: set[tuple[str, str]]) -
 
 
 def waits_for(plan: Plan, state: SagaState, leased: set[str]) -> str:
-    """Say what a saga waits for, step by step.
+    """Return what a saga waits for, step by step.
 
     Args:
         plan: its compiled definition.
-        state: where it stands.
+        state: its state.
         leased: the steps whose code runs now.
     """
-    said = []
+    found = []
     for work in pending_work(state.steps):
         failure = state.step(work.step).failure
         after = f" after {failure}" if failure is not None else ""
@@ -48,5 +48,5 @@ def waits_for(plan: Plan, state: SagaState, leased: set[str]) -> str:
             what = f"is run by {owner!r} and has not returned"
         else:
             what = f"is to be run by {owner!r}"
-        said.append(f"step {work.step!r} {what}{after}")
-    return "; ".join(said) or "nothing"
+        found.append(f"step {work.step!r} {what}{after}")
+    return "; ".join(found) or "nothing"

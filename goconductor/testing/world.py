@@ -48,10 +48,10 @@ from goconductor.testing.waiting import waits_for, waits_in_vain
 
 SWEEP_SECONDS = 0.5
 PACE_SECONDS = 1.0
-"""While code of steps runs, the world's clock is moved by so much each time that so much has passed outside."""
+"""Seconds by which the world's clock is moved, each time that as many have passed outside, while code of steps runs."""
 
 WITHIN_SECONDS = 86_400.0
-"""For how long a saga's end is waited for, by the world's clock."""
+"""Seconds that a saga's end is waited for, by the world's clock."""
 
 O = TypeVar("O", default=Any)  # noqa: E741
 
@@ -92,7 +92,7 @@ class World:
             await node.close()
 
     def bus(self) -> MemoryBus:
-        """One process's end of the broker."""
+        """Return one process's end of the broker."""
         return MemoryBus(self.broker, clock=self.clock)
 
     async def node(
@@ -162,7 +162,7 @@ class World:
         return (await commands.start(ANYBODY, at, plan, input, key=key, reply=True, input_type=saga.input_type)).saga_id
 
     async def state(self, saga_id: UUID | str) -> SagaState:
-        """Where a saga stands now."""
+        """Return the present state of a saga."""
         return (await self.nodes[0].view(saga_id_of(saga_id))).state
 
     async def end_of(self, saga_id: UUID | str, *, within_seconds: float = WITHIN_SECONDS) -> SagaState:
@@ -171,13 +171,13 @@ class World:
         Where no code of a step runs and it waits for a moment, time jumps to that moment.
 
         Args:
-            saga_id: which saga.
-            within_seconds: how much time may pass, by the world's clock. While code of a step runs, that is as much as passes
-                outside.
+            saga_id: the saga's id.
+            within_seconds: how much time may pass, by the world's clock. While code of a step runs, as much passes as outside.
 
         Raises:
-            StandsStillError: it waits for what cannot come here, as no node has the step or it is paused; says for what.
-            TimeoutError: it has not ended by then; names the steps that it waits for, and says which of them hang.
+            StandsStillError: it waits for what cannot come here, as no node has the step or it is paused; names what it waits
+                for.
+            TimeoutError: it has not ended by then; names the steps that it waits for, and which of them hang.
         """
         latest = self.clock.now() + within_seconds
         with self._waits():
@@ -204,7 +204,7 @@ class World:
 
     @contextmanager
     def _waits(self) -> Iterator[None]:
-        """The first who waits begins to keep pace with the time outside."""
+        """Enter a wait; the first one begins to keep pace with the time outside."""
         if not self._waiting:
             self._paced_at = asyncio.get_running_loop().time()
         self._waiting += 1
@@ -214,14 +214,14 @@ class World:
             self._waiting -= 1
 
     def _runs(self) -> bool:
-        """Whether time must not jump: code of steps runs, or a store or bus of the test's own does as it likes."""
+        """Return whether time must not jump: code of steps runs, or a store or bus of the test's own may do anything."""
         return any(
             node.metrics()["steps_running"] or not isinstance(node.bus, MemoryBus) or not isinstance(node.store, MemoryStore)
             for node in self.nodes
         )
 
     async def _keep_pace(self, latest: float, appended: asyncio.Event) -> None:
-        """Until something is appended; or until a while has passed outside: then as much passes here.
+        """Wait until something is appended, or until a while has passed outside; then as much passes here.
 
         A machine that was busy for longer moves the clock no further.
         """
@@ -238,7 +238,7 @@ class World:
         return {(node.registry.name, step) for node in self.nodes for step in node.registry.steps}
 
     async def _jump(self, state: SagaState, latest: float, appended: asyncio.Event) -> None:
-        """To the moment that a step waits for; where it waits for a message that was lost, to when the leader looks."""
+        """Jump to the moment that a step waits for; where it waits for a message that was lost, to when the leader looks."""
         moments = [step.due_at for step in state.steps.values() if step.due_at is not None]
         now = self.clock.now()
         if (due := min(moments, default=None)) is not None and due > now:
@@ -251,11 +251,11 @@ class World:
             self._paced_at = asyncio.get_running_loop().time()
 
     async def events(self, saga_id: UUID | str) -> list[str]:
-        """The names of what happened to a saga, with their steps: ``ActionSucceeded charge``."""
+        """Return the names of what happened to a saga, with their steps: ``ActionSucceeded charge``."""
         return [f"{entry.event} {entry.step}".strip() for entry in await self.store.history(saga_id_of(saga_id))]
 
     async def sweep(self) -> None:
-        """One round of a leader: bury the dead, and repair what is due."""
+        """Run one round of a leader: declare the dead, and repair what is due."""
         if self._sweeper is None:
             node = await self.node()
             self._sweeper = Sweeper(node, lease_seconds=self._lease_seconds)
@@ -298,14 +298,14 @@ class WorldHandle(SagaHandle[O]):
         self._world = world
 
     async def result(self, *, timeout_seconds: float = WITHIN_SECONDS) -> O:
-        """As :meth:`SagaHandle.result`.
+        """Wait for the result, as :meth:`SagaHandle.result`.
 
         Args:
-            timeout_seconds: how much time may pass, by the world's clock; while code of a step runs, as much as passes outside.
+            timeout_seconds: how much time may pass, by the world's clock; while code of a step runs, as much passes as outside.
 
         Raises:
             StandsStillError: it waits for what cannot come in this world.
-            TimeoutError: it has not ended by then; names the steps that it waits for, and says which of them hang.
+            TimeoutError: it has not ended by then; names the steps that it waits for, and which of them hang.
             CompensatedError, StuckError, TerminatedError: as there.
         """
         await self.begin()
@@ -335,17 +335,17 @@ def step_context(
     saga_id: UUID | None = None,
     clock: Clock | None = None,
 ) -> StepContext:
-    """A context to call a step's function with: ``await charge.function(step_context("charge"), cents=5)``.
+    """Make a context to call a step's function with: ``await charge.function(step_context("charge"), cents=5)``.
 
     Args:
         step: the step's id.
         saga: the saga's name.
-        participant: whose step it is.
+        participant: the step's participant.
         direction: whether the action or the compensation runs.
-        attempt: which attempt it is, from 1.
-        timeout_seconds: how long it has.
-        saga_id: the saga's id; the same one always, if none is given, so that the idempotency key is the same as well.
-        clock: whose time it goes by; one that stands still, if none is given.
+        attempt: the number of the attempt, from 1.
+        timeout_seconds: its time limit.
+        saga_id: the saga's id; always the same one, if none is given, so that the idempotency key is the same as well.
+        clock: the clock of the context; one that stands still, if none is given.
     """
     clock = clock or ManualClock()
     return StepContext(

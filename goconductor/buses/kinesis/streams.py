@@ -22,7 +22,7 @@ ABSENT = "ResourceNotFoundException"
 IN_USE = "ResourceInUseException"
 """Error code: the stream exists already, or is just being made or changed."""
 READY = {"ACTIVE", "UPDATING"}
-TOLD_AFTER = 5
+LOGGED_AFTER = 5
 """Failed tries after which the log gets the reason."""
 
 
@@ -141,7 +141,7 @@ async def _ask(client: Client, operation: str, **arguments: Any) -> dict[str, An
         except UNAVAILABLE as error:
             if code_of(error) not in BUSY:
                 raise
-            if tries == TOLD_AFTER:
+            if tries == LOGGED_AFTER:
                 logger.warning("%s waits for %s: %s", operation, arguments.get("StreamName", "a stream"), reason_of(error))
         await asyncio.sleep(backoff_seconds(tries))
         tries += 1

@@ -13,7 +13,7 @@ from goconductor.redaction import logger_of
 logger = logger_of("goconductor.engine")
 
 CORRECTED_SECONDS = 30.0
-"""How often the estimate of the database's time is corrected."""
+"""Seconds between two corrections of the estimate of the database's time."""
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 

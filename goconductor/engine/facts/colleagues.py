@@ -19,7 +19,7 @@ from goconductor.ports.store import Instance
 from goconductor.saga.plan import Plan
 
 LOOK_SECONDS = 1.0
-"""For so long what was read of a participant's instances is believed."""
+"""Seconds for which the instances of a participant are believed after they were read."""
 SOON_SECONDS = 0.1
 SOON_GROWTH = 1.3
 SOON_SECONDS_MAX = 2.0
@@ -28,11 +28,11 @@ NOBODY_SECONDS_MAX = 60.0
 
 
 class Colleagues:
-    """The living instances of participants, as the store tells them.
+    """The living instances of participants, as the store has them.
 
     Args:
-        instances: asks the store for those of a participant.
-        clock: for how long they are believed.
+        instances: reads the instances of a participant from the store.
+        clock: measures for how long they are believed.
     """
 
     def __init__(self, instances: Callable[[str], Awaitable[list[Instance]]], clock: Clock) -> None:
@@ -42,12 +42,12 @@ class Colleagues:
         self._looking = asyncio.Lock()
 
     async def wait_seconds(self, participant: str, step: str, deliveries: int) -> float:
-        """How long a message should stay away that we cannot run.
+        """Return how many seconds a message that we cannot run should stay away.
 
         Args:
             participant: the owner of the step.
             step: the name of its code.
-            deliveries: how often the message came to somebody.
+            deliveries: number of deliveries of the message so far.
         """
         if step in await self._offered(participant):
             return soon_seconds(deliveries)
@@ -96,10 +96,10 @@ async def unoffered(
 
 
 def soon_seconds(deliveries: int) -> float:
-    """How long a message should stay away that somebody else can take."""
+    """Return how many seconds a message should stay away that another instance can take."""
     return float(min(SOON_SECONDS * SOON_GROWTH ** min(deliveries - 1, 40), SOON_SECONDS_MAX))
 
 
 def nobody_seconds(deliveries: int) -> float:
-    """How long a message should stay away that nobody is known to be able to take."""
+    """Return how many seconds a message should stay away that no known instance can take."""
     return doubled(NOBODY_SECONDS, deliveries - 1, seconds_max=NOBODY_SECONDS_MAX)

@@ -32,7 +32,7 @@ from goconductor.saga.plan import Plan
 logger = logger_of("goconductor.engine")
 
 KEPT_MAX = 1_000
-"""Versions kept compiled. Of a service that makes definitions all the time, those used last; another is read again."""
+"""Compiled versions that are kept. Of a service that makes definitions all the time, the last used; others are read again."""
 
 
 class Definitions:
@@ -47,7 +47,7 @@ class Definitions:
         self._stored = stored
         self._serial = serial
         self._kept: Recent[str, tuple[Plan, StoredDefinition]] = Recent(count_max=KEPT_MAX)
-        """By version alone: it is the hash of a document, which tells sagas apart as well."""
+        """By version alone: it is the hash of a document, and so distinguishes sagas as well."""
         self._offered: dict[tuple[str, str, int], StoredDefinition] = {}
 
     def at_hand(self, version: str) -> Plan | None:
@@ -56,11 +56,11 @@ class Definitions:
         return None if kept is None else kept[0]
 
     async def plan(self, saga: str, version: str | None = None) -> Plan:
-        """A version, compiled; the active one if none is named.
+        """Return a version, compiled; the active one if none is named.
 
         Raises:
             RequestRefusedError: there is no such definition.
-            DefinitionError: what is stored cannot be run by this version of goconductor.
+            DefinitionError: the stored definition cannot run in this version of goconductor.
         """
         if version is not None and (known := self.at_hand(version)) is not None and known.name == saga:
             return known
@@ -102,11 +102,11 @@ class Definitions:
 
         Args:
             definition: what to store.
-            activate: None offers it as a part of this process's code, and the rule says which version is active; else it comes
-                from elsewhere, and True makes it the one that is active where no living instance offers any.
+            activate: None offers it as a part of this process's code, and the rule decides which version is active. Otherwise it
+                comes from elsewhere, and True makes it the active one where no living instance offers any.
 
         Raises:
-            DefinitionError: it cannot run; with all problems.
+            DefinitionError: it cannot run; has all problems.
         """
         validate.check(definition)
         plan = plans.plan(definition)

@@ -1,8 +1,8 @@
-"""Which installation this is: all processes on one saga log, and no others.
+"""Identifies an installation: all processes on one saga log, and no others.
 
 Two environments may share a broker by mistake, with the same names of participants. Then each takes messages of the other, about
-sagas that its own log does not know. So each message says from which installation it comes, in a header, and whoever gets one
-of another leaves it, and says what to do. The sweep of the other one sends again what is lost in this way.
+sagas that its own log does not have. So each message has the id of its installation in a header. The receiver of a foreign
+message leaves it, and logs the remedy. The sweep of the other installation sends again what is lost in this way.
 
 The id is chosen once, by the first process that needs it, and all follow that choice. It stays when the database is restored or
 moves; a copy of a database has the id of its original.
@@ -20,16 +20,16 @@ from goconductor.ports.choices import INSTALLATION, Choice, Choices
 from goconductor.redaction import logger_of
 
 HEADER = "installation"
-SAID_MAX = 100
+LOGGED_MAX = 100
 AGAIN_SECONDS = 1.0
 REFUSED_SECONDS = 300.0
-"""So long after a failure, or a refusal, the store is asked again."""
+"""Seconds after a failure, or a refusal, until the store is asked again."""
 
 logger = logger_of("goconductor.engine")
 
 
 class Installation:
-    """The id of this installation, and what is said of others.
+    """The id of this installation, and the notice of others.
 
     Args:
         choices: the store, which keeps it.
@@ -40,12 +40,12 @@ class Installation:
         self._asking = asyncio.Lock()
         self._id = ""
         self._ask_at = 0.0
-        self._said: set[str] = set()
+        self._logged: set[str] = set()
         self.headers: dict[str, str] = {}
-        """What each message carries; empty until :meth:`learn` has succeeded."""
+        """Headers of each message; empty until :meth:`learn` has succeeded."""
 
     async def learn(self) -> str:
-        """The id; empty while the store does not tell it. No message waits for that."""
+        """Return the id; empty while the store does not have it. No message waits for that."""
         async with self._asking:
             if self._id or time.monotonic() < self._ask_at:
                 return self._id
@@ -65,15 +65,15 @@ class Installation:
         return self._id
 
     async def is_foreign(self, message: Message) -> bool:
-        """Whether a message comes from another installation; the first one is told. Older senders do not say where they are."""
+        """Return whether a message comes from another installation; the first one is logged. Older senders have no id."""
         sender = message.headers.get(HEADER, "")
         if not sender or sender == self._id:
             return False
         ours = await self.learn()
         if not ours or sender == ours:
             return False
-        if sender not in self._said and len(self._said) < SAID_MAX:
-            self._said.add(sender)
+        if sender not in self._logged and len(self._logged) < LOGGED_MAX:
+            self._logged.add(sender)
             logger.error(
                 "a message on %s is of another installation, %s; this one is %s: two environments share a broker and take each "
                 "other's messages, which makes sagas slow; give one of them a broker of its own, or names of its own by "

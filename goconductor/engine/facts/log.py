@@ -38,7 +38,7 @@ class UnreadableLogError(StoreError):
 
 
 def entry(event: Event, event_id: UUID, *, participant: str, token: int = 0) -> LogEntry:
-    """An event as it is stored."""
+    """Return an event in its stored form."""
     data = events.body(event)
     if isinstance(event, StepEvent):
         return LogEntry(
@@ -56,7 +56,7 @@ def entry(event: Event, event_id: UUID, *, participant: str, token: int = 0) -> 
 
 
 def event(stored: LogEntry) -> Event:
-    """A stored event.
+    """Read a stored event.
 
     Raises:
         UnreadableLogError: it cannot be read by this version.
@@ -68,7 +68,7 @@ def event(stored: LogEntry) -> Event:
 
 
 def carried(plan: Plan, baton: Baton, size: int) -> View | None:
-    """What a message of so many bytes says of its saga; None if that was too large for it."""
+    """Return the view that a message of ``size`` bytes carries; None if it was too large for it."""
     state = baton.state
     if state is None:
         return None
@@ -78,13 +78,13 @@ def carried(plan: Plan, baton: Baton, size: int) -> View | None:
 
 
 def brought_up(plan: Plan, view: View | None, saga_id: UUID, tail: Tail) -> View | None:
-    """What is known, with the tail folded in; None if the saga does not exist.
+    """Return the known view with the tail folded in; None if the saga does not exist.
 
     Args:
         plan: the saga's compiled definition.
-        view: what is known, whose ``known`` the store was asked with; None for nothing.
-        saga_id: which saga.
-        tail: what the store answered.
+        view: the known view, with whose ``known`` the store was asked; None for nothing.
+        saga_id: the saga's id.
+        tail: the store's answer.
 
     Raises:
         UnreadableLogError: the tail holds what this version cannot read.
@@ -107,6 +107,6 @@ def brought_up(plan: Plan, view: View | None, saga_id: UUID, tail: Tail) -> View
 
 
 def _believed(view: View, tail: Tail) -> Answers:
-    """The answers that a view rests on, if it belongs to this log."""
+    """Return the answers that a view rests on, if it belongs to this log."""
     belongs = view.seq <= len(tail.entries) and tail.entries[view.seq - 1].tag == view.tag
     return view.state.unkept or {} if belongs else {}

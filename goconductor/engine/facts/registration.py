@@ -13,16 +13,16 @@ from goconductor.redaction import logger_of
 logger = logger_of("goconductor.engine")
 
 AGAIN_SECONDS = 1.0
-"""So long after the store went away before this node was registered it is tried again."""
+"""Seconds between two attempts to register."""
 
 
 class Registration:
-    """One node's.
+    """The registration of one node.
 
     Args:
         store: an open one, once :meth:`open` is called.
-        clock: told of the database's time; for the pauses.
-        on_rewind: called where the log may have lost what this process told it.
+        clock: gets readings of the database's time; for the pauses.
+        on_rewind: called where the log may have lost commits of this process.
     """
 
     def __init__(self, store: SagaStore, clock: Clock, on_rewind: Callable[[], None]) -> None:

@@ -1,12 +1,12 @@
-"""After a failover: what this process told the log is told again, and what it knows to be missing is noted.
+"""After a failover: repeats what this process brought into the log, and notes what it knows to be missing.
 
-A standby that lagged behind and was promoted has lost commits that were acknowledged. Nobody can bring them back; but who was
-told of one can say so. A process remembers the place of what it brought into the log lately, sagas that have ended included,
-and compares when the log has gone back. Messages that it receives carry such places as well: a state that the log does not
-have, or has differently. What is known to be missing is kept in the log for people, and counted. It is never all: nobody knows of
-an append whose process died, or that is too long ago.
+A standby that lagged behind and was promoted has lost commits that were acknowledged. Nobody can bring them back, but a process
+that knows of one can report it. A process remembers the place of its latest appends, also of sagas that have ended, and compares
+them when the log has gone back. Messages that it receives carry such places as well: a state that the log does not have, or has
+differently. What is known to be missing is kept in the log for people, and counted. It is never complete: nobody knows of an
+append whose process died, or that is too long ago.
 
-Definitions are put again, since sagas that run need their version, and a lost one is in nobody's memory once this process ends.
+Definitions are stored again, since running sagas need their version, and nobody remembers a lost one once this process ends.
 """
 
 from __future__ import annotations
@@ -59,18 +59,18 @@ class Rewinding:
         self._noting: asyncio.Task[None] | None = None
 
     def acknowledged(self, view: View) -> None:
-        """The log has taken this: it was said to be durable."""
+        """Remember a view that the log has acknowledged as durable."""
         state = view.state
         self._places.put(state.saga_id.int, (view.seq, view.tag, state.phase, state.at))
 
     def missed(self, view: View) -> None:
-        """A message carries this state, and the log has another one there, or none."""
+        """Note a state that a message carries, while the log has another one there, or none."""
         self._missed.append(self._loss(view.state.saga_id, view.seq, view.tag, view.state.phase, view.state.at))
         if self._noting is None or self._noting.done():
             self._noting = create_guarded_task(self._note_missed(), name="noting what is missing")
 
     def rewound(self) -> None:
-        """The log may have gone back: compare and tell again, in the background, until it is done."""
+        """Compare and repeat in the background until it is done, because the log may have gone back."""
         told = [self._loss(UUID(int=number), *place) for number, place in self._places.items()]
         self._missed += told
         if self._noting is not None:

@@ -1,6 +1,6 @@
-"""The views of sagas that a process keeps, so that it need not read them again: the latest, so many and of so many bytes.
+"""The views of sagas that a process keeps, so that it need not read them again: the latest, with a limit of number and bytes.
 
-By their number alone they could be bounded only for small sagas: ten thousand with outputs of a hundred kilobytes are a gigabyte.
+A limit of the number alone would fit only small sagas: ten thousand with outputs of a hundred kilobytes are a gigabyte.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from goconductor.aio.recent import RecentByWeight
 from goconductor.engine.facts.log import View
 
 SAGA_BYTES, STEP_BYTES = 500, 200
-"""What a view and each of its steps take in memory beside their values, about."""
+"""Approximate bytes of memory for a view and for each of its steps, beside their values."""
 
 
 class Views:
     """Views by their saga. The newest is always kept, however large it is: without it each event of a wide saga would fold all.
 
     Args:
-        count_max: so many at most.
-        bytes_max: of so many bytes, about; values count as JSON, of which Python makes a few times as much.
+        count_max: greatest number of views.
+        bytes_max: greatest number of bytes, approximately; values count as JSON, of which Python makes a few times as much.
     """
 
     def __init__(self, *, count_max: int, bytes_max: int) -> None:
         self._kept: RecentByWeight[int, View] = RecentByWeight(count_max=count_max, weight_max=bytes_max)
-        """By the saga's id as a number, whose hash costs nothing; that of a UUID is worked out in Python."""
+        """By the saga's id as a number, whose hash costs nothing; the hash of a UUID is computed in Python."""
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -35,7 +35,7 @@ class Views:
         return self._kept.weight
 
     def get(self, saga_id: UUID) -> View | None:
-        """The view that was kept last."""
+        """Return the view that was kept last."""
         return self._kept.get(saga_id.int)
 
     def keep(self, view: View) -> None:

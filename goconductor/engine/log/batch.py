@@ -22,7 +22,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 SHARE_MIN = 16
-"""So many calls are never split over lanes: what they would win is less than what a transaction costs."""
+"""Calls that are never split over lanes: the gain would be less than the cost of a transaction."""
 
 
 class _Call(msgspec.Struct, Generic[Item, Result], frozen=True):
@@ -111,7 +111,7 @@ class Batcher(Generic[Item, Result]):
         return self._take()
 
     def _take(self) -> list[_Call[Item, Result]]:
-        """The next batch: in the order of arrival, and nothing whose subject is in flight."""
+        """Take the next batch: in the order of arrival, and nothing whose subject is in flight."""
         share = -(-(len(self._waiting) + self._in_flight) // self._lanes_max)
         most = min(self._items_max, max(SHARE_MIN, share))
         batch: list[_Call[Item, Result]] = []

@@ -37,21 +37,21 @@ from goconductor.saga.plan import Plan
 logger = logger_of("goconductor.engine")
 
 AGAIN_SECONDS, AGAIN_SECONDS_MAX = 0.1, 5.0
-"""The first and the longest pause before messages are sent again that the bus did not take."""
+"""The first and the longest pause, in seconds, before messages that the bus did not accept are sent again."""
 WIDE_FAN_OUT = 50
-"""From this many messages in one decision on, none carries the state."""
+"""Messages in one decision from which on none carries the state."""
 
 
 class Outbox:
     """Sends messages after the commit, in the background, in batches.
 
     Args:
-        bus: where to.
-        choices: says which installation this is.
+        bus: sends the messages.
+        choices: the store, which has the id of this installation.
         source: the sender's name in the messages.
-        clock: the time they carry.
-        baton_bytes_max: a larger state is not carried; the receiver reads the log.
-        waiting_max: messages kept while the bus is away; more are dropped, and sent again by the sweep.
+        clock: gives the time in the messages.
+        baton_bytes_max: greatest size of a state in a message, in bytes; otherwise the receiver reads the log.
+        waiting_max: messages kept while the bus is away; more of them are dropped, and sent again by the sweep.
         observer: called for each call of the bus.
     """
 
@@ -77,7 +77,7 @@ class Outbox:
         self._waiting: list[Message] = []
         self._sender: asyncio.Task[None] | None = None
         self._refused: dict[str, int] = {}
-        """Of topics that took less: how large the message was that the bus refused."""
+        """By topic, the size of a message that the bus refused there."""
         self.dropped = 0
         self.problem = ""
         """Why the last messages could not be sent; empty when they were."""
@@ -108,7 +108,7 @@ class Outbox:
                 state = None
 
     def ended(self, plan: Plan, view: View, status: SagaStatus) -> None:
-        """Tell who waits for the saga's end."""
+        """Send a notice to the instance that waits for the saga's end."""
         state = view.state
         body = SagaEnded(saga_id=state.saga_id, saga=plan.name, status=status, baton=Baton(view.seq, view.tag, state))
         now = datetime.fromtimestamp(self._clock.now(), UTC).isoformat()
@@ -167,10 +167,10 @@ class Outbox:
             self._sender = None
 
     def _lighter(self, batch: list[Message], error: PayloadError) -> list[Message]:
-        """What to send instead, as pointers alone, now that a topic took less than we thought.
+        """Return the messages to send instead, as pointers alone, now that a topic accepted less than we assumed.
 
-        Only the first message that was refused is named. So all that carry a state go once more without it; a message that
-        comes twice does no harm, and from now on none as large is sent to that topic.
+        Only the first refused message is named. So all that carry a state go once more without it; a duplicate does no harm, and
+        from now on no message as large is sent to that topic.
         """
         place = re.match(r"\$\[(\d+)\]", error.path)
         refused = batch[int(place[1])] if place else max(batch, key=lambda message: len(message.payload))

@@ -36,11 +36,11 @@ from goconductor.saga import ids, values
 from goconductor.saga.plan import Plan
 
 HELD_UP_SECONDS = 5.0
-"""So long a start waits for a key that somebody's open transaction holds."""
+"""Seconds that a start waits for a key that an open transaction holds."""
 HELD_UP_PAUSE_SECONDS = 0.1
 
 PATIENCE_LEASES = 2
-"""After so many lives of a lease the sweep looks at a saga that has stood still: a message for it may be lost."""
+"""Lives of a lease after which the sweep looks at a saga that has stood still: a message for it may be lost."""
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -61,16 +61,16 @@ class Starter:
     """Starts sagas.
 
     Args:
-        starts: where they begin.
-        clock: database time, which the ids carry.
-        room: what can be run here at once, and runs it.
+        starts: the store's part that begins sagas.
+        clock: the database's time, which the ids have.
+        room: keeps places, and runs what can run here at once.
         orphans: frees leases that may have been taken though nobody runs under them.
         appender: does what follows the commit.
-        instance: tells this process's serial.
+        instance: answers this process's serial.
         participant: its participant's name, for the record.
         lease_seconds: the life of leases taken with a start.
-        input_bytes_max: a larger input is refused.
-        counts: where what happened is counted.
+        input_bytes_max: greatest size of an input, in bytes.
+        counts: the counters of events.
         observer: called for each start and each batch.
     """
 
@@ -104,7 +104,7 @@ class Starter:
             self._flush, lanes=BATCHES_AT_ONCE, on_flushed=partial(observer.flushed, "start")
         )
         self._held_up: Batcher[_Asked, Outcome] = Batcher(self._flush)
-        """Those whose key somebody's open transaction holds: they wait with each other, and with nobody else."""
+        """Starts whose key an open transaction holds: they wait with each other, and with nobody else."""
 
     async def start(
         self, plan: Plan, input: Any, *, key: str | None, labels: Mapping[str, str], reply_to: str, identity: Any = msgspec.UNSET
@@ -178,7 +178,7 @@ class Starter:
     def _begun(
         self, plan: Plan, input: Any, key: str | None, labels: Mapping[str, str], reply_to: str, traceparent: str
     ) -> tuple[View, list[Effect], SagaStarted]:
-        """The first decision."""
+        """Make the first decision."""
         data = to_json_value(input)
         size = len(values.written(data, bytes_max=self._input_bytes_max))
         if key is not None or labels:
@@ -234,7 +234,7 @@ class Starter:
 
 
 def _found(outcome: Outcome, plan: Plan, key: str | None) -> Started:
-    """The saga that a start found in its place."""
+    """Return the saga that a start found in its place."""
     if outcome.verdict is Verdict.ALREADY_STARTED and outcome.existing is not None:
         return Started(outcome.existing, existing=True)
     if outcome.verdict is Verdict.OTHER_INPUT:

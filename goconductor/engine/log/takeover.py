@@ -1,12 +1,12 @@
-"""Taking over a lease that another let run out: the log is told first.
+"""Takes over a lease that another process let expire: the log gets that first.
 
-Who takes it over says that this attempt's outcome is unknown, and runs nothing: the other may have done it and died. Were the
-same attempt run again, its refusal would be believed, and the effect forgotten. That holds whether or not the step is due now:
-of a paused saga nobody else would remember it. What the log wants then comes with that append, or as a message.
+The process that takes it over appends that this attempt's outcome is unknown, and runs nothing: the other may have done it and
+died. If the same attempt ran again, its refusal would be believed, and the effect forgotten. That holds whether or not the step
+is due now: nobody else would remember it for a paused saga. What the log wants then comes with that append, or as a message.
 
-The lease's row remembers whom it was taken from until that append frees it, so any number of processes may die in between. Who
-declares as a leader does the same, under a lease that it took in the same way; of the two, one gets the lease, and the other
-finds it held.
+The lease's row remembers its former holder until that append frees it, so any number of processes may die in between. A leader
+that declares an outcome unknown does the same, under a lease that it took in the same way. Of the two, one gets the lease, and
+the other finds it held.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ REASON = "its lease ran out, and another instance took it over"
 
 
 class TakenOver(NamedTuple):
-    """Such a lease. Not of a settlement, which is asked for again until it is answered: of that nothing is to be told."""
+    """Such a lease. Not of a settlement, which is asked for again until it is answered: there is nothing to report of it."""
 
     plan: Plan
     view: View
@@ -31,7 +31,7 @@ class TakenOver(NamedTuple):
 
     @property
     def submission(self) -> Submission:
-        """What the log is told; refused where it knows of an outcome, or was never told of the attempt."""
+        """Return what to append; it is refused where the log has an outcome, or does not know of the attempt."""
         key, step = self.lease.key, self.view.state.step(self.lease.key.step)
         unknown = OutcomeUnknown(key.step, step.side(key.direction).attempt, key.round, direction=key.direction, reason=REASON)
         return Submission(key.saga_id, self.plan, unknown, view=self.view, lease=self.lease)

@@ -40,19 +40,19 @@ class Attempt:
     """One attempt, and the code that it calls.
 
     Args:
-        work: what to run.
+        work: the work to run.
         action: the step's code.
-        context: what the step is told of its run.
-        timeout_seconds: how long the whole attempt may take.
-        threads: where plain functions run.
-        output_bytes_max: a larger output is refused.
+        context: the context that the step gets.
+        timeout_seconds: time limit of the whole attempt.
+        threads: run plain functions.
+        output_bytes_max: greatest size of an output, in bytes.
         on_begin: called where user code begins after it had to wait.
 
     Attributes:
         begun: whether user code was called.
         uncallable: why it could not be called with these inputs.
         unkept: why what it returned cannot be kept.
-        limit: what bounds it; it is restarted where user code begins.
+        limit: its time limit, which is restarted where user code begins.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Attempt:
 
     @property
     def names(self) -> dict[str, Any]:
-        """What an event says of whose outcome it is."""
+        """Return the fields by which an event names its attempt."""
         key = self.work.lease.key
         return {"step": key.step, "attempt": self.work.attempt, "round": key.round}
 
@@ -115,7 +115,7 @@ class Attempt:
             raise
 
     def _inputs(self) -> dict[str, Any]:
-        """This attempt's own copy: what it changes in it, no other attempt or step may find changed."""
+        """Return this attempt's own copy, so that no other attempt or step sees its changes."""
         state, step = self.work.view.state, self.work.lease.key.step
         try:
             inputs = self.work.plan.inputs(step, state.input, state.referable(), state.step(step).edited)

@@ -58,12 +58,12 @@ from goconductor.saga.plan import Plan
 logger = logger_of("goconductor.engine")
 
 LEASE_MARGIN_SECONDS = 5.0
-"""For so long after an attempt's time limit its lease is still renewed, so that its outcome is not taken for lost."""
+"""Seconds after an attempt's time limit for which its lease is still renewed, so that its outcome is not declared lost."""
 JOURNAL_PAUSE_SECONDS = 1.0
-SAYING_SECONDS = 5.0
-"""How long a drain waits for the log to take that a step was given up on."""
+GIVING_UP_SECONDS = 5.0
+"""Seconds that a drain waits for the append that a step was given up."""
 SWALLOWED_SECONDS = 1.0
-"""How long a drain waits for a step that has swallowed its cancellation, after the second one."""
+"""Seconds that a drain waits for a step that has swallowed its cancellation, after the second one."""
 
 
 _BY_JOURNAL = (ActionSucceeded, CompensationSucceeded, ActionSettled, CompensationSettled)
@@ -74,14 +74,14 @@ class Executor:
 
     Args:
         registry: the steps' code.
-        journals: told which of them can be used.
+        journals: gets reports which journals can be used.
         orphans: frees leases that led to nothing.
         clock: monotonic time.
         renewal: keeps the leases of long steps.
-        concurrency: how many steps may run at once.
-        threads: how many of them in threads, as plain functions are.
-        output_bytes_max: a larger output is refused.
-        counts: where what happened is counted.
+        concurrency: greatest number of steps that run at once.
+        threads: greatest number of them in threads, for plain functions.
+        output_bytes_max: greatest size of an output, in bytes.
+        counts: the counters of events.
         observer: called for each run.
     """
 
@@ -117,7 +117,7 @@ class Executor:
         self._closed = False
         self._left: set[int] = set()
         self.left = 0
-        """How many steps ran on when this had drained, as they cannot be ended."""
+        """Number of steps that ran on after the drain, as they cannot be ended."""
         self.appender: Appender
         """Set by the node, since each needs the other."""
 
@@ -131,7 +131,7 @@ class Executor:
         }
 
     def owns(self, plan: Plan, step: str) -> bool:
-        """Whether this process has the code of a step."""
+        """Return whether this process has the code of a step."""
         return self.places.owns(plan, step)
 
     def reserve(self, plan: Plan, work: Work) -> Place | None:
@@ -139,9 +139,9 @@ class Executor:
         return self.places.reserve(plan, work.step, work.direction)
 
     def undoes_nothing(self, plan: Plan, step: str) -> bool:
-        """Whether the step is ours, and compensating it would run no code and note nothing down.
+        """Return whether the step is ours, and its compensation would run no code and write nothing.
 
-        Not if the definition knows of a compensation: then newer instances have one, and the lease decides who is to run it.
+        Not if the definition has a compensation: then newer instances have its code, and the lease decides which one runs it.
         """
         if not self.owns(plan, step) or plan.steps[step].compensation:
             return False
@@ -216,14 +216,14 @@ class Executor:
         except EventRefusedError as error:
             if not isinstance(event, ActionSucceeded):
                 raise
-            logger.error("step %r ran, but %s", work.step, error, extra=about(work.lease.key))  # noqa: TRY400  (its place says nothing)
+            logger.error("step %r ran, but %s", work.step, error, extra=about(work.lease.key))  # noqa: TRY400  (no traceback needed)
             rejected = without_output(event, error)
             return await self.appender.submit(
                 Submission(saga_id, work.plan, rejected, view=work.view, lease=work.lease, follows=True)
             )
 
     async def _event(self, work: Granted) -> Event | None:
-        """What came of the work; None if it must not begin any more."""
+        """Return the event of the work; None if it must not begin any more."""
         now = self._clock.monotonic()
         if now >= work.expires:
             self._counts["leases_expired_before_start"] += 1
@@ -285,16 +285,16 @@ class Executor:
     async def _begun(self, invocation: Invocation, work: Granted, context: StepContext) -> Event | None:
         """Do it. What has not begun is tried again, for as long as the step may take and the lease is ours."""
         seconds, ends = invocation.attempt.timeout_seconds, context.deadline
-        told = False
+        is_reported = False
         while True:
             try:
                 event = await invocation.run(seconds)
             except NotBegunError as error:
                 if error.of_journal:
                     self._journals.failed(invocation.attempt.action, str(error))
-                if not told:
+                if not is_reported:
                     await self._hear(work, context, error)
-                told = True
+                is_reported = True
             else:
                 if invocation.attempt.action.journal is not None and isinstance(event, _BY_JOURNAL):
                     self._journals.worked(invocation.attempt.action)
@@ -307,20 +307,22 @@ class Executor:
             self._begins(work, context)
 
     def _begins(self, work: Granted, context: StepContext) -> None:
-        """The time of the attempt begins now, and not when the work was granted."""
+        """Begin the time of the attempt now, and not when the work was granted."""
         deadline = self._clock.monotonic() + timeout_of(work, self._registry.steps[work.plan.owners[work.step][1]])
         force_setattr(context, "deadline", deadline)
         self._renewal.extend(work.lease, deadline + LEASE_MARGIN_SECONDS)
 
     def _outlived(self, work: Granted, action: Action[..., Any], call: Call) -> None:
-        """The saga goes on without the function, which still counts where the step's own limit bounds how many run at once."""
+        """Let the saga go on without the function, which still counts where the step's own limit bounds how many run at once."""
         limit = self.places.limit(action.name)
         if limit is not None:
             call.ends.append(work.place.part(limit).vacate)
 
     def _given_up(self, work: Granted, attempt: Attempt) -> Event | None:
-        """The drain's time was over. Our own run has ended here, and nobody can know what it did; or its function runs on, and
-        keeps its lease; or none of its code was called, so that it is handed on.
+        """Return the event of an attempt at the end of the drain; None where it is handed on.
+
+        Our own run has ended here, and nobody can know what it did. Or its function runs on, and keeps its lease. Or none of its
+        code was called, so that it is handed on.
         """
         if not attempt.begun or work.direction is Direction.SETTLE:
             return None
@@ -338,7 +340,7 @@ class Executor:
         )
 
     def _decline(self, works: Sequence[Granted]) -> None:
-        """Nothing more is begun here: others are asked, and find neither a lease nor a place taken."""
+        """Begin nothing more here: others are asked, and find neither a lease nor a place taken."""
         for work in works:
             work.place.vacate()
         if works:
@@ -354,7 +356,7 @@ class Executor:
             self.appender.hand_on(work)
 
     async def drain(self, within_seconds: float) -> None:
-        """Begin nothing new; let what runs finish, for so long; then give up on the rest, and say so in the log."""
+        """Begin nothing new, let running steps finish for ``within_seconds``, then give up the rest, and append that."""
         self._draining = True
         self.places.close()
         if self._chains:
@@ -365,7 +367,7 @@ class Executor:
             chain.cancel()
         if late:
             logger.warning("draining: %d steps did not finish within %.0f s and are given up", len(late), within_seconds)
-            _, mute = await asyncio.wait(late, timeout=SAYING_SECONDS)
+            _, mute = await asyncio.wait(late, timeout=GIVING_UP_SECONDS)
             for chain in mute:  # the store is away: the sweep finds out by their leases
                 chain.cancel()
             if mute:
@@ -384,6 +386,6 @@ class Executor:
         self.threads.close()
 
     async def close(self) -> None:
-        """What appends brought that were in flight while this drained is handed on by now."""
+        """Wait until the work of appends that were in flight during the drain is handed on."""
         await self._declining.join()
         await self._journals.close()

@@ -1,7 +1,7 @@
 """What the code of a step raised: counted, logged, reported to the observer and the listeners.
 
-A traceback is logged once, and again where the next attempt fails in another way. What waits before any code of the step was
-called has none. Of a journal that cannot be used :mod:`.journals` speaks, once for all sagas.
+A traceback is logged once, and again where the next attempt fails in another way. There is none for work that waits before any
+code of the step was called. :mod:`.journals` logs about a journal that cannot be used, once for all sagas.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from goconductor.saga.ids import Direction
 
 
 class Hearing:
-    """Hears of errors.
+    """Handles the errors of user code.
 
     Args:
-        registry: the steps' code, and who listens.
-        counts: where they are counted.
+        registry: the steps' code, and the listeners.
+        counts: the counters of errors.
         observer: called for each error.
     """
 
@@ -35,7 +35,7 @@ class Hearing:
         self._observer = observer
 
     async def __call__(self, work: Granted, context: StepContext, error: BaseException) -> None:
-        """Hear of one, in the task of its step."""
+        """Handle one error, in the task of its step."""
         self._counts["step_errors"] += 1
         self._observer.step_raised(context, error)
         forward = work.plan.kinds[work.step] is StepKind.RETRIABLE
@@ -44,13 +44,13 @@ class Hearing:
         waits = error if isinstance(error, NotBegunError) else None
         if not (waits and waits.of_journal) and context.logger.isEnabledFor(level):
             side = "compensation" if context.direction is Direction.COMPENSATION else "action"
-            said = "the %s of step %r raised %s: %s"
+            text = "the %s of step %r raised %s: %s"
             shown = error if not waits and is_unexpected(error) and self._is_news(work, error) else None
-            context.logger.log(level, said, side, context.step, type(error).__name__, text_of(error), exc_info=shown)
+            context.logger.log(level, text, side, context.step, type(error).__name__, text_of(error), exc_info=shown)
         await notify(self._registry.listeners, "on_error", context, error, step=work.plan.owners[work.step][1])
 
     def _is_news(self, work: Granted, error: BaseException) -> bool:
-        """Whether this attempt failed in another way than the one before, whose traceback has been logged."""
+        """Return whether this attempt failed in another way than the one before, whose traceback has been logged."""
         action = self._registry.steps[work.plan.owners[work.step][1]]
         function = action.compensation_function if work.direction is Direction.COMPENSATION else action.function
         before = work.view.state.step(work.step).failure

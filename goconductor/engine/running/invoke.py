@@ -1,16 +1,16 @@
-"""One run of one side of a step: user code in, an event out. Whatever user code raises, even a ``BaseException``, becomes an
+"""One run of one side of a step: user code in, an event out. Any exception of user code, even a ``BaseException``, becomes an
 event.
 
-How the code is run, plain or inside a journal, is a runner's matter (:mod:`goconductor.engine.running.runners`). Here are the
-time limit, and what an error means. A retriable step never has its failure proven, or an operator's retry would only read it
-again.
+A runner decides how the code is run, plain or inside a journal (:mod:`goconductor.engine.running.runners`). This module has the
+time limit, and the meaning of an error. The failure of a retriable step is never proven, or an operator's retry would only read
+it again.
 
-Two errors of a plain step are ours and not its code's. What it *returned* may be nothing that can be kept: then it has had its
-effect, whatever made it so, and must not run again. And its *arguments* may be such that it cannot be called. That proves that
-this run has had no effect, and says nothing of another: a process may have been stopped in the middle of the same attempt, and
-have other code, which fits the inputs. So the failure is no proof in the log; the step is compensated like any other that
-failed. Only where the compensation cannot be called either, as it takes the same inputs, and where that failed attempt was the
-only one, there is nothing to compensate, and nobody who could. A second attempt is enough to leave it to a person.
+Two errors of a plain step are ours and not its code's. The first: what it *returned* cannot be kept. Then it has had its effect,
+and must not run again. The second: it cannot be called with its *arguments*. That proves that this run has had no effect, and
+proves nothing about another run: a process may have been stopped in the middle of the same attempt, with other code that fits the
+inputs. So the failure is no proof in the log; the step is compensated like any other that failed. There is one exception. If the
+compensation cannot be called either, as it takes the same inputs, and if that failed attempt was the only one, there is nothing
+to compensate, and nobody who could. A second attempt is enough to leave it to a person.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ def _without_output(failure: Failure) -> Failure:
 
 
 class Invocation:
-    """One attempt, the limit of its time, and what is made of its errors.
+    """One attempt, its time limit, and the meaning of its errors.
 
     Args:
-        attempt: what is run.
-        deadlines: what bounds it.
-        on_error: told of what user code raised.
+        attempt: the attempt to run.
+        deadlines: the time limits.
+        on_error: called with what user code raised.
     """
 
     def __init__(self, attempt: Attempt, *, deadlines: Deadlines, on_error: OnError) -> None:
@@ -70,10 +70,10 @@ class Invocation:
         self._on_error = on_error
 
     def run(self, seconds: float) -> Coroutine[Any, Any, Event | None]:
-        """Do the work, and return what came of it; None if that is for another to say.
+        """Do the work, and return its event; None if another process decides.
 
         Args:
-            seconds: the time of the attempt; what it waits for before it may have as much again.
+            seconds: the time of the attempt; the waits before it may take as much again.
 
         Raises:
             NotBegunError: no code of the step was called, since the journal could not be used; this is no attempt.
@@ -130,8 +130,8 @@ class Invocation:
             self._name(error, limit)
             self._check_begun(error)
             if error is attempt.uncallable and self._runner.left_nothing(attempt):
-                says = "the action of step %r was never called, and its compensation cannot be: %s"
-                attempt.context.logger.warning(says, attempt.work.step, text_of(error))
+                message = "the action of step %r was never called, and its compensation cannot be: %s"
+                attempt.context.logger.warning(message, attempt.work.step, text_of(error))
                 return CompensationSucceeded(**attempt.names, null=True)
             await self._on_error(attempt.work, attempt.context, error)
             return CompensationFailed(
@@ -152,11 +152,11 @@ class Invocation:
         return limit
 
     def _name(self, error: BaseException, limit: Limit) -> None:
-        """A limit of ours that ran out says so; one of the step's own code is the step's to name."""
+        """Give an error of our time limit a message; the step's own code names its own limits."""
         if limit.expired and type(error) is TimeoutError and not error.args:
             attempt = self.attempt
-            says = f"the {attempt.work.direction} took longer than its time limit of {attempt.timeout_seconds:g} s"
-            error.args = (f"{says}; give step {attempt.action.target!r} a longer timeout, or find what it waits for",)
+            message = f"the {attempt.work.direction} took longer than its time limit of {attempt.timeout_seconds:g} s"
+            error.args = (f"{message}; give step {attempt.action.target!r} a longer timeout, or find what it waits for",)
 
     def _check_begun(self, error: BaseException) -> None:
         if isinstance(error, NotBegunError):

@@ -1,8 +1,8 @@
-"""What is in the way of the journals of this process's steps: one line of the log at growing intervals, and a word in the store.
+"""Reports on the journals of this process's steps: a log line at growing intervals, and a report in the store.
 
-A step whose journal cannot be used is no attempt: it waits, and the log of its saga says nothing of it. So the process says it
-of itself, where its other words stand, and whoever shows the saga reads it there. A word grows old: it is said again while the
-trouble lasts, and one that was not is not believed.
+A step whose journal cannot be used is no attempt: it waits, and the log of its saga has nothing about it. So the process reports
+it beside its other reports, and a view of the saga reads it there. A report gets old: it is repeated while the trouble lasts, and
+an old one is not believed.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from goconductor.redaction import logger_of
 logger = logger_of("goconductor.engine")
 
 REMINDER_SECONDS = (10.0, 600.0)
-"""Between the first line and the second, and the longest time between two."""
-SAY_SECONDS = 15.0
-"""So often a trouble that lasts is told to the store again."""
+"""The first and the longest seconds between two log lines."""
+REPORT_SECONDS = 15.0
+"""Seconds between two reports of a trouble that lasts."""
 BELIEVED_SECONDS = 45.0
-"""For so long a word counts: whoever said it may have died, or have nothing to do with that journal any more."""
+"""Seconds for which a report counts: its process may have died, or no longer use that journal."""
 
-Say = Callable[[str, Spoken], Awaitable[bool]]
+Report = Callable[[str, Spoken], Awaitable[bool]]
 
 
 class _Trouble:
@@ -46,16 +46,16 @@ class Journals:
     Args:
         registry: the steps, and their journals.
         clock: the time.
-        say: keeps a word of this process.
+        report: keeps a report of this process.
     """
 
-    def __init__(self, registry: StepRegistry, clock: Clock, say: Say) -> None:
+    def __init__(self, registry: StepRegistry, clock: Clock, report: Report) -> None:
         self._registry = registry
         self._clock = clock
-        self._say = say
+        self._keep = report
         self._troubles: dict[int, _Trouble] = {}
-        self._words: dict[str, Spoken] = {}
-        self._saying = Tasks()
+        self._reports: dict[str, Spoken] = {}
+        self._reporting = Tasks()
 
     def failed(self, action: Action[..., object], reason: str) -> None:
         """Note that a step waits for its journal.
@@ -71,9 +71,9 @@ class Journals:
         if trouble.reminder.is_due():
             logger.warning("the steps %s wait for their journal, and it is tried again: %s", ", ".join(trouble.steps), reason)
         now = self._clock.monotonic()
-        if reason != trouble.reason or trouble.said_at is None or now - trouble.said_at >= SAY_SECONDS:
+        if reason != trouble.reason or trouble.said_at is None or now - trouble.said_at >= REPORT_SECONDS:
             trouble.reason, trouble.said_at = reason, now
-            self._tell(trouble)
+            self._report(trouble)
 
     def worked(self, action: Action[..., object]) -> None:
         """Note that a step's journal was used."""
@@ -82,33 +82,33 @@ class Journals:
             seconds = self._clock.monotonic() - trouble.began
             logger.info("the journal of the steps %s is back, after %.0f s", ", ".join(trouble.steps), seconds)
             trouble.reason = ""
-            self._tell(trouble)
+            self._report(trouble)
 
     async def close(self) -> None:
-        """Tell nothing more."""
-        await self._saying.close()
+        """Report nothing more."""
+        await self._reporting.close()
 
-    def _tell(self, trouble: _Trouble) -> None:
-        """Tell the store, one word after the other."""
+    def _report(self, trouble: _Trouble) -> None:
+        """Report to the store, one report after the other."""
         spoken = Spoken(names=trouble.steps, uses="", number=0, problem=trouble.reason, at=self._clock.now())
-        self._words[f"{JOURNAL}:{trouble.steps[0]}"] = spoken
-        if not self._saying:
-            self._saying.start(self._tell_all(), name="telling of a journal", context=Context())
+        self._reports[f"{JOURNAL}:{trouble.steps[0]}"] = spoken
+        if not self._reporting:
+            self._reporting.start(self._report_all(), name="report on a journal", context=Context())
 
-    async def _tell_all(self) -> None:
-        while self._words:
-            kind, spoken = self._words.popitem()
+    async def _report_all(self) -> None:
+        while self._reports:
+            kind, spoken = self._reports.popitem()
             try:
-                await self._say(kind, spoken)
-            except StoreError as error:  # it is told again while it lasts
-                logger.debug("cannot tell of a journal: %s", error)
+                await self._keep(kind, spoken)
+            except StoreError as error:  # it is reported again while it lasts
+                logger.debug("cannot report on a journal: %s", error)
 
 
 def troubles(instances: Iterable[Instance], now: float) -> dict[tuple[int, str], str]:
-    """What living instances have lately said of their steps' journals, by serial and step.
+    """Return the latest reports of living instances on their steps' journals, by serial and step.
 
     Args:
-        instances: who is asked.
+        instances: the instances.
         now: the database's time.
     """
     return {

@@ -37,7 +37,7 @@ class Runner(Protocol):
         """Run the action."""
 
     async def compensate(self, attempt: Attempt) -> Event | None:
-        """Run the compensation; None if a skip came first, which says so itself."""
+        """Run the compensation; return None if a skip came first, which reports itself."""
 
     async def settle(self, attempt: Attempt) -> Event:
         """Find out what became of the step, and see to it that nothing more becomes of it."""
@@ -46,17 +46,17 @@ class Runner(Protocol):
         """Keep the last failure of an action, so that it has no effect, now or later; None where nothing can prove that."""
 
     def has_not_begun(self, attempt: Attempt, error: BaseException) -> bool:
-        """Whether this error says that no code of the step was called."""
+        """Return whether this error shows that no code of the step was called."""
 
     def left_nothing(self, attempt: Attempt) -> bool:
-        """Whether a compensation that cannot be called has nothing to undo."""
+        """Return whether a compensation that cannot be called has nothing to undo."""
 
 
 class PlainRunner:
-    """Runs code that notes nothing down. Only what came back tells what it did."""
+    """Runs code without a journal. Only its result shows what it did."""
 
     async def act(self, attempt: Attempt) -> Event:
-        """As :class:`Runner` says."""
+        """Run the action."""
         action = attempt.action
         answer = await attempt.call(action.function, action.signature, (), attempt.arguments(action.signature))
         try:
@@ -68,7 +68,7 @@ class PlainRunner:
         return ActionSucceeded(key.step, attempt.work.attempt, key.round, output=output)
 
     async def compensate(self, attempt: Attempt) -> Event | None:
-        """As :class:`Runner` says."""
+        """Run the compensation."""
         function, signature = attempt.action.compensation_function, attempt.action.compensation_signature
         if function is None or signature is None:
             return CompensationSucceeded(**attempt.names, null=True)
@@ -78,21 +78,21 @@ class PlainRunner:
         return CompensationSucceeded(**attempt.names)
 
     async def settle(self, attempt: Attempt) -> Event:
-        """As :class:`Runner` says."""
+        """Answer that there is no journal to settle by."""
         return SettleUnavailable(**attempt.names)
 
     async def prove(self, attempt: Attempt, failure: Failure) -> Event | None:
-        """As :class:`Runner` says."""
+        """Prove nothing without a journal."""
         del attempt, failure
         return None
 
     def has_not_begun(self, attempt: Attempt, error: BaseException) -> bool:
-        """As :class:`Runner` says."""
+        """Return whether no code was called."""
         del attempt, error
         return False
 
     def left_nothing(self, attempt: Attempt) -> bool:
-        """Whether the only attempt ended before its code was called."""
+        """Return whether the only attempt ended before its code was called."""
         ran = attempt.step.action
         return ran.status is ActionStatus.FAILED and ran.attempt == 1 and ran.failure is not None and not ran.failure.called
 
@@ -108,7 +108,7 @@ class JournaledRunner:
         self._journal = journal
 
     async def act(self, attempt: Attempt) -> Event:
-        """As :class:`Runner` says."""
+        """Run the action inside the journal's transaction."""
         action = attempt.action
         arguments = attempt.arguments(action.signature)
 
@@ -121,7 +121,7 @@ class JournaledRunner:
         return _of_action(attempt, entry)
 
     async def compensate(self, attempt: Attempt) -> Event | None:
-        """As :class:`Runner` says. The key is written also where there is no code to call."""
+        """Run the compensation inside the journal's transaction. The key is written also where there is no code to call."""
         function, signature = attempt.action.compensation_function, attempt.action.compensation_signature
 
         async def call(transaction: Any, stored: bytes) -> None:
@@ -137,7 +137,7 @@ class JournaledRunner:
         return CompensationSucceeded(**attempt.names, null=entry.found is Found.NULL)
 
     async def settle(self, attempt: Attempt) -> Event:
-        """As :class:`Runner` says."""
+        """Ask the journal what happened."""
         key, limit = key_of(attempt.work), attempt.timeout_seconds
         if attempt.step.action.status is ActionStatus.SETTLING:
             entry = await self._journal.settle(key, timeout_seconds=limit)
@@ -148,23 +148,23 @@ class JournaledRunner:
         return CompensationSettled(**attempt.names, happened=entry.found is Found.SEEN)
 
     async def prove(self, attempt: Attempt, failure: Failure) -> Event | None:
-        """As :class:`Runner` says."""
+        """Write the failure into the journal."""
         encoded = msgspec.json.encode(failure)
         entry = await self._journal.fail_action(key_of(attempt.work), encoded, timeout_seconds=attempt.timeout_seconds)
         return _of_action(attempt, entry)
 
     def has_not_begun(self, attempt: Attempt, error: BaseException) -> bool:
-        """As :class:`Runner` says."""
+        """Return whether no code was called."""
         return not attempt.begun and isinstance(error, JournalError | TimeoutError)
 
     def left_nothing(self, attempt: Attempt) -> bool:
-        """Only the journal could say."""
+        """Return False: only the journal could know."""
         del attempt
         return False
 
 
 PLAIN = PlainRunner()
-"""For all steps without a journal; it keeps nothing."""
+"""The runner of all steps without a journal; it keeps nothing."""
 
 
 def runner_of(action: Action[..., Any]) -> Runner:
@@ -196,7 +196,7 @@ def _of_action(attempt: Attempt, entry: Entry) -> Event:
 
 
 async def _through_lost_commit(attempt: Attempt, call: Callable[[], Coroutine[Any, Any, Entry]]) -> Entry:
-    """When the answer to a commit was lost, the same call again finds what happened."""
+    """Make a call again when the answer to its commit was lost: the same call finds what happened."""
     try:
         return await call()
     except JournalError:

@@ -1,1 +1,1 @@
-"""A service's steps: their code, how it is called, and what it is told."""
+"""A service's steps: their code, how it is called, and their context."""

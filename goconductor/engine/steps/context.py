@@ -27,7 +27,7 @@ class AboutStep(Protocol):
 
 
 def about(what: AboutStep) -> dict[str, Any]:
-    """What a log record's ``extra`` says of a step that does not run here."""
+    """Return the ``extra`` of a log record about a step that does not run here."""
     return {"saga_id": str(what.saga_id), "step": what.step}
 
 
@@ -89,7 +89,7 @@ class StepContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 RUNNING: ContextVar[StepContext | None] = ContextVar("goconductor_step", default=None)
-"""The step that runs in this task, or thread of a plain step: what is logged there is said about it."""
+"""The step that runs in this task, or thread of a plain step; log records there are about it."""
 
 
 class Apart(Generic[R]):

@@ -1,8 +1,8 @@
-"""What an exception of user code becomes: a :class:`Failure`, which can be kept, sent and shown.
+"""Makes a :class:`Failure` of an exception of user code, which can be kept, sent and shown.
 
-Three rules. An exception that says how it is to be taken (:class:`StepError`) says so inside an ``ExceptionGroup`` as well:
-a ``TaskGroup`` would hide it. All but a refusal keep their traceback, from the step's own code on and bounded. And no password of
-a url goes along, neither in the text nor in a line of source.
+There are three rules. An exception that decides what follows (:class:`StepError`) does so inside an ``ExceptionGroup`` as well,
+since a ``TaskGroup`` would hide it. All but a refusal keep their traceback, from the step's own code on and bounded. No password
+of a url is kept, neither in the text nor in a line of source.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ FRAMES_MAX = 30
 """Calls of a traceback that are kept, the innermost ones."""
 
 PARTS_MAX = 5
-"""Of a group, so many exceptions are named in its text."""
+"""Exceptions of a group that are named in its text."""
 
 DELAY_SECONDS_MAX = 10 * 366 * 86400.0
-"""No wait that a step asks for may be longer: infinity can neither be stored nor reached."""
+"""Greatest wait that a step may ask for, in seconds: infinity can neither be stored nor reached."""
 
 
 def failure_of(error: BaseException, function: Callable[..., Any] | None = None) -> Failure:
-    """An exception as it crosses the bus and stands in the log.
+    """Return the failure of an exception, as it crosses the bus and stands in the log.
 
     Args:
-        error: what user code raised.
+        error: the exception of user code.
         function: that code: the traceback begins there.
     """
-    said = answer_in(error)
-    text = _kept(text_of(error) if said is None else text_of(said))[:MESSAGE_MAX]
-    final = isinstance(said, PermanentError | PayloadError)
-    return Failure(type(said or error).__name__, text, retryable=not final, traceback=traceback_of(error, function))
+    answer = answer_in(error)
+    text = _kept(text_of(error) if answer is None else text_of(answer))[:MESSAGE_MAX]
+    final = isinstance(answer, PermanentError | PayloadError)
+    return Failure(type(answer or error).__name__, text, retryable=not final, traceback=traceback_of(error, function))
 
 
 def answer_in(error: BaseException) -> StepError | PayloadError | None:
-    """What an exception says of how it is to be taken: itself, or of a group the strictest answer that stands in it.
+    """Return the answer in an exception: itself, or of a group the strictest answer in it.
 
     A refusal comes before other permanent failures, these before temporary ones, of which the one with the longest wait counts.
     """
@@ -70,17 +70,17 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def is_unexpected(error: BaseException) -> bool:
-    """Whether it, or a part of it, was not raised as an answer, so that somebody may want to see where."""
+    """Return whether it, or a part of it, was not raised as an answer, so that its traceback is of interest."""
     return not all(isinstance(each, StepError | PayloadError) for each in _leaves(error))
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Whether the business said no, and nothing else went wrong beside it."""
+    """Return whether the business refused, and nothing else went wrong beside it."""
     return isinstance(answer_in(error), RefusedError) and not is_unexpected(error)
 
 
 def text_of(error: BaseException) -> str:
-    """An exception's text, and of a group that of its parts; it is user code as well, and may raise."""
+    """Return an exception's text, and of a group that of its parts; it is user code as well, and may raise."""
     try:
         text = str(error)
     except Exception as broken:  # noqa: BLE001
@@ -93,7 +93,7 @@ def text_of(error: BaseException) -> str:
 
 
 def delay_of(error: BaseException) -> float | None:
-    """The wait that a step asked for, in seconds; None where that is no number or makes no sense, so that the policy counts."""
+    """Return the wait that a step asked for, in seconds; None where that is no sensible number, so that the policy counts."""
     return _delay(answer_in(error))
 
 
@@ -104,10 +104,10 @@ def _delay(answer: BaseException | None) -> float | None:
 
 
 def traceback_of(error: BaseException, function: Callable[..., Any] | None = None) -> str:
-    """Where it was raised, as Python prints it, from the step's own code on; empty for a refusal, which is an answer.
+    """Return where it was raised, as Python prints it, from the step's own code on; empty for a refusal, which is an answer.
 
     Args:
-        error: what was raised.
+        error: the exception.
         function: the step's code; without it, or where the exception never came through it, all calls are shown.
     """
     if is_refusal(error) or (isinstance(error, PayloadError) and _own_part(error, function) is None):
@@ -124,7 +124,7 @@ def traceback_of(error: BaseException, function: Callable[..., Any] | None = Non
 
 
 def _own_part(error: BaseException, function: Callable[..., Any] | None) -> tuple[BaseException, TracebackType] | None:
-    """The first of a chain of exceptions that came through the step's code, and its traceback from there on."""
+    """Return the first of a chain of exceptions that came through the step's code, and its traceback from there on."""
     code = getattr(function, "__code__", None)
     seen: set[int] = set()
     each: BaseException | None = error
@@ -140,6 +140,6 @@ def _own_part(error: BaseException, function: Callable[..., Any] | None) -> tupl
 
 
 def _kept(text: str) -> str:
-    """As PostgreSQL and JSON can keep it, without passwords."""
+    """Return a text that PostgreSQL and JSON can keep, without passwords."""
     printable = text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
     return without_passwords(printable)

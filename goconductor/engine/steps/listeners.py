@@ -16,10 +16,10 @@ logger = logger_of("goconductor.engine")
 
 
 class Listener:
-    """Subclass and override what you want to hear; each method may be ``def`` or ``async def``.
+    """Subclass it and override methods to observe; each may be ``def`` or ``async def``.
 
     Attributes:
-        steps: only these steps of the participant (names in code) are told of; None means all.
+        steps: only these steps of the participant (names in code) are observed; None means all.
     """
 
     steps: frozenset[str] | None = None

@@ -36,12 +36,12 @@ P = ParamSpec("P")
 P2 = ParamSpec("P2")
 R = TypeVar("R")
 A = DefaultedTypeVar("A", default=Any)
-"""What a call answers: the output, or what is awaited for it."""
+"""The type of a call's result: the output, or what is awaited for it."""
 Tx = TypeVar("Tx")
 Tx_co = TypeVar("Tx_co", covariant=True)
 
 TIMEOUT_SECONDS = 300.0
-"""How long an attempt may take where neither the definition nor the step says so."""
+"""Seconds that an attempt may take where neither the definition nor the step has a limit."""
 
 
 class Action(Generic[P, R, A]):
@@ -119,7 +119,7 @@ class Action(Generic[P, R, A]):
         return self.signature.returns
 
     def refusal_of(self, name: str, value: Any) -> str | None:
-        """Why a JSON value does not fit one of its inputs; None if it does."""
+        """Return why a JSON value does not fit one of its inputs; None if it does."""
         try:
             self.signature.inputs[name](copied(value))
         except PayloadError as error:
@@ -127,12 +127,12 @@ class Action(Generic[P, R, A]):
         return None
 
     def problems(self) -> list[str]:
-        """What is wrong with the two functions' signatures."""
+        """Return what is wrong with the two functions' signatures."""
         compensation = self.compensation_signature
         return [*self.signature.problems, *(compensation.problems if compensation is not None else ())]
 
     def facts(self) -> dict[str, object]:
-        """What other services may know of this step."""
+        """Return what other services may know of this step."""
         return {
             "compensation": self.compensation_function is not None,
             "journal": self.journal is not None,
@@ -157,12 +157,12 @@ class StepRegistry:
     """One service's steps.
 
     Args:
-        name: the participant's name; definitions say ``name.step``.
-        concurrency: how many of its steps may run at once in one process.
+        name: the participant's name; definitions refer to ``name.step``.
+        concurrency: greatest number of its steps that run at once in one process.
 
     Raises:
         ArgumentError: the name is no text, or the concurrency no whole number.
-        ValueError: the name cannot be one, or the concurrency is below 1.
+        ValueError: the name is not valid, or the concurrency is below 1.
     """
 
     def __init__(self, name: str, *, concurrency: int = 1000) -> None:
@@ -271,10 +271,10 @@ class StepRegistry:
         return declare if function is None else declare(function)
 
     def listen(self, listener: Listener) -> None:
-        """Let a listener hear of this participant's steps and sagas.
+        """Add a listener to this participant's steps and sagas.
 
         Raises:
-            ArgumentError: it is none.
+            ArgumentError: it is not a listener.
         """
         check_type("listener", listener, Listener, "an object of a class that is derived from Listener")
         self.listeners.append(listener)
@@ -319,5 +319,5 @@ def check_definition(registry: StepRegistry, definition: Definition) -> None:
 
 
 def facts(registry: StepRegistry) -> dict[str, dict[str, object]]:
-    """What other services may know of a participant's steps, by name."""
+    """Return what other services may know of a participant's steps, by name."""
     return {name: action.facts() for name, action in registry.steps.items()}

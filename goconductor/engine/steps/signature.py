@@ -1,6 +1,6 @@
 """How a step's function is called: what each of its parameters is for.
 
-The transaction is the first positional parameter of a transactional step; the context is told by its annotation; all other
+The transaction is the first positional parameter of a transactional step; the context is recognised by its annotation; all other
 parameters are inputs, by name. A compensation takes the action's inputs by name, and the action's output by the parameter whose
 annotation is the action's return type, or ``Annotated[T, Output]`` where that would be ambiguous.
 """
@@ -59,12 +59,12 @@ class Signature:
 
 
 def shape(function: Any, what: str, *, transactional: bool) -> list[str]:
-    """What keeps a thing from being called as a step, whatever its annotations say; found when it is declared.
+    """Return what keeps a thing from being called as a step, whatever its annotations; checked when it is declared.
 
     Args:
-        function: what was declared.
-        what: how to call it in a message, ``step 'pack'`` say.
-        transactional: it takes a transaction.
+        function: the declared thing.
+        what: its name in a message, such as ``step 'pack'``.
+        transactional: whether it takes a transaction.
     """
     if not (inspect.isfunction(function) or inspect.ismethod(function)):
         kind = type(function).__name__
@@ -158,7 +158,7 @@ def read(function: Callable[..., Any], *, transactional: bool, action: Signature
 
 
 def _decoder(function: str, parameter: str, annotation: Any, problems: list[str]) -> Convert:
-    """How the parameter's values are read; that they cannot be is a problem of its own."""
+    """Return how the parameter's values are read; that they cannot be is a problem of its own."""
     why = cannot_come(annotation)
     if why is None:
         try:

@@ -26,12 +26,12 @@ Convert = Callable[[Any], Any]
 
 @functools.lru_cache(maxsize=4096)
 def decoder(annotation: Any) -> Convert:
-    """How a JSON value becomes a value of this annotation.
+    """Return the function that makes a value of this annotation from a JSON value.
 
-    The function returned raises :class:`PayloadError` with the place and the reason if the value does not fit.
+    That function raises :class:`PayloadError` with the place and the reason if the value does not fit.
 
     Raises:
-        TypeError: pydantic cannot make anything of the annotation; says why.
+        TypeError: pydantic cannot read the annotation; names the reason.
     """
     if annotation in (Any, inspect.Parameter.empty, object):
         return lambda value: value
@@ -58,7 +58,7 @@ def _arguments(annotation: Any) -> Iterator[Any]:
 
 
 def _inside(kind: Any, value: Any) -> Any:
-    """A type of pydantic's inside one of msgspec's; ``object`` takes anything, also where a hook is asked."""
+    """Convert a type of pydantic's inside one of msgspec's; ``object`` takes anything, also where a hook is asked."""
     if kind is object:
         return value
     if not is_pydantic(kind):
@@ -98,7 +98,7 @@ def _from_pydantic(annotation: Any) -> Convert:
 
 
 def _computed(schema: Any) -> Iterator[str]:
-    """The names of all computed fields in a schema of pydantic's core."""
+    """Yield the names of all computed fields in a schema of pydantic's core."""
     if isinstance(schema, dict):
         for field in schema.get("computed_fields", ()):
             yield field["property_name"]
@@ -110,7 +110,7 @@ def _computed(schema: Any) -> Iterator[str]:
 
 
 def _without(value: Any, places: list[tuple[int | str, ...]]) -> Any:
-    """The value without what stands at these places. A name that pydantic puts in (a member of a union) is passed over."""
+    """Return the value without these places. A name that pydantic puts in (a member of a union) is passed over."""
     heads = {place[0] for place in places if len(place) == 1}
     if isinstance(value, dict):
         left = {name: each for name, each in value.items() if name not in heads}
@@ -158,7 +158,7 @@ class _Names(NamedTuple):
     ordered: bool
 
     def merged(self, given: Any, written: Any, without: frozenset[str]) -> Any:
-        """What was given, with what is written beside it, but for the defaults of some names."""
+        """Return the given value with the written one beside it, but without the defaults of some names."""
         if isinstance(given, dict) and isinstance(written, dict):
             renamed = {self._renamed(name, given, written): member for name, member in given.items()}
             missing = {name: member for name, member in written.items() if name not in renamed and name not in without}
@@ -221,7 +221,7 @@ def _kept(kind: Any) -> str | None:
 
 
 def to_json_value(value: Any) -> Any:
-    """A step's or caller's value as plain JSON data, checked so that it can be kept, and in the form that reading it back gives.
+    """Return a step's or caller's value as plain JSON data that can be kept, in the form in which it is read back.
 
     Raises:
         PayloadError: it cannot be encoded (naming the type), or holds what JSON or PostgreSQL cannot keep.
@@ -244,10 +244,10 @@ _PLAIN = frozenset({dict, list, tuple, str, int, float})
 
 @functools.lru_cache(maxsize=4096)
 def _leaves_out(kind: Any) -> bool:
-    """Whether defaults may be left out when a value of this type is written.
+    """Return whether defaults may be left out when a value of this type is written.
 
-    msgspec does so with ``omit_defaults``, and for a dataclass that it has read: there a default stays in the class, and what is
-    written is the object's own dictionary.
+    msgspec does so with ``omit_defaults``, and for a dataclass that it has read: there a default stays in the class, and the
+    object's own dictionary is written.
     """
     return any(
         part.__struct_config__.omit_defaults
@@ -259,7 +259,7 @@ def _leaves_out(kind: Any) -> bool:
 
 
 def _whole(value: Any, plain: Any) -> Any:
-    """The written form of a value, with the defaults that were left out."""
+    """Return the written form of a value, with the defaults that were left out."""
     if isinstance(plain, list | tuple):
         held = (
             value

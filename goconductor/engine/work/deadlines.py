@@ -31,7 +31,7 @@ class Limit:
         self._queue.put(self)
 
     def restart(self) -> None:
-        """Its time begins only now: what was before was waiting. Where it is over, that does nothing."""
+        """Begin its time now: what was before was waiting. Where it is over, do nothing."""
         self._queue.restart(self)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
@@ -52,17 +52,17 @@ class Queue:
         self._timer: asyncio.TimerHandle | None = None
 
     def put(self, limit: Limit) -> None:
-        """It begins now."""
+        """Begin a limit now."""
         ends = self._running[limit] = self._loop.time() + self._seconds
         if self._timer is None:
             self._timer = self._loop.call_at(ends, self._run_out)
 
     def drop(self, limit: Limit) -> None:
-        """It is over. The timer stays: there will be others."""
+        """End a limit. The timer stays: there will be others."""
         self._running.pop(limit, None)
 
     def restart(self, limit: Limit) -> None:
-        """It begins only now, if it still runs."""
+        """Begin a limit now, if it still runs."""
         if self._running.pop(limit, None) is not None:
             self.put(limit)
 
@@ -103,20 +103,20 @@ class Deadlines:
     """The limits of one event loop's tasks."""
 
     LENGTHS_MAX = 64
-    """So many lengths are kept; then those with nothing in them are forgotten."""
+    """Lengths that are kept; then those with nothing in them are forgotten."""
 
     def __init__(self) -> None:
         self._queues: dict[float, Queue] = {}
 
     def within(self, seconds: float, *, once: bool = False) -> Limit:
-        """A context in which the current task has so many seconds.
+        """Return a context in which the current task has a time limit.
 
         Args:
-            seconds: how many.
-            once: the length is what happens to be left, so that no other limit is likely to share it.
+            seconds: the limit.
+            once: whether no other limit is likely to have the same length, as it is what happens to be left.
 
         Raises:
-            TimeoutError: on leaving it, if they ran out and the task did not catch its cancellation.
+            TimeoutError: on leaving it, if the time is over and the task did not catch its cancellation.
         """
         if once:
             return Limit(_Single(seconds, asyncio.get_running_loop()))

@@ -44,17 +44,17 @@ def random_number() -> int:
 
 
 def new_event_id() -> UUID:
-    """A random id by which an event is recognised when the answer to its commit was lost."""
+    """Return a random id by which an event is recognised when the answer to its commit was lost."""
     return uuid_of(random.getrandbits(128))
 
 
 def lease_for(saga_id: UUID, work: Work, instance: int) -> Lease:
-    """A lease with a fresh token for a piece of work."""
+    """Return a lease with a fresh token for a piece of work."""
     return Lease(key=LeaseKey(saga_id, work.step, work.direction, work.round), instance=instance, token=random_number())
 
 
 def effect_of(work: Granted) -> Work:
-    """What was asked for when this was granted."""
+    """Return the work that was asked for when this was granted."""
     key = work.lease.key
     match key.direction:
         case Direction.ACTION:

@@ -48,7 +48,7 @@ class Capacity:
         return size is not None and self.taken >= size
 
     def give_back(self) -> None:
-        """There is room for one more; whoever waits longest may look."""
+        """Free one place; the longest waiter may look."""
         self.taken -= 1
         if self.waiting:
             self.wake()
@@ -79,7 +79,7 @@ class Place:
             capacity.give_back()
 
     def part(self, capacity: Capacity) -> Place:
-        """Of all that is kept, this alone, to be given back by itself."""
+        """Take one capacity out of all that is kept, to be given back by itself."""
         part = Place(())
         part._kept = tuple(each for each in self._kept if each is capacity)
         self._kept = tuple(each for each in self._kept if each is not capacity)
@@ -111,16 +111,16 @@ class Places:
         return sum(pool.taken for pool in self._pools.values())
 
     def owns(self, plan: Plan, step: str) -> bool:
-        """Whether this process has the code of a step."""
+        """Return whether this process has the code of a step."""
         participant, name = plan.owners[step]
         return participant == self._registry.name and name in self._registry.steps
 
     def limit(self, name: str) -> Capacity | None:
-        """The step's own limit, if it has one."""
+        """Return the step's own limit, if it has one."""
         return self._limits.get(name)
 
     def reserve(self, plan: Plan, step: str, direction: Direction) -> Place | None:
-        """A place for one side of a step; None if the step is not ours, or something that it needs has no room."""
+        """Return a place for one side of a step; None if the step is not ours, or something that it needs has no room."""
         if self._closed or not self.owns(plan, step):
             return None
         needs = self._needed(plan.owners[step][1], direction)
@@ -130,7 +130,9 @@ class Places:
         return Place(needs)
 
     async def wait(self, plan: Plan, step: str, direction: Direction, seconds: float) -> Place | None:
-        """As :meth:`reserve`, but wait for room: as many may wait for something as there is of it, nobody longer than that."""
+        """Reserve as :meth:`reserve`, but wait for room: as many may wait for something as there is of it, for ``seconds`` at
+        most.
+        """
         loop = asyncio.get_running_loop()
         ends = loop.time() + seconds
         while (place := self.reserve(plan, step, direction)) is None:
@@ -155,7 +157,7 @@ class Places:
         return place
 
     def close(self) -> None:
-        """Nothing more is begun here."""
+        """Begin nothing more here."""
         self._closed = True
         for capacity in (self.steps, self.threads, *self._limits.values(), *self._pools.values()):
             for _ in range(len(capacity.waiting)):

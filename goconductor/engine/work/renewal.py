@@ -29,7 +29,7 @@ from goconductor.redaction import logger_of
 logger = logger_of("goconductor.engine")
 
 LINGERING_SECONDS = 5.0
-"""How long a process that leaves waits for the session that outlives it."""
+"""Seconds that a process that leaves waits for the session that outlives it."""
 
 
 RESTING_LEASES = 2.0
@@ -69,19 +69,19 @@ class Renewal:
         self._held[lease.key] = _Held(lease, expires, deadline)
 
     def extend(self, lease: Lease, deadline: float) -> None:
-        """The step began only now: its lease may be renewed until then."""
+        """Renew a lease until a deadline, as the step began only now."""
         held = self._held.get(lease.key)
         if held is not None and held.lease.token == lease.token:
             held.deadline = deadline
 
     def drop(self, lease: Lease) -> None:
-        """The lease is no longer wanted."""
+        """Stop renewing a lease that is no longer wanted."""
         held = self._held.get(lease.key)
         if held is not None and held.lease.token == lease.token:
             self._held.pop(lease.key, None)  # the thread may have found it lost meanwhile
 
     def expires(self, lease: Lease) -> float | None:
-        """Until when the lease is ours, on the monotonic clock; None if it was lost."""
+        """Return until when the lease is ours, on the monotonic clock; None if it was lost."""
         held = self._held.get(lease.key)
         return held.expires if held is not None and held.lease.token == lease.token else None
 
@@ -164,7 +164,7 @@ class Renewal:
         return store
 
     def _lingers(self) -> bool:
-        """Whether there are leases of steps that run on though the process has left them."""
+        """Return whether there are leases of steps that run on though the process has left them."""
         now = self._clock.monotonic()
         return self._linger and any(held.deadline > now for held in list(self._held.values()))
 

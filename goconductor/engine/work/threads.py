@@ -24,7 +24,7 @@ from goconductor.redaction import logger_of
 logger = logger_of("goconductor.engine")
 
 LATE_SECONDS = 0.001
-"""A call that began later than that after it was asked for says so, since its time runs from there."""
+"""Seconds after its request from which a call reports its late begin, since its time runs from there."""
 
 
 class NotCalledError(Exception):
@@ -58,14 +58,14 @@ class Call:
         self.ends = [on_end]
 
     def withdraw(self) -> bool:
-        """Whether the function was kept from beginning: then it is never called."""
+        """Keep the function from beginning; return whether that succeeded: then it is never called."""
         try:
             return self._ticket.pop()  # one operation, so that of two who try one gets it
         except IndexError:
             return False
 
     def run(self) -> None:
-        """In the thread."""
+        """Call the function. Runs in the thread."""
         if not self.withdraw():
             return
         if time.monotonic() - self._asked_at > LATE_SECONDS:
@@ -106,7 +106,7 @@ class Threads:
         self._started = 0
         self._busy = 0
         self.lost = 0
-        """How many run functions that were given up."""
+        """Number of threads that run functions that were given up."""
 
     @property
     def room(self) -> int:
@@ -129,10 +129,10 @@ class Threads:
         return call
 
     async def answer(self, call: Call) -> Any:
-        """What the function returned, or raised.
+        """Return what the function returned, or raise what it raised.
 
         Raises:
-            NotCalledError: the caller was cancelled before the function had begun; it never will be.
+            NotCalledError: the caller was cancelled before the function had begun; it never will.
             asyncio.CancelledError: the caller was cancelled, and the function runs on: its thread is lost until it returns.
         """
         try:

@@ -49,10 +49,10 @@ class BusContract(ABC):
     """Subclass it as ``TestMyBus`` and give the fixture ``new_bus``."""
 
     delay_seconds = 0.5
-    """So long a message that was given back waits for its next delivery."""
+    """Seconds that a message that was given back waits for its next delivery."""
     lines = 1
-    """In so many lines messages of one topic travel, each in order and none ahead of another's; so many that follow one another
-    in :meth:`messages` are to be one in each line."""
+    """Number of lines in which messages of one topic travel, each in order and none ahead of another's; as many that follow one
+    another in :meth:`messages` are to be one in each line."""
 
     @pytest.fixture
     @abstractmethod
@@ -76,7 +76,7 @@ class BusContract(ABC):
         return [Message(topic=topic, key=f"key of {payload}", payload=payload.encode()) for payload in payloads]
 
     async def comes_again(self, bus: Bus, topic: str, group: str = "group") -> list[bytes]:
-        """What the group still has to get, as a new subscriber finds it."""
+        """Return what the group still has to get, as a new subscriber finds it."""
         inbox = Inbox()
         last = self.messages(topic, *(f"the last {secrets.token_hex(8)}" for _ in range(self.lines)))
         subscription = await bus.subscribe([topic], group, inbox, prefetch=100)
@@ -174,7 +174,7 @@ class BusContract(ABC):
         (await inbox.has(1))[0].give_back()
         again = (await inbox.has(2))[1]
         assert again.message.payload == b"one"
-        assert again.deliveries in {1, 2}  # 1 where the bus cannot tell
+        assert again.deliveries in {1, 2}  # 1 where the bus does not count
 
     async def test_5_not_before_its_delay_and_others_overtake_it(self, bus: Bus, topic: str) -> None:
         inbox = Inbox(hold=True)
@@ -347,7 +347,7 @@ class BusContract(ABC):
                 await bus.send(self.messages(name, "one"))
 
     async def test_of_two_thousand_messages_none_is_lost(self, open_bus: OpenBus, topic: str) -> None:
-        """Two senders, three subscribers; some receivers raise, some give back, one subscriber leaves on the way."""
+        """Send by two senders to three subscribers: some receivers raise, some give back, one subscriber leaves on the way."""
         arrived, all_arrived = Counter[bytes](), asyncio.Event()
         names = [f"{number}" for number in range(2000)]
 

@@ -18,22 +18,22 @@ from goconductor.saga.ids import Direction
 Elect = Callable[[], Awaitable[Election]]
 
 PATIENCE_SECONDS = 300.0
-"""How long a test tries again, in seconds: generous, as the machine may be busy."""
+"""Seconds that a test tries again: generous, as the machine may be busy."""
 
 
 class ElectionContract(ABC):
     """Subclass it as ``TestMyElection`` and give the two fixtures."""
 
     usurps = False
-    """True for an election of one, which its candidate always wins: a second one takes over, and the first is fenced."""
+    """Whether it is an election of one, which its candidate always wins: a second one takes over, and the first is fenced."""
 
     term_seconds = 0.4
-    """Of terms whose end a test waits for; raise it for a server that is slow to answer."""
+    """Seconds of terms whose end a test waits for; raise it for a server that is slow to answer."""
 
     @pytest.fixture
     @abstractmethod
     async def store(self) -> RecoveryStore:
-        """An open store, empty."""
+        """Provide an open store, empty."""
 
     @pytest.fixture
     @abstractmethod
@@ -46,20 +46,20 @@ class ElectionContract(ABC):
             pass
 
     async def win(self, election: Election, candidate: str) -> Term:
-        """A term that outlasts the test, however busy the machine is."""
+        """Win a term that outlasts the test, however busy the machine is."""
         term = await election.campaign(candidate, 3600)
         assert term is not None, f"{candidate} should have won"
         return term
 
     async def win_shortly(self, election: Election, candidate: str) -> Term:
-        """A term whose end the test waits for. On a busy machine it may be over before it was won, so this tries again."""
+        """Win a term whose end the test waits for. On a busy machine it may be over before it was won, so this tries again."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while (term := await election.campaign(candidate, self.term_seconds)) is None:
                 pass
         return term
 
     async def write(self, store: RecoveryStore, term: Term) -> None:
-        """A write that only the leader may do."""
+        """Write what only the leader may write."""
         lease = Lease(key=LeaseKey(uuid4(), "inventory.reserve", Direction.ACTION), instance=1, token=1)
         await store.free([lease], epoch=term.epoch)
 
@@ -201,7 +201,7 @@ class ElectionContract(ABC):
         await self.race(store, others)
 
     async def test_3_who_renews_in_time_is_not_replaced(self, store: RecoveryStore, elect: Elect) -> None:
-        """Where the machine was too slow to renew in time, it is all done again."""
+        """Renew in time; where the machine was too slow, it is all done again."""
         anna, bert = await elect(), await elect()
         async with asyncio.timeout(PATIENCE_SECONDS):
             while not await self.renewed_in_time(store, anna, bert):

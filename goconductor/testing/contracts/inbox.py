@@ -8,7 +8,7 @@ from collections.abc import Callable
 from goconductor.ports.bus import Delivery
 
 TIMEOUT_SECONDS = 300.0
-"""How long a test waits for deliveries, in seconds: generous, as the machine may be busy."""
+"""Seconds that a test waits for deliveries: generous, as the machine may be busy."""
 
 
 class Inbox:
@@ -35,7 +35,7 @@ class Inbox:
             self._came.notify_all()
 
     async def has(self, count: int) -> list[Delivery]:
-        """Wait until so many deliveries came."""
+        """Wait until ``count`` deliveries came."""
         return await self.has_until(lambda: len(self.deliveries) >= count)
 
     async def has_until(self, enough: Callable[[], bool]) -> list[Delivery]:

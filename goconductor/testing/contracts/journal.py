@@ -25,7 +25,7 @@ class JournalContract(ABC):
     @pytest.fixture
     @abstractmethod
     async def journal(self) -> Journal[Any]:
-        """A journal whose table exists, on an empty database."""
+        """Provide a journal whose table exists, on an empty database."""
 
     @abstractmethod
     async def write(self, tx: Any, effect: str) -> None:
@@ -33,7 +33,7 @@ class JournalContract(ABC):
 
     @abstractmethod
     async def effects(self) -> list[str]:
-        """The committed effects, in any order."""
+        """Provide the committed effects, in any order."""
 
     @abstractmethod
     async def until_one_waits(self) -> None:
@@ -319,7 +319,9 @@ class JournalContract(ABC):
     async def _hold_action(
         self, journal: Journal[Any], key: EffectKey, *, timeout_seconds: float = TIMEOUT_SECONDS
     ) -> tuple[asyncio.Task[Entry], asyncio.Event]:
-        """An action that has its effect written and its transaction open, and the event that lets it return."""
+        """Run an action that has written its effect and holds its transaction open; return it, and the event that lets it
+        return.
+        """
         inside, release = asyncio.Event(), asyncio.Event()
 
         async def call(tx: Any) -> bytes:

@@ -10,7 +10,7 @@ SENSITIVE = (
     b'{"twice":1,"twice":2}',
     b'{"text":"\\u00fc \xc3\xbc \\/"}',
 )
-"""JSON that is not the same bytes after somebody has read and written it: order, spaces, numbers, escapes.
+"""JSON that is not the same bytes after a reader has written it again: order, spaces, numbers, escapes.
 
-A step that is tried again under its idempotency key must be given the same bytes, whoever runs it.
+A step that is tried again under its idempotency key must be given the same bytes, in whichever process it runs.
 """

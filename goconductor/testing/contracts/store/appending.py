@@ -119,7 +119,7 @@ class AppendContract(StoreFixtures):
             assert lease.expires_at > await store.database_time() + LONG_SECONDS - 60.0
 
     async def test_5_a_lease_that_ran_out_is_not_taken_with_the_append(self, store: AnyStore) -> None:
-        """Hole 47: an append cannot tell the log of the attempt that may have begun under it."""
+        """Test hole 47: an append cannot record in the log the attempt that may have begun under it."""
         saga = await begin(store)
         expired = await hold(store, saga.lease(), seconds=0.0)
         [outcome] = await store.log.append([saga.append(take=[take(saga.lease())])])

@@ -56,7 +56,9 @@ class LeaseContract(StoreFixtures):
         assert await tokens(store, saga) == {new.token}
 
     async def test_4_it_is_told_whose_expired_lease_was_taken_over(self, store: AnyStore, other: AnyStore) -> None:
-        """Hole 47: an attempt may have begun. The next one is told so as well, if this one dies before he has told the log."""
+        """Test hole 47: an attempt may have begun. The next one learns that as well, if this one dies before it has recorded
+        it.
+        """
         saga = await begin(store)
         first = await acquire(store, saga.lease(instance=3), seconds=0.0)
         second = await acquire(other, saga.lease(instance=4), seconds=0.0)

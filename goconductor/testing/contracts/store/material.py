@@ -58,26 +58,26 @@ class StoreFixtures(ABC):
     @pytest.fixture
     @abstractmethod
     async def store(self) -> AnyStore:
-        """An open store."""
+        """Provide an open store."""
 
     @pytest.fixture
     @abstractmethod
     async def other(self, store: AnyStore) -> AnyStore:
-        """Another process's store on the same data; the same object where that is how it is shared."""
+        """Provide another process's store on the same data; the same object where that is how it is shared."""
 
     @pytest.fixture
     @abstractmethod
     def hands(self, store: AnyStore) -> Hands:
-        """The faults."""
+        """Provide the faults."""
 
 
 def new_number() -> int:
-    """A tag or token."""
+    """Return a tag or token."""
     return secrets.randbits(63)
 
 
 def event(name: str = "ActionSucceeded", **facts: Any) -> LogEntry:
-    """An event of a step."""
+    """Make an event of a step."""
     given: dict[str, Any] = {"event_id": uuid4(), "event": name, "at": 1_700_000_000.25, "step": "payments.charge", "data": b"{}"}
     return LogEntry(**(given | facts))
 
@@ -128,7 +128,7 @@ class Saga:
 
 
 async def begin(store: AnyStore, **facts: Any) -> Saga:
-    """A saga that was just started."""
+    """Begin a saga, and return it."""
     saga = Saga()
     start = saga.start(**facts)
     [outcome] = await store.starts.start([start])
@@ -147,7 +147,7 @@ async def advance(store: AnyStore, saga: Saga, *entries: LogEntry, **facts: Any)
 
 
 def wish(lease: Lease, known: Known | None = None, *, seconds: float = LONG_SECONDS) -> Acquire:
-    """A wish for a lease."""
+    """Make a request for a lease."""
     return Acquire(lease=lease, lease_seconds=seconds, known=known or Known(lease.key.saga_id))
 
 
@@ -164,17 +164,17 @@ async def hold(store: AnyStore, lease: Lease, *, seconds: float = LONG_SECONDS) 
 
 
 def take(lease: Lease, *, seconds: float = LONG_SECONDS) -> Take:
-    """A lease to be taken by an append or a start."""
+    """Make a lease to be taken by an append or a start."""
     return Take(lease=lease, lease_seconds=seconds)
 
 
 async def tokens(store: AnyStore, saga: Saga) -> set[int]:
-    """Of the leases on a saga."""
+    """Return the tokens of the leases on a saga."""
     return {lease.token for lease in await store.leases_on([saga.saga_id])}
 
 
 async def head_of(store: AnyStore, saga: Saga) -> Head:
-    """The head of a saga that is there."""
+    """Return the head of a saga that is there."""
     head = await store.head(saga.saga_id)
     assert head is not None
     return head

@@ -10,7 +10,7 @@ from goconductor.ports.store import StoredDefinition, Verdict
 from goconductor.testing.contracts.store.material import AnyStore, Saga, StoreFixtures, advance, begin
 
 ACME, ZETA = "acme", "zeta"
-"""One sorts before the default namespace, one behind it."""
+"""Namespaces, one of which sorts before the default one and one behind it."""
 
 
 def order(namespace: str, version: str) -> StoredDefinition:

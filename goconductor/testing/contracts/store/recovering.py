@@ -38,7 +38,7 @@ async def serials(store: AnyStore) -> list[int]:
 
 
 async def dead_one(store: AnyStore, other: AnyStore, hands: Hands) -> Instance:
-    """An instance of the other store, which has died and is seen to be missing."""
+    """Return an instance of the other store, which has died and is seen to be missing."""
     instance = await old_instance(other, hands)
     await hands.kill(other, instance.serial)
 
@@ -250,7 +250,7 @@ class RecoveryContract(StoreFixtures):
 
 
 async def _calm_since(store: AnyStore, epoch: int) -> tuple[float, float]:
-    """From when on leases can be believed, in the database's time: not before the first, and not after the second."""
+    """Return from when on leases can be believed, in the database's time: not before the first, and not after the second."""
     asked_at = await store.database_time()
     calm_seconds = await store.calm_seconds(epoch=epoch)
     return asked_at - calm_seconds, await store.database_time() - calm_seconds

@@ -37,7 +37,7 @@ async def forget(
 
 
 async def begin(store: AnyStore, **facts: Any) -> Saga:
-    """A saga whose id says that it started just now."""
+    """Begin a saga whose id has the present time."""
     saga = Saga(saga_id(await store.database_time(), secrets.randbits(74)))
     start = saga.start(**facts)
     [outcome] = await store.starts.start([start])

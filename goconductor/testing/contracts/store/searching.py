@@ -29,7 +29,7 @@ from goconductor.testing.contracts.store.material import (
 
 
 async def begin_now(store: AnyStore, *entries: Any, **facts: Any) -> Saga:
-    """A saga whose id has the time in it, as those of processes have."""
+    """Begin a saga whose id has the time in it, as those of processes have."""
     saga = Saga(saga_id(await store.database_time(), new_number()))
     start: Start = saga.start(**({"entries": [event("SagaStarted"), *entries]} | facts))
     await store.starts.start([start])
@@ -38,7 +38,7 @@ async def begin_now(store: AnyStore, *entries: Any, **facts: Any) -> Saga:
 
 
 async def found(store: AnyStore, **wanted: Any) -> list[UUID]:
-    """The ids, newest first; all of them."""
+    """Return the ids, newest first; all of them."""
     page = await store.heads(Wanted(**wanted), limit=100, seconds=60.0)
     assert page.cursor is None
     return [head.saga_id for head in page.heads]

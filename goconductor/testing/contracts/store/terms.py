@@ -74,7 +74,7 @@ class TermsContract(StoreFixtures):
         assert await store.renew(term, 60.0) is None
 
     async def test_term_4_what_a_leader_writes_that_resigned_is_refused_though_nobody_followed(self, store: AnyStore) -> None:
-        """As it comes to a store that was busy when the leader gave the statement up."""
+        """Write as it comes to a store that was busy when the leader gave the statement up."""
         term = await store.raise_epoch("anna", 600.0)
         assert term is not None
         epoch, saga = term.epoch, await begin(store, wake_at=1.0)
