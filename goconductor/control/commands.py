@@ -72,17 +72,17 @@ async def start(
     """
     if key is not None or labels is not None:
         _check_names(key, {} if labels is None else labels)
-    data = to_json_value(input)
     plan = await _plan(node, saga, version) if isinstance(saga, str) else saga
     identity: Any = msgspec.UNSET
     if input_type is not None:
-        data, identity = normalised(input_type, data)
+        input, identity = normalised(input_type, to_json_value(input))
     elif (schema := plan.definition.input_schema) is not None:
-        _check_schema(plan.name, schema, data)
-        data = completed(schema, data)
+        input = to_json_value(input)
+        _check_schema(plan.name, schema, input)
+        input = completed(schema, input)
     return await node.start_saga(
         plan,
-        data,
+        input,
         key=key,
         labels=labels,
         reply=reply,

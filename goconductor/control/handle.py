@@ -94,8 +94,9 @@ class SagaHandle(Generic[O]):
             SagaNotFoundError: there is no such saga, or the transaction that it was started in is not committed.
             PayloadError: the result is not of the declared type, because an older version of the saga gave it.
         """
-        with suppress(StoreUnavailableError):  # the sweep begins it as well
-            await self.begin()
+        if not self._begun:
+            with suppress(StoreUnavailableError):  # the sweep begins it as well
+                await self.begin()
         state = await self._node.wait_for_end(self.saga_id, timeout_seconds)
         status = state.status
         if status is SagaStatus.COMPLETED:

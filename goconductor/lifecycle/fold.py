@@ -113,7 +113,8 @@ class Fold:
                 self._timers.append((action.due_at, name))
             elif compensation.due_at is not None:
                 self._timers.append((compensation.due_at, name))
-        heapify(self._timers)
+        if self._timers:
+            heapify(self._timers)
         self.status = status_of(state.phase, paused=state.paused, stuck=self.stuck > 0)
 
     @property

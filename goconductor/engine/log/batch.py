@@ -98,7 +98,7 @@ class Batcher(Generic[Item, Result]):
                     await self._fly(batch)
                 finally:
                     self._in_flight -= len(batch)
-                    self._busy.difference_update(call.subject for call in batch)
+                    self._busy.difference_update([call.subject for call in batch])
                 self._gathering += 1
         finally:  # at once and not when the task is done: who comes in between would rely on this lane
             self._lanes.discard(cast("asyncio.Task[None]", asyncio.current_task()))
@@ -125,7 +125,7 @@ class Batcher(Generic[Item, Result]):
         self._waiting = left
         self._in_flight += len(batch)
         if self._subject is not None:
-            self._busy.update(call.subject for call in batch)
+            self._busy.update([call.subject for call in batch])
         return batch
 
     async def _fly(self, batch: list[_Call[Item, Result]]) -> None:

@@ -203,8 +203,10 @@ class Executor:
         if self._draining:
             self._decline(appended.works)
             return None
-        self.spawn(appended.works[1:])
-        return appended.works[0]
+        first, *others = appended.works
+        if others:
+            self.spawn(others)
+        return first
 
     async def _kept(self, work: Granted, event: Event) -> Appended:
         """Bring an outcome into the log. An output that the database refuses for good is left out, as the step has run."""

@@ -53,7 +53,13 @@ def about_entry(state: str) -> bool:
 
 def pieces(batch: Sequence[B]) -> Iterator[Sequence[B]]:
     """A batch in parts that a statement can carry, in its order."""
-    return portions(batch, (sum([len(entry.data) for entry in item.entries]) for item in batch), STATEMENT_BYTES_MAX)
+    weights: list[int] = []
+    for item in batch:
+        weight = 0
+        for entry in item.entries:
+            weight += len(entry.data)
+        weights.append(weight)
+    return portions(batch, weights, STATEMENT_BYTES_MAX)
 
 
 class Sieve:
