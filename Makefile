@@ -16,7 +16,7 @@ BASE_PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do 
 	$$name -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all check lint types layers servers services bench bench-buses bench-gate bench-peers docs lock format clean
+.PHONY: help venv demo test test-all check lint types layers servers services bench bench-buses bench-gate bench-calls bench-peers docs lock format clean
 
 help: ## List the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' Makefile
@@ -71,6 +71,9 @@ bench-buses: $(INSTALLED) ## Measure each bus by itself: messages per second and
 
 bench-gate: $(INSTALLED) ## Compare with the last release in one run, by ratios, and fail where a saga became dearer; BASE=commit takes another
 	$(PYTHON) benchmarks/bench_gate.py $(if $(BASE),--base $(BASE)) $(OPTIONS)
+
+bench-calls: $(INSTALLED) ## Count the calls of Python that a saga takes, whatever else the machine does; BASE=commit compares with it
+	$(PYTHON) benchmarks/bench_calls.py $(if $(BASE),--base $(BASE)) $(OPTIONS)
 
 bench-peers: $(PEERS_INSTALLED) ## Measure beside peers, and write a table and plots; OPTIONS="--help" tells of a choice; see benchmarks/
 	$(PEERS)/bin/python benchmarks/bench_peers.py $(OPTIONS)

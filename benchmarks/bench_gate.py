@@ -53,7 +53,7 @@ def main() -> int:
     base = arguments.base or _last_release()
     rounds: list[Round] = []
     with tempfile.TemporaryDirectory(prefix="goconductor-gate-") as folder:
-        _unpack(base, Path(folder))
+        unpack(base, Path(folder))
         homes = (Path(folder), Path(folder), HERE)
         for number in range(arguments.rounds):
             order = [(number + turn) % len(homes) for turn in range(len(homes))]
@@ -112,7 +112,7 @@ def _last_release() -> str:
     return found.stdout.strip()
 
 
-def _unpack(base: str, folder: Path) -> None:
+def unpack(base: str, folder: Path) -> None:
     found = subprocess.run(["git", "archive", base], cwd=HERE, capture_output=True, check=False)
     if found.returncode:
         sys.exit(f"git has no {base!r}: {found.stderr.decode().strip()}")

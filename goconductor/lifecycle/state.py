@@ -254,7 +254,7 @@ class _Referable(Mapping[str, Any]):
         return step.output
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name, step in self._steps.items() if step.action.status in DONE_ACTIONS)
+        return iter([name for name, step in self._steps.items() if step.action.status in DONE_ACTIONS])
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

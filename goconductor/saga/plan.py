@@ -67,7 +67,9 @@ class Plan:
         Raises:
             PayloadError: the output's reference leads nowhere in this saga's data.
         """
-        return dict(outputs) if self._output is None else _value(self._output, input, outputs)
+        if self._output is not None:
+            return _value(self._output, input, outputs)
+        return {step: outputs[step] for step in outputs}  # dict() would go by views of keys, which are made in Python
 
 
 def predecessors(step: Step) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ class Limit:
         self.expired = False
 
     def __enter__(self) -> None:
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._queue.loop)
         if task is None:
             raise RuntimeError("a limit belongs to a task")
         self.task = task
@@ -43,19 +43,19 @@ class Limit:
 class Queue:
     """The limits of one length, the first to run out in front."""
 
-    __slots__ = ("_loop", "_running", "_seconds", "_timer")
+    __slots__ = ("_running", "_seconds", "_timer", "loop")
 
     def __init__(self, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
         self._seconds = seconds
-        self._loop = loop
+        self.loop = loop
         self._running: dict[Limit, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def put(self, limit: Limit) -> None:
         """Begin a limit now."""
-        ends = self._running[limit] = self._loop.time() + self._seconds
+        ends = self._running[limit] = self.loop.time() + self._seconds
         if self._timer is None:
-            self._timer = self._loop.call_at(ends, self._run_out)
+            self._timer = self.loop.call_at(ends, self._run_out)
 
     def drop(self, limit: Limit) -> None:
         """End a limit. The timer stays: there will be others."""
@@ -77,12 +77,12 @@ class Queue:
             self._timer.cancel()
 
     def _run_out(self) -> None:
-        now = self._loop.time()
+        now = self.loop.time()
         self._timer = None
         while self._running:
             limit, ends = next(iter(self._running.items()))
             if ends > now:
-                self._timer = self._loop.call_at(ends, self._run_out)
+                self._timer = self.loop.call_at(ends, self._run_out)
                 return
             del self._running[limit]
             limit.expired = True
