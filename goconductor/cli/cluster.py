@@ -43,7 +43,7 @@ def list_(
     context: typer.Context,
     *,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 20,
-    before: Annotated[int | None, typer.Option(help="Only older ones than this id: what the page before said.")] = None,
+    before: Annotated[int | None, typer.Option(help="Only older ones than this id, from the page before.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List dead letters, newest first, each with the reason."""
@@ -83,7 +83,7 @@ def drop(
 def _wanted(ids: list[int] | None, every: bool) -> list[int]:
     """Return the ids, or none for all."""
     if bool(ids) is every:
-        fail("name the letters by their ids, or say --all", Exit.USAGE)
+        fail("name the letters by their ids, or use --all", Exit.USAGE)
     return ids or []
 
 

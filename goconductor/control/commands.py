@@ -112,7 +112,7 @@ def _check_names(key: object, labels: object) -> None:
         found.append(Fault("labels", f"are of type {type(labels).__name__}; give a dict, such as {{'customer': '17'}}"))
         labels = {}
     if key is not None and not (isinstance(key, str) and KEY.fullmatch(key)):
-        found.append(Fault("key", f"should be 1 to {KEY_CHARACTERS_MAX} printable ASCII characters, a UUID say"))
+        found.append(Fault("key", f"should be 1 to {KEY_CHARACTERS_MAX} printable ASCII characters, such as a UUID"))
     if len(labels) > LABELS_MAX:
         found.append(Fault("labels", f"are {len(labels)}, at most {LABELS_MAX} are allowed"))
     for name, value in labels.items():

@@ -80,7 +80,7 @@ async def drop(actor: Actor, node: Node, letter_id: int, *, reason: str) -> Dead
         StoreUnavailableError: the database cannot be reached.
     """
     if not reason.strip():
-        raise RequestInvalidError("the request", [Fault("reason", "is missing: the message is lost for good; say why")])
+        raise RequestInvalidError("the request", [Fault("reason", "is missing: the message is lost for good; give the reason")])
     letter = await _letter(node, letter_id)
     if not await node.store.dead_letters.drop(letter_id):
         raise DeadLetterNotFoundError

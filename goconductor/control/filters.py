@@ -68,7 +68,9 @@ def wanted(
         Fault("status", f"{each[:63]!a} is none; {nearest(each, SagaStatus)}") for each in statuses if each not in set(SagaStatus)
     ]
     found += [
-        Fault(name, "has no time zone; add one, 'Z' say") for name, at in times.items() if at is not None and at.tzinfo is None
+        Fault(name, "has no time zone; add one, such as 'Z'")
+        for name, at in times.items()
+        if at is not None and at.tzinfo is None
     ]
     if len(labels or {}) > LABELS_MAX:
         found.append(Fault("label", f"are {len(labels or {})}, at most {LABELS_MAX} are allowed"))

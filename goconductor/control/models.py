@@ -132,9 +132,9 @@ class DefinitionSummary(Document):
     saga: str
     version: str
     active: bool = Field(description="whether new sagas that are started by name take this version")
-    pinned: Annotated[bool, Field(description="an operator said so; else the newest that a living instance offers is active")] = (
-        False
-    )
+    pinned: Annotated[
+        bool, Field(description="an operator pinned it; else the newest that a living instance offers is active")
+    ] = False
     offered_by: Annotated[int, Field(description="how many living instances have it in their code")] = 0
     registered_at: datetime | None = None
 
@@ -210,7 +210,7 @@ class SweepDetail(Document):
 
     at: datetime
     epoch: int
-    did: dict[str, int] = Field(description="what it counted since it last said so")
+    did: dict[str, int] = Field(description="what it counted since its last report")
 
 
 class LeaderDetail(Document):

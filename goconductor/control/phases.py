@@ -142,7 +142,7 @@ def waits_for(choice: Choice, processes: Sequence[Process], *, quiet: bool = Tru
     for each in processes:
         spoken = each.spoken
         if spoken is None:
-            yield f"{each} has not said what it names: it is just starting, or of an older version"
+            yield f"{each} has not reported what it names: it is just starting, or of an older version"
         elif choice.chosen and choice.chosen not in spoken.names:
             if choice.phase is Phase.JOINING and choice.beside in spoken.names:
                 continue  # it was left behind, and where all go now it is already
@@ -152,7 +152,7 @@ def waits_for(choice: Choice, processes: Sequence[Process], *, quiet: bool = Tru
         elif spoken.number != choice.number:
             yield f"{each} has not arrived yet"
         elif quiet and choice.phase is Phase.DRAINING and not spoken.quiet:
-            yield f"{each} still hears over {choice.beside}"
+            yield f"{each} still receives over {choice.beside}"
 
 
 def refuse_unless_named(kind: str, to: str, processes: Sequence[Process]) -> None:

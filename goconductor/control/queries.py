@@ -280,4 +280,4 @@ def _output(plan: Plan, state: SagaState) -> tuple[Any, str]:
     try:
         return plan.output(state.input, state.referable()), ""
     except PayloadError as error:
-        return None, f"it completed, but its output cannot be told: {error}"
+        return None, f"it completed, but its output cannot be shown: {error}"

@@ -239,9 +239,9 @@ def _kept(node: Node, request: OperatorRequest, request_id: str | None) -> Opera
     reason, step = getattr(request, "reason", ""), getattr(request, "step", "")
     found = text_faults("reason", reason, REASON_CHARACTERS_MAX)
     if operation.needs_reason and not reason.strip():
-        found.append(Fault("reason", f"is missing: {operation.why.format(step=step)}; say why"))
+        found.append(Fault("reason", f"is missing: {operation.why.format(step=step)}; give the reason"))
     if request_id is not None and not KEY.fullmatch(request_id):
-        found.append(Fault("request_id", f"should be 1 to {KEY_CHARACTERS_MAX} printable ASCII characters, a UUID say"))
+        found.append(Fault("request_id", f"should be 1 to {KEY_CHARACTERS_MAX} printable ASCII characters, such as a UUID"))
     kept = {}
     for each in operation.parameters:
         value = getattr(request, each.name)

@@ -179,7 +179,7 @@ def _overlay(document: dict[str, Any], environ: Mapping[str, str], problems: lis
         if place is None:
             warnings.append(f"{_named(name)}: there is no such setting{_nearest(name, list(known))}")
         elif place in seen:
-            problems.append(f"{name}: says the same as {seen[place]}; keep one of the two")
+            problems.append(f"{name}: is the same setting as {seen[place]}; keep one of the two")
         else:
             seen[place] = name
             _put(document, place, value if "options" in place or place[-1] == "others" else environ[name])

@@ -107,7 +107,9 @@ def _status(plan: Plan, state: SagaState, name: str, around: Surroundings, owner
         case ActionStatus.BACKOFF:
             return StepStatus.WAITING, _retry(step, around)
         case ActionStatus.SETTLING:
-            return StepStatus.WAITING, _nobody(plan, name, around) or "waits for its owner's journal to say whether it happened"
+            return StepStatus.WAITING, _nobody(
+                plan, name, around
+            ) or "waits for its owner's journal to answer whether it happened"
         case ActionStatus.PREVENTED:
             return StepStatus.FAILED, "it has no effect and never will have one"
         case _:

@@ -289,7 +289,7 @@ def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: f
                 again = f" (attempt {effect.attempt})" if effect.attempt > 1 else ""
                 yield f"{effect.step} is to be compensated{again}"
             case Settle():
-                yield f"{plan.owners[effect.step][0]} is asked to write {effect.step}'s keys and to say what had happened"
+                yield f"{plan.owners[effect.step][0]} is asked to write {effect.step}'s keys and to answer what had happened"
             case SetTimer():
                 what = "its compensation" if effect.direction is Direction.COMPENSATION else "it"
                 yield f"{what} is tried again in {spell(max(0.0, effect.due_at - at))} (attempt {effect.attempt})"

@@ -1,4 +1,4 @@
-"""The words of a story: one sentence for each kind of event, and durations, lists and counts as people say them."""
+"""The words of a story: one sentence for each kind of event, and durations, lists and counts in words."""
 
 from __future__ import annotations
 
@@ -61,15 +61,15 @@ def _sentence(event: Event, who: str, took: float | None, before: SagaState | No
         case e.TimerFired():
             return f"The wait before attempt {event.attempt} of {event.step} was over"
         case e.ActionSettled(happened=True):
-            return f"{who}'s journal says that {event.step} had happened"
+            return f"{who}'s journal reports that {event.step} had happened"
         case e.ActionSettled():
-            return f"{who}'s journal says that {event.step} had not happened, and from now on it cannot"
+            return f"{who}'s journal reports that {event.step} had not happened, and from now on it cannot"
         case e.CompensationSettled(happened=True):
-            return f"{who}'s journal says that {event.step} had been compensated"
+            return f"{who}'s journal reports that {event.step} had been compensated"
         case e.CompensationSettled():
-            return f"{who}'s journal says that {event.step} had not been compensated, and from now on it cannot be"
+            return f"{who}'s journal reports that {event.step} had not been compensated, and from now on it cannot be"
         case e.SettleUnavailable():
-            return f"{who} cannot say what had happened to {event.step}{_why(event.reason)}"
+            return f"{who} does not know what had happened to {event.step}{_why(event.reason)}"
         case e.DeadlinePassed():
             return "The saga's deadline passed"
         case e.PauseRequested():

@@ -96,13 +96,13 @@ class Endings:
         waiters.append(notice)
         place = self._place(saga_id)
         look = place == 0
-        trouble, seen, said = "", None, None
+        trouble, seen, carried = "", None, None
         try:
             while (left := ends - loop.time()) > 0:
                 if look:
                     try:
                         async with asyncio.timeout(left):
-                            seen, trouble = await self._look(saga_id, said), ""
+                            seen, trouble = await self._look(saga_id, carried), ""
                     except StoreUnavailableError as error:  # it is waited for like the saga itself
                         trouble = str(error)
                         await self._clock.sleep(min(POLL_SECONDS, left))
@@ -122,9 +122,9 @@ class Endings:
                     notice = loop.create_future()
                     waiters.append(notice)
                 else:
-                    said = notice.result().view
-                    if said is not None and notice.result().is_ours:
-                        return said.state
+                    carried = notice.result().view
+                    if carried is not None and notice.result().is_ours:
+                        return carried.state
                 before, place = place, self._place(saga_id)
                 # where it goes on here, however slowly, nobody looks: a thousand who did would slow it more
                 look = notice.done() or place <= before

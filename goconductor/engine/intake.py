@@ -202,7 +202,7 @@ class Intake:
             if not isinstance(error, GoConductorError):
                 raise
             key = lost.lease.key
-            logger.warning("saga %s is not told of a lost attempt yet: %s", key.saga_id, error, extra=about(key))
+            logger.warning("saga %s has no event of a lost attempt yet: %s", key.saga_id, error, extra=about(key))
 
     async def _granted(self, plan: Plan, body: RunStep, delivery: Delivery, place: Place) -> Granted | TakenOver | None:
         """Return the work, if its lease is ours and the step is due, in any attempt: the message is a hint, the log is the truth.

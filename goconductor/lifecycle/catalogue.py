@@ -150,7 +150,7 @@ CATALOGUE = (
         e.InputEdited,
         "Give other values for inputs of a step that is stuck or waits to try again. A stuck one is then to be retried.",
         (Parameter("inputs", Kind.VALUES, "values by the names that the definition gives", required=True),),
-        why="editing the input of step {step!a} departs from what its saga says",
+        why="editing the input of step {step!a} departs from its saga's definition",
     ),
 )
 """Every request, in the order in which they are shown."""

@@ -61,7 +61,7 @@ def _of_saga(found: list[str], plan: Plan, state: SagaState, done: int, open_wor
     phase = state.phase
     ended = phase in ENDED
     if phase in _GOING_FORWARD and len(plan.order) - done != state.remaining:
-        found.append(f"{state.remaining} steps are said to remain, {len(plan.order) - done} do")
+        found.append(f"{state.remaining} steps are counted as remaining, {len(plan.order) - done} do")
     if phase is SagaStatus.COMPLETED and done != len(plan.order):
         found.append("completed, but not every step succeeded or was skipped")
     if open_work and phase in (SagaStatus.COMPLETED, SagaStatus.COMPENSATED):

@@ -189,7 +189,7 @@ def edit(fold: Fold, event: InputEdited) -> None:
     """
     name, step = event.step, fold.step(event.step)
     if not event.reason:
-        raise RequestRefusedError(f"editing the input of step {name!r} departs from what its saga says: give a reason")
+        raise RequestRefusedError(f"editing the input of step {name!r} departs from its saga's definition: give a reason")
     known = fold.plan.steps[name].inputs
     if unknown := sorted(set(event.inputs) - set(known)):
         there = ", ".join(sorted(known)) or "none"

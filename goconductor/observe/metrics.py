@@ -76,7 +76,7 @@ NODE_METRICS = (
         "verdict",
     ),
     NodeMetric("goconductor_events_appended", "Events brought into the log.", {"events": ""}),
-    NodeMetric("goconductor_events_dropped", "Events that said nothing any more: late or repeated.", {"events_dropped": ""}),
+    NodeMetric("goconductor_events_dropped", "Superseded events: late or repeated.", {"events_dropped": ""}),
     NodeMetric(
         "goconductor_late_effects", "Actions that succeeded only after their compensation had begun.", {"late_effects": ""}
     ),

@@ -265,7 +265,7 @@ class Address:
             try:
                 row = await connection.fetchrow(statement)
             except asyncpg.PostgresError as error:  # a server of another make, or functions that were revoked
-                logger.debug("%s does not tell its timeline: %s", server, error)
+                logger.debug("%s does not report its timeline: %s", server, error)
                 continue
             if row is not None:
                 self.cluster = f"{row[1]} {','.join(sorted(map(str, self._read.servers)))}"
@@ -337,7 +337,7 @@ class Address:
             case meaning:
                 return self.other_meaning(meaning, f"{at}: {text}")
 
-    def other_meaning(self, meaning: Meaning | None, text: str) -> GoConductorError:  # noqa: ARG002  (a leaf tells them apart)
+    def other_meaning(self, meaning: Meaning | None, text: str) -> GoConductorError:  # noqa: ARG002  (a leaf distinguishes them)
         """Return our error where tables, values or the statement are at fault."""
         return self.unavailable(text)
 

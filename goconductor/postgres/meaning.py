@@ -80,7 +80,7 @@ def full_remedy(text: str) -> str:
         text: the server's text, perhaps in another language.
     """
     remedy = next((remedy for words, remedy in _FULL.items() if words in text), _FULL_OTHERWISE)
-    return f"{remedy}. The page on PostgreSQL's failover and connections says how many each process holds"
+    return f"{remedy}. The page on PostgreSQL's failover and connections has how many each process holds"
 
 
 def meaning_of(sqlstate: str, text: str = "") -> Meaning | None:

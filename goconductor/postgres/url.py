@@ -36,8 +36,8 @@ HARMLESS = {
 """Parameters that we leave out of the URL, with the values for which they ask for nothing."""
 
 REFUSED = {
-    "service": "write out what the service file says, so that all processes read the same",
-    "servicefile": "write out what the service file says, so that all processes read the same",
+    "service": "write out what the service file has, so that all processes read the same",
+    "servicefile": "write out what the service file has, so that all processes read the same",
     "hostaddr": "name the address as host",
     "requiressl": "write sslmode=require",
     "require_auth": "let pg_hba.conf demand it",

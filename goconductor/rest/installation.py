@@ -48,7 +48,9 @@ def router(node: Node) -> APIRouter:
     @routes.get("/dead-letters", response_model=DeadLetterPage)
     async def list_dead_letters(
         limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
-        before: Annotated[int | None, Query(ge=1, le=dead_letters.LETTER_ID_MAX, description="what the page before says")] = None,
+        before: Annotated[
+            int | None, Query(ge=1, le=dead_letters.LETTER_ID_MAX, description="only ids below this one, from the page before")
+        ] = None,
     ) -> Response:
         """Messages that were given up on, newest first."""
         return document(await dead_letters.dead_letters(ANYBODY, node, limit=limit, before=before))

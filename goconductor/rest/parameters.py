@@ -64,7 +64,7 @@ def if_match(request: Request) -> Expected | None:
     if not given or given == ["*"]:
         return None
     if len(given) > 1 or not _ENTITY_TAG.fullmatch(given[0]):
-        problem = 'should be one ETag in quotes as you got it, "7-1f" say, or *'
+        problem = 'should be one ETag in quotes as you got it, such as "7-1f", or *'
         raise RequestInvalidError("the request", [Fault("header.if-match", problem)])
     try:
         return expected_of(given[0].strip('"'))

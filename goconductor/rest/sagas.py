@@ -30,7 +30,7 @@ PAGE_MAX = 500
 HISTORY_MAX = 1000
 
 _PROBLEM: dict[str, Any] = {"model": Problem}
-_ENDED: dict[str, Any] = {"model": SagaDetail, "description": "it has ended, as its status says"}
+_ENDED: dict[str, Any] = {"model": SagaDetail, "description": "it has ended, with its status"}
 _BODY = {
     "requestBody": {
         "required": True,

@@ -11,7 +11,7 @@ from goconductor.rest.guard import Guard
 from goconductor.rest.head import Head
 from goconductor.rest.problems import NOT_READY, RETRY_AFTER, ProblemPlace, response
 
-_WAITS = ProblemPlace(path="store", problem="the database cannot be used yet; the server's log says why, and what to do")
+_WAITS = ProblemPlace(path="store", problem="the database cannot be used yet; the server's log has the reason and the remedy")
 
 
 class Front:

@@ -100,7 +100,9 @@ def _unreadable(annotation: Any) -> str | None:
     except TypeError as error:
         reason = str(error).partition(" - type ")[0]
         if "union" in reason.lower():
-            return f"{reason}: they cannot be told apart; tag them (msgspec's 'tag', pydantic's discriminator), or take one type"
+            return (
+                f"{reason}: they cannot be distinguished; tag them (msgspec's 'tag', pydantic's discriminator), or take one type"
+            )
         return reason
     except Exception as error:  # noqa: BLE001  (such as a missing name)
         return f"{spelt(annotation)} cannot be read ({error})"

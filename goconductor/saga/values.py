@@ -74,7 +74,7 @@ def as_read(value: Any) -> Any:
     """Return a value as all read it back: the same value, or with lists for its tuples.
 
     Raises:
-        PayloadError: it cannot be kept, as :func:`check_value` says.
+        PayloadError: it cannot be kept, by the rules of :func:`check_value`.
     """
     return _DECODER.decode(_ENCODER.encode(value)) if _check(value, "$", DEPTH_MAX) else value
 
@@ -171,7 +171,7 @@ def _scalar_problem(value: object) -> str | None:
 
 def _string_problem(value: str) -> str | None:
     if "\0" in value:
-        return "holds a NUL character, which PostgreSQL cannot keep; remove it, or send it encoded (base64, say)"
+        return "holds a NUL character, which PostgreSQL cannot keep; remove it, or send it encoded (such as base64)"
     if not value.isascii():
         try:
             value.encode()

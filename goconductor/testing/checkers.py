@@ -149,7 +149,7 @@ def legal_history(saga: Recorded) -> Iterator[str]:
         return
     yield from (f"{where}: {problem}" for problem in found)
     if state.status != head.status or (state.wake_at is None) != (head.wake_at is None):
-        yield f"{where}: its head says {head.status}, wake_at {head.wake_at}; its log {state.status}, {state.wake_at}"
+        yield f"{where}: its head has {head.status}, wake_at {head.wake_at}; its log {state.status}, {state.wake_at}"
 
 
 def _fold(saga: Recorded) -> tuple[SagaState, list[str]]:

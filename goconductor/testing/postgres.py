@@ -281,5 +281,5 @@ def _serves(pid: int, data: Path) -> bool:
         with suppress(OSError):  # no such process, or another user's
             return Path(f"/proc/{pid}/cwd").samefile(data)
         return False
-    told = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return "postgres" in told.stdout and str(data) in told.stdout
+    listing = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return "postgres" in listing.stdout and str(data) in listing.stdout

@@ -59,8 +59,8 @@ def find_binaries(kind: Kind) -> Path:
         return Path(found.origin).parent / "pginstall" / "bin"
     folders = [folder for pattern in SYSTEM_FOLDERS for folder in Path("/").glob(pattern)]
     if on_path := shutil.which("pg_config"):
-        told = subprocess.run([on_path, "--bindir"], capture_output=True, text=True, check=False)
-        folders.append(Path(told.stdout.strip() or "/nowhere"))
+        answer = subprocess.run([on_path, "--bindir"], capture_output=True, text=True, check=False)
+        folders.append(Path(answer.stdout.strip() or "/nowhere"))
     complete = [folder for folder in folders if all((folder / name).is_file() for name in ("initdb", "postgres"))]
     if not complete:
         raise ConfigurationError(
@@ -71,8 +71,8 @@ def find_binaries(kind: Kind) -> Path:
 
 
 def _version(binaries: Path) -> tuple[int, ...]:
-    told = subprocess.run([binaries / "postgres", "--version"], capture_output=True, text=True, check=False).stdout
-    numbers = re.search(r"\d+(\.\d+)*", told)
+    answer = subprocess.run([binaries / "postgres", "--version"], capture_output=True, text=True, check=False).stdout
+    numbers = re.search(r"\d+(\.\d+)*", answer)
     return tuple(int(number) for number in numbers[0].split(".")) if numbers else ()
 
 

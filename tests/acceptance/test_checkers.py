@@ -42,7 +42,7 @@ FORWARD: list[Event] = [
 
 
 def recorded(events: Sequence[Event]) -> Recorded:
-    """A saga in the database that took these events; its head says what those up to the first illegal one add up to."""
+    """A saga in the database that took these events; its head has what those up to the first illegal one add up to."""
     entries = [
         msgspec.structs.replace(log.entry(event, uuid4(), participant="bank"), seq=seq, tag=seq)
         for seq, event in enumerate(events, 1)
@@ -81,7 +81,7 @@ def test_an_event_that_could_not_have_been_accepted_is_found() -> None:
 def test_a_head_that_contradicts_its_log_is_found() -> None:
     saga = recorded(BACK)
     lying = Recorded(msgspec.structs.replace(saga.head, status="completed"), PLAN, saga.entries)
-    assert any("its head says completed" in problem for problem in checkers.legal_history(lying))
+    assert any("its head has completed" in problem for problem in checkers.legal_history(lying))
 
 
 def test_an_event_that_is_older_than_the_one_before_is_found() -> None:

@@ -251,7 +251,7 @@ async def test_a_saga_whose_head_and_log_differ_is_found(clinic: Clinic) -> None
         for finding in by_name(diagnosis, "invariants").findings
     }
     assert {UUID(saga.rstrip(":")) for saga in told} == {wrong, torn, newer, damaged}
-    assert told[str(wrong)].what.endswith("its head says compensating, its log queued")
+    assert told[str(wrong)].what.endswith("its head has compensating, its log queued")
     assert f"saga {newer} cannot be read by this version" in told[str(newer)].what
     assert told[str(newer)].severity == "warning"
     assert "its head is at seq 7, its log ends at 1" in told[str(torn)].what

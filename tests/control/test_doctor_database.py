@@ -151,7 +151,7 @@ def test_settings_that_cannot_be_used_are_a_finding_each() -> None:
     assert not diagnosis.healthy
     assert [(finding.severity, finding.what, finding.remedy) for finding in check.findings] == [
         (Severity.ERROR, "rest.port: is no number", "write one"),
-        (Severity.ERROR, "x: is odd", "correct it; `goconductor config explain` tells all settings"),
+        (Severity.ERROR, "x: is odd", "correct it; `goconductor config explain` shows all settings"),
     ]
 
 

@@ -165,7 +165,7 @@ def test_variables_of_others_and_of_our_tests_are_left_alone() -> None:
 
 def test_one_setting_by_two_variables_is_refused() -> None:
     environ = {"GOCONDUCTOR_DATABASE_URL": URL, "GOCONDUCTOR_REST_PORT": "1", "GOCONDUCTOR_REST__PORT": "1"}
-    assert refused(None, environ) == ["GOCONDUCTOR_REST__PORT: says the same as GOCONDUCTOR_REST_PORT; keep one of the two"]
+    assert refused(None, environ) == ["GOCONDUCTOR_REST__PORT: is the same setting as GOCONDUCTOR_REST_PORT; keep one of the two"]
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ BACK = {"phase": SagaStatus.COMPENSATING}
             "waiting",
             "retry soon after ConnectionError: refused",
         ),
-        (StepState(Side(A.SETTLING)), {}, "waiting", "waits for its owner's journal to say whether it happened"),
+        (StepState(Side(A.SETTLING)), {}, "waiting", "waits for its owner's journal to answer whether it happened"),
         (StepState(Side(A.SETTLING)), {"offered": False}, "waiting", NOBODY),
         (StepState(Side(A.SUCCEEDED)), {}, "succeeded", None),
         (StepState(Side(A.FAILED)), {}, "failed", None),

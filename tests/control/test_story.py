@@ -153,8 +153,8 @@ def test_a_saga_that_turns_back_gets_stuck_and_is_helped() -> None:
         bank failed to compensate charge (attempt 2, 1.0 s): TemporaryError: the bank is busy.
           → charge is stuck: an operator must decide
         ann asked to skip charge: refunded by cheque.
-          → bank is asked to write charge's keys and to say what had happened
-        bank's journal says that charge had not been compensated, and from now on it cannot be.
+          → bank is asked to write charge's keys and to answer what had happened
+        bank's journal reports that charge had not been compensated, and from now on it cannot be.
           → reserve is to be compensated
         stock found nothing to compensate of reserve (500 ms).
           → the saga is compensated
@@ -175,8 +175,8 @@ def test_a_pivot_that_nobody_knows_of_is_settled() -> None:
         vans found that nobody knows whether ship ran (11.0 s): its lease ran out.
           → ship (attempt 2) is asked to run
         vans failed to run ship (attempt 2, 12.0 s): RefusedError: the card was declined.
-          → vans is asked to write ship's keys and to say what had happened
-        vans's journal says that ship had happened.
+          → vans is asked to write ship's keys and to answer what had happened
+        vans's journal reports that ship had happened.
           → the saga is completed
     """)
 

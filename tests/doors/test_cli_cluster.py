@@ -75,7 +75,7 @@ async def test_a_letter_that_is_not_there_ends_the_command_after_those_that_were
     assert "There is no such dead letter" in answer.err
     for arguments in ([], ["--all", "7"]):
         wrong = await command_line.ask("dead-letters", "redrive", *arguments)
-        assert (wrong.code, wrong.err) == (2, "goconductor: name the letters by their ids, or say --all\n")
+        assert (wrong.code, wrong.err) == (2, "goconductor: name the letters by their ids, or use --all\n")
 
 
 async def test_a_redriven_letter_reaches_its_participant(command_line: Prompt, open_shop: Node) -> None:

@@ -155,7 +155,7 @@ async def test_an_output_that_cannot_be_told_is_explained(shop: Shop) -> None:
     await shop.register({**ORDER, "name": "broken", "output": {"ref": "$.steps.ship.output.nothing"}})
     detail = await shop.start("broken", wait_seconds=300)
     assert (detail["status"], detail["output"]) == ("completed", None)
-    assert "its output cannot be told: $.steps.ship.output" in detail["reason"]
+    assert "its output cannot be shown: $.steps.ship.output" in detail["reason"]
 
 
 async def test_definitions_are_listed_with_the_active_version(shop: Shop) -> None:

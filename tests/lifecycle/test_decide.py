@@ -296,7 +296,7 @@ class TestGuards:
     @pytest.mark.parametrize(
         ("changes", "steps", "found"),
         [
-            ({"remaining": 1}, {}, "1 steps are said to remain, 3 do"),
+            ({"remaining": 1}, {}, "1 steps are counted as remaining, 3 do"),
             ({"phase": "completed", "remaining": 3}, {}, "completed, but not every step"),
             ({"phase": "completed"}, {"a": {"action": {"status": "sent", "attempt": 1}}}, "completed, but work is open"),
             ({}, {"a": {"action": {"status": "sent", "attempt": 1}}}, "with open work, but wake_at is None"),

@@ -265,7 +265,7 @@ async def test_an_instance_that_is_just_starting_is_waited_for(installation: Ins
     found = await installation.ask("new")
     assert (found.phase, found.number) == ("settled", 0)
     assert found.waits_for == [
-        f"stock {starting.serial} (stock-2) has not said what it names: it is just starting, or of an older version"
+        f"stock {starting.serial} (stock-2) has not reported what it names: it is just starting, or of an older version"
     ]
     await installation.world.store.unregister(starting.serial)
     assert (await installation.until_done("new")).chosen == "new"
@@ -335,7 +335,7 @@ async def test_the_old_bus_is_read_until_nothing_comes_any_more_but_no_longer_th
     await installation.ask("new")
     await installation.world.clock.advance(30)
     found = await installation.ask("new")
-    assert (found.phase, found.waits_for) == ("draining", [f"stock {serial} (stock-1) still hears over old"])
+    assert (found.phase, found.waits_for) == ("draining", [f"stock {serial} (stock-1) still receives over old"])
     assert (await installation.ask("new", drain_seconds=25)).phase == "settled"
     go_on.set()
     await installation.world.clock.advance(2)

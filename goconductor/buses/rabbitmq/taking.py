@@ -64,9 +64,9 @@ class RabbitmqSubscription:
 
     Args:
         link: the connection.
-        delays: publishes what is to come later, on another connection.
-        topology: where the queues are.
-        reading: what is read, by whom.
+        delays: publishes delayed messages, on another connection.
+        topology: the queues.
+        reading: the topics, the group and the receiver.
     """
 
     def __init__(

@@ -226,7 +226,7 @@ def _finding_of(problem: GoConductorError | TimeoutError) -> Finding:
 
 _REMEDIES: dict[type[GoConductorError], str] = {
     StoreUnavailableError: "start PostgreSQL, or correct database.url and what lies in between: name resolution, firewall",
-    ConfigurationError: "correct the setting; `goconductor config explain` tells what it may be",
+    ConfigurationError: "correct the setting; `goconductor config explain` shows what it may be",
     PluginNotFoundError: "install it",
     ElectionError: "start its server, or correct election.options",
 }

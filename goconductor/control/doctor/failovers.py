@@ -37,11 +37,11 @@ async def of_failovers(store: Store, now: float) -> Check:
             f"timeline {after.number} followed {before.number}: the promoted server had all until {_time(after.replayed_until)}, "
             f"and was seen first at {_time(after.seen_at)}",
             "of sagas that were accepted in between nobody may know any more: ask who started some then. With a synchronous "
-            "standby none is missing, and this says nothing",
+            "standby none is missing, and this proves nothing",
         )
         for before, after in windows
     ]
-    present = f"timeline {timelines[-1].number}" if timelines else "no timelines are told"
+    present = f"timeline {timelines[-1].number}" if timelines else "no timelines are reported"
     return Check.of("failovers", findings, saw=f"{present}, nothing is known to be missing")
 
 
@@ -51,7 +51,7 @@ def _may_lack(timeline: Timeline, now: float) -> bool:
 
 
 def _shown(losses: list[Loss]) -> list[str]:
-    shown = [f"{one.saga_id} ({one.status} at {_time(one.at)}, says {one.known_by})" for one in losses[:SHOWN_MAX]]
+    shown = [f"{one.saga_id} ({one.status} at {_time(one.at)}, known by {one.known_by})" for one in losses[:SHOWN_MAX]]
     return [*shown, "…"] if len(losses) > SHOWN_MAX else shown
 
 

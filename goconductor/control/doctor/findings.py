@@ -1,4 +1,4 @@
-"""What the doctor says: checks, each sound, skipped, or with findings that name their remedy."""
+"""The answers of the doctor: checks, each sound, skipped, or with findings that name their remedy."""
 
 from __future__ import annotations
 
@@ -106,5 +106,5 @@ def settings_refused(message: str) -> Diagnosis:
         message: the text of the :class:`ConfigurationError`.
     """
     lines = [line.strip().partition(". ")[2] for line in message.splitlines()[1:]] or [message]
-    findings = [error(*split_remedy(line, "correct it; `goconductor config explain` tells all settings")) for line in lines]
+    findings = [error(*split_remedy(line, "correct it; `goconductor config explain` shows all settings")) for line in lines]
     return Diagnosis.of([Check.of("settings", findings)])

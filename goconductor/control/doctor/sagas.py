@@ -118,7 +118,7 @@ def of_journals(living: list[Instance], now: float) -> Check:
         count = len(set[int]().union(*found.values()))
         who = f"{count} living instance{'s' if count > 1 else ''} of {participant!a}"
         findings.append(error(f"{who} cannot use the journal of {together(sorted(found)[:SHOWN_MAX])}: {what}", remedy))
-    return Check.of("journals", findings, saw="nobody says that one cannot be used")
+    return Check.of("journals", findings, saw="no process reports one that cannot be used")
 
 
 async def of_leases(store: Store, now: float) -> Check:
@@ -211,7 +211,7 @@ def _unsound(folded: Folded) -> Iterator[Finding]:
     plan, state, head = folded
     wrong = list(violations(plan, state))
     if state.status != head.status:
-        wrong.append(f"its head says {head.status}, its log {state.status}")
+        wrong.append(f"its head has {head.status}, its log {state.status}")
     for problem in wrong:
         yield error(
             f"saga {head.saga_id} ({plan.name}): {problem}",

@@ -71,11 +71,11 @@ class Rewinding:
 
     def rewound(self) -> None:
         """Compare and repeat in the background until it is done, because the log may have gone back."""
-        told = [self._loss(UUID(int=number), *place) for number, place in self._places.items()]
-        self._missed += told
+        ours = [self._loss(UUID(int=number), *place) for number, place in self._places.items()]
+        self._missed += ours
         if self._noting is not None:
             self._noting.cancel()
-        self._noting = create_guarded_task(self._tell_again(), name="telling again")
+        self._noting = create_guarded_task(self._repeat_all(), name="repeating what the log lost")
 
     async def close(self) -> None:
         """Stop; what is not noted by then is not."""
@@ -84,7 +84,7 @@ class Rewinding:
     def _loss(self, saga_id: UUID, seq: int, tag: int, status: SagaStatus, at: float) -> Loss:
         return Loss(saga_id=saga_id, seq=seq, tag=tag, status=status.value, at=at, known_by=self._known_by)
 
-    async def _tell_again(self) -> None:
+    async def _repeat_all(self) -> None:
         await self._until_done(self._definitions.put_again)
         await self._note_missed()
 
@@ -110,7 +110,7 @@ class Rewinding:
             try:
                 await do()
             except GoConductorError as error:
-                logger.debug("cannot tell the log again what it may have lost, trying again: %s", error)
+                logger.debug("cannot repeat what the log may have lost, trying again: %s", error)
                 await self._clock.sleep(AGAIN_SECONDS)
             else:
                 return

@@ -288,11 +288,11 @@ class JournalContract(ABC):
 
     async def test_who_waits_too_long_is_told_so_and_has_changed_nothing(self, journal: Journal[Any], key: EffectKey) -> None:
         first, release = await self._hold_action(journal, key)
-        said = ""
-        while "another run" not in said:  # on a busy machine it may not even have a connection by then
-            with pytest.raises(JournalError) as told:
+        text = ""
+        while "another run" not in text:  # on a busy machine it may not even have a connection by then
+            with pytest.raises(JournalError) as raised:
                 await journal.settle(key, timeout_seconds=1.0)
-            said = str(told.value)
+            text = str(raised.value)
         release.set()
         assert (await first).found is Found.RAN
 
