@@ -52,13 +52,12 @@ class ElectionProcessFaults(ABC):
         anna, bert, epoch = await self.two(voters, options, options)
         killed_at = time.monotonic()
         await anna.end()
-        new = await voters.leader_after(epoch)
+        new = await voters.leader_after(epoch, holder="bert")
         seconds = time.monotonic() - killed_at
         with capsys.disabled():
             print(  # noqa: T201 - the figure that the documentation quotes
                 f"\n{self.kind}: {seconds:.2f} s without a leader after SIGKILL, terms of {voters.term_seconds:.0f} s"
             )
-        assert new.holder == "bert"
         await bert.says("leads", above=epoch)
         await voters.writes_go_on(new.epoch)
         assert await voters.violations() == []
@@ -69,17 +68,15 @@ class ElectionProcessFaults(ABC):
         anna, _, epoch = await self.two(voters, options, options)
         anna.send(signal.SIGSTOP)
         anna.send(signal.SIGUSR1)
-        new = await voters.leader_after(epoch)
+        new = await voters.leader_after(epoch, holder="bert")
         await voters.writes_go_on(new.epoch)
         anna.send(signal.SIGCONT)
         late = await anna.says("late")
         assert late["accepted"] == 0
         assert 0 < late["refused"] <= LATE_WRITES
-        assert await anna.says("stopped") == epoch
+        await anna.says("stopped", above=epoch - 1)
         await voters.writes_go_on(new.epoch)
-        current = await voters.store.current()
-        assert current is not None
-        assert current.epoch == new.epoch, "its late resignation unseated nobody"
+        assert await voters.writers(new.epoch) == {"bert"}, "its late resignation unseated nobody"
         assert await voters.violations() == []
 
     async def test_a_clock_that_is_a_day_ahead_changes_nothing(self, voters: Electorate, options: Mapping[str, Any]) -> None:
@@ -92,12 +89,14 @@ class ElectionProcessFaults(ABC):
         assert first is not None
         assert first.ends_at - await voters.store.database_time() <= voters.term_seconds
         await voters.writes_go_on(epoch)
-        while (renewed := await voters.store.current()) is not None and renewed.ends_at <= first.ends_at + voters.term_seconds:
-            assert renewed.epoch == epoch, "its renewals count as anybody's"
-            await asyncio.sleep(0.05)
+        async with asyncio.timeout(300):
+            while not await voters.prolonged("from tomorrow"):  # its renewals count as anybody's, in time or too late
+                await bert.end()
+                await voters.leader_after(epoch, holder="from tomorrow")
+                bert = await voters.add("bert", options)
         await ahead.end()
-        new = await voters.leader_after(epoch)
-        assert await bert.says("leads", above=epoch) == new.epoch
+        new = await voters.leader_after(epoch, holder="bert")
+        await bert.says("leads", above=new.epoch - 1)
         again = await voters.add("from tomorrow", options, **tomorrow)
         await bert.end()
         assert int(await again.says("leads")) > new.epoch
@@ -150,7 +149,7 @@ class ElectionServerFaults(ElectionProcessFaults):
         anna, _, epoch = await self.two(voters, options, options)
         server.pause()
         try:
-            assert await anna.says("stopped") == epoch
+            await anna.says("stopped", above=epoch - 1)
         finally:
             server.go_on()
         term = await voters.leader_after(epoch)
@@ -169,9 +168,11 @@ class ElectionServerFaults(ElectionProcessFaults):
         term = await voters.leader_after(epoch + 1)
         assert before is not None
         assert before < 10_000_000
-        assert await voters.store.last_evidence() == 10_000_001
+        after = await voters.store.last_evidence()
+        assert after is not None
+        assert after > 10_000_000
         await voters.writes_go_on(term.epoch)
-        assert await anna.says("stopped") == epoch
+        await anna.says("stopped", above=epoch - 1)
         assert await voters.violations() == []
 
     async def test_a_holder_that_is_cut_off_is_followed_and_is_a_candidate_again_when_healed(
@@ -179,9 +180,8 @@ class ElectionServerFaults(ElectionProcessFaults):
     ) -> None:
         anna, bert, epoch = await self.two(voters, self.options_at(cable.port), options)
         cable.hold()
-        new = await voters.leader_after(epoch)
-        assert new.holder == "bert"
-        assert await anna.says("stopped") == epoch
+        new = await voters.leader_after(epoch, holder="bert")
+        await anna.says("stopped", above=epoch - 1)
         cable.heal()
         await bert.end()
         assert await anna.says("leads", above=new.epoch)

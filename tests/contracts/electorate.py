@@ -102,15 +102,31 @@ class Electorate:
         await voter.says("ready")
         return voter
 
-    async def leader_after(self, epoch: int, *, within_seconds: float = 300.0) -> Term:
-        """Wait until a term with a higher epoch is running; it."""
+    async def leader_after(self, epoch: int, *, holder: str = "", within_seconds: float = 300.0) -> Term:
+        """Wait until a term with a higher epoch is running, and is this one's if he is named; it."""
         give_up = time.monotonic() + within_seconds
         while time.monotonic() < give_up:
             term = await self.store.current()
-            if term is not None and term.epoch > epoch and term.holder and term.ends_at > await self.store.database_time():
+            wanted = term is not None and term.epoch > epoch and term.holder and holder in {"", term.holder}
+            if term is not None and wanted and term.ends_at > await self.store.database_time():
                 return term
             await asyncio.sleep(0.01)
         raise AssertionError("\n".join(["nobody leads", *(f"--- {voter.name} {voter.words()}" for voter in self.voters)]))
+
+    async def prolonged(self, holder: str) -> bool:
+        """Wait until a term of his was prolonged by a whole one; False once somebody else leads."""
+        first: Term | None = None
+        while (term := await self.store.current()) is not None and term.holder in {"", holder}:
+            if first is None or term.epoch != first.epoch:
+                first = term
+            if term.ends_at > first.ends_at + self.term_seconds:
+                return True
+            await asyncio.sleep(0.05)
+        return False
+
+    async def writers(self, epoch: int) -> set[str]:
+        """Who wrote under this epoch, or prolonged its term, or ended it."""
+        return {write.writer for write in await witness.witnessed(self._url) if write.epoch == epoch}
 
     async def accepted(self, epoch: int) -> int:
         """How many writes the store took under this epoch or a later one."""
