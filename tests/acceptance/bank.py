@@ -12,7 +12,7 @@ import sys
 import time
 from asyncio.subprocess import Process
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
@@ -39,6 +39,8 @@ LIMITS = {f"limit of {payee}": 100_000 for payee in PAYEES} | {"limit of payee 0
 BALANCES = {"bank-a": PAYERS, "bank-b": PAYEES | LIMITS, "ledger": {"cases": 0, "book": 0}}
 LEASE_SECONDS = 5.0
 LEFT_OVER_SECONDS = 300.0
+IN_HAND_LOOKS = 100
+"""How often more work is begun, until a process is seen with some."""
 HELD = (
     "goconductor_steps_running",
     "goconductor_places_taken",
@@ -169,6 +171,14 @@ class Bank:
         """Wait until a query of the store's database answers true."""
         came = await self._comes(holds, *arguments, seconds=seconds, every_seconds=every_seconds)
         assert came, f"waited {seconds} s for: {holds} {arguments}\n{self.words()}"
+
+    async def until_in_hand(self, holds: str, *arguments: object, more: Callable[[], Awaitable[None]]) -> None:
+        """Wait until a query about work in hand answers true. Steps may be over before we look, so more are begun."""
+        for _ in range(IN_HAND_LOOKS):
+            await more()
+            if await self._comes(holds, *arguments, seconds=2.0, every_seconds=0.002):
+                return
+        raise AssertionError(f"never so, however much was begun: {holds} {arguments}\n{self.words()}")
 
     async def _comes(self, holds: str, *arguments: object, seconds: float, every_seconds: float) -> bool:
         give_up = time.monotonic() + seconds

@@ -13,8 +13,11 @@ from uuid import UUID
 
 from goconductor.testing.checkers import Recorded
 from tests.acceptance.bank import SERVICES, Bank, Service
+from tests.acceptance.load import Load
 
 RESTART_SECONDS = 0.3
+MORE_SECONDS, MORE_TRANSFERS = 3.0, 5
+"""So often so many more transfers are let go, while nobody wanted has work in hand."""
 HASTE = 0.25
 """How often the next kill does not wait until what the last one interrupted goes on."""
 TAKEN_UP = """
@@ -74,10 +77,12 @@ class Chaos:
     Args:
         bank: it has one process of each service.
         chance: seeded.
+        load: more is let go when nobody has work in hand any more, as this process was slow to look.
     """
 
-    def __init__(self, bank: Bank, chance: random.Random) -> None:
+    def __init__(self, bank: Bank, chance: random.Random, load: Load) -> None:
         self._bank = bank
+        self._load = load
         self._chance = chance
         self.kills: list[Kill] = []
 
@@ -91,7 +96,7 @@ class Chaos:
         """Kill the wanted one while it has work in hand, and start it again a moment later."""
         victim = await self.in_the_middle(wanted)
         store = self._bank.store
-        led = await self._bank.leader() is victim
+        led = wanted == "leader" or await self._bank.leader() is victim
         kill = Kill(victim.name, led, await store.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8"))
         instance = f"{victim.name}-%-{victim.pid}-%"
         await victim.end()
@@ -124,8 +129,11 @@ class Chaos:
 
     async def in_the_middle(self, wanted: str) -> Service:
         """Wait until there is such a process, and it has work in hand."""
-        give_up = time.monotonic() + 300
-        while time.monotonic() < give_up:
+        began, more = time.monotonic(), 1
+        while time.monotonic() < began + 300:
+            if time.monotonic() > began + more * MORE_SECONDS:
+                more += 1
+                self._load.release(MORE_TRANSFERS)
             leader = await self._bank.leader()
             named = leader if wanted == "leader" else self._chance.choice([s for s in self._bank.services if s.name == wanted])
             if named is not None and await self._bank.store.fetchval(HOLDS_WORK, f"{named.name}-%-{named.pid}-%"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 
 from goconductor import connect
@@ -30,18 +32,22 @@ async def leader_dies(bank: Bank, kind: str, **options: str) -> None:
     for service in services:
         await bank.registered(service)
     await bank.until("SELECT evidence IS NOT NULL AND ends_at > clock_timestamp() AND holder <> '' FROM goconductor.leadership")
-    answers = []
+    answers: list[tuple[str, UUID]] = []
     async with connect(bank.settings) as conductor:
-        for number in range(TRANSFERS):
-            key = f"transfer {number}"
-            handle = await conductor.start(transfer, Transfer(f"payer {number % 10}", "payee 1", 1), key=key)
-            answers.append((key, handle.saga_id))
+
+        async def more() -> None:
+            for number in range(len(answers), len(answers) + TRANSFERS):
+                key = f"transfer {number}"
+                handle = await conductor.start(transfer, Transfer(f"payer {number % 10}", "payee 1", 1), key=key)
+                answers.append((key, handle.saga_id))
+
         leader = await bank.leader()
         assert leader is not None, bank.words()
-        await bank.until(
+        await bank.until_in_hand(
             "SELECT EXISTS (SELECT FROM goconductor.leases JOIN goconductor.participants ON serial = instance "
             "WHERE name LIKE $1)",
             f"{leader.name}-%-{leader.pid}-%",
+            more=more,
         )
         epoch = await bank.store.fetchval("SELECT epoch FROM goconductor.leadership")
         await leader.end()

@@ -65,10 +65,10 @@ async def test_nothing_is_lost_under_full_load_whatever_happens(place: Place, ca
     bank, chance = place.bank, random.Random(SEED)
     for module in ("bank_a", *MODULES):
         await bank.registered(await bank.service(module))
-    trouble = Trouble(bank, place.server, place.restart_broker, chance)
-    kinds = trouble.plan(KILLS)
     async with connect(bank.settings) as conductor:
         load = Load(conductor, chance)
+        trouble = Trouble(bank, place.server, place.restart_broker, chance, load)
+        kinds = trouble.plan(KILLS)
         for kind in kinds:
             load.release(TRANSFERS // len(kinds))
             await trouble.bring(kind)
@@ -89,7 +89,7 @@ async def test_nothing_is_lost_under_full_load_whatever_happens(place: Place, ca
         trouble.report(sagas)
         say(f"{len(lateness)} timers: late by p50 {statistics.median(lateness):.2f} s, worst {lateness[-1]:.2f} s; none early")
     assert not violations, "\n".join(violations)
-    assert len(sagas) == TRANSFERS
+    assert len(sagas) == load.released >= TRANSFERS
     assert {"completed", "compensated"} == {saga.head.status for saga in sagas}
     assert sum(kill.led for kill in trouble.kills) >= 2
     assert {kill.victim for kill in trouble.kills} == set(SERVICES)

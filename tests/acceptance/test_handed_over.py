@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from goconductor import CompensatedError, connect
@@ -24,11 +25,12 @@ pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 async def test_a_step_whose_saga_turned_back_before_it_began_is_unknown_at_once(bank: Bank) -> None:
     """Its message comes too late to run it, and in time to say so: the saga must not wait for the sweep's patience."""
-    await bank.registered(await bank.service("bank_b"))
+    seldom = {"GOCONDUCTOR_RECOVERY_SWEEP_INTERVAL_SECONDS": "3600"}  # as a service may start more slowly than it has patience
+    await bank.registered(await bank.service("bank_b", **seldom))
     async with connect(bank.settings) as conductor:
         handle = await conductor.start(transfer, Transfer("payer 0", "payee 0", 301), key="too much")
         await bank.until("SELECT EXISTS (SELECT FROM goconductor.sagas WHERE status = 'compensating')")
-        await bank.service("bank_a")
+        await bank.service("bank_a", **seldom)
         with pytest.raises(CompensatedError, match="payee 0 cannot take -301"):
             await handle.result(timeout_seconds=300)
 
@@ -56,12 +58,16 @@ async def test_a_leader_that_dies_after_declaring_another_dead_has_its_takeover_
     for service in services:
         await bank.registered(service)
     async with connect(bank.settings) as conductor:
-        handles = [
-            await conductor.start(transfer, Transfer(f"payer {n % 10}", "payee 1", 1), key=f"transfer {n}") for n in range(20)
-        ]
-        await bank.until("SELECT count(*) > 5 FROM goconductor.leases")
-        for service in services:
-            await service.end()
+        vault = await asyncpg.connect(bank.urls["bank-a"])
+        async with vault.transaction():
+            await vault.execute("LOCK TABLE accounts IN SHARE MODE")  # so that steps are in the middle until all are killed
+            handles = [
+                await conductor.start(transfer, Transfer(f"payer {n % 10}", "payee 1", 1), key=f"transfer {n}") for n in range(20)
+            ]
+            await bank.until("SELECT count(*) > 5 FROM goconductor.leases")
+            for service in services:
+                await service.end()
+        await vault.close()
         # an hour: who tells of an unknown outcome before can only have taken over from the dead
         held = await bank.store.execute("UPDATE goconductor.leases SET expires_at = clock_timestamp() + interval '1 hour'")
         await bank.store.execute("UPDATE goconductor.participants SET dead_at = clock_timestamp() WHERE participant <> 'client'")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import signal
 from collections import Counter
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -13,7 +13,7 @@ import pytest
 from goconductor import connect
 from goconductor.testing import checkers
 from goconductor.testing.checkers import Recorded
-from tests.acceptance.bank import MODULES, Bank, Service
+from tests.acceptance.bank import MODULES, Bank
 from tests.acceptance.chaos import say
 from tests.acceptance.load import Load
 
@@ -35,7 +35,7 @@ async def test_replacing_each_service_under_load_needs_no_recovery(bank: Bank, c
             load.release(TRANSFERS)
             successor = await bank.service(module)
             await bank.registered(successor)
-            await with_work_in_hand(bank, load, service)
+            await bank.until_in_hand(HOLDS_WORK, f"{service.name}-%-{service.pid}-%", more=partial(more, load))
             assert await service.end(signal.SIGTERM) == 0, service.words()
         await load.started()
     await bank.all_ended()
@@ -50,14 +50,8 @@ async def test_replacing_each_service_under_load_needs_no_recovery(bank: Bank, c
         say(f"\nlongest wait of a saga while services were replaced: {longest:.2f} s")
 
 
-async def with_work_in_hand(bank: Bank, load: Load, service: Service) -> None:
-    """Returns while the service is in the middle of several steps; they are short, so load is added until it is seen so."""
-    for _ in range(30):
-        load.release(TRANSFERS)
-        with contextlib.suppress(AssertionError):
-            await bank.until(HOLDS_WORK, f"{service.name}-%-{service.pid}-%", seconds=1.0, every_seconds=0.002)
-            return
-    raise AssertionError(f"{service.name} never had several steps in hand\n{bank.words()}")
+async def more(load: Load) -> None:
+    load.release(TRANSFERS)
 
 
 def longest_wait_seconds(saga: Recorded) -> float:

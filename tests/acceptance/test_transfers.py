@@ -29,10 +29,10 @@ async def test_nothing_is_lost_while_participants_and_leaders_are_killed(bank: B
     chance = random.Random(SEED)
     for module in MODULES:
         await bank.registered(await bank.service(module))
-    chaos = Chaos(bank, chance)
-    victims = chaos.plan(KILLS)
     async with connect(bank.settings) as conductor:
         load = Load(conductor, chance)
+        chaos = Chaos(bank, chance, load)
+        victims = chaos.plan(KILLS)
         for victim in victims:
             load.release(TRANSFERS // KILLS)
             await chaos.kill(victim)
@@ -48,7 +48,7 @@ async def test_nothing_is_lost_while_participants_and_leaders_are_killed(bank: B
         say(f"\nseed {SEED}: {ends}, all ended {settled_seconds:.1f} s after the last restart (wanted: {WANTED_SECONDS:.1f})")
         chaos.report(sagas)
     assert not violations, "\n".join(violations)
-    assert len(sagas) == TRANSFERS
+    assert len(sagas) == load.released >= TRANSFERS
     assert {"completed", "compensated"} == {saga.head.status for saga in sagas}
     assert sum(kill.led for kill in chaos.kills) >= 2
     assert {kill.victim for kill in chaos.kills} == set(SERVICES)

@@ -18,6 +18,7 @@ from goconductor.testing.checkers import Recorded
 from goconductor.testing.postgres import PostgresServer, StopMode
 from tests.acceptance.bank import SERVICES, Bank
 from tests.acceptance.chaos import TAKEN_UP, Chaos, Kill, say
+from tests.acceptance.load import Load
 
 NOW = "SELECT extract(epoch FROM clock_timestamp())::float8"
 RUN_OUT = """
@@ -36,16 +37,17 @@ class Trouble:
         server: the bank's PostgreSQL, which nobody else uses.
         restart_broker: kills the broker and starts it again; None where PostgreSQL is the bus. It blocks.
         chance: seeded.
+        load: what runs meanwhile.
     """
 
     def __init__(
-        self, bank: Bank, server: PostgresServer, restart_broker: Callable[[], None] | None, chance: random.Random
+        self, bank: Bank, server: PostgresServer, restart_broker: Callable[[], None] | None, chance: random.Random, load: Load
     ) -> None:
         self._bank = bank
         self._server = server
         self._restart_broker = restart_broker
         self._chance = chance
-        self._chaos = Chaos(bank, chance)
+        self._chaos = Chaos(bank, chance, load)
         self._others: list[Kill] = []
 
     @property
