@@ -60,7 +60,7 @@ def _traceback(error: BaseException) -> str:
     try:
         return "".join(traceback.format_exception(error)).rstrip("\n")
     except Exception:  # noqa: BLE001  (user code's text, or its source's loader)
-        return ""  # whoever formats it meets the same
+        return ""  # the formatter meets the same
 
 
 def _stand_in(error: BaseException, shown: str) -> Exception:

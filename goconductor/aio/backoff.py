@@ -25,7 +25,7 @@ class Backoff:
     Args:
         first_seconds: the first pause, and the first after a success.
         seconds_max: the longest pause.
-        jitter: the part of each pause that is left to chance, from 0 (none) to 1 (all of it). It keeps those apart who failed at
+        jitter: the part of each pause that is left to chance, from 0 (none) to 1 (all of it). It keeps those apart that failed at
             the same moment.
     """
 

@@ -220,7 +220,7 @@ class BlockingSaga(Generic[O]):
 
         Args:
             reason: why, for its history.
-            by: who asks.
+            by: the name of the actor.
             revision: as every request has it.
             request_id: as every request has it.
         """
@@ -235,7 +235,7 @@ class BlockingSaga(Generic[O]):
 
         Args:
             reason: why, for its history.
-            by: who asks.
+            by: the name of the actor.
             revision: as every request has it.
             request_id: as every request has it.
         """
@@ -246,7 +246,7 @@ class BlockingSaga(Generic[O]):
 
         Args:
             reason: why, for its history.
-            by: who asks.
+            by: the name of the actor.
             revision: as every request has it.
             request_id: as every request has it.
         """
@@ -257,7 +257,7 @@ class BlockingSaga(Generic[O]):
 
         Args:
             step: its id.
-            by: who asks.
+            by: the name of the actor.
             revision: as every request has it.
             request_id: as every request has it.
 
@@ -341,7 +341,7 @@ class BlockingSaga(Generic[O]):
             step: its id.
             inputs: JSON values by the names that its definition gives it; the others stay as they are.
             reason: why, for the saga's history.
-            by: who asks.
+            by: the name of the actor.
             revision: as every request has it.
             request_id: as every request has it.
 

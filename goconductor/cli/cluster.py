@@ -1,4 +1,4 @@
-"""``goconductor participants``, ``leader`` and ``dead-letters …``: who is there, who leads, and what was given up on."""
+"""``goconductor participants``, ``leader`` and ``dead-letters …``: the instances, the leader, and the messages that were given up."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def participants(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def leader(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """Show who leads, until when, and what its last sweep did. 1 is the exit code while nobody leads."""
+    """Show the leader, the end of its term, and what its last sweep did. 1 is the exit code while nobody leads."""
     run(_leader(settings_of(context), as_json=as_json))
 
 

@@ -35,7 +35,7 @@ def saga_names(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def saga_versions(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """Versions of the definition that was named before; of all, where the line cannot be read so far."""
+    """Return the versions of the definition that was named before; of all, where the line cannot be read yet."""
     name: str | None = context.params.get("name")
     return _beginning(_asked(context, lambda store: suggestions.definition_versions(actor(), store, name)), incomplete)
 

@@ -58,7 +58,9 @@ def run(command: Coroutine[Any, Any, Exit]) -> NoReturn:
         fail(str(error), code_of(error))
     except typer.Exit:
         raise
-    except BrokenPipeError:  # who read our answer, such as `head`, has enough; the interpreter's last flush is to find somebody
+    except (
+        BrokenPipeError
+    ):  # the reader of our answer, such as `head`, has enough; the interpreter's last flush is to find somebody
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(Exit.FAILED) from None
     except Exception as error:  # the last place that can report anything
@@ -74,7 +76,7 @@ def fail(message: str, code: Exit) -> NoReturn:
 
 
 def actor(by: str | None = None) -> Actor:
-    """Return who asks: whom ``--by`` names, else the account that this process runs under, where it has one.
+    """Return the actor: the name given by ``--by``, else the account that this process runs under, where it has one.
 
     Raises:
         RequestInvalidError: the name cannot be kept.

@@ -26,7 +26,7 @@ async def present(actor: Actor, store: Store, kind: str, *, named: Sequence[str]
     """Return which one is used, by which processes, and how far a change is.
 
     Args:
-        actor: who asks.
+        actor: the actor of the request.
         store: the engine's.
         kind: ``bus`` or ``election``.
         named: the names in the caller's settings. The first, its own, counts where no process lives and nothing was ever changed.
@@ -53,7 +53,7 @@ async def change(
     A change can be turned back at any moment by asking for the one that is being left.
 
     Args:
-        actor: who asks.
+        actor: the actor of the request.
         store: the engine's.
         kind: ``bus`` or ``election``.
         to: the one to be used.

@@ -50,7 +50,7 @@ async def start(
     """Start a saga. All doors come here, so that all refuse the same.
 
     Args:
-        actor: who asks.
+        actor: the actor of the request.
         node: the engine.
         saga: its definition's name, or the definition itself.
         input: JSON values, or what can be written as such. It is kept with the defaults of its type or schema.
@@ -92,7 +92,7 @@ async def start(
 
 
 def _check_schema(saga: str, schema: dict[str, Any], data: Any) -> None:
-    from goconductor.control.schemas import faults  # noqa: PLC0415  (only who has a schema pays for the import)
+    from goconductor.control.schemas import faults  # noqa: PLC0415  (only a schema costs the import)
 
     if found := faults(schema, data):
         raise InputRefusedError(f"the input does not fit saga {saga!r}", found)

@@ -28,7 +28,7 @@ async def dead_letters(actor: Actor, node: Node, *, limit: int = 50, before: int
     """Return dead letters, newest first.
 
     Args:
-        actor: who asks.
+        actor: the actor of the request.
         node: the engine.
         limit: greatest number of letters in the page.
         before: only older ones than this id, from the page before.
@@ -46,7 +46,7 @@ async def redrive(actor: Actor, node: Node, letter_id: int) -> DeadLetterDetail:
     does no harm: messages are hints.
 
     Args:
-        actor: who asks; kept in the log of this process.
+        actor: the actor of the request; kept in the log of this process.
         node: the engine.
         letter_id: which.
 
@@ -69,7 +69,7 @@ async def drop(actor: Actor, node: Node, letter_id: int, *, reason: str) -> Dead
     """Forget a message for good.
 
     Args:
-        actor: who asks; kept in the log of this process.
+        actor: the actor of the request; kept in the log of this process.
         node: the engine.
         letter_id: which.
         reason: why, for the log of this process.

@@ -84,7 +84,7 @@ async def register(actor: Actor, node: Node, definition: Definition, *, activate
     """Store a definition.
 
     Args:
-        actor: who asks.
+        actor: the actor of the request.
         node: the engine.
         definition: a definition that :func:`load` or :func:`read` has checked.
         activate: whether new sagas take this version from now on. They do not where another version is pinned, or a living
@@ -125,7 +125,7 @@ async def definition(actor: Actor, node: Node, saga: str, version: str | None = 
     """Return one version with its document.
 
     Args:
-        actor: who asks.
+        actor: the actor of the request.
         node: the engine.
         saga: the definition's name.
         version: None takes the active one.

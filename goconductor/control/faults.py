@@ -42,7 +42,7 @@ def text_faults(name: str, text: str, characters_max: int) -> list[Fault]:
     """Find what is wrong with a text that is to be kept.
 
     Args:
-        name: as whoever gave it calls it.
+        name: its name for the caller.
         text: what was given.
         characters_max: its longest, in characters.
     """

@@ -151,7 +151,7 @@ class SagaHandle(Generic[O]):
 
         Args:
             reason: why, for its history.
-            by: who asks.
+            by: the name of the actor.
             revision: as every request has it.
             request_id: as every request has it.
         """
@@ -170,7 +170,7 @@ class SagaHandle(Generic[O]):
 
         Args:
             reason: why, for its history.
-            by: who asks.
+            by: the name of the actor.
             revision: as every request has it.
             request_id: as every request has it.
         """
@@ -184,7 +184,7 @@ class SagaHandle(Generic[O]):
 
         Args:
             reason: why, for its history.
-            by: who asks.
+            by: the name of the actor.
             revision: as every request has it.
             request_id: as every request has it.
         """
@@ -196,7 +196,7 @@ class SagaHandle(Generic[O]):
 
         Args:
             step: its id.
-            by: who asks.
+            by: the name of the actor.
             revision: as every request has it.
             request_id: as every request has it.
 
@@ -281,7 +281,7 @@ class SagaHandle(Generic[O]):
             step: its id.
             inputs: JSON values by the names that its definition gives it; the others stay as they are.
             reason: why, for the saga's history.
-            by: who asks.
+            by: the name of the actor.
             revision: as every request has it.
             request_id: as every request has it.
 

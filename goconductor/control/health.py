@@ -67,7 +67,7 @@ async def answering(node: Node, settings: HealthSettings) -> AsyncIterator[int |
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    block_on_close = False  # who asks waits for the loop, which waits for nobody who asks
+    block_on_close = False  # a request waits for the loop, which waits for no request
 
     def __init__(self, node: Node, address: tuple[str, int]) -> None:
         self._node = node

@@ -18,7 +18,7 @@ async def participants(actor: Actor, node: Node, *, dead_seconds: float = DEAD_S
     An instance that is not alive and has no time of death has lost its heartbeat, and the leader has not yet declared it dead.
 
     Args:
-        actor: who asks.
+        actor: the actor of the request.
         node: the engine.
         dead_seconds: seconds for which the dead are shown.
 

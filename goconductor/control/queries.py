@@ -98,7 +98,7 @@ async def list_sagas(
     """Return sagas, newest first. A search stops after a while; the page then has how far it came, and a cursor to go on.
 
     Args:
-        actor: who asks.
+        actor: the actor of the request.
         node: the engine.
         saga: only those of this definition.
         status: only those of this status, or of one of these.
@@ -158,7 +158,7 @@ async def saga_of_key(actor: Actor, node: Node, saga: str, key: str) -> UUID:
     """Return the saga that a start key has started.
 
     Args:
-        actor: who asks.
+        actor: the actor of the request.
         node: the engine.
         saga: the name of its definition.
         key: the key that was given at the start.
@@ -187,7 +187,7 @@ async def history(actor: Actor, node: Node, saga_id: UUID, *, after: int = 0, li
     """Return the events of a saga, oldest first.
 
     Args:
-        actor: who asks.
+        actor: the actor of the request.
         node: the engine.
         saga_id: the saga's id.
         after: only events with a higher seq.

@@ -1,4 +1,4 @@
-"""One step as people see it: the lifecycle's state, and who is at it or could be."""
+"""One step as people see it: the lifecycle's state, and the instances that run it or could."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ async def changes(actor: Actor, node: Node, saga_id: UUID, after_seq: int = 0) -
     While the database is away it waits, once it has begun.
 
     Args:
-        actor: who asks.
+        actor: the actor of the request.
         node: the engine.
         saga_id: the saga's id.
         after_seq: the last seq that is known; 0 yields all.

@@ -64,7 +64,7 @@ class ZooKeeperElection:
         user: None, or a user of the scheme *digest*; our nodes are then its alone.
         password: of the user.
         tls: whether to encrypt; True with any of the files.
-        ca_file: who signed the servers' certificates, as PEM; None trusts whom this machine trusts.
+        ca_file: the authority that signed the servers' certificates, as PEM; None trusts this machine's own list.
         cert_file: our certificate, as PEM, if servers ask for one.
         key_file: its key, as PEM.
         check_hostname: whether a server's certificate must be for the name by which we reach it.
@@ -127,7 +127,7 @@ class ZooKeeperElection:
         """Try to lead.
 
         Args:
-            candidate: who it is.
+            candidate: its name.
             term_seconds: how long the term lasts unless it is renewed.
 
         Raises:

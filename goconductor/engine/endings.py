@@ -126,7 +126,7 @@ class Endings:
                     if carried is not None and notice.result().is_ours:
                         return carried.state
                 before, place = place, self._place(saga_id)
-                # where it goes on here, however slowly, nobody looks: a thousand who did would slow it more
+                # where it goes on here, however slowly, no waiter looks: a thousand looks would slow it more
                 look = notice.done() or place <= before
             known = [view for view in (seen, self._here(saga_id)) if view is not None]
             state = max(known, key=lambda view: view.seq).state if known else None

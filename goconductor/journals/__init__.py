@@ -29,7 +29,7 @@ __all__ = [
     "leaving",
 ]
 
-# Each needs a library of its own, and who uses one need not have the others.
+# Each needs a library of its own; nobody needs all of them.
 __getattr__ = lazily(
     __name__,
     {

@@ -49,7 +49,7 @@ class SetTimer(msgspec.Struct, frozen=True):
 
 
 class EndSaga(msgspec.Struct, frozen=True):
-    """Notify whoever waits that the saga ended."""
+    """Notify the waiters that the saga ended."""
 
     status: SagaStatus
 

@@ -106,7 +106,7 @@ class CompensationFailed(StepEvent, frozen=True, omit_defaults=True):
 
 
 class OutcomeUnknown(StepEvent, frozen=True, omit_defaults=True):
-    """Whoever ran this attempt has gone silent; written by the leader, who holds the lease by now."""
+    """The process of this attempt has gone silent; appended by the leader, which holds the lease by now."""
 
     direction: Direction = Direction.ACTION
     reason: str = ""

@@ -141,7 +141,7 @@ class LeaderMetrics:
             self.lags = {name: lag for name, lag in lags.items() if lag is not None}
 
     async def _collect_unoffered(self) -> None:
-        """Look who offers the steps that were sent again in vain. Where there are none, nothing is read."""
+        """Find which of the steps that were sent again in vain are not offered. Where there are none, nothing is read."""
         waiting = self._waiting()
         offered: set[Owner] = set()
         for participant in sorted({participant for participant, _ in waiting}):

@@ -199,7 +199,7 @@ class Address:
                         connection = await self._dial(server, wanted, options, durable=durable, need=need)
             except GoConductorError as error:
                 problems.append(error)
-            except asyncio.CancelledError:  # whoever asked has less time than a host: the next one asks others first
+            except asyncio.CancelledError:  # the caller has less time than a host: the next call asks others first
                 self._is_silent(server)
                 raise
             else:

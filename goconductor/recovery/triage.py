@@ -61,7 +61,7 @@ class Repairs:
 
 
 def key_of(saga_id: UUID, work: Work) -> LeaseKey:
-    """Return the key of the lease that whoever does this work holds."""
+    """Return the key of the lease under which this work is done."""
     return LeaseKey(saga_id, work.step, work.direction, work.round)
 
 

@@ -1,4 +1,4 @@
-"""What holds for every request: who may address us, what every answer carries, and that no exception gets out.
+"""The rules of every request: allowed hosts, headers of every answer, and that no exception gets out.
 
 There is no authentication yet, so the server listens on loopback, and answers only to loopback names: a page in somebody's
 browser that points a name of its own at 127.0.0.1 (DNS rebinding) is turned away by its ``Host``. A plain form cannot reach us

@@ -72,7 +72,7 @@ class MustSayWhy(Body):
 
 
 def body_for(operation: Operation) -> type[Body]:
-    """Make the body of a request: who asks, why, and its parameters."""
+    """Make the body of a request: the actor, the reason, and its parameters."""
     base = MustSayWhy if operation.needs_reason else WithReason if operation.takes_reason else Body
     if not operation.parameters:
         return base

@@ -22,7 +22,7 @@ class Stopping:
     """Whether the server stops.
 
     Args:
-        event: set by whoever runs the server; None if nobody does.
+        event: set by the program of the server; None if there is none.
     """
 
     def __init__(self, event: asyncio.Event | None = None) -> None:

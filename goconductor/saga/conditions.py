@@ -170,7 +170,7 @@ _COMPLAINT = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
 
 @lru_cache(maxsize=1)
 def _environment() -> Any:
-    from cel_expr_python import cel  # noqa: PLC0415  (six megabytes, which who has no conditions is spared)
+    from cel_expr_python import cel  # noqa: PLC0415  (six megabytes, which a process without conditions is spared)
 
     return cel.NewEnv(variables={"input": cel.Type.DYN, "steps": cel.Type.DYN})
 

@@ -61,7 +61,7 @@ def fields_of(kind: Any) -> Mapping[str, Field] | None:
 def _fields(kind: Any) -> Mapping[str, Field] | None:
     try:
         found = _read(kind)
-    except Exception:  # noqa: BLE001  (annotations are expressions, which may raise anything; who reads the type reports it)
+    except Exception:  # noqa: BLE001  (annotations are expressions, which may raise anything; the reader of the type reports it)
         return None
     return None if found is None else {field.key: field for field in found}
 

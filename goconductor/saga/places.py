@@ -51,7 +51,7 @@ class Asked(NamedTuple):
     """A place that a definition names.
 
     Attributes:
-        what: who names it, in words.
+        what: what names it, in words.
         place: how it is written there.
         step: whose output it is in; None for the saga's input.
         keys: what leads to it from there.

@@ -93,6 +93,6 @@ def _member(place: Mapping[str, Any], key: str, known: set[str]) -> Any:
 
 def _item(place: Mapping[str, Any], key: int) -> Any:
     first, rest = listed(place.get("prefixItems")), place.get("items", True)
-    if isinstance(rest, list) or key < 0:  # a list before the drafts of 2020; and who counts from the end may mean any item
+    if isinstance(rest, list) or key < 0:  # a list before the drafts of 2020; and an index from the end may mean any item
         return True
     return first[key] if key < len(first) else rest

@@ -168,7 +168,7 @@ def _fold(saga: Recorded) -> tuple[SagaState, list[str]]:
 
 
 def same_start(sagas: Iterable[Recorded], keys: Mapping[str, UUID], answers: Iterable[tuple[str, UUID]]) -> Iterator[str]:
-    """I8: one key started one saga, whoever asked.
+    """I8: one key started one saga, in whichever process.
 
     Args:
         sagas: all sagas, each of which was started with a key.

@@ -35,7 +35,7 @@ class ManualClock:
 
     @property
     def next_moment(self) -> float | None:
-        """When the first of those who sleep wakes; None if nobody sleeps."""
+        """Return when the first sleeper wakes; None if nobody sleeps."""
         while self._sleepers and self._sleepers[0][2].done():
             heapq.heappop(self._sleepers)
         return self._sleepers[0][0] if self._sleepers else None

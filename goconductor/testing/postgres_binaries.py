@@ -1,4 +1,4 @@
-"""Whose PostgreSQL binaries, and who may run them.
+"""The PostgreSQL binaries, and the accounts that may run them.
 
 PostgreSQL refuses to run as root, so root needs somebody who can reach the binaries and the data: the user ``postgres`` or
 ``nobody``, else itself under another number in a user namespace. Where neither can (everything is below a closed home

@@ -17,7 +17,7 @@ class WorldLog(MemoryLog):
     """A log that signals when something was appended.
 
     Attributes:
-        appended: set by the next append; then there is a new one, so that each of several who wait takes its own look.
+        appended: set by the next append; then there is a new one, so that each of several waiters takes its own look.
     """
 
     def __init__(self, data: Data, leases: MemoryLeases) -> None:
@@ -25,7 +25,7 @@ class WorldLog(MemoryLog):
         self.appended = asyncio.Event()
 
     async def append(self, appends: Sequence[Append]) -> list[Outcome]:
-        """Append, and wake who waits for it."""
+        """Append, and wake the waiters."""
         outcomes = await super().append(appends)
         self.appended.set()
         self.appended = asyncio.Event()

@@ -291,7 +291,7 @@ class World:
 
 
 class WorldHandle(SagaHandle[O]):
-    """A saga of a world: who waits for its result moves time where nothing else is to be done."""
+    """A saga of a world: a wait for its result moves time where nothing else is to be done."""
 
     def __init__(self, world: World, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

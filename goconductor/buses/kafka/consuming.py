@@ -73,7 +73,7 @@ class KafkaSubscription:
     Args:
         client: its name among those of the process.
         group: the group's name on the cluster.
-        reading: who receives it, and how much at once.
+        reading: the receiver, and how much it takes at once.
         drain_seconds: how long receivers may take with what is in hand when its partition goes.
         send: writes copies; True for each that was taken.
         another_partition: where a copy goes.
@@ -159,7 +159,7 @@ class KafkaSubscription:
         return {each: offset for each in going if (offset := each.advance()) is not None}
 
     async def prepare(self) -> None:
-        """See to the topics and the group; who sends will do it, if it cannot be done now."""
+        """Prepare the topics and the group; a sender does it later, if it cannot be done now."""
         with contextlib.suppress(GoConductorError):
             await self._prepare()
 
@@ -199,7 +199,7 @@ class KafkaSubscription:
     def _on_settled(self, delivery: HeldDelivery[_Held], delay_seconds: float | None) -> None:
         held = delivery.tag
         if held.partition.closed:
-            pass  # it comes again, from whoever has the partition now
+            pass  # it comes again, in the process that has the partition now
         elif delay_seconds is None:
             self._done(held)
         elif delay_seconds < LOCAL_SECONDS and not delivery.is_for_others and self._stays(held):

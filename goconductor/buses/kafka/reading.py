@@ -66,7 +66,7 @@ class Reader:
     Args:
         settings: the consumer's.
         topics: to read.
-        taker: who gets what comes.
+        taker: gets what comes.
         hand_over_seconds: how long the loop may take to let partitions go.
 
     Attributes:
@@ -122,7 +122,7 @@ class Reader:
         self._to_store[partition] = offset
 
     async def close(self) -> None:
-        """Commit, leave the group and end the thread; who cannot leave, as the brokers are away, is left behind."""
+        """Commit, leave the group and end the thread; a thread that cannot leave, as the brokers are away, is abandoned."""
         self._closing = True
         await asyncio.to_thread(self._thread.join, CLOSE_SECONDS)
         if self._thread.is_alive():

@@ -27,7 +27,7 @@ HEADERS = Headers(wire.HEADERS_BYTES_MAX, wire.headers_bytes)
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """The service, the database of the leases, and who uses them."""
+    """The service, the database of the leases, and the parts that use them."""
 
     link: ServiceLink
     database: Link[Connection]

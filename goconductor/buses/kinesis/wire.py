@@ -26,7 +26,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
         payload: as it was given.
         key: the message's.
         headers: the message's.
-        group: of a copy: who wants it.
+        group: the group of a copy.
         deliveries: of a copy: how often it was delivered before.
         not_before: of a copy: seconds of the wall clock; a difference between two clocks makes a delay longer or shorter.
     """

@@ -1,4 +1,4 @@
-"""A bus on NATS JetStream, for whoever runs it. The server may lose messages that it has acknowledged; see the docs.
+"""A bus on NATS JetStream, for installations that have it. The server may lose messages that it has acknowledged; see the docs.
 
 **One stream** with *interest* retention holds the messages of all topics, each topic under a subject of its own: a message stays
 until every group of its topic has acknowledged it. A group of a topic is a durable pull consumer.

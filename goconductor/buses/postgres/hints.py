@@ -66,7 +66,7 @@ class Hints:
             asyncpg.PostgresError, OSError: the session failed.
         """
         await connection.add_listener(self._channel, self._on_notification)
-        connection.add_termination_listener(lambda _: self._on_news(frozenset()))  # who waits for news sees that it has ended
+        connection.add_termination_listener(lambda _: self._on_news(frozenset()))  # so that the taker sees that it has ended
         if not self._hears:
             self._ear = connection
 

@@ -80,7 +80,7 @@ QUEUES = "SELECT queue_id FROM queues WHERE topic = ANY ($1::text[]) AND consume
 
 # Lateral, so that each queue is read along the key from its oldest message and no further than there is room. Those that are
 # done with go in the same statement, since they have mostly gathered when there is a look for more. They go first: to delete may
-# wait, in the order of the key, and whoever waits must not hold what it has taken. The last argument names what we have
+# wait, in the order of the key, and a waiting transaction must not hold what it has taken. The last argument names what we have
 # left to others.
 TAKE = """
 WITH acknowledged AS (

@@ -24,7 +24,7 @@ HEADERS = Headers(wire.HEADERS_BYTES_MAX, wire.headers_bytes)
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """The two connections, and who publishes on the first: a broker that is short of memory stops reading from publishers."""
+    """The two connections, and what publishes on the first: a broker that is short of memory stops reading from publishers."""
 
     sending: Link[AbstractConnection]
     taking: Link[AbstractConnection]

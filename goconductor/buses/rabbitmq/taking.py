@@ -166,7 +166,7 @@ class RabbitmqSubscription:
         return session
 
     async def _empty_waiting(self, session: _Session) -> None:
-        """Let go what waited for a first group: its dead-letter exchange leads it to us, and to whoever else is bound."""
+        """Reject what waited for a first group: its dead-letter exchange leads it to us, and to all other groups that are bound."""
         for topic in self._topics:
             if await self._topology.has_waiting(session.connection, topic):
                 channel = await driver_channel(await session.connection.channel(publisher_confirms=False))

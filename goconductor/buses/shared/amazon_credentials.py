@@ -107,7 +107,7 @@ class SessionCredentials(AioCredentials):  # type: ignore[misc]
     async def _ask(self) -> Exception | None:
         try:
             self._frozen = await asyncio.to_thread(self._freeze)
-        except Exception as error:  # noqa: BLE001  (whoever made the session may refresh by code of his own)
+        except Exception as error:  # noqa: BLE001  (the session may refresh by foreign code)
             failed: Exception = boto.CredentialRetrievalError(provider="the bus's session", error_msg=type(error).__name__)
             return error if isinstance(error, boto.BotoCoreError | boto.ClientError) else failed
         self._asked_at = time.monotonic()

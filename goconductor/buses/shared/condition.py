@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 
 class Condition:
-    """Wakes those who wait for something, so that they look again. Unlike asyncio's it has no lock: notifying never blocks."""
+    """Wakes all waiters, so that they look again. Unlike asyncio's condition it has no lock: notifying never blocks."""
 
     def __init__(self) -> None:
         self._waiting: set[asyncio.Future[None]] = set()
 
     def notify_all(self) -> None:
-        """Let everybody who waits look again."""
+        """Let all waiters look again."""
         for waiting in self._waiting:
             if not waiting.done():
                 waiting.set_result(None)

@@ -9,7 +9,7 @@ from goconductor.aio.backoff import Backoff
 
 
 class Patience:
-    """The waits between tries, each longer than the one before; whoever stops is not held up by them.
+    """The waits between tries, each longer than the one before; they do not hold up a stop.
 
     What is refused at once would otherwise be tried again at once. News must not end such a wait, as there are some with each
     failure; only :meth:`stop` does.

@@ -1,4 +1,4 @@
-"""A bus on Amazon SQS, for whoever lives in AWS and wants no broker to run.
+"""A bus on Amazon SQS, for installations in AWS without a broker of their own.
 
 **Queues.** Each topic has a queue, made when it is first sent to or read; its first group reads that one, so that what waits for
 a group needs no other place, and one send is one message. Each further group has a queue of its own and is written down in

@@ -28,7 +28,7 @@ async def diagram(actor: Actor, node: Node, saga: str, version: str | None = Non
     """Draw a definition.
 
     Args:
-        actor: who asks.
+        actor: the actor of the request.
         node: the engine.
         saga: the definition's name.
         version: None takes the active one.

@@ -81,7 +81,7 @@ async def _round_trip(bus: Bus) -> None:
             delivery.acknowledge()
             return
         if probe.doctor != me and time.time() - probe.sent_at < STALE_SECONDS:
-            delivery.give_back(0.2)  # another doctor's, who reads the same topic now
+            delivery.give_back(0.2)  # it is from another doctor, which reads the same topic now
             return
         delivery.acknowledge()
         if probe.doctor == me:

@@ -169,7 +169,7 @@ async def of_stuck(store: Store) -> Check:
 
 
 async def of_live_sagas(store: Store, living: list[Instance]) -> AsyncIterator[Check]:
-    """Folds live sagas; holds them against the invariants, and against who could run what they wait for."""
+    """Folds live sagas; checks the invariants, and whether an instance could run what they wait for."""
     folded: list[Folded] = []
     unreadable: list[Finding] = []
     definitions = Definitions(store.definitions)

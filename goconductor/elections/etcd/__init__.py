@@ -1,4 +1,4 @@
-"""The election by etcd (3.4 to 3.6): who creates the key, under a lease, may raise the epoch.
+"""The election by etcd (3.4 to 3.6): the creator of the key, under a lease, may raise the epoch.
 
 The key is created in a transaction that demands that it is not there; its *create revision*, which etcd never gives twice, is
 the evidence. The lease lasts a term and is kept alive by each renewal; when its holder dies etcd deletes the key with it. What

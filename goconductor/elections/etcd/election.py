@@ -83,7 +83,7 @@ class EtcdElection:
         """Try to lead.
 
         Args:
-            candidate: who it is.
+            candidate: its name.
             term_seconds: how long the term lasts unless it is renewed; the lease is as long, in whole seconds.
 
         Raises:

@@ -118,7 +118,7 @@ class Definitions:
         else:
             await self._stored.put(stored, activate=activate)
         # as it is stored: equal definitions may be written differently (the order of keys, 1.0 for 1), and a step's constants
-        # must be the same bytes whoever runs it
+        # must be the same bytes in every process
         return await self.plan(plan.name, plan.version)
 
     async def _offer(self, stored: StoredDefinition) -> None:

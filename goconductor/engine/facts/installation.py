@@ -53,7 +53,7 @@ class Installation:
                 chosen = await self._choices.choice(INSTALLATION)
                 if chosen is None:
                     await self._choices.choose(Choice(kind=INSTALLATION, chosen=uuid.uuid4().hex, number=1))
-                    chosen = await self._choices.choice(INSTALLATION)  # ours, or that of who was faster
+                    chosen = await self._choices.choice(INSTALLATION)  # ours, or that of a faster process
             except StoreUnavailableError:
                 self._ask_at = time.monotonic() + AGAIN_SECONDS
             except Exception:

@@ -1,4 +1,4 @@
-"""Leases that may be held though nobody runs under them: the answer to their taking was lost, or whoever asked is gone.
+"""Leases that may be held though nobody runs under them: the answer to their taking was lost, or its receiver is gone.
 
 They are freed at once and, as the same work may be asked for again under another token, before any batch that could take it. What
 cannot be freed now is tried again until the process leaves; after that a lease ends by itself.

@@ -88,7 +88,7 @@ class Batcher(Generic[Item, Result]):
         """Unless one is about to take what waits anyway, or all are in flight and come back for it."""
         if not self._gathering and len(self._lanes) < self._lanes_max:
             self._gathering += 1
-            # in a context of its own: a batch is everybody's, not a part of whoever's trace came first
+            # in a context of its own: a batch belongs to all callers, not to the trace that came first
             self._lanes.add(asyncio.create_task(self._run(), name="batcher", context=Context()))
 
     async def _run(self) -> None:
@@ -100,12 +100,12 @@ class Batcher(Generic[Item, Result]):
                     self._in_flight -= len(batch)
                     self._busy.difference_update([call.subject for call in batch])
                 self._gathering += 1
-        finally:  # at once and not when the task is done: who comes in between would rely on this lane
+        finally:  # at once and not when the task is done: a call in between would rely on this lane
             self._lanes.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _gather(self) -> list[_Call[Item, Result]]:
         try:
-            await asyncio.sleep(0)  # whoever is ready in this turn of the loop comes along
+            await asyncio.sleep(0)  # all that is ready in this turn of the loop comes along
         finally:
             self._gathering -= 1
         return self._take()

@@ -1,4 +1,4 @@
-"""What follows a commit: messages to other participants, timers, and word to those who wait for a saga's end.
+"""What follows a commit: messages to other participants, timers, and notices to the waiters for a saga's end.
 
 All of it may be lost: the log is the outbox, and the sweep sends again what a state still asks for.
 """

@@ -154,7 +154,7 @@ class Executor:
             self._decline(works)
             return
         for work in works:
-            # in a context of its own: where a step runs is chance, so it gets nothing of who started its saga
+            # in a context of its own: where a step runs is chance, so it gets nothing of the starter's context
             chain = asyncio.create_task(self._chain(work), name=f"step {work.step}", context=Context())
             self._chains.add(chain)
             chain.add_done_callback(self._chains.discard)

@@ -54,7 +54,7 @@ class Capacity:
             self.wake()
 
     def wake(self) -> None:
-        """Let the one look who waits longest."""
+        """Let the longest waiter look."""
         while self.waiting:
             ready = self.waiting.popleft()
             if not ready.done():

@@ -147,7 +147,7 @@ class Renewal:
                 except GoConductorError as error:
                     if trouble.is_due():
                         logger.warning("cannot renew %d leases now, trying again: %s", len(due), error)
-                except Exception:  # who renews nothing more would let every long step run twice
+                except Exception:  # without renewals every long step would run twice
                     if trouble.is_due():
                         logger.exception("cannot renew %d leases now, trying again", len(due))
         finally:

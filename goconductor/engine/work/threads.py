@@ -37,7 +37,7 @@ class Call:
     Args:
         function: what is called.
         on_begun: called on the event loop if the function began late.
-        on_end: called there once it has returned or raised, whoever waits for it or not.
+        on_end: called there once it has returned or raised, also where nobody waits for it.
 
     Attributes:
         answer: what came of it.
@@ -60,7 +60,7 @@ class Call:
     def withdraw(self) -> bool:
         """Keep the function from beginning; return whether that succeeded: then it is never called."""
         try:
-            return self._ticket.pop()  # one operation, so that of two who try one gets it
+            return self._ticket.pop()  # one operation, so that of two tries one succeeds
         except IndexError:
             return False
 

@@ -50,7 +50,7 @@ async def dead_one(store: AnyStore, other: AnyStore, hands: Hands) -> Instance:
 
 
 class RecoveryContract(StoreFixtures):
-    """Who stands still, and who died."""
+    """Sagas that stand still, and instances that died."""
 
     async def test_9_due_sagas_come_oldest_first(self, store: AnyStore) -> None:
         late, early = await begin(store, wake_at=20.0), await begin(store, wake_at=10.0)

@@ -1,5 +1,5 @@
 # ruff: noqa: S101 - assertions are what a suite is made of
-"""Lists with filters, who is alive, what the leader noted, dead letters one by one: the rest of
+"""Lists with filters, living instances, the leader's reports, dead letters one by one: the rest of
 :class:`goconductor.ports.store.SagaReader`.
 """
 

@@ -24,7 +24,7 @@ from goconductor.testing.contracts.store.material import (
 
 
 class StartContract(StoreFixtures):
-    """How sagas begin, and who runs them."""
+    """How sagas begin, and which processes run them."""
 
     async def test_2_every_registration_has_a_serial_of_its_own(self, store: AnyStore, other: AnyStore) -> None:
         first = await store.register("payments", "pod-0", {"charge": {"pivot": True}})
