@@ -1,4 +1,4 @@
-"""``goconductor participants``, ``leader`` and ``dead-letters …``: the instances, the leader, and the messages that were given up."""
+"""``goconductor participants``, ``leader`` and ``dead-letters …``: instances, leader, given-up messages."""
 
 from __future__ import annotations
 

@@ -17,9 +17,9 @@ from goconductor.buses.nats import wire
 from goconductor.buses.nats.connection import UNAVAILABLE, reason_of
 from goconductor.buses.nats.topology import Topology, pull_request
 from goconductor.buses.shared.frame import Reading
-from goconductor.buses.shared.in_flight import HeldDelivery, InFlight
+from goconductor.buses.shared.in_flight import HeldDelivery
 from goconductor.buses.shared.link import Link
-from goconductor.buses.shared.patience import Patience
+from goconductor.buses.shared.subscription import ServedSubscription
 from goconductor.errors import BusUnavailableError
 from goconductor.redaction import logger_of
 
@@ -31,7 +31,6 @@ HEARTBEAT_SECONDS = 5.0
 SILENCE_SECONDS = 3 * HEARTBEAT_SECONDS
 ENDED = {"404", "408"}
 """Statuses of a pull request that has ended: there was nothing, or its time is over."""
-AGAIN_SECONDS = 0.2
 NANOSECONDS = 1_000_000_000
 
 
@@ -63,7 +62,7 @@ class _Reader:
         self.failed: str | None = None
 
 
-class NatsSubscription:
+class NatsSubscription(ServedSubscription[_Tag]):
     """A running consumer of some topics for one group.
 
     Args:
@@ -81,46 +80,20 @@ class NatsSubscription:
         *,
         mark_interval_seconds: float,
     ) -> None:
+        super().__init__(reading)
         self._link = link
         self._topology = topology
-        self._group = reading.group
         self._readers = [_Reader(topic) for topic in sorted(set(reading.topics))]
         self._prefetch_each = max(reading.prefetch // len(self._readers), 1)
         self._mark_interval_seconds = mark_interval_seconds
         self._mark_at = 0.0
-        self._in_flight: InFlight[_Tag] = InFlight(reading.receiver, prefetch=reading.prefetch, on_settled=self._on_settled)
         self._to_settle: list[tuple[str, bytes]] = []
-        self._news = asyncio.Event()
-        self._patience = Patience(AGAIN_SECONDS)
-        self._drained = asyncio.Event()
-        self._running: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Returns when the group has its consumers; what is sent from now on reaches it."""
+        """Begin; return when the group has its consumers, so that messages sent from now on reach it."""
         client = await self._link.get()
         await self._make_consumers(client)
-        self._running = asyncio.create_task(self._run(client))
-
-    def pause(self) -> None:
-        self._in_flight.pause()
-        self._news.set()
-
-    def resume(self) -> None:
-        self._in_flight.resume()
-        self._news.set()
-
-    async def stop(self) -> None:
-        self._news.set()
-        await self._in_flight.finish()
-        self._drained.set()
-        self._patience.stop()
-        self._news.set()
-        if self._running is not None:
-            await asyncio.wait([self._running])
-
-    @property
-    def stopped(self) -> bool:
-        return self._drained.is_set()
+        self._begin(self._run(client))
 
     async def _run(self, client: Client | None) -> None:
         while client is not None:

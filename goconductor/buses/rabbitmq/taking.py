@@ -18,14 +18,13 @@ from goconductor.buses.rabbitmq.connection import UNAVAILABLE, cancelled_or_unav
 from goconductor.buses.rabbitmq.delaying import Delays
 from goconductor.buses.rabbitmq.topology import Topology
 from goconductor.buses.shared.frame import Reading
-from goconductor.buses.shared.in_flight import HeldDelivery, InFlight
+from goconductor.buses.shared.in_flight import HeldDelivery
 from goconductor.buses.shared.link import Link
-from goconductor.buses.shared.patience import Patience
+from goconductor.buses.shared.subscription import ServedSubscription
 from goconductor.redaction import logger_of
 
 logger = logger_of(__name__)
 
-AGAIN_SECONDS = 0.2
 OPEN_SECONDS = 30.0
 CLOSE_SECONDS = 5.0
 
@@ -59,7 +58,7 @@ class _Session:
                     await channel.close()
 
 
-class RabbitmqSubscription:
+class RabbitmqSubscription(ServedSubscription[_Tag]):
     """A running consumer of some topics for one group.
 
     Args:
@@ -76,46 +75,22 @@ class RabbitmqSubscription:
         topology: Topology,
         reading: Reading,
     ) -> None:
+        super().__init__(reading)
         self._link = link
         self._delays = delays
         self._topology = topology
         self._topics = sorted(set(reading.topics))
-        self._group = reading.group
         self._prefetch_each = max(reading.prefetch // len(self._topics), 1)
-        self._in_flight: InFlight[_Tag] = InFlight(reading.receiver, prefetch=reading.prefetch, on_settled=self._on_settled)
         self._to_settle: list[tuple[_Tag, bool]] = []
         self._delaying = Tasks()
-        self._news = asyncio.Event()
-        self._patience = Patience(AGAIN_SECONDS)
-        self._drained = asyncio.Event()
-        self._running: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Returns when the group has its queues and is read; what is sent from now on reaches it."""
+        """Begin; return when the group has its queues and is read, so that messages sent from now on reach it."""
         session = await self._open(await self._link.get())
-        self._running = asyncio.create_task(self._run(session))
+        self._begin(self._run(session))
 
-    def pause(self) -> None:
-        self._in_flight.pause()
-        self._news.set()
-
-    def resume(self) -> None:
-        self._in_flight.resume()
-        self._news.set()
-
-    async def stop(self) -> None:
-        self._news.set()
-        await self._in_flight.finish()
+    async def _settle_last(self) -> None:
         await self._delaying.join()
-        self._drained.set()
-        self._patience.stop()
-        self._news.set()
-        if self._running is not None:
-            await asyncio.wait([self._running])
-
-    @property
-    def stopped(self) -> bool:
-        return self._drained.is_set()
 
     async def _run(self, session: _Session | None) -> None:
         while session is not None or not self._drained.is_set():
@@ -166,7 +141,7 @@ class RabbitmqSubscription:
         return session
 
     async def _empty_waiting(self, session: _Session) -> None:
-        """Reject what waited for a first group: its dead-letter exchange leads it to us, and to all other groups that are bound."""
+        """Reject what waited for a first group: its dead-letter exchange leads it to all groups that are bound now."""
         for topic in self._topics:
             if await self._topology.has_waiting(session.connection, topic):
                 channel = await driver_channel(await session.connection.channel(publisher_confirms=False))
