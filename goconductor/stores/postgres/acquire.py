@@ -8,11 +8,12 @@ for no disk.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from goconductor.ports.store import Acquire, Acquired, Lease, LeaseKey, Tail
 from goconductor.postgres.session import Session
 from goconductor.stores.postgres import sql
-from goconductor.stores.postgres.batch import columns, fetch, held_columns, key_of
+from goconductor.stores.postgres.batch import columns, document, fetch, held_columns, key_of, lease_row
 from goconductor.stores.postgres.dial import Address, Connection
 from goconductor.stores.postgres.rows import lease_of
 from goconductor.stores.postgres.sifting import LOCK_TABLES, Sieve
@@ -45,18 +46,17 @@ class PostgresLeases:
             return await Sieve(connection, self._lock_tables).run(requests, run, lambda *_: REFUSED, lambda _: REFUSED)
 
     async def _run(self, connection: Connection, requests: Sequence[Acquire]) -> list[Acquired]:
-        first: dict[LeaseKey, Acquire] = {}
+        first: dict[tuple[int, str, str, int], Acquire] = {}
         for request in requests:
-            first.setdefault(request.lease.key, request)
-        tried = sorted(first.values(), key=lambda request: request.lease.key)
-        wishes = [*held_columns([request.lease for request in tried]), [request.lease_seconds for request in tried]]
-        got = {key_of(row): row["taken_from"] for row in await fetch(connection, self._acquire, wishes)}
-        granted = [request.lease.key in got and _same(request.lease, first[request.lease.key].lease) for request in requests]
+            first.setdefault(_order(request.lease.key), request)
+        wishes = document([_wish(first[key]) for key in sorted(first)])
+        got = {row["token"]: row["taken_from"] for row in await fetch(connection, self._acquire, [wishes])}
+        granted = [request.lease.token in got for request in requests]
         known = [request.known for request, ok in zip(requests, granted, strict=True) if ok]
         tails = iter(await self._tails.read(connection, known))
         holders = await self._held(connection, {r.lease.key for r, ok in zip(requests, granted, strict=True) if not ok})
         return [
-            Acquired(granted=True, tail=next(tails), taken_from=got[request.lease.key])
+            Acquired(granted=True, tail=next(tails), taken_from=got[request.lease.token])
             if ok
             else Acquired(granted=False, tail=NOTHING, holder=holders.get(request.lease.key))
             for request, ok in zip(requests, granted, strict=True)
@@ -88,8 +88,13 @@ class PostgresLeases:
             await fetch(connection, self._release, arguments)
 
 
-def _same(one: Lease, other: Lease) -> bool:
-    return one.instance == other.instance and one.token == other.token
+def _order(key: LeaseKey) -> tuple[int, str, str, int]:
+    """A lease's key as PostgreSQL orders it; a UUID would be compared and hashed in Python."""
+    return key.saga_id.int, key.step, key.direction, key.round
+
+
+def _wish(request: Acquire) -> tuple[Any, ...]:
+    return (request.lease.key.saga_id, *lease_row(request.lease), request.lease_seconds)
 
 
 def _unique(leases: Sequence[Lease]) -> list[Lease]:

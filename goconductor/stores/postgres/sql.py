@@ -1,9 +1,9 @@
 """The hot statements. ``goconductor`` stands for the schema, whatever its name; ``:name`` for a parameter of the statement.
 
-Those that write the log have a module of their own (:mod:`.writes`). The others take arrays, an element for each saga. The rows
-come sorted by key, so that all batches lock rows in one order. No statement waits for a lease which it sees living and which is
-not its own: so a batch that holds rows waits only for leases that are absent or expired, and a release cannot meet a wish for
-the same lease in a deadly embrace.
+Those that write the log have a module of their own (:mod:`.writes`). Wishes for leases come as one document, as a batch does
+there; the other statements take arrays, an element for each saga. The rows come sorted by key, so that all batches lock rows in
+one order. No statement waits for a lease which it sees living and which is not its own: so a batch that holds rows waits only
+for leases that are absent or expired, and a release cannot meet a wish for the same lease in a deadly embrace.
 
 Who takes a lease that another held and did not free has to tell the log of that one's attempt first. The row itself remembers
 whose it was (``taken_from``), so it does not matter when the one who took it dies before he has told, nor that at READ COMMITTED
@@ -55,8 +55,11 @@ ACQUIRE = statement(
     """
 INSERT INTO goconductor.leases AS l (saga_id, step, direction, round, instance, token, expires_at)
 SELECT u.saga_id, u.step, u.direction, u.round, u.instance, u.token, clock_timestamp() + make_interval(secs => u.seconds)
-FROM unnest(:saga_id, :step, :direction, :round, :instance, :token, :seconds)
-    AS u(saga_id, step, direction, round, instance, token, seconds)
+FROM (
+    SELECT (w.wish ->> 0)::uuid AS saga_id, w.wish ->> 1 AS step, w.wish ->> 2 AS direction, (w.wish ->> 3)::int AS round,
+        (w.wish ->> 4)::int AS instance, (w.wish ->> 5)::bigint AS token, (w.wish ->> 6)::float8 AS seconds
+    FROM jsonb_array_elements(convert_from(:wishes, 'UTF8')::jsonb) AS w(wish)
+) AS u
 WHERE NOT EXISTS (
     SELECT FROM goconductor.leases AS h
     WHERE h.saga_id = u.saga_id AND h.step = u.step AND h.direction = u.direction AND h.round = u.round
@@ -66,10 +69,9 @@ ON CONFLICT (saga_id, step, direction, round) DO UPDATE
 SET instance = excluded.instance, token = excluded.token, expires_at = excluded.expires_at,
     taken_from = CASE WHEN l.token = excluded.token THEN l.taken_from ELSE l.instance END
 WHERE l.expires_at <= clock_timestamp() OR (l.instance = excluded.instance AND l.token = excluded.token)
-RETURNING saga_id, step, direction, round, taken_from
+RETURNING token, taken_from
 """,
-    **_HELD_LEASES,
-    seconds="float8[]",
+    wishes="bytea",
 )
 
 # An update, which looks again at a row that it waited for: a lease that was released meanwhile stays away.

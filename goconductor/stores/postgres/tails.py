@@ -38,15 +38,21 @@ class TailReader:
 
     async def read(self, connection: Connection, known: Sequence[Known]) -> list[Tail]:
         """The tails, in the order of what is known."""
-        wanted = list({one.saga_id: None for one in known})
-        heads = {head.saga_id: head for head in map(head_of, await connection.fetch(self._heads, wanted))} if wanted else {}
-        behind = {one: heads[one.saga_id] for one in known if one.saga_id in heads and not _is_at(one, heads[one.saga_id])}
+        if not known:
+            return []
+        numbers = [one.saga_id.int for one in known]  # a UUID's hash is worked out in Python
+        wanted = {number: one.saga_id for number, one in zip(numbers, known, strict=True)}
+        found = {head.saga_id.int: head for head in map(head_of, await connection.fetch(self._heads, list(wanted.values())))}
+        heads = [found.get(number) for number in numbers]
+        behind = {one: head for one, head in zip(known, heads, strict=True) if head is not None and not _is_at(one, head)}
+        if not behind:  # as nearly always
+            return [Tail(head=head) for head in heads]
         entries = await self._entries(connection, behind)
-        return [_tail(one, heads.get(one.saga_id), entries.get(one, [])) for one in known]
+        return [_tail(one, head, entries.get(one, [])) for one, head in zip(known, heads, strict=True)]
 
     async def _entries(self, connection: Connection, behind: dict[Known, Head]) -> dict[Known, list[LogEntry]]:
         gaps = [_Gap(one.saga_id, one.seq, one.tag, head.seq) for one, head in behind.items()]
-        return dict(zip(behind, await self._fill(connection, gaps), strict=True)) if gaps else {}
+        return dict(zip(behind, await self._fill(connection, gaps), strict=True))
 
     async def _fill(self, connection: Connection, gaps: Sequence[_Gap]) -> list[list[LogEntry]]:
         try:
