@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from goconductor.ports.bus import Delivery, Message
@@ -29,6 +29,15 @@ class Cluster:
 
     def partitions(self, topic: str) -> int:
         return len(self._admin.list_topics(topic, timeout=TIMEOUT_SECONDS).topics[topic].partitions)
+
+    def sizes(self, topic: str) -> list[int]:
+        """How many records each partition has."""
+        consumer = Consumer({**self._servers, "group.id": "sizes"})
+        try:
+            places = [TopicPartition(topic, partition) for partition in range(self.partitions(topic))]
+            return [consumer.get_watermark_offsets(place, timeout=TIMEOUT_SECONDS)[1] for place in places]
+        finally:
+            consumer.close()
 
     def write(self, topic: str, **record: Any) -> None:
         producer = Producer(self._servers)

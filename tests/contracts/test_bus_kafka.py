@@ -17,6 +17,7 @@ PARTITIONS = 2
 class TestKafkaBus(BusContract):
     lines = PARTITIONS
     group_protocol: GroupProtocol = "consumer"
+    messages_together = 5
 
     @pytest.fixture
     def new_bus(self, kafka_server: str) -> NewBus:
@@ -24,6 +25,7 @@ class TestKafkaBus(BusContract):
         return lambda: KafkaBus(
             kafka_server,
             partitions=PARTITIONS,
+            messages_together=self.messages_together,
             group_prefix=prefix,
             group_protocol=self.group_protocol,
             open_timeout_seconds=60,
@@ -31,15 +33,16 @@ class TestKafkaBus(BusContract):
         )
 
     def messages(self, topic: str, *payloads: str) -> list[Message]:
-        """With keys that bring one after the other to the next partition: it is the keys that share on Kafka."""
+        """With keys that bring one after the other to the next partition, where it is the keys that share."""
         return [
             Message(topic=topic, key=key_for(index % PARTITIONS, payload), payload=payload.encode())
             for index, payload in enumerate(payloads)
         ]
 
 
-class TestKafkaBusWithTheClassicGroupProtocol(TestKafkaBus):
+class TestKafkaBusWithTheClassicGroupProtocolAndPartitionsByKey(TestKafkaBus):
     group_protocol = "classic"
+    messages_together = 1
 
 
 def key_for(partition: int, payload: str) -> str:

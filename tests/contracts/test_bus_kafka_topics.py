@@ -1,5 +1,6 @@
 """What a Kafka bus remembers of topics."""
 
+import asyncio
 import secrets
 from typing import Any
 
@@ -8,7 +9,7 @@ from confluent_kafka import TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from goconductor.buses.kafka import KafkaBus
-from tests.contracts.kafka_cluster import orders
+from tests.contracts.kafka_cluster import Cluster, orders
 
 pytestmark = pytest.mark.kafka
 
@@ -39,3 +40,48 @@ async def test_only_the_topics_used_last_are_remembered(kafka_server: str, monke
     finally:
         await bus.close()
     assert asks == [True, True, False, True, False, True]
+
+
+async def test_what_is_sent_together_shares_a_partition_and_of_many_the_next_one_gets_a_share(kafka_server: str) -> None:
+    topic, cluster = f"waves-{secrets.token_hex(8)}", Cluster(kafka_server)
+    await cluster.make(topic, 3)
+    bus = KafkaBus(kafka_server, messages_together=4, open_timeout_seconds=60, send_timeout_seconds=60)
+    await bus.open()
+    try:
+        await bus.send(orders(topic, *map(str, range(10))))
+        assert sorted(await asyncio.to_thread(cluster.sizes, topic)) == [2, 4, 4]
+        await bus.send(orders(topic, *map(str, range(3))))
+        await bus.send(orders(topic, *map(str, range(2))))
+        assert sorted(await asyncio.to_thread(cluster.sizes, topic)) == [2, 4 + 2, 4 + 3]
+    finally:
+        await bus.close()
+
+
+async def test_where_nothing_is_sent_together_the_key_chooses_the_partition(kafka_server: str) -> None:
+    topic, cluster = f"keys-{secrets.token_hex(8)}", Cluster(kafka_server)
+    await cluster.make(topic, 3)
+    bus = KafkaBus(kafka_server, messages_together=1, open_timeout_seconds=60, send_timeout_seconds=60)
+    await bus.open()
+    try:
+        for _ in range(4):
+            await bus.send(orders(topic, "the same"))
+        await bus.send(orders(topic, *["the same"] * 4))
+    finally:
+        await bus.close()
+    assert sorted(await asyncio.to_thread(cluster.sizes, topic)) == [0, 0, 8]
+
+
+async def test_partitions_that_were_added_are_written_to(kafka_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("goconductor.buses.kafka.topics.COUNT_AGAIN_SECONDS", 0.0)
+    topic, cluster = f"grows-{secrets.token_hex(8)}", Cluster(kafka_server)
+    await cluster.make(topic, 1)
+    bus = KafkaBus(kafka_server, open_timeout_seconds=60, send_timeout_seconds=60)
+    await bus.open()
+    try:
+        await bus.send(orders(topic, "before"))
+        await cluster.add_partitions(topic, 2)
+        async with asyncio.timeout(120):
+            while not (await asyncio.to_thread(cluster.sizes, topic))[-1]:
+                await bus.send(orders(topic, "after"))
+    finally:
+        await bus.close()

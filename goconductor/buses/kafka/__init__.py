@@ -1,7 +1,8 @@
 """A bus on Apache Kafka, for installations with a cluster, or with more traffic than a database should carry beside the saga log.
 
 **Sending.** An idempotent producer with ``acks=all``; ``send`` returns when the brokers have accepted all of its messages, which
-travel together. The key chooses the partition, so the messages of one saga stay in order.
+travel together. Those for one topic go to one partition, in turn: they are one request, and come back as one wave. Of many the
+next partition gets a share (``messages_together``). So the messages of a saga are in no order, and nothing relies on one.
 
 **Taking.** Each subscription has one consumer, polled by a thread of its own. Fetched messages wait in memory; when enough of
 them wait, the partitions are paused, and resumed when there is room. The offset that is stored for a partition is that before its
@@ -24,7 +25,7 @@ less than 45 s unless ``group.consumer.min.session.timeout.ms`` is set, and the 
 
 **Topics** are created when they are absent, and again when they were deleted.
 
-Not promised: more readers than partitions (those beyond idle), fairness between subscribers (the keys decide), or a give-back's
+Not promised: more readers than partitions (those beyond idle), fairness between subscribers, order, or a give-back's
 delay after a crash.
 """
 

@@ -55,6 +55,8 @@ class KafkaBus(BusFrame[_Opened, KafkaSubscription]):
         url: ``kafka://host:port,host:port``; some of the brokers.
         partitions: number for a topic that the bus creates; as many instances of a participant can share its steps.
         partitions_by_prefix: another number for topics whose name has this prefix; None is 1 for those of replies.
+        messages_together: so many messages of one :meth:`send` share a partition at most, as one request; others go to the next.
+            With 1 the key chooses the partition, so that the messages of one saga stay in order.
         replication: copies of a topic that the bus creates; None takes the brokers' default.
         topic_settings: further settings of a topic that the bus creates, such as ``min.insync.replicas`` or ``retention.ms``.
         group_prefix: prefix of the groups' names, so that they are no other program's.
@@ -77,6 +79,7 @@ class KafkaBus(BusFrame[_Opened, KafkaSubscription]):
         *,
         partitions: int = 6,
         partitions_by_prefix: Mapping[str, int] | None = None,
+        messages_together: int = 50,
         replication: int | None = None,
         topic_settings: Mapping[str, str] | None = None,
         group_prefix: str = "goconductor.",
@@ -91,7 +94,7 @@ class KafkaBus(BusFrame[_Opened, KafkaSubscription]):
     ) -> None:
         timeouts = session_timeout_seconds, open_timeout_seconds, send_timeout_seconds
         by_prefix = {"goconductor.replies.": 1} if partitions_by_prefix is None else dict(partitions_by_prefix)
-        if min(partitions, *by_prefix.values(), payload_bytes_max) < 1 or min(timeouts) <= 0:
+        if min(partitions, *by_prefix.values(), messages_together, payload_bytes_max) < 1 or min(timeouts) <= 0:
             raise ConfigurationError("the bus's partitions, limits and timeouts must be greater than 0")
         if min(drain_seconds, statistics_interval_seconds) < 0 or (replication is not None and replication < 1):
             raise ConfigurationError(
@@ -110,6 +113,7 @@ class KafkaBus(BusFrame[_Opened, KafkaSubscription]):
         )
         self._partitions = partitions
         self._partitions_by_prefix = by_prefix
+        self._messages_together = messages_together
         self._replication = replication
         self._topic_settings = {name: str(value) for name, value in (topic_settings or {}).items()}
         self._group_prefix = group_prefix
@@ -128,6 +132,7 @@ class KafkaBus(BusFrame[_Opened, KafkaSubscription]):
             partitions=self._partitions,
             partitions_by_prefix=self._partitions_by_prefix,
             replication=self._replication,
+            together=self._messages_together,
             settings=self._topic_settings,
         )
         producing = Producing(self._configuration, on_error=self._on_error, on_statistics=self._report("producer"))
@@ -139,6 +144,7 @@ class KafkaBus(BusFrame[_Opened, KafkaSubscription]):
         return _Opened(topics, producing)
 
     async def _close(self, opened: _Opened) -> None:
+        await opened.topics.close()
         await opened.producing.close(CLOSE_SECONDS)
 
     async def _send(self, opened: _Opened, messages: Sequence[Message]) -> tuple[Message, str] | None:
@@ -243,16 +249,18 @@ def _is_too_large(error: KafkaError | None) -> bool:
 
 
 async def _write(opened: _Opened, records: Sequence[Record]) -> list[KafkaError | None]:
-    """Write records, with one more try for those whose topic had gone."""
+    """Write records, with one more try for those whose topic had gone, or a partition of it was not known to the client yet."""
     topics = opened.topics
     await _for_now(topics.ensure(record.topic for record in records))
-    reports = await opened.producing.send(records)
+    reports = await opened.producing.send(topics.placed(records))
     gone = [index for index, error in enumerate(reports) if error is not None and error.code() in GONE]
     if gone:
         again = [records[index] for index in gone]
         topics.forget(record.topic for record in again)
         await _for_now(topics.ensure(record.topic for record in again))
-        for index, error in zip(gone, await opened.producing.send(again), strict=True):
+        for index, error in zip(
+            gone, await opened.producing.send(again), strict=True
+        ):  # the client chooses: it knows what it knows
             reports[index] = error
     topics.forget(record.topic for record, error in zip(records, reports, strict=True) if error is not None)
     return reports

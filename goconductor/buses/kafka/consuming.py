@@ -110,6 +110,7 @@ class KafkaSubscription:
         self._waiting: Waiting[_Held] = Waiting(self._waited)
         self._copies: list[tuple[_Held, Record]] = []
         self._copying: asyncio.Task[None] | None = None
+        self._hands_out = False
         self._changed = Condition()
         self._rests: asyncio.TimerHandle | None = None
         self._looks: asyncio.TimerHandle | None = None
@@ -209,7 +210,9 @@ class KafkaSubscription:
         else:
             self._copy(held, delay_seconds, held.deliveries)
         self._changed.notify_all()
-        self._loop.call_soon(self._hand_out)
+        if not self._hands_out:  # once for all that are settled in this turn of the loop
+            self._hands_out = True
+            self._loop.call_soon(self._hand_out)
 
     def _stays(self, held: _Held) -> bool:
         """Return whether a message stays here, because it has not been here for so long that another should have it."""
@@ -217,6 +220,7 @@ class KafkaSubscription:
         return is_young and not held.partition.going and not self.stopped
 
     def _hand_out(self) -> None:
+        self._hands_out = False
         while self._ready and self._in_flight.wants and self._in_flight.room:
             held = self._ready.popleft()
             if not held.partition.closed and not held.partition.going:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from goconductor.aio.recent import Recent
+from goconductor.aio.tasks import Tasks
 from goconductor.buses.kafka.configuration import Configuration, GroupProtocol, refused
+from goconductor.buses.kafka.records import ANY_PARTITION, Record
 from goconductor.buses.shared import topics as bounds
-from goconductor.errors import BusUnavailableError, ConfigurationError
+from goconductor.errors import BusUnavailableError, ConfigurationError, GoConductorError
 from goconductor.redaction import logger_of
 
 REQUEST_SECONDS = 10.0
+COUNT_AGAIN_SECONDS = 300.0
+"""Seconds after which the partitions of a topic in use are counted again, as somebody may have added some."""
 
 FORBIDDEN = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED}
 GROUP_REFUSED = {
@@ -38,6 +45,15 @@ IMPOSSIBLE = {
 logger = logger_of(__name__)
 
 
+@dataclass(slots=True)
+class _Known:
+    """What is known of a topic: how many partitions it has, when they were counted, and which one the next messages go to."""
+
+    count: int
+    counted_at: float
+    turn: int
+
+
 class Topics:
     """The cluster's topics and groups, as far as a bus object cares.
 
@@ -46,6 +62,7 @@ class Topics:
         partitions: of a topic that is made.
         partitions_by_prefix: of a topic that is made, and whose name begins so.
         replication: copies of a topic that is made; None leaves it to the brokers.
+        together: so many messages of one call share a partition at most; 1 leaves the partition to the key.
         settings: further settings of a topic that is made.
     """
 
@@ -56,6 +73,7 @@ class Topics:
         partitions: int,
         partitions_by_prefix: Mapping[str, int],
         replication: int | None,
+        together: int,
         settings: Mapping[str, str],
     ) -> None:
         try:
@@ -67,7 +85,9 @@ class Topics:
         self._partitions_by_prefix = partitions_by_prefix
         self._replication = -1 if replication is None else replication
         self._settings = {"max.message.bytes": str(configuration.message_bytes_max), **settings}
-        self._known: Recent[str, int] = Recent(count_max=bounds.TOPICS_KNOWN_MAX)
+        self._together = together
+        self._counting = Tasks()
+        self._known: Recent[str, _Known] = Recent(count_max=bounds.TOPICS_KNOWN_MAX)
         self._protocol: GroupProtocol | None = None
 
     async def ensure(self, topics: Iterable[str]) -> None:
@@ -88,9 +108,36 @@ class Topics:
         for topic in topics:
             self._known.pop(topic)
 
+    def placed(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Place records of a topic that are written together in one partition, in turn.
+
+        They are one request then, and come back together. Of many the next one gets a share, since readers share partitions.
+        """
+        if self._together == 1:
+            return records
+        left: dict[str, int] = {}
+        placed: list[Record] = []
+        for record in records:
+            known = self._known.use(record.topic) if record.partition == ANY_PARTITION else None
+            if known is None:
+                placed.append(record)
+                continue
+            if not left.get(record.topic):
+                left[record.topic] = self._together
+                known.turn = (known.turn + 1) % known.count
+                self._count_again(record.topic, known)
+            left[record.topic] -= 1
+            placed.append(record._replace(partition=known.turn))
+        return placed
+
+    async def close(self) -> None:
+        """Count no more."""
+        await self._counting.close()
+
     def another_partition(self, topic: str, partition: int) -> int:
         """Return any partition but this one, if there are others."""
-        count = self._known.use(topic) or self._count(topic)
+        known = self._known.use(topic)
+        count = known.count if known is not None else self._count(topic)
         return (partition + random.randrange(1, count)) % count if count > 1 else 0  # noqa: S311
 
     async def group_protocol(self, wanted: Literal["auto", "classic", "consumer"]) -> GroupProtocol:
@@ -127,7 +174,7 @@ class Topics:
         absent = []
         for topic, asked in self._admin.describe_topics(TopicCollection(topics), request_timeout=REQUEST_SECONDS).items():
             try:
-                self._known.put(topic, len((await asyncio.wrap_future(asked)).partitions))
+                self._learn(topic, len((await asyncio.wrap_future(asked)).partitions))
             except KafkaException as error:
                 problem = error.args[0]
                 if problem.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
@@ -156,8 +203,21 @@ class Topics:
                     raise BusUnavailableError(f"topic {topic} cannot be made now: {problem.str()}") from None
                 await self._look([topic])
             else:
-                self._known.put(topic, self._count(topic))
+                self._learn(topic, self._count(topic))
                 logger.info("made topic %s with %d partitions", topic, self._count(topic))
+
+    def _learn(self, topic: str, count: int) -> None:
+        self._known.put(topic, _Known(count, time.monotonic(), random.randrange(count)))  # noqa: S311  (no secret)
+
+    def _count_again(self, topic: str, known: _Known) -> None:
+        """Count a topic's partitions in the background, if that was long ago."""
+        if time.monotonic() - known.counted_at >= COUNT_AGAIN_SECONDS:
+            known.counted_at = time.monotonic()
+            self._counting.start(self._counted(topic), name=f"partitions of {topic}")
+
+    async def _counted(self, topic: str) -> None:
+        with contextlib.suppress(GoConductorError):
+            await self._look([topic])
 
     def _count(self, topic: str) -> int:
         prefix = max((each for each in self._partitions_by_prefix if topic.startswith(each)), key=len, default=None)

@@ -80,7 +80,8 @@ class BusContract(ABC):
         inbox = Inbox()
         last = self.messages(topic, *(f"the last {secrets.token_hex(8)}" for _ in range(self.lines)))
         subscription = await bus.subscribe([topic], group, inbox, prefetch=100)
-        await bus.send(last)
+        for message in last:
+            await bus.send([message])
         await inbox.has_until(lambda: {message.payload for message in last} <= set(inbox.payloads))
         await subscription.stop()
         return sorted(payload for payload in inbox.payloads if not payload.startswith(b"the last"))
