@@ -15,6 +15,11 @@ SHARDS = 2
 class TestKinesisBus(BusContract):
     lines = SHARDS
 
+    @pytest.fixture(autouse=True)
+    def sent_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What a busy server has not answered in time would be sent again."""
+        monkeypatch.setattr("goconductor.buses.kinesis.sending.ANSWER_SECONDS", 240.0)
+
     @pytest.fixture
     def poll_seconds(self, request: pytest.FixtureRequest) -> float:
         """Sixty shards, ten times a second, would be more than the server answers."""

@@ -9,6 +9,11 @@ pytestmark = pytest.mark.sqs
 class TestSqsBus(BusContract):
     fifo = False
 
+    @pytest.fixture(autouse=True)
+    def sent_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What a busy server has not answered in time would be sent again."""
+        monkeypatch.setattr("goconductor.buses.sqs.sending.ANSWER_SECONDS", 240.0)
+
     @pytest.fixture
     def new_bus(self, sqs_url: str, amazon_prefix: str) -> NewBus:
         return lambda: SqsBus(
