@@ -300,8 +300,7 @@ class Fold:
         latest = at + state.patience_seconds * (TURNED_PATIENCE if self.phase is COMPENSATING and self.open_actions else 1.0)
         if state.deadline_at is not None and not self.fields.get("deadline_passed", state.deadline_passed):
             latest = min(latest, state.deadline_at)
-        next_due = self._next_due()
-        if next_due is not None:
+        if self._timers and (next_due := self._next_due()) is not None:
             latest = min(latest, next_due)
         kept = state.wake_at
         return kept if kept is not None and at < kept <= latest else latest

@@ -246,10 +246,10 @@ class Appender:
         return [result or TryAgain() for result in results]
 
     async def _append(self, prepared: Sequence[tuple[Folded, Continuation]]) -> list[Outcome]:
-        instance = self._instance()
-        for _, continuation in prepared:
-            continuation.reserve(self._room, instance, self._lease_seconds)
-        return await self._log.append([folded.append(instance, continuation) for folded, continuation in prepared])
+        instance, seconds = self._instance(), self._lease_seconds
+        return await self._log.append(
+            [folded.append(instance, continuation.reserve(self._room, instance, seconds)) for folded, continuation in prepared]
+        )
 
     def _while_away(self, error: GoConductorError, batch: Sequence[Submission], results: Results) -> list[AppendResult]:
         """Outcomes wait until the log takes them. Where it is there but refuses us, others are told so."""

@@ -43,28 +43,33 @@ class Continuation(msgspec.Struct):
         plan: the saga's.
         view: its state once the append is committed.
         due: the work that it wants then.
-        takes: the leases to be taken with the append, whose work each is for, and the places that are kept for it.
+        reserved: the leases to be taken with the append, whose work each is for, and the places that are kept for it.
     """
 
     plan: Plan
     view: View
     due: list[Work]
-    takes: list[tuple[Take, Work, Place]] = []
+    reserved: list[tuple[Take, Work, Place]] = []
 
-    def reserve(self, room: Room, instance: int, lease_seconds: float) -> None:
+    def reserve(self, room: Room, instance: int, lease_seconds: float) -> list[Take]:
         """Keep a place for each piece of work that can go on here.
 
         Args:
             room: has the places.
             instance: this process's serial, for the leases.
             lease_seconds: their life.
+
+        Returns:
+            The leases that are to be taken with the append.
         """
-        saga_id = self.view.state.saga_id
+        saga_id, takes = self.view.state.saga_id, list[Take]()
         for work in self.due:
             place = room.reserve(self.plan, work)
             if place is not None:
                 take = Take(lease=lease_for(saga_id, work, instance), lease_seconds=lease_seconds)
-                self.takes.append((take, work, place))
+                takes.append(take)
+                self.reserved.append((take, work, place))
+        return takes
 
     def vacate(self, kept: Sequence[int] = ()) -> None:
         """Give back the places of leases that were not taken.
@@ -72,17 +77,17 @@ class Continuation(msgspec.Struct):
         Args:
             kept: the tokens of those that were.
         """
-        if len(kept) == len(self.takes):
+        if len(kept) == len(self.reserved):
             return
         held = set(kept)
-        for take, _, place in self.takes:
+        for take, _, place in self.reserved:
             if take.lease.token not in held:
                 place.vacate()
-        self.takes = [taken for taken in self.takes if taken[0].lease.token in held]
+        self.reserved = [taken for taken in self.reserved if taken[0].lease.token in held]
 
     def let_go(self) -> list[Lease]:
         """Give all places back, as nobody knows what became of the append. Returns the leases, which may have been taken."""
-        leases = [take.lease for take, _, _ in self.takes]
+        leases = [take.lease for take, _, _ in self.reserved]
         self.vacate()
         return leases
 
@@ -92,12 +97,13 @@ class Continuation(msgspec.Struct):
         Args:
             sent_at: when they were asked for, in seconds on the monotonic clock.
         """
-        if not self.takes:
+        if not self.reserved:
             return ()
-        return tuple(
+        works = [
             Granted(self.plan, self.view, take.lease, work.attempt, sent_at + take.lease_seconds, place)
-            for take, work, place in self.takes
-        )
+            for take, work, place in self.reserved
+        ]
+        return tuple(works)
 
 
 def still_due(effects: Iterable[Effect], view: View) -> list[Work]:

@@ -18,7 +18,7 @@ import msgspec
 
 from goconductor.engine.facts import log
 from goconductor.engine.facts.log import View
-from goconductor.engine.log.continuation import Continuation, Room
+from goconductor.engine.log.continuation import Room
 from goconductor.engine.work.granted import Granted, new_event_id, random_number
 from goconductor.errors import GoConductorError, RequestRefusedError, SagaChangedError, UnexpectedEventError
 from goconductor.lifecycle.decide import apply
@@ -27,7 +27,7 @@ from goconductor.lifecycle.events import ActionSucceeded, CompensationSucceeded,
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.pending_work import timer_due_at
 from goconductor.lifecycle.state import CompensationStatus, SagaState, SagaStatus
-from goconductor.ports.store import Append, Lease, LogEntry
+from goconductor.ports.store import Append, Lease, LogEntry, Take
 from goconductor.redaction import logger_of
 from goconductor.saga.plan import Plan
 
@@ -159,12 +159,12 @@ class Folded(msgspec.Struct, frozen=True):
     due_at: float | None
     epoch: int
 
-    def append(self, instance: int, continuation: Continuation) -> Append:
+    def append(self, instance: int, takes: list[Take]) -> Append:
         """Return what the store is asked.
 
         Args:
             instance: this process's serial.
-            continuation: what goes on here.
+            takes: the leases of what goes on here.
         """
         state = self.new.state
         return Append(
@@ -178,7 +178,7 @@ class Folded(msgspec.Struct, frozen=True):
             wake_at=state.wake_at,
             due_at=self.due_at,
             release=self.releases,
-            take=[take for take, _, _ in continuation.takes],
+            take=takes,
             epoch=self.epoch,
         )
 

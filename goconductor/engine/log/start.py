@@ -126,9 +126,8 @@ class Starter:
         try:
             starts = []
             for asked in batch:
-                continuation, start = asked.continuation, asked.start
-                continuation.reserve(self._room, start.instance, self._lease_seconds)
-                takes = [take for take, _, _ in continuation.takes]
+                start = asked.start
+                takes = asked.continuation.reserve(self._room, start.instance, self._lease_seconds)
                 starts.append(replace(start, take=takes) if takes else start)
             asked_at = self._clock.monotonic()
             outcomes = await self._kept.start(starts)
@@ -224,7 +223,7 @@ class Starter:
             version=view.state.version,
             new_tag=view.tag,
             entries=[log.entry(event, new_event_id(), participant=self._participant)],
-            status=view.state.status.value,
+            status=view.state.status,
             instance=self._instance(),
             wake_at=view.state.wake_at,
             key=key,
