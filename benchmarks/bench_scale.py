@@ -34,10 +34,8 @@ import uvloop
 from bench_sagas import bench, counters, database, followed, three_steps
 from goconductor import Conductor, Participant, Saga, Settings, connect, migrate
 from goconductor.control.conductor import engine
-from goconductor.ports.figures import MeasuredStore
 from goconductor.recovery.retention import Retaining
 from goconductor.recovery.sweep import Sweeper
-from goconductor.stores.postgres import PostgresStore
 from measuring import closed_loop, cpu_seconds, milliseconds
 
 DAY_SECONDS = 86_400
@@ -124,12 +122,12 @@ async def backlog(arguments: argparse.Namespace) -> None:
                 await loop(conductor, 64, 3.0)
             alone = await loop(conductor, 1, arguments.seconds)
             many = await loop(conductor, 64, arguments.seconds)
-            due, _ = await timed(lambda: node.store.due(500), 20)
+            due, _ = await timed(lambda: node.store.recovery.due(500), 20)
             sweeper = Sweeper(node)
-            term = await node.store.current()
+            term = await node.store.terms.current()
             sweep, looked = await timed(partial(sweeper.sweep_once, term.epoch if term else 0), 20)
-            assert isinstance(node.store, MeasuredStore)
-            figures, _ = await timed(node.store.figures, 5)
+            assert node.store.figures is not None
+            figures, _ = await timed(node.store.figures.read, 5)
             print(
                 f"waiting {rows:>9,}: C=1 {alone[0]:.0f} sagas/s p50 {alone[1]:.2f} ms; C=64 {many[0]:.0f} sagas/s p50 {many[1]:.1f} "
                 f"p99 {many[2]:.1f} ms; due {due:.2f} ms, a sweep of {looked} due {sweep:.2f} ms, metrics {figures:.1f} ms",
@@ -215,7 +213,7 @@ async def churn(arguments: argparse.Namespace) -> None:
         connected(url) as watcher,
     ):
         node = engine(conductor)
-        term = await node.store.current()
+        term = await node.store.terms.current()
         keeping = Retaining(node, sagas_days=5 / DAY_SECONDS, dead_letters_days=1, instances_days=1)
 
         async def retain() -> None:
@@ -232,7 +230,7 @@ async def churn(arguments: argparse.Namespace) -> None:
                 await pinning.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM goconductor.sagas")
             rate, p50, p99 = await loop(conductor, 64, arguments.seconds / 10)
             total += rate * arguments.seconds / 10
-            due, _ = await timed(lambda: node.store.due(500), 20)
+            due, _ = await timed(lambda: node.store.recovery.due(500), 20)
             size, dead = await watcher.fetchrow(
                 "SELECT pg_size_pretty(sum(pg_total_relation_size(relid))), sum(n_dead_tup) FROM pg_stat_user_tables"
                 " WHERE schemaname = 'goconductor'"
@@ -337,13 +335,13 @@ async def idle(arguments: argparse.Namespace) -> None:
 async def dead(arguments: argparse.Namespace) -> None:
     async with prepared() as (settings, url, _), bench.running(settings) as conductor, connected(url) as connection:
         node = engine(conductor)
-        term = await node.store.current()
+        term = await node.store.terms.current()
         epoch = term.epoch if term else 0
         before = await loop(conductor, 64, 4.0)
         await fill(conductor, url, arguments.rows, status="completed", days=60, seq=4)
         longest = [0.0]
-        store: Any = node.store
-        forget = store.forget
+        retention: Any = node.store.retention
+        forget = retention.forget
 
         async def timing(*args: Any, **facts: Any) -> Any:
             began = time.perf_counter()
@@ -351,7 +349,7 @@ async def dead(arguments: argparse.Namespace) -> None:
             longest[0] = max(longest[0], time.perf_counter() - began)
             return answer
 
-        store.forget = timing
+        retention.forget = timing
         began = time.perf_counter()
         passing = asyncio.create_task(Retaining(node, sagas_days=30, dead_letters_days=1, instances_days=1).pass_once(epoch))
         during = await loop(conductor, 64, 4.0)
@@ -362,19 +360,19 @@ async def dead(arguments: argparse.Namespace) -> None:
             f"{before[2]:.0f} ms), meanwhile {during[0]:.0f} (p99 {during[2]:.0f} ms)",
             flush=True,
         )
-        gone_one = await PostgresStore.register(store, "bench", "gone", {})
-        await node.store.unregister(gone_one.serial)
+        gone_one = await node.store.instances.register("bench", "gone", {})
+        await node.store.instances.unregister(gone_one.serial)
         await fill(conductor, url, arguments.rows, status="running", instance=gone_one.serial)
-        took, (_, sagas) = await timed(lambda: node.store.mark_dead(gone_one.serial, epoch=epoch), 3)
+        took, (_, sagas) = await timed(lambda: node.store.instances.mark_dead(gone_one.serial, epoch=epoch), 3)
         print(f"a dead instance's {len(sagas):,} live sagas are found in {took:.0f} ms", flush=True)
         await connection.execute(
             "INSERT INTO goconductor.participants (participant, name, application_name, steps, dead_at)"
             " SELECT 'command', 'line', 'x', '{}', now() - interval '30 days' FROM generate_series(1, $1)",
             arguments.rows,
         )
-        missing, _ = await timed(node.store.missing, 5)
+        missing, _ = await timed(node.store.instances.missing, 5)
         _, gone = await timed(lambda: Retaining(node, sagas_days=0, dead_letters_days=0, instances_days=7).pass_once(epoch))
-        after, _ = await timed(node.store.missing, 5)
+        after, _ = await timed(node.store.instances.missing, 5)
         print(
             f"who is missing, beside {arguments.rows:,} rows of processes that are gone: {missing:.1f} ms; after retention took "
             f"{gone['instances']:,}: {after:.1f} ms",

@@ -21,7 +21,7 @@ from goconductor.control.sections import MetricsSettings
 from goconductor.control.settings import Settings, check_settings
 from goconductor.engine.facts import garbage
 from goconductor.engine.facts.clock import SystemClock
-from goconductor.engine.node import Node, Store
+from goconductor.engine.node import Node
 from goconductor.engine.observer import SILENT, Observer
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import (
@@ -34,6 +34,7 @@ from goconductor.leaves import chosen_bus, chosen_election, make_store
 from goconductor.observe import logs
 from goconductor.observe.leader import LeaderMetrics
 from goconductor.observe.metrics import Latent, Metrics
+from goconductor.ports.store import Store
 from goconductor.ports.vitals import Examinable
 from goconductor.recovery.beside import beside
 from goconductor.recovery.leadership import Leadership

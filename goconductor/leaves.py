@@ -15,13 +15,12 @@ from typing import Any
 from goconductor import plugins
 from goconductor.control.sections import OtherBus, OtherElection
 from goconductor.control.settings import Settings
-from goconductor.engine.node import Store
 from goconductor.errors import ConfigurationError, GoConductorError
 from goconductor.ports.bus import Bus
-from goconductor.ports.choices import BUS, ELECTION
 from goconductor.ports.clock import Clock
 from goconductor.ports.election import Election
-from goconductor.ports.store import Terms
+from goconductor.ports.store import Store, Terms
+from goconductor.ports.store.choices import BUS, ELECTION
 from goconductor.redaction import logger_of
 from goconductor.switchover.bus import SwitchableBus
 from goconductor.switchover.election import SwitchableElection
@@ -72,7 +71,7 @@ def chosen_bus(settings: Settings, store: Store, instance: Callable[[], int], cl
         strict: whether the process is of no use without the chosen bus.
     """
     makes = makes_of_buses(settings) if strict else _that_can_be_made(makes_of_buses(settings))
-    follower = Follower(BUS, list(makes), store=store, instance=instance, clock=clock, strict=strict)
+    follower = Follower(BUS, list(makes), choices=store.choices, instance=instance, clock=clock, strict=strict)
     return SwitchableBus(makes, follower=follower, clock=clock)
 
 
@@ -81,8 +80,8 @@ def chosen_election(
 ) -> SwitchableElection:
     """Make one election of all, as :func:`chosen_bus`; ``unfit`` answers whether this process could not do a leader's work."""
     makes = makes_of_elections(settings)
-    follower = Follower(ELECTION, list(makes), store=store, instance=instance, clock=clock, strict=True)
-    return SwitchableElection(makes, terms=store, follower=follower, unfit=unfit)
+    follower = Follower(ELECTION, list(makes), choices=store.choices, instance=instance, clock=clock, strict=True)
+    return SwitchableElection(makes, terms=store.terms, follower=follower, unfit=unfit)
 
 
 def _that_can_be_made(makes: dict[str, Callable[[], Bus]]) -> dict[str, Callable[[], Bus]]:

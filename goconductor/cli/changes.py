@@ -18,8 +18,8 @@ from goconductor.control.actor import Actor
 from goconductor.control.exits import Exit
 from goconductor.control.models import ChangeDetail
 from goconductor.control.settings import Settings
-from goconductor.engine.node import Store
-from goconductor.ports.choices import BUS, ELECTION
+from goconductor.ports.store import Store
+from goconductor.ports.store.choices import BUS, ELECTION
 
 AGAIN_SECONDS = 0.25
 

@@ -155,7 +155,7 @@ def _without(found: list[ParticipantDetail], serial: int) -> list[ParticipantDet
 async def _leader(settings: Settings, *, as_json: bool) -> Exit:
     async with client(settings) as node:
         found = await who.leader(actor(), node)
-        now = moment(await node.store.database_time())
+        now = moment(await node.store.terms.database_time())
     if as_json:
         typer.echo(found.model_dump_json())
     else:

@@ -16,7 +16,7 @@ from goconductor import app
 from goconductor.cli.running import actor, settings_path
 from goconductor.control import suggestions
 from goconductor.control.settings import Settings, names
-from goconductor.engine.node import Store
+from goconductor.ports.store import Store
 
 PATIENCE_SECONDS = 1.5
 """Seconds that a completion may take: a person waits for it."""

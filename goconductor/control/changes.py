@@ -14,9 +14,9 @@ from goconductor.control.actor import Actor
 from goconductor.control.models import ChangeDetail, SpeakerDetail, moment
 from goconductor.control.phases import Process, Situation, following, waits_for
 from goconductor.control.wording import together
-from goconductor.engine.node import Store
 from goconductor.errors import RequestRefusedError
-from goconductor.ports.choices import BUS, Choice, Phase
+from goconductor.ports.store import Store
+from goconductor.ports.store.choices import BUS, Choice, Phase
 
 DRAIN_SECONDS = 60.0
 """Greatest seconds during which the bus that is left is still read; the sweep sends again what it has then."""
@@ -78,17 +78,19 @@ async def change(
         if force:
             left = [str(each) for each in processes if not each.spoken or to not in each.spoken.names]
             processes = [each for each in processes if each.spoken and to in each.spoken.names]
-        is_over = choice.phase is Phase.DRAINING and await store.database_time() - choice.since >= drain_seconds
+        is_over = choice.phase is Phase.DRAINING and await store.terms.database_time() - choice.since >= drain_seconds
         coming = following(Situation(choice, processes, to, is_over))
         if coming is None:
             return _detail(kind, choice, processes, left)
         going_on = True
-        await store.choose(replace(coming, number=choice.number + 1, by=actor.name))
+        await store.choices.choose(replace(coming, number=choice.number + 1, by=actor.name))
 
 
 async def _look(store: Store, kind: str, home: str) -> tuple[Choice, list[Process]]:
-    found = await store.choice(kind)
-    living = [one for one, presence in await store.presence(dead_since=await store.database_time()) if presence.alive]
+    found = await store.choices.current(kind)
+    living = [
+        one for one, presence in await store.instances.presence(dead_since=await store.terms.database_time()) if presence.alive
+    ]
     # A process that has joined the bus and reports no election takes part in none: it is a client.
     processes = [Process(one, kind) for one in living if kind == BUS or kind in one.speaks or BUS not in one.speaks]
     if found is None:

@@ -21,7 +21,7 @@ from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.errors import PayloadError, nearest
 from goconductor.lifecycle.events import EVENTS
 from goconductor.lifecycle.state import SagaStatus
-from goconductor.ports.reading import Wanted
+from goconductor.ports.store import Wanted
 from goconductor.saga.values import check_value
 
 ERROR_CHARACTERS_MAX = 200

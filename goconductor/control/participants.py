@@ -5,8 +5,7 @@ from __future__ import annotations
 from goconductor.control.actor import Actor
 from goconductor.control.models import InstanceDetail, LeaderDetail, ParticipantDetail, SweepDetail, moment
 from goconductor.engine.node import Node
-from goconductor.ports.reading import Presence
-from goconductor.ports.store import Instance
+from goconductor.ports.store import Instance, Presence
 
 DEAD_SECONDS = 3600.0
 """Seconds for which an instance that has left or died is still shown."""
@@ -25,9 +24,9 @@ async def participants(actor: Actor, node: Node, *, dead_seconds: float = DEAD_S
     Raises:
         StoreUnavailableError: the database cannot be reached.
     """
-    now = await node.store.database_time()
+    now = await node.store.terms.database_time()
     by_name: dict[str, list[InstanceDetail]] = {}
-    for instance, presence in await node.store.presence(dead_since=now - dead_seconds):
+    for instance, presence in await node.store.instances.presence(dead_since=now - dead_seconds):
         by_name.setdefault(instance.participant, []).append(_instance(instance, presence, now))
     return [_participant(name, instances) for name, instances in sorted(by_name.items())]
 
@@ -38,12 +37,12 @@ async def leader(actor: Actor, node: Node) -> LeaderDetail:
     Raises:
         StoreUnavailableError: the database cannot be reached.
     """
-    term = await node.store.current()
-    sweep = await node.store.last_sweep()
+    term = await node.store.terms.current()
+    sweep = await node.store.recovery.last_sweep()
     last = None if sweep is None else SweepDetail(at=moment(sweep.at), epoch=sweep.epoch, did=sweep.did)
     if term is None:
         return LeaderDetail(last_sweep=last)
-    leads = term.holder and term.ends_at > await node.store.database_time()
+    leads = term.holder and term.ends_at > await node.store.terms.database_time()
     return LeaderDetail(holder=term.holder if leads else None, epoch=term.epoch, ends_at=moment(term.ends_at), last_sweep=last)
 
 

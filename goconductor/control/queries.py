@@ -131,7 +131,7 @@ async def list_sagas(
         filters.check_key(wish, key)
     before = None if cursor is None else filters.read_cursor(wish, cursor)
     if key is None:
-        page = await node.store.heads(wish, before=before, limit=limit, seconds=seconds)
+        page = await node.store.sagas.heads(wish, before=before, limit=limit, seconds=seconds)
     else:
         page = Page(heads=await _heads_of_key(node, saga or "", key))
     rows = [
@@ -178,8 +178,8 @@ async def saga_of_key(actor: Actor, node: Node, saga: str, key: str) -> UUID:
 
 
 async def _heads_of_key(node: Node, saga: str, key: str) -> list[Head]:
-    saga_id = await node.store.started(DEFAULT_NAMESPACE, saga, key)
-    head = None if saga_id is None else await node.store.head(saga_id)
+    saga_id = await node.store.sagas.started(DEFAULT_NAMESPACE, saga, key)
+    head = None if saga_id is None else await node.store.sagas.head(saga_id)
     return [] if head is None else [head]
 
 
@@ -197,8 +197,8 @@ async def history(actor: Actor, node: Node, saga_id: UUID, *, after: int = 0, li
         SagaNotFoundError: there is no such saga.
         StoreUnavailableError: the database cannot be reached.
     """
-    stored = await node.store.history(saga_id, after=after, limit=limit + 1)
-    if not stored and await node.store.head(saga_id) is None:
+    stored = await node.store.sagas.history(saga_id, after=after, limit=limit + 1)
+    if not stored and await node.store.sagas.head(saga_id) is None:
         raise _not_found(saga_id)
     entries = [entry_of(stored_entry) for stored_entry in stored[:limit]]
     return History(saga_id=saga_id, entries=entries, after=entries[-1].seq if len(stored) > limit else None)
@@ -225,7 +225,7 @@ async def readiness(node: Node) -> Readiness:
     """
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await node.store.heads(limit=1)
+            await node.store.sagas.heads(limit=1)
         store = READY
     except TimeoutError:
         store = f"the database does not answer within {PATIENCE_SECONDS:g} s; look at its load and locks"
@@ -244,12 +244,12 @@ async def surroundings(node: Node, plan: Plan, state: SagaState) -> Surroundings
     if not due or state.status.ended:
         return Surroundings(now=node.clock.now())
     now = node.clock.now()
-    leases = {lease.key: lease for lease in await node.store.leases_on([state.saga_id]) if lease.expires_at > now}
+    leases = {lease.key: lease for lease in await node.store.recovery.leases([state.saga_id]) if lease.expires_at > now}
     instances: list[Instance] = []
     for participant in sorted({plan.owners[step][0] for step in due}):
-        instances += await node.store.instances(participant)
+        instances += await node.store.instances.registered(participant)
     leased = {key.step for key in leases}
-    gone = {each.serial for each in await node.store.missing()} if any(step not in leased for step in due) else set()
+    gone = {each.serial for each in await node.store.instances.missing()} if any(step not in leased for step in due) else set()
     living = [each for each in instances if each.dead_at is None and each.serial not in gone]
     journals = troubles(living, now)
     return Surroundings(

@@ -238,7 +238,7 @@ async def story_builder(actor: Actor, node: Node, saga_id: UUID) -> StoryBuilder
     Raises:
         as :func:`saga_story`.
     """
-    head = await node.store.head(saga_id)
+    head = await node.store.sagas.head(saga_id)
     if head is None:
         raise SagaNotFoundError(f"there is no saga {saga_id}; list the sagas, or check which database you are connected to")
     return StoryBuilder(await node.definitions.plan(head.saga, head.version), saga_id, version=head.version)
@@ -251,7 +251,7 @@ async def catch_up(actor: Actor, node: Node, builder: StoryBuilder) -> list[Stor
         StoreUnavailableError: the database cannot be reached.
     """
     lines: list[StoryLine] = []
-    while page := await node.store.history(builder.saga_id, after=builder.seq, limit=PAGE_ENTRIES):
+    while page := await node.store.sagas.history(builder.saga_id, after=builder.seq, limit=PAGE_ENTRIES):
         builder.foresee(page)
         lines += map(builder.add, page)
     return lines

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from goconductor.control.actor import Actor
 from goconductor.engine.facts.definitions import Definitions
-from goconductor.engine.node import Store
 from goconductor.errors import GoConductorError
+from goconductor.ports.store import Store
 from goconductor.saga.ids import DEFAULT_NAMESPACE
 
 OFFERED_MAX = 30
@@ -28,13 +28,13 @@ async def definition_versions(actor: Actor, store: Store, saga: str | None = Non
 
 async def newest_sagas(actor: Actor, store: Store) -> list[tuple[str, str]]:
     """Return the ids of some sagas, newest first, each with its name and status."""
-    page = await store.heads(limit=OFFERED_MAX)
+    page = await store.sagas.heads(limit=OFFERED_MAX)
     return [(str(head.saga_id), f"{head.saga} {head.status}") for head in page.heads]
 
 
 async def step_names(actor: Actor, store: Store, saga_id: UUID) -> list[str]:
     """Return the steps of one saga."""
-    head = await store.head(saga_id)
+    head = await store.sagas.head(saga_id)
     if head is None:
         return []
     try:

@@ -40,10 +40,10 @@ async def changes(actor: Actor, node: Node, saga_id: UUID, after_seq: int = 0) -
     known, pause, begun = after_seq, POLL_SECONDS[0], False
     while True:
         try:
-            head = await node.store.head(saga_id)
+            head = await node.store.sagas.head(saga_id)
             if head is None:
                 raise SagaNotFoundError
-            stored = await node.store.history(saga_id, after=known, limit=PAGE) if head.seq > known else []
+            stored = await node.store.sagas.history(saga_id, after=known, limit=PAGE) if head.seq > known else []
         except StoreUnavailableError:
             if not begun:
                 raise

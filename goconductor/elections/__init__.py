@@ -34,7 +34,7 @@ async def raise_by_evidence(
     """Return the term of a candidate that has the lock, or None if it has lost the lock to a later one.
 
     Args:
-        terms: the store.
+        terms: the store's terms.
         candidate: the holder of the lock.
         term_seconds: duration of the term.
         evidence: the lock's number.
@@ -58,7 +58,7 @@ async def may_be_taken(terms: Terms, written: bytes) -> bool:
     """Return whether a lock may be taken from its holder, because its term is over.
 
     Args:
-        terms: the store.
+        terms: the store's terms.
         written: the content of the lock.
     """
     if not written.isdigit():

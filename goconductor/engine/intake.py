@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from operator import attrgetter
-from typing import Protocol
 from uuid import UUID
 
 from goconductor.aio.backoff import doubled
@@ -38,14 +37,14 @@ from goconductor.ports.clock import Clock
 from goconductor.ports.store import (
     Acquire,
     Acquired,
+    Choices,
     DeadLetter,
     DeadLetters,
-    Instance,
+    Instances,
     Known,
     Lease,
     LeaseKey,
     Leases,
-    SagaStore,
     Tail,
 )
 from goconductor.redaction import logger_of
@@ -69,20 +68,15 @@ DELIVERIES_MAX = 50
 """Deliveries in search of an instance that can read a message, after which it is dropped; the sweep asks again."""
 
 
-class IntakeStore(SagaStore, Protocol):
-    """What is asked of the store here."""
-
-    async def instances(self, participant: str | None = None) -> list[Instance]: ...
-
-
 class Intake:
     """Takes deliveries and turns them into granted work.
 
     Args:
-        store: knows the instances.
-        leases: grants the right to run a step.
+            leases: grants the right to run a step.
+        instances: knows who is there.
+        choices: knows which installation this is.
         dead_letters: keeps unreadable messages.
-        definitions: compiled definitions.
+            definitions: compiled definitions.
         executor: runs what was granted.
         orphans: frees leases that were taken though nobody runs under them.
         clock: measures the ends of leases.
@@ -98,8 +92,9 @@ class Intake:
     def __init__(
         self,
         *,
-        store: IntakeStore,
         leases: Leases,
+        instances: Instances,
+        choices: Choices,
         dead_letters: DeadLetters,
         definitions: Definitions,
         executor: Executor | None,
@@ -130,8 +125,8 @@ class Intake:
         self._acquire: Batcher[Acquire, Acquired] = Batcher(
             self._acquired, on_flushed=partial(observer.flushed, "acquire"), unclaimed=self._unclaimed
         )
-        self._installation = Installation(store)
-        self._colleagues = Colleagues(store.instances, clock)
+        self._installation = Installation(choices)
+        self._colleagues = Colleagues(instances.registered, clock)
         self._away = Reminder(AWAY_SECONDS, AWAY_SECONDS, monotonic=clock.monotonic)
 
     async def receive(self, delivery: Delivery) -> None:

@@ -11,7 +11,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -47,7 +47,7 @@ from goconductor.lifecycle.state import SagaState
 from goconductor.messages.topics import replies_topic, steps_topic
 from goconductor.ports.bus import Bus
 from goconductor.ports.clock import Clock
-from goconductor.ports.store import Instance, Known, RecoveryStore, SagaReader, SagaStore, Tail
+from goconductor.ports.store import Instance, Known, Store, Tail
 from goconductor.ports.transactions import Transaction
 from goconductor.redaction import logger_of
 from goconductor.saga.plan import Plan
@@ -60,10 +60,6 @@ BUS_SECONDS = 3.0
 """Seconds after which a node without steps opens without the bus: the sweep sends what it could not."""
 LOOKS_AT_ONCE = 64
 """Greatest number of sagas read by one statement: they may be large."""
-
-
-class Store(RecoveryStore, SagaReader, Protocol):
-    """A store with all that a node, its leader and its doors need."""
 
 
 class Node:
@@ -90,7 +86,7 @@ class Node:
         *,
         store: Store,
         bus: Bus,
-        open_store: Callable[[], SagaStore] | None = None,
+        open_store: Callable[[], Store] | None = None,
         registry: StepRegistry | None = None,
         clock: Clock | None = None,
         lease_seconds: float = 10.0,
@@ -115,14 +111,16 @@ class Node:
         self._background = Tasks()
         self._renewal = Renewal(open_store or store.beside, self.clock, lease_seconds)
         source = f"/{self.registry.name}/{self.name}"
-        self._outbox = Outbox(bus, store, source=source, clock=self.clock, baton_bytes_max=baton_bytes_max, observer=observer)
-        self._timers = Timers(self.clock, store)
+        self._outbox = Outbox(
+            bus, store.choices, source=source, clock=self.clock, baton_bytes_max=baton_bytes_max, observer=observer
+        )
+        self._timers = Timers(self.clock, store.terms)
         self.orphans = Orphans(store.leases, self.clock)
-        self._rewinding = Rewinding(store, self.definitions, self.clock, known_by=self.name, counts=self.counts)
-        self._registration = Registration(store, self.clock, self._rewinding.rewound)
+        self._rewinding = Rewinding(store.failovers, self.definitions, self.clock, known_by=self.name, counts=self.counts)
+        self._registration = Registration(store.instances, store.terms, self.clock, self._rewinding.rewound)
         self._executor = Executor(
             self.registry,
-            journals=Journals(self.registry, self.clock, lambda kind, report: store.tell(self._serial(), kind, report)),
+            journals=Journals(self.registry, self.clock, lambda kind, report: store.choices.report(self._serial(), kind, report)),
             orphans=self.orphans,
             clock=self.clock,
             renewal=self._renewal,
@@ -148,11 +146,12 @@ class Node:
             counts=self.counts,
             observer=observer,
         )
-        nobody = partial(unoffered, self.plan_of, store.instances)
+        nobody = partial(unoffered, self.plan_of, store.instances.registered)
         self._endings = Endings(self.view, self.appender.latest, self.definitions.at_hand, self.clock, nobody)
         self._intake = Intake(
-            store=store,
             leases=store.leases,
+            instances=store.instances,
+            choices=store.choices,
             dead_letters=store.dead_letters,
             definitions=self.definitions,
             executor=self._executor,
@@ -221,7 +220,7 @@ class Node:
         await self.store.open()
         await self._registration.open(self.registry.name, self.name, facts(self.registry))
         self._renewal.start()
-        self._background.start(keep_time(self.clock, self.store.database_time), name="time of the database")
+        self._background.start(keep_time(self.clock, self.store.terms.database_time), name="time of the database")
         if self.registry.steps:
             await self.membership.open([steps_topic(self.registry.name)], patience_seconds=None)
         else:

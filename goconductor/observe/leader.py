@@ -18,7 +18,8 @@ from goconductor.aio.reminders import Reminder
 from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.errors import GoConductorError
 from goconductor.messages.topics import steps_topic
-from goconductor.ports.figures import Lag, MeasuredBus, MeasuredStore, StoreFigures
+from goconductor.ports.figures import Lag, MeasuredBus
+from goconductor.ports.store import StoreFigures
 from goconductor.redaction import logger_of
 
 if TYPE_CHECKING:
@@ -119,14 +120,14 @@ class LeaderMetrics:
         """
         store, bus = self._node.store, self._node.bus
         await self._collect_unoffered()
-        if not isinstance(store, MeasuredStore):
+        if store.figures is None:
             return
-        self.figures = await store.figures()
+        self.figures = await store.figures.read()
         if self._after is None:
             self._walk.clear()
             self._oldest = None
             self._walk_began = self._node.clock.monotonic()
-        census = await store.census(self._after, self._page)
+        census = await store.figures.census(self._after, self._page)
         self._walk.update(census.statuses)
         self._after = census.after
         self._oldest = self._oldest or census.oldest
@@ -145,6 +146,6 @@ class LeaderMetrics:
         waiting = self._waiting()
         offered: set[Owner] = set()
         for participant in sorted({participant for participant, _ in waiting}):
-            instances = await self._node.store.instances(participant)
+            instances = await self._node.store.instances.registered(participant)
             offered |= {(participant, step) for each in instances if each.dead_at is None for step in each.steps}
         self.unoffered = {owner: number for owner, number in waiting.items() if owner not in offered}

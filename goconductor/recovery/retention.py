@@ -16,7 +16,7 @@ from collections import Counter
 from goconductor.engine.node import Node
 from goconductor.errors import FencedError, GoConductorError
 from goconductor.lifecycle.state import ENDED
-from goconductor.ports.retention import Cursor, Forgettable
+from goconductor.ports.store import Cursor, Forgettable
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.redaction import logger_of
 
@@ -79,7 +79,7 @@ class Retaining:
             StoreUnavailableError: the store is away.
         """
         clock = self._node.clock
-        began, now = clock.monotonic(), await self._node.store.database_time()
+        began, now = clock.monotonic(), await self._node.store.terms.database_time()
         gone: Counter[str] = Counter()
         for kind, days in self._days.items():
             if days:
@@ -95,7 +95,9 @@ class Retaining:
         after: Cursor | None = None
         while True:
             began = self._node.clock.monotonic()
-            step = await self._node.store.forget(kind, before=before, ended=OVER, after=after, limit=self._limit, epoch=epoch)
+            step = await self._node.store.retention.forget(
+                kind, before=before, ended=OVER, after=after, limit=self._limit, epoch=epoch
+            )
             for name, count in ((kind.value, step.taken), ("entries", step.entries)):
                 if count:
                     gone[name] += count

@@ -149,8 +149,8 @@ class Sweeper:
         That life is counted from the database's own start or promotion, or from what a leader wrote down, and not from this
         leader's begin: otherwise no process would ever be judged where leaders change often.
         """
-        lost = await self._store.leases_truncated()
-        silent_seconds = self._lease_seconds - await self._store.calm_seconds(epoch=epoch)
+        lost = await self._store.recovery.leases_truncated()
+        silent_seconds = self._lease_seconds - await self._store.recovery.calm_seconds(epoch=epoch)
         now = self._clock.monotonic()
         if lost and not self._leases_lost:
             logger.warning("the lease table was emptied, by a crash or a failover: nobody is judged, then all are looked at")
@@ -166,7 +166,7 @@ class Sweeper:
         beside it.
         """
         asked_at = self._clock.monotonic()
-        missing = {instance.serial: instance for instance in await self._store.missing()}
+        missing = {instance.serial: instance for instance in await self._store.instances.missing()}
         unburied = self._unburied if self._unburied is not None else await self._lately_dead()
         answered_at = self._clock.monotonic()
         self._suspects = {serial: self._suspects.get(serial, answered_at) for serial in missing}
@@ -185,11 +185,13 @@ class Sweeper:
 
         A leader may die between declaring another one dead and taking over from it; then its successor takes over.
         """
-        since = await self._store.database_time() - max(PATIENCE_SECONDS, 2 * self._lease_seconds)
-        return {one.serial: one for one in await self._store.instances() if one.dead_at is not None and one.dead_at > since}
+        since = await self._store.terms.database_time() - max(PATIENCE_SECONDS, 2 * self._lease_seconds)
+        return {
+            one.serial: one for one in await self._store.instances.registered() if one.dead_at is not None and one.dead_at > since
+        }
 
     async def _take_over(self, instance: Instance, epoch: int) -> None:
-        leases, sagas = await self._store.mark_dead(instance.serial, epoch=epoch)
+        leases, sagas = await self._store.instances.mark_dead(instance.serial, epoch=epoch)
         touched = list(dict.fromkeys([lease.key.saga_id for lease in leases] + list(sagas)))
         if touched or instance.dead_at is None:
             logger.warning("instance %s is dead: taking over %d leases and %d sagas", instance.name, len(leases), len(touched))
@@ -198,7 +200,7 @@ class Sweeper:
 
     async def sweep_once(self, epoch: int) -> int:
         """Run one round over the due sagas, and one step of a walk through all; return how many were looked at."""
-        heads = await self._store.due(self._batch)
+        heads = await self._store.recovery.due(self._batch)
         await self._look_at([head.saga_id for head in heads], epoch)
         walked = 0
         if self._walking and self._clock.monotonic() >= self._judge_from:
@@ -206,14 +208,14 @@ class Sweeper:
         return max(len(heads), walked)
 
     async def _walk_on(self, epoch: int) -> int:
-        heads = await self._store.live(self._batch, after=self._walked)
+        heads = await self._store.recovery.live(self._batch, after=self._walked)
         await self._look_at([head.saga_id for head in heads], epoch)
         if len(heads) == self._batch:
             self._walked = heads[-1].saga_id
             return len(heads)
         self._walking = False
         if self._leases_lost:
-            await self._store.acknowledge_truncation(epoch=epoch)
+            await self._store.recovery.acknowledge_truncation(epoch=epoch)
             logger.info("all live sagas have been looked at since the database's crash")
         return len(heads)
 
@@ -221,7 +223,7 @@ class Sweeper:
         """Repair these sagas side by side, so that their writes share transactions, and set when to look at each again."""
         if not sagas:
             return
-        for some in portions(sagas, await self._store.weigh(sagas), LOOK_BYTES_MAX):
+        for some in portions(sagas, await self._store.recovery.weigh(sagas), LOOK_BYTES_MAX):
             try:
                 await self._look_at_some(some, epoch, dead)
                 self._unread.difference_update(some)
@@ -232,8 +234,8 @@ class Sweeper:
 
     async def _look_at_some(self, sagas: Sequence[UUID], epoch: int, dead: Iterable[int]) -> None:
         tails = await self._store.log.read([Known(saga) for saga in sagas])
-        leases = {lease.key: lease for lease in await self._store.leases_on(sagas)}
-        now = await self._store.database_time()
+        leases = {lease.key: lease for lease in await self._store.recovery.leases(sagas)}
+        now = await self._store.terms.database_time()
         self._clock.observe(now)
         may_judge = self._clock.monotonic() >= self._judge_from
         look = Look(now, epoch, leases, frozenset(dead), may_judge, self._lease_seconds)
@@ -244,21 +246,21 @@ class Sweeper:
             for head, next_look in zip(heads, next_looks, strict=True)
             if head is not None and next_look is not None
         ]
-        await self._store.postpone(again, epoch=epoch)
+        await self._store.recovery.postpone(again, epoch=epoch)
 
     async def _put_off(self, saga: UUID, epoch: int, error: StoreUnavailableError) -> None:
         """Put off one saga that cannot be read, perhaps for its size, so that it does not stop the others. Once, a connection may
         have broken.
         """
-        now = await self._store.database_time()  # raises where the store is away
+        now = await self._store.terms.database_time()  # raises where the store is away
         if saga not in self._unread:
             self._unread.add(saga)
             return
         self._unread.discard(saga)
-        head = await self._store.head(saga)
+        head = await self._store.sagas.head(saga)
         logger.error("saga %s cannot be read and is left alone for a while: %s", saga, error, extra={"saga_id": str(saga)})
         if head is not None and head.wake_at is not None:
-            await self._store.postpone([(Known(saga, head.seq, head.tag), now + QUARANTINE_SECONDS)], epoch=epoch)
+            await self._store.recovery.postpone([(Known(saga, head.seq, head.tag), now + QUARANTINE_SECONDS)], epoch=epoch)
 
     async def _look_at_one(self, saga: UUID, tail: Tail, look: Look) -> float | None:
         """Repair one saga. Return when to look again; None if an append has set that, or if nothing can happen to it."""
@@ -284,7 +286,7 @@ class Sweeper:
         """Put one saga right. When to look again; None if an append has set that."""
         repairs = triage(view.state, look)
         for lease in repairs.free:
-            await self._store.free([lease], epoch=look.epoch)
+            await self._store.recovery.free([lease], epoch=look.epoch)
         resend: list[Work] = []
         next_looks: list[float] = []
         for work in repairs.unheld:

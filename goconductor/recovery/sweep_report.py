@@ -45,4 +45,4 @@ class SweepReport:
             self._did[called] += self._node.counts[name] - self._before[name]
             self._before[name] = self._node.counts[name]
         did, self._did = dict(self._did), Counter()
-        await self._node.store.note_sweep(did, epoch=epoch)
+        await self._node.store.recovery.note_sweep(did, epoch=epoch)

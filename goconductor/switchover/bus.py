@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from goconductor.errors import BusUnavailableError, GoConductorError, StoreError
 from goconductor.ports.bus import Bus, Delivery, Message, Receiver, Subscription
-from goconductor.ports.choices import Choice, Phase, Spoken
 from goconductor.ports.clock import Clock
 from goconductor.ports.figures import CountingBus, Lag, MeasuredBus, Statistic
+from goconductor.ports.store.choices import Choice, Phase, Spoken
 from goconductor.redaction import logger_of
 from goconductor.switchover.follower import Follower
 

@@ -18,9 +18,9 @@ from collections.abc import Callable, Mapping
 
 from goconductor.aio.first_of import first_of
 from goconductor.errors import ElectionError, GoConductorError, StoreError
-from goconductor.ports.choices import Choice, Spoken
 from goconductor.ports.election import Election
 from goconductor.ports.store import Term, Terms
+from goconductor.ports.store.choices import Choice, Spoken
 from goconductor.recovery.beside import Duty
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.redaction import logger_of
@@ -33,7 +33,7 @@ class ElectionTerms:
     """The store's terms, as one named election sees them.
 
     Args:
-        terms: the store.
+        terms: the store's terms.
         election: its name.
     """
 
@@ -55,7 +55,7 @@ class SwitchableElection:
 
     Args:
         makes: makes each election by its name, with the terms given to it.
-        terms: the store.
+        terms: the store's terms.
         follower: follows the choice of the election.
         unfit: answers whether this process could not do a leader's work now.
     """

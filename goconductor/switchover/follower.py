@@ -1,4 +1,4 @@
-"""Follows a choice (:mod:`goconductor.ports.choices`) for one process, and reports how far the process is.
+"""Follows a choice (:mod:`goconductor.ports.store.choices`) for one process, and reports how far the process is.
 
 It looks once a second, on a connection that no running saga uses. A process that names one bus can follow no change; it looks
 seldom, only to notice that it was left behind.
@@ -12,8 +12,8 @@ from functools import partial
 
 from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.errors import ConfigurationError, StoreError
-from goconductor.ports.choices import Choice, Choices, Phase, Spoken
 from goconductor.ports.clock import Clock
+from goconductor.ports.store.choices import Choice, Choices, Phase, Spoken
 from goconductor.redaction import logger_of
 
 logger = logger_of("goconductor.switchover")
@@ -28,7 +28,7 @@ class Follower:
     Args:
         kind: of what: ``bus`` or ``election``.
         names: those that the settings name, their own first.
-        store: where the choice is kept.
+        choices: where the choice is kept.
         instance: this process's serial, once it is registered.
         clock: for the pauses.
         strict: whether this process is of no use without the chosen one. A client is: what it sends is sent again by the sweep.
@@ -39,13 +39,13 @@ class Follower:
     """
 
     def __init__(
-        self, kind: str, names: Sequence[str], *, store: Choices, instance: Callable[[], int], clock: Clock, strict: bool
+        self, kind: str, names: Sequence[str], *, choices: Choices, instance: Callable[[], int], clock: Clock, strict: bool
     ) -> None:
         self.choice = Choice(kind=kind, chosen=names[0])
         self.problem = ""
         self._kind = kind
         self._names = list(names)
-        self._store = store
+        self._choices = choices
         self._instance = instance
         self._clock = clock
         self._strict = strict
@@ -122,11 +122,11 @@ class Follower:
             logger.warning("cannot follow the change of the %s yet: %s", self._kind, spoken.problem)
         self.problem = spoken.problem
         serial = self._instance()
-        if (spoken, serial) != (self._told, self._told_as) and await self._store.tell(serial, self._kind, spoken):
+        if (spoken, serial) != (self._told, self._told_as) and await self._choices.report(serial, self._kind, spoken):
             self._told, self._told_as = spoken, serial
 
     async def _look(self) -> None:
-        found = await self._store.choice(self._kind) or Choice(kind=self._kind, chosen=self._names[0])
+        found = await self._choices.current(self._kind) or Choice(kind=self._kind, chosen=self._names[0])
         if found.number != self.choice.number:
             self.choice = found
             beside = f", {found.beside!r} beside it" if found.beside else ""

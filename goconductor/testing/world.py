@@ -29,7 +29,7 @@ from goconductor.control import commands
 from goconductor.control.actor import ANYBODY
 from goconductor.control.conductor import Conductor
 from goconductor.control.handle import SagaHandle
-from goconductor.engine.node import Node, Store
+from goconductor.engine.node import Node
 from goconductor.engine.observer import SILENT, Observer
 from goconductor.engine.steps.context import StepContext
 from goconductor.engine.steps.registry import StepRegistry
@@ -37,6 +37,7 @@ from goconductor.errors import check_type
 from goconductor.lifecycle.state import SagaState
 from goconductor.ports.bus import Bus
 from goconductor.ports.clock import Clock
+from goconductor.ports.store import Store
 from goconductor.recovery.sweep import Sweeper
 from goconductor.saga.builder import Saga
 from goconductor.saga.ids import Direction, saga_id_of
@@ -194,7 +195,9 @@ class World:
                 if still and (why := waits_in_vain(plan, state, self._offered())) is not None:
                     raise StandsStillError(f"saga {plan.name!r} stands still: {why}")
                 if self.clock.now() >= latest:
-                    leased = {lease.key.step for lease in await self.store.leases_on([saga_id_of(saga_id)])} if runs else set()
+                    leased = (
+                        {lease.key.step for lease in await self.store.recovery.leases([saga_id_of(saga_id)])} if runs else set()
+                    )
                     waits = waits_for(plan, state, leased)
                     raise TimeoutError(f"saga {plan.name!r} has not ended within {within_seconds:g} s: {waits}")
                 if still:
@@ -252,14 +255,14 @@ class World:
 
     async def events(self, saga_id: UUID | str) -> list[str]:
         """Return the names of what happened to a saga, with their steps: ``ActionSucceeded charge``."""
-        return [f"{entry.event} {entry.step}".strip() for entry in await self.store.history(saga_id_of(saga_id))]
+        return [f"{entry.event} {entry.step}".strip() for entry in await self.store.sagas.history(saga_id_of(saga_id))]
 
     async def sweep(self) -> None:
         """Run one round of a leader: declare the dead, and repair what is due."""
         if self._sweeper is None:
             node = await self.node()
             self._sweeper = Sweeper(node, lease_seconds=self._lease_seconds)
-            term = await self.store.raise_epoch(node.name, 1e9)
+            term = await self.store.terms.raise_epoch(node.name, 1e9)
             self._epoch = term.epoch if term is not None else 0
         if await self._sweeper.may_judge(self._epoch):
             await self._sweeper.bury(self._epoch)

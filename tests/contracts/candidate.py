@@ -26,9 +26,9 @@ from uuid import UUID
 from goconductor import plugins
 from goconductor.engine.facts.clock import SystemClock
 from goconductor.errors import FencedError, StoreError
-from goconductor.ports.choices import ELECTION
 from goconductor.ports.election import Election
 from goconductor.ports.store import Known, Terms
+from goconductor.ports.store.choices import ELECTION
 from goconductor.recovery.leadership import Leadership, LeadTerm
 from goconductor.stores.postgres import PostgresStore
 from goconductor.switchover.election import SwitchableElection
@@ -57,7 +57,7 @@ class Candidate:
 
     async def write(self, epoch: int) -> None:
         self._writes += 1
-        await self._store.postpone([(self._saga, FAR + self._writes)], epoch=epoch)
+        await self._store.recovery.postpone([(self._saga, FAR + self._writes)], epoch=epoch)
 
     def write_late(self) -> None:
         task = asyncio.create_task(self._write_late())
@@ -84,7 +84,7 @@ def say(what: dict[str, Any]) -> None:
 async def main(name: str, kind: str, options: str, url: str, saga: str, term_seconds: str) -> None:
     store = PostgresStore(url, name=name)
     await store.open()
-    instance = await store.register("candidate", name, {})
+    instance = await store.instances.register("candidate", name, {})
     named = json.loads(options) if kind == "several" else {kind: json.loads(options)}
 
     def make(kind: str, terms: Terms) -> Election:
@@ -94,8 +94,8 @@ async def main(name: str, kind: str, options: str, url: str, saga: str, term_sec
 
     clock = SystemClock()
     makes = {kind: partial(make, kind) for kind in named}
-    follower = Follower(ELECTION, list(makes), store=store, instance=lambda: instance.serial, clock=clock, strict=True)
-    election = SwitchableElection(makes, terms=store, follower=follower)
+    follower = Follower(ELECTION, list(makes), choices=store.choices, instance=lambda: instance.serial, clock=clock, strict=True)
+    election = SwitchableElection(makes, terms=store.terms, follower=follower)
     saga_id, seq, tag = json.loads(saga)
     candidate = Candidate(store, Known(UUID(saga_id), seq, tag))
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, candidate.write_late)

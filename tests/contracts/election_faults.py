@@ -85,9 +85,9 @@ class ElectionProcessFaults(ABC):
         assert await ahead.says("ready") > time.time() + 80_000
         epoch = int(await ahead.says("leads"))
         bert = await voters.add("bert", options)
-        first = await voters.store.current()
+        first = await voters.store.terms.current()
         assert first is not None
-        assert first.ends_at - await voters.store.database_time() <= voters.term_seconds
+        assert first.ends_at - await voters.store.terms.database_time() <= voters.term_seconds
         await voters.writes_go_on(epoch)
         async with asyncio.timeout(300):
             while not await voters.prolonged("from tomorrow"):  # its renewals count as anybody's, in time or too late
@@ -160,15 +160,15 @@ class ElectionServerFaults(ElectionProcessFaults):
         self, voters: Electorate, server: Child, options: Mapping[str, Any]
     ) -> None:
         anna, _, epoch = await self.two(voters, options, options)
-        before = await voters.store.last_evidence()
-        await voters.store.raise_epoch("nobody", 0.0, 10_000_000)  # as if there had been many elections
+        before = await voters.store.terms.last_evidence()
+        await voters.store.terms.raise_epoch("nobody", 0.0, 10_000_000)  # as if there had been many elections
         await asyncio.to_thread(server.stop)
         self.forget(server)
         await asyncio.to_thread(server.start)
         term = await voters.leader_after(epoch + 1)
         assert before is not None
         assert before < 10_000_000
-        after = await voters.store.last_evidence()
+        after = await voters.store.terms.last_evidence()
         assert after is not None
         assert after > 10_000_000
         await voters.writes_go_on(term.epoch)

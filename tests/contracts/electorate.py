@@ -106,9 +106,9 @@ class Electorate:
         """Wait until a term with a higher epoch is running, and is this one's if he is named; it."""
         give_up = time.monotonic() + within_seconds
         while time.monotonic() < give_up:
-            term = await self.store.current()
+            term = await self.store.terms.current()
             wanted = term is not None and term.epoch > epoch and term.holder and holder in {"", term.holder}
-            if term is not None and wanted and term.ends_at > await self.store.database_time():
+            if term is not None and wanted and term.ends_at > await self.store.terms.database_time():
                 return term
             await asyncio.sleep(0.01)
         raise AssertionError("\n".join(["nobody leads", *(f"--- {voter.name} {voter.words()}" for voter in self.voters)]))
@@ -116,7 +116,7 @@ class Electorate:
     async def prolonged(self, holder: str) -> bool:
         """Wait until a term of his was prolonged by a whole one; False once somebody else leads."""
         first: Term | None = None
-        while (term := await self.store.current()) is not None and term.holder in {"", holder}:
+        while (term := await self.store.terms.current()) is not None and term.holder in {"", holder}:
             if first is None or term.epoch != first.epoch:
                 first = term
             if term.ends_at > first.ends_at + self.term_seconds:

@@ -6,7 +6,7 @@ import pytest
 
 from goconductor.elections.alone import AloneElection
 from goconductor.ports.election import Election
-from goconductor.ports.store import RecoveryStore
+from goconductor.ports.store import Store
 from goconductor.stores.memory import MemoryStore
 from goconductor.testing.contracts.election import Elect, ElectionContract
 
@@ -33,13 +33,13 @@ class TestAloneElection(ElectionContract):
     usurps = True
 
     @pytest.fixture
-    async def store(self) -> RecoveryStore:
+    async def store(self) -> Store:
         return MemoryStore(TickingClock())
 
     @pytest.fixture
-    async def elect(self, store: RecoveryStore) -> Elect:
+    async def elect(self, store: Store) -> Elect:
         async def open_one() -> Election:
-            election = AloneElection(store)
+            election = AloneElection(store.terms)
             await election.open()
             return election
 

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from goconductor.elections.etcd import EtcdElection
-from goconductor.ports.store import RecoveryStore
+from goconductor.ports.store import Store
 from goconductor.stores.postgres import PostgresStore, migrate
 from goconductor.testing.contracts.election import Elect, ElectionContract
 from tests.contracts.slow_terms import SlowTerms
@@ -28,7 +28,7 @@ def group() -> str:
 
 
 @pytest.fixture
-async def store(postgres_url: str) -> AsyncIterator[RecoveryStore]:
+async def store(postgres_url: str) -> AsyncIterator[Store]:
     await migrate(postgres_url)
     store = PostgresStore(postgres_url)
     await store.open()
@@ -37,11 +37,11 @@ async def store(postgres_url: str) -> AsyncIterator[RecoveryStore]:
 
 
 @pytest.fixture
-async def elect(store: RecoveryStore, etcd_endpoint: str, group: str) -> AsyncIterator[Elect]:
+async def elect(store: Store, etcd_endpoint: str, group: str) -> AsyncIterator[Elect]:
     async with AsyncExitStack() as stack:
 
         async def open_one() -> EtcdElection:
-            election = EtcdElection(store, endpoints=etcd_endpoint, group=group, timeout_seconds=60.0, client=CLIENT)
+            election = EtcdElection(store.terms, endpoints=etcd_endpoint, group=group, timeout_seconds=60.0, client=CLIENT)
             stack.push_async_callback(election.close)
             await election.open()
             return election
@@ -53,7 +53,7 @@ class TestEtcdElection(ElectionContract):
     term_seconds = 1.0
 
     @pytest.fixture
-    async def store(self, store: RecoveryStore) -> RecoveryStore:
+    async def store(self, store: Store) -> Store:
         return store
 
     @pytest.fixture
@@ -62,9 +62,9 @@ class TestEtcdElection(ElectionContract):
 
 
 async def test_who_stood_still_between_lock_and_epoch_is_refused_by_its_evidence(
-    store: RecoveryStore, elect: Elect, etcd_endpoint: str, group: str
+    store: Store, elect: Elect, etcd_endpoint: str, group: str
 ) -> None:
-    terms = SlowTerms(store)
+    terms = SlowTerms(store.terms)
     slow, bert = EtcdElection(terms, endpoints=etcd_endpoint, group=group, timeout_seconds=60.0, client=CLIENT), await elect()
     assert isinstance(bert, EtcdElection)
     try:
@@ -77,7 +77,7 @@ async def test_who_stood_still_between_lock_and_epoch_is_refused_by_its_evidence
         assert new is not None
         terms.go_on.set()
         assert await stopped is None
-        assert await store.current() == new
+        assert await store.terms.current() == new
         assert await bert.renew(new, 3600) is not None
     finally:
         await slow.close()

@@ -41,7 +41,7 @@ def test_it_uses_that_library_there_and_nothing_of_aetcd() -> None:
         "import sys\n"
         "from goconductor.elections.etcd import EtcdElection\n"
         "from goconductor.stores.memory import MemoryStore\n"
-        "EtcdElection(MemoryStore(), client='etcd3')\n"
+        "EtcdElection(MemoryStore().terms, client='etcd3')\n"
         "import etcd3.etcdrpc\n"
         "print(etcd3.__version__, 'aetcd' in sys.modules)\n"
     )
@@ -54,14 +54,14 @@ def test_it_uses_that_library_there_and_nothing_of_aetcd() -> None:
 def test_beside_a_newer_protobuf_it_is_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [*sys.path, str(LIBRARY)])  # behind our own protobuf
     with pytest.raises(ConfigurationError, match="protobuf<4"):
-        EtcdElection(MemoryStore(SystemClock()), client="etcd3")
+        EtcdElection(MemoryStore(SystemClock()).terms, client="etcd3")
 
 
 def test_where_it_is_not_installed_the_remedy_is_told() -> None:
     with pytest.raises(PluginNotFoundError, match="pip install etcd3 'protobuf<4'"):
-        EtcdElection(MemoryStore(SystemClock()), client="etcd3")
+        EtcdElection(MemoryStore(SystemClock()).terms, client="etcd3")
 
 
 def test_another_name_is_refused_with_the_nearest() -> None:
     with pytest.raises(ConfigurationError, match=r"did you mean etcd3\?"):
-        EtcdElection(MemoryStore(SystemClock()), client="etcd-3")
+        EtcdElection(MemoryStore(SystemClock()).terms, client="etcd-3")

@@ -28,7 +28,7 @@ PASSWORD = "canary-in-the-mine"
 
 @asynccontextmanager
 async def elector(**options: Any) -> AsyncIterator[EtcdElection]:
-    election = EtcdElection(MemoryStore(SystemClock()), timeout_seconds=15.0, **options)
+    election = EtcdElection(MemoryStore(SystemClock()).terms, timeout_seconds=15.0, **options)
     try:
         yield election
     finally:
@@ -178,7 +178,7 @@ async def test_a_server_that_is_not_there_is_an_election_error(unused_tcp_port: 
 )
 def test_options_that_contradict_one_another_are_refused(options: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigurationError, match=told) as caught:
-        EtcdElection(MemoryStore(SystemClock()), **options)
+        EtcdElection(MemoryStore(SystemClock()).terms, **options)
     assert PASSWORD not in str(caught.value)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from goconductor.elections.postgres import PostgresElection
 from goconductor.errors import ElectionError
-from goconductor.ports.store import RecoveryStore, Term
+from goconductor.ports.store import Store, Term
 from goconductor.stores.postgres import PostgresStore, migrate
 from goconductor.testing.contracts.election import PATIENCE_SECONDS, Elect, ElectionContract
 from tests.contracts.slow_terms import SlowTerms
@@ -35,7 +35,7 @@ async def elect(store: PostgresStore, postgres_url: str) -> AsyncIterator[Elect]
     async with AsyncExitStack() as stack:
 
         async def open_one() -> PostgresElection:
-            election = PostgresElection(store, postgres_url)
+            election = PostgresElection(store.terms, postgres_url)
             stack.push_async_callback(election.close)
             await election.open()
             return election
@@ -60,7 +60,7 @@ async def closing(election: PostgresElection) -> AsyncIterator[PostgresElection]
 
 class TestPostgresElection(ElectionContract):
     @pytest.fixture
-    async def store(self, store: PostgresStore) -> RecoveryStore:
+    async def store(self, store: PostgresStore) -> Store:
         return store
 
     @pytest.fixture
@@ -69,7 +69,7 @@ class TestPostgresElection(ElectionContract):
 
 
 async def until_over(store: PostgresStore, term: Term) -> None:
-    while await store.database_time() <= term.ends_at:
+    while await store.terms.database_time() <= term.ends_at:
         pass
 
 
@@ -100,7 +100,7 @@ async def test_a_leader_whose_backend_was_terminated_is_replaced_at_once_and_kno
     for _ in range(2):
         assert await anna.renew(old, 3600) is None
     assert await anna.campaign("anna", 3600) is None, "it connects again, and is denied"
-    assert await store.current() == new
+    assert await store.terms.current() == new
 
 
 async def test_a_leader_that_lost_its_lock_has_lost_its_term_though_nobody_followed(
@@ -143,7 +143,7 @@ async def test_a_term_is_lost_when_the_end_of_the_session_meets_a_statement(
 async def test_who_has_just_taken_the_lock_is_not_thrown_out_before_it_has_raised_the_epoch(
     store: PostgresStore, elect: Elect, postgres_url: str
 ) -> None:
-    terms = SlowTerms(store)
+    terms = SlowTerms(store.terms)
     anna, bert = await elect(), await elect()
     old = await anna.campaign("anna", TERM_SECONDS)
     assert old is not None
@@ -155,23 +155,23 @@ async def test_who_has_just_taken_the_lock_is_not_thrown_out_before_it_has_raise
         terms.go_on.set()
         won = await winning
         assert won is not None
-        assert await store.current() == won
+        assert await store.terms.current() == won
 
 
 async def test_who_stops_between_lock_and_epoch_is_replaced_after_a_terms_length(
     store: PostgresStore, elect: Elect, postgres_url: str
 ) -> None:
-    terms = SlowTerms(store)
+    terms = SlowTerms(store.terms)
     bert = await elect()
     async with closing(PostgresElection(terms, postgres_url)) as slow:
-        begun = await store.database_time()
+        begun = await store.terms.database_time()
         stopped = asyncio.create_task(slow.campaign("carl", TERM_SECONDS))
         await terms.asked.wait()
         assert await bert.campaign("bert", 3600) is None
         async with asyncio.timeout(PATIENCE_SECONDS):
             while (await bert.campaign("bert", TERM_SECONDS)) is None:
                 pass
-        assert await store.database_time() >= begun + TERM_SECONDS
+        assert await store.terms.database_time() >= begun + TERM_SECONDS
         terms.go_on.set()
         assert await stopped is None, "it raised an epoch, and gave it back on finding that its lock was gone"
 
@@ -179,7 +179,7 @@ async def test_who_stops_between_lock_and_epoch_is_replaced_after_a_terms_length
 async def test_a_campaign_given_up_before_its_epoch_leaves_the_lock_to_others(
     store: PostgresStore, elect: Elect, postgres_url: str
 ) -> None:
-    terms = SlowTerms(store)
+    terms = SlowTerms(store.terms)
     async with closing(PostgresElection(terms, postgres_url)) as broken:
         campaign = asyncio.create_task(broken.campaign("anna", 3600))
         await terms.asked.wait()
@@ -191,8 +191,8 @@ async def test_a_campaign_given_up_before_its_epoch_leaves_the_lock_to_others(
 
 async def test_two_groups_have_two_leaders(store: PostgresStore, postgres_url: str) -> None:
     async with (
-        closing(PostgresElection(store, postgres_url, group="shop")) as shop,
-        closing(PostgresElection(store, postgres_url, group="bank")) as bank,
+        closing(PostgresElection(store.terms, postgres_url, group="shop")) as shop,
+        closing(PostgresElection(store.terms, postgres_url, group="bank")) as bank,
     ):
         assert await shop.campaign("anna", 3600) is not None
         assert await bank.campaign("anna", 3600) is not None
@@ -203,7 +203,7 @@ async def test_a_silent_leader_of_another_role_is_an_error_with_its_remedy(
 ) -> None:
     role = f"follower_{await onlooker.fetchval('SELECT current_database()')}"
     await onlooker.execute(f"CREATE ROLE {role}")
-    follower = PostgresElection(store, f"{postgres_url}{'&' if '?' in postgres_url else '?'}role={role}")
+    follower = PostgresElection(store.terms, f"{postgres_url}{'&' if '?' in postgres_url else '?'}role={role}")
     try:
         anna = await elect()
         old = await anna.campaign("anna", TERM_SECONDS)
@@ -220,7 +220,7 @@ async def test_a_silent_leader_of_another_role_is_an_error_with_its_remedy(
 
 
 async def test_a_server_that_cannot_be_reached_is_an_election_error(store: PostgresStore, unused_tcp_port: int) -> None:
-    election = PostgresElection(store, f"postgresql://nobody@127.0.0.1:{unused_tcp_port}/nowhere")
+    election = PostgresElection(store.terms, f"postgresql://nobody@127.0.0.1:{unused_tcp_port}/nowhere")
     for _ in range(2):
         with pytest.raises(ElectionError, match=r"start PostgreSQL, or correct the election.s url"):
             await election.campaign("anna", 3600)

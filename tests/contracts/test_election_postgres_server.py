@@ -36,7 +36,7 @@ from goconductor.stores.postgres import PostgresStore
 async def main(url, term_seconds):
     store = PostgresStore(url)
     await store.open()
-    election = PostgresElection(store, url)
+    election = PostgresElection(store.terms, url)
     await election.open()
     term = await election.campaign("victim", float(term_seconds))
     print(term.epoch, flush=True)
@@ -77,7 +77,7 @@ async def victim(url: str, term_seconds: float) -> AsyncIterator[tuple[asyncio.s
 @asynccontextmanager
 async def heir(store: PostgresStore, url: str, term_seconds: float) -> AsyncIterator[asyncio.Queue[LeadTerm | None]]:
     """A follower that has been denied once, and the queue of its changes."""
-    election = PostgresElection(store, url)
+    election = PostgresElection(store.terms, url)
     changes: asyncio.Queue[LeadTerm | None] = asyncio.Queue()
 
     async def lead(_term: LeadTerm) -> None:
@@ -112,15 +112,15 @@ async def test_3_a_leader_that_was_stopped_is_replaced_after_its_terms_end_and_k
 ) -> None:
     async with victim(postgres_url, 3600) as (process, epoch), heir(store, postgres_url, 3600) as changes:
         os.kill(process.pid, signal.SIGSTOP)
-        current = await store.current()
+        current = await store.terms.current()
         assert current is not None
         assert current.epoch == epoch
-        old = await store.renew(current, 1.0)
+        old = await store.terms.renew(current, 1.0)
         assert old is not None
         new = await changes.get()
         assert new is not None
         assert new.epoch == epoch + 1
-        assert await store.database_time() > old.ends_at
+        assert await store.terms.database_time() > old.ends_at
         onlooker = await asyncpg.connect(postgres_url)
         sessions = await onlooker.fetchval(
             "SELECT count(*)::int FROM pg_stat_activity WHERE application_name = 'goconductor election: victim'"
@@ -130,12 +130,12 @@ async def test_3_a_leader_that_was_stopped_is_replaced_after_its_terms_end_and_k
         os.kill(process.pid, signal.SIGCONT)
         answer, _ = await process.communicate(b"renew\n")
         assert answer == b"None\n"
-        current = await store.current()
+        current = await store.terms.current()
         assert current is not None
         assert current.epoch == new.epoch, "the late resignation did not unseat the new leader"
         lease = Lease(key=LeaseKey(uuid4(), "inventory.reserve", Direction.ACTION), instance=1, token=1)
         with pytest.raises(FencedError):
-            await store.free([lease], epoch=epoch)
+            await store.recovery.free([lease], epoch=epoch)
 
 
 class TestPostgresFaults(ElectionProcessFaults):
@@ -149,7 +149,7 @@ class TestPostgresFaults(ElectionProcessFaults):
 @pytest.mark.parametrize("mode", ["transaction", "transaction\ndefault_pool_size = 1"])
 async def test_a_transaction_pooler_is_refused_though_it_is_idle(store: PostgresStore, pooler: Pooler, mode: str) -> None:
     async with pooler(mode) as url:
-        election = PostgresElection(store, url)
+        election = PostgresElection(store.terms, url)
         with pytest.raises(PoolerError, match="straight to the server"):
             await election.open()
         with pytest.raises(PoolerError):
@@ -163,7 +163,7 @@ async def test_a_transaction_pooler_is_refused_though_it_is_busy(store: Postgres
             other = await asyncpg.connect(url, statement_cache_size=0)
             others.push_async_callback(other.close)
             await other.execute("BEGIN")
-        election = PostgresElection(store, url)
+        election = PostgresElection(store.terms, url)
         with pytest.raises(PoolerError):
             await election.open()
         await election.close()
@@ -171,7 +171,7 @@ async def test_a_transaction_pooler_is_refused_though_it_is_busy(store: Postgres
 
 async def test_a_session_pooler_will_do(store: PostgresStore, postgres_url: str, pooler: Pooler) -> None:
     async with pooler("session") as url:
-        anna, bert = PostgresElection(store, url), PostgresElection(store, postgres_url)
+        anna, bert = PostgresElection(store.terms, url), PostgresElection(store.terms, postgres_url)
         await anna.open()
         term = await anna.campaign("anna", 60)
         assert term is not None

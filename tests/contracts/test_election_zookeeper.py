@@ -12,7 +12,7 @@ import pytest
 from kazoo.client import KazooClient
 
 from goconductor.elections.zookeeper import ZooKeeperElection
-from goconductor.ports.store import RecoveryStore
+from goconductor.ports.store import Store
 from goconductor.stores.postgres import PostgresStore, migrate
 from goconductor.testing.contracts.election import Elect, ElectionContract
 from tests.contracts.slow_terms import SlowTerms
@@ -29,7 +29,7 @@ def group() -> str:
 
 
 @pytest.fixture
-async def store(postgres_url: str) -> AsyncIterator[RecoveryStore]:
+async def store(postgres_url: str) -> AsyncIterator[Store]:
     await migrate(postgres_url)
     store = PostgresStore(postgres_url)
     await store.open()
@@ -38,11 +38,11 @@ async def store(postgres_url: str) -> AsyncIterator[RecoveryStore]:
 
 
 @pytest.fixture
-async def elect(store: RecoveryStore, zookeeper_host: str, group: str) -> AsyncIterator[Elect]:
+async def elect(store: Store, zookeeper_host: str, group: str) -> AsyncIterator[Elect]:
     async with AsyncExitStack() as stack:
 
         async def open_one() -> ZooKeeperElection:
-            election = ZooKeeperElection(store, hosts=zookeeper_host, group=group, **PATIENT)
+            election = ZooKeeperElection(store.terms, hosts=zookeeper_host, group=group, **PATIENT)
             stack.push_async_callback(election.close)
             await election.open()
             return election
@@ -54,7 +54,7 @@ class TestZooKeeperElection(ElectionContract):
     term_seconds = 1.0
 
     @pytest.fixture
-    async def store(self, store: RecoveryStore) -> RecoveryStore:
+    async def store(self, store: Store) -> Store:
         return store
 
     @pytest.fixture
@@ -63,9 +63,9 @@ class TestZooKeeperElection(ElectionContract):
 
 
 async def test_who_stood_still_between_lock_and_epoch_is_refused_by_its_evidence(
-    store: RecoveryStore, elect: Elect, zookeeper_host: str, group: str
+    store: Store, elect: Elect, zookeeper_host: str, group: str
 ) -> None:
-    terms = SlowTerms(store)
+    terms = SlowTerms(store.terms)
     slow, bert = ZooKeeperElection(terms, hosts=zookeeper_host, group=group, **PATIENT), await elect()
     onlooker = KazooClient(zookeeper_host)
     try:
@@ -79,7 +79,7 @@ async def test_who_stood_still_between_lock_and_epoch_is_refused_by_its_evidence
         assert new is not None
         terms.go_on.set()
         assert await stopped is None
-        assert await store.current() == new
+        assert await store.terms.current() == new
         assert await bert.renew(new, 3600) is not None
     finally:
         await asyncio.to_thread(onlooker.stop)

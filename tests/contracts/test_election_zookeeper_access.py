@@ -25,7 +25,7 @@ PASSWORD = "canary-in-the-mine"
 
 @asynccontextmanager
 async def elector(**options: Any) -> AsyncIterator[ZooKeeperElection]:
-    election = ZooKeeperElection(MemoryStore(SystemClock()), **({"timeout_seconds": 15.0} | options))
+    election = ZooKeeperElection(MemoryStore(SystemClock()).terms, **({"timeout_seconds": 15.0} | options))
     try:
         yield election
     finally:
@@ -115,5 +115,5 @@ async def test_a_file_that_cannot_be_read_is_an_error_with_its_remedy(tmp_path: 
 )
 def test_options_that_contradict_one_another_are_refused(options: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigurationError, match=told) as caught:
-        ZooKeeperElection(MemoryStore(SystemClock()), **options)
+        ZooKeeperElection(MemoryStore(SystemClock()).terms, **options)
     assert PASSWORD not in str(caught.value)

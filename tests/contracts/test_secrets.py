@@ -99,20 +99,20 @@ def makes(kind: str, name: str) -> list[Make] | None:
                 ),
             ]
         case "election", "postgres":
-            return [partial(PostgresElection, MemoryStore(), url) for url in urls("postgresql")]
+            return [partial(PostgresElection, MemoryStore().terms, url) for url in urls("postgresql")]
         case "election", "etcd":
             asked: dict[str, Any] = {"user": "shop", "password": "CANARY"}
             return [
-                partial(EtcdElection, MemoryStore(), endpoints="http://127.0.0.1:1", **asked),
-                partial(EtcdElection, MemoryStore(), endpoints="http://127.0.0.1:1", password="CANARY"),
-                *(partial(EtcdElection, MemoryStore(), endpoints=url) for url in urls("http")),
+                partial(EtcdElection, MemoryStore().terms, endpoints="http://127.0.0.1:1", **asked),
+                partial(EtcdElection, MemoryStore().terms, endpoints="http://127.0.0.1:1", password="CANARY"),
+                *(partial(EtcdElection, MemoryStore().terms, endpoints=url) for url in urls("http")),
             ]
         case "election", "zookeeper":
             asked = {"user": "shop", "password": "CANARY", "timeout_seconds": 0.3}
             return [
-                partial(ZooKeeperElection, MemoryStore(), hosts="127.0.0.1:1", **asked),
-                partial(ZooKeeperElection, MemoryStore(), hosts="127.0.0.1:1", password="CANARY"),
-                *(partial(ZooKeeperElection, MemoryStore(), hosts=url, timeout_seconds=0.3) for url in urls("zk")[:-1]),
+                partial(ZooKeeperElection, MemoryStore().terms, hosts="127.0.0.1:1", **asked),
+                partial(ZooKeeperElection, MemoryStore().terms, hosts="127.0.0.1:1", password="CANARY"),
+                *(partial(ZooKeeperElection, MemoryStore().terms, hosts=url, timeout_seconds=0.3) for url in urls("zk")[:-1]),
             ]
         case "journal", ("asyncpg" | "psycopg" | "sqlalchemy"):
             leaf: Any = {"asyncpg": AsyncpgJournal, "psycopg": PsycopgJournal, "sqlalchemy": SqlalchemyJournal}[name]
@@ -221,7 +221,7 @@ async def test_a_saga_whose_journal_cannot_connect_tells_no_password(told: Told)
         saga.step(charge)
         saga_id = await world.start(saga)
         await heard.wait()
-        history = await node.store.history(saga_id)
+        history = await node.store.sagas.history(saga_id)
     text = "".join([*told.lines, *(repr(entry) for entry in history)])
     assert history
     assert CANARY.lower() not in text.lower()

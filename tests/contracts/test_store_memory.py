@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 
 from goconductor.lifecycle.state import SagaStatus
+from goconductor.ports.store import Store
 from goconductor.stores.memory import MemoryStore
 from goconductor.stores.memory.refusals import STATUSES
-from goconductor.testing.contracts.store import AnyStore, Hands, StoreContract
+from goconductor.testing.contracts.store import Hands, StoreContract
 
 
 class HandClock:
@@ -30,14 +31,14 @@ class MemoryHands:
     def __init__(self, clock: HandClock) -> None:
         self._clock = clock
 
-    async def kill(self, store: AnyStore, serial: int) -> None:
+    async def kill(self, store: Store, serial: int) -> None:
         assert isinstance(store, MemoryStore)
         store.kill(serial)
 
-    async def age(self, store: AnyStore, serial: int) -> None:
+    async def age(self, store: Store, serial: int) -> None:
         self._clock.seconds += 3600
 
-    async def truncate_leases(self, store: AnyStore) -> None:
+    async def truncate_leases(self, store: Store) -> None:
         assert isinstance(store, MemoryStore)
         store.truncate_leases()
 
@@ -48,11 +49,11 @@ class TestMemoryStore(StoreContract):
         return HandClock()
 
     @pytest.fixture
-    async def store(self, clock: HandClock) -> AnyStore:
+    async def store(self, clock: HandClock) -> Store:
         return MemoryStore(clock)
 
     @pytest.fixture
-    async def other(self, store: AnyStore) -> AnyStore:
+    async def other(self, store: Store) -> Store:
         return store
 
     @pytest.fixture
@@ -63,15 +64,15 @@ class TestMemoryStore(StoreContract):
 async def test_an_instance_that_was_only_cut_off_is_not_dead_any_more() -> None:
     clock = HandClock()
     store = MemoryStore(clock)
-    instance = await store.register("payments", "pod-0", {})
+    instance = await store.instances.register("payments", "pod-0", {})
     clock.seconds += 60
     store.kill(instance.serial)
-    term = await store.raise_epoch("leader", 10.0)
+    term = await store.terms.raise_epoch("leader", 10.0)
     assert term is not None
-    await store.mark_dead(instance.serial, epoch=term.epoch)
+    await store.instances.mark_dead(instance.serial, epoch=term.epoch)
     store.revive(instance.serial)
-    assert await store.instances() == [instance]
-    assert await store.missing() == []
+    assert await store.instances.registered() == [instance]
+    assert await store.instances.missing() == []
 
 
 def test_the_statuses_are_the_lifecycles() -> None:

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Sequence
 import asyncpg
 import pytest
 
-from goconductor.ports.store import Append, Outcome, Start
+from goconductor.ports.store import Append, Outcome, Start, Store
 from goconductor.stores.postgres import PostgresStore, migrate
 from goconductor.stores.postgres.append import PostgresLog
 from goconductor.stores.postgres.start import PostgresStarts
-from goconductor.testing.contracts.store import AnyStore, Hands, StoreContract
+from goconductor.testing.contracts.store import Hands, StoreContract
 from goconductor.testing.contracts.store.appending import AppendContract
 from goconductor.testing.contracts.store.leasing import LeaseContract
 from goconductor.testing.contracts.store.material import Saga
@@ -24,15 +24,15 @@ class PostgresHands:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    async def kill(self, store: AnyStore, serial: int) -> None:
+    async def kill(self, store: Store, serial: int) -> None:
         await store.close()
 
-    async def age(self, store: AnyStore, serial: int) -> None:
+    async def age(self, store: Store, serial: int) -> None:
         await self._execute(
             "UPDATE goconductor.participants SET started_at = started_at - interval '1 hour' WHERE serial = $1", serial
         )
 
-    async def truncate_leases(self, store: AnyStore) -> None:
+    async def truncate_leases(self, store: Store) -> None:
         await self._execute("TRUNCATE goconductor.leases, goconductor.lease_marker")
 
     async def _execute(self, statement: str, *arguments: object) -> None:
@@ -51,14 +51,14 @@ class Stores:
             yield url
 
     @pytest.fixture
-    async def store(self, role_url: str, patient_starts: None) -> AsyncIterator[AnyStore]:
+    async def store(self, role_url: str, patient_starts: None) -> AsyncIterator[Store]:
         store = PostgresStore(role_url, **PATIENT)
         await store.open()
         yield store
         await store.close()
 
     @pytest.fixture
-    async def other(self, store: AnyStore, role_url: str) -> AsyncIterator[AnyStore]:
+    async def other(self, store: Store, role_url: str) -> AsyncIterator[Store]:
         other = PostgresStore(role_url, **PATIENT)
         await other.open()
         yield other
@@ -76,7 +76,7 @@ class TestPostgresStoreInCompany(Stores, StartContract, LeaseContract, AppendCon
     """What is written for one saga alone has a statement of its own. Here nobody is alone: the same holds in a batch."""
 
     @pytest.fixture
-    async def store(self, role_url: str, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AnyStore]:
+    async def store(self, role_url: str, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Store]:
         hand = await asyncpg.connect(postgres_url)
         await hand.execute(
             "INSERT INTO goconductor.start_keys (namespace, saga, key, saga_id, input_hash)"

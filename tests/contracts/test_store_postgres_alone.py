@@ -110,7 +110,7 @@ async def found(store: PostgresStore, case: Case, append: Append, outcome: Outco
     """All that can be seen of an append, with names in place of random numbers."""
     [tail] = await store.log.read([Known(case.saga.saga_id)])
     tags = {append.new_tag: "new", case.saga.tag: "old"}
-    now = await store.database_time()
+    now = await store.terms.database_time()
     head = tail.head
     return {
         "verdict": outcome.verdict,
@@ -122,7 +122,7 @@ async def found(store: PostgresStore, case: Case, append: Append, outcome: Outco
         ],
         "leases": {
             (lease.key.step, case.names[lease.token], lease.instance, lease.expires_at > now)
-            for lease in await store.leases_on([case.saga.saga_id])
+            for lease in await store.recovery.leases([case.saga.saga_id])
         },
     }
 
@@ -177,7 +177,7 @@ async def test_a_start_alone_means_what_it_means_in_a_batch(store: PostgresStore
                     head and (head.saga, head.version, head.status, head.seq, head.labels, head.wake_at, head.last_instance),
                     head and head.tag == start.new_tag,
                     [(entry.seq, entry.event, entry.data, entry.tag == start.new_tag) for entry in tail.entries],
-                    [lease.token == start.take[0].lease.token for lease in await store.leases_on([saga.saga_id])],
+                    [lease.token == start.take[0].lease.token for lease in await store.recovery.leases([saga.saga_id])],
                 )
             )
             verdicts.add(outcome.verdict)

@@ -54,7 +54,7 @@ async def test_hundreds_of_values_come_back_from_the_log_as_the_bytes_that_they_
     bodies = [encode({"output": value}) for value in values]
     saga = await begin(store)
     await store.log.append([saga.append(*(event(data=body) for body in bodies))])
-    found = (await store.history(saga.saga_id, limit=len(bodies) + 1))[1:]
+    found = (await store.sagas.history(saga.saga_id, limit=len(bodies) + 1))[1:]
     assert len(found) == len(bodies) > 200
     assert bodies_of(found) == bodies
     assert [repr(decode(entry.data)["output"]) for entry in found] == [repr(value) for value in values]
@@ -66,7 +66,7 @@ async def test_hundreds_of_values_come_back_from_the_log_as_the_bytes_that_they_
 async def test_what_another_writer_wrote_is_kept_as_well(store: PostgresStore, body: bytes) -> None:
     saga = await begin(store)
     await store.log.append([saga.append(event(data=body))])
-    assert bodies_of(await store.history(saga.saga_id))[1:] == [body]
+    assert bodies_of(await store.sagas.history(saga.saga_id))[1:] == [body]
 
 
 async def test_a_log_of_the_release_before_is_read_on_and_may_still_be_written_to_by_it(postgres_url: str) -> None:
@@ -90,5 +90,5 @@ async def test_a_log_of_the_release_before_is_read_on_and_may_still_be_written_t
     await before.close()
     store = PostgresStore(postgres_url)
     await store.open()
-    assert [decode(each) for each in bodies_of(await store.history(saga.saga_id))] == [{"a": 0.0, "note": "x"}] * 2
+    assert [decode(each) for each in bodies_of(await store.sagas.history(saga.saga_id))] == [{"a": 0.0, "note": "x"}] * 2
     await store.close()

@@ -142,7 +142,7 @@ async def test_7_every_session_comes_back_when_the_wire_was_cut(store: PostgresS
             await advance(store, saga)
             await begin(store)
             await store.leases.renew([saga.lease()], 1.0)
-            await store.database_time()
+            await store.terms.database_time()
         except StoreUnavailableError:
             return False
         return True
@@ -166,7 +166,11 @@ async def test_7_while_the_database_is_away_calls_are_refused_at_once(
         return True
 
     await eventually(is_refused)
-    for call in (lambda: store.log.append([saga.append()]), lambda: store.starts.start([Saga().start()]), store.database_time):
+    for call in (
+        lambda: store.log.append([saga.append()]),
+        lambda: store.starts.start([Saga().start()]),
+        store.terms.database_time,
+    ):
         with pytest.raises(StoreUnavailableError):
             await call()
     assert "lost the connection" in caplog.text
@@ -185,9 +189,9 @@ async def test_a_closed_store_says_so(store: PostgresStore) -> None:
     await store.close()
     await store.close()
     with pytest.raises(StoreUnavailableError, match="open"):
-        await store.database_time()
+        await store.terms.database_time()
     await store.open()
-    await store.database_time()
+    await store.terms.database_time()
 
 
 async def test_1_open_waits_for_the_database_and_says_so(

@@ -35,7 +35,7 @@ async def kill_one_backend(server: PostgresServer) -> None:
 
 
 async def lived(store: PostgresStore) -> tuple[Instance, Saga]:
-    instance = await store.register("payments", "pod-0", {})
+    instance = await store.instances.register("payments", "pod-0", {})
     saga = await begin(store, instance=instance.serial)
     await advance(store, saga)
     await hold(store, saga.lease(instance=instance.serial))
@@ -50,7 +50,7 @@ async def until_it_works(store: PostgresStore) -> None:
             saga = await begin(store)
             await advance(store, saga)
             await store.leases.renew([], 1.0)
-            await store.database_time()
+            await store.terms.database_time()
             return True
         return False
 
@@ -60,25 +60,25 @@ async def until_it_works(store: PostgresStore) -> None:
 async def assert_truncated(store: PostgresStore, saga: Saga, instance: Instance, before: float) -> None:
     await until_it_works(store)
     assert (await head_of(store, saga)).seq == 2
-    assert len(await store.history(saga.saga_id)) == 2
+    assert len(await store.sagas.history(saga.saga_id)) == 2
     assert await tokens(store, saga) == set()
-    assert await store.leases_truncated()
-    assert await store.database_time() - await store.calm_seconds(epoch=await lead(store)) > before
+    assert await store.recovery.leases_truncated()
+    assert await store.terms.database_time() - await store.recovery.calm_seconds(epoch=await lead(store)) > before
     lease = saga.lease(instance=instance.serial)
     assert await store.leases.renew([lease], 60.0) == set()
     assert await store.leases.reassert([lease], 60.0) == {lease.key}
-    await store.acknowledge_truncation(epoch=await lead(store))
-    assert not await store.leases_truncated()
+    await store.recovery.acknowledge_truncation(epoch=await lead(store))
+    assert not await store.recovery.leases_truncated()
     assert await store.leases.renew([lease], 60.0) == {lease.key}
     await store.leases.release([lease])
-    assert await store.mark_dead(instance.serial, epoch=await lead(store)) == ([], [])
-    assert await store.missing() == []
+    assert await store.instances.mark_dead(instance.serial, epoch=await lead(store)) == ([], [])
+    assert await store.instances.missing() == []
 
 
 async def test_13_a_killed_backend_takes_all_leases_with_it(store: PostgresStore, postgres_to_break: PostgresServer) -> None:
     """Hole 18: the server's start time does not tell."""
     instance, saga = await lived(store)
-    before = await store.database_time()
+    before = await store.terms.database_time()
     started = await start_time(postgres_to_break)
     await kill_one_backend(postgres_to_break)
     await assert_truncated(store, saga, instance, before)
@@ -87,7 +87,7 @@ async def test_13_a_killed_backend_takes_all_leases_with_it(store: PostgresStore
 
 async def test_13_an_immediate_restart_takes_all_leases_with_it(store: PostgresStore, postgres_to_break: PostgresServer) -> None:
     instance, saga = await lived(store)
-    before = await store.database_time()
+    before = await store.terms.database_time()
     postgres_to_break.restart("immediate")
     await assert_truncated(store, saga, instance, before)
 
@@ -98,7 +98,7 @@ async def test_13_a_clean_restart_keeps_the_leases(store: PostgresStore, postgre
     postgres_to_break.restart(mode)
     await until_it_works(store)
     assert len(await tokens(store, saga)) == 1
-    assert not await store.leases_truncated()
+    assert not await store.recovery.leases_truncated()
 
 
 async def start_time(server: PostgresServer) -> object:

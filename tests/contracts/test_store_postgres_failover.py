@@ -17,9 +17,8 @@ from goconductor.engine.facts.clock import SystemClock
 from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import FencedError
-from goconductor.ports.choices import BUS, Choice, Spoken
-from goconductor.ports.history import Loss
-from goconductor.ports.store import Instance
+from goconductor.ports.store import Instance, Loss
+from goconductor.ports.store.choices import BUS, Choice, Spoken
 from goconductor.postgres.timelines import TIMELINES
 from goconductor.saga.builder import Saga as SagaOf
 from goconductor.saga.ids import DEFAULT_NAMESPACE
@@ -65,39 +64,39 @@ async def test_both_sides_of_a_split_raise_other_epochs(primaries: Primaries) ->
             of_new = await lead(new)
             assert of_new == 1 << 32
             with pytest.raises(FencedError):
-                await new.free([], epoch=of_old)
-            await new.free([], epoch=of_new)
+                await new.recovery.free([], epoch=of_old)
+            await new.recovery.free([], epoch=of_new)
             assert await lead(new) == of_new + 1
 
 
 async def test_a_promotion_without_a_start_begins_the_silence(primaries: Primaries) -> None:
     """Hole 54: start times do not change by it, and all leases are gone."""
     async with opened(primaries.old.url()) as old:
-        [first] = await old.timelines()
+        [first] = await old.failovers.timelines()
         assert first.replayed_until is None
     await replicate(primaries, first.number)
     started = await ask(primaries.new, "SELECT extract(epoch FROM pg_postmaster_start_time())::float8")
     async with opened(primaries.new.url()) as new:
-        before, promoted = await new.timelines()
+        before, promoted = await new.failovers.timelines()
         assert (before.number, promoted.number) == (first.number, first.number + 1)
         epoch = await lead(new)
-        assert await new.leases_truncated()
-        asked_at = await new.database_time()
-        calm_seconds = await new.calm_seconds(epoch=epoch)
-        answered_at = await new.database_time()
+        assert await new.recovery.leases_truncated()
+        asked_at = await new.terms.database_time()
+        calm_seconds = await new.recovery.calm_seconds(epoch=epoch)
+        answered_at = await new.terms.database_time()
         assert asked_at - calm_seconds - 0.001 <= promoted.seen_at <= answered_at - calm_seconds + 0.001
         assert promoted.seen_at > started
     async with opened(primaries.new.url()) as later:
-        assert await later.timelines() == [before, promoted]
+        assert await later.failovers.timelines() == [before, promoted]
 
 
 async def test_a_lost_registration_is_made_again_under_whatever_serial_is_free(primaries: Primaries) -> None:
     """Hole 56: two processes with one serial: the loser waited for the other's lock for ever, and nobody knew of it."""
     told: list[Instance] = []
     async with opened(primaries.url) as store:
-        mine = await store.register("payments", "mine", {"charge": {}}, on_rewind=told.append)
+        mine = await store.instances.register("payments", "mine", {"charge": {}}, on_rewind=told.append)
         async with opened(primaries.new.url(), "another") as another:
-            theirs = await another.register("payments", "theirs", {})
+            theirs = await another.instances.register("payments", "theirs", {})
             assert theirs.serial == mine.serial
             primaries.old.stop()
 
@@ -108,10 +107,10 @@ async def test_a_lost_registration_is_made_again_under_whatever_serial_is_free(p
             [again] = told
             assert again.serial != theirs.serial
             assert (again.name, again.steps) == ("mine", {"charge": {}})
-            present = [(one.serial, presence.alive) for one, presence in await store.presence(dead_since=0.0)]
+            present = [(one.serial, presence.alive) for one, presence in await store.instances.presence(dead_since=0.0)]
             assert sorted(present) == sorted([(theirs.serial, True), (again.serial, True)])
-            await store.unregister(mine.serial)  # which is the other's by now
-            assert [one.dead_at for one in await store.instances()] == [None, None]
+            await store.instances.unregister(mine.serial)  # which is the other's by now
+            assert [one.dead_at for one in await store.instances.registered()] == [None, None]
 
 
 def shop() -> tuple[StepRegistry, SagaOf[Any]]:
@@ -150,16 +149,16 @@ async def test_what_living_processes_know_to_be_missing_is_told(primaries: Prima
         await eventually(all_noted)
         assert "a failover lost 3 acknowledged commits" in caplog.text
         assert str(lost[0]) in caplog.text
-        losses = await node.store.losses(10)
+        losses = await node.store.failovers.losses(10)
         assert {one.saga_id for one in losses} == set(lost)
         assert {(one.status, one.known_by) for one in losses} == {("completed", node.name)}
         stored = await node.store.definitions.get(DEFAULT_NAMESPACE, plan.name)
         assert stored is not None
         assert (stored.version, stored.active) == (plan.version, True)
-        assert [one.name for one in await node.store.instances() if one.serial == node.instance.serial] == [first.name]
+        assert [one.name for one in await node.store.instances.registered() if one.serial == node.instance.serial] == [first.name]
         again = (await node.start_saga(plan.name, None)).saga_id
         assert (await node.wait_for_end(again, 300)).outputs() == {"pack": "packed"}
-        check = await of_failovers(node.store, await node.store.database_time())
+        check = await of_failovers(node.store, await node.store.terms.database_time())
         assert "3 acknowledged commits" in check.findings[0].what
         assert str(losses[0].saga_id) in check.findings[0].what
     finally:
@@ -175,10 +174,10 @@ async def test_a_late_message_of_a_saga_that_retention_took_is_no_loss(primaries
         connection = await asyncpg.connect(primaries.old.url())
         await connection.execute("DELETE FROM goconductor.sagas WHERE saga_id = $1", gone.saga_id)
         await connection.close()
-        assert await store.lost([present, other, gone]) == [other, gone]
-        assert await store.note_losses([present, other, gone]) == 1
-        assert await store.note_losses([other]) == 0
-        assert [one.tag for one in await store.losses(10)] == [4711]
+        assert await store.failovers.lost([present, other, gone]) == [other, gone]
+        assert await store.failovers.note([present, other, gone]) == 1
+        assert await store.failovers.note([other]) == 0
+        assert [one.tag for one in await store.failovers.losses(10)] == [4711]
         assert TIMELINES.highest(store._address.cluster) == 1
 
 
@@ -187,9 +186,11 @@ async def test_a_choice_that_nobody_made_any_more_is_forgotten(primaries: Primar
     spoken: list[Choice] = []
     instance: list[Instance] = []
     async with opened(primaries.url) as store:
-        instance.append(await store.register("shop", "one", {}, on_rewind=instance.append))
-        assert await store.choose(Choice(kind=BUS, chosen="b", number=1))
-        follower = Follower(BUS, ["a", "b"], store=store, instance=lambda: instance[-1].serial, clock=SystemClock(), strict=True)
+        instance.append(await store.instances.register("shop", "one", {}, on_rewind=instance.append))
+        assert await store.choices.choose(Choice(kind=BUS, chosen="b", number=1))
+        follower = Follower(
+            BUS, ["a", "b"], choices=store.choices, instance=lambda: instance[-1].serial, clock=SystemClock(), strict=True
+        )
         await follower.begin()
         assert follower.choice.chosen == "b"
 
@@ -201,7 +202,7 @@ async def test_a_choice_that_nobody_made_any_more_is_forgotten(primaries: Primar
 
         async def says(uses: str) -> bool:
             try:
-                found = [one for one in await store.instances() if one.name == "one"]
+                found = [one for one in await store.instances.registered() if one.name == "one"]
             except Exception:  # noqa: BLE001  (it is away)
                 return False
             return any(BUS in one.speaks and one.speaks[BUS].uses == uses for one in found)

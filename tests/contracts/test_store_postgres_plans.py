@@ -21,8 +21,7 @@ from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import RefusedError
 from goconductor.lifecycle.state import ActionStatus, SagaStatus
-from goconductor.ports.retention import Forgettable
-from goconductor.ports.store import Acquire, Head, Known, Lease, LeaseKey
+from goconductor.ports.store import Acquire, Forgettable, Head, Known, Lease, LeaseKey
 from goconductor.recovery.retention import OVER
 from goconductor.recovery.sweep import Sweeper
 from goconductor.saga.builder import Saga
@@ -120,29 +119,29 @@ async def _waits(store: PostgresStore) -> Head:
     """The saga that waits, once the outcome of its first step is in."""
     async with asyncio.timeout(300):
         while True:
-            [live] = await store.live(10)
+            [live] = await store.recovery.live(10)
             if live.seq > 1:
                 return live
 
 
 async def _recover(node: Node, store: PostgresStore) -> None:
     """What only a leader does."""
-    term = await store.raise_epoch("leader", 600)
+    term = await store.terms.raise_epoch("leader", 600)
     assert term is not None
     live = await _waits(store)
-    await store.postpone([(Known(live.saga_id, live.seq, live.tag), 1.0)], epoch=term.epoch)
+    await store.recovery.postpone([(Known(live.saga_id, live.seq, live.tag), 1.0)], epoch=term.epoch)
     assert await Sweeper(node).sweep_once(term.epoch) == 1
     lease = Lease(key=LeaseKey(live.saga_id, "ship", Direction.ACTION), instance=7, token=1)
     await store.leases.acquire([Acquire(lease=lease, lease_seconds=1.0, known=Known(live.saga_id))])
     await store.leases.renew([lease], 1.0)
     await store.leases.reassert([lease], 1.0)
-    await store.free([lease], epoch=term.epoch)
+    await store.recovery.free([lease], epoch=term.epoch)
     await store.leases.release([lease])
-    gone = await store.register("shop", "gone", {})
-    await store.unregister(gone.serial)
-    await store.mark_dead(gone.serial, epoch=term.epoch)
+    gone = await store.instances.register("shop", "gone", {})
+    await store.instances.unregister(gone.serial)
+    await store.instances.mark_dead(gone.serial, epoch=term.epoch)
     for kind in Forgettable:
-        await store.forget(kind, before=FAR, ended=OVER, after=None, limit=10, epoch=term.epoch)
+        await store.retention.forget(kind, before=FAR, ended=OVER, after=None, limit=10, epoch=term.epoch)
 
 
 async def fill(connection: Any, rows: int) -> None:

@@ -25,7 +25,7 @@ from goconductor.stores.postgres import PostgresStore
 async def main():
     store = PostgresStore(sys.argv[1])
     await store.open()
-    instance = await store.register("payments", "pod-0", {})
+    instance = await store.instances.register("payments", "pod-0", {})
     print(instance.serial, flush=True)
     await asyncio.Event().wait()
 asyncio.run(main())
@@ -70,7 +70,7 @@ async def age(hand: Connection) -> None:
 
 
 async def missing(store: PostgresStore) -> list[int]:
-    return [instance.serial for instance in await store.missing()]
+    return [instance.serial for instance in await store.instances.missing()]
 
 
 async def holders(hand: Connection, serial: int) -> list[int]:
@@ -109,7 +109,7 @@ async def test_11_a_stopped_process_is_not_missing(store: PostgresStore, process
 async def test_11_a_lost_lock_alone_is_no_death(store: PostgresStore, hand: Connection, postgres_url: str) -> None:
     other = PostgresStore(postgres_url)
     await other.open()
-    instance = await other.register("payments", "pod-0", {})
+    instance = await other.instances.register("payments", "pod-0", {})
     await age(hand)
     await other._for_acquire.close()
 
@@ -132,7 +132,7 @@ async def test_11_the_session_of_another_thread_is_a_sign_of_life(
     """Hole 46: a process whose loop is blocked while the server restarts comes back by its renewals alone."""
     other = PostgresStore(postgres_url)
     await other.open()
-    instance = await other.register("payments", "pod-0", {})
+    instance = await other.instances.register("payments", "pod-0", {})
     await age(hand)
     renewing = other.beside()
     await other.close()
@@ -143,14 +143,17 @@ async def test_11_the_session_of_another_thread_is_a_sign_of_life(
     await eventually(is_missing)
     await renewing.open()
     assert await missing(store) == []
-    assert await store.mark_dead(instance.serial, epoch=await lead(store)) == ([], [])
-    assert [one.dead_at for one in await store.instances()] == [None]
+    assert await store.instances.mark_dead(instance.serial, epoch=await lead(store)) == ([], [])
+    assert [one.dead_at for one in await store.instances.registered()] == [None]
     await renewing.close()
     await eventually(is_missing)
 
 
 async def test_2_the_lock_is_taken_again_on_a_new_connection(store: PostgresStore, hand: Connection) -> None:
-    first, second = await store.register("payments", "pod-0", {}), await store.register("inventory", "pod-0", {})
+    first, second = (
+        await store.instances.register("payments", "pod-0", {}),
+        await store.instances.register("inventory", "pod-0", {}),
+    )
     old = await pid_of_acquire(store)
     assert await hand.fetchval("SELECT pg_terminate_backend($1)", old)
 
@@ -163,7 +166,7 @@ async def test_2_the_lock_is_taken_again_on_a_new_connection(store: PostgresStor
 
 async def test_2_what_is_left_of_an_old_connection_is_ended(store: PostgresStore, hand: Connection, postgres_url: str) -> None:
     """A cut wire: the server still believes in our old connection, which holds the lock."""
-    instance = await store.register("payments", "pod-0", {})
+    instance = await store.instances.register("payments", "pod-0", {})
     await store.close()
     name = store._address.application_name
     ghost = await asyncpg.connect(postgres_url, server_settings={"application_name": name})
@@ -180,7 +183,7 @@ async def test_12_who_was_declared_dead_and_lives_is_alive_again(
 ) -> None:
     zombie = PostgresStore(postgres_url)
     await zombie.open()
-    instance = await zombie.register("payments", "pod-0", {})
+    instance = await zombie.instances.register("payments", "pod-0", {})
     await age(hand)
     await zombie.close()
 
@@ -189,13 +192,13 @@ async def test_12_who_was_declared_dead_and_lives_is_alive_again(
 
     await eventually(is_missing)
     epoch = await lead(store)
-    await store.mark_dead(instance.serial, epoch=epoch)
-    assert [one.dead_at is not None for one in await store.instances()] == [True]
+    await store.instances.mark_dead(instance.serial, epoch=epoch)
+    assert [one.dead_at is not None for one in await store.instances.registered()] == [True]
     await zombie.open()
-    assert [one.dead_at for one in await store.instances()] == [None]
+    assert [one.dead_at for one in await store.instances.registered()] == [None]
     saga = await begin(store, instance=instance.serial)
     await hold(zombie, saga.lease(instance=instance.serial))
-    assert await store.mark_dead(instance.serial, epoch=epoch) == ([], [])
+    assert await store.instances.mark_dead(instance.serial, epoch=epoch) == ([], [])
     await zombie.close()
 
 
@@ -203,10 +206,13 @@ async def test_2_two_schemas_in_one_database_do_not_meet(store: PostgresStore, h
     await migrate(postgres_url, schema="second")
     second = PostgresStore(postgres_url, schema="second")
     await second.open()
-    ours, theirs = await store.register("payments", "pod-0", {}), await second.register("payments", "pod-0", {})
+    ours, theirs = (
+        await store.instances.register("payments", "pod-0", {}),
+        await second.instances.register("payments", "pod-0", {}),
+    )
     assert ours.serial == theirs.serial
     saga = await begin(second)
-    assert await store.head(saga.saga_id) is None
+    assert await store.sagas.head(saga.saga_id) is None
     await second.close()
 
 
@@ -214,7 +220,7 @@ async def test_11_an_instance_may_have_any_name(store: PostgresStore, hand: Conn
     """The server changes what is not ASCII and cuts what is long, and then would not know it again."""
     other = PostgresStore(postgres_url, name="bücherei-" * 20)
     await other.open()
-    await other.register("payments", "pod-0", {})
+    await other.instances.register("payments", "pod-0", {})
     await age(hand)
     assert await hand.fetchval(
         "SELECT count(*) FROM pg_stat_activity WHERE application_name IN (SELECT application_name FROM goconductor.participants)"
@@ -236,7 +242,7 @@ async def test_a_registration_waits_for_the_disk_and_for_no_less_than_the_databa
     await hand.execute(f'ALTER DATABASE "{urlsplit(postgres_url).path[1:]}" SET synchronous_commit = {found}')
     store = PostgresStore(postgres_url)
     await store.open()
-    await store.register("payments", "pod-0", {})
+    await store.instances.register("payments", "pod-0", {})
     assert await hand.fetchval("SELECT setting FROM waited") == kept
     async with store._for_acquire.use() as connection:
         assert await connection.fetchval("SHOW synchronous_commit") == "off"

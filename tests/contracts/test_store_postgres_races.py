@@ -178,9 +178,9 @@ async def test_an_old_epochs_write_waits_for_the_new_epoch_and_is_refused(
     async with hand.transaction():
         await hand.execute("UPDATE goconductor.leadership SET epoch = epoch + 1")
         writing = [
-            asyncio.create_task(store.free([lease], epoch=epoch)),
+            asyncio.create_task(store.recovery.free([lease], epoch=epoch)),
             asyncio.create_task(store.log.append([saga.append(epoch=epoch)])),
-            asyncio.create_task(store.postpone([(saga.known, 1.0)], epoch=epoch)),
+            asyncio.create_task(store.recovery.postpone([(saga.known, 1.0)], epoch=epoch)),
         ]
         await one_waits()
     freed, appended, postponed = await asyncio.gather(*writing, return_exceptions=True)
@@ -234,7 +234,7 @@ async def test_two_appends_at_one_head_wait_for_each_other_and_one_wins(
         await one_waits()
     [outcome] = await appending
     assert (outcome.verdict, outcome.took) == (Verdict.CONFLICT, [])
-    assert len(await store.history(saga.saga_id)) == 1
+    assert len(await store.sagas.history(saga.saga_id)) == 1
     assert await tokens(store, saga) == set()
 
 

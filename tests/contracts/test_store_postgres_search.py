@@ -8,9 +8,10 @@ from uuid import UUID
 
 import pytest
 
-from goconductor.ports.reading import Wanted
+from goconductor.ports.store import Wanted
 from goconductor.saga.ids import saga_id
-from goconductor.stores.postgres import PostgresStore, migrate, search
+from goconductor.stores.postgres import PostgresStore, migrate
+from goconductor.stores.postgres import sagas as table
 from goconductor.testing.contracts.store.material import Saga, event
 
 pytestmark = pytest.mark.postgres
@@ -30,7 +31,7 @@ async def store(postgres_url: str) -> AsyncIterator[PostgresStore]:
 
 async def begun(store: PostgresStore, numbers: range) -> list[UUID]:
     """Sagas of which each third has a label, each fifth is stuck, and each seventh has failed."""
-    now = await store.database_time()
+    now = await store.terms.database_time()
     starts = [
         Saga(saga_id(now + number / 1000, random.getrandbits(74))).start(
             labels={"third": str(number % 3)},
@@ -61,15 +62,15 @@ CASES: dict[str, tuple[Wanted, Callable[[int], bool]]] = {
 async def test_all_pages_together_show_what_is_wanted_newest_first(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch, seconds: float, limit: int, first: int
 ) -> None:
-    monkeypatch.setattr(search, "FIRST_RANGE", first)
-    monkeypatch.setattr(search, "SMALLEST_RANGE", 1)
-    monkeypatch.setattr(search, "LARGEST_RANGE", 9)
+    monkeypatch.setattr(table, "FIRST_RANGE", first)
+    monkeypatch.setattr(table, "SMALLEST_RANGE", 1)
+    monkeypatch.setattr(table, "LARGEST_RANGE", 9)
     sagas = await begun(store, range(SAGAS))
     for name, (wanted, fits) in CASES.items():
         seen: list[UUID] = []
         before, pages = None, 0
         while pages <= 2 * SAGAS:
-            page = await store.heads(wanted, before=before, limit=limit, seconds=seconds)
+            page = await store.sagas.heads(wanted, before=before, limit=limit, seconds=seconds)
             pages += 1
             assert len(page.heads) <= limit
             if seconds and page.cursor is not None:

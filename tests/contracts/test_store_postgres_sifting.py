@@ -142,7 +142,7 @@ async def test_outputs_of_many_megabytes_go_as_several_statements(store: Postgre
         for saga, start in zip(sagas, starts, strict=True)
     ]
     assert verdicts(await store.log.append(appends)) == [WON] * 12
-    assert [len(entry.data) for entry in await store.history(sagas[7].saga_id)] == [len(MEGABYTE)] * 2
+    assert [len(entry.data) for entry in await store.sagas.history(sagas[7].saga_id)] == [len(MEGABYTE)] * 2
 
 
 def sized(*sizes: int) -> list[Append]:

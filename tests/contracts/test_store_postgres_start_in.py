@@ -60,12 +60,12 @@ async def test_order_and_saga_begin_together(store: PostgresStore, shop: Connect
         await caller.execute("INSERT INTO orders VALUES (17)")
         outcome = await store.starts.start_in(caller.tx, saga.start(key="order-17", labels={"customer": "1"}))
         assert outcome.verdict == Verdict.WON
-        assert await store.head(saga.saga_id) is None
+        assert await store.sagas.head(saga.saga_id) is None
         assert await shop.fetchval(ORDERS) == 0
-    head = await store.head(saga.saga_id)
+    head = await store.sagas.head(saga.saga_id)
     assert head is not None
     assert head.labels == {"customer": "1"}
-    assert len(await store.history(saga.saga_id)) == 1
+    assert len(await store.sagas.history(saga.saga_id)) == 1
     assert await shop.fetchval(ORDERS) == 1
 
 
@@ -75,10 +75,10 @@ async def test_the_saga_may_be_the_first_that_the_transaction_does(
     saga = Saga()
     async with opens(postgres_url) as caller:
         await store.starts.start_in(caller.tx, saga.start())
-        assert await store.head(saga.saga_id) is None
+        assert await store.sagas.head(saga.saga_id) is None
         await caller.execute("INSERT INTO orders VALUES (17)")
         assert await shop.fetchval(ORDERS) == 0
-    assert await store.head(saga.saga_id) is not None
+    assert await store.sagas.head(saga.saga_id) is not None
     assert await shop.fetchval(ORDERS) == 1
 
 
@@ -91,7 +91,7 @@ async def test_neither_begins_when_the_caller_changes_his_mind(
             await store.starts.start_in(caller.tx, saga.start(key="order-17", input_hash=b"one"))
             await caller.execute("INSERT INTO orders VALUES (17)")
             raise TakenBackError
-    assert await store.head(saga.saga_id) is None
+    assert await store.sagas.head(saga.saga_id) is None
     assert await shop.fetchval(ORDERS) == 0
     [outcome] = await store.starts.start([saga.start(key="order-17", input_hash=b"another")])
     assert outcome.verdict == Verdict.WON
@@ -133,7 +133,7 @@ async def test_it_takes_no_lease(store: PostgresStore, shop: Connection, postgre
     async with opens(postgres_url) as caller:
         with pytest.raises(ValueError, match="no lease"):
             await store.starts.start_in(caller.tx, saga.start(take=[take(saga.lease())]))
-    assert await store.head(saga.saga_id) is None
+    assert await store.sagas.head(saga.saga_id) is None
 
 
 async def test_a_connection_without_a_transaction_is_refused(store: PostgresStore, shop: Connection, postgres_url: str) -> None:
@@ -153,7 +153,7 @@ async def test_a_connection_without_a_transaction_is_refused(store: PostgresStor
                 await refuses(sqlalchemys)
             async with AsyncSession(by_itself) as session:
                 await refuses(session)
-    assert await store.head(saga.saga_id) is None
+    assert await store.sagas.head(saga.saga_id) is None
 
 
 async def test_what_is_no_transaction_of_a_known_kind_is_answered_with_what_is(store: PostgresStore, postgres_url: str) -> None:
@@ -179,7 +179,7 @@ async def test_a_transaction_in_another_database_is_refused_and_can_go_on(
             await caller.execute("CREATE TABLE orders (id int)")
     finally:
         postgres_server.drop_database(name)
-    assert await store.head(saga.saga_id) is None
+    assert await store.sagas.head(saga.saga_id) is None
 
 
 async def test_a_database_of_the_same_name_on_another_server_is_another(
@@ -206,7 +206,7 @@ async def test_the_saga_logs_server_may_be_started_again(postgres_to_break: Post
             postgres_to_break._launch()
             await store.close()
             await store.open()
-            assert await store.head(saga.saga_id) is not None
+            assert await store.sagas.head(saga.saga_id) is not None
     finally:
         await store.close()
 
@@ -254,5 +254,5 @@ async def test_a_schema_of_another_name_is_used(postgres_url: str, opens: Opens)
     saga = Saga()
     async with opens(postgres_url) as caller:
         assert (await store.starts.start_in(caller.tx, saga.start(key="order-17"))).verdict == Verdict.WON
-    assert await store.head(saga.saga_id) is not None
+    assert await store.sagas.head(saga.saga_id) is not None
     await store.close()

@@ -15,8 +15,9 @@ from goconductor.control.actor import ANYBODY, NAME_CHARACTERS_MAX, Actor
 from goconductor.control.faults import RequestInvalidError
 from goconductor.control.queries import history
 from goconductor.control.requests import ask
-from goconductor.engine.node import Node, Store
+from goconductor.engine.node import Node
 from goconductor.lifecycle.events import PauseRequested
+from goconductor.ports.store import Store
 from tests.control.conftest import Bench
 
 FOR_NOBODY = {

@@ -18,8 +18,7 @@ from goconductor.elections.alone import AloneElection
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import BusUnavailableError, ConfigurationError, ElectionError, PoolerError, StoreUnavailableError
 from goconductor.ports.bus import Message
-from goconductor.ports.history import Loss, Timeline
-from goconductor.ports.store import DeadLetter
+from goconductor.ports.store import DeadLetter, Loss, Timeline
 from goconductor.ports.vitals import Vitals
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World
@@ -61,7 +60,7 @@ class Clinic:
         return await self.world.start(saga)
 
     async def lead(self) -> None:
-        await self.world.store.raise_epoch("shop-1", 3600)
+        await self.world.store.terms.raise_epoch("shop-1", 3600)
 
     async def diagnose(self) -> Diagnosis:
         clock = self.world.clock
@@ -140,14 +139,14 @@ async def test_a_healthy_system_is_looked_at_from_all_sides_and_nothing_is_found
 
 async def test_nobody_leads(clinic: Clinic) -> None:
     assert await clinic.findings() == {"leader": ["nobody has ever led"]}
-    await clinic.world.store.raise_epoch("shop-1", 5)
+    await clinic.world.store.terms.raise_epoch("shop-1", 5)
     await clinic.world.clock.advance(65)
     assert (await clinic.findings())["leader"] == ["nobody leads: the term of shop-1 ended 1 min ago"]
 
 
 async def test_a_leader_that_does_not_sweep(clinic: Clinic) -> None:
     await clinic.lead()
-    await clinic.world.store.note_sweep({"rounds": 1}, epoch=1)
+    await clinic.world.store.recovery.note_sweep({"rounds": 1}, epoch=1)
     await clinic.world.clock.advance(30)
     assert by_name(await clinic.diagnose(), "leader").saw.endswith("its last sweep was noted 30.0 s ago")
     await clinic.world.clock.advance(90)
@@ -223,12 +222,12 @@ async def test_commits_that_a_failover_took(clinic: Clinic, monkeypatch: pytest.
     now = clinic.world.clock.now()
     saga_id = await clinic.start("shop.pack")
     loss = Loss(saga_id=saga_id, seq=2, tag=4711, status="completed", at=now, known_by="shop-1")
-    assert await clinic.world.store.note_losses([loss]) == 1
+    assert await clinic.world.store.failovers.note([loss]) == 1
 
     async def timelines() -> list[Timeline]:
         return [Timeline(number=3, seen_at=1.0), Timeline(number=4, seen_at=now - 60, replayed_until=now - 90)]
 
-    monkeypatch.setattr(clinic.world.store, "timelines", timelines)
+    monkeypatch.setattr(clinic.world.store.failovers, "timelines", timelines)
     found = (await clinic.findings())["failovers"]
     assert "a failover lost 1 acknowledged commits" in found[0]
     assert str(saga_id) in found[0]
@@ -309,7 +308,7 @@ async def test_a_look_that_fails_is_a_finding_and_the_others_go_on(clinic: Clini
     async def broken() -> Any:
         raise StoreUnavailableError("the connection broke; try again")
 
-    monkeypatch.setattr(clinic.world.store, "current", broken)
+    monkeypatch.setattr(clinic.world.store.terms, "current", broken)
     diagnosis = await clinic.diagnose()
     assert by_name(diagnosis, "leader").findings[0].remedy == "try again"
     assert by_name(diagnosis, "steps").outcome is Outcome.SOUND
@@ -321,7 +320,7 @@ async def test_a_database_that_hangs_is_given_up_on(clinic: Clinic, monkeypatch:
         await asyncio.Event().wait()
 
     monkeypatch.setattr("goconductor.control.doctor.examination.LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(clinic.world.store, "current", hangs)
+    monkeypatch.setattr(clinic.world.store.terms, "current", hangs)
     diagnosis = await clinic.diagnose()
     (finding,) = by_name(diagnosis, "leader").findings
     assert (finding.what, finding.unavailable) == ("the answer did not come within 0.05 s", True)

@@ -41,7 +41,7 @@ async def test_a_database_that_is_away_makes_it_not_ready_but_alive(monkeypatch:
         async def away(**_: Any) -> None:
             raise StoreUnavailableError("postgresql://secret@host is away")
 
-        monkeypatch.setattr(node.store, "heads", away)
+        monkeypatch.setattr(node.store.sagas, "heads", away)
         async with answering(node, LOOPBACK) as port:
             assert await asked(port, "/readyz") == (503, "store: away\n")
             assert await asked(port, "/livez") == (200, "ready\n")

@@ -100,7 +100,7 @@ async def test_a_pivot_that_nobody_has_is_declared(trade: Trade, paused: bool) -
         await requests.ask(ANYBODY, node, saga_id, ResumeRequested())
     assert (await trade.world.end_of(saga_id)).status == "compensated"
     assert trade.seen == ["reserve", "release"]
-    assert await trade.world.store.leases_on([saga_id]) == []
+    assert await trade.world.store.recovery.leases([saga_id]) == []
 
 
 @pytest.mark.parametrize("paused", [False, True])
@@ -127,7 +127,7 @@ async def test_what_a_living_instance_offers_or_runs_is_not_spoken_for(trade: Tr
     assert await trade.allowed(saga_id, "pay") == []
     with pytest.raises(requests.RefusedNowError, match="is about to be run: a living instance offers it"):
         await requests.ask(ANYBODY, node, saga_id, OutcomeDeclared("pay", happened=False, reason="looked"))
-    assert await store.leases_on([saga_id]) == []
+    assert await store.recovery.leases([saga_id]) == []
 
 
 async def test_who_begins_a_step_in_the_same_moment_wins(trade: Trade, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +152,7 @@ async def test_who_begins_a_step_in_the_same_moment_wins(trade: Trade, monkeypat
     monkeypatch.setattr(store.leases, "acquire", late)
     with pytest.raises(requests.RefusedNowError, match="has just been begun; wait for its outcome"):
         await requests.ask(ANYBODY, node, saga_id, OutcomeDeclared("pay", happened=False, reason="looked"))
-    assert [lease.token for lease in await store.leases_on([saga_id])] == [7]
+    assert [lease.token for lease in await store.recovery.leases([saga_id])] == [7]
 
 
 async def test_an_endless_retry_after_the_pivot_is_tried_at_once_skipped_or_declared(trade: Trade) -> None:

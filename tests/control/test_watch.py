@@ -66,14 +66,14 @@ async def test_events_are_told_as_they_come_until_the_saga_has_ended() -> None:
 async def test_an_absence_of_the_database_is_waited_for_once_it_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     async with World() as world:
         bench, saga_id = await begun(world)
-        head, away = world.store.head, True
+        head, away = world.store.sagas.head, True
 
         async def asked(saga_id: UUID) -> Head | None:
             if away:
                 raise StoreUnavailableError
             return await head(saga_id)
 
-        monkeypatch.setattr(world.store, "head", asked)
+        monkeypatch.setattr(world.store.sagas, "head", asked)
         with pytest.raises(StoreUnavailableError):
             await bench.watch(saga_id, 0, [])
         away = False

@@ -33,9 +33,9 @@ async def test_participants_are_shown_with_their_instances_and_without_the_comma
 async def test_the_leader_is_shown_and_its_absence_is_a_failure(command_line: Prompt, open_shop: Node) -> None:
     nobody = await command_line.ask("leader")
     assert (nobody.code, nobody.lines) == (1, ["nobody leads: run a participant or `goconductor serve`"])
-    term = await open_shop.store.raise_epoch("shop-1", 600)
+    term = await open_shop.store.terms.raise_epoch("shop-1", 600)
     assert term is not None
-    await open_shop.store.note_sweep({"rounds": 5, "sagas": 2}, epoch=term.epoch)
+    await open_shop.store.recovery.note_sweep({"rounds": 5, "sagas": 2}, epoch=term.epoch)
     shown = await command_line.ask("leader")
     assert shown.code == 0
     assert shown.lines[0].startswith("shop-1 leads in epoch 1, for ")

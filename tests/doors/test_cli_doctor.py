@@ -35,7 +35,7 @@ async def shop(prompt: Prompt, postgres_url: str) -> AsyncIterator[Node]:
     shop.steps.update(Shop().steps().steps)
     async with shop.running(settings) as conductor:
         await definitions.register(ANYBODY, conductor._node, definitions.read(ORDER))
-        while await conductor._node.store.current() is None:
+        while await conductor._node.store.terms.current() is None:
             pass
         yield conductor._node
 

@@ -50,8 +50,8 @@ async def test_participants_show_their_instances_leases_and_steps(shop: Shop) ->
 
 
 async def test_an_instance_that_died_is_shown_for_a_while(shop: Shop) -> None:
-    gone = await shop.store.register("island", "island-1", {"wave": {}})
-    await shop.store.unregister(gone.serial)
+    gone = await shop.store.instances.register("island", "island-1", {"wave": {}})
+    await shop.store.instances.unregister(gone.serial)
     shown = await participants(shop, dead_seconds=60)
     (instance,) = shown["island"]["instances"]
     assert (instance["alive"], shown["island"]["alive"], shown["island"]["steps"]) == (False, 0, [])
@@ -61,14 +61,14 @@ async def test_an_instance_that_died_is_shown_for_a_while(shop: Shop) -> None:
 
 async def test_the_leader_is_shown_with_its_epoch_and_its_last_sweep(shop: Shop) -> None:
     assert (await shop.client.get("/v1/leader")).json() == {"holder": None, "epoch": 0, "ends_at": None, "last_sweep": None}
-    term = await shop.store.raise_epoch("server-1", 60.0)
+    term = await shop.store.terms.raise_epoch("server-1", 60.0)
     assert term is not None
-    await shop.store.note_sweep({"sagas": 3}, epoch=term.epoch)
+    await shop.store.recovery.note_sweep({"sagas": 3}, epoch=term.epoch)
     leader = (await shop.client.get("/v1/leader")).json()
     assert (leader["holder"], leader["epoch"]) == ("server-1", term.epoch)
     assert leader["last_sweep"]["did"] == {"sagas": 3}
     assert datetime.fromisoformat(leader["last_sweep"]["at"]).tzinfo == UTC
-    await shop.store.resign(term)
+    await shop.store.terms.resign(term)
     assert (await shop.client.get("/v1/leader")).json()["holder"] is None
 
 

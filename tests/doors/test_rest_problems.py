@@ -228,7 +228,7 @@ async def test_an_unforeseen_error_is_logged_under_the_id_that_is_told_and_nothi
     async def broken(*_: object, **__: object) -> None:
         raise RuntimeError("CANARY")
 
-    monkeypatch.setattr(shop.store, "heads", broken)
+    monkeypatch.setattr(shop.store.sagas, "heads", broken)
     with caplog.at_level(logging.ERROR, "goconductor.rest"):
         answer = await shop.client.get("/v1/sagas")
     body = problem(answer, 500, "internal")

@@ -92,7 +92,7 @@ async def test_a_step_that_nobody_offers_says_who_is_missing(shop: Shop) -> None
 
 async def test_a_step_whose_participant_is_busy_is_queued(shop: Shop) -> None:
     await shop.participant.close()
-    await shop.store.register("shop", "shop-that-does-not-answer", {"reserve": {}})
+    await shop.store.instances.register("shop", "shop-that-does-not-answer", {"reserve": {}})
     step = await shop.step((await shop.start())["saga_id"], "reserve")
     assert (step["status"], step["reason"], step["owner"]) == ("queued", None, None)
     await shop.participant.open()

@@ -72,8 +72,8 @@ async def test_the_first_lease_of_a_start_whose_answer_was_lost_is_freed_by_what
         await world.start(trade.saga(), key="one", node=node)
     other = await world.start(trade.saga(), key="two", node=node)
     assert (await world.end_of(other)).status == "completed"
-    (mine,) = [head.saga_id for head in await world.store.live(10)]
-    assert await world.store.leases_on([mine]) == []
+    (mine,) = [head.saga_id for head in await world.store.recovery.live(10)]
+    assert await world.store.recovery.leases([mine]) == []
     assert await world.start(trade.saga(), key="one", node=node) == mine
     await world.live(21)
     assert (await world.end_of(mine)).status == "completed"

@@ -365,7 +365,7 @@ async def test_a_message_about_what_does_not_exist_changes_nothing(world: World)
         )
         await send(world, codec.encode(body, message_id="1", source="/x"))
     assert node.counts["steps_run"] == 0
-    assert await world.store.leases_on([UUID(int=9)]) == []
+    assert await world.store.recovery.leases([UUID(int=9)]) == []
     await good_saga_goes_on(world, node)
 
 

@@ -53,7 +53,7 @@ async def test_running_steps_finish_and_what_follows_is_another_instances(world:
     assert (await world.end_of(saga_id)).status == "completed"
     assert attempts == [1, 1]
     assert (leaving.counts["steps_run"], staying.counts["steps_run"]) == (1, 1)
-    assert await world.store.leases_on([saga_id]) == []
+    assert await world.store.recovery.leases([saga_id]) == []
 
 
 async def test_steps_that_do_not_finish_are_unknown_and_taken_by_another_at_once(world: World) -> None:
@@ -117,7 +117,7 @@ async def test_a_store_that_does_not_know_us_any_more_is_no_reason_to_stay(
     async def away(serial: int) -> None:
         raise StoreUnavailableError
 
-    monkeypatch.setattr(world.store, "unregister", away)
+    monkeypatch.setattr(world.store.instances, "unregister", away)
     with caplog.at_level(logging.WARNING):
         await world.leave(node)
     assert "left without a word" in caplog.text
@@ -188,7 +188,7 @@ async def test_a_plain_step_that_cannot_be_ended_keeps_its_lease_until_its_threa
     assert "1 steps cannot be ended" in caplog.text
     await world.node(others)
     await world.live(5)
-    (lease,) = await world.store.leases_on([saga_id])
+    (lease,) = await world.store.recovery.leases([saga_id])
     assert (lease.instance, runs) == (serial, [])
     assert "OutcomeUnknown pack" not in await world.events(saga_id)  # it lives, and may still have its effect
     gate.set()
@@ -225,7 +225,7 @@ async def test_a_step_that_swallows_its_cancellation_does_not_keep_its_process(
     assert (swallowed, leaving.steps_left) == ([1, 1], 1)
     (chain,) = leaving._executor._chains
     assert chain not in asyncio.all_tasks()  # for which asyncio.run would wait
-    (lease,) = await world.store.leases_on([saga_id])
+    (lease,) = await world.store.recovery.leases([saga_id])
     assert lease.instance == serial
     gate.set()
     await chain

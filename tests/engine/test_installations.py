@@ -67,15 +67,15 @@ async def test_each_leaves_the_others_messages_and_tells_the_remedy_once(
 
 
 async def test_all_processes_of_one_log_have_one_id_and_those_of_another_have_another(worlds: tuple[World, World]) -> None:
-    here = await asyncio.gather(*(Installation(worlds[0].store).learn() for _ in range(5)))
-    there = await Installation(worlds[1].store).learn()
+    here = await asyncio.gather(*(Installation(worlds[0].store.choices).learn() for _ in range(5)))
+    there = await Installation(worlds[1].store.choices).learn()
     assert len({*here}) == 1
     assert there not in here
     assert all((*here, there))
 
 
 async def test_what_does_not_say_where_it_comes_from_is_taken(world: World) -> None:
-    installation = Installation(world.store)
+    installation = Installation(world.store.choices)
     ours = await installation.learn()
     headers: tuple[dict[str, str], ...] = ({}, {HEADER: ours}, {HEADER: "another"})
     messages = [Message(topic="orders", key="", payload=b"", headers=each) for each in headers]
@@ -88,7 +88,7 @@ async def test_a_store_that_does_not_tell_the_id_keeps_no_message_back(
     async def refused(_: str) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(world.store, "choice", refused)
+    monkeypatch.setattr(world.store.choices, "current", refused)
     await world.node(shop())
     client = await world.node()
     assert (await world.end_of(await world.start(packing("parcel"), node=client))).status == "completed"

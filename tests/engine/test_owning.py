@@ -52,8 +52,8 @@ def one_step(*, retry: Retry | None = None) -> tuple[StepRegistry, Saga[Any], li
 
 async def nothing_held(world: World, *nodes: Node) -> None:
     await settle()
-    heads = [head.saga_id for head in (await world.store.heads()).heads]
-    assert await world.store.leases_on(heads) == []
+    heads = [head.saga_id for head in (await world.store.sagas.heads()).heads]
+    assert await world.store.recovery.leases(heads) == []
     assert [node.metrics()["steps_running"] for node in nodes] == [0] * len(nodes)
 
 
@@ -98,7 +98,7 @@ async def test_a_start_whose_caller_is_gone_goes_on_at_once(world: World, when: 
     store.gate.set()
     with pytest.raises(asyncio.CancelledError):
         await starting
-    (head,) = (await world.store.heads()).heads
+    (head,) = (await world.store.sagas.heads()).heads
     assert (await world.end_of(head.saga_id)).status == "completed"
     assert runs == [1]
     await nothing_held(world, node)
@@ -136,7 +136,7 @@ async def test_a_message_that_is_cancelled_while_its_lease_is_taken_leaves_no_le
     store.gate.clear()
     saga_id = await world.start(saga, node=client)
     await store.done.wait()
-    assert len(await world.store.leases_on([saga_id])) == 1
+    assert len(await world.store.recovery.leases([saga_id])) == 1
     closing = asyncio.create_task(world.leave(leaving))
     await settle()
     store.gate.set()
@@ -160,7 +160,7 @@ async def test_a_leader_that_is_stopped_in_the_middle_of_a_look_leaves_no_lease(
     await settle()
     store = Gated(world)
     leader = await world.node(store=store)
-    term = await world.store.raise_epoch(leader.name, 1e9)
+    term = await world.store.terms.raise_epoch(leader.name, 1e9)
     assert term is not None
     sweeper = Sweeper(leader, lease_seconds=10)
     assert await sweeper.may_judge(term.epoch)
@@ -173,7 +173,7 @@ async def test_a_leader_that_is_stopped_in_the_middle_of_a_look_leaves_no_lease(
     await asyncio.wait([looking])
     store.gate.set()
     await settle()
-    living = [lease for lease in await world.store.leases_on([saga_id]) if lease.expires_at > world.clock.now()]
+    living = [lease for lease in await world.store.recovery.leases([saga_id]) if lease.expires_at > world.clock.now()]
     assert {lease.instance for lease in living} <= {frozen.instance.serial}  # what is left remembers the frozen one's attempt
 
 
@@ -248,7 +248,7 @@ async def test_an_outcome_is_not_refused_together_with_the_write_of_an_old_leade
     saga.step("shop.steady")
     saga.step("shop.shaky")
     saga_id = await world.start(saga)
-    term = await world.store.raise_epoch(node.name, 1e9)
+    term = await world.store.terms.raise_epoch(node.name, 1e9)
     assert term is not None
     failed = ActionFailed("shaky", 1, failure=Failure("ValueError"))
     old, outcome = await asyncio.gather(

@@ -84,12 +84,12 @@ async def test_no_more_plain_steps_are_granted_than_there_are_threads(world: Wor
     for _ in range(2):
         await asyncio.to_thread(began.acquire)
     assert await taken(node) == (2, 2, 0, 0)
-    assert len(await world.store.leases_on(saga_ids)) == 2  # who waits has no lease that could run out
+    assert len(await world.store.recovery.leases(saga_ids)) == 2  # who waits has no lease that could run out
     gate.set()
     assert await all_ended(world, saga_ids) == {"completed": 12}
     assert attempts == [1] * 12
     assert await taken(node) == (0, 0, 0, 0)
-    assert await world.store.leases_on(saga_ids) == []
+    assert await world.store.recovery.leases(saga_ids) == []
 
 
 async def test_no_more_transactional_steps_are_granted_than_their_pool_has_connections(world: World) -> None:
@@ -108,7 +108,7 @@ async def test_no_more_transactional_steps_are_granted_than_their_pool_has_conne
     node = await world.node(shop)
     saga_ids = [await world.start(of_one_step("shop.pack")) for _ in range(8)]
     assert await taken(node) == (2, 0, 2, 0)
-    assert len(await world.store.leases_on(saga_ids)) == 2
+    assert len(await world.store.recovery.leases(saga_ids)) == 2
     other = await world.start(of_one_step("shop.look", "other"))
     assert (await world.end_of(other)).status == "completed"  # what needs none of it goes on
     gate.set()

@@ -67,7 +67,7 @@ async def test_it_is_logged_once_and_shown_for_as_long_as_it_lasts(
         (waits,) = story.waits
         assert waits.startswith(f"sold {where}")
         assert [line.plain for line in rendering.story(story)][-1] == f"now: {waits}"
-        (finding,) = of_journals(await node.store.instances(), await node.store.database_time()).findings
+        (finding,) = of_journals(await node.store.instances.registered(), await node.store.terms.database_time()).findings
         assert finding.what.startswith("1 living instance of 'shop' cannot use the journal of sell: ")
         assert finding.remedy.startswith("start PostgreSQL, or correct the journal's url")
         assert engine(conductor).counts["step_errors"] >= SAGAS
@@ -78,7 +78,10 @@ async def test_it_is_logged_once_and_shown_for_as_long_as_it_lasts(
         async with await asyncio.start_server(partial(relay, parts.hostname or "", parts.port or 5432), sock=place):
             for handle in handles:
                 await handle.result(timeout_seconds=300)
-            while of_journals(await node.store.instances(), await node.store.database_time()).outcome is not Outcome.SOUND:
+            while (
+                of_journals(await node.store.instances.registered(), await node.store.terms.database_time()).outcome
+                is not Outcome.SOUND
+            ):
                 pass
             assert "the journal of the steps sell is back" in caplog.text
             await journal.close()

@@ -160,7 +160,7 @@ async def test_a_process_that_lives_on_is_not_taken_for_dead_while_its_step_runs
             handle = await own.start(saga, None)
             await asyncio.to_thread(began.wait)
             await until_seen(postgres_url, serial)
-        assert serial not in {instance.serial for instance in await store.missing()}
+        assert serial not in {instance.serial for instance in await store.instances.missing()}
         assert {lease.instance for lease in await holdings.held(postgres_url)} == {serial}
         async with healthy.running(settings):
             gate.set()  # and now it is

@@ -153,7 +153,7 @@ async def test_another_start_with_the_same_key_waits_for_the_transaction(shop: S
 async def test_it_is_due_from_its_first_moment(shop: Shop, conductor: Conductor) -> None:
     async with CALLERS["connection-asyncpg"](shop.url) as caller:
         handle = await conductor.start(shop.saga, "tea", transaction=caller.tx)
-    [due] = await conductor._node.store.due(10)
+    [due] = await conductor._node.store.recovery.due(10)
     assert due.saga_id == handle.saga_id
     assert await handle.result(timeout_seconds=300) == "packed tea"
 

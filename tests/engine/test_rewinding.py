@@ -15,12 +15,11 @@ from goconductor.engine.facts.log import View
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import StoreUnavailableError
 from goconductor.lifecycle.effects import RunAction
-from goconductor.ports.history import Loss
-from goconductor.ports.store import StoredDefinition
+from goconductor.ports.store import Loss, StoredDefinition
 from goconductor.saga.builder import Saga as SagaOf
 from goconductor.saga.ids import DEFAULT_NAMESPACE
+from goconductor.stores.memory.failovers import MemoryFailovers
 from goconductor.testing.clock import settle
-from goconductor.testing.signalling import WorldStore
 from goconductor.testing.world import World
 
 
@@ -57,7 +56,7 @@ async def test_what_was_acknowledged_and_is_gone_is_noted_once(world: World) -> 
     for _ in range(2):
         node._rewinding.rewound()
         await settle()
-    losses = {one.saga_id: one for one in await world.store.losses(10)}
+    losses = {one.saga_id: one for one in await world.store.failovers.losses(10)}
     assert losses.keys() == {cut, gone}
     assert kept not in losses
     assert (losses[cut].seq, losses[cut].status, losses[cut].known_by) == (2, "completed", node.name)
@@ -73,7 +72,7 @@ async def test_a_message_that_knows_more_than_the_log_says_so(world: World) -> N
     await settle()
     client.send(plan, View(view.state, 7, 4711), [RunAction("pack", 1, 0)])
     await settle()
-    assert [(one.saga_id, one.seq, one.tag, one.known_by) for one in await world.store.losses(10)] == [
+    assert [(one.saga_id, one.seq, one.tag, one.known_by) for one in await world.store.failovers.losses(10)] == [
         (saga_id, 7, 4711, owner.name)
     ]
     assert (owner.counts["commits_missing"], node.counts["commits_missing"]) == (1, 0)
@@ -107,8 +106,8 @@ async def test_a_definition_that_the_log_has_lost_is_put_again_and_is_active_aga
     assert active.version == newer.version  # that another one chose since stays
 
 
-class Away(WorldStore):
-    """A store that is away for the first tries of noting."""
+class Away(MemoryFailovers):
+    """Of a store that is away for the first tries of noting."""
 
     tries = 3
 
@@ -121,7 +120,7 @@ class Away(WorldStore):
 
 async def test_it_goes_on_trying_while_the_store_is_away_and_ends_with_its_node() -> None:
     async with World() as world:
-        world.store = Away(world.clock)
+        away = world.store.failovers = Away(world.store.data)
         registry, saga = shop()
         node = await world.node(registry)
         saga_id = await world.start(saga)
@@ -129,16 +128,16 @@ async def test_it_goes_on_trying_while_the_store_is_away_and_ends_with_its_node(
         rewind(world, saga_id, events=1)
         node._rewinding.rewound()
         await settle()
-        assert await world.store.losses(10) == []
+        assert await world.store.failovers.losses(10) == []
         await world.clock.advance(rewinding.AGAIN_SECONDS * 4)
-        assert [one.saga_id for one in await world.store.losses(10)] == [saga_id]
-        world.store.tries = 1_000
+        assert [one.saga_id for one in await world.store.failovers.losses(10)] == [saga_id]
+        away.tries = 1_000
         node._rewinding.rewound()
         await asyncio.sleep(0)
 
 
-class Odd(WorldStore):
-    """A store that fails in a way that nobody foresaw."""
+class Odd(MemoryFailovers):
+    """Of a store that fails in a way that nobody foresaw."""
 
     async def lost(self, told: Any) -> list[Loss]:
         raise ValueError("a row that cannot be read")
@@ -146,7 +145,7 @@ class Odd(WorldStore):
 
 async def test_an_error_that_nobody_expected_is_logged_while_the_process_lives(caplog: pytest.LogCaptureFixture) -> None:
     async with World() as world:
-        world.store = Odd(world.clock)
+        world.store.failovers = Odd(world.store.data)
         registry, saga = shop()
         node = await world.node(registry)
         await world.start(saga)

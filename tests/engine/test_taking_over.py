@@ -104,7 +104,7 @@ async def test_a_message_that_comes_while_it_is_paused_tells_the_log_all_the_sam
     await repeated(world, saga_id)
     assert bank.runs == [1]
     assert "OutcomeUnknown charge" in await world.events(saga_id)
-    assert await world.store.leases_on([saga_id]) == []
+    assert await world.store.recovery.leases([saga_id]) == []
     await client.request(saga_id, ResumeRequested(by="anna"))
     await settle()
     await assert_not_forgotten(world, bank, saga_id)
@@ -128,8 +128,8 @@ async def test_a_leader_that_is_overtaken_while_it_buries_leaves_a_trace(world: 
     bank = Bank()
     saga_id, _ = await charged(world, bank)
     await world.clock.advance(2.0)
-    [dead] = await world.store.missing()
-    leases, _ = await world.store.mark_dead(dead.serial, epoch=await lead(world.store))
+    [dead] = await world.store.instances.missing()
+    leases, _ = await world.store.instances.mark_dead(dead.serial, epoch=await lead(world.store))
     assert [lease.key.step for lease in leases] == ["charge"]
     await repeated(world, saga_id)
     await assert_not_forgotten(world, bank, saga_id)
@@ -147,5 +147,7 @@ async def test_where_the_log_knows_the_outcome_the_lease_is_freed_and_nothing_ru
     client.send(plan, view, [RunCompensation("charge", 1, 0)])
     await settle()
     assert successor.counts["leases_taken_over"] == 1
-    assert {lease.key for lease in await world.store.leases_on([saga_id])} == {LeaseKey(saga_id, "charge", Direction.ACTION)}
+    assert {lease.key for lease in await world.store.recovery.leases([saga_id])} == {
+        LeaseKey(saga_id, "charge", Direction.ACTION)
+    }
     assert bank.runs == [1]

@@ -244,7 +244,7 @@ async def test_a_pivot_without_a_journal_whose_outcome_is_unknown_is_stuck_and_s
     state = await world.state(saga_id)
     assert (state.status, state.step("sell").action.status) == ("stuck", "stuck")
     assert "find out whether it happened" in str(state.step("sell").failure)
-    assert (await world.store.head(saga_id)).wake_at is None  # type: ignore[union-attr]
+    assert (await world.store.sagas.head(saga_id)).wake_at is None  # type: ignore[union-attr]
     await client.request(saga_id, OutcomeDeclared("sell", happened=True, output={"by": "hand"}, reason="seen in the bank"))
     assert (await world.end_of(saga_id)).outputs() == {"sell": {"by": "hand"}}
 

@@ -58,7 +58,7 @@ async def test_each_runs_its_own_sagas_and_has_a_leader(postgres_url: str) -> No
             store = make_store(settings_of(postgres_url, schema), "onlooker")
             await store.open()
             stack.push_async_callback(store.close)
-            while await store.current() is None:
+            while await store.terms.current() is None:
                 pass
         schemas = await onlooker.fetch("SELECT nspname FROM pg_namespace WHERE nspname ~ '^(b|gocon)' ORDER BY 1")
         assert [row[0] for row in schemas] == ["bakery", "bakery_bus", "brewery", "brewery_bus"]
@@ -90,6 +90,6 @@ def test_candidates_of_an_installation_elect_their_own_leader_wherever_they_do(k
         ("bakery", {"GOCONDUCTOR_ELECTION_OPTIONS__GROUP": "goconductor"}),
     ):
         settings = settings_of("postgresql://127.0.0.1/shop", schema, GOCONDUCTOR_ELECTION_KIND=kind, **more)
-        election: Any = makes_of_elections(settings)[kind](MemoryStore())
+        election: Any = makes_of_elections(settings)[kind](MemoryStore().terms)
         groups.append(next(filter(None, (getattr(election, name, None) for name in ("_group", "_key", "_path")))))
     assert groups[0] == groups[2] != groups[1]

@@ -73,7 +73,7 @@ async def test_a_view_is_as_large_as_its_events_however_it_came_about(world: Wor
     client, *others = [await world.node(), await world.node(shop), await world.node(bank)]
     saga_id = await world.start(saga, "x" * 1000)
     await world.live(1)
-    log = sum(len(entry.data) for entry in await world.store.history(saga_id))
+    log = sum(len(entry.data) for entry in await world.store.sagas.history(saga_id))
     read = await client.view(saga_id)
     sizes = [read.bytes, *(seen.bytes for node in others if (seen := node.appender.latest(saga_id)) is not None)]
     assert len(sizes) > 1

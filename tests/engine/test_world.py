@@ -190,13 +190,13 @@ async def test_an_hour_of_life_looks_at_the_store_a_few_times_only(world: World,
     shop, saga, attempts = failing(1)
     await world.node(shop)
     saga_id = await world.start(saga)
-    looks, due = list[int](), world.store.due
+    looks, due = list[int](), world.store.recovery.due
 
     async def counted(limit: int) -> list[Head]:
         looks.append(limit)
         return await due(limit)
 
-    monkeypatch.setattr(world.store, "due", counted)
+    monkeypatch.setattr(world.store.recovery, "due", counted)
     began = world.clock.now()
     await world.live(3601)
     assert world.clock.now() - began == pytest.approx(3601)

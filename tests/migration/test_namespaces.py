@@ -51,7 +51,7 @@ async def test_what_is_there_is_in_the_default_namespace(postgres_url: str, hand
             ("v1", True, True, 0),
             ("v2", False, False, 1),
         ]
-        assert await store.started(DEFAULT_NAMESPACE, "order", "17") == SAGA
+        assert await store.sagas.started(DEFAULT_NAMESPACE, "order", "17") == SAGA
         again, other = Saga().start(key="17", input_hash=b"same"), Saga().start(namespace="acme", key="17", input_hash=b"same")
         found_again, started = await store.starts.start([again, other])
         assert (found_again.verdict, found_again.existing, started.verdict) == (Verdict.ALREADY_STARTED, SAGA, Verdict.WON)

@@ -123,7 +123,7 @@ async def test_migrating_again_changes_nothing(postgres_url: str, hand: dial.Con
     await store.open()
     saga = await begin(store)
     await store.migrate()
-    assert await store.head(saga.saga_id) is not None
+    assert await store.sagas.head(saga.saga_id) is not None
     await store.close()
     after = await hand.fetch("SELECT oid, relfilenode FROM pg_class WHERE relnamespace = 'goconductor'::regnamespace ORDER BY 1")
     assert after == before

@@ -12,12 +12,13 @@ from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import StoreUnavailableError
 from goconductor.lifecycle.events import PauseRequested
 from goconductor.observe.leader import LeaderMetrics
-from goconductor.ports.figures import MeasuredBus, MeasuredStore, StoreFigures
-from goconductor.ports.store import LeaseKey, Term
+from goconductor.ports.figures import MeasuredBus
+from goconductor.ports.store import LeaseKey, StoreFigures, Term
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.resent import KEPT_SECONDS, SAGAS_MAX, STEPS_MAX, Resent
 from goconductor.recovery.sweep import Sweeper
 from goconductor.saga.ids import Direction
+from goconductor.stores.memory.figures import MemoryFigures
 from goconductor.testing.clock import ManualClock, settle
 from goconductor.testing.signalling import WorldStore
 from tests.observe.services import Services, cards, order
@@ -113,7 +114,7 @@ async def test_steps_that_sagas_wait_for_and_nobody_offers_are_told_until_somebo
     world = services.world
     sweeper = Sweeper(stock)
     await world.leave(paying)
-    term = await world.store.raise_epoch(stock.name, 1e9)
+    term = await world.store.terms.raise_epoch(stock.name, 1e9)
     assert term is not None
     leader = services.metrics.leader = LeaderMetrics(stock, waiting=sweeper.resent.waiting)
 
@@ -183,21 +184,22 @@ async def test_a_leader_looks_again_and_again_and_forgets_when_it_leads_no_more(
 
 
 async def test_a_store_that_is_away_is_asked_again_later(services: Services, caplog: pytest.LogCaptureFixture) -> None:
-    class Away(WorldStore):
+    class Away(MemoryFigures):
         away = True
 
-        async def figures(self) -> StoreFigures:
+        async def read(self) -> StoreFigures:
             if self.away:
                 raise StoreUnavailableError("the database went for lunch")
-            return await super().figures()
+            return await super().read()
 
-    store = Away(services.world.clock)
+    store = WorldStore(services.world.clock)
+    store.figures = figures = Away(store.data)
     leader = LeaderMetrics(await services.world.node(store=store), interval_seconds=SECONDS)
     with caplog.at_level(logging.WARNING, "goconductor.observe"):
         leader.on_term(term(services))
         await settle()
         assert "lunch" in caplog.text
-        store.away = False
+        figures.away = False
         await services.world.clock.advance(SECONDS)
         await settle()
     assert leader.figures is not None
@@ -205,7 +207,7 @@ async def test_a_store_that_is_away_is_asked_again_later(services: Services, cap
 
 
 async def test_our_memory_leaves_can_be_measured(services: Services) -> None:
-    assert isinstance(services.world.store, MeasuredStore)
+    assert services.world.store.figures is not None
     assert isinstance(services.world.bus(), MeasuredBus)
     bus = MemoryBus()
     assert await bus.lag("nothing", "nobody") is None

@@ -18,14 +18,15 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
 
 from goconductor import CompensatedError, Participant, Saga, Settings, app
-from goconductor.engine.node import Node, Store
+from goconductor.engine.node import Node
 from goconductor.engine.observer import Observer
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.leaves import make_store, makes_of_buses
 from goconductor.observe.exposition import text_of
 from goconductor.observe.leader import LeaderMetrics
 from goconductor.observe.metrics import Metrics
-from goconductor.ports.figures import MeasuredBus, MeasuredStore
+from goconductor.ports.figures import MeasuredBus
+from goconductor.ports.store import Store
 from goconductor.rest.app import create_app
 from goconductor.testing.loopback import free_port
 from tests.observe.services import Spans, cards, ids, linked, order, scraped, warehouse
@@ -235,7 +236,7 @@ async def test_two_services_with_providers_of_their_own_share_a_trace(pair: tupl
 
 async def test_postgres_tells_what_the_leader_asks(pair: tuple[list[Node], Spans, Spans]) -> None:
     (node, paying), _, _ = pair
-    assert isinstance(node.store, MeasuredStore)
+    assert node.store.figures is not None
     assert isinstance(node.bus, MeasuredBus)
     plan = await node.definitions.register(order().definition)
     for way in ("pays", "refused", "stuck"):

@@ -185,7 +185,7 @@ async def test_a_saga_that_nobody_samples_is_followed_nowhere_and_notes_no_spans
     assert spans.finished == ()
     assert state.traceparent.endswith("-00")
     assert not any(step.span for step in state.steps.values())
-    assert b'"span"' not in b"".join(entry.data for entry in await services.world.store.history(saga_id))
+    assert b'"span"' not in b"".join(entry.data for entry in await services.world.store.sagas.history(saga_id))
 
 
 async def test_a_saga_whose_starter_does_not_trace_has_a_trace_for_each_run(services: Services) -> None:
@@ -202,7 +202,7 @@ async def test_a_saga_whose_starter_does_not_trace_has_a_trace_for_each_run(serv
 async def test_without_traces_the_log_holds_nothing_of_them(services: Services) -> None:
     await services.open()
     saga_id, _ = await services.run("refused")
-    written = b"".join(entry.data for entry in await services.world.store.history(saga_id))
+    written = b"".join(entry.data for entry in await services.world.store.sagas.history(saga_id))
     assert b"traceparent" not in written
     assert b'"span"' not in written
 

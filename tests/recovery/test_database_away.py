@@ -15,8 +15,9 @@ from goconductor.errors import StoreUnavailableError
 from goconductor.ports.store import Head
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.sweep import Sweeper
+from goconductor.stores.memory.leases import MemoryLeases
+from goconductor.stores.memory.recovery import MemoryRecovery
 from goconductor.testing.clock import settle
-from goconductor.testing.signalling import WorldStore
 from goconductor.testing.world import World
 from tests.engine.faults import Trade, Unrenewing, Unruly
 from tests.recovery.passing import cut_off, until_ended
@@ -42,7 +43,7 @@ async def test_after_the_database_was_away_nobody_is_judged_for_one_leases_life(
     world.kill(node)  # its session was lost with the database
     await world.live(9.5)
     assert "OutcomeUnknown pack" not in await world.events(saga_id)
-    assert all(each.dead_at is None for each in await world.store.instances("shop"))
+    assert all(each.dead_at is None for each in await world.store.instances.registered("shop"))
     world.store.revive(node.instance.serial)
     gate.set()
     assert (await world.end_of(saga_id)).outputs() == {"pack": "packed"}
@@ -65,15 +66,15 @@ async def test_after_a_crash_of_the_database_all_live_sagas_are_walked_through_o
         assert await leader.may_judge(epoch)
         assert await leader.sweep_once(epoch) == 10
         await settle()
-        assert await world.store.leases_truncated()
+        assert await world.store.recovery.leases_truncated()
     while await leader.sweep_once(epoch) == 10:
         await settle()
-    assert not await world.store.leases_truncated()
+    assert not await world.store.recovery.leases_truncated()
     assert await until_ended(world, sagas, within_seconds=1) == ["completed"] * 25
 
 
 async def leader_of(world: World, node: Node, batch: int) -> tuple[Sweeper, int]:
-    term = await world.store.raise_epoch("a leader", 1e9)
+    term = await world.store.terms.raise_epoch("a leader", 1e9)
     assert term is not None
     return Sweeper(node, lease_seconds=10.0, batch=batch), term.epoch
 
@@ -111,8 +112,8 @@ async def test_leaders_that_change_often_judge_all_the_same(world: World) -> Non
     assert (await world.state(saga_id)).status == "completed"
 
 
-class AwayForLong(WorldStore):
-    """A store that answers no sweep."""
+class AwayForLong(MemoryRecovery):
+    """Of a store that answers no sweep."""
 
     is_away = True
 
@@ -124,9 +125,9 @@ class AwayForLong(WorldStore):
 
 async def test_a_sweep_that_waits_for_the_store_is_logged_at_growing_intervals(caplog: pytest.LogCaptureFixture) -> None:
     async with World() as world:
-        world.store = AwayForLong(world.clock)
+        away = world.store.recovery = AwayForLong(world.store.data, MemoryLeases(world.store.data))
         node = await world.node()
-        term = await world.store.raise_epoch("a leader", 1e9)
+        term = await world.store.terms.raise_epoch("a leader", 1e9)
         assert term is not None
         leading = asyncio.create_task(Sweeper(node).lead(LeadTerm(term, world.clock, 1e10)))
 
@@ -138,9 +139,9 @@ async def test_a_sweep_that_waits_for_the_store_is_logged_at_growing_intervals(c
         await world.clock.advance(600.0)
         assert 5 <= lines() <= 15
         before = lines()
-        world.store.is_away = False
+        away.is_away = False
         await world.clock.advance(2.0)
-        world.store.is_away = True
+        away.is_away = True
         await world.clock.advance(2.0)
         assert lines() == before + 1
         await end(leading)

@@ -12,11 +12,10 @@ from uuid import UUID
 import pytest
 
 from goconductor import RefusedError, Retry, Saga, StepContext
-from goconductor.engine.node import Store
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import FencedError
 from goconductor.lifecycle.events import AbortRequested
-from goconductor.ports.store import Append, Outcome
+from goconductor.ports.store import Append, Outcome, Store
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.sweep import Sweeper
 from goconductor.stores.memory import MemoryStore
@@ -83,7 +82,7 @@ class Stoppable(MemoryStore):
 async def renewed(world: World, saga_id: UUID, seconds: float) -> None:
     """Let time pass while the holders of leases keep them, as their renewals do."""
     for _ in range(int(seconds / 3)):
-        await world.store.leases.renew(await world.store.leases_on([saga_id]), 10)
+        await world.store.leases.renew(await world.store.recovery.leases([saga_id]), 10)
         await world.live(3)
 
 
@@ -190,7 +189,7 @@ async def test_a_leader_that_was_stopped_between_taking_a_lease_and_appending_st
     await dying.request(saga_id, AbortRequested(reason="the customer left"))
     store = Stoppable(world.store)
     first = Sweeper(await world.node(store=cast("Store", store)), lease_seconds=10)
-    term = await world.store.raise_epoch("first", 1e9)
+    term = await world.store.terms.raise_epoch("first", 1e9)
     assert term is not None
     leading = asyncio.create_task(first.lead(LeadTerm(term, world.clock, 1e12)))
     while not store.stopped.is_set():

@@ -14,41 +14,41 @@ from goconductor.engine.node import Node
 from goconductor.engine.observer import Observer
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import FencedError, StoreUnavailableError
-from goconductor.ports.retention import Forgettable, Forgotten
-from goconductor.ports.store import DeadLetter
+from goconductor.ports.store import DeadLetter, Forgettable, Forgotten
 from goconductor.recovery.beside import beside
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.retention import DAY_SECONDS, INTERVAL_SECONDS, Retaining
-from goconductor.testing.signalling import WorldStore
+from goconductor.stores.memory.data import Data
+from goconductor.stores.memory.retention import MemoryRetention
 from goconductor.testing.world import World
 
 SECOND = 1 / DAY_SECONDS
 """A day, in these tests."""
 
 
-class Asked(WorldStore):
-    """Says what it was asked to forget, and may be away."""
+class Asked(MemoryRetention):
+    """Notes what it was asked to forget, and may be away."""
 
-    def __init__(self, world: World) -> None:
-        super().__init__(world.clock)
-        self.asked: list[Forgettable] = []
+    def __init__(self, data: Data) -> None:
+        super().__init__(data)
+        self.kinds: list[Forgettable] = []
         self.away = False
 
     async def forget(self, kind: Forgettable, **facts: Any) -> Forgotten:
-        self.asked.append(kind)
+        self.kinds.append(kind)
         if self.away:
             raise StoreUnavailableError("away")
         return await super().forget(kind, **facts)
 
 
 @pytest.fixture
-async def store(world: World) -> Asked:
-    store = world.store = Asked(world)
-    return store
+async def asked(world: World) -> Asked:
+    asked = world.store.retention = Asked(world.store.data)
+    return asked
 
 
 async def lead(world: World) -> LeadTerm:
-    term = await world.store.raise_epoch("me", 1e9)
+    term = await world.store.terms.raise_epoch("me", 1e9)
     assert term is not None
     return LeadTerm(term, world.clock, 1e12)
 
@@ -70,7 +70,7 @@ async def some_of_each(world: World, observer: Observer | None = None) -> tuple[
     for saga_id in sagas:
         await world.end_of(saga_id)
     await world.store.dead_letters.put(DeadLetter(topic="t", payload=b"", reason="r"))
-    await world.store.unregister((await world.store.register("command", "line", {})).serial)
+    await world.store.instances.unregister((await world.store.instances.register("command", "line", {})).serial)
     return node, sagas
 
 
@@ -81,7 +81,7 @@ async def passed(world: World, keeping: Retaining, term: LeadTerm) -> dict[str, 
     return dict(await passing)
 
 
-async def test_each_kind_goes_after_its_days(world: World, store: Asked, caplog: pytest.LogCaptureFixture) -> None:
+async def test_each_kind_goes_after_its_days(world: World, asked: Asked, caplog: pytest.LogCaptureFixture) -> None:
     told: Counter[str] = Counter()
 
     class Told(Observer):
@@ -104,33 +104,33 @@ async def test_each_kind_goes_after_its_days(world: World, store: Asked, caplog:
     assert told == {"instances": 1, "dead_letters": 1, "start_keys": 5, "sagas": 5, "entries": 10}
     with pytest.raises(SagaNotFoundError):
         await node.view(sagas[0])
-    assert [one.serial for one in await store.instances()] == [node.instance.serial]
+    assert [one.serial for one in await world.store.instances.registered()] == [node.instance.serial]
 
 
-async def test_keys_go_before_the_sagas_that_they_name(world: World, store: Asked) -> None:
+async def test_keys_go_before_the_sagas_that_they_name(world: World, asked: Asked) -> None:
     node, _ = await some_of_each(world)
     await world.clock.advance(60.0)
     await passed(world, retaining(node, limit=2), await lead(world))
-    order = list(dict.fromkeys(store.asked))
+    order = list(dict.fromkeys(asked.kinds))
     assert order == list(Forgettable)
     assert order.index(Forgettable.START_KEYS) < order.index(Forgettable.SAGAS)
-    assert len(store.asked) > 6  # in steps of two
+    assert len(asked.kinds) > 6  # in steps of two
 
 
-async def test_zero_days_is_for_ever(world: World, store: Asked) -> None:
+async def test_zero_days_is_for_ever(world: World, asked: Asked) -> None:
     node, sagas = await some_of_each(world)
     await world.clock.advance(60.0)
     await passed(world, retaining(node, sagas_days=0), await lead(world))
-    assert set(store.asked) == set(Forgettable) - {Forgettable.START_KEYS, Forgettable.SAGAS}
+    assert set(asked.kinds) == set(Forgettable) - {Forgettable.START_KEYS, Forgettable.SAGAS}
     assert (await world.state(sagas[0])).status == "completed"
 
 
 async def test_it_lasts_as_long_as_the_leading_beside_it_and_survives_a_store_that_is_away(
-    world: World, store: Asked, caplog: pytest.LogCaptureFixture
+    world: World, asked: Asked, caplog: pytest.LogCaptureFixture
 ) -> None:
     node, sagas = await some_of_each(world)
     await world.clock.advance(60.0)
-    store.away = True
+    asked.away = True
     ended = asyncio.Event()
 
     async def sweep(_: LeadTerm) -> None:
@@ -139,21 +139,21 @@ async def test_it_lasts_as_long_as_the_leading_beside_it_and_survives_a_store_th
     leading = asyncio.ensure_future(beside(sweep, retaining(node).keep)(await lead(world)))
     await world.clock.advance(1.0)
     assert "retention could not go on" in caplog.text
-    store.away = False
+    asked.away = False
     await world.clock.advance(INTERVAL_SECONDS)
-    assert await store.head(sagas[0]) is None
+    assert await world.store.sagas.head(sagas[0]) is None
     ended.set()
     await leading
-    asked = len(store.asked)
+    before = len(asked.kinds)
     await world.clock.advance(2 * INTERVAL_SECONDS)
-    assert len(store.asked) == asked
+    assert len(asked.kinds) == before
 
 
-async def test_a_leader_of_the_past_keeps_nothing_and_its_sweep_finds_out_by_itself(world: World, store: Asked) -> None:
+async def test_a_leader_of_the_past_keeps_nothing_and_its_sweep_finds_out_by_itself(world: World, asked: Asked) -> None:
     node, sagas = await some_of_each(world)
     await world.clock.advance(60.0)
     old, _ = await lead(world), await lead(world)
     await retaining(node).keep(old)
     with pytest.raises(FencedError):
         await retaining(node).pass_once(old.epoch)
-    assert await store.head(sagas[0]) is not None
+    assert await world.store.sagas.head(sagas[0]) is not None

@@ -84,8 +84,8 @@ async def test_a_dead_instance_is_buried_and_its_work_runs_elsewhere_under_the_s
     assert await until_ended(world, [saga_id], within_seconds=10) == ["completed"]
     assert world.clock.now() - began < 5  # long before its lease has run out
     assert seen == [(1, f"{saga_id}/pack/action/0"), (2, f"{saga_id}/pack/action/0")]
-    assert [each.dead_at is not None for each in await world.store.instances("shop")] == [True, False]
-    unknown = next(each for each in await world.store.history(saga_id) if each.event == "OutcomeUnknown")
+    assert [each.dead_at is not None for each in await world.store.instances.registered("shop")] == [True, False]
+    unknown = next(each for each in await world.store.sagas.history(saga_id) if each.event == "OutcomeUnknown")
     assert b"its instance died" in unknown.data
 
 
@@ -184,7 +184,7 @@ async def test_a_living_lease_is_left_alone(world: World) -> None:
     node = await world.node(shop)
     saga_id = await world.start(saga)
     await settle()
-    (lease,) = await world.store.leases_on([saga_id])
+    (lease,) = await world.store.recovery.leases([saga_id])
     for _ in range(30):
         await world.store.leases.renew([lease], 10)
         await world.live(3)
@@ -288,7 +288,7 @@ async def test_what_a_newer_version_wrote_is_left_to_newer_instances(world: Worl
     await world.node(trade.shop)
     await world.node(trade.bank)
     assert await ended_beside(world, sound)
-    assert len(await world.store.history(newer)) == 2
+    assert len(await world.store.sagas.history(newer)) == 2
 
 
 async def test_a_bug_in_one_saga_does_not_stop_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,7 +313,7 @@ async def test_a_bug_in_one_saga_does_not_stop_the_others(world: World, monkeypa
 async def ended_beside(world: World, sound: UUID) -> bool:
     for _ in range(60):
         await world.live(2)
-        if (await world.store.head(sound)).status == "completed":  # type: ignore[union-attr]
+        if (await world.store.sagas.head(sound)).status == "completed":  # type: ignore[union-attr]
             return True
     return False
 
@@ -339,7 +339,7 @@ async def test_what_a_dead_instance_left_is_taken_over_in_batches_so_that_the_sw
         await world.start(saga, node=dying)
     await world.clock.advance(2.0)
     await cut_off(world, dying)
-    term = await world.store.raise_epoch("leader", 1e9)
+    term = await world.store.terms.raise_epoch("leader", 1e9)
     assert term is not None
     sweeper = Sweeper(leader, batch=2)
     resent = []
@@ -356,14 +356,14 @@ async def test_two_looks_at_once_make_nobody_dead(world: World) -> None:
     leader, dying = await world.node(), await world.node()
     await world.clock.advance(2.0)
     world.kill(dying)
-    term = await world.store.raise_epoch("leader", 1e9)
+    term = await world.store.terms.raise_epoch("leader", 1e9)
     assert term is not None
     sweeper = Sweeper(leader)
 
     async def looked(seconds: float) -> bool:
         await world.clock.advance(seconds)
         await sweeper.bury(term.epoch)
-        one = next(each for each in await world.store.instances() if each.serial == dying.instance.serial)
+        one = next(each for each in await world.store.instances.registered() if each.serial == dying.instance.serial)
         return one.dead_at is not None
 
     assert [await looked(seconds) for seconds in (0.0, 0.0, 0.05, DEATH_SECONDS / 2)] == [False] * 4
@@ -388,7 +388,7 @@ async def test_many_steps_of_one_saga_that_a_dead_instance_ran_are_declared_unkn
     saga_id = await world.start(saga, node=leader)
     await world.clock.advance(2.0)
     await cut_off(world, dying)
-    term = await world.store.raise_epoch("leader", 1e9)
+    term = await world.store.terms.raise_epoch("leader", 1e9)
     assert term is not None
     sweeper = Sweeper(leader)
     await sweeper.bury(term.epoch)

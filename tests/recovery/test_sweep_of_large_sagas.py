@@ -85,12 +85,12 @@ async def test_a_saga_that_cannot_be_read_is_put_off_and_the_others_are_swept(
     caplog.set_level(logging.ERROR, "goconductor.recovery")
     await world.sweep()
     assert caplog.text == ""  # once may be a connection that broke: it is still due
-    assert [head.saga_id for head in await world.store.due(10)] == [huge]
+    assert [head.saga_id for head in await world.store.recovery.due(10)] == [huge]
     await world.sweep()
     assert f"saga {huge} cannot be read and is left alone for a while: canceling statement" in caplog.text
     assert sum(node.counts["sweep_resent"] for node in world.nodes) == len(small)
-    assert [head.saga_id for head in await world.store.due(10)] == []
-    head = await world.store.head(huge)
+    assert [head.saga_id for head in await world.store.recovery.due(10)] == []
+    head = await world.store.sagas.head(huge)
     assert head is not None
     assert head.wake_at is not None
     assert head.wake_at >= world.clock.now() + 50
@@ -123,7 +123,7 @@ async def test_what_takes_too_long_to_read_at_once_is_read_in_halves(slow: Postg
     sagas = [await begin(slow) for _ in range(6)]
     whole = material.Saga()
     await slow.starts.start([whole.start(entries=[event("SagaStarted"), *(event(data=b"%d" % number) for number in range(7))])])
-    expected = [await slow.history(saga.saga_id) for saga in (*sagas, whole)]
+    expected = [await slow.sagas.history(saga.saga_id) for saga in (*sagas, whole)]
     await slow_down(postgres_url)
     tails = await slow.log.read([Known(saga.saga_id) for saga in (*sagas, whole)])
     assert [tail.entries for tail in tails] == expected

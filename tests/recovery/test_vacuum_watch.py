@@ -29,7 +29,7 @@ class Pinned(WorldStore):
     async def examine(self, *, older_than_seconds: float) -> Vitals:
         if self.away:
             raise StoreUnavailableError("away")
-        now = self._now()
+        now = self.data.now()
         report = LongTransaction(pid=4711, age_seconds=now - self.open_since, application="report", user="bi")
         old = [report] if report.age_seconds >= older_than_seconds else []
         return Vitals(
@@ -43,7 +43,7 @@ async def test_the_leader_tells_of_it_once_and_again_when_it_is_twice_as_old(
 ) -> None:
     store = Pinned(world)
     node = await world.node(store=store)
-    term = await store.raise_epoch("me", 1e9)
+    term = await store.terms.raise_epoch("me", 1e9)
     assert term is not None
     watching = asyncio.create_task(VacuumWatch(node).watch(LeadTerm(term, world.clock, 1e12)))
     await world.clock.advance(4 * INTERVAL_SECONDS)
@@ -74,6 +74,6 @@ async def test_what_pins_nothing_is_not_told_and_what_ended_is_forgotten(world: 
 
 async def test_a_store_that_cannot_be_examined_is_not_watched(world: World) -> None:
     node = await world.node()
-    term = await world.store.raise_epoch("me", 1e9)
+    term = await world.store.terms.raise_epoch("me", 1e9)
     assert term is not None
     await VacuumWatch(node).watch(LeadTerm(term, world.clock, 1e12))

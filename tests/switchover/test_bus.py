@@ -21,7 +21,7 @@ from goconductor.errors import BusUnavailableError, ConfigurationError, RequestR
 from goconductor.lifecycle.state import SagaStatus
 from goconductor.messages.topics import steps_topic
 from goconductor.ports.bus import Message
-from goconductor.ports.choices import BUS
+from goconductor.ports.store.choices import BUS
 from goconductor.recovery.sweep import Sweeper
 from goconductor.switchover.bus import SwitchableBus
 from goconductor.switchover.follower import Follower
@@ -82,7 +82,7 @@ class Installation:
         follower = Follower(
             BUS,
             names,
-            store=self.world.store,
+            choices=self.world.store.choices,
             instance=lambda: self.serial_of(bus),
             clock=self.world.clock,
             strict=registry is not None,
@@ -227,7 +227,7 @@ async def test_what_cannot_be_done_is_refused_with_its_remedy(installation: Inst
     with pytest.raises(RequestRefusedError, match="asked for by ann; end that first, with --to new or --to old"):
         await installation.ask("third")
     assert third.bus_problem == ""
-    assert await installation.world.store.choice(BUS) is not None
+    assert await installation.world.store.choices.current(BUS) is not None
 
 
 async def test_who_was_left_behind_by_force_is_named_hears_of_it_and_does_not_stand_in_the_way_back(
@@ -261,13 +261,13 @@ async def test_who_goes_on_with_a_change_does_not_turn_back_what_somebody_else_a
 
 async def test_an_instance_that_is_just_starting_is_waited_for(installation: Installation) -> None:
     await installation.services()
-    starting = await installation.world.store.register("stock", "stock-2", {})
+    starting = await installation.world.store.instances.register("stock", "stock-2", {})
     found = await installation.ask("new")
     assert (found.phase, found.number) == ("settled", 0)
     assert found.waits_for == [
         f"stock {starting.serial} (stock-2) has not reported what it names: it is just starting, or of an older version"
     ]
-    await installation.world.store.unregister(starting.serial)
+    await installation.world.store.instances.unregister(starting.serial)
     assert (await installation.until_done("new")).chosen == "new"
 
 
@@ -287,7 +287,7 @@ async def test_what_the_old_bus_still_has_when_it_is_left_is_sent_again_by_the_s
     assert installation.brokers["old"].sent == 1
     assert (await installation.until_done("new")).chosen == "new"
     await installation.node(stock, names=["new"])
-    term = await installation.world.store.raise_epoch("leader", 1e9)
+    term = await installation.world.store.terms.raise_epoch("leader", 1e9)
     assert term is not None
     sweeper = Sweeper(client)
     while not installation.effects:
@@ -313,9 +313,14 @@ async def test_an_old_bus_that_is_away_for_good_holds_nobody_up(installation: In
 async def test_the_old_bus_is_read_until_nothing_comes_any_more_but_no_longer_than_asked(installation: Installation) -> None:
     running, go_on = asyncio.Event(), asyncio.Event()
     follower = Follower(
-        BUS, ["old", "new"], store=installation.world.store, instance=lambda: serial, clock=installation.world.clock, strict=True
+        BUS,
+        ["old", "new"],
+        choices=installation.world.store.choices,
+        instance=lambda: serial,
+        clock=installation.world.clock,
+        strict=True,
     )
-    serial = (await installation.world.store.register("stock", "stock-1", {"reserve": {}})).serial
+    serial = (await installation.world.store.instances.register("stock", "stock-1", {"reserve": {}})).serial
     makes = {
         name: partial(CountedBus, broker, installation.world) for name, broker in installation.brokers.items() if name != "third"
     }

@@ -13,8 +13,8 @@ from goconductor.control import changes
 from goconductor.control.actor import Actor
 from goconductor.control.models import ChangeDetail
 from goconductor.errors import ConfigurationError, ElectionError
-from goconductor.ports.choices import ELECTION
 from goconductor.ports.store import Term, Terms
+from goconductor.ports.store.choices import ELECTION
 from goconductor.recovery.leadership import Leadership, LeadTerm
 from goconductor.stores.memory import MemoryStore
 from goconductor.switchover.election import SwitchableElection
@@ -79,10 +79,10 @@ class Installation:
     async def candidate(
         self, name: str, *, names: Sequence[str] = ("old", "new"), unfit: Callable[[], bool] = lambda: False
     ) -> Leadership:
-        serial = (await self.store.register("service", name, {})).serial
+        serial = (await self.store.instances.register("service", name, {})).serial
         makes = {each: partial(LockElection, lock=self.locks[each], candidate=name) for each in names}
-        follower = Follower(ELECTION, names, store=self.store, instance=lambda: serial, clock=self.clock, strict=True)
-        election = SwitchableElection(makes, terms=self.store, follower=follower, unfit=unfit)
+        follower = Follower(ELECTION, names, choices=self.store.choices, instance=lambda: serial, clock=self.clock, strict=True)
+        election = SwitchableElection(makes, terms=self.store.terms, follower=follower, unfit=unfit)
 
         async def lead(term: LeadTerm) -> None:
             try:
@@ -194,6 +194,6 @@ async def test_who_comes_with_old_settings_cannot_be_a_candidate(installation: I
     await installation.until_done("new")
     with pytest.raises(ConfigurationError, match=r"add it to election\.others"):
         await installation.candidate("bert", names=["old"])
-    term = await installation.store.current()
+    term = await installation.store.terms.current()
     assert term is not None
     assert (term.holder, term.election) == ("anna", "new")

@@ -7,28 +7,29 @@ import pytest
 from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.engine.facts.clock import CORRECTED_SECONDS, keep_time
 from goconductor.errors import ConfigurationError
-from goconductor.ports.choices import BUS, Choice, Spoken
+from goconductor.ports.store.choices import BUS, Choice, Spoken
+from goconductor.stores.memory.choices import MemoryChoices
+from goconductor.stores.memory.data import Data
 from goconductor.switchover.follower import LOOK_SECONDS, Follower
 from goconductor.testing.clock import ManualClock
-from goconductor.testing.signalling import WorldStore
 
 
-class Odd(WorldStore):
-    """A store that fails at looks, in a way that nobody foresaw."""
+class Odd(MemoryChoices):
+    """Choices that fail at looks, in a way that nobody foresaw."""
 
     failures = 0
 
-    async def choice(self, kind: str) -> Choice | None:
+    async def current(self, kind: str) -> Choice | None:
         if self.failures:
             self.failures -= 1
             raise ValueError("a row that cannot be read")
-        return await super().choice(kind)
+        return await super().current(kind)
 
 
 async def test_a_look_that_fails_unexpectedly_is_logged_and_not_the_last(caplog: pytest.LogCaptureFixture) -> None:
     clock = ManualClock()
-    store = Odd(clock)
-    follower = Follower(BUS, ["old", "new"], store=store, instance=lambda: 1, clock=clock, strict=True)
+    choices = Odd(Data(clock))
+    follower = Follower(BUS, ["old", "new"], choices=choices, instance=lambda: 1, clock=clock, strict=True)
     await follower.begin()
 
     async def arrive(choice: Choice) -> Spoken:
@@ -36,10 +37,10 @@ async def test_a_look_that_fails_unexpectedly_is_logged_and_not_the_last(caplog:
 
     follower.follow(arrive)
     await clock.advance(LOOK_SECONDS)
-    store.failures = 1
+    choices.failures = 1
     await clock.advance(LOOK_SECONDS)
     assert "following the change of the bus failed, it is tried again" in caplog.text
-    assert await store.choose(Choice(kind=BUS, chosen="new", number=1))
+    assert await choices.choose(Choice(kind=BUS, chosen="new", number=1))
     await clock.advance(LOOK_SECONDS)
     assert follower.choice.chosen == "new"
     await follower.close()

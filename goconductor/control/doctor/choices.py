@@ -9,7 +9,7 @@ from goconductor.control.changes import present
 from goconductor.control.doctor.findings import Check, Finding, error, warning
 from goconductor.control.models import ChangeDetail
 from goconductor.control.wording import together
-from goconductor.engine.node import Store
+from goconductor.ports.store import Store
 
 SHOWN_MAX = 5
 

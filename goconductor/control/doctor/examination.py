@@ -12,7 +12,6 @@ from goconductor.control.doctor.choices import of_choices
 from goconductor.control.doctor.failovers import of_failovers
 from goconductor.control.doctor.findings import Check, Diagnosis, Finding, Outcome, error, split_remedy
 from goconductor.engine.facts.clock import SystemClock
-from goconductor.engine.node import Store
 from goconductor.errors import (
     ConfigurationError,
     ElectionError,
@@ -22,10 +21,10 @@ from goconductor.errors import (
     StoreUnavailableError,
 )
 from goconductor.ports.bus import Bus
-from goconductor.ports.choices import BUS, ELECTION
 from goconductor.ports.clock import Clock
 from goconductor.ports.election import Election
-from goconductor.ports.store import Instance
+from goconductor.ports.store import Instance, Store, Terms
+from goconductor.ports.store.choices import BUS, ELECTION
 from goconductor.ports.vitals import Vitals
 
 LOOK_SECONDS = 15.0
@@ -61,7 +60,7 @@ class Patient:
     """
 
     store: Callable[[], Store]
-    elections: Mapping[str, Callable[[Store], Election]]
+    elections: Mapping[str, Callable[[Terms], Election]]
     buses: Mapping[str, Callable[[], Bus]]
     bus_apart: bool = True
     clock: Clock = field(default_factory=SystemClock)
@@ -155,7 +154,7 @@ async def _election(patient: Patient, store: Store) -> Check:
     findings = []
     for make in patient.elections.values():
         try:
-            election = make(store)
+            election = make(store.terms)
             try:
                 async with asyncio.timeout(LOOK_SECONDS):
                     await election.open()
@@ -167,7 +166,7 @@ async def _election(patient: Patient, store: Store) -> Check:
 
 
 async def _store(store: Store, patient: Patient) -> AsyncIterator[Check]:
-    now, clock = await store.database_time(), patient.clock
+    now, clock = await store.terms.database_time(), patient.clock
     clock.observe(now)
     living: list[Instance] = []
     named = {BUS: list(patient.buses), ELECTION: list(patient.elections)}

@@ -7,8 +7,7 @@ from itertools import pairwise
 
 from goconductor.control.doctor.findings import Check, error, warning
 from goconductor.control.wording import together
-from goconductor.engine.node import Store
-from goconductor.ports.history import Loss, Timeline
+from goconductor.ports.store import Loss, Store, Timeline
 
 LISTED_MAX = 1_000
 SHOWN_MAX = 5
@@ -20,7 +19,7 @@ LAGGED_SECONDS = 1.0
 
 async def of_failovers(store: Store, now: float) -> Check:
     """Check the timelines of the database, and what is known to be missing."""
-    timelines, losses = await store.timelines(), await store.losses(LISTED_MAX)
+    timelines, losses = await store.failovers.timelines(), await store.failovers.losses(LISTED_MAX)
     findings = []
     if losses:
         many = f"{len(losses)}{' or more' if len(losses) == LISTED_MAX else ''}"

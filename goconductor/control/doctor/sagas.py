@@ -10,7 +10,6 @@ from goconductor.control.wording import spell, together
 from goconductor.engine.facts import log
 from goconductor.engine.facts.definitions import Definitions
 from goconductor.engine.facts.log import UnreadableLogError
-from goconductor.engine.node import Store
 from goconductor.engine.running.journals import troubles
 from goconductor.errors import DefinitionError, GoConductorError, RequestRefusedError, StoreError
 from goconductor.lifecycle.effects import RunAction, RunCompensation, Settle
@@ -18,8 +17,7 @@ from goconductor.lifecycle.invariants import violations
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.lifecycle.state import SagaState
 from goconductor.ports.clock import Clock
-from goconductor.ports.reading import Sweep, Wanted
-from goconductor.ports.store import Head, Instance, Known, Tail
+from goconductor.ports.store import Head, Instance, Known, Store, Sweep, Tail, Wanted
 from goconductor.saga.plan import Plan
 
 SAGAS_MAX = 200
@@ -60,7 +58,7 @@ async def of_letters(store: Store) -> Check:
 
 async def of_leader(store: Store, now: float) -> Check:
     """Check whether a process leads, and sweeps."""
-    term, sweep = await store.current(), await store.last_sweep()
+    term, sweep = await store.terms.current(), await store.recovery.last_sweep()
     findings: list[Finding] = []
     remedy = "run at least one participant or `goconductor serve`; without a leader nothing is recovered"
     if term is None or not term.epoch:
@@ -86,11 +84,11 @@ def _swept(sweep: Sweep | None, now: float) -> str:
 
 async def of_instances(store: Store, clock: Clock) -> tuple[Check, list[Instance]]:
     """Check whether dead instances were noticed; return the living ones as well."""
-    instances = [each for each in await store.instances() if each.dead_at is None]
-    missing = {each.serial: each for each in await store.missing()}
+    instances = [each for each in await store.instances.registered() if each.dead_at is None]
+    missing = {each.serial: each for each in await store.instances.missing()}
     if missing:
         await clock.sleep(AGAIN_SECONDS)  # asked twice, as the leader does; it buries in the meantime
-        again = {each.serial for each in await store.missing()}
+        again = {each.serial for each in await store.instances.missing()}
         missing = {serial: each for serial, each in missing.items() if serial in again}
     living = [each for each in instances if each.serial not in missing]
     findings = []
@@ -124,14 +122,16 @@ def of_journals(living: list[Instance], now: float) -> Check:
 async def of_leases(store: Store, now: float) -> Check:
     """Check the leases: what runs and where, and whether a crash of the database has emptied them without a leader's notice."""
     findings = []
-    if await store.leases_truncated():
+    if await store.recovery.leases_truncated():
         findings.append(
             warning(
                 "the lease table was emptied by a crash of the database, and no leader has acknowledged it",
                 "see that a leader sweeps; for one lease's life it judges nobody, then goes on by itself",
             )
         )
-    held = {instance.name: presence.leases for instance, presence in await store.presence(dead_since=now) if presence.leases}
+    held = {
+        instance.name: presence.leases for instance, presence in await store.instances.presence(dead_since=now) if presence.leases
+    }
     most = sorted(held.items(), key=lambda pair: -pair[1])[:SHOWN_MAX]
     by = f", most of {together([f'{name} ({count})' for name, count in most])}" if most else ""
     return Check.of("leases", findings, saw=f"{sum(held.values())} steps run under them{by}; none were lost in a crash")
@@ -139,7 +139,7 @@ async def of_leases(store: Store, now: float) -> Check:
 
 async def of_overdue(store: Store, now: float) -> Check:
     """Check whether sagas wait longer for a look than they should."""
-    due = await store.due(LISTED_MAX)
+    due = await store.recovery.due(LISTED_MAX)
     findings: list[Finding] = []
     oldest = due[0] if due else None
     if oldest is not None and oldest.wake_at is not None and (late := now - oldest.wake_at) > OVERDUE_WARNING_SECONDS:
@@ -155,7 +155,7 @@ async def of_overdue(store: Store, now: float) -> Check:
 
 async def of_stuck(store: Store) -> Check:
     """Sagas that wait for an operator."""
-    page = await store.heads(Wanted(statuses=("stuck",)), limit=LISTED_MAX, seconds=SEARCH_SECONDS)
+    page = await store.sagas.heads(Wanted(statuses=("stuck",)), limit=LISTED_MAX, seconds=SEARCH_SECONDS)
     findings = []
     if page.heads:
         ids = together([str(head.saga_id) for head in page.heads[:SHOWN_MAX]])
@@ -173,7 +173,7 @@ async def of_live_sagas(store: Store, living: list[Instance]) -> AsyncIterator[C
     folded: list[Folded] = []
     unreadable: list[Finding] = []
     definitions = Definitions(store.definitions)
-    heads = await store.live(SAGAS_MAX)
+    heads = await store.recovery.live(SAGAS_MAX)
     for tail in await store.log.read([Known(head.saga_id) for head in heads]):
         try:
             if tail.head is not None:

@@ -16,7 +16,7 @@ import uuid
 
 from goconductor.errors import StoreUnavailableError
 from goconductor.ports.bus import Message
-from goconductor.ports.choices import INSTALLATION, Choice, Choices
+from goconductor.ports.store.choices import INSTALLATION, Choice, Choices
 from goconductor.redaction import logger_of
 
 HEADER = "installation"
@@ -32,7 +32,7 @@ class Installation:
     """The id of this installation, and the notice of others.
 
     Args:
-        choices: the store, which keeps it.
+        choices: where it is kept.
     """
 
     def __init__(self, choices: Choices) -> None:
@@ -50,10 +50,10 @@ class Installation:
             if self._id or time.monotonic() < self._ask_at:
                 return self._id
             try:
-                chosen = await self._choices.choice(INSTALLATION)
+                chosen = await self._choices.current(INSTALLATION)
                 if chosen is None:
                     await self._choices.choose(Choice(kind=INSTALLATION, chosen=uuid.uuid4().hex, number=1))
-                    chosen = await self._choices.choice(INSTALLATION)  # ours, or that of a faster process
+                    chosen = await self._choices.current(INSTALLATION)  # ours, or that of a faster process
             except StoreUnavailableError:
                 self._ask_at = time.monotonic() + AGAIN_SECONDS
             except Exception:

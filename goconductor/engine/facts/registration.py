@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from goconductor.aio.reminders import Reminder
 from goconductor.errors import ConfigurationError, StoreUnavailableError
 from goconductor.ports.clock import Clock
-from goconductor.ports.store import Instance, SagaStore
+from goconductor.ports.store import Instance, Instances, Terms
 from goconductor.redaction import logger_of
 
 logger = logger_of("goconductor.engine")
@@ -20,13 +20,14 @@ class Registration:
     """The registration of one node.
 
     Args:
-        store: an open one, once :meth:`open` is called.
+            instances: those of an open store, once :meth:`open` is called.
+        terms: know the database's time.
         clock: gets readings of the database's time; for the pauses.
         on_rewind: called where the log may have lost commits of this process.
     """
 
-    def __init__(self, store: SagaStore, clock: Clock, on_rewind: Callable[[], None]) -> None:
-        self._store = store
+    def __init__(self, instances: Instances, terms: Terms, clock: Clock, on_rewind: Callable[[], None]) -> None:
+        self._instances, self._terms = instances, terms
         self._clock = clock
         self._on_rewind = on_rewind
         self._instance: Instance | None = None
@@ -47,8 +48,8 @@ class Registration:
         trouble = Reminder(monotonic=self._clock.monotonic)
         while self._instance is None:
             try:
-                self._clock.observe(await self._store.database_time())
-                self._instance = await self._store.register(participant, name, facts, on_rewind=self._rewound)
+                self._clock.observe(await self._terms.database_time())
+                self._instance = await self._instances.register(participant, name, facts, on_rewind=self._rewound)
             except StoreUnavailableError as error:
                 if trouble.is_due():
                     logger.warning("the saga store went away before this node was registered, trying again: %s", error)
@@ -63,7 +64,7 @@ class Registration:
         instance, self._instance = self._instance, None
         try:
             if instance is not None and not left:
-                await self._store.unregister(instance.serial)
+                await self._instances.unregister(instance.serial)
             elif instance is not None:
                 logger.warning("left with %s: the leader will find this instance dead, and see to them", left)
         except StoreUnavailableError as error:

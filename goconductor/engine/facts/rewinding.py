@@ -23,8 +23,7 @@ from goconductor.engine.facts.log import View
 from goconductor.errors import GoConductorError
 from goconductor.lifecycle.state import SagaStatus
 from goconductor.ports.clock import Clock
-from goconductor.ports.history import Loss
-from goconductor.ports.store import SagaStore
+from goconductor.ports.store import Failovers, Loss
 from goconductor.redaction import logger_of
 
 logger = logger_of("goconductor.engine")
@@ -47,8 +46,10 @@ class Rewinding:
         counts: where what is missing is counted.
     """
 
-    def __init__(self, store: SagaStore, definitions: Definitions, clock: Clock, *, known_by: str, counts: Counter[str]) -> None:
-        self._store = store
+    def __init__(
+        self, failovers: Failovers, definitions: Definitions, clock: Clock, *, known_by: str, counts: Counter[str]
+    ) -> None:
+        self._failovers = failovers
         self._definitions = definitions
         self._clock = clock
         self._known_by = known_by
@@ -94,8 +95,8 @@ class Rewinding:
 
     async def _note_some(self) -> None:
         some = self._missed[:AT_ONCE]
-        lost = await self._store.lost(some)
-        new = await self._store.note_losses(lost) if lost else 0
+        lost = await self._failovers.lost(some)
+        new = await self._failovers.note(lost) if lost else 0
         del self._missed[: len(some)]
         if new:
             self._counts["commits_missing"] += new

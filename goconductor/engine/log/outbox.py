@@ -29,8 +29,8 @@ from goconductor.messages import codec
 from goconductor.messages.envelope import Baton, RunStep, SagaEnded
 from goconductor.messages.topics import steps_topic
 from goconductor.ports.bus import Bus, Message
-from goconductor.ports.choices import Choices
 from goconductor.ports.clock import Clock
+from goconductor.ports.store.choices import Choices
 from goconductor.redaction import logger_of
 from goconductor.saga.plan import Plan
 

@@ -11,7 +11,7 @@ from goconductor.engine.log.folding import Submission
 from goconductor.lifecycle.effects import SetTimer
 from goconductor.lifecycle.events import TimerFired
 from goconductor.ports.clock import Clock
-from goconductor.ports.store import SagaStore
+from goconductor.ports.store import Terms
 from goconductor.saga.plan import Plan
 
 NEAR_SECONDS = 60.0
@@ -22,12 +22,12 @@ class Timers:
 
     Args:
         clock: database time and waiting.
-        store: is asked for its time where our idea of it was ahead.
+        terms: are asked for the database's time where our idea of it was ahead.
     """
 
-    def __init__(self, clock: Clock, store: SagaStore) -> None:
+    def __init__(self, clock: Clock, terms: Terms) -> None:
         self._clock = clock
-        self._store = store
+        self._terms = terms
         self._running = Tasks()
         self._closed = False
         self.appender: Appender
@@ -43,7 +43,7 @@ class Timers:
             await self._clock.sleep(wait)
         event = TimerFired(timer.step, timer.attempt, timer.round, direction=timer.direction)
         while (await self.appender.submit(Submission(view.state.saga_id, plan, event, view=view))).view is None:
-            self._clock.observe(await self._store.database_time())  # our estimate was ahead of the database
+            self._clock.observe(await self._terms.database_time())  # our estimate was ahead of the database
             await self._clock.sleep(max(0.01, timer.due_at - self._clock.now()))
 
     async def close(self) -> None:

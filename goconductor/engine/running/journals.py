@@ -14,9 +14,9 @@ from goconductor.aio.reminders import Reminder
 from goconductor.aio.tasks import Tasks
 from goconductor.engine.steps.registry import Action, StepRegistry
 from goconductor.errors import StoreError
-from goconductor.ports.choices import JOURNAL, Spoken
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Instance
+from goconductor.ports.store.choices import JOURNAL, Spoken
 from goconductor.redaction import logger_of
 
 logger = logger_of("goconductor.engine")

@@ -23,7 +23,7 @@ from goconductor.aio.tasks import create_guarded_task
 from goconductor.engine.steps.context import about
 from goconductor.errors import GoConductorError
 from goconductor.ports.clock import Clock
-from goconductor.ports.store import Lease, LeaseKey, SagaStore
+from goconductor.ports.store import Lease, LeaseKey, Store
 from goconductor.redaction import logger_of
 
 logger = logger_of("goconductor.engine")
@@ -51,7 +51,7 @@ class Renewal:
         lease_seconds: the life of a lease.
     """
 
-    def __init__(self, open_store: Callable[[], SagaStore], clock: Clock, lease_seconds: float) -> None:
+    def __init__(self, open_store: Callable[[], Store], clock: Clock, lease_seconds: float) -> None:
         self._open_store = open_store
         self._clock = clock
         self._lease_seconds = lease_seconds
@@ -122,7 +122,7 @@ class Renewal:
         await asyncio.wait([renewing])
 
     async def _run(self, stopped: asyncio.Event) -> None:
-        store: SagaStore | None = None
+        store: Store | None = None
         trouble = Reminder(monotonic=self._clock.monotonic)
         used_at = self._clock.monotonic()
         try:
@@ -154,7 +154,7 @@ class Renewal:
             if store is not None:
                 await store.close()
 
-    async def _opened(self) -> SagaStore:
+    async def _opened(self) -> Store:
         store = self._open_store()
         try:
             await store.open()
@@ -173,7 +173,7 @@ class Renewal:
         renewable = [held for held in list(self._held.values()) if held.expires < held.deadline]
         return [held for held in renewable if held.expires - now < self._lease_seconds * 2 / 3]
 
-    async def _renew(self, store: SagaStore, due: list[_Held]) -> None:
+    async def _renew(self, store: Store, due: list[_Held]) -> None:
         asked_at = self._clock.monotonic()
         by_length: dict[float, list[_Held]] = {}
         for held in due:
@@ -194,7 +194,7 @@ class Renewal:
                     key = held.lease.key
                     logger.warning("the lease on %s of step %r was lost to another", key.saga_id, key.step, extra=about(key))
 
-    async def _reasserted(self, store: SagaStore, absent: list[_Held], length: float) -> set[LeaseKey]:
+    async def _reasserted(self, store: Store, absent: list[_Held], length: float) -> set[LeaseKey]:
         wanted = [held for held in absent if self._held.get(held.lease.key) is held]
         if not wanted:
             return set()

@@ -5,44 +5,70 @@ Every method takes many sagas at once; a result list has the order of its argume
 the database's clock; durations are seconds.
 """
 
+from goconductor.ports.store.choices import Choice, Choices, Phase, Spoken
 from goconductor.ports.store.dead_letters import DeadLetter, DeadLetters
 from goconductor.ports.store.definitions import Definitions, StoredDefinition
-from goconductor.ports.store.instances import Instance, ignore
+from goconductor.ports.store.failovers import Failovers, Loss, Timeline
+from goconductor.ports.store.figures import Census, Figures, StoreFigures
+from goconductor.ports.store.instances import Instance, Instances, Presence, ignore
 from goconductor.ports.store.leases import Acquire, Acquired, Lease, LeaseKey, Leases, Take
 from goconductor.ports.store.log import BATCHES_AT_ONCE, Append, Log, Outcome, Verdict
-from goconductor.ports.store.sagas import Head, Known, LogEntry, Page, Tail
+from goconductor.ports.store.recovery import Recovery, Sweep
+from goconductor.ports.store.retention import Cursor, Forgettable, Forgotten, Retention
+from goconductor.ports.store.sagas import EVERYTHING, ID_SLACK_SECONDS, Head, Known, LogEntry, Page, Sagas, Tail, Wanted, id_bound
 from goconductor.ports.store.starts import Start, Starts
-from goconductor.ports.store.store import RecoveryStore, SagaReader, SagaStore
+from goconductor.ports.store.store import Store
 from goconductor.ports.store.terms import Term, Terms
 
 __all__ = [
     "BATCHES_AT_ONCE",
+    "EVERYTHING",
+    "ID_SLACK_SECONDS",
     "Acquire",
     "Acquired",
     "Append",
+    "Census",
+    "Choice",
+    "Choices",
+    "Cursor",
     "DeadLetter",
     "DeadLetters",
     "Definitions",
+    "Failovers",
+    "Figures",
+    "Forgettable",
+    "Forgotten",
     "Head",
     "Instance",
+    "Instances",
     "Known",
     "Lease",
     "LeaseKey",
     "Leases",
     "Log",
     "LogEntry",
+    "Loss",
     "Outcome",
     "Page",
-    "RecoveryStore",
-    "SagaReader",
-    "SagaStore",
+    "Phase",
+    "Presence",
+    "Recovery",
+    "Retention",
+    "Sagas",
+    "Spoken",
     "Start",
     "Starts",
+    "Store",
+    "StoreFigures",
     "StoredDefinition",
+    "Sweep",
     "Tail",
     "Take",
     "Term",
     "Terms",
+    "Timeline",
     "Verdict",
+    "Wanted",
+    "id_bound",
     "ignore",
 ]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Protocol
+from uuid import UUID
+
 import msgspec
 
-from goconductor.ports.choices import Spoken
+from goconductor.ports.store.choices import Spoken
+from goconductor.ports.store.leases import Lease
 
 
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,4 +28,52 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def ignore(_: Instance) -> None:
-    """What a store tells who does not want to know."""
+    """Do nothing, for a caller who does not want to know of a rewind."""
+
+
+class Presence(msgspec.Struct, frozen=True, kw_only=True):
+    """An instance's heartbeat as of this moment.
+
+    Args:
+        serial: the instance.
+        alive: whether it has a heartbeat.
+        heard_at: the database's time of the last heartbeat; None where it is not known.
+        leases: the number of its valid leases.
+        lease_ends_at: when the first of them ends unless it is renewed.
+    """
+
+    serial: int
+    alive: bool
+    heard_at: float | None = None
+    leases: int = 0
+    lease_ends_at: float | None = None
+
+
+class Instances(Protocol):
+    """Who is there.
+
+    2. **Register** gives an instance its serial and takes its sign of life, which ends when the process does. ``on_rewind`` is
+       called where the log may have lost what this process told it, as after a failover: with the instance as it is then
+       registered, which may have another serial. **Unregister** ends the sign of life of one that leaves.
+    11. **Missing** names instances whose sign of life is gone and that have no other connection left, as of this moment; the
+        caller asks twice, half a second apart, before it believes it. An instance that registered less than a second ago is
+        never named.
+    12. **Mark dead** records the death under the epoch, and returns the leases the dead one held, which end with that, and the
+        live sagas whose last append was its own. It frees none: who takes one over must know that another had it.
+    18. **Registered** lists instances in the order of their serials, all or those of one participant. **Presence** answers how
+        each instance is that lives or has died since ``dead_since``, in the same order.
+    """
+
+    async def register(
+        self,
+        participant: str,
+        name: str,
+        steps: Mapping[str, Mapping[str, object]],
+        *,
+        on_rewind: Callable[[Instance], None] = ignore,
+    ) -> Instance: ...
+    async def unregister(self, serial: int) -> None: ...
+    async def missing(self) -> list[Instance]: ...
+    async def mark_dead(self, serial: int, *, epoch: int) -> tuple[list[Lease], list[UUID]]: ...
+    async def registered(self, participant: str | None = None) -> list[Instance]: ...
+    async def presence(self, *, dead_since: float) -> list[tuple[Instance, Presence]]: ...

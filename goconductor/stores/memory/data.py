@@ -7,11 +7,22 @@ from itertools import count
 from uuid import UUID
 
 from goconductor.errors import FencedError
-from goconductor.ports.choices import Choice
 from goconductor.ports.clock import Clock
-from goconductor.ports.history import Loss
-from goconductor.ports.reading import Sweep
-from goconductor.ports.store import DeadLetter, Head, Instance, Known, Lease, LeaseKey, LogEntry, StoredDefinition, Tail, Term
+from goconductor.ports.store import (
+    Choice,
+    DeadLetter,
+    Head,
+    Instance,
+    Known,
+    Lease,
+    LeaseKey,
+    LogEntry,
+    Loss,
+    StoredDefinition,
+    Sweep,
+    Tail,
+    Term,
+)
 
 
 def _system_time() -> float:

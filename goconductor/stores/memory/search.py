@@ -6,8 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from goconductor.ports.reading import Wanted
-from goconductor.ports.store import Head, LogEntry
+from goconductor.ports.store import Head, LogEntry, Wanted
 
 
 def fits(wanted: Wanted, head: Head, log: Iterable[LogEntry]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from goconductor.ports.choices import Choice, Phase, Spoken
+from goconductor.ports.store import Choice, Phase, Spoken
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.dial import Address, Row
 
@@ -16,7 +16,7 @@ class ChoiceTable:
         self._sessions = sessions
         self._address = address
 
-    async def choice(self, kind: str) -> Choice | None:
+    async def current(self, kind: str) -> Choice | None:
         """As the port says."""
         statement = """
             SELECT kind, chosen, beside, phase, number, extract(epoch FROM since)::float8 AS since, asked_by
@@ -42,7 +42,7 @@ class ChoiceTable:
         async with self._sessions.use() as connection:
             return await connection.fetchval(self._address.sql(statement), *facts) is not None
 
-    async def tell(self, serial: int, kind: str, spoken: Spoken) -> bool:
+    async def report(self, serial: int, kind: str, spoken: Spoken) -> bool:
         """As the port says. A serial that a failover has given to another process is not ours to speak for."""
         statement = """
             UPDATE goconductor.participants SET speaks = speaks || jsonb_build_object($2::text, $3::jsonb)

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from goconductor.ports.figures import COUNTED_MAX, Census, StoreFigures
+from goconductor.ports.figures import COUNTED_MAX
+from goconductor.ports.store import Census, StoreFigures
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.dial import Address
 
@@ -50,7 +51,7 @@ class FigureReader:
         self._sessions = sessions
         self._address = address
 
-    async def figures(self) -> StoreFigures:
+    async def read(self) -> StoreFigures:
         """As the port says."""
         async with self._sessions.use() as connection:
             row = await connection.fetchrow(self._address.sql(_FIGURES))

@@ -16,16 +16,14 @@ serials again. So an instance is known by its serial *and* its application name,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 from uuid import UUID
 
 import msgspec
 
-from goconductor.ports.choices import Spoken
-from goconductor.ports.reading import Presence
-from goconductor.ports.store import Instance, Lease
+from goconductor.ports.store import Instance, Lease, Presence, Spoken, ignore
 from goconductor.postgres.session import Session, Usable
 from goconductor.redaction import logger_of
 from goconductor.stores.postgres import sql
@@ -92,9 +90,26 @@ class _Registered:
 
 
 class SignsOfLife:
-    """The locks of the instances that live in this process, and those of all others."""
+    """The locks of the instances that live in this process, and those of all others.
 
-    def __init__(self, sessions: Usable, address: Address, timelines: TimelineTable) -> None:
+    Args:
+        open_session: makes the session that holds the locks of ours; it is given what each new connection is to begin with.
+        sessions: for all else.
+        address: the database and our schema.
+        timelines: are noted on each new connection.
+
+    Attributes:
+        session: the one that holds the locks.
+    """
+
+    def __init__(
+        self,
+        open_session: Callable[[Callable[[Connection], Awaitable[None]]], Session],
+        sessions: Usable,
+        address: Address,
+        timelines: TimelineTable,
+    ) -> None:
+        self.session = open_session(self._assert_all)
         self._sessions = sessions
         self._address = address
         self._timelines = timelines
@@ -103,14 +118,14 @@ class SignsOfLife:
 
     async def register(
         self,
-        session: Session,
         participant: str,
         name: str,
         steps: Mapping[str, Mapping[str, object]],
-        on_rewind: Callable[[Instance], None],
+        *,
+        on_rewind: Callable[[Instance], None] = ignore,
     ) -> Instance:
-        """As the port says; the lock is held by the session, whose ``on_connect`` must be :meth:`assert_all`."""
-        async with session.use() as connection:
+        """As the port says."""
+        async with self.session.use() as connection:
             instance = await self._insert(connection, participant, name, encoded := msgspec.json.encode(steps))
         self._ours.append(_Registered(instance, encoded, on_rewind))
         return instance
@@ -134,10 +149,10 @@ class SignsOfLife:
             await connection.execute(self._address.sql(f"SELECT pg_advisory_lock({LOCK_CLASS}::int4, $1)"), instance.serial)
         return instance
 
-    async def unregister(self, session: Session, serial: int) -> None:
+    async def unregister(self, serial: int) -> None:
         """As the port says."""
         self._ours = [one for one in self._ours if one.instance.serial != serial]
-        async with session.use() as connection:
+        async with self.session.use() as connection:
             await connection.execute(
                 self._address.sql(
                     """
@@ -150,13 +165,13 @@ class SignsOfLife:
             )
             await connection.execute(self._address.sql(f"SELECT pg_advisory_unlock({LOCK_CLASS}::int4, $1)"), serial)
 
-    async def assert_all(self, connection: Connection) -> None:
+    async def _assert_all(self, connection: Connection) -> None:
         """Take the locks of our instances on a new connection, whatever became of the old one, and register anew who is lost.
 
         A failover may have taken a registration, and given its serial to another process: the name tells. The other's lock is not
         waited for.
         """
-        timeline = await self._timelines.note(connection)
+        timeline = await self._timelines.note_connected(connection)
         rewound, self._timeline = self._timeline not in (0, timeline), timeline
         if not self._ours:
             return
@@ -218,7 +233,7 @@ class SignsOfLife:
             )
         return [instance_of(row) for row in rows]
 
-    async def mark_dead(self, serial: int, epoch: int) -> tuple[list[Lease], list[UUID]]:
+    async def mark_dead(self, serial: int, *, epoch: int) -> tuple[list[Lease], list[UUID]]:
         """As the port says. An instance whose lock is held, or that has a connection, lives: nothing is marked or returned."""
         async with self._sessions.use() as connection, connection.transaction():
             rows = await connection.fetch(
@@ -250,7 +265,7 @@ class SignsOfLife:
             )
         return [lease_of(lease) for lease in leases], sorted(saga[0] for saga in sagas)
 
-    async def instances(self, participant: str | None) -> list[Instance]:
+    async def registered(self, participant: str | None = None) -> list[Instance]:
         """As the port says."""
         async with self._sessions.use() as connection:
             rows = await connection.fetch(
@@ -264,7 +279,7 @@ class SignsOfLife:
             )
         return [instance_of(row) for row in rows]
 
-    async def presence(self, dead_since: float) -> list[tuple[Instance, Presence]]:
+    async def presence(self, *, dead_since: float) -> list[tuple[Instance, Presence]]:
         """As the port says. When the server last heard of an instance it knows by the connections that bear its name."""
         async with self._sessions.use() as connection:
             rows = await connection.fetch(

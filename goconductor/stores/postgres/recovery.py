@@ -7,17 +7,21 @@ What has no seq to guard it is guarded by the epoch, in the same statement: see 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from goconductor.ports.store import Head, Known, Lease
+import msgspec
+
+from goconductor.ports.store import Head, Known, Lease, Sweep
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres import sql
 from goconductor.stores.postgres.batch import Columns, columns, held_columns
-from goconductor.stores.postgres.dial import Address
+from goconductor.stores.postgres.dial import Address, Row
 from goconductor.stores.postgres.rows import head_of, lease_of
 from goconductor.stores.postgres.terms import FENCE, fenced
 from goconductor.stores.postgres.timelines import PROMOTED_AT
+
+_did = msgspec.json.Decoder(dict[str, int])
 
 CALM = f"""
     SELECT extract(epoch FROM clock_timestamp())::float8 AS now,
@@ -49,7 +53,7 @@ class Recovery:
         async with self._sessions.use() as connection:
             return [head_of(row) for row in await connection.fetch(self._address.sql(sql.DUE), limit)]
 
-    async def live(self, limit: int, after: UUID | None) -> list[Head]:
+    async def live(self, limit: int, *, after: UUID | None = None) -> list[Head]:
         """As the port says."""
         async with self._sessions.use() as connection:
             rows = await connection.fetch(self._address.sql(sql.LIVE), after or UUID(int=0), limit)
@@ -65,7 +69,7 @@ class Recovery:
         async with self._sessions.use() as connection:
             return [row[0] for row in await connection.fetch(self._address.sql(statement), saga_ids)]
 
-    async def postpone(self, heads: Sequence[tuple[Known, float]], epoch: int) -> None:
+    async def postpone(self, heads: Sequence[tuple[Known, float]], *, epoch: int) -> None:
         """As the port says."""
         rows = sorted(((known.saga_id, known.seq, known.tag, wake_at) for known, wake_at in heads), key=lambda row: row[0].bytes)
         await self._fenced(
@@ -78,7 +82,7 @@ class Recovery:
             columns(rows, 4),
         )
 
-    async def leases_on(self, saga_ids: Sequence[UUID]) -> list[Lease]:
+    async def leases(self, saga_ids: Sequence[UUID]) -> list[Lease]:
         """As the port says: expired ones too, as only their holder or the leader takes them away."""
         statement = f"""
             SELECT {sql.LEASE_COLUMNS}
@@ -88,7 +92,7 @@ class Recovery:
         async with self._sessions.use() as connection:
             return [lease_of(row) for row in await connection.fetch(self._address.sql(statement), list(set(saga_ids)))]
 
-    async def free(self, leases: Sequence[Lease], epoch: int) -> None:
+    async def free(self, leases: Sequence[Lease], *, epoch: int) -> None:
         """As the port says."""
         await self._fenced(
             """
@@ -102,7 +106,7 @@ class Recovery:
             held_columns(sorted(leases, key=lambda lease: lease.key)),
         )
 
-    async def calm_seconds(self, epoch: int) -> float:
+    async def calm_seconds(self, *, epoch: int) -> float:
         """As the port says. When a backend is killed, the server's first process stays and all others are new.
 
         A crash empties the leases with a start, a promotion with a timeline. Where neither came since the marker was last set, it
@@ -124,7 +128,7 @@ class Recovery:
         async with self._sessions.use() as connection:
             return bool(await connection.fetchval(statement))
 
-    async def acknowledge_truncation(self, epoch: int) -> None:
+    async def acknowledge_truncation(self, *, epoch: int) -> None:
         """As the port says: the row that is changed is the fence itself."""
         statement = """
             WITH fence AS (
@@ -138,6 +142,27 @@ class Recovery:
         async with self._sessions.use() as connection:
             if not await connection.fetchval(self._address.sql(statement), epoch):
                 raise fenced(epoch)
+
+    async def note_sweep(self, did: Mapping[str, int], *, epoch: int) -> None:
+        """As the port says: the row is the fence itself."""
+        statement = """
+            UPDATE goconductor.leadership SET swept_at = clock_timestamp(), swept_epoch = epoch, swept = $2
+            WHERE single AND epoch = $1 AND holder <> '' RETURNING epoch
+        """
+        async with self._sessions.use() as connection:
+            noted = await connection.fetchval(self._address.sql(statement), epoch, msgspec.json.encode(did))
+        if noted is None:
+            raise fenced(epoch)
+
+    async def last_sweep(self) -> Sweep | None:
+        """As the port says."""
+        statement = """
+            SELECT extract(epoch FROM swept_at)::float8 AS at, swept_epoch, swept FROM goconductor.leadership
+            WHERE single AND swept_at IS NOT NULL
+        """
+        async with self._sessions.use() as connection:
+            row: Row | None = await connection.fetchrow(self._address.sql(statement))
+        return Sweep(at=row["at"], epoch=row["swept_epoch"], did=_did.decode(row["swept"])) if row else None
 
     async def _fenced(self, change: str, epoch: int, arguments: Columns) -> None:
         statement = f"WITH {FENCE}, change AS ({change}) SELECT EXISTS (SELECT FROM fence)"

@@ -13,8 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from goconductor.ports.reading import ID_SLACK_SECONDS, id_bound
-from goconductor.ports.retention import Cursor, Forgettable, Forgotten
+from goconductor.ports.store import ID_SLACK_SECONDS, Cursor, Forgettable, Forgotten, id_bound
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.dial import Address
 from goconductor.stores.postgres.presence import LOCK_CLASS
@@ -134,7 +133,7 @@ class RetentionWalk:
         self._address = address
 
     async def forget(
-        self, kind: Forgettable, before: float, ended: Sequence[str], after: Cursor | None, limit: int, epoch: int
+        self, kind: Forgettable, *, before: float, ended: Sequence[str], after: Cursor | None, limit: int, epoch: int
     ) -> Forgotten:
         """As the port says."""
         arguments = _arguments(kind, before, ended, after, limit)

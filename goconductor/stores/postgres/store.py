@@ -4,27 +4,10 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from uuid import UUID
 
-from goconductor.ports.choices import Choice, Spoken
-from goconductor.ports.figures import Census, StoreFigures
-from goconductor.ports.history import Loss, Timeline
-from goconductor.ports.reading import EVERYTHING, Presence, Sweep, Wanted
-from goconductor.ports.retention import Cursor, Forgettable, Forgotten
-from goconductor.ports.store import (
-    BATCHES_AT_ONCE,
-    Head,
-    Instance,
-    Known,
-    Lease,
-    LogEntry,
-    Page,
-    Term,
-    ignore,
-)
+from goconductor.ports.store import BATCHES_AT_ONCE
 from goconductor.ports.vitals import Vitals
 from goconductor.postgres.direct import refuse_pooler
 from goconductor.postgres.opening import wait_for
@@ -40,11 +23,10 @@ from goconductor.stores.postgres.definitions import DefinitionTable
 from goconductor.stores.postgres.dial import Address
 from goconductor.stores.postgres.figures import FigureReader
 from goconductor.stores.postgres.presence import SignsOfLife
-from goconductor.stores.postgres.reader import Reader
 from goconductor.stores.postgres.recovery import Recovery
 from goconductor.stores.postgres.retention import RetentionWalk
+from goconductor.stores.postgres.sagas import SagaTable
 from goconductor.stores.postgres.schema import check_schema, migrate
-from goconductor.stores.postgres.search import Search
 from goconductor.stores.postgres.setup import set_up
 from goconductor.stores.postgres.start import PostgresStarts
 from goconductor.stores.postgres.tails import TailReader
@@ -123,24 +105,25 @@ class PostgresStore:
         self._pools = (appending, starts, reading)
         self._quick = appending.share(QUICK_CONNECTIONS, is_patient=True)
         self._others = reading.share(connections, is_patient=True)
-        self._timelines = TimelineTable(self._others, address)
-        self._life = SignsOfLife(self._others, address, self._timelines)
-        self._for_acquire = Session(replace(hot, durable=False), "acquire", self._life.assert_all)
+        self.failovers = TimelineTable(self._others, address)
+        self.instances = SignsOfLife(
+            partial(Session, replace(hot, durable=False), "acquire"), self._others, address, self.failovers
+        )
+        self._for_acquire = self.instances.session
         self._for_append = appending.share(BATCHES_AT_ONCE)
         self._for_start = starts.share(BATCHES_AT_ONCE + 1)  # one more for those whose keys are held
         tails = TailReader(address)
         self.leases = PostgresLeases(self._for_acquire, address, tails)
         self.log = PostgresLog(self._for_append, self._quick, address, tails)
         self.starts = PostgresStarts(self._for_start, address, Callers(self._others, address))
-        self._recovery = Recovery(self._others, address)
         self.definitions = DefinitionTable(self._others, address)
         self.dead_letters = DeadLetterTable(self._others, address)
-        self._reader = Reader(self._others, address)
-        self._search = Search(self._others, address)
-        self._terms = TermTable(self._quick, address)
-        self._choices = ChoiceTable(self._others, address)
-        self._figures = FigureReader(self._others, address)
-        self._retention = RetentionWalk(self._others, address)
+        self.sagas = SagaTable(self._others, address)
+        self.terms = TermTable(self._quick, address)
+        self.recovery = Recovery(self._others, address)
+        self.retention = RetentionWalk(self._others, address)
+        self.choices = ChoiceTable(self._others, address)
+        self.figures = FigureReader(self._others, address)
         self._trouble = ""
 
     @property
@@ -191,128 +174,3 @@ class PostgresStore:
     async def examine(self, *, older_than_seconds: float) -> Vitals:
         """As :class:`goconductor.ports.vitals.Examinable` says."""
         return await examine(self._address, older_than_seconds=older_than_seconds)
-
-    async def database_time(self) -> float:
-        async with self._quick.use() as connection:
-            return float(await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8"))
-
-    async def register(
-        self,
-        participant: str,
-        name: str,
-        steps: Mapping[str, Mapping[str, object]],
-        *,
-        on_rewind: Callable[[Instance], None] = ignore,
-    ) -> Instance:
-        return await self._life.register(self._for_acquire, participant, name, steps, on_rewind)
-
-    async def unregister(self, serial: int) -> None:
-        await self._life.unregister(self._for_acquire, serial)
-
-    async def figures(self) -> StoreFigures:
-        return await self._figures.figures()
-
-    async def census(self, after: UUID | None, limit: int) -> Census:
-        return await self._figures.census(after, limit)
-
-    async def choice(self, kind: str) -> Choice | None:
-        return await self._choices.choice(kind)
-
-    async def choose(self, choice: Choice) -> bool:
-        return await self._choices.choose(choice)
-
-    async def tell(self, serial: int, kind: str, spoken: Spoken) -> bool:
-        return await self._choices.tell(serial, kind, spoken)
-
-    async def raise_epoch(
-        self, holder: str, term_seconds: float, evidence: int | None = None, *, election: str = ""
-    ) -> Term | None:
-        return await self._terms.raise_epoch(holder, term_seconds, evidence, election)
-
-    async def renew(self, term: Term, term_seconds: float) -> Term | None:
-        return await self._terms.renew(term, term_seconds)
-
-    async def resign(self, term: Term) -> None:
-        await self._terms.resign(term)
-
-    async def current(self) -> Term | None:
-        return await self._terms.current()
-
-    async def last_evidence(self) -> int | None:
-        return await self._terms.last_evidence()
-
-    async def due(self, limit: int) -> list[Head]:
-        return await self._recovery.due(limit)
-
-    async def live(self, limit: int, *, after: UUID | None = None) -> list[Head]:
-        return await self._recovery.live(limit, after)
-
-    async def weigh(self, saga_ids: Sequence[UUID]) -> list[int]:
-        return await self._recovery.weigh(saga_ids)
-
-    async def postpone(self, heads: Sequence[tuple[Known, float]], *, epoch: int) -> None:
-        await self._recovery.postpone(heads, epoch)
-
-    async def leases_on(self, saga_ids: Sequence[UUID]) -> list[Lease]:
-        return await self._recovery.leases_on(saga_ids)
-
-    async def free(self, leases: Sequence[Lease], *, epoch: int) -> None:
-        await self._recovery.free(leases, epoch)
-
-    async def missing(self) -> list[Instance]:
-        return await self._life.missing()
-
-    async def mark_dead(self, serial: int, *, epoch: int) -> tuple[list[Lease], list[UUID]]:
-        return await self._life.mark_dead(serial, epoch)
-
-    async def leases_truncated(self) -> bool:
-        return await self._recovery.leases_truncated()
-
-    async def calm_seconds(self, *, epoch: int) -> float:
-        return await self._recovery.calm_seconds(epoch)
-
-    async def lost(self, told: Sequence[Loss]) -> list[Loss]:
-        return await self._timelines.lost(told)
-
-    async def note_losses(self, losses: Sequence[Loss]) -> int:
-        return await self._timelines.note_losses(losses)
-
-    async def losses(self, limit: int) -> list[Loss]:
-        return await self._timelines.losses(limit)
-
-    async def timelines(self) -> list[Timeline]:
-        return await self._timelines.timelines()
-
-    async def acknowledge_truncation(self, *, epoch: int) -> None:
-        await self._recovery.acknowledge_truncation(epoch)
-
-    async def note_sweep(self, did: Mapping[str, int], *, epoch: int) -> None:
-        await self._terms.note_sweep(did, epoch)
-
-    async def forget(
-        self, kind: Forgettable, *, before: float, ended: Sequence[str], after: Cursor | None, limit: int, epoch: int
-    ) -> Forgotten:
-        return await self._retention.forget(kind, before, ended, after, limit, epoch)
-
-    async def head(self, saga_id: UUID) -> Head | None:
-        return await self._reader.head(saga_id)
-
-    async def started(self, namespace: str, saga: str, key: str) -> UUID | None:
-        return await self._reader.started(namespace, saga, key)
-
-    async def heads(
-        self, wanted: Wanted = EVERYTHING, *, before: UUID | None = None, limit: int = 50, seconds: float = 1.0
-    ) -> Page:
-        return await self._search.heads(wanted, before, limit, seconds)
-
-    async def history(self, saga_id: UUID, *, after: int = 0, limit: int = 1000) -> list[LogEntry]:
-        return await self._reader.history(saga_id, after, limit)
-
-    async def instances(self, participant: str | None = None) -> list[Instance]:
-        return await self._life.instances(participant)
-
-    async def presence(self, *, dead_since: float) -> list[tuple[Instance, Presence]]:
-        return await self._life.presence(dead_since)
-
-    async def last_sweep(self) -> Sweep | None:
-        return await self._terms.last_sweep()

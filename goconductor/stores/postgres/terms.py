@@ -13,12 +13,7 @@ grows by one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import msgspec
-
 from goconductor.errors import FencedError
-from goconductor.ports.reading import Sweep
 from goconductor.ports.store import Term
 from goconductor.postgres.session import Usable
 from goconductor.postgres.timelines import TIMELINES
@@ -27,8 +22,6 @@ from goconductor.stores.postgres.dial import Address, Row
 TERM = "epoch, holder, extract(epoch FROM ends_at)::float8 AS ends_at, election"
 
 EPOCHS_OF_A_TIMELINE = 1 << 32
-
-_did = msgspec.json.Decoder(dict[str, int])
 
 FENCE = "fence AS MATERIALIZED (SELECT epoch FROM goconductor.leadership WHERE single AND epoch = $1 AND holder <> '' FOR SHARE)"
 """The first part of every statement of a leader; the rest must ask whether ``fence`` has a row. A term that was resigned has no
@@ -47,7 +40,9 @@ class TermTable:
         self._sessions = sessions
         self._address = address
 
-    async def raise_epoch(self, holder: str, term_seconds: float, evidence: int | None, election: str) -> Term | None:
+    async def raise_epoch(
+        self, holder: str, term_seconds: float, evidence: int | None = None, *, election: str = ""
+    ) -> Term | None:
         """As the port says. A choice that is made at this very moment may not be seen; the term in force always is."""
         return await self._term(
             f"""
@@ -100,26 +95,10 @@ class TermTable:
             )
         return row["evidence"] if row else None
 
-    async def note_sweep(self, did: Mapping[str, int], epoch: int) -> None:
-        """As the port says: the row is the fence itself."""
-        statement = """
-            UPDATE goconductor.leadership SET swept_at = clock_timestamp(), swept_epoch = epoch, swept = $2
-            WHERE single AND epoch = $1 AND holder <> '' RETURNING epoch
-        """
-        async with self._sessions.use() as connection:
-            noted = await connection.fetchval(self._address.sql(statement), epoch, msgspec.json.encode(did))
-        if noted is None:
-            raise fenced(epoch)
-
-    async def last_sweep(self) -> Sweep | None:
+    async def database_time(self) -> float:
         """As the port says."""
-        statement = """
-            SELECT extract(epoch FROM swept_at)::float8 AS at, swept_epoch, swept FROM goconductor.leadership
-            WHERE single AND swept_at IS NOT NULL
-        """
         async with self._sessions.use() as connection:
-            row: Row | None = await connection.fetchrow(self._address.sql(statement))
-        return Sweep(at=row["at"], epoch=row["swept_epoch"], did=_did.decode(row["swept"])) if row else None
+            return float(await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8"))
 
     async def _term(self, statement: str, *arguments: object) -> Term | None:
         async with self._sessions.use() as connection:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from goconductor.ports.history import Loss, Timeline
+from goconductor.ports.store import Loss, Timeline
 from goconductor.postgres.session import Usable
 from goconductor.postgres.timelines import TIMELINES
 from goconductor.stores.postgres.dial import Address, Connection
@@ -66,7 +66,7 @@ NOTE_LOSSES = f"""
 
 
 class TimelineTable:
-    """The port's ``History``."""
+    """The port's ``Failovers``."""
 
     def __init__(self, sessions: Usable, address: Address) -> None:
         self._sessions = sessions
@@ -77,7 +77,7 @@ class TimelineTable:
         """The timeline that this process's sessions are on; 0 where the server does not tell."""
         return TIMELINES.highest(self._address.cluster)
 
-    async def note(self, connection: Connection) -> int:
+    async def note_connected(self, connection: Connection) -> int:
         """Keep the timeline of a new connection's server; which one it is."""
         timeline = self.present
         if timeline:
@@ -91,7 +91,7 @@ class TimelineTable:
         async with self._sessions.use() as connection:
             return [told[row[0] - 1] for row in await connection.fetch(self._address.sql(LOST), *places)]
 
-    async def note_losses(self, losses: Sequence[Loss]) -> int:
+    async def note(self, losses: Sequence[Loss]) -> int:
         """As the port says."""
         columns = [
             [one.saga_id for one in losses],

@@ -1,4 +1,4 @@
-"""What every store must do; the numbers are the duties of :class:`goconductor.ports.store.SagaStore` and its sisters.
+"""What every store must do; the numbers are the duties that the protocols of :mod:`goconductor.ports.store` list.
 
 Duty 1, waiting and refusing, and duty 7, the broken connection, can only be tested against the leaf's own server.
 """
@@ -6,7 +6,7 @@ Duty 1, waiting and refusing, and duty 7, the broken connection, can only be tes
 from goconductor.testing.contracts.store.appending import AppendContract
 from goconductor.testing.contracts.store.choosing import ChoicesContract
 from goconductor.testing.contracts.store.leasing import LeaseContract
-from goconductor.testing.contracts.store.material import AnyStore, Hands
+from goconductor.testing.contracts.store.material import Hands
 from goconductor.testing.contracts.store.namespaces import NamespaceContract
 from goconductor.testing.contracts.store.reading import ReaderContract
 from goconductor.testing.contracts.store.recovering import RecoveryContract
@@ -15,7 +15,7 @@ from goconductor.testing.contracts.store.searching import SearchContract
 from goconductor.testing.contracts.store.starting import StartContract
 from goconductor.testing.contracts.store.terms import TermsContract
 
-__all__ = ["AnyStore", "Hands", "StoreContract"]
+__all__ = ["Hands", "StoreContract"]
 
 
 class StoreContract(

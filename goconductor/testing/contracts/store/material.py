@@ -22,9 +22,8 @@ from goconductor.ports.store import (
     Lease,
     LeaseKey,
     LogEntry,
-    RecoveryStore,
-    SagaReader,
     Start,
+    Store,
     Take,
     Verdict,
 )
@@ -35,20 +34,16 @@ LONG_SECONDS = 600.0
 TIMEOUT_SECONDS = 300.0
 
 
-class AnyStore(RecoveryStore, SagaReader, Protocol):
-    """A leaf: all the store's ports at once."""
-
-
 class Hands(Protocol):
     """What a test does to a store from outside."""
 
-    async def kill(self, store: AnyStore, serial: int) -> None:
+    async def kill(self, store: Store, serial: int) -> None:
         """End the process of an instance that was registered with this store, or what looks like it from outside."""
 
-    async def age(self, store: AnyStore, serial: int) -> None:
+    async def age(self, store: Store, serial: int) -> None:
         """Let its registration be an hour old."""
 
-    async def truncate_leases(self, store: AnyStore) -> None:
+    async def truncate_leases(self, store: Store) -> None:
         """Lose all leases, as a crash of the database does."""
 
 
@@ -57,17 +52,17 @@ class StoreFixtures(ABC):
 
     @pytest.fixture
     @abstractmethod
-    async def store(self) -> AnyStore:
+    async def store(self) -> Store:
         """Provide an open store."""
 
     @pytest.fixture
     @abstractmethod
-    async def other(self, store: AnyStore) -> AnyStore:
+    async def other(self, store: Store) -> Store:
         """Provide another process's store on the same data; the same object where that is how it is shared."""
 
     @pytest.fixture
     @abstractmethod
-    def hands(self, store: AnyStore) -> Hands:
+    def hands(self, store: Store) -> Hands:
         """Provide the faults."""
 
 
@@ -127,7 +122,7 @@ class Saga:
         return Lease(**(given | facts))
 
 
-async def begin(store: AnyStore, **facts: Any) -> Saga:
+async def begin(store: Store, **facts: Any) -> Saga:
     """Begin a saga, and return it."""
     saga = Saga()
     start = saga.start(**facts)
@@ -137,7 +132,7 @@ async def begin(store: AnyStore, **facts: Any) -> Saga:
     return saga
 
 
-async def advance(store: AnyStore, saga: Saga, *entries: LogEntry, **facts: Any) -> Append:
+async def advance(store: Store, saga: Saga, *entries: LogEntry, **facts: Any) -> Append:
     """Append to a saga, and know it where it then is."""
     append = saga.append(*entries, **facts)
     [outcome] = await store.log.append([append])
@@ -151,13 +146,13 @@ def wish(lease: Lease, known: Known | None = None, *, seconds: float = LONG_SECO
     return Acquire(lease=lease, lease_seconds=seconds, known=known or Known(lease.key.saga_id))
 
 
-async def acquire(store: AnyStore, lease: Lease, known: Known | None = None, *, seconds: float = LONG_SECONDS) -> Acquired:
+async def acquire(store: Store, lease: Lease, known: Known | None = None, *, seconds: float = LONG_SECONDS) -> Acquired:
     """Ask for one lease."""
     [acquired] = await store.leases.acquire([wish(lease, known, seconds=seconds)])
     return acquired
 
 
-async def hold(store: AnyStore, lease: Lease, *, seconds: float = LONG_SECONDS) -> Lease:
+async def hold(store: Store, lease: Lease, *, seconds: float = LONG_SECONDS) -> Lease:
     """Get a lease; with ``seconds=0`` one that has expired."""
     assert (await acquire(store, lease, seconds=seconds)).granted
     return lease
@@ -168,21 +163,21 @@ def take(lease: Lease, *, seconds: float = LONG_SECONDS) -> Take:
     return Take(lease=lease, lease_seconds=seconds)
 
 
-async def tokens(store: AnyStore, saga: Saga) -> set[int]:
+async def tokens(store: Store, saga: Saga) -> set[int]:
     """Return the tokens of the leases on a saga."""
-    return {lease.token for lease in await store.leases_on([saga.saga_id])}
+    return {lease.token for lease in await store.recovery.leases([saga.saga_id])}
 
 
-async def head_of(store: AnyStore, saga: Saga) -> Head:
+async def head_of(store: Store, saga: Saga) -> Head:
     """Return the head of a saga that is there."""
-    head = await store.head(saga.saga_id)
+    head = await store.sagas.head(saga.saga_id)
     assert head is not None
     return head
 
 
-async def lead(store: AnyStore) -> int:
+async def lead(store: Store) -> int:
     """Become the leader; the epoch."""
-    term = await store.raise_epoch("leader", LONG_SECONDS)
+    term = await store.terms.raise_epoch("leader", LONG_SECONDS)
     assert term is not None
     return term.epoch
 

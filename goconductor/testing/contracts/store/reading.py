@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from goconductor.ports.reading import Wanted
-from goconductor.ports.store import DeadLetter, Known, Page, StoredDefinition
+from goconductor.ports.store import DeadLetter, Known, Page, Store, StoredDefinition, Wanted
 from goconductor.saga.ids import DEFAULT_NAMESPACE
-from goconductor.testing.contracts.store.material import AnyStore, Saga, StoreFixtures, advance, begin, event
+from goconductor.testing.contracts.store.material import Saga, StoreFixtures, advance, begin, event
 
 
 def definition(
@@ -20,51 +19,51 @@ def definition(
 class ReaderContract(StoreFixtures):
     """What doors show."""
 
-    async def test_reader_a_saga_that_is_not_there(self, store: AnyStore) -> None:
+    async def test_reader_a_saga_that_is_not_there(self, store: Store) -> None:
         saga_id = uuid4()
-        assert await store.head(saga_id) is None
-        assert await store.history(saga_id) == []
+        assert await store.sagas.head(saga_id) is None
+        assert await store.sagas.history(saga_id) == []
         [tail] = await store.log.read([Known(saga_id, 3, 4)])
         assert (tail.head, tail.entries, tail.rebased) == (None, [], False)
 
-    async def test_reader_a_saga_is_found_by_its_start_key(self, store: AnyStore) -> None:
+    async def test_reader_a_saga_is_found_by_its_start_key(self, store: Store) -> None:
         keyed, other = await begin(store, key="order/1 'x'"), await begin(store, saga="invoice", key="order/1 'x'")
-        assert await store.started(DEFAULT_NAMESPACE, "order", "order/1 'x'") == keyed.saga_id
-        assert await store.started(DEFAULT_NAMESPACE, "invoice", "order/1 'x'") == other.saga_id
-        assert await store.started(DEFAULT_NAMESPACE, "order", "order/1") is None
+        assert await store.sagas.started(DEFAULT_NAMESPACE, "order", "order/1 'x'") == keyed.saga_id
+        assert await store.sagas.started(DEFAULT_NAMESPACE, "invoice", "order/1 'x'") == other.saga_id
+        assert await store.sagas.started(DEFAULT_NAMESPACE, "order", "order/1") is None
 
-    async def test_reader_heads_come_newest_first_in_pages(self, store: AnyStore) -> None:
+    async def test_reader_heads_come_newest_first_in_pages(self, store: Store) -> None:
         sagas = sorted([(await begin(store)).saga_id for _ in range(5)], reverse=True)
-        first = await store.heads(limit=2)
-        second = await store.heads(before=first.cursor, limit=2)
-        third = await store.heads(before=second.cursor, limit=2)
+        first = await store.sagas.heads(limit=2)
+        second = await store.sagas.heads(before=first.cursor, limit=2)
+        third = await store.sagas.heads(before=second.cursor, limit=2)
         assert [head.saga_id for page in (first, second, third) for head in page.heads] == sagas
         assert (first.cursor, second.cursor, third.cursor) == (sagas[1], sagas[3], None)
 
-    async def test_reader_the_last_full_page_has_no_cursor(self, store: AnyStore) -> None:
+    async def test_reader_the_last_full_page_has_no_cursor(self, store: Store) -> None:
         await begin(store)
-        assert (await store.heads(limit=1)).cursor is None
-        assert await store.heads(Wanted(saga="none"), limit=1) == Page(heads=[])
+        assert (await store.sagas.heads(limit=1)).cursor is None
+        assert await store.sagas.heads(Wanted(saga="none"), limit=1) == Page(heads=[])
 
-    async def test_reader_heads_are_filtered_by_saga_and_status(self, store: AnyStore) -> None:
+    async def test_reader_heads_are_filtered_by_saga_and_status(self, store: Store) -> None:
         order, invoice = await begin(store), await begin(store, saga="invoice")
         await begin(store, saga="invoice", status="stuck", wake_at=None)
 
         async def found(saga: str | None, status: str | None) -> set[object]:
             wanted = Wanted(saga=saga, statuses=() if status is None else (status,))
-            return {head.saga_id for head in (await store.heads(wanted, limit=10)).heads}
+            return {head.saga_id for head in (await store.sagas.heads(wanted, limit=10)).heads}
 
         assert await found("invoice", "running") == {invoice.saga_id}
         assert await found(None, "running") == {order.saga_id, invoice.saga_id}
         assert len(await found("invoice", None)) == 2
 
-    async def test_reader_history_comes_in_parts(self, store: AnyStore) -> None:
+    async def test_reader_history_comes_in_parts(self, store: Store) -> None:
         saga = await begin(store)
         await advance(store, saga, *(event(f"Event{n}") for n in range(2, 6)))
-        assert [entry.seq for entry in await store.history(saga.saga_id)] == [1, 2, 3, 4, 5]
-        assert [entry.event for entry in await store.history(saga.saga_id, after=2, limit=2)] == ["Event3", "Event4"]
+        assert [entry.seq for entry in await store.sagas.history(saga.saga_id)] == [1, 2, 3, 4, 5]
+        assert [entry.event for entry in await store.sagas.history(saga.saga_id, after=2, limit=2)] == ["Event3", "Event4"]
 
-    async def test_reader_read_answers_each_by_what_it_knows(self, store: AnyStore) -> None:
+    async def test_reader_read_answers_each_by_what_it_knows(self, store: Store) -> None:
         saga = await begin(store)
         early = saga.known
         await advance(store, saga)
@@ -75,13 +74,13 @@ class ReaderContract(StoreFixtures):
         assert [tail.rebased for tail in (late, part, all_, lost, none)] == [False, False, False, True, False]
         assert none.head is None
 
-    async def test_reader_instances_by_participant(self, store: AnyStore) -> None:
-        payments = await store.register("payments", "pod-0", {})
-        await store.register("inventory", "pod-1", {})
-        assert await store.instances("payments") == [payments]
-        assert len(await store.instances()) == 2
+    async def test_reader_instances_by_participant(self, store: Store) -> None:
+        payments = await store.instances.register("payments", "pod-0", {})
+        await store.instances.register("inventory", "pod-1", {})
+        assert await store.instances.registered("payments") == [payments]
+        assert len(await store.instances.registered()) == 2
 
-    async def test_definition_a_version_is_kept_as_it_is(self, store: AnyStore, other: AnyStore) -> None:
+    async def test_definition_a_version_is_kept_as_it_is(self, store: Store, other: Store) -> None:
         document = '{"name":"order","note":"grün"}'.encode()
         await store.definitions.put(definition("v1", document), activate=False)
         kept = await other.definitions.get(DEFAULT_NAMESPACE, "order", "v1")
@@ -91,7 +90,7 @@ class ReaderContract(StoreFixtures):
         await store.definitions.put(definition("v1", b'{"another":1}'), activate=False)
         assert await store.definitions.get(DEFAULT_NAMESPACE, "order", "v1") == kept
 
-    async def test_definition_new_sagas_take_the_active_one(self, store: AnyStore) -> None:
+    async def test_definition_new_sagas_take_the_active_one(self, store: Store) -> None:
         await store.definitions.put(definition("v1"), activate=False)
         assert await store.definitions.get(DEFAULT_NAMESPACE, "order") is None
         await store.definitions.put(definition("v1"), activate=True)
@@ -110,20 +109,20 @@ class ReaderContract(StoreFixtures):
         assert len(await store.definitions.versions(DEFAULT_NAMESPACE)) == 4
         assert await store.definitions.get(DEFAULT_NAMESPACE, "unknown", "v1") is None
 
-    async def test_definition_the_newest_that_a_living_instance_offers_is_active(self, store: AnyStore, other: AnyStore) -> None:
-        old, new = await store.register("shop", "old", {}), await other.register("shop", "new", {})
+    async def test_definition_the_newest_that_a_living_instance_offers_is_active(self, store: Store, other: Store) -> None:
+        old, new = await store.instances.register("shop", "old", {}), await other.instances.register("shop", "new", {})
         await store.definitions.put(definition("v1"), activate=True, offered_by=old.serial)
         await store.definitions.put(definition("v2"), activate=False, offered_by=new.serial)
         assert await self.active_of(store) == ("v2", False, 1)
         await store.definitions.put(definition("v1"), activate=False, offered_by=old.serial)  # it comes again: still older
         assert await self.active_of(other) == ("v2", False, 1)
-        await other.unregister(new.serial)
+        await other.instances.unregister(new.serial)
         assert await self.active_of(store) == ("v1", False, 1)
-        await store.unregister(old.serial)
+        await store.instances.unregister(old.serial)
         assert await self.active_of(store) == ("v1", False, 0)  # the one that was active last
 
-    async def test_definition_a_pinned_one_is_active_until_the_pin_is_taken_out(self, store: AnyStore) -> None:
-        new = await store.register("shop", "new", {})
+    async def test_definition_a_pinned_one_is_active_until_the_pin_is_taken_out(self, store: Store) -> None:
+        new = await store.instances.register("shop", "new", {})
         await store.definitions.put(definition("v1"), activate=True, pin=True)
         await store.definitions.put(definition("v2"), activate=True, offered_by=new.serial)
         assert await self.active_of(store) == ("v1", True, 0)
@@ -136,19 +135,19 @@ class ReaderContract(StoreFixtures):
         await store.definitions.put(definition("v1"), activate=True, pin=False)
         assert await self.active_of(store) == ("v2", False, 1)
 
-    async def test_definition_who_is_not_registered_offers_nothing(self, store: AnyStore) -> None:
+    async def test_definition_who_is_not_registered_offers_nothing(self, store: Store) -> None:
         await store.definitions.put(definition("v1"), activate=True)
         await store.definitions.put(definition("v2"), activate=False, offered_by=4711)
         assert await self.active_of(store) == ("v1", False, 0)
 
     @staticmethod
-    async def active_of(store: AnyStore) -> tuple[str, bool, int]:
+    async def active_of(store: Store) -> tuple[str, bool, int]:
         found = await store.definitions.get(DEFAULT_NAMESPACE, "order")
         assert found is not None
         assert found.active
         return found.version, found.pinned, found.offered
 
-    async def test_dead_letters_come_newest_first(self, store: AnyStore) -> None:
+    async def test_dead_letters_come_newest_first(self, store: Store) -> None:
         payload = bytes(range(256))
         await store.dead_letters.put(DeadLetter(topic="payments", payload=b"1", reason="not readable"))
         await store.dead_letters.put(DeadLetter(topic="payments", payload=payload, reason="a NUL: \0", headers={"id": "7"}))
@@ -158,5 +157,5 @@ class ReaderContract(StoreFixtures):
         assert newest.at >= oldest.at > 0
         assert await store.dead_letters.newest(limit=1) == [newest]
 
-    async def test_reader_an_unknown_saga_has_no_leases(self, store: AnyStore) -> None:
-        assert await store.leases_on([Saga().saga_id]) == []
+    async def test_reader_an_unknown_saga_has_no_leases(self, store: Store) -> None:
+        assert await store.recovery.leases([Saga().saga_id]) == []

@@ -9,12 +9,10 @@ from typing import Any
 import pytest
 
 from goconductor.errors import FencedError
-from goconductor.ports.retention import Cursor, Forgettable, Forgotten
-from goconductor.ports.store import DeadLetter, Verdict
+from goconductor.ports.store import Cursor, DeadLetter, Forgettable, Forgotten, Store, Verdict
 from goconductor.saga.ids import saga_id
 from goconductor.testing.contracts.store.material import (
     FAR,
-    AnyStore,
     Hands,
     Saga,
     StoreFixtures,
@@ -31,14 +29,14 @@ OVER = ("completed", "compensated", "terminated")
 
 
 async def forget(
-    store: AnyStore, kind: Forgettable, epoch: int, *, before: float = FAR, after: Cursor | None = None, limit: int = 100
+    store: Store, kind: Forgettable, epoch: int, *, before: float = FAR, after: Cursor | None = None, limit: int = 100
 ) -> Forgotten:
-    return await store.forget(kind, before=before, ended=OVER, after=after, limit=limit, epoch=epoch)
+    return await store.retention.forget(kind, before=before, ended=OVER, after=after, limit=limit, epoch=epoch)
 
 
-async def begin(store: AnyStore, **facts: Any) -> Saga:
+async def begin(store: Store, **facts: Any) -> Saga:
     """Begin a saga whose id has the present time."""
-    saga = Saga(saga_id(await store.database_time(), secrets.randbits(74)))
+    saga = Saga(saga_id(await store.terms.database_time(), secrets.randbits(74)))
     start = saga.start(**facts)
     [outcome] = await store.starts.start([start])
     assert outcome.verdict is Verdict.WON
@@ -46,7 +44,7 @@ async def begin(store: AnyStore, **facts: Any) -> Saga:
     return saga
 
 
-async def ended(store: AnyStore, status: str = "completed", **facts: Any) -> Saga:
+async def ended(store: Store, status: str = "completed", **facts: Any) -> Saga:
     saga = await begin(store, **facts)
     await advance(store, saga, status=status, wake_at=None)
     return saga
@@ -55,26 +53,26 @@ async def ended(store: AnyStore, status: str = "completed", **facts: Any) -> Sag
 class RetentionContract(StoreFixtures):
     """What is over goes; what lives stays, however old."""
 
-    async def test_19_sagas_that_ended_go_with_their_log_and_their_leases(self, store: AnyStore) -> None:
+    async def test_19_sagas_that_ended_go_with_their_log_and_their_leases(self, store: Store) -> None:
         epoch = await lead(store)
         gone = [await ended(store, status) for status in OVER]
         await hold(store, gone[0].lease())
         forgotten = await forget(store, Forgettable.SAGAS, epoch)
         assert forgotten == Forgotten(taken=3, entries=6)
         for saga in gone:
-            assert await store.head(saga.saga_id) is None
-            assert await store.history(saga.saga_id) == []
+            assert await store.sagas.head(saga.saga_id) is None
+            assert await store.sagas.history(saga.saga_id) == []
         assert await tokens(store, gone[0]) == set()
 
-    async def test_19_leases_that_are_left_of_sagas_that_are_over_go(self, store: AnyStore) -> None:
+    async def test_19_leases_that_are_left_of_sagas_that_are_over_go(self, store: Store) -> None:
         epoch = await lead(store)
         over = [await ended(store, status) for status in OVER]
         still = [await begin(store, status=status, wake_at=None) for status in ("stuck", "paused", "held")]
-        running, nowhere = await begin(store), Saga(saga_id(await store.database_time(), secrets.randbits(74)))
+        running, nowhere = await begin(store), Saga(saga_id(await store.terms.database_time(), secrets.randbits(74)))
         for saga in (*over, nowhere, *still, running):
             await hold(store, saga.lease(), seconds=0.0)
         living = await hold(store, over[0].lease("payments.refund"))
-        now = await store.database_time()
+        now = await store.terms.database_time()
         assert (await forget(store, Forgettable.LEASES, epoch, before=now - 3600)).taken == 0
         taken, after = 0, None
         while taken == 0 or after is not None:
@@ -87,25 +85,25 @@ class RetentionContract(StoreFixtures):
         for saga in (*still, running):
             assert len(await tokens(store, saga)) == 1
 
-    async def test_19_whatever_may_still_move_stays_however_old(self, store: AnyStore) -> None:
+    async def test_19_whatever_may_still_move_stays_however_old(self, store: Store) -> None:
         epoch = await lead(store)
         live = [await begin(store, status=status) for status in ("queued", "running", "compensating")]
         still = [await begin(store, status=status, wake_at=None) for status in ("stuck", "paused", "held")]
         assert (await forget(store, Forgettable.SAGAS, epoch)).taken == 0
         for saga in live + still:
-            assert await store.head(saga.saga_id) is not None
-            assert len(await store.history(saga.saga_id)) == 1
+            assert await store.sagas.head(saga.saga_id) is not None
+            assert len(await store.sagas.history(saga.saga_id)) == 1
 
-    async def test_19_a_saga_is_as_old_as_its_last_change(self, store: AnyStore) -> None:
+    async def test_19_a_saga_is_as_old_as_its_last_change(self, store: Store) -> None:
         epoch = await lead(store)
         young, old = await begin(store), await begin(store)
         await advance(store, young, status="completed", wake_at=None)
         await advance(store, old, status="completed", wake_at=None)
         await forget(store, Forgettable.SAGAS, epoch, before=(await head_of(store, young)).updated_at)
-        assert await store.head(young.saga_id) is not None
+        assert await store.sagas.head(young.saga_id) is not None
         assert (await forget(store, Forgettable.SAGAS, epoch)).taken == 2
 
-    async def test_19_a_walk_in_small_steps_passes_by_what_lives_and_gets_to_the_end(self, store: AnyStore) -> None:
+    async def test_19_a_walk_in_small_steps_passes_by_what_lives_and_gets_to_the_end(self, store: Store) -> None:
         epoch = await lead(store)
         live = [await begin(store) for _ in range(7)]
         for _ in range(7):
@@ -118,22 +116,22 @@ class RetentionContract(StoreFixtures):
             if after is None:
                 break
         assert (taken, after) == (7, None)
-        page = await store.heads()
+        page = await store.sagas.heads()
         assert {head.saga_id for head in page.heads} == {saga.saga_id for saga in live}
 
-    async def test_19_a_key_goes_before_its_saga_and_then_starts_anew(self, store: AnyStore) -> None:
+    async def test_19_a_key_goes_before_its_saga_and_then_starts_anew(self, store: Store) -> None:
         epoch = await lead(store)
         over = await ended(store, key="a", input_hash=b"1")
         live = await begin(store, key="b", input_hash=b"1")
         assert (await forget(store, Forgettable.START_KEYS, epoch)).taken == 1
-        assert await store.head(over.saga_id) is not None
+        assert await store.sagas.head(over.saga_id) is not None
         again = [Saga().start(key=key, input_hash=b"2") for key in ("a", "b")]
         first, second = await store.starts.start(again)
         assert first.verdict is Verdict.WON
         assert (second.verdict, second.existing) == (Verdict.OTHER_INPUT, live.saga_id)
         assert (await forget(store, Forgettable.START_KEYS, epoch)).taken == 0
 
-    async def test_19_keys_of_sagas_that_are_gone_go_as_well(self, store: AnyStore) -> None:
+    async def test_19_keys_of_sagas_that_are_gone_go_as_well(self, store: Store) -> None:
         epoch = await lead(store)
         for key in "abcde":
             await ended(store, key=key, input_hash=b"")
@@ -146,7 +144,7 @@ class RetentionContract(StoreFixtures):
                 break
         assert (taken, after) == (5, None)
 
-    async def test_19_dead_letters_go_the_oldest_first(self, store: AnyStore) -> None:
+    async def test_19_dead_letters_go_the_oldest_first(self, store: Store) -> None:
         epoch = await lead(store)
         for number in range(5):
             await store.dead_letters.put(DeadLetter(topic="t", payload=b"%d" % number, reason="r"))
@@ -158,36 +156,34 @@ class RetentionContract(StoreFixtures):
         forgotten = await forget(store, Forgettable.DEAD_LETTERS, epoch, before=newest.at, after=forgotten.after)
         assert next(letter.payload for letter in await store.dead_letters.newest()) == b"4"
 
-    async def test_19_instances_that_are_gone_go_those_that_live_stay(
-        self, store: AnyStore, other: AnyStore, hands: Hands
-    ) -> None:
+    async def test_19_instances_that_are_gone_go_those_that_live_stay(self, store: Store, other: Store, hands: Hands) -> None:
         epoch = await lead(store)
-        left = await store.register("command", "line", {})
-        await store.unregister(left.serial)
+        left = await store.instances.register("command", "line", {})
+        await store.instances.unregister(left.serial)
         dead = await dead_one(store, other, hands)
-        alive = await store.register("payments", "pod-1", {})
+        alive = await store.instances.register("payments", "pod-1", {})
         assert (await forget(store, Forgettable.INSTANCES, epoch)).taken == 1
-        assert [one.serial for one in await store.instances()] == [dead.serial, alive.serial]
-        await store.mark_dead(dead.serial, epoch=epoch)
+        assert [one.serial for one in await store.instances.registered()] == [dead.serial, alive.serial]
+        await store.instances.mark_dead(dead.serial, epoch=epoch)
 
         async def is_gone() -> bool:  # its lock may be free an instant later than it was seen to be missing
             await forget(store, Forgettable.INSTANCES, epoch)
-            return [one.serial for one in await store.instances()] == [alive.serial]
+            return [one.serial for one in await store.instances.registered()] == [alive.serial]
 
         await eventually(is_gone)
-        assert (await store.register("payments", "pod-2", {})).serial > alive.serial
+        assert (await store.instances.register("payments", "pod-2", {})).serial > alive.serial
 
     @pytest.mark.parametrize("kind", list(Forgettable))
-    async def test_19_a_leader_of_the_past_forgets_nothing(self, store: AnyStore, kind: Forgettable) -> None:
+    async def test_19_a_leader_of_the_past_forgets_nothing(self, store: Store, kind: Forgettable) -> None:
         old = await lead(store)
         await lead(store)
         saga = await ended(store, key="a", input_hash=b"")
         await store.dead_letters.put(DeadLetter(topic="t", payload=b"", reason="r"))
-        gone = await store.register("command", "line", {})
-        await store.unregister(gone.serial)
+        gone = await store.instances.register("command", "line", {})
+        await store.instances.unregister(gone.serial)
         with pytest.raises(FencedError):
             await forget(store, kind, old)
-        assert await store.head(saga.saga_id) is not None
-        assert len(await store.dead_letters.newest()) == len(await store.instances()) == 1
+        assert await store.sagas.head(saga.saga_id) is not None
+        assert len(await store.dead_letters.newest()) == len(await store.instances.registered()) == 1
         [outcome] = await store.starts.start([Saga().start(key="a", input_hash=b"")])
         assert outcome.verdict is Verdict.ALREADY_STARTED

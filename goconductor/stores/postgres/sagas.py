@@ -17,12 +17,11 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from goconductor.ports.reading import ID_SLACK_SECONDS, Wanted, id_bound
-from goconductor.ports.store import Head, Page
+from goconductor.ports.store import EVERYTHING, ID_SLACK_SECONDS, Head, LogEntry, Page, Wanted, id_bound
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres import sql
 from goconductor.stores.postgres.dial import Address
-from goconductor.stores.postgres.rows import head_of
+from goconductor.stores.postgres.rows import entry_of, head_of
 
 FIRST_RANGE, SMALLEST_RANGE, LARGEST_RANGE = 500, 100, 50_000
 RANGE_SECONDS = (0.03, 0.15)
@@ -86,14 +85,39 @@ class Filter:
         return f"${len(self.arguments) + 3}"
 
 
-class Search:
-    """Pages of heads, on the sessions for everybody."""
+class SagaTable:
+    """Heads and logs, as doors read them, on the sessions for everybody."""
 
     def __init__(self, sessions: Usable, address: Address) -> None:
         self._sessions = sessions
         self._address = address
 
-    async def heads(self, wanted: Wanted, before: UUID | None, limit: int, seconds: float) -> Page:
+    async def head(self, saga_id: UUID) -> Head | None:
+        """As the port says."""
+        statement = f"SELECT {sql.HEAD_COLUMNS} FROM goconductor.sagas AS s WHERE s.saga_id = $1"
+        async with self._sessions.use() as connection:
+            row = await connection.fetchrow(self._address.sql(statement), saga_id)
+        return head_of(row) if row else None
+
+    async def started(self, namespace: str, saga: str, key: str) -> UUID | None:
+        """As the port says."""
+        statement = "SELECT k.saga_id FROM goconductor.start_keys AS k WHERE k.namespace = $1 AND k.saga = $2 AND k.key = $3"
+        async with self._sessions.use() as connection:
+            found: UUID | None = await connection.fetchval(self._address.sql(statement), namespace, saga, key)
+        return found
+
+    async def history(self, saga_id: UUID, *, after: int = 0, limit: int = 1000) -> list[LogEntry]:
+        """As the port says."""
+        statement = f"""
+            SELECT {sql.EVENT_COLUMNS} FROM goconductor.saga_log AS e
+            WHERE e.saga_id = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3
+        """
+        async with self._sessions.use() as connection:
+            return [entry_of(row) for row in await connection.fetch(self._address.sql(statement), saga_id, after, limit)]
+
+    async def heads(
+        self, wanted: Wanted = EVERYTHING, *, before: UUID | None = None, limit: int = 50, seconds: float = 1.0
+    ) -> Page:
         """As the port says."""
         wish = Filter(wanted)
         high = min(before or _HIGHEST, wish.high)

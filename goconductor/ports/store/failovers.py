@@ -46,16 +46,16 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
     noticed_at: float = 0.0
 
 
-class History(Protocol):
+class Failovers(Protocol):
     """The store's record of failovers.
 
-    20. **Lost** returns those of the acknowledged commits that the log does not hold. **Note losses** keeps them for people, each
+    21. **Lost** returns those of the acknowledged commits that the log does not hold. **Note** keeps them for people, each
         once, and returns how many are new. A saga that is not there at all counts only if it is older than the present timeline,
         because retention deletes sagas as well.
-    21. **Timelines** are those that this log has been on, oldest first. A store without failovers has none.
+    22. **Timelines** are those that this log has been on, oldest first. A store without failovers has none.
     """
 
     async def lost(self, told: Sequence[Loss]) -> list[Loss]: ...
-    async def note_losses(self, losses: Sequence[Loss]) -> int: ...
+    async def note(self, losses: Sequence[Loss]) -> int: ...
     async def losses(self, limit: int) -> list[Loss]: ...
     async def timelines(self) -> list[Timeline]: ...

@@ -1,0 +1,34 @@
+"""The figures of a store in memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from uuid import UUID
+
+from goconductor.lifecycle.state import ENDED
+from goconductor.ports.store import Census, StoreFigures
+from goconductor.stores.memory.data import Data
+
+
+class MemoryFigures:
+    """Figures, each of them counted."""
+
+    def __init__(self, data: Data) -> None:
+        self._data = data
+
+    async def read(self) -> StoreFigures:
+        wakes = sorted(head.wake_at for head in self._data.heads.values() if head.wake_at is not None)
+        now = self._data.now()
+        return StoreFigures(
+            live=len(wakes),
+            overdue=sum(wake_at <= now for wake_at in wakes),
+            overdue_seconds=max(0.0, now - wakes[0]) if wakes else 0.0,
+            dead_letters=len(self._data.letters),
+            participants=sorted({instance.participant for instance in self._data.instances.values() if instance.steps}),
+        )
+
+    async def census(self, after: UUID | None, limit: int) -> Census:
+        page = [head for saga_id, head in sorted(self._data.heads.items()) if after is None or saga_id > after][:limit]
+        statuses = Counter(head.status for head in page)
+        oldest = next((head.saga_id for head in page if head.status not in ENDED), None)
+        return Census(statuses=dict(statuses), after=page[-1].saga_id if len(page) == limit else None, oldest=oldest)

@@ -1,0 +1,69 @@
+"""Retention in a store in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from goconductor.ports.store import Cursor, Forgettable, Forgotten
+from goconductor.stores.memory.data import Data
+
+
+class MemoryRetention:
+    """Letting go of what is over."""
+
+    def __init__(self, data: Data) -> None:
+        self._data = data
+
+    async def forget(
+        self, kind: Forgettable, *, before: float, ended: Sequence[str], after: Cursor | None, limit: int, epoch: int
+    ) -> Forgotten:
+        self._data.fence(epoch)
+        old = self._old(kind, before, set(ended))
+        page = sorted(cursor for cursor in old if after is None or cursor > after)[:limit]
+        gone = [old[cursor] for cursor in page]
+        entries = 0
+        match kind:
+            case Forgettable.LEASES:
+                for lease_key in gone:
+                    del self._data.leases[lease_key]
+            case Forgettable.START_KEYS:
+                for key in gone:
+                    del self._data.keys[key]
+            case Forgettable.SAGAS:
+                for saga_id in gone:
+                    entries += len(self._data.logs.pop(saga_id))
+                    del self._data.heads[saga_id]
+                self._data.leases = {key: lease for key, lease in self._data.leases.items() if key.saga_id not in gone}
+            case Forgettable.DEAD_LETTERS:
+                self._data.letters = [letter for letter in self._data.letters if letter.letter_id not in gone]
+            case Forgettable.INSTANCES:
+                for serial in gone:
+                    del self._data.instances[serial]
+        return Forgotten(taken=len(gone), entries=entries, after=page[-1] if len(page) == limit else None)
+
+    def _old(self, kind: Forgettable, before: float, ended: set[str]) -> dict[Cursor, Any]:
+        """What may go, by its place in the walk."""
+        over = {saga_id for saga_id, head in self._data.heads.items() if head.status in ended and head.updated_at < before}
+        match kind:
+            case Forgettable.LEASES:
+                late = [key for key, lease in self._data.leases.items() if lease.expires_at < before]
+                heads = {key.saga_id: self._data.heads.get(key.saga_id) for key in late}
+                return {
+                    (key.saga_id.hex, key.step, key.direction, f"{key.round:020}"): key
+                    for key in late
+                    if (head := heads[key.saga_id]) is None or head.status in ended
+                }
+            case Forgettable.START_KEYS:
+                return {
+                    key: key
+                    for key, (saga_id, _) in self._data.keys.items()
+                    if saga_id in over or saga_id not in self._data.heads
+                }
+            case Forgettable.SAGAS:
+                return {(saga_id.hex,): saga_id for saga_id in over}
+            case Forgettable.DEAD_LETTERS:
+                return {(f"{one.letter_id:020}",): one.letter_id for one in self._data.letters if one.at < before}
+            case Forgettable.INSTANCES:
+                dead = [one for one in self._data.instances.values() if one.dead_at is not None and one.dead_at < before]
+                return {(f"{one.serial:020}",): one.serial for one in dead if one.serial not in self._data.alive}
