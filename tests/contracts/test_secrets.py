@@ -32,7 +32,7 @@ from goconductor.stores.postgres import PostgresStore
 from goconductor.testing.world import World
 
 CANARY = "CaNaRyInTheMine"
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 300.0
 
 MISSPELT = (
     "{}://shop:CANARY@127.0.0.1:1/shop",
