@@ -220,7 +220,7 @@ class AmazonRights(ABC):
         monkeypatch.setattr(empty, "get_credentials", lambda: None)
         failing = Refreshing(moto, "nobody").session()
         for session, says in ((boto3.Session(botocore_session=empty), "give session credentials"), (failing, "KeyError")):
-            bus = self.kind(moto.endpoint_url, session=session, **{**options, "open_timeout_seconds": 1.0})
+            bus = self.kind(moto.endpoint_url, session=session, **{**options, "open_timeout_seconds": 5.0})
             with pytest.raises((ConfigurationError, BusUnavailableError), match=says):
                 await bus.open()
 

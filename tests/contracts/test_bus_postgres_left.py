@@ -16,7 +16,8 @@ NAMES = [f"{number}" for number in range(50)]
 
 
 class TestLeft(OnPostgres):
-    async def test_what_was_passed_on_comes_to_another(self, open_bus: OpenBus) -> None:
+    async def test_what_was_passed_on_comes_to_another(self, open_bus: OpenBus, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(taking, "PASSED_ON_SECONDS", 3_600.0)
         seen, able = list[bytes](), Inbox()
 
         async def unable(delivery: Delivery) -> None:
