@@ -37,7 +37,7 @@
         └── PermanentError         trying again would not help
             └── RefusedError       the business says no
 
-The docstring of a class is its default message, and says what to do next.
+The docstring of a class is its default message, with the remedy.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ _PASSWORD = re.compile(r"(?<=://)([^\s/:@\"'\\]*):[^\s\"'\\]*(?=@)")
 
 
 def without_passwords(text: str) -> str:
-    """The text with the passwords of all its urls hidden: a driver's error may quote the url that it was given."""
+    """Return a text with the passwords of all its urls hidden: a driver's error may quote the url that it was given."""
     return _PASSWORD.sub(rf"\1:{HIDDEN}", text) if "://" in text else text
 
 
 def meant(name: str, known: Iterable[str]) -> str | None:
-    """The known name that looks most like it, if any does."""
+    """Return the known name that looks most like a name, if any does."""
     return next(iter(difflib.get_close_matches(name, [*known], 1, cutoff=0.6)), None)
 
 
@@ -76,7 +76,7 @@ class GoConductorError(Exception):
         super().__init__(message or " ".join((type(self).__doc__ or "").split()))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let it cross to another process as it is, whatever its constructor takes: from a pool of workers, say."""
+        """Let it cross to another process unchanged, whatever its constructor takes, such as from a pool of workers."""
         return _as_it_was, (type(self), self.args, vars(self))
 
 
@@ -91,7 +91,7 @@ class ArgumentError(GoConductorError, TypeError):
 
 
 def unfit(argument: str, value: object, wanted: str) -> ArgumentError:
-    """The error for an argument of a wrong type. It names the type and not the value, which may be a secret.
+    """Return the error for an argument of a wrong type. It names the type and not the value, which may be a secret.
 
     Args:
         argument: its name.

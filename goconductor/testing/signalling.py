@@ -42,13 +42,13 @@ class WorldStore(MemoryStore):
 
     @property
     def appended(self) -> asyncio.Event:
-        """As :class:`WorldLog` says."""
+        """A log as :class:`WorldLog` describes it."""
         return self._signalling.appended
 
     def silent(self) -> bool:
-        """Whether an instance is gone that nobody has declared dead yet."""
+        """Return whether an instance is gone that nobody has declared dead yet."""
         return any(each.dead_at is None and each.serial not in self.data.alive for each in self.data.instances.values())
 
     def wakings(self) -> list[float]:
-        """When the leader is to look at each saga that lives."""
+        """Return when the leader is to look at each live saga."""
         return [head.wake_at for head in self.data.heads.values() if head.wake_at is not None]

@@ -208,7 +208,7 @@ class KafkaBus(BusFrame[_Opened, KafkaSubscription]):
         return subscription
 
     def statistics(self) -> list[Statistic]:
-        """The last statistics of librdkafka's clients, for metrics."""
+        """Return the last statistics of librdkafka's clients, for metrics."""
         clients = ["producer", *(each.client for each in self._subscriptions if not each.stopped)]
         return [value for client in clients for value in self._statistics.get(client, ())]
 

@@ -172,7 +172,7 @@ class Reader:
             self._store(consumer)
 
     def _gathered(self, consumer: Consumer) -> list[tuple[Offsets, Arrived]]:
-        """What comes within a poll, and what comes with it.
+        """Return what comes within a poll, and what comes with it.
 
         Each call waits once for Python's lock, up to 5 ms where the loop is busy. So one call takes what is there, and one more
         what is waited for.

@@ -104,7 +104,7 @@ class KinesisSubscription:
         self.stopped = False
 
     async def start(self) -> None:
-        """Returns when the group is known, and this reader has its share or has waited for it as long as a lease lasts."""
+        """Begin; return when the group is known, and this reader has its share or has waited for it as long as a lease lasts."""
         await self._assignment.start()
 
     @property

@@ -94,7 +94,7 @@ class PostgresSubscription:
         self._running: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Returns when the group has its queues; what is sent from now on reaches it."""
+        """Begin; return when the group has its queues, so that messages sent from now on reach it."""
         connection = await self._connect()
         try:
             await self._register(connection)

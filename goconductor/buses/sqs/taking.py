@@ -99,7 +99,7 @@ class SqsSubscription:
         self._others: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Returns when the group has its queues; what is sent from now on reaches it."""
+        """Begin; return when the group has its queues, so that messages sent from now on reach it."""
         client = await self._link.get()
         await asyncio.gather(*(self._join(client, reader) for reader in self._readers))
         for reader in self._readers:

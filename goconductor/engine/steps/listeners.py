@@ -25,19 +25,19 @@ class Listener:
     steps: frozenset[str] | None = None
 
     def before_step(self, context: StepContext) -> Any:
-        """A step is about to run."""
+        """Observe a step that is about to run."""
 
     def after_step(self, context: StepContext, output: Any) -> Any:
-        """A step returned; ``output`` is what is recorded."""
+        """Observe a step that returned; ``output`` is what is recorded."""
 
     def on_error(self, context: StepContext, error: BaseException) -> Any:
-        """A step raised. The participant goes on: this is a place to look, not to catch."""
+        """Observe a step that raised. The participant goes on: this is a place to look, not to catch."""
 
     def saga_started(self, saga_id: UUID, saga: str) -> Any:
-        """A saga was started by this instance."""
+        """Observe a saga that this instance started."""
 
     def saga_ended(self, saga_id: UUID, status: SagaStatus) -> Any:
-        """This instance appended the end of a saga."""
+        """Observe a saga whose end this instance appended."""
 
 
 async def notify(listeners: Iterable[Listener], method: str, *arguments: Any, step: str | None = None) -> None:

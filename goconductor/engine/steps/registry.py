@@ -98,12 +98,12 @@ class Action(Generic[P, R, A]):
 
     @functools.cached_property
     def signature(self) -> Signature:
-        """How the action is called."""
+        """Return how the action is called."""
         return read(self.function, transactional=self.journal is not None)
 
     @functools.cached_property
     def compensation_signature(self) -> Signature | None:
-        """How the compensation is called, if there is one."""
+        """Return how the compensation is called, if there is one."""
         if self.compensation_function is None:
             return None
         return read(self.compensation_function, transactional=self.journal is not None, action=self.signature)

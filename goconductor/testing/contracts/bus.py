@@ -57,7 +57,7 @@ class BusContract(ABC):
     @pytest.fixture
     @abstractmethod
     def new_bus(self) -> NewBus:
-        """Makes bus objects, not yet opened, that reach one another as processes would: on one broker that is empty."""
+        """Provide a factory of bus objects, not yet opened, that reach one another as processes would: on one empty broker."""
 
     @pytest.fixture
     async def open_bus(self, new_bus: NewBus) -> AsyncIterator[OpenBus]:

@@ -38,7 +38,7 @@ class ElectionContract(ABC):
     @pytest.fixture
     @abstractmethod
     async def elect(self, store: Store) -> Elect:
-        """Makes an open candidate of one and the same election; the fixture closes them."""
+        """Provide a factory of open candidates of one and the same election; the fixture closes them."""
 
     async def until_over(self, store: Store, term: Term) -> None:
         """Return when the term has ended by the database's clock."""
