@@ -1,21 +1,22 @@
 """Elections: leaves of :mod:`goconductor.ports.election`. They name a candidate; the epoch in the store fences it.
 
-Here is what those by another system (etcd, ZooKeeper) share: how a lock over there becomes a term here.
+This page describes what the elections by another system (etcd, ZooKeeper) share: how a lock over there becomes a term here.
 
-**The lock is evidence, not the token.** Its number (create revision, czxid) grows with every lock, so a candidate that was
-stopped after it had locked cannot raise the epoch over one that locked later: the store refuses a number that is not above the
-last one. Two holders at once, which both systems can bring about when a process or the network stops, thus get two epochs one
-after the other, and the store takes writes of the higher only.
+**The lock is evidence, not the token.** Its number (create revision, czxid) grows with every lock, and the store refuses a number
+that is not above the last one. So a candidate that was stopped after it had locked cannot raise the epoch over one that locked
+later. Both systems can bring about two holders at once, when a process or the network stops. These get two epochs one after the
+other, and the store takes writes of the higher only.
 
 **The numbers can go back**: the other system's data were lost and made anew, an old backup was restored, or an election of
 another kind led in between. Then no honest number would be accepted any more. A refused candidate therefore reads the last number
-accepted, makes sure over there that it has the lock *now*, and offers that number plus one. Whoever raised the epoch in the
-meantime has moved the last number, and the offer is refused; nobody has, and the candidate is the only one that can have locked.
+accepted, makes sure over there that it has the lock *now*, and offers that number plus one. If another candidate has raised the
+epoch in the meantime, the last number has moved, and the offer is refused. If none has, the candidate is the only one that can
+have locked.
 
-**The term's end is in the database**, and nowhere else. The other system's own time-out frees a dead holder's lock, but it can be
+**The term's end is in the database**, and nowhere else. The other system's own time-out frees a dead holder's lock. But it can be
 longer than the term, and starts anew when its servers restart or elect a leader of their own. So the holder writes the epoch into
-its lock, and when that epoch's term is over any candidate may take the lock away. A lock without an epoch is one whose holder is
-just about to raise it; that one only the other system's time-out ends.
+its lock, and when that epoch's term is over any candidate may take the lock away. A lock without an epoch has a holder that is
+just about to raise it; only the other system's time-out ends that one.
 """
 
 from __future__ import annotations

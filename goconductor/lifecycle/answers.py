@@ -1,21 +1,26 @@
-"""What conditions answered, as the log keeps it.
+"""The answers of conditions, as the log keeps them.
 
-A condition is asked once, by whoever decides that its step has its turn. The answer is kept in the event that asked, in the
-same append; a replay reads it there. It must not ask again: maps have a random order in each process, and a release of the
+A condition is asked once, by the process that decides that its step has its turn. The answer is kept in the event that asked, in
+the same append; a replay reads it there. It must not ask again: maps have a random order in each process, and a release of the
 expression library may answer otherwise. A step that was skipped would then run after its successor.
 
-A step has its turn once in a saga, so an answer is known by its step. That gives two freedoms, which logs of older versions
-need, as their events have no answers:
+A step has its turn once in a saga, so an answer is known by its step. That gives two freedoms, which logs of older versions need,
+as their events have no answers:
 
-* Any later event may carry an answer. What a replay had to ask is kept in the state (``SagaState.unkept``), and the next event
-  of the saga carries it, whatever that event is about.
+* Any later event may carry an answer. What a replay had to ask is kept in the state (``SagaState.unkept``), and the next event of
+  the saga carries it, whatever that event is about.
 * A replay looks for all answers of a log before it folds the first event.
 
-While an answer is not kept, two processes may differ. The first to append settles it: the head's seq and tag let one of them
-win, and the other reads *the whole log* again and not only its tail, since its own state may rest on the answer that lost
+While an answer is not kept, two processes may differ. The first to append settles it: the head's seq and tag let one of them win.
+The other reads *the whole log* again and not only its tail, since its own state may rest on the answer that lost
 (``engine/facts/log.py``). Before that append both may begin the step that they believe in. So a replay asks last of all. It
-prefers, in this order: what the log keeps; what follows from the log's other events (a step with an outcome was wanted, a step
-without one whose successor has one was not); what the reader's own state, or a message's, holds; the condition itself.
+prefers, in this order:
+
+* what the log keeps;
+* what follows from the log's other events: a step with an outcome was wanted, and a step without one whose successor has one was
+  not;
+* what the reader's own state, or a message's, holds;
+* the condition itself.
 """
 
 from __future__ import annotations

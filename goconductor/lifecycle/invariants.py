@@ -1,8 +1,8 @@
 """What is true of a saga after every event.
 
-``check`` runs in production, after each event, and looks at the steps that the event has touched, or at all when the saga has
-ended otherwise than by completing, where each was looked at when it was done; ``violations`` looks at all of them and recounts
-what a fold has counted, for checkers and tests.
+``check`` runs in production, after each event, and looks at the steps that the event has touched. It looks at all when the saga
+has ended otherwise than by completing; in a completed saga each was looked at when it was done. ``violations`` looks at all of
+them and recounts what a fold has counted, for checkers and tests.
 """
 
 from __future__ import annotations

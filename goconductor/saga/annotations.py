@@ -1,7 +1,7 @@
-"""What users' annotations promise, asked before anything runs: whether values of a type can come out of JSON, and go into it.
+"""Checks users' annotations before anything runs: whether values of a type can come out of JSON, and go into it.
 
-A type is looked through with all that it holds (fields, items, members of a union), so that a mistake three models deep is found
-when the step is declared, and not after the effects of the steps before it.
+A type is looked through with all that it holds (fields, items, members of a union). So a mistake three models deep is found when
+the step is declared, and not after the effects of the steps before it.
 """
 
 from __future__ import annotations

@@ -75,8 +75,8 @@ class Plan:
 def predecessors(step: Step) -> tuple[str, ...]:
     """Return the steps before this one: those it names and those whose output it uses, in a stable order.
 
-    A version is the same whatever the order of the inputs in its document, so that order must not show here: it decides which
-    of several steps begins first, and a step that cannot begin may keep the next from it.
+    A version does not depend on the order of the inputs in its document, so that order must not show here. It decides which of
+    several steps begins first, and a step that cannot begin may hinder the next.
     """
     named = dict.fromkeys(step.after)
     for _, binding in sorted(step.inputs.items()):

@@ -1,8 +1,8 @@
 """What may be kept in the saga log and sent over the bus: JSON whose text comes back unchanged.
 
-What a step is given must be the same bytes in every attempt, whoever runs it: the process that started the saga and has its
-input in memory, one that got it over the bus, one that read it from the log. So a value is brought into the form that reading
-gives (:func:`as_read`) before anybody sees it, and nobody gets it to change (:func:`copied`).
+A step must get the same bytes in every attempt and in every process: in one that started the saga and has its input in memory,
+in one that got it over the bus, in one that read it from the log. So a value is brought into the form that reading gives
+(:func:`as_read`) before anybody sees it, and nobody gets it to change (:func:`copied`).
 
 A value is checked where it enters (an input, an output, a message, a request), so that nothing behind that line has to ask.
 Refused is what would be lost or changed on the way, or would poison a whole batch in the database:

@@ -1,8 +1,8 @@
 """Several elections as one: candidates campaign in the chosen one, and a leader of another resigns.
 
 **Never two leaders during a change.** The store alone numbers and ends a term, in whichever election it was won. Once the choice
-is made, the store raises the epoch for candidates of the chosen election only, and not before the term that was won in the other
-one is over, in the statement that raises it (duty 8 of :class:`goconductor.ports.store.Terms`). A leader that knows of the change
+is made, the store raises the epoch for candidates of the chosen election only, and not before the term of the other one is over.
+One statement checks that and raises it (duty 8 of :class:`goconductor.ports.store.Terms`). A leader that knows of the change
 stops its work, then resigns, and its successor begins at once. A leader that does not know yet keeps its term by renewing it. A
 leader that is cut off loses its term, as always, and trusts itself for less long than the term lasts. So nobody has to be waited
 for, and a change that nobody ends leaves no installation without a leader.

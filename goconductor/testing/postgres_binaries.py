@@ -1,9 +1,9 @@
 """The PostgreSQL binaries, and the accounts that may run them.
 
-PostgreSQL refuses to run as root, so root needs somebody who can reach the binaries and the data: the user ``postgres`` or
-``nobody``, else itself under another number in a user namespace. Where neither can (everything is below a closed home
-folder, and namespaces are forbidden), the binaries are linked into the temporary folder, and the data folder is handed over
-open: who has a folder open may use it without being able to walk there.
+PostgreSQL refuses to run as root, so root needs an account that can reach the binaries and the data: the user ``postgres`` or
+``nobody``, else itself under another number in a user namespace. Sometimes neither can, because everything is below a closed home
+folder, and namespaces are forbidden. Then the binaries are linked into the temporary folder, and the data folder is handed over
+open: a process with an open folder may use it without being able to walk there.
 """
 
 from __future__ import annotations

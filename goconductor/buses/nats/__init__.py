@@ -5,10 +5,10 @@ until every group of its topic has acknowledged it. A group of a topic is a dura
 
 **A topic without a group** would lose its messages, since nobody is interested. So a sender that does not know a topic asks
 a second, small stream whether a group has ever subscribed to it; if none has, it makes a *waiting* consumer, which nobody
-reads and which keeps the messages. The first group takes the waiting consumer away, after it has made its own, which begins
-with all that is there. Both look again after they wrote, so that in no order of their steps a message is without a consumer:
-the group makes its consumer, marks the topic, and removes the waiting one; the sender reads the mark, makes the waiting one,
-and reads the mark again.
+reads and which keeps the messages. The first group deletes the waiting consumer, after it has made its own, which begins with
+all that is there. Both look again after they wrote, so that in no order of their steps a message is without a consumer. The
+group makes its consumer, marks the topic, and removes the waiting one. The sender reads the mark, makes the waiting one, and
+reads the mark again.
 
 **Names.** A topic is one token of a subject and part of a consumer's name, where ``.`` has a meaning: it is written ``=`` there.
 

@@ -6,8 +6,8 @@ crash of a *client* loses nothing.
 
 **Queues.** One queue belongs to a topic and a consumer group; ``send`` writes one row into each queue of the topic. A topic
 that nobody subscribed to has one queue without a group; the first group that subscribes takes it over with what is in it.
-Groups (a logged table) outlive the server's crash. A queue that nobody read for ``retention_seconds`` is forgotten, and a
-message that nobody took for so long is dropped, so that a group that never returns costs nothing for ever.
+Groups (a logged table) outlive the server's crash. After ``retention_seconds`` without a reader a
+queue is forgotten, and a message that nobody took is dropped. So a group that never returns costs nothing for ever.
 
 **Taking.** ``FOR UPDATE SKIP LOCKED`` in batches, which sets ``visible_at`` some seconds ahead: after that, the messages of a
 process that is dead or too slow go to others. Messages in hand of a session that has ended are taken back within a second or two:

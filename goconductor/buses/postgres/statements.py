@@ -1,7 +1,7 @@
 """All SQL of the bus, as constants. The schema is the session's ``search_path``.
 
-Statements that lock several rows name them in the order of the key (sorted arrays, and plans pinned to nested loops), so that
-two batches never wait for one another crosswise; taking never waits at all.
+Statements that lock several rows name them in the order of the key, by sorted arrays and plans pinned to nested loops. So two
+batches never wait for one another crosswise; taking never waits at all.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Python's cycle collector in a process that is a participant's own.
 
-With its defaults the collector looks at the youngest objects each time that there are 700 more of them, which with some hundred
-sagas in hand happens many times in each batch and finds nothing: sagas' records hold no cycles. It cost a sixth of all
-time. Looking less often finds the same, later.
+With its defaults the collector looks at the youngest objects each time that there are 700 more of them. With some hundred sagas
+in hand that happens many times in each batch, and finds nothing: sagas' records hold no cycles. It cost a sixth of all time.
+Looking less often finds the same, later.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
 There is no timer, so one call alone gets the lowest latency, and a thousand share a transaction.
 
-With several *lanes* as many batches are in flight at once: while the database works on one, this process works on another
-(with one lane, each waits for the other). Two rules keep that from costing what batching won: a batch takes no more than its
-lane's share of all calls, or the first lane would take everybody along and the others would go around with a few; and calls
-that are about the same *subject* are never in two batches at once, as these would contradict each other.
+With several *lanes* as many batches are in flight at once: while the database works on one, this process works on another (with
+one lane, each waits for the other). Two rules keep lanes from costing what batching won. A batch takes no more than its lane's
+share of all calls; otherwise the first lane would take all along, and the others would go with a few. And calls about the same
+*subject* are never in two batches at once, as these would contradict each other.
 """
 
 from __future__ import annotations

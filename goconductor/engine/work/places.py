@@ -1,10 +1,10 @@
 """Places: what this process can begin at once. A step is granted to it only where everything that the step needs has room.
 
-A step needs a place of the process; one of its own where its ``concurrency`` is limited; a thread where it is a plain ``def``;
-a connection of its journal where it is transactional, of which there are as many as the service's own pool has. All that it needs
-is taken together, or nothing is. So what is granted begins at once, and nobody waits for a thread under a lease.
+A step needs a place of the process. It needs one of its own where its ``concurrency`` is limited, and a thread where it is a
+plain ``def``. A transactional step needs a connection of its journal; there are as many as the service's own pool has. All that
+it needs is taken together, or nothing is. So granted work begins at once, and nobody waits for a thread under a lease.
 
-Who reserved a place gives it back once: a second time does nothing, so that whoever is in doubt may do it.
+A place is given back once; a second time does nothing, so that code in doubt may do it.
 """
 
 from __future__ import annotations

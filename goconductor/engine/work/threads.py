@@ -1,11 +1,11 @@
 """Threads for steps that are plain functions.
 
-A thread cannot be stopped. When such a step is given up, because its time is over or its process leaves, its function runs on,
-and its thread is *lost* until it returns. Lost threads are replaced, or functions that hang would starve those that do not; but
-not without end: as many may be lost as there are threads, and from then on each one more leaves one less to work with.
+A thread cannot be stopped. A step may be given up, because its time is over or its process leaves. Its function then runs on, and
+its thread is *lost* until it returns. Lost threads are replaced; otherwise functions that hang would starve the others. But there
+is an end: as many may be lost as there are threads, and from then on each further one leaves one less to work with.
 
-They are daemon threads: a process that leaves waits for none of them. A function is begun or withdrawn, never both: whoever takes
-the one ticket of a call has decided it.
+They are daemon threads: a process that leaves waits for none of them. A function is begun or withdrawn, never both: the one
+ticket of a call decides it.
 """
 
 from __future__ import annotations
