@@ -211,7 +211,7 @@ class Appender:
 
     async def _flush(self, batch: list[Submission]) -> Sequence[AppendResult]:
         results: Results = [None] * len(batch)
-        gathered = gather(batch, self.latest)
+        gathered = gather(batch, self._recent.get)
         prepared: list[tuple[Folded, Continuation]] = []
         try:
             for each, plan, view in await self._bring_up(gathered, results):

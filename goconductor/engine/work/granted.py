@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -38,9 +39,8 @@ class Granted(msgspec.Struct, frozen=True):
         return self.lease.key.direction
 
 
-def random_number() -> int:
-    """63 random bits: tags and lease tokens."""
-    return random.getrandbits(63)
+random_number = partial(random.getrandbits, 63)
+"""Draws 63 random bits: tags and lease tokens."""
 
 
 def new_event_id() -> UUID:
