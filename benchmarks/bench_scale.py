@@ -126,11 +126,11 @@ async def backlog(arguments: argparse.Namespace) -> None:
             sweeper = Sweeper(node)
             term = await node.store.terms.current()
             sweep, looked = await timed(partial(sweeper.sweep_once, term.epoch if term else 0), 20)
-            assert node.store.figures is not None
-            figures, _ = await timed(node.store.figures.read, 5)
+            assert node.store.metrics is not None
+            seconds, _ = await timed(node.store.metrics.read, 5)
             print(
                 f"waiting {rows:>9,}: C=1 {alone[0]:.0f} sagas/s p50 {alone[1]:.2f} ms; C=64 {many[0]:.0f} sagas/s p50 {many[1]:.1f} "
-                f"p99 {many[2]:.1f} ms; due {due:.2f} ms, a sweep of {looked} due {sweep:.2f} ms, metrics {figures:.1f} ms",
+                f"p99 {many[2]:.1f} ms; due {due:.2f} ms, a sweep of {looked} due {sweep:.2f} ms, metrics {seconds:.1f} ms",
                 flush=True,
             )
 

@@ -20,7 +20,7 @@ from goconductor.errors import ConfigurationError
 from goconductor.lifecycle.state import SagaStatus
 from goconductor.observe.leader import LeaderMetrics
 from goconductor.observe.metrics import Metrics
-from goconductor.ports.figures import Statistic
+from goconductor.ports.metrics import Statistic
 
 
 class Exposition(Collector):
@@ -89,24 +89,30 @@ def _of_leader(leader: LeaderMetrics) -> Iterable[Metric]:
             leader.oldest_seconds,
         )
         yield _gauge("goconductor_sagas_walk_duration_seconds", "How long that walk took.", leader.walk_seconds)
-    if (figures := leader.figures) is not None:
-        yield _gauge("goconductor_sagas_live", "Sagas that somebody must look at some day; counted up to 10,000.", figures.live)
-        yield _gauge("goconductor_sagas_overdue", "Sagas that should have been looked at by now; up to 10,000.", figures.overdue)
+    if (store_metrics := leader.store_metrics) is not None:
         yield _gauge(
-            "goconductor_saga_overdue_seconds", "For how long the oldest of these has been waiting.", figures.overdue_seconds
+            "goconductor_sagas_live", "Sagas that somebody must look at some day; counted up to 10,000.", store_metrics.live
         )
         yield _gauge(
-            "goconductor_dead_letters_stored", "Messages that nobody could read, kept; up to 10,000.", figures.dead_letters
+            "goconductor_sagas_overdue", "Sagas that should have been looked at by now; up to 10,000.", store_metrics.overdue
+        )
+        yield _gauge(
+            "goconductor_saga_overdue_seconds",
+            "For how long the oldest of these has been waiting.",
+            store_metrics.overdue_seconds,
+        )
+        yield _gauge(
+            "goconductor_dead_letters_stored", "Messages that nobody could read, kept; up to 10,000.", store_metrics.dead_letters
         )
         yield _gauge(
             "goconductor_database_oldest_transaction_seconds",
             "Age of the oldest open transaction on the database server.",
-            figures.oldest_transaction_seconds,
+            store_metrics.oldest_transaction_seconds,
         )
         yield _gauge(
             "goconductor_database_oldest_snapshot_transactions",
             "How many transactions ago the oldest snapshot was taken that keeps vacuum from cleaning.",
-            figures.oldest_snapshot_transactions,
+            store_metrics.oldest_snapshot_transactions,
         )
     unoffered = GaugeMetricFamily(
         "goconductor_steps_unoffered",

@@ -18,8 +18,8 @@ from goconductor.aio.reminders import Reminder
 from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.errors import GoConductorError
 from goconductor.messages.topics import steps_topic
-from goconductor.ports.figures import Lag, MeasuredBus
-from goconductor.ports.store import StoreFigures
+from goconductor.ports.metrics import Lag, MeasuredBus
+from goconductor.ports.store import StoreMetrics
 from goconductor.redaction import logger_of
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class LeaderMetrics:
         self._walk_began = 0.0
         self.epoch = 0
         """The term that this process leads; 0 if it does not."""
-        self.figures: StoreFigures | None = None
+        self.store_metrics: StoreMetrics | None = None
         self.lags: dict[str, Lag] = {}
         self.unoffered: dict[Owner, int] = {}
         """Number of sagas that wait for each step that no living instance offers."""
@@ -85,7 +85,7 @@ class LeaderMetrics:
             self._collecting.cancel()
             self._collecting = None
         self.epoch = term.epoch if term is not None else 0
-        self.figures, self.lags, self.sagas, self.unoffered = None, {}, None, {}
+        self.store_metrics, self.lags, self.sagas, self.unoffered = None, {}, None, {}
         self._walk, self._after = Counter(), None
         if term is not None:
             self._collecting = create_guarded_task(self._collect_on(), name="leader metrics")
@@ -120,24 +120,24 @@ class LeaderMetrics:
         """
         store, bus = self._node.store, self._node.bus
         await self._collect_unoffered()
-        if store.figures is None:
+        if store.metrics is None:
             return
-        self.figures = await store.figures.read()
+        self.store_metrics = await store.metrics.read()
         if self._after is None:
             self._walk.clear()
             self._oldest = None
             self._walk_began = self._node.clock.monotonic()
-        census = await store.figures.census(self._after, self._page)
-        self._walk.update(census.statuses)
-        self._after = census.after
-        self._oldest = self._oldest or census.oldest
-        if census.after is None:
+        counts = await store.metrics.count_statuses(self._after, self._page)
+        self._walk.update(counts.statuses)
+        self._after = counts.after
+        self._oldest = self._oldest or counts.oldest
+        if counts.after is None:
             began = self._node.clock.now() if self._oldest is None else (self._oldest.int >> 80) / 1000  # as UUIDv7 has it
             self.oldest_seconds = max(0.0, self._node.clock.now() - began)
             self.sagas = dict(self._walk)
             self.walk_seconds = self._node.clock.monotonic() - self._walk_began
         if isinstance(bus, MeasuredBus):
-            names = self.figures.participants
+            names = self.store_metrics.participants
             lags = {name: await bus.lag(steps_topic(name), name) for name in names}
             self.lags = {name: lag for name, lag in lags.items() if lag is not None}
 

@@ -22,7 +22,7 @@ from goconductor.lifecycle import events
 from goconductor.lifecycle.state import SagaStatus
 from goconductor.messages.envelope import RunStep
 from goconductor.observe.families import ITEMS, LONG_SECONDS, SECONDS, SERIES_MAX, Counter, Histogram, Labels
-from goconductor.ports.figures import CountingBus, Statistic
+from goconductor.ports.metrics import CountingBus, Statistic
 from goconductor.saga.ids import Direction
 
 if TYPE_CHECKING:

@@ -7,13 +7,12 @@ A leaf (a bus, a store, an election, a journal) implements one of them and passe
 from goconductor.ports.bus import Bus, Delivery, Headers, Message, PassableDelivery, Receiver, Subscription, pass_on, sendable
 from goconductor.ports.clock import Clock
 from goconductor.ports.election import Election
-from goconductor.ports.figures import CountingBus, Lag, MeasuredBus, Statistic
 from goconductor.ports.journal import EffectKey, Entry, Found, Journal, Pool
+from goconductor.ports.metrics import CountingBus, Lag, MeasuredBus, Statistic
 from goconductor.ports.store import (
     Acquire,
     Acquired,
     Append,
-    Census,
     Choice,
     Choices,
     Cursor,
@@ -21,7 +20,6 @@ from goconductor.ports.store import (
     DeadLetters,
     Definitions,
     Failovers,
-    Figures,
     Forgettable,
     Forgotten,
     Head,
@@ -34,6 +32,7 @@ from goconductor.ports.store import (
     Log,
     LogEntry,
     Loss,
+    Metrics,
     Outcome,
     Page,
     Phase,
@@ -44,9 +43,10 @@ from goconductor.ports.store import (
     Spoken,
     Start,
     Starts,
+    StatusCounts,
     Store,
     StoredDefinition,
-    StoreFigures,
+    StoreMetrics,
     Sweep,
     Tail,
     Take,
@@ -65,7 +65,6 @@ __all__ = [
     "Acquired",
     "Append",
     "Bus",
-    "Census",
     "Choice",
     "Choices",
     "Clock",
@@ -80,7 +79,6 @@ __all__ = [
     "Entry",
     "Examinable",
     "Failovers",
-    "Figures",
     "Forgettable",
     "Forgotten",
     "Found",
@@ -100,6 +98,7 @@ __all__ = [
     "Loss",
     "MeasuredBus",
     "Message",
+    "Metrics",
     "Outcome",
     "Page",
     "PassableDelivery",
@@ -114,8 +113,9 @@ __all__ = [
     "Start",
     "Starts",
     "Statistic",
+    "StatusCounts",
     "Store",
-    "StoreFigures",
+    "StoreMetrics",
     "StoredDefinition",
     "Subscription",
     "Sweep",

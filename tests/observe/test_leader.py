@@ -12,13 +12,13 @@ from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import StoreUnavailableError
 from goconductor.lifecycle.events import PauseRequested
 from goconductor.observe.leader import LeaderMetrics
-from goconductor.ports.figures import MeasuredBus
-from goconductor.ports.store import LeaseKey, StoreFigures, Term
+from goconductor.ports.metrics import MeasuredBus
+from goconductor.ports.store import LeaseKey, StoreMetrics, Term
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.resent import KEPT_SECONDS, SAGAS_MAX, STEPS_MAX, Resent
 from goconductor.recovery.sweep import Sweeper
 from goconductor.saga.ids import Direction
-from goconductor.stores.memory.figures import MemoryFigures
+from goconductor.stores.memory.metrics import MemoryMetrics
 from goconductor.testing.clock import ManualClock, settle
 from goconductor.testing.signalling import WorldStore
 from tests.observe.services import Services, cards, order
@@ -184,30 +184,30 @@ async def test_a_leader_looks_again_and_again_and_forgets_when_it_leads_no_more(
 
 
 async def test_a_store_that_is_away_is_asked_again_later(services: Services, caplog: pytest.LogCaptureFixture) -> None:
-    class Away(MemoryFigures):
+    class Away(MemoryMetrics):
         away = True
 
-        async def read(self) -> StoreFigures:
+        async def read(self) -> StoreMetrics:
             if self.away:
                 raise StoreUnavailableError("the database went for lunch")
             return await super().read()
 
     store = WorldStore(services.world.clock)
-    store.figures = figures = Away(store.data)
+    store.metrics = away = Away(store.data)
     leader = LeaderMetrics(await services.world.node(store=store), interval_seconds=SECONDS)
     with caplog.at_level(logging.WARNING, "goconductor.observe"):
         leader.on_term(term(services))
         await settle()
         assert "lunch" in caplog.text
-        figures.away = False
+        away.away = False
         await services.world.clock.advance(SECONDS)
         await settle()
-    assert leader.figures is not None
+    assert leader.store_metrics is not None
     await leader.close()
 
 
 async def test_our_memory_leaves_can_be_measured(services: Services) -> None:
-    assert services.world.store.figures is not None
+    assert services.world.store.metrics is not None
     assert isinstance(services.world.bus(), MeasuredBus)
     bus = MemoryBus()
     assert await bus.lag("nothing", "nobody") is None

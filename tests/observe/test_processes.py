@@ -25,7 +25,7 @@ from goconductor.leaves import make_store, makes_of_buses
 from goconductor.observe.exposition import text_of
 from goconductor.observe.leader import LeaderMetrics
 from goconductor.observe.metrics import Metrics
-from goconductor.ports.figures import MeasuredBus
+from goconductor.ports.metrics import MeasuredBus
 from goconductor.ports.store import Store
 from goconductor.rest.app import create_app
 from goconductor.testing.loopback import free_port
@@ -236,7 +236,7 @@ async def test_two_services_with_providers_of_their_own_share_a_trace(pair: tupl
 
 async def test_postgres_tells_what_the_leader_asks(pair: tuple[list[Node], Spans, Spans]) -> None:
     (node, paying), _, _ = pair
-    assert node.store.figures is not None
+    assert node.store.metrics is not None
     assert isinstance(node.bus, MeasuredBus)
     plan = await node.definitions.register(order().definition)
     for way in ("pays", "refused", "stuck"):
@@ -253,9 +253,9 @@ async def test_postgres_tells_what_the_leader_asks(pair: tuple[list[Node], Spans
     await leader.collect()  # a page of three
     await leader.collect()
     assert leader.sagas == {"completed": 1, "compensated": 1, "stuck": 1, "running": 1}
-    assert leader.figures is not None
-    assert (leader.figures.live, leader.figures.overdue, leader.figures.dead_letters) == (1, 0, 0)
-    assert leader.figures.participants == ["cards", "warehouse"]
+    assert leader.store_metrics is not None
+    assert (leader.store_metrics.live, leader.store_metrics.overdue, leader.store_metrics.dead_letters) == (1, 0, 0)
+    assert leader.store_metrics.participants == ["cards", "warehouse"]
     assert set(leader.lags) == {"cards", "warehouse"}
 
 

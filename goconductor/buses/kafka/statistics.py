@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from goconductor.ports.figures import Statistic
+from goconductor.ports.metrics import Statistic
 
 CLIENT = {
     "msg_cnt": ("kafka_client_waiting_messages", False),

@@ -9,10 +9,10 @@ from goconductor.ports.store.choices import Choice, Choices, Phase, Spoken
 from goconductor.ports.store.dead_letters import DeadLetter, DeadLetters
 from goconductor.ports.store.definitions import Definitions, StoredDefinition
 from goconductor.ports.store.failovers import Failovers, Loss, Timeline
-from goconductor.ports.store.figures import Census, Figures, StoreFigures
 from goconductor.ports.store.instances import Instance, Instances, Presence, ignore
 from goconductor.ports.store.leases import Acquire, Acquired, Lease, LeaseKey, Leases, Take
 from goconductor.ports.store.log import BATCHES_AT_ONCE, Append, Log, Outcome, Verdict
+from goconductor.ports.store.metrics import Metrics, StatusCounts, StoreMetrics
 from goconductor.ports.store.recovery import Recovery, Sweep
 from goconductor.ports.store.retention import Cursor, Forgettable, Forgotten, Retention
 from goconductor.ports.store.sagas import EVERYTHING, ID_SLACK_SECONDS, Head, Known, LogEntry, Page, Sagas, Tail, Wanted, id_bound
@@ -27,7 +27,6 @@ __all__ = [
     "Acquire",
     "Acquired",
     "Append",
-    "Census",
     "Choice",
     "Choices",
     "Cursor",
@@ -35,7 +34,6 @@ __all__ = [
     "DeadLetters",
     "Definitions",
     "Failovers",
-    "Figures",
     "Forgettable",
     "Forgotten",
     "Head",
@@ -48,6 +46,7 @@ __all__ = [
     "Log",
     "LogEntry",
     "Loss",
+    "Metrics",
     "Outcome",
     "Page",
     "Phase",
@@ -58,8 +57,9 @@ __all__ = [
     "Spoken",
     "Start",
     "Starts",
+    "StatusCounts",
     "Store",
-    "StoreFigures",
+    "StoreMetrics",
     "StoredDefinition",
     "Sweep",
     "Tail",

@@ -8,10 +8,10 @@ from goconductor.ports.store.choices import Choices
 from goconductor.ports.store.dead_letters import DeadLetters
 from goconductor.ports.store.definitions import Definitions
 from goconductor.ports.store.failovers import Failovers
-from goconductor.ports.store.figures import Figures
 from goconductor.ports.store.instances import Instances
 from goconductor.ports.store.leases import Leases
 from goconductor.ports.store.log import Log
+from goconductor.ports.store.metrics import Metrics
 from goconductor.ports.store.recovery import Recovery
 from goconductor.ports.store.retention import Retention
 from goconductor.ports.store.sagas import Sagas
@@ -57,5 +57,5 @@ class Store(Protocol):
     @property
     def choices(self) -> Choices: ...
     @property
-    def figures(self) -> Figures | None:
+    def metrics(self) -> Metrics | None:
         """None where it is not measured."""

@@ -16,10 +16,10 @@ from goconductor.ports.store import (
     DeadLetters,
     Definitions,
     Failovers,
-    Figures,
     Instances,
     Leases,
     Log,
+    Metrics,
     Recovery,
     Retention,
     Sagas,
@@ -31,10 +31,10 @@ from goconductor.stores.memory.data import Data
 from goconductor.stores.memory.dead_letters import MemoryDeadLetters
 from goconductor.stores.memory.definitions import MemoryDefinitions
 from goconductor.stores.memory.failovers import MemoryFailovers
-from goconductor.stores.memory.figures import MemoryFigures
 from goconductor.stores.memory.instances import MemoryInstances
 from goconductor.stores.memory.leases import MemoryLeases
 from goconductor.stores.memory.log import MemoryLog
+from goconductor.stores.memory.metrics import MemoryMetrics
 from goconductor.stores.memory.recovery import MemoryRecovery
 from goconductor.stores.memory.retention import MemoryRetention
 from goconductor.stores.memory.sagas import MemorySagas
@@ -65,7 +65,7 @@ class MemoryStore:
         self.retention: Retention = MemoryRetention(self.data)
         self.failovers: Failovers = MemoryFailovers(self.data)
         self.choices: Choices = MemoryChoices(self.data)
-        self.figures: Figures | None = MemoryFigures(self.data)
+        self.metrics: Metrics | None = MemoryMetrics(self.data)
 
     def kill(self, serial: int) -> None:
         """End an instance's sign of life, as the end of its process does."""

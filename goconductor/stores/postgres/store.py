@@ -21,7 +21,7 @@ from goconductor.stores.postgres.choices import ChoiceTable
 from goconductor.stores.postgres.dead_letters import DeadLetterTable
 from goconductor.stores.postgres.definitions import DefinitionTable
 from goconductor.stores.postgres.dial import Address
-from goconductor.stores.postgres.figures import FigureReader
+from goconductor.stores.postgres.metrics import PostgresMetrics
 from goconductor.stores.postgres.presence import SignsOfLife
 from goconductor.stores.postgres.recovery import Recovery
 from goconductor.stores.postgres.retention import RetentionWalk
@@ -123,7 +123,7 @@ class PostgresStore:
         self.recovery = Recovery(self._others, address)
         self.retention = RetentionWalk(self._others, address)
         self.choices = ChoiceTable(self._others, address)
-        self.figures = FigureReader(self._others, address)
+        self.metrics = PostgresMetrics(self._others, address)
         self._trouble = ""
 
     @property

@@ -1,4 +1,4 @@
-"""What the leader asks for metrics. Nothing here reads a table to its end: see :mod:`goconductor.ports.figures`."""
+"""Metrics that the leader reads. Nothing here reads a table to its end: see :mod:`goconductor.ports.metrics`."""
 
 # ruff: noqa: S608 - statements are put together from constants of this package
 
@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from goconductor.ports.figures import COUNTED_MAX
-from goconductor.ports.store import Census, StoreFigures
+from goconductor.ports.metrics import COUNTED_MAX
+from goconductor.ports.store import StatusCounts, StoreMetrics
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.dial import Address
 
 # Other roles' sessions show their snapshots only to members of pg_read_all_stats; our own are always seen.
-_FIGURES = f"""
+_METRICS = f"""
 SELECT
     (SELECT count(*) FROM (SELECT FROM goconductor.sagas WHERE wake_at IS NOT NULL LIMIT {COUNTED_MAX}) counted) AS live,
     (SELECT count(*) FROM (SELECT FROM goconductor.sagas WHERE wake_at <= now() LIMIT {COUNTED_MAX}) counted) AS overdue,
@@ -33,7 +33,7 @@ SELECT
     ARRAY(SELECT DISTINCT participant FROM goconductor.participants WHERE steps <> '{{}}' ORDER BY participant) AS participants
 """
 
-_CENSUS = """
+_STATUS_COUNTS = """
 WITH page AS MATERIALIZED (
     SELECT saga_id, status FROM goconductor.sagas
     WHERE saga_id > coalesce($1::uuid, '00000000-0000-0000-0000-000000000000') ORDER BY saga_id LIMIT $2
@@ -44,24 +44,26 @@ FROM page GROUP BY status
 """
 
 
-class FigureReader:
-    """Figures, on the sessions for everybody."""
+class PostgresMetrics:
+    """Metrics, on the sessions for everybody."""
 
     def __init__(self, sessions: Usable, address: Address) -> None:
         self._sessions = sessions
         self._address = address
 
-    async def read(self) -> StoreFigures:
+    async def read(self) -> StoreMetrics:
         """As the port says."""
         async with self._sessions.use() as connection:
-            row = await connection.fetchrow(self._address.sql(_FIGURES))
+            row = await connection.fetchrow(self._address.sql(_METRICS))
         assert row is not None  # noqa: S101  (a SELECT without FROM has one row)
-        return StoreFigures(**row)
+        return StoreMetrics(**row)
 
-    async def census(self, after: UUID | None, limit: int) -> Census:
+    async def count_statuses(self, after: UUID | None, limit: int) -> StatusCounts:
         """As the port says."""
         async with self._sessions.use() as connection:
-            rows = await connection.fetch(self._address.sql(_CENSUS), after, limit)
+            rows = await connection.fetch(self._address.sql(_STATUS_COUNTS), after, limit)
         full = sum(row["sagas"] for row in rows) == limit
         statuses = {row["status"]: row["sagas"] for row in rows}
-        return Census(statuses=statuses, after=rows[0]["last"] if full else None, oldest=rows[0]["oldest"] if rows else None)
+        return StatusCounts(
+            statuses=statuses, after=rows[0]["last"] if full else None, oldest=rows[0]["oldest"] if rows else None
+        )

@@ -1,7 +1,7 @@
-"""What a bus can report of itself for metrics. Optional: a leaf that lacks it serves as well, and is not measured.
+"""Metrics of a bus. They are optional: a leaf without them serves as well, and is not measured.
 
-The elected leader asks, every quarter of a minute. So an answer may cost a few milliseconds, however many sagas there are, and
-what would take longer is counted up to a limit that the answer names.
+The elected leader reads them four times a minute. So a reading may cost a few milliseconds, however many messages there are. What
+would take longer is counted up to a limit.
 """
 
 from __future__ import annotations
@@ -11,11 +11,16 @@ from typing import Protocol, runtime_checkable
 import msgspec
 
 COUNTED_MAX = 10_000
-"""What is counted at each look is counted so far; a figure of this size means: at least."""
+"""The limit of a count in one reading; a count of this size means: at least."""
 
 
 class Lag(msgspec.Struct, frozen=True, kw_only=True):
-    """What waits on a topic for one group: messages (at most :data:`COUNTED_MAX`), and for how long the oldest has been ready."""
+    """The backlog of a topic for one group.
+
+    Args:
+        messages: the number of waiting messages, at most :data:`COUNTED_MAX`.
+        oldest_seconds: seconds that the oldest of them has been ready.
+    """
 
     messages: int = 0
     oldest_seconds: float = 0.0
@@ -26,9 +31,9 @@ class Statistic(msgspec.Struct, frozen=True):
 
     Args:
         name: small letters, digits and ``_``, its unit last; all of one name have the same labels.
-        labels: which client, broker, topic or partition.
+        labels: the client, broker, topic or partition.
         value: the value.
-        counter: True for what only grows.
+        counter: whether it only grows.
     """
 
     name: str
@@ -39,7 +44,7 @@ class Statistic(msgspec.Struct, frozen=True):
 
 @runtime_checkable
 class MeasuredBus(Protocol):
-    """A bus that can tell what waits, also for a group of which nobody runs now; None for a topic or group it does not know."""
+    """A bus that knows its backlog, also for a group without a running process; None for an unknown topic or group."""
 
     async def lag(self, topic: str, group: str) -> Lag | None: ...
 

@@ -1,4 +1,4 @@
-"""The figures of a store in memory."""
+"""The metrics of a store in memory."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections import Counter
 from uuid import UUID
 
 from goconductor.lifecycle.state import ENDED
-from goconductor.ports.store import Census, StoreFigures
+from goconductor.ports.store import StatusCounts, StoreMetrics
 from goconductor.stores.memory.data import Data
 
 
-class MemoryFigures:
-    """Figures, each of them counted."""
+class MemoryMetrics:
+    """Metrics, each of them counted."""
 
     def __init__(self, data: Data) -> None:
         self._data = data
 
-    async def read(self) -> StoreFigures:
+    async def read(self) -> StoreMetrics:
         wakes = sorted(head.wake_at for head in self._data.heads.values() if head.wake_at is not None)
         now = self._data.now()
-        return StoreFigures(
+        return StoreMetrics(
             live=len(wakes),
             overdue=sum(wake_at <= now for wake_at in wakes),
             overdue_seconds=max(0.0, now - wakes[0]) if wakes else 0.0,
@@ -27,8 +27,8 @@ class MemoryFigures:
             participants=sorted({instance.participant for instance in self._data.instances.values() if instance.steps}),
         )
 
-    async def census(self, after: UUID | None, limit: int) -> Census:
+    async def count_statuses(self, after: UUID | None, limit: int) -> StatusCounts:
         page = [head for saga_id, head in sorted(self._data.heads.items()) if after is None or saga_id > after][:limit]
         statuses = Counter(head.status for head in page)
         oldest = next((head.saga_id for head in page if head.status not in ENDED), None)
-        return Census(statuses=dict(statuses), after=page[-1].saga_id if len(page) == limit else None, oldest=oldest)
+        return StatusCounts(statuses=dict(statuses), after=page[-1].saga_id if len(page) == limit else None, oldest=oldest)
