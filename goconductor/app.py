@@ -34,8 +34,8 @@ from goconductor.leaves import chosen_bus, chosen_election, make_store
 from goconductor.observe import logs
 from goconductor.observe.leader import LeaderMetrics
 from goconductor.observe.metrics import Latent, Metrics
+from goconductor.ports.health import Examinable
 from goconductor.ports.store import Store
-from goconductor.ports.vitals import Examinable
 from goconductor.recovery.beside import beside
 from goconductor.recovery.leadership import Leadership
 from goconductor.recovery.retention import Retaining

@@ -7,6 +7,7 @@ A leaf (a bus, a store, an election, a journal) implements one of them and passe
 from goconductor.ports.bus import Bus, Delivery, Headers, Message, PassableDelivery, Receiver, Subscription, pass_on, sendable
 from goconductor.ports.clock import Clock
 from goconductor.ports.election import Election
+from goconductor.ports.health import Examinable, LongTransaction, StoreHealth, TableHealth
 from goconductor.ports.journal import EffectKey, Entry, Found, Journal, Pool
 from goconductor.ports.metrics import CountingBus, Lag, MeasuredBus, Statistic
 from goconductor.ports.store import (
@@ -57,7 +58,6 @@ from goconductor.ports.store import (
     Wanted,
 )
 from goconductor.ports.transactions import Transaction
-from goconductor.ports.vitals import Examinable, LongTransaction, TableHealth, Vitals
 from goconductor.public import publish
 
 __all__ = [
@@ -115,6 +115,7 @@ __all__ = [
     "Statistic",
     "StatusCounts",
     "Store",
+    "StoreHealth",
     "StoreMetrics",
     "StoredDefinition",
     "Subscription",
@@ -127,7 +128,6 @@ __all__ = [
     "Timeline",
     "Transaction",
     "Verdict",
-    "Vitals",
     "Wanted",
     "pass_on",
     "sendable",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from goconductor.errors import RightsError
-from goconductor.ports.vitals import BusVitals, MissingRight
+from goconductor.ports.health import BusHealth, MissingRight
 from goconductor.postgres.dialling import Address, Connection
 
 Needs = Mapping[str, Sequence[str]]
@@ -57,7 +57,7 @@ async def missing(connection: Connection, schema: str, needs: Needs) -> list[Mis
     return await _missing_rights(connection, [(row["thing"], row["privilege"]) for row in rows])
 
 
-async def examine_tables(address: Address, schema: str, needs: Needs) -> BusVitals:
+async def examine_tables(address: Address, schema: str, needs: Needs) -> BusHealth:
     """Look at a bus's tables on a connection that is made for it; nothing is made or changed.
 
     Args:
@@ -77,7 +77,7 @@ async def examine_tables(address: Address, schema: str, needs: Needs) -> BusVita
                 lacks = await _missing_rights(connection, [(row["thing"], row["privilege"]) for row in rows])
             else:
                 lacks = await missing(connection, schema, needs)
-            return BusVitals(where=f"{address.where}, schema {schema}", absent=absent, missing_rights=lacks)
+            return BusHealth(where=f"{address.where}, schema {schema}", absent=absent, missing_rights=lacks)
     finally:
         connection.terminate()
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from goconductor.engine.node import Node
 from goconductor.errors import GoConductorError
-from goconductor.ports.vitals import Examinable, LongTransaction
+from goconductor.ports.health import Examinable, LongTransaction
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.redaction import logger_of
 

@@ -18,8 +18,8 @@ from goconductor.elections.alone import AloneElection
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import BusUnavailableError, ConfigurationError, ElectionError, PoolerError, StoreUnavailableError
 from goconductor.ports.bus import Message
+from goconductor.ports.health import StoreHealth
 from goconductor.ports.store import DeadLetter, Loss, Timeline
-from goconductor.ports.vitals import Vitals
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World
 from tests.control.test_doctor_database import SOUND
@@ -48,7 +48,7 @@ class Clinic:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.vitals: Vitals | Exception = SOUND
+        self.health: StoreHealth | Exception = SOUND
         self.opening: Exception | None = None
         self.bus: Callable[[], Any] = world.bus
         self.election: Callable[[Any], Any] = AloneElection
@@ -78,15 +78,15 @@ class Clinic:
 
 
 class Shown:
-    """The world's store, with vitals; the doctor may open and close it without harm to the others."""
+    """The world's store, with health; the doctor may open and close it without harm to the others."""
 
     def __init__(self, clinic: Clinic) -> None:
         self._clinic = clinic
 
-    async def examine(self, *, older_than_seconds: float) -> Vitals:
-        if isinstance(self._clinic.vitals, Exception):
-            raise self._clinic.vitals
-        return self._clinic.vitals
+    async def examine(self, *, older_than_seconds: float) -> StoreHealth:
+        if isinstance(self._clinic.health, Exception):
+            raise self._clinic.health
+        return self._clinic.health
 
     async def open(self) -> None:
         if self._clinic.opening is not None:
@@ -259,7 +259,7 @@ async def test_a_saga_whose_head_and_log_differ_is_found(clinic: Clinic) -> None
 
 
 async def test_a_database_that_is_away_leaves_the_rest_unlooked_at(clinic: Clinic) -> None:
-    clinic.vitals = StoreUnavailableError("PostgreSQL at db/x cannot be reached or broke off: refused")
+    clinic.health = StoreUnavailableError("PostgreSQL at db/x cannot be reached or broke off: refused")
     diagnosis = await clinic.diagnose()
     assert diagnosis.unavailable
     assert [check.name for check in diagnosis.checks] == CHECKS
@@ -276,7 +276,7 @@ async def test_a_database_that_is_away_leaves_the_rest_unlooked_at(clinic: Clini
 
 
 async def test_a_schema_that_is_missing_leaves_the_store_unlooked_at(clinic: Clinic) -> None:
-    clinic.vitals = msgspec.structs.replace(SOUND, revision=None)
+    clinic.health = msgspec.structs.replace(SOUND, revision=None)
     diagnosis = await clinic.diagnose()
     assert (diagnosis.healthy, diagnosis.unavailable) == (False, False)
     assert by_name(diagnosis, "schema").outcome is Outcome.ERROR
@@ -327,7 +327,7 @@ async def test_a_database_that_hangs_is_given_up_on(clinic: Clinic, monkeypatch:
     assert by_name(diagnosis, "steps").outcome is Outcome.SOUND
 
 
-async def test_a_store_without_vitals_is_looked_at_all_the_same(clinic: Clinic) -> None:
+async def test_a_store_without_health_is_looked_at_all_the_same(clinic: Clinic) -> None:
     await clinic.lead()
     store = clinic.world.store
     diagnosis = await examine(

@@ -1,4 +1,4 @@
-"""What the doctor reads from the database's vitals: every finding has its remedy, and soundness is said too."""
+"""What the doctor reads from the database's health: every finding has its remedy, and soundness is said too."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from goconductor.control.doctor import Check, Outcome, Severity, settings_refused
-from goconductor.control.doctor.database import of_vitals
+from goconductor.control.doctor.database import of_health
 from goconductor.control.doctor.findings import split_remedy
-from goconductor.ports.vitals import LongTransaction, MissingRight, TableHealth, Vitals
+from goconductor.ports.health import LongTransaction, MissingRight, StoreHealth, TableHealth
 
-SOUND = Vitals(
+SOUND = StoreHealth(
     where="db.example/sagas, schema goconductor",
     version=170002,
     revision="0001",
@@ -26,7 +26,7 @@ SOUND = Vitals(
 
 
 def checked(**changes: Any) -> dict[str, Check]:
-    return {check.name: check for check in of_vitals(msgspec.structs.replace(SOUND, **changes))}
+    return {check.name: check for check in of_health(msgspec.structs.replace(SOUND, **changes))}
 
 
 def test_a_healthy_database_has_no_finding_and_says_what_was_seen() -> None:

@@ -12,7 +12,7 @@ import pytest
 from typer.main import get_command
 
 from goconductor.cli.main import cli
-from goconductor.control.doctor.examination import OF_STORE, OF_VITALS
+from goconductor.control.doctor.examination import OF_HEALTH, OF_STORE
 from goconductor.control.explain import reference
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -99,4 +99,4 @@ def test_every_check_of_the_doctor_is_described() -> None:
     described = re.findall(
         r"^\| ([a-z ]+) \|", PAGE.read_text().partition("\n## The doctor\n")[2].partition("\n## ")[0], re.MULTILINE
     )
-    assert described == ["settings", "database", *OF_VITALS, "bus", *OF_STORE]
+    assert described == ["settings", "database", *OF_HEALTH, "bus", *OF_STORE]

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from goconductor.errors import StoreUnavailableError
-from goconductor.ports.vitals import LongTransaction, Vitals
+from goconductor.ports.health import LongTransaction, StoreHealth
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.vacuum_watch import INTERVAL_SECONDS, VacuumWatch
 from goconductor.testing.signalling import WorldStore
@@ -26,13 +26,13 @@ class Pinned(WorldStore):
         self.open_since = world.clock.now()
         self.away = False
 
-    async def examine(self, *, older_than_seconds: float) -> Vitals:
+    async def examine(self, *, older_than_seconds: float) -> StoreHealth:
         if self.away:
             raise StoreUnavailableError("away")
         now = self.data.now()
         report = LongTransaction(pid=4711, age_seconds=now - self.open_since, application="report", user="bi")
         old = [report] if report.age_seconds >= older_than_seconds else []
-        return Vitals(
+        return StoreHealth(
             where="", version=170002, revision="", revision_needed="", now=now, asked_at=now, connections=1, connections_max=9,
             transactions=old,
         )  # fmt: skip

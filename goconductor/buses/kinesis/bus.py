@@ -18,7 +18,7 @@ from goconductor.buses.shared.frame import BusFrame, Reading, begun_within
 from goconductor.buses.shared.link import Link
 from goconductor.errors import BusUnavailableError, ConfigurationError
 from goconductor.ports.bus import Headers, Message
-from goconductor.ports.vitals import BusVitals
+from goconductor.ports.health import BusHealth
 from goconductor.postgres.rights import examine_tables
 from goconductor.postgres.setup import end
 
@@ -132,8 +132,8 @@ class KinesisBus(BusFrame[_Opened, KinesisSubscription]):
         sender = Sender(link, self._streams, send_timeout_seconds=self._send_timeout_seconds)
         return _Opened(link, database, sender, Leases(database, lease_seconds=self._lease_seconds))
 
-    async def examine(self) -> BusVitals:
-        """Examine the leases' tables, as :class:`goconductor.ports.vitals.ExaminableBus` defines it.
+    async def examine(self) -> BusHealth:
+        """Examine the leases' tables, as :class:`goconductor.ports.health.ExaminableBus` defines it.
 
         Raises:
             ConfigurationError: the leases' database refuses us.

@@ -18,8 +18,8 @@ from goconductor.buses.postgres.taking import PostgresSubscription
 from goconductor.buses.shared.frame import BusFrame, Reading, begun_within
 from goconductor.errors import BusUnavailableError, ConfigurationError
 from goconductor.ports.bus import Message
+from goconductor.ports.health import BusHealth
 from goconductor.ports.metrics import COUNTED_MAX, Lag
-from goconductor.ports.vitals import BusVitals
 from goconductor.postgres.pool import Pool
 from goconductor.postgres.rights import examine_tables
 from goconductor.postgres.setup import Setup, end
@@ -109,8 +109,8 @@ class PostgresBus(BusFrame[_Opened, PostgresSubscription]):
         hints.start()
         return _Opened(pools, sender, hints, create_guarded_task(self._housekeep(), name="housekeeping of the bus"))
 
-    async def examine(self) -> BusVitals:
-        """Examine the bus's tables, as :class:`goconductor.ports.vitals.ExaminableBus` defines it.
+    async def examine(self) -> BusHealth:
+        """Examine the bus's tables, as :class:`goconductor.ports.health.ExaminableBus` defines it.
 
         Raises:
             ConfigurationError: the database refuses us.

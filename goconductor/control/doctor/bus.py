@@ -13,7 +13,7 @@ from goconductor.control.doctor.findings import Check, error, split_remedy
 from goconductor.control.wording import spell
 from goconductor.errors import ConfigurationError, GoConductorError
 from goconductor.ports.bus import Bus, Delivery, Message
-from goconductor.ports.vitals import ExaminableBus
+from goconductor.ports.health import ExaminableBus
 
 TOPIC = "goconductor.doctor"
 ROUND_TRIP_SECONDS = 15.0
@@ -43,14 +43,14 @@ async def of_bus(bus: Bus, kind: str, *, setting: str = "bus", timeout_seconds: 
     try:
         async with asyncio.timeout(timeout_seconds):
             if isinstance(bus, ExaminableBus):
-                vitals = await bus.examine()
-                if vitals.missing_rights:
+                health = await bus.examine()
+                if health.missing_rights:
                     return Check.of(
-                        "bus", [error(f"the bus {kind!a}: {each.what}", each.grant) for each in vitals.missing_rights]
+                        "bus", [error(f"the bus {kind!a}: {each.what}", each.grant) for each in health.missing_rights]
                     )
-                if vitals.absent:
+                if health.absent:
                     return Check.skipped(
-                        "bus", f"{kind} has no tables yet at {vitals.where}; the first process that uses it makes them"
+                        "bus", f"{kind} has no tables yet at {health.where}; the first process that uses it makes them"
                     )
             await bus.open()
             step = "carry a message: it was sent, and did not come back"

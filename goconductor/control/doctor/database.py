@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from goconductor.control.doctor.findings import Check, Finding, error, warning
 from goconductor.control.wording import spell
-from goconductor.ports.vitals import LongTransaction, TableHealth, Vitals
+from goconductor.ports.health import LongTransaction, StoreHealth, TableHealth
 
 VERSION_MIN, VERSION_MAX = 15, 18
 """The versions that the tests run on."""
@@ -22,16 +22,16 @@ DEAD_SHARE = 0.5
 HOT_TABLES = frozenset({"sagas", "saga_log", "leases", "start_keys", "participants"})
 
 
-def of_vitals(vitals: Vitals) -> Iterator[Check]:
+def of_health(health: StoreHealth) -> Iterator[Check]:
     """Yield the checks of one examination."""
-    yield Check.of("version", _version(vitals), saw=f"PostgreSQL {shown_version(vitals.version)}")
-    yield Check.of("schema", _schema(vitals), saw=f"at {vitals.revision or 'nothing'}, needed is {vitals.revision_needed}")
-    yield Check.of("rights", _rights(vitals), saw="the role may do all that it needs on our tables")
-    yield Check.of("commits", _commits(vitals), saw=_commits_seen(vitals))
-    yield Check.of("connections", _connections(vitals), saw=f"{vitals.connections} of {vitals.connections_max} in use")
-    yield Check.of("clock", _clock(vitals), saw=f"this machine is {_skew(vitals)}")
-    yield Check.of("transactions", _transactions(vitals.transactions), saw=f"none open for {PINNED_WARNING_SECONDS:.0f} s")
-    yield Check.of("vacuum", _tables(vitals.tables, vitals.now), saw=f"{len(vitals.tables)} tables")
+    yield Check.of("version", _version(health), saw=f"PostgreSQL {shown_version(health.version)}")
+    yield Check.of("schema", _schema(health), saw=f"at {health.revision or 'nothing'}, needed is {health.revision_needed}")
+    yield Check.of("rights", _rights(health), saw="the role may do all that it needs on our tables")
+    yield Check.of("commits", _commits(health), saw=_commits_seen(health))
+    yield Check.of("connections", _connections(health), saw=f"{health.connections} of {health.connections_max} in use")
+    yield Check.of("clock", _clock(health), saw=f"this machine is {_skew(health)}")
+    yield Check.of("transactions", _transactions(health.transactions), saw=f"none open for {PINNED_WARNING_SECONDS:.0f} s")
+    yield Check.of("vacuum", _tables(health.tables, health.now), saw=f"{len(health.tables)} tables")
 
 
 def shown_version(number: int) -> str:
@@ -39,75 +39,75 @@ def shown_version(number: int) -> str:
     return f"{number // 10_000}.{number % 10_000}"
 
 
-def _version(vitals: Vitals) -> Iterator[Finding]:
-    major = vitals.version // 10_000
+def _version(health: StoreHealth) -> Iterator[Finding]:
+    major = health.version // 10_000
     if major < VERSION_MIN:
-        yield error(f"PostgreSQL {shown_version(vitals.version)} is too old", f"upgrade it to {VERSION_MIN} or newer")
+        yield error(f"PostgreSQL {shown_version(health.version)} is too old", f"upgrade it to {VERSION_MIN} or newer")
     elif major > VERSION_MAX:
         yield warning(
-            f"PostgreSQL {shown_version(vitals.version)} is newer than what this version is tested on",
+            f"PostgreSQL {shown_version(health.version)} is newer than what this version is tested on",
             f"use {VERSION_MIN} to {VERSION_MAX}, or a newer goconductor",
         )
-    if vitals.encoding != "UTF8":
-        yield error(f"the database is in {vitals.encoding}, not in UTF-8", "create one WITH ENCODING 'UTF8'")
-    if vitals.read_only:
+    if health.encoding != "UTF8":
+        yield error(f"the database is in {health.encoding}, not in UTF-8", "create one WITH ENCODING 'UTF8'")
+    if health.read_only:
         yield error(
             "the database takes no writes: it is a standby, or default_transaction_read_only is on",
             "let database.url name the primary; with several hosts, add target_session_attrs=read-write",
         )
 
 
-def _schema(vitals: Vitals) -> Iterator[Finding]:
-    if vitals.revision is None:
+def _schema(health: StoreHealth) -> Iterator[Finding]:
+    if health.revision is None:
         yield error(
-            f"{vitals.where}: there are no tables of goconductor",
+            f"{health.where}: there are no tables of goconductor",
             "run `goconductor migrate`, or correct database.url or database.schema_name",
         )
-    elif not vitals.revision_known:
-        yield error(f"the schema is at {vitals.revision}, which is newer than this code", "upgrade goconductor here")
-    elif vitals.revision != vitals.revision_needed:
-        yield error(f"the schema is at {vitals.revision}, this code needs {vitals.revision_needed}", "run `goconductor migrate`")
+    elif not health.revision_known:
+        yield error(f"the schema is at {health.revision}, which is newer than this code", "upgrade goconductor here")
+    elif health.revision != health.revision_needed:
+        yield error(f"the schema is at {health.revision}, this code needs {health.revision_needed}", "run `goconductor migrate`")
 
 
-def _rights(vitals: Vitals) -> Iterator[Finding]:
-    for each in vitals.missing_rights:
+def _rights(health: StoreHealth) -> Iterator[Finding]:
+    for each in health.missing_rights:
         yield error(each.what, f"as the owner: {each.grant}")
 
 
-def _commits(vitals: Vitals) -> Iterator[Finding]:
-    if vitals.synchronous_commit in WEAK_COMMITS:
+def _commits(health: StoreHealth) -> Iterator[Finding]:
+    if health.synchronous_commit in WEAK_COMMITS:
         yield warning(
-            f"synchronous_commit is {vitals.synchronous_commit} for this role, database or server. The saga log's own commits "
+            f"synchronous_commit is {health.synchronous_commit} for this role, database or server. The saga log's own commits "
             "wait for the disk all the same; those of your services may be lost in a crash or a failover after they were "
             "acknowledged",
             "ALTER ROLE … or ALTER DATABASE … RESET synchronous_commit, or set it to on",
         )
 
 
-def _commits_seen(vitals: Vitals) -> str:
-    pooled = ", through a pooler that refuses settings at the start of a session" if vitals.pooled else ""
-    return f"synchronous_commit is {vitals.synchronous_commit}{pooled}"
+def _commits_seen(health: StoreHealth) -> str:
+    pooled = ", through a pooler that refuses settings at the start of a session" if health.pooled else ""
+    return f"synchronous_commit is {health.synchronous_commit}{pooled}"
 
 
-def _connections(vitals: Vitals) -> Iterator[Finding]:
-    share = vitals.connections / max(1, vitals.connections_max)
+def _connections(health: StoreHealth) -> Iterator[Finding]:
+    share = health.connections / max(1, health.connections_max)
     if share >= HEADROOM:
         yield warning(
-            f"{vitals.connections} of {vitals.connections_max} connections of the whole server are in use",
+            f"{health.connections} of {health.connections_max} connections of the whole server are in use",
             "raise max_connections, or run fewer processes: a participant holds up to 16",
         )
 
 
-def _clock(vitals: Vitals) -> Iterator[Finding]:
-    if abs(vitals.asked_at - vitals.now) > SKEW_SECONDS:
+def _clock(health: StoreHealth) -> Iterator[Finding]:
+    if abs(health.asked_at - health.now) > SKEW_SECONDS:
         yield warning(
-            f"this machine's clock is {_skew(vitals)}",
+            f"this machine's clock is {_skew(health)}",
             "let both machines keep their time by NTP; sagas go by the database's clock, but logs and traces will not fit",
         )
 
 
-def _skew(vitals: Vitals) -> str:
-    skew = vitals.asked_at - vitals.now
+def _skew(health: StoreHealth) -> str:
+    skew = health.asked_at - health.now
     return f"{spell(abs(skew))} {'ahead of' if skew > 0 else 'behind'} the database's"
 
 

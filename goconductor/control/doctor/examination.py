@@ -23,13 +23,13 @@ from goconductor.errors import (
 from goconductor.ports.bus import Bus
 from goconductor.ports.clock import Clock
 from goconductor.ports.election import Election
+from goconductor.ports.health import StoreHealth
 from goconductor.ports.store import Instance, Store, Terms
 from goconductor.ports.store.choices import BUS, ELECTION
-from goconductor.ports.vitals import Vitals
 
 LOOK_SECONDS = 15.0
 """Time limit of each part, in seconds."""
-OF_VITALS = ("version", "schema", "rights", "commits", "connections", "clock", "transactions", "vacuum")
+OF_HEALTH = ("version", "schema", "rights", "commits", "connections", "clock", "transactions", "vacuum")
 OF_STORE = (
     "connection",
     "election",
@@ -112,16 +112,16 @@ async def _database(patient: Patient) -> tuple[Store | None, list[Check]]:
     """Return the store, if it can be used as far as its database shows."""
     try:
         store = patient.store()
-        examine_store: Callable[..., Awaitable[Vitals]] | None = getattr(store, "examine", None)
+        examine_store: Callable[..., Awaitable[StoreHealth]] | None = getattr(store, "examine", None)
         if examine_store is None:
-            return store, [Check.skipped(name, "this store has no vitals") for name in ("database", *OF_VITALS)]
+            return store, [Check.skipped(name, "this store has no health") for name in ("database", *OF_HEALTH)]
         async with asyncio.timeout(LOOK_SECONDS):
-            vitals = await examine_store(older_than_seconds=database.PINNED_WARNING_SECONDS)
+            health = await examine_store(older_than_seconds=database.PINNED_WARNING_SECONDS)
     except (GoConductorError, TimeoutError) as problem:
-        skipped = [Check.skipped(name, "the database cannot be asked") for name in OF_VITALS]
+        skipped = [Check.skipped(name, "the database cannot be asked") for name in OF_HEALTH]
         return None, [Check.of("database", [_finding_of(problem)]), *skipped]
-    usable = vitals.revision == vitals.revision_needed and not vitals.read_only
-    return (store if usable else None), [Check.of("database", saw=vitals.where), *database.of_vitals(vitals)]
+    usable = health.revision == health.revision_needed and not health.read_only
+    return (store if usable else None), [Check.of("database", saw=health.where), *database.of_health(health)]
 
 
 async def _bus(patient: Patient) -> Check:
@@ -140,7 +140,7 @@ async def _bus(patient: Patient) -> Check:
 
 
 async def _opened(store: Store) -> Check:
-    """Opening shows what vitals do not: a pooler, whose sessions are not ours alone."""
+    """Opening shows what health do not: a pooler, whose sessions are not ours alone."""
     try:
         async with asyncio.timeout(LOOK_SECONDS):
             await store.open()

@@ -7,8 +7,8 @@ import secrets
 from dataclasses import replace
 from functools import partial
 
+from goconductor.ports.health import StoreHealth
 from goconductor.ports.store import BATCHES_AT_ONCE
-from goconductor.ports.vitals import Vitals
 from goconductor.postgres.direct import refuse_pooler
 from goconductor.postgres.opening import wait_for
 from goconductor.postgres.pool import Pool
@@ -21,6 +21,7 @@ from goconductor.stores.postgres.choices import ChoiceTable
 from goconductor.stores.postgres.dead_letters import DeadLetterTable
 from goconductor.stores.postgres.definitions import DefinitionTable
 from goconductor.stores.postgres.dial import Address
+from goconductor.stores.postgres.health import examine
 from goconductor.stores.postgres.metrics import PostgresMetrics
 from goconductor.stores.postgres.presence import SignsOfLife
 from goconductor.stores.postgres.recovery import Recovery
@@ -32,7 +33,6 @@ from goconductor.stores.postgres.start import PostgresStarts
 from goconductor.stores.postgres.tails import TailReader
 from goconductor.stores.postgres.terms import TermTable
 from goconductor.stores.postgres.timelines import TimelineTable
-from goconductor.stores.postgres.vitals import examine
 
 QUICK_CONNECTIONS = 2
 KEY_LOCK_SECONDS = 0.25
@@ -128,7 +128,7 @@ class PostgresStore:
 
     @property
     def trouble(self) -> str:
-        """As :class:`goconductor.ports.vitals.Examinable` says."""
+        """As :class:`goconductor.ports.health.Examinable` says."""
         return self._trouble
 
     async def open(self) -> None:
@@ -171,6 +171,6 @@ class PostgresStore:
         """Make the schema, or bring it to this code's version; see :func:`goconductor.stores.postgres.schema.migrate`."""
         await migrate(self._address.url, schema=self._address.schema)
 
-    async def examine(self, *, older_than_seconds: float) -> Vitals:
-        """As :class:`goconductor.ports.vitals.Examinable` says."""
+    async def examine(self, *, older_than_seconds: float) -> StoreHealth:
+        """As :class:`goconductor.ports.health.Examinable` says."""
         return await examine(self._address, older_than_seconds=older_than_seconds)

@@ -6,7 +6,7 @@ import time
 
 import asyncpg
 
-from goconductor.ports.vitals import LongTransaction, TableHealth, Vitals
+from goconductor.ports.health import LongTransaction, StoreHealth, TableHealth
 from goconductor.postgres.rights import missing, refusal
 from goconductor.stores.postgres.dial import Address, Connection
 from goconductor.stores.postgres.rights import NEEDS
@@ -47,7 +47,7 @@ TABLES = """
 """
 
 
-async def examine(address: Address, *, older_than_seconds: float) -> Vitals:
+async def examine(address: Address, *, older_than_seconds: float) -> StoreHealth:
     """As the port says.
 
     Args:
@@ -62,7 +62,7 @@ async def examine(address: Address, *, older_than_seconds: float) -> Vitals:
         await connection.close(timeout=TIMEOUT_SECONDS)
 
 
-async def _examine(connection: Connection, address: Address, older_than_seconds: float) -> Vitals:
+async def _examine(connection: Connection, address: Address, older_than_seconds: float) -> StoreHealth:
     row = await connection.fetchrow(SERVER)
     assert row is not None  # noqa: S101  (it selects one)
     before = time.time()
@@ -77,7 +77,7 @@ async def _examine(connection: Connection, address: Address, older_than_seconds:
         if not lacks:
             raise
         raise refusal(address.where, lacks) from None
-    return Vitals(
+    return StoreHealth(
         where=f"{address.where}, schema {address.schema}",
         version=row["version"],
         revision=revision,

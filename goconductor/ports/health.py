@@ -1,7 +1,7 @@
-"""How a store's database is, as its doctor sees it: what an operator would look up by hand before anything else.
+"""The health of a store's database, for the doctor: what an operator would look up by hand first.
 
-A store that can be examined has ``examine``. It needs no open store and no tables of ours: an examination must say what is
-wrong where nothing else works.
+A store that can be examined has ``examine``. It needs no open store and no tables of ours: an examination must find what is wrong
+where nothing else works.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class MissingRight(msgspec.Struct, frozen=True, kw_only=True):
     grant: str
 
 
-class Vitals(msgspec.Struct, frozen=True, kw_only=True):
+class StoreHealth(msgspec.Struct, frozen=True, kw_only=True):
     """One examination.
 
     Args:
@@ -83,7 +83,7 @@ class Vitals(msgspec.Struct, frozen=True, kw_only=True):
     missing_rights: list[MissingRight] = []
 
 
-class BusVitals(msgspec.Struct, frozen=True, kw_only=True):
+class BusHealth(msgspec.Struct, frozen=True, kw_only=True):
     """What a bus keeps in a database.
 
     Args:
@@ -109,7 +109,7 @@ class Examinable(Protocol):
 
     @property
     def trouble(self) -> str: ...
-    async def examine(self, *, older_than_seconds: float) -> Vitals: ...
+    async def examine(self, *, older_than_seconds: float) -> StoreHealth: ...
 
 
 @runtime_checkable
@@ -120,4 +120,4 @@ class ExaminableBus(Protocol):
     2. It raises :class:`ConfigurationError` or :class:`BusUnavailableError` where it cannot look at all.
     """
 
-    async def examine(self) -> BusVitals: ...
+    async def examine(self) -> BusHealth: ...

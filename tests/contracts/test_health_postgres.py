@@ -1,4 +1,4 @@
-"""The vitals of a real PostgreSQL: what hurts it on purpose is seen."""
+"""The health of a real PostgreSQL: what hurts it on purpose is seen."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ pytestmark = pytest.mark.postgres
 
 
 async def test_an_empty_database_can_be_examined_and_says_that_it_is_empty(postgres_url: str) -> None:
-    vitals = await PostgresStore(postgres_url).examine(older_than_seconds=60)
-    assert 150_000 <= vitals.version < 200_000
-    assert (vitals.revision, vitals.revision_needed, vitals.revision_known) == (None, REVISIONS[-1], True)
-    assert (vitals.encoding, vitals.read_only, vitals.tables) == ("UTF8", False, [])
-    assert 0 < vitals.connections <= vitals.connections_max
-    assert abs(vitals.now - vitals.asked_at) < 60
+    health = await PostgresStore(postgres_url).examine(older_than_seconds=60)
+    assert 150_000 <= health.version < 200_000
+    assert (health.revision, health.revision_needed, health.revision_known) == (None, REVISIONS[-1], True)
+    assert (health.encoding, health.read_only, health.tables) == ("UTF8", False, [])
+    assert 0 < health.connections <= health.connections_max
+    assert abs(health.now - health.asked_at) < 60
 
 
 async def test_a_migrated_one_tells_its_revision_and_tables_and_whose_vacuum_is_off(postgres_url: str) -> None:
@@ -28,14 +28,14 @@ async def test_a_migrated_one_tells_its_revision_and_tables_and_whose_vacuum_is_
     connection = await asyncpg.connect(postgres_url, ssl=False)
     try:
         await connection.execute("ALTER TABLE goconductor.leases SET (autovacuum_enabled = false)")
-        vitals = await PostgresStore(postgres_url).examine(older_than_seconds=60)
-        assert vitals.revision == REVISIONS[-1]
-        tables = {table.name: table for table in vitals.tables}
+        health = await PostgresStore(postgres_url).examine(older_than_seconds=60)
+        assert health.revision == REVISIONS[-1]
+        tables = {table.name: table for table in health.tables}
         assert {"sagas", "saga_log", "leases", "participants", "dead_letters"} <= tables.keys()
         assert (tables["leases"].autovacuum, tables["sagas"].autovacuum) == (False, True)
         await connection.execute("UPDATE goconductor.alembic_version SET version_num = '9999'")
-        vitals = await PostgresStore(postgres_url).examine(older_than_seconds=60)
-        assert (vitals.revision, vitals.revision_known) == ("9999", False)
+        health = await PostgresStore(postgres_url).examine(older_than_seconds=60)
+        assert (health.revision, health.revision_known) == ("9999", False)
     finally:
         await connection.close()
 
