@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from goconductor.control.actor import Actor
-from goconductor.control.models import ChangeDetail, SpeakerDetail, moment
+from goconductor.control.models import ChangeDetail, ProcessDetail, moment
 from goconductor.control.phases import Process, Situation, following, waits_for
 from goconductor.control.wording import together
 from goconductor.errors import RequestRefusedError
@@ -76,8 +76,8 @@ async def change(
             raise RequestRefusedError(f"{who} has asked for the {kind} {heads_for} meanwhile; agree with them, and ask again")
         left: list[str] = []
         if force:
-            left = [str(each) for each in processes if not each.spoken or to not in each.spoken.names]
-            processes = [each for each in processes if each.spoken and to in each.spoken.names]
+            left = [str(each) for each in processes if not each.report or to not in each.report.names]
+            processes = [each for each in processes if each.report and to in each.report.names]
         is_over = choice.phase is Phase.DRAINING and await store.terms.database_time() - choice.since >= drain_seconds
         coming = following(Situation(choice, processes, to, is_over))
         if coming is None:
@@ -92,15 +92,15 @@ async def _look(store: Store, kind: str, home: str) -> tuple[Choice, list[Proces
         one for one, presence in await store.instances.presence(dead_since=await store.terms.database_time()) if presence.alive
     ]
     # A process that has joined the bus and reports no election takes part in none: it is a client.
-    processes = [Process(one, kind) for one in living if kind == BUS or kind in one.speaks or BUS not in one.speaks]
+    processes = [Process(one, kind) for one in living if kind == BUS or kind in one.reports or BUS not in one.reports]
     if found is None:
-        used = {each.spoken.uses for each in processes if each.spoken} or {home}
+        used = {each.report.uses for each in processes if each.report} or {home}
         found = Choice(kind=kind, chosen=used.pop() if len(used) == 1 else "")
     return found, processes
 
 
 def _refuse_unknown(kind: str, to: str, processes: Sequence[Process], named: Sequence[str]) -> None:
-    known = {name for each in processes if each.spoken for name in each.spoken.names} | set(named)
+    known = {name for each in processes if each.report for name in each.report.names} | set(named)
     if to not in known:
         raise RequestRefusedError(
             f"nobody names {kind} {to!a}, there are {together(sorted(known))}; add it to {kind}.others in the settings of all "
@@ -122,16 +122,16 @@ def _detail(kind: str, choice: Choice, processes: Sequence[Process], left: Seque
         waits_for=waits,
         left_behind=list(left),
         instances=[
-            SpeakerDetail(
+            ProcessDetail(
                 serial=each.instance.serial,
                 participant=each.instance.participant,
                 name=each.instance.name,
-                names=each.spoken.names,
-                uses=each.spoken.uses,
-                number=each.spoken.number,
-                problem=each.spoken.problem,
+                names=each.report.names,
+                uses=each.report.uses,
+                number=each.report.number,
+                problem=each.report.problem,
             )
             for each in processes
-            if each.spoken
+            if each.report
         ],
     )

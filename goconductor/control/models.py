@@ -222,7 +222,7 @@ class LeaderDetail(Document):
     last_sweep: SweepDetail | None = None
 
 
-class SpeakerDetail(Document):
+class ProcessDetail(Document):
     """A living process's report on the buses, or elections, that its settings name."""
 
     serial: int
@@ -247,7 +247,7 @@ class ChangeDetail(Document):
     done: bool = Field(description="no change is under way, and every living process has arrived")
     waits_for: list[str] = Field(description="what this phase waits for, in words")
     left_behind: Annotated[list[str], Field(description="who was left behind by force, until it is restarted")] = []
-    instances: list[SpeakerDetail]
+    instances: list[ProcessDetail]
 
 
 class DeadLetterDetail(Document):

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from goconductor.control.wording import together
 from goconductor.errors import RequestRefusedError
 from goconductor.ports.store import Instance
-from goconductor.ports.store.choices import Choice, Phase, Spoken
+from goconductor.ports.store.choices import Choice, Phase, Report
 
 SHOWN_MAX = 5
 """Processes that an error names."""
@@ -26,7 +26,7 @@ class Process:
 
     def __init__(self, instance: Instance, kind: str) -> None:
         self.instance = instance
-        self.spoken: Spoken | None = instance.speaks.get(kind)
+        self.report: Report | None = instance.reports.get(kind)
 
     def __str__(self) -> str:
         return f"{self.instance.participant} {self.instance.serial} ({self.instance.name})"
@@ -69,7 +69,7 @@ def _at_once(_: Situation) -> bool:
 
 def _all_name_it(now: Situation) -> bool:
     refuse_unless_named(now.choice.kind, now.to, now.processes)
-    return all(each.spoken is not None for each in now.processes)
+    return all(each.report is not None for each in now.processes)
 
 
 def _all_arrived(now: Situation) -> bool:
@@ -117,7 +117,7 @@ def following(now: Situation) -> Choice | None:
     """
     choice = now.choice
     if choice.phase is Phase.SETTLED and not choice.chosen:
-        used = sorted({each.spoken.uses for each in now.processes if each.spoken})
+        used = sorted({each.report.uses for each in now.processes if each.report})
         raise RequestRefusedError(
             f"living processes use several: {together(used)}; give all the same {choice.kind} first, then change it"
         )
@@ -140,18 +140,18 @@ def waits_for(choice: Choice, processes: Sequence[Process], *, quiet: bool = Tru
         quiet: whether the bus that is left must be quiet as well.
     """
     for each in processes:
-        spoken = each.spoken
-        if spoken is None:
+        report = each.report
+        if report is None:
             yield f"{each} has not reported what it names: it is just starting, or of an older version"
-        elif choice.chosen and choice.chosen not in spoken.names:
-            if choice.phase is Phase.JOINING and choice.beside in spoken.names:
+        elif choice.chosen and choice.chosen not in report.names:
+            if choice.phase is Phase.JOINING and choice.beside in report.names:
                 continue  # it was left behind, and where all go now it is already
             yield f"{each} does not name {choice.chosen}; restart it with settings that do"
-        elif spoken.problem:
-            yield f"{each}: {spoken.problem}"
-        elif spoken.number != choice.number:
+        elif report.problem:
+            yield f"{each}: {report.problem}"
+        elif report.number != choice.number:
             yield f"{each} has not arrived yet"
-        elif quiet and choice.phase is Phase.DRAINING and not spoken.quiet:
+        elif quiet and choice.phase is Phase.DRAINING and not report.quiet:
             yield f"{each} still receives over {choice.beside}"
 
 
@@ -161,7 +161,7 @@ def refuse_unless_named(kind: str, to: str, processes: Sequence[Process]) -> Non
     Raises:
         RequestRefusedError: there is such a process.
     """
-    without = [each for each in processes if each.spoken and to not in each.spoken.names]
+    without = [each for each in processes if each.report and to not in each.report.names]
     if without:
         named = together([str(each) for each in without[:SHOWN_MAX]])
         more = f" and {len(without) - SHOWN_MAX} more" if len(without) > SHOWN_MAX else ""

@@ -89,30 +89,26 @@ def _of_leader(leader: LeaderMetrics) -> Iterable[Metric]:
             leader.oldest_seconds,
         )
         yield _gauge("goconductor_sagas_walk_duration_seconds", "How long that walk took.", leader.walk_seconds)
-    if (store_metrics := leader.store_metrics) is not None:
-        yield _gauge(
-            "goconductor_sagas_live", "Sagas that somebody must look at some day; counted up to 10,000.", store_metrics.live
-        )
-        yield _gauge(
-            "goconductor_sagas_overdue", "Sagas that should have been looked at by now; up to 10,000.", store_metrics.overdue
-        )
+    if (found := leader.store_metrics) is not None:
+        yield _gauge("goconductor_sagas_live", "Sagas that somebody must look at some day; counted up to 10,000.", found.live)
+        yield _gauge("goconductor_sagas_overdue", "Sagas that should have been looked at by now; up to 10,000.", found.overdue)
         yield _gauge(
             "goconductor_saga_overdue_seconds",
             "For how long the oldest of these has been waiting.",
-            store_metrics.overdue_seconds,
+            found.overdue_seconds,
         )
         yield _gauge(
-            "goconductor_dead_letters_stored", "Messages that nobody could read, kept; up to 10,000.", store_metrics.dead_letters
+            "goconductor_dead_letters_stored", "Messages that nobody could read, kept; up to 10,000.", found.dead_letters
         )
         yield _gauge(
             "goconductor_database_oldest_transaction_seconds",
             "Age of the oldest open transaction on the database server.",
-            store_metrics.oldest_transaction_seconds,
+            found.oldest_transaction_seconds,
         )
         yield _gauge(
             "goconductor_database_oldest_snapshot_transactions",
             "How many transactions ago the oldest snapshot was taken that keeps vacuum from cleaning.",
-            store_metrics.oldest_snapshot_transactions,
+            found.oldest_snapshot_transactions,
         )
     unoffered = GaugeMetricFamily(
         "goconductor_steps_unoffered",

@@ -15,7 +15,7 @@ from goconductor.errors import BusUnavailableError, GoConductorError, StoreError
 from goconductor.ports.bus import Bus, Delivery, Message, Receiver, Subscription
 from goconductor.ports.clock import Clock
 from goconductor.ports.metrics import CountingBus, Lag, MeasuredBus, Statistic
-from goconductor.ports.store.choices import Choice, Phase, Spoken
+from goconductor.ports.store.choices import Choice, Phase, Report
 from goconductor.redaction import logger_of
 from goconductor.switchover.follower import Follower
 
@@ -187,7 +187,7 @@ class SwitchableBus:
         sends = self._open.get(self._sends)
         return sends.bus.statistics() if sends is not None and isinstance(sends.bus, CountingBus) else []
 
-    async def _arrive(self, choice: Choice) -> Spoken:
+    async def _arrive(self, choice: Choice) -> Report:
         """Read what is in use, send over what is chosen, leave the rest."""
         problems = {} if choice.chosen in self._made else {choice.chosen: UNNAMED}
         for name in choice.in_use:
@@ -210,7 +210,7 @@ class SwitchableBus:
         left = self._open.get(choice.beside)
         quiet = left is None or left.quiet
         problem = "; ".join(f"{name!r}: {problem}" for name, problem in problems.items())
-        return self._follower.spoken(self._sends, problem=problem, quiet=quiet)
+        return self._follower.report(self._sends, problem=problem, quiet=quiet)
 
     async def _join(self, name: str) -> None:
         if name not in self._open:

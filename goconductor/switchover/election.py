@@ -20,7 +20,7 @@ from goconductor.aio.first_of import first_of
 from goconductor.errors import ElectionError, GoConductorError, StoreError
 from goconductor.ports.election import Election
 from goconductor.ports.store import Term, Terms
-from goconductor.ports.store.choices import Choice, Spoken
+from goconductor.ports.store.choices import Choice, Report
 from goconductor.recovery.beside import Duty
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.redaction import logger_of
@@ -143,7 +143,7 @@ class SwitchableElection:
                 self._open.add(name)
             return self._made[name]
 
-    async def _arrive(self, choice: Choice) -> Spoken:
+    async def _arrive(self, choice: Choice) -> Report:
         problem = "" if choice.chosen in self._made else f"the settings do not name {choice.chosen!r}"
         for name in choice.in_use:
             if name in self._made:
@@ -156,7 +156,7 @@ class SwitchableElection:
         if not problem and not leads_elsewhere:
             await self._leave(self._open - set(choice.in_use))
         uses = self._won or choice.chosen
-        return self._follower.spoken(uses, problem=problem or ("it still leads" if leads_elsewhere else ""), quiet=True)
+        return self._follower.report(uses, problem=problem or ("it still leads" if leads_elsewhere else ""), quiet=True)
 
     def _mark(self) -> None:
         """Let the leader's work go on or end: it goes on if the term was won where it counts now, and the process is fit."""

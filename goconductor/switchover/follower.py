@@ -13,7 +13,7 @@ from functools import partial
 from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.errors import ConfigurationError, StoreError
 from goconductor.ports.clock import Clock
-from goconductor.ports.store.choices import Choice, Choices, Phase, Spoken
+from goconductor.ports.store.choices import Choice, Choices, Phase, Report
 from goconductor.redaction import logger_of
 
 logger = logger_of("goconductor.switchover")
@@ -49,8 +49,8 @@ class Follower:
         self._instance = instance
         self._clock = clock
         self._strict = strict
-        self._told: Spoken | None = None
-        self._told_as = 0
+        self._reported: Report | None = None
+        self._reported_as = 0
         """The serial of that report: a failover may lose a registration with all its reports."""
         self._looking: asyncio.Task[None] | None = None
 
@@ -80,7 +80,7 @@ class Follower:
                 raise ConfigurationError(problem)
             logger.warning("%s", problem)
 
-    def follow(self, arrive: Callable[[Choice], Awaitable[Spoken]]) -> None:
+    def follow(self, arrive: Callable[[Choice], Awaitable[Report]]) -> None:
         """Begin to follow the choice.
 
         Args:
@@ -94,13 +94,13 @@ class Follower:
         looking, self._looking = self._looking, None
         await end(looking)
 
-    def spoken(self, uses: str, *, problem: str, quiet: bool) -> Spoken:
+    def report(self, uses: str, *, problem: str, quiet: bool) -> Report:
         """Return the report on a look: with a problem, it goes no further than the report before."""
-        before = self._told.number if self._told is not None else -1
+        before = self._reported.number if self._reported is not None else -1
         number = before if problem else self.choice.number
-        return Spoken(names=self._names, uses=uses, number=number, problem=problem, quiet=quiet)
+        return Report(names=self._names, uses=uses, number=number, problem=problem, quiet=quiet)
 
-    async def _follow(self, arrive: Callable[[Choice], Awaitable[Spoken]]) -> None:
+    async def _follow(self, arrive: Callable[[Choice], Awaitable[Report]]) -> None:
         while True:
             await self._tried(partial(self._arrive, arrive))
             nothing_to_follow = len(self._names) == 1 and self.choice.phase is Phase.SETTLED
@@ -116,14 +116,14 @@ class Follower:
         except Exception:
             logger.exception("following the change of the %s failed, it is tried again", self._kind)
 
-    async def _arrive(self, arrive: Callable[[Choice], Awaitable[Spoken]]) -> None:
-        spoken = await arrive(self.choice)
-        if spoken.problem and spoken.problem != self.problem:
-            logger.warning("cannot follow the change of the %s yet: %s", self._kind, spoken.problem)
-        self.problem = spoken.problem
+    async def _arrive(self, arrive: Callable[[Choice], Awaitable[Report]]) -> None:
+        report = await arrive(self.choice)
+        if report.problem and report.problem != self.problem:
+            logger.warning("cannot follow the change of the %s yet: %s", self._kind, report.problem)
+        self.problem = report.problem
         serial = self._instance()
-        if (spoken, serial) != (self._told, self._told_as) and await self._choices.report(serial, self._kind, spoken):
-            self._told, self._told_as = spoken, serial
+        if (report, serial) != (self._reported, self._reported_as) and await self._choices.report(serial, self._kind, report):
+            self._reported, self._reported_as = report, serial
 
     async def _look(self) -> None:
         found = await self._choices.current(self._kind) or Choice(kind=self._kind, chosen=self._names[0])

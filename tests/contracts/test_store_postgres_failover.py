@@ -18,7 +18,7 @@ from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import FencedError
 from goconductor.ports.store import Instance, Loss
-from goconductor.ports.store.choices import BUS, Choice, Spoken
+from goconductor.ports.store.choices import BUS, Choice, Report
 from goconductor.postgres.timelines import TIMELINES
 from goconductor.saga.builder import Saga as SagaOf
 from goconductor.saga.ids import DEFAULT_NAMESPACE
@@ -183,7 +183,7 @@ async def test_a_late_message_of_a_saga_that_retention_took_is_no_loss(primaries
 
 async def test_a_choice_that_nobody_made_any_more_is_forgotten(primaries: Primaries) -> None:
     """What a failover took is as if it had never been: also that another bus was chosen."""
-    spoken: list[Choice] = []
+    choices: list[Choice] = []
     instance: list[Instance] = []
     async with opened(primaries.url) as store:
         instance.append(await store.instances.register("shop", "one", {}, on_rewind=instance.append))
@@ -194,9 +194,9 @@ async def test_a_choice_that_nobody_made_any_more_is_forgotten(primaries: Primar
         await follower.begin()
         assert follower.choice.chosen == "b"
 
-        async def arrive(choice: Choice) -> Spoken:
-            spoken.append(choice)
-            return follower.spoken(choice.chosen, problem="", quiet=False)
+        async def arrive(choice: Choice) -> Report:
+            choices.append(choice)
+            return follower.report(choice.chosen, problem="", quiet=False)
 
         follower.follow(arrive)
 
@@ -205,10 +205,10 @@ async def test_a_choice_that_nobody_made_any_more_is_forgotten(primaries: Primar
                 found = [one for one in await store.instances.registered() if one.name == "one"]
             except Exception:  # noqa: BLE001  (it is away)
                 return False
-            return any(BUS in one.speaks and one.speaks[BUS].uses == uses for one in found)
+            return any(BUS in one.reports and one.reports[BUS].uses == uses for one in found)
 
         await eventually(lambda: says("b"))
         primaries.old.stop()
         await eventually(lambda: says("a"))
         await follower.close()
-        assert [choice.chosen for choice in spoken][-1] == "a"
+        assert [choice.chosen for choice in choices][-1] == "a"

@@ -9,7 +9,7 @@ import pytest
 from goconductor.control.phases import MOVES, Direction, Process, Situation, following
 from goconductor.errors import RequestRefusedError
 from goconductor.ports.store import Instance
-from goconductor.ports.store.choices import BUS, Choice, Phase, Spoken
+from goconductor.ports.store.choices import BUS, Choice, Phase, Report
 
 SETTLED = Choice(kind=BUS, chosen="old", number=4)
 JOINING = Choice(kind=BUS, chosen="old", beside="new", phase=Phase.JOINING, number=5, by="ann")
@@ -17,8 +17,8 @@ DRAINING = Choice(kind=BUS, chosen="new", beside="old", phase=Phase.DRAINING, nu
 
 
 def process(number: int | None, *, names: tuple[str, ...] = ("old", "new"), quiet: bool = True, problem: str = "") -> Process:
-    report = None if number is None else Spoken(names=[*names], uses="old", number=number, quiet=quiet, problem=problem)
-    instance = Instance(serial=1, participant="shop", name="shop-1", steps={}, speaks={} if report is None else {BUS: report})
+    report = None if number is None else Report(names=[*names], uses="old", number=number, quiet=quiet, problem=problem)
+    instance = Instance(serial=1, participant="shop", name="shop-1", steps={}, reports={} if report is None else {BUS: report})
     return Process(instance, BUS)
 
 

@@ -11,7 +11,7 @@ import pytest
 from goconductor import app
 from goconductor.control.settings import Settings
 from goconductor.engine.node import Node
-from goconductor.ports.store.choices import BUS, ELECTION, Spoken
+from goconductor.ports.store.choices import BUS, ELECTION, Report
 from goconductor.stores.postgres import migrate
 from tests.doors.conftest import Shop
 from tests.doors.prompt import Prompt
@@ -85,10 +85,10 @@ async def test_the_doctor_finds_a_change_under_way_and_settings_that_do_not_name
     assert await choices(prompt) == ["bus second, election postgres"]
     old = Prompt(GOCONDUCTOR_DATABASE_URL=prompt.environ["GOCONDUCTOR_DATABASE_URL"])
     assert await choices(old) == ["the bus 'second' is used, and these settings do not name it"]
-    await running.store.choices.report(running.instance.serial, ELECTION, Spoken(names=["postgres"], uses="postgres", number=0))
+    await running.store.choices.report(running.instance.serial, ELECTION, Report(names=["postgres"], uses="postgres", number=0))
     other = await running.store.instances.register("bank", "bank-1", {})
-    await running.store.choices.report(other.serial, BUS, Spoken(names=["second"], uses="second", number=3))
-    await running.store.choices.report(other.serial, ELECTION, Spoken(names=["etcd"], uses="etcd", number=0))
+    await running.store.choices.report(other.serial, BUS, Report(names=["second"], uses="second", number=3))
+    await running.store.choices.report(other.serial, ELECTION, Report(names=["etcd"], uses="etcd", number=0))
     told = f"etcd: bank {other.serial}; postgres: shop {running.instance.serial}"
     assert await choices(prompt) == [f"living processes use 2 different ones as their election ({told})"]
 
@@ -96,7 +96,7 @@ async def test_the_doctor_finds_a_change_under_way_and_settings_that_do_not_name
 async def told(shop: Shop, node: Node, **facts: object) -> None:
     """A process without settings says what one with them would."""
     given: dict[str, object] = {"names": ["postgres", "second"], "uses": "postgres", "number": 0}
-    await shop.store.choices.report(node.instance.serial, BUS, msgspec.convert(given | facts, Spoken))
+    await shop.store.choices.report(node.instance.serial, BUS, msgspec.convert(given | facts, Report))
 
 
 async def test_rest_goes_as_far_as_it_can_and_says_what_it_waits_for(shop: Shop) -> None:

@@ -7,7 +7,7 @@ import pytest
 from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.engine.facts.clock import CORRECTED_SECONDS, keep_time
 from goconductor.errors import ConfigurationError
-from goconductor.ports.store.choices import BUS, Choice, Spoken
+from goconductor.ports.store.choices import BUS, Choice, Report
 from goconductor.stores.memory.choices import MemoryChoices
 from goconductor.stores.memory.data import Data
 from goconductor.switchover.follower import LOOK_SECONDS, Follower
@@ -32,8 +32,8 @@ async def test_a_look_that_fails_unexpectedly_is_logged_and_not_the_last(caplog:
     follower = Follower(BUS, ["old", "new"], choices=choices, instance=lambda: 1, clock=clock, strict=True)
     await follower.begin()
 
-    async def arrive(choice: Choice) -> Spoken:
-        return follower.spoken(choice.chosen, problem="", quiet=True)
+    async def arrive(choice: Choice) -> Report:
+        return follower.report(choice.chosen, problem="", quiet=True)
 
     follower.follow(arrive)
     await clock.advance(LOOK_SECONDS)

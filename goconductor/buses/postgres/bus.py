@@ -157,7 +157,7 @@ class PostgresBus(BusFrame[_Opened, PostgresSubscription]):
             BusUnavailableError: PostgreSQL is away.
         """
         try:
-            connection = await self._set_up("figures").dial()
+            connection = await self._set_up("metrics").dial()
             try:
                 row = await connection.fetchrow(statements.LAG, topic, group, COUNTED_MAX)
             finally:

@@ -16,7 +16,7 @@ from goconductor.engine.steps.registry import Action, StepRegistry
 from goconductor.errors import StoreError
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Instance
-from goconductor.ports.store.choices import JOURNAL, Spoken
+from goconductor.ports.store.choices import JOURNAL, Report
 from goconductor.redaction import logger_of
 
 logger = logger_of("goconductor.engine")
@@ -28,7 +28,7 @@ REPORT_SECONDS = 15.0
 BELIEVED_SECONDS = 45.0
 """Seconds for which a report counts: its process may have died, or no longer use that journal."""
 
-Report = Callable[[str, Spoken], Awaitable[bool]]
+Keep = Callable[[str, Report], Awaitable[bool]]
 
 
 class _Trouble:
@@ -37,7 +37,7 @@ class _Trouble:
         self.reminder = Reminder(*REMINDER_SECONDS, monotonic=clock.monotonic)
         self.began = clock.monotonic()
         self.reason = ""
-        self.said_at: float | None = None
+        self.reported_at: float | None = None
 
 
 class Journals:
@@ -46,15 +46,15 @@ class Journals:
     Args:
         registry: the steps, and their journals.
         clock: the time.
-        report: keeps a report of this process.
+        keep: keeps a report of this process.
     """
 
-    def __init__(self, registry: StepRegistry, clock: Clock, report: Report) -> None:
+    def __init__(self, registry: StepRegistry, clock: Clock, keep: Keep) -> None:
         self._registry = registry
         self._clock = clock
-        self._keep = report
+        self._keep = keep
         self._troubles: dict[int, _Trouble] = {}
-        self._reports: dict[str, Spoken] = {}
+        self._reports: dict[str, Report] = {}
         self._reporting = Tasks()
 
     def failed(self, action: Action[..., object], reason: str) -> None:
@@ -71,8 +71,8 @@ class Journals:
         if trouble.reminder.is_due():
             logger.warning("the steps %s wait for their journal, and it is tried again: %s", ", ".join(trouble.steps), reason)
         now = self._clock.monotonic()
-        if reason != trouble.reason or trouble.said_at is None or now - trouble.said_at >= REPORT_SECONDS:
-            trouble.reason, trouble.said_at = reason, now
+        if reason != trouble.reason or trouble.reported_at is None or now - trouble.reported_at >= REPORT_SECONDS:
+            trouble.reason, trouble.reported_at = reason, now
             self._report(trouble)
 
     def worked(self, action: Action[..., object]) -> None:
@@ -90,16 +90,16 @@ class Journals:
 
     def _report(self, trouble: _Trouble) -> None:
         """Report to the store, one report after the other."""
-        spoken = Spoken(names=trouble.steps, uses="", number=0, problem=trouble.reason, at=self._clock.now())
-        self._reports[f"{JOURNAL}:{trouble.steps[0]}"] = spoken
+        report = Report(names=trouble.steps, uses="", number=0, problem=trouble.reason, at=self._clock.now())
+        self._reports[f"{JOURNAL}:{trouble.steps[0]}"] = report
         if not self._reporting:
             self._reporting.start(self._report_all(), name="report on a journal", context=Context())
 
     async def _report_all(self) -> None:
         while self._reports:
-            kind, spoken = self._reports.popitem()
+            kind, report = self._reports.popitem()
             try:
-                await self._keep(kind, spoken)
+                await self._keep(kind, report)
             except StoreError as error:  # it is reported again while it lasts
                 logger.debug("cannot report on a journal: %s", error)
 
@@ -112,9 +112,9 @@ def troubles(instances: Iterable[Instance], now: float) -> dict[tuple[int, str],
         now: the database's time.
     """
     return {
-        (instance.serial, step): spoken.problem
+        (instance.serial, step): report.problem
         for instance in instances
-        for kind, spoken in instance.speaks.items()
-        if kind.startswith(f"{JOURNAL}:") and spoken.problem and now - spoken.at < BELIEVED_SECONDS
-        for step in spoken.names
+        for kind, report in instance.reports.items()
+        if kind.startswith(f"{JOURNAL}:") and report.problem and now - report.at < BELIEVED_SECONDS
+        for step in report.names
     }

@@ -5,7 +5,7 @@ Every method takes many sagas at once; a result list has the order of its argume
 the database's clock; durations are seconds.
 """
 
-from goconductor.ports.store.choices import Choice, Choices, Phase, Spoken
+from goconductor.ports.store.choices import Choice, Choices, Phase, Report
 from goconductor.ports.store.dead_letters import DeadLetter, DeadLetters
 from goconductor.ports.store.definitions import Definitions, StoredDefinition
 from goconductor.ports.store.failovers import Failovers, Loss, Timeline
@@ -52,9 +52,9 @@ __all__ = [
     "Phase",
     "Presence",
     "Recovery",
+    "Report",
     "Retention",
     "Sagas",
-    "Spoken",
     "Start",
     "Starts",
     "StatusCounts",

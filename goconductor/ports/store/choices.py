@@ -66,7 +66,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
         return (self.chosen, self.beside) if self.beside else (self.chosen,)
 
 
-class Spoken(msgspec.Struct, frozen=True, kw_only=True):
+class Report(msgspec.Struct, frozen=True, kw_only=True):
     """A report of one process about one kind.
 
     Args:
@@ -92,9 +92,9 @@ class Choices(Protocol):
     1. **Current** is the row of that kind as the database has it now, or None if nothing was ever changed.
     2. **Choose** accepts a choice whose number is one above the present one (1 above none), and gives it its time. Of two that
        choose at once, one gets False and has changed nothing.
-    3. **Tell** keeps the report of an instance on one kind, and leaves its other reports. They are found in ``Instance.speaks``.
+    3. **Report** keeps the report of an instance on one kind, and leaves its others. They are found in ``Instance.reports``.
     """
 
     async def current(self, kind: str) -> Choice | None: ...
     async def choose(self, choice: Choice) -> bool: ...
-    async def report(self, serial: int, kind: str, spoken: Spoken) -> bool: ...
+    async def report(self, serial: int, kind: str, report: Report) -> bool: ...

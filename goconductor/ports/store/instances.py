@@ -8,14 +8,14 @@ from uuid import UUID
 
 import msgspec
 
-from goconductor.ports.store.choices import Spoken
+from goconductor.ports.store.choices import Report
 from goconductor.ports.store.leases import Lease
 
 
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
     """One running process of a participant; ``serial`` is its number for ever. ``steps`` maps step name to facts about it.
 
-    ``speaks`` is what it says of the buses and elections that it names, by their kind, and of journals that it cannot use.
+    ``reports`` has its reports on the buses and elections that it names, by their kind, and on journals that it cannot use.
     """
 
     serial: int
@@ -24,7 +24,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     steps: dict[str, dict[str, object]] = {}
     started_at: float = 0.0
     dead_at: float | None = None
-    speaks: dict[str, Spoken] = {}
+    reports: dict[str, Report] = {}
 
 
 def ignore(_: Instance) -> None:

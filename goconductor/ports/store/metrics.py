@@ -53,7 +53,7 @@ class Metrics(Protocol):
 
     1. **Read** reads no table to its end: each metric comes from an index, or stops at
        :data:`~goconductor.ports.metrics.COUNTED_MAX`.
-    2. **StatusCounts** counts the next ``limit`` sagas in the order of their ids; whoever goes on until ``after`` is None has
+    2. **Count statuses** counts the next ``limit`` sagas in the order of their ids; whoever goes on until ``after`` is None has
        counted all.
     """
 

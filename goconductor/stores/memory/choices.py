@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from goconductor.ports.store import Choice, Spoken
+from goconductor.ports.store import Choice, Report
 from goconductor.stores.memory.data import Data
 
 
@@ -24,9 +24,9 @@ class MemoryChoices:
         self._data.choices[choice.kind] = replace(choice, since=self._data.now())
         return True
 
-    async def report(self, serial: int, kind: str, spoken: Spoken) -> bool:
+    async def report(self, serial: int, kind: str, report: Report) -> bool:
         instance = self._data.instances.get(serial)
         if instance is None:
             return False
-        self._data.instances[serial] = replace(instance, speaks=instance.speaks | {kind: spoken})
+        self._data.instances[serial] = replace(instance, reports=instance.reports | {kind: report})
         return True

@@ -11,7 +11,7 @@ from goconductor.stores.memory.data import Data
 
 
 class MemoryMetrics:
-    """Metrics, each of them counted."""
+    """The metrics of a store in memory, each of them counted."""
 
     def __init__(self, data: Data) -> None:
         self._data = data

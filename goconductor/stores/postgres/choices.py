@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from goconductor.ports.store import Choice, Phase, Spoken
+from goconductor.ports.store import Choice, Phase, Report
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.dial import Address, Row
 
@@ -42,12 +42,12 @@ class ChoiceTable:
         async with self._sessions.use() as connection:
             return await connection.fetchval(self._address.sql(statement), *facts) is not None
 
-    async def report(self, serial: int, kind: str, spoken: Spoken) -> bool:
+    async def report(self, serial: int, kind: str, report: Report) -> bool:
         """As the port says. A serial that a failover has given to another process is not ours to speak for."""
         statement = """
             UPDATE goconductor.participants SET speaks = speaks || jsonb_build_object($2::text, $3::jsonb)
             WHERE serial = $1 AND application_name = $4 RETURNING serial
         """
-        arguments = serial, kind, msgspec.json.encode(spoken), self._address.application_name
+        arguments = serial, kind, msgspec.json.encode(report), self._address.application_name
         async with self._sessions.use() as connection:
             return await connection.fetchval(self._address.sql(statement), *arguments) is not None

@@ -45,7 +45,7 @@ FROM page GROUP BY status
 
 
 class PostgresMetrics:
-    """Metrics, on the sessions for everybody."""
+    """The metrics of a store, read on the sessions for everybody."""
 
     def __init__(self, sessions: Usable, address: Address) -> None:
         self._sessions = sessions

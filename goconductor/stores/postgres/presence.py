@@ -23,7 +23,7 @@ from uuid import UUID
 
 import msgspec
 
-from goconductor.ports.store import Instance, Lease, Presence, Spoken, ignore
+from goconductor.ports.store import Instance, Lease, Presence, Report, ignore
 from goconductor.postgres.session import Session, Usable
 from goconductor.redaction import logger_of
 from goconductor.stores.postgres import sql
@@ -64,7 +64,7 @@ _DURABLE = """
 """For one transaction of a session that waits for no disk: it waits, and no less than role and database say."""
 
 _steps = msgspec.json.Decoder(dict[str, dict[str, object]])
-_speaks = msgspec.json.Decoder(dict[str, Spoken])
+_reports = msgspec.json.Decoder(dict[str, Report])
 
 
 def instance_of(row: Row) -> Instance:
@@ -76,7 +76,7 @@ def instance_of(row: Row) -> Instance:
         steps=_steps.decode(row["steps"]),
         started_at=row["started_at"],
         dead_at=row["dead_at"],
-        speaks=_speaks.decode(row["speaks"]),
+        reports=_reports.decode(row["speaks"]),
     )
 
 

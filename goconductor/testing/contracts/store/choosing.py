@@ -8,7 +8,7 @@ import asyncio
 from msgspec.structs import replace
 
 from goconductor.ports.store import Store
-from goconductor.ports.store.choices import BUS, ELECTION, Choice, Phase, Spoken
+from goconductor.ports.store.choices import BUS, ELECTION, Choice, Phase, Report
 from goconductor.testing.contracts.store.material import StoreFixtures
 
 JOINING = Choice(kind=BUS, chosen="old", beside="new", phase=Phase.JOINING, number=1, by="anna")
@@ -56,14 +56,14 @@ class ChoicesContract(StoreFixtures):
 
     async def test_choice_3_an_instance_says_what_it_speaks(self, store: Store, other: Store) -> None:
         instance = await store.instances.register("payments", "pod-0", {})
-        assert instance.speaks == {}
-        bus = Spoken(names=["old", "new"], uses="old", number=1, problem="not there yet")
-        election = Spoken(names=["etcd"], uses="etcd", number=0, quiet=True)
+        assert instance.reports == {}
+        bus = Report(names=["old", "new"], uses="old", number=1, problem="not there yet")
+        election = Report(names=["etcd"], uses="etcd", number=0, quiet=True)
         await store.choices.report(instance.serial, BUS, replace(bus, number=0))
         await store.choices.report(instance.serial, ELECTION, election)
         await store.choices.report(instance.serial, BUS, bus)
-        assert [each.speaks for each in await other.instances.registered("payments")] == [{BUS: bus, ELECTION: election}]
-        assert [each.speaks for each, _ in await other.instances.presence(dead_since=0)] == [{BUS: bus, ELECTION: election}]
+        assert [each.reports for each in await other.instances.registered("payments")] == [{BUS: bus, ELECTION: election}]
+        assert [each.reports for each, _ in await other.instances.presence(dead_since=0)] == [{BUS: bus, ELECTION: election}]
 
     async def test_term_8_while_one_election_is_chosen_no_other_raises_the_epoch(self, store: Store, other: Store) -> None:
         assert await store.choices.choose(replace(JOINING, kind=ELECTION, chosen="old"))
