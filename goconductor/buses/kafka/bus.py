@@ -17,7 +17,7 @@ from goconductor.buses.kafka import reading as reading_thread
 from goconductor.buses.kafka.complaints import Complaints
 from goconductor.buses.kafka.configuration import Configuration
 from goconductor.buses.kafka.consuming import LEAVING_SECONDS, KafkaSubscription
-from goconductor.buses.kafka.producing import Producing
+from goconductor.buses.kafka.producing import PRODUCER, PRODUCER_OF_MANY, Producers, Producing
 from goconductor.buses.kafka.reading import GONE, Reader
 from goconductor.buses.kafka.records import Record, to_record
 from goconductor.buses.kafka.statistics import reduced
@@ -40,16 +40,16 @@ logger = logger_of(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """What is known of the cluster's topics, and the producer."""
+    """What is known of the cluster's topics, and the producers."""
 
     topics: Topics
-    producing: Producing
+    producers: Producers
 
 
 class KafkaBus(BusFrame[_Opened, KafkaSubscription]):
     """A bus on Kafka; the package's docstring describes how it works and what it does not promise.
 
-    It has one producer, and a consumer with a thread for each subscription.
+    It has one or two producers, and a consumer for each subscription, each with a thread.
 
     Args:
         url: ``kafka://host:port,host:port``; some of the brokers.
@@ -135,17 +135,17 @@ class KafkaBus(BusFrame[_Opened, KafkaSubscription]):
             together=self._messages_together,
             settings=self._topic_settings,
         )
-        producing = Producing(self._configuration, on_error=self._on_error, on_statistics=self._report("producer"))
+        producers = Producers(self._configuration, on_error=self._on_error, on_statistics=self._report)
         try:
-            await self._answered(producing)
+            await self._answered(producers.alone)
         except BaseException:
-            await producing.close(0.0)
+            await producers.close(0.0)
             raise
-        return _Opened(topics, producing)
+        return _Opened(topics, producers)
 
     async def _close(self, opened: _Opened) -> None:
         await opened.topics.close()
-        await opened.producing.close(CLOSE_SECONDS)
+        await opened.producers.close(CLOSE_SECONDS)
 
     async def _send(self, opened: _Opened, messages: Sequence[Message]) -> tuple[Message, str] | None:
         records = [to_record(message) for message in messages]
@@ -197,10 +197,10 @@ class KafkaBus(BusFrame[_Opened, KafkaSubscription]):
                 1000 * (seconds + reading_thread.STUCK_SECONDS)
             ),  # then a stuck consumer loses its partitions
             **self._configuration.consumer(name, protocol),
-            "stats_cb": self._report(client),
+            "stats_cb": partial(self._report, client),
         }
         reader = subscription.begin(lambda: Reader(settings, reading.topics, subscription, hand_over_seconds=seconds))
-        living = {"producer", client, *(each.client for each in self._subscriptions if not each.stopped)}
+        living = {PRODUCER, PRODUCER_OF_MANY, client, *(each.client for each in self._subscriptions if not each.stopped)}
         self._statistics = {each: values for each, values in self._statistics.items() if each in living}
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(JOIN_SECONDS):
@@ -209,7 +209,7 @@ class KafkaBus(BusFrame[_Opened, KafkaSubscription]):
 
     def statistics(self) -> list[Statistic]:
         """Return the last statistics of librdkafka's clients, for metrics."""
-        clients = ["producer", *(each.client for each in self._subscriptions if not each.stopped)]
+        clients = [PRODUCER, PRODUCER_OF_MANY, *(each.client for each in self._subscriptions if not each.stopped)]
         return [value for client in clients for value in self._statistics.get(client, ())]
 
     async def _answered(self, producing: Producing) -> None:
@@ -237,11 +237,8 @@ class KafkaBus(BusFrame[_Opened, KafkaSubscription]):
         if self._opened is not None:
             self._complaints.log(error)
 
-    def _report(self, client: str) -> Any:
-        def report(text: str) -> None:
-            self._statistics[client] = reduced(text)
-
-        return report
+    def _report(self, client: str, text: str) -> None:
+        self._statistics[client] = reduced(text)
 
 
 def _is_too_large(error: KafkaError | None) -> bool:
@@ -252,14 +249,14 @@ async def _write(opened: _Opened, records: Sequence[Record]) -> list[KafkaError 
     """Write records, with one more try for those whose topic had gone, or a partition of it was not known to the client yet."""
     topics = opened.topics
     await _for_now(topics.ensure(record.topic for record in records))
-    reports = await opened.producing.send(topics.placed(records))
+    reports = await opened.producers.send(topics.placed(records))
     gone = [index for index, error in enumerate(reports) if error is not None and error.code() in GONE]
     if gone:
         again = [records[index] for index in gone]
         topics.forget(record.topic for record in again)
         await _for_now(topics.ensure(record.topic for record in again))
         for index, error in zip(
-            gone, await opened.producing.send(again), strict=True
+            gone, await opened.producers.send(again), strict=True
         ):  # the client chooses: it knows what it knows
             reports[index] = error
     topics.forget(record.topic for record, error in zip(records, reports, strict=True) if error is not None)

@@ -87,10 +87,14 @@ class Configuration:
             **self.extra,
         }
 
-    def producer(self) -> dict[str, Any]:
-        """Idempotent, all acknowledgements, and without waiting for more to send."""
+    def producer(self, linger_ms: float = 0.0) -> dict[str, Any]:
+        """Return a producer's settings: idempotent, with all acknowledgements.
+
+        Args:
+            linger_ms: how long it waits for more to send, in milliseconds.
+        """
         return {
-            "linger.ms": 0,
+            "linger.ms": linger_ms,
             "topic.metadata.propagation.max.ms": 2000,  # then a topic is gone, and is made again
             **self.client(),
             "acks": "all",

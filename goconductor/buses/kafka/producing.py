@@ -1,4 +1,9 @@
-"""The producer, and the thread that gets the brokers' answer to each record."""
+"""The producers, each with a thread that gets the brokers' answer to each record.
+
+librdkafka's own thread sends as soon as there is a record. Of many that come one after the other it would send the first one or
+two by themselves, and the rest in a second request. So many are given to a producer that waits for a moment. A record alone is
+not, since the moment is a millisecond, however short it is meant to be.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +24,11 @@ from goconductor.redaction import logger_of
 
 POLL_SECONDS = 0.2
 FULL_WAIT_SECONDS = 0.005
+LINGER_MS = 0.1
+"""How long the producer of many waits for the next record, in milliseconds."""
+
+PRODUCER, PRODUCER_OF_MANY = "producer", "producer of many"
+"""Their names among the clients of a process."""
 
 logger = logger_of(__name__)
 
@@ -47,11 +57,52 @@ class _Sending:
             self.reported.set_result(None)
 
 
-class Producing:
-    """A producer of one bus object.
+class Producers:
+    """The producers of one bus object: one for a record alone, and one for many, made when there are many for the first time.
 
     Args:
         configuration: the settings of the clients.
+        on_error: called with errors that concern no record, in a producer's thread.
+        on_statistics: called with librdkafka's statistics of all producers, in a producer's thread.
+
+    Raises:
+        ConfigurationError: librdkafka does not take the settings.
+    """
+
+    def __init__(
+        self, configuration: Configuration, *, on_error: Callable[[KafkaError], None], on_statistics: Callable[[str, str], None]
+    ) -> None:
+        self._configuration = configuration
+        self._on_error = on_error
+        self._on_statistics = on_statistics
+        self.alone = self._made(PRODUCER, 0.0)
+        self._of_many: Producing | None = None
+
+    async def send(self, records: Sequence[Record]) -> list[KafkaError | None]:
+        """Write the records; return the brokers' answer to each (None: accepted)."""
+        if len(records) == 1:
+            return await self.alone.send(records)
+        if self._of_many is None:
+            self._of_many = self._made(PRODUCER_OF_MANY, LINGER_MS)
+        return await self._of_many.send(records)
+
+    async def close(self, within_seconds: float) -> None:
+        """Send what was given, no longer than that."""
+        producers = [each for each in (self.alone, self._of_many) if each is not None]
+        await asyncio.gather(*(each.close(within_seconds) for each in producers))
+
+    def _made(self, client: str, linger_ms: float) -> Producing:
+        settings = self._configuration.producer(linger_ms)
+        seconds = self._configuration.send_timeout_seconds
+        return Producing(settings, seconds, on_error=self._on_error, on_statistics=partial(self._on_statistics, client))
+
+
+class Producing:
+    """A producer, and its thread.
+
+    Args:
+        settings: those of the client.
+        send_timeout_seconds: how long a record waits for room.
         on_error: called with errors that concern no record, in the producer's thread.
         on_statistics: called with librdkafka's statistics, in the producer's thread.
 
@@ -60,11 +111,16 @@ class Producing:
     """
 
     def __init__(
-        self, configuration: Configuration, *, on_error: Callable[[KafkaError], None], on_statistics: Callable[[str], None]
+        self,
+        settings: dict[str, Any],
+        send_timeout_seconds: float,
+        *,
+        on_error: Callable[[KafkaError], None],
+        on_statistics: Callable[[str], None],
     ) -> None:
-        self._settings = {**configuration.producer(), "error_cb": self._on_client_error, "stats_cb": on_statistics}
+        self._settings = {**settings, "error_cb": self._on_client_error, "stats_cb": on_statistics}
         self._on_error = on_error
-        self._send_timeout_seconds = configuration.send_timeout_seconds
+        self._send_timeout_seconds = send_timeout_seconds
         self._broken = False
         self._closing = False
         self.producer = self._made()
