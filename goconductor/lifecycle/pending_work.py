@@ -31,6 +31,11 @@ def pending_work(steps: Mapping[str, StepState]) -> Iterator[RunAction | RunComp
             yield Settle(name, round)
 
 
+def waits(state: SagaState) -> bool:
+    """Return whether a saga wants nothing but that time passes: all that is pending are timers."""
+    return all(isinstance(each, SetTimer) for each in pending_work(state.steps))
+
+
 def is_pending(state: SagaState, step: str, direction: Direction, attempt: int, round: int) -> bool:
     """Return whether this work is still to be done. A pause holds actions and compensations back, not settlements."""
     now = state.step(step)

@@ -15,7 +15,7 @@ run; only a submitter that *follows* its saga gets it back, and where that one i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from operator import attrgetter
 from uuid import UUID
@@ -54,7 +54,7 @@ from goconductor.errors import (
 )
 from goconductor.lifecycle.effects import Effect, EndSaga, SetTimer, Work
 from goconductor.lifecycle.events import TimerFired
-from goconductor.lifecycle.pending_work import pending_work
+from goconductor.lifecycle.pending_work import pending_work, waits
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import BATCHES_AT_ONCE, Known, Log, Outcome, Tail, Verdict
 from goconductor.redaction import logger_of
@@ -159,7 +159,7 @@ class Appender:
         self,
         plan: Plan,
         view: View,
-        effects: Iterable[Effect],
+        effects: Sequence[Effect],
         due: Sequence[Work],
         taken: Sequence[Granted],
         *,
@@ -176,8 +176,10 @@ class Appender:
             cause: the id of the event that it follows from.
         """
         self._on_acknowledged(view)
-        if view.state.phase.ended:
-            self._recent.drop(view.state.saga_id)
+        state = view.state
+        is_set = not due and any(isinstance(effect, SetTimer) for effect in effects)
+        if state.phase.ended or (is_set and waits(state)):  # for days perhaps: whoever goes on with it reads it again
+            self._recent.drop(state.saga_id)
         else:
             self._recent.keep(view)
         if len(due) > len(taken):

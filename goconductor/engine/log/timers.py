@@ -1,8 +1,14 @@
-"""Near timers, kept in memory and on time. Far ones, and those of a process that died, are the sweep's (``wake_at``)."""
+"""Near timers, kept in memory and on time. The others are the sweep's (``wake_at``): far ones, those of a process that died, and
+those beyond the number that is kept, so that sagas which wait by the hundred thousand cost no memory.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import math
 from contextvars import Context
+from heapq import heappop, heappush
+from itertools import count
 
 from goconductor.aio.tasks import Tasks
 from goconductor.engine.facts.log import View
@@ -15,6 +21,11 @@ from goconductor.ports.store import Terms
 from goconductor.saga.plan import Plan
 
 NEAR_SECONDS = 60.0
+"""Seconds from now within which a timer is near."""
+NEAR_MAX = 500
+"""Number of near timers that are kept, with the views of their sagas: about half a megabyte. The sweep has the others, and fires
+them within a second of their time.
+"""
 
 
 class Timers:
@@ -28,19 +39,42 @@ class Timers:
     def __init__(self, clock: Clock, terms: Terms) -> None:
         self._clock = clock
         self._terms = terms
+        self._near: list[tuple[float, int, Plan, View, SetTimer]] = []
+        """A heap by the moment; numbers keep those of one moment in their order."""
+        self._numbers = count()
         self._running = Tasks()
+        self._waiting: asyncio.Task[None] | None = None
+        self._waits_until = math.inf
         self._closed = False
         self.appender: Appender
         """Set by the node, since each needs the other."""
 
     def set(self, plan: Plan, view: View, timer: SetTimer) -> None:
-        """Keep a timer, if it is near."""
-        if not self._closed and timer.due_at - self._clock.now() <= NEAR_SECONDS:
-            self._running.start(self._wait(plan, view, timer), name="timer", context=Context())
+        """Keep a timer, if it is near and there is room."""
+        if self._closed or len(self._near) >= NEAR_MAX or timer.due_at - self._clock.now() > NEAR_SECONDS:
+            return
+        heappush(self._near, (timer.due_at, next(self._numbers), plan, view, timer))
+        self._wait_for_first()
 
-    async def _wait(self, plan: Plan, view: View, timer: SetTimer) -> None:
-        while (wait := timer.due_at - self._clock.now()) > 0:
+    def _wait_for_first(self) -> None:
+        """See that something waits for the timer that is due first."""
+        if not self._near or self._near[0][0] >= self._waits_until:
+            return
+        if self._waiting is not None:
+            self._waiting.cancel()
+        self._waits_until = self._near[0][0]
+        self._waiting = self._running.start(self._wait(self._waits_until), name="timers", context=Context())
+
+    async def _wait(self, due_at: float) -> None:
+        while (wait := due_at - self._clock.now()) > 0:
             await self._clock.sleep(wait)
+        self._waiting, self._waits_until = None, math.inf
+        while self._near and self._near[0][0] <= due_at:
+            _, _, plan, view, timer = heappop(self._near)
+            self._running.start(self._fire(plan, view, timer), name="timer", context=Context())
+        self._wait_for_first()
+
+    async def _fire(self, plan: Plan, view: View, timer: SetTimer) -> None:
         event = TimerFired(timer.step, timer.attempt, timer.round, direction=timer.direction)
         while (await self.appender.submit(Submission(view.state.saga_id, plan, event, view=view))).view is None:
             self._clock.observe(await self._terms.database_time())  # our estimate was ahead of the database
@@ -49,4 +83,5 @@ class Timers:
     async def close(self) -> None:
         """Forget all timers, and those that a drain may still set; the sweep has them too."""
         self._closed = True
+        self._near.clear()
         await self._running.close()
