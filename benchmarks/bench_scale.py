@@ -5,7 +5,9 @@
     python benchmarks/bench_scale.py hot                         # one saga, 50 instances
     python benchmarks/bench_scale.py churn [--seconds 60]        # tables and latencies while sagas come and go; then a pinned snapshot
     python benchmarks/bench_scale.py processes [--seconds 6]     # 1 to 4 participant processes
-    python benchmarks/bench_scale.py idle                        # start-up, idle CPU, memory of 10,000 running sagas
+    python benchmarks/bench_scale.py idle                        # start-up, idle CPU
+    python benchmarks/bench_scale.py running [--rows 10000]      # memory of so many running sagas
+    python benchmarks/bench_scale.py waiting [--rows 100000]     # memory of so many sagas that wait for a back-off, near and far
     python benchmarks/bench_scale.py dead [--rows 100000]        # retention and takeover of so many sagas
 
 Each starts a PostgreSQL of its own, fsync on. Sagas that only stand by are inserted by SQL, as they would be after their first step.
@@ -18,12 +20,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
@@ -31,83 +31,14 @@ import asyncpg
 import psutil
 import uvloop
 
-from bench_sagas import bench, counters, database, followed, three_steps
-from goconductor import Conductor, Participant, Saga, Settings, connect, migrate
+from bench_sagas import bench, counters, database
+from goconductor import Participant, Saga, Settings, connect, migrate
 from goconductor.control.conductor import engine
 from goconductor.recovery.retention import Retaining
 from goconductor.recovery.sweep import Sweeper
-from measuring import closed_loop, cpu_seconds, milliseconds
-
-DAY_SECONDS = 86_400
-FILL = """
-    WITH made AS (
-        SELECT n, ((extract(epoch FROM now() - $2::float8 * interval '1 second') * 1000)::bigint + n) AS ms, md5(n::text) AS random
-        FROM generate_series(1, $1::bigint) AS n
-    ), ids AS (
-        SELECT n, (lpad(to_hex(ms), 12, '0') || '7' || left(random, 3) || '8' || substr(random, 4, 15))::uuid AS id FROM made
-    ), heads AS (
-        INSERT INTO goconductor.sagas (saga_id, saga, version, status, seq, tag, wake_at, last_instance, labels, started_at, updated_at)
-        SELECT id, 'three-steps', $3, $4, $5::bigint, 1, CASE WHEN $4 = 'running' THEN now() + interval '1 day' + n * interval '1 ms' END,
-            $6::int, '{}', now() - $2::float8 * interval '1 second', now() - $2::float8 * interval '1 second' FROM ids
-    ), keys AS (
-        INSERT INTO goconductor.start_keys (namespace, saga, key, saga_id, input_hash) SELECT 'default', 'three-steps', id::text, id, '' FROM ids
-    )
-    INSERT INTO goconductor.saga_log (saga_id, seq, tag, event_id, event, step, round, attempt, token, participant, data, at)
-    SELECT id, seq, 1, id, CASE seq WHEN 1 THEN 'SagaStarted' ELSE 'ActionSucceeded' END, CASE seq WHEN 1 THEN '' ELSE 'reserve' END, 0,
-        CASE seq WHEN 1 THEN 0 ELSE 1 END, 0, 'bench', '{"input": {"order": 1}}', now() - $2::float8 * interval '1 second'
-    FROM ids, generate_series(1, $5::bigint) AS seq
-"""
-
-
-@asynccontextmanager
-async def prepared(**tuning: str) -> AsyncIterator[tuple[Settings, str, int]]:
-    """A database with our tables: settings, url, and the server's process."""
-    async with database(None, **tuning) as (url, postmaster):
-        settings = Settings.load(environ={"GOCONDUCTOR_DATABASE_URL": url, "GOCONDUCTOR_LOG_LEVEL": "error"})
-        await migrate(settings)
-        yield settings, url, postmaster
-
-
-@asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(url, command_timeout=600)
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
-async def fill(
-    conductor: Conductor, url: str, rows: int, *, status: str, days: float = 0.0, seq: int = 2, instance: int = 0
-) -> None:
-    """So many sagas that stand by, with their keys and logs, by SQL."""
-    plan = await engine(conductor).definitions.register(three_steps().definition)
-    async with connected(url) as connection:
-        for start in range(0, rows, 100_000):
-            count = min(100_000, rows - start)
-            await connection.execute(
-                FILL, count, days * DAY_SECONDS + rows / 1000 - start / 1000, plan.version, status, seq, instance
-            )
-        await connection.execute("VACUUM ANALYZE")
-        await connection.execute("CHECKPOINT")
-
-
-async def timed(what: Callable[[], Awaitable[Any]], times: int = 1) -> tuple[float, Any]:
-    """The median in milliseconds, and the last answer."""
-    took, answer = [], None
-    for _ in range(times):
-        began = time.perf_counter()
-        answer = await what()
-        took.append(time.perf_counter() - began)
-    return statistics.median(took) * 1000, answer
-
-
-async def loop(conductor: Conductor, concurrency: int, seconds: float) -> tuple[float, float, float]:
-    """Sagas a second, p50 and p99 in milliseconds, of the closed loop."""
-    began = time.perf_counter()
-    latencies = await closed_loop(followed(conductor, three_steps()), concurrency, began + seconds)
-    elapsed = time.perf_counter() - began
-    return len(latencies) / elapsed, milliseconds(latencies, 0.5), milliseconds(latencies, 0.99)
+from measuring import cpu_seconds
+from scale import DAY_SECONDS, connected, fill, loop, prepared, timed
+from standing import idle, running, waiting
 
 
 async def backlog(arguments: argparse.Namespace) -> None:
@@ -286,52 +217,6 @@ async def processes(arguments: argparse.Namespace) -> None:
             )
 
 
-async def idle(arguments: argparse.Namespace) -> None:
-    async with prepared() as (settings, _, postmaster):
-        began = time.perf_counter()
-        async with bench.running(settings) as conductor:
-            opened = time.perf_counter() - began
-            await (await conductor.start(three_steps(), {"order": 1})).result(timeout_seconds=60)
-            print(
-                f"open after {opened:.2f} s, the first saga of three steps has ended after {time.perf_counter() - began:.2f} s",
-                flush=True,
-            )
-            await asyncio.sleep(3.0)
-            python, postgres = time.process_time(), cpu_seconds(postmaster)
-            await asyncio.sleep(arguments.seconds)
-            python, postgres = time.process_time() - python, cpu_seconds(postmaster) - postgres
-            print(
-                f"idle, leading: {python / arguments.seconds:.2%} of a core, PostgreSQL for it {postgres / arguments.seconds:.2%}",
-                flush=True,
-            )
-            gate = asyncio.Event()
-            holding = Participant("holding", concurrency=20_000)
-
-            @holding.step
-            async def hold(order: int) -> int:
-                await gate.wait()
-                return order
-
-            saga: Saga[dict[str, int]] = Saga("holding")
-            saga.step(hold, inputs={"order": saga.input["order"]})
-            async with holding.running(settings) as holder:
-                await asyncio.sleep(3.0)
-                python = time.process_time()
-                await asyncio.sleep(arguments.seconds)
-                print(
-                    f"two idle participants in a process: {(time.process_time() - python) / arguments.seconds:.2%} of a core",
-                    flush=True,
-                )
-                before = psutil.Process().memory_info().rss
-                handles = await asyncio.gather(*(holder.start(saga, {"order": number}) for number in range(10_000)))
-                while engine(holder).metrics()["steps_running"] < len(handles):  # noqa: ASYNC110
-                    await asyncio.sleep(0.1)
-                grown = psutil.Process().memory_info().rss - before
-                print(f"10,000 running sagas: {grown / 2**20:.0f} MiB, {grown / 10_000 / 1024:.1f} KiB each", flush=True)
-                gate.set()
-                await asyncio.gather(*(handle.result(timeout_seconds=60) for handle in handles))
-
-
 async def dead(arguments: argparse.Namespace) -> None:
     async with prepared() as (settings, url, _), bench.running(settings) as conductor, connected(url) as connection:
         node = engine(conductor)
@@ -380,7 +265,17 @@ async def dead(arguments: argparse.Namespace) -> None:
         )
 
 
-COMMANDS = {"backlog": backlog, "shapes": shapes, "hot": hot, "churn": churn, "processes": processes, "idle": idle, "dead": dead}
+COMMANDS = {
+    "backlog": backlog,
+    "shapes": shapes,
+    "hot": hot,
+    "churn": churn,
+    "processes": processes,
+    "idle": idle,
+    "running": running,
+    "waiting": waiting,
+    "dead": dead,
+}
 
 
 def main() -> None:
@@ -389,7 +284,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int)
     parser.add_argument("--seconds", type=float)
     arguments = parser.parse_args()
-    arguments.rows = arguments.rows or {"backlog": 1_000_000}.get(arguments.command, 100_000)
+    arguments.rows = arguments.rows or {"backlog": 1_000_000, "running": 10_000}.get(arguments.command, 100_000)
     arguments.seconds = arguments.seconds or {"churn": 60.0, "idle": 10.0}.get(arguments.command, 6.0)
     uvloop.run(worker() if arguments.command == "worker" else COMMANDS[arguments.command](arguments))
 

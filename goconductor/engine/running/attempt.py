@@ -6,7 +6,7 @@ key, a thread, is waiting: it is bounded by as much time again, and whoever wait
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from typing import Any
 
@@ -19,6 +19,7 @@ from goconductor.engine.work.granted import Granted
 from goconductor.engine.work.threads import Call, NotCalledError, Threads
 from goconductor.errors import GoConductorError, JournalError, JournalUnavailableError, PayloadError
 from goconductor.lifecycle.state import StepState
+from goconductor.ports.clock import Clock
 from goconductor.saga import values
 
 
@@ -34,6 +35,24 @@ class NotBegunError(JournalError):
 def timeout_of(work: Granted, action: Action[..., Any]) -> float:
     """Return how long one attempt may take, in seconds: the definition's word, else the owner's."""
     return work.plan.steps[work.step].timeout_seconds or action.timeout_seconds or TIMEOUT_SECONDS
+
+
+def context_of(work: Granted, deadline: float, clock: Clock, participant: str) -> StepContext:
+    """Return what a step is told of its run."""
+    key, state = work.lease.key, work.view.state
+    return StepContext(
+        saga_id=key.saga_id,
+        saga=work.plan.name,
+        step=key.step,
+        direction=key.direction,
+        attempt=work.attempt,
+        round=key.round,
+        deadline=deadline,
+        clock=clock,
+        participant=participant,
+        traceparent=state.traceparent,
+        reason=state.reason,
+    )
 
 
 class Attempt:
@@ -123,10 +142,12 @@ class Attempt:
         except PayloadError as error:
             raise PayloadError(f"the inputs of step {step!r}", str(error)) from None
 
-    async def call(
+    def call(
         self, function: Callable[..., Any], signature: Signature, first: tuple[Any, ...], arguments: dict[str, Any]
-    ) -> Any:
-        """Call user code, and return what it returns.
+    ) -> Awaitable[Any]:
+        """Call user code; what is returned answers, when it is awaited, what the code returns.
+
+        No coroutine of ours stands in between, and nothing holds the arguments: ten thousand steps may run for long.
 
         Args:
             function: the action or the compensation.
@@ -139,10 +160,13 @@ class Attempt:
             BaseException: whatever user code raises.
         """
         self.begun = True
-        if signature.is_async:
-            if first:
-                self._waited()  # for the transaction
-            return await Apart(function(*first, **arguments))
+        if not signature.is_async:
+            return self._in_thread(function, arguments)
+        if first:
+            self._waited()  # for the transaction
+        return Apart(function(*first, **arguments))
+
+    async def _in_thread(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         run = copy_context().run
         self._called = self._threads.call(lambda: run(_shielded, function, arguments), self._waited)
         try:

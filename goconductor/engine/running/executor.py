@@ -27,7 +27,7 @@ from goconductor.engine.facts.orphans import Orphans
 from goconductor.engine.log.append import Appender
 from goconductor.engine.log.folding import Appended, EventRefusedError, Submission
 from goconductor.engine.observer import SILENT, Observer
-from goconductor.engine.running.attempt import Attempt, NotBegunError, timeout_of
+from goconductor.engine.running.attempt import Attempt, NotBegunError, context_of, timeout_of
 from goconductor.engine.running.hearing import Hearing
 from goconductor.engine.running.invoke import Invocation, without_output
 from goconductor.engine.running.journals import Journals
@@ -66,6 +66,8 @@ SWALLOWED_SECONDS = 1.0
 """Seconds that a drain waits for a step that has swallowed its cancellation, after the second one."""
 
 
+NOBODYS = Context()
+"""The context of what ends a task; without one, each would keep a copy."""
 _BY_JOURNAL = (ActionSucceeded, CompensationSucceeded, ActionSettled, CompensationSettled)
 
 
@@ -112,6 +114,8 @@ class Executor:
         self._hear = Hearing(registry, counts, observer)
         self._deadlines = Deadlines()
         self._chains: set[asyncio.Task[None]] = set()
+        self._forget = self._chains.discard
+        """One method, bound once, for as many tasks as there are."""
         self._declining = Tasks()
         self._draining = False
         self._closed = False
@@ -157,31 +161,34 @@ class Executor:
             # in a context of its own: where a step runs is chance, so it gets nothing of the starter's context
             chain = asyncio.create_task(self._chain(work), name=f"step {work.step}", context=Context())
             self._chains.add(chain)
-            chain.add_done_callback(self._chains.discard)
+            chain.add_done_callback(self._forget, context=NOBODYS)
 
     async def _chain(self, work: Granted) -> None:
+        """Run one piece of work after the other. Few coroutines wait for one that runs: each takes a quarter of a kilobyte."""
         current: Granted | None = work
         try:
             while current is not None:
-                work = current
-                current = await self._once(work)
+                work, event = current, None
+                try:
+                    event = await self._event(work)
+                finally:
+                    event, is_over = self._ended(work, event)
+                current = None if is_over else await self._gone_on(work, event)
         except Exception:  # asyncio would log it as well, but neither for which saga nor without passwords
             logger.exception("running step %r ended by an unexpected error", work.step, extra=about(work.lease.key))
 
-    async def _once(self, work: Granted) -> Granted | None:
-        """Run one piece of work and append its outcome; the first piece that follows is handed back, others get a chain each."""
-        event: Event | None = None
-        try:
-            event = await self._event(work)
-        finally:
-            event = self._observer.step_ended(work, event)
-            RUNNING.set(None)
-            left = work.lease.token in self._left
-            if not left:
-                self._renewal.drop(work.lease)
-            work.place.vacate()
-        if left or self._closed:
-            return None
+    def _ended(self, work: Granted, event: Event | None) -> tuple[Event | None, bool]:
+        """Give back what a run has had; return what came of it, and whether this process says nothing of that any more."""
+        event = self._observer.step_ended(work, event)
+        RUNNING.set(None)
+        is_left = work.lease.token in self._left
+        if not is_left:
+            self._renewal.drop(work.lease)
+        work.place.vacate()
+        return event, is_left or self._closed
+
+    async def _gone_on(self, work: Granted, event: Event | None) -> Granted | None:
+        """Append the outcome; the first piece that follows is handed back, others get a chain each."""
         if event is None:
             await self._hand_on([work])
             return None
@@ -237,19 +244,7 @@ class Executor:
         action = self._registry.steps[work.plan.owners[key.step][1]]
         seconds = timeout_of(work, action)
         deadline = now + seconds
-        context = StepContext(
-            saga_id=key.saga_id,
-            saga=work.plan.name,
-            step=key.step,
-            direction=key.direction,
-            attempt=work.attempt,
-            round=key.round,
-            deadline=deadline,
-            clock=self._clock,
-            participant=self._registry.name,
-            traceparent=work.view.state.traceparent,
-            reason=work.view.state.reason,
-        )
+        context = context_of(work, deadline, self._clock, self._registry.name)
         self._renewal.hold(work.lease, expires=work.expires, deadline=deadline + LEASE_MARGIN_SECONDS)
         attempt = Attempt(
             work,
@@ -270,7 +265,13 @@ class Executor:
                 await notify(listeners, "before_step", context, step=action.name)
                 self._begins(work, context)  # their time is not the step's
             self._counts["steps_run"] += 1
-            event = await self._begun(invocation, work, context)
+            ends = context.deadline
+            try:
+                event = await invocation.run(seconds)
+            except NotBegunError as error:
+                event = await self._begun_later(invocation, error, ends)
+            if action.journal is not None and isinstance(event, _BY_JOURNAL):
+                self._journals.worked(action)
             if listeners and isinstance(event, ActionSucceeded | CompensationSucceeded):
                 output = event.output if isinstance(event, ActionSucceeded) else None
                 await notify(listeners, "after_step", context, output, step=action.name)
@@ -284,29 +285,31 @@ class Executor:
                 self._outlived(work, action, call)
         return event
 
-    async def _begun(self, invocation: Invocation, work: Granted, context: StepContext) -> Event | None:
-        """Do it. What has not begun is tried again, for as long as the step may take and the lease is ours."""
-        seconds, ends = invocation.attempt.timeout_seconds, context.deadline
-        is_reported = False
+    async def _begun_later(self, invocation: Invocation, error: NotBegunError, ends: float) -> Event | None:
+        """Try again what could not begin, for as long as the step may take and the lease is ours.
+
+        Args:
+            invocation: the attempt.
+            error: why it could not begin.
+            ends: until when it may, on the monotonic clock.
+        """
+        attempt, told = invocation.attempt, False
         while True:
-            try:
-                event = await invocation.run(seconds)
-            except NotBegunError as error:
-                if error.of_journal:
-                    self._journals.failed(invocation.attempt.action, str(error))
-                if not is_reported:
-                    await self._hear(work, context, error)
-                is_reported = True
-            else:
-                if invocation.attempt.action.journal is not None and isinstance(event, _BY_JOURNAL):
-                    self._journals.worked(invocation.attempt.action)
-                return event
+            if error.of_journal:
+                self._journals.failed(attempt.action, str(error))
+            if not told:
+                await self._hear(attempt.work, attempt.context, error)
+            told = True
             if self._draining or self._clock.monotonic() >= ends:
                 return None
             await self._clock.sleep(JOURNAL_PAUSE_SECONDS)
-            if self._renewal.expires(work.lease) is None:
+            if self._renewal.expires(attempt.work.lease) is None:
                 return None
-            self._begins(work, context)
+            self._begins(attempt.work, attempt.context)
+            try:
+                return await invocation.run(attempt.timeout_seconds)
+            except NotBegunError as again:
+                error = again
 
     def _begins(self, work: Granted, context: StepContext) -> None:
         """Begin the time of the attempt now, and not when the work was granted."""

@@ -90,7 +90,7 @@ class Invocation:
         attempt, limit = self.attempt, self._limit(seconds)
         try:
             with limit:
-                return await self._runner.act(attempt)
+                return self._runner.acted(attempt, await self._runner.act(attempt))
         except BaseException as error:
             if is_ours(error):
                 raise

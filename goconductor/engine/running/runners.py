@@ -6,7 +6,7 @@ is reported, which proves that it has no effect, now or later.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 import msgspec
@@ -33,8 +33,14 @@ from goconductor.saga.ids import Direction, idempotency_key
 class Runner(Protocol):
     """Runs both sides of one step, and settles it. What user code raises passes as it is."""
 
-    async def act(self, attempt: Attempt) -> Event:
-        """Run the action."""
+    def act(self, attempt: Attempt) -> Awaitable[Any]:
+        """Run the action; what is returned answers, when it is awaited, what :meth:`acted` makes the event of.
+
+        Where nothing has to follow in between, no coroutine of ours waits for the step's.
+        """
+
+    def acted(self, attempt: Attempt, answer: Any) -> Event:
+        """Return the event of an action that answered."""
 
     async def compensate(self, attempt: Attempt) -> Event | None:
         """Run the compensation; return None if a skip came first, which reports itself."""
@@ -55,10 +61,13 @@ class Runner(Protocol):
 class PlainRunner:
     """Runs code without a journal. Only its result shows what it did."""
 
-    async def act(self, attempt: Attempt) -> Event:
-        """Run the action."""
+    def act(self, attempt: Attempt) -> Awaitable[Any]:
+        """Run the action; what is returned is awaited for the answer of its code."""
         action = attempt.action
-        answer = await attempt.call(action.function, action.signature, (), attempt.arguments(action.signature))
+        return attempt.call(action.function, action.signature, (), attempt.arguments(action.signature))
+
+    def acted(self, attempt: Attempt, answer: Any) -> Event:
+        """Return the event of an answer, which is the action's output."""
         try:
             output, _ = attempt.written(answer)
         except BaseException as error:  # converting calls code of the user's types, which may raise anything
@@ -107,18 +116,21 @@ class JournaledRunner:
     def __init__(self, journal: Journal[Any]) -> None:
         self._journal = journal
 
-    async def act(self, attempt: Attempt) -> Event:
-        """Run the action inside the journal's transaction."""
+    async def act(self, attempt: Attempt) -> Entry:
+        """Run the action in its transaction; return what the journal has of it then."""
         action = attempt.action
         arguments = attempt.arguments(action.signature)
 
         async def call(transaction: Any) -> bytes:
             return attempt.written(await attempt.call(action.function, action.signature, (transaction,), arguments))[1]
 
-        entry = await _through_lost_commit(
+        return await _through_lost_commit(
             attempt, lambda: self._journal.run_action(key_of(attempt.work), call, timeout_seconds=attempt.seconds_left)
         )
-        return _of_action(attempt, entry)
+
+    def acted(self, attempt: Attempt, answer: Entry) -> Event:
+        """Return the event of what the journal has."""
+        return _of_action(attempt, answer)
 
     async def compensate(self, attempt: Attempt) -> Event | None:
         """Run the compensation inside the journal's transaction. The key is written also where there is no code to call."""
