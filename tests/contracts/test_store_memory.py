@@ -6,7 +6,7 @@ from goconductor.lifecycle.state import SagaStatus
 from goconductor.ports.store import Store
 from goconductor.stores.memory import MemoryStore
 from goconductor.stores.memory.refusals import STATUSES
-from goconductor.testing.contracts.store import Hands, StoreContract
+from goconductor.testing.contracts.store import Faults, StoreContract
 
 
 class HandClock:
@@ -27,7 +27,7 @@ class HandClock:
     async def sleep(self, seconds: float) -> None: ...
 
 
-class MemoryHands:
+class MemoryFaults:
     def __init__(self, clock: HandClock) -> None:
         self._clock = clock
 
@@ -57,8 +57,8 @@ class TestMemoryStore(StoreContract):
         return store
 
     @pytest.fixture
-    def hands(self, clock: HandClock) -> Hands:
-        return MemoryHands(clock)
+    def faults(self, clock: HandClock) -> Faults:
+        return MemoryFaults(clock)
 
 
 async def test_an_instance_that_was_only_cut_off_is_not_dead_any_more() -> None:

@@ -9,7 +9,7 @@ from goconductor.ports.store import Append, Outcome, Start, Store
 from goconductor.stores.postgres import PostgresStore, migrate
 from goconductor.stores.postgres.append import PostgresLog
 from goconductor.stores.postgres.start import PostgresStarts
-from goconductor.testing.contracts.store import Hands, StoreContract
+from goconductor.testing.contracts.store import Faults, StoreContract
 from goconductor.testing.contracts.store.appending import AppendContract
 from goconductor.testing.contracts.store.leasing import LeaseContract
 from goconductor.testing.contracts.store.material import Saga
@@ -20,7 +20,7 @@ from tests.contracts.patient_store import PATIENT
 pytestmark = pytest.mark.postgres
 
 
-class PostgresHands:
+class PostgresFaults:
     def __init__(self, url: str) -> None:
         self._url = url
 
@@ -65,8 +65,8 @@ class Stores:
         await other.close()
 
     @pytest.fixture
-    def hands(self, postgres_url: str) -> Hands:
-        return PostgresHands(postgres_url)
+    def faults(self, postgres_url: str) -> Faults:
+        return PostgresFaults(postgres_url)
 
 
 class TestPostgresStore(Stores, StoreContract): ...

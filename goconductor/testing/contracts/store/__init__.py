@@ -6,7 +6,7 @@ Duty 1, waiting and refusing, and duty 7, the broken connection, can only be tes
 from goconductor.testing.contracts.store.appending import AppendContract
 from goconductor.testing.contracts.store.choosing import ChoicesContract
 from goconductor.testing.contracts.store.leasing import LeaseContract
-from goconductor.testing.contracts.store.material import Hands
+from goconductor.testing.contracts.store.material import Faults
 from goconductor.testing.contracts.store.namespaces import NamespaceContract
 from goconductor.testing.contracts.store.reading import ReaderContract
 from goconductor.testing.contracts.store.recovering import RecoveryContract
@@ -15,7 +15,7 @@ from goconductor.testing.contracts.store.searching import SearchContract
 from goconductor.testing.contracts.store.starting import StartContract
 from goconductor.testing.contracts.store.terms import TermsContract
 
-__all__ = ["Hands", "StoreContract"]
+__all__ = ["Faults", "StoreContract"]
 
 
 class StoreContract(
@@ -30,4 +30,4 @@ class StoreContract(
     TermsContract,
     ChoicesContract,
 ):
-    """Subclass it as ``TestMyStore`` and give the fixtures ``store``, ``other`` and ``hands``."""
+    """Subclass it as ``TestMyStore`` and give the fixtures ``store``, ``other`` and ``faults``."""

@@ -10,7 +10,7 @@ from goconductor.saga.ids import Direction
 from goconductor.testing.contracts.store.material import (
     LONG_SECONDS,
     TIMEOUT_SECONDS,
-    Hands,
+    Faults,
     Saga,
     StoreFixtures,
     acquire,
@@ -204,11 +204,13 @@ class LeaseContract(StoreFixtures):
         assert await store.leases.reassert([lease, never_held.lease()], LONG_SECONDS) == set()
         assert await tokens(store, released) | await tokens(store, never_held) == set()
 
-    async def test_8_what_the_database_lost_is_asserted_until_the_loss_is_acknowledged(self, store: Store, hands: Hands) -> None:
+    async def test_8_what_the_database_lost_is_asserted_until_the_loss_is_acknowledged(
+        self, store: Store, faults: Faults
+    ) -> None:
         epoch = await lead(store)
         saga, late = await begin(store), await begin(store)
         lease, too_late = await hold(store, saga.lease()), await hold(store, late.lease())
-        await hands.truncate_leases(store)
+        await faults.truncate_leases(store)
         assert await store.recovery.leases([saga.saga_id]) == []
         assert await store.leases.renew([lease], LONG_SECONDS) == set()
         assert await store.leases.reassert([lease], LONG_SECONDS) == {lease.key}
@@ -217,10 +219,10 @@ class LeaseContract(StoreFixtures):
         assert await store.leases.reassert([too_late], LONG_SECONDS) == set()
         assert await tokens(store, late) == set()
 
-    async def test_8_nothing_is_asserted_over_anothers_lease(self, store: Store, hands: Hands) -> None:
+    async def test_8_nothing_is_asserted_over_anothers_lease(self, store: Store, faults: Faults) -> None:
         saga = await begin(store)
         mine = await hold(store, saga.lease())
-        await hands.truncate_leases(store)
+        await faults.truncate_leases(store)
         theirs = await hold(store, saga.lease(), seconds=0.0)
         assert await store.leases.reassert([mine], LONG_SECONDS) == set()
         assert await tokens(store, saga) == {theirs.token}

@@ -1,5 +1,5 @@
 # ruff: noqa: S101 - assertions are what a suite is made of
-"""What the suite's tests are written with: sagas, events, leases, and a hand on the store's faults."""
+"""What the suite's tests are written with: sagas, events, leases, and a store's faults."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LONG_SECONDS = 600.0
 TIMEOUT_SECONDS = 300.0
 
 
-class Hands(Protocol):
+class Faults(Protocol):
     """What a test does to a store from outside."""
 
     async def kill(self, store: Store, serial: int) -> None:
@@ -62,7 +62,7 @@ class StoreFixtures(ABC):
 
     @pytest.fixture
     @abstractmethod
-    def hands(self, store: Store) -> Hands:
+    def faults(self, store: Store) -> Faults:
         """Provide the faults."""
 
 

@@ -11,7 +11,7 @@ from goconductor.errors import FencedError
 from goconductor.ports.store import Instance, Known, Store
 from goconductor.testing.contracts.store.material import (
     FAR,
-    Hands,
+    Faults,
     Saga,
     StoreFixtures,
     acquire,
@@ -26,9 +26,9 @@ from goconductor.testing.contracts.store.material import (
 )
 
 
-async def old_instance(store: Store, hands: Hands) -> Instance:
+async def old_instance(store: Store, faults: Faults) -> Instance:
     instance = await store.instances.register("payments", "pod-0", {})
-    await hands.age(store, instance.serial)
+    await faults.age(store, instance.serial)
     return instance
 
 
@@ -36,10 +36,10 @@ async def serials(store: Store) -> list[int]:
     return [instance.serial for instance in await store.instances.missing()]
 
 
-async def dead_one(store: Store, other: Store, hands: Hands) -> Instance:
+async def dead_one(store: Store, other: Store, faults: Faults) -> Instance:
     """Return an instance of the other store, which has died and is seen to be missing."""
-    instance = await old_instance(other, hands)
-    await hands.kill(other, instance.serial)
+    instance = await old_instance(other, faults)
+    await faults.kill(other, instance.serial)
 
     async def is_missing() -> bool:
         return await serials(store) == [instance.serial]
@@ -122,22 +122,22 @@ class RecoveryContract(StoreFixtures):
             await store.recovery.free([lease], epoch=old)
         assert await tokens(store, saga) == {lease.token}
 
-    async def test_11_who_lives_is_not_missing(self, store: Store, other: Store, hands: Hands) -> None:
-        await old_instance(store, hands)
-        await old_instance(other, hands)
+    async def test_11_who_lives_is_not_missing(self, store: Store, other: Store, faults: Faults) -> None:
+        await old_instance(store, faults)
+        await old_instance(other, faults)
         assert await serials(store) == []
 
-    async def test_11_who_died_is_missing(self, store: Store, other: Store, hands: Hands) -> None:
+    async def test_11_who_died_is_missing(self, store: Store, other: Store, faults: Faults) -> None:
         if other is not store:
-            await old_instance(store, hands)
-        instance = await dead_one(store, other, hands)
+            await old_instance(store, faults)
+        instance = await dead_one(store, other, faults)
         [missing] = await store.instances.missing()
         assert (missing.serial, missing.participant, missing.name) == (instance.serial, "payments", "pod-0")
 
-    async def test_11_a_newcomer_is_never_missing(self, store: Store, other: Store, hands: Hands) -> None:
-        old, new = await old_instance(other, hands), await other.instances.register("payments", "pod-1", {})
-        await hands.kill(other, old.serial)
-        await hands.kill(other, new.serial)
+    async def test_11_a_newcomer_is_never_missing(self, store: Store, other: Store, faults: Faults) -> None:
+        old, new = await old_instance(other, faults), await other.instances.register("payments", "pod-1", {})
+        await faults.kill(other, old.serial)
+        await faults.kill(other, new.serial)
 
         async def is_missing() -> bool:
             return old.serial in await serials(store)
@@ -147,23 +147,23 @@ class RecoveryContract(StoreFixtures):
         seen = await serials(store)
         if await store.terms.database_time() < known[new.serial].started_at + 1.0:
             assert seen == [old.serial]
-        await hands.age(store, new.serial)
+        await faults.age(store, new.serial)
         assert await serials(store) == [old.serial, new.serial]
 
-    async def test_11_who_unregistered_is_not_missing(self, store: Store, other: Store, hands: Hands) -> None:
-        gone = await old_instance(other, hands)
+    async def test_11_who_unregistered_is_not_missing(self, store: Store, other: Store, faults: Faults) -> None:
+        gone = await old_instance(other, faults)
         await other.instances.unregister(gone.serial)
-        dead = await old_instance(other, hands)
-        await hands.kill(other, dead.serial)
+        dead = await old_instance(other, faults)
+        await faults.kill(other, dead.serial)
 
         async def is_missing() -> bool:
             return await serials(store) == [dead.serial]
 
         await eventually(is_missing)
 
-    async def test_12_the_dead_leave_their_leases_and_their_live_sagas(self, store: Store, other: Store, hands: Hands) -> None:
+    async def test_12_the_dead_leave_their_leases_and_their_live_sagas(self, store: Store, other: Store, faults: Faults) -> None:
         epoch = await lead(store)
-        dead = await dead_one(store, other, hands)
+        dead = await dead_one(store, other, faults)
         mine, ended, handed_on, others = [await begin(store, instance=dead.serial) for _ in range(4)]
         await advance(store, ended, status="completed", wake_at=None, instance=dead.serial)
         await advance(store, handed_on, instance=dead.serial + 1)
@@ -178,55 +178,57 @@ class RecoveryContract(StoreFixtures):
         [known] = [instance for instance in await store.instances.registered() if instance.serial == dead.serial]
         assert known.dead_at is not None
 
-    async def test_12_declared_dead_twice_is_told_the_same(self, store: Store, other: Store, hands: Hands) -> None:
+    async def test_12_declared_dead_twice_is_told_the_same(self, store: Store, other: Store, faults: Faults) -> None:
         epoch = await lead(store)
-        dead = await dead_one(store, other, hands)
+        dead = await dead_one(store, other, faults)
         saga = await begin(store, instance=dead.serial)
         await store.instances.mark_dead(dead.serial, epoch=epoch)
         [first] = await store.instances.registered()
         assert await store.instances.mark_dead(dead.serial, epoch=epoch) == ([], [saga.saga_id])
         assert await store.instances.registered() == [first]
 
-    async def test_12_who_lives_cannot_be_declared_dead(self, store: Store, other: Store, hands: Hands) -> None:
+    async def test_12_who_lives_cannot_be_declared_dead(self, store: Store, other: Store, faults: Faults) -> None:
         epoch = await lead(store)
-        alive = await old_instance(other, hands)
+        alive = await old_instance(other, faults)
         await begin(store, instance=alive.serial)
         assert await store.instances.mark_dead(alive.serial, epoch=epoch) == ([], [])
         assert [instance.dead_at for instance in await store.instances.registered()] == [None]
 
-    async def test_12_a_leader_of_the_past_declares_nobody_dead(self, store: Store, other: Store, hands: Hands) -> None:
+    async def test_12_a_leader_of_the_past_declares_nobody_dead(self, store: Store, other: Store, faults: Faults) -> None:
         old = await lead(store)
         await lead(store)
-        dead = await dead_one(store, other, hands)
+        dead = await dead_one(store, other, faults)
         with pytest.raises(FencedError):
             await store.instances.mark_dead(dead.serial, epoch=old)
         assert await serials(store) == [dead.serial]
 
-    async def test_13_a_crash_of_the_database_is_told_until_it_was_acknowledged(self, store: Store, hands: Hands) -> None:
+    async def test_13_a_crash_of_the_database_is_told_until_it_was_acknowledged(self, store: Store, faults: Faults) -> None:
         epoch = await lead(store)
         assert not await store.recovery.leases_truncated()
-        await hands.truncate_leases(store)
+        await faults.truncate_leases(store)
         assert await store.recovery.leases_truncated()
         assert await store.recovery.leases_truncated()
         await store.recovery.acknowledge_truncation(epoch=epoch)
         assert not await store.recovery.leases_truncated()
         await store.recovery.acknowledge_truncation(epoch=epoch)
 
-    async def test_13_a_leader_of_the_past_acknowledges_nothing(self, store: Store, hands: Hands) -> None:
+    async def test_13_a_leader_of_the_past_acknowledges_nothing(self, store: Store, faults: Faults) -> None:
         old = await lead(store)
         await lead(store)
-        await hands.truncate_leases(store)
+        await faults.truncate_leases(store)
         with pytest.raises(FencedError):
             await store.recovery.acknowledge_truncation(epoch=old)
         assert await store.recovery.leases_truncated()
 
-    async def test_14_the_store_says_for_how_long_leases_can_be_believed(self, store: Store, other: Store, hands: Hands) -> None:
+    async def test_14_the_store_says_for_how_long_leases_can_be_believed(
+        self, store: Store, other: Store, faults: Faults
+    ) -> None:
         """Hole 49: also a leader that comes later counts from the loss, and not from its own beginning."""
         epoch = await lead(store)
         first, second = await store.recovery.calm_seconds(epoch=epoch), await other.recovery.calm_seconds(epoch=epoch)
         assert 0.0 <= first <= second
         before = await store.terms.database_time()
-        await hands.truncate_leases(store)
+        await faults.truncate_leases(store)
         noticed = await _calm_since(store, epoch)
         assert noticed[1] >= before - 0.001
         successor = await lead(other)
@@ -236,10 +238,10 @@ class RecoveryContract(StoreFixtures):
             assert noticed[0] <= since[1] + 0.001
         await store.recovery.acknowledge_truncation(epoch=successor)
 
-    async def test_14_a_leader_of_the_past_writes_nothing_down(self, store: Store, hands: Hands) -> None:
+    async def test_14_a_leader_of_the_past_writes_nothing_down(self, store: Store, faults: Faults) -> None:
         old = await lead(store)
         await lead(store)
-        await hands.truncate_leases(store)
+        await faults.truncate_leases(store)
         with pytest.raises(FencedError):
             await store.recovery.calm_seconds(epoch=old)
 

@@ -13,7 +13,7 @@ from goconductor.ports.store import Cursor, DeadLetter, Forgettable, Forgotten, 
 from goconductor.saga.ids import saga_id
 from goconductor.testing.contracts.store.material import (
     FAR,
-    Hands,
+    Faults,
     Saga,
     StoreFixtures,
     advance,
@@ -156,11 +156,11 @@ class RetentionContract(StoreFixtures):
         forgotten = await forget(store, Forgettable.DEAD_LETTERS, epoch, before=newest.at, after=forgotten.after)
         assert next(letter.payload for letter in await store.dead_letters.newest()) == b"4"
 
-    async def test_19_instances_that_are_gone_go_those_that_live_stay(self, store: Store, other: Store, hands: Hands) -> None:
+    async def test_19_instances_that_are_gone_go_those_that_live_stay(self, store: Store, other: Store, faults: Faults) -> None:
         epoch = await lead(store)
         left = await store.instances.register("command", "line", {})
         await store.instances.unregister(left.serial)
-        dead = await dead_one(store, other, hands)
+        dead = await dead_one(store, other, faults)
         alive = await store.instances.register("payments", "pod-1", {})
         assert (await forget(store, Forgettable.INSTANCES, epoch)).taken == 1
         assert [one.serial for one in await store.instances.registered()] == [dead.serial, alive.serial]

@@ -14,7 +14,7 @@ from goconductor.errors import FencedError
 from goconductor.ports.store import DeadLetter, Start, Store, Wanted
 from goconductor.saga.ids import saga_id
 from goconductor.testing.contracts.store.material import (
-    Hands,
+    Faults,
     Saga,
     StoreFixtures,
     advance,
@@ -106,7 +106,7 @@ class SearchContract(StoreFixtures):
                 break
         assert (before, seen) == (None, [sagas[0]])
 
-    async def test_presence_tells_the_living_from_the_dead(self, store: Store, other: Store, hands: Hands) -> None:
+    async def test_presence_tells_the_living_from_the_dead(self, store: Store, other: Store, faults: Faults) -> None:
         lives = await store.instances.register("payments", "pod-0", {"charge": {}})
         left = await store.instances.register("payments", "pod-1", {})
         await store.instances.unregister(left.serial)
@@ -121,7 +121,7 @@ class SearchContract(StoreFixtures):
         assert abs(heard_at - now) < 60
         assert (shown[left.serial][1].alive, shown[left.serial][0].dead_at is not None) == (False, True)
         assert [instance.serial for instance, _ in await other.instances.presence(dead_since=now + 60)] == [lives.serial]
-        await hands.kill(store, lives.serial)
+        await faults.kill(store, lives.serial)
 
         async def is_missed() -> bool:
             ((instance, presence),) = await other.instances.presence(dead_since=now + 60)
