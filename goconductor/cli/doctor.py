@@ -9,17 +9,17 @@ from rich.text import Text
 
 from goconductor.cli.rendering import plain
 from goconductor.cli.running import AsJson, print_lines, run, settings_path
-from goconductor.control.doctor import Check, Diagnosis, Outcome, Patient, Severity, examine, settings_refused
+from goconductor.control.doctor import Check, CheckOutcome, Diagnosis, Patient, Severity, examine, settings_refused
 from goconductor.control.exits import Exit
 from goconductor.control.settings import Settings
 from goconductor.errors import ConfigurationError
 from goconductor.leaves import make_store, makes_of_buses, makes_of_elections
 
 _MARKS = {
-    Outcome.SOUND: ("✓", "green"),
-    Outcome.SKIPPED: ("-", "dim"),
-    Outcome.WARNING: ("!", "yellow"),
-    Outcome.ERROR: ("✗", "bold red"),
+    CheckOutcome.SOUND: ("✓", "green"),
+    CheckOutcome.SKIPPED: ("-", "dim"),
+    CheckOutcome.WARNING: ("!", "yellow"),
+    CheckOutcome.ERROR: ("✗", "bold red"),
 }
 OPEN_SECONDS = 10.0
 """Seconds for each bus to open: less than the doctor's own limit, so that the bus itself reports its problem."""
@@ -61,7 +61,7 @@ async def _doctor(settings: Settings, *, as_json: bool) -> Exit:
 
 def _print(check: Check) -> None:
     mark, style = _MARKS[check.outcome]
-    saw = check.saw if check.outcome is not Outcome.SKIPPED else f"not looked at: {check.saw}"
+    saw = check.saw if check.outcome is not CheckOutcome.SKIPPED else f"not looked at: {check.saw}"
     lines = [Text(f"{mark} ", style).append(f"{check.name:14}", style).append(plain("" if check.findings else f" {saw}"), "dim")]
     for finding in check.findings:
         lines.append(Text(f"    {plain(finding.what)}", _STYLES[finding.severity]))

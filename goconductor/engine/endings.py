@@ -33,8 +33,8 @@ class Look(Protocol):
     def __call__(self, saga_id: UUID, known: View | None) -> Awaitable[View]: ...
 
 
-class _Word(NamedTuple):
-    """Word of an end: the state that it names, if any, and whether it is our own append, which nobody has to look up."""
+class _Notice(NamedTuple):
+    """Notice of an end: the state that it names, if any, and whether it is our own append, which nobody has to look up."""
 
     view: View | None
     is_ours: bool
@@ -65,14 +65,14 @@ class Endings:
         self._plan_of = plan_of
         self._clock = clock
         self._deadlines = Deadlines()
-        self._waiters: dict[int, list[asyncio.Future[_Word]]] = {}
+        self._waiters: dict[int, list[asyncio.Future[_Notice]]] = {}
         """By the saga's id as a number: the hash of a UUID is computed in Python."""
         self._recent = Views(count_max=RECENT_MAX, bytes_max=RECENT_BYTES_MAX)
 
     def on_end(self, view: View) -> None:
         """Note an end that this process has appended."""
         self._recent.keep(view)
-        self._wake(view.state.saga_id, _Word(view, is_ours=True))
+        self._wake(view.state.saga_id, _Notice(view, is_ours=True))
 
     def on_message(self, message: SagaEnded, size: int) -> None:
         """Note a message of ``size`` bytes that a saga has ended. The log decides whether it has."""
@@ -81,7 +81,7 @@ class Endings:
         state = message.baton.state
         plan = None if state is None else self._plan_of(state.version)
         view = None if plan is None else log.carried(plan, message.baton, size)
-        self._wake(message.saga_id, _Word(view, is_ours=False))
+        self._wake(message.saga_id, _Notice(view, is_ours=False))
 
     async def wait(self, saga_id: UUID, timeout_seconds: float) -> SagaState:
         """Wait for the end of a saga, as :meth:`goconductor.engine.node.Node.wait_for_end`."""
@@ -91,7 +91,7 @@ class Endings:
             return ended.state
         loop = asyncio.get_running_loop()
         ends = loop.time() + timeout_seconds
-        notice: asyncio.Future[_Word] = loop.create_future()
+        notice: asyncio.Future[_Notice] = loop.create_future()
         waiters = self._waiters.setdefault(number, [])
         waiters.append(notice)
         place = self._place(saga_id)
@@ -148,10 +148,10 @@ class Endings:
         view = self._here(saga_id)
         return 0 if view is None or view.state.stuck_steps else view.seq
 
-    def _wake(self, saga_id: UUID, word: _Word) -> None:
+    def _wake(self, saga_id: UUID, notice: _Notice) -> None:
         for waiter in self._waiters.get(saga_id.int, ()):
             if not waiter.done():
-                waiter.set_result(word)
+                waiter.set_result(notice)
 
 
 def _why(saga_id: UUID, timeout_seconds: float, state: SagaState | None, trouble: str, unoffered: Mapping[str, str]) -> str:

@@ -19,7 +19,7 @@ from goconductor.errors import GoConductorError
 from goconductor.observe.metrics import Latent, Metrics
 from goconductor.rest import changing, definitions, events, health, installation, operations, problems, sagas
 from goconductor.rest.guard import Guard
-from goconductor.rest.head import Head
+from goconductor.rest.head import HeadRequests
 from goconductor.rest.stopping import Stopping
 
 DESCRIPTION = "Decentralised saga coordination. Problems are answered by RFC 9457, as `application/problem+json`."
@@ -66,7 +66,7 @@ def create_app(
         from goconductor.observe.traces import Caller  # noqa: PLC0415  (needs the extra 'tracing')
 
         app.add_middleware(Caller)
-    app.add_middleware(Head)
+    app.add_middleware(HeadRequests)
     app.add_middleware(Guard, any_host=settings.rest.insecure)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

@@ -8,7 +8,7 @@ FLAG = "goconductor.head"
 """Set in the scope of such a request: a stream without end sends nothing then."""
 
 
-class Head:
+class HeadRequests:
     """A layer that turns HEAD into GET.
 
     Args:

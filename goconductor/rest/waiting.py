@@ -8,7 +8,7 @@ from goconductor.control.models import Readiness
 from goconductor.control.settings import Settings
 from goconductor.rest.bodies import document
 from goconductor.rest.guard import Guard
-from goconductor.rest.head import Head
+from goconductor.rest.head import HeadRequests
 from goconductor.rest.problems import NOT_READY, RETRY_AFTER, ProblemPlace, response
 
 _WAITS = ProblemPlace(path="store", problem="the database cannot be used yet; the server's log has the reason and the remedy")
@@ -26,7 +26,7 @@ class Front:
 
     def __init__(self, settings: Settings) -> None:
         self.behind: ASGIApp | None = None
-        self._meanwhile = Guard(Head(_meanwhile), any_host=settings.rest.insecure)
+        self._meanwhile = Guard(HeadRequests(_meanwhile), any_host=settings.rest.insecure)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await (self.behind or self._meanwhile)(scope, receive, send)

@@ -12,7 +12,7 @@ import pytest
 
 from goconductor import PermanentError, Saga
 from goconductor.buses.memory import MemoryBus
-from goconductor.control.doctor import Check, Diagnosis, Outcome, Patient, examine
+from goconductor.control.doctor import Check, CheckOutcome, Diagnosis, Patient, examine
 from goconductor.control.doctor.bus import TOPIC, of_bus
 from goconductor.elections.alone import AloneElection
 from goconductor.engine.steps.registry import StepRegistry
@@ -130,7 +130,7 @@ async def test_a_healthy_system_is_looked_at_from_all_sides_and_nothing_is_found
     assert diagnosis.healthy
     assert not diagnosis.unavailable
     assert [check.name for check in diagnosis.checks] == CHECKS
-    assert [check.name for check in diagnosis.checks if check.outcome is not Outcome.SOUND or not check.saw] == []
+    assert [check.name for check in diagnosis.checks if check.outcome is not CheckOutcome.SOUND or not check.saw] == []
     saw = {check.name: check.saw for check in diagnosis.checks}
     assert saw["leader"] == "shop-1 leads in epoch 1, its first sweep is not noted yet"
     assert saw["instances"] == "2 living: client and shop"
@@ -263,24 +263,24 @@ async def test_a_database_that_is_away_leaves_the_rest_unlooked_at(clinic: Clini
     diagnosis = await clinic.diagnose()
     assert diagnosis.unavailable
     assert [check.name for check in diagnosis.checks] == CHECKS
-    assert {check.name for check in diagnosis.checks if check.outcome is Outcome.SKIPPED} == {*CHECKS} - {
+    assert {check.name for check in diagnosis.checks if check.outcome is CheckOutcome.SKIPPED} == {*CHECKS} - {
         "settings",
         "database",
         "bus",
     }
     (finding,) = by_name(diagnosis, "database").findings
     assert finding.remedy.startswith("start PostgreSQL")
-    assert by_name(diagnosis, "bus").outcome is Outcome.SOUND
+    assert by_name(diagnosis, "bus").outcome is CheckOutcome.SOUND
     clinic.bus_apart = False
-    assert by_name(await clinic.diagnose(), "bus").outcome is Outcome.SKIPPED
+    assert by_name(await clinic.diagnose(), "bus").outcome is CheckOutcome.SKIPPED
 
 
 async def test_a_schema_that_is_missing_leaves_the_store_unlooked_at(clinic: Clinic) -> None:
     clinic.health = msgspec.structs.replace(SOUND, revision=None)
     diagnosis = await clinic.diagnose()
     assert (diagnosis.healthy, diagnosis.unavailable) == (False, False)
-    assert by_name(diagnosis, "schema").outcome is Outcome.ERROR
-    assert by_name(diagnosis, "leader").outcome is Outcome.SKIPPED
+    assert by_name(diagnosis, "schema").outcome is CheckOutcome.ERROR
+    assert by_name(diagnosis, "leader").outcome is CheckOutcome.SKIPPED
 
 
 async def test_a_pooler_in_between_is_found_when_the_store_is_opened(clinic: Clinic) -> None:
@@ -288,7 +288,7 @@ async def test_a_pooler_in_between_is_found_when_the_store_is_opened(clinic: Cli
     diagnosis = await clinic.diagnose()
     (finding,) = by_name(diagnosis, "connection").findings
     assert "transaction pooler" in finding.what
-    assert by_name(diagnosis, "leader").outcome is Outcome.SKIPPED
+    assert by_name(diagnosis, "leader").outcome is CheckOutcome.SKIPPED
 
 
 class ClosedElection(AloneElection):
@@ -311,7 +311,7 @@ async def test_a_look_that_fails_is_a_finding_and_the_others_go_on(clinic: Clini
     monkeypatch.setattr(clinic.world.store.terms, "current", broken)
     diagnosis = await clinic.diagnose()
     assert by_name(diagnosis, "leader").findings[0].remedy == "try again"
-    assert by_name(diagnosis, "steps").outcome is Outcome.SOUND
+    assert by_name(diagnosis, "steps").outcome is CheckOutcome.SOUND
     assert diagnosis.unavailable
 
 
@@ -324,7 +324,7 @@ async def test_a_database_that_hangs_is_given_up_on(clinic: Clinic, monkeypatch:
     diagnosis = await clinic.diagnose()
     (finding,) = by_name(diagnosis, "leader").findings
     assert (finding.what, finding.unavailable) == ("the answer did not come within 0.05 s", True)
-    assert by_name(diagnosis, "steps").outcome is Outcome.SOUND
+    assert by_name(diagnosis, "steps").outcome is CheckOutcome.SOUND
 
 
 async def test_a_store_without_health_is_looked_at_all_the_same(clinic: Clinic) -> None:
@@ -333,7 +333,7 @@ async def test_a_store_without_health_is_looked_at_all_the_same(clinic: Clinic) 
     diagnosis = await examine(
         Patient(lambda: store, {"alone": AloneElection}, {"memory": clinic.world.bus}, clock=clinic.world.clock)
     )
-    skipped = [check.name for check in diagnosis.checks if check.outcome is Outcome.SKIPPED]
+    skipped = [check.name for check in diagnosis.checks if check.outcome is CheckOutcome.SKIPPED]
     assert skipped == ["database", "version", "schema", "rights", "commits", "connections", "clock", "transactions", "vacuum"]
     assert diagnosis.healthy
 
@@ -385,7 +385,7 @@ async def test_two_doctors_at_once_and_old_letters_do_not_disturb_each_other(cli
     await bus.send([Message(topic=TOPIC, key="k", payload=payload) for payload in leftovers])
     await bus.close()
     checks = await asyncio.gather(*(of_bus(MemoryBus(clinic.world.broker), "memory") for _ in range(2)))
-    assert [check.outcome for check in checks] == [Outcome.SOUND, Outcome.SOUND]
+    assert [check.outcome for check in checks] == [CheckOutcome.SOUND, CheckOutcome.SOUND]
 
 
 def by_name(diagnosis: Diagnosis, name: str) -> Check:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from goconductor.control.doctor import Check, Outcome, Severity, settings_refused
+from goconductor.control.doctor import Check, CheckOutcome, Severity, settings_refused
 from goconductor.control.doctor.database import of_health
 from goconductor.control.doctor.findings import split_remedy
 from goconductor.ports.health import LongTransaction, MissingRight, StoreHealth, TableHealth
@@ -31,7 +31,7 @@ def checked(**changes: Any) -> dict[str, Check]:
 
 def test_a_healthy_database_has_no_finding_and_says_what_was_seen() -> None:
     checks = checked()
-    assert {check.outcome for check in checks.values()} == {Outcome.SOUND}
+    assert {check.outcome for check in checks.values()} == {CheckOutcome.SOUND}
     assert {name: check.saw for name, check in checks.items()} == {
         "version": "PostgreSQL 17.2",
         "schema": "at 0001, needed is 0001",
@@ -126,7 +126,7 @@ def test_what_is_wrong_is_found_and_has_its_remedy(
     assert (finding.severity, checks[check].outcome) == (severity, severity)
     assert what in finding.what
     assert remedy in finding.remedy
-    assert {name for name, each in checks.items() if each.outcome is not Outcome.SOUND} == {check}
+    assert {name for name, each in checks.items() if each.outcome is not CheckOutcome.SOUND} == {check}
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_what_is_wrong_is_found_and_has_its_remedy(
     ids=str,
 )
 def test_what_does_no_harm_is_not_found(changes: dict[str, Any]) -> None:
-    assert {check.outcome for check in checked(**changes).values()} == {Outcome.SOUND}
+    assert {check.outcome for check in checked(**changes).values()} == {CheckOutcome.SOUND}
 
 
 def test_settings_that_cannot_be_used_are_a_finding_each() -> None:

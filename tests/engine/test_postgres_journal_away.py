@@ -16,7 +16,7 @@ from goconductor.cli import rendering
 from goconductor.control import queries
 from goconductor.control.actor import ANYBODY
 from goconductor.control.conductor import engine
-from goconductor.control.doctor import Outcome
+from goconductor.control.doctor import CheckOutcome
 from goconductor.control.doctor.sagas import of_journals
 from goconductor.control.models import StepStatus
 from goconductor.control.story import saga_story
@@ -80,7 +80,7 @@ async def test_it_is_logged_once_and_shown_for_as_long_as_it_lasts(
                 await handle.result(timeout_seconds=300)
             while (
                 of_journals(await node.store.instances.registered(), await node.store.terms.database_time()).outcome
-                is not Outcome.SOUND
+                is not CheckOutcome.SOUND
             ):
                 pass
             assert "the journal of the steps sell is back" in caplog.text

@@ -76,7 +76,7 @@ REFUSED_AGAIN_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Address:
+class ServiceAddress:
     """Where the service is, and as whom we come; None leaves it to boto3's ways.
 
     Attributes:
@@ -107,7 +107,7 @@ def parse_url(
     profile: str | None,
     role_arn: str | None,
     session: Boto3Session | None,
-) -> Address:
+) -> ServiceAddress:
     """Return the address of a URL setting: ``scheme://region``, or the endpoint itself as ``http://`` or ``https://``.
 
     Raises:
@@ -133,7 +133,7 @@ def parse_url(
     if of_endpoint and endpoint_url is None:
         place = f"[{host}]" if ":" in host else host
         endpoint_url = urlunsplit((url.scheme, f"{place}:{port}" if port else place, url.path, "", ""))
-    return Address(
+    return ServiceAddress(
         region=region or (host if of_region else None) or None,
         endpoint_url=endpoint_url,
         access_key=access_key,
@@ -144,7 +144,7 @@ def parse_url(
     )
 
 
-async def connect(service: str, address: Address, *, connect_timeout_seconds: float) -> Client:
+async def connect(service: str, address: ServiceAddress, *, connect_timeout_seconds: float) -> Client:
     """Return a client of a service. It looks up credentials anew, and makes no request yet.
 
     Args:

@@ -6,6 +6,6 @@ reported so, never as sound.
 """
 
 from goconductor.control.doctor.examination import Patient, examine
-from goconductor.control.doctor.findings import Check, Diagnosis, Finding, Outcome, Severity, settings_refused
+from goconductor.control.doctor.findings import Check, CheckOutcome, Diagnosis, Finding, Severity, settings_refused
 
-__all__ = ["Check", "Diagnosis", "Finding", "Outcome", "Patient", "Severity", "examine", "settings_refused"]
+__all__ = ["Check", "CheckOutcome", "Diagnosis", "Finding", "Patient", "Severity", "examine", "settings_refused"]

@@ -10,7 +10,7 @@ from goconductor.control.doctor import database, sagas
 from goconductor.control.doctor.bus import of_bus
 from goconductor.control.doctor.choices import of_choices
 from goconductor.control.doctor.failovers import of_failovers
-from goconductor.control.doctor.findings import Check, Diagnosis, Finding, Outcome, error, split_remedy
+from goconductor.control.doctor.findings import Check, CheckOutcome, Diagnosis, Finding, error, split_remedy
 from goconductor.engine.facts.clock import SystemClock
 from goconductor.errors import (
     ConfigurationError,
@@ -134,7 +134,7 @@ async def _bus(patient: Patient) -> Check:
             checks.append(Check.of("bus", [_finding_of(problem)]))
     findings = [finding for check in checks for finding in check.findings]
     saw = "; ".join(check.saw for check in checks if check.saw)
-    if checks and all(check.outcome is Outcome.SKIPPED for check in checks):
+    if checks and all(check.outcome is CheckOutcome.SKIPPED for check in checks):
         return Check.skipped("bus", saw)
     return Check.of("bus", findings, saw=saw)
 

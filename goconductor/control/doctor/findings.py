@@ -20,7 +20,7 @@ class Severity(enum.StrEnum):
     """Some or all sagas do not go on as they should."""
 
 
-class Outcome(enum.StrEnum):
+class CheckOutcome(enum.StrEnum):
     """What a check ended with."""
 
     SOUND = "sound"
@@ -43,7 +43,7 @@ class Check(Document):
     """One thing that was looked at."""
 
     name: str
-    outcome: Outcome
+    outcome: CheckOutcome
     saw: Annotated[str, Field(description="what was seen, in a few words")] = ""
     findings: list[Finding] = Field(default_factory=list)
 
@@ -52,12 +52,12 @@ class Check(Document):
         """Make a check of its findings."""
         found = list(findings)
         worst = Severity.ERROR if any(each.severity is Severity.ERROR for each in found) else Severity.WARNING
-        return cls(name=name, outcome=Outcome(worst.value) if found else Outcome.SOUND, saw=saw, findings=found)
+        return cls(name=name, outcome=CheckOutcome(worst.value) if found else CheckOutcome.SOUND, saw=saw, findings=found)
 
     @classmethod
     def skipped(cls, name: str, why: str) -> Self:
         """Make a check that was not possible."""
-        return cls(name=name, outcome=Outcome.SKIPPED, saw=why)
+        return cls(name=name, outcome=CheckOutcome.SKIPPED, saw=why)
 
 
 class Diagnosis(Document):
@@ -70,7 +70,7 @@ class Diagnosis(Document):
     def of(cls, checks: Iterable[Check]) -> Self:
         """Make the diagnosis of some checks."""
         made = list(checks)
-        return cls(healthy=all(check.outcome is not Outcome.ERROR for check in made), checks=made)
+        return cls(healthy=all(check.outcome is not CheckOutcome.ERROR for check in made), checks=made)
 
     @property
     def unavailable(self) -> bool:
