@@ -54,10 +54,10 @@ from goconductor.ports.store import (
     Term,
     Terms,
     Timeline,
+    Transaction,
     Verdict,
     Wanted,
 )
-from goconductor.ports.transactions import Transaction
 from goconductor.public import publish
 
 __all__ = [

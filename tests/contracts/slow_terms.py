@@ -8,11 +8,11 @@ from goconductor.ports.store import Term, Terms
 
 
 class SlowTerms:
-    """A store that raises an epoch only when it is told to go on; the rest is the real one."""
+    """The terms of a store that raises an epoch only when it is told to go on; the rest is the real one."""
 
-    def __init__(self, store: Terms) -> None:
-        self.renew, self.resign, self.current, self._raise_epoch = store.renew, store.resign, store.current, store.raise_epoch
-        self.last_evidence, self.database_time = store.last_evidence, store.database_time
+    def __init__(self, terms: Terms) -> None:
+        self.renew, self.resign, self.current, self._raise_epoch = terms.renew, terms.resign, terms.current, terms.raise_epoch
+        self.last_evidence, self.database_time = terms.last_evidence, terms.database_time
         self.asked, self.go_on = asyncio.Event(), asyncio.Event()
 
     async def raise_epoch(

@@ -31,7 +31,7 @@ from goconductor.lifecycle.effects import Effect
 from goconductor.lifecycle.events import SagaStarted
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import BATCHES_AT_ONCE, Outcome, Start, Starts, Verdict
-from goconductor.ports.transactions import Transaction
+from goconductor.ports.store.transactions import Transaction
 from goconductor.saga import ids, values
 from goconductor.saga.plan import Plan
 

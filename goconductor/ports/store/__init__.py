@@ -19,6 +19,7 @@ from goconductor.ports.store.sagas import EVERYTHING, ID_SLACK_SECONDS, Head, Kn
 from goconductor.ports.store.starts import Start, Starts
 from goconductor.ports.store.store import Store
 from goconductor.ports.store.terms import Term, Terms
+from goconductor.ports.store.transactions import Transaction
 
 __all__ = [
     "BATCHES_AT_ONCE",
@@ -67,6 +68,7 @@ __all__ = [
     "Term",
     "Terms",
     "Timeline",
+    "Transaction",
     "Verdict",
     "Wanted",
     "id_bound",

@@ -11,7 +11,7 @@ import msgspec
 from goconductor.ports.store.leases import Take
 from goconductor.ports.store.log import Outcome
 from goconductor.ports.store.sagas import LogEntry
-from goconductor.ports.transactions import Transaction
+from goconductor.ports.store.transactions import Transaction
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from goconductor.errors import ConfigurationError
 from goconductor.ports.store import Head, Outcome, Start, Verdict
-from goconductor.ports.transactions import Transaction
+from goconductor.ports.store.transactions import Transaction
 from goconductor.stores.memory.data import Data
 from goconductor.stores.memory.leases import MemoryLeases
 from goconductor.stores.memory.log import numbered, refuse_duplicates

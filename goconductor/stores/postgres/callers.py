@@ -4,6 +4,9 @@ Two drivers speak to the server, asyncpg and psycopg; SQLAlchemy stands on one o
 is committed here and nothing rolled back but a savepoint of ours. SQLAlchemy and psycopg begin by themselves with the first
 statement: then ours is the first. A connection that commits each statement by itself is refused.
 
+The port's ``Transaction`` has the shapes of these: asyncpg's connection answers ``is_in_transaction``, SQLAlchemy's sessions and
+connections ``in_transaction``, and psycopg's sets autocommit.
+
 The database must be the saga log's. The server's start, to the microsecond, and the database's number tell one from
 another without any right that a service may lack.
 """

@@ -41,7 +41,7 @@ NOTE_EMPTIED = """
 """
 
 
-class Recovery:
+class PostgresRecovery:
     """The leader's statements, on the sessions for everybody."""
 
     def __init__(self, sessions: Usable, address: Address) -> None:

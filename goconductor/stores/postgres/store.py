@@ -24,7 +24,7 @@ from goconductor.stores.postgres.dial import Address
 from goconductor.stores.postgres.health import examine
 from goconductor.stores.postgres.metrics import PostgresMetrics
 from goconductor.stores.postgres.presence import SignsOfLife
-from goconductor.stores.postgres.recovery import Recovery
+from goconductor.stores.postgres.recovery import PostgresRecovery
 from goconductor.stores.postgres.retention import RetentionWalk
 from goconductor.stores.postgres.sagas import SagaTable
 from goconductor.stores.postgres.schema import check_schema, migrate
@@ -120,7 +120,7 @@ class PostgresStore:
         self.dead_letters = DeadLetterTable(self._others, address)
         self.sagas = SagaTable(self._others, address)
         self.terms = TermTable(self._quick, address)
-        self.recovery = Recovery(self._others, address)
+        self.recovery = PostgresRecovery(self._others, address)
         self.retention = RetentionWalk(self._others, address)
         self.choices = ChoiceTable(self._others, address)
         self.metrics = PostgresMetrics(self._others, address)
