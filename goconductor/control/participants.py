@@ -14,7 +14,7 @@ DEAD_SECONDS = 3600.0
 async def participants(actor: Actor, node: Node, *, dead_seconds: float = DEAD_SECONDS) -> list[ParticipantDetail]:
     """Return all participants by name, with the instances that live or have died lately.
 
-    An instance that is not alive and has no time of death has lost its heartbeat, and the leader has not yet declared it dead.
+    An instance that is not alive and has no time of death has lost its sign of life, and the leader has not yet declared it dead.
 
     Args:
         actor: the actor of the request.

@@ -166,7 +166,7 @@ class PostgresElection:
             connection.terminate()  # which frees it as well
 
     async def _holds_lock(self) -> bool:
-        """Ask the server whether we hold the lock; the question is also the heartbeat by which others notice a silent holder."""
+        """Ask the server whether we hold the lock; by this question others also see that the holder is not silent."""
         connection = self._connection
         if connection is None:
             return False

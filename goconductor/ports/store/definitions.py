@@ -10,7 +10,7 @@ import msgspec
 class StoredDefinition(msgspec.Struct, frozen=True, kw_only=True):
     """One version of a saga's definition: its canonical JSON, and whether new sagas of its namespace take it.
 
-    ``pinned``: an operator said so. ``offered``: how many living instances have it in their code.
+    ``pinned``: an operator pinned it. ``offered``: how many living instances have it in their code.
     """
 
     namespace: str

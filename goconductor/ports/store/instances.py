@@ -32,12 +32,12 @@ def ignore(_: Instance) -> None:
 
 
 class Presence(msgspec.Struct, frozen=True, kw_only=True):
-    """An instance's heartbeat as of this moment.
+    """An instance's sign of life as of this moment.
 
     Args:
         serial: the instance.
-        alive: whether it has a heartbeat.
-        heard_at: the database's time of the last heartbeat; None where it is not known.
+        alive: whether its sign of life is there.
+        heard_at: the database's time of its last sign of life; None where it is not known.
         leases: the number of its valid leases.
         lease_ends_at: when the first of them ends unless it is renewed.
     """
@@ -50,18 +50,18 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Instances(Protocol):
-    """Who is there.
+    """The instances.
 
     2. **Register** gives an instance its serial and takes its sign of life, which ends when the process does. ``on_rewind`` is
-       called where the log may have lost what this process told it, as after a failover: with the instance as it is then
+       called where the log may have lost commits of this process, as after a failover: with the instance as it is then
        registered, which may have another serial. **Unregister** ends the sign of life of one that leaves.
     11. **Missing** names instances whose sign of life is gone and that have no other connection left, as of this moment; the
-        caller asks twice, half a second apart, before it believes it. An instance that registered less than a second ago is
-        never named.
-    12. **Mark dead** records the death under the epoch, and returns the leases the dead one held, which end with that, and the
-        live sagas whose last append was its own. It frees none: who takes one over must know that another had it.
-    18. **Registered** lists instances in the order of their serials, all or those of one participant. **Presence** answers how
-        each instance is that lives or has died since ``dead_since``, in the same order.
+        caller asks twice, half a second apart, before it believes it. An instance that registered less than a second ago is never
+        named.
+    12. **Mark dead** records the death under the epoch. It returns the leases of the dead instance, which end with that, and the
+        live sagas whose last append was its own. It frees none: the next holder of a lease must know that another had it.
+    18. **Registered** lists instances in the order of their serials, all or those of one participant. **Presence** answers the
+        presence of each instance that lives or has died since ``dead_since``, in the same order.
     """
 
     async def register(

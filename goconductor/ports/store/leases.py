@@ -59,11 +59,12 @@ class Acquired(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Leases(Protocol):
-    """Who may run a step.
+    """The right to run a step.
 
-    4. **Acquire** takes the leases that are free or expired, *commits*, and only then reads heads and tails, so that no
-       head is older than its lease. It says whose expired lease was taken over, also to who takes it after the next one has
-       let it run out, until an append frees it or **release** does, ``told``. A release without that only ends it.
+    4. **Acquire** takes the leases that are free or expired, *commits*, and only then reads heads and tails, so that no head is
+       older than its lease. It answers whose expired lease was taken over. If the new lease expires as well, the next holder gets
+       that answer too, until an append frees the lease or **release** does with ``told``. A release without ``told`` only ends
+       it.
     8. **Renew** prolongs leases that are there and name their token; one that was released stays away, also when the renewal
        was under way. **Reassert** brings absent leases back, only while the lease table is emptied (13), never over another's.
        Both return the keys that they wrote.

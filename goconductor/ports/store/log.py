@@ -13,8 +13,8 @@ from goconductor.ports.store.leases import Lease, Take
 from goconductor.ports.store.sagas import Known, LogEntry, Tail
 
 BATCHES_AT_ONCE = 2
-"""So many batches of appends, and of starts, an engine has in flight, and a store has sessions for: one is in the database while
-the engine works on the other. More would only make them smaller."""
+"""Batches of appends, and of starts, that an engine has in flight, and a store has sessions for: one is in the database while the
+engine works on the other. More would only make them smaller."""
 
 
 class Append(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,9 +55,9 @@ class Verdict(enum.StrEnum):
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """``took`` are the tokens of the leases of ``take`` that are now held. ``existing`` is the saga that a start key already has.
 
-    REJECTED carries in ``problem`` why the database refuses this one entry (a NUL byte, say); the others of its batch
-    are not touched by it. HELD_UP: somebody's open transaction has locked what this one entry needs; nothing was written, and it
-    may be asked again.
+    REJECTED carries in ``problem`` why the database refuses this one entry (such as a NUL byte); the others of its batch are not
+    touched by it. HELD_UP: an open transaction of another program has locked what this one entry needs; nothing was written, and
+    it may be asked again.
     """
 
     verdict: Verdict
@@ -71,12 +71,12 @@ class Log(Protocol):
 
     5. **Append** accepts what names the present seq and tag; events get seq+1, seq+2 …, the head moves with them, leases are
        released by key, instance and token and taken if free, all in one durable statement. One entry per saga and call.
-    6. A loser changes nothing and is answered CONFLICT; an entry that the database refuses is REJECTED alone, and one whose row
-       or start key somebody else's open transaction has locked is HELD_UP alone, after a short wait.
+    6. A loser changes nothing and is answered CONFLICT. An entry that the database refuses is REJECTED alone, and one whose row
+       or start key another program's open transaction has locked is HELD_UP alone, after a short wait.
     7. When the connection breaks in the middle, :class:`StoreUnavailableError` is raised and the outcome is open: the caller
        reads the tail and looks for its event ids.
 
-    **Read** answers what a reader lacks of each saga, as :class:`Tail` says.
+    **Read** answers what a reader lacks of each saga, in the form of :class:`Tail`.
     """
 
     async def append(self, appends: Sequence[Append]) -> list[Outcome]: ...

@@ -35,12 +35,12 @@ class Recovery(Protocol):
         leader's present epoch (:class:`FencedError` otherwise).
     13. **Leases truncated** answers whether the lease table was emptied by a crash of the database: true until
         ``acknowledge_truncation`` has been called once after it.
-    14. **Calm seconds** is for how long leases and signs of life can have been what they say: since the database's last start or
+    14. **Calm seconds** answers for how long leases and signs of life have been reliable: since the database's last start or
         promotion, or, where the lease table was emptied without one, since a leader noticed. That is written down under
         ``epoch``, so that the next leader does not begin to wait anew.
-    15. **Note sweep** keeps what the leader has done lately, for people to look at, only while ``epoch`` is present. **Last
-        sweep** is what was noted last, or None.
-    16. **Weigh** answers how many bytes the log of each saga takes as it is stored, about; 0 for one that is not there.
+    15. **Note sweep** keeps the leader's last report for people, only while ``epoch`` is present. **Last sweep** answers the last
+        report, or None.
+    16. **Weigh** answers the approximate stored bytes of each saga's log; 0 for one that is not there.
     """
 
     async def due(self, limit: int) -> list[Head]: ...

@@ -51,7 +51,7 @@ class Retention(Protocol):
         - *Sagas*: the same, with their log and their leases. A saga that lives, is stuck, paused or held stays, however old it
           is. Its id has the time of its start, so a walk may skip young sagas.
         - *Dead letters*: older ones.
-        - *Instances*: declared dead, or left, before that time; never one with a heartbeat.
+        - *Instances*: declared dead, or left, before that time; never one whose sign of life is there.
     """
 
     async def forget(

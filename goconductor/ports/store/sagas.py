@@ -108,10 +108,10 @@ def id_bound(unix_seconds: float) -> UUID:
 
 
 class Sagas(Protocol):
-    """What doors read; may lag behind only where it says so.
+    """Reading for doors; it may lag behind only where a duty allows it.
 
     17. **Heads** searches for about ``seconds`` at most, newest first, and answers what it found by then, which may be nothing;
-        the cursor then says how far it came. Without an end of the time a page is full unless it is the last.
+        the cursor then has how far it came. Without an end of the time a page is full unless it is the last.
     20. **Started** is the saga that a start key has started in a namespace, or None.
 
     **Head** is that of a saga, or None. **History** is its log, entries after a seq, in their order.

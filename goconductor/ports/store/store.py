@@ -20,10 +20,10 @@ from goconductor.ports.store.terms import Terms
 
 
 class Store(Protocol):
-    """Where the truth is. A duty's number is that of the tests in the suite of contracts; each protocol lists its own.
+    """The saga log. A duty's number is that of the tests in the suite of contracts; each protocol lists its own.
 
-    1. **Open** checks the schema (:class:`SchemaError`), waits while the database is absent, saying so, and refuses a
-       transaction pooler (:class:`PoolerError`).
+    1. **Open** checks the schema (:class:`SchemaError`), waits and logs while the database is absent, and refuses a transaction
+       pooler (:class:`PoolerError`).
     2. **Beside** makes another store on the same data, not open, for another thread of this process: while it is connected, the
        instances that this store registered are not missing (11).
     """

@@ -10,7 +10,7 @@ import msgspec
 class Term(msgspec.Struct, frozen=True, kw_only=True):
     """One continuous leadership, numbered, never reused. The epoch is the fencing token of all that the leader writes.
 
-    ``election`` names the one that it was won in, where that was told.
+    ``election`` names the one in which it was won, where that is known.
     """
 
     epoch: int
