@@ -152,7 +152,7 @@ async def test_an_error_that_nobody_expected_is_logged_while_the_process_lives(c
         await settle()
         node._rewinding.rewound()
         await settle()
-        assert "the task 'telling again' ended by an unexpected error" in caplog.text
+        assert "the task 'repeating what the log lost' ended by an unexpected error" in caplog.text
         assert "a row that cannot be read" in caplog.text
 
 
