@@ -1,11 +1,12 @@
-"""Searching the heads: newest first, over as many sagas as there are, without an index for each filter.
+"""What doors read: heads, logs, and lists of heads, newest first.
 
-An index on what an append changes would cost every append (its row could not stay in its page), and lists are asked for
-seldom. So the search walks down the primary key, range by range: it finds the lower edge of a range of so many sagas, filters
-the range, and goes on below it until the page is full, nothing is left, or its time is over; the cursor is then the edge.
-The edge is found first, so a saga that is started meanwhile shifts nothing, and none is passed over or shown twice. Ranges
-grow and shrink with the time that they take: a filter that most sagas pass reads few, one that hardly any passes reads many
-at once. Where the start's time narrows the search, so does the id, which begins with that time.
+A list searches over as many sagas as there are, without an index for each filter. An index on what an append changes would cost
+every append (its row could not stay in its page), and lists are asked for seldom. So the search walks down the primary key, range
+by range: it finds the lower edge of a range of so many sagas, filters the range, and goes on below it until the page is full,
+nothing is left, or its time is over; the cursor is then the edge. The edge is found first, so a saga that is started meanwhile
+shifts nothing, and none is passed over or shown twice. Ranges grow and shrink with the time that they take: a filter that most
+sagas pass reads few, one that hardly any passes reads many at once. Where the start's time narrows the
+search, so does the id, which begins with that time.
 """
 
 # ruff: noqa: S608 - statements are put together from constants of this package
