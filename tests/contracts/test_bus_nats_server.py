@@ -8,8 +8,9 @@ import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
-from goconductor.buses.nats import NatsBus, taking
+from goconductor.buses.nats import NatsBus
 from goconductor.buses.nats.topology import Topology
+from goconductor.buses.shared import subscription as subscription_module
 from goconductor.errors import ConfigurationError
 from goconductor.messages.topics import replies_topic
 from goconductor.ports.bus import Message
@@ -156,7 +157,7 @@ async def test_what_is_sent_before_the_groups_are_back_waits_for_them(
 async def test_what_is_refused_at_once_is_not_tried_again_at_once(
     bus_with: OpenAt, operator: JetStreamContext, watcher: Client, nats_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(taking, "Patience", OneTry)
+    monkeypatch.setattr(subscription_module, "Patience", OneTry)
     tries = await watcher.subscribe(f"$JS.API.STREAM.CREATE.{nats_prefix}")
     subscription = await (await bus_with()).subscribe(["orders"], "group", Inbox(), prefetch=1)
     first = await tries.next_msg(timeout=TIMEOUT_SECONDS)
