@@ -9,6 +9,7 @@ import math
 from contextvars import Context
 from heapq import heappop, heappush
 from itertools import count
+from uuid import UUID
 
 from goconductor.aio.tasks import Tasks
 from goconductor.engine.facts.log import View
@@ -22,10 +23,12 @@ from goconductor.saga.plan import Plan
 
 NEAR_SECONDS = 60.0
 """Seconds from now within which a timer is near."""
-NEAR_MAX = 500
-"""Number of near timers that are kept, with the views of their sagas: about half a megabyte. The sweep has the others, and fires
-them within a second of their time.
+NEAR_MAX = 2_000
+"""Number of near timers that are kept, a third of a kilobyte each. The sweep has the others, and fires them within a second of
+their time. It is one for all processes, so most of the sagas that back off at once should not be left to it.
 """
+VIEWS_MAX = 500
+"""Number of them that are kept with the view of their saga, a kilobyte each; it is read again for the others."""
 
 
 class Timers:
@@ -39,7 +42,7 @@ class Timers:
     def __init__(self, clock: Clock, terms: Terms) -> None:
         self._clock = clock
         self._terms = terms
-        self._near: list[tuple[float, int, Plan, View, SetTimer]] = []
+        self._near: list[tuple[float, int, UUID, Plan, View | None, SetTimer]] = []
         """A heap by the moment; numbers keep those of one moment in their order."""
         self._numbers = count()
         self._running = Tasks()
@@ -53,7 +56,8 @@ class Timers:
         """Keep a timer, if it is near and there is room."""
         if self._closed or len(self._near) >= NEAR_MAX or timer.due_at - self._clock.now() > NEAR_SECONDS:
             return
-        heappush(self._near, (timer.due_at, next(self._numbers), plan, view, timer))
+        kept = view if len(self._near) < VIEWS_MAX else None
+        heappush(self._near, (timer.due_at, next(self._numbers), view.state.saga_id, plan, kept, timer))
         self._wait_for_first()
 
     def _wait_for_first(self) -> None:
@@ -70,13 +74,13 @@ class Timers:
             await self._clock.sleep(wait)
         self._waiting, self._waits_until = None, math.inf
         while self._near and self._near[0][0] <= due_at:
-            _, _, plan, view, timer = heappop(self._near)
-            self._running.start(self._fire(plan, view, timer), name="timer", context=Context())
+            _, _, saga_id, plan, view, timer = heappop(self._near)
+            self._running.start(self._fire(saga_id, plan, view, timer), name="timer", context=Context())
         self._wait_for_first()
 
-    async def _fire(self, plan: Plan, view: View, timer: SetTimer) -> None:
+    async def _fire(self, saga_id: UUID, plan: Plan, view: View | None, timer: SetTimer) -> None:
         event = TimerFired(timer.step, timer.attempt, timer.round, direction=timer.direction)
-        while (await self.appender.submit(Submission(view.state.saga_id, plan, event, view=view))).view is None:
+        while (await self.appender.submit(Submission(saga_id, plan, event, view=view))).view is None:
             self._clock.observe(await self._terms.database_time())  # our estimate was ahead of the database
             await self._clock.sleep(max(0.01, timer.due_at - self._clock.now()))
 
