@@ -57,7 +57,7 @@ class StoreHealth(msgspec.Struct, frozen=True, kw_only=True):
         synchronous_commit: what a session gets that does not ask for more.
         pooled: whether a pooler in between refused settings at the start of a session.
         now: its clock, in seconds since 1970.
-        asked_at: this machine's clock in the middle of the question, for comparison.
+        asked_at: this machine's clock for comparison: of the moments between question and answer the one nearest to ``now``.
         connections: how many there are to the whole server.
         connections_max: how many an ordinary user may have in all.
         transactions: those older than what was asked for, oldest first.

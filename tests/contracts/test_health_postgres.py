@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import socket
+import time
+from types import SimpleNamespace
 
 import asyncpg
 import pytest
 
 from goconductor.errors import ConfigurationError, StoreUnavailableError
 from goconductor.stores.postgres import PostgresStore, migrate
+from goconductor.stores.postgres import vitals as vitals_module
 from goconductor.stores.postgres.schema import REVISIONS
 
 pytestmark = pytest.mark.postgres
@@ -78,3 +81,14 @@ async def test_a_server_that_is_away_or_refuses_us_is_told_as_such(postgres_url:
         await PostgresStore(f"postgresql://u:p@127.0.0.1:{port}/x").examine(older_than_seconds=60)
     with pytest.raises(ConfigurationError):
         await PostgresStore(f"{postgres_url.rpartition('/')[0]}/no_such_database").examine(older_than_seconds=60)
+
+
+@pytest.mark.parametrize(("asked", "answered", "skew"), [(-300, 300, 0), (-300, -200, -200), (200, 300, 200)])
+async def test_a_slow_answer_is_not_taken_for_a_clock_that_is_wrong(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, asked: float, answered: float, skew: float
+) -> None:
+    began = time.time()
+    read = iter([began + asked, began + answered])
+    monkeypatch.setattr(vitals_module, "time", SimpleNamespace(time=lambda: next(read)))
+    vitals = await PostgresStore(postgres_url).examine(older_than_seconds=60)
+    assert vitals.asked_at - vitals.now == pytest.approx(skew, abs=100 if skew else 0)

@@ -67,7 +67,7 @@ async def _examine(connection: Connection, address: Address, older_than_seconds:
     assert row is not None  # noqa: S101  (it selects one)
     before = time.time()
     now = await connection.fetchval(NOW)
-    asked_at = (before + time.time()) / 2
+    asked_at = min(max(now, before), time.time())  # an answer that was slow says nothing of the clocks
     transactions = await connection.fetch(TRANSACTIONS, older_than_seconds)
     tables = await connection.fetch(TABLES, address.schema)
     lacks = await missing(connection, address.schema, NEEDS)
