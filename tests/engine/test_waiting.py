@@ -45,10 +45,10 @@ async def test_a_result_is_waited_for_through_a_restart_of_the_database(postgres
         async with shop.running(settings) as conductor:
             handle = await conductor.start(saga, None)
             await running.wait()
-            waiting = asyncio.create_task(handle.result(timeout_seconds=100))
+            waiting = asyncio.create_task(handle.result(timeout_seconds=300))
             await asyncio.to_thread(postgres_to_break._end, "fast")
             await lost.heard.wait()
-            asked = asyncio.create_task(conductor.saga(handle.saga_id).result(timeout_seconds=100))
+            asked = asyncio.create_task(conductor.saga(handle.saga_id).result(timeout_seconds=300))
             await asyncio.sleep(0)
             gate.set()
             await asyncio.to_thread(postgres_to_break._launch)
