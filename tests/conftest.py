@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
@@ -69,6 +70,8 @@ class Failures:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Name failures at once, and count per leaf, if that is wanted."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # by a shell that runs us in the background; our children would too
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(Failures(config), "failures")
     if config.getoption("--per-leaf"):
         from tests.per_leaf import PerLeaf

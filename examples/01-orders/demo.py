@@ -79,7 +79,7 @@ async def kill_in_the_middle(payments: Service, databases: Databases) -> Killed:
         SELECT saga_id, seq FROM goconductor.leases JOIN goconductor.sagas USING (saga_id)
         WHERE step = 'charge' AND direction = 'action'
     """
-    async with asyncio.timeout(10), databases["payments"].transaction():
+    async with asyncio.timeout(300), databases["payments"].transaction():
         await databases["payments"].execute("LOCK TABLE accounts IN SHARE MODE")
         while len(await log.fetch(leased)) < CAUGHT_MIN:  # noqa: ASYNC110 - it happens in other processes
             await asyncio.sleep(0.01)
@@ -128,7 +128,7 @@ async def sell(conductor: Conductor, databases: Databases, services: list[Servic
 
     async def follow(saga: SagaHandle[Order]) -> None:
         try:
-            await saga.result(timeout_seconds=60)
+            await saga.result(timeout_seconds=600)
         except CompensatedError as error:
             board.ends[(error.reason or "").rpartition(": ")[2]] += 1
         except (GoConductorError, TimeoutError) as error:

@@ -34,6 +34,8 @@ FENCE = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.DOTALL |
 PORT = re.compile(r"(?<=[:= ])(?:8000|8080|5433)\b")
 SECONDS = 600.0
 PROGRAM = "page.py"
+WAIT = re.compile(r"(?<=timeout_seconds=)(?:30|60)\b")
+"""How long programs of a page wait for a saga; here they wait as long as a test does, as the machine may be busy."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,15 @@ def blocks(page: Path) -> list[Block]:
 def files(page: Path) -> dict[str, str]:
     """The Python files of a page as they are at its end."""
     python = [block for block in blocks(page) if block.language == "python"]
-    found = {block.title: block.text for block in python if block.title}
-    if program := "\n\n".join(block.text for block in python if not block.title):
+    found = {block.title: patient(block.text) for block in python if block.title}
+    if program := "\n\n".join(patient(block.text) for block in python if not block.title):
         found[PROGRAM] = program
     return found
+
+
+def patient(program: str) -> str:
+    """The program with the test's limits in place of the page's."""
+    return WAIT.sub(f"{SECONDS:.0f}", program)
 
 
 def follow(page: Path, folder: Path, given: Mapping[str, str], environment: Mapping[str, str]) -> None:
@@ -70,7 +77,7 @@ def follow(page: Path, folder: Path, given: Mapping[str, str], environment: Mapp
     def here(text: str) -> str:
         for shown, real in given.items():
             text = text.replace(shown, real)
-        return PORT.sub(lambda found: ports.setdefault(found[0], str(free_port())), text)
+        return PORT.sub(lambda found: ports.setdefault(found[0], str(free_port())), patient(text))
 
     terminals: dict[str, Terminal] = {}
     try:

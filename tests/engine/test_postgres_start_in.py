@@ -77,7 +77,7 @@ async def shop(postgres_url: str) -> Shop:
 async def conductor(shop: Shop) -> AsyncIterator[Conductor]:
     """Of a participant whose leader's sweep comes too seldom to help."""
     async with shop.participant.running(shop.settings(**SELDOM)) as conductor:
-        while await conductor._node.store.last_sweep() is None:  # the first sweep has passed then
+        while await conductor._node.store.recovery.last_sweep() is None:  # the first sweep has passed then
             pass
         yield conductor
 
