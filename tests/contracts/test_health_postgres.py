@@ -11,7 +11,7 @@ import pytest
 
 from goconductor.errors import ConfigurationError, StoreUnavailableError
 from goconductor.stores.postgres import PostgresStore, migrate
-from goconductor.stores.postgres import vitals as vitals_module
+from goconductor.stores.postgres import health as examination
 from goconductor.stores.postgres.schema import REVISIONS
 
 pytestmark = pytest.mark.postgres
@@ -89,6 +89,6 @@ async def test_a_slow_answer_is_not_taken_for_a_clock_that_is_wrong(
 ) -> None:
     began = time.time()
     read = iter([began + asked, began + answered])
-    monkeypatch.setattr(vitals_module, "time", SimpleNamespace(time=lambda: next(read)))
-    vitals = await PostgresStore(postgres_url).examine(older_than_seconds=60)
-    assert vitals.asked_at - vitals.now == pytest.approx(skew, abs=100 if skew else 0)
+    monkeypatch.setattr(examination, "time", SimpleNamespace(time=lambda: next(read)))
+    health = await PostgresStore(postgres_url).examine(older_than_seconds=60)
+    assert health.asked_at - health.now == pytest.approx(skew, abs=100 if skew else 0)
