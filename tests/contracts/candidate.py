@@ -65,10 +65,10 @@ class Candidate:
         task.add_done_callback(self._tasks.discard)
 
     async def _write_late(self) -> None:
-        counted = Counter({"accepted": 0, "refused": 0})
+        counted, epoch = Counter({"accepted": 0, "refused": 0}), self._epoch  # which it may win anew meanwhile
         for _ in range(LATE_WRITES):
             try:
-                await self.write(self._epoch)
+                await self.write(epoch)
                 counted["accepted"] += 1
             except FencedError:
                 counted["refused"] += 1
