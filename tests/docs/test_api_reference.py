@@ -44,5 +44,5 @@ def test_no_markup_of_another_language_is_left(site: Path, place: str) -> None:
 
 def test_a_method_is_shown_with_its_arguments_and_what_it_raises(site: Path) -> None:
     text = unescape(re.sub(r"<[^>]+>", "", shown(site, "goconductor")))
-    result = text[text.index("Wait for what the saga answers") :]
+    result = text[text.index("Wait for the saga's result") :]
     assert re.search(r"Parameters:\s+timeout_seconds\s.*?Raises:\s+CompensatedError\s", result, re.DOTALL)
