@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from operator import attrgetter
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
@@ -101,8 +102,9 @@ class Endings:
             while (left := ends - loop.time()) > 0:
                 if look:
                     try:
+                        known, carried = _newest(carried, seen, self._here(saga_id)), None
                         async with asyncio.timeout(left):
-                            seen, trouble = await self._look(saga_id, carried), ""
+                            seen, trouble = await self._look(saga_id, known), ""
                     except StoreUnavailableError as error:  # it is waited for like the saga itself
                         trouble = str(error)
                         await self._clock.sleep(min(POLL_SECONDS, left))
@@ -128,14 +130,16 @@ class Endings:
                 before, place = place, self._place(saga_id)
                 # where it goes on here, however slowly, no waiter looks: a thousand looks would slow it more
                 look = notice.done() or place <= before
-            known = [view for view in (seen, self._here(saga_id)) if view is not None]
-            state = max(known, key=lambda view: view.seq).state if known else None
-            unoffered = {} if state is None or trouble else await self._nobody_offers(state)
-            raise TimeoutError(_why(saga_id, timeout_seconds, state, trouble, unoffered))
+            raise TimeoutError(await self._why(saga_id, timeout_seconds, _newest(seen, self._here(saga_id)), trouble))
         finally:
             waiters.remove(notice)
             if not waiters:
                 self._waiters.pop(number, None)
+
+    async def _why(self, saga_id: UUID, timeout_seconds: float, view: View | None, trouble: str) -> str:
+        state = None if view is None else view.state
+        unoffered = {} if state is None or trouble else await self._nobody_offers(state)
+        return _why(saga_id, timeout_seconds, state, trouble, unoffered)
 
     async def _nobody_offers(self, state: SagaState) -> Mapping[str, str]:
         with suppress(StoreUnavailableError, SagaNotFoundError, TimeoutError):
@@ -152,6 +156,10 @@ class Endings:
         for waiter in self._waiters.get(saga_id.int, ()):
             if not waiter.done():
                 waiter.set_result(notice)
+
+
+def _newest(*views: View | None) -> View | None:
+    return max((view for view in views if view is not None), key=attrgetter("seq"), default=None)
 
 
 def _why(saga_id: UUID, timeout_seconds: float, state: SagaState | None, trouble: str, unoffered: Mapping[str, str]) -> str:

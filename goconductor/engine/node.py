@@ -114,7 +114,7 @@ class Node:
         self._outbox = Outbox(
             bus, store.choices, source=source, clock=self.clock, baton_bytes_max=baton_bytes_max, observer=observer
         )
-        self._timers = Timers(self.clock, store.terms)
+        self._timers = Timers(self.view, self.clock, store.terms)
         self.orphans = Orphans(store.leases, self.clock)
         self._rewinding = Rewinding(store.failovers, self.definitions, self.clock, known_by=self.name, counts=self.counts)
         self._registration = Registration(store.instances, store.terms, self.clock, self._rewinding.rewound)

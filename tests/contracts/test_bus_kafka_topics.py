@@ -9,6 +9,8 @@ from confluent_kafka import TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from goconductor.buses.kafka import KafkaBus
+from goconductor.errors import BusUnavailableError
+from goconductor.testing.contracts.inbox import Inbox
 from tests.contracts.kafka_cluster import Cluster, orders
 
 pytestmark = pytest.mark.kafka
@@ -83,5 +85,31 @@ async def test_partitions_that_were_added_are_written_to(kafka_server: str, monk
         async with asyncio.timeout(120):
             while not (await asyncio.to_thread(cluster.sizes, topic))[-1]:
                 await bus.send(orders(topic, "after"))
+    finally:
+        await bus.close()
+
+
+async def test_a_copy_for_a_partition_that_is_not_there_goes_to_another(kafka_server: str) -> None:
+    topic, inbox = f"copies-{secrets.token_hex(8)}", Inbox(hold=True)
+    bus = KafkaBus(kafka_server, partitions=2, open_timeout_seconds=60, send_timeout_seconds=60)
+    await bus.open()
+    try:
+        subscription = await bus.subscribe([topic], "group", inbox, prefetch=10)
+        subscription._another_partition = lambda *_: 5  # as where the topic was forgotten, and the settings name more
+        await bus.send(orders(topic, "one"))
+        (delivery,) = await inbox.has(1)
+        delivery.give_back(1.0)
+        await inbox.has(2)
+    finally:
+        await bus.close()
+
+
+async def test_a_topic_without_partitions_is_no_topic_yet(kafka_server: str) -> None:
+    bus = KafkaBus(kafka_server, open_timeout_seconds=60)
+    await bus.open()
+    try:
+        assert bus._opened is not None
+        with pytest.raises(BusUnavailableError, match="no partitions yet"):
+            bus._opened.topics._learn("half-made", 0)
     finally:
         await bus.close()

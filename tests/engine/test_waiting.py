@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from goconductor import Participant, Retry, Saga, Settings, TemporaryError
+from goconductor import Participant, Retry, Saga, Settings, StepContext, TemporaryError
 from goconductor.app import migrate
+from goconductor.engine import endings
 from goconductor.engine.endings import POLL_SECONDS
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.lifecycle.state import SagaStatus
@@ -126,6 +127,31 @@ async def test_of_a_saga_whose_end_comes_with_its_state_the_head_alone_is_read(
     assert state.status is SagaStatus.COMPLETED
     assert [entry.event for tail in tails for entry in tail.entries] == read
     assert tails
+
+
+async def test_who_waits_for_a_saga_that_backs_off_reads_its_log_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endings, "POLL_SECONDS", 0.01)
+    tails, shop = tails_read(world), StepRegistry("shop")
+
+    @shop.step
+    async def pack(context: StepContext) -> None:
+        if context.attempt == 1:
+            raise TemporaryError(delay_seconds=10.0)
+
+    saga: Saga[Any] = Saga("order")
+    saga.step(pack)
+    node = await world.node(shop)
+    saga_id = await world.start(saga)
+    while not node._timers._near:
+        await world.clock.advance(0)
+    onlooker = await world.node()
+    waiting = asyncio.create_task(onlooker.wait_for_end(saga_id, 300.0))
+    async with asyncio.timeout(60):
+        while len(tails) < 4:
+            await settle()
+    assert [bool(tail.entries) for tail in tails][:4] == [True, False, False, False]
+    await world.live(12)
+    assert (await waiting).status is SagaStatus.COMPLETED
 
 
 async def test_an_end_that_the_log_does_not_have_is_not_believed(world: World) -> None:

@@ -19,7 +19,7 @@ from goconductor.buses.kafka.configuration import Configuration
 from goconductor.buses.kafka.consuming import LEAVING_SECONDS, KafkaSubscription
 from goconductor.buses.kafka.producing import PRODUCER, PRODUCER_OF_MANY, Producers, Producing
 from goconductor.buses.kafka.reading import GONE, Reader
-from goconductor.buses.kafka.records import Record, to_record
+from goconductor.buses.kafka.records import ANY_PARTITION, Record, to_record
 from goconductor.buses.kafka.statistics import reduced
 from goconductor.buses.kafka.topics import Topics
 from goconductor.buses.shared.frame import BusFrame, Reading
@@ -79,7 +79,7 @@ class KafkaBus(BusFrame[_Opened, KafkaSubscription]):
         *,
         partitions: int = 6,
         partitions_by_prefix: Mapping[str, int] | None = None,
-        messages_together: int = 50,
+        messages_together: int = 16,
         replication: int | None = None,
         topic_settings: Mapping[str, str] | None = None,
         group_prefix: str = "goconductor.",
@@ -252,12 +252,10 @@ async def _write(opened: _Opened, records: Sequence[Record]) -> list[KafkaError 
     reports = await opened.producers.send(topics.placed(records))
     gone = [index for index, error in enumerate(reports) if error is not None and error.code() in GONE]
     if gone:
-        again = [records[index] for index in gone]
+        again = [records[index]._replace(partition=ANY_PARTITION) for index in gone]  # the client's choice
         topics.forget(record.topic for record in again)
         await _for_now(topics.ensure(record.topic for record in again))
-        for index, error in zip(
-            gone, await opened.producers.send(again), strict=True
-        ):  # the client chooses: it knows what it knows
+        for index, error in zip(gone, await opened.producers.send(again), strict=True):
             reports[index] = error
     topics.forget(record.topic for record, error in zip(records, reports, strict=True) if error is not None)
     return reports

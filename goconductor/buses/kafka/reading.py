@@ -180,12 +180,12 @@ class Reader:
         first = consumer.poll(FULL_POLL_SECONDS if self._paused else POLL_SECONDS)
         if first is None:
             return []
-        messages = [first, *consumer.consume(BATCH - 1, 0)]
-        if 1 < len(messages) < BATCH:
-            messages += consumer.consume(BATCH - len(messages), GATHER_SECONDS)
         came: list[tuple[Offsets, Arrived]] = []
-        for message in messages:
-            self._sort(message, came)
+        self._sort([first], came)  # before the next call, in which partitions may go and come
+        more = consumer.consume(BATCH - 1, 0)
+        self._sort(more, came)
+        if 0 < len(more) < BATCH - 1:
+            self._sort(consumer.consume(BATCH - 1 - len(more), GATHER_SECONDS), came)
         return came
 
     def _prepare(self) -> None:
@@ -212,15 +212,19 @@ class Reader:
             consumer.resume(partitions)
         self._paused = full
 
-    def _sort(self, message: KafkaMessage, came: list[tuple[Offsets, Arrived]]) -> None:
-        if (error := message.error()) is not None:
-            if error.code() in GONE:
-                self._call(self._taker.on_lost, self._topics)
-            self._on_error(error)
-            return
-        partition = self._assigned.get((str(message.topic()), int(message.partition() or 0)))
-        if partition is not None:
-            came.append((partition, read(message)))
+    def _sort(self, messages: Sequence[KafkaMessage], came: list[tuple[Offsets, Arrived]]) -> None:
+        for message in messages:
+            if (error := message.error()) is not None:
+                self._complain(error)
+                continue
+            partition = self._assigned.get((str(message.topic()), int(message.partition() or 0)))
+            if partition is not None:
+                came.append((partition, read(message)))
+
+    def _complain(self, error: KafkaError) -> None:
+        if error.code() in GONE:
+            self._call(self._taker.on_lost, self._topics)
+        self._on_error(error)
 
     def _store(self, consumer: Consumer) -> None:
         if not self._to_store:

@@ -207,6 +207,8 @@ class Topics:
                 logger.info("made topic %s with %d partitions", topic, self._count(topic))
 
     def _learn(self, topic: str, count: int) -> None:
+        if count == 0:
+            raise BusUnavailableError(f"topic {topic} has no partitions yet")
         self._known.put(topic, _Known(count, time.monotonic(), random.randrange(count)))  # noqa: S311  (no secret)
 
     def _count_again(self, topic: str, known: _Known) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Awaitable, Callable
 from contextvars import Context
 from heapq import heappop, heappush
 from itertools import count
@@ -15,6 +16,7 @@ from goconductor.aio.tasks import Tasks
 from goconductor.engine.facts.log import View
 from goconductor.engine.log.append import Appender
 from goconductor.engine.log.folding import Submission
+from goconductor.errors import GoConductorError
 from goconductor.lifecycle.effects import SetTimer
 from goconductor.lifecycle.events import TimerFired
 from goconductor.ports.clock import Clock
@@ -29,17 +31,21 @@ their time. It is one for all processes, so most of the sagas that back off at o
 """
 VIEWS_MAX = 500
 """Number of them that are kept with the view of their saga, a kilobyte each; it is read again for the others."""
+SOON_SECONDS = 1.0
+"""Seconds from now within which a timer is kept beyond ``NEAR_MAX``, up to twice as many: the sweep would be late for it."""
 
 
 class Timers:
     """Brings the event of a timer into the log when it is due. A timer that was overtaken changes nothing.
 
     Args:
+        look: reads a saga's present state, many sagas at a time.
         clock: database time and waiting.
         terms: are asked for the database's time where our idea of it was ahead.
     """
 
-    def __init__(self, clock: Clock, terms: Terms) -> None:
+    def __init__(self, look: Callable[[UUID], Awaitable[View]], clock: Clock, terms: Terms) -> None:
+        self._look = look
         self._clock = clock
         self._terms = terms
         self._near: list[tuple[float, int, UUID, Plan, View | None, SetTimer]] = []
@@ -54,7 +60,9 @@ class Timers:
 
     def set(self, plan: Plan, view: View, timer: SetTimer) -> None:
         """Keep a timer, if it is near and there is room."""
-        if self._closed or len(self._near) >= NEAR_MAX or timer.due_at - self._clock.now() > NEAR_SECONDS:
+        left = timer.due_at - self._clock.now()
+        room = NEAR_MAX if left > SOON_SECONDS else 2 * NEAR_MAX
+        if self._closed or len(self._near) >= room or left > NEAR_SECONDS:
             return
         kept = view if len(self._near) < VIEWS_MAX else None
         heappush(self._near, (timer.due_at, next(self._numbers), view.state.saga_id, plan, kept, timer))
@@ -79,6 +87,11 @@ class Timers:
         self._wait_for_first()
 
     async def _fire(self, saga_id: UUID, plan: Plan, view: View | None, timer: SetTimer) -> None:
+        if view is None:
+            try:  # here, and not by the appender: the outcomes of steps that run would wait for it
+                view = await self._look(saga_id)
+            except GoConductorError:
+                return  # the sweep has it too
         event = TimerFired(timer.step, timer.attempt, timer.round, direction=timer.direction)
         while (await self.appender.submit(Submission(saga_id, plan, event, view=view))).view is None:
             self._clock.observe(await self._terms.database_time())  # our estimate was ahead of the database
