@@ -58,13 +58,13 @@ from goconductor.errors import (
     TerminatedError,
     UnexpectedEventError,
 )
-from goconductor.lifecycle.state import SagaStatus
+from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.observe import logs
 from goconductor.observe.metrics import Metrics
 from goconductor.public import lazily, publish
-from goconductor.saga.builder import Saga
 from goconductor.saga.ids import Direction
-from goconductor.saga.policies import Retry
+from goconductor.saga.retry import Retry
+from goconductor.saga.writing.builder import Saga
 
 if TYPE_CHECKING:
     from goconductor.control.definitions import load_definition

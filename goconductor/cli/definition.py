@@ -22,8 +22,8 @@ from goconductor.control.exits import Exit
 from goconductor.control.models import CheckedDefinitions, DefinitionList, DefinitionSummary
 from goconductor.control.settings import Settings
 from goconductor.saga import plan as plans
-from goconductor.saga.builder import Saga
 from goconductor.saga.definition import Definition
+from goconductor.saga.writing.builder import Saga
 
 commands_of_definition = typer.Typer(
     name="definition", help="Check, register, list, show, draw and activate definitions.", no_args_is_help=True

@@ -23,7 +23,7 @@ from goconductor.control.models import (
 )
 from goconductor.control.story import Story
 from goconductor.control.wording import spell
-from goconductor.lifecycle.state import SagaStatus
+from goconductor.lifecycle.facts.state import SagaStatus
 
 _MARKS: dict[StepStatus, tuple[str, str]] = {
     StepStatus.PENDING: ("·", "dim"),

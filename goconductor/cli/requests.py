@@ -14,7 +14,7 @@ from goconductor.cli.completion import saga_ids, step_names
 from goconductor.cli.running import AsJson, By, actor, client, fail, print_saga, read_value, run, settings_of
 from goconductor.control.exits import Exit
 from goconductor.control.requests import Precautions, ask
-from goconductor.lifecycle.catalogue import CATALOGUE, Kind, Operation, Parameter, Request
+from goconductor.lifecycle.asked.catalogue import CATALOGUE, Kind, Operation, Parameter, Request
 
 SagaId = Annotated[UUID, typer.Argument(help="The saga's id.", metavar="ID", autocompletion=saga_ids)]
 StepName = Annotated[str, typer.Argument(help="One of its steps.", metavar="STEP", autocompletion=step_names)]

@@ -35,7 +35,7 @@ from goconductor.errors import (
 )
 from goconductor.observe import logs
 from goconductor.redaction import logger_of
-from goconductor.saga import values
+from goconductor.saga.data import values
 
 OPEN_SECONDS = 5.0
 """Seconds that a command waits for the database; a server waits for ever."""

@@ -27,7 +27,7 @@ from goconductor.control import commands, filters, queries
 from goconductor.control.exits import Exit
 from goconductor.control.settings import Settings
 from goconductor.control.story import saga_story
-from goconductor.lifecycle.state import SagaStatus
+from goconductor.lifecycle.facts.state import SagaStatus
 
 commands_of_saga = typer.Typer(name="saga", help="Start sagas, look at them, and step in.", no_args_is_help=True)
 

@@ -1,8 +1,8 @@
 """Whether somebody is at a step that was sent, or could be, and the lease that an operator takes before speaking for it.
 
 A step that no living instance offers waits without an end. Who declares or skips it by hand must know that nobody begins it in
-the same moment: so the request takes the step's lease, and its append ends it. See :mod:`goconductor.lifecycle.requests` for why
-that is enough.
+the same moment: so the request takes the step's lease, and its append ends it. See
+:mod:`goconductor.lifecycle.moves.requests` for why that is enough.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from goconductor.engine.facts.log import View
 from goconductor.engine.node import Node
 from goconductor.engine.work.granted import random_number
 from goconductor.errors import RequestRefusedError
-from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaState, StepState
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, StepState
 from goconductor.ports.store import Acquire, Lease, LeaseKey
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan

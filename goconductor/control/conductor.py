@@ -19,12 +19,12 @@ from goconductor.control.models import SagaPage
 from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import check_definition
 from goconductor.errors import check_type
-from goconductor.lifecycle.state import SagaStatus
+from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.ports.store.transactions import Transaction
-from goconductor.saga.builder import Saga
 from goconductor.saga.definition import Definition
 from goconductor.saga.ids import saga_id_of
 from goconductor.saga.plan import Plan
+from goconductor.saga.writing.builder import Saga
 
 I = TypeVar("I")  # noqa: E741
 O = DefaultedTypeVar("O", default=Any)  # noqa: E741

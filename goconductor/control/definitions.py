@@ -14,11 +14,11 @@ from goconductor.control.schemas import schema_faults, struct_faults
 from goconductor.engine.node import Node
 from goconductor.errors import DefinitionError, PayloadError, RequestRefusedError
 from goconductor.ports.store import StoredDefinition
-from goconductor.saga import validate
+from goconductor.saga.checking import validate
+from goconductor.saga.data.values import check_value, decode
 from goconductor.saga.definition import Definition
 from goconductor.saga.ids import DEFAULT_NAMESPACE, is_name
 from goconductor.saga.plan import Plan
-from goconductor.saga.values import check_value, decode
 
 NAMELESS = "(without a name)"
 

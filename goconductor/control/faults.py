@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from goconductor.errors import PayloadError, RequestRefusedError
-from goconductor.saga.values import check_value
+from goconductor.saga.data.values import check_value
 
 
 class Fault(NamedTuple):

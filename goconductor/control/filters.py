@@ -19,10 +19,10 @@ import msgspec
 from goconductor.control.commands import KEY, KEY_CHARACTERS_MAX
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.errors import PayloadError, nearest
-from goconductor.lifecycle.events import EVENTS
-from goconductor.lifecycle.state import SagaStatus
+from goconductor.lifecycle.facts.events import EVENTS
+from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.ports.store import Wanted
-from goconductor.saga.values import check_value
+from goconductor.saga.data.values import check_value
 
 ERROR_CHARACTERS_MAX = 200
 LABELS_MAX = 20

@@ -17,7 +17,7 @@ from goconductor.control.requests import Precautions, ask
 from goconductor.engine.node import Node
 from goconductor.engine.steps.typed import decoder
 from goconductor.errors import CompensatedError, PayloadError, StoreUnavailableError, StuckError, TerminatedError
-from goconductor.lifecycle.events import (
+from goconductor.lifecycle.facts.events import (
     AbortRequested,
     InputEdited,
     OperatorRequest,
@@ -28,9 +28,9 @@ from goconductor.lifecycle.events import (
     SkipRequested,
     TerminateRequested,
 )
-from goconductor.lifecycle.state import SagaStatus
-from goconductor.saga.annotations import spelt
-from goconductor.saga.values import copied
+from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.saga.data.values import copied
+from goconductor.saga.types.annotations import spelt
 
 O = TypeVar("O", default=Any)  # noqa: E741
 

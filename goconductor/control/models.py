@@ -12,8 +12,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from goconductor.lifecycle.catalogue import Request
-from goconductor.lifecycle.state import SagaStatus
+from goconductor.lifecycle.asked.catalogue import Request
+from goconductor.lifecycle.facts.state import SagaStatus
 
 
 class StepStatus(enum.StrEnum):

@@ -28,9 +28,9 @@ from goconductor.engine.facts.log import brought_up
 from goconductor.engine.node import Node
 from goconductor.engine.running.journals import troubles
 from goconductor.errors import GoConductorError, PayloadError, SagaNotFoundError
-from goconductor.lifecycle.allowed import of_saga, of_steps
-from goconductor.lifecycle.catalogue import Request
-from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaState, SagaStatus
+from goconductor.lifecycle.asked.allowed import of_saga, of_steps
+from goconductor.lifecycle.asked.catalogue import Request
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, SagaStatus
 from goconductor.ports.store import Head, Instance, Known, LogEntry, Page
 from goconductor.saga.ids import DEFAULT_NAMESPACE
 from goconductor.saga.plan import Plan

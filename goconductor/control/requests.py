@@ -33,11 +33,11 @@ from goconductor.engine.facts.log import View
 from goconductor.engine.log.folding import Expected, Submission
 from goconductor.engine.node import Node
 from goconductor.errors import PayloadError, RequestRefusedError, StoreUnavailableError, nearest
-from goconductor.lifecycle.allowed import allowed
-from goconductor.lifecycle.catalogue import OPERATIONS, Kind, Request
-from goconductor.lifecycle.events import Event, OperatorRequest, OutcomeDeclared, SkipRequested, StepEvent
+from goconductor.lifecycle.asked.allowed import allowed
+from goconductor.lifecycle.asked.catalogue import OPERATIONS, Kind, Request
+from goconductor.lifecycle.facts.events import Event, OperatorRequest, OutcomeDeclared, SkipRequested, StepEvent
 from goconductor.ports.store import Known
-from goconductor.saga import values
+from goconductor.saga.data import values
 from goconductor.saga.plan import Plan
 
 REASON_CHARACTERS_MAX = 2_000

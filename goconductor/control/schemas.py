@@ -20,7 +20,7 @@ from referencing.exceptions import Unresolvable
 
 from goconductor.control.faults import Fault
 from goconductor.errors import ConditionError, nearest
-from goconductor.saga.conditions import matches
+from goconductor.saga.expressions.conditions import matches
 
 FAULTS_MAX = 20
 _SHOWN_CHARACTERS = 200

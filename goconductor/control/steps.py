@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import msgspec
 
 from goconductor.control.models import StepDetail, StepStatus
-from goconductor.lifecycle.catalogue import Request
+from goconductor.lifecycle.asked.catalogue import Request
+from goconductor.lifecycle.facts.state import DONE_ACTIONS, ActionStatus, CompensationStatus, SagaState, StepState
 from goconductor.lifecycle.pending_work import is_backward
-from goconductor.lifecycle.state import DONE_ACTIONS, ActionStatus, CompensationStatus, SagaState, StepState
 from goconductor.ports.store import Lease, LeaseKey
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan

@@ -27,8 +27,8 @@ from goconductor.engine.node import Node
 from goconductor.errors import GoConductorError, SagaNotFoundError
 from goconductor.lifecycle.answers import Log
 from goconductor.lifecycle.decide import begin, decide
-from goconductor.lifecycle.effects import Decision, EndSaga, RunAction, RunCompensation, SetTimer, Settle
-from goconductor.lifecycle.events import (
+from goconductor.lifecycle.facts.effects import Decision, EndSaga, RunAction, RunCompensation, SetTimer, Settle
+from goconductor.lifecycle.facts.events import (
     CompensationFailed,
     CompensationSettled,
     CompensationSucceeded,
@@ -41,8 +41,8 @@ from goconductor.lifecycle.events import (
     StepEvent,
     TimerFired,
 )
+from goconductor.lifecycle.facts.state import ActionStatus, SagaState, SagaStatus
 from goconductor.lifecycle.pending_work import is_backward
-from goconductor.lifecycle.state import ActionStatus, SagaState, SagaStatus
 from goconductor.ports.store import LogEntry
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
-from goconductor.lifecycle import events as e
-from goconductor.lifecycle.events import Event
+from goconductor.lifecycle.facts import events as e
+from goconductor.lifecycle.facts.events import Event
+from goconductor.lifecycle.facts.state import SagaState
 from goconductor.lifecycle.pending_work import is_backward
-from goconductor.lifecycle.state import SagaState
 from goconductor.ports.store import LogEntry
 from goconductor.saga.ids import Direction
 

@@ -14,9 +14,9 @@ from goconductor.engine.facts.log import View
 from goconductor.engine.facts.views import Views
 from goconductor.engine.work.deadlines import Deadlines
 from goconductor.errors import SagaNotFoundError, StoreUnavailableError, check_type
-from goconductor.lifecycle.effects import RunAction, RunCompensation, SetTimer, Settle
+from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer, Settle
+from goconductor.lifecycle.facts.state import SagaState
 from goconductor.lifecycle.pending_work import pending_work
-from goconductor.lifecycle.state import SagaState
 from goconductor.messages.envelope import SagaEnded
 from goconductor.ports.clock import Clock
 from goconductor.saga.plan import Plan

@@ -41,9 +41,9 @@ from goconductor.engine.steps.listeners import notify
 from goconductor.engine.steps.registry import StepRegistry, check, facts
 from goconductor.engine.work.renewal import Renewal
 from goconductor.errors import RequestRefusedError, SagaNotFoundError
-from goconductor.lifecycle.effects import Work
-from goconductor.lifecycle.events import Event, OperatorRequest
-from goconductor.lifecycle.state import SagaState
+from goconductor.lifecycle.facts.effects import Work
+from goconductor.lifecycle.facts.events import Event, OperatorRequest
+from goconductor.lifecycle.facts.state import SagaState
 from goconductor.messages.topics import replies_topic, steps_topic
 from goconductor.ports.bus import Bus
 from goconductor.ports.clock import Clock

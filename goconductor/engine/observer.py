@@ -13,7 +13,7 @@ from uuid import UUID
 from goconductor.engine.facts.log import View
 from goconductor.engine.steps.context import StepContext
 from goconductor.engine.work.granted import Granted
-from goconductor.lifecycle.events import Event
+from goconductor.lifecycle.facts.events import Event
 from goconductor.messages.envelope import Body, Envelope
 from goconductor.saga.plan import Plan
 

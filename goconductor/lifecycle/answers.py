@@ -29,8 +29,8 @@ from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from goconductor.errors import ConditionError
-from goconductor.lifecycle.events import Event, InputEdited, OutcomeDeclared, RetryRequested, SkipRequested, StepEvent
-from goconductor.lifecycle.state import ActionStatus, Answer, SagaState, StepState
+from goconductor.lifecycle.facts.events import Event, InputEdited, OutcomeDeclared, RetryRequested, SkipRequested, StepEvent
+from goconductor.lifecycle.facts.state import ActionStatus, Answer, SagaState, StepState
 from goconductor.saga.plan import Plan
 
 Answers: TypeAlias = Mapping[str, Answer]

@@ -11,10 +11,9 @@ from __future__ import annotations
 from uuid import UUID
 
 from goconductor.errors import InvariantError, RequestRefusedError, UnexpectedEventError
-from goconductor.lifecycle import backward, forward, requests
 from goconductor.lifecycle.answers import Log
-from goconductor.lifecycle.effects import Decision
-from goconductor.lifecycle.events import (
+from goconductor.lifecycle.facts.effects import Decision
+from goconductor.lifecycle.facts.events import (
     ActionEvent,
     BackwardEvent,
     Event,
@@ -25,10 +24,11 @@ from goconductor.lifecycle.events import (
     SideEvent,
     StepEvent,
 )
+from goconductor.lifecycle.facts.state import ActionStatus, SagaState, SagaStatus
+from goconductor.lifecycle.facts.transitions import FIRST_STATUSES, SAGA_MOVES
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.invariants import check
-from goconductor.lifecycle.state import ActionStatus, SagaState, SagaStatus
-from goconductor.lifecycle.transitions import FIRST_STATUSES, SAGA_MOVES
+from goconductor.lifecycle.moves import backward, forward, requests
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan
 

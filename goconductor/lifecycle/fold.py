@@ -15,9 +15,9 @@ import msgspec
 
 from goconductor.errors import ConditionError, InvariantError, UnexpectedEventError
 from goconductor.lifecycle.answers import NOT_KEPT, Log
-from goconductor.lifecycle.effects import Effect, SetTimer, Work
-from goconductor.lifecycle.events import Event, StepEvent
-from goconductor.lifecycle.state import (
+from goconductor.lifecycle.facts.effects import Effect, SetTimer, Work
+from goconductor.lifecycle.facts.events import Event, StepEvent
+from goconductor.lifecycle.facts.state import (
     DONE_ACTIONS,
     NOT_COMPENSATED,
     NOT_STARTED,
@@ -31,9 +31,9 @@ from goconductor.lifecycle.state import (
     StepState,
     status_of,
 )
-from goconductor.lifecycle.transitions import ACTION_MOVES, COMPENSATION_MOVES
-from goconductor.saga.conditions import Condition
+from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES
 from goconductor.saga.definition import StepKind
+from goconductor.saga.expressions.conditions import Condition
 from goconductor.saga.plan import Plan
 
 TURNED_PATIENCE = 0.25

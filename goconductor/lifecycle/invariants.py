@@ -8,6 +8,7 @@ them and recounts what a fold has counted, for checkers and tests.
 from __future__ import annotations
 
 from goconductor.errors import InvariantError
+from goconductor.lifecycle.facts.state import DONE_ACTIONS, ENDED, NOT_STARTED, ActionStatus, SagaState, SagaStatus, StepState
 from goconductor.lifecycle.fold import (
     ACTION_BACKOFF,
     ACTION_STUCK,
@@ -19,7 +20,6 @@ from goconductor.lifecycle.fold import (
     OPEN_COMPENSATIONS,
     Fold,
 )
-from goconductor.lifecycle.state import DONE_ACTIONS, ENDED, NOT_STARTED, ActionStatus, SagaState, SagaStatus, StepState
 from goconductor.saga.definition import StepKind
 from goconductor.saga.plan import Plan
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from goconductor.lifecycle.effects import RunAction, RunCompensation, SetTimer, Settle
-from goconductor.lifecycle.events import Event, TimerFired
-from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaState, SagaStatus, StepState
+from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer, Settle
+from goconductor.lifecycle.facts.events import Event, TimerFired
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, SagaStatus, StepState
 from goconductor.saga.ids import Direction
 
 

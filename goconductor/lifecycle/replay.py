@@ -8,9 +8,9 @@ from uuid import UUID
 from goconductor.errors import InvariantError
 from goconductor.lifecycle.answers import Answers, Log
 from goconductor.lifecycle.decide import apply, first
-from goconductor.lifecycle.events import Event, SagaStarted
+from goconductor.lifecycle.facts.events import Event, SagaStarted
+from goconductor.lifecycle.facts.state import SagaState
 from goconductor.lifecycle.fold import Fold
-from goconductor.lifecycle.state import SagaState
 from goconductor.saga.plan import Plan
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from goconductor.lifecycle.state import SagaState, SagaStatus
+from goconductor.lifecycle.facts.state import SagaState, SagaStatus
 from goconductor.saga.ids import Direction
 
 

@@ -18,8 +18,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from goconductor.engine.observer import SILENT, Observer, Observers
-from goconductor.lifecycle import events
-from goconductor.lifecycle.state import SagaStatus
+from goconductor.lifecycle.facts import events
+from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.messages.envelope import RunStep
 from goconductor.observe.families import ITEMS, LONG_SECONDS, SECONDS, SERIES_MAX, Counter, Histogram, Labels
 from goconductor.ports.metrics import CountingBus, Statistic

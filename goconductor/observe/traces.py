@@ -39,7 +39,14 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from goconductor.engine.observer import Observer, Starting
-from goconductor.lifecycle.events import ActionEvent, ActionFailed, CompensationFailed, Event, OutcomeUnknown, OutputRejected
+from goconductor.lifecycle.facts.events import (
+    ActionEvent,
+    ActionFailed,
+    CompensationFailed,
+    Event,
+    OutcomeUnknown,
+    OutputRejected,
+)
 from goconductor.saga.ids import Direction
 
 if TYPE_CHECKING:

@@ -37,9 +37,9 @@ from goconductor.engine.log.folding import Submission
 from goconductor.engine.node import Node
 from goconductor.engine.work.granted import random_number
 from goconductor.errors import FencedError, GoConductorError, StoreUnavailableError
-from goconductor.lifecycle.effects import Work
-from goconductor.lifecycle.events import Event, OutcomeUnknown
-from goconductor.lifecycle.state import PATIENCE_SECONDS
+from goconductor.lifecycle.facts.effects import Work
+from goconductor.lifecycle.facts.events import Event, OutcomeUnknown
+from goconductor.lifecycle.facts.state import PATIENCE_SECONDS
 from goconductor.ports.portions import portions
 from goconductor.ports.store import Acquire, Acquired, Instance, Known, Lease, Tail
 from goconductor.recovery.leadership import LeadTerm

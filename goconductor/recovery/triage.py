@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from goconductor.lifecycle.effects import RunAction, SetTimer, Settle, Work
-from goconductor.lifecycle.events import DeadlinePassed, TimerFired
+from goconductor.lifecycle.facts.effects import RunAction, SetTimer, Settle, Work
+from goconductor.lifecycle.facts.events import DeadlinePassed, TimerFired
+from goconductor.lifecycle.facts.state import SagaState
 from goconductor.lifecycle.pending_work import is_backward, pending_work
-from goconductor.lifecycle.state import SagaState
 from goconductor.ports.store import Lease, LeaseKey
 
 TIMER_GRACE_SECONDS = 0.5

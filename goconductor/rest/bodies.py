@@ -14,8 +14,8 @@ from pydantic_core import ErrorDetails
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.errors import PayloadError, nearest
 from goconductor.rest.problems import TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, BodyRefusedError
-from goconductor.saga import values
-from goconductor.saga.values import place
+from goconductor.saga.data import values
+from goconductor.saga.data.values import place
 
 Kind = TypeVar("Kind", bound=BaseModel)
 

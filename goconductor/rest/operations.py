@@ -15,7 +15,7 @@ from goconductor.control.models import SagaDetail
 from goconductor.control.requests import REASON_CHARACTERS_MAX, Precautions, ask
 from goconductor.control.settings import Settings
 from goconductor.engine.node import Node
-from goconductor.lifecycle.catalogue import CATALOGUE, Kind, Operation, Request
+from goconductor.lifecycle.asked.catalogue import CATALOGUE, Kind, Operation, Request
 from goconductor.rest.bodies import body_of, document, read_body
 from goconductor.rest.parameters import ENTITY_TAG, STRICT, SagaId, StepId, etag, idempotency_key, if_match
 from goconductor.rest.problems import Problem

@@ -39,7 +39,7 @@ from goconductor.errors import (
     StoreUnavailableError,
     meant,
 )
-from goconductor.lifecycle.catalogue import Request as Allowed
+from goconductor.lifecycle.asked.catalogue import Request as Allowed
 from goconductor.redaction import logger_of
 
 logger = logger_of("goconductor.rest")

@@ -18,7 +18,7 @@ from goconductor.control.diagrams.requests import Form, saga_diagram
 from goconductor.control.models import History, SagaDetail, SagaPage
 from goconductor.control.settings import Settings
 from goconductor.engine.node import Node
-from goconductor.lifecycle.state import SagaStatus
+from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.rest.bodies import document, read_json
 from goconductor.rest.diagrams import DIAGRAM, diagram_response
 from goconductor.rest.parameters import STRICT, SagaId, below, etag, idempotency_key, in_query

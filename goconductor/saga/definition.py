@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from goconductor.saga.policies import Retry
-from goconductor.saga.values import digest
+from goconductor.saga.data.values import digest
+from goconductor.saga.retry import Retry
 
 
 class StepKind(enum.StrEnum):

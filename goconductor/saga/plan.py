@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from graphlib import TopologicalSorter
 from typing import Any
 
-from goconductor.saga.conditions import Condition, compile_condition
+from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Definition, Step, StepKind
+from goconductor.saga.expressions.conditions import Condition, compile_condition
 from goconductor.saga.ids import split_target
-from goconductor.saga.references import Reference
 
 
 class Plan:

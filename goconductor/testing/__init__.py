@@ -6,8 +6,8 @@ A :class:`Scenario` is a conversation with a saga's definition, a :class:`World`
 
 from typing import TYPE_CHECKING
 
-from goconductor.lifecycle.effects import EndSaga, RunAction, RunCompensation, SetTimer, Settle
-from goconductor.lifecycle.events import (
+from goconductor.lifecycle.facts.effects import EndSaga, RunAction, RunCompensation, SetTimer, Settle
+from goconductor.lifecycle.facts.events import (
     AbortRequested,
     ActionFailed,
     ActionSettled,
@@ -29,7 +29,7 @@ from goconductor.lifecycle.events import (
     TerminateRequested,
     TimerFired,
 )
-from goconductor.lifecycle.state import Failure
+from goconductor.lifecycle.facts.state import Failure
 from goconductor.public import lazily, publish
 from goconductor.testing.clock import ManualClock
 from goconductor.testing.scenario import Scenario, timer

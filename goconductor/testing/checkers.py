@@ -16,11 +16,11 @@ import msgspec
 
 from goconductor.engine.facts import log
 from goconductor.errors import GoConductorError
-from goconductor.lifecycle import events as e
 from goconductor.lifecycle.answers import Log
 from goconductor.lifecycle.decide import begin, decide
+from goconductor.lifecycle.facts import events as e
+from goconductor.lifecycle.facts.state import SagaState, SagaStatus
 from goconductor.lifecycle.invariants import violations
-from goconductor.lifecycle.state import SagaState, SagaStatus
 from goconductor.ports.store import Head, LogEntry
 from goconductor.saga.definition import Definition, StepKind
 from goconductor.saga.ids import Direction

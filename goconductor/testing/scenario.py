@@ -23,17 +23,17 @@ import msgspec
 
 from goconductor.errors import RequestRefusedError, UnexpectedEventError, check_type, unfit
 from goconductor.lifecycle.decide import begin, decide
-from goconductor.lifecycle.effects import Decision, Effect, EndSaga, RunAction, RunCompensation, SetTimer, Settle
-from goconductor.lifecycle.events import DeadlinePassed, Event, LoggedEvent, SagaStarted, StepEvent, TimerFired
+from goconductor.lifecycle.facts.effects import Decision, Effect, EndSaga, RunAction, RunCompensation, SetTimer, Settle
+from goconductor.lifecycle.facts.events import DeadlinePassed, Event, LoggedEvent, SagaStarted, StepEvent, TimerFired
+from goconductor.lifecycle.facts.state import SagaState, SagaStatus
 from goconductor.lifecycle.invariants import violations
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.lifecycle.replay import replay
-from goconductor.lifecycle.state import SagaState, SagaStatus
+from goconductor.saga.checking.validate import check
 from goconductor.saga.definition import Definition
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import plan
-from goconductor.saga.policies import Retry, seconds
-from goconductor.saga.validate import check
+from goconductor.saga.retry import Retry, seconds
 
 SAGA_ID = UUID("01900000-0000-7000-8000-000000000001")
 """The id of a scenario's saga, always the same: so is the jitter of its waits."""

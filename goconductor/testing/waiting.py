@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from goconductor.lifecycle.effects import SetTimer
+from goconductor.lifecycle.facts.effects import SetTimer
+from goconductor.lifecycle.facts.state import SagaState
 from goconductor.lifecycle.pending_work import pending_work
-from goconductor.lifecycle.state import SagaState
 from goconductor.saga.plan import Plan
 
 

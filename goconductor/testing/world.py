@@ -34,13 +34,13 @@ from goconductor.engine.observer import SILENT, Observer
 from goconductor.engine.steps.context import StepContext
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import check_type
-from goconductor.lifecycle.state import SagaState
+from goconductor.lifecycle.facts.state import SagaState
 from goconductor.ports.bus import Bus
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Store
 from goconductor.recovery.sweep import Sweeper
-from goconductor.saga.builder import Saga
 from goconductor.saga.ids import Direction, saga_id_of
+from goconductor.saga.writing.builder import Saga
 from goconductor.stores.memory import MemoryStore
 from goconductor.testing.clock import ManualClock, settle
 from goconductor.testing.scenario import SAGA_ID

@@ -11,9 +11,16 @@ import pytest
 
 from goconductor import Participant, Saga, Settings, migrate
 from goconductor.engine.facts import log
-from goconductor.lifecycle.events import ActionFailed, ActionSucceeded, CompensationSucceeded, Event, OutcomeUnknown, SagaStarted
+from goconductor.lifecycle.facts.events import (
+    ActionFailed,
+    ActionSucceeded,
+    CompensationSucceeded,
+    Event,
+    OutcomeUnknown,
+    SagaStarted,
+)
+from goconductor.lifecycle.facts.state import Failure
 from goconductor.lifecycle.replay import replay
-from goconductor.lifecycle.state import Failure
 from goconductor.ports.store import Head, Lease, LeaseKey
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import plan

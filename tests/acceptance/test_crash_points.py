@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from goconductor import CompensatedError, connect
-from goconductor.lifecycle.events import OutcomeUnknown
+from goconductor.lifecycle.facts.events import OutcomeUnknown
 from goconductor.saga.ids import Direction
 from goconductor.testing import checkers
 from tests.acceptance import witness

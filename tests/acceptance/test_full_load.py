@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from goconductor import connect
-from goconductor.saga.policies import Retry
+from goconductor.saga.retry import Retry
 from goconductor.testing import checkers
 from goconductor.testing.postgres import PostgresServer
 from tests.acceptance import timers

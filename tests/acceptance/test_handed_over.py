@@ -11,7 +11,7 @@ from goconductor import CompensatedError, connect
 from goconductor.engine.facts.log import View
 from goconductor.engine.intake import _wanted_attempt
 from goconductor.engine.log.takeover import REASON
-from goconductor.lifecycle.events import OutcomeUnknown, SagaStarted
+from goconductor.lifecycle.facts.events import OutcomeUnknown, SagaStarted
 from goconductor.lifecycle.replay import replay
 from goconductor.messages.envelope import Baton, RunStep
 from goconductor.saga.ids import Direction

@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from goconductor import connect
-from goconductor.saga.policies import Retry
+from goconductor.saga.retry import Retry
 from goconductor.testing import checkers
 from tests.acceptance.bank import LEASE_SECONDS, MODULES, SERVICES, Bank
 from tests.acceptance.chaos import Chaos, say

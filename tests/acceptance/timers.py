@@ -9,9 +9,9 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from goconductor.lifecycle import events as e
 from goconductor.lifecycle.answers import Log
 from goconductor.lifecycle.decide import begin, decide
+from goconductor.lifecycle.facts import events as e
 from goconductor.testing.checkers import Recorded
 
 

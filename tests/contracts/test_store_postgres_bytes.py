@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from goconductor.ports.store import Known, LogEntry
-from goconductor.saga.values import decode, encode
+from goconductor.saga.data.values import decode, encode
 from goconductor.stores.postgres import PostgresStore, migrate
 from goconductor.testing.contracts.store.material import Saga, begin, event
 

@@ -20,8 +20,8 @@ from goconductor.errors import FencedError
 from goconductor.ports.store import Instance, Loss
 from goconductor.ports.store.choices import BUS, Choice, Report
 from goconductor.postgres.timelines import TIMELINES
-from goconductor.saga.builder import Saga as SagaOf
 from goconductor.saga.ids import DEFAULT_NAMESPACE
+from goconductor.saga.writing.builder import Saga as SagaOf
 from goconductor.stores.postgres import PostgresStore
 from goconductor.switchover.follower import Follower
 from goconductor.testing.contracts.store.material import begin, eventually, lead

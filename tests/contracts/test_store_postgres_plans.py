@@ -20,12 +20,12 @@ from goconductor.buses.memory import MemoryBroker, MemoryBus
 from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import RefusedError
-from goconductor.lifecycle.state import ActionStatus, SagaStatus
+from goconductor.lifecycle.facts.state import ActionStatus, SagaStatus
 from goconductor.ports.store import Acquire, Forgettable, Head, Known, Lease, LeaseKey
 from goconductor.recovery.retention import OVER
 from goconductor.recovery.sweep import Sweeper
-from goconductor.saga.builder import Saga
 from goconductor.saga.ids import Direction
+from goconductor.saga.writing.builder import Saga
 from goconductor.stores.postgres import PostgresStore, migrate, sql, writes
 from goconductor.stores.postgres.retention import STATEMENTS
 from goconductor.testing.contracts.store import material

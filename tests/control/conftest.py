@@ -13,7 +13,7 @@ from goconductor.control.queries import history
 from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import PermanentError, TemporaryError
-from goconductor.saga.builder import Saga
+from goconductor.saga.writing.builder import Saga
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World
 

@@ -16,7 +16,7 @@ from goconductor.control.faults import RequestInvalidError
 from goconductor.control.queries import history
 from goconductor.control.requests import ask
 from goconductor.engine.node import Node
-from goconductor.lifecycle.events import PauseRequested
+from goconductor.lifecycle.facts.events import PauseRequested
 from goconductor.ports.store import Store
 from tests.control.conftest import Bench
 

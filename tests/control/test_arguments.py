@@ -24,9 +24,9 @@ from goconductor import (
     blocking,
 )
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.lifecycle.effects import RunAction
-from goconductor.lifecycle.events import SagaStarted
-from goconductor.saga.builder import Step, StepOptions
+from goconductor.lifecycle.facts.effects import RunAction
+from goconductor.lifecycle.facts.events import SagaStarted
+from goconductor.saga.writing.builder import Step, StepOptions
 from goconductor.testing import Scenario
 from goconductor.testing.world import World
 

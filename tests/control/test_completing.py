@@ -17,7 +17,7 @@ from goconductor.control import commands
 from goconductor.control.actor import ANYBODY
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.engine.steps.typed import normalised, to_json_value
-from goconductor.saga.defaults import completed
+from goconductor.saga.data.defaults import completed
 from goconductor.testing.world import World
 
 

@@ -18,9 +18,9 @@ from goconductor.control.diagrams.svg import FILLS, STEPS_MAX, svg
 from goconductor.control.faults import RequestInvalidError
 from goconductor.control.models import StepStatus
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.saga.builder import Saga
 from goconductor.saga.definition import Definition, Step, StepKind
 from goconductor.saga.plan import plan
+from goconductor.saga.writing.builder import Saga
 from goconductor.testing.world import World
 from tests.lifecycle.sagas import definitions, many_examples
 

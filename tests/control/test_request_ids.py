@@ -14,7 +14,7 @@ from goconductor.control.faults import RequestInvalidError
 from goconductor.control.models import SagaDetail
 from goconductor.control.requests import Precautions
 from goconductor.engine.node import Node
-from goconductor.lifecycle.events import (
+from goconductor.lifecycle.facts.events import (
     AbortRequested,
     InputEdited,
     OutcomeDeclared,

@@ -21,8 +21,8 @@ from goconductor.errors import (
     SagaNotFoundError,
     StoreUnavailableError,
 )
-from goconductor.lifecycle.catalogue import Request
-from goconductor.lifecycle.events import (
+from goconductor.lifecycle.asked.catalogue import Request
+from goconductor.lifecycle.facts.events import (
     AbortRequested,
     InputEdited,
     OutcomeDeclared,

@@ -10,9 +10,9 @@ import pytest
 
 from goconductor.control.models import StepDetail, StepStatus
 from goconductor.control.steps import Surroundings, describe
-from goconductor.lifecycle.state import ActionStatus as A
-from goconductor.lifecycle.state import CompensationStatus as C
-from goconductor.lifecycle.state import Failure, SagaState, SagaStatus, Side, StepState
+from goconductor.lifecycle.facts.state import ActionStatus as A
+from goconductor.lifecycle.facts.state import CompensationStatus as C
+from goconductor.lifecycle.facts.state import Failure, SagaState, SagaStatus, Side, StepState
 from goconductor.ports.store import Lease, LeaseKey
 from goconductor.saga.definition import Definition, Step
 from goconductor.saga.ids import Direction

@@ -13,14 +13,14 @@ import yaml
 from goconductor.control.story import Story, story
 from goconductor.control.wording import NAMES_MAX, spell, together
 from goconductor.engine.facts import log
-from goconductor.lifecycle import events as e
-from goconductor.lifecycle.events import EVENTS, Event, StepEvent
-from goconductor.lifecycle.state import Failure
+from goconductor.lifecycle.facts import events as e
+from goconductor.lifecycle.facts.events import EVENTS, Event, StepEvent
+from goconductor.lifecycle.facts.state import Failure
 from goconductor.ports.store import LogEntry
 from goconductor.saga.definition import Binding, Definition, Step
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import plan
-from goconductor.saga.policies import Retry
+from goconductor.saga.retry import Retry
 from tests.scenarios.transcript import parse
 
 SAGA = UUID("01900000-0000-7000-8000-000000000001")

@@ -13,8 +13,8 @@ from goconductor.control import requests
 from goconductor.control.actor import ANYBODY, Actor
 from goconductor.control.queries import saga_status
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.lifecycle.catalogue import Request
-from goconductor.lifecycle.events import (
+from goconductor.lifecycle.asked.catalogue import Request
+from goconductor.lifecycle.facts.events import (
     AbortRequested,
     OutcomeDeclared,
     PauseRequested,
@@ -23,8 +23,8 @@ from goconductor.lifecycle.events import (
     SkipRequested,
 )
 from goconductor.ports.store import LeaseKey
-from goconductor.saga.builder import Saga
 from goconductor.saga.ids import Direction
+from goconductor.saga.writing.builder import Saga
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World
 

@@ -12,7 +12,7 @@ from goconductor.control.watch import changes
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import SagaNotFoundError, StoreUnavailableError
 from goconductor.ports.store import Head
-from goconductor.saga.builder import Saga
+from goconductor.saga.writing.builder import Saga
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World
 

@@ -39,8 +39,8 @@ from typing_extensions import TypeVar as DefaultedTypeVar
 from goconductor.blocking.client import BlockingClient
 from goconductor.control.handle import SagaHandle
 from goconductor.control.models import History, SagaDetail, SagaPage
-from goconductor.lifecycle.state import SagaStatus
-from goconductor.saga.builder import Saga
+from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.saga.writing.builder import Saga
 
 I = TypeVar("I")  # noqa: E741
 O = DefaultedTypeVar("O", default=Any)  # noqa: E741

@@ -12,7 +12,7 @@ from goconductor import SagaHandle
 from goconductor.blocking import BlockingSaga
 from goconductor.cli.main import cli
 from goconductor.cli.requests import NAMES
-from goconductor.lifecycle.catalogue import CATALOGUE, Operation
+from goconductor.lifecycle.asked.catalogue import CATALOGUE, Operation
 from goconductor.rest.operations import PATHS
 from tests.doors.test_cli_reference import DOCS
 from tests.doors.test_rest_reference import document

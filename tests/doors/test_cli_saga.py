@@ -20,8 +20,8 @@ from goconductor.cli.seeking import Sought
 from goconductor.control.exits import Exit
 from goconductor.control.settings import Settings
 from goconductor.engine.node import Node
-from goconductor.lifecycle.events import AbortRequested
-from goconductor.lifecycle.state import ActionStatus
+from goconductor.lifecycle.facts.events import AbortRequested
+from goconductor.lifecycle.facts.state import ActionStatus
 from goconductor.stores.postgres import migrate
 from goconductor.testing.loopback import free_port
 from tests.contracts.clerk import clerk

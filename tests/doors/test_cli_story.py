@@ -19,8 +19,8 @@ from goconductor.control.queries import saga_status
 from goconductor.control.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.errors import StoreUnavailableError
-from goconductor.lifecycle.events import AbortRequested
-from goconductor.lifecycle.state import SagaStatus
+from goconductor.lifecycle.facts.events import AbortRequested
+from goconductor.lifecycle.facts.state import SagaStatus
 from tests.doors.conftest import INPUT
 from tests.doors.prompt import Prompt
 

@@ -11,14 +11,14 @@ import pytest
 from goconductor.engine.facts import log
 from goconductor.engine.facts.log import View
 from goconductor.errors import RequestRefusedError, UnexpectedEventError
-from goconductor.lifecycle import events as e
 from goconductor.lifecycle.decide import apply, begin
-from goconductor.lifecycle.events import Event
+from goconductor.lifecycle.facts import events as e
+from goconductor.lifecycle.facts.events import Event
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.replay import replay
 from goconductor.ports.store import Head, Known, Tail
-from goconductor.saga.conditions import compile_condition
 from goconductor.saga.definition import Definition, Step
+from goconductor.saga.expressions.conditions import compile_condition
 from goconductor.saga.plan import Plan
 from tests.lifecycle.sagas import INPUT, sensible
 

@@ -15,10 +15,10 @@ from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import RequestRefusedError
 from goconductor.lifecycle.answers import Log
 from goconductor.lifecycle.decide import begin, decide
-from goconductor.lifecycle.events import ActionSucceeded, PauseRequested, ResumeRequested, SagaStarted
-from goconductor.lifecycle.state import ActionStatus, SagaStatus
+from goconductor.lifecycle.facts.events import ActionSucceeded, PauseRequested, ResumeRequested, SagaStarted
+from goconductor.lifecycle.facts.state import ActionStatus, SagaStatus
 from goconductor.messages.envelope import Baton
-from goconductor.saga.conditions import compile_condition
+from goconductor.saga.expressions.conditions import compile_condition
 from goconductor.saga.plan import Plan
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World

@@ -14,8 +14,8 @@ from goconductor.engine.log.folding import Expected, Submission
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.engine.work.granted import Granted
 from goconductor.errors import SagaChangedError, StoreUnavailableError
-from goconductor.lifecycle.events import ActionFailed, ActionSucceeded, Event, PauseRequested, ResumeRequested, TimerFired
-from goconductor.lifecycle.state import Failure
+from goconductor.lifecycle.facts.events import ActionFailed, ActionSucceeded, Event, PauseRequested, ResumeRequested, TimerFired
+from goconductor.lifecycle.facts.state import Failure
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World
 from tests.engine.faults import Behind, Trade, Unanswering

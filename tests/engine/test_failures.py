@@ -12,7 +12,7 @@ import pytest
 from goconductor import PermanentError, RefusedError, Retry, Saga, TemporaryError
 from goconductor.engine.steps.failures import TRACEBACK_MAX, delay_of, failure_of
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.lifecycle.state import Failure, SagaState
+from goconductor.lifecycle.facts.state import Failure, SagaState
 from goconductor.testing.world import World
 
 ONCE = Retry(attempts_max=1)

@@ -14,8 +14,8 @@ from goconductor.engine.node import Node
 from goconductor.engine.observer import Observer
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import ConfigurationError, FencedError, GoConductorError, SchemaError
-from goconductor.lifecycle.events import ActionFailed, ActionSucceeded, PauseRequested, ResumeRequested
-from goconductor.lifecycle.state import Failure
+from goconductor.lifecycle.facts.events import ActionFailed, ActionSucceeded, PauseRequested, ResumeRequested
+from goconductor.lifecycle.facts.state import Failure
 from goconductor.ports.store import Append, Outcome, Verdict
 from goconductor.recovery.sweep import Sweeper
 from goconductor.testing.clock import settle

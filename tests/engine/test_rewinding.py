@@ -14,10 +14,10 @@ from goconductor.engine.facts import rewinding
 from goconductor.engine.facts.log import View
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import StoreUnavailableError
-from goconductor.lifecycle.effects import RunAction
+from goconductor.lifecycle.facts.effects import RunAction
 from goconductor.ports.store import Loss, StoredDefinition
-from goconductor.saga.builder import Saga as SagaOf
 from goconductor.saga.ids import DEFAULT_NAMESPACE
+from goconductor.saga.writing.builder import Saga as SagaOf
 from goconductor.stores.memory.failovers import MemoryFailovers
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World

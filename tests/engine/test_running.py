@@ -12,7 +12,7 @@ import pytest
 
 from goconductor import CompensatedError, Conductor, PermanentError, Saga, SagaHandle, StuckError, TerminatedError
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.lifecycle.events import PauseRequested, ResumeRequested, TerminateRequested
+from goconductor.lifecycle.facts.events import PauseRequested, ResumeRequested, TerminateRequested
 from goconductor.ports.store import Known, Tail
 from goconductor.stores.memory.log import MemoryLog
 from goconductor.testing.clock import settle

@@ -11,11 +11,11 @@ import pytest
 from goconductor import RefusedError, Saga, StepContext
 from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.lifecycle.effects import RunAction
-from goconductor.lifecycle.events import PauseRequested, ResumeRequested
+from goconductor.lifecycle.facts.effects import RunAction
+from goconductor.lifecycle.facts.events import PauseRequested, ResumeRequested
 from goconductor.ports.store import Lease, LeaseKey
-from goconductor.saga.builder import Saga as SagaOf
 from goconductor.saga.ids import Direction
+from goconductor.saga.writing.builder import Saga as SagaOf
 from goconductor.testing.clock import settle
 from goconductor.testing.contracts.store.material import acquire, lead
 from goconductor.testing.world import World
@@ -142,7 +142,7 @@ async def test_where_the_log_knows_the_outcome_the_lease_is_freed_and_nothing_ru
     await acquire(world.store, Lease(key=key, instance=99, token=7), seconds=0.0)
     client = world.nodes[0]
     plan, view = await client._look(saga_id)
-    from goconductor.lifecycle.effects import RunCompensation
+    from goconductor.lifecycle.facts.effects import RunCompensation
 
     client.send(plan, view, [RunCompensation("charge", 1, 0)])
     await settle()

@@ -12,7 +12,7 @@ from goconductor import PermanentError, RefusedError, Retry, Saga, StepContext
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import JournalError
 from goconductor.journals.memory import MemoryJournal, MemoryTransaction
-from goconductor.lifecycle.events import OutcomeDeclared, RetryRequested, SkipRequested
+from goconductor.lifecycle.facts.events import OutcomeDeclared, RetryRequested, SkipRequested
 from goconductor.ports.journal import EffectKey, Entry
 from goconductor.saga.ids import Direction, idempotency_key
 from goconductor.testing.clock import settle

@@ -7,7 +7,7 @@ from typing import Any
 
 from goconductor import RefusedError, Saga
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.lifecycle.events import PauseRequested, ResumeRequested
+from goconductor.lifecycle.facts.events import PauseRequested, ResumeRequested
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World
 from tests.engine.faults import Unruly

@@ -12,7 +12,7 @@ from goconductor.engine.facts.log import View
 from goconductor.engine.facts.views import Views
 from goconductor.engine.log import folding
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.lifecycle.state import SagaState, StepState
+from goconductor.lifecycle.facts.state import SagaState, StepState
 from goconductor.ports.store import Append, Outcome
 from goconductor.testing.world import World
 

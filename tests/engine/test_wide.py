@@ -12,7 +12,7 @@ from goconductor import Saga
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import RequestRefusedError
 from goconductor.lifecycle.decide import apply
-from goconductor.lifecycle.events import ActionSucceeded, Event, PauseRequested, ResumeRequested
+from goconductor.lifecycle.facts.events import ActionSucceeded, Event, PauseRequested, ResumeRequested
 from goconductor.lifecycle.fold import Fold
 from goconductor.testing.world import World
 

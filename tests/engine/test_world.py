@@ -13,7 +13,7 @@ import pytest
 
 from goconductor import CompensatedError, PermanentError, Retry, Saga, StepContext, StuckError
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.lifecycle.events import PauseRequested
+from goconductor.lifecycle.facts.events import PauseRequested
 from goconductor.ports.store import Head
 from goconductor.testing.world import StandsStillError, World, step_context
 

@@ -13,15 +13,15 @@ import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from goconductor.lifecycle import events as e
-from goconductor.lifecycle.effects import RunAction, RunCompensation, SetTimer, Settle
-from goconductor.lifecycle.events import EVENTS, Event, StepEvent
+from goconductor.lifecycle.facts import events as e
+from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer, Settle
+from goconductor.lifecycle.facts.events import EVENTS, Event, StepEvent
+from goconductor.lifecycle.facts.state import ActionStatus, Failure, SagaState
 from goconductor.lifecycle.pending_work import pending_work
-from goconductor.lifecycle.state import ActionStatus, Failure, SagaState
+from goconductor.saga.checking.validate import check
 from goconductor.saga.definition import Binding, Definition, Step
 from goconductor.saga.ids import Direction
-from goconductor.saga.policies import Retry
-from goconductor.saga.validate import check
+from goconductor.saga.retry import Retry
 
 many_examples = settings(
     max_examples=int(os.environ.get("GOCONDUCTOR_TEST_EXAMPLES", "300")),

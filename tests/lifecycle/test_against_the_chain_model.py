@@ -7,16 +7,16 @@ from uuid import UUID
 import pytest
 
 from goconductor.errors import RequestRefusedError, UnexpectedEventError
-from goconductor.lifecycle import events as e
 from goconductor.lifecycle.decide import begin, decide
-from goconductor.lifecycle.events import Event
-from goconductor.lifecycle.state import ActionStatus as A
-from goconductor.lifecycle.state import CompensationStatus as C
-from goconductor.lifecycle.state import SagaState, SagaStatus
+from goconductor.lifecycle.facts import events as e
+from goconductor.lifecycle.facts.events import Event
+from goconductor.lifecycle.facts.state import ActionStatus as A
+from goconductor.lifecycle.facts.state import CompensationStatus as C
+from goconductor.lifecycle.facts.state import SagaState, SagaStatus
 from goconductor.saga.definition import Definition, Step
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan, plan
-from goconductor.saga.policies import Retry
+from goconductor.saga.retry import Retry
 from tests.lifecycle.chain_model import Model, Rules, first, fold
 from tests.lifecycle.sagas import PASSING
 

@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goconductor.errors import ConditionError
-from goconductor.lifecycle import events as e
 from goconductor.lifecycle.answers import NOT_KEPT, Log, asked
 from goconductor.lifecycle.decide import begin, decide
-from goconductor.lifecycle.effects import RunAction
-from goconductor.lifecycle.events import Event
+from goconductor.lifecycle.facts import events as e
+from goconductor.lifecycle.facts.effects import RunAction
+from goconductor.lifecycle.facts.events import Event
+from goconductor.lifecycle.facts.state import ActionStatus, SagaState, SagaStatus
 from goconductor.lifecycle.replay import extend, replay
-from goconductor.lifecycle.state import ActionStatus, SagaState, SagaStatus
-from goconductor.saga.conditions import Condition, compile_condition
 from goconductor.saga.definition import Definition, Step
+from goconductor.saga.expressions.conditions import Condition, compile_condition
 from goconductor.saga.plan import Plan
 from tests.lifecycle.sagas import INPUT, Move, definitions, many_examples, moves
 from tests.lifecycle.test_properties import ID, Life

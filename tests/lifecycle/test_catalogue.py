@@ -7,8 +7,8 @@ from typing import get_args
 import msgspec
 import pytest
 
-from goconductor.lifecycle.catalogue import CATALOGUE, OPERATIONS, Kind, Operation, Request
-from goconductor.lifecycle.events import OperatorRequest, StepEvent
+from goconductor.lifecycle.asked.catalogue import CATALOGUE, OPERATIONS, Kind, Operation, Request
+from goconductor.lifecycle.facts.events import OperatorRequest, StepEvent
 
 OF_EVERY_EVENT = {*StepEvent.__struct_fields__, "by", "reason"}
 TYPES = {Kind.FLAG: (bool,), Kind.VALUE: (object,), Kind.VALUES: (dict,)}

@@ -8,15 +8,11 @@ import msgspec
 import pytest
 
 from goconductor.errors import InvariantError, RequestRefusedError, UnexpectedEventError
-from goconductor.lifecycle import events as e
-from goconductor.lifecycle import transitions
 from goconductor.lifecycle.decide import begin, decide
-from goconductor.lifecycle.effects import EndSaga, RunAction, RunCompensation, Settle
-from goconductor.lifecycle.fold import Fold
-from goconductor.lifecycle.invariants import check, violations
-from goconductor.lifecycle.pending_work import is_pending, is_superseded
-from goconductor.lifecycle.replay import replay
-from goconductor.lifecycle.state import (
+from goconductor.lifecycle.facts import events as e
+from goconductor.lifecycle.facts import transitions
+from goconductor.lifecycle.facts.effects import EndSaga, RunAction, RunCompensation, Settle
+from goconductor.lifecycle.facts.state import (
     PATIENCE_SECONDS,
     ActionStatus,
     CompensationStatus,
@@ -26,10 +22,14 @@ from goconductor.lifecycle.state import (
     Side,
     StepState,
 )
+from goconductor.lifecycle.fold import Fold
+from goconductor.lifecycle.invariants import check, violations
+from goconductor.lifecycle.pending_work import is_pending, is_superseded
+from goconductor.lifecycle.replay import replay
 from goconductor.saga.definition import Definition, Step
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import plan
-from goconductor.saga.policies import Retry
+from goconductor.saga.retry import Retry
 from goconductor.testing import Scenario, timer
 
 ID = UUID(int=3)

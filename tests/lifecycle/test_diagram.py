@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from goconductor.lifecycle.diagram import action_diagram, compensation_diagram, saga_diagram
-from goconductor.lifecycle.events import EVENTS, SagaStarted
-from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaStatus
-from goconductor.lifecycle.transitions import ACTION_MOVES, COMPENSATION_MOVES, SAGA_MOVES, Advance
+from goconductor.lifecycle.asked.diagram import action_diagram, compensation_diagram, saga_diagram
+from goconductor.lifecycle.facts.events import EVENTS, SagaStarted
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaStatus
+from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, SAGA_MOVES, Advance
 
 PAGE = Path(__file__).parents[2] / "docs" / "lifecycle.md"
 DIAGRAMS: dict[str, tuple[Callable[[], str], Mapping[type[Any], Mapping[Any, frozenset[Any]]], type[StrEnum]]] = {

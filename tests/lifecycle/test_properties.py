@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goconductor.errors import RequestRefusedError, UnexpectedEventError
-from goconductor.lifecycle import events as e
 from goconductor.lifecycle.decide import begin, decide
-from goconductor.lifecycle.effects import EndSaga, RunAction, RunCompensation, SetTimer, Settle
-from goconductor.lifecycle.events import Event, SagaStarted, StepEvent
+from goconductor.lifecycle.facts import events as e
+from goconductor.lifecycle.facts.effects import EndSaga, RunAction, RunCompensation, SetTimer, Settle
+from goconductor.lifecycle.facts.events import Event, SagaStarted, StepEvent
+from goconductor.lifecycle.facts.state import SagaState
 from goconductor.lifecycle.invariants import violations
 from goconductor.lifecycle.pending_work import is_backward, is_pending, pending_work, timer_due_at
 from goconductor.lifecycle.replay import extend, replay
-from goconductor.lifecycle.state import SagaState
 from goconductor.saga.definition import Definition
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan, plan

@@ -8,15 +8,15 @@ import msgspec
 import pytest
 
 from goconductor.errors import UnexpectedEventError
-from goconductor.lifecycle import events as e
 from goconductor.lifecycle.decide import begin, decide
-from goconductor.lifecycle.effects import Effect, RunAction, RunCompensation, SetTimer, Settle
+from goconductor.lifecycle.facts import events as e
+from goconductor.lifecycle.facts.effects import Effect, RunAction, RunCompensation, SetTimer, Settle
+from goconductor.lifecycle.facts.state import Failure, SagaState, StepState
 from goconductor.lifecycle.pending_work import is_pending, is_superseded, pending_work
-from goconductor.lifecycle.state import Failure, SagaState, StepState
 from goconductor.saga.definition import Definition, Step
 from goconductor.saga.ids import Direction, idempotency_key
 from goconductor.saga.plan import plan
-from goconductor.saga.policies import ACTION_RETRY
+from goconductor.saga.retry import ACTION_RETRY
 
 ID = UUID(int=1)
 STEPS = (Step(id="a", run="s.a"), Step(id="b", run="s.b", after=("a",)), Step(id="c", run="s.c", after=("b",), pivot=True))

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import pytest
 
 from goconductor.errors import DefinitionError
-from goconductor.lifecycle import events as e
-from goconductor.lifecycle.effects import EndSaga, RunAction, RunCompensation, SetTimer, Settle
-from goconductor.lifecycle.state import Failure, SagaStatus
+from goconductor.lifecycle.facts import events as e
+from goconductor.lifecycle.facts.effects import EndSaga, RunAction, RunCompensation, SetTimer, Settle
+from goconductor.lifecycle.facts.state import Failure, SagaStatus
 from goconductor.saga.definition import Definition, Step
 from goconductor.saga.ids import Direction
-from goconductor.saga.policies import Retry
+from goconductor.saga.retry import Retry
 from goconductor.testing import Scenario, timer
 
 ORDER = Definition(

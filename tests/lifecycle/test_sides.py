@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from goconductor.lifecycle import events as e
-from goconductor.lifecycle.effects import RunCompensation
-from goconductor.lifecycle.state import Failure
+from goconductor.lifecycle.facts import events as e
+from goconductor.lifecycle.facts.effects import RunCompensation
+from goconductor.lifecycle.facts.state import Failure
 from goconductor.saga.definition import Definition, Step
 from goconductor.saga.ids import Direction
 from goconductor.testing import Scenario

@@ -10,15 +10,15 @@ from uuid import UUID
 import pytest
 
 from goconductor.errors import RequestRefusedError, UnexpectedEventError
-from goconductor.lifecycle import events as e
 from goconductor.lifecycle.decide import begin, decide
-from goconductor.lifecycle.events import Event, SagaStarted
+from goconductor.lifecycle.facts import events as e
+from goconductor.lifecycle.facts.events import Event, SagaStarted
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, Side, StepState
+from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, FIRST_STATUSES, SAGA_MOVES
 from goconductor.lifecycle.fold import Fold
-from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaState, Side, StepState
-from goconductor.lifecycle.transitions import ACTION_MOVES, COMPENSATION_MOVES, FIRST_STATUSES, SAGA_MOVES
 from goconductor.saga.definition import Binding, Definition, Step
 from goconductor.saga.plan import plan
-from goconductor.saga.policies import Retry
+from goconductor.saga.retry import Retry
 from tests.lifecycle.sagas import FINAL, INPUT, sensible
 
 WAITING = ("sent", "backoff", "settling", "fencing", "stuck")

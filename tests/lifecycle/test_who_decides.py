@@ -8,9 +8,9 @@ from uuid import UUID
 import pytest
 
 from goconductor.errors import RequestRefusedError
-from goconductor.lifecycle import events as e
 from goconductor.lifecycle.decide import decide
-from goconductor.lifecycle.state import SagaState, SagaStatus
+from goconductor.lifecycle.facts import events as e
+from goconductor.lifecycle.facts.state import SagaState, SagaStatus
 from goconductor.saga.definition import Definition, Step
 from goconductor.saga.plan import plan
 

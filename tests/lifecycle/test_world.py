@@ -16,16 +16,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goconductor.errors import RequestRefusedError, UnexpectedEventError
-from goconductor.lifecycle import events as e
 from goconductor.lifecycle.decide import begin, decide
-from goconductor.lifecycle.effects import RunAction, RunCompensation, SetTimer, Settle
-from goconductor.lifecycle.events import Event, SagaStarted
+from goconductor.lifecycle.facts import events as e
+from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer, Settle
+from goconductor.lifecycle.facts.events import Event, SagaStarted
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.lifecycle.pending_work import pending_work
-from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.saga.definition import Definition, Step, StepKind
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import plan, reachable
-from goconductor.saga.policies import Retry
+from goconductor.saga.retry import Retry
 from tests.lifecycle.sagas import FINAL, INPUT, PASSING, definitions, many_examples
 
 Message = RunAction | RunCompensation | tuple[Settle, Direction]

@@ -17,7 +17,7 @@ from goconductor import PermanentError, RefusedError, Saga
 from goconductor.engine.node import Node
 from goconductor.engine.observer import Observer
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.lifecycle.state import SagaState
+from goconductor.lifecycle.facts.state import SagaState
 from goconductor.observe.exposition import text_of
 from goconductor.observe.metrics import Metrics
 from goconductor.observe.traces import Traces

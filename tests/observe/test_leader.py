@@ -10,7 +10,7 @@ import pytest
 from goconductor.buses.memory import MemoryBus
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import StoreUnavailableError
-from goconductor.lifecycle.events import PauseRequested
+from goconductor.lifecycle.facts.events import PauseRequested
 from goconductor.observe.leader import LeaderMetrics
 from goconductor.ports.metrics import MeasuredBus
 from goconductor.ports.store import LeaseKey, StoreMetrics, Term

@@ -17,7 +17,7 @@ from goconductor import PermanentError, Saga, StepContext, TemporaryError
 from goconductor.control.settings import Settings
 from goconductor.engine.facts import log
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.lifecycle.events import SagaStarted
+from goconductor.lifecycle.facts.events import SagaStarted
 from goconductor.messages import codec
 from goconductor.observe.traces import Traces, context_of
 from goconductor.ports.bus import Delivery

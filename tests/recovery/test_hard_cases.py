@@ -14,7 +14,7 @@ import pytest
 from goconductor import RefusedError, Retry, Saga, StepContext
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import FencedError
-from goconductor.lifecycle.events import AbortRequested
+from goconductor.lifecycle.facts.events import AbortRequested
 from goconductor.ports.store import Append, Outcome, Store
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.sweep import Sweeper

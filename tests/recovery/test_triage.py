@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from goconductor import Retry, Saga
-from goconductor.lifecycle.effects import RunAction, RunCompensation, Work
-from goconductor.lifecycle.events import (
+from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, Work
+from goconductor.lifecycle.facts.events import (
     AbortRequested,
     ActionFailed,
     ActionSucceeded,
@@ -15,7 +15,7 @@ from goconductor.lifecycle.events import (
     SagaStarted,
     TimerFired,
 )
-from goconductor.lifecycle.state import Failure
+from goconductor.lifecycle.facts.state import Failure
 from goconductor.ports.store import Lease, LeaseKey
 from goconductor.recovery.triage import TIMER_GRACE_SECONDS, Look, Repairs, key_of, triage
 from goconductor.testing import Scenario

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goconductor.errors import ConditionError
-from goconductor.saga.conditions import compile_condition
+from goconductor.saga.expressions.conditions import compile_condition
 
 DATA = {
     "input": {

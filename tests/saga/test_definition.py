@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from goconductor.saga.definition import Binding, Definition, Step
-from goconductor.saga.policies import Retry
+from goconductor.saga.retry import Retry
 
 ORDER = Definition(
     name="order",

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from goconductor.errors import ConditionError
-from goconductor.saga.conditions import MAP_WALKED, NO_LIST, compile_condition
+from goconductor.saga.checking.validate import problems
 from goconductor.saga.definition import Definition, Step
-from goconductor.saga.validate import problems
+from goconductor.saga.expressions.conditions import MAP_WALKED, NO_LIST, compile_condition
 
 KEYS = "abcde"
 DATA = {
@@ -165,7 +165,7 @@ PROCESSES = 4
 ANSWER = """
 import json, sys
 from goconductor.errors import ConditionError
-from goconductor.saga.conditions import compile_condition
+from goconductor.saga.expressions.conditions import compile_condition
 data, asked = json.load(sys.stdin)
 def answer(source):
     try:

@@ -14,8 +14,8 @@ import pytest
 
 from goconductor import DefinitionError, Participant, Saga
 from goconductor.engine.steps.registry import check_definition
+from goconductor.saga.checking.validate import problems
 from goconductor.saga.definition import Binding, Definition, Step
-from goconductor.saga.validate import problems
 
 T = TypeVar("T")
 Number = NewType("Number", int)

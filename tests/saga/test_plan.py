@@ -12,13 +12,13 @@ from uuid import UUID
 import pytest
 
 from goconductor.errors import PayloadError
-from goconductor.lifecycle import events as e
 from goconductor.lifecycle.decide import begin
+from goconductor.lifecycle.facts import events as e
+from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.lifecycle.replay import replay
-from goconductor.lifecycle.state import SagaStatus
+from goconductor.saga.checking.validate import problems
 from goconductor.saga.definition import Binding, Definition, Step, StepKind
 from goconductor.saga.plan import Plan, plan, reachable
-from goconductor.saga.validate import problems
 
 ORDER = Definition(
     name="order",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goconductor.saga.policies import (
+from goconductor.saga.retry import (
     ACTION_PATIENCE,
     ACTION_RETRY,
     COMPENSATION_RETRY,

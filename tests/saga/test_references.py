@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goconductor.errors import PayloadError
-from goconductor.saga.references import Place, Reference, reference_of
+from goconductor.saga.data.references import Place, Reference, reference_of
 
 names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 indexes = st.integers(-(2**53) + 1, 2**53 - 1)

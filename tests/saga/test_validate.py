@@ -7,9 +7,9 @@ from itertools import pairwise
 import pytest
 
 from goconductor.errors import DefinitionError
-from goconductor.saga import validate
+from goconductor.saga.checking import validate
+from goconductor.saga.checking.validate import check, problems
 from goconductor.saga.definition import Binding, Definition, Step
-from goconductor.saga.validate import check, problems
 
 
 def step(id: str, *after: str, **more: object) -> Step:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goconductor.errors import PayloadError
-from goconductor.saga.values import as_read, canonical, check_value, copied, decode, digest, encode, place
+from goconductor.saga.data.values import as_read, canonical, check_value, copied, decode, digest, encode, place
 
 characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 texts = st.text(characters, max_size=20)

@@ -12,7 +12,7 @@
       → run reserve_stock
       = queued
 
-Lines that begin at the margin go in: an event of ``lifecycle/events.py`` with its step and the fields that are not as usual
+Lines that begin at the margin go in: an event of ``lifecycle/facts/events.py`` with its step and the fields that are not as usual
 (JSON, or a bare word), or ``wait 5s``. Indented lines are the answers: ``→`` what is asked for, ``=`` the saga's status with
 the reason, ``!`` why the event was refused, ``·`` what happened while time passed. Lines that begin with ``#`` are prose.
 """
@@ -27,7 +27,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from goconductor.lifecycle.events import EVENTS, Event, StepEvent
+from goconductor.lifecycle.facts.events import EVENTS, Event, StepEvent
 from goconductor.saga.definition import Definition
 from goconductor.testing import Scenario
 

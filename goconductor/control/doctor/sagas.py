@@ -12,10 +12,10 @@ from goconductor.engine.facts.definitions import Definitions
 from goconductor.engine.facts.log import UnreadableLogError
 from goconductor.engine.running.journals import troubles
 from goconductor.errors import DefinitionError, GoConductorError, RequestRefusedError, StoreError
-from goconductor.lifecycle.effects import RunAction, RunCompensation, Settle
+from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, Settle
+from goconductor.lifecycle.facts.state import SagaState
 from goconductor.lifecycle.invariants import violations
 from goconductor.lifecycle.pending_work import pending_work
-from goconductor.lifecycle.state import SagaState
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Head, Instance, Known, Store, Sweep, Tail, Wanted
 from goconductor.saga.plan import Plan

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 
 from goconductor.aio.backoff import doubled
 from goconductor.errors import StoreUnavailableError
+from goconductor.lifecycle.facts.state import SagaState
 from goconductor.lifecycle.pending_work import pending_work
-from goconductor.lifecycle.state import SagaState
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Instance
 from goconductor.saga.plan import Plan

@@ -24,7 +24,7 @@ from goconductor.ports.store import Definitions as Stored
 from goconductor.ports.store import StoredDefinition
 from goconductor.redaction import logger_of
 from goconductor.saga import plan as plans
-from goconductor.saga import validate
+from goconductor.saga.checking import validate
 from goconductor.saga.definition import Definition
 from goconductor.saga.ids import DEFAULT_NAMESPACE, is_name
 from goconductor.saga.plan import Plan

@@ -7,11 +7,11 @@ from uuid import UUID
 import msgspec
 
 from goconductor.errors import StoreError
-from goconductor.lifecycle import events
 from goconductor.lifecycle.answers import Answers, asked
-from goconductor.lifecycle.events import Event, StepEvent
+from goconductor.lifecycle.facts import events
+from goconductor.lifecycle.facts.events import Event, StepEvent
+from goconductor.lifecycle.facts.state import SagaState
 from goconductor.lifecycle.replay import extend, replay
-from goconductor.lifecycle.state import SagaState
 from goconductor.messages.envelope import Baton
 from goconductor.ports.store import Known, LogEntry, Tail
 from goconductor.saga.plan import Plan

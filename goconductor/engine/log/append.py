@@ -52,8 +52,8 @@ from goconductor.errors import (
     SchemaError,
     StoreUnavailableError,
 )
-from goconductor.lifecycle.effects import Effect, EndSaga, SetTimer, Work
-from goconductor.lifecycle.events import TimerFired
+from goconductor.lifecycle.facts.effects import Effect, EndSaga, SetTimer, Work
+from goconductor.lifecycle.facts.events import TimerFired
 from goconductor.lifecycle.pending_work import pending_work, waits
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import BATCHES_AT_ONCE, Known, Log, Outcome, Tail, Verdict

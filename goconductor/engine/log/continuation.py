@@ -14,7 +14,7 @@ import msgspec
 from goconductor.engine.facts.log import View
 from goconductor.engine.work.granted import Granted, lease_for
 from goconductor.engine.work.places import Place
-from goconductor.lifecycle.effects import Effect, EndSaga, SetTimer, Work
+from goconductor.lifecycle.facts.effects import Effect, EndSaga, SetTimer, Work
 from goconductor.lifecycle.pending_work import is_pending
 from goconductor.ports.store import Lease, Take
 from goconductor.saga.plan import Plan

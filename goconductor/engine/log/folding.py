@@ -22,11 +22,11 @@ from goconductor.engine.log.continuation import Room
 from goconductor.engine.work.granted import Granted, new_event_id, random_number
 from goconductor.errors import GoConductorError, RequestRefusedError, SagaChangedError, UnexpectedEventError
 from goconductor.lifecycle.decide import apply
-from goconductor.lifecycle.effects import Effect, RunCompensation
-from goconductor.lifecycle.events import ActionSucceeded, CompensationSucceeded, Event
+from goconductor.lifecycle.facts.effects import Effect, RunCompensation
+from goconductor.lifecycle.facts.events import ActionSucceeded, CompensationSucceeded, Event
+from goconductor.lifecycle.facts.state import CompensationStatus, SagaState, SagaStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.pending_work import timer_due_at
-from goconductor.lifecycle.state import CompensationStatus, SagaState, SagaStatus
 from goconductor.ports.store import Append, Lease, LogEntry, Take
 from goconductor.redaction import logger_of
 from goconductor.saga.plan import Plan

@@ -27,12 +27,13 @@ from goconductor.engine.steps.typed import to_json_value
 from goconductor.engine.work.granted import new_event_id, random_number
 from goconductor.errors import GoConductorError, PayloadError, SagaAlreadyStartedError, StoreUnavailableError
 from goconductor.lifecycle.decide import begin
-from goconductor.lifecycle.effects import Effect
-from goconductor.lifecycle.events import SagaStarted
+from goconductor.lifecycle.facts.effects import Effect
+from goconductor.lifecycle.facts.events import SagaStarted
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import BATCHES_AT_ONCE, Outcome, Start, Starts, Verdict
 from goconductor.ports.store.transactions import Transaction
-from goconductor.saga import ids, values
+from goconductor.saga import ids
+from goconductor.saga.data import values
 from goconductor.saga.plan import Plan
 
 HELD_UP_SECONDS = 5.0

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from goconductor.engine.facts.log import View
 from goconductor.engine.log.folding import Submission
-from goconductor.lifecycle.events import OutcomeUnknown
+from goconductor.lifecycle.facts.events import OutcomeUnknown
 from goconductor.ports.store import Lease
 from goconductor.saga.plan import Plan
 

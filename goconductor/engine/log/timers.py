@@ -17,8 +17,8 @@ from goconductor.engine.facts.log import View
 from goconductor.engine.log.append import Appender
 from goconductor.engine.log.folding import Submission
 from goconductor.errors import GoConductorError
-from goconductor.lifecycle.effects import SetTimer
-from goconductor.lifecycle.events import TimerFired
+from goconductor.lifecycle.facts.effects import SetTimer
+from goconductor.lifecycle.facts.events import TimerFired
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Terms
 from goconductor.saga.plan import Plan

@@ -18,9 +18,9 @@ from goconductor.engine.work.deadlines import Limit
 from goconductor.engine.work.granted import Granted
 from goconductor.engine.work.threads import Call, NotCalledError, Threads
 from goconductor.errors import GoConductorError, JournalError, JournalUnavailableError, PayloadError
-from goconductor.lifecycle.state import StepState
+from goconductor.lifecycle.facts.state import StepState
 from goconductor.ports.clock import Clock
-from goconductor.saga import values
+from goconductor.saga.data import values
 
 
 class NotBegunError(JournalError):

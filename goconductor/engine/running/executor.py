@@ -40,8 +40,8 @@ from goconductor.engine.work.places import Place, Places
 from goconductor.engine.work.renewal import Renewal
 from goconductor.engine.work.threads import Call, Threads
 from goconductor.errors import FencedError, GoConductorError
-from goconductor.lifecycle.effects import Work
-from goconductor.lifecycle.events import (
+from goconductor.lifecycle.facts.effects import Work
+from goconductor.lifecycle.facts.events import (
     ActionSettled,
     ActionSucceeded,
     CompensationSettled,

@@ -28,7 +28,7 @@ from goconductor.engine.steps.failures import delay_of, failure_of, text_of
 from goconductor.engine.work.deadlines import Deadlines, Limit
 from goconductor.engine.work.granted import Granted
 from goconductor.errors import JournalError
-from goconductor.lifecycle.events import (
+from goconductor.lifecycle.facts.events import (
     ActionFailed,
     ActionSucceeded,
     CompensationFailed,
@@ -36,11 +36,11 @@ from goconductor.lifecycle.events import (
     Event,
     OutputRejected,
 )
+from goconductor.lifecycle.facts.state import Failure
 from goconductor.lifecycle.pending_work import is_backward
-from goconductor.lifecycle.state import Failure
 from goconductor.saga.definition import StepKind
 from goconductor.saga.ids import Direction
-from goconductor.saga.policies import ACTION_RETRY
+from goconductor.saga.retry import ACTION_RETRY
 
 OnError = Callable[[Granted, StepContext, BaseException], Coroutine[Any, Any, None]]
 

@@ -15,7 +15,7 @@ from goconductor.engine.running.attempt import Attempt
 from goconductor.engine.steps.registry import Action
 from goconductor.engine.work.granted import Granted
 from goconductor.errors import JournalError
-from goconductor.lifecycle.events import (
+from goconductor.lifecycle.facts.events import (
     ActionFailed,
     ActionSettled,
     ActionSucceeded,
@@ -24,9 +24,9 @@ from goconductor.lifecycle.events import (
     Event,
     SettleUnavailable,
 )
-from goconductor.lifecycle.state import ActionStatus, Failure
+from goconductor.lifecycle.facts.state import ActionStatus, Failure
 from goconductor.ports.journal import EffectKey, Entry, Found, Journal
-from goconductor.saga import values
+from goconductor.saga.data import values
 from goconductor.saga.ids import Direction, idempotency_key
 
 

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from goconductor.errors import PayloadError, PermanentError, RefusedError, StepError, TemporaryError, without_passwords
-from goconductor.lifecycle.state import Failure
+from goconductor.lifecycle.facts.state import Failure
 
 MESSAGE_MAX = 2_000
 """Characters of an exception's text that are kept."""

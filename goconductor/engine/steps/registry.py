@@ -25,12 +25,12 @@ from goconductor.engine.steps.listeners import Listener
 from goconductor.engine.steps.signature import Signature, read, shape
 from goconductor.errors import DefinitionError, PayloadError, check_type, nearest, unfit
 from goconductor.ports.journal import Journal
+from goconductor.saga.checking.places import misplaced
+from goconductor.saga.checking.validate import unfit_inputs
+from goconductor.saga.data.values import copied
 from goconductor.saga.definition import Definition
 from goconductor.saga.ids import is_name, split_target
-from goconductor.saga.places import misplaced
-from goconductor.saga.policies import Retry, seconds
-from goconductor.saga.validate import unfit_inputs
-from goconductor.saga.values import copied
+from goconductor.saga.retry import Retry, seconds
 
 P = ParamSpec("P")
 P2 = ParamSpec("P2")

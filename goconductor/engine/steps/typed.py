@@ -17,9 +17,9 @@ from typing import Any, NamedTuple, get_args, get_origin
 import msgspec
 
 from goconductor.errors import PayloadError
-from goconductor.saga.annotations import cannot_go, is_pydantic, is_pydantic_model, parts
-from goconductor.saga.fields import fields_of
-from goconductor.saga.values import as_read
+from goconductor.saga.data.values import as_read
+from goconductor.saga.types.annotations import cannot_go, is_pydantic, is_pydantic_model, parts
+from goconductor.saga.types.fields import fields_of
 
 Convert = Callable[[Any], Any]
 

@@ -10,7 +10,7 @@ import msgspec
 
 from goconductor.engine.facts.log import View
 from goconductor.engine.work.places import Place
-from goconductor.lifecycle.effects import RunAction, RunCompensation, Settle, Work
+from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, Settle, Work
 from goconductor.ports.store import Lease, LeaseKey
 from goconductor.saga.ids import Direction, uuid_of
 from goconductor.saga.plan import Plan

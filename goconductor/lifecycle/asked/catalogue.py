@@ -1,8 +1,8 @@
 """The catalogue of operators' requests: what each asks for, of what, with which parameters, and whether it must be explained.
 
-This is the one list. The doors make their paths, commands and help of it, :mod:`goconductor.lifecycle.allowed` tries each of its
-requests, and :mod:`goconductor.control.requests` refuses by it what a door was given. What a request means for a saga is decided
-in :mod:`goconductor.lifecycle.requests`.
+This is the one list. The doors make their paths, commands and help of it, :mod:`goconductor.lifecycle.asked.allowed` tries each
+of its requests, and :mod:`goconductor.control.requests` refuses by it what a door was given. What a request means for a saga is
+decided in :mod:`goconductor.lifecycle.moves.requests`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from goconductor.lifecycle import events as e
-from goconductor.lifecycle.events import OperatorRequest, StepEvent
+from goconductor.lifecycle.facts import events as e
+from goconductor.lifecycle.facts.events import OperatorRequest, StepEvent
 
 
 class Request(enum.StrEnum):

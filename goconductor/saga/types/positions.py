@@ -15,8 +15,8 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from goconductor.errors import PayloadError
+from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Step
-from goconductor.saga.references import Reference
 
 
 def by_position(step: Step, types: Mapping[str | None, Any]) -> Step:

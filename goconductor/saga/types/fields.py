@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, get_origin, get_type_hints
 
 import msgspec
 
-from goconductor.saga.annotations import is_pydantic_model, parts
+from goconductor.saga.types.annotations import is_pydantic_model, parts
 
 _CONSTANT = frozenset({list, dict, set, frozenset, tuple, str, int, float, bool, bytes})
 """Factories whose calls all return equal values."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Never, assert_never
 
 from goconductor.errors import UnexpectedEventError
-from goconductor.lifecycle.effects import EndSaga
-from goconductor.lifecycle.events import (
+from goconductor.lifecycle.facts.effects import EndSaga
+from goconductor.lifecycle.facts.events import (
     BackwardEvent,
     CompensationFailed,
     CompensationSettled,
@@ -21,13 +21,13 @@ from goconductor.lifecycle.events import (
     SideEvent,
     TimerFired,
 )
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, SagaStatus, Side, StepState
+from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import CLOSED_COMPENSATIONS, COMPENSATION_DONE, NO_COMPENSATION, Fold
-from goconductor.lifecycle.kinds import call
-from goconductor.lifecycle.retrying import COMPENSATIONS
-from goconductor.lifecycle.state import ActionStatus, CompensationStatus, Failure, SagaStatus, Side, StepState
-from goconductor.lifecycle.transitions import Advance
+from goconductor.lifecycle.moves.kinds import call
+from goconductor.lifecycle.moves.retrying import COMPENSATIONS
 from goconductor.saga.definition import StepKind
-from goconductor.saga.policies import COMPENSATION_RETRY, LAST_PATIENCE, patience
+from goconductor.saga.retry import COMPENSATION_RETRY, LAST_PATIENCE, patience
 
 
 def apply(fold: Fold, event: BackwardEvent | SideEvent) -> None:

@@ -1,4 +1,4 @@
-"""The tables of :mod:`goconductor.lifecycle.transitions` as Mermaid: one source for the code and for the diagrams."""
+"""The tables of :mod:`goconductor.lifecycle.facts.transitions` as Mermaid: one source for the code and for the diagrams."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from goconductor.lifecycle.transitions import ACTION_MOVES, COMPENSATION_MOVES, SAGA_MOVES
+from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, SAGA_MOVES
 
 
 def saga_diagram() -> str:

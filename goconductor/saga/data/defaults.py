@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from goconductor.saga.schemas import followed, listed
-from goconductor.saga.values import copied
+from goconductor.saga.data.schemas import followed, listed
+from goconductor.saga.data.values import copied
 
 
 def completed(schema: Mapping[str, Any], value: Any) -> Any:

@@ -22,7 +22,7 @@ from typing import Any, Literal, NoReturn
 import msgspec
 
 from goconductor.errors import PayloadError
-from goconductor.saga.values import decode, place
+from goconductor.saga.data.values import decode, place
 
 Root = Literal["input", "steps"]
 

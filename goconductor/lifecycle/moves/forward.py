@@ -7,10 +7,9 @@ from functools import partial
 from typing import assert_never
 
 from goconductor.errors import UnexpectedEventError
-from goconductor.lifecycle import backward
 from goconductor.lifecycle.answers import CONDITION_ERROR
-from goconductor.lifecycle.effects import EndSaga, Settle
-from goconductor.lifecycle.events import (
+from goconductor.lifecycle.facts.effects import EndSaga, Settle
+from goconductor.lifecycle.facts.events import (
     ActionFailed,
     ActionSettled,
     ActionSucceeded,
@@ -23,13 +22,14 @@ from goconductor.lifecycle.events import (
     SideEvent,
     TimerFired,
 )
+from goconductor.lifecycle.facts.state import DONE_ACTIONS, ActionStatus, Failure, SagaStatus, Side
+from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import ACTION_SUCCEEDED, NO_COMPENSATION, Fold
-from goconductor.lifecycle.kinds import call
-from goconductor.lifecycle.retrying import ACTIONS
-from goconductor.lifecycle.state import DONE_ACTIONS, ActionStatus, Failure, SagaStatus, Side
-from goconductor.lifecycle.transitions import Advance
+from goconductor.lifecycle.moves import backward
+from goconductor.lifecycle.moves.kinds import call
+from goconductor.lifecycle.moves.retrying import ACTIONS
 from goconductor.saga.definition import StepKind
-from goconductor.saga.policies import ACTION_PATIENCE, ACTION_RETRY, LAST_PATIENCE, RETRIABLE_RETRY, patience
+from goconductor.saga.retry import ACTION_PATIENCE, ACTION_RETRY, LAST_PATIENCE, RETRIABLE_RETRY, patience
 
 _AFTER_LOST = {
     StepKind.COMPENSATABLE: ActionStatus.UNKNOWN,

@@ -16,9 +16,8 @@ from __future__ import annotations
 from typing import assert_never
 
 from goconductor.errors import RequestRefusedError
-from goconductor.lifecycle import backward, forward
-from goconductor.lifecycle.effects import EndSaga, RunAction, Settle
-from goconductor.lifecycle.events import (
+from goconductor.lifecycle.facts.effects import EndSaga, RunAction, Settle
+from goconductor.lifecycle.facts.events import (
     AbortRequested,
     InputEdited,
     OperatorRequest,
@@ -29,10 +28,11 @@ from goconductor.lifecycle.events import (
     SkipRequested,
     TerminateRequested,
 )
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaStatus, StepState
 from goconductor.lifecycle.fold import Fold
+from goconductor.lifecycle.moves import backward, forward
+from goconductor.lifecycle.moves.retrying import ACTIONS, COMPENSATIONS
 from goconductor.lifecycle.pending_work import pending_work
-from goconductor.lifecycle.retrying import ACTIONS, COMPENSATIONS
-from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaStatus, StepState
 from goconductor.saga.definition import StepKind
 
 _WAITING = (ActionStatus.STUCK, ActionStatus.BACKOFF, ActionStatus.SENT, ActionStatus.SETTLING)

@@ -25,8 +25,8 @@ named, and the elements that a comprehension visits are together no larger than 
 Conversion of data is eager, so only the parts that an expression names are handed over.
 
 The answer must not depend on what differs between processes, and the order of a map does. Therefore a ``map`` or ``filter`` over
-a map is refused: :mod:`goconductor.saga.condition_text` describes how. Other differences (a release of the evaluator, the
-machine's time zones) have no effect, because each answer is kept (:mod:`goconductor.lifecycle.answers`).
+a map is refused: :mod:`goconductor.saga.expressions.condition_text` describes how. Other differences (a release of the evaluator,
+the machine's time zones) have no effect, because each answer is kept (:mod:`goconductor.lifecycle.answers`).
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from functools import lru_cache
 from typing import Any
 
 from goconductor.errors import ConditionError, PayloadError
-from goconductor.saga.condition_text import NODE_BYTES, Path, Shape
-from goconductor.saga.values import check_value
+from goconductor.saga.data.values import check_value
+from goconductor.saga.expressions.condition_text import NODE_BYTES, Path, Shape
 
 SOURCE_MAX = 4_096
 ITEMS_MAX = 1_000

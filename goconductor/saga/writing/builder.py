@@ -22,16 +22,16 @@ import msgspec
 from typing_extensions import TypeVar as DefaultedTypeVar
 
 from goconductor.errors import DefinitionError, check_type, unfit
-from goconductor.saga.annotations import cannot_come, parts
+from goconductor.saga.checking.places import misplaced
+from goconductor.saga.checking.validate import problems, unfit_inputs
+from goconductor.saga.data.references import Place, Reference, reference_of
 from goconductor.saga.definition import Binding, Definition
 from goconductor.saga.definition import Step as StepDefinition
-from goconductor.saga.fields import fields_of
-from goconductor.saga.options import check_options
-from goconductor.saga.places import misplaced
-from goconductor.saga.policies import Retry, seconds
-from goconductor.saga.positions import binding_by_position, by_position, type_of
-from goconductor.saga.references import Place, Reference, reference_of
-from goconductor.saga.validate import problems, unfit_inputs
+from goconductor.saga.retry import Retry, seconds
+from goconductor.saga.types.annotations import cannot_come, parts
+from goconductor.saga.types.fields import fields_of
+from goconductor.saga.types.positions import binding_by_position, by_position, type_of
+from goconductor.saga.writing.options import check_options
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)

@@ -6,8 +6,8 @@ from typing import ClassVar, TypeAlias
 
 import msgspec
 
-from goconductor.lifecycle.events import Event
-from goconductor.lifecycle.state import SagaState, SagaStatus
+from goconductor.lifecycle.facts.events import Event
+from goconductor.lifecycle.facts.state import SagaState, SagaStatus
 from goconductor.saga.ids import Direction
 
 

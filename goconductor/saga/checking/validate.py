@@ -8,14 +8,14 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, Protocol
 
 from goconductor.errors import ConditionError, DefinitionError, PayloadError, nearest
-from goconductor.saga.conditions import MAP_WALKED, compile_condition
+from goconductor.saga.checking.places import asked
+from goconductor.saga.data.references import Reference
+from goconductor.saga.data.schemas import followed, lack
+from goconductor.saga.data.values import check_value
 from goconductor.saga.definition import Binding, Definition, Step
+from goconductor.saga.expressions.conditions import MAP_WALKED, compile_condition
 from goconductor.saga.ids import is_name, split_target
-from goconductor.saga.places import asked
 from goconductor.saga.plan import reachable
-from goconductor.saga.references import Reference
-from goconductor.saga.schemas import followed, lack
-from goconductor.saga.values import check_value
 
 STEPS_MAX = 20_000
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from goconductor.lifecycle.effects import RunAction, RunCompensation
+from goconductor.lifecycle.facts.effects import RunAction, RunCompensation
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Side
+from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
-from goconductor.lifecycle.state import ActionStatus, CompensationStatus, Side
-from goconductor.lifecycle.transitions import Advance
 
 _ACTION = Side(ActionStatus.SENT, 1)
 _COMPENSATION = Side(CompensationStatus.SENT, 1)

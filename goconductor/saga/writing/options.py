@@ -7,7 +7,7 @@ from types import NoneType
 from typing import Any
 
 from goconductor.errors import ArgumentError, check_type, nearest, unfit
-from goconductor.saga.policies import Retry
+from goconductor.saga.retry import Retry
 
 _WANTED: dict[str, tuple[tuple[type, ...], str]] = {
     "id": ((str, NoneType), "the step's id in the saga, such as 'charge'"),

@@ -1,8 +1,8 @@
 """Try a side of a step again: one machine for actions and compensations alike.
 
 It decides whether there is another attempt, and when. What giving up means is up to the caller. An action turns the saga back, is
-settled, or waits for an operator (:mod:`goconductor.lifecycle.forward`). A compensation waits for an operator
-(:mod:`goconductor.lifecycle.backward`).
+settled, or waits for an operator (:mod:`goconductor.lifecycle.moves.forward`). A compensation waits for an operator
+(:mod:`goconductor.lifecycle.moves.backward`).
 """
 
 from __future__ import annotations
@@ -12,12 +12,19 @@ from typing import Generic, TypeAlias
 
 import msgspec
 
-from goconductor.lifecycle.effects import RunAction, RunCompensation, SetTimer
-from goconductor.lifecycle.events import ActionFailed, CompensationFailed, OutcomeUnknown, RetryRequested, StepEvent, TimerFired
+from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer
+from goconductor.lifecycle.facts.events import (
+    ActionFailed,
+    CompensationFailed,
+    OutcomeUnknown,
+    RetryRequested,
+    StepEvent,
+    TimerFired,
+)
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, Side, SideStatus, StepState
 from goconductor.lifecycle.fold import Fold
-from goconductor.lifecycle.state import ActionStatus, CompensationStatus, Failure, Side, SideStatus, StepState
 from goconductor.saga.ids import Direction, idempotency_key
-from goconductor.saga.policies import LOST_RETRY, Patience, Retry
+from goconductor.saga.retry import LOST_RETRY, Patience, Retry
 
 _Outcome: TypeAlias = ActionFailed | CompensationFailed | OutcomeUnknown
 

@@ -17,9 +17,9 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import msgspec
 
-from goconductor.lifecycle.state import PATIENCE_SECONDS, Answer, Failure
+from goconductor.lifecycle.facts.state import PATIENCE_SECONDS, Answer, Failure
 from goconductor.saga.ids import Direction
-from goconductor.saga.policies import Retry
+from goconductor.saga.retry import Retry
 
 
 class LoggedEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -211,10 +211,10 @@ class InputEdited(StepEvent, frozen=True, omit_defaults=True):
 
 
 ForwardEvent: TypeAlias = ActionSucceeded | ActionFailed | OutputRejected | ActionSettled | DeadlinePassed
-"""Events that :mod:`goconductor.lifecycle.forward` decides."""
+"""Events that :mod:`goconductor.lifecycle.moves.forward` decides."""
 
 BackwardEvent: TypeAlias = CompensationSucceeded | CompensationFailed | CompensationSettled
-"""Events that :mod:`goconductor.lifecycle.backward` decides."""
+"""Events that :mod:`goconductor.lifecycle.moves.backward` decides."""
 
 SideEvent: TypeAlias = OutcomeUnknown | TimerFired | SettleUnavailable
 """Events that can happen to either side of a step; the file of that side decides them."""
@@ -229,7 +229,7 @@ OperatorRequest: TypeAlias = (
     | OutcomeDeclared
     | InputEdited
 )
-"""Events that :mod:`goconductor.lifecycle.requests` decides. ``verb`` completes "a saga can be …"."""
+"""Events that :mod:`goconductor.lifecycle.moves.requests` decides. ``verb`` completes "a saga can be …"."""
 
 Event: TypeAlias = SagaStarted | ForwardEvent | BackwardEvent | SideEvent | OperatorRequest
 

@@ -22,11 +22,11 @@ from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 import msgspec
 
 from goconductor.errors import ConditionError, PayloadError, nearest
-from goconductor.saga.annotations import is_pydantic, is_pydantic_model, spelt
-from goconductor.saga.conditions import compile_condition
+from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Definition
-from goconductor.saga.fields import fields_of
-from goconductor.saga.references import Reference
+from goconductor.saga.expressions.conditions import compile_condition
+from goconductor.saga.types.annotations import is_pydantic, is_pydantic_model, spelt
+from goconductor.saga.types.fields import fields_of
 
 _SCALARS = (
     str,

@@ -1,6 +1,6 @@
 """Every legal move, in three tables. A move that is not here does not exist: the lifecycle asserts each move, and
-:mod:`goconductor.lifecycle.diagram` draws the documentation's diagrams from these tables. A test leads small sagas through all
-that can happen, and compares: the tables show no move that no saga can make.
+:mod:`goconductor.lifecycle.asked.diagram` draws the documentation's diagrams from these tables. A test leads small sagas through
+all that can happen, and compares: the tables show no move that no saga can make.
 
 ``SAGA_MOVES[event][status]`` are the statuses that a saga may have after the event. A status that is missing cannot see the
 event. ``ACTION_MOVES`` and ``COMPENSATION_MOVES`` do the same for one step. :class:`Advance` stands for a consequence of another
@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from goconductor.lifecycle import events as e
-from goconductor.lifecycle.state import ActionStatus as A
-from goconductor.lifecycle.state import CompensationStatus as C
-from goconductor.lifecycle.state import SagaStatus as S
+from goconductor.lifecycle.facts import events as e
+from goconductor.lifecycle.facts.state import ActionStatus as A
+from goconductor.lifecycle.facts.state import CompensationStatus as C
+from goconductor.lifecycle.facts.state import SagaStatus as S
 
 
 class Advance:

@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from goconductor.errors import RequestRefusedError, UnexpectedEventError
-from goconductor.lifecycle.catalogue import CATALOGUE, Request
+from goconductor.lifecycle.asked.catalogue import CATALOGUE, Request
 from goconductor.lifecycle.decide import decide
-from goconductor.lifecycle.events import OperatorRequest
-from goconductor.lifecycle.state import ActionStatus, CompensationStatus, SagaState
+from goconductor.lifecycle.facts.events import OperatorRequest
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState
 from goconductor.saga.plan import Plan
 
 _REASON = "asked"

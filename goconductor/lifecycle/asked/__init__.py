@@ -1,0 +1,1 @@
+"""What others ask of a lifecycle: the requests that there are, which of them a saga would accept, and its diagrams."""

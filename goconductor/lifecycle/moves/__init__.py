@@ -1,0 +1,1 @@
+"""What each event means: forward, backward, and on request; and how each kind of step begins."""

@@ -1,0 +1,1 @@
+"""What is refused of a definition, before a saga of it can start."""

@@ -1,0 +1,1 @@
+"""CEL expressions over a saga's data: what they may cost, and what they answer."""

@@ -1,0 +1,1 @@
+"""Sagas written in Python."""
