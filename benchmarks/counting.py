@@ -14,8 +14,8 @@ from typing import NamedTuple
 COUNTED = {
     "calls": "",
     "statements": "asyncpg/connection.py:_get_statement",
-    "of them appends": "stores/postgres/append.py:_statement",
-    "of them leases": "stores/postgres/acquire.py:_held",
+    "of them appends": "stores/postgres/log/appends.py:_statement",
+    "of them leases": "stores/postgres/log/leases.py:_held",
     "of them looks into queues": "buses/postgres/schedule.py:begin",
     "batches sent": "ports/bus.py:sendable",
     "waves that came": "buses/kafka/consuming.py:take",

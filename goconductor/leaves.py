@@ -20,7 +20,7 @@ from goconductor.ports.bus import Bus
 from goconductor.ports.clock import Clock
 from goconductor.ports.election import Election
 from goconductor.ports.store import Store, Terms
-from goconductor.ports.store.choices import BUS, ELECTION
+from goconductor.ports.store.leading.choices import BUS, ELECTION
 from goconductor.redaction import logger_of
 from goconductor.switchover.bus import SwitchableBus
 from goconductor.switchover.election import SwitchableElection

@@ -19,7 +19,7 @@ from goconductor.control.exits import Exit
 from goconductor.control.models import ChangeDetail
 from goconductor.control.settings import Settings
 from goconductor.ports.store import Store
-from goconductor.ports.store.choices import BUS, ELECTION
+from goconductor.ports.store.leading.choices import BUS, ELECTION
 
 AGAIN_SECONDS = 0.25
 

@@ -16,7 +16,7 @@ from goconductor.control.phases import Process, Situation, following, waits_for
 from goconductor.control.wording import together
 from goconductor.errors import RequestRefusedError
 from goconductor.ports.store import Store
-from goconductor.ports.store.choices import BUS, Choice, Phase
+from goconductor.ports.store.leading.choices import BUS, Choice, Phase
 
 DRAIN_SECONDS = 60.0
 """Greatest seconds during which the bus that is left is still read; the sweep sends again what it has then."""

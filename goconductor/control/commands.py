@@ -14,7 +14,7 @@ from goconductor.engine.log.start import Started
 from goconductor.engine.node import Node
 from goconductor.engine.steps.typed import normalised, to_json_value
 from goconductor.errors import RequestRefusedError
-from goconductor.ports.store.transactions import Transaction
+from goconductor.ports.store.log.transactions import Transaction
 from goconductor.saga.data.defaults import completed
 from goconductor.saga.plan import Plan
 

@@ -20,7 +20,7 @@ from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import check_definition
 from goconductor.errors import check_type
 from goconductor.lifecycle.facts.state import SagaStatus
-from goconductor.ports.store.transactions import Transaction
+from goconductor.ports.store.log.transactions import Transaction
 from goconductor.saga.definition import Definition
 from goconductor.saga.ids import saga_id_of
 from goconductor.saga.plan import Plan

@@ -1,4 +1,4 @@
-"""The moves of a change of the bus, or of the election, as a table (:mod:`goconductor.ports.store.choices` has the phases).
+"""The moves of a change of the bus, or of the election, as a table (:mod:`goconductor.ports.store` has the phases).
 
 The table has for each phase, and for each direction that is asked for, what the move waits for and where it leads. It is pure:
 a choice and the living processes go in, the next choice comes out. :mod:`goconductor.control.changes` reads and writes them.
@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from goconductor.control.wording import together
 from goconductor.errors import RequestRefusedError
 from goconductor.ports.store import Instance
-from goconductor.ports.store.choices import Choice, Phase, Report
+from goconductor.ports.store.leading.choices import Choice, Phase, Report
 
 SHOWN_MAX = 5
 """Processes that an error names."""

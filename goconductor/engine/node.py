@@ -48,7 +48,7 @@ from goconductor.messages.topics import replies_topic, steps_topic
 from goconductor.ports.bus import Bus
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Instance, Known, Store, Tail
-from goconductor.ports.store.transactions import Transaction
+from goconductor.ports.store.log.transactions import Transaction
 from goconductor.redaction import logger_of
 from goconductor.saga.plan import Plan
 

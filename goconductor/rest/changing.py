@@ -12,7 +12,7 @@ from goconductor.control.actor import ANYBODY, NAME_CHARACTERS_MAX, Actor
 from goconductor.control.models import ChangeDetail
 from goconductor.control.settings import Settings
 from goconductor.engine.node import Node
-from goconductor.ports.store.choices import BUS, ELECTION
+from goconductor.ports.store.leading.choices import BUS, ELECTION
 from goconductor.rest.bodies import document
 from goconductor.rest.parameters import STRICT
 from goconductor.rest.problems import Problem

@@ -15,7 +15,7 @@ from goconductor.errors import BusUnavailableError, GoConductorError, StoreError
 from goconductor.ports.bus import Bus, Delivery, Message, Receiver, Subscription
 from goconductor.ports.clock import Clock
 from goconductor.ports.metrics import CountingBus, Lag, MeasuredBus, Statistic
-from goconductor.ports.store.choices import Choice, Phase, Report
+from goconductor.ports.store.leading.choices import Choice, Phase, Report
 from goconductor.redaction import logger_of
 from goconductor.switchover.follower import Follower
 

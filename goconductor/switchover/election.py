@@ -20,7 +20,7 @@ from goconductor.aio.first_of import first_of
 from goconductor.errors import ElectionError, GoConductorError, StoreError
 from goconductor.ports.election import Election
 from goconductor.ports.store import Term, Terms
-from goconductor.ports.store.choices import Choice, Report
+from goconductor.ports.store.leading.choices import Choice, Report
 from goconductor.recovery.beside import Duty
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.redaction import logger_of

@@ -1,4 +1,4 @@
-"""Follows a choice (:mod:`goconductor.ports.store.choices`) for one process, and reports how far the process is.
+"""Follows a choice (:mod:`goconductor.ports.store.leading.choices`) for one process, and reports how far the process is.
 
 It looks once a second, on a connection that no running saga uses. A process that names one bus can follow no change; it looks
 seldom, only to notice that it was left behind.
@@ -13,7 +13,7 @@ from functools import partial
 from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.errors import ConfigurationError, StoreError
 from goconductor.ports.clock import Clock
-from goconductor.ports.store.choices import Choice, Choices, Phase, Report
+from goconductor.ports.store.leading.choices import Choice, Choices, Phase, Report
 from goconductor.redaction import logger_of
 
 logger = logger_of("goconductor.switchover")

@@ -9,8 +9,8 @@ from goconductor.ports.clock import Clock
 from goconductor.ports.store import Append, Outcome
 from goconductor.stores.memory import MemoryStore
 from goconductor.stores.memory.data import Data
-from goconductor.stores.memory.leases import MemoryLeases
-from goconductor.stores.memory.log import MemoryLog
+from goconductor.stores.memory.log.appends import MemoryLog
+from goconductor.stores.memory.log.leases import MemoryLeases
 
 
 class WorldLog(MemoryLog):

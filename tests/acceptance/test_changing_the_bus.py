@@ -20,7 +20,7 @@ from goconductor import Conductor, Settings, connect
 from goconductor.app import migrate
 from goconductor.control import changes
 from goconductor.control.actor import Actor
-from goconductor.ports.store.choices import BUS
+from goconductor.ports.store.leading.choices import BUS
 from goconductor.testing import checkers
 from goconductor.testing.postgres import PostgresAddress
 from tests.acceptance import movers, tally, witness

@@ -12,7 +12,7 @@ import pytest
 from goconductor.control import changes
 from goconductor.control.actor import ANYBODY, Actor
 from goconductor.control.models import ChangeDetail
-from goconductor.ports.store.choices import ELECTION
+from goconductor.ports.store.leading.choices import ELECTION
 from tests.contracts.candidate import LATE_WRITES
 from tests.contracts.electorate import Electorate, Voter, electorate
 

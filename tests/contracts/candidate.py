@@ -28,7 +28,7 @@ from goconductor.engine.facts.clock import SystemClock
 from goconductor.errors import FencedError, StoreError
 from goconductor.ports.election import Election
 from goconductor.ports.store import Known, Terms
-from goconductor.ports.store.choices import ELECTION
+from goconductor.ports.store.leading.choices import ELECTION
 from goconductor.recovery.leadership import Leadership, LeadTerm
 from goconductor.stores.postgres import PostgresStore
 from goconductor.switchover.election import SwitchableElection

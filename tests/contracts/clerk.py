@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from goconductor.stores.postgres.rights import NEEDS
+from goconductor.stores.postgres.database.rights import NEEDS
 
 
 @asynccontextmanager

@@ -11,8 +11,8 @@ import pytest
 
 from goconductor.errors import ConfigurationError, StoreUnavailableError
 from goconductor.stores.postgres import PostgresStore, migrate
-from goconductor.stores.postgres import health as examination
-from goconductor.stores.postgres.schema import REVISIONS
+from goconductor.stores.postgres.database import health as examination
+from goconductor.stores.postgres.database.revisions import REVISIONS
 
 pytestmark = pytest.mark.postgres
 

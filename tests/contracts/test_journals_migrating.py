@@ -15,7 +15,7 @@ from goconductor.errors import ConfigurationError
 from goconductor.journals.migrating import effects_table, include_object, leaving
 from goconductor.journals.sqlalchemy import SqlalchemyJournal
 from goconductor.ports.journal import EffectKey, Found
-from goconductor.stores.postgres.schema import migrate
+from goconductor.stores.postgres.database.revisions import migrate
 
 pytestmark = pytest.mark.postgres
 

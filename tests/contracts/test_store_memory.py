@@ -5,7 +5,7 @@ import pytest
 from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.ports.store import Store
 from goconductor.stores.memory import MemoryStore
-from goconductor.stores.memory.refusals import STATUSES
+from goconductor.stores.memory.log.refusals import STATUSES
 from goconductor.testing.contracts.store import Faults, StoreContract
 
 

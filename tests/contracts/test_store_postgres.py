@@ -7,8 +7,8 @@ import pytest
 
 from goconductor.ports.store import Append, Outcome, Start, Store
 from goconductor.stores.postgres import PostgresStore, migrate
-from goconductor.stores.postgres.append import PostgresLog
-from goconductor.stores.postgres.start import PostgresStarts
+from goconductor.stores.postgres.log.appends import PostgresLog
+from goconductor.stores.postgres.log.starts import PostgresStarts
 from goconductor.testing.contracts.store import Faults, StoreContract
 from goconductor.testing.contracts.store.appending import AppendContract
 from goconductor.testing.contracts.store.leasing import LeaseContract

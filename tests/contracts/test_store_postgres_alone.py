@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from goconductor.ports.store import Append, Known, Lease, Outcome, Start, Verdict
-from goconductor.stores.postgres import PostgresStore, migrate, writes
+from goconductor.stores.postgres import PostgresStore, migrate
+from goconductor.stores.postgres.log import writes
 from goconductor.testing.contracts.store.material import FAR, Saga, event, new_number, take, wish
 
 pytestmark = pytest.mark.postgres

@@ -12,8 +12,9 @@ import asyncpg
 import pytest
 
 from goconductor.ports.store import Known, Verdict
-from goconductor.stores.postgres import PostgresStore, migrate, sql, writes
-from goconductor.stores.postgres.dial import Connection
+from goconductor.stores.postgres import PostgresStore, migrate
+from goconductor.stores.postgres.database.dial import Connection
+from goconductor.stores.postgres.log import sql, writes
 from goconductor.testing.contracts.store.material import Saga, begin, eventually, new_number, take, wish
 from tests.contracts.patient_store import PATIENT
 

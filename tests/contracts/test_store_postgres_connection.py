@@ -15,7 +15,7 @@ from goconductor.errors import ConfigurationError, PoolerError, SchemaError, Sto
 from goconductor.ports.store import Verdict
 from goconductor.saga.ids import DEFAULT_NAMESPACE
 from goconductor.stores.postgres import PostgresStore, migrate
-from goconductor.stores.postgres.dial import Connection
+from goconductor.stores.postgres.database.dial import Connection
 from goconductor.testing.contracts.store.material import Saga, advance, begin, event, eventually, head_of
 from goconductor.testing.postgres import PostgresServer
 from tests.servers.fixtures.pooler import Pooler

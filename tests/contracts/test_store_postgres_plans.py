@@ -26,8 +26,9 @@ from goconductor.recovery.retention import OVER
 from goconductor.recovery.sweep import Sweeper
 from goconductor.saga.ids import Direction
 from goconductor.saga.writing.builder import Saga
-from goconductor.stores.postgres import PostgresStore, migrate, sql, writes
-from goconductor.stores.postgres.retention import STATEMENTS
+from goconductor.stores.postgres import PostgresStore, migrate
+from goconductor.stores.postgres.leading.retention import STATEMENTS
+from goconductor.stores.postgres.log import sql, writes
 from goconductor.testing.contracts.store import material
 from goconductor.testing.contracts.store.material import FAR, begin, eventually, new_number
 

@@ -13,8 +13,8 @@ import asyncpg
 import pytest
 
 from goconductor.stores.postgres import PostgresStore, migrate
-from goconductor.stores.postgres.dial import Connection
-from goconductor.stores.postgres.presence import LOCK_CLASS
+from goconductor.stores.postgres.database.dial import Connection
+from goconductor.stores.postgres.leading.instances import LOCK_CLASS
 from goconductor.testing.contracts.store.material import begin, eventually, hold, lead
 
 pytestmark = pytest.mark.postgres

@@ -12,8 +12,8 @@ import pytest
 from goconductor.errors import FencedError
 from goconductor.ports.store import Known, Tail, Verdict
 from goconductor.stores.postgres import PostgresStore, migrate
-from goconductor.stores.postgres.dial import Connection
-from goconductor.stores.postgres.tails import TailReader
+from goconductor.stores.postgres.database.dial import Connection
+from goconductor.stores.postgres.log.tails import TailReader
 from goconductor.testing.contracts.store.material import (
     Saga,
     acquire,

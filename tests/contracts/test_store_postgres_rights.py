@@ -14,8 +14,8 @@ from goconductor.ports.journal import EffectKey
 from goconductor.ports.store import DeadLetter
 from goconductor.postgres.dialling import Connection
 from goconductor.stores.postgres import PostgresStore, migrate
-from goconductor.stores.postgres.rights import NEEDS
-from goconductor.stores.postgres.tables import metadata
+from goconductor.stores.postgres.database.rights import NEEDS
+from goconductor.stores.postgres.database.tables import metadata
 from tests.contracts.clerk import clerk
 
 pytestmark = pytest.mark.postgres

@@ -11,7 +11,7 @@ import pytest
 from goconductor.ports.store import Wanted
 from goconductor.saga.ids import saga_id
 from goconductor.stores.postgres import PostgresStore, migrate
-from goconductor.stores.postgres import sagas as table
+from goconductor.stores.postgres.reading import sagas as table
 from goconductor.testing.contracts.store.material import Saga, event
 
 pytestmark = pytest.mark.postgres

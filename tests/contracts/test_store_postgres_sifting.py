@@ -16,8 +16,9 @@ from goconductor.app import migrate as migrated
 from goconductor.engine.log import start as starting
 from goconductor.errors import StoreUnavailableError
 from goconductor.ports.store import Append, Known, Outcome, Start, Verdict
-from goconductor.stores.postgres import PostgresStore, migrate, start
-from goconductor.stores.postgres.sifting import STATEMENT_BYTES_MAX, pieces
+from goconductor.stores.postgres import PostgresStore, migrate
+from goconductor.stores.postgres.log import starts
+from goconductor.stores.postgres.log.sifting import STATEMENT_BYTES_MAX, pieces
 from goconductor.testing.contracts.store import material
 from goconductor.testing.contracts.store.material import begin, event, eventually
 
@@ -120,7 +121,7 @@ async def test_a_row_that_an_open_transaction_holds_keeps_nobody_else(store: Pos
 async def test_behind_the_lock_of_a_table_a_start_waits_and_then_begins(
     store: PostgresStore, hand: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(start, "TABLES_SECONDS", 300.0)
+    monkeypatch.setattr(starts, "TABLES_SECONDS", 300.0)
     blocked = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'goconductor.sagas'::regclass"
 
     async def is_blocked() -> bool:

@@ -9,7 +9,7 @@ import pytest
 from goconductor.control.phases import MOVES, Direction, Process, Situation, following
 from goconductor.errors import RequestRefusedError
 from goconductor.ports.store import Instance
-from goconductor.ports.store.choices import BUS, Choice, Phase, Report
+from goconductor.ports.store.leading.choices import BUS, Choice, Phase, Report
 
 SETTLED = Choice(kind=BUS, chosen="old", number=4)
 JOINING = Choice(kind=BUS, chosen="old", beside="new", phase=Phase.JOINING, number=5, by="ann")

@@ -23,7 +23,7 @@ from goconductor.errors import PermanentError, TemporaryError
 from goconductor.ports.store import Append, Outcome
 from goconductor.rest.app import create_app
 from goconductor.stores.memory import MemoryStore
-from goconductor.stores.memory.log import MemoryLog
+from goconductor.stores.memory.log.appends import MemoryLog
 from goconductor.stores.postgres import PostgresStore, migrate
 from tests.doors.prompt import CANARY, Prompt
 

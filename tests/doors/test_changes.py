@@ -11,7 +11,7 @@ import pytest
 from goconductor import app
 from goconductor.control.settings import Settings
 from goconductor.engine.node import Node
-from goconductor.ports.store.choices import BUS, ELECTION, Report
+from goconductor.ports.store.leading.choices import BUS, ELECTION, Report
 from goconductor.stores.postgres import migrate
 from tests.doors.conftest import Shop
 from tests.doors.prompt import Prompt

@@ -16,9 +16,9 @@ from goconductor.ports.bus import Message
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Acquire, Acquired, Append, Lease, LeaseKey, Outcome, Start
 from goconductor.stores.memory import MemoryStore
-from goconductor.stores.memory.leases import MemoryLeases
-from goconductor.stores.memory.log import MemoryLog
-from goconductor.stores.memory.starts import MemoryStarts
+from goconductor.stores.memory.log.appends import MemoryLog
+from goconductor.stores.memory.log.leases import MemoryLeases
+from goconductor.stores.memory.log.starts import MemoryStarts
 from goconductor.testing.signalling import WorldStore
 from goconductor.testing.world import World
 

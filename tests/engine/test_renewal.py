@@ -17,7 +17,7 @@ from goconductor.ports.clock import Clock
 from goconductor.ports.store import Lease, LeaseKey
 from goconductor.saga.ids import Direction
 from goconductor.stores.memory import MemoryStore
-from goconductor.stores.memory.leases import MemoryLeases
+from goconductor.stores.memory.log.leases import MemoryLeases
 from goconductor.testing.clock import ManualClock
 from goconductor.testing.contracts.store.material import hold
 

@@ -18,7 +18,7 @@ from goconductor.lifecycle.facts.effects import RunAction
 from goconductor.ports.store import Loss, StoredDefinition
 from goconductor.saga.ids import DEFAULT_NAMESPACE
 from goconductor.saga.writing.builder import Saga as SagaOf
-from goconductor.stores.memory.failovers import MemoryFailovers
+from goconductor.stores.memory.leading.failovers import MemoryFailovers
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World
 

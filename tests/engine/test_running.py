@@ -14,7 +14,7 @@ from goconductor import CompensatedError, Conductor, PermanentError, Saga, SagaH
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.lifecycle.facts.events import PauseRequested, ResumeRequested, TerminateRequested
 from goconductor.ports.store import Known, Tail
-from goconductor.stores.memory.log import MemoryLog
+from goconductor.stores.memory.log.appends import MemoryLog
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World
 from tests.engine.faults import Trade, Unruly

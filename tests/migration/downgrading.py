@@ -7,7 +7,7 @@ from alembic import command
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from goconductor.stores.postgres.migrating import config
+from goconductor.stores.postgres.database.migrating import config
 
 
 async def downgrade(url: str, revision: str) -> None:

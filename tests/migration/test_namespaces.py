@@ -11,7 +11,8 @@ from sqlalchemy.exc import DBAPIError
 
 from goconductor.ports.store import Verdict
 from goconductor.saga.ids import DEFAULT_NAMESPACE
-from goconductor.stores.postgres import PostgresStore, dial, migrate
+from goconductor.stores.postgres import PostgresStore, migrate
+from goconductor.stores.postgres.database import dial
 from goconductor.testing.contracts.store.material import Saga
 from tests.migration.downgrading import downgrade
 

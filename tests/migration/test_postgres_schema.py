@@ -19,10 +19,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.schema import CreateTable
 
 from goconductor.errors import ConfigurationError, SchemaError, StoreUnavailableError
-from goconductor.stores.postgres import PostgresStore, dial, migrate
-from goconductor.stores.postgres.migrating import config
-from goconductor.stores.postgres.schema import REVISIONS
-from goconductor.stores.postgres.tables import STATUSES, XID8, metadata
+from goconductor.stores.postgres import PostgresStore, migrate
+from goconductor.stores.postgres.database import dial
+from goconductor.stores.postgres.database.migrating import config
+from goconductor.stores.postgres.database.revisions import REVISIONS
+from goconductor.stores.postgres.database.tables import STATUSES, XID8, metadata
 from goconductor.testing.contracts.store.material import begin
 from tests.migration.downgrading import downgrade
 

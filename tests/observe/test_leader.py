@@ -18,7 +18,7 @@ from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.resent import KEPT_SECONDS, SAGAS_MAX, STEPS_MAX, Resent
 from goconductor.recovery.sweep import Sweeper
 from goconductor.saga.ids import Direction
-from goconductor.stores.memory.metrics import MemoryMetrics
+from goconductor.stores.memory.leading.metrics import MemoryMetrics
 from goconductor.testing.clock import ManualClock, settle
 from goconductor.testing.signalling import WorldStore
 from tests.observe.services import Services, cards, order

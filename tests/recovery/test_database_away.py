@@ -15,8 +15,8 @@ from goconductor.errors import StoreUnavailableError
 from goconductor.ports.store import Head
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.sweep import Sweeper
-from goconductor.stores.memory.leases import MemoryLeases
-from goconductor.stores.memory.recovery import MemoryRecovery
+from goconductor.stores.memory.leading.recovery import MemoryRecovery
+from goconductor.stores.memory.log.leases import MemoryLeases
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World
 from tests.engine.faults import Trade, Unrenewing, Unruly

@@ -19,7 +19,7 @@ from goconductor.ports.store import Append, Outcome, Store
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.sweep import Sweeper
 from goconductor.stores.memory import MemoryStore
-from goconductor.stores.memory.log import MemoryLog
+from goconductor.stores.memory.log.appends import MemoryLog
 from goconductor.testing.clock import settle
 from goconductor.testing.signalling import WorldStore
 from goconductor.testing.world import World

@@ -19,7 +19,7 @@ from goconductor.recovery.beside import beside
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.retention import DAY_SECONDS, INTERVAL_SECONDS, Retaining
 from goconductor.stores.memory.data import Data
-from goconductor.stores.memory.retention import MemoryRetention
+from goconductor.stores.memory.leading.retention import MemoryRetention
 from goconductor.testing.world import World
 
 SECOND = 1 / DAY_SECONDS

@@ -21,7 +21,7 @@ from goconductor.errors import BusUnavailableError, ConfigurationError, RequestR
 from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.messages.topics import steps_topic
 from goconductor.ports.bus import Message
-from goconductor.ports.store.choices import BUS
+from goconductor.ports.store.leading.choices import BUS
 from goconductor.recovery.sweep import Sweeper
 from goconductor.switchover.bus import SwitchableBus
 from goconductor.switchover.follower import Follower

@@ -14,7 +14,7 @@ from goconductor.control.actor import Actor
 from goconductor.control.models import ChangeDetail
 from goconductor.errors import ConfigurationError, ElectionError
 from goconductor.ports.store import Term, Terms
-from goconductor.ports.store.choices import ELECTION
+from goconductor.ports.store.leading.choices import ELECTION
 from goconductor.recovery.leadership import Leadership, LeadTerm
 from goconductor.stores.memory import MemoryStore
 from goconductor.switchover.election import SwitchableElection

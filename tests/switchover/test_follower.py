@@ -7,9 +7,9 @@ import pytest
 from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.engine.facts.clock import CORRECTED_SECONDS, keep_time
 from goconductor.errors import ConfigurationError
-from goconductor.ports.store.choices import BUS, Choice, Report
-from goconductor.stores.memory.choices import MemoryChoices
+from goconductor.ports.store.leading.choices import BUS, Choice, Report
 from goconductor.stores.memory.data import Data
+from goconductor.stores.memory.leading.choices import MemoryChoices
 from goconductor.switchover.follower import LOOK_SECONDS, Follower
 from goconductor.testing.clock import ManualClock
 

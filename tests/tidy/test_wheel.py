@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from goconductor.stores.postgres.migrating import scripts
+from goconductor.stores.postgres.database.migrating import scripts
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "goconductor"
@@ -84,7 +84,7 @@ def test_checkout_sdist_and_wheel_have_the_same_migrations(built: Path, unpacked
     (sdist,) = (tmp_path / "sdist").iterdir()
     assert scripts() == MIGRATIONS
     assert files(sdist / "migrations") == files(unpacked / "goconductor" / "migrations") == files(MIGRATIONS)
-    found = "from goconductor.stores.postgres.migrating import scripts; print(scripts())"
+    found = "from goconductor.stores.postgres.database.migrating import scripts; print(scripts())"
     assert Path(run(found, sdist)) == sdist / "migrations"
     assert Path(run(found, unpacked)) == unpacked / "goconductor" / "migrations"
 
@@ -95,7 +95,7 @@ def test_the_wheel_migrates_a_database(unpacked: Path, postgres_url: str) -> Non
     script = f"""
 import asyncio, json
 from goconductor.stores.postgres import PostgresStore
-from goconductor.stores.postgres.schema import REVISIONS
+from goconductor.stores.postgres.database.revisions import REVISIONS
 store = PostgresStore({postgres_url!r}, schema={schema!r})
 async def main():
     await store.migrate()

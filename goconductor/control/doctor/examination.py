@@ -25,7 +25,7 @@ from goconductor.ports.clock import Clock
 from goconductor.ports.election import Election
 from goconductor.ports.health import StoreHealth
 from goconductor.ports.store import Instance, Store, Terms
-from goconductor.ports.store.choices import BUS, ELECTION
+from goconductor.ports.store.leading.choices import BUS, ELECTION
 
 LOOK_SECONDS = 15.0
 """Time limit of each part, in seconds."""

@@ -16,7 +16,7 @@ import uuid
 
 from goconductor.errors import StoreUnavailableError
 from goconductor.ports.bus import Message
-from goconductor.ports.store.choices import INSTALLATION, Choice, Choices
+from goconductor.ports.store.leading.choices import INSTALLATION, Choice, Choices
 from goconductor.redaction import logger_of
 
 HEADER = "installation"

@@ -30,7 +30,7 @@ from goconductor.messages.envelope import Baton, RunStep, SagaEnded
 from goconductor.messages.topics import steps_topic
 from goconductor.ports.bus import Bus, Message
 from goconductor.ports.clock import Clock
-from goconductor.ports.store.choices import Choices
+from goconductor.ports.store.leading.choices import Choices
 from goconductor.redaction import logger_of
 from goconductor.saga.plan import Plan
 

@@ -31,7 +31,7 @@ from goconductor.lifecycle.facts.effects import Effect
 from goconductor.lifecycle.facts.events import SagaStarted
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import BATCHES_AT_ONCE, Outcome, Start, Starts, Verdict
-from goconductor.ports.store.transactions import Transaction
+from goconductor.ports.store.log.transactions import Transaction
 from goconductor.saga import ids
 from goconductor.saga.data import values
 from goconductor.saga.plan import Plan

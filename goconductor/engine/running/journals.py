@@ -16,7 +16,7 @@ from goconductor.engine.steps.registry import Action, StepRegistry
 from goconductor.errors import StoreError
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Instance
-from goconductor.ports.store.choices import JOURNAL, Report
+from goconductor.ports.store.leading.choices import JOURNAL, Report
 from goconductor.redaction import logger_of
 
 logger = logger_of("goconductor.engine")

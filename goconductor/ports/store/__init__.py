@@ -5,21 +5,22 @@ Every method takes many sagas at once; a result list has the order of its argume
 the database's clock; durations are seconds.
 """
 
-from goconductor.ports.store.choices import Choice, Choices, Phase, Report
-from goconductor.ports.store.dead_letters import DeadLetter, DeadLetters
-from goconductor.ports.store.definitions import Definitions, StoredDefinition
-from goconductor.ports.store.failovers import Failovers, Loss, Timeline
-from goconductor.ports.store.instances import Instance, Instances, Presence, ignore
-from goconductor.ports.store.leases import Acquire, Acquired, Lease, LeaseKey, Leases, Take
-from goconductor.ports.store.log import BATCHES_AT_ONCE, Append, Log, Outcome, Verdict
-from goconductor.ports.store.metrics import Metrics, StatusCounts, StoreMetrics
-from goconductor.ports.store.recovery import Recovery, Sweep
-from goconductor.ports.store.retention import Cursor, Forgettable, Forgotten, Retention
-from goconductor.ports.store.sagas import EVERYTHING, ID_SLACK_SECONDS, Head, Known, LogEntry, Page, Sagas, Tail, Wanted, id_bound
-from goconductor.ports.store.starts import Start, Starts
+from goconductor.ports.store.leading.choices import Choice, Choices, Phase, Report
+from goconductor.ports.store.leading.failovers import Failovers, Loss, Timeline
+from goconductor.ports.store.leading.instances import Instance, Instances, Presence, ignore
+from goconductor.ports.store.leading.metrics import Metrics, StatusCounts, StoreMetrics
+from goconductor.ports.store.leading.recovery import Recovery, Sweep
+from goconductor.ports.store.leading.retention import Cursor, Forgettable, Forgotten, Retention
+from goconductor.ports.store.leading.terms import Term, Terms
+from goconductor.ports.store.log.appends import BATCHES_AT_ONCE, Append, Log, Outcome, Verdict
+from goconductor.ports.store.log.head import Head, Known, LogEntry, Tail
+from goconductor.ports.store.log.leases import Acquire, Acquired, Lease, LeaseKey, Leases, Take
+from goconductor.ports.store.log.starts import Start, Starts
+from goconductor.ports.store.log.transactions import Transaction
+from goconductor.ports.store.reading.dead_letters import DeadLetter, DeadLetters
+from goconductor.ports.store.reading.definitions import Definitions, StoredDefinition
+from goconductor.ports.store.reading.sagas import EVERYTHING, ID_SLACK_SECONDS, Page, Sagas, Wanted, id_bound
 from goconductor.ports.store.store import Store
-from goconductor.ports.store.terms import Term, Terms
-from goconductor.ports.store.transactions import Transaction
 
 __all__ = [
     "BATCHES_AT_ONCE",

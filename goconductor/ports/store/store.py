@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from goconductor.ports.store.choices import Choices
-from goconductor.ports.store.dead_letters import DeadLetters
-from goconductor.ports.store.definitions import Definitions
-from goconductor.ports.store.failovers import Failovers
-from goconductor.ports.store.instances import Instances
-from goconductor.ports.store.leases import Leases
-from goconductor.ports.store.log import Log
-from goconductor.ports.store.metrics import Metrics
-from goconductor.ports.store.recovery import Recovery
-from goconductor.ports.store.retention import Retention
-from goconductor.ports.store.sagas import Sagas
-from goconductor.ports.store.starts import Starts
-from goconductor.ports.store.terms import Terms
+from goconductor.ports.store.leading.choices import Choices
+from goconductor.ports.store.leading.failovers import Failovers
+from goconductor.ports.store.leading.instances import Instances
+from goconductor.ports.store.leading.metrics import Metrics
+from goconductor.ports.store.leading.recovery import Recovery
+from goconductor.ports.store.leading.retention import Retention
+from goconductor.ports.store.leading.terms import Terms
+from goconductor.ports.store.log.appends import Log
+from goconductor.ports.store.log.leases import Leases
+from goconductor.ports.store.log.starts import Starts
+from goconductor.ports.store.reading.dead_letters import DeadLetters
+from goconductor.ports.store.reading.definitions import Definitions
+from goconductor.ports.store.reading.sagas import Sagas
 
 
 class Store(Protocol):

@@ -26,20 +26,20 @@ from goconductor.ports.store import (
     Starts,
     Terms,
 )
-from goconductor.stores.memory.choices import MemoryChoices
 from goconductor.stores.memory.data import Data
-from goconductor.stores.memory.dead_letters import MemoryDeadLetters
-from goconductor.stores.memory.definitions import MemoryDefinitions
-from goconductor.stores.memory.failovers import MemoryFailovers
-from goconductor.stores.memory.instances import MemoryInstances
-from goconductor.stores.memory.leases import MemoryLeases
-from goconductor.stores.memory.log import MemoryLog
-from goconductor.stores.memory.metrics import MemoryMetrics
-from goconductor.stores.memory.recovery import MemoryRecovery
-from goconductor.stores.memory.retention import MemoryRetention
-from goconductor.stores.memory.sagas import MemorySagas
-from goconductor.stores.memory.starts import MemoryStarts
-from goconductor.stores.memory.terms import MemoryTerms
+from goconductor.stores.memory.leading.choices import MemoryChoices
+from goconductor.stores.memory.leading.failovers import MemoryFailovers
+from goconductor.stores.memory.leading.instances import MemoryInstances
+from goconductor.stores.memory.leading.metrics import MemoryMetrics
+from goconductor.stores.memory.leading.recovery import MemoryRecovery
+from goconductor.stores.memory.leading.retention import MemoryRetention
+from goconductor.stores.memory.leading.terms import MemoryTerms
+from goconductor.stores.memory.log.appends import MemoryLog
+from goconductor.stores.memory.log.leases import MemoryLeases
+from goconductor.stores.memory.log.starts import MemoryStarts
+from goconductor.stores.memory.reading.dead_letters import MemoryDeadLetters
+from goconductor.stores.memory.reading.definitions import MemoryDefinitions
+from goconductor.stores.memory.reading.sagas import MemorySagas
 
 
 class MemoryStore:

@@ -14,25 +14,25 @@ from goconductor.postgres.opening import wait_for
 from goconductor.postgres.pool import Pool
 from goconductor.postgres.session import Session
 from goconductor.postgres.setup import Limits
-from goconductor.stores.postgres.acquire import PostgresLeases
-from goconductor.stores.postgres.append import PostgresLog
-from goconductor.stores.postgres.callers import Callers
-from goconductor.stores.postgres.choices import ChoiceTable
-from goconductor.stores.postgres.dead_letters import DeadLetterTable
-from goconductor.stores.postgres.definitions import DefinitionTable
-from goconductor.stores.postgres.dial import Address
-from goconductor.stores.postgres.health import examine
-from goconductor.stores.postgres.metrics import PostgresMetrics
-from goconductor.stores.postgres.presence import SignsOfLife
-from goconductor.stores.postgres.recovery import PostgresRecovery
-from goconductor.stores.postgres.retention import RetentionWalk
-from goconductor.stores.postgres.sagas import SagaTable
-from goconductor.stores.postgres.schema import check_schema, migrate
-from goconductor.stores.postgres.setup import set_up
-from goconductor.stores.postgres.start import PostgresStarts
-from goconductor.stores.postgres.tails import TailReader
-from goconductor.stores.postgres.terms import TermTable
-from goconductor.stores.postgres.timelines import TimelineTable
+from goconductor.stores.postgres.database.dial import Address
+from goconductor.stores.postgres.database.health import examine
+from goconductor.stores.postgres.database.revisions import check_schema, migrate
+from goconductor.stores.postgres.database.setup import set_up
+from goconductor.stores.postgres.database.timelines import TimelineTable
+from goconductor.stores.postgres.leading.choices import ChoiceTable
+from goconductor.stores.postgres.leading.instances import SignsOfLife
+from goconductor.stores.postgres.leading.metrics import PostgresMetrics
+from goconductor.stores.postgres.leading.recovery import PostgresRecovery
+from goconductor.stores.postgres.leading.retention import RetentionWalk
+from goconductor.stores.postgres.leading.terms import TermTable
+from goconductor.stores.postgres.log.appends import PostgresLog
+from goconductor.stores.postgres.log.callers import Callers
+from goconductor.stores.postgres.log.leases import PostgresLeases
+from goconductor.stores.postgres.log.starts import PostgresStarts
+from goconductor.stores.postgres.log.tails import TailReader
+from goconductor.stores.postgres.reading.dead_letters import DeadLetterTable
+from goconductor.stores.postgres.reading.definitions import DefinitionTable
+from goconductor.stores.postgres.reading.sagas import SagaTable
 
 QUICK_CONNECTIONS = 2
 KEY_LOCK_SECONDS = 0.25
@@ -168,7 +168,7 @@ class PostgresStore:
         return self._again()
 
     async def migrate(self) -> None:
-        """Make the schema, or bring it to this code's version; see :func:`goconductor.stores.postgres.schema.migrate`."""
+        """Make the schema, or bring it to this code's version; see :func:`goconductor.stores.postgres.migrate`."""
         await migrate(self._address.url, schema=self._address.schema)
 
     async def examine(self, *, older_than_seconds: float) -> StoreHealth:

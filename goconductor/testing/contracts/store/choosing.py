@@ -8,7 +8,7 @@ import asyncio
 from msgspec.structs import replace
 
 from goconductor.ports.store import Store
-from goconductor.ports.store.choices import BUS, ELECTION, Choice, Phase, Report
+from goconductor.ports.store.leading.choices import BUS, ELECTION, Choice, Phase, Report
 from goconductor.testing.contracts.store.material import StoreFixtures
 
 JOINING = Choice(kind=BUS, chosen="old", beside="new", phase=Phase.JOINING, number=1, by="anna")

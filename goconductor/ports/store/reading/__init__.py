@@ -1,0 +1,1 @@
+"""What is looked up: sagas as doors show them, definitions, dead letters."""

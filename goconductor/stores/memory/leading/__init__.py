@@ -1,0 +1,1 @@
+"""Instances, choices and terms in memory, and what the leader asks for."""

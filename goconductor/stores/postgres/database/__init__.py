@@ -1,0 +1,1 @@
+"""The database itself: reaching it, its tables and their revisions, the rights and the health of it."""

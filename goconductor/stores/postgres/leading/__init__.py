@@ -1,0 +1,1 @@
+"""Instances, choices and terms in SQL, and what the leader asks for: sweeps, retention, metrics."""

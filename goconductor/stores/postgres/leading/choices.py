@@ -1,0 +1,53 @@
+"""Which bus and which election are used: a row each, and what the instances say of them, in theirs."""
+
+from __future__ import annotations
+
+import msgspec
+
+from goconductor.ports.store import Choice, Phase, Report
+from goconductor.postgres.session import Usable
+from goconductor.stores.postgres.database.dial import Address, Row
+
+
+class ChoiceTable:
+    """The port's ``Choices``."""
+
+    def __init__(self, sessions: Usable, address: Address) -> None:
+        self._sessions = sessions
+        self._address = address
+
+    async def current(self, kind: str) -> Choice | None:
+        """As the port says."""
+        statement = """
+            SELECT kind, chosen, beside, phase, number, extract(epoch FROM since)::float8 AS since, asked_by
+            FROM goconductor.choices WHERE kind = $1
+        """
+        async with self._sessions.use() as connection:
+            row: Row | None = await connection.fetchrow(self._address.sql(statement), kind)
+        if row is None:
+            return None
+        facts = dict(row)
+        return Choice(by=facts.pop("asked_by"), phase=Phase(facts.pop("phase")), **facts)
+
+    async def choose(self, choice: Choice) -> bool:
+        """As the port says."""
+        statement = """
+            INSERT INTO goconductor.choices AS c (kind, chosen, beside, phase, number, asked_by)
+            SELECT $1, $2, $3, $4, $5::bigint, $6 WHERE $5::bigint = 1 OR EXISTS (SELECT FROM goconductor.choices WHERE kind = $1)
+            ON CONFLICT (kind) DO UPDATE SET chosen = excluded.chosen, beside = excluded.beside, phase = excluded.phase,
+                number = excluded.number, since = clock_timestamp(), asked_by = excluded.asked_by
+            WHERE c.number = excluded.number - 1 RETURNING number
+        """
+        facts = choice.kind, choice.chosen, choice.beside, choice.phase, choice.number, choice.by
+        async with self._sessions.use() as connection:
+            return await connection.fetchval(self._address.sql(statement), *facts) is not None
+
+    async def report(self, serial: int, kind: str, report: Report) -> bool:
+        """As the port says. A serial that a failover has given to another process is not ours to speak for."""
+        statement = """
+            UPDATE goconductor.participants SET speaks = speaks || jsonb_build_object($2::text, $3::jsonb)
+            WHERE serial = $1 AND application_name = $4 RETURNING serial
+        """
+        arguments = serial, kind, msgspec.json.encode(report), self._address.application_name
+        async with self._sessions.use() as connection:
+            return await connection.fetchval(self._address.sql(statement), *arguments) is not None

@@ -1,0 +1,199 @@
+"""A caller's own open transaction, of whichever library, as what a start needs of it.
+
+Two drivers speak to the server, asyncpg and psycopg; SQLAlchemy stands on one of them, and what it stands on is used. Nothing
+is committed here and nothing rolled back but a savepoint of ours. SQLAlchemy and psycopg begin by themselves with the first
+statement: then ours is the first. A connection that commits each statement by itself is refused.
+
+The port's ``Transaction`` has the shapes of these: asyncpg's connection answers ``is_in_transaction``, SQLAlchemy's sessions and
+connections ``in_transaction``, and psycopg's sets autocommit.
+
+The database must be the saga log's. The server's start, to the microsecond, and the database's number tell one from
+another without any right that a service may lack.
+"""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+import asyncpg
+
+from goconductor.errors import ConfigurationError
+from goconductor.postgres.session import Usable
+from goconductor.stores.postgres.database.dial import Address, Connection
+
+if TYPE_CHECKING:
+    import psycopg
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+ACCEPTED = (
+    "an asyncpg connection inside `async with connection.transaction()`, a psycopg AsyncConnection, or SQLAlchemy's "
+    "AsyncSession or AsyncConnection over one of them"
+)
+_PLACE = """SELECT CAST(current_database() AS text), CAST(extract(epoch FROM pg_postmaster_start_time()) AS float8),
+    (SELECT CAST(oid AS bigint) FROM pg_database WHERE datname = current_database())"""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a server, or a driver before it, says against a statement."""
+
+    sqlstate: str
+    constraint: str
+    text: str
+
+
+class Caller(ABC):
+    """An open transaction that belongs to somebody else."""
+
+    failures: ClassVar[tuple[type[Exception], ...]]
+
+    @property
+    @abstractmethod
+    def is_open(self) -> bool: ...
+
+    @abstractmethod
+    async def fetch(self, statement: str, arguments: Sequence[object]) -> Sequence[Any]: ...
+
+    @abstractmethod
+    def savepoint(self) -> AbstractAsyncContextManager[object]: ...
+
+    @abstractmethod
+    def fault(self, error: Exception) -> Fault: ...
+
+
+class _Asyncpg(Caller):
+    failures = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @property
+    def is_open(self) -> bool:
+        return self._connection.is_in_transaction()
+
+    async def fetch(self, statement: str, arguments: Sequence[object]) -> Sequence[Any]:
+        return await self._connection.fetch(statement, *arguments)
+
+    def savepoint(self) -> AbstractAsyncContextManager[object]:
+        return self._connection.transaction()
+
+    def fault(self, error: Exception) -> Fault:
+        return Fault(getattr(error, "sqlstate", None) or "", getattr(error, "constraint_name", None) or "", str(error))
+
+
+def _psycopg(connection: psycopg.AsyncConnection[Any]) -> Caller:
+    """Psycopg is the caller's; it is not imported before he has."""
+    import psycopg  # noqa: PLC0415
+    from psycopg.rows import tuple_row  # noqa: PLC0415
+
+    class _Psycopg(Caller):
+        failures = (psycopg.Error, OSError)
+
+        @property
+        def is_open(self) -> bool:
+            idle = connection.info.transaction_status is psycopg.pq.TransactionStatus.IDLE
+            return not (connection.autocommit and idle)
+
+        async def fetch(self, statement: str, arguments: Sequence[object]) -> Sequence[Any]:
+            async with psycopg.AsyncRawCursor(connection, row_factory=tuple_row) as cursor:  # whatever cursors the caller likes
+                await cursor.execute(statement.encode(), arguments or None)
+                return await cursor.fetchall()
+
+        def savepoint(self) -> AbstractAsyncContextManager[object]:
+            return connection.transaction()
+
+        def fault(self, error: Exception) -> Fault:
+            refused_by_driver = "22000" if isinstance(error, psycopg.DataError) else ""
+            constraint = error.diag.constraint_name if isinstance(error, psycopg.Error) else None
+            return Fault(getattr(error, "sqlstate", None) or refused_by_driver, constraint or "", str(error))
+
+    return _Psycopg()
+
+
+class Callers:
+    """Looks at what callers hand over.
+
+    Args:
+        sessions: ours, to the saga log.
+        address: the saga log's.
+    """
+
+    def __init__(self, sessions: Usable, address: Address) -> None:
+        self._sessions = sessions
+        self._address = address
+        self._place: tuple[Any, ...] = ()
+
+    async def enter(self, transaction: object) -> Caller:
+        """What a start needs of this transaction.
+
+        Raises:
+            TypeError: it is nothing that we know.
+            ValueError: no transaction is open.
+            ConfigurationError: it is in another database than the saga log.
+            StoreError: PostgreSQL refuses it, by the meaning of its error.
+        """
+        caller = await _caller_of(transaction)
+        if not caller.is_open:
+            raise ValueError(
+                "no transaction is open on this connection: use `async with connection.transaction():`, and no autocommit"
+            )
+        try:
+            (place,) = await caller.fetch(_PLACE, ())
+        except caller.failures as error:
+            raise self.meaning_of(caller.fault(error)) from error
+        if tuple(place) != self._place and tuple(place) != await self._find_place():
+            raise ConfigurationError(
+                f"this transaction is in database {place[0]!r}, the saga log is in {self._address.where}, which is another "
+                "database or server: commit first, and start the saga with a key afterwards"
+            )
+        return caller
+
+    def meaning_of(self, fault: Fault) -> Exception:
+        """Our error for a driver's."""
+        return self._address.meaning_of(fault.sqlstate, fault.text)
+
+    async def _find_place(self) -> tuple[Any, ...]:
+        """Where the saga log is now; the server may have been started again since the last look."""
+        async with self._sessions.use() as connection:
+            self._place = tuple(await connection.fetchrow(_PLACE) or ())
+        return self._place
+
+
+async def _caller_of(transaction: object) -> Caller:
+    if isinstance(transaction, asyncpg.Connection | asyncpg.pool.PoolConnectionProxy):
+        return _Asyncpg(cast("Connection", transaction))  # or a pool's proxy of one
+    if _is(transaction, "psycopg", "AsyncConnection"):
+        return _psycopg(transaction)  # type: ignore[arg-type]
+    if _is(transaction, "sqlalchemy.ext.asyncio", "AsyncSession"):
+        return await _below(await transaction.connection())  # type: ignore[attr-defined]
+    if _is(transaction, "sqlalchemy.ext.asyncio", "AsyncConnection"):
+        return await _below(transaction)  # type: ignore[arg-type]
+    kind = type(transaction)
+    raise TypeError(f"a saga cannot start in a {kind.__module__}.{kind.__qualname__}: hand over {ACCEPTED}")
+
+
+def _is(thing: object, module: str, name: str) -> bool:
+    """Whether it is an instance of a class, without importing what its owner has not."""
+    kind = getattr(sys.modules.get(module), name, None)
+    return kind is not None and isinstance(thing, kind)
+
+
+async def _below(connection: AsyncConnection) -> Caller:
+    """What SQLAlchemy stands on, inside its transaction."""
+    from sqlalchemy import text  # noqa: PLC0415
+
+    raw = (await connection.get_raw_connection()).driver_connection
+    if _is(raw, "psycopg", "AsyncConnection"):
+        caller = _psycopg(raw)  # type: ignore[arg-type]
+    elif isinstance(raw, asyncpg.Connection):
+        caller = _Asyncpg(raw)
+    else:
+        raise TypeError(f"a saga cannot start over SQLAlchemy's driver {connection.dialect.driver!r}: hand over {ACCEPTED}")
+    if not connection.in_transaction() or not caller.is_open:
+        await connection.execute(text("SELECT 1"))  # it begins with the first statement
+    return caller

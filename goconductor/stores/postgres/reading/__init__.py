@@ -1,0 +1,1 @@
+"""Sagas as doors show them, definitions and dead letters in SQL."""

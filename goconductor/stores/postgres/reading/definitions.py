@@ -1,0 +1,107 @@
+"""The table of definitions."""
+
+from __future__ import annotations
+
+from goconductor.ports.store import StoredDefinition
+from goconductor.postgres.session import Usable
+from goconductor.stores.postgres.database.dial import Address, Row
+
+DEFINITION = """d.namespace, d.saga, d.version, d.document, d.version = chosen.version AS active,
+    a.pinned AND a.version = d.version AS pinned,
+    extract(epoch FROM d.registered_at)::float8 AS registered_at,
+    (SELECT count(*) FROM goconductor.offers AS o JOIN goconductor.participants AS p USING (serial)
+     WHERE o.namespace = d.namespace AND o.saga = d.saga AND o.version = d.version AND p.dead_at IS NULL)::int AS offered
+    FROM goconductor.definitions AS d
+    LEFT JOIN goconductor.active_definitions AS a ON a.namespace = d.namespace AND a.saga = d.saga
+    LEFT JOIN LATERAL (
+        SELECT n.version FROM goconductor.offers AS o JOIN goconductor.participants AS p USING (serial)
+        JOIN goconductor.definitions AS n ON n.namespace = o.namespace AND n.saga = o.saga AND n.version = o.version
+        WHERE o.namespace = d.namespace AND o.saga = d.saga AND p.dead_at IS NULL
+        ORDER BY n.registered_at DESC, n.version DESC LIMIT 1
+    ) AS newest ON true
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN a.pinned THEN a.version ELSE coalesce(newest.version, a.version) END AS version
+    ) AS chosen"""
+"""The rule by which a version is active stands in :mod:`goconductor.engine.facts.definitions`."""
+
+
+def definition_of(row: Row) -> StoredDefinition:
+    """From :data:`DEFINITION`."""
+    return StoredDefinition(
+        namespace=row["namespace"],
+        saga=row["saga"],
+        version=row["version"],
+        document=row["document"].encode(),
+        active=bool(row["active"]),
+        pinned=bool(row["pinned"]),
+        offered=row["offered"],
+        registered_at=row["registered_at"],
+    )
+
+
+class DefinitionTable:
+    """Definitions, on the sessions for everybody."""
+
+    def __init__(self, sessions: Usable, address: Address) -> None:
+        self._sessions = sessions
+        self._address = address
+
+    async def put(
+        self, definition: StoredDefinition, *, activate: bool, pin: bool | None = None, offered_by: int | None = None
+    ) -> None:
+        """As the port says. A version is the hash of its document: what is there already stays."""
+        key = definition.namespace, definition.saga, definition.version
+        async with self._sessions.use() as connection, connection.transaction():
+            await connection.execute(
+                self._address.sql(
+                    """
+                    INSERT INTO goconductor.definitions (namespace, saga, version, document) VALUES ($1, $2, $3, $4)
+                    ON CONFLICT DO NOTHING
+                    """
+                ),
+                *key,
+                definition.document.decode(),
+            )
+            if activate or pin is not None:
+                await connection.execute(
+                    self._address.sql(
+                        """
+                        INSERT INTO goconductor.active_definitions AS a (namespace, saga, version, pinned)
+                        VALUES ($1, $2, $3, coalesce($4, false))
+                        ON CONFLICT (namespace, saga) DO UPDATE SET pinned = coalesce($4, a.pinned),
+                        version = CASE WHEN a.pinned AND $4 IS NULL THEN a.version ELSE excluded.version END
+                        """
+                    ),
+                    *key,
+                    pin,
+                )
+            if offered_by is not None:
+                await connection.execute(
+                    self._address.sql(
+                        """
+                        INSERT INTO goconductor.offers (namespace, saga, version, serial)
+                        SELECT $1, $2, $3, serial FROM goconductor.participants WHERE serial = $4 ON CONFLICT DO NOTHING
+                        """
+                    ),
+                    *key,
+                    offered_by,
+                )
+
+    async def get(self, namespace: str, saga: str, version: str | None = None) -> StoredDefinition | None:
+        """As the port says; without a version, the active one."""
+        statement = f"""
+            SELECT {DEFINITION} WHERE d.namespace = $1 AND d.saga = $2 AND d.version = coalesce($3::text, chosen.version)
+        """
+        async with self._sessions.use() as connection:
+            row = await connection.fetchrow(self._address.sql(statement), namespace, saga, version)
+        return definition_of(row) if row else None
+
+    async def versions(self, namespace: str, saga: str | None = None) -> list[StoredDefinition]:
+        """As the port says, by name and age."""
+        statement = f"""
+            SELECT {DEFINITION} WHERE d.namespace = $1 AND ($2::text IS NULL OR d.saga = $2)
+            ORDER BY d.saga, d.registered_at, d.version
+        """
+        async with self._sessions.use() as connection:
+            rows = await connection.fetch(self._address.sql(statement), namespace, saga)
+        return [definition_of(row) for row in rows]
