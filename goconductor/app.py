@@ -199,17 +199,20 @@ async def _opened(
         measured.watch(node)
         if on_made is not None:
             on_made(node)
-        try:
-            await _within(open_timeout_seconds, node.open(), node.store)
-            if recovers:
-                logger.info("%s", _introduction(settings, node))
-            async with (
-                _recovering(settings, node, measured, wanted) if recovers else contextlib.nullcontext(),
-                answering(node, settings.health),
-            ):
-                yield node
-        finally:
-            await node.close()
+        is_open = False
+        async with answering(node, settings.health, lambda: is_open):
+            try:
+                await _within(open_timeout_seconds, node.open(), node.store)
+                if recovers:
+                    logger.info("%s", _introduction(settings, node))
+                async with _recovering(settings, node, measured, wanted) if recovers else contextlib.nullcontext():
+                    is_open = True
+                    try:
+                        yield node
+                    finally:
+                        is_open = False
+            finally:
+                await node.close()
 
 
 async def _within(open_timeout_seconds: float | None, opening: Awaitable[None], store: Store) -> None:

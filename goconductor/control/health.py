@@ -1,14 +1,15 @@
 """Health over HTTP for a process without a REST door: ``/livez`` and ``/readyz`` on ``health.port``.
 
 A thread listens, and the event loop answers. So ``/livez`` shows that the loop turns, which a restart can mend. ``/readyz`` asks
-the database as well, which no restart of this process would bring back. The answer is *ready*, or the part that is missing, and
-has no other name or number.
+the database as well, which no restart of this process would bring back. So the port answers before the node is open, and while it
+closes: a process that waits for its database lives. The answer is *ready*, or the part that is missing, and has no other name or
+number.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -28,12 +29,15 @@ CLIENT_SECONDS = 10.0
 
 
 @asynccontextmanager
-async def answering(node: Node, settings: HealthSettings) -> AsyncIterator[int | None]:
+async def answering(
+    node: Node, settings: HealthSettings, is_open: Callable[[], bool] = lambda: True
+) -> AsyncIterator[int | None]:
     """Answer for as long as the context lasts; nothing is served without a port, or where another process has it.
 
     Args:
-        node: the engine, open.
+        node: the engine.
         settings: where to listen.
+        is_open: whether the node has opened and does not close yet; nothing is asked of it otherwise.
 
     Yields:
         The port that it listens on.
@@ -42,7 +46,7 @@ async def answering(node: Node, settings: HealthSettings) -> AsyncIterator[int |
         yield None
         return
     try:
-        server = _Server(node, (settings.host, settings.port))
+        server = _Server(node, (settings.host, settings.port), is_open)
     except OSError as error:
         why = error.strerror or type(error).__name__
         logger.warning(
@@ -69,8 +73,9 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False  # a request waits for the loop, which waits for no request
 
-    def __init__(self, node: Node, address: tuple[str, int]) -> None:
+    def __init__(self, node: Node, address: tuple[str, int], is_open: Callable[[], bool]) -> None:
         self._node = node
+        self._is_open = is_open
         self._loop = asyncio.get_running_loop()
         super().__init__(address, _Request)
 
@@ -83,6 +88,8 @@ class _Server(ThreadingHTTPServer):
         return self._ask(self._missing())
 
     async def _missing(self) -> dict[str, str]:
+        if not self._is_open():
+            return {"process": "waits for its database or its bus, or stops"}
         found = await readiness(self._node)
         return {} if found.ready else {part: "away" for part, what in found.parts.items() if what != READY}
 

@@ -47,6 +47,17 @@ async def test_a_database_that_is_away_makes_it_not_ready_but_alive(monkeypatch:
             assert await asked(port, "/livez") == (200, "ready\n")
 
 
+async def test_a_process_that_opens_or_closes_lives_and_is_not_ready_and_its_store_is_not_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with World() as world:
+        node = await world.node()
+        monkeypatch.setattr(node.store, "sagas", None)
+        async with answering(node, LOOPBACK, lambda: False) as port:
+            assert await asked(port, "/readyz") == (503, "process: waits for its database or its bus, or stops\n")
+            assert await asked(port, "/livez") == (200, "ready\n")
+
+
 async def test_a_loop_that_is_blocked_is_not_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "LOOP_SECONDS", 0.05)
     answered = threading.Event()

@@ -6,13 +6,16 @@ import asyncio
 import logging
 import socket
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
+import httpx
 import pytest
 
 from goconductor import Participant, Saga, Settings, connect
 from goconductor.app import migrate
 from goconductor.errors import ConfigurationError, SchemaError
+from goconductor.testing.faults import CuttableProxy
+from goconductor.testing.loopback import free_port
 from goconductor.testing.postgres import PostgresAddress, PostgresServer
 
 pytestmark = pytest.mark.postgres
@@ -169,3 +172,56 @@ async def test_ports_that_another_worker_has_and_unknown_variables_stop_nobody(
     assert f"cannot serve metrics on 127.0.0.1 port {port} (it is taken)" in said
     assert f"cannot answer about health on 127.0.0.1 port {port}" in said
     assert "GOCONDUCTOR_LOG_LEVLE: there is no such setting; did you mean GOCONDUCTOR_LOG_LEVEL?" in said
+
+
+async def test_it_lives_and_is_not_ready_while_it_waits_for_the_database_and_while_it_drains(postgres_url: str) -> None:
+    await migrate(settings_of(postgres_url))
+    shop, released, began = Participant("shop"), asyncio.Event(), asyncio.Event()
+
+    @shop.step
+    async def pack() -> str:
+        began.set()
+        await released.wait()
+        return "packed"
+
+    saga: Saga[Any] = Saga("order")
+    saga.returns(saga.step(pack).output)
+    parts, port = urlsplit(postgres_url), free_port()
+    async with (
+        CuttableProxy(parts.hostname or "", parts.port or 5432) as proxy,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=300) as client,
+    ):
+        proxy.cut()
+        through = urlunsplit(parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{proxy.port}"))
+        settings = Settings.load(
+            environ={
+                "GOCONDUCTOR_DATABASE_URL": through,
+                "GOCONDUCTOR_HEALTH_PORT": str(port),
+                "GOCONDUCTOR_PARTICIPANT_DRAIN_SECONDS": "300",
+            }
+        )
+        leave = asyncio.Event()
+
+        async def run() -> None:
+            async with shop.running(settings) as conductor:
+                await conductor.start(saga, None)
+                await leave.wait()
+
+        async def answers(path: str) -> int:
+            return (await client.get(path)).status_code
+
+        said = Said("waiting for PostgreSQL")
+        logging.getLogger("goconductor").addHandler(said)
+        running = asyncio.create_task(run())
+        await said.heard.wait()
+        logging.getLogger("goconductor").removeHandler(said)
+        assert (await answers("/livez"), await answers("/readyz")) == (200, 503)
+        proxy.heal()
+        await began.wait()
+        assert (await answers("/livez"), await answers("/readyz")) == (200, 200)
+        leave.set()
+        while await answers("/readyz") == 200:
+            pass
+        assert (await answers("/livez"), running.done()) == (200, False)
+        released.set()
+        await running
