@@ -36,6 +36,7 @@ from goconductor.engine.log.timers import Timers
 from goconductor.engine.membership import Membership
 from goconductor.engine.observer import SILENT, Observer
 from goconductor.engine.running.executor import Executor
+from goconductor.engine.running.invoke import step_in
 from goconductor.engine.running.journals import Journals
 from goconductor.engine.steps.listeners import notify
 from goconductor.engine.steps.registry import StepRegistry, check, facts
@@ -109,7 +110,7 @@ class Node:
         self.payload_bytes_max = payload_bytes_max
         self._tails: Batcher[Known, Tail] = Batcher(store.log.read, items_max=LOOKS_AT_ONCE)
         self._background = Tasks()
-        self._renewal = Renewal(open_store or store.beside, self.clock, lease_seconds)
+        self._renewal = Renewal(open_store or store.beside, self.clock, lease_seconds, step_in)
         source = f"/{self.registry.name}/{self.name}"
         self._outbox = Outbox(
             bus, store.choices, source=source, clock=self.clock, baton_bytes_max=baton_bytes_max, observer=observer
@@ -310,6 +311,7 @@ class Node:
             "leases_orphaned": len(self.orphans),
             "messages_waiting": self._outbox.waiting,
             "messages_dropped": self._outbox.dropped,
+            "loop_blocked": self._renewal.watch.blocked,
             "leases_renewed": self._renewal.renewed,
             "leases_lost": self._renewal.lost,
         }

@@ -96,6 +96,11 @@ NODE_METRICS = (
         "goconductor_threads_lost", "Threads of plain steps that were given up and run on.", {"threads_lost": ""}, kind="gauge"
     ),
     NodeMetric(
+        "goconductor_event_loop_blocked",
+        "Times that code kept the event loop of this process from going on, for two seconds or more.",
+        {"loop_blocked": ""},
+    ),
+    NodeMetric(
         "goconductor_leases_orphaned",
         "Leases that nobody runs under and that wait to be freed.",
         {"leases_orphaned": ""},

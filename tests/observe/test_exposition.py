@@ -207,3 +207,8 @@ async def test_a_node_that_measured_nothing_begins_when_an_application_is_put_on
     assert seen["goconductor_batch_items_count", frozenset({("kind", "start")})] == 1
     assert create_app(node, settings) is not app  # and a second one tells the same metrics
     assert node.observer is latent
+
+
+def test_each_metric_that_an_alert_names_is_on_the_dashboard() -> None:
+    shown = {name for panel in panels() for target in panel["targets"] for name in NAME.findall(target["expr"])}
+    assert {name for rule in alerts() for name in NAME.findall(rule["expr"])} - shown == set()

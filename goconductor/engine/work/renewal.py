@@ -21,6 +21,7 @@ import msgspec
 from goconductor.aio.reminders import Reminder
 from goconductor.aio.tasks import create_guarded_task
 from goconductor.engine.steps.context import about
+from goconductor.engine.work.blocking import LoopWatch, StepIn, no_step
 from goconductor.errors import GoConductorError
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Lease, LeaseKey, Store
@@ -49,10 +50,15 @@ class Renewal:
         open_store: makes a store for the thread's own event loop.
         clock: monotonic time.
         lease_seconds: the life of a lease.
+        step_in: finds the step in a stack, where code blocks the event loop.
+
+    Attributes:
+        watch: looks at each round of the thread, while leases are held, whether the event loop goes on.
     """
 
-    def __init__(self, open_store: Callable[[], Store], clock: Clock, lease_seconds: float) -> None:
+    def __init__(self, open_store: Callable[[], Store], clock: Clock, lease_seconds: float, step_in: StepIn = no_step) -> None:
         self._open_store = open_store
+        self.watch = LoopWatch(step_in, clock)
         self._clock = clock
         self._lease_seconds = lease_seconds
         self._held: dict[LeaseKey, _Held] = {}
@@ -88,6 +94,7 @@ class Renewal:
     def start(self) -> None:
         """Start the thread."""
         self._stop.clear()
+        self.watch.start()
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._until_stopped()), name="goconductor-renewal", daemon=True
         )
@@ -130,6 +137,8 @@ class Renewal:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._lease_seconds / 12):
                         await (asyncio.Event() if self._lingering.is_set() else stopped).wait()
+                if self._held and not self._stop.is_set():
+                    self.watch.look()
                 due = self._due()
                 if not due and not self._linger:
                     if store is not None and self._clock.monotonic() - used_at > RESTING_LEASES * self._lease_seconds:
