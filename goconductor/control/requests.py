@@ -44,7 +44,7 @@ REASON_CHARACTERS_MAX = 2_000
 ANSWER_SECONDS = 10.0
 """Seconds that a request waits for a database that has just become unavailable."""
 
-StepRequest: TypeAlias = SkipRequested | OutcomeDeclared
+UnattendedRequest: TypeAlias = SkipRequested | OutcomeDeclared
 """Requests about a step that was sent and that nobody runs."""
 
 DECIDED_LATER = frozenset({"answers", "at", "round"})
@@ -144,7 +144,7 @@ async def ask(
         raise StepNotFoundError(f"saga {plan.name!r} has no step {request.step[:100]!a}; {nearest(request.step, plan.steps)}")
     step = view.state.step(request.step)
     about = msgspec.structs.replace(request, round=step.round)
-    if not isinstance(about, StepRequest) or side_of(step) is None:
+    if not isinstance(about, UnattendedRequest) or side_of(step) is None:
         return await _request(actor, node, saga_id, about, precautions)
     return await _request(actor, node, saga_id, about, precautions, to_fence=(plan, view))
 
@@ -164,7 +164,7 @@ async def _request(
         return await saga_status(actor, node, saga_id)
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            if to_fence is not None and isinstance(event, StepRequest):
+            if to_fence is not None and isinstance(event, UnattendedRequest):
                 await _request_under_lease(node, *to_fence, event, precautions.expected, event_id)
             else:
                 await node.request(saga_id, event, expected=precautions.expected, event_id=event_id)
@@ -189,7 +189,7 @@ async def _request_under_lease(
     node: Node,
     plan: Plan,
     view: View,
-    event: StepRequest,
+    event: UnattendedRequest,
     expected: Expected | None,
     event_id: UUID | None,
 ) -> None:

@@ -29,15 +29,12 @@ from goconductor.lifecycle.answers import Log
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts.effects import Decision, EndSaga, RunAction, RunCompensation, SetTimer, Settle
 from goconductor.lifecycle.facts.events import (
+    STEP_REQUESTS,
     CompensationFailed,
     CompensationSettled,
     CompensationSucceeded,
     Event,
-    InputEdited,
-    OutcomeDeclared,
-    RetryRequested,
     SagaStarted,
-    SkipRequested,
     StepEvent,
     TimerFired,
 )
@@ -175,7 +172,7 @@ class StoryBuilder:
             return self._timers.pop((event.step, event.direction), None), None
         side = _side(event)
         asked = self.timings.get((event.step, side))
-        if asked is None or not _answers(event):
+        if asked is None or isinstance(event, STEP_REQUESTS):
             return None, None
         self.timings[event.step, side] = asked._replace(ended_at=entry.at)
         return asked.seq, max(0.0, entry.at - asked.asked_at)
@@ -262,11 +259,6 @@ def _side(event: StepEvent) -> Direction:
     return (
         Direction.COMPENSATION if isinstance(event, _OF_COMPENSATION) or direction is Direction.COMPENSATION else Direction.ACTION
     )
-
-
-def _answers(event: StepEvent) -> bool:
-    """Return whether an event is the outcome of something that was requested, and no operator's request."""
-    return not isinstance(event, RetryRequested | SkipRequested | InputEdited | OutcomeDeclared)
 
 
 def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: float) -> Iterator[str]:

@@ -29,7 +29,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from goconductor.errors import ConditionError
-from goconductor.lifecycle.facts.events import Event, InputEdited, OutcomeDeclared, RetryRequested, SkipRequested, StepEvent
+from goconductor.lifecycle.facts.events import STEP_REQUESTS, Event, StepEvent
 from goconductor.lifecycle.facts.state import ActionStatus, Answer, SagaState, StepState
 from goconductor.saga.plan import Plan
 
@@ -37,7 +37,6 @@ Answers: TypeAlias = Mapping[str, Answer]
 
 CONDITION_ERROR = ConditionError.__name__
 NOT_KEPT = "it could not be evaluated; the reason was not kept"
-_OF_OPERATORS = (RetryRequested, SkipRequested, OutcomeDeclared, InputEdited)
 
 
 class Log:
@@ -88,7 +87,7 @@ def _followed(plan: Plan, events: Iterable[Event]) -> dict[str, Answer]:
     found: dict[str, Answer] = {}
     for step in plan.conditions:
         if step in first:  # a step that an operator meets first has given up without an attempt
-            found[step] = NOT_KEPT if first[step] in _OF_OPERATORS else True
+            found[step] = NOT_KEPT if first[step] in STEP_REQUESTS else True
         elif step in done:
             found[step] = False
     return found

@@ -22,6 +22,11 @@ def test_each_event_belongs_to_one_union() -> None:
     assert sorted([*classes, "SagaStarted"]) == sorted(e.EVENTS)
 
 
+def test_a_request_about_a_step_is_no_outcome_of_it() -> None:
+    requests = {each for each in get_args(e.OperatorRequest) if issubclass(each, e.StepEvent)}
+    assert set(e.STEP_REQUESTS) == requests == {e.RetryRequested, e.SkipRequested, e.OutcomeDeclared, e.InputEdited}
+
+
 @pytest.mark.parametrize(
     ("request_", "words"),
     [

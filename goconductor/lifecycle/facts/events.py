@@ -219,16 +219,12 @@ BackwardEvent: TypeAlias = CompensationSucceeded | CompensationFailed | Compensa
 SideEvent: TypeAlias = OutcomeUnknown | TimerFired | SettleUnavailable
 """Events that can happen to either side of a step; the file of that side decides them."""
 
-OperatorRequest: TypeAlias = (
-    PauseRequested
-    | ResumeRequested
-    | AbortRequested
-    | TerminateRequested
-    | RetryRequested
-    | SkipRequested
-    | OutcomeDeclared
-    | InputEdited
-)
+StepRequest: TypeAlias = RetryRequested | SkipRequested | OutcomeDeclared | InputEdited
+"""Requests of operators about one step: no outcomes of something that was asked of it."""
+
+STEP_REQUESTS: tuple[type[StepEvent], ...] = StepRequest.__args__
+
+OperatorRequest: TypeAlias = PauseRequested | ResumeRequested | AbortRequested | TerminateRequested | StepRequest
 """Events that :mod:`goconductor.lifecycle.moves.requests` decides. ``verb`` completes "a saga can be …"."""
 
 Event: TypeAlias = SagaStarted | ForwardEvent | BackwardEvent | SideEvent | OperatorRequest
