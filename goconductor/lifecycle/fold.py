@@ -32,7 +32,7 @@ from goconductor.lifecycle.facts.state import (
     status_of,
 )
 from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES
-from goconductor.saga.definition import StepKind
+from goconductor.saga.definition import StepRole
 from goconductor.saga.expressions.conditions import Condition
 from goconductor.saga.plan import Plan
 
@@ -126,13 +126,13 @@ class Fold:
         """Return where a step stands."""
         return self.steps.get(name, NOT_STARTED)
 
-    def kind(self, name: str) -> StepKind:
+    def role(self, name: str) -> StepRole:
         """Return what may happen to a step."""
-        return self.plan.kinds[name]
+        return self.plan.roles[name]
 
     def needs_compensation(self, name: str) -> bool:
         """Return whether a step may have had an effect that must not stay, now that the saga goes back."""
-        return self.step(name).action.status in MAY_HAVE_RUN and self.kind(name) is StepKind.COMPENSATABLE
+        return self.step(name).action.status in MAY_HAVE_RUN and self.role(name) is StepRole.COMPENSATABLE
 
     def has_its_turn(self, name: str) -> bool:
         """Return whether a step was not begun yet and all its predecessors are done."""

@@ -20,7 +20,7 @@ from goconductor.lifecycle.fold import (
     OPEN_COMPENSATIONS,
     Fold,
 )
-from goconductor.saga.definition import StepKind
+from goconductor.saga.definition import StepRole
 from goconductor.saga.plan import Plan
 
 _NEVER_SENT = (ActionStatus.PENDING, ActionStatus.SKIPPED, ActionStatus.PREVENTED, ActionStatus.STUCK)
@@ -73,32 +73,32 @@ def _of_saga(found: list[str], plan: Plan, state: SagaState, done: int, open_wor
 
 
 def _of_step(found: list[str], plan: Plan, state: SagaState, name: str, step: StepState) -> None:
-    kind, action, compensation = plan.kinds[name], step.action.status, step.compensation.status
+    role, action, compensation = plan.roles[name], step.action.status, step.compensation.status
     if step.action.attempt == 0 and action not in _NEVER_SENT:
         found.append(f"step {name!r} is {action} without an attempt")
     if action in OPEN_ACTIONS or action in MAY_HAVE_RUN:
         for before in plan.predecessors[name]:
             if state.steps.get(before, NOT_STARTED).action.status not in DONE_ACTIONS:
                 found.append(f"step {name!r} was sent before {before!r} was done")  # noqa: PERF401  (there is none, nearly always)
-    if action is ACTION_STUCK and kind is StepKind.COMPENSATABLE:
+    if action is ACTION_STUCK and role is StepRole.COMPENSATABLE:
         found.append(f"compensatable step {name!r} is stuck, it should be compensated")
     if (step.action.due_at is not None) != (action is ACTION_BACKOFF):
         found.append(f"the action of step {name!r} is {action} with due_at {step.action.due_at}")
     if state.phase in _GOING_BACK:
-        if kind is StepKind.PIVOT and action is ActionStatus.SUCCEEDED:
+        if role is StepRole.PIVOT and action is ActionStatus.SUCCEEDED:
             found.append(f"compensating after its pivot {name!r} succeeded")
-        if kind is StepKind.RETRIABLE and step.action.attempt:
+        if role is StepRole.RETRIABLE and step.action.attempt:
             found.append(f"compensating after the retriable step {name!r} was sent")
     if compensation is not NO_COMPENSATION:
         _of_compensation(found, plan, state, name, step)
-    elif state.phase is SagaStatus.COMPENSATED and kind is StepKind.COMPENSATABLE and action in MAY_HAVE_RUN:
+    elif state.phase is SagaStatus.COMPENSATED and role is StepRole.COMPENSATABLE and action in MAY_HAVE_RUN:
         found.append(f"compensated, but step {name!r} is not")
 
 
 def _of_compensation(found: list[str], plan: Plan, state: SagaState, name: str, step: StepState) -> None:
     action, compensation = step.action.status, step.compensation.status
-    if plan.kinds[name] is not StepKind.COMPENSATABLE or action not in MAY_HAVE_RUN:
-        found.append(f"step {name!r} ({plan.kinds[name]}, {action}) is being compensated")
+    if plan.roles[name] is not StepRole.COMPENSATABLE or action not in MAY_HAVE_RUN:
+        found.append(f"step {name!r} ({plan.roles[name]}, {action}) is being compensated")
     if (step.compensation.due_at is not None) != (compensation is COMPENSATION_BACKOFF):
         found.append(f"the compensation of step {name!r} is {compensation} with due_at {step.compensation.due_at}")
     if state.phase not in (SagaStatus.COMPENSATING, SagaStatus.COMPENSATED, SagaStatus.TERMINATED):
@@ -108,7 +108,7 @@ def _of_compensation(found: list[str], plan: Plan, state: SagaState, name: str, 
     for after in plan.successors[name]:
         later = state.step(after)
         if (
-            plan.kinds[after] is StepKind.COMPENSATABLE
+            plan.roles[after] is StepRole.COMPENSATABLE
             and later.action.status in MAY_HAVE_RUN
             and later.compensation.status not in CLOSED_COMPENSATIONS
         ):

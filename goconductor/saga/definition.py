@@ -15,7 +15,7 @@ from goconductor.saga.data.values import digest
 from goconductor.saga.retry import Retry
 
 
-class StepKind(enum.StrEnum):
+class StepRole(enum.StrEnum):
     """What may happen to a step once it has succeeded (Mehrotra et al. 1992; Richardson 2018)."""
 
     COMPENSATABLE = "compensatable"

@@ -1,4 +1,4 @@
-"""A definition compiled: its order, its neighbours, its kinds, its conditions and references, each worked out once."""
+"""A definition compiled: its order, its neighbours, its roles, its conditions and references, each worked out once."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import Binding, Definition, Step, StepKind
+from goconductor.saga.definition import Binding, Definition, Step, StepRole
 from goconductor.saga.expressions.conditions import Condition, compile_condition
 from goconductor.saga.ids import split_target
+from goconductor.saga.retry import ACTION_RETRY, RETRIABLE_RETRY, Retry
 
 
 class Plan:
@@ -32,8 +33,8 @@ class Plan:
         self.roots = tuple(step for step in self.order if not self.predecessors[step])
         self.pivot = next((step.id for step in definition.steps if step.pivot), None)
         after_pivot = reachable(self.successors, self.pivot) if self.pivot else frozenset()
-        self.kinds = {
-            step: StepKind.PIVOT if step == self.pivot else StepKind.RETRIABLE if step in after_pivot else StepKind.COMPENSATABLE
+        self.roles = {
+            step: StepRole.PIVOT if step == self.pivot else StepRole.RETRIABLE if step in after_pivot else StepRole.COMPENSATABLE
             for step in self.order
         }
         self.owners = {step.id: split_target(step.run) for step in definition.steps}
@@ -60,6 +61,16 @@ class Plan:
             name: given[name] if name in given else _value(source, input, outputs)
             for name, source in self._bindings[step].items()
         }
+
+    def retry_of(self, step: str, own: Retry | None) -> Retry:
+        """Return when the action of a step is tried again: as the definition says, else as its owner does, else by its role.
+
+        Args:
+            step: its id.
+            own: what the owner's code says; None where it leaves that open.
+        """
+        by_role = RETRIABLE_RETRY if self.roles[step] is StepRole.RETRIABLE else ACTION_RETRY
+        return self.steps[step].retry or own or by_role
 
     def output(self, input: Any, outputs: Mapping[str, Any]) -> Any:
         """Return what the completed saga answers.

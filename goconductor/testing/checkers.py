@@ -22,7 +22,7 @@ from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.state import SagaState, SagaStatus
 from goconductor.lifecycle.invariants import violations
 from goconductor.ports.store import Head, LogEntry
-from goconductor.saga.definition import Definition, StepKind
+from goconductor.saga.definition import Definition, StepRole
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan, plan, reachable
 
@@ -104,11 +104,11 @@ def compensation_order(saga: Recorded) -> Iterator[str]:
             begun.setdefault(event.step, place)
             if isinstance(event, _COMPENSATED):
                 closed[event.step] = place
-    kinds = saga.plan.kinds
+    roles = saga.plan.roles
     if saga.plan.pivot in succeeded and begun:
         yield f"{where}: {sorted(begun)} were compensated, though the pivot succeeded"
     if saga.head.status == SagaStatus.COMPENSATED:
-        compensatable = {step for step in succeeded if kinds[step] is StepKind.COMPENSATABLE}
+        compensatable = {step for step in succeeded if roles[step] is StepRole.COMPENSATABLE}
         if missing := sorted(compensatable - closed.keys()):
             yield f"{where}: {missing} succeeded and were not compensated"
     elif saga.head.status == SagaStatus.COMPLETED and begun:

@@ -18,7 +18,7 @@ from goconductor.control.diagrams.svg import FILLS, STEPS_MAX, svg
 from goconductor.control.faults import RequestInvalidError
 from goconductor.control.models import StepStatus
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.saga.definition import Definition, Step, StepKind
+from goconductor.saga.definition import Definition, Step, StepRole
 from goconductor.saga.plan import plan
 from goconductor.saga.writing.builder import Saga
 from goconductor.testing.world import World
@@ -98,12 +98,12 @@ def test_what_xml_cannot_hold_is_replaced() -> None:
     assert boxes(svg(odd))
 
 
-def test_the_kinds_can_be_told_apart() -> None:
+def test_the_roles_can_be_told_apart() -> None:
     drawn = mermaid(ORDER)
     assert drawn.startswith("flowchart TD\n")
     assert re.search(r's\d\{\{"ship<br/>shipping.ship"\}\}', drawn)
     assert re.search(r's\d\(\["mail<br/>mail.send"\]\)', drawn)
-    assert {colour for kind in StepKind for colour in FILLS[kind]} <= set(re.findall(r"#[0-9a-f]{6}", svg(ORDER)))
+    assert {colour for role in StepRole for colour in FILLS[role]} <= set(re.findall(r"#[0-9a-f]{6}", svg(ORDER)))
 
 
 def test_a_saga_is_coloured_by_what_its_steps_are_doing() -> None:
@@ -116,8 +116,8 @@ def test_a_saga_is_coloured_by_what_its_steps_are_doing() -> None:
     assert "stuck" in drawn
 
 
-def test_every_status_and_kind_has_its_colours() -> None:
-    assert set(FILLS) == {*StepStatus, *StepKind}
+def test_every_status_and_role_has_its_colours() -> None:
+    assert set(FILLS) == {*StepStatus, *StepRole}
 
 
 def test_a_large_graph_is_laid_out_in_time() -> None:

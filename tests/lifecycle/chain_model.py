@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 
 class Rules(NamedTuple):
-    kinds: str
+    roles: str
     """One letter per step: c(ompensatable), p(ivot), r(etriable)."""
     attempts: int = 2
     compensation_attempts: int = 2
@@ -40,7 +40,7 @@ class Model(NamedTuple):
 
 
 def first(rules: Rules) -> Model:
-    zeros = (0,) * len(rules.kinds)
+    zeros = (0,) * len(rules.roles)
     return advance(
         rules,
         Model("F", paused=False, action="-" * len(zeros), attempt=zeros, comp="-" * len(zeros), comp_attempt=zeros, lost=zeros),
@@ -76,7 +76,7 @@ def advance(rules: Rules, m: Model) -> Model:
             return m._replace(mode="E")
         return _act(m, i, "D", 1) if m.action[i] == "-" and not m.paused else m
     if m.mode == "R" and not any(letter in "DPZ" for letter in m.action) and not any(letter in "DBKZ" for letter in m.comp):
-        todo = [i for i, kind in enumerate(rules.kinds) if kind == "c" and m.action[i] in "SFU" and m.comp[i] == "-"]
+        todo = [i for i, role in enumerate(rules.roles) if role == "c" and m.action[i] in "SFU" and m.comp[i] == "-"]
         if not todo:
             return m._replace(mode="X")
         return m if m.paused else _comp(m, todo[-1], "D", 1, 0)
@@ -92,7 +92,7 @@ def fold(rules: Rules, m: Model, event: str, i: int = 0, attempt: int = 1) -> Mo
 
 
 def _fold(rules: Rules, m: Model, event: str, i: int, attempt: int) -> Model | None:
-    kind, a, c, lost = rules.kinds[i], m.action[i], m.comp[i], m.lost[i] + 1
+    role, a, c, lost = rules.roles[i], m.action[i], m.comp[i], m.lost[i] + 1
     now, comp_now, forward = m.attempt[i], m.comp_attempt[i], m.mode == "F"
     match event:
         case "succeeded" if a in "DBPZUK" and c == "-":
@@ -100,13 +100,13 @@ def _fold(rules: Rules, m: Model, event: str, i: int, attempt: int) -> Model | N
         case "failed" | "proven" if a == "D" and attempt == now:
             if event == "failed" and forward and now < rules.attempts:
                 return _act(m, i, "B", now + 1)
-            if kind == "r":
+            if role == "r":
                 return _act(m, i, "K")
-            return _act(m, i, "f" if event == "proven" else "P" if kind == "p" else "F")
+            return _act(m, i, "f" if event == "proven" else "P" if role == "p" else "F")
         case "unknown" if a == "D" and attempt == now:
             if forward and lost < rules.unknowns:
                 return _act(m, i, "D" if lost == 1 else "B", now + 1, lost)
-            return _act(m, i, {"r": "K", "p": "P", "c": "U"}[kind], None, lost)
+            return _act(m, i, {"r": "K", "p": "P", "c": "U"}[role], None, lost)
         case "timer" if a == "B" and attempt == now:
             return _act(m, i, "D")
         case "happened" if a in "PZ":
@@ -137,15 +137,15 @@ def _fold(rules: Rules, m: Model, event: str, i: int, attempt: int) -> Model | N
             return m._replace(paused=False)
         case "terminate":
             return m._replace(mode="T")
-        case "abort" | "deadline" if forward and ("p" not in rules.kinds or m.action[rules.kinds.find("p")] == "-"):
+        case "abort" | "deadline" if forward and ("p" not in rules.roles or m.action[rules.roles.find("p")] == "-"):
             m = m._replace(mode="R", paused=m.paused and event == "deadline")
             return m._replace(action=m.action.replace("B", "F"))
-        case "abort" if forward and m.action[p := rules.kinds.find("p")] == "B":
+        case "abort" if forward and m.action[p := rules.roles.find("p")] == "B":
             return _act(m._replace(paused=False), p, "P")
-    return _by_hand(m, event, i, kind)
+    return _by_hand(m, event, i, role)
 
 
-def _by_hand(m: Model, event: str, i: int, kind: str) -> Model | None:
+def _by_hand(m: Model, event: str, i: int, role: str) -> Model | None:
     a, c = m.action[i], m.comp[i]
     waits, waits_back = a in "KBDPZ" and c == "-", c in "KBDZ"
     match event:
@@ -161,14 +161,14 @@ def _by_hand(m: Model, event: str, i: int, kind: str) -> Model | None:
             return _comp(m, i, "Z")
         case "force" if waits_back:
             return _comp(m, i, "N")
-        case "skip" if waits and kind == "r" and a != "Z":
+        case "skip" if waits and role == "r" and a != "Z":
             return _act(m, i, "Z")
-        case "force" if waits and kind == "r":
+        case "force" if waits and role == "r":
             return _act(m, i, "N")
         case "it happened" if waits:
             return _act(m, i, "S")
         case "it happened" if waits_back:
             return _comp(m, i, "C")
         case "it did not" if waits:
-            return _act(m, i, "N" if kind == "r" else "f")
+            return _act(m, i, "N" if role == "r" else "f")
     return None

@@ -43,7 +43,7 @@ def events_of(rules: Rules) -> list[tuple[str, int, int, Event]]:
         ("deadline", 0, 1, e.DeadlinePassed()),
         ("terminate", 0, 1, e.TerminateRequested(reason="because")),
     ]
-    for i in range(len(rules.kinds)):
+    for i in range(len(rules.roles)):
         s = f"s{i}"
         found += [
             ("succeeded", i, 1, e.ActionSucceeded(s)),
@@ -74,7 +74,7 @@ def events_of(rules: Rules) -> list[tuple[str, int, int, Event]]:
 
 def seen(rules: Rules, state: SagaState) -> Model:
     """The lifecycle's state in the model's letters."""
-    steps = [state.step(f"s{i}") for i in range(len(rules.kinds))]
+    steps = [state.step(f"s{i}") for i in range(len(rules.roles))]
     return Model(
         MODES[state.phase],
         state.paused,
@@ -87,7 +87,7 @@ def seen(rules: Rules, state: SagaState) -> Model:
 
 
 def chain(rules: Rules) -> Plan:
-    pivot = rules.kinds.find("p")
+    pivot = rules.roles.find("p")
     steps = tuple(
         Step(
             id=f"s{i}",
@@ -98,13 +98,13 @@ def chain(rules: Rules) -> Plan:
             compensation_retry=Retry(attempts_max=rules.compensation_attempts),
             unknowns_max=rules.unknowns,
         )
-        for i in range(len(rules.kinds))
+        for i in range(len(rules.roles))
     )
     return plan(Definition(name="chain", steps=steps))
 
 
 @pytest.mark.parametrize(
-    ("kinds", "attempts", "unknowns", "depth"),
+    ("roles", "attempts", "unknowns", "depth"),
     [
         ("c", 3, 3, 12),
         ("cc", 2, 2, 8),
@@ -115,8 +115,8 @@ def chain(rules: Rules) -> Plan:
         ("ccc", 1, 1, 8),
     ],
 )
-def test_lifecycle_and_model_agree_on_every_event_in_every_state(kinds: str, attempts: int, unknowns: int, depth: int) -> None:
-    rules = Rules(kinds, attempts, attempts, unknowns)
+def test_lifecycle_and_model_agree_on_every_event_in_every_state(roles: str, attempts: int, unknowns: int, depth: int) -> None:
+    rules = Rules(roles, attempts, attempts, unknowns)
     compiled, events = chain(rules), events_of(rules)
     start = begin(compiled, UUID(int=5), e.SagaStarted()).state
     assert seen(rules, start) == first(rules)

@@ -22,7 +22,7 @@ from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetT
 from goconductor.lifecycle.facts.events import Event, SagaStarted
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.lifecycle.pending_work import pending_work
-from goconductor.saga.definition import Definition, Step, StepKind
+from goconductor.saga.definition import Definition, Step, StepRole
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import plan, reachable
 from goconductor.saga.retry import Retry
@@ -102,7 +102,7 @@ class World:
             fenced = now.compensation.status is CompensationStatus.SKIPPED or now.action.status is ActionStatus.SKIPPED
             assert not fenced, f"{step} takes effect after it was skipped: {self.story}"
             return e.ActionSucceeded(step, attempt, round, output=1)
-        if final and proof and self.plan.kinds[step] is not StepKind.RETRIABLE:
+        if final and proof and self.plan.roles[step] is not StepRole.RETRIABLE:
             self.action_keys[step] = "failed"
             return e.ActionFailed(step, attempt, round, failure=FINAL, proven=True)
         return e.ActionFailed(step, attempt, round, failure=FINAL if final else PASSING)

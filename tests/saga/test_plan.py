@@ -17,8 +17,9 @@ from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.lifecycle.replay import replay
 from goconductor.saga.checking.validate import problems
-from goconductor.saga.definition import Binding, Definition, Step, StepKind
+from goconductor.saga.definition import Binding, Definition, Step, StepRole
 from goconductor.saga.plan import Plan, plan, reachable
+from goconductor.saga.retry import ACTION_RETRY, RETRIABLE_RETRY, Retry
 
 ORDER = Definition(
     name="order",
@@ -46,18 +47,26 @@ def test_steps_are_ordered_after_those_that_they_name_and_those_whose_output_the
     assert compiled.successors == {"ship": ("mail",), "mail": (), "charge": ("ship",), "reserve": ("ship",)}
 
 
-def test_the_pivot_divides_the_steps_into_kinds() -> None:
+def test_the_pivot_gives_each_step_its_role() -> None:
     compiled = plan(ORDER)
     assert compiled.pivot == "ship"
-    assert compiled.kinds == {
-        "charge": StepKind.COMPENSATABLE,
-        "reserve": StepKind.COMPENSATABLE,
-        "ship": StepKind.PIVOT,
-        "mail": StepKind.RETRIABLE,
+    assert compiled.roles == {
+        "charge": StepRole.COMPENSATABLE,
+        "reserve": StepRole.COMPENSATABLE,
+        "ship": StepRole.PIVOT,
+        "mail": StepRole.RETRIABLE,
     }
     without = plan(Definition(name="order", steps=(Step(id="a", run="x.a"),)))
     assert without.pivot is None
-    assert without.kinds == {"a": StepKind.COMPENSATABLE}
+    assert without.roles == {"a": StepRole.COMPENSATABLE}
+
+
+def test_the_definition_says_when_a_step_is_tried_again_else_its_owner_else_its_role() -> None:
+    stated, own = Retry(attempts_max=7), Retry(attempts_max=1)
+    retried = plan(Definition(name="order", steps=(*ORDER.steps, Step(id="count", run="stock.count", retry=stated))))
+    assert [retried.retry_of("count", given) for given in (own, None)] == [stated, stated]
+    assert [retried.retry_of(step, own) for step in ("charge", "ship", "mail")] == [own, own, own]
+    assert [retried.retry_of(step, None) for step in ("charge", "ship", "mail")] == [ACTION_RETRY, ACTION_RETRY, RETRIABLE_RETRY]
 
 
 def test_inputs_are_taken_from_the_input_the_outputs_and_constants() -> None:

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 
 from goconductor.control.diagrams.svg import FILLS
 from goconductor.control.models import StepStatus
-from goconductor.saga.definition import StepKind
+from goconductor.saga.definition import StepRole
 from goconductor.saga.plan import Plan
 
 _BRACKETS = {
-    StepKind.COMPENSATABLE: ('["', '"]'),
-    StepKind.PIVOT: ('{{"', '"}}'),
-    StepKind.RETRIABLE: ('(["', '"])'),
+    StepRole.COMPENSATABLE: ('["', '"]'),
+    StepRole.PIVOT: ('{{"', '"}}'),
+    StepRole.RETRIABLE: ('(["', '"])'),
 }
 _PLAIN = re.compile(r"[^\w .,:=!?+*/()-]")
 
@@ -23,7 +23,7 @@ def mermaid(plan: Plan, statuses: Mapping[str, StepStatus] | None = None) -> str
 
     Args:
         plan: a compiled definition.
-        statuses: the status of each step; without it the colours show the kinds of steps.
+        statuses: the status of each step; without it the colours show the roles of steps.
     """
     return "\n".join(_lines(plan, statuses)) + "\n"
 
@@ -32,15 +32,15 @@ def _lines(plan: Plan, statuses: Mapping[str, StepStatus] | None) -> Iterator[st
     yield "flowchart TD"
     ids = {step: f"s{number}" for number, step in enumerate(plan.order)}
     for name in plan.order:
-        step, (left, right) = plan.steps[name], _BRACKETS[plan.kinds[name]]
+        step, (left, right) = plan.steps[name], _BRACKETS[plan.roles[name]]
         words = [name, step.run, *([f"when {step.when}"] if step.when else [])]
         yield f"    {ids[name]}{left}{'<br/>'.join(map(_label, words))}{right}"
     for name in plan.order:
         for before in plan.predecessors[name]:
             yield f"    {ids[before]} --> {ids[name]}"
-    shown: Mapping[str, StepStatus | StepKind] = plan.kinds if statuses is None else statuses
+    shown: Mapping[str, StepStatus | StepRole] = plan.roles if statuses is None else statuses
     for colour in sorted({str(shown[name]) for name in plan.order if name in shown}):
-        inside, border = next(colours for kind, colours in FILLS.items() if str(kind) == colour)
+        inside, border = next(colours for role, colours in FILLS.items() if str(role) == colour)
         members = ",".join(ids[name] for name in plan.order if str(shown.get(name)) == colour)
         yield f"    classDef {colour} fill:{inside},stroke:{border},color:#0f172a"
         yield f"    class {members} {colour}"

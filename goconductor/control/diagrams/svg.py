@@ -13,7 +13,7 @@ from typing import TypeAlias
 from xml.sax.saxutils import escape
 
 from goconductor.control.models import StepStatus
-from goconductor.saga.definition import StepKind
+from goconductor.saga.definition import StepRole
 from goconductor.saga.plan import Plan
 
 STEPS_MAX = 300
@@ -28,10 +28,10 @@ _TIP = (
     '<path d="M0 0L8 4L0 8z" fill="#64748b"/></marker></defs>'
 )
 
-FILLS: dict[StepStatus | StepKind, tuple[str, str]] = {
-    StepKind.COMPENSATABLE: ("#eef2f7", "#64748b"),
-    StepKind.PIVOT: ("#fef3c7", "#b45309"),
-    StepKind.RETRIABLE: ("#ecfdf5", "#0f766e"),
+FILLS: dict[StepStatus | StepRole, tuple[str, str]] = {
+    StepRole.COMPENSATABLE: ("#eef2f7", "#64748b"),
+    StepRole.PIVOT: ("#fef3c7", "#b45309"),
+    StepRole.RETRIABLE: ("#ecfdf5", "#0f766e"),
     StepStatus.PENDING: ("#f8fafc", "#cbd5e1"),
     StepStatus.QUEUED: ("#e0f2fe", "#7dd3fc"),
     StepStatus.RUNNING: ("#bae6fd", "#0284c7"),
@@ -44,7 +44,7 @@ FILLS: dict[StepStatus | StepKind, tuple[str, str]] = {
     StepStatus.COMPENSATED: ("#fed7aa", "#c2410c"),
     StepStatus.STUCK: ("#fecaca", "#991b1b"),
 }
-"""Colours of a step, inside and border: by its status, or by its kind where there is no status."""
+"""Colours of a step, inside and border: by its status, or by its role where there is no status."""
 
 _Place: TypeAlias = str | tuple[str, str]
 """A step; or, in a layer between them, the edge of two."""
@@ -56,7 +56,7 @@ def svg(plan: Plan, statuses: Mapping[str, StepStatus] | None = None) -> str:
 
     Args:
         plan: a compiled definition of at most :data:`STEPS_MAX` steps.
-        statuses: the status of each step; without it the colours show the kinds of steps.
+        statuses: the status of each step; without it the colours show the roles of steps.
     """
     layers = _ordered(plan, _layers(plan))
     spans = [sum(_width(place) + GAP_X for place in layer) - GAP_X for layer in layers]
@@ -144,13 +144,13 @@ def _edge(before: str, step: str, depths: Mapping[str, int], at: Mapping[tuple[_
 
 def _step(plan: Plan, name: str, at: tuple[float, float], statuses: Mapping[str, StepStatus] | None) -> Iterator[str]:
     x, y = at
-    step, kind = plan.steps[name], plan.kinds[name]
+    step, role = plan.steps[name], plan.roles[name]
     status = statuses.get(name) if statuses is not None else None
-    inside, border = FILLS[status or kind]
-    radius = {StepKind.COMPENSATABLE: 6, StepKind.PIVOT: 0, StepKind.RETRIABLE: HEIGHT // 2}[kind]
+    inside, border = FILLS[status or role]
+    radius = {StepRole.COMPENSATABLE: 6, StepRole.PIVOT: 0, StepRole.RETRIABLE: HEIGHT // 2}[role]
     dashes = ' stroke-dasharray="5 3"' if step.when is not None else ""
-    strength = 3 if kind is StepKind.PIVOT else 1.5
-    title = [name, step.run, kind.value, *([f"when {step.when}"] if step.when else []), *([status.value] if status else [])]
+    strength = 3 if role is StepRole.PIVOT else 1.5
+    title = [name, step.run, role.value, *([f"when {step.when}"] if step.when else []), *([status.value] if status else [])]
     yield f"<g><title>{_text(', '.join(title))}</title>"
     yield (
         f'<rect x="{x - WIDTH / 2:.0f}" y="{y:.0f}" width="{WIDTH}" height="{HEIGHT}" rx="{radius}" '
@@ -159,7 +159,7 @@ def _step(plan: Plan, name: str, at: tuple[float, float], statuses: Mapping[str,
     lines = (
         (name, 13, "#0f172a", "600"),
         (step.run, 11, "#475569", "400"),
-        (status.value if status else f"when {step.when}" if step.when else kind.value, 10, border, "400"),
+        (status.value if status else f"when {step.when}" if step.when else role.value, 10, border, "400"),
     )
     for number, (words, size, colour, weight) in enumerate(lines):
         yield (

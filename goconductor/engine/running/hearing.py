@@ -16,7 +16,7 @@ from goconductor.engine.steps.failures import is_refusal, is_unexpected, text_of
 from goconductor.engine.steps.listeners import notify
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.engine.work.granted import Granted
-from goconductor.saga.definition import StepKind
+from goconductor.saga.definition import StepRole
 from goconductor.saga.ids import Direction
 
 
@@ -38,7 +38,7 @@ class Hearing:
         """Handle one error, in the task of its step."""
         self._counts["step_errors"] += 1
         self._observer.step_raised(context, error)
-        forward = work.plan.kinds[work.step] is StepKind.RETRIABLE
+        forward = work.plan.roles[work.step] is StepRole.RETRIABLE
         answer = is_refusal(error) and context.direction is Direction.ACTION and not forward
         level = logging.INFO if answer else logging.WARNING  # a saga that is refused turns back, and nobody is at fault
         waits = error if isinstance(error, NotBegunError) else None

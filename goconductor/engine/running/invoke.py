@@ -39,9 +39,8 @@ from goconductor.lifecycle.facts.events import (
 )
 from goconductor.lifecycle.facts.state import Failure
 from goconductor.lifecycle.pending_work import is_backward
-from goconductor.saga.definition import StepKind
+from goconductor.saga.definition import StepRole
 from goconductor.saga.ids import Direction
-from goconductor.saga.retry import ACTION_RETRY
 
 OnError = Callable[[Granted, StepContext, BaseException], Coroutine[Any, Any, None]]
 
@@ -108,9 +107,9 @@ class Invocation:
             return OutputRejected(**attempt.names, failure=_without_output(failure))
         if error is attempt.uncallable:
             failure = replace(failure, called=False, retryable=False)
-        policy = work.plan.steps[work.step].retry or action.retry or ACTION_RETRY
+        policy = work.plan.retry_of(work.step, action.retry)
         is_last = not failure.retryable or is_backward(work.view.state) or not policy.allows(work.attempt)
-        if is_last and work.plan.kinds[work.step] is not StepKind.RETRIABLE and not isinstance(error, JournalError):
+        if is_last and work.plan.roles[work.step] is not StepRole.RETRIABLE and not isinstance(error, JournalError):
             try:
                 proof = await self._runner.prove(attempt, failure)
             except Exception as unwritten:  # noqa: BLE001  (then the failure is reported without proof, and compensated)

@@ -24,9 +24,9 @@ from goconductor.lifecycle.facts.events import (
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, SagaStatus, Side, StepState
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import CLOSED_COMPENSATIONS, COMPENSATION_DONE, NO_COMPENSATION, Fold
-from goconductor.lifecycle.moves.kinds import call
+from goconductor.lifecycle.moves.kinds import kind_of
 from goconductor.lifecycle.moves.retrying import COMPENSATIONS
-from goconductor.saga.definition import StepKind
+from goconductor.saga.definition import StepRole
 from goconductor.saga.retry import COMPENSATION_RETRY, LAST_PATIENCE, patience
 
 
@@ -59,7 +59,7 @@ def turn_back(fold: Fold, reason: str) -> None:
         fold.phase = SagaStatus.COMPENSATING
         fold.reason = reason
         for name, step in list(fold.steps.items()):
-            if step.action.status is ActionStatus.BACKOFF and fold.kind(name) is not StepKind.PIVOT:
+            if step.action.status is ActionStatus.BACKOFF and fold.role(name) is not StepRole.PIVOT:
                 fold.set_action(name, Advance, step.action.to(ActionStatus.FAILED))
     advance(fold)
 
@@ -87,7 +87,7 @@ def advance(fold: Fold, closed: str | None = None) -> None:
                 if not unclosed[before]:
                     waiting.append(before)
         elif status is NO_COMPENSATION and not fold.paused:
-            call.compensate(fold, name)
+            kind_of(fold.plan.steps[name]).compensate(fold, name)
     if fold.paused:
         fold.unclosed = None
     if not unclosed:

@@ -26,15 +26,15 @@ from goconductor.lifecycle.facts.state import DONE_ACTIONS, ActionStatus, Failur
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import ACTION_SUCCEEDED, NO_COMPENSATION, Fold
 from goconductor.lifecycle.moves import backward
-from goconductor.lifecycle.moves.kinds import call
+from goconductor.lifecycle.moves.kinds import kind_of
 from goconductor.lifecycle.moves.retrying import ACTIONS
-from goconductor.saga.definition import StepKind
-from goconductor.saga.retry import ACTION_PATIENCE, ACTION_RETRY, LAST_PATIENCE, RETRIABLE_RETRY, patience
+from goconductor.saga.definition import StepRole
+from goconductor.saga.retry import ACTION_PATIENCE, LAST_PATIENCE, patience
 
 _AFTER_LOST = {
-    StepKind.COMPENSATABLE: ActionStatus.UNKNOWN,
-    StepKind.PIVOT: ActionStatus.SETTLING,
-    StepKind.RETRIABLE: ActionStatus.STUCK,
+    StepRole.COMPENSATABLE: ActionStatus.UNKNOWN,
+    StepRole.PIVOT: ActionStatus.SETTLING,
+    StepRole.RETRIABLE: ActionStatus.STUCK,
 }
 """The status of a step after its last lost outcome."""
 
@@ -89,7 +89,7 @@ def _begin(fold: Fold, name: str) -> bool:
         _without_condition(fold, name, Failure(CONDITION_ERROR, wanted, retryable=False))
         return False
     if wanted:
-        call.begin(fold, name)
+        kind_of(fold.plan.steps[name]).begin(fold, name)
         return False
     fold.set_action(name, Advance, Side(ActionStatus.SKIPPED))
     fold.remaining -= 1
@@ -109,7 +109,7 @@ def _seen_by_conditions(fold: Fold) -> dict[str, object]:
 
 def _without_condition(fold: Fold, name: str, failure: Failure) -> None:
     """Give up a step whose condition cannot be evaluated. It was never sent, so it has no effect."""
-    if fold.kind(name) is StepKind.RETRIABLE:
+    if fold.role(name) is StepRole.RETRIABLE:
         fold.set_action(name, Advance, Side(ActionStatus.STUCK, failure=failure))
     else:
         fold.set_action(name, Advance, Side(ActionStatus.PREVENTED, failure=failure))
@@ -136,13 +136,12 @@ def succeeded(fold: Fold, event: ActionSucceeded | ActionSettled | OutcomeDeclar
 
 def failed(fold: Fold, event: ActionFailed) -> None:
     """Try again while its policy allows; else turn back, settle a pivot, or give a retriable step to the operator."""
-    name, side, kind = event.step, ACTIONS.expect(fold, event), fold.kind(event.step)
-    policy = fold.plan.steps[name].retry or event.retry or (RETRIABLE_RETRY if kind is StepKind.RETRIABLE else ACTION_RETRY)
-    if not fold.backward and not event.proven and ACTIONS.failed(fold, event, policy):
+    name, side, role = event.step, ACTIONS.expect(fold, event), fold.role(event.step)
+    if not fold.backward and not event.proven and ACTIONS.failed(fold, event, fold.plan.retry_of(name, event.retry)):
         return
-    if kind is StepKind.RETRIABLE:
+    if role is StepRole.RETRIABLE:
         after = ActionStatus.STUCK
-    elif kind is StepKind.PIVOT and not event.proven:
+    elif role is StepRole.PIVOT and not event.proven:
         after = ActionStatus.SETTLING
     else:
         after = ActionStatus.PREVENTED if event.proven else ActionStatus.FAILED
@@ -161,7 +160,7 @@ def _given_up(fold: Fold, name: str, status: ActionStatus, why: str) -> None:
 def output_rejected(fold: Fold, event: OutputRejected) -> None:
     """Undo what happened without a usable output; where that cannot be, an operator declares the output."""
     name, side, failure = event.step, ACTIONS.expect(fold, event), event.failure
-    if fold.kind(name) is StepKind.COMPENSATABLE:
+    if fold.role(name) is StepRole.COMPENSATABLE:
         fold.set_action(name, OutputRejected, side.to(ActionStatus.FAILED, failure=failure))
         backward.turn_back(fold, f"step {name!r}: {failure}")
     else:
@@ -173,11 +172,11 @@ def output_rejected(fold: Fold, event: OutputRejected) -> None:
 
 def unknown(fold: Fold, event: OutcomeUnknown) -> None:
     """Try an action with a lost outcome again under the same key, but not for ever; then compensate, settle or give up."""
-    name, kind = event.step, fold.kind(event.step)
-    fitting = LAST_PATIENCE if kind is StepKind.RETRIABLE else ACTION_PATIENCE
+    name, role = event.step, fold.role(event.step)
+    fitting = LAST_PATIENCE if role is StepRole.RETRIABLE else ACTION_PATIENCE
     limit = None if fold.backward else patience(fold.plan.steps[name].unknowns_max, fitting)
     if (lost := ACTIONS.lost(fold, event, limit)) is not None:
-        after = _AFTER_LOST[kind]
+        after = _AFTER_LOST[role]
         fold.set_action(name, OutcomeUnknown, lost.to(after))
         _given_up(fold, name, after, f"its outcome is unknown ({event.reason})")
 

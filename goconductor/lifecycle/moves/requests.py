@@ -33,7 +33,7 @@ from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves import backward, forward
 from goconductor.lifecycle.moves.retrying import ACTIONS, COMPENSATIONS
 from goconductor.lifecycle.pending_work import pending_work
-from goconductor.saga.definition import StepKind
+from goconductor.saga.definition import StepRole
 
 _WAITING = (ActionStatus.STUCK, ActionStatus.BACKOFF, ActionStatus.SENT, ActionStatus.SETTLING)
 _WAITING_BACK = (CompensationStatus.STUCK, CompensationStatus.BACKOFF, CompensationStatus.SENT, CompensationStatus.FENCING)
@@ -147,9 +147,9 @@ def skip(fold: Fold, event: SkipRequested) -> None:
             fold.effects.append(Settle(name, step.round))
     elif step.action.status not in _WAITING or step.compensation.status is not CompensationStatus.NONE:
         raise _does_not_wait(fold, name, "skipped")
-    elif fold.kind(name) is StepKind.PIVOT:
+    elif fold.role(name) is StepRole.PIVOT:
         raise RequestRefusedError(f"step {name!r} is the pivot: find out whether it happened and declare its outcome")
-    elif fold.kind(name) is not StepKind.RETRIABLE:
+    elif fold.role(name) is not StepRole.RETRIABLE:
         raise RequestRefusedError(f"step {name!r} comes before the point of no return: abort the saga, or declare its outcome")
     elif event.forced or not step.action.attempt:
         fold.fields["late_effects"] = fold.state.late_effects or step.action.attempt > 0
@@ -175,7 +175,7 @@ def declare(fold: Fold, event: OutcomeDeclared) -> None:
         raise _does_not_wait(fold, name, "declared")
     elif event.happened:
         forward.succeeded(fold, event)
-    elif fold.kind(name) is StepKind.RETRIABLE:
+    elif fold.role(name) is StepRole.RETRIABLE:
         forward.skip(fold, name, OutcomeDeclared)
     else:
         fold.set_action(name, OutcomeDeclared, step.action.to(ActionStatus.PREVENTED))
