@@ -75,9 +75,13 @@ def register(
         definition = _imported(what) if data is None else definitions.load_definition(data)
         async with client(settings) as node:
             found = await definitions.register(actor(), node, definition, activate=activate)
-            taken = found if found.active else await definitions.definition(actor(), node, found.saga) if activate else None
+            wanted = activate and not found.active and not found.waits_for
+            taken = await definitions.definition(actor(), node, found.saga) if wanted else None
         _print(found, as_json=as_json)
-        if taken is not None and not found.active:
+        if activate and found.waits_for:
+            lacking = f"{', '.join(found.waits_for)} do not know {', '.join(found.features)}"
+            typer.echo(plain(f"it is not active before these instances are upgraded: {lacking}"), err=True)
+        if taken is not None:
             why = "it is pinned" if taken.pinned else "a living instance has it in its code"
             remedy = f"`goconductor definition activate {found.saga} {found.version}` pins this one"
             typer.echo(plain(f"new sagas take {taken.version}, as {why}; {remedy}"), err=True)

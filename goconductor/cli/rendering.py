@@ -221,6 +221,8 @@ def definitions(found: Sequence[DefinitionSummary]) -> Table:
 
 def standing(definition: DefinitionSummary) -> str:
     """Return whether new sagas take a version, in a word or two."""
+    if definition.waits_for:
+        return f"waits for {len(definition.waits_for)} instances"
     return "active, pinned" if definition.pinned else "active" if definition.active else ""
 
 

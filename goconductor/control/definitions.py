@@ -96,7 +96,11 @@ async def register(actor: Actor, node: Node, definition: Definition, *, activate
     """
     plan = await node.definitions.register(definition, activate=activate)
     stored = await node.store.definitions.get(DEFAULT_NAMESPACE, plan.name, plan.version)
-    return _summary(stored) if stored is not None else DefinitionSummary(saga=plan.name, version=plan.version, active=activate)
+    return await _summary(
+        node,
+        stored
+        or StoredDefinition(namespace=DEFAULT_NAMESPACE, saga=plan.name, version=plan.version, document=b"", active=activate),
+    )
 
 
 async def list_definitions(actor: Actor, node: Node) -> list[DefinitionSummary]:
@@ -105,7 +109,7 @@ async def list_definitions(actor: Actor, node: Node) -> list[DefinitionSummary]:
     Raises:
         StoreUnavailableError: the database cannot be reached.
     """
-    return [_summary(stored) for stored in await node.store.definitions.versions(DEFAULT_NAMESPACE)]
+    return [await _summary(node, stored) for stored in await node.store.definitions.versions(DEFAULT_NAMESPACE)]
 
 
 async def versions(actor: Actor, node: Node, saga: str) -> list[DefinitionSummary]:
@@ -118,7 +122,7 @@ async def versions(actor: Actor, node: Node, saga: str) -> list[DefinitionSummar
     stored = await node.store.definitions.versions(DEFAULT_NAMESPACE, saga) if is_name(saga) else []
     if not stored:
         raise _not_found(saga, None)
-    return [_summary(each) for each in stored]
+    return [await _summary(node, each) for each in stored]
 
 
 async def definition(actor: Actor, node: Node, saga: str, version: str | None = None) -> DefinitionDetail:
@@ -135,7 +139,8 @@ async def definition(actor: Actor, node: Node, saga: str, version: str | None = 
         StoreUnavailableError: the database cannot be reached.
     """
     stored = await _stored(node, saga, version)
-    return DefinitionDetail(**_summary(stored).model_dump(), document=msgspec.json.decode(stored.document))
+    summary = await _summary(node, stored)
+    return DefinitionDetail(**summary.model_dump(), document=msgspec.json.decode(stored.document))
 
 
 async def activate(actor: Actor, node: Node, saga: str, version: str) -> DefinitionSummary:
@@ -144,12 +149,18 @@ async def activate(actor: Actor, node: Node, saga: str, version: str) -> Definit
     Raises:
         DefinitionNotFoundError: there is none.
         DefinitionError: this version of goconductor cannot run it.
+        RequestRefusedError: a living instance does not know all that it uses.
         StoreUnavailableError: the database cannot be reached.
     """
     stored = await _stored(node, saga, version)
-    await plan_of(node, saga, version)
+    plan = await plan_of(node, saga, version)
+    if behind := await node.definitions.unready(plan.features):
+        raise RequestRefusedError(
+            f"version {version} of saga {saga!r} uses {', '.join(plan.features)}, which {', '.join(behind)} cannot run; "
+            "upgrade these instances first"
+        )
     await node.store.definitions.put(stored, activate=True, pin=True)
-    return _summary(await _stored(node, saga, version))
+    return await _summary(node, await _stored(node, saga, version))
 
 
 async def unpin(actor: Actor, node: Node, saga: str) -> DefinitionSummary:
@@ -160,7 +171,7 @@ async def unpin(actor: Actor, node: Node, saga: str) -> DefinitionSummary:
         StoreUnavailableError: the database cannot be reached.
     """
     await node.store.definitions.put(await _stored(node, saga, None), activate=True, pin=False)
-    return _summary(await _stored(node, saga, None))
+    return await _summary(node, await _stored(node, saga, None))
 
 
 async def plan_of(node: Node, saga: str, version: str | None) -> Plan:
@@ -188,12 +199,14 @@ def _not_found(saga: str, version: str | None) -> DefinitionNotFoundError:
     return DefinitionNotFoundError(f"there is no definition of {which}; register it, or check its name")
 
 
-def _summary(stored: StoredDefinition) -> DefinitionSummary:
+async def _summary(node: Node, stored: StoredDefinition) -> DefinitionSummary:
     return DefinitionSummary(
         saga=stored.saga,
         version=stored.version,
         active=stored.active,
         pinned=stored.pinned,
         offered_by=stored.offered,
+        features=list(stored.features),
+        waits_for=await node.definitions.unready(stored.features),
         registered_at=moment(stored.registered_at),
     )

@@ -136,6 +136,10 @@ class DefinitionSummary(Document):
         bool, Field(description="an operator pinned it; else the newest that a living instance offers is active")
     ] = False
     offered_by: Annotated[int, Field(description="how many living instances have it in their code")] = 0
+    features: Annotated[list[str], Field(description="what it uses that older code does not know")] = []
+    waits_for: Annotated[
+        list[str], Field(description="living instances that do not know these; it is not active before they are replaced")
+    ] = []
     registered_at: datetime | None = None
 
 

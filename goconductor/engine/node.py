@@ -104,7 +104,7 @@ class Node:
         self.clock = clock or SystemClock()
         self.counts: Counter[str] = Counter()
         self.observer = observer
-        self.definitions = Definitions(store.definitions, lambda: self.instance.serial)
+        self.definitions = Definitions(store.definitions, lambda: self.instance.serial, store.instances.registered)
         self.name = f"{self.registry.name}-{socket.gethostname()}-{os.getpid()}-{random.getrandbits(24):06x}"
         self._drain_seconds, self._lease_seconds = drain_seconds, lease_seconds
         self.payload_bytes_max = payload_bytes_max

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from goconductor.errors import MessageError
-from goconductor.messages.envelope import SCHEMA_VERSIONS, TYPES, Baton, Body, Envelope, RunStep, SagaEnded
+from goconductor.messages.envelope import SCHEMA_VERSIONS, TYPES, Body, Envelope, RunStep, SagaEnded, schema_version
+from goconductor.saga.features import USES, unknown_to
 from goconductor.saga.ids import idempotency_key
 
 _encode = msgspec.json.Encoder().encode
@@ -14,7 +15,7 @@ _bodies: dict[str, msgspec.json.Decoder[RunStep] | msgspec.json.Decoder[SagaEnde
     TYPES[RunStep]: msgspec.json.Decoder(RunStep),
     TYPES[SagaEnded]: msgspec.json.Decoder(SagaEnded),
 }
-_newest = {TYPES[kind]: version for kind, version in SCHEMA_VERSIONS.items()}
+_plain = {TYPES[kind]: version for kind, version in SCHEMA_VERSIONS.items()}
 
 
 class _Place(msgspec.Struct):
@@ -24,7 +25,20 @@ class _Place(msgspec.Struct):
     tag: int
 
 
+class _Features(msgspec.Struct, frozen=True):
+    """The features of a baton, which decide whether its state can be read."""
+
+    features: tuple[str, ...] = ()
+
+
+class _Featured(msgspec.Struct):
+    """A body, as far as its features go."""
+
+    baton: _Features = _Features()
+
+
 _batons = msgspec.json.Decoder(_Place)
+_featured = msgspec.json.Decoder(_Featured)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -46,7 +60,7 @@ def encode(body: Body, *, message_id: str, source: str, time: str = "", causatio
             specversion="1.0",
             id=message_id,
             source=source,
-            type=f"{TYPES[type(body)]}.v{SCHEMA_VERSIONS[type(body)]}",
+            type=f"{TYPES[type(body)]}.v{schema_version(body)}",
             subject=body.target if isinstance(body, RunStep) else body.saga,
             time=time,
             partitionkey=saga,
@@ -66,7 +80,7 @@ def without_state(payload: bytes) -> bytes | None:
     envelope, body = decode(payload)
     if body.baton.state is None:
         return None
-    pointer = msgspec.structs.replace(body, baton=Baton(body.baton.seq, body.baton.tag))
+    pointer = msgspec.structs.replace(body, baton=msgspec.structs.replace(body.baton, state=None))
     return _encode(msgspec.structs.replace(envelope, data=msgspec.Raw(_encode(pointer))))
 
 
@@ -75,7 +89,7 @@ def decode(payload: bytes) -> tuple[Envelope, Body]:
 
     Raises:
         MessageError: it is no CloudEvent, none of our types, or its data does not fit; ``newer`` if a newer version of
-            goconductor could read it.
+            goconductor could read it, or one that knows the features of its saga.
     """
     try:
         envelope = _envelopes.decode(payload)
@@ -86,10 +100,14 @@ def decode(payload: bytes) -> tuple[Envelope, Body]:
     name, dot, version = envelope.type.rpartition(".v")
     if not dot or name not in _bodies or not version.isdecimal():
         raise MessageError(f"type {envelope.type!r} is none of ours", newer=name.startswith("goconductor."))
-    if int(version) > (newest := _newest[name]):
-        raise MessageError(f"type {envelope.type!r} is of a newer schema than v{newest}: upgrade this instance", newer=True)
+    number, plain = int(version), _plain[name]
+    if number > plain + 1:
+        raise MessageError(f"type {envelope.type!r} is of a newer schema than v{plain + 1}: upgrade this instance", newer=True)
     try:
-        return envelope, _bodies[name].decode(envelope.data if int(version) == newest else _without_old_state(envelope.data))
+        if number > plain and (unknown := unknown_to(_featured.decode(envelope.data).baton.features, USES)):
+            needs = ", ".join(unknown)
+            raise MessageError(f"its saga uses what this instance does not know ({needs}): upgrade this instance", newer=True)
+        return envelope, _bodies[name].decode(envelope.data if number >= plain else _without_old_state(envelope.data))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MessageError(f"the data of a {envelope.type!r} does not fit: {error}") from None
 

@@ -16,13 +16,15 @@ from goconductor.lifecycle.facts.state import SagaState, SagaStatus
 from goconductor.saga.ids import Direction
 
 
-class Baton(msgspec.Struct, frozen=True):
+class Baton(msgspec.Struct, frozen=True, omit_defaults=True):
     """The state as the sender knew it, with its place in the log, so that the receiver need not read."""
 
     seq: int
     tag: int
     state: SagaState | None = None
     """None where it is too large for a message: the receiver reads the log."""
+    features: tuple[str, ...] = ()
+    """What its definition uses that not every receiver knows (:mod:`goconductor.saga.features`)."""
 
 
 class RunStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -55,7 +57,15 @@ TYPES: dict[type[RunStep | SagaEnded], str] = {
     SagaEnded: "goconductor.saga.ended",
 }
 SCHEMA_VERSIONS: dict[type[RunStep | SagaEnded], int] = {RunStep: 2, SagaEnded: 1}
-"""The newest version of each body. :class:`RunStep` has 2 since a step's state has two sides; its version 1 is still read."""
+"""The version of each body. :class:`RunStep` has 2 since a step's state has two sides; its version 1 is still read.
+
+A body whose baton names features has the next version, so that code from before features leaves it to others.
+"""
+
+
+def schema_version(body: Body) -> int:
+    """Return the version under which a body is sent."""
+    return SCHEMA_VERSIONS[type(body)] + bool(body.baton.features)
 
 
 class Envelope(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -86,7 +86,9 @@ def router(node: Node, settings: Settings) -> APIRouter:
         """Return one version with its document."""
         return document(await definitions.definition(ANYBODY, node, name, _meant(version)))
 
-    @routes.post("/{name}/{version}/activate", response_model=DefinitionSummary, responses={404: _PROBLEM, 422: _PROBLEM})
+    @routes.post(
+        "/{name}/{version}/activate", response_model=DefinitionSummary, responses={404: _PROBLEM, 409: _PROBLEM, 422: _PROBLEM}
+    )
     async def activate_version(name: Name, version: Version) -> Response:
         """Pin this version: new sagas take it, whatever instances have in their code; those that have started keep theirs."""
         return document(await definitions.activate(ANYBODY, node, name, version))

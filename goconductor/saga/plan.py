@@ -10,6 +10,7 @@ from typing import Any
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Definition, Step, StepRole
 from goconductor.saga.expressions.conditions import Condition, compile_condition
+from goconductor.saga.features import features_of
 from goconductor.saga.ids import split_target
 from goconductor.saga.retry import ACTION_RETRY, RETRIABLE_RETRY, Retry
 
@@ -21,6 +22,7 @@ class Plan:
         self.definition = definition
         self.name = definition.name
         self.version = definition.version
+        self.features = features_of(definition)
         self.steps: dict[str, Step] = {step.id: step for step in definition.steps}
         self.predecessors: dict[str, tuple[str, ...]] = {step.id: predecessors(step) for step in definition.steps}
         self.order: tuple[str, ...] = tuple(TopologicalSorter(self.predecessors).static_order())

@@ -13,6 +13,8 @@ from goconductor.control.actor import ANYBODY
 from goconductor.control.conductor import Conductor
 from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import StepRegistry
+from goconductor.errors import RequestRefusedError
+from goconductor.saga.features import USES
 from goconductor.testing.world import World
 
 
@@ -83,3 +85,38 @@ async def test_a_pin_holds_against_newer_code_and_is_told(world: World, caplog: 
     assert [(each.active, each.pinned, each.offered_by) for each in listed] == [(True, True, 1), (False, False, 1)]
     assert (await definitions.unpin(ANYBODY, node, "order")).version == order(2).definition.version
     assert await taken(world, node) == 2
+
+
+async def test_a_version_waits_for_the_last_instance_that_does_not_know_its_features(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = await deployed(world, 1)
+    monkeypatch.setitem(USES, "loops", lambda step: step.inputs["version"].value == 12)
+    asking = await world.node()
+    await world.clock.advance(1)
+    with caplog.at_level(logging.WARNING, "goconductor"):
+        new = await deployed(world, 12)  # a version that no other test has compiled, which would be at hand
+    two = order(12).definition.version
+    assert f"saga 'order': version {two} is not active before all instances know loops; these do not: {old.name}" in caplog.text
+    assert await taken(world, asking) == 1
+    listed = await definitions.versions(ANYBODY, new, "order")
+    assert [(each.active, each.features, each.waits_for) for each in listed] == [
+        (True, [], []),
+        (False, ["loops"], [old.name]),
+    ]
+    with pytest.raises(RequestRefusedError, match=f"uses loops, which {old.name} cannot run; upgrade these instances first"):
+        await definitions.activate(ANYBODY, asking, "order", two)
+    await world.leave(old)
+    assert await taken(world, asking) == 12  # by itself
+
+
+async def test_a_document_is_not_active_before_all_know_its_features(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = await world.node(shop())
+    monkeypatch.setitem(USES, "loops", lambda _: True)
+    new = await world.node()
+    registered = await definitions.register(ANYBODY, new, order(13).definition)
+    assert (registered.active, registered.waits_for) == (False, [old.name])
+    with pytest.raises(RequestRefusedError, match=f"saga 'order' is active: .* uses loops, which {old.name} cannot run"):
+        await Conductor(new).start("order", None)
+    await world.leave(old)
+    assert (await definitions.register(ANYBODY, new, order(13).definition)).active

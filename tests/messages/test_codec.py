@@ -17,6 +17,7 @@ from goconductor.messages import codec
 from goconductor.messages.envelope import Baton, RunStep, SagaEnded
 from goconductor.messages.topics import replies_topic, steps_topic
 from goconductor.ports.bus import TOPIC
+from goconductor.saga.features import USES
 from goconductor.saga.ids import Direction
 
 SAGA = UUID("01a1fae2-6686-7f93-8f9b-23c8f725f438")
@@ -128,8 +129,8 @@ def test_what_is_not_ours_is_refused_with_the_reason(payload: bytes, why: str) -
 @pytest.mark.parametrize(
     "attributes",
     [
-        {"type": "goconductor.step.run.v3"},
-        {"type": "goconductor.saga.ended.v2"},
+        {"type": "goconductor.step.run.v4"},
+        {"type": "goconductor.saga.ended.v3"},
         {"specversion": "2.0"},
         {"type": "goconductor.new.v1"},
     ],
@@ -151,3 +152,40 @@ def test_no_bytes_do_more_than_be_refused(payload: bytes) -> None:
 def test_topics_can_be_named_on_every_bus() -> None:
     for topic in (steps_topic("payments"), steps_topic("a-b_c"), replies_topic("server-host-12-abcdef")):
         assert TOPIC.fullmatch(topic)
+
+
+def featured(*features: str, body: RunStep | SagaEnded = RUN) -> bytes:
+    """A message of a saga whose definition uses these features."""
+    return encoded(msgspec.structs.replace(body, baton=msgspec.structs.replace(body.baton, features=features)))
+
+
+def test_a_saga_without_features_has_messages_that_code_from_before_features_reads() -> None:
+    assert b"features" not in encoded()
+    assert json.loads(featured("loops"))["type"] == "goconductor.step.run.v3"
+    assert json.loads(featured("loops", body=ENDED))["type"] == "goconductor.saga.ended.v2"
+
+
+def test_who_lacks_a_feature_leaves_the_message_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(USES, "loops", lambda _: True)
+    assert codec.decode(featured("loops"))[1].baton.features == ("loops",)
+    with pytest.raises(MessageError, match=r"does not know \(knots\): upgrade this instance") as caught:
+        codec.decode(featured("knots", "loops"))
+    assert caught.value.newer
+
+
+def test_a_state_that_this_code_cannot_read_is_no_dead_letter_where_it_lacks_the_feature() -> None:
+    sent = json.loads(featured("knots"))
+    sent["data"]["baton"]["state"]["steps"]["pay"]["action"]["status"] = "knotted"
+    with pytest.raises(MessageError) as caught:
+        codec.decode(json.dumps(sent).encode())
+    assert caught.value.newer
+    with pytest.raises(MessageError) as caught:
+        codec.decode(json.dumps({**sent, "type": "goconductor.step.run.v2"}).encode())
+    assert not caught.value.newer
+
+
+def test_a_pointer_names_the_features_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(USES, "loops", lambda _: True)
+    pointer = codec.without_state(featured("loops"))
+    assert pointer is not None
+    assert codec.decode(pointer)[1].baton == Baton(7, 99, None, ("loops",))

@@ -4,7 +4,8 @@ Who starts a saga by an object of its code starts that version. Who starts it by
 Python, takes the *active* version, by one rule:
 
 1. the one that an operator has pinned (``goconductor definition activate``);
-2. else, of the versions that living instances have in their code, the one that was registered last for the first time;
+2. else, of the versions that living instances have in their code, the one that was registered last for the first time, as long
+   as all living instances know its features (:mod:`goconductor.saga.features`);
 3. else the one that was active last.
 
 So a deployment switches by itself when its first instance uses the saga. A restart of an old instance switches nothing back
@@ -14,18 +15,19 @@ taken away, the old one is active again, whose steps are there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection
 
 import msgspec
 
 from goconductor.aio.recent import Recent
 from goconductor.errors import DefinitionError, RequestRefusedError
 from goconductor.ports.store import Definitions as Stored
-from goconductor.ports.store import StoredDefinition
+from goconductor.ports.store import Instance, StoredDefinition
 from goconductor.redaction import logger_of
 from goconductor.saga import plan as plans
 from goconductor.saga.checking import validate
 from goconductor.saga.definition import Definition
+from goconductor.saga.features import unknown_to
 from goconductor.saga.ids import DEFAULT_NAMESPACE, is_name
 from goconductor.saga.plan import Plan
 
@@ -41,11 +43,18 @@ class Definitions:
     Args:
         stored: where they are kept.
         serial: the number of this process's instance, which offers what it registers; None offers nothing.
+        instances: asks for all instances; None where there are no others.
     """
 
-    def __init__(self, stored: Stored, serial: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self,
+        stored: Stored,
+        serial: Callable[[], int] | None = None,
+        instances: Callable[[], Awaitable[list[Instance]]] | None = None,
+    ) -> None:
         self._stored = stored
         self._serial = serial
+        self._instances = instances
         self._kept: Recent[str, tuple[Plan, StoredDefinition]] = Recent(count_max=KEPT_MAX)
         """By version alone: it is the hash of a document, and so distinguishes sagas as well."""
         self._offered: dict[tuple[str, str, int], StoredDefinition] = {}
@@ -67,9 +76,29 @@ class Definitions:
         well_named = is_name(saga) and (version is None or version.isalnum())
         stored = await self._stored.get(DEFAULT_NAMESPACE, saga, version) if well_named else None
         if stored is None:
-            which = f"version {version!r} of saga {saga!r}" if version else f"saga {saga!r}"
-            raise RequestRefusedError(f"there is no definition of {which}; register it, or check its name")
+            raise RequestRefusedError(await self._missing(saga, version, well_named=well_named))
         return self.at_hand(stored.version) or self._keep(stored)
+
+    async def _missing(self, saga: str, version: str | None, *, well_named: bool) -> str:
+        """Return why there is no such definition, and what to do."""
+        if version is not None:
+            return f"there is no definition of version {version!r} of saga {saga!r}; register it, or check its name"
+        for stored in await self._stored.versions(DEFAULT_NAMESPACE, saga) if well_named else ():
+            if behind := await self.unready(stored.features):
+                return (
+                    f"no version of saga {saga!r} is active: version {stored.version} uses {', '.join(stored.features)}, which "
+                    f"{', '.join(behind)} cannot run; upgrade these instances"
+                )
+        return f"there is no definition of saga {saga!r}; register it, or check its name"
+
+    async def unready(self, features: Collection[str]) -> list[str]:
+        """Return the names of living instances that do not know all of these features.
+
+        Raises:
+            StoreUnavailableError: the store is away.
+        """
+        instances = await self._instances() if features and self._instances is not None else []
+        return [each.name for each in instances if each.dead_at is None and unknown_to(features, each.features)]
 
     def _keep(self, stored: StoredDefinition) -> Plan:
         try:
@@ -103,7 +132,7 @@ class Definitions:
         Args:
             definition: what to store.
             activate: None offers it as a part of this process's code, and the rule decides which version is active. Otherwise it
-                comes from elsewhere, and True makes it the active one where no living instance offers any.
+                comes from elsewhere, and True makes it active where no living instance offers any, if all know its features.
 
         Raises:
             DefinitionError: it cannot run; has all problems.
@@ -111,28 +140,38 @@ class Definitions:
         validate.check(definition)
         plan = plans.plan(definition)
         stored = StoredDefinition(
-            namespace=DEFAULT_NAMESPACE, saga=plan.name, version=plan.version, document=definition.document()
+            namespace=DEFAULT_NAMESPACE,
+            saga=plan.name,
+            version=plan.version,
+            document=definition.document(),
+            features=plan.features,
         )
+        behind = await self.unready(plan.features) if activate is not False else []
         if activate is None:
-            await self._offer(stored)
+            await self._offer(stored, behind)
         else:
-            await self._stored.put(stored, activate=activate)
+            await self._stored.put(stored, activate=activate and not behind)
         # as it is stored: equal definitions may be written differently (the order of keys, 1.0 for 1), and a step's constants
         # must be the same bytes in every process
         return await self.plan(plan.name, plan.version)
 
-    async def _offer(self, stored: StoredDefinition) -> None:
+    async def _offer(self, stored: StoredDefinition, behind: Collection[str]) -> None:
         serial = self._serial() if self._serial is not None else None
         offer = (stored.saga, stored.version, serial or 0)
         if offer in self._offered:
             return
         before = await self._stored.get(stored.namespace, stored.saga)
-        await self._stored.put(stored, activate=before is None, offered_by=serial)
+        await self._stored.put(stored, activate=before is None and not behind, offered_by=serial)
         active = await self._stored.get(stored.namespace, stored.saga)
         if active is not None and active.version == stored.version and not active.pinned:
             if before is not None and before.version != stored.version:
                 logger.info("saga %r: new sagas take version %s now, after %s", stored.saga, stored.version, before.version)
                 await self._stored.put(stored, activate=True)  # it stays so when nobody lives any more
+        elif behind:
+            logger.warning(
+                "saga %r: version %s is not active before all instances know %s; these do not: %s",
+                *(stored.saga, stored.version, ", ".join(stored.features), ", ".join(behind)),
+            )
         elif active is not None and active.version != stored.version:
             logger.warning(
                 "saga %r: this process has version %s in its code, but a start by name takes %s, which %s; "

@@ -9,6 +9,7 @@ from goconductor.errors import ConfigurationError, StoreUnavailableError
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Instance, Instances, Terms
 from goconductor.redaction import logger_of
+from goconductor.saga.features import USES
 
 logger = logger_of("goconductor.engine")
 
@@ -49,7 +50,9 @@ class Registration:
         while self._instance is None:
             try:
                 self._clock.observe(await self._terms.database_time())
-                self._instance = await self._instances.register(participant, name, facts, on_rewind=self._rewound)
+                self._instance = await self._instances.register(
+                    participant, name, facts, features=sorted(USES), on_rewind=self._rewound
+                )
             except StoreUnavailableError as error:
                 if trouble.is_due():
                     logger.warning("the saga store went away before this node was registered, trying again: %s", error)

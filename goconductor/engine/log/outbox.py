@@ -102,7 +102,7 @@ class Outbox:
                 direction=work.direction,
                 attempt=work.attempt,
                 round=work.round,
-                baton=Baton(view.seq, view.tag, state),
+                baton=Baton(view.seq, view.tag, state, plan.features),
             )
             if self._put(steps_topic(plan.owners[work.step][0]), view, body, now, cause) > self._baton_bytes_max:
                 state = None
@@ -110,7 +110,8 @@ class Outbox:
     def ended(self, plan: Plan, view: View, status: SagaStatus) -> None:
         """Send a notice to the instance that waits for the saga's end."""
         state = view.state
-        body = SagaEnded(saga_id=state.saga_id, saga=plan.name, status=status, baton=Baton(view.seq, view.tag, state))
+        baton = Baton(view.seq, view.tag, state, plan.features)
+        body = SagaEnded(saga_id=state.saga_id, saga=plan.name, status=status, baton=baton)
         now = datetime.fromtimestamp(self._clock.now(), UTC).isoformat()
         self._put(state.reply_to, view, body, now, "")
 
@@ -130,7 +131,8 @@ class Outbox:
         size = len(payload)
         limit = min(self._baton_bytes_max, self._refused.get(topic, sys.maxsize) - 1)
         if size > limit and body.baton.state is not None:
-            payload = self._encode(msgspec.structs.replace(body, baton=Baton(view.seq, view.tag)), now, cause, view)
+            pointer = msgspec.structs.replace(body.baton, state=None)
+            payload = self._encode(msgspec.structs.replace(body, baton=pointer), now, cause, view)
         if len(self._waiting) >= self._waiting_max:
             self.dropped += 1
             return size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 from uuid import UUID
 
@@ -15,6 +15,8 @@ from goconductor.ports.store.log.leases import Lease
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
     """One running process of a participant; ``serial`` is its number for ever. ``steps`` maps step name to facts about it.
 
+    ``features`` are those that its code knows (:mod:`goconductor.saga.features`).
+
     ``reports`` has its reports on the buses and elections that it names, by their kind, and on journals that it cannot use.
     """
 
@@ -22,6 +24,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     participant: str
     name: str
     steps: dict[str, dict[str, object]] = {}
+    features: tuple[str, ...] = ()
     started_at: float = 0.0
     dead_at: float | None = None
     reports: dict[str, Report] = {}
@@ -52,7 +55,8 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True):
 class Instances(Protocol):
     """The instances.
 
-    2. **Register** gives an instance its serial and takes its sign of life, which ends when the process does. ``on_rewind`` is
+    2. **Register** gives an instance its serial and takes its sign of life, which ends when the process does. ``features`` are
+       those that its code knows. ``on_rewind`` is
        called where the log may have lost commits of this process, as after a failover: with the instance as it is then
        registered, which may have another serial. **Unregister** ends the sign of life of one that leaves.
     11. **Missing** names instances whose sign of life is gone and that have no other connection left, as of this moment; the
@@ -70,6 +74,7 @@ class Instances(Protocol):
         name: str,
         steps: Mapping[str, Mapping[str, object]],
         *,
+        features: Collection[str] = (),
         on_rewind: Callable[[Instance], None] = ignore,
     ) -> Instance: ...
     async def unregister(self, serial: int) -> None: ...

@@ -10,13 +10,15 @@ import msgspec
 class StoredDefinition(msgspec.Struct, frozen=True, kw_only=True):
     """One version of a saga's definition: its canonical JSON, and whether new sagas of its namespace take it.
 
-    ``pinned``: an operator pinned it. ``offered``: how many living instances have it in their code.
+    ``pinned``: an operator pinned it. ``offered``: how many living instances have it in their code. ``features``: what it
+    uses that not every instance may know (:mod:`goconductor.saga.features`).
     """
 
     namespace: str
     saga: str
     version: str
     document: bytes
+    features: tuple[str, ...] = ()
     active: bool = False
     registered_at: float = 0.0
     pinned: bool = False
@@ -29,7 +31,8 @@ class Definitions(Protocol):
     1. **Put** keeps a version; one that is there stays as it is, since a version is the hash of its document. With ``activate``
        new sagas take it, unless another version is pinned. ``pin`` True makes it the pinned version, False unpins it and leaves
        it active. ``offered_by`` is the serial of an instance that has it in its code.
-    2. **Get** answers that version, or the active one where none is named; None if there is no such.
+    2. **Get** answers that version, or the active one where none is named; None if there is no such. An offer counts for nothing
+       while a living instance does not know all features of the version.
     3. **Versions** lists those of a namespace, or of one saga in it, by name and age.
     """
 

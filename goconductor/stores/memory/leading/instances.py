@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from uuid import UUID
 
 import msgspec
@@ -28,11 +28,19 @@ class MemoryInstances:
         name: str,
         steps: Mapping[str, Mapping[str, object]],
         *,
+        features: Collection[str] = (),
         on_rewind: Callable[[Instance], None] = ignore,  # noqa: ARG002  (this log loses nothing)
     ) -> Instance:
         serial = next(self._data.serials)
         facts = msgspec.json.decode(msgspec.json.encode(steps), type=dict[str, dict[str, object]])
-        instance = Instance(serial=serial, participant=participant, name=name, steps=facts, started_at=self._data.now())
+        instance = Instance(
+            serial=serial,
+            participant=participant,
+            name=name,
+            steps=facts,
+            features=tuple(features),
+            started_at=self._data.now(),
+        )
         self._data.instances[serial] = instance
         self._data.alive.add(serial)
         return instance

@@ -48,10 +48,14 @@ class MemoryDefinitions:
         serials = self._data.offers.get((namespace, saga, version), ())
         return sum(1 for each in serials if each in self._data.instances and self._data.instances[each].dead_at is None)
 
+    def _known(self, features: tuple[str, ...]) -> bool:
+        return all(each.dead_at is not None or set(features) <= {*each.features} for each in self._data.instances.values())
+
     def _active_version(self, namespace: str, saga: str) -> str:
-        """The pinned one, else the newest that a living instance offers, else the one that was active last."""
+        """The pinned one, else the newest that a living instance offers and all know, else the one that was active last."""
         name = namespace, saga
-        offered = [d for key, d in self._data.definitions.items() if key[:2] == name and self._offered(*key)]
+        found = [d for key, d in self._data.definitions.items() if key[:2] == name and self._offered(*key)]
+        offered = [d for d in found if self._known(d.features)]
         if name in self._data.pinned or not offered:
             return self._data.active.get(name, "")
         return max(offered, key=lambda d: (d.registered_at, d.version)).version

@@ -34,7 +34,7 @@ from sqlalchemy import (
     false,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSON, JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB, TIMESTAMP
 from sqlalchemy.types import UserDefinedType
 
 STATUSES = ("queued", "running", "paused", "compensating", "completed", "compensated", "stuck", "terminated", "held")
@@ -65,6 +65,10 @@ def _moment(name: str, *, null: bool = False, now: bool = False) -> Column[Any]:
 
 def _text(name: str, *, primary_key: bool = False) -> Column[Any]:
     return Column(name, Text, nullable=False, primary_key=primary_key)
+
+
+def _features() -> Column[Any]:
+    return Column("features", ARRAY(Text), nullable=False, server_default=text("'{}'"))
 
 
 def metadata(schema: str) -> MetaData:
@@ -159,6 +163,7 @@ def _other_tables(meta: MetaData) -> None:
         _text("version", primary_key=True),
         _text("document"),
         _moment("registered_at", now=True),
+        _features(),
     )
     Table(
         "active_definitions",
@@ -179,6 +184,7 @@ def _other_tables(meta: MetaData) -> None:
         _moment("started_at", now=True),
         _moment("dead_at", null=True),
         Column("speaks", JSONB, nullable=False, server_default=text("'{}'")),
+        _features(),
     )
     offers = Table(
         "offers",

@@ -16,7 +16,7 @@ serials again. So an instance is known by its serial *and* its application name,
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 from uuid import UUID
@@ -40,8 +40,8 @@ NEWCOMER_SECONDS = 1.0
 
 LOCK_CLASS = "'goconductor.participants'::regclass::oid"
 
-INSTANCE = """p.serial, p.participant, p.name, p.steps, p.speaks, extract(epoch FROM p.started_at)::float8 AS started_at,
-    extract(epoch FROM p.dead_at)::float8 AS dead_at"""
+INSTANCE = """p.serial, p.participant, p.name, p.steps, p.features, p.speaks,
+    extract(epoch FROM p.started_at)::float8 AS started_at, extract(epoch FROM p.dead_at)::float8 AS dead_at"""
 
 LOCKS = f"""FROM pg_locks AS l
     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid = {LOCK_CLASS}
@@ -74,6 +74,7 @@ def instance_of(row: Row) -> Instance:
         participant=row["participant"],
         name=row["name"],
         steps=_steps.decode(row["steps"]),
+        features=tuple(row["features"]),
         started_at=row["started_at"],
         dead_at=row["dead_at"],
         reports=_reports.decode(row["speaks"]),
@@ -86,6 +87,7 @@ class _Registered:
 
     instance: Instance
     steps: bytes
+    features: list[str]
     on_rewind: Callable[[Instance], None]
 
 
@@ -122,28 +124,31 @@ class SignsOfLife:
         name: str,
         steps: Mapping[str, Mapping[str, object]],
         *,
+        features: Collection[str] = (),
         on_rewind: Callable[[Instance], None] = ignore,
     ) -> Instance:
         """As the port says."""
         async with self.session.use() as connection:
-            instance = await self._insert(connection, participant, name, encoded := msgspec.json.encode(steps))
-        self._ours.append(_Registered(instance, encoded, on_rewind))
+            encoded, known = msgspec.json.encode(steps), list(features)
+            instance = await self._insert(connection, participant, name, encoded, known)
+        self._ours.append(_Registered(instance, encoded, known, on_rewind))
         return instance
 
-    async def _insert(self, connection: Connection, participant: str, name: str, steps: bytes) -> Instance:
+    async def _insert(self, connection: Connection, participant: str, name: str, steps: bytes, features: list[str]) -> Instance:
         async with connection.transaction():
             await connection.execute(_DURABLE)  # a serial is never given twice
             rows = await connection.fetch(
                 self._address.sql(
                     f"""
-                    INSERT INTO goconductor.participants AS p (participant, name, application_name, steps)
-                    VALUES ($1, $2, $3, $4) RETURNING {INSTANCE}
+                    INSERT INTO goconductor.participants AS p (participant, name, application_name, steps, features)
+                    VALUES ($1, $2, $3, $4, $5) RETURNING {INSTANCE}
                     """
                 ),
                 participant,
                 name,
                 self._address.application_name,
                 steps,
+                features,
             )
             instance = instance_of(rows[0])
             await connection.execute(self._address.sql(f"SELECT pg_advisory_lock({LOCK_CLASS}::int4, $1)"), instance.serial)
@@ -186,7 +191,7 @@ class SignsOfLife:
             if one.instance.serial not in kept:
                 lost, one.instance = (
                     one.instance,
-                    await self._insert(connection, one.instance.participant, one.instance.name, one.steps),
+                    await self._insert(connection, one.instance.participant, one.instance.name, one.steps, one.features),
                 )
                 logger.warning(
                     "the log has lost the registration of %s (serial %d), it is registered anew (serial %d)",

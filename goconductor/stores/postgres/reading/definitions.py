@@ -6,7 +6,7 @@ from goconductor.ports.store import StoredDefinition
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.database.dial import Address, Row
 
-DEFINITION = """d.namespace, d.saga, d.version, d.document, d.version = chosen.version AS active,
+DEFINITION = """d.namespace, d.saga, d.version, d.document, d.features, d.version = chosen.version AS active,
     a.pinned AND a.version = d.version AS pinned,
     extract(epoch FROM d.registered_at)::float8 AS registered_at,
     (SELECT count(*) FROM goconductor.offers AS o JOIN goconductor.participants AS p USING (serial)
@@ -17,6 +17,9 @@ DEFINITION = """d.namespace, d.saga, d.version, d.document, d.version = chosen.v
         SELECT n.version FROM goconductor.offers AS o JOIN goconductor.participants AS p USING (serial)
         JOIN goconductor.definitions AS n ON n.namespace = o.namespace AND n.saga = o.saga AND n.version = o.version
         WHERE o.namespace = d.namespace AND o.saga = d.saga AND p.dead_at IS NULL
+        AND (n.features = '{}' OR NOT EXISTS (
+            SELECT FROM goconductor.participants AS other WHERE other.dead_at IS NULL AND NOT other.features @> n.features
+        ))
         ORDER BY n.registered_at DESC, n.version DESC LIMIT 1
     ) AS newest ON true
     CROSS JOIN LATERAL (
@@ -32,6 +35,7 @@ def definition_of(row: Row) -> StoredDefinition:
         saga=row["saga"],
         version=row["version"],
         document=row["document"].encode(),
+        features=tuple(row["features"]),
         active=bool(row["active"]),
         pinned=bool(row["pinned"]),
         offered=row["offered"],
@@ -55,12 +59,13 @@ class DefinitionTable:
             await connection.execute(
                 self._address.sql(
                     """
-                    INSERT INTO goconductor.definitions (namespace, saga, version, document) VALUES ($1, $2, $3, $4)
+                    INSERT INTO goconductor.definitions (namespace, saga, version, document, features) VALUES ($1, $2, $3, $4, $5)
                     ON CONFLICT DO NOTHING
                     """
                 ),
                 *key,
                 definition.document.decode(),
+                list(definition.features),
             )
             if activate or pin is not None:
                 await connection.execute(

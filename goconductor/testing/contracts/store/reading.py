@@ -11,9 +11,13 @@ from goconductor.testing.contracts.store.material import Saga, StoreFixtures, ad
 
 
 def definition(
-    version: str, document: bytes = b'{"name":"order"}', saga: str = "order", namespace: str = DEFAULT_NAMESPACE
+    version: str,
+    document: bytes = b'{"name":"order"}',
+    saga: str = "order",
+    namespace: str = DEFAULT_NAMESPACE,
+    features: tuple[str, ...] = (),
 ) -> StoredDefinition:
-    return StoredDefinition(namespace=namespace, saga=saga, version=version, document=document)
+    return StoredDefinition(namespace=namespace, saga=saga, version=version, document=document, features=features)
 
 
 class ReaderContract(StoreFixtures):
@@ -120,6 +124,19 @@ class ReaderContract(StoreFixtures):
         assert await self.active_of(store) == ("v1", False, 1)
         await store.instances.unregister(old.serial)
         assert await self.active_of(store) == ("v1", False, 0)  # the one that was active last
+
+    async def test_definition_one_that_not_all_living_instances_know_is_not_active(self, store: Store, other: Store) -> None:
+        new = await store.instances.register("shop", "new", {}, features=["b", "a"])
+        old = await other.instances.register("payments", "old", {}, features=["a"])
+        assert [sorted(each.features) for each in await other.instances.registered()] == [["a", "b"], ["a"]]
+        await store.definitions.put(definition("v1"), activate=True, offered_by=old.serial)
+        await store.definitions.put(definition("v2", features=("a",)), activate=False, offered_by=new.serial)
+        assert await self.active_of(store) == ("v2", False, 1)
+        await store.definitions.put(definition("v3", features=("a", "b")), activate=False, offered_by=new.serial)
+        assert await self.active_of(other) == ("v2", False, 1)
+        assert [d.features for d in await other.definitions.versions(DEFAULT_NAMESPACE)] == [(), ("a",), ("a", "b")]
+        await other.instances.unregister(old.serial)
+        assert await self.active_of(store) == ("v3", False, 1)
 
     async def test_definition_a_pinned_one_is_active_until_the_pin_is_taken_out(self, store: Store) -> None:
         new = await store.instances.register("shop", "new", {})

@@ -1,0 +1,32 @@
+"""Features: what a definition may use that older code does not know.
+
+Instances are replaced one by one, so old and new code run side by side. A state drops the fields that older code does not know;
+therefore an instance without a feature must not touch a saga that uses it. Three things see to that:
+
+- A message names the features of its saga, and who lacks one leaves the message to others
+  (:mod:`goconductor.messages.codec`).
+- A stored definition names its features as well, and each instance says at its registration which ones it knows. A version is
+  not active before all living instances know its features (:mod:`goconductor.engine.facts.definitions`).
+- Code that cannot read a definition leaves its sagas alone.
+
+A new construct adds its feature to :data:`USES`. Its name stands in messages and in the store, so it never changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from goconductor.saga.definition import Definition, Step
+
+USES: dict[str, Callable[[Step], bool]] = {}
+"""The features that this code knows, by name, each with the question whether a step uses it."""
+
+
+def features_of(definition: Definition) -> tuple[str, ...]:
+    """Return the features that a definition uses, in the order of their names."""
+    return tuple(sorted(name for name, uses in USES.items() if any(uses(step) for step in definition.steps)))
+
+
+def unknown_to(features: Collection[str], known: Collection[str]) -> list[str]:
+    """Return those of ``features`` that are not among ``known``, in the order of their names."""
+    return sorted(set(features) - set(known))

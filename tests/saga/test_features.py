@@ -1,0 +1,27 @@
+"""What a definition uses that older code does not know."""
+
+from __future__ import annotations
+
+import pytest
+
+from goconductor.saga.definition import Definition, Step
+from goconductor.saga.features import USES, features_of, unknown_to
+from goconductor.saga.plan import Plan
+
+ORDER = Definition(name="order", steps=(Step(id="pay", run="payments.charge"), Step(id="pack", run="shop.pack")))
+
+
+def test_a_definition_names_what_one_of_its_steps_uses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(USES, "loops", lambda step: step.id == "pack")
+    monkeypatch.setitem(USES, "knots", lambda step: step.id == "pay")
+    monkeypatch.setitem(USES, "waits", lambda step: step.id == "wait")
+    assert features_of(ORDER) == Plan(ORDER).features == ("knots", "loops")
+
+
+def test_a_plain_definition_uses_none() -> None:
+    assert Plan(ORDER).features == ()
+
+
+def test_what_is_unknown_is_named_in_order() -> None:
+    assert unknown_to(("waits", "loops", "knots"), {"loops": 1}) == ["knots", "waits"]
+    assert unknown_to((), ()) == []
