@@ -17,8 +17,8 @@ import msgspec
 from goconductor.buses.shared.frame import BusFrame, Reading
 from goconductor.buses.shared.in_flight import HeldDelivery, InFlight
 from goconductor.ports.bus import Message
+from goconductor.ports.bus_metrics import Lag
 from goconductor.ports.clock import Clock
-from goconductor.ports.metrics import Lag
 
 
 class _Queue:
@@ -133,7 +133,7 @@ class MemoryBus(BusFrame[MemoryBroker, _Subscription]):
         return _Subscription(self, [opened.queue(topic, reading.group) for topic in reading.topics], reading)
 
     async def lag(self, topic: str, group: str) -> Lag | None:
-        """Return the lag as :class:`goconductor.ports.metrics.MeasuredBus` defines it; the age of messages is unknown."""
+        """Return the lag as :class:`goconductor.ports.MeasuredBus` defines it; the age of messages is unknown."""
         queue = self._broker.topics.get(topic, {}).get(group)
         return Lag(messages=len(queue.waiting)) if queue is not None else None
 

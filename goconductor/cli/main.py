@@ -10,13 +10,13 @@ from typing import Annotated
 import typer
 
 from goconductor import __version__, app
-from goconductor.cli.changes import commands_of_bus, commands_of_election
-from goconductor.cli.cluster import commands_of_letters, leader, participants
-from goconductor.cli.config import commands_of_config
-from goconductor.cli.definition import commands_of_definition
-from goconductor.cli.doctor import doctor
+from goconductor.cli.commands.changes import commands_of_bus, commands_of_election
+from goconductor.cli.commands.config import commands_of_config
+from goconductor.cli.commands.definition import commands_of_definition
+from goconductor.cli.commands.doctor import doctor
+from goconductor.cli.commands.installation import commands_of_letters, leader, participants
+from goconductor.cli.commands.saga import commands_of_saga
 from goconductor.cli.running import fail, run, settings_of
-from goconductor.cli.saga import commands_of_saga
 from goconductor.control.exits import Exit
 from goconductor.control.settings import Settings
 from goconductor.errors import PluginNotFoundError, StoreUnavailableError
@@ -68,7 +68,7 @@ def serve(context: typer.Context) -> None:
     """Serve REST, on loopback unless the settings name another address, and take part in recovery."""
     settings = settings_of(context, serving=True)
     try:
-        from goconductor.cli import serve as serving  # noqa: PLC0415  (needs the extra 'rest', other commands do not)
+        from goconductor.cli.commands import serve as serving  # noqa: PLC0415  (needs the extra 'rest', other commands do not)
     except PluginNotFoundError as error:
         fail(str(error), Exit.USAGE)
     run(serving.serve(settings))

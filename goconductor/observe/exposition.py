@@ -20,7 +20,7 @@ from goconductor.errors import ConfigurationError
 from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.observe.leader import LeaderMetrics
 from goconductor.observe.metrics import Metrics
-from goconductor.ports.metrics import Statistic
+from goconductor.ports.bus_metrics import Statistic
 
 
 class Exposition(Collector):

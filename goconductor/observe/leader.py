@@ -18,7 +18,7 @@ from goconductor.aio.reminders import Reminder
 from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.errors import GoConductorError
 from goconductor.messages.topics import steps_topic
-from goconductor.ports.metrics import Lag, MeasuredBus
+from goconductor.ports.bus_metrics import Lag, MeasuredBus
 from goconductor.ports.store import StoreMetrics
 from goconductor.redaction import logger_of
 

@@ -21,8 +21,8 @@ from goconductor.engine.observer import SILENT, Observer, Observers
 from goconductor.lifecycle.facts import events
 from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.messages.envelope import RunStep
-from goconductor.observe.families import ITEMS, LONG_SECONDS, SECONDS, SERIES_MAX, Counter, Histogram, Labels
-from goconductor.ports.metrics import CountingBus, Statistic
+from goconductor.observe.counters import ITEMS, LONG_SECONDS, SECONDS, SERIES_MAX, Counter, Histogram, Labels
+from goconductor.ports.bus_metrics import CountingBus, Statistic
 from goconductor.saga.ids import Direction
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ A leaf (a bus, a store, an election, a journal) implements one of them and passe
 """
 
 from goconductor.ports.bus import Bus, Delivery, Headers, Message, PassableDelivery, Receiver, Subscription, pass_on, sendable
+from goconductor.ports.bus_metrics import CountingBus, Lag, MeasuredBus, Statistic
 from goconductor.ports.clock import Clock
 from goconductor.ports.election import Election
 from goconductor.ports.health import Examinable, LongTransaction, StoreHealth, TableHealth
 from goconductor.ports.journal import EffectKey, Entry, Found, Journal, Pool
-from goconductor.ports.metrics import CountingBus, Lag, MeasuredBus, Statistic
 from goconductor.ports.store import (
     Acquire,
     Acquired,

@@ -17,10 +17,11 @@ from goconductor.control.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.errors import GoConductorError
 from goconductor.observe.metrics import Latent, Metrics
-from goconductor.rest import changing, definitions, events, health, installation, operations, problems, sagas
-from goconductor.rest.guard import Guard
-from goconductor.rest.head import HeadRequests
-from goconductor.rest.stopping import Stopping
+from goconductor.rest.http import problems
+from goconductor.rest.http.guard import Guard
+from goconductor.rest.http.head_requests import HeadRequests
+from goconductor.rest.http.stopping import Stopping
+from goconductor.rest.paths import changes, definitions, events, health, installation, requests, sagas
 
 DESCRIPTION = "Decentralised saga coordination. Problems are answered by RFC 9457, as `application/problem+json`."
 OPENAPI_VERSION = "3.1.0"
@@ -47,17 +48,17 @@ def create_app(
     stops = Stopping(stopping)
     app.include_router(sagas.router(node, settings, stops))
     app.include_router(events.router(node, stops))
-    app.include_router(operations.router(node, settings))
+    app.include_router(requests.router(node, settings))
     app.include_router(definitions.router(node, settings))
     app.include_router(installation.router(node))
-    app.include_router(changing.router(node, settings))
+    app.include_router(changes.router(node, settings))
     app.include_router(health.router(node))
     if metrics is None and isinstance(node.observer, Latent) and find_spec("prometheus_client") is not None:
         metrics = node.observer.measure()
     if metrics is not None:
-        from goconductor.rest import measured  # noqa: PLC0415  (needs the extra 'metrics')
+        from goconductor.rest.paths.metrics import router  # noqa: PLC0415  (needs the extra 'metrics')
 
-        app.include_router(measured.router(metrics))
+        app.include_router(router(metrics))
     app.add_exception_handler(GoConductorError, problems.on_error)
     app.add_exception_handler(problems.BodyRefusedError, problems.on_body)
     app.add_exception_handler(RequestValidationError, problems.on_invalid)

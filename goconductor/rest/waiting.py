@@ -6,10 +6,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from goconductor.control.models import Readiness
 from goconductor.control.settings import Settings
-from goconductor.rest.bodies import document
-from goconductor.rest.guard import Guard
-from goconductor.rest.head import HeadRequests
-from goconductor.rest.problems import NOT_READY, RETRY_AFTER, ProblemPlace, response
+from goconductor.rest.http.bodies import document
+from goconductor.rest.http.guard import Guard
+from goconductor.rest.http.head_requests import HeadRequests
+from goconductor.rest.http.problems import NOT_READY, RETRY_AFTER, ProblemPlace, response
 
 _WAITS = ProblemPlace(path="store", problem="the database cannot be used yet; the server's log has the reason and the remedy")
 

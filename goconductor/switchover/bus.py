@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from goconductor.errors import BusUnavailableError, GoConductorError, StoreError
 from goconductor.ports.bus import Bus, Delivery, Message, Receiver, Subscription
+from goconductor.ports.bus_metrics import CountingBus, Lag, MeasuredBus, Statistic
 from goconductor.ports.clock import Clock
-from goconductor.ports.metrics import CountingBus, Lag, MeasuredBus, Statistic
 from goconductor.ports.store.leading.choices import Choice, Phase, Report
 from goconductor.redaction import logger_of
 from goconductor.switchover.follower import Follower
@@ -175,7 +175,7 @@ class SwitchableBus:
         return subscription
 
     async def lag(self, topic: str, group: str) -> Lag | None:
-        """Return the lag as :class:`goconductor.ports.metrics.MeasuredBus` defines it, over all measured buses that are read."""
+        """Return the lag as :class:`goconductor.ports.MeasuredBus` defines it, over all measured buses that are read."""
         asked = [opened.bus.lag(topic, group) for opened in self._open.values() if isinstance(opened.bus, MeasuredBus)]
         lags = [lag for lag in await asyncio.gather(*asked) if lag is not None]
         if not lags:
@@ -183,7 +183,7 @@ class SwitchableBus:
         return Lag(messages=sum(lag.messages for lag in lags), oldest_seconds=max(lag.oldest_seconds for lag in lags))
 
     def statistics(self) -> list[Statistic]:
-        """Return the statistics as :class:`goconductor.ports.metrics.CountingBus` defines them, of the bus that is sent over."""
+        """Return the statistics as :class:`goconductor.ports.CountingBus` defines them, of the bus that is sent over."""
         sends = self._open.get(self._sends)
         return sends.bus.statistics() if sends is not None and isinstance(sends.bus, CountingBus) else []
 

@@ -27,7 +27,7 @@ async def test_only_the_topics_used_last_are_remembered(kafka_server: str, monke
         return describe_topics(client, topics, **options)
 
     monkeypatch.setattr(AdminClient, "describe_topics", noting)
-    monkeypatch.setattr("goconductor.buses.shared.topics.TOPICS_KNOWN_MAX", 2)
+    monkeypatch.setattr("goconductor.buses.shared.bounds.TOPICS_KNOWN_MAX", 2)
     prefix = f"known-{secrets.token_hex(8)}"
     bus = KafkaBus(kafka_server, partitions=1, open_timeout_seconds=60, send_timeout_seconds=60)
     await bus.open()

@@ -208,7 +208,7 @@ async def test_only_the_topics_used_last_are_remembered(bus_with: OpenAt, monkey
         return await is_marked(topology, client, topic)
 
     monkeypatch.setattr(Topology, "_is_marked", noting)
-    monkeypatch.setattr("goconductor.buses.shared.topics.TOPICS_KNOWN_MAX", 2)
+    monkeypatch.setattr("goconductor.buses.shared.bounds.TOPICS_KNOWN_MAX", 2)
     bus = await bus_with()
 
     async def asks_for(topic: str) -> bool:

@@ -102,7 +102,7 @@ async def test_only_the_topics_used_last_are_remembered(
     operator: amazon.Client, amazon_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server answers thousands of processes, each under a topic of its own."""
-    monkeypatch.setattr("goconductor.buses.shared.topics.TOPICS_KNOWN_MAX", 2)
+    monkeypatch.setattr("goconductor.buses.shared.bounds.TOPICS_KNOWN_MAX", 2)
     topology = topology_of(amazon_prefix)
     looks: list[str] = []
     operator.meta.events.register("before-call.sqs.GetQueueUrl", lambda params, **_: looks.append(str(params["body"])))

@@ -14,8 +14,8 @@ import httpx
 import pytest
 import uvicorn
 
-from goconductor.rest import events
 from goconductor.rest.app import create_app
+from goconductor.rest.paths import events
 from tests.doors.conftest import Shop
 
 UNKNOWN = "01920000-0000-7000-8000-000000000000"

@@ -22,7 +22,7 @@ from goconductor.errors import ConfigurationError
 from goconductor.observe.exposition import Door, Exposition, text_of
 from goconductor.observe.leader import LeaderMetrics
 from goconductor.observe.metrics import Latent, Metrics
-from goconductor.ports.metrics import Statistic
+from goconductor.ports.bus_metrics import Statistic
 from goconductor.ports.store import LeaseKey
 from goconductor.recovery.resent import Resent
 from goconductor.rest.app import create_app

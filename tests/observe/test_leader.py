@@ -12,7 +12,7 @@ from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import StoreUnavailableError
 from goconductor.lifecycle.facts.events import PauseRequested
 from goconductor.observe.leader import LeaderMetrics
-from goconductor.ports.metrics import MeasuredBus
+from goconductor.ports.bus_metrics import MeasuredBus
 from goconductor.ports.store import LeaseKey, StoreMetrics, Term
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.resent import KEPT_SECONDS, SAGAS_MAX, STEPS_MAX, Resent

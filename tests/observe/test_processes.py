@@ -25,7 +25,7 @@ from goconductor.leaves import make_store, makes_of_buses
 from goconductor.observe.exposition import text_of
 from goconductor.observe.leader import LeaderMetrics
 from goconductor.observe.metrics import Metrics
-from goconductor.ports.metrics import MeasuredBus
+from goconductor.ports.bus_metrics import MeasuredBus
 from goconductor.ports.store import Store
 from goconductor.rest.app import create_app
 from goconductor.testing.loopback import free_port

@@ -25,7 +25,7 @@ from goconductor.buses.kafka.topics import Topics
 from goconductor.buses.shared.frame import BusFrame, Reading
 from goconductor.errors import BusUnavailableError, ConfigurationError
 from goconductor.ports.bus import Message
-from goconductor.ports.metrics import Statistic
+from goconductor.ports.bus_metrics import Statistic
 from goconductor.redaction import logger_of
 
 ASK_SECONDS = 1.0

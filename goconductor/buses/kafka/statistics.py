@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from goconductor.ports.metrics import Statistic
+from goconductor.ports.bus_metrics import Statistic
 
 CLIENT = {
     "msg_cnt": ("kafka_client_waiting_messages", False),

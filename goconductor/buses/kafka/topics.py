@@ -17,7 +17,7 @@ from goconductor.aio.recent import Recent
 from goconductor.aio.tasks import Tasks
 from goconductor.buses.kafka.configuration import Configuration, GroupProtocol, refused
 from goconductor.buses.kafka.records import ANY_PARTITION, Record
-from goconductor.buses.shared import topics as bounds
+from goconductor.buses.shared import bounds
 from goconductor.errors import BusUnavailableError, ConfigurationError, GoConductorError
 from goconductor.redaction import logger_of
 

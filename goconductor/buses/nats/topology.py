@@ -12,7 +12,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RetentionPolic
 from nats.js.errors import BadRequestError, NoStreamResponseError, NotFoundError
 
 from goconductor.aio.recent import Recent
-from goconductor.buses.shared import topics as bounds
+from goconductor.buses.shared import bounds
 from goconductor.errors import ConfigurationError
 
 NAME_LENGTH_MAX = 255

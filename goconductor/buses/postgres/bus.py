@@ -18,8 +18,8 @@ from goconductor.buses.postgres.taking import PostgresSubscription
 from goconductor.buses.shared.frame import BusFrame, Reading, begun_within
 from goconductor.errors import BusUnavailableError, ConfigurationError
 from goconductor.ports.bus import Message
+from goconductor.ports.bus_metrics import COUNTED_MAX, Lag
 from goconductor.ports.health import BusHealth
-from goconductor.ports.metrics import COUNTED_MAX, Lag
 from goconductor.postgres.pool import Pool
 from goconductor.postgres.rights import examine_tables
 from goconductor.postgres.setup import Setup, end
@@ -150,7 +150,7 @@ class PostgresBus(BusFrame[_Opened, PostgresSubscription]):
         return subscription
 
     async def lag(self, topic: str, group: str) -> Lag | None:
-        """Return the lag as :class:`goconductor.ports.metrics.MeasuredBus` defines it, over a connection of its own, as this is
+        """Return the lag as :class:`goconductor.ports.MeasuredBus` defines it, over a connection of its own, as this is
         rare.
 
         Raises:

@@ -16,7 +16,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from goconductor.aio.recent import Recent
-from goconductor.buses.shared import topics as bounds
+from goconductor.buses.shared import bounds
 from goconductor.buses.shared.amazon import UNAVAILABLE, Client, call, code_of
 from goconductor.redaction import logger_of
 

@@ -16,10 +16,10 @@ class StoreMetrics(msgspec.Struct, frozen=True, kw_only=True):
     """The metrics of a store at one moment.
 
     Args:
-        live: sagas that have a ``wake_at``, at most :data:`~goconductor.ports.metrics.COUNTED_MAX`.
-        overdue: those of them whose ``wake_at`` has passed, at most :data:`~goconductor.ports.metrics.COUNTED_MAX`.
+        live: sagas that have a ``wake_at``, at most :data:`~goconductor.ports.bus_metrics.COUNTED_MAX`.
+        overdue: those of them whose ``wake_at`` has passed, at most :data:`~goconductor.ports.bus_metrics.COUNTED_MAX`.
         overdue_seconds: seconds that the oldest of these has waited for a look.
-        dead_letters: kept messages that nobody could read, at most :data:`~goconductor.ports.metrics.COUNTED_MAX`.
+        dead_letters: kept messages that nobody could read, at most :data:`~goconductor.ports.bus_metrics.COUNTED_MAX`.
         oldest_transaction_seconds: age of the oldest open transaction on the server, as far as we may see.
         oldest_snapshot_transactions: how many transactions ago the oldest snapshot was taken that keeps vacuum from cleaning.
         participants: the names of all participants with steps.
@@ -52,7 +52,7 @@ class Metrics(Protocol):
     """The part of a store that is measured.
 
     1. **Read** reads no table to its end: each metric comes from an index, or stops at
-       :data:`~goconductor.ports.metrics.COUNTED_MAX`.
+       :data:`~goconductor.ports.bus_metrics.COUNTED_MAX`.
     2. **Count statuses** counts the next ``limit`` sagas in the order of their ids; whoever goes on until ``after`` is None has
        counted all.
     """

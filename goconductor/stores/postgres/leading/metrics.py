@@ -1,4 +1,4 @@
-"""Metrics that the leader reads. Nothing here reads a table to its end: see :mod:`goconductor.ports.metrics`."""
+"""Metrics that the leader reads. Nothing here reads a table to its end: see :mod:`goconductor.ports.bus_metrics`."""
 
 # ruff: noqa: S608 - statements are put together from constants of this package
 
@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from goconductor.ports.metrics import COUNTED_MAX
+from goconductor.ports.bus_metrics import COUNTED_MAX
 from goconductor.ports.store import StatusCounts, StoreMetrics
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.database.dial import Address

@@ -16,9 +16,9 @@ from goconductor.control.requests import REASON_CHARACTERS_MAX, Precautions, ask
 from goconductor.control.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.lifecycle.asked.catalogue import CATALOGUE, Kind, Operation, Request
-from goconductor.rest.bodies import body_of, document, read_body
-from goconductor.rest.parameters import ENTITY_TAG, STRICT, SagaId, StepId, etag, idempotency_key, if_match
-from goconductor.rest.problems import Problem
+from goconductor.rest.http.bodies import body_of, document, read_body
+from goconductor.rest.http.parameters import ENTITY_TAG, STRICT, SagaId, StepId, etag, idempotency_key, if_match
+from goconductor.rest.http.problems import Problem
 
 _PROBLEM: dict[str, Any] = {"model": Problem}
 IfMatch = Annotated[

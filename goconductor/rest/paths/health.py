@@ -8,9 +8,9 @@ from fastapi.responses import Response
 from goconductor.control import queries
 from goconductor.control.models import Readiness
 from goconductor.engine.node import Node
-from goconductor.rest.bodies import document
-from goconductor.rest.parameters import STRICT
-from goconductor.rest.problems import NOT_READY, RETRY_AFTER, Problem, ProblemPlace, response
+from goconductor.rest.http.bodies import document
+from goconductor.rest.http.parameters import STRICT
+from goconductor.rest.http.problems import NOT_READY, RETRY_AFTER, Problem, ProblemPlace, response
 
 
 def router(node: Node) -> APIRouter:

@@ -14,10 +14,10 @@ from goconductor.control.models import DefinitionDetail, DefinitionList, Definit
 from goconductor.control.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.errors import DefinitionError
-from goconductor.rest.bodies import document, read_json
-from goconductor.rest.diagrams import DIAGRAM, diagram_response
-from goconductor.rest.parameters import STRICT
-from goconductor.rest.problems import Problem
+from goconductor.rest.http.bodies import document, read_json
+from goconductor.rest.http.diagrams import DIAGRAM, diagram_response
+from goconductor.rest.http.parameters import STRICT
+from goconductor.rest.http.problems import Problem
 
 ACTIVE = "active"
 """Name of the version that new sagas take, where one is only read."""

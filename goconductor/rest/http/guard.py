@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from goconductor.control.sections import is_loopback
-from goconductor.rest.problems import MISDIRECTED, response, unforeseen
+from goconductor.rest.http.problems import MISDIRECTED, response, unforeseen
 
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",

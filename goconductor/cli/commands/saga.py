@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from goconductor.cli import rendering, requests
-from goconductor.cli import watch as watching
+from goconductor.cli import rendering
+from goconductor.cli.commands import requests
+from goconductor.cli.commands import watch as watching
 from goconductor.cli.completion import saga_names
 from goconductor.cli.running import (
     AsJson,

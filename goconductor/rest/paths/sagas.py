@@ -19,11 +19,11 @@ from goconductor.control.models import History, SagaDetail, SagaPage
 from goconductor.control.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.lifecycle.facts.state import SagaStatus
-from goconductor.rest.bodies import document, read_json
-from goconductor.rest.diagrams import DIAGRAM, diagram_response
-from goconductor.rest.parameters import STRICT, SagaId, below, etag, idempotency_key, in_query
-from goconductor.rest.problems import Problem
-from goconductor.rest.stopping import Stopping
+from goconductor.rest.http.bodies import document, read_json
+from goconductor.rest.http.diagrams import DIAGRAM, diagram_response
+from goconductor.rest.http.parameters import STRICT, SagaId, below, etag, idempotency_key, in_query
+from goconductor.rest.http.problems import Problem
+from goconductor.rest.http.stopping import Stopping
 
 WAIT_SECONDS_MAX = 300.0
 PAGE_MAX = 500

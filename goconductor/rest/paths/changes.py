@@ -13,9 +13,9 @@ from goconductor.control.models import ChangeDetail
 from goconductor.control.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.ports.store.leading.choices import BUS, ELECTION
-from goconductor.rest.bodies import document
-from goconductor.rest.parameters import STRICT
-from goconductor.rest.problems import Problem
+from goconductor.rest.http.bodies import document
+from goconductor.rest.http.parameters import STRICT
+from goconductor.rest.http.problems import Problem
 
 DRAIN_SECONDS_MAX = 86_400
 

@@ -24,10 +24,10 @@ from goconductor.control.models import HistoryEntry
 from goconductor.control.queries import saga_status
 from goconductor.control.watch import changes
 from goconductor.engine.node import Node
-from goconductor.rest.head import FLAG
-from goconductor.rest.parameters import STRICT, SagaId
-from goconductor.rest.problems import Problem
-from goconductor.rest.stopping import Stopping
+from goconductor.rest.http.head_requests import FLAG
+from goconductor.rest.http.parameters import STRICT, SagaId
+from goconductor.rest.http.problems import Problem
+from goconductor.rest.http.stopping import Stopping
 
 MEDIA_TYPE = "text/event-stream"
 HEARTBEAT_SECONDS = 15.0

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.errors import PayloadError, nearest
-from goconductor.rest.problems import TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, BodyRefusedError
+from goconductor.rest.http.problems import TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, BodyRefusedError
 from goconductor.saga.data import values
 from goconductor.saga.data.values import place
 

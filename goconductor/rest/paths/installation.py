@@ -13,9 +13,9 @@ from goconductor.control.models import DeadLetterDetail, DeadLetterPage, LeaderD
 from goconductor.control.participants import DEAD_SECONDS, leader, participants
 from goconductor.control.requests import REASON_CHARACTERS_MAX
 from goconductor.engine.node import Node
-from goconductor.rest.bodies import document
-from goconductor.rest.parameters import STRICT
-from goconductor.rest.problems import Problem
+from goconductor.rest.http.bodies import document
+from goconductor.rest.http.parameters import STRICT
+from goconductor.rest.http.problems import Problem
 
 PAGE_MAX = 200
 DEAD_SECONDS_MAX = 90 * 86_400
