@@ -27,7 +27,7 @@ import uvloop
 
 from goconductor import Conductor, Participant, Saga, Settings
 from goconductor.app import migrate
-from goconductor.control.conductor import engine
+from goconductor.control.doors.conductor import engine
 from goconductor.engine.facts import garbage
 from goconductor.testing.postgres import PostgresAddress, PostgresServer
 from measuring import Run, closed_loop, cpu_seconds, milliseconds, postmaster

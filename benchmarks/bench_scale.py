@@ -33,7 +33,7 @@ import uvloop
 
 from bench_sagas import bench, counters, database
 from goconductor import Participant, Saga, Settings, connect, migrate
-from goconductor.control.conductor import engine
+from goconductor.control.doors.conductor import engine
 from goconductor.recovery.retention import Retaining
 from goconductor.recovery.sweep import Sweeper
 from measuring import cpu_seconds

@@ -14,7 +14,7 @@ import asyncpg
 
 from bench_sagas import database, followed, three_steps
 from goconductor import Conductor, Settings, migrate
-from goconductor.control.conductor import engine
+from goconductor.control.doors.conductor import engine
 from measuring import closed_loop, milliseconds
 
 DAY_SECONDS = 86_400

@@ -15,7 +15,7 @@ import psutil
 
 from bench_sagas import bench, three_steps
 from goconductor import Conductor, Participant, Saga, SagaHandle, Settings, TemporaryError
-from goconductor.control.conductor import engine
+from goconductor.control.doors.conductor import engine
 from measuring import cpu_seconds
 from scale import prepared
 

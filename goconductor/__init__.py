@@ -11,13 +11,13 @@ A *saga* is a business process over several services that either completes or is
 from typing import TYPE_CHECKING
 
 from goconductor.app import Participant, connect, migrate
-from goconductor.control.commands import DefinitionNotFoundError, InputRefusedError
-from goconductor.control.conductor import Conductor
+from goconductor.control.doors.conductor import Conductor
+from goconductor.control.doors.handle import SagaHandle
 from goconductor.control.faults import RequestInvalidError
-from goconductor.control.handle import SagaHandle
 from goconductor.control.models import History, HistoryEntry, SagaDetail, SagaPage, SagaSummary, StepDetail, StepStatus
-from goconductor.control.requests import RefusedNowError, RequestIdReusedError, StepNotFoundError
-from goconductor.control.settings import Settings
+from goconductor.control.sagas.requests import RefusedNowError, RequestIdReusedError, StepNotFoundError
+from goconductor.control.sagas.starting import DefinitionNotFoundError, InputRefusedError
+from goconductor.control.settings.settings import Settings
 from goconductor.engine.steps.context import StepContext
 from goconductor.engine.steps.listeners import Listener
 from goconductor.engine.steps.registry import Action
@@ -67,7 +67,7 @@ from goconductor.saga.retry import Retry
 from goconductor.saga.writing.builder import Saga
 
 if TYPE_CHECKING:
-    from goconductor.control.definitions import load_definition
+    from goconductor.control.definitions.loading import load_definition
     from goconductor.observe.exposition import Exposition as Exposition
     from goconductor.rest.app import create_app as create_app
 
@@ -146,7 +146,7 @@ __getattr__ = lazily(
     {
         "Exposition": "goconductor.observe.exposition",
         "create_app": "goconductor.rest.app",
-        "load_definition": "goconductor.control.definitions",
+        "load_definition": "goconductor.control.definitions.loading",
     },
 )
 publish(__name__)

@@ -14,11 +14,11 @@ from contextlib import asynccontextmanager
 from typing import NoReturn
 
 from goconductor.aio.tasks import create_guarded_task, end
-from goconductor.control.conductor import Conductor
-from goconductor.control.exits import code_of
-from goconductor.control.health import answering
-from goconductor.control.sections import MetricsSettings
-from goconductor.control.settings import Settings, check_settings
+from goconductor.control.doors.conductor import Conductor
+from goconductor.control.doors.exits import code_of
+from goconductor.control.doors.health import answering
+from goconductor.control.settings.sections import MetricsSettings
+from goconductor.control.settings.settings import Settings, check_settings
 from goconductor.engine.facts import garbage
 from goconductor.engine.facts.clock import SystemClock
 from goconductor.engine.node import Node

@@ -13,8 +13,8 @@ from functools import partial
 from typing import Any
 
 from goconductor import plugins
-from goconductor.control.sections import OtherBus, OtherElection
-from goconductor.control.settings import Settings
+from goconductor.control.settings.sections import OtherBus, OtherElection
+from goconductor.control.settings.settings import Settings
 from goconductor.errors import ConfigurationError, GoConductorError
 from goconductor.ports.bus import Bus
 from goconductor.ports.clock import Clock

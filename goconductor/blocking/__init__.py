@@ -13,7 +13,7 @@ from these classes by a test, so there is one interface, and type checkers and e
 """
 
 from goconductor.blocking.conductor import BlockingConductor, BlockingSaga
-from goconductor.control.settings import Settings
+from goconductor.control.settings.settings import Settings
 from goconductor.public import publish
 
 __all__ = ["BlockingConductor", "BlockingSaga", "connect"]

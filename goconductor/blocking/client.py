@@ -25,8 +25,8 @@ from weakref import WeakSet
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from goconductor import app
-from goconductor.control.conductor import Conductor
-from goconductor.control.settings import Settings, check_settings
+from goconductor.control.doors.conductor import Conductor
+from goconductor.control.settings.settings import Settings, check_settings
 from goconductor.errors import StoreUnavailableError, check_type
 
 P = ParamSpec("P")

@@ -10,7 +10,7 @@ from uuid import UUID
 from typing_extensions import TypeVar as DefaultedTypeVar
 
 from goconductor.blocking.client import BlockingClient
-from goconductor.control.handle import SagaHandle
+from goconductor.control.doors.handle import SagaHandle
 from goconductor.control.models import History, SagaDetail, SagaPage
 from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.saga.writing.builder import Saga

@@ -14,8 +14,8 @@ import typer
 
 from goconductor import app
 from goconductor.cli.running import actor, settings_path
-from goconductor.control import suggestions
-from goconductor.control.settings import Settings, names
+from goconductor.control.doors import suggestions
+from goconductor.control.settings.settings import Settings, names
 from goconductor.ports.store import Store
 
 PATIENCE_SECONDS = 1.5

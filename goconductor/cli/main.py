@@ -17,8 +17,8 @@ from goconductor.cli.commands.doctor import doctor
 from goconductor.cli.commands.installation import commands_of_letters, leader, participants
 from goconductor.cli.commands.saga import commands_of_saga
 from goconductor.cli.running import fail, run, settings_of
-from goconductor.control.exits import Exit
-from goconductor.control.settings import Settings
+from goconductor.control.doors.exits import Exit
+from goconductor.control.settings.settings import Settings
 from goconductor.errors import PluginNotFoundError, StoreUnavailableError
 
 EPILOG = "Exit codes: 0 done; 1 refused, or the saga did not complete; 2 wrong command or settings; 3 unavailable; 4 not found."

@@ -21,7 +21,7 @@ from goconductor.control.models import (
     StepDetail,
     StepStatus,
 )
-from goconductor.control.story import Story
+from goconductor.control.sagas.story import Story
 from goconductor.control.wording import spell
 from goconductor.lifecycle.facts.state import SagaStatus
 

@@ -22,10 +22,10 @@ from rich.tree import Tree
 from goconductor import app
 from goconductor.cli import rendering
 from goconductor.control.actor import ANYBODY, Actor
-from goconductor.control.conductor import engine
-from goconductor.control.exits import Exit, code_of
+from goconductor.control.doors.conductor import engine
+from goconductor.control.doors.exits import Exit, code_of
 from goconductor.control.models import SagaDetail
-from goconductor.control.settings import Settings
+from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.errors import (
     ConfigurationError,

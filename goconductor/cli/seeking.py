@@ -10,7 +10,7 @@ import typer
 
 from goconductor.cli.completion import saga_ids
 from goconductor.cli.running import actor
-from goconductor.control import queries
+from goconductor.control.sagas import queries
 from goconductor.engine.node import Node
 
 

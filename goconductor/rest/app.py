@@ -12,8 +12,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
-from goconductor.control.conductor import Conductor, engine
-from goconductor.control.settings import Settings
+from goconductor.control.doors.conductor import Conductor, engine
+from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.errors import GoConductorError
 from goconductor.observe.metrics import Latent, Metrics

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from goconductor.control.models import Readiness
-from goconductor.control.settings import Settings
+from goconductor.control.settings.settings import Settings
 from goconductor.rest.http.bodies import document
 from goconductor.rest.http.guard import Guard
 from goconductor.rest.http.head_requests import HeadRequests

@@ -25,10 +25,10 @@ from uuid import UUID
 from typing_extensions import TypeVar
 
 from goconductor.buses.memory import MemoryBroker, MemoryBus
-from goconductor.control import commands
 from goconductor.control.actor import ANYBODY
-from goconductor.control.conductor import Conductor
-from goconductor.control.handle import SagaHandle
+from goconductor.control.doors.conductor import Conductor
+from goconductor.control.doors.handle import SagaHandle
+from goconductor.control.sagas import starting
 from goconductor.engine.node import Node
 from goconductor.engine.observer import SILENT, Observer
 from goconductor.engine.steps.context import StepContext
@@ -160,7 +160,7 @@ class World:
         check_type("saga", saga, Saga, "a saga written in Python")
         at = node or self.nodes[0]
         plan = await at.definitions.register(saga.definition)
-        return (await commands.start(ANYBODY, at, plan, input, key=key, reply=True, input_type=saga.input_type)).saga_id
+        return (await starting.start(ANYBODY, at, plan, input, key=key, reply=True, input_type=saga.input_type)).saga_id
 
     async def state(self, saga_id: UUID | str) -> SagaState:
         """Return the present state of a saga."""

@@ -19,7 +19,7 @@ import pytest
 
 from goconductor import Participant, Saga, Settings, StepContext
 from goconductor.app import migrate
-from goconductor.control.conductor import Conductor
+from goconductor.control.doors.conductor import Conductor
 from goconductor.journals.asyncpg import AsyncpgJournal, Connection
 from goconductor.testing import checkers
 from tests.acceptance import tally

@@ -18,8 +18,8 @@ import pytest
 
 from goconductor import Conductor, Settings, connect
 from goconductor.app import migrate
-from goconductor.control import changes
 from goconductor.control.actor import Actor
+from goconductor.control.installation import changes
 from goconductor.ports.store.leading.choices import BUS
 from goconductor.testing import checkers
 from goconductor.testing.postgres import PostgresAddress

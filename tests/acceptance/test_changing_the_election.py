@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from goconductor.control import changes
 from goconductor.control.actor import ANYBODY, Actor
+from goconductor.control.installation import changes
 from goconductor.control.models import ChangeDetail
 from goconductor.ports.store.leading.choices import ELECTION
 from tests.contracts.candidate import LATE_WRITES

@@ -6,7 +6,7 @@ import pytest
 
 from goconductor.buses.kafka import KafkaBus
 from goconductor.buses.kafka.configuration import RESERVED, servers
-from goconductor.control.settings import Settings
+from goconductor.control.settings.settings import Settings
 from goconductor.errors import ConfigurationError
 from goconductor.leaves import makes_of_buses
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from goconductor.control.actor import ANYBODY
-from goconductor.control.queries import history
+from goconductor.control.sagas.queries import history
 from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import PermanentError, TemporaryError

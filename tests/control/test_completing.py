@@ -13,8 +13,8 @@ import pydantic
 import pytest
 
 from goconductor import Conductor, Saga, SagaAlreadyStartedError
-from goconductor.control import commands
 from goconductor.control.actor import ANYBODY
+from goconductor.control.sagas import starting
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.engine.steps.typed import normalised, to_json_value
 from goconductor.saga.data.defaults import completed
@@ -87,7 +87,7 @@ async def test_an_input_is_completed_at_each_door_and_is_the_same_start_there(wo
         ),
         await conductor.start("order", GIVEN, key="k"),
         await conductor.start("order", WHOLE, key="k"),
-        await commands.start(ANYBODY, conductor._node, "order", GIVEN, key="k"),  # as REST and the command line do
+        await starting.start(ANYBODY, conductor._node, "order", GIVEN, key="k"),  # as REST and the command line do
     ]
     assert len({each.saga_id for each in started}) == 1
     state = await world.end_of(started[0].saga_id)
@@ -95,7 +95,7 @@ async def test_an_input_is_completed_at_each_door_and_is_the_same_start_there(wo
     with pytest.raises(SagaAlreadyStartedError):
         await conductor.start(order, {**GIVEN, "note": "other"}, key="k")
 
-    by_schema = await commands.start(ANYBODY, conductor._node, "order", GIVEN)
+    by_schema = await starting.start(ANYBODY, conductor._node, "order", GIVEN)
     assert (await world.end_of(by_schema.saga_id)).input == WHOLE
     assert seen == [("none", 1, [], None)] * 2
 

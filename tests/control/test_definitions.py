@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from goconductor.control import definitions
-from goconductor.control.schemas import FAULTS_MAX, faults, schema_faults
+from goconductor.control.definitions import loading
+from goconductor.control.schema_faults import FAULTS_MAX, faults, schema_faults
 from goconductor.errors import DefinitionError
 
 YAML = b"""
@@ -25,7 +25,7 @@ steps:
 
 def problems(document: Any) -> list[str]:
     with pytest.raises(DefinitionError) as caught:
-        definitions.load_definition(document if isinstance(document, bytes) else json.dumps(document).encode())
+        loading.load_definition(document if isinstance(document, bytes) else json.dumps(document).encode())
     return list(caught.value.problems)
 
 
@@ -34,9 +34,9 @@ def step(**changes: Any) -> dict[str, Any]:
 
 
 def test_yaml_and_json_say_the_same() -> None:
-    definition = definitions.load_definition(YAML)
+    definition = loading.load_definition(YAML)
     assert definition.steps[0].inputs["note"].value == "no"
-    assert definitions.load_definition(definition.document()).version == definition.version
+    assert loading.load_definition(definition.document()).version == definition.version
 
 
 def test_all_faults_of_shape_are_told_at_once() -> None:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 
 from goconductor.control.actor import ANYBODY
-from goconductor.control.definitions import register
+from goconductor.control.definitions.versions import register
+from goconductor.control.diagrams.drawing import Form, diagram, saga_diagram
 from goconductor.control.diagrams.mermaid import mermaid
-from goconductor.control.diagrams.requests import Form, diagram, saga_diagram
 from goconductor.control.diagrams.svg import FILLS, STEPS_MAX, svg
 from goconductor.control.faults import RequestInvalidError
 from goconductor.control.models import StepStatus

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from goconductor.control.documents import DocumentError, read_yaml
+from goconductor.control.yaml_reader import DocumentError, read_yaml
 
 
 @pytest.mark.parametrize(

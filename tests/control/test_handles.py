@@ -24,8 +24,8 @@ from goconductor import (
     SagaStatus,
     StepNotFoundError,
 )
-from goconductor.control import queries
 from goconductor.control.actor import ANYBODY
+from goconductor.control.sagas import queries
 from goconductor.testing import World
 from tests.control.conftest import Bench
 

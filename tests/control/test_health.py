@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from goconductor.control import health
-from goconductor.control.health import answering
-from goconductor.control.sections import HealthSettings
+from goconductor.control.doors import health
+from goconductor.control.doors.health import answering
+from goconductor.control.settings.sections import HealthSettings
 from goconductor.errors import StoreUnavailableError
 from goconductor.testing.world import World
 

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from goconductor.control.phases import MOVES, Direction, Process, Situation, following
+from goconductor.control.installation.phases import MOVES, Direction, Process, Situation, following
 from goconductor.errors import RequestRefusedError
 from goconductor.ports.store import Instance
 from goconductor.ports.store.leading.choices import BUS, Choice, Phase, Report

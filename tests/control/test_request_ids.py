@@ -8,11 +8,11 @@ from uuid import UUID
 
 import pytest
 
-from goconductor.control import requests
 from goconductor.control.actor import ANYBODY
 from goconductor.control.faults import RequestInvalidError
 from goconductor.control.models import SagaDetail
-from goconductor.control.requests import Precautions
+from goconductor.control.sagas import requests
+from goconductor.control.sagas.requests import Precautions
 from goconductor.engine.node import Node
 from goconductor.lifecycle.facts.events import (
     AbortRequested,

@@ -8,12 +8,12 @@ from uuid import UUID
 
 import pytest
 
-from goconductor.control import requests
 from goconductor.control.actor import ANYBODY, Actor
 from goconductor.control.faults import RequestInvalidError
 from goconductor.control.models import SagaDetail
-from goconductor.control.queries import saga_status
-from goconductor.control.requests import Precautions
+from goconductor.control.sagas import requests
+from goconductor.control.sagas.queries import saga_status
+from goconductor.control.sagas.requests import Precautions
 from goconductor.engine.node import Node
 from goconductor.errors import (
     PayloadError,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from goconductor.control.settings import Settings, names, variable
+from goconductor.control.settings.settings import Settings, names, variable
 from goconductor.errors import ConfigurationError
 
 CANARY = "hunter2-canary"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from goconductor import Conductor, PayloadError, Saga
-from goconductor.control.commands import InputRefusedError
 from goconductor.control.faults import RequestInvalidError
+from goconductor.control.sagas.starting import InputRefusedError
 from goconductor.testing.world import World
 
 

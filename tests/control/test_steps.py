@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from goconductor.control.models import StepDetail, StepStatus
-from goconductor.control.steps import Surroundings, describe
+from goconductor.control.sagas.steps import Surroundings, describe
 from goconductor.lifecycle.facts.state import ActionStatus as A
 from goconductor.lifecycle.facts.state import CompensationStatus as C
 from goconductor.lifecycle.facts.state import Failure, SagaState, SagaStatus, Side, StepState

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import yaml
 
-from goconductor.control.story import Story, story
+from goconductor.control.sagas.story import Story, story
 from goconductor.control.wording import NAMES_MAX, spell, together
 from goconductor.engine.facts import log
 from goconductor.lifecycle.facts import events as e

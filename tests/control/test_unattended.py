@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 
 from goconductor import Retry, TemporaryError
-from goconductor.control import requests
 from goconductor.control.actor import ANYBODY, Actor
-from goconductor.control.queries import saga_status
+from goconductor.control.sagas import requests
+from goconductor.control.sagas.queries import saga_status
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.lifecycle.asked.catalogue import Request
 from goconductor.lifecycle.facts.events import (

@@ -9,7 +9,7 @@ from textwrap import dedent
 import pytest
 
 from goconductor import ConfigurationError, Settings
-from goconductor.control.exits import code_of
+from goconductor.control.doors.exits import code_of
 from tests.docs.page import DOCS
 
 TEXT = (DOCS / "how-to" / "deploy.md").read_text("utf-8")

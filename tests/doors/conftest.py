@@ -14,9 +14,9 @@ import pytest
 from goconductor.buses.memory import MemoryBroker, MemoryBus
 from goconductor.buses.postgres import PostgresBus
 from goconductor.cli import completion, running
-from goconductor.control import definitions
 from goconductor.control.actor import ANYBODY
-from goconductor.control.settings import Settings
+from goconductor.control.definitions import loading, versions
+from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import PermanentError, TemporaryError
@@ -198,7 +198,7 @@ async def open_shop(command_line: Prompt, postgres_url: str) -> AsyncIterator[No
     )
     await node.open()
     try:
-        await definitions.register(ANYBODY, node, definitions.read(ORDER))
+        await versions.register(ANYBODY, node, loading.read(ORDER))
         yield node
     finally:
         await node.close()

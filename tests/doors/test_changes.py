@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from goconductor import app
-from goconductor.control.settings import Settings
+from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.ports.store.leading.choices import BUS, ELECTION, Report
 from goconductor.stores.postgres import migrate

@@ -18,8 +18,8 @@ import httpx
 import pytest
 
 from goconductor.buses.postgres import PostgresBus
-from goconductor.control import definitions
 from goconductor.control.actor import ANYBODY
+from goconductor.control.definitions import loading, versions
 from goconductor.engine.node import Node
 from goconductor.stores.postgres import PostgresStore, migrate
 from goconductor.testing.loopback import free_port
@@ -103,7 +103,7 @@ async def terminal(empty: Terminal) -> AsyncIterator[Terminal]:
     )
     await node.open()
     try:
-        await definitions.register(ANYBODY, node, definitions.read(ORDER))
+        await versions.register(ANYBODY, node, loading.read(ORDER))
         yield empty
     finally:
         await node.close()

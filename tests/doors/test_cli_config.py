@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from goconductor.control.settings import names, variable
+from goconductor.control.settings.settings import names, variable
 from tests.doors.prompt import CANARY, Prompt
 
 URL = f"postgresql://app:{CANARY}@db.example/sagas"

@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 
 from goconductor import app
-from goconductor.control import definitions
 from goconductor.control.actor import ANYBODY
-from goconductor.control.settings import Settings
+from goconductor.control.definitions import loading, versions
+from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.stores.postgres import migrate
 from tests.contracts.clerk import clerk
@@ -34,7 +34,7 @@ async def shop(prompt: Prompt, postgres_url: str) -> AsyncIterator[Node]:
     shop = app.Participant("shop")
     shop.steps.update(Shop().steps().steps)
     async with shop.running(settings) as conductor:
-        await definitions.register(ANYBODY, conductor._node, definitions.read(ORDER))
+        await versions.register(ANYBODY, conductor._node, loading.read(ORDER))
         while await conductor._node.store.terms.current() is None:
             pass
         yield conductor._node

@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from goconductor.cli.main import cli
 from goconductor.control.doctor.examination import OF_HEALTH, OF_STORE
-from goconductor.control.explain import reference
+from goconductor.control.settings.explain import reference
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "cli.md"

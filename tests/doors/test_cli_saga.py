@@ -18,8 +18,8 @@ from goconductor.cli import running
 from goconductor.cli.commands import watch
 from goconductor.cli.main import cli
 from goconductor.cli.seeking import Sought
-from goconductor.control.exits import Exit
-from goconductor.control.settings import Settings
+from goconductor.control.doors.exits import Exit
+from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.lifecycle.facts.events import AbortRequested
 from goconductor.lifecycle.facts.state import ActionStatus

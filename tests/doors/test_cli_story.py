@@ -14,9 +14,9 @@ from rich.console import Console
 from goconductor.cli.commands import watch
 from goconductor.cli.seeking import Sought
 from goconductor.control.actor import Actor
-from goconductor.control.exits import Exit
-from goconductor.control.queries import saga_status
-from goconductor.control.settings import Settings
+from goconductor.control.doors.exits import Exit
+from goconductor.control.sagas.queries import saga_status
+from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.errors import StoreUnavailableError
 from goconductor.lifecycle.facts.events import AbortRequested

@@ -168,7 +168,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from goconductor import Saga
-from goconductor.control.settings import Settings
+from goconductor.control.settings.settings import Settings
 from goconductor.rest.app import create_app
 from goconductor.testing.world import World
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from goconductor import app
-from goconductor.control.settings import Settings
+from goconductor.control.settings.settings import Settings
 from goconductor.rest.app import create_app
 from goconductor.testing.postgres import PostgresServer
 from tests.contracts.clerk import clerk

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from goconductor.control.settings import Settings
+from goconductor.control.settings.settings import Settings
 from goconductor.rest.app import create_app
 from tests.doors.conftest import INPUT, ORDER, Shop
 

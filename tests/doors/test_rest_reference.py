@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from goconductor.buses.memory import MemoryBroker, MemoryBus
-from goconductor.control.settings import Settings
+from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.observe.metrics import Metrics

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from goconductor import Saga
-from goconductor.control import definitions
 from goconductor.control.actor import ANYBODY
-from goconductor.control.conductor import Conductor
+from goconductor.control.definitions import versions
+from goconductor.control.doors.conductor import Conductor
 from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import RequestRefusedError
@@ -76,14 +76,14 @@ async def test_a_deployment_switches_and_an_old_instance_that_restarts_does_not_
 async def test_a_pin_holds_against_newer_code_and_is_told(world: World, caplog: pytest.LogCaptureFixture) -> None:
     await deployed(world, 1)
     node = world.nodes[0]
-    await definitions.activate(ANYBODY, node, "order", order(1).definition.version)
+    await versions.activate(ANYBODY, node, "order", order(1).definition.version)
     with caplog.at_level(logging.WARNING, "goconductor"):
         await deployed(world, 2)
     assert any("which an operator has pinned" in each.getMessage() for each in caplog.records)
     assert await taken(world, node) == 1
-    listed = await definitions.versions(ANYBODY, node, "order")
+    listed = await versions.versions_of(ANYBODY, node, "order")
     assert [(each.active, each.pinned, each.offered_by) for each in listed] == [(True, True, 1), (False, False, 1)]
-    assert (await definitions.unpin(ANYBODY, node, "order")).version == order(2).definition.version
+    assert (await versions.unpin(ANYBODY, node, "order")).version == order(2).definition.version
     assert await taken(world, node) == 2
 
 
@@ -99,13 +99,13 @@ async def test_a_version_waits_for_the_last_instance_that_does_not_know_its_feat
     two = order(12).definition.version
     assert f"saga 'order': version {two} is not active before all instances know loops; these do not: {old.name}" in caplog.text
     assert await taken(world, asking) == 1
-    listed = await definitions.versions(ANYBODY, new, "order")
+    listed = await versions.versions_of(ANYBODY, new, "order")
     assert [(each.active, each.features, each.waits_for) for each in listed] == [
         (True, [], []),
         (False, ["loops"], [old.name]),
     ]
     with pytest.raises(RequestRefusedError, match=f"uses loops, which {old.name} cannot run; upgrade these instances first"):
-        await definitions.activate(ANYBODY, asking, "order", two)
+        await versions.activate(ANYBODY, asking, "order", two)
     await world.leave(old)
     assert await taken(world, asking) == 12  # by itself
 
@@ -114,9 +114,9 @@ async def test_a_document_is_not_active_before_all_know_its_features(world: Worl
     old = await world.node(shop())
     monkeypatch.setitem(USES, "loops", lambda _: True)
     new = await world.node()
-    registered = await definitions.register(ANYBODY, new, order(13).definition)
+    registered = await versions.register(ANYBODY, new, order(13).definition)
     assert (registered.active, registered.waits_for) == (False, [old.name])
     with pytest.raises(RequestRefusedError, match=f"saga 'order' is active: .* uses loops, which {old.name} cannot run"):
         await Conductor(new).start("order", None)
     await world.leave(old)
-    assert (await definitions.register(ANYBODY, new, order(13).definition)).active
+    assert (await versions.register(ANYBODY, new, order(13).definition)).active

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from goconductor import Saga
-from goconductor.control.conductor import Conductor
+from goconductor.control.doors.conductor import Conductor
 from goconductor.engine.facts import definitions
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.saga.ids import DEFAULT_NAMESPACE

@@ -13,7 +13,7 @@ import pydantic
 import pytest
 
 from goconductor import ArgumentError, DefinitionError, Participant, Retry, Saga
-from goconductor.control.conductor import Conductor
+from goconductor.control.doors.conductor import Conductor
 from goconductor.engine.steps.registry import StepRegistry, check
 from goconductor.testing.world import World
 

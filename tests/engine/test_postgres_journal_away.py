@@ -13,13 +13,13 @@ import pytest
 
 from goconductor import Participant, Saga, Settings, connect
 from goconductor.cli import rendering
-from goconductor.control import queries
 from goconductor.control.actor import ANYBODY
-from goconductor.control.conductor import engine
 from goconductor.control.doctor import CheckOutcome
 from goconductor.control.doctor.sagas import of_journals
+from goconductor.control.doors.conductor import engine
 from goconductor.control.models import StepStatus
-from goconductor.control.story import saga_story
+from goconductor.control.sagas import queries
+from goconductor.control.sagas.story import saga_story
 from goconductor.engine.running import journals
 from goconductor.journals.asyncpg import AsyncpgJournal
 from goconductor.stores.postgres import migrate

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from goconductor.control.exits import Exit
+from goconductor.control.doors.exits import Exit
 from goconductor.stores.postgres import migrate
 from goconductor.testing.loopback import free_port
 

@@ -11,7 +11,7 @@ import pytest
 
 from goconductor import Participant, Saga, Settings
 from goconductor.app import migrate
-from goconductor.control.conductor import Conductor
+from goconductor.control.doors.conductor import Conductor
 
 pytestmark = pytest.mark.postgres
 

@@ -10,7 +10,7 @@ import pydantic
 import pytest
 
 from goconductor import PayloadError, Saga
-from goconductor.control.conductor import Conductor
+from goconductor.control.doors.conductor import Conductor
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.engine.steps.typed import decoder, normalised, to_json_value
 from goconductor.testing.world import World

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from goconductor import Saga
 from goconductor.buses.memory import MemoryBus
-from goconductor.control.settings import Settings
+from goconductor.control.settings.settings import Settings
 from goconductor.errors import ConfigurationError
 from goconductor.observe.exposition import Door, Exposition, text_of
 from goconductor.observe.leader import LeaderMetrics

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace import SpanKind, StatusCode
 
 from goconductor import PermanentError, Saga, StepContext, TemporaryError
-from goconductor.control.settings import Settings
+from goconductor.control.settings.settings import Settings
 from goconductor.engine.facts import log
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.lifecycle.facts.events import SagaStarted

@@ -12,8 +12,8 @@ import pytest
 
 from goconductor import Saga
 from goconductor.buses.memory import MemoryBroker, MemoryBus
-from goconductor.control import changes
 from goconductor.control.actor import ANYBODY, Actor
+from goconductor.control.installation import changes
 from goconductor.control.models import ChangeDetail
 from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import StepRegistry

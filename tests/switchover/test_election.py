@@ -9,8 +9,8 @@ from functools import partial
 
 import pytest
 
-from goconductor.control import changes
 from goconductor.control.actor import Actor
+from goconductor.control.installation import changes
 from goconductor.control.models import ChangeDetail
 from goconductor.errors import ConfigurationError, ElectionError
 from goconductor.ports.store import Term, Terms

@@ -13,11 +13,11 @@ import typer
 from goconductor import app
 from goconductor.cli import rendering
 from goconductor.cli.running import OPEN_SECONDS, AsJson, By, actor, fail, run, settings_of
-from goconductor.control import changes
 from goconductor.control.actor import Actor
-from goconductor.control.exits import Exit
+from goconductor.control.doors.exits import Exit
+from goconductor.control.installation import changes
 from goconductor.control.models import ChangeDetail
-from goconductor.control.settings import Settings
+from goconductor.control.settings.settings import Settings
 from goconductor.ports.store import Store
 from goconductor.ports.store.leading.choices import BUS, ELECTION
 

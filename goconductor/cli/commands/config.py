@@ -11,9 +11,9 @@ import typer
 from goconductor.cli.completion import setting_names
 from goconductor.cli.rendering import plain
 from goconductor.cli.running import AsJson, fail, settings_of, settings_path
-from goconductor.control.exits import Exit
-from goconductor.control.explain import SettingDetail, explain, settings_detail
-from goconductor.control.settings import Settings
+from goconductor.control.doors.exits import Exit
+from goconductor.control.settings.explain import SettingDetail, explain, settings_detail
+from goconductor.control.settings.settings import Settings
 from goconductor.errors import ConfigurationError
 
 commands_of_config = typer.Typer(name="config", help="See what is set, and what can be.", no_args_is_help=True)

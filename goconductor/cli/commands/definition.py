@@ -15,12 +15,12 @@ from goconductor.cli import rendering
 from goconductor.cli.completion import saga_names, saga_versions
 from goconductor.cli.rendering import plain
 from goconductor.cli.running import AsJson, actor, client, fail, one_of, print_drawn, read_file, run, settings_of, why_not
-from goconductor.control import definitions
-from goconductor.control.diagrams import requests
-from goconductor.control.diagrams.requests import Form
-from goconductor.control.exits import Exit
+from goconductor.control.definitions import loading, versions
+from goconductor.control.diagrams import drawing as requests
+from goconductor.control.diagrams.drawing import Form
+from goconductor.control.doors.exits import Exit
 from goconductor.control.models import CheckedDefinitions, DefinitionList, DefinitionSummary
-from goconductor.control.settings import Settings
+from goconductor.control.settings.settings import Settings
 from goconductor.saga import plan as plans
 from goconductor.saga.definition import Definition
 from goconductor.saga.writing.builder import Saga
@@ -40,7 +40,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check definitions in files, without a database: all faults at once, each with its remedy; 1 is then the exit code."""
-    found = [definitions.check(read_file(file, file), file) for file in files]
+    found = [loading.check(read_file(file, file), file) for file in files]
     checked = CheckedDefinitions(sound=not any(each.problems for each in found), definitions=found)
     if as_json:
         typer.echo(checked.model_dump_json())
@@ -72,11 +72,11 @@ def register(
     data = None if _is_code(what) else read_file(what, what)
 
     async def registered(settings: Settings) -> Exit:
-        definition = _imported(what) if data is None else definitions.load_definition(data)
+        definition = _imported(what) if data is None else loading.load_definition(data)
         async with client(settings) as node:
-            found = await definitions.register(actor(), node, definition, activate=activate)
+            found = await versions.register(actor(), node, definition, activate=activate)
             wanted = activate and not found.active and not found.waits_for
-            taken = await definitions.definition(actor(), node, found.saga) if wanted else None
+            taken = await versions.definition(actor(), node, found.saga) if wanted else None
         _print(found, as_json=as_json)
         if activate and found.waits_for:
             lacking = f"{', '.join(found.waits_for)} do not know {', '.join(found.features)}"
@@ -104,7 +104,7 @@ def list_(
     async def listed(settings: Settings) -> Exit:
         async with client(settings) as node:
             found = await (
-                definitions.list_definitions(actor(), node) if name is None else definitions.versions(actor(), node, name)
+                versions.list_definitions(actor(), node) if name is None else versions.versions_of(actor(), node, name)
             )
         if as_json:
             typer.echo(DefinitionList(definitions=found).model_dump_json())
@@ -121,7 +121,7 @@ def show(context: typer.Context, name: Name, *, version: Version = None, as_json
 
     async def shown(settings: Settings) -> Exit:
         async with client(settings) as node:
-            found = await definitions.definition(actor(), node, name, version)
+            found = await versions.definition(actor(), node, name, version)
         typer.echo(found.model_dump_json() if as_json else json.dumps(found.document, indent=2, ensure_ascii=True))
         return Exit.OK
 
@@ -144,7 +144,7 @@ def diagram(
 
     async def drawn() -> Exit:
         if _is_file(what):
-            plan = plans.plan(definitions.load_definition(read_file(what, what)))
+            plan = plans.plan(loading.load_definition(read_file(what, what)))
             text = requests.diagram_of(plan, form=form)
         else:
             async with client(settings_of(context)) as node:
@@ -170,7 +170,7 @@ def activate(
 
     async def activated(settings: Settings) -> Exit:
         async with client(settings) as node:
-            _print(await definitions.activate(actor(), node, name, version), as_json=as_json)
+            _print(await versions.activate(actor(), node, name, version), as_json=as_json)
         return Exit.OK
 
     run(activated(settings_of(context)))
@@ -182,7 +182,7 @@ def unpin(context: typer.Context, name: Name, *, as_json: AsJson = False) -> Non
 
     async def unpinned(settings: Settings) -> Exit:
         async with client(settings) as node:
-            _print(await definitions.unpin(actor(), node, name), as_json=as_json)
+            _print(await versions.unpin(actor(), node, name), as_json=as_json)
         return Exit.OK
 
     run(unpinned(settings_of(context)))

@@ -10,8 +10,8 @@ from rich.text import Text
 from goconductor.cli.rendering import plain
 from goconductor.cli.running import AsJson, print_lines, run, settings_path
 from goconductor.control.doctor import Check, CheckOutcome, Diagnosis, Patient, Severity, examine, settings_refused
-from goconductor.control.exits import Exit
-from goconductor.control.settings import Settings
+from goconductor.control.doors.exits import Exit
+from goconductor.control.settings.settings import Settings
 from goconductor.errors import ConfigurationError
 from goconductor.leaves import make_store, makes_of_buses, makes_of_elections
 

@@ -9,11 +9,11 @@ import typer
 
 from goconductor.cli import rendering
 from goconductor.cli.running import AsJson, By, actor, client, fail, print_drawn, run, settings_of
-from goconductor.control import dead_letters as letters
-from goconductor.control import participants as who
-from goconductor.control.exits import Exit
+from goconductor.control.doors.exits import Exit
+from goconductor.control.installation import dead_letters as letters
+from goconductor.control.installation import participants as who
 from goconductor.control.models import DeadLetterDetail, DeadLetterPage, ParticipantDetail, ParticipantList, moment
-from goconductor.control.settings import Settings
+from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 
 commands_of_letters = typer.Typer(

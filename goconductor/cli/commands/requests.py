@@ -12,8 +12,8 @@ import typer
 
 from goconductor.cli.completion import saga_ids, step_names
 from goconductor.cli.running import AsJson, By, actor, client, fail, print_saga, read_value, run, settings_of
-from goconductor.control.exits import Exit
-from goconductor.control.requests import Precautions, ask
+from goconductor.control.doors.exits import Exit
+from goconductor.control.sagas.requests import Precautions, ask
 from goconductor.lifecycle.asked.catalogue import CATALOGUE, Kind, Operation, Parameter, Request
 
 SagaId = Annotated[UUID, typer.Argument(help="The saga's id.", metavar="ID", autocompletion=saga_ids)]

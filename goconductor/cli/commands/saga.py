@@ -24,10 +24,10 @@ from goconductor.cli.running import (
     settings_of,
 )
 from goconductor.cli.seeking import AnySaga, Sought, found
-from goconductor.control import commands, filters, queries
-from goconductor.control.exits import Exit
-from goconductor.control.settings import Settings
-from goconductor.control.story import saga_story
+from goconductor.control.doors.exits import Exit
+from goconductor.control.sagas import filters, queries, starting
+from goconductor.control.sagas.story import saga_story
+from goconductor.control.settings.settings import Settings
 from goconductor.lifecycle.facts.state import SagaStatus
 
 commands_of_saga = typer.Typer(name="saga", help="Start sagas, look at them, and step in.", no_args_is_help=True)
@@ -144,7 +144,7 @@ async def _start(
 ) -> Exit:
     words = filters.read_labels(labels)
     async with client(settings) as node:
-        started = await commands.start(actor(), node, name, input, key=key, labels=words, reply=wait_seconds > 0)
+        started = await starting.start(actor(), node, name, input, key=key, labels=words, reply=wait_seconds > 0)
         if wait_seconds:
             with suppress(TimeoutError):
                 await node.wait_for_end(started.saga_id, wait_seconds)

@@ -12,9 +12,9 @@ from importlib.util import find_spec
 import typer
 
 from goconductor import app
-from goconductor.control.exits import Exit
-from goconductor.control.sections import RestSettings
-from goconductor.control.settings import Settings
+from goconductor.control.doors.exits import Exit
+from goconductor.control.settings.sections import RestSettings
+from goconductor.control.settings.settings import Settings
 from goconductor.errors import ConfigurationError, PluginNotFoundError
 from goconductor.observe.metrics import Metrics
 

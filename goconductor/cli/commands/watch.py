@@ -13,12 +13,12 @@ from goconductor.cli import rendering
 from goconductor.cli.running import actor, client, print_lines
 from goconductor.cli.running import console as console_of
 from goconductor.cli.seeking import Sought, found
-from goconductor.control import queries
 from goconductor.control.actor import Actor
-from goconductor.control.exits import Exit
+from goconductor.control.doors.exits import Exit
 from goconductor.control.models import SagaDetail, StepStatus
-from goconductor.control.settings import Settings
-from goconductor.control.story import StoryBuilder, catch_up, story_builder
+from goconductor.control.sagas import queries
+from goconductor.control.sagas.story import StoryBuilder, catch_up, story_builder
+from goconductor.control.settings.settings import Settings
 from goconductor.control.wording import spell
 from goconductor.engine.node import Node
 from goconductor.errors import StoreUnavailableError

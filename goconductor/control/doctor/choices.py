@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from goconductor.control.actor import ANYBODY
-from goconductor.control.changes import present
 from goconductor.control.doctor.findings import Check, Finding, error, warning
+from goconductor.control.installation.changes import present
 from goconductor.control.models import ChangeDetail
 from goconductor.control.wording import together
 from goconductor.ports.store import Store

@@ -5,10 +5,11 @@ A refusal (:class:`RequestRefusedError`) names what is allowed instead; an accep
 A step that waits without an end in sight can be mended like a stuck one. This is so for a step that waits for its next attempt,
 and for one that was sent while nobody has its code. The step's status alone allows both requests here. Whether somebody runs the
 step meanwhile is decided by leases, not by the state. Who requests something about a step that was sent takes its lease first, as
-the leader does before it declares an outcome unknown; the append ends that lease (:mod:`goconductor.control.attended`). So there
-are two cases, and both are safe. The former holder keeps the lease, and the request is refused. Or the request has the lease; a
-message that comes later finds another state and is dropped. A process that was stopped for longer than its lease may still have
-its effect, as after any unknown outcome. A skip asks the journal to prevent that; a forced one notes it in ``late_effects``.
+the leader does before it declares an outcome unknown; the append ends that lease (:mod:`goconductor.control.sagas.attended`). So
+there are two cases, and both are safe. The former holder keeps the lease, and the request is refused. Or the request has the
+lease; a message that comes later finds another state and is dropped. A process that was stopped for longer than its lease may
+still have its effect, as after any unknown outcome. A skip asks the journal to prevent that; a forced one notes it in
+``late_effects``.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi.responses import Response
 
-from goconductor.control.diagrams.requests import Form
+from goconductor.control.diagrams.drawing import Form
 
 MEDIA_TYPES = {Form.MERMAID: "text/vnd.mermaid", Form.SVG: "image/svg+xml"}
 DIAGRAM: dict[str, Any] = {

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from goconductor.control.sections import is_loopback
+from goconductor.control.settings.sections import is_loopback
 from goconductor.rest.http.problems import MISDIRECTED, response, unforeseen
 
 SECURITY_HEADERS = {

@@ -11,7 +11,7 @@ from uuid import UUID
 from fastapi import Depends, Path, Request
 
 from goconductor.control.faults import Fault, RequestInvalidError
-from goconductor.control.requests import expected_of
+from goconductor.control.sagas.requests import expected_of
 from goconductor.engine.log.folding import Expected
 from goconductor.errors import SagaChangedError, nearest
 

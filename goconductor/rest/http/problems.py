@@ -19,10 +19,10 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
-from goconductor.control.commands import DefinitionNotFoundError, InputRefusedError
-from goconductor.control.dead_letters import DeadLetterNotFoundError
 from goconductor.control.faults import RequestInvalidError
-from goconductor.control.requests import RefusedNowError, RequestIdReusedError, StepNotFoundError
+from goconductor.control.installation.dead_letters import DeadLetterNotFoundError
+from goconductor.control.sagas.requests import RefusedNowError, RequestIdReusedError, StepNotFoundError
+from goconductor.control.sagas.starting import DefinitionNotFoundError, InputRefusedError
 from goconductor.errors import (
     BusUnavailableError,
     ConfigurationError,

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from goconductor.control import changes
 from goconductor.control.actor import ANYBODY, NAME_CHARACTERS_MAX, Actor
+from goconductor.control.installation import changes
 from goconductor.control.models import ChangeDetail
-from goconductor.control.settings import Settings
+from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.ports.store.leading.choices import BUS, ELECTION
 from goconductor.rest.http.bodies import document

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
-from goconductor.control import definitions
 from goconductor.control.actor import ANYBODY
-from goconductor.control.diagrams.requests import Form, diagram
+from goconductor.control.definitions import loading, versions
+from goconductor.control.diagrams.drawing import Form, diagram
 from goconductor.control.models import DefinitionDetail, DefinitionList, DefinitionSummary
-from goconductor.control.settings import Settings
+from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.errors import DefinitionError
 from goconductor.rest.http.bodies import document, read_json
@@ -65,38 +65,38 @@ def router(node: Node, settings: Settings) -> APIRouter:
         activate: Annotated[bool, Query(description="whether new sagas take it, unless one is pinned or in living code")] = True,
     ) -> Response:
         """Register a version of a saga's definition. The same definition again changes nothing."""
-        definition = definitions.read(await read_json(request, body_bytes_max))
+        definition = loading.read(await read_json(request, body_bytes_max))
         if definition.name != name:
             problem = f"it is called {definition.name!r} and was sent to {name!r}; use one name"
             raise DefinitionError(definition.name, [problem])
-        return document(await definitions.register(ANYBODY, node, definition, activate=activate))
+        return document(await versions.register(ANYBODY, node, definition, activate=activate))
 
     @routes.get("", response_model=DefinitionList)
     async def list_definitions() -> Response:
         """Return all versions of all definitions."""
-        return document(DefinitionList(definitions=await definitions.list_definitions(ANYBODY, node)))
+        return document(DefinitionList(definitions=await versions.list_definitions(ANYBODY, node)))
 
     @routes.get("/{name}", response_model=DefinitionList, responses={404: _PROBLEM})
     async def list_versions(name: Name) -> Response:
         """Return all versions of one definition, oldest first."""
-        return document(DefinitionList(definitions=await definitions.versions(ANYBODY, node, name)))
+        return document(DefinitionList(definitions=await versions.versions_of(ANYBODY, node, name)))
 
     @routes.get("/{name}/{version}", response_model=DefinitionDetail, responses={404: _PROBLEM})
     async def get_definition(name: Name, version: Version) -> Response:
         """Return one version with its document."""
-        return document(await definitions.definition(ANYBODY, node, name, _meant(version)))
+        return document(await versions.definition(ANYBODY, node, name, _meant(version)))
 
     @routes.post(
         "/{name}/{version}/activate", response_model=DefinitionSummary, responses={404: _PROBLEM, 409: _PROBLEM, 422: _PROBLEM}
     )
     async def activate_version(name: Name, version: Version) -> Response:
         """Pin this version: new sagas take it, whatever instances have in their code; those that have started keep theirs."""
-        return document(await definitions.activate(ANYBODY, node, name, version))
+        return document(await versions.activate(ANYBODY, node, name, version))
 
     @routes.post("/{name}/active/unpin", response_model=DefinitionSummary, responses={404: _PROBLEM})
     async def unpin(name: Name) -> Response:
         """Leave it to the newest version that a living instance has in its code; answers which that is."""
-        return document(await definitions.unpin(ANYBODY, node, name))
+        return document(await versions.unpin(ANYBODY, node, name))
 
     @routes.get("/{name}/{version}/diagram", response_class=Response, responses={200: DIAGRAM, 404: _PROBLEM})
     async def get_diagram(

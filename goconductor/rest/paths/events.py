@@ -21,8 +21,8 @@ from fastapi.responses import Response, StreamingResponse
 from goconductor.control.actor import ANYBODY
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.models import HistoryEntry
-from goconductor.control.queries import saga_status
-from goconductor.control.watch import changes
+from goconductor.control.sagas.queries import saga_status
+from goconductor.control.sagas.watch import changes
 from goconductor.engine.node import Node
 from goconductor.rest.http.head_requests import FLAG
 from goconductor.rest.http.parameters import STRICT, SagaId

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from goconductor.control import queries
+from goconductor.control.installation.readiness import READY, readiness
 from goconductor.control.models import Readiness
 from goconductor.engine.node import Node
 from goconductor.rest.http.bodies import document
@@ -27,10 +27,10 @@ def router(node: Node) -> APIRouter:
     @routes.get("/readyz", response_model=Readiness, responses={503: {"model": Problem}})
     async def readyz() -> Response:
         """Answer whether the store is reached and its schema fits; if not, with 503 and the name of the part."""
-        found = await queries.readiness(node)
+        found = await readiness(node)
         if found.ready:
             return document(found)
-        missing = [ProblemPlace(path=part, problem=what) for part, what in found.parts.items() if what != queries.READY]
+        missing = [ProblemPlace(path=part, problem=what) for part, what in found.parts.items() if what != READY]
         detail = "; ".join(f"{place.path}: {place.problem}" for place in missing)
         return response(NOT_READY, detail, "/readyz", errors=missing, headers=RETRY_AFTER)
 

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
-from goconductor.control import dead_letters
 from goconductor.control.actor import ANYBODY, NAME_CHARACTERS_MAX, Actor
+from goconductor.control.installation import dead_letters
+from goconductor.control.installation.participants import DEAD_SECONDS, leader, participants
 from goconductor.control.models import DeadLetterDetail, DeadLetterPage, LeaderDetail, ParticipantList
-from goconductor.control.participants import DEAD_SECONDS, leader, participants
-from goconductor.control.requests import REASON_CHARACTERS_MAX
+from goconductor.control.sagas.requests import REASON_CHARACTERS_MAX
 from goconductor.engine.node import Node
 from goconductor.rest.http.bodies import document
 from goconductor.rest.http.parameters import STRICT

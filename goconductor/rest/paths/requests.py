@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from goconductor.control.actor import NAME_CHARACTERS_MAX, Actor
 from goconductor.control.models import SagaDetail
-from goconductor.control.requests import REASON_CHARACTERS_MAX, Precautions, ask
-from goconductor.control.settings import Settings
+from goconductor.control.sagas.requests import REASON_CHARACTERS_MAX, Precautions, ask
+from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.lifecycle.asked.catalogue import CATALOGUE, Kind, Operation, Request
 from goconductor.rest.http.bodies import body_of, document, read_body

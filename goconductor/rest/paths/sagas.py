@@ -12,11 +12,11 @@ from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import Response
 
 from goconductor.aio.first_of import first_of
-from goconductor.control import commands, filters, queries
 from goconductor.control.actor import ANYBODY
-from goconductor.control.diagrams.requests import Form, saga_diagram
+from goconductor.control.diagrams.drawing import Form, saga_diagram
 from goconductor.control.models import History, SagaDetail, SagaPage
-from goconductor.control.settings import Settings
+from goconductor.control.sagas import filters, queries, starting
+from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.rest.http.bodies import document, read_json
@@ -73,7 +73,7 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
     ) -> Response:
         """Start a saga: 200 if it has ended within `wait_seconds`, however it ended, else 202; `Location` is its address."""
         key = idempotency_key(request)  # before the body is read
-        started = await commands.start(
+        started = await starting.start(
             ANYBODY,
             node,
             saga,

@@ -1,83 +1,18 @@
-"""Definitions that come as documents: read with all their faults at once, registered, listed."""
+"""Definitions as they are stored, each in its versions: registered, listed, activated, pinned."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import msgspec
 
 from goconductor.control.actor import Actor
-from goconductor.control.commands import DefinitionNotFoundError
-from goconductor.control.documents import DEFINITION_BYTES_MAX, DocumentError, read_yaml
-from goconductor.control.models import CheckedDefinition, DefinitionDetail, DefinitionSummary, moment
-from goconductor.control.schemas import schema_faults, struct_faults
+from goconductor.control.models import DefinitionDetail, DefinitionSummary, moment
+from goconductor.control.sagas.starting import DefinitionNotFoundError
 from goconductor.engine.node import Node
-from goconductor.errors import DefinitionError, PayloadError, RequestRefusedError
+from goconductor.errors import RequestRefusedError
 from goconductor.ports.store import StoredDefinition
-from goconductor.saga.checking import validate
-from goconductor.saga.data.values import check_value, decode
 from goconductor.saga.definition import Definition
 from goconductor.saga.ids import DEFAULT_NAMESPACE, is_name
 from goconductor.saga.plan import Plan
-
-NAMELESS = "(without a name)"
-
-
-def load_definition(data: bytes) -> Definition:
-    """Read a definition from a file's content, JSON or YAML.
-
-    Raises:
-        DefinitionError: it cannot be read or cannot run; has all problems.
-    """
-    try:
-        document = decode(data)
-    except PayloadError:
-        try:
-            document = read_yaml(data, bytes_max=DEFINITION_BYTES_MAX)
-        except DocumentError as error:
-            raise DefinitionError(NAMELESS, [f"the document {error}"]) from None
-    return read(document)
-
-
-def read(document: Any) -> Definition:
-    """Read a definition from a document.
-
-    Args:
-        document: the form of :class:`~goconductor.saga.definition.Definition`, made of dicts, lists and plain values.
-
-    Raises:
-        DefinitionError: it has another shape, or cannot run; has all problems.
-    """
-    name = document.get("name") if isinstance(document, dict) else None
-    called = name if isinstance(name, str) else NAMELESS
-    try:
-        check_value(document)
-        definition = msgspec.convert(document, Definition)
-    except PayloadError as error:
-        raise DefinitionError(called, [str(error)]) from None
-    except msgspec.ValidationError as error:
-        found = [str(fault) for fault in struct_faults(Definition, document)]
-        raise DefinitionError(called, found or [str(error)]) from None
-    found = validate.problems(definition)
-    if definition.input_schema is not None:
-        found += [f"its input_schema: {fault}" for fault in schema_faults(definition.input_schema)]
-    if found:
-        raise DefinitionError(called, found)
-    return definition
-
-
-def check(data: bytes, file: str) -> CheckedDefinition:
-    """Check a file's content as a definition; without problems it can run. No database is asked.
-
-    Args:
-        data: JSON or YAML.
-        file: its name, for the answer.
-    """
-    try:
-        definition = load_definition(data)
-    except DefinitionError as error:
-        return CheckedDefinition(file=file, saga=None if error.name == NAMELESS else error.name, problems=list(error.problems))
-    return CheckedDefinition(file=file, saga=definition.name, version=definition.version, steps=len(definition.steps))
 
 
 async def register(actor: Actor, node: Node, definition: Definition, *, activate: bool = True) -> DefinitionSummary:
@@ -86,7 +21,7 @@ async def register(actor: Actor, node: Node, definition: Definition, *, activate
     Args:
         actor: the actor of the request.
         node: the engine.
-        definition: a definition that :func:`load` or :func:`read` has checked.
+        definition: a definition that :func:`~goconductor.control.definitions.loading.read` has checked.
         activate: whether new sagas take this version from now on. They do not where another version is pinned, or a living
             instance has another one in its code; the answer has the active version.
 
@@ -112,7 +47,7 @@ async def list_definitions(actor: Actor, node: Node) -> list[DefinitionSummary]:
     return [await _summary(node, stored) for stored in await node.store.definitions.versions(DEFAULT_NAMESPACE)]
 
 
-async def versions(actor: Actor, node: Node, saga: str) -> list[DefinitionSummary]:
+async def versions_of(actor: Actor, node: Node, saga: str) -> list[DefinitionSummary]:
     """Return all versions of one definition, oldest first.
 
     Raises:

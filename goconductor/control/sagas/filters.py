@@ -16,8 +16,8 @@ from uuid import UUID
 
 import msgspec
 
-from goconductor.control.commands import KEY, KEY_CHARACTERS_MAX
 from goconductor.control.faults import Fault, RequestInvalidError
+from goconductor.control.sagas.starting import KEY, KEY_CHARACTERS_MAX
 from goconductor.errors import PayloadError, nearest
 from goconductor.lifecycle.facts.events import EVENTS
 from goconductor.lifecycle.facts.state import SagaStatus
@@ -52,7 +52,7 @@ def wanted(
     labels: Mapping[str, str] | None = None,
     error: str | None = None,
 ) -> Wanted:
-    """Make a filter; the arguments are those of :func:`goconductor.control.queries.list_sagas`.
+    """Make a filter; the arguments are those of :func:`goconductor.control.sagas.queries.list_sagas`.
 
     Raises:
         RequestInvalidError: it does not make sense; names every place.

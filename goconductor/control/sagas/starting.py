@@ -1,4 +1,4 @@
-"""What people ask a saga to do. One function per request."""
+"""Starts sagas: all doors come here, with the same checks of input, key and labels."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ async def start(
 
 
 def _check_schema(saga: str, schema: dict[str, Any], data: Any) -> None:
-    from goconductor.control.schemas import faults  # noqa: PLC0415  (only a schema costs the import)
+    from goconductor.control.schema_faults import faults  # noqa: PLC0415  (only a schema costs the import)
 
     if found := faults(schema, data):
         raise InputRefusedError(f"the input does not fit saga {saga!r}", found)

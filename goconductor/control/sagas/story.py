@@ -19,7 +19,7 @@ from pydantic import Field
 
 from goconductor.control.actor import Actor
 from goconductor.control.models import Document, StepStatus, moment
-from goconductor.control.queries import saga_status
+from goconductor.control.sagas.queries import saga_status
 from goconductor.control.wording import doer, happened, spell, together
 from goconductor.engine.facts import log
 from goconductor.engine.facts.log import UnreadableLogError

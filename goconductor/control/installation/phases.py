@@ -1,7 +1,8 @@
 """The moves of a change of the bus, or of the election, as a table (:mod:`goconductor.ports.store` has the phases).
 
 The table has for each phase, and for each direction that is asked for, what the move waits for and where it leads. It is pure:
-a choice and the living processes go in, the next choice comes out. :mod:`goconductor.control.changes` reads and writes them.
+a choice and the living processes go in, the next choice comes out. :mod:`goconductor.control.installation.changes` reads and
+writes them.
 """
 
 from __future__ import annotations

@@ -23,11 +23,11 @@ from uuid import UUID, uuid5
 import msgspec
 
 from goconductor.control.actor import Actor
-from goconductor.control.attended import fenced, side_of, unattended
-from goconductor.control.commands import KEY, KEY_CHARACTERS_MAX
 from goconductor.control.faults import Fault, RequestInvalidError, text_faults
 from goconductor.control.models import SagaDetail
-from goconductor.control.queries import saga_status, surroundings
+from goconductor.control.sagas.attended import fenced, side_of, unattended
+from goconductor.control.sagas.queries import saga_status, surroundings
+from goconductor.control.sagas.starting import KEY, KEY_CHARACTERS_MAX
 from goconductor.engine.facts import log
 from goconductor.engine.facts.log import View
 from goconductor.engine.log.folding import Expected, Submission

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from goconductor.control.commands import DefinitionNotFoundError, InputRefusedError
-from goconductor.control.dead_letters import DeadLetterNotFoundError
 from goconductor.control.faults import RequestInvalidError
-from goconductor.control.requests import StepNotFoundError
+from goconductor.control.installation.dead_letters import DeadLetterNotFoundError
+from goconductor.control.sagas.requests import StepNotFoundError
+from goconductor.control.sagas.starting import DefinitionNotFoundError, InputRefusedError
 from goconductor.errors import (
     BusUnavailableError,
     ConfigurationError,

@@ -11,8 +11,8 @@ from pydantic.fields import FieldInfo
 
 from goconductor import plugins
 from goconductor.control.models import Document
-from goconductor.control.sections import Section
-from goconductor.control.settings import PREFIX, Settings, names, variable
+from goconductor.control.settings.sections import Section
+from goconductor.control.settings.settings import PREFIX, Settings, names, variable
 from goconductor.errors import ConfigurationError
 
 _UNITS = {"_seconds": "seconds", "_days": "days", "_bytes_max": "bytes"}

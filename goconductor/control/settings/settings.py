@@ -25,8 +25,7 @@ from typing import Any, Self
 from pydantic import PrivateAttr, ValidationError
 from pydantic_core import ErrorDetails
 
-from goconductor.control.documents import SETTINGS_BYTES_MAX, DocumentError, read_yaml
-from goconductor.control.sections import (
+from goconductor.control.settings.sections import (
     BusSettings,
     DatabaseSettings,
     ElectionSettings,
@@ -41,6 +40,7 @@ from goconductor.control.sections import (
     Section,
     TracesSettings,
 )
+from goconductor.control.yaml_reader import SETTINGS_BYTES_MAX, DocumentError, read_yaml
 from goconductor.errors import ConfigurationError, check_type
 
 PREFIX = "GOCONDUCTOR_"

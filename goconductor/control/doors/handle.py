@@ -9,11 +9,11 @@ from uuid import UUID
 
 from typing_extensions import TypeVar
 
-from goconductor.control import queries
 from goconductor.control.actor import ANYBODY, Actor
-from goconductor.control.arguments import checked
+from goconductor.control.doors.arguments import checked
 from goconductor.control.models import History, SagaDetail
-from goconductor.control.requests import Precautions, ask
+from goconductor.control.sagas import queries
+from goconductor.control.sagas.requests import Precautions, ask
 from goconductor.engine.node import Node
 from goconductor.engine.steps.typed import decoder
 from goconductor.errors import CompensatedError, PayloadError, StoreUnavailableError, StuckError, TerminatedError

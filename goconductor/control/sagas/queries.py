@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -11,23 +10,22 @@ from uuid import UUID
 
 import msgspec
 
-from goconductor.control import filters
 from goconductor.control.actor import Actor
-from goconductor.control.attended import unattended
 from goconductor.control.models import (
     History,
     HistoryEntry,
-    Readiness,
     SagaDetail,
     SagaPage,
     SagaSummary,
     moment,
 )
-from goconductor.control.steps import Surroundings, describe
+from goconductor.control.sagas import filters
+from goconductor.control.sagas.attended import unattended
+from goconductor.control.sagas.steps import Surroundings, describe
 from goconductor.engine.facts.log import brought_up
 from goconductor.engine.node import Node
 from goconductor.engine.running.journals import troubles
-from goconductor.errors import GoConductorError, PayloadError, SagaNotFoundError
+from goconductor.errors import PayloadError, SagaNotFoundError
 from goconductor.lifecycle.asked.allowed import of_saga, of_steps
 from goconductor.lifecycle.asked.catalogue import Request
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, SagaStatus
@@ -35,8 +33,6 @@ from goconductor.ports.store import Head, Instance, Known, LogEntry, Page
 from goconductor.saga.ids import DEFAULT_NAMESPACE
 from goconductor.saga.plan import Plan
 
-READY = "ready"
-PATIENCE_SECONDS = 3.0
 _AT_WORK = (ActionStatus.SENT, ActionStatus.SETTLING)
 _COMPENSATION_AT_WORK = (CompensationStatus.SENT, CompensationStatus.FENCING)
 
@@ -216,22 +212,6 @@ def entry_of(entry: LogEntry) -> HistoryEntry:
         participant=entry.participant,
         data=msgspec.json.decode(entry.data),
     )
-
-
-async def readiness(node: Node) -> Readiness:
-    """Return whether requests can be served: the store is reached and its schema fits.
-
-    A bus that is away is reported too, but hinders nothing: what is started meanwhile runs when the bus is back.
-    """
-    try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            await node.store.sagas.heads(limit=1)
-        store = READY
-    except TimeoutError:
-        store = f"the database does not answer within {PATIENCE_SECONDS:g} s; look at its load and locks"
-    except GoConductorError as error:
-        store = str(error)
-    return Readiness(ready=store == READY, parts={"store": store, "bus": node.bus_problem or READY})
 
 
 async def surroundings(node: Node, plan: Plan, state: SagaState) -> Surroundings:

@@ -1,7 +1,8 @@
-"""Changes the bus, or the election, while sagas run, by the moves of :mod:`goconductor.control.phases`, one after the other.
+"""Changes the bus, or the election, while sagas run: one move after the other.
 
-:func:`change` goes as far as it can at once and returns what it waits for. The next call goes on from there, in any process. So
-an interrupted command, or a restart of a server, costs nothing.
+The moves are those of :mod:`goconductor.control.installation.phases`. :func:`change` goes as far as it can at once and
+returns what it waits for. The next call goes on from there, in any process. So an interrupted command, or a restart of a server,
+costs nothing.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from goconductor.control.actor import Actor
+from goconductor.control.installation.phases import Process, Situation, following, waits_for
 from goconductor.control.models import ChangeDetail, ProcessDetail, moment
-from goconductor.control.phases import Process, Situation, following, waits_for
 from goconductor.control.wording import together
 from goconductor.errors import RequestRefusedError
 from goconductor.ports.store import Store

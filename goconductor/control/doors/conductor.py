@@ -11,11 +11,11 @@ from weakref import WeakKeyDictionary
 
 from typing_extensions import TypeVar as DefaultedTypeVar
 
-from goconductor.control import commands, queries
 from goconductor.control.actor import ANYBODY
-from goconductor.control.arguments import checked
-from goconductor.control.handle import SagaHandle
+from goconductor.control.doors.arguments import checked
+from goconductor.control.doors.handle import SagaHandle
 from goconductor.control.models import SagaPage
+from goconductor.control.sagas import queries, starting
 from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import check_definition
 from goconductor.errors import check_type
@@ -105,7 +105,7 @@ class Conductor:
             ValueError: the connection is in no transaction.
             ConfigurationError: the transaction is in another database than the saga log, or may not write there.
         """
-        started = await commands.start(
+        started = await starting.start(
             ANYBODY,
             self._node,
             saga if isinstance(saga, str) else await self._plan(saga),

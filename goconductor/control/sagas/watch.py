@@ -7,7 +7,7 @@ from uuid import UUID
 
 from goconductor.control.actor import Actor
 from goconductor.control.models import HistoryEntry
-from goconductor.control.queries import entry_of
+from goconductor.control.sagas.queries import entry_of
 from goconductor.engine.node import Node
 from goconductor.errors import SagaNotFoundError, StoreUnavailableError
 from goconductor.lifecycle.facts.state import SagaStatus

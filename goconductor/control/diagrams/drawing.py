@@ -1,4 +1,4 @@
-"""Requests for diagrams of a definition, and of a saga."""
+"""Draws a definition, or a saga with the statuses of its steps, as Mermaid or SVG."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from goconductor.control.actor import Actor
-from goconductor.control.definitions import plan_of
+from goconductor.control.definitions.versions import plan_of
 from goconductor.control.diagrams.mermaid import mermaid
 from goconductor.control.diagrams.svg import STEPS_MAX, svg
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.models import StepStatus
-from goconductor.control.queries import saga_status
+from goconductor.control.sagas.queries import saga_status
 from goconductor.engine.node import Node
 from goconductor.saga.plan import Plan
 

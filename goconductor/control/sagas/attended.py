@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from goconductor.control.steps import Surroundings
+from goconductor.control.sagas.steps import Surroundings
 from goconductor.engine.facts.log import View
 from goconductor.engine.node import Node
 from goconductor.engine.work.granted import random_number

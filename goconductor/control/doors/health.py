@@ -15,8 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
-from goconductor.control.queries import READY, readiness
-from goconductor.control.sections import HealthSettings
+from goconductor.control.installation.readiness import READY, readiness
+from goconductor.control.settings.sections import HealthSettings
 from goconductor.engine.node import Node
 from goconductor.redaction import logger_of
 

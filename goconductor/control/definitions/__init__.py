@@ -1,0 +1,1 @@
+"""What people ask about definitions: read from documents, registered, listed, activated."""

@@ -1,0 +1,74 @@
+"""Definitions that come as documents: read, with all their faults at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from goconductor.control.models import CheckedDefinition
+from goconductor.control.schema_faults import schema_faults, struct_faults
+from goconductor.control.yaml_reader import DEFINITION_BYTES_MAX, DocumentError, read_yaml
+from goconductor.errors import DefinitionError, PayloadError
+from goconductor.saga.checking import validate
+from goconductor.saga.data.values import check_value, decode
+from goconductor.saga.definition import Definition
+
+NAMELESS = "(without a name)"
+
+
+def load_definition(data: bytes) -> Definition:
+    """Read a definition from a file's content, JSON or YAML.
+
+    Raises:
+        DefinitionError: it cannot be read or cannot run; has all problems.
+    """
+    try:
+        document = decode(data)
+    except PayloadError:
+        try:
+            document = read_yaml(data, bytes_max=DEFINITION_BYTES_MAX)
+        except DocumentError as error:
+            raise DefinitionError(NAMELESS, [f"the document {error}"]) from None
+    return read(document)
+
+
+def read(document: Any) -> Definition:
+    """Read a definition from a document.
+
+    Args:
+        document: the form of :class:`~goconductor.saga.definition.Definition`, made of dicts, lists and plain values.
+
+    Raises:
+        DefinitionError: it has another shape, or cannot run; has all problems.
+    """
+    name = document.get("name") if isinstance(document, dict) else None
+    called = name if isinstance(name, str) else NAMELESS
+    try:
+        check_value(document)
+        definition = msgspec.convert(document, Definition)
+    except PayloadError as error:
+        raise DefinitionError(called, [str(error)]) from None
+    except msgspec.ValidationError as error:
+        found = [str(fault) for fault in struct_faults(Definition, document)]
+        raise DefinitionError(called, found or [str(error)]) from None
+    found = validate.problems(definition)
+    if definition.input_schema is not None:
+        found += [f"its input_schema: {fault}" for fault in schema_faults(definition.input_schema)]
+    if found:
+        raise DefinitionError(called, found)
+    return definition
+
+
+def check(data: bytes, file: str) -> CheckedDefinition:
+    """Check a file's content as a definition; without problems it can run. No database is asked.
+
+    Args:
+        data: JSON or YAML.
+        file: its name, for the answer.
+    """
+    try:
+        definition = load_definition(data)
+    except DefinitionError as error:
+        return CheckedDefinition(file=file, saga=None if error.name == NAMELESS else error.name, problems=list(error.problems))
+    return CheckedDefinition(file=file, saga=definition.name, version=definition.version, steps=len(definition.steps))

@@ -1,0 +1,1 @@
+"""What people ask of an installation: its participants, leader and dead letters, its bus and its election."""

@@ -1,0 +1,28 @@
+"""Whether a process can serve requests."""
+
+from __future__ import annotations
+
+import asyncio
+
+from goconductor.control.models import Readiness
+from goconductor.engine.node import Node
+from goconductor.errors import GoConductorError
+
+READY = "ready"
+PATIENCE_SECONDS = 3.0
+
+
+async def readiness(node: Node) -> Readiness:
+    """Return whether requests can be served: the store is reached and its schema fits.
+
+    A bus that is away is reported too, but hinders nothing: what is started meanwhile runs when the bus is back.
+    """
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await node.store.sagas.heads(limit=1)
+        store = READY
+    except TimeoutError:
+        store = f"the database does not answer within {PATIENCE_SECONDS:g} s; look at its load and locks"
+    except GoConductorError as error:
+        store = str(error)
+    return Readiness(ready=store == READY, parts={"store": store, "bus": node.bus_problem or READY})

@@ -1,0 +1,1 @@
+"""What people ask of sagas: started, looked at, told as a story, and requested of by operators."""
