@@ -37,9 +37,10 @@ test: $(INSTALLED) servers ## Run all tests on real servers, and fail if a leaf 
 	$(PYTHON) -m pytest --quiet $(SPREAD) $(AGAIN) --postgres=embedded -m postgres $(ON_EACH_POSTGRES)
 	$(PYTHON) -m pytest --per-leaf $(SPREAD) $(AGAIN)
 
-test-all: test ## The same, then what takes longer: 20,000 messages over each bus, the protocol's models in full, and the acceptance tests under SEEDS="2 3 4"
+test-all: test ## The same, then what takes longer: 20,000 messages over each bus, the protocol's models in full, the chart by Helm, and the acceptance tests under SEEDS="2 3 4"
 	GOCONDUCTOR_TEST_MESSAGES=20000 $(PYTHON) -m pytest --quiet $(SPREAD) -k "none_is_lost"
 	GOCONDUCTOR_TEST_PROTOCOL=full $(PYTHON) -m pytest --quiet $(SPREAD) tests/protocol
+	GOCONDUCTOR_TEST_HELM=1 $(PYTHON) -m pytest --quiet tests/deploy/test_chart.py
 	for seed in $(SEEDS); do GOCONDUCTOR_TEST_SEED=$$seed $(PYTHON) -m pytest --quiet tests/acceptance || exit 1; done
 
 check: lint types layers ## Lint, types and layers

@@ -31,8 +31,8 @@ from tests.observe.services import Services, scraped
 from tests.servers.child import answers
 
 ROOT = Path(__file__).parents[2]
-DASHBOARD = ROOT / "deploy" / "grafana" / "goconductor.json"
-ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"
+DASHBOARD = ROOT / "helm" / "goconductor" / "files" / "dashboard.json"
+ALERTS = ROOT / "helm" / "goconductor" / "files" / "alerts.yml"
 NAME = re.compile(r"goconductor_[a-z0-9_]+")
 
 

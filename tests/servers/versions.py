@@ -1,4 +1,4 @@
-"""The versions of the servers that the tests start, where they are ours to choose: the one place where they are pinned.
+"""The versions of the servers that the tests start, and of Helm, where they are ours to choose: they are pinned nowhere else.
 
 PostgreSQL, RabbitMQ, etcd and ZooKeeper are the machine's own, from its packages; only where a container must stand in for them
 is there something to choose.
@@ -10,6 +10,7 @@ SERVICES = Path(__file__).parents[2] / ".services"
 """Where servers that were fetched are kept."""
 
 ELASTICMQ = "1.6.12"
+HELM = "3.22.0"
 KAFKA = "4.4.0"
 KINESIS = "0.6.2"
 NATS = "2.15.2"
