@@ -57,7 +57,7 @@ class Fold:
     """The parts of a :class:`SagaState` that events change, and the effects that they ask for.
 
     ``status`` is the saga's as people see it, after the last event. ``unclosed`` has for each step how many of its successors
-    must still be compensated; :mod:`backward` keeps it. ``log`` has the answers of conditions that are in the log, ``unkept``
+    must still be compensated; :mod:`turning` keeps it. ``log`` has the answers of conditions that are in the log, ``unkept``
     those that are not.
     """
 

@@ -1,16 +1,9 @@
-"""Getting back: compensate what may have been done, in the reverse order of the graph.
-
-Every step that was sent and has no outcome in the log may have run: it is waited for while it is leased, then it is unknown,
-and compensated. "Never started" is never inferred. A step that reported failure is compensated as well, since an exception
-can come after the effect; exempt is only one whose failure stands in its journal (PREVENTED).
-"""
+"""What an outcome of a compensation means."""
 
 from __future__ import annotations
 
-from typing import Never, assert_never
+from typing import assert_never
 
-from goconductor.errors import UnexpectedEventError
-from goconductor.lifecycle.facts.effects import EndSaga
 from goconductor.lifecycle.facts.events import (
     BackwardEvent,
     CompensationFailed,
@@ -21,12 +14,10 @@ from goconductor.lifecycle.facts.events import (
     SideEvent,
     TimerFired,
 )
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, SagaStatus, Side, StepState
-from goconductor.lifecycle.facts.transitions import Advance
-from goconductor.lifecycle.fold import CLOSED_COMPENSATIONS, COMPENSATION_DONE, NO_COMPENSATION, Fold
-from goconductor.lifecycle.moves.kinds import kind_of
+from goconductor.lifecycle.facts.state import CompensationStatus, Failure, Side
+from goconductor.lifecycle.fold import COMPENSATION_DONE, Fold
+from goconductor.lifecycle.moves import turning
 from goconductor.lifecycle.moves.retrying import COMPENSATIONS
-from goconductor.saga.definition import StepRole
 from goconductor.saga.retry import COMPENSATION_RETRY, LAST_PATIENCE, patience
 
 
@@ -53,61 +44,12 @@ def apply(fold: Fold, event: BackwardEvent | SideEvent) -> None:
             assert_never(event)
 
 
-def turn_back(fold: Fold, reason: str) -> None:
-    """Let the saga only compensate from here on. A step in backoff was sent before, so it may have run."""
-    if not fold.backward:
-        fold.phase = SagaStatus.COMPENSATING
-        fold.reason = reason
-        for name, step in list(fold.steps.items()):
-            if step.action.status is ActionStatus.BACKOFF and fold.role(name) is not StepRole.PIVOT:
-                fold.set_action(name, Advance, step.action.to(ActionStatus.FAILED))
-    advance(fold)
-
-
-def advance(fold: Fold, closed: str | None = None) -> None:
-    """Begin the compensations whose turn has come; end the saga when none is left.
-
-    A step is *closed* when it and all after it need no compensation any more. The first look goes over the whole graph, the
-    later ones of the same fold only from the step that has just been closed; while it is paused each look is a first one.
-    """
-    if fold.open_actions:
-        return
-    waiting = [closed] if closed is not None else []
-    if fold.unclosed is None:
-        fold.unclosed = {name: len(after) for name, after in fold.plan.successors.items()}
-        waiting = [name for name in fold.plan.order if not fold.unclosed[name]]
-    unclosed = fold.unclosed
-    while waiting:
-        name = waiting.pop()
-        status = fold.step(name).compensation.status
-        if status in CLOSED_COMPENSATIONS or not fold.needs_compensation(name):
-            del unclosed[name]
-            for before in fold.plan.predecessors[name]:
-                unclosed[before] -= 1
-                if not unclosed[before]:
-                    waiting.append(before)
-        elif status is NO_COMPENSATION and not fold.paused:
-            kind_of(fold.plan.steps[name]).compensate(fold, name)
-    if fold.paused:
-        fold.unclosed = None
-    if not unclosed:
-        fold.phase = SagaStatus.COMPENSATED
-        fold.effects.append(EndSaga(SagaStatus.COMPENSATED))
-
-
-def late_success(name: str, step: StepState) -> Never:
-    """Refuse a success that arrives after its compensation has begun: the compensation reports it itself."""
-    raise UnexpectedEventError(
-        f"the compensation of step {name!r} is {step.compensation.status}; its action's success comes too late"
-    )
-
-
 def succeeded(fold: Fold, event: CompensationSucceeded) -> None:
     """Close the compensation. A success counts for any attempt, also when stuck or being skipped."""
     before = fold.step(event.step).compensation
     closed = Side(COMPENSATION_DONE, before.attempt, before.unknowns, before.lost_at, None, before.failure)
     fold.set_compensation(event.step, CompensationSucceeded, closed)
-    advance(fold, event.step)
+    turning.advance(fold, event.step)
 
 
 def failed(fold: Fold, event: CompensationFailed) -> None:
@@ -130,7 +72,7 @@ def settled(fold: Fold, event: CompensationSettled) -> None:
     """End a skip: both keys are written. Where the compensation had happened, it counts as compensated."""
     status = CompensationStatus.DONE if event.happened else CompensationStatus.SKIPPED
     fold.set_compensation(event.step, CompensationSettled, fold.step(event.step).compensation.to(status))
-    advance(fold, event.step)
+    turning.advance(fold, event.step)
 
 
 def settle_unavailable(fold: Fold, event: SettleUnavailable) -> None:

@@ -25,7 +25,7 @@ from goconductor.lifecycle.facts.events import (
 from goconductor.lifecycle.facts.state import DONE_ACTIONS, ActionStatus, Failure, SagaStatus, Side
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import ACTION_SUCCEEDED, NO_COMPENSATION, Fold
-from goconductor.lifecycle.moves import backward
+from goconductor.lifecycle.moves import turning
 from goconductor.lifecycle.moves.kinds import kind_of
 from goconductor.lifecycle.moves.retrying import ACTIONS
 from goconductor.saga.definition import StepRole
@@ -113,7 +113,7 @@ def _without_condition(fold: Fold, name: str, failure: Failure) -> None:
         fold.set_action(name, Advance, Side(ActionStatus.STUCK, failure=failure))
     else:
         fold.set_action(name, Advance, Side(ActionStatus.PREVENTED, failure=failure))
-        backward.turn_back(fold, f"step {name!r}: {failure}")
+        turning.turn_back(fold, f"step {name!r}: {failure}")
 
 
 def succeeded(fold: Fold, event: ActionSucceeded | ActionSettled | OutcomeDeclared) -> None:
@@ -123,11 +123,11 @@ def succeeded(fold: Fold, event: ActionSucceeded | ActionSettled | OutcomeDeclar
     if not before.attempt and not isinstance(event, OutcomeDeclared):
         raise UnexpectedEventError(f"the action of step {event.step!r} was never sent; it cannot have succeeded")
     if step.compensation.status is not NO_COMPENSATION:
-        backward.late_success(event.step, step)
+        turning.late_success(event.step, step)
     action = Side(ACTION_SUCCEEDED, before.attempt or 1, before.unknowns, before.lost_at)
     fold.set_action(event.step, type(event), action, output=event.output, skipping=False)
     if fold.backward:
-        backward.advance(fold)
+        turning.advance(fold)
     else:
         fold.reason = ""
         fold.remaining -= 1
@@ -154,7 +154,7 @@ def _given_up(fold: Fold, name: str, status: ActionStatus, why: str) -> None:
     if status is ActionStatus.SETTLING:
         fold.effects.append(Settle(name, fold.step(name).round))
     elif status is not ActionStatus.STUCK:
-        backward.turn_back(fold, f"step {name!r}: {why}")
+        turning.turn_back(fold, f"step {name!r}: {why}")
 
 
 def output_rejected(fold: Fold, event: OutputRejected) -> None:
@@ -162,7 +162,7 @@ def output_rejected(fold: Fold, event: OutputRejected) -> None:
     name, side, failure = event.step, ACTIONS.expect(fold, event), event.failure
     if fold.role(name) is StepRole.COMPENSATABLE:
         fold.set_action(name, OutputRejected, side.to(ActionStatus.FAILED, failure=failure))
-        backward.turn_back(fold, f"step {name!r}: {failure}")
+        turning.turn_back(fold, f"step {name!r}: {failure}")
     else:
         remedy = "its effect stands, so declare that it happened, with the output that it should have had"
         failure = Failure(failure.type, f"{failure.message}; {remedy}", retryable=False)
@@ -190,7 +190,7 @@ def settled(fold: Fold, event: ActionSettled) -> None:
         skip(fold, name, ActionSettled)
     else:
         fold.set_action(name, ActionSettled, step.action.to(ActionStatus.PREVENTED))
-        backward.turn_back(fold, fold.reason or f"step {name!r}: {step.action.failure}")
+        turning.turn_back(fold, fold.reason or f"step {name!r}: {step.action.failure}")
 
 
 def settle_unavailable(fold: Fold, event: SettleUnavailable) -> None:
@@ -199,7 +199,7 @@ def settle_unavailable(fold: Fold, event: SettleUnavailable) -> None:
     side = step.action
     if side.failure is not None and not side.unknowns and not step.skipping:
         fold.set_action(name, SettleUnavailable, side.to(ActionStatus.FAILED))
-        backward.turn_back(fold, fold.reason or f"step {name!r}: {side.failure}")
+        turning.turn_back(fold, fold.reason or f"step {name!r}: {side.failure}")
     else:
         failure = Failure("OutcomeUnknown", f"{event.reason}: find out whether it happened and declare its outcome")
         stuck = side.to(ActionStatus.STUCK, failure=failure)
@@ -221,4 +221,4 @@ def deadline_passed(fold: Fold) -> None:
     fold.fields["deadline_passed"] = True
     pivot = fold.plan.pivot
     if not fold.backward and (pivot is None or fold.step(pivot).action.status is ActionStatus.PENDING):
-        backward.turn_back(fold, "its deadline has passed")
+        turning.turn_back(fold, "its deadline has passed")

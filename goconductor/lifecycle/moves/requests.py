@@ -31,7 +31,7 @@ from goconductor.lifecycle.facts.events import (
 )
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaStatus, StepState
 from goconductor.lifecycle.fold import Fold
-from goconductor.lifecycle.moves import backward, forward
+from goconductor.lifecycle.moves import forward, turning
 from goconductor.lifecycle.moves.retrying import ACTIONS, COMPENSATIONS
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.saga.definition import StepRole
@@ -78,7 +78,7 @@ def resume(fold: Fold, _event: ResumeRequested) -> None:
     fold.paused = False
     fold.fields["pause_reason"] = ""
     if fold.backward:
-        backward.advance(fold)
+        turning.advance(fold)
     else:
         forward.advance(fold, fold.plan.order)
     ends = [effect for effect in fold.effects if isinstance(effect, EndSaga)]
@@ -95,7 +95,7 @@ def abort(fold: Fold, event: AbortRequested) -> None:
     reason = f"aborted: {event.reason}" if event.reason else "aborted"
     if standing is ActionStatus.PENDING:
         fold.paused = False
-        backward.turn_back(fold, reason)
+        turning.turn_back(fold, reason)
     elif standing is ActionStatus.BACKOFF and pivot is not None:
         fold.paused = False
         fold.reason = reason
@@ -140,7 +140,7 @@ def skip(fold: Fold, event: SkipRequested) -> None:
         if event.forced:
             fold.fields["late_effects"] = True
             fold.set_compensation(name, SkipRequested, step.compensation.to(CompensationStatus.SKIPPED))
-            backward.advance(fold, name)
+            turning.advance(fold, name)
         elif step.compensation.status is CompensationStatus.FENCING:
             raise _is_being_skipped(name)
         else:
@@ -171,7 +171,7 @@ def declare(fold: Fold, event: OutcomeDeclared) -> None:
         if not event.happened:
             raise RequestRefusedError(f"the compensation of step {name!r} did not happen: retry it, or skip it with a reason")
         fold.set_compensation(name, OutcomeDeclared, step.compensation.to(CompensationStatus.DONE))
-        backward.advance(fold, name)
+        turning.advance(fold, name)
     elif step.action.status not in _WAITING or step.compensation.status is not CompensationStatus.NONE:
         raise _does_not_wait(fold, name, "declared")
     elif event.happened:
@@ -180,7 +180,7 @@ def declare(fold: Fold, event: OutcomeDeclared) -> None:
         forward.skip(fold, name, OutcomeDeclared)
     else:
         fold.set_action(name, OutcomeDeclared, step.action.to(ActionStatus.PREVENTED))
-        backward.turn_back(fold, f"step {name!r} declared as not happened: {event.reason}")
+        turning.turn_back(fold, f"step {name!r} declared as not happened: {event.reason}")
 
 
 def edit(fold: Fold, event: InputEdited) -> None:

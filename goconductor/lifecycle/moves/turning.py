@@ -1,0 +1,67 @@
+"""Getting back: compensate what may have been done, in the reverse order of the graph.
+
+Every step that was sent and has no outcome in the log may have run: it is waited for while it is leased, then it is unknown,
+and compensated. "Never started" is never inferred. A step that reported failure is compensated as well, since an exception
+can come after the effect; exempt is only one whose failure stands in its journal (PREVENTED).
+"""
+
+from __future__ import annotations
+
+from typing import Never
+
+from goconductor.errors import UnexpectedEventError
+from goconductor.lifecycle.facts.effects import EndSaga
+from goconductor.lifecycle.facts.state import ActionStatus, SagaStatus, StepState
+from goconductor.lifecycle.facts.transitions import Advance
+from goconductor.lifecycle.fold import CLOSED_COMPENSATIONS, NO_COMPENSATION, Fold
+from goconductor.lifecycle.moves.kinds import kind_of
+from goconductor.saga.definition import StepRole
+
+
+def turn_back(fold: Fold, reason: str) -> None:
+    """Let the saga only compensate from here on. A step in backoff was sent before, so it may have run."""
+    if not fold.backward:
+        fold.phase = SagaStatus.COMPENSATING
+        fold.reason = reason
+        for name, step in list(fold.steps.items()):
+            if step.action.status is ActionStatus.BACKOFF and fold.role(name) is not StepRole.PIVOT:
+                fold.set_action(name, Advance, step.action.to(ActionStatus.FAILED))
+    advance(fold)
+
+
+def advance(fold: Fold, closed: str | None = None) -> None:
+    """Begin the compensations whose turn has come; end the saga when none is left.
+
+    A step is *closed* when it and all after it need no compensation any more. The first look goes over the whole graph, the
+    later ones of the same fold only from the step that has just been closed; while it is paused each look is a first one.
+    """
+    if fold.open_actions:
+        return
+    waiting = [closed] if closed is not None else []
+    if fold.unclosed is None:
+        fold.unclosed = {name: len(after) for name, after in fold.plan.successors.items()}
+        waiting = [name for name in fold.plan.order if not fold.unclosed[name]]
+    unclosed = fold.unclosed
+    while waiting:
+        name = waiting.pop()
+        status = fold.step(name).compensation.status
+        if status in CLOSED_COMPENSATIONS or not fold.needs_compensation(name):
+            del unclosed[name]
+            for before in fold.plan.predecessors[name]:
+                unclosed[before] -= 1
+                if not unclosed[before]:
+                    waiting.append(before)
+        elif status is NO_COMPENSATION and not fold.paused:
+            kind_of(fold.plan.steps[name]).compensate(fold, name)
+    if fold.paused:
+        fold.unclosed = None
+    if not unclosed:
+        fold.phase = SagaStatus.COMPENSATED
+        fold.effects.append(EndSaga(SagaStatus.COMPENSATED))
+
+
+def late_success(name: str, step: StepState) -> Never:
+    """Refuse a success that arrives after its compensation has begun: the compensation reports it itself."""
+    raise UnexpectedEventError(
+        f"the compensation of step {name!r} is {step.compensation.status}; its action's success comes too late"
+    )
