@@ -30,7 +30,7 @@ logger = logger_of("goconductor.switchover")
 
 
 class ElectionTerms:
-    """The store's terms, as one named election sees them.
+    """The store's terms, as one named election sees them: the epochs that it raises bear its name.
 
     Args:
         terms: the store's terms.
@@ -40,14 +40,27 @@ class ElectionTerms:
     def __init__(self, terms: Terms, election: str) -> None:
         self._terms = terms
         self._election = election
-        self.renew, self.resign, self.current = terms.renew, terms.resign, terms.current
-        self.last_evidence, self.database_time = terms.last_evidence, terms.database_time
 
     async def raise_epoch(
         self, holder: str, term_seconds: float, evidence: int | None = None, *, election: str = ""
     ) -> Term | None:
         """Raise the epoch as the port defines it, under this election's name."""
         return await self._terms.raise_epoch(holder, term_seconds, evidence, election=election or self._election)
+
+    async def renew(self, term: Term, term_seconds: float) -> Term | None:
+        return await self._terms.renew(term, term_seconds)
+
+    async def resign(self, term: Term) -> None:
+        await self._terms.resign(term)
+
+    async def current(self) -> Term | None:
+        return await self._terms.current()
+
+    async def last_evidence(self) -> int | None:
+        return await self._terms.last_evidence()
+
+    async def database_time(self) -> float:
+        return await self._terms.database_time()
 
 
 class SwitchableElection:

@@ -14,17 +14,22 @@ import pytest
 from goconductor.ports.store import Known, Verdict
 from goconductor.stores.postgres import PostgresStore, migrate
 from goconductor.stores.postgres.database.dial import Connection
-from goconductor.stores.postgres.log import sql, writes
+from goconductor.stores.postgres.leading import recovery
+from goconductor.stores.postgres.log import appends, leases, starts, tails, writes
 from goconductor.testing.contracts.store.material import Saga, begin, eventually, new_number, take, wish
 from tests.contracts.patient_store import PATIENT
 
 pytestmark = pytest.mark.postgres
 
 HOT_STATEMENTS = {
-    name: text for name, text in (vars(sql) | vars(writes)).items() if name.isupper() and "COLUMNS" not in name and name[0] != "_"
+    "START_KEYS": starts.START_KEYS,
+    "UNCHANGED": appends.UNCHANGED,
+    **{name: vars(leases)[name] for name in ("ACQUIRE", "RENEW", "ASSERT", "RELEASE", "HOLDERS")},
+    **{name: vars(tails)[name] for name in ("HEADS", "TAILS")},
+    **{name: vars(recovery)[name] for name in ("DUE", "LIVE")},
+    **{name: vars(writes)[name] for name in ("START", "APPEND", "APPEND_FENCED")},
+    **{f"{name} {shape}": text for name in ("APPEND_ALONE", "START_ALONE") for shape, text in vars(writes)[name].items()},
 }
-for alone in ("APPEND_ALONE", "START_ALONE"):
-    HOT_STATEMENTS |= {f"{alone} {shape}": text for shape, text in HOT_STATEMENTS.pop(alone).items()}
 
 
 @pytest.fixture
@@ -170,7 +175,7 @@ async def test_plans_are_pinned_whatever_the_statistics(store: PostgresStore, ro
                 await assert_pinned(connection, name, statement)
     async with store._for_append.use() as connection:
         text = await plan(connection, writes.APPEND)
-        assert "sagas_wake_at_idx" in await plan(connection, sql.DUE)
+        assert "sagas_wake_at_idx" in await plan(connection, recovery.DUE)
     sorted_input = (
         r"Nested Loop.*\n\s*->  Function Scan on jsonb_array_elements a.*\n(.*\n)?"
         r"\s*->  Index Scan using sagas_pkey on sagas s"

@@ -27,8 +27,9 @@ from goconductor.recovery.sweep import Sweeper
 from goconductor.saga.ids import Direction
 from goconductor.saga.writing.builder import Saga
 from goconductor.stores.postgres import PostgresStore, migrate
+from goconductor.stores.postgres.leading import recovery
 from goconductor.stores.postgres.leading.retention import STATEMENTS
-from goconductor.stores.postgres.log import sql, writes
+from goconductor.stores.postgres.log import leases, starts, tails, writes
 from goconductor.testing.contracts.store import material
 from goconductor.testing.contracts.store.material import FAR, begin, eventually, new_number
 
@@ -235,7 +236,8 @@ async def test_the_hot_statements_are_among_those_that_were_sent(stores: list[Po
     """Else the tests above would be true of nothing."""
     sent = {" ".join(text.split()) for text in await lived(stores)}
     writing = (writes.START, *writes.START_ALONE.values(), writes.APPEND, *writes.APPEND_ALONE.values())
-    hot = (*writing, sql.START_KEYS, sql.ACQUIRE, sql.HEADS, sql.TAILS, sql.RENEW, sql.RELEASE, sql.DUE, sql.LIVE)
+    leasing = (leases.ACQUIRE, leases.RENEW, leases.RELEASE)
+    hot = (*writing, *leasing, starts.START_KEYS, tails.HEADS, tails.TAILS, recovery.DUE, recovery.LIVE)
     missing = [text for text in hot if " ".join(text.split()) not in sent]
     assert not missing
     assert len([text for text in STATEMENTS.values() if " ".join(text.split()) in sent]) == 3  # of leases, keys and sagas

@@ -29,8 +29,7 @@ from goconductor.redaction import logger_of
 from goconductor.stores.postgres.database.dial import Address, Connection, Row
 from goconductor.stores.postgres.database.timelines import TimelineTable
 from goconductor.stores.postgres.leading.terms import FENCE, fenced
-from goconductor.stores.postgres.log import sql
-from goconductor.stores.postgres.log.rows import lease_of
+from goconductor.stores.postgres.log.rows import LEASE_COLUMNS, lease_of
 
 logger = logger_of("goconductor.store")
 
@@ -54,7 +53,7 @@ END_LEASES = f"""
     )
     UPDATE goconductor.leases AS l SET expires_at = least(l.expires_at, clock_timestamp()) FROM held AS h
     WHERE l.saga_id = h.saga_id AND l.step = h.step AND l.direction = h.direction AND l.round = h.round AND l.token = h.token
-    RETURNING {sql.LEASE_COLUMNS}
+    RETURNING {LEASE_COLUMNS}
 """
 
 _DURABLE = """

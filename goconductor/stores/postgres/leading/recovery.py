@@ -17,11 +17,31 @@ from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.database.dial import Address, Row
 from goconductor.stores.postgres.database.timelines import PROMOTED_AT
 from goconductor.stores.postgres.leading.terms import FENCE, fenced
-from goconductor.stores.postgres.log import sql
 from goconductor.stores.postgres.log.batch import Columns, columns, held_columns
-from goconductor.stores.postgres.log.rows import head_of, lease_of
+from goconductor.stores.postgres.log.rows import HEAD_COLUMNS, LEASE_COLUMNS, head_of, lease_of
+from goconductor.stores.postgres.log.statement import statement
 
 _did = msgspec.json.Decoder(dict[str, int])
+
+# The time is asked for in a query of its own: a volatile function is no bound of an index, which would be read to its end.
+DUE = statement(
+    f"""
+SELECT {HEAD_COLUMNS} FROM goconductor.sagas AS s
+WHERE s.wake_at IS NOT NULL AND s.wake_at <= (SELECT clock_timestamp())
+ORDER BY s.wake_at LIMIT :limit
+""",
+    limit="bigint",
+)
+
+LIVE = statement(
+    f"""
+SELECT {HEAD_COLUMNS} FROM goconductor.sagas AS s
+WHERE s.wake_at IS NOT NULL AND s.saga_id > :after
+ORDER BY s.saga_id LIMIT :limit
+""",
+    after="uuid",
+    limit="bigint",
+)
 
 CALM = f"""
     SELECT extract(epoch FROM clock_timestamp())::float8 AS now,
@@ -51,12 +71,12 @@ class PostgresRecovery:
     async def due(self, limit: int) -> list[Head]:
         """As the port says."""
         async with self._sessions.use() as connection:
-            return [head_of(row) for row in await connection.fetch(self._address.sql(sql.DUE), limit)]
+            return [head_of(row) for row in await connection.fetch(self._address.sql(DUE), limit)]
 
     async def live(self, limit: int, *, after: UUID | None = None) -> list[Head]:
         """As the port says."""
         async with self._sessions.use() as connection:
-            rows = await connection.fetch(self._address.sql(sql.LIVE), after or UUID(int=0), limit)
+            rows = await connection.fetch(self._address.sql(LIVE), after or UUID(int=0), limit)
         return [head_of(row) for row in rows]
 
     async def weigh(self, saga_ids: Sequence[UUID]) -> list[int]:
@@ -85,7 +105,7 @@ class PostgresRecovery:
     async def leases(self, saga_ids: Sequence[UUID]) -> list[Lease]:
         """As the port says: expired ones too, as only their holder or the leader takes them away."""
         statement = f"""
-            SELECT {sql.LEASE_COLUMNS}
+            SELECT {LEASE_COLUMNS}
             FROM unnest($1::uuid[]) AS u(saga_id) JOIN goconductor.leases AS l ON l.saga_id = u.saga_id
             ORDER BY l.saga_id, l.step, l.direction, l.round
         """

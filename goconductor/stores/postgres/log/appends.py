@@ -11,14 +11,26 @@ from typing import Any
 from goconductor.ports.store import Append, Known, Lease, Outcome, Tail, Verdict
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.database.dial import Address, Connection
-from goconductor.stores.postgres.log import sql, writes
+from goconductor.stores.postgres.log import writes
 from goconductor.stores.postgres.log.batch import Bodies, document, fetch, in_order, lease_row, take_rows, verdicts
 from goconductor.stores.postgres.log.sifting import LOCK_TABLES, Sieve, held_up, pieces, rejected
+from goconductor.stores.postgres.log.statement import statement
 from goconductor.stores.postgres.log.tails import TailReader
 
 LOST = Outcome(verdict=Verdict.CONFLICT)
 FENCED = Outcome(verdict=Verdict.FENCED)
 NOT_DUE = Outcome(verdict=Verdict.NOT_DUE)
+
+UNCHANGED = statement(
+    """
+SELECT s.saga_id
+FROM unnest(:saga_id, :seq, :tag) AS u(saga_id, seq, tag)
+JOIN goconductor.sagas AS s ON s.saga_id = u.saga_id AND s.seq = u.seq AND s.tag = u.tag
+""",
+    saga_id="uuid[]",
+    seq="bigint[]",
+    tag="bigint[]",
+)
 
 
 class PostgresLog:
@@ -38,7 +50,7 @@ class PostgresLog:
         self._append = address.sql(writes.APPEND)
         self._append_alone = {shape: address.sql(text) for shape, text in writes.APPEND_ALONE.items()}
         self._append_fenced = address.sql(writes.APPEND_FENCED)
-        self._unchanged = address.sql(sql.UNCHANGED)
+        self._unchanged = address.sql(UNCHANGED)
         self._lock_tables = address.sql(LOCK_TABLES)
         self._epoch = address.sql("SELECT epoch FROM goconductor.leadership WHERE single AND holder <> ''")
 

@@ -12,8 +12,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from goconductor.ports.store import Append, Lease, LeaseKey, LogEntry, Outcome, Start, Take, Verdict
-from goconductor.saga.ids import Direction
+from goconductor.ports.store import Append, Lease, LogEntry, Outcome, Start, Take, Verdict
 from goconductor.stores.postgres.database.dial import Connection, Row
 
 B = TypeVar("B", Append, Start)
@@ -23,7 +22,6 @@ DEADLOCK_RETRIES = 3
 _number = attrgetter("saga_id.int")
 _encode = msgspec.json.Encoder().encode
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-_DIRECTIONS = {direction.value: direction for direction in Direction}
 
 
 def columns(rows: Iterable[tuple[Any, ...]], count: int) -> Columns:
@@ -101,11 +99,6 @@ def lease_columns(leases: Iterable[Lease]) -> Columns:
 def held_columns(leases: Sequence[Lease]) -> Columns:
     """The arrays of leases whose sagas are not told otherwise."""
     return [[lease.key.saga_id for lease in leases], *lease_columns(leases)]
-
-
-def key_of(row: Row) -> LeaseKey:
-    """The lease's key that a row begins with."""
-    return LeaseKey(row[0], row[1], _DIRECTIONS[row[2]], row[3])
 
 
 def verdicts(rows: Iterable[Row]) -> dict[UUID, Outcome]:

@@ -3,7 +3,18 @@
 In one statement the head would come from a snapshot older than the lease, and in one transaction an acquirer and a decider
 would not see each other. So: the leases, their commit, and then a second statement. Leases are unlogged; their commits wait
 for no disk.
+
+Wishes for leases come as one document, sorted by key, so that all batches lock rows in one order. No statement waits for a lease
+which it sees living and which is not its own: so a batch that holds rows waits only for leases that are absent or expired, and a
+release cannot meet a wish for the same lease in a deadly embrace.
+
+Who takes a lease that another held and did not free has to tell the log of that one's attempt first. The row itself remembers
+whose it was (``taken_from``). So it does not matter when the one who took it dies before he has told, nor that at READ COMMITTED
+a look at the row beside the statement may see another one than the statement meets: an ON CONFLICT sees the row that it has
+locked. An append takes absent leases only, as it could not tell.
 """
+
+# ruff: noqa: S608 - statements are put together from constants of this package
 
 from __future__ import annotations
 
@@ -13,11 +24,95 @@ from typing import Any
 from goconductor.ports.store import Acquire, Acquired, Lease, LeaseKey, Tail
 from goconductor.postgres.session import Session
 from goconductor.stores.postgres.database.dial import Address, Connection
-from goconductor.stores.postgres.log import sql
-from goconductor.stores.postgres.log.batch import columns, document, fetch, held_columns, key_of, lease_row
-from goconductor.stores.postgres.log.rows import lease_of
+from goconductor.stores.postgres.log.batch import columns, document, fetch, held_columns, lease_row
+from goconductor.stores.postgres.log.rows import LEASE_COLUMNS, key_of, lease_of
 from goconductor.stores.postgres.log.sifting import LOCK_TABLES, Sieve
+from goconductor.stores.postgres.log.statement import statement
 from goconductor.stores.postgres.log.tails import TailReader
+
+_LEASE_KEYS = {"saga_id": "uuid[]", "step": "text[]", "direction": "text[]", "round": "int[]"}
+_HELD_LEASES = {**_LEASE_KEYS, "instance": "int[]", "token": "bigint[]"}
+
+ACQUIRE = statement(
+    """
+INSERT INTO goconductor.leases AS l (saga_id, step, direction, round, instance, token, expires_at)
+SELECT u.saga_id, u.step, u.direction, u.round, u.instance, u.token, clock_timestamp() + make_interval(secs => u.seconds)
+FROM (
+    SELECT (w.wish ->> 0)::uuid AS saga_id, w.wish ->> 1 AS step, w.wish ->> 2 AS direction, (w.wish ->> 3)::int AS round,
+        (w.wish ->> 4)::int AS instance, (w.wish ->> 5)::bigint AS token, (w.wish ->> 6)::float8 AS seconds
+    FROM jsonb_array_elements(convert_from(:wishes, 'UTF8')::jsonb) AS w(wish)
+) AS u
+WHERE NOT EXISTS (
+    SELECT FROM goconductor.leases AS h
+    WHERE h.saga_id = u.saga_id AND h.step = u.step AND h.direction = u.direction AND h.round = u.round
+    AND h.expires_at > clock_timestamp() AND NOT (h.instance = u.instance AND h.token = u.token)
+)
+ON CONFLICT (saga_id, step, direction, round) DO UPDATE
+SET instance = excluded.instance, token = excluded.token, expires_at = excluded.expires_at,
+    taken_from = CASE WHEN l.token = excluded.token THEN l.taken_from ELSE l.instance END
+WHERE l.expires_at <= clock_timestamp() OR (l.instance = excluded.instance AND l.token = excluded.token)
+RETURNING token, taken_from
+""",
+    wishes="bytea",
+)
+
+# An update, which looks again at a row that it waited for: a lease that was released meanwhile stays away.
+RENEW = statement(
+    """
+UPDATE goconductor.leases AS l
+SET expires_at = clock_timestamp() + make_interval(secs => :seconds)
+FROM unnest(:saga_id, :step, :direction, :round, :instance, :token)
+    AS u(saga_id, step, direction, round, instance, token)
+WHERE l.saga_id = u.saga_id AND l.step = u.step AND l.direction = u.direction AND l.round = u.round
+AND l.instance = u.instance AND l.token = u.token
+RETURNING l.saga_id, l.step, l.direction, l.round
+""",
+    **_HELD_LEASES,
+    seconds="float8",
+)
+
+ASSERT = statement(
+    """
+INSERT INTO goconductor.leases AS l (saga_id, step, direction, round, instance, token, expires_at)
+SELECT u.saga_id, u.step, u.direction, u.round, u.instance, u.token, clock_timestamp() + make_interval(secs => :seconds)
+FROM unnest(:saga_id, :step, :direction, :round, :instance, :token)
+    AS u(saga_id, step, direction, round, instance, token)
+WHERE NOT EXISTS (SELECT FROM goconductor.lease_marker)
+ON CONFLICT DO NOTHING
+RETURNING saga_id, step, direction, round
+""",
+    **_HELD_LEASES,
+    seconds="float8",
+)
+
+# One that was taken from another, of which the log is not told yet, only ends: its row is the memory of it.
+RELEASE = statement(
+    """
+WITH u AS MATERIALIZED (
+    SELECT * FROM unnest(:saga_id, :step, :direction, :round, :instance, :token)
+        AS u(saga_id, step, direction, round, instance, token)
+), ended AS (
+    UPDATE goconductor.leases AS l SET expires_at = least(l.expires_at, clock_timestamp()) FROM u
+    WHERE l.saga_id = u.saga_id AND l.step = u.step AND l.direction = u.direction AND l.round = u.round
+    AND l.instance = u.instance AND l.token = u.token AND l.taken_from IS NOT NULL AND NOT :told
+)
+DELETE FROM goconductor.leases AS l USING u
+WHERE l.saga_id = u.saga_id AND l.step = u.step AND l.direction = u.direction AND l.round = u.round
+AND l.instance = u.instance AND l.token = u.token AND (l.taken_from IS NULL OR :told)
+""",
+    **_HELD_LEASES,
+    told="boolean",
+)
+
+HOLDERS = statement(
+    f"""
+SELECT {LEASE_COLUMNS}
+FROM unnest(:saga_id, :step, :direction, :round) AS u(saga_id, step, direction, round)
+JOIN goconductor.leases AS l
+    ON l.saga_id = u.saga_id AND l.step = u.step AND l.direction = u.direction AND l.round = u.round
+""",
+    **_LEASE_KEYS,
+)
 
 NOTHING = Tail(head=None)
 REFUSED = Acquired(granted=False, tail=NOTHING)
@@ -29,11 +124,11 @@ class PostgresLeases:
     def __init__(self, session: Session, address: Address, tails: TailReader) -> None:
         self._session = session
         self._tails = tails
-        self._acquire = address.sql(sql.ACQUIRE)
-        self._holders = address.sql(sql.HOLDERS)
-        self._renew = address.sql(sql.RENEW)
-        self._assert = address.sql(sql.ASSERT)
-        self._release = address.sql(sql.RELEASE)
+        self._acquire = address.sql(ACQUIRE)
+        self._holders = address.sql(HOLDERS)
+        self._renew = address.sql(RENEW)
+        self._assert = address.sql(ASSERT)
+        self._release = address.sql(RELEASE)
         self._lock_tables = address.sql(LOCK_TABLES)
 
     async def acquire(self, requests: Sequence[Acquire]) -> list[Acquired]:

@@ -1,4 +1,4 @@
-"""Rows turned into the port's values."""
+"""The columns of heads, events and leases, and the values that are made of such a row."""
 
 from __future__ import annotations
 
@@ -6,10 +6,22 @@ from typing import Any
 
 import msgspec
 
-from goconductor.ports.store import Head, Lease, LogEntry
+from goconductor.ports.store import Head, Lease, LeaseKey, LogEntry
+from goconductor.saga.ids import Direction
 from goconductor.stores.postgres.database.dial import Row
-from goconductor.stores.postgres.log.batch import key_of
 
+HEAD_COLUMNS = """s.saga_id, s.saga, s.version, s.status, s.seq, s.tag, s.last_instance, s.labels,
+    extract(epoch FROM s.wake_at)::float8 AS wake_at, extract(epoch FROM s.started_at)::float8 AS started_at,
+    extract(epoch FROM s.updated_at)::float8 AS updated_at"""
+
+EVENT_COLUMNS = """e.event_id, e.event, e.step, e.round, e.attempt, e.token, e.participant, e.data, e.seq, e.tag,
+    extract(epoch FROM e.at)::float8 AS at"""
+
+LEASE_COLUMNS = (
+    "l.saga_id, l.step, l.direction, l.round, l.instance, l.token, extract(epoch FROM l.expires_at)::float8 AS expires_at"
+)
+
+_DIRECTIONS = {direction.value: direction for direction in Direction}
 _texts = msgspec.json.Decoder(dict[str, str])
 _parts = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -34,7 +46,7 @@ def _text(part: bytes) -> str:
 
 
 def head_of(row: Row) -> Head:
-    """From :data:`sql.HEAD_COLUMNS`."""
+    """From :data:`HEAD_COLUMNS`."""
     return Head(
         saga_id=row["saga_id"],
         saga=row["saga"],
@@ -51,7 +63,7 @@ def head_of(row: Row) -> Head:
 
 
 def entry_of(row: Row) -> LogEntry:
-    """From :data:`sql.EVENT_COLUMNS`."""
+    """From :data:`EVENT_COLUMNS`."""
     return LogEntry(
         event_id=row["event_id"],
         event=row["event"],
@@ -67,6 +79,11 @@ def entry_of(row: Row) -> LogEntry:
     )
 
 
+def key_of(row: Row) -> LeaseKey:
+    """The lease's key that a row begins with."""
+    return LeaseKey(row[0], row[1], _DIRECTIONS[row[2]], row[3])
+
+
 def lease_of(row: Row) -> Lease:
-    """From :data:`sql.LEASE_COLUMNS`."""
+    """From :data:`LEASE_COLUMNS`."""
     return Lease(key=key_of(row), instance=row["instance"], token=row["token"], expires_at=row["expires_at"])

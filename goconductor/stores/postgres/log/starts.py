@@ -16,16 +16,28 @@ import asyncpg
 from goconductor.ports.store import Outcome, Start, Verdict
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.database.dial import Address
-from goconductor.stores.postgres.log import sql, writes
+from goconductor.stores.postgres.log import writes
 from goconductor.stores.postgres.log.batch import Bodies, columns, document, fetch, in_order, take_rows, verdicts
 from goconductor.stores.postgres.log.callers import Callers
 from goconductor.stores.postgres.log.sifting import LOCK_TABLES, Sieve, about_entry, held_up, pieces
+from goconductor.stores.postgres.log.statement import statement
 
 Fetch = Callable[[str, Sequence[object]], Awaitable[Sequence[Any]]]
 
 SAGA_EXISTS = ("sagas_pkey", "saga_log_pkey")
 TABLES_SECONDS = 5.0
 """So long a start waits behind the lock of a whole table. Behind that of a key it waits far shorter, and comes again alone."""
+
+START_KEYS = statement(
+    """
+SELECT k.namespace, k.saga, k.key, k.saga_id, k.input_hash
+FROM unnest(:namespace, :saga, :key) AS u(namespace, saga, key)
+JOIN goconductor.start_keys AS k ON k.namespace = u.namespace AND k.saga = u.saga AND k.key = u.key
+""",
+    namespace="text[]",
+    saga="text[]",
+    key="text[]",
+)
 
 
 class PostgresStarts:
@@ -36,7 +48,7 @@ class PostgresStarts:
         self._callers = callers
         self._start = address.sql(writes.START)
         self._start_alone = {shape: address.sql(text) for shape, text in writes.START_ALONE.items()}
-        self._keys = address.sql(sql.START_KEYS)
+        self._keys = address.sql(START_KEYS)
         self._lock_tables = address.sql(LOCK_TABLES)
 
     async def start(self, starts: Sequence[Start]) -> list[Outcome]:

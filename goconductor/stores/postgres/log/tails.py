@@ -6,6 +6,8 @@ row at that seq carries that tag: after a failover that lost commits, a seq alon
 Logs may be large. Where a statement takes too long for the server, its sagas are read in halves; of one saga alone, its log is.
 """
 
+# ruff: noqa: S608 - statements are put together from constants of this package
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -16,8 +18,34 @@ import asyncpg
 
 from goconductor.ports.store import Head, Known, LogEntry, Tail
 from goconductor.stores.postgres.database.dial import Address, Connection
-from goconductor.stores.postgres.log import sql
-from goconductor.stores.postgres.log.rows import entry_of, head_of
+from goconductor.stores.postgres.log.rows import EVENT_COLUMNS, HEAD_COLUMNS, entry_of, head_of
+from goconductor.stores.postgres.log.statement import statement
+
+HEADS = statement(
+    f"""
+SELECT {HEAD_COLUMNS} FROM unnest(:saga_id) AS u(saga_id) JOIN goconductor.sagas AS s ON s.saga_id = u.saga_id
+""",
+    saga_id="uuid[]",
+)
+
+TAILS = statement(
+    f"""
+SELECT u.saga_id, u.seq AS known_seq, u.tag AS known_tag, {EVENT_COLUMNS}
+FROM unnest(:saga_id, :seq, :tag, :head_seq) AS u(saga_id, seq, tag, head_seq)
+CROSS JOIN LATERAL (SELECT EXISTS (
+    SELECT FROM goconductor.saga_log AS k WHERE k.saga_id = u.saga_id AND k.seq = u.seq AND k.tag = u.tag
+) AS known) AS b
+CROSS JOIN LATERAL (
+    SELECT * FROM goconductor.saga_log AS t
+    WHERE t.saga_id = u.saga_id AND t.seq > CASE WHEN b.known THEN u.seq ELSE 0 END AND t.seq <= u.head_seq
+    ORDER BY t.seq
+) AS e
+""",
+    saga_id="uuid[]",
+    seq="bigint[]",
+    tag="bigint[]",
+    head_seq="bigint[]",
+)
 
 
 class _Gap(NamedTuple):
@@ -33,8 +61,8 @@ class TailReader:
     """Reads heads and tails, on a connection that it is given."""
 
     def __init__(self, address: Address) -> None:
-        self._heads = address.sql(sql.HEADS)
-        self._tails = address.sql(sql.TAILS)
+        self._heads = address.sql(HEADS)
+        self._tails = address.sql(TAILS)
 
     async def read(self, connection: Connection, known: Sequence[Known]) -> list[Tail]:
         """The tails, in the order of what is known."""

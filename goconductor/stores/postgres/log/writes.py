@@ -16,7 +16,7 @@ from __future__ import annotations
 from itertools import product
 from typing import NamedTuple
 
-from goconductor.stores.postgres.log.sql import statement
+from goconductor.stores.postgres.log.statement import statement
 
 _LEASE = {"step": "text", "direction": "text", "round": "int", "instance": "int", "token": "bigint"}
 _TAKE = {**_LEASE, "seconds": "float8"}

@@ -21,8 +21,7 @@ from uuid import UUID
 from goconductor.ports.store import EVERYTHING, ID_SLACK_SECONDS, Head, LogEntry, Page, Wanted, id_bound
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.database.dial import Address
-from goconductor.stores.postgres.log import sql
-from goconductor.stores.postgres.log.rows import entry_of, head_of
+from goconductor.stores.postgres.log.rows import EVENT_COLUMNS, HEAD_COLUMNS, entry_of, head_of
 
 FIRST_RANGE, SMALLEST_RANGE, LARGEST_RANGE = 500, 100, 50_000
 RANGE_SECONDS = (0.03, 0.15)
@@ -95,7 +94,7 @@ class SagaTable:
 
     async def head(self, saga_id: UUID) -> Head | None:
         """As the port says."""
-        statement = f"SELECT {sql.HEAD_COLUMNS} FROM goconductor.sagas AS s WHERE s.saga_id = $1"
+        statement = f"SELECT {HEAD_COLUMNS} FROM goconductor.sagas AS s WHERE s.saga_id = $1"
         async with self._sessions.use() as connection:
             row = await connection.fetchrow(self._address.sql(statement), saga_id)
         return head_of(row) if row else None
@@ -110,7 +109,7 @@ class SagaTable:
     async def history(self, saga_id: UUID, *, after: int = 0, limit: int = 1000) -> list[LogEntry]:
         """As the port says."""
         statement = f"""
-            SELECT {sql.EVENT_COLUMNS} FROM goconductor.saga_log AS e
+            SELECT {EVENT_COLUMNS} FROM goconductor.saga_log AS e
             WHERE e.saga_id = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3
         """
         async with self._sessions.use() as connection:
@@ -148,7 +147,7 @@ class SagaTable:
 
     async def _range(self, wish: Filter, high: UUID, low: UUID, limit: int) -> list[Head]:
         statement = f"""
-            SELECT {sql.HEAD_COLUMNS} FROM goconductor.sagas AS s
+            SELECT {HEAD_COLUMNS} FROM goconductor.sagas AS s
             WHERE s.saga_id < $1 AND s.saga_id >= $2 {"AND" if wish.condition else ""} {wish.condition}
             ORDER BY s.saga_id DESC LIMIT $3
         """
