@@ -21,15 +21,14 @@ from tests.contracts.patient_store import PATIENT
 
 pytestmark = pytest.mark.postgres
 
-HOT_STATEMENTS = {
-    "START_KEYS": starts.START_KEYS,
-    "UNCHANGED": appends.UNCHANGED,
-    **{name: vars(leases)[name] for name in ("ACQUIRE", "RENEW", "ASSERT", "RELEASE", "HOLDERS")},
-    **{name: vars(tails)[name] for name in ("HEADS", "TAILS")},
-    **{name: vars(recovery)[name] for name in ("DUE", "LIVE")},
-    **{name: vars(writes)[name] for name in ("START", "APPEND", "APPEND_FENCED")},
-    **{f"{name} {shape}": text for name in ("APPEND_ALONE", "START_ALONE") for shape, text in vars(writes)[name].items()},
+HOT_STATEMENTS = {"DUE": recovery.DUE, "LIVE": recovery.LIVE} | {
+    name: text
+    for module in (appends, leases, starts, tails, writes)
+    for name, text in vars(module).items()
+    if isinstance(text, str) and "goconductor." in text and name.isupper() and name != "LOCK_TABLES"
 }
+for alone in ("APPEND_ALONE", "START_ALONE"):
+    HOT_STATEMENTS |= {f"{alone} {shape}": text for shape, text in vars(writes)[alone].items()}
 
 
 @pytest.fixture
