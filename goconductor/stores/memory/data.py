@@ -43,7 +43,7 @@ class Data:
         self.logs: dict[UUID, list[LogEntry]] = {}
         self.leases: dict[LeaseKey, Lease] = {}
         self.taken_from: dict[LeaseKey, int] = {}
-        """Of leases that are there, whose they were before, where the log is not told of it."""
+        """The earlier holder of each lease that was taken from one, until the log has that one's attempt."""
         self.keys: dict[tuple[str, str, str], tuple[UUID, bytes]] = {}
         self.instances: dict[int, Instance] = {}
         self.serials = count(1)

@@ -36,7 +36,7 @@ from goconductor.stores.postgres.reading.sagas import SagaTable
 
 QUICK_CONNECTIONS = 2
 KEY_LOCK_SECONDS = 0.25
-"""So long a batch of starts waits for a key that somebody's open transaction holds, before the others go on without it."""
+"""Seconds that a batch of starts waits for a key that somebody's open transaction holds. Then the others go on without it."""
 UNPRINTABLE = re.compile(r"[^ -~]")
 
 
@@ -55,7 +55,7 @@ class PostgresStore:
         connect_timeout_seconds: bounds one attempt to connect.
         statement_timeout_seconds: the server ends a statement that takes longer.
         hot_timeout_seconds: the same for all that running sagas wait for: a connection that is half gone holds them up for about
-            so long.
+            that time.
         lock_timeout_seconds: the server ends a statement that waits longer for a lock, a hot one after a fifth of its limit.
         idle_in_transaction_seconds: the server ends a session of ours that stops inside a transaction for longer.
         application_name: what the server calls all connections, in place of one made from ``name``.
@@ -97,7 +97,7 @@ class PostgresStore:
             Limits(statement_timeout_seconds, min(lock_timeout_seconds, statement_timeout_seconds), idle_in_transaction_seconds),
             connect_timeout_seconds=connect_timeout_seconds,
         )
-        # what waits for a lock is ended well before the statement's own limit, which says less
+        # what waits for a lock is ended well before the statement's own limit, whose error tells less
         limits = Limits(hot_timeout_seconds, min(lock_timeout_seconds, hot_timeout_seconds / 5), idle_in_transaction_seconds)
         hot = replace(setup, limits=limits)
         starting = replace(setup, limits=limits._replace(lock_seconds=min(lock_timeout_seconds, KEY_LOCK_SECONDS)))
@@ -128,11 +128,11 @@ class PostgresStore:
 
     @property
     def trouble(self) -> str:
-        """As :class:`goconductor.ports.health.Examinable` says."""
+        """Why the database cannot be used just now; empty if it can."""
         return self._trouble
 
     async def open(self) -> None:
-        """As the port says.
+        """Connect, and see that the schema fits and that no transaction pooler stands in between.
 
         Raises:
             ConfigurationError: wrong credentials, no such database, or one that is not in UTF-8.
@@ -164,7 +164,7 @@ class PostgresStore:
             await each.close()
 
     def beside(self) -> PostgresStore:
-        """As the port says: its connections bear the same name, and the server tells by that name who lives."""
+        """Make another store on the same database. Its connections bear the same name, by which an instance counts as alive."""
         return self._again()
 
     async def migrate(self) -> None:
@@ -172,5 +172,5 @@ class PostgresStore:
         await migrate(self._address.url, schema=self._address.schema)
 
     async def examine(self, *, older_than_seconds: float) -> StoreHealth:
-        """As :class:`goconductor.ports.health.Examinable` says."""
+        """Look at the database on a connection of its own, which needs no open store."""
         return await examine(self._address, older_than_seconds=older_than_seconds)

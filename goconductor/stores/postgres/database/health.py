@@ -48,11 +48,11 @@ TABLES = """
 
 
 async def examine(address: Address, *, older_than_seconds: float) -> StoreHealth:
-    """As the port says.
+    """Look at the server, the tables, the transactions and the rights; what cannot be read is left out.
 
     Args:
         address: the database and our schema.
-        older_than_seconds: younger transactions are not told.
+        older_than_seconds: younger transactions are not listed.
     """
     connection = await address.dial(timeout_seconds=TIMEOUT_SECONDS, command_timeout_seconds=TIMEOUT_SECONDS, need="any")
     try:

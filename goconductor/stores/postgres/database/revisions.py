@@ -87,7 +87,7 @@ async def check_schema(session: Usable, address: Address) -> None:
     """See that the schema is the one this code knows.
 
     Raises:
-        SchemaError: it is missing, older or newer; says what to do.
+        SchemaError: it is missing, older or newer; the text names the remedy.
         ConfigurationError: the database is not in UTF-8.
     """
     async with session.use() as connection:

@@ -66,7 +66,7 @@ NOTE_LOSSES = f"""
 
 
 class TimelineTable:
-    """The port's ``Failovers``."""
+    """The record of failovers: timelines and losses, on the sessions for everybody."""
 
     def __init__(self, sessions: Usable, address: Address) -> None:
         self._sessions = sessions
@@ -86,13 +86,11 @@ class TimelineTable:
         return timeline
 
     async def lost(self, told: Sequence[Loss]) -> list[Loss]:
-        """As the port says."""
         places = [one.saga_id for one in told], [one.seq for one in told], [one.tag for one in told]
         async with self._sessions.use() as connection:
             return [told[row[0] - 1] for row in await connection.fetch(self._address.sql(LOST), *places)]
 
     async def note(self, losses: Sequence[Loss]) -> int:
-        """As the port says."""
         columns = [
             [one.saga_id for one in losses],
             [one.seq for one in losses],
@@ -105,7 +103,7 @@ class TimelineTable:
             return len(await connection.fetch(self._address.sql(NOTE_LOSSES), *columns, SLACK_SECONDS))
 
     async def losses(self, limit: int) -> list[Loss]:
-        """As the port says, the latest first."""
+        """List the losses that were noted, the latest first."""
         statement = """
             SELECT saga_id, seq, tag, status, extract(epoch FROM at)::float8 AS at, known_by,
                 extract(epoch FROM noticed_at)::float8 AS noticed_at
@@ -115,7 +113,6 @@ class TimelineTable:
             return [Loss(**row) for row in await connection.fetch(self._address.sql(statement), limit)]
 
     async def timelines(self) -> list[Timeline]:
-        """As the port says."""
         statement = """
             SELECT timeline AS number, extract(epoch FROM seen_at)::float8 AS seen_at,
                 extract(epoch FROM replayed_until)::float8 AS replayed_until

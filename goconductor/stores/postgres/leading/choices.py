@@ -10,14 +10,13 @@ from goconductor.stores.postgres.database.dial import Address, Row
 
 
 class ChoiceTable:
-    """The port's ``Choices``."""
+    """The choices of bus and election, on the sessions for everybody."""
 
     def __init__(self, sessions: Usable, address: Address) -> None:
         self._sessions = sessions
         self._address = address
 
     async def current(self, kind: str) -> Choice | None:
-        """As the port says."""
         statement = """
             SELECT kind, chosen, beside, phase, number, extract(epoch FROM since)::float8 AS since, asked_by
             FROM goconductor.choices WHERE kind = $1
@@ -30,7 +29,6 @@ class ChoiceTable:
         return Choice(by=facts.pop("asked_by"), phase=Phase(facts.pop("phase")), **facts)
 
     async def choose(self, choice: Choice) -> bool:
-        """As the port says."""
         statement = """
             INSERT INTO goconductor.choices AS c (kind, chosen, beside, phase, number, asked_by)
             SELECT $1, $2, $3, $4, $5::bigint, $6 WHERE $5::bigint = 1 OR EXISTS (SELECT FROM goconductor.choices WHERE kind = $1)
@@ -43,7 +41,7 @@ class ChoiceTable:
             return await connection.fetchval(self._address.sql(statement), *facts) is not None
 
     async def report(self, serial: int, kind: str, report: Report) -> bool:
-        """As the port says. A serial that a failover has given to another process is not ours to speak for."""
+        """Keep the report of an instance of ours, not of one to which a failover has given the same serial."""
         statement = """
             UPDATE goconductor.participants SET speaks = speaks || jsonb_build_object($2::text, $3::jsonb)
             WHERE serial = $1 AND application_name = $4 RETURNING serial

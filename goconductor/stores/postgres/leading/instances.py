@@ -82,7 +82,7 @@ def instance_of(row: Row) -> Instance:
 
 @dataclass
 class _Registered:
-    """An instance of this process, and what it said of itself: it says it again where the log has lost it."""
+    """An instance of this process, with its registration, which is repeated where the log has lost it."""
 
     instance: Instance
     steps: bytes
@@ -126,7 +126,6 @@ class SignsOfLife:
         features: Collection[str] = (),
         on_rewind: Callable[[Instance], None] = ignore,
     ) -> Instance:
-        """As the port says."""
         async with self.session.use() as connection:
             encoded, known = msgspec.json.encode(steps), list(features)
             instance = await self._insert(connection, participant, name, encoded, known)
@@ -154,7 +153,6 @@ class SignsOfLife:
         return instance
 
     async def unregister(self, serial: int) -> None:
-        """As the port says."""
         self._ours = [one for one in self._ours if one.instance.serial != serial]
         async with self.session.use() as connection:
             await connection.execute(
@@ -221,7 +219,6 @@ class SignsOfLife:
         )
 
     async def missing(self) -> list[Instance]:
-        """As the port says."""
         async with self._sessions.use() as connection:
             rows = await connection.fetch(
                 self._address.sql(
@@ -238,7 +235,7 @@ class SignsOfLife:
         return [instance_of(row) for row in rows]
 
     async def mark_dead(self, serial: int, *, epoch: int) -> tuple[list[Lease], list[UUID]]:
-        """As the port says. An instance whose lock is held, or that has a connection, lives: nothing is marked or returned."""
+        """Record a death. An instance whose lock is held, or that has a connection, lives: nothing is marked or returned."""
         async with self._sessions.use() as connection, connection.transaction():
             rows = await connection.fetch(
                 self._address.sql(
@@ -270,7 +267,6 @@ class SignsOfLife:
         return [lease_of(lease) for lease in leases], sorted(saga[0] for saga in sagas)
 
     async def registered(self, participant: str | None = None) -> list[Instance]:
-        """As the port says."""
         async with self._sessions.use() as connection:
             rows = await connection.fetch(
                 self._address.sql(
@@ -284,7 +280,7 @@ class SignsOfLife:
         return [instance_of(row) for row in rows]
 
     async def presence(self, *, dead_since: float) -> list[tuple[Instance, Presence]]:
-        """As the port says. When the server last heard of an instance it knows by the connections that bear its name."""
+        """Return who is present. The server knows by the connections that bear an instance's name when it last heard of it."""
         async with self._sessions.use() as connection:
             rows = await connection.fetch(
                 self._address.sql(

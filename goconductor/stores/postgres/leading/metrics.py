@@ -52,14 +52,12 @@ class PostgresMetrics:
         self._address = address
 
     async def read(self) -> StoreMetrics:
-        """As the port says."""
         async with self._sessions.use() as connection:
             row = await connection.fetchrow(self._address.sql(_METRICS))
         assert row is not None  # noqa: S101  (a SELECT without FROM has one row)
         return StoreMetrics(**row)
 
     async def count_statuses(self, after: UUID | None, limit: int) -> StatusCounts:
-        """As the port says."""
         async with self._sessions.use() as connection:
             rows = await connection.fetch(self._address.sql(_STATUS_COUNTS), after, limit)
         full = sum(row["sagas"] for row in rows) == limit

@@ -69,18 +69,16 @@ class PostgresRecovery:
         self._address = address
 
     async def due(self, limit: int) -> list[Head]:
-        """As the port says."""
         async with self._sessions.use() as connection:
             return [head_of(row) for row in await connection.fetch(self._address.sql(DUE), limit)]
 
     async def live(self, limit: int, *, after: UUID | None = None) -> list[Head]:
-        """As the port says."""
         async with self._sessions.use() as connection:
             rows = await connection.fetch(self._address.sql(LIVE), after or UUID(int=0), limit)
         return [head_of(row) for row in rows]
 
     async def weigh(self, saga_ids: Sequence[UUID]) -> list[int]:
-        """As the port says: what was compressed or put aside is not fetched for that."""
+        """Return the sizes of logs. What was compressed or put aside is not fetched for that."""
         statement = """
             SELECT (SELECT coalesce(sum(pg_column_size(e.data)), 0)::bigint FROM goconductor.saga_log AS e
                 WHERE e.saga_id = u.saga_id)
@@ -90,7 +88,6 @@ class PostgresRecovery:
             return [row[0] for row in await connection.fetch(self._address.sql(statement), saga_ids)]
 
     async def postpone(self, heads: Sequence[tuple[Known, float]], *, epoch: int) -> None:
-        """As the port says."""
         rows = sorted(((known.saga_id, known.seq, known.tag, wake_at) for known, wake_at in heads), key=lambda row: row[0].bytes)
         await self._fenced(
             """
@@ -103,7 +100,7 @@ class PostgresRecovery:
         )
 
     async def leases(self, saga_ids: Sequence[UUID]) -> list[Lease]:
-        """As the port says: expired ones too, as only their holder or the leader takes them away."""
+        """List the leases of sagas, expired ones too, as only their holder or the leader takes them away."""
         statement = f"""
             SELECT {LEASE_COLUMNS}
             FROM unnest($1::uuid[]) AS u(saga_id) JOIN goconductor.leases AS l ON l.saga_id = u.saga_id
@@ -113,7 +110,6 @@ class PostgresRecovery:
             return [lease_of(row) for row in await connection.fetch(self._address.sql(statement), list(set(saga_ids)))]
 
     async def free(self, leases: Sequence[Lease], *, epoch: int) -> None:
-        """As the port says."""
         await self._fenced(
             """
             DELETE FROM goconductor.leases AS l
@@ -127,7 +123,9 @@ class PostgresRecovery:
         )
 
     async def calm_seconds(self, *, epoch: int) -> float:
-        """As the port says. When a backend is killed, the server's first process stays and all others are new.
+        """Return for how long leases can be relied on.
+
+        When a backend is killed, the server's first process stays and all others are new.
 
         A crash empties the leases with a start, a promotion with a timeline. Where neither came since the marker was last set, it
         was somebody's hand, and what counts is when a leader noticed: that is written down, for the leaders after this one.
@@ -143,13 +141,13 @@ class PostgresRecovery:
             return float(row["now"] - (max(since, emptied_at) if row["emptied"] else since))
 
     async def leases_truncated(self) -> bool:
-        """As the port says: a crash of the database empties the marker's table with that of the leases."""
+        """Return whether the marker is gone: a crash of the database empties its table with that of the leases."""
         statement = self._address.sql("SELECT NOT EXISTS (SELECT FROM goconductor.lease_marker)")
         async with self._sessions.use() as connection:
             return bool(await connection.fetchval(statement))
 
     async def acknowledge_truncation(self, *, epoch: int) -> None:
-        """As the port says: the row that is changed is the fence itself."""
+        """Set the marker again. The row of the leader is changed first: it is the fence."""
         statement = """
             WITH fence AS (
                 UPDATE goconductor.leadership SET emptied_at = NULL, marked_at = clock_timestamp()
@@ -164,7 +162,7 @@ class PostgresRecovery:
                 raise fenced(epoch)
 
     async def note_sweep(self, did: Mapping[str, int], *, epoch: int) -> None:
-        """As the port says: the row is the fence itself."""
+        """Keep the report in the leader's row, which is the fence."""
         statement = """
             UPDATE goconductor.leadership SET swept_at = clock_timestamp(), swept_epoch = epoch, swept = $2
             WHERE single AND epoch = $1 AND holder <> '' RETURNING epoch
@@ -175,7 +173,6 @@ class PostgresRecovery:
             raise fenced(epoch)
 
     async def last_sweep(self) -> Sweep | None:
-        """As the port says."""
         statement = """
             SELECT extract(epoch FROM swept_at)::float8 AS at, swept_epoch, swept FROM goconductor.leadership
             WHERE single AND swept_at IS NOT NULL

@@ -126,7 +126,7 @@ STATEMENTS = {
 
 
 class RetentionWalk:
-    """The port's ``Retention``, on the sessions for everybody."""
+    """The walk over what is old, on the sessions for everybody."""
 
     def __init__(self, sessions: Usable, address: Address) -> None:
         self._sessions = sessions
@@ -135,7 +135,6 @@ class RetentionWalk:
     async def forget(
         self, kind: Forgettable, *, before: float, ended: Sequence[str], after: Cursor | None, limit: int, epoch: int
     ) -> Forgotten:
-        """As the port says."""
         arguments = _arguments(kind, before, ended, after, limit)
         async with self._sessions.use() as connection:
             row = await connection.fetchrow(self._address.sql(STATEMENTS[kind]), epoch, before, *arguments)

@@ -1,6 +1,6 @@
 """The leader's terms: one row, whose epoch only grows.
 
-Who writes as a leader takes this row ``FOR SHARE`` in the same statement. Looking at it is not enough: a look reads a
+A leader takes this row ``FOR SHARE`` in each statement that writes. Looking at it is not enough: a look reads a
 snapshot, and let an old epoch write after the new one was committed.
 
 **An epoch belongs to one timeline.** While an old primary is not stopped yet there are two such rows, and both sides raise
@@ -29,12 +29,12 @@ holder: a statement that was given up before that, and that the server only now 
 
 
 def fenced(epoch: int) -> FencedError:
-    """What a leader of the past is told."""
+    """Return the error for a leader whose term is over."""
     return FencedError(f"epoch {epoch} is over: it was resigned, or another leader was elected; stop leading at once")
 
 
 class TermTable:
-    """The port's ``Terms``."""
+    """The row of the leader, on sessions that answer soon."""
 
     def __init__(self, sessions: Usable, address: Address) -> None:
         self._sessions = sessions
@@ -43,7 +43,7 @@ class TermTable:
     async def raise_epoch(
         self, holder: str, term_seconds: float, evidence: int | None = None, *, election: str = ""
     ) -> Term | None:
-        """As the port says. A choice that is made at this very moment may not be seen; the term in force always is."""
+        """Raise the epoch. A choice that is made at this very moment may not be seen; the term in force always is."""
         return await self._term(
             f"""
             UPDATE goconductor.leadership SET epoch = greatest(epoch + 1, $5::bigint), holder = $1,
@@ -61,7 +61,7 @@ class TermTable:
         )
 
     async def renew(self, term: Term, term_seconds: float) -> Term | None:
-        """As the port says. A term that was resigned is over as well."""
+        """Prolong the present term. One that was resigned is over as well."""
         return await self._term(
             f"""
             UPDATE goconductor.leadership SET ends_at = clock_timestamp() + make_interval(secs => $3)
@@ -73,7 +73,6 @@ class TermTable:
         )
 
     async def resign(self, term: Term) -> None:
-        """As the port says."""
         await self._term(
             f"""
             UPDATE goconductor.leadership SET ends_at = clock_timestamp(), holder = ''
@@ -84,11 +83,9 @@ class TermTable:
         )
 
     async def current(self) -> Term | None:
-        """As the port says."""
         return await self._term(f"SELECT {TERM} FROM goconductor.leadership WHERE single AND epoch > 0")
 
     async def last_evidence(self) -> int | None:
-        """As the port says."""
         async with self._sessions.use() as connection:
             row: Row | None = await connection.fetchrow(
                 self._address.sql("SELECT evidence FROM goconductor.leadership WHERE single")
@@ -96,7 +93,6 @@ class TermTable:
         return row["evidence"] if row else None
 
     async def database_time(self) -> float:
-        """As the port says."""
         async with self._sessions.use() as connection:
             return float(await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8"))
 

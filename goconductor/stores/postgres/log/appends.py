@@ -55,7 +55,6 @@ class PostgresLog:
         self._epoch = address.sql("SELECT epoch FROM goconductor.leadership WHERE single AND holder <> ''")
 
     async def append(self, appends: Sequence[Append]) -> list[Outcome]:
-        """As the port says."""
         by_epoch: dict[int, list[Append]] = defaultdict(list)
         for append in in_order(appends):
             by_epoch[append.epoch].append(append)
@@ -72,7 +71,6 @@ class PostgresLog:
         return [outcomes[append.saga_id.int] for append in appends]
 
     async def read(self, known: Sequence[Known]) -> list[Tail]:
-        """As the port says."""
         async with self._reading.use() as connection:
             return await self._tails.read(connection, known)
 

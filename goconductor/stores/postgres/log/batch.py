@@ -97,12 +97,12 @@ def lease_columns(leases: Iterable[Lease]) -> Columns:
 
 
 def held_columns(leases: Sequence[Lease]) -> Columns:
-    """The arrays of leases whose sagas are not told otherwise."""
+    """Return the leases as arrays, that of their sagas first."""
     return [[lease.key.saga_id for lease in leases], *lease_columns(leases)]
 
 
 def verdicts(rows: Iterable[Row]) -> dict[UUID, Outcome]:
-    """Who won, and the leases that came with it: the result of an append or a start."""
+    """Return the winners of an append or a start, with the leases that they took."""
     won: dict[UUID, list[int]] = {}
     for saga_id, token in rows:
         took = won.setdefault(saga_id, [])

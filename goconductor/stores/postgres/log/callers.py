@@ -40,7 +40,7 @@ _PLACE = """SELECT CAST(current_database() AS text), CAST(extract(epoch FROM pg_
 
 @dataclass(frozen=True)
 class Fault:
-    """What a server, or a driver before it, says against a statement."""
+    """An error of a statement, from the server or from the driver."""
 
     sqlstate: str
     constraint: str

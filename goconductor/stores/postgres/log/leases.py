@@ -8,10 +8,10 @@ Wishes for leases come as one document, sorted by key, so that all batches lock 
 which it sees living and which is not its own: so a batch that holds rows waits only for leases that are absent or expired, and a
 release cannot meet a wish for the same lease in a deadly embrace.
 
-Who takes a lease that another held and did not free has to tell the log of that one's attempt first. The row itself remembers
-whose it was (``taken_from``). So it does not matter when the one who took it dies before he has told, nor that at READ COMMITTED
-a look at the row beside the statement may see another one than the statement meets: an ON CONFLICT sees the row that it has
-locked. An append takes absent leases only, as it could not tell.
+An instance may take a lease that another one held and did not free. It must then write the other's attempt into the log first.
+The row itself keeps whose it was (``taken_from``), so nothing is lost if the new holder dies before it has done so. At READ
+COMMITTED a look at the row beside the statement could see another version of it; an ON CONFLICT sees the version that it has
+locked. An append takes absent leases only, as it could not report the other's attempt.
 """
 
 # ruff: noqa: S608 - statements are put together from constants of this package
@@ -85,7 +85,7 @@ RETURNING saga_id, step, direction, round
     seconds="float8",
 )
 
-# One that was taken from another, of which the log is not told yet, only ends: its row is the memory of it.
+# A lease that was taken from another instance, whose attempt is not in the log yet, only ends: its row keeps that fact.
 RELEASE = statement(
     """
 WITH u AS MATERIALIZED (
@@ -132,7 +132,7 @@ class PostgresLeases:
         self._lock_tables = address.sql(LOCK_TABLES)
 
     async def acquire(self, requests: Sequence[Acquire]) -> list[Acquired]:
-        """As the port says. Of two wishes for one lease in a batch, the first is the one that is tried."""
+        """Take leases and read tails. Of two wishes for one lease in a batch, the first is the one that is tried."""
         async with self._session.use() as connection:
 
             async def run(batch: Sequence[Acquire]) -> list[Acquired]:
@@ -164,11 +164,10 @@ class PostgresLeases:
         return {lease.key: lease for lease in map(lease_of, await connection.fetch(self._holders, *arrays))}
 
     async def renew(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
-        """As the port says."""
         return await self._prolonged(self._renew, leases, lease_seconds)
 
     async def reassert(self, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
-        """As the port says: the marker's table is emptied with that of the leases."""
+        """Bring absent leases back while the marker is absent too: a crash empties its table with that of the leases."""
         return await self._prolonged(self._assert, leases, lease_seconds)
 
     async def _prolonged(self, statement: str, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
@@ -177,7 +176,6 @@ class PostgresLeases:
             return {key_of(row) for row in await fetch(connection, statement, [*held_columns(wanted), lease_seconds])}
 
     async def release(self, leases: Sequence[Lease], *, told: bool = False) -> None:
-        """As the port says."""
         arguments = [*held_columns(sorted(leases, key=lambda lease: lease.key)), told]
         async with self._session.use() as connection:
             await fetch(connection, self._release, arguments)

@@ -6,10 +6,10 @@ trigger of somebody's that says no. Then the halves are run, until the one at fa
 An entry may also only be *held up*: somebody's open transaction holds its row or its key, or its page is damaged. Then that one
 alone comes again later, and nobody waits for it.
 
-Whether a lock is that of a row or of a whole table says a look at the tables that does not wait. Behind a table's lock all wait.
+A look at the tables that does not wait tells whether a lock is that of a row or of a whole table. Behind a table's lock all wait.
 While halves are run, the server waits for locks hardly at all; else the search would take as many waits as the batch halves.
 
-A batch is also bounded in bytes: a statement of hundreds of megabytes would meet its time limit, and nobody could be told.
+A batch is also bounded in bytes: a statement of hundreds of megabytes would meet its time limit, and no entry get in.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ STATEMENT_BYTES_MAX = 4 * 1024 * 1024
 
 IMPATIENT = "50ms"
 SEARCHES_MAX = 40
-"""So many statements may fail behind locks in the search for those that are held up; who is left is held up as well."""
+"""Number of statements that may fail behind locks in one search. What was not tried alone by then counts as held up."""
 
 STATEMENTS = ("26", "34", "42", "72", "F0", "HV")
 """What is about our statement or the server's own files; everybody would meet it."""

@@ -26,7 +26,7 @@ Fetch = Callable[[str, Sequence[object]], Awaitable[Sequence[Any]]]
 
 SAGA_EXISTS = ("sagas_pkey", "saga_log_pkey")
 TABLES_SECONDS = 5.0
-"""So long a start waits behind the lock of a whole table. Behind that of a key it waits far shorter, and comes again alone."""
+"""Seconds that a start waits for the lock of a whole table. For that of a key it waits much less, and is tried again alone."""
 
 START_KEYS = statement(
     """
@@ -52,7 +52,7 @@ class PostgresStarts:
         self._lock_tables = address.sql(LOCK_TABLES)
 
     async def start(self, starts: Sequence[Start]) -> list[Outcome]:
-        """As the port says. A saga id that exists is the same start again, and answers ALREADY_STARTED."""
+        """Start sagas. A saga id that exists is the same start again, and answers ALREADY_STARTED."""
         async with self._sessions.use() as connection:
 
             async def run(batch: Sequence[Start]) -> list[Outcome]:
@@ -75,7 +75,7 @@ class PostgresStarts:
                     raise
 
     async def start_in(self, transaction: object, start: Start) -> Outcome:
-        """As the port says.
+        """Start a saga in the caller's transaction, behind a savepoint.
 
         Args:
             transaction: what :mod:`.callers` knows.

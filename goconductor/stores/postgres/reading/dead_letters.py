@@ -33,7 +33,7 @@ class DeadLetterTable:
         self._address = address
 
     async def put(self, letter: DeadLetter) -> None:
-        """As the port says. A NUL, which PostgreSQL's text cannot hold, is replaced in the reason."""
+        """Keep a letter. A NUL, which PostgreSQL's text cannot hold, is replaced in the reason."""
         statement = "INSERT INTO goconductor.dead_letters (topic, payload, reason, headers) VALUES ($1, $2, $3, $4)"
         async with self._sessions.use() as connection:
             await connection.execute(
@@ -45,7 +45,6 @@ class DeadLetterTable:
             )
 
     async def newest(self, *, limit: int = 100, before: int | None = None) -> list[DeadLetter]:
-        """As the port says."""
         statement = (
             f"SELECT {LETTER} WHERE letter_id < coalesce($2::bigint, 9223372036854775807) ORDER BY letter_id DESC LIMIT $1"
         )
@@ -53,13 +52,11 @@ class DeadLetterTable:
             return [letter_of(row) for row in await connection.fetch(self._address.sql(statement), limit, before)]
 
     async def get(self, letter_id: int) -> DeadLetter | None:
-        """As the port says."""
         async with self._sessions.use() as connection:
             row = await connection.fetchrow(self._address.sql(f"SELECT {LETTER} WHERE letter_id = $1"), letter_id)
         return letter_of(row) if row else None
 
     async def drop(self, letter_id: int) -> bool:
-        """As the port says."""
         statement = "DELETE FROM goconductor.dead_letters WHERE letter_id = $1 RETURNING letter_id"
         async with self._sessions.use() as connection:
             return await connection.fetchval(self._address.sql(statement), letter_id) is not None

@@ -53,7 +53,7 @@ class DefinitionTable:
     async def put(
         self, definition: StoredDefinition, *, activate: bool, pin: bool | None = None, offered_by: int | None = None
     ) -> None:
-        """As the port says. A version is the hash of its document: what is there already stays."""
+        """Keep a version. It is the hash of its document: what is there already stays."""
         key = definition.namespace, definition.saga, definition.version
         async with self._sessions.use() as connection, connection.transaction():
             await connection.execute(
@@ -93,7 +93,7 @@ class DefinitionTable:
                 )
 
     async def get(self, namespace: str, saga: str, version: str | None = None) -> StoredDefinition | None:
-        """As the port says; without a version, the active one."""
+        """Return that version; without one, the active one."""
         statement = f"""
             SELECT {DEFINITION} WHERE d.namespace = $1 AND d.saga = $2 AND d.version = coalesce($3::text, chosen.version)
         """
@@ -102,7 +102,7 @@ class DefinitionTable:
         return definition_of(row) if row else None
 
     async def versions(self, namespace: str, saga: str | None = None) -> list[StoredDefinition]:
-        """As the port says, by name and age."""
+        """List the versions, by name and age."""
         statement = f"""
             SELECT {DEFINITION} WHERE d.namespace = $1 AND ($2::text IS NULL OR d.saga = $2)
             ORDER BY d.saga, d.registered_at, d.version

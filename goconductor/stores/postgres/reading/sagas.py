@@ -2,11 +2,11 @@
 
 A list searches over as many sagas as there are, without an index for each filter. An index on what an append changes would cost
 every append (its row could not stay in its page), and lists are asked for seldom. So the search walks down the primary key, range
-by range: it finds the lower edge of a range of so many sagas, filters the range, and goes on below it until the page is full,
-nothing is left, or its time is over; the cursor is then the edge. The edge is found first, so a saga that is started meanwhile
-shifts nothing, and none is passed over or shown twice. Ranges grow and shrink with the time that they take: a filter that most
-sagas pass reads few, one that hardly any passes reads many at once. Where the start's time narrows the
-search, so does the id, which begins with that time.
+by range. It finds the lower edge of a range of some hundred sagas, filters the range, and goes on below it. It ends when the page
+is full, nothing is left, or its time is over; the cursor is then the edge. The edge is found first, so a saga that is started
+meanwhile shifts nothing, and none is passed over or shown twice. Ranges grow and shrink with the time that they take: a filter
+that most sagas pass reads few, one that hardly any passes reads many at once. Where the start's time narrows the search, so does
+the id, which begins with that time.
 """
 
 # ruff: noqa: S608 - statements are put together from constants of this package
@@ -93,21 +93,18 @@ class SagaTable:
         self._address = address
 
     async def head(self, saga_id: UUID) -> Head | None:
-        """As the port says."""
         statement = f"SELECT {HEAD_COLUMNS} FROM goconductor.sagas AS s WHERE s.saga_id = $1"
         async with self._sessions.use() as connection:
             row = await connection.fetchrow(self._address.sql(statement), saga_id)
         return head_of(row) if row else None
 
     async def started(self, namespace: str, saga: str, key: str) -> UUID | None:
-        """As the port says."""
         statement = "SELECT k.saga_id FROM goconductor.start_keys AS k WHERE k.namespace = $1 AND k.saga = $2 AND k.key = $3"
         async with self._sessions.use() as connection:
             found: UUID | None = await connection.fetchval(self._address.sql(statement), namespace, saga, key)
         return found
 
     async def history(self, saga_id: UUID, *, after: int = 0, limit: int = 1000) -> list[LogEntry]:
-        """As the port says."""
         statement = f"""
             SELECT {EVENT_COLUMNS} FROM goconductor.saga_log AS e
             WHERE e.saga_id = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3
@@ -118,7 +115,6 @@ class SagaTable:
     async def heads(
         self, wanted: Wanted = EVERYTHING, *, before: UUID | None = None, limit: int = 50, seconds: float = 1.0
     ) -> Page:
-        """As the port says."""
         wish = Filter(wanted)
         high = min(before or _HIGHEST, wish.high)
         if not wish.condition:
@@ -140,7 +136,7 @@ class SagaTable:
                 size = max(size // 2, SMALLEST_RANGE)
 
     async def _edge(self, high: UUID, low: UUID, size: int) -> UUID | None:
-        """The lowest of the next so many ids; None if fewer are left."""
+        """Return the lowest of the next ``size`` ids; None if fewer are left."""
         async with self._sessions.use() as connection:
             edge: UUID | None = await connection.fetchval(self._address.sql(EDGE), high, low, size - 1)
         return edge
