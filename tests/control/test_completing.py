@@ -16,8 +16,9 @@ from goconductor import Conductor, Saga, SagaAlreadyStartedError
 from goconductor.control.actor import ANYBODY
 from goconductor.control.sagas import starting
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.engine.steps.typed import normalised, to_json_value
 from goconductor.saga.data.defaults import completed
+from goconductor.saga.types.completing import normalised
+from goconductor.saga.types.encoding import to_json_value
 from goconductor.testing.world import World
 
 

@@ -12,7 +12,9 @@ import pytest
 from goconductor import PayloadError, Saga
 from goconductor.control.doors.conductor import Conductor
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.engine.steps.typed import decoder, normalised, to_json_value
+from goconductor.saga.types.completing import normalised
+from goconductor.saga.types.decoding import decoder
+from goconductor.saga.types.encoding import to_json_value
 from goconductor.testing.world import World
 
 

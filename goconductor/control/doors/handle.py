@@ -15,7 +15,6 @@ from goconductor.control.models import History, SagaDetail
 from goconductor.control.sagas import queries
 from goconductor.control.sagas.requests import Precautions, ask
 from goconductor.engine.node import Node
-from goconductor.engine.steps.typed import decoder
 from goconductor.errors import CompensatedError, PayloadError, StoreUnavailableError, StuckError, TerminatedError
 from goconductor.lifecycle.facts.events import (
     AbortRequested,
@@ -31,6 +30,7 @@ from goconductor.lifecycle.facts.events import (
 from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.saga.data.values import copied
 from goconductor.saga.types.annotations import spelt
+from goconductor.saga.types.decoding import decoder
 
 O = TypeVar("O", default=Any)  # noqa: E741
 

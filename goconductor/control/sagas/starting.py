@@ -12,11 +12,12 @@ from goconductor.control.actor import Actor
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.engine.log.start import Started
 from goconductor.engine.node import Node
-from goconductor.engine.steps.typed import normalised, to_json_value
 from goconductor.errors import RequestRefusedError
 from goconductor.ports.store.log.transactions import Transaction
 from goconductor.saga.data.defaults import completed
 from goconductor.saga.plan import Plan
+from goconductor.saga.types.completing import normalised
+from goconductor.saga.types.encoding import to_json_value
 
 KEY_CHARACTERS_MAX = 255
 LABELS_MAX = 20

@@ -23,7 +23,6 @@ from goconductor.engine.log.append import Appender
 from goconductor.engine.log.batch import Batcher
 from goconductor.engine.log.continuation import Continuation, Room, still_due
 from goconductor.engine.observer import SILENT, Observer
-from goconductor.engine.steps.typed import to_json_value
 from goconductor.engine.work.granted import new_event_id, random_number
 from goconductor.errors import GoConductorError, PayloadError, SagaAlreadyStartedError, StoreUnavailableError
 from goconductor.lifecycle.decide import begin
@@ -35,6 +34,7 @@ from goconductor.ports.store.log.transactions import Transaction
 from goconductor.saga import ids
 from goconductor.saga.data import values
 from goconductor.saga.plan import Plan
+from goconductor.saga.types.encoding import to_json_value
 
 HELD_UP_SECONDS = 5.0
 """Seconds that a start waits for a key that an open transaction holds."""

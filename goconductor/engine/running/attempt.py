@@ -13,7 +13,6 @@ from typing import Any
 from goconductor.engine.steps.context import Apart, StepContext
 from goconductor.engine.steps.registry import TIMEOUT_SECONDS, Action
 from goconductor.engine.steps.signature import Signature
-from goconductor.engine.steps.typed import to_json_value
 from goconductor.engine.work.deadlines import Limit
 from goconductor.engine.work.granted import Granted
 from goconductor.engine.work.threads import Call, NotCalledError, Threads
@@ -21,6 +20,7 @@ from goconductor.errors import GoConductorError, JournalError, JournalUnavailabl
 from goconductor.lifecycle.facts.state import StepState
 from goconductor.ports.clock import Clock
 from goconductor.saga.data import values
+from goconductor.saga.types.encoding import to_json_value
 
 
 class NotBegunError(JournalError):

@@ -14,9 +14,9 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from goconductor.engine.steps.context import StepContext
-from goconductor.engine.steps.typed import Convert, decoder
 from goconductor.errors import PayloadError, meant
 from goconductor.saga.types.annotations import cannot_come, cannot_go, spelt
+from goconductor.saga.types.decoding import Convert, decoder
 
 
 class Output:

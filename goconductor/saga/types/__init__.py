@@ -1,1 +1,1 @@
-"""Users' types: whether their values go into JSON and come out of it, their fields, and what is at a place of theirs."""
+"""Users' types: their values in and out of JSON, what cannot go there, their fields, and what is at a place of theirs."""
