@@ -41,6 +41,25 @@ class _Notice(NamedTuple):
     is_ours: bool
 
 
+class _Waiter:
+    """One who waits for a saga: the notice of its end, and what was seen and heard of it so far.
+
+    Attributes:
+        seen: the state at the last look.
+        carried: a state that a message brought, until a look has used it.
+        trouble: what hindered the last look.
+    """
+
+    __slots__ = ("carried", "notice", "saga_id", "seen", "trouble")
+
+    def __init__(self, saga_id: UUID, notice: asyncio.Future[_Notice]) -> None:
+        self.saga_id = saga_id
+        self.notice = notice
+        self.seen: View | None = None
+        self.carried: View | None = None
+        self.trouble = ""
+
+
 class Endings:
     """The ends of sagas that this process notices.
 
@@ -66,7 +85,7 @@ class Endings:
         self._plan_of = plan_of
         self._clock = clock
         self._deadlines = Deadlines()
-        self._waiters: dict[int, list[asyncio.Future[_Notice]]] = {}
+        self._waiters: dict[int, list[_Waiter]] = {}
         """By the saga's id as a number: the hash of a UUID is computed in Python."""
         self._recent = Views(count_max=RECENT_MAX, bytes_max=RECENT_BYTES_MAX)
 
@@ -87,59 +106,82 @@ class Endings:
     async def wait(self, saga_id: UUID, timeout_seconds: float) -> SagaState:
         """Wait for the end of a saga, as :meth:`goconductor.engine.node.Node.wait_for_end`."""
         check_type("timeout_seconds", timeout_seconds, (int, float), "seconds as a number")
-        number = saga_id.int
         if (ended := self._recent.get(saga_id)) is not None:
             return ended.state
         loop = asyncio.get_running_loop()
-        ends = loop.time() + timeout_seconds
-        notice: asyncio.Future[_Notice] = loop.create_future()
-        waiters = self._waiters.setdefault(number, [])
-        waiters.append(notice)
-        place = self._place(saga_id)
-        look = place == 0
-        trouble, seen, carried = "", None, None
+        waiter = _Waiter(saga_id, loop.create_future())
+        waiters = self._waiters.setdefault(saga_id.int, [])
+        waiters.append(waiter)
         try:
-            while (left := ends - loop.time()) > 0:
-                if look:
-                    try:
-                        known, carried = _newest(carried, seen, self._here(saga_id)), None
-                        async with asyncio.timeout(left):
-                            seen, trouble = await self._look(saga_id, known), ""
-                    except StoreUnavailableError as error:  # it is waited for like the saga itself
-                        trouble = str(error)
-                        await self._clock.sleep(min(POLL_SECONDS, left))
-                        continue
-                    except TimeoutError:
-                        trouble = "no answer in time"
-                        break
-                    if seen.state.status.ended or seen.state.stuck_steps:
-                        return seen.state
-                if notice.done():
+            return await self._end(waiter, loop.time() + timeout_seconds)
+        except TimeoutError:
+            raise TimeoutError(await self._why(waiter, timeout_seconds)) from None
+        finally:
+            waiters.remove(waiter)
+            if not waiters:
+                self._waiters.pop(saga_id.int, None)
+
+    async def _end(self, waiter: _Waiter, until: float) -> SagaState:
+        """Return the state of a saga that has ended or is stuck.
+
+        Looks alternate with waits for a notice. Where the saga goes on in this process, however slowly, there is no look: a
+        thousand waiters that look would slow it more.
+
+        Args:
+            waiter: the one who waits.
+            until: when it gives up, by the event loop's clock.
+
+        Raises:
+            TimeoutError: nothing of that has happened until then.
+        """
+        loop = asyncio.get_running_loop()
+        place = self._place(waiter.saga_id)
+        look = place == 0
+        while (left := until - loop.time()) > 0:
+            if look:
+                await self._see(waiter, left)
+                if waiter.trouble:  # the store is waited for like the saga itself
                     await self._clock.sleep(min(POLL_SECONDS, left))
                     continue
-                with suppress(TimeoutError), self._deadlines.within(min(POLL_SECONDS, left), once=left < POLL_SECONDS):
-                    await notice
-                if notice.cancelled():
-                    waiters.remove(notice)
-                    notice = loop.create_future()
-                    waiters.append(notice)
-                else:
-                    carried = notice.result().view
-                    if carried is not None and notice.result().is_ours:
-                        return carried.state
-                before, place = place, self._place(saga_id)
-                # where it goes on here, however slowly, no waiter looks: a thousand looks would slow it more
-                look = notice.done() or place <= before
-            raise TimeoutError(await self._why(saga_id, timeout_seconds, _newest(seen, self._here(saga_id)), trouble))
-        finally:
-            waiters.remove(notice)
-            if not waiters:
-                self._waiters.pop(number, None)
+                if waiter.seen is not None and (waiter.seen.state.status.ended or waiter.seen.state.stuck_steps):
+                    return waiter.seen.state
+            if waiter.notice.done():
+                await self._clock.sleep(min(POLL_SECONDS, left))
+                continue
+            with suppress(TimeoutError), self._deadlines.within(min(POLL_SECONDS, left), once=left < POLL_SECONDS):
+                await waiter.notice
+            if waiter.notice.cancelled():
+                waiter.notice = loop.create_future()
+            else:
+                told = waiter.notice.result()
+                if told.view is not None and told.is_ours:
+                    return told.view.state
+                waiter.carried = told.view
+            before, place = place, self._place(waiter.saga_id)
+            look = waiter.notice.done() or place <= before
+        raise TimeoutError
 
-    async def _why(self, saga_id: UUID, timeout_seconds: float, view: View | None, trouble: str) -> str:
+    async def _see(self, waiter: _Waiter, seconds: float) -> None:
+        """Look at the saga; if the store cannot be reached, that is the waiter's trouble.
+
+        Raises:
+            TimeoutError: there is no answer in this time.
+        """
+        known, waiter.carried = _newest(waiter.carried, waiter.seen, self._here(waiter.saga_id)), None
+        waiter.trouble = "no answer in time"
+        try:
+            async with asyncio.timeout(seconds):
+                waiter.seen = await self._look(waiter.saga_id, known)
+        except StoreUnavailableError as error:
+            waiter.trouble = str(error)
+        else:
+            waiter.trouble = ""
+
+    async def _why(self, waiter: _Waiter, timeout_seconds: float) -> str:
+        view = _newest(waiter.seen, self._here(waiter.saga_id))
         state = None if view is None else view.state
-        unoffered = {} if state is None or trouble else await self._nobody_offers(state)
-        return _why(saga_id, timeout_seconds, state, trouble, unoffered)
+        unoffered = {} if state is None or waiter.trouble else await self._nobody_offers(state)
+        return _why(waiter.saga_id, timeout_seconds, state, waiter.trouble, unoffered)
 
     async def _nobody_offers(self, state: SagaState) -> Mapping[str, str]:
         with suppress(StoreUnavailableError, SagaNotFoundError, TimeoutError):
@@ -154,8 +196,8 @@ class Endings:
 
     def _wake(self, saga_id: UUID, notice: _Notice) -> None:
         for waiter in self._waiters.get(saga_id.int, ()):
-            if not waiter.done():
-                waiter.set_result(notice)
+            if not waiter.notice.done():
+                waiter.notice.set_result(notice)
 
 
 def _newest(*views: View | None) -> View | None:
