@@ -14,9 +14,6 @@ GROUPS = {
     "journal": "goconductor.journals",
 }
 
-EXTRAS: dict[str, str] = {}
-"""The extra with the client library of a built-in leaf."""
-
 
 def installed(kind: str) -> list[str]:
     """Names of the leaves installed for a port.
@@ -43,7 +40,6 @@ def load(kind: str, name: str) -> Any:
     try:
         return found[0].load()
     except ImportError as error:
-        extra = EXTRAS.get(name, name)
         raise PluginNotFoundError(
-            f"the {kind} {name!r} needs a library that is not installed ({error.name}): pip install 'goconductor[{extra}]'"
+            f"the {kind} {name!r} needs a library that is not installed ({error.name}): pip install 'goconductor[{name}]'"
         ) from error

@@ -31,7 +31,6 @@ logger = logger_of("goconductor.observe")
 
 INTERVAL_SECONDS = 15.0
 """Seconds between two readings."""
-"""Seconds between two readings."""
 PAGE = 20_000
 """Sagas counted in one reading: 15 to 30 ms of the database."""
 
