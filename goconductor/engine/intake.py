@@ -125,7 +125,7 @@ class Intake:
         self._acquire: Batcher[Acquire, Acquired] = Batcher(
             self._acquired, on_flushed=partial(observer.flushed, "acquire"), unclaimed=self._unclaimed
         )
-        self._installation = Installation(choices)
+        self._installation = Installation(choices, clock)
         self._colleagues = Colleagues(instances.registered, clock)
         self._away = Reminder(AWAY_SECONDS, AWAY_SECONDS, monotonic=clock.monotonic)
 

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import msgspec
 
+from goconductor.aio.apart import RunApart, in_thread
 from goconductor.aio.tasks import Tasks
 from goconductor.engine.endings import Endings
 from goconductor.engine.facts import log
@@ -80,6 +81,7 @@ class Node:
         payload_bytes_max: larger inputs and outputs are refused.
         baton_bytes_max: a larger state is not carried by messages.
         observer: called with what the engine does, for metrics and traces.
+        run_apart: runs the renewal of leases beside this event loop, in a thread by default.
     """
 
     def __init__(
@@ -98,19 +100,18 @@ class Node:
         payload_bytes_max: int = 1024 * 1024,
         baton_bytes_max: int = 16 * 1024,
         observer: Observer = SILENT,
+        run_apart: RunApart = in_thread,
     ) -> None:
         self.store, self.bus = store, bus
         self.registry = registry or StepRegistry("client")
         self.clock = clock or SystemClock()
-        self.counts: Counter[str] = Counter()
-        self.observer = observer
+        self.counts, self.observer = Counter[str](), observer
         self.definitions = Definitions(store.definitions, lambda: self.instance.serial, store.instances.registered)
         self.name = f"{self.registry.name}-{socket.gethostname()}-{os.getpid()}-{random.getrandbits(24):06x}"
-        self._drain_seconds, self._lease_seconds = drain_seconds, lease_seconds
-        self.payload_bytes_max = payload_bytes_max
+        self._drain_seconds, self.payload_bytes_max = drain_seconds, payload_bytes_max
         self._tails: Batcher[Known, Tail] = Batcher(store.log.read, items_max=LOOKS_AT_ONCE)
         self._background = Tasks()
-        self._renewal = Renewal(open_store or store.beside, self.clock, lease_seconds, step_in)
+        self._renewal = Renewal(open_store or store.beside, self.clock, lease_seconds, step_in, run_apart=run_apart)
         source = f"/{self.registry.name}/{self.name}"
         self._outbox = Outbox(
             bus, store.choices, source=source, clock=self.clock, baton_bytes_max=baton_bytes_max, observer=observer

@@ -67,15 +67,15 @@ async def test_each_leaves_the_others_messages_and_tells_the_remedy_once(
 
 
 async def test_all_processes_of_one_log_have_one_id_and_those_of_another_have_another(worlds: tuple[World, World]) -> None:
-    here = await asyncio.gather(*(Installation(worlds[0].store.choices).learn() for _ in range(5)))
-    there = await Installation(worlds[1].store.choices).learn()
+    here = await asyncio.gather(*(Installation(worlds[0].store.choices, worlds[0].clock).learn() for _ in range(5)))
+    there = await Installation(worlds[1].store.choices, worlds[1].clock).learn()
     assert len({*here}) == 1
     assert there not in here
     assert all((*here, there))
 
 
 async def test_what_does_not_say_where_it_comes_from_is_taken(world: World) -> None:
-    installation = Installation(world.store.choices)
+    installation = Installation(world.store.choices, world.clock)
     ours = await installation.learn()
     headers: tuple[dict[str, str], ...] = ({}, {HEADER: ours}, {HEADER: "another"})
     messages = [Message(topic="orders", key="", payload=b"", headers=each) for each in headers]

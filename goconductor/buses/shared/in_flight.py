@@ -69,7 +69,7 @@ class InFlight(Generic[T]):
         self._prefetch = prefetch
         self._on_settled = on_settled
         self._waiting: deque[HeldDelivery[T]] = deque()
-        self._in_hand: set[HeldDelivery[T]] = set()
+        self._in_hand: dict[HeldDelivery[T], None] = {}  # in the order of their arrival, in which they are given back
         self._receiving: set[asyncio.Task[None]] = set()
         self._paused = False
         self._stopping = False
@@ -101,7 +101,7 @@ class InFlight(Generic[T]):
     def settle(self, delivery: HeldDelivery[T], delay_seconds: float | None) -> None:
         """Acknowledged (None) or given back."""
         if delivery in self._in_hand:
-            self._in_hand.remove(delivery)
+            del self._in_hand[delivery]
             self._on_settled(delivery, delay_seconds)
             if self._waiting:
                 self._hand_out()
@@ -120,7 +120,8 @@ class InFlight(Generic[T]):
     def withdraw(self, predicate: Callable[[T], bool]) -> list[T]:
         """Take deliveries out of the receiver's hands by their tags: what becomes of them there changes nothing any more."""
         withdrawn = [delivery for delivery in self._in_hand if predicate(delivery.tag)]
-        self._in_hand.difference_update(withdrawn)
+        for delivery in withdrawn:
+            del self._in_hand[delivery]
         return [delivery.tag for delivery in withdrawn]
 
     def forget_waiting(self) -> None:
@@ -144,7 +145,7 @@ class InFlight(Generic[T]):
             self._give(self._waiting.popleft())
 
     def _give(self, delivery: HeldDelivery[T]) -> None:
-        self._in_hand.add(delivery)
+        self._in_hand[delivery] = None
         receiving = asyncio.create_task(self._receive(delivery))
         self._receiving.add(receiving)
         receiving.add_done_callback(self._receiving.discard)

@@ -11,11 +11,11 @@ moves; a copy of a database has the id of its original.
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 
 from goconductor.errors import StoreUnavailableError
 from goconductor.ports.bus import Message
+from goconductor.ports.clock import Clock
 from goconductor.ports.store.leading.choices import INSTALLATION, Choice, Choices
 from goconductor.redaction import logger_of
 
@@ -33,10 +33,12 @@ class Installation:
 
     Args:
         choices: where it is kept.
+        clock: measures the pauses.
     """
 
-    def __init__(self, choices: Choices) -> None:
+    def __init__(self, choices: Choices, clock: Clock) -> None:
         self._choices = choices
+        self._clock = clock
         self._asking = asyncio.Lock()
         self._id = ""
         self._ask_at = 0.0
@@ -47,7 +49,7 @@ class Installation:
     async def learn(self) -> str:
         """Return the id; empty while the store does not have it. No message waits for that."""
         async with self._asking:
-            if self._id or time.monotonic() < self._ask_at:
+            if self._id or self._clock.monotonic() < self._ask_at:
                 return self._id
             try:
                 chosen = await self._choices.current(INSTALLATION)
@@ -55,9 +57,9 @@ class Installation:
                     await self._choices.choose(Choice(kind=INSTALLATION, chosen=uuid.uuid4().hex, number=1))
                     chosen = await self._choices.current(INSTALLATION)  # ours, or that of a faster process
             except StoreUnavailableError:
-                self._ask_at = time.monotonic() + AGAIN_SECONDS
+                self._ask_at = self._clock.monotonic() + AGAIN_SECONDS
             except Exception:
-                self._ask_at = time.monotonic() + REFUSED_SECONDS
+                self._ask_at = self._clock.monotonic() + REFUSED_SECONDS
                 logger.warning("the id of this installation cannot be kept; see to the rights on table choices", exc_info=True)
             else:
                 if chosen is not None:

@@ -6,10 +6,10 @@ All of it may be lost: the log is the outbox, and the sweep sends again what a s
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 import sys
 import time
-import uuid
 from collections.abc import Iterable
 from contextvars import Context
 from datetime import UTC, datetime
@@ -67,7 +67,7 @@ class Outbox:
         observer: Observer = SILENT,
     ) -> None:
         self._bus = bus
-        self._installation = Installation(choices)
+        self._installation = Installation(choices, clock)
         self._source = source
         self._clock = clock
         self._baton_bytes_max = baton_bytes_max
@@ -118,7 +118,7 @@ class Outbox:
     def _encode(self, body: RunStep | SagaEnded, now: str, cause: str, view: View) -> bytes:
         return codec.encode(
             body,
-            message_id=uuid.uuid4().hex,
+            message_id=f"{random.getrandbits(128):032x}",
             source=self._source,
             time=now,
             causation_id=cause,

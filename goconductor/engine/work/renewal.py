@@ -13,11 +13,12 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import msgspec
 
+from goconductor.aio.apart import RunApart, in_thread
 from goconductor.aio.reminders import Reminder
 from goconductor.aio.tasks import create_guarded_task
 from goconductor.engine.steps.context import about
@@ -51,19 +52,29 @@ class Renewal:
         clock: monotonic time.
         lease_seconds: the life of a lease.
         step_in: finds the step in a stack, where code blocks the event loop.
+        run_apart: runs the renewals, in a thread by default.
 
     Attributes:
         watch: looks at each round of the thread, while leases are held, whether the event loop goes on.
     """
 
-    def __init__(self, open_store: Callable[[], Store], clock: Clock, lease_seconds: float, step_in: StepIn = no_step) -> None:
+    def __init__(
+        self,
+        open_store: Callable[[], Store],
+        clock: Clock,
+        lease_seconds: float,
+        step_in: StepIn = no_step,
+        *,
+        run_apart: RunApart = in_thread,
+    ) -> None:
         self._open_store = open_store
+        self._run_apart = run_apart
         self.watch = LoopWatch(step_in, clock)
         self._clock = clock
         self._lease_seconds = lease_seconds
         self._held: dict[LeaseKey, _Held] = {}
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._ended: Callable[[], Awaitable[None]] | None = None
         self._wake: Callable[[], object] = bool
         self._linger = False
         self._lingering = threading.Event()
@@ -95,10 +106,7 @@ class Renewal:
         """Start the thread."""
         self._stop.clear()
         self.watch.start()
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._until_stopped()), name="goconductor-renewal", daemon=True
-        )
-        self._thread.start()
+        self._ended = self._run_apart(self._until_stopped, "goconductor-renewal")
 
     async def stop(self, *, linger: bool = False) -> None:
         """End the thread.
@@ -112,9 +120,9 @@ class Renewal:
             self._wake()
         if linger:  # its session is the process's sign of life as soon as the others are closed
             await asyncio.to_thread(self._lingering.wait, LINGERING_SECONDS)
-        elif self._thread is not None:
-            await asyncio.to_thread(self._thread.join)
-            self._thread = None
+        elif self._ended is not None:
+            await self._ended()
+            self._ended = None
 
     async def _until_stopped(self) -> None:
         """Renew until the end; also a store that is being waited for is then let go."""
