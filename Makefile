@@ -16,7 +16,7 @@ BASE_PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do 
 	$$name -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all check lint types layers servers services bench bench-buses bench-gate bench-calls bench-peers docs lock format clean
+.PHONY: help venv demo test test-all simulate check lint types layers servers services bench bench-buses bench-gate bench-calls bench-peers docs lock format clean
 
 help: ## List the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' Makefile
@@ -37,11 +37,15 @@ test: $(INSTALLED) servers ## Run all tests on real servers, and fail if a leaf 
 	$(PYTHON) -m pytest --quiet $(SPREAD) $(AGAIN) --postgres=embedded -m postgres $(ON_EACH_POSTGRES)
 	$(PYTHON) -m pytest --per-leaf $(SPREAD) $(AGAIN)
 
-test-all: test ## The same, then what takes longer: 20,000 messages over each bus, the protocol's models in full, the chart by Helm, and the acceptance tests under SEEDS="2 3 4"
+test-all: test ## The same, then what takes longer: 20,000 messages over each bus, the protocol's models in full, the chart by Helm, 10,000 simulations, and the acceptance tests under SEEDS="2 3 4"
 	GOCONDUCTOR_TEST_MESSAGES=20000 $(PYTHON) -m pytest --quiet $(SPREAD) -k "none_is_lost"
 	GOCONDUCTOR_TEST_PROTOCOL=full $(PYTHON) -m pytest --quiet $(SPREAD) tests/protocol
 	GOCONDUCTOR_TEST_HELM=1 $(PYTHON) -m pytest --quiet tests/deploy/test_chart.py
 	for seed in $(SEEDS); do GOCONDUCTOR_TEST_SEED=$$seed $(PYTHON) -m pytest --quiet tests/acceptance || exit 1; done
+	$(PYTHON) -m tests.simulation --seed 1000 --runs 10000
+
+simulate: $(INSTALLED) ## Run N simulations (1000) from SEED (0) on, and count the faults; N=1 prints what happened; KEEP=name keeps a failure
+	$(PYTHON) -m tests.simulation --seed $(or $(SEED),0) --runs $(or $(N),1000) $(if $(KEEP),--keep $(KEEP))
 
 check: lint types layers ## Lint, types and layers
 

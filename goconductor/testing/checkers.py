@@ -97,6 +97,9 @@ def compensation_order(saga: Recorded) -> Iterator[str]:
     for place, event in enumerate(saga.events):
         if isinstance(event, e.ActionSucceeded):
             succeeded.add(event.step)
+        match event:
+            case e.OutcomeDeclared(step=step) | e.SkipRequested(step=step, forced=True) if step in begun:
+                closed[step] = place  # a person has ended the compensation
         backward = isinstance(event, _COMPENSATING)
         if isinstance(event, e.OutcomeUnknown):
             backward = event.direction is Direction.COMPENSATION

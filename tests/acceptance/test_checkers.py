@@ -14,10 +14,13 @@ from goconductor.engine.facts import log
 from goconductor.lifecycle.facts.events import (
     ActionFailed,
     ActionSucceeded,
+    CompensationFailed,
     CompensationSucceeded,
     Event,
+    OutcomeDeclared,
     OutcomeUnknown,
     SagaStarted,
+    SkipRequested,
 )
 from goconductor.lifecycle.facts.state import Failure
 from goconductor.lifecycle.replay import replay
@@ -99,6 +102,16 @@ def test_an_event_that_is_older_than_the_one_before_is_found() -> None:
 def test_compensating_in_the_order_of_the_graph_is_found() -> None:
     swapped = recorded([*BACK[:4], BACK[5], BACK[4]])
     assert any("'debit' was compensated before 'screen'" in problem for problem in checkers.compensation_order(swapped))
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [SkipRequested("screen", at=5.5, reason="by hand", forced=True), OutcomeDeclared("screen", at=5.5, happened=True)],
+    ids=["skipped by force", "declared"],
+)
+def test_a_compensation_that_a_person_has_ended_holds_nothing_up(request_: Event) -> None:
+    failed = CompensationFailed("screen", at=5.0, failure=Failure("Error", retryable=False))
+    assert list(checkers.compensation_order(recorded([*BACK[:4], failed, request_, BACK[-1]]))) == []
 
 
 def test_a_success_that_was_not_compensated_is_found() -> None:

@@ -10,6 +10,8 @@ from goconductor import Saga, StepContext, TemporaryError
 from goconductor.engine.log import timers
 from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import StepRegistry
+from goconductor.errors import StoreUnavailableError
+from goconductor.testing.clock import ManualClock
 from goconductor.testing.world import World
 
 
@@ -100,3 +102,38 @@ async def test_no_view_is_kept_of_a_saga_that_only_waits(world: World) -> None:
     await world.live(31)
     assert set(tried_at) == {"a", "b"}
     assert (await world.end_of(waiting)).status == "completed"
+
+
+class Ahead(ManualClock):
+    """The world's clock, seen by a process whose idea of the database's time is some seconds ahead."""
+
+    def __init__(self, clock: ManualClock, seconds: float) -> None:
+        super().__init__()
+        self._clock, self._seconds = clock, seconds
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    def now(self) -> float:
+        return self._clock.now() + self._seconds
+
+    async def sleep(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+
+
+async def test_a_timer_that_is_early_while_the_store_goes_away_is_the_sweeps(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def away() -> float:
+        raise StoreUnavailableError("the connection broke")
+
+    tried_at: dict[str, float] = {}
+    node = await world.node(failing(world, {"soon": 10.0}, tried_at), clock=Ahead(world.clock, 5.0))
+    monkeypatch.setattr(world.store.terms, "database_time", away)
+    saga_id = await world.start(one("soon"))
+    await waits(world, node, 1)
+    await world.clock.advance(11.0)  # it is due by the process's clock, and not by the database's
+    assert len(node._timers._near) == len(node._timers._running) == 0
+    monkeypatch.undo()
+    assert (await world.end_of(saga_id)).status == "completed"
+    assert not [record for record in caplog.records if record.exc_info]

@@ -94,7 +94,10 @@ class Timers:
                 return  # the sweep has it too
         event = TimerFired(timer.step, timer.attempt, timer.round, direction=timer.direction)
         while (await self.appender.submit(Submission(saga_id, plan, event, view=view))).view is None:
-            self._clock.observe(await self._terms.database_time())  # our estimate was ahead of the database
+            try:
+                self._clock.observe(await self._terms.database_time())  # our estimate was ahead of the database
+            except GoConductorError:
+                return  # the store is away by now: as above
             await self._clock.sleep(max(0.01, timer.due_at - self._clock.now()))
 
     async def close(self) -> None:

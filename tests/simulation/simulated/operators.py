@@ -1,0 +1,93 @@
+"""People who ask for something: at any time while things go wrong, and afterwards where a saga needs a person."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from goconductor.control.actor import ANYBODY
+from goconductor.control.sagas.requests import ask
+from goconductor.lifecycle.asked.allowed import of_saga, of_steps
+from goconductor.lifecycle.asked.catalogue import CATALOGUE, Operation, Request
+from goconductor.lifecycle.facts.events import OperatorRequest
+from goconductor.lifecycle.facts.state import SagaState
+from goconductor.saga.plan import Plan
+from tests.simulation.simulated.faults import Fault
+from tests.simulation.simulated.process import Process
+
+if TYPE_CHECKING:
+    from tests.simulation.simulated.simulation import Simulation
+
+ASKS_MAX = 12
+_OPERATIONS: dict[Request, Operation] = {operation.request: operation for operation in CATALOGUE}
+_HARMLESS = (Request.PAUSE, Request.RESUME, Request.ABORT, Request.RETRY)
+
+
+class Operators:
+    """The operators of a simulation.
+
+    Args:
+        simulation: with its sagas.
+        chance: decides what they ask for.
+    """
+
+    def __init__(self, simulation: Simulation, chance: random.Random) -> None:
+        self._simulation, self._chance = simulation, chance
+        self._retried: dict[tuple[UUID, str], int] = {}
+
+    async def interfere(self, seconds: float) -> None:
+        """Ask for this and that, whether or not it is allowed."""
+        simulation, chance = self._simulation, self._chance
+        for _ in range(ASKS_MAX):
+            await asyncio.sleep(chance.random() * seconds / ASKS_MAX * 2)
+            sagas = list(simulation.watch.sagas)
+            if simulation.faults.healed or not sagas or not simulation.faults.strikes(Fault.OPERATOR):
+                continue
+            saga_id = chance.choice(sagas)
+            watched = simulation.watch.sagas[saga_id]
+            await self._ask(saga_id, self._any(watched.plan, watched.state))
+
+    def _any(self, plan: Plan, state: SagaState) -> OperatorRequest:
+        """Draw a request: mostly one that the saga would accept."""
+        allowed = [(request, "") for request in of_saga(plan, state)]
+        for step, requests in of_steps(plan, state).items():
+            allowed += [(request, step) for request in requests]
+        allowed = [
+            (request, step) for request, step in allowed if request is not Request.TERMINATE or self._chance.random() < 0.1
+        ]
+        if not allowed or self._chance.random() < 0.1:
+            allowed = [(request, self._chance.choice(plan.order)) for request in _HARMLESS]
+        request, step = self._chance.choice(allowed)
+        return self._made(request, step, state, forced=self._chance.random() < 0.3)
+
+    def _made(self, request: Request, step: str, state: SagaState, *, forced: bool) -> OperatorRequest:
+        values: dict[Request, dict[str, Any]] = {
+            Request.SKIP: {"forced": forced},
+            Request.DECLARE: {"happened": self._chance.random() < 0.5},
+            Request.EDIT_INPUT: {"inputs": {"value": self._chance.randrange(1000)}},
+        }
+        return _OPERATIONS[request].asked(
+            step=step, round=state.step(step).round, reason="simulated", values=values.get(request, {})
+        )
+
+    async def help(self) -> None:
+        """Do what only a person can: resume, retry, and skip what has been retried in vain."""
+        for saga_id, watched in list(self._simulation.watch.sagas.items()):
+            state = watched.state
+            if state.phase.ended:
+                continue
+            if state.paused:
+                await self._ask(saga_id, self._made(Request.RESUME, "", state, forced=False))
+            for step in state.stuck_steps:
+                tries = self._retried[saga_id, step] = self._retried.get((saga_id, step), 0) + 1
+                request = Request.RETRY if tries < 4 else Request.SKIP
+                await self._ask(saga_id, self._made(request, step, state, forced=tries > 5))
+
+    async def _ask(self, saga_id: UUID, event: OperatorRequest) -> None:
+        async def asked(process: Process) -> None:
+            await ask(ANYBODY, process.node, saga_id, event)
+
+        self._simulation.tell("operator", f"asks {self._simulation._name_of(saga_id)} for {event}")
+        await self._simulation.ask(asked)

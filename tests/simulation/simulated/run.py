@@ -1,0 +1,53 @@
+"""What one run is asked, and what became of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import msgspec
+
+from tests.simulation.simulated.faults import Fault
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One run.
+
+    Args:
+        seed: decides everything.
+        sagas: how many are started.
+        instances: of each participant.
+        trouble_seconds: for how long things go wrong.
+        kinds: the faults that may come.
+        faults_max: how many of them may come; None is without limit.
+    """
+
+    seed: int
+    sagas: int = 4
+    instances: int = 2
+    trouble_seconds: float = 60.0
+    kinds: tuple[Fault, ...] = tuple(Fault)
+    faults_max: int | None = None
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a run.
+
+    Attributes:
+        options: by which it can be repeated.
+        wrong: what must not be.
+        transcript: what happened, a line each.
+        faults: how often each came.
+        steps: the number of callbacks.
+        ends: how the sagas ended.
+        seconds: virtual seconds in all.
+        healed_seconds: virtual seconds between the last fault and the last end.
+    """
+
+    options: Options
+    wrong: tuple[str, ...]
+    transcript: tuple[str, ...]
+    faults: Counter[Fault]
+    steps: int
+    ends: Counter[str]
+    seconds: float
+    healed_seconds: float

@@ -1,0 +1,101 @@
+"""The services of a simulation: participants whose steps do what the seed says, and write down what they did."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any
+
+from goconductor.engine.steps.context import StepContext
+from goconductor.engine.steps.registry import Action, StepRegistry
+from goconductor.errors import PermanentError, RefusedError, TemporaryError
+from goconductor.journals.memory import MemoryTransaction
+from goconductor.saga.retry import Retry
+from tests.simulation.simulated.faults import Fault, Faults
+from tests.simulation.simulated.leaves.journal import ServiceDatabase
+
+PARTICIPANTS = ("stock", "payments")
+CODE = ("plain", "bare", "booked", "booked_bare")
+"""What each participant offers: plain and transactional steps, with a compensation and without."""
+
+Ran = Callable[[StepContext, str], None]
+"""Called with what code of a step does: ``begins`` and ``returns``."""
+
+
+class Script:
+    """Decides what each run of a step's code does.
+
+    Args:
+        seed: the run's.
+        faults: how often something goes wrong.
+        name_of: names a saga, the same in every run of the seed.
+        ran: called with each run.
+    """
+
+    def __init__(self, seed: int, faults: Faults, name_of: Callable[[Any], str], ran: Ran) -> None:
+        self._seed, self._faults, self._name_of, self._ran = seed, faults, name_of, ran
+        self._runs: dict[str, int] = {}
+
+    async def play(self, context: StepContext) -> None:
+        """Do what one run of an action or a compensation does before its effect."""
+        self._ran(context, "begins")
+        about = f"{self._name_of(context.saga_id)} {context.step} {context.direction} {context.round} {context.attempt}"
+        self._runs[about] = run = self._runs.get(about, 0) + 1  # two runs of one attempt may end differently
+        chance = random.Random(f"{self._seed} {about} {run}")
+        await asyncio.sleep(chance.choice([0.0, 0.001, 0.05, 0.5]))
+        if self._faults.strikes(Fault.STEP_HANGS):
+            await asyncio.sleep(chance.choice([3.0, 9.9, 10.1, 25.0, 400.0]))
+        if self._faults.strikes(Fault.STEP_FAILS):
+            raise chance.choice(
+                [
+                    *(ValueError("no"), ConnectionError("gone"), ConnectionError("gone")),
+                    *(
+                        TemporaryError("later", delay_seconds=chance.choice([0.1, 7.0])),
+                        PermanentError("never"),
+                        RefusedError("card"),
+                    ),
+                ]
+            )
+
+
+def service(participant: str, script: Script, database: ServiceDatabase) -> StepRegistry:
+    """Make a participant's steps.
+
+    Args:
+        participant: its name.
+        script: what its code does.
+        database: the service's own, with its journal.
+    """
+    offered = StepRegistry(participant)
+    patient = Retry(attempts_max=4, initial_seconds=0.2, max_seconds=8.0)
+
+    async def plain(context: StepContext, value: Any = None) -> dict[str, Any]:
+        await script.play(context)
+        script._ran(context, "returns")
+        return {"of": context.step, "value": str(value)[:20]}
+
+    async def booked(tx: MemoryTransaction, context: StepContext, value: Any = None) -> dict[str, Any]:
+        del value
+        await script.play(context)
+        for side in ("effect", "posted"):  # an entry and its counter-entry: what is there in one is there in the other
+            key = f"{side} {context.idempotency_key}"
+            tx[key] = tx.get(key, 0) + 1
+        script._ran(context, "returns")
+        return {"of": context.step}
+
+    async def undo_plain(context: StepContext, value: Any = None) -> None:
+        await plain(context, value)
+
+    async def undo_booked(tx: MemoryTransaction, context: StepContext, value: Any = None) -> None:
+        await booked(tx, context, value)
+
+    for name in CODE:
+        action: Action[..., Any]
+        if with_journal := name.startswith("booked"):
+            action = offered.step(name=name, transaction=database, compensation_retry=patient)(booked)
+        else:
+            action = offered.step(name=name, compensation_retry=patient)(plain)
+        if not name.endswith("bare"):
+            action.compensation(undo_booked if with_journal else undo_plain)
+    return offered
