@@ -1,5 +1,5 @@
 # ruff: noqa: S101 - assertions are what a suite is made of
-"""The read side and what is kept by name: :class:`goconductor.ports.store.SagaReader`, definitions, dead letters."""
+"""The read side and what is kept by name: :class:`goconductor.ports.store.Sagas`, definitions, dead letters."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # ruff: noqa: S101 - assertions are what a suite is made of
 """Lists with filters, living instances, the leader's reports, dead letters one by one: the rest of
-:class:`goconductor.ports.store.SagaReader`.
+:class:`goconductor.ports.store.Sagas`.
 """
 
 from __future__ import annotations
