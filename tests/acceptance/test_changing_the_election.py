@@ -71,7 +71,7 @@ async def test_there_are_never_two_leaders_while_the_election_is_changed(
 
         await ask(voters, "zookeeper")
         await joined(voters)
-        leader.send(signal.SIGSTOP)  # it cannot hear that it is to resign, and its term is waited for
+        leader.pause()  # it cannot hear that it is to resign, and its term is waited for
         assert (await ask(voters, "zookeeper")).phase == "draining"
         successor, epoch = await leader_in(voters, "zookeeper", epoch)
         assert successor is not leader

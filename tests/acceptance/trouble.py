@@ -19,6 +19,7 @@ from goconductor.testing.postgres import PostgresServer, StopMode
 from tests.acceptance.bank import SERVICES, Bank
 from tests.acceptance.chaos import TAKEN_UP, Chaos, Kill, say
 from tests.acceptance.load import Load
+from tests.servers.pausing import pause
 
 NOW = "SELECT extract(epoch FROM clock_timestamp())::float8"
 RUN_OUT = """
@@ -83,7 +84,7 @@ class Trouble:
         """SIGSTOP until its leases have run out and somebody else, or its own other instance, has taken them up; then SIGCONT."""
         victim = await self._chaos.in_the_middle("bank-a")  # there are two of it, so the work can go on
         kill = Kill("stopped", await self._bank.leader() is victim, await self._bank.store.fetchval(NOW))
-        os.kill(victim.pid, signal.SIGSTOP)
+        pause(victim.pid)
         instance = f"{victim.name}-%-{victim.pid}-%"
         try:
             await self._chaos.look_at(kill, instance)

@@ -66,7 +66,7 @@ class ElectionProcessFaults(ABC):
         self, voters: Electorate, options: Mapping[str, Any]
     ) -> None:
         anna, _, epoch = await self.two(voters, options, options)
-        anna.send(signal.SIGSTOP)
+        anna.pause()
         anna.send(signal.SIGUSR1)
         new = await voters.leader_after(epoch, holder="bert")
         await voters.writes_go_on(new.epoch)

@@ -21,6 +21,7 @@ from goconductor.ports.store import Term
 from goconductor.stores.postgres import PostgresStore, migrate
 from goconductor.testing.contracts.store.material import Saga
 from tests.acceptance import witness
+from tests.servers.pausing import pause
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,6 +61,10 @@ class Voter:
     def send(self, number: signal.Signals) -> None:
         """A signal."""
         self._process.send_signal(number)
+
+    def pause(self) -> None:
+        """SIGSTOP, until it stands."""
+        pause(self._process.pid)
 
     async def end(self) -> None:
         """SIGKILL, and wait for its end."""

@@ -12,7 +12,6 @@ import pytest
 
 from goconductor.elections.etcd import EtcdElection
 from goconductor.ports.store import Store
-from goconductor.stores.postgres import PostgresStore, migrate
 from goconductor.testing.contracts.election import Elect, ElectionContract
 from tests.contracts.slow_terms import SlowTerms
 
@@ -25,15 +24,6 @@ CLIENT = os.environ.get("GOCONDUCTOR_TEST_ETCD_CLIENT", "aetcd")
 @pytest.fixture
 def group() -> str:
     return f"test-{secrets.token_hex(6)}"
-
-
-@pytest.fixture
-async def store(postgres_url: str) -> AsyncIterator[Store]:
-    await migrate(postgres_url)
-    store = PostgresStore(postgres_url)
-    await store.open()
-    yield store
-    await store.close()
 
 
 @pytest.fixture

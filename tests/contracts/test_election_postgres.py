@@ -12,22 +12,13 @@ import pytest
 from goconductor.elections.postgres import PostgresElection
 from goconductor.errors import ElectionError
 from goconductor.ports.store import Store, Term
-from goconductor.stores.postgres import PostgresStore, migrate
+from goconductor.stores.postgres import PostgresStore
 from goconductor.testing.contracts.election import PATIENCE_SECONDS, Elect, ElectionContract
 from tests.contracts.slow_terms import SlowTerms
 
 pytestmark = pytest.mark.postgres
 
 TERM_SECONDS = 0.4
-
-
-@pytest.fixture
-async def store(postgres_url: str) -> AsyncIterator[PostgresStore]:
-    await migrate(postgres_url)
-    store = PostgresStore(postgres_url)
-    await store.open()
-    yield store
-    await store.close()
 
 
 @pytest.fixture

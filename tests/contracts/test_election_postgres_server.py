@@ -21,9 +21,10 @@ from goconductor.errors import FencedError, PoolerError
 from goconductor.ports.store import Lease, LeaseKey
 from goconductor.recovery.leadership import Leadership, LeadTerm
 from goconductor.saga.ids import Direction
-from goconductor.stores.postgres import PostgresStore, migrate
+from goconductor.stores.postgres import PostgresStore
 from tests.contracts.election_faults import ElectionProcessFaults
 from tests.servers.fixtures.pooler import Pooler
+from tests.servers.pausing import pause
 
 pytestmark = pytest.mark.postgres
 
@@ -48,15 +49,6 @@ async def main(url, term_seconds):
 
 asyncio.run(main(*sys.argv[1:]))
 """
-
-
-@pytest.fixture
-async def store(postgres_url: str) -> AsyncIterator[PostgresStore]:
-    await migrate(postgres_url)
-    store = PostgresStore(postgres_url)
-    await store.open()
-    yield store
-    await store.close()
 
 
 @asynccontextmanager
@@ -111,7 +103,7 @@ async def test_3_a_leader_that_was_stopped_is_replaced_after_its_terms_end_and_k
     store: PostgresStore, postgres_url: str
 ) -> None:
     async with victim(postgres_url, 3600) as (process, epoch), heir(store, postgres_url, 3600) as changes:
-        os.kill(process.pid, signal.SIGSTOP)
+        pause(process.pid)
         current = await store.terms.current()
         assert current is not None
         assert current.epoch == epoch

@@ -13,7 +13,6 @@ from kazoo.client import KazooClient
 
 from goconductor.elections.zookeeper import ZooKeeperElection
 from goconductor.ports.store import Store
-from goconductor.stores.postgres import PostgresStore, migrate
 from goconductor.testing.contracts.election import Elect, ElectionContract
 from tests.contracts.slow_terms import SlowTerms
 
@@ -26,15 +25,6 @@ PATIENT: dict[str, Any] = {"timeout_seconds": 60.0, "session_seconds": 60.0}
 @pytest.fixture
 def group() -> str:
     return f"test-{secrets.token_hex(6)}"
-
-
-@pytest.fixture
-async def store(postgres_url: str) -> AsyncIterator[Store]:
-    await migrate(postgres_url)
-    store = PostgresStore(postgres_url)
-    await store.open()
-    yield store
-    await store.close()
 
 
 @pytest.fixture

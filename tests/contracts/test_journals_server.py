@@ -20,6 +20,7 @@ from goconductor.journals.asyncpg import AsyncpgJournal
 from goconductor.journals.table import TableJournal
 from goconductor.ports.journal import EffectKey, Entry, Found
 from tests.contracts.journal_leaves import LEAVES, Leaf
+from tests.servers.pausing import pause
 
 pytestmark = pytest.mark.postgres
 
@@ -190,7 +191,7 @@ async def test_a_process_stopped_inside_its_transaction_holds_nobody_up_and_cann
     try:
         assert stopped.stdout is not None
         assert await stopped.stdout.readline() == b"inside\n"
-        os.kill(stopped.pid, signal.SIGSTOP)
+        pause(stopped.pid)
         async with leaf.journal(postgres_url) as journal:
             assert (await run_action(leaf, journal)).found is Found.RAN
             os.kill(stopped.pid, signal.SIGCONT)

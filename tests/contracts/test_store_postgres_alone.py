@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from goconductor.ports.store import Append, Known, Lease, Outcome, Start, Verdict
-from goconductor.stores.postgres import PostgresStore, migrate
+from goconductor.stores.postgres import PostgresStore
 from goconductor.stores.postgres.log import writes
 from goconductor.testing.contracts.store.material import FAR, Saga, event, new_number, take, wish
 
@@ -24,15 +24,6 @@ TIMES = {"at any time": None, "due": 1.0, "not due yet": FAR}
 RELEASES = ("none", "its own", "another's", "gone")
 TAKES = ("none", "free", "living", "expired", "the one that it releases")
 KEYS = ("none", "new", "used", "used with other input")
-
-
-@pytest.fixture
-async def store(postgres_url: str) -> AsyncIterator[PostgresStore]:
-    await migrate(postgres_url)
-    store = PostgresStore(postgres_url)
-    await store.open()
-    yield store
-    await store.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
@@ -27,15 +26,6 @@ AT_THE_BOUNDS: list[Any] = [
     *(-0.0, 0.0, 1.0, 1, 1e16, -1e16, 1e22, 1.7976931348623157e308, 5e-324, 0.1, 123456789012345678.0),
     *(2**63 - 1, -(2**63), "\x01\x1f\x7f \\u0000 é\U0001f600\uffff", "", [], {}, [[]], {"a": {}}),
 ]
-
-
-@pytest.fixture
-async def store(postgres_url: str) -> AsyncIterator[PostgresStore]:
-    await migrate(postgres_url)
-    store = PostgresStore(postgres_url)
-    await store.open()
-    yield store
-    await store.close()
 
 
 def bodies_of(entries: list[LogEntry]) -> list[bytes]:

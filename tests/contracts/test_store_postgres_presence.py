@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
@@ -16,6 +15,7 @@ from goconductor.stores.postgres import PostgresStore, migrate
 from goconductor.stores.postgres.database.dial import Connection
 from goconductor.stores.postgres.leading.instances import LOCK_CLASS
 from goconductor.testing.contracts.store.material import begin, eventually, hold, lead
+from tests.servers.pausing import pause
 
 pytestmark = pytest.mark.postgres
 
@@ -30,15 +30,6 @@ async def main():
     await asyncio.Event().wait()
 asyncio.run(main())
 """
-
-
-@pytest.fixture
-async def store(postgres_url: str) -> AsyncIterator[PostgresStore]:
-    await migrate(postgres_url)
-    store = PostgresStore(postgres_url)
-    await store.open()
-    yield store
-    await store.close()
 
 
 @pytest.fixture
@@ -102,7 +93,7 @@ async def test_11_a_killed_process_is_missing(store: PostgresStore, process: Pro
 async def test_11_a_stopped_process_is_not_missing(store: PostgresStore, process: Process, hand: Connection) -> None:
     """Hole 15: it keeps its lock; only its leases' end tells."""
     await serial_of(process, hand)
-    process.send_signal(signal.SIGSTOP)
+    pause(process.pid)
     assert await missing(store) == []
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from uuid import UUID
 
 import pytest
 
 from goconductor.ports.store import Wanted
 from goconductor.saga.ids import saga_id
-from goconductor.stores.postgres import PostgresStore, migrate
+from goconductor.stores.postgres import PostgresStore
 from goconductor.stores.postgres.reading import sagas as table
 from goconductor.testing.contracts.store.material import Saga, event
 
@@ -18,15 +18,6 @@ pytestmark = pytest.mark.postgres
 
 SAGAS = 60
 FAILED = event("ActionFailed", data=b'{"failure":{"type":"ConnectionError","message":"refused"}}')
-
-
-@pytest.fixture
-async def store(postgres_url: str) -> AsyncIterator[PostgresStore]:
-    await migrate(postgres_url)
-    store = PostgresStore(postgres_url)
-    await store.open()
-    yield store
-    await store.close()
 
 
 async def begun(store: PostgresStore, numbers: range) -> list[UUID]:

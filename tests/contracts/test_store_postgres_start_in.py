@@ -33,15 +33,6 @@ ORDERS = "SELECT count(*) FROM orders"
 
 
 @pytest.fixture
-async def store(postgres_url: str) -> AsyncIterator[PostgresStore]:
-    await migrate(postgres_url)
-    store = PostgresStore(postgres_url)
-    await store.open()
-    yield store
-    await store.close()
-
-
-@pytest.fixture
 async def shop(store: PostgresStore, postgres_url: str) -> AsyncIterator[Connection]:
     connection = await asyncpg.connect(postgres_url)
     await connection.execute("CREATE TABLE orders (id int)")

@@ -20,6 +20,7 @@ from typing import Self
 
 from goconductor.errors import ConfigurationError
 from goconductor.testing.loopback import LOOPBACK
+from tests.servers.pausing import pause
 
 LOG_CHARACTERS = 2000
 """How much of a log an error quotes."""
@@ -111,8 +112,8 @@ class Child:
         self._end(signal.SIGKILL)
 
     def pause(self) -> None:
-        """Stop it in its tracks by SIGSTOP: its connections stay open, and nothing answers."""
-        os.kill(self.pid, signal.SIGSTOP)
+        """Stop it in its tracks by SIGSTOP, and return when all its threads stand."""
+        pause(self.pid)
 
     def go_on(self) -> None:
         """Let a paused one go on."""

@@ -9,7 +9,7 @@ import asyncpg
 from goconductor.ports.health import LongTransaction, StoreHealth, TableHealth
 from goconductor.postgres.rights import missing, refusal
 from goconductor.stores.postgres.database.dial import Address, Connection
-from goconductor.stores.postgres.database.revisions import REVISIONS
+from goconductor.stores.postgres.database.revisions import REVISIONS, present_revision
 from goconductor.stores.postgres.database.rights import NEEDS
 
 TIMEOUT_SECONDS = 5.0
@@ -72,7 +72,7 @@ async def _examine(connection: Connection, address: Address, older_than_seconds:
     tables = await connection.fetch(TABLES, address.schema)
     lacks = await missing(connection, address.schema, NEEDS)
     try:
-        revision = await _revision(connection, address)
+        revision = await present_revision(connection, address)
     except asyncpg.InsufficientPrivilegeError:
         if not lacks:
             raise
@@ -95,11 +95,3 @@ async def _examine(connection: Connection, address: Address, older_than_seconds:
         tables=[TableHealth(**dict(each)) for each in tables],
         missing_rights=lacks,
     )
-
-
-async def _revision(connection: Connection, address: Address) -> str | None:
-    try:
-        found: str | None = await connection.fetchval(address.sql("SELECT version_num FROM goconductor.alembic_version"))
-    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
-        return None
-    return found

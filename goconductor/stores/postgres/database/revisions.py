@@ -43,7 +43,7 @@ async def migrate(url: str, *, schema: str = "goconductor", revision: str = "hea
         connection = await connect(timeout_seconds)
         try:
             await _check_encoding(connection, address)
-            found = await _revision(connection, address)
+            found = await present_revision(connection, address)
         finally:
             await connection.close()
         if found is not None and found not in REVISIONS:
@@ -74,7 +74,7 @@ async def _check_encoding(connection: Connection, address: Address) -> None:
         raise ConfigurationError(f"the database {address.where} is in {encoding}, not in UTF-8: create one WITH ENCODING 'UTF8'")
 
 
-async def _revision(connection: Connection, address: Address) -> str | None:
+async def present_revision(connection: Connection, address: Address) -> str | None:
     """What the schema is at; None where there is none."""
     try:
         found: str | None = await connection.fetchval(address.sql("SELECT version_num FROM goconductor.alembic_version"))
@@ -92,7 +92,7 @@ async def check_schema(session: Usable, address: Address) -> None:
     """
     async with session.use() as connection:
         await _check_encoding(connection, address)
-        found = await _revision(connection, address)
+        found = await present_revision(connection, address)
     if found == REVISIONS[-1]:
         return
     where = f"{address.where}, schema {address.schema}"

@@ -20,6 +20,7 @@ from goconductor.stores.postgres.leading.terms import FENCE, fenced
 from goconductor.stores.postgres.log.batch import Columns, columns, held_columns
 from goconductor.stores.postgres.log.rows import HEAD_COLUMNS, LEASE_COLUMNS, head_of, lease_of
 from goconductor.stores.postgres.log.statement import statement
+from goconductor.stores.postgres.log.writes import LED
 
 _did = msgspec.json.Decoder(dict[str, int])
 
@@ -53,11 +54,11 @@ CALM = f"""
     FROM goconductor.leadership WHERE single
 """
 
-NOTE_EMPTIED = """
+NOTE_EMPTIED = f"""
     UPDATE goconductor.leadership SET emptied_at = coalesce(
         emptied_at, CASE WHEN to_timestamp($2::float8) > marked_at THEN to_timestamp($2::float8) END, clock_timestamp()
     )
-    WHERE single AND epoch = $1 AND holder <> '' RETURNING extract(epoch FROM emptied_at)::float8
+    WHERE {LED} AND epoch = $1 RETURNING extract(epoch FROM emptied_at)::float8
 """
 
 
@@ -148,10 +149,10 @@ class PostgresRecovery:
 
     async def acknowledge_truncation(self, *, epoch: int) -> None:
         """Set the marker again. The row of the leader is changed first: it is the fence."""
-        statement = """
+        statement = f"""
             WITH fence AS (
                 UPDATE goconductor.leadership SET emptied_at = NULL, marked_at = clock_timestamp()
-                WHERE single AND epoch = $1 AND holder <> '' RETURNING epoch
+                WHERE {LED} AND epoch = $1 RETURNING epoch
             ), change AS (
                 INSERT INTO goconductor.lease_marker SELECT true FROM fence ON CONFLICT DO NOTHING
             )
@@ -163,9 +164,9 @@ class PostgresRecovery:
 
     async def note_sweep(self, did: Mapping[str, int], *, epoch: int) -> None:
         """Keep the report in the leader's row, which is the fence."""
-        statement = """
+        statement = f"""
             UPDATE goconductor.leadership SET swept_at = clock_timestamp(), swept_epoch = epoch, swept = $2
-            WHERE single AND epoch = $1 AND holder <> '' RETURNING epoch
+            WHERE {LED} AND epoch = $1 RETURNING epoch
         """
         async with self._sessions.use() as connection:
             noted = await connection.fetchval(self._address.sql(statement), epoch, msgspec.json.encode(did))

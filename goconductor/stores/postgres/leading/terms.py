@@ -18,12 +18,13 @@ from goconductor.ports.store import Term
 from goconductor.postgres.session import Usable
 from goconductor.postgres.timelines import TIMELINES
 from goconductor.stores.postgres.database.dial import Address, Row
+from goconductor.stores.postgres.log.writes import LED
 
 TERM = "epoch, holder, extract(epoch FROM ends_at)::float8 AS ends_at, election"
 
 EPOCHS_OF_A_TIMELINE = 1 << 32
 
-FENCE = "fence AS MATERIALIZED (SELECT epoch FROM goconductor.leadership WHERE single AND epoch = $1 AND holder <> '' FOR SHARE)"
+FENCE = f"fence AS MATERIALIZED (SELECT epoch FROM goconductor.leadership WHERE {LED} AND epoch = $1 FOR SHARE)"
 """The first part of every statement of a leader; the rest must ask whether ``fence`` has a row. A term that was resigned has no
 holder: a statement that was given up before that, and that the server only now comes to, changes nothing any more."""
 

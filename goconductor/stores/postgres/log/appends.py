@@ -52,7 +52,7 @@ class PostgresLog:
         self._append_fenced = address.sql(writes.APPEND_FENCED)
         self._unchanged = address.sql(UNCHANGED)
         self._lock_tables = address.sql(LOCK_TABLES)
-        self._epoch = address.sql("SELECT epoch FROM goconductor.leadership WHERE single AND holder <> ''")
+        self._epoch = address.sql(f"SELECT epoch FROM goconductor.leadership WHERE {writes.LED}")  # noqa: S608  (a constant)
 
     async def append(self, appends: Sequence[Append]) -> list[Outcome]:
         by_epoch: dict[int, list[Append]] = defaultdict(list)

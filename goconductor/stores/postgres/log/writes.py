@@ -18,6 +18,9 @@ from typing import NamedTuple
 
 from goconductor.stores.postgres.log.statement import statement
 
+LED = "single AND holder <> ''"
+"""Condition for the leadership's row while somebody holds it: a resigned term has no holder, and nothing is written under it."""
+
 _LEASE = {"step": "text", "direction": "text", "round": "int", "instance": "int", "token": "bigint"}
 _TAKE = {**_LEASE, "seconds": "float8"}
 _EVENT = {
@@ -151,8 +154,8 @@ def _written(rows: _Rows) -> str:
 
 
 def _append(rows: _Rows, *, is_fenced: bool = False) -> str:
-    fence = """fence AS MATERIALIZED (
-    SELECT epoch FROM goconductor.leadership WHERE single AND epoch = :epoch AND holder <> '' FOR SHARE
+    fence = f"""fence AS MATERIALIZED (
+    SELECT epoch FROM goconductor.leadership WHERE {LED} AND epoch = :epoch FOR SHARE
 ), """
     return statement(
         f"""
