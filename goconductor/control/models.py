@@ -71,7 +71,9 @@ class SagaDetail(Document):
     status: SagaStatus
     revision: str = Field(description="its place in the log; a request can be made to depend on it")
     allowed: Annotated[list[Request], Field(description="what it, or one of its steps, accepts now")] = []
-    late_effects: Annotated[bool, Field(description="a skip was forced: an effect may still land")] = False
+    late_effects: Annotated[
+        bool, Field(description="an effect may stand: a skip was forced, or an action succeeded after its compensation had begun")
+    ] = False
     deadline_at: datetime | None = None
     reason: Annotated[str | None, Field(description="why it turned back, was paused or was terminated")] = None
     started_at: Annotated[datetime, Field(description="by the database's clock, as in a list")]

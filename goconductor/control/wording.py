@@ -7,7 +7,7 @@ from typing import assert_never
 
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.events import Event
-from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.state import CompensationStatus, SagaState
 from goconductor.lifecycle.pending_work import is_backward
 from goconductor.ports.store import LogEntry
 from goconductor.saga.ids import Direction
@@ -38,7 +38,7 @@ def _sentence(event: Event, who: str, took: float | None, before: SagaState | No
         case e.SagaStarted():
             return f"{who} started the saga"
         case e.ActionSucceeded():
-            return f"{who} ran {event.step}{_details(event, took)}{_late(before)}"
+            return f"{who} ran {event.step}{_details(event, took)}{_late(event, before)}"
         case e.ActionFailed():
             held = "; its journal holds it to that, so it has no effect" if event.proven else ""
             return f"{who} failed to run {event.step}{_details(event, took)}: {event.failure}{held}"
@@ -100,8 +100,12 @@ def _details(event: e.StepEvent, took: float | None) -> str:
     return f" ({', '.join(parts)})" if parts else ""
 
 
-def _late(before: SagaState | None) -> str:
-    return ", although the saga had turned back" if before is not None and is_backward(before) else ""
+def _late(event: e.ActionSucceeded, before: SagaState | None) -> str:
+    if before is None or not is_backward(before):
+        return ""
+    if before.step(event.step).compensation.status is CompensationStatus.NONE:
+        return ", although the saga had turned back"
+    return ", but only after its compensation had begun, which may not have met the effect: look whether it stands"
 
 
 def _why(reason: str) -> str:

@@ -95,7 +95,7 @@ def _fold(rules: Rules, m: Model, event: str, i: int, attempt: int) -> Model | N
     role, a, c, lost = rules.roles[i], m.action[i], m.comp[i], m.lost[i] + 1
     now, comp_now, forward = m.attempt[i], m.comp_attempt[i], m.mode == "F"
     match event:
-        case "succeeded" if a in "DBPZUK" and c == "-":
+        case "succeeded" if (a in "DBPZK" and c == "-") or (a in "FU" and role == "c"):
             return _act(m, i, "S")
         case "failed" | "proven" if a == "D" and attempt == now:
             if event == "failed" and forward and now < rules.attempts:

@@ -6,12 +6,14 @@ import asyncio
 import itertools
 import random
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 import pytest
 
-from goconductor import RefusedError, Retry, Saga, StepContext
+from goconductor import Output, RefusedError, Retry, Saga, StepContext, TemporaryError
+from goconductor.control.actor import ANYBODY
+from goconductor.control.sagas.story import saga_story
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import FencedError
 from goconductor.lifecycle.facts.events import AbortRequested
@@ -161,6 +163,47 @@ async def test_an_effect_that_lands_after_its_compensation_is_reported(world: Wo
     assert (await world.state(saga_id)).status == "compensated"
     assert stopped.counts["late_effects"] == 1
     assert f"the action of step 'c' of saga {saga_id} succeeded only after its compensation had begun" in caplog.text
+
+
+async def test_a_success_while_its_compensation_runs_stands_in_the_history_and_reaches_its_next_attempt(world: World) -> None:
+    shop, booked, cancelled = StepRegistry("shop"), asyncio.Event(), asyncio.Event()
+    met: list[str] = []
+
+    @shop.step
+    async def book() -> str:
+        await booked.wait()
+        return "LH 1"
+
+    @book.compensation
+    async def cancel(output: Annotated[str | None, Output]) -> None:
+        met.append(output or "nothing")
+        if output is None:
+            await cancelled.wait()
+            raise TemporaryError("the airline does not know this customer")
+
+    await world.node()
+    stopped = await world.node(shop, drain_seconds=0)
+    saga: Saga[Any] = Saga("trip")
+    saga.step(book)
+    saga_id = await world.start(saga, node=stopped)
+    await settle()
+    await cut_off(world, stopped)
+    await stopped.request(saga_id, AbortRequested())
+    await world.node(shop)
+    while not met:
+        await world.live(1)
+    booked.set()
+    await settle()
+    assert (await world.events(saga_id))[-1] == "ActionSucceeded book"
+    state = await world.state(saga_id)
+    assert (state.outputs(), state.late_effects) == ({"book": "LH 1"}, True)
+    assert stopped.counts["late_effects"] == 1
+    told = await saga_story(ANYBODY, stopped, saga_id)
+    assert "ran book" in told.lines[-1].text
+    assert "but only after its compensation had begun" in told.lines[-1].text
+    cancelled.set()
+    assert await until_ended(world, [saga_id], within_seconds=SIX_MINUTES) == ["compensated"]
+    assert met == ["nothing", "LH 1"]
 
 
 async def test_who_takes_over_in_the_middle_of_turning_back_repeats_only_what_was_not_recorded(world: World) -> None:

@@ -39,6 +39,7 @@ from goconductor.engine.log.folding import (
     TryAgain,
     fold,
     gather,
+    tell_late,
 )
 from goconductor.engine.log.outbox import Outbox
 from goconductor.engine.observer import SILENT, Observer
@@ -333,6 +334,9 @@ class Appender:
     def _won(self, folded: Folded, continuation: Continuation, outcome: Outcome, sent_at: float, results: Results) -> None:
         self._counts["appends"] += 1
         self._counts["events"] += len(folded.entries)
+        if folded.new.state.late_effects:
+            for submission in folded.accepted.values():
+                tell_late(submission.event, folded.new.state, self._counts)
         self._observer.appended(folded.plan, folded.base, folded.new)
         continuation.vacate(kept=outcome.took)
         works = continuation.works(sent_at)

@@ -288,21 +288,26 @@ def _refusal(event: Event, error: Exception, view: View, counts: Counter[str]) -
     saga_id = view.state.saga_id
     if isinstance(error, UnexpectedEventError):
         counts["events_dropped"] += 1
-        if isinstance(event, ActionSucceeded) and view.state.step(event.step).compensation.status is not CompensationStatus.NONE:
-            counts["late_effects"] += 1
-            logger.warning(
-                "the action of step %r of saga %s succeeded only after its compensation had begun; "
-                "without a journal its effect may stand: look, and undo it by hand",
-                event.step,
-                saga_id,
-                extra={"saga_id": str(saga_id), "step": event.step},
-            )
+        tell_late(event, view.state, counts)
         return Appended(view, dropped=str(error))
     if isinstance(error, RequestRefusedError):
         return error
     name = type(event).__name__
     logger.error("saga %s cannot take %s", saga_id, name, exc_info=error, extra={"saga_id": str(saga_id)})
     return GoConductorError(f"saga {saga_id} cannot take {name}: {error}")
+
+
+def tell_late(event: Event, state: SagaState, counts: Counter[str]) -> None:
+    """Report a success that came after its compensation had begun."""
+    if isinstance(event, ActionSucceeded) and state.step(event.step).compensation.status is not CompensationStatus.NONE:
+        counts["late_effects"] += 1
+        logger.warning(
+            "the action of step %r of saga %s succeeded only after its compensation had begun; "
+            "without a journal its effect may stand: look, and undo it by hand",
+            event.step,
+            state.saga_id,
+            extra={"saga_id": str(state.saga_id), "step": event.step},
+        )
 
 
 def _fold_of(plan: Plan, state: SagaState, folded: Iterable[Event]) -> Fold:

@@ -209,7 +209,8 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     patience_seconds: float = PATIENCE_SECONDS
     """Greatest seconds between two looks of the sweep at a live saga; a shorter saga never moves its ``wake_at``."""
     late_effects: bool = False
-    """Whether a skip was forced past the journal, so that an effect may still land."""
+    """Whether an effect may stand that nobody undoes: a skip was forced past the journal, or an action succeeded only after its
+    compensation had begun."""
     wake_at: float | None = None
     traceparent: str = ""
     """The trace of its steps (W3C trace context), if there is one."""

@@ -124,7 +124,7 @@ turns back at once, and waits for the steps that were sent beside it."""
 
 ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
     Advance: {A.PENDING: frozenset({A.SENT, A.SKIPPED, A.PREVENTED, A.STUCK}), A.BACKOFF: frozenset({A.FAILED})},
-    e.ActionSucceeded: dict.fromkeys((A.SENT, A.BACKOFF, A.SETTLING, A.UNKNOWN, A.STUCK), frozenset({A.SUCCEEDED})),
+    e.ActionSucceeded: dict.fromkeys((A.SENT, A.BACKOFF, A.SETTLING, A.FAILED, A.UNKNOWN, A.STUCK), frozenset({A.SUCCEEDED})),
     e.ActionFailed: {A.SENT: frozenset({A.BACKOFF, A.FAILED, A.PREVENTED, A.SETTLING, A.STUCK})},
     e.OutputRejected: {A.SENT: frozenset({A.FAILED, A.STUCK})},
     e.OutcomeUnknown: {A.SENT: frozenset({A.SENT, A.BACKOFF, A.UNKNOWN, A.SETTLING, A.STUCK})},

@@ -24,7 +24,7 @@ from goconductor.lifecycle.facts.events import (
 )
 from goconductor.lifecycle.facts.state import DONE_ACTIONS, ActionStatus, Failure, SagaStatus, Side
 from goconductor.lifecycle.facts.transitions import Advance
-from goconductor.lifecycle.fold import ACTION_SUCCEEDED, NO_COMPENSATION, Fold
+from goconductor.lifecycle.fold import ACTION_SUCCEEDED, MAY_HAVE_RUN, Fold
 from goconductor.lifecycle.moves import turning
 from goconductor.lifecycle.moves.kinds import kind_of
 from goconductor.lifecycle.moves.retrying import ACTIONS
@@ -122,8 +122,8 @@ def succeeded(fold: Fold, event: ActionSucceeded | ActionSettled | OutcomeDeclar
     before = step.action
     if not before.attempt and not isinstance(event, OutcomeDeclared):
         raise UnexpectedEventError(f"the action of step {event.step!r} was never sent; it cannot have succeeded")
-    if step.compensation.status is not NO_COMPENSATION:
-        turning.late_success(event.step, step)
+    if fold.backward and before.status in MAY_HAVE_RUN:
+        turning.late_success(fold, event.step)
     action = Side(ACTION_SUCCEEDED, before.attempt or 1, before.unknowns, before.lost_at)
     fold.set_action(event.step, type(event), action, output=event.output, skipping=False)
     if fold.backward:

@@ -7,11 +7,9 @@ can come after the effect; exempt is only one whose failure stands in its journa
 
 from __future__ import annotations
 
-from typing import Never
-
 from goconductor.errors import UnexpectedEventError
 from goconductor.lifecycle.facts.effects import EndSaga
-from goconductor.lifecycle.facts.state import ActionStatus, SagaStatus, StepState
+from goconductor.lifecycle.facts.state import ActionStatus, SagaStatus
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import CLOSED_COMPENSATIONS, NO_COMPENSATION, Fold
 from goconductor.lifecycle.moves.kinds import kind_of
@@ -60,8 +58,19 @@ def advance(fold: Fold, closed: str | None = None) -> None:
         fold.effects.append(EndSaga(SagaStatus.COMPENSATED))
 
 
-def late_success(name: str, step: StepState) -> Never:
-    """Refuse a success that arrives after its compensation has begun: the compensation reports it itself."""
-    raise UnexpectedEventError(
-        f"the compensation of step {name!r} is {step.compensation.status}; its action's success comes too late"
-    )
+def late_success(fold: Fold, name: str) -> None:
+    """Allow the success of an action whose outcome was taken as failed or unknown.
+
+    Its compensation, which has its turn now or later, gets the output. If it has begun, the attempt that is under way may not
+    have met the effect: that is noted.
+
+    Raises:
+        UnexpectedEventError: it has succeeded before, or it is the pivot, whose failure was believed.
+    """
+    step = fold.step(name)
+    if step.action.status is ActionStatus.SUCCEEDED or fold.role(name) is not StepRole.COMPENSATABLE:
+        raise UnexpectedEventError(
+            f"the action of step {name!r} is {step.action.status} and its saga turns back; it comes too late"
+        )
+    if step.compensation.status is not NO_COMPENSATION:
+        fold.fields["late_effects"] = True
