@@ -12,6 +12,7 @@ ON_EACH_POSTGRES := tests/migration $(wildcard $(addprefix tests/contracts/test_
 SPREAD := -n $(or $(PROCESSES),3) --dist loadfile --no-loadscope-reorder
 AGAIN := $(if $(TRY_AGAIN),--reruns 1 --max-suite-reruns 3 --rerun-show-tracebacks)
 SEEDS ?= 2 3 4
+OF_THE_IMAGE := rest metrics tracing kafka kinesis sqs rabbitmq nats etcd zookeeper
 BASE_PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 	$$name -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 
@@ -37,10 +38,10 @@ test: $(INSTALLED) servers ## Run all tests on real servers, and fail if a leaf 
 	$(PYTHON) -m pytest --quiet $(SPREAD) $(AGAIN) --postgres=embedded -m postgres $(ON_EACH_POSTGRES)
 	$(PYTHON) -m pytest --per-leaf $(SPREAD) $(AGAIN)
 
-test-all: test ## The same, then what takes longer: 20,000 messages over each bus, the protocol's models in full, the chart by Helm, 10,000 simulations, and the acceptance tests under SEEDS="2 3 4"
+test-all: test ## The same, then what takes longer: 20,000 messages over each bus, the protocol's models in full, chart and image, 10,000 simulations, and the acceptance tests under SEEDS="2 3 4"
 	GOCONDUCTOR_TEST_MESSAGES=20000 $(PYTHON) -m pytest --quiet $(SPREAD) -k "none_is_lost"
 	GOCONDUCTOR_TEST_PROTOCOL=full $(PYTHON) -m pytest --quiet $(SPREAD) tests/protocol
-	GOCONDUCTOR_TEST_HELM=1 $(PYTHON) -m pytest --quiet tests/deploy/test_chart.py
+	GOCONDUCTOR_TEST_HELM=1 GOCONDUCTOR_TEST_IMAGE=1 $(PYTHON) -m pytest --quiet tests/deploy/test_chart.py tests/deploy/test_image.py
 	for seed in $(SEEDS); do GOCONDUCTOR_TEST_SEED=$$seed $(PYTHON) -m pytest --quiet tests/acceptance || exit 1; done
 	$(PYTHON) -m tests.simulation --seed 1000 --runs 10000
 
@@ -97,6 +98,10 @@ docs: $(INSTALLED) ## Build the site of the documentation in site/; a broken lin
 lock: ## Resolve requirements/*.lock anew within pyproject.toml; UPGRADE=1 takes the newest versions (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras --group dev \
 		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) pyproject.toml --output-file requirements/dev.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --constraint requirements/dev.lock $(addprefix --extra ,$(OF_THE_IMAGE)) \
+		--custom-compile-command "make lock" pyproject.toml --output-file requirements/image.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --constraint requirements/dev.lock --group build \
+		--custom-compile-command "make lock" --output-file requirements/build.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra kafka --extra embedded --group bench \
 		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) pyproject.toml --output-file requirements/bench.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

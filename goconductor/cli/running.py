@@ -25,6 +25,7 @@ from goconductor.control.actor import ANYBODY, Actor
 from goconductor.control.doors.conductor import engine
 from goconductor.control.doors.exits import Exit, code_of
 from goconductor.control.models import SagaDetail
+from goconductor.control.settings.sections import HealthSettings, MetricsSettings
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.errors import (
@@ -198,5 +199,7 @@ async def client(settings: Settings) -> AsyncIterator[Node]:
     Raises:
         StoreUnavailableError: the database could not be used in time; names the reason.
     """
-    async with app.connect(settings, open_timeout_seconds=OPEN_SECONDS) as conductor:
+    # the process beside us whose settings these are has the ports: `kubectl exec` gives us its environment
+    quiet = settings.model_copy(update={"health": HealthSettings(), "metrics": MetricsSettings()})
+    async with app.connect(quiet, open_timeout_seconds=OPEN_SECONDS) as conductor:
         yield engine(conductor)

@@ -203,6 +203,14 @@ async def test_serve_refuses_a_port_that_is_taken_and_a_database_that_is_not_mig
     assert (await empty.run("serve", GOCONDUCTOR_REST_PORT="0")).code == 3
 
 
+async def test_a_command_beside_a_process_leaves_the_ports_of_its_settings_alone(terminal: Terminal) -> None:
+    """`docker exec` and `kubectl exec` give it the environment of the process that has them."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ran = await terminal.run("participants", GOCONDUCTOR_HEALTH_PORT=port, GOCONDUCTOR_METRICS_PORT=port)
+    assert (ran.code, ran.err) == (0, "")
+
+
 async def test_serve_refuses_another_host_than_loopback(empty: Terminal) -> None:
     ran = await empty.run("serve", GOCONDUCTOR_REST_HOST="0.0.0.0")
     assert (ran.code, "there is no authentication yet" in ran.err) == (2, True)
