@@ -20,6 +20,7 @@ from referencing.exceptions import Unresolvable
 
 from goconductor.control.faults import Fault
 from goconductor.errors import ConditionError, nearest
+from goconductor.saga.data.defaults import completed
 from goconductor.saga.expressions.conditions import matches
 
 FAULTS_MAX = 20
@@ -54,7 +55,36 @@ def schema_faults(schema: dict[str, Any]) -> list[Fault]:
         found.append(Fault("$", "has patternProperties, which are not supported; spell the properties out"))
     remote = sorted({reference for reference in _references(schema) if not reference.startswith("#")})
     found += [Fault("$", f"refers to {name!r}, and nothing is fetched; put that schema under $defs") for name in remote]
-    return found
+    return found or list(itertools.islice(_unfit_defaults(schema), FAULTS_MAX))
+
+
+def _unfit_defaults(schema: dict[str, Any]) -> Iterator[Fault]:
+    """Yield the defaults that do not fit where they are stated: an input that is completed by one would be refused."""
+    validator = _kind(schema)(schema, registry=Registry())
+    for path, place in _places("$", schema):
+        if "default" not in place:
+            continue
+        try:
+            for fault in _faults(validator.evolve(schema=place).iter_errors(completed(schema, place["default"], place))):
+                below = fault.path.removeprefix("$")
+                yield Fault(f"{path}.default{below}", f"{fault.problem}; correct it, as it is filled in where the input lacks it")
+        except (Unresolvable, RecursionError, ConditionError):
+            continue  # what it fits is not to be found out; values that are sent are told so
+
+
+def _places(path: str, schema: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the parts of a schema that describe values, each with its path."""
+    if not isinstance(schema, dict):
+        return
+    yield path, schema
+    for name in ("properties", "$defs", "definitions"):
+        for key, place in schema[name].items() if isinstance(schema.get(name), dict) else ():
+            yield from _places(f"{path}.{name}.{key}", place)
+    for name in ("items", "additionalProperties"):
+        yield from _places(f"{path}.{name}", schema.get(name))
+    for name in ("items", "prefixItems", "allOf", "anyOf", "oneOf"):
+        for number, place in enumerate(schema[name]) if isinstance(schema.get(name), list) else ():
+            yield from _places(f"{path}.{name}[{number}]", place)
 
 
 def struct_faults(kind: type[msgspec.Struct], value: Any) -> list[Fault]:

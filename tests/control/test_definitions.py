@@ -111,6 +111,53 @@ def test_a_schema_may_refer_to_its_own_parts_and_name_an_older_draft() -> None:
     assert len(faults(older, 3)) == 1
 
 
+@pytest.mark.parametrize(
+    ("schema", "says"),
+    [
+        (
+            {"type": "object", "properties": {"count": {"type": "integer", "default": "many"}}},
+            "$.properties.count.default should be a whole number; correct it, as it is filled in where the input lacks it",
+        ),
+        (
+            {"properties": {"size": {"$ref": "#/$defs/size", "default": 0}}, "$defs": {"size": {"minimum": 1}}},
+            "$.properties.size.default",
+        ),
+        ({"$defs": {"size": {"enum": ["s", "m"], "default": "xl"}}, "$ref": "#/$defs/size"}, "$.$defs.size.default"),
+        ({"items": {"anyOf": [{"type": "string", "default": 3}]}}, "$.items.anyOf[0].default"),
+        (
+            {"properties": {"to": {"type": "object", "required": ["city", "zip"], "default": {"city": "Bonn"}}}},
+            "$.properties.to.default",
+        ),
+    ],
+)
+def test_a_default_that_does_not_fit_its_own_schema_is_refused_with_the_definition(schema: dict[str, Any], says: str) -> None:
+    (fault,) = schema_faults(schema)
+    assert str(fault).startswith(says)
+    assert any("its input_schema: $" in problem for problem in problems({**step(), "input_schema": schema}))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"count": {"type": "integer", "default": 3}, "default": {"type": "integer"}}},
+        {
+            "properties": {
+                "to": {
+                    "type": "object",
+                    "required": ["country"],
+                    "properties": {"country": {"type": "string", "default": "DE"}},
+                    "default": {},
+                }
+            }
+        },
+        {"properties": {"next": {"$ref": "#", "default": {}}}},
+        {"properties": {"wrong": {"$ref": "#/$defs/none", "default": 3}}},
+    ],
+)
+def test_a_default_that_fits_or_that_nobody_can_judge_is_taken(schema: dict[str, Any]) -> None:
+    assert schema_faults(schema) == []
+
+
 def test_a_value_with_many_faults_is_told_the_first_ones_briefly() -> None:
     found = faults({"type": "array", "items": {"const": "y"}}, ["x" * 10_000] * 1_000)
     assert len(found) == FAULTS_MAX

@@ -9,7 +9,7 @@ from goconductor.saga.data.schemas import followed, listed
 from goconductor.saga.data.values import copied
 
 
-def completed(schema: Mapping[str, Any], value: Any) -> Any:
+def completed(schema: Mapping[str, Any], value: Any, place: Mapping[str, Any] | None = None) -> Any:
     """Complete a value by the defaults of its schema.
 
     Where a value may be one of several (``anyOf``, ``oneOf``), it is completed by the only one that it can be. Defaults that
@@ -18,9 +18,10 @@ def completed(schema: Mapping[str, Any], value: Any) -> Any:
     Args:
         schema: that the value fits.
         value: JSON values; it is not changed.
+        place: the part of the schema that describes the value; None where it is the whole.
     """
     try:
-        return _completed(schema, schema, value)
+        return _completed(schema, schema if place is None else place, value)
     except RecursionError:
         return value
 
