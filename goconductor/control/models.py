@@ -48,7 +48,7 @@ class StepDetail(Document):
     """One step of one saga."""
 
     id: str
-    run: str = Field(description="the code, as participant.step")
+    run: str = Field(description="the code, as participant.step; empty where no participant runs it")
     status: StepStatus
     reason: Annotated[str | None, Field(description="why it waits, or why it is what it is")] = None
     attempt: Annotated[int, Field(description="the present or last attempt of its action, from 1; 0 before the first")] = 0

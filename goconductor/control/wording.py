@@ -7,7 +7,7 @@ from typing import assert_never
 
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.events import Event
-from goconductor.lifecycle.facts.state import CompensationStatus, SagaState
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState
 from goconductor.lifecycle.pending_work import is_backward
 from goconductor.ports.store import LogEntry
 from goconductor.saga.ids import Direction
@@ -58,6 +58,8 @@ def _sentence(event: Event, who: str, took: float | None, before: SagaState | No
             return f"{who} found that nobody knows whether {event.step} ran{_details(event, took)}{_why(event.reason)}"
         case e.TimerFired(direction=Direction.COMPENSATION):
             return f"The wait before attempt {event.attempt} to compensate {event.step} was over"
+        case e.TimerFired() if before is not None and before.step(event.step).action.status is ActionStatus.WAITING:
+            return f"The time that {event.step} waits for had come"
         case e.TimerFired():
             return f"The wait before attempt {event.attempt} of {event.step} was over"
         case e.ActionSettled(happened=True):

@@ -15,7 +15,7 @@ from goconductor.engine.facts.views import Views
 from goconductor.engine.work.deadlines import Deadlines
 from goconductor.errors import SagaNotFoundError, StoreUnavailableError, check_type
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer, Settle
-from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.state import ActionStatus, SagaState
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.messages.envelope import SagaEnded
 from goconductor.ports.clock import Clock
@@ -231,6 +231,8 @@ def _wait(state: SagaState, owes: RunAction | RunCompensation | Settle | SetTime
             what = f"the compensation of step {owes.step!r}, attempt {owes.attempt}"
         case Settle():
             what = f"word whether step {owes.step!r} happened"
+        case SetTimer() if step.action.status is ActionStatus.WAITING:
+            what = f"the time of step {owes.step!r}"
         case SetTimer():
             what = f"another attempt at step {owes.step!r}"
     return f"{what} (the last one failed: {step.failure})" if step.failure is not None else what

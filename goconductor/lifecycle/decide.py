@@ -98,7 +98,7 @@ def decide(plan: Plan, state: SagaState, event: Event, log: Log | None = None) -
 
 def apply(fold: Fold, event: Event) -> None:
     """Take one event into a fold; raises as :func:`decide`, and the fold can then not be used any more."""
-    before = fold.status
+    before, fold.at = fold.status, fold.time_of(event)
     moves = SAGA_MOVES.get(type(event))
     allowed = None if moves is None else moves.get(before)
     if allowed is None:

@@ -7,6 +7,7 @@ come, the next timer. It never looks at all steps for one event.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from heapq import heapify, heappop, heappush
 from typing import Any
@@ -21,6 +22,7 @@ from goconductor.lifecycle.facts.state import (
     DONE_ACTIONS,
     NOT_COMPENSATED,
     NOT_STARTED,
+    OPEN_ACTIONS,
     ActionStatus,
     Answer,
     CompensationStatus,
@@ -40,7 +42,6 @@ TURNED_PATIENCE = 0.25
 """Part of its patience for a saga that has turned back and waits for actions that it sent. Otherwise one lost message would
 delay all its compensations."""
 
-OPEN_ACTIONS = frozenset({ActionStatus.SENT, ActionStatus.BACKOFF, ActionStatus.SETTLING})
 OPEN_COMPENSATIONS = frozenset({CompensationStatus.SENT, CompensationStatus.BACKOFF, CompensationStatus.FENCING})
 MAY_HAVE_RUN = frozenset({ActionStatus.SUCCEEDED, ActionStatus.FAILED, ActionStatus.UNKNOWN})
 CLOSED_COMPENSATIONS = frozenset({CompensationStatus.DONE, CompensationStatus.SKIPPED})
@@ -48,6 +49,7 @@ ACTION_SUCCEEDED, ACTION_BACKOFF, ACTION_STUCK = ActionStatus.SUCCEEDED, ActionS
 NO_COMPENSATION, COMPENSATION_BACKOFF = CompensationStatus.NONE, CompensationStatus.BACKOFF
 COMPENSATION_DONE, COMPENSATION_STUCK = CompensationStatus.DONE, CompensationStatus.STUCK
 PENDING, COMPENSATING = ActionStatus.PENDING, SagaStatus.COMPENSATING
+ACTION_WAITING = ActionStatus.WAITING
 """Module-level aliases: looking up a member of an enumeration is ten times slower."""
 
 _replace = msgspec.structs.replace
@@ -58,12 +60,13 @@ class Fold:
 
     ``status`` is the saga's as people see it, after the last event. ``unclosed`` has for each step how many of its successors
     must still be compensated; :mod:`turning` keeps it. ``log`` has the answers of conditions that are in the log, ``unkept``
-    those that are not.
+    those that are not. ``at`` is the time of the event that is being folded.
     """
 
     __slots__ = (
         "_awaited",
         "_timers",
+        "at",
         "done",
         "effects",
         "fields",
@@ -83,6 +86,7 @@ class Fold:
         "touched",
         "unclosed",
         "unkept",
+        "waiting",
     )
 
     def __init__(self, plan: Plan, state: SagaState, log: Log | None = None) -> None:
@@ -94,13 +98,14 @@ class Fold:
         self.remaining = state.remaining
         self.reason = state.reason
         self.input = state.input
+        self.at = state.at
         self.effects: list[Effect] = []
         self.fields: dict[str, Any] = {}
         self.touched: set[str] = set()
         self.unclosed: dict[str, int] | None = None
         self.log = log
         self.unkept = dict(state.unkept or ()) if plan.conditions else None
-        self.open_actions = self.open_compensations = self.stuck = self.done = 0
+        self.open_actions = self.open_compensations = self.waiting = self.stuck = self.done = 0
         self._awaited: dict[str, int] = {}
         self._timers: list[tuple[float, str]] = []
         for name, step in self.steps.items():
@@ -115,7 +120,11 @@ class Fold:
                 self._timers.append((compensation.due_at, name))
         if self._timers:
             heapify(self._timers)
-        self.status = status_of(state.phase, paused=state.paused, stuck=self.stuck > 0)
+        self.status = self._status()
+
+    def _status(self) -> SagaStatus:
+        waits = self.waiting > 0 and self.open_actions == 0
+        return status_of(self.phase, paused=self.paused, stuck=self.stuck > 0, waits=waits)
 
     @property
     def backward(self) -> bool:
@@ -132,7 +141,8 @@ class Fold:
 
     def needs_compensation(self, name: str) -> bool:
         """Return whether a step may have had an effect that must not stay, now that the saga goes back."""
-        return self.step(name).action.status in MAY_HAVE_RUN and self.role(name) is StepRole.COMPENSATABLE
+        may_have_run = self.step(name).action.status in MAY_HAVE_RUN
+        return may_have_run and self.role(name) is StepRole.COMPENSATABLE and name in self.plan.owners
 
     def has_its_turn(self, name: str) -> bool:
         """Return whether a step was not begun yet and all its predecessors are done."""
@@ -202,6 +212,8 @@ class Fold:
             self.done += by
         elif action is ACTION_STUCK:
             self.stuck += by
+        elif action is ACTION_WAITING:
+            self.waiting += by
         if compensation is NO_COMPENSATION:
             return
         if compensation in OPEN_COMPENSATIONS:
@@ -289,19 +301,28 @@ class Fold:
             wake_at=self._wake_at(at),
             **self.fields,
         )
-        self.status = status_of(self.phase, paused=self.paused, stuck=self.stuck > 0)
+        self.status = self._status()
         self.fields = {}
 
     def _wake_at(self, at: float) -> float | None:
-        """Return when to look again. It changes rarely: a head whose index entries stay is updated in place (HOT)."""
+        """Return when to look again. It changes rarely: a head whose index entries stay is updated in place (HOT).
+
+        Where nothing is open but waits, nobody looks before one of them, or the saga's deadline, is due.
+        """
         state = self.state
-        if self.phase.ended or self.paused or not (self.open_actions or self.open_compensations):
+        works = self.open_actions or self.open_compensations
+        if self.phase.ended or self.paused or not (works or self.waiting):
             return None
-        latest = at + state.patience_seconds * (TURNED_PATIENCE if self.phase is COMPENSATING and self.open_actions else 1.0)
+        if works:
+            latest = at + state.patience_seconds * (TURNED_PATIENCE if self.phase is COMPENSATING and self.open_actions else 1.0)
+        else:
+            latest = math.inf
         if state.deadline_at is not None and not self.fields.get("deadline_passed", state.deadline_passed):
             latest = min(latest, state.deadline_at)
         if self._timers and (next_due := self._next_due()) is not None:
             latest = min(latest, next_due)
+        if not works:
+            return None if latest == math.inf else latest
         kept = state.wake_at
         return kept if kept is not None and at < kept <= latest else latest
 

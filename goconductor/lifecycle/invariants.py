@@ -7,16 +7,27 @@ them and recounts what a fold has counted, for checkers and tests.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from goconductor.errors import InvariantError
-from goconductor.lifecycle.facts.state import DONE_ACTIONS, ENDED, NOT_STARTED, ActionStatus, SagaState, SagaStatus, StepState
+from goconductor.lifecycle.facts.state import (
+    DONE_ACTIONS,
+    ENDED,
+    NOT_STARTED,
+    OPEN_ACTIONS,
+    ActionStatus,
+    SagaState,
+    SagaStatus,
+    StepState,
+)
 from goconductor.lifecycle.fold import (
     ACTION_BACKOFF,
     ACTION_STUCK,
+    ACTION_WAITING,
     CLOSED_COMPENSATIONS,
     COMPENSATION_BACKOFF,
     MAY_HAVE_RUN,
     NO_COMPENSATION,
-    OPEN_ACTIONS,
     OPEN_COMPENSATIONS,
     Fold,
 )
@@ -37,7 +48,7 @@ def check(fold: Fold) -> None:
     """
     plan, state = fold.plan, fold.state
     found: list[str] = []  # handed on: a generator for each part would cost more than what is looked at
-    _of_saga(found, plan, state, fold.done, fold.open_actions + fold.open_compensations, fold.stuck)
+    _of_saga(found, plan, state, _Counts(fold.done, fold.open_actions + fold.open_compensations, fold.waiting, fold.stuck))
     for name in state.steps if state.phase in _ENDED_OTHERWISE else fold.touched:
         _of_step(found, plan, state, name, fold.steps[name])
     fold.touched.clear()
@@ -50,25 +61,44 @@ def violations(plan: Plan, state: SagaState) -> list[str]:
     steps = state.steps.values()
     done = sum(step.action.status in DONE_ACTIONS for step in steps)
     open_work = sum((step.action.status in OPEN_ACTIONS) + (step.compensation.status in OPEN_COMPENSATIONS) for step in steps)
+    waiting = sum(step.action.status is ACTION_WAITING for step in steps)
     found: list[str] = []
-    _of_saga(found, plan, state, done, open_work, len(state.stuck_steps))
+    _of_saga(found, plan, state, _Counts(done, open_work, waiting, len(state.stuck_steps)))
     for name, step in state.steps.items():
         _of_step(found, plan, state, name, step)
+    if waiting and not open_work and not state.paused and not state.phase.ended:
+        deadline = [] if state.deadline_at is None or state.deadline_passed else [state.deadline_at]
+        times = [*deadline, *(step.due_at for step in steps if step.due_at is not None)]
+        if state.wake_at != min(times, default=None):
+            found.append(f"it only waits, until {min(times, default=None)}, but wake_at is {state.wake_at}")
     return found
 
 
-def _of_saga(found: list[str], plan: Plan, state: SagaState, done: int, open_work: int, stuck: int) -> None:
+class _Counts(NamedTuple):
+    """How many steps are done, are at work on either side, wait, and are stuck."""
+
+    done: int
+    open_work: int
+    waiting: int
+    stuck: int
+
+
+def _of_saga(found: list[str], plan: Plan, state: SagaState, counts: _Counts) -> None:
     phase = state.phase
+    done, open_work, waiting, stuck = counts
     ended = phase in ENDED
     if phase in _GOING_FORWARD and len(plan.order) - done != state.remaining:
         found.append(f"{state.remaining} steps are counted as remaining, {len(plan.order) - done} do")
     if phase is SagaStatus.COMPLETED and done != len(plan.order):
         found.append("completed, but not every step succeeded or was skipped")
-    if open_work and phase in (SagaStatus.COMPLETED, SagaStatus.COMPENSATED):
+    if (open_work or waiting) and phase in (SagaStatus.COMPLETED, SagaStatus.COMPENSATED):
         found.append(f"{state.phase}, but work is open")
-    if (state.wake_at is not None) != (not ended and not state.paused and open_work > 0):
+    if waiting and phase is SagaStatus.COMPENSATING:
+        found.append("a step waits although the saga goes back")
+    moves = not ended and not state.paused
+    if state.wake_at is None if moves and open_work else not (moves and waiting) and state.wake_at is not None:
         found.append(f"{state.status} with {'open' if open_work else 'no'} work, but wake_at is {state.wake_at}")
-    if not ended and not state.paused and not open_work and not stuck:
+    if moves and not open_work and not waiting and not stuck:
         found.append(f"{state.phase}, but nothing will ever happen to it")
 
 
@@ -76,13 +106,15 @@ def _of_step(found: list[str], plan: Plan, state: SagaState, name: str, step: St
     role, action, compensation = plan.roles[name], step.action.status, step.compensation.status
     if step.action.attempt == 0 and action not in _NEVER_SENT:
         found.append(f"step {name!r} is {action} without an attempt")
-    if action in OPEN_ACTIONS or action in MAY_HAVE_RUN:
+    if action in OPEN_ACTIONS or action in MAY_HAVE_RUN or action is ACTION_WAITING:
         for before in plan.predecessors[name]:
             if state.steps.get(before, NOT_STARTED).action.status not in DONE_ACTIONS:
                 found.append(f"step {name!r} was sent before {before!r} was done")  # noqa: PERF401  (there is none, nearly always)
     if action is ACTION_STUCK and role is StepRole.COMPENSATABLE:
         found.append(f"compensatable step {name!r} is stuck, it should be compensated")
-    if (step.action.due_at is not None) != (action is ACTION_BACKOFF):
+    if action is ACTION_WAITING and name in plan.owners:
+        found.append(f"step {name!r} waits, but {plan.owners[name][0]!r} is to run it")
+    if (step.action.due_at is not None) != (action is ACTION_BACKOFF) and action is not ACTION_WAITING:
         found.append(f"the action of step {name!r} is {action} with due_at {step.action.due_at}")
     if state.phase in _GOING_BACK:
         if role is StepRole.PIVOT and action is ActionStatus.SUCCEEDED:
@@ -91,13 +123,13 @@ def _of_step(found: list[str], plan: Plan, state: SagaState, name: str, step: St
             found.append(f"compensating after the retriable step {name!r} was sent")
     if compensation is not NO_COMPENSATION:
         _of_compensation(found, plan, state, name, step)
-    elif state.phase is SagaStatus.COMPENSATED and role is StepRole.COMPENSATABLE and action in MAY_HAVE_RUN:
+    elif state.phase is SagaStatus.COMPENSATED and _needs_compensation(plan, name, step):
         found.append(f"compensated, but step {name!r} is not")
 
 
 def _of_compensation(found: list[str], plan: Plan, state: SagaState, name: str, step: StepState) -> None:
     action, compensation = step.action.status, step.compensation.status
-    if plan.roles[name] is not StepRole.COMPENSATABLE or action not in MAY_HAVE_RUN:
+    if not _needs_compensation(plan, name, step):
         found.append(f"step {name!r} ({plan.roles[name]}, {action}) is being compensated")
     if (step.compensation.due_at is not None) != (compensation is COMPENSATION_BACKOFF):
         found.append(f"the compensation of step {name!r} is {compensation} with due_at {step.compensation.due_at}")
@@ -107,9 +139,10 @@ def _of_compensation(found: list[str], plan: Plan, state: SagaState, name: str, 
         found.append(f"compensated, but the compensation of step {name!r} is {compensation}")
     for after in plan.successors[name]:
         later = state.step(after)
-        if (
-            plan.roles[after] is StepRole.COMPENSATABLE
-            and later.action.status in MAY_HAVE_RUN
-            and later.compensation.status not in CLOSED_COMPENSATIONS
-        ):
+        if _needs_compensation(plan, after, later) and later.compensation.status not in CLOSED_COMPENSATIONS:
             found.append(f"step {name!r} is being compensated before {after!r}, which came after it")
+
+
+def _needs_compensation(plan: Plan, name: str, step: StepState) -> bool:
+    may_have_run = step.action.status in MAY_HAVE_RUN
+    return may_have_run and plan.roles[name] is StepRole.COMPENSATABLE and name in plan.owners

@@ -19,7 +19,7 @@ def pending_work(steps: Mapping[str, StepState]) -> Iterator[RunAction | RunComp
         action, compensation, round = step.action, step.compensation, step.round
         if action.status is ActionStatus.SENT:
             yield RunAction(name, action.attempt, round)
-        elif action.status is ActionStatus.BACKOFF and action.due_at is not None:
+        elif action.due_at is not None:
             yield SetTimer(name, Direction.ACTION, action.attempt, round, action.due_at)
         elif action.status is ActionStatus.SETTLING:
             yield Settle(name, round)

@@ -240,7 +240,8 @@ class Metrics(Observer):
             self.sagas_started.add((plan.name,))
         if new.phase is _COMPENSATING and (old is None or old.phase is not _COMPENSATING):
             self.sagas_turned.add((plan.name,))
-        if new.wake_at is None and (old is None or old.wake_at is not None) and not new.phase.ended:
+        halted = new.wake_at is None and not new.phase.ended and not new.waits
+        if halted and (old is None or old.wake_at is not None or old.waits):
             self.sagas_halted.add((plan.name, new.status.value))
 
     def _new_saga(self, name: str) -> None:

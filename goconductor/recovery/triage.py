@@ -74,7 +74,7 @@ def triage(state: SagaState, look: Look) -> Repairs:
     What is only to be settled can be asked again without harm, so it is never lost.
     """
     now = look.now
-    next_looks = [now + state.patience_seconds]
+    next_looks = [] if state.waits else [now + state.patience_seconds]
     if state.deadline_at is not None and not state.deadline_passed:
         if state.deadline_at <= now:
             return Repairs((DeadlinePassed(),), (), (), (), None)
@@ -101,4 +101,4 @@ def triage(state: SagaState, look: Look) -> Repairs:
             unheld.append(effect)
             if lease is not None:
                 free.append(lease)
-    return Repairs(tuple(due), tuple(lost), tuple(unheld), tuple(free), min(next_looks))
+    return Repairs(tuple(due), tuple(lost), tuple(unheld), tuple(free), min(next_looks, default=None))

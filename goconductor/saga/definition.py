@@ -30,12 +30,25 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     value: Any = None
 
 
+class Delay(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """How long a step lets time pass: one of the two is given.
+
+    Args:
+        seconds: from when the step's turn has come.
+        until: a reference to a time in the saga's data (:mod:`goconductor.saga.data.moments` says how a time is written).
+    """
+
+    seconds: float | None = None
+    until: str | None = None
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One step.
+    """One step. It is one of several kinds: exactly one of ``run`` and ``delay`` is given.
 
     Args:
         id: its name within the saga.
         run: the code, as ``participant.step``.
+        delay: in place of code, the time that passes.
         after: ids of the steps that must have ended before; those that ``inputs`` refer to are added to them.
         inputs: parameter name → where its value comes from.
         when: a CEL condition over ``input`` and ``steps``; where it is false the step is skipped.
@@ -48,7 +61,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     """
 
     id: str
-    run: str
+    run: str = ""
+    delay: Delay | None = None
     after: tuple[str, ...] = ()
     inputs: dict[str, Binding] = {}
     when: str | None = None

@@ -18,7 +18,9 @@ from collections.abc import Callable, Collection
 
 from goconductor.saga.definition import Definition, Step
 
-USES: dict[str, Callable[[Step], bool]] = {}
+USES: dict[str, Callable[[Step], bool]] = {
+    "delay": lambda step: step.delay is not None,
+}
 """The features that this code knows, by name, each with the question whether a step uses it."""
 
 

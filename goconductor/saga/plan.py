@@ -39,8 +39,10 @@ class Plan:
             step: StepRole.PIVOT if step == self.pivot else StepRole.RETRIABLE if step in after_pivot else StepRole.COMPENSATABLE
             for step in self.order
         }
-        self.owners = {step.id: split_target(step.run) for step in definition.steps}
+        self.owners = {step.id: split_target(step.run) for step in definition.steps if step.run}
+        """Participant and code of each step that a participant runs; the others wait, and have nothing to undo."""
         self.conditions: dict[str, Condition] = {s.id: compile_condition(s.when) for s in definition.steps if s.when is not None}
+        self.moments = {s.id: Reference.parse(s.delay.until) for s in definition.steps if s.delay and s.delay.until is not None}
         self._bindings = {s.id: {name: _source(binding) for name, binding in s.inputs.items()} for s in definition.steps}
         self._output = _source(definition.output) if definition.output is not None else None
 
@@ -92,8 +94,11 @@ def predecessors(step: Step) -> tuple[str, ...]:
     several steps begins first, and a step that cannot begin may hinder the next.
     """
     named = dict.fromkeys(step.after)
-    for _, binding in sorted(step.inputs.items()):
-        if binding.ref is not None and (owner := Reference.parse(binding.ref).step) is not None:
+    refs = [binding.ref for _, binding in sorted(step.inputs.items())]
+    if step.delay is not None:
+        refs.append(step.delay.until)
+    for ref in refs:
+        if ref is not None and (owner := Reference.parse(ref).step) is not None:
             named[owner] = None
     return tuple(named)
 

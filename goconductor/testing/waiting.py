@@ -41,8 +41,10 @@ def waits_for(plan: Plan, state: SagaState, leased: set[str]) -> str:
     for work in pending_work(state.steps):
         failure = state.step(work.step).failure
         after = f" after {failure}" if failure is not None else ""
-        owner = plan.owners[work.step][0]
-        if isinstance(work, SetTimer):
+        owner = plan.owners.get(work.step, ("",))[0]
+        if isinstance(work, SetTimer) and not owner:
+            what = "waits for its time"
+        elif isinstance(work, SetTimer):
             what = "is to be tried again"
         elif work.step in leased:
             what = f"is run by {owner!r} and has not returned"

@@ -19,7 +19,7 @@ from goconductor.lifecycle.facts.events import EVENTS, Event, StepEvent
 from goconductor.lifecycle.facts.state import ActionStatus, Failure, SagaState
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.saga.checking.validate import check
-from goconductor.saga.definition import Binding, Definition, Step
+from goconductor.saga.definition import Binding, Definition, Delay, Step
 from goconductor.saga.ids import Direction
 from goconductor.saga.retry import Retry
 
@@ -29,8 +29,9 @@ many_examples = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
-INPUT = {"yes": True, "no": False}
+INPUT = {"yes": True, "no": False, "at": "1970-01-01T00:18:20Z"}
 CONDITIONS = (None, None, None, "input.yes", "input.no", "input.missing")
+DELAYS = (Delay(seconds=3.0), Delay(seconds=60.0), Delay(until="$.input.at"), Delay(until="$.input.missing"))
 PASSING, FINAL = Failure("TimeoutError", "slow"), Failure("RefusedError", "no", retryable=False)
 
 retries = st.none() | st.builds(
@@ -55,6 +56,13 @@ def definitions(draw: st.DrawFn, *, steps_max: int = 7, endless: bool = True) ->
         name="drawn",
         steps=tuple(
             Step(
+                id=f"s{i}",
+                delay=draw(st.sampled_from(DELAYS)),
+                after=tuple(f"s{j}" for j in sorted(after[i])),
+                when=draw(st.sampled_from(CONDITIONS)),
+            )
+            if i != pivot and draw(st.integers(0, 5)) == 0
+            else Step(
                 id=f"s{i}",
                 run=f"service.step{i}",
                 inputs={"amount": Binding(value=1)},

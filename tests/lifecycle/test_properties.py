@@ -132,7 +132,8 @@ def test_what_is_owed_leads_to_an_end(definition: Definition, drawn: list[Move],
     assert life.state.phase.ended or life.state.stuck_steps
     for _ in range(len(definition.steps)):
         for step in [] if life.state.phase.ended else life.state.stuck_steps:
-            assert life.take(e.RetryRequested(step))
+            by_hand = e.RetryRequested(step) if step in life.plan.owners else e.SkipRequested(step, reason="its time is nowhere")
+            assert life.take(by_hand)
         _drive(life, _successes)
     assert life.state.phase.ended
     assert not life.take(e.AbortRequested())

@@ -16,25 +16,28 @@ from goconductor.lifecycle.facts.events import Event, SagaStarted
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, Side, StepState
 from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, FIRST_STATUSES, SAGA_MOVES
 from goconductor.lifecycle.fold import Fold
-from goconductor.saga.definition import Binding, Definition, Step
+from goconductor.saga.definition import Binding, Definition, Delay, Step
 from goconductor.saga.plan import plan
 from goconductor.saga.retry import Retry
 from tests.lifecycle.sagas import FINAL, INPUT, sensible
 
-WAITING = ("sent", "backoff", "settling", "fencing", "stuck")
+WAITING = ("sent", "backoff", "waiting", "settling", "fencing", "stuck")
 BY_HAND = (e.RetryRequested, e.SkipRequested, e.OutcomeDeclared)
+DELAYS = {"~": Delay(seconds=5.0), "%": Delay(until="$.input.missing")}
 Moves = dict[type[Any], dict[Any, set[Any]]]
 
 
 def saga(*steps: str, unknowns_max: int = 2) -> Definition:
     """``c`` is compensatable, ``p`` the pivot, ``r`` retriable; a number after it says which step it waits for; ``?`` and ``!``
-    give it a condition that is false, or that cannot be evaluated.
+    give it a condition that is false, or that cannot be evaluated. ``~`` makes it a delay, ``%`` one until a time of nowhere.
     """
     policy = Retry(attempts_max=2)
     return Definition(
         name="small",
         steps=tuple(
-            Step(
+            Step(id=f"s{i}", delay=DELAYS[text[1]], after=tuple(f"s{n}" for n in text if n.isdigit()))
+            if text[1:2] in DELAYS
+            else Step(
                 id=f"s{i}",
                 run=f"service.s{i}",
                 inputs={"amount": Binding(value=1)},
@@ -64,6 +67,24 @@ SMALL = {
     "such a condition after a step": saga("c", "c0!"),
     "such a condition after a pivot": saga("p", "r0!"),
     "such a condition after a retriable step": saga("p", "r0", "r1!"),
+    "a delay": saga("c~"),
+    "a delay before a step": saga("c~", "c0"),
+    "a delay after a step": saga("c", "c~0"),
+    "a delay beside a step": saga("c", "c~"),
+    "two delays, one after the other": saga("c~", "c~0"),
+    "a delay before a pivot": saga("c~", "p0"),
+    "a delay after a pivot": saga("p", "r~0"),
+    "a delay beside a retriable step": saga("p", "r~0", "r0"),
+    "a delay before a condition that cannot be evaluated": saga("c~", "c0!"),
+    "the same after a pivot": saga("p", "r~0", "r1!"),
+    "such a condition after a delay beside a step": saga("c", "c~", "c1!"),
+    "the same after a pivot, beside a retriable step": saga("p", "r~0", "r0", "r1!"),
+    "two delays after a pivot": saga("p", "r~0", "r~1"),
+    "a delay before a retriable step": saga("p", "r~0", "r1"),
+    "a delay beside a delay": saga("c~", "c~"),
+    "a delay until a time that is missing": saga("c%"),
+    "the same after a step": saga("c", "c%0"),
+    "the same after a pivot and a delay": saga("p", "r~0", "r%1"),
 }
 
 

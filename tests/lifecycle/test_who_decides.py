@@ -30,9 +30,9 @@ def test_a_request_about_a_step_is_no_outcome_of_it() -> None:
 @pytest.mark.parametrize(
     ("request_", "words"),
     [
-        (e.PauseRequested(), "queued or running or stuck sagas can be paused"),
+        (e.PauseRequested(), "queued or running or stuck or waiting sagas can be paused"),
         (e.ResumeRequested(), "only paused sagas can be resumed"),
-        (e.AbortRequested(), "only paused or queued or running sagas can be aborted"),
+        (e.AbortRequested(), "only paused or queued or running or waiting sagas can be aborted"),
         (e.TerminateRequested(reason="because"), "sagas can be terminated"),
         (e.RetryRequested("a"), "sagas can be retried"),
         (e.SkipRequested("a", reason="because"), "sagas can be skipped"),

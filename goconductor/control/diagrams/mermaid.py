@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from goconductor.control.diagrams.svg import FILLS
+from goconductor.control.diagrams.svg import FILLS, spelt
 from goconductor.control.models import StepStatus
 from goconductor.saga.definition import StepRole
 from goconductor.saga.plan import Plan
@@ -33,7 +33,7 @@ def _lines(plan: Plan, statuses: Mapping[str, StepStatus] | None) -> Iterator[st
     ids = {step: f"s{number}" for number, step in enumerate(plan.order)}
     for name in plan.order:
         step, (left, right) = plan.steps[name], _BRACKETS[plan.roles[name]]
-        words = [name, step.run, *([f"when {step.when}"] if step.when else [])]
+        words = [name, spelt(step), *([f"when {step.when}"] if step.when else [])]
         yield f"    {ids[name]}{left}{'<br/>'.join(map(_label, words))}{right}"
     for name in plan.order:
         for before in plan.predecessors[name]:

@@ -13,7 +13,8 @@ from typing import TypeAlias
 from xml.sax.saxutils import escape
 
 from goconductor.control.models import StepStatus
-from goconductor.saga.definition import StepRole
+from goconductor.control.wording import spell
+from goconductor.saga.definition import Step, StepRole
 from goconductor.saga.plan import Plan
 
 STEPS_MAX = 300
@@ -150,7 +151,7 @@ def _step(plan: Plan, name: str, at: tuple[float, float], statuses: Mapping[str,
     radius = {StepRole.COMPENSATABLE: 6, StepRole.PIVOT: 0, StepRole.RETRIABLE: HEIGHT // 2}[role]
     dashes = ' stroke-dasharray="5 3"' if step.when is not None else ""
     strength = 3 if role is StepRole.PIVOT else 1.5
-    title = [name, step.run, role.value, *([f"when {step.when}"] if step.when else []), *([status.value] if status else [])]
+    title = [name, spelt(step), role.value, *([f"when {step.when}"] if step.when else []), *([status.value] if status else [])]
     yield f"<g><title>{_text(', '.join(title))}</title>"
     yield (
         f'<rect x="{x - WIDTH / 2:.0f}" y="{y:.0f}" width="{WIDTH}" height="{HEIGHT}" rx="{radius}" '
@@ -158,7 +159,7 @@ def _step(plan: Plan, name: str, at: tuple[float, float], statuses: Mapping[str,
     )
     lines = (
         (name, 13, "#0f172a", "600"),
-        (step.run, 11, "#475569", "400"),
+        (spelt(step), 11, "#475569", "400"),
         (status.value if status else f"when {step.when}" if step.when else role.value, 10, border, "400"),
     )
     for number, (words, size, colour, weight) in enumerate(lines):
@@ -167,6 +168,13 @@ def _step(plan: Plan, name: str, at: tuple[float, float], statuses: Mapping[str,
             f'text-anchor="middle">{_text(_short(words))}</text>'
         )
     yield "</g>"
+
+
+def spelt(step: Step) -> str:
+    """Return what a step does, in words: its code, or what it waits for."""
+    if step.delay is None:
+        return step.run
+    return f"until {step.delay.until}" if step.delay.until is not None else f"waits {spell(step.delay.seconds or 0.0)}"
 
 
 def _short(words: str) -> str:

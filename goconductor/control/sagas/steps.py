@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from goconductor.control.models import StepDetail, StepStatus
+from goconductor.control.models import StepDetail, StepStatus, moment
 from goconductor.lifecycle.asked.catalogue import Request
 from goconductor.lifecycle.facts.state import DONE_ACTIONS, ActionStatus, CompensationStatus, SagaState, StepState
 from goconductor.lifecycle.pending_work import is_backward
@@ -106,10 +106,14 @@ def _status(plan: Plan, state: SagaState, name: str, around: Surroundings, owner
             return (StepStatus.WAITING, missing) if missing else (StepStatus.QUEUED, _held_back(state))
         case ActionStatus.BACKOFF:
             return StepStatus.WAITING, _retry(step, around)
+        case ActionStatus.WAITING:
+            return StepStatus.WAITING, _held_back(state) or _until(step)
         case ActionStatus.SETTLING:
             return StepStatus.WAITING, _nobody(
                 plan, name, around
             ) or "waits for its owner's journal to answer whether it happened"
+        case ActionStatus.PREVENTED if step.action.failure is None and name not in plan.owners:
+            return StepStatus.SKIPPED, "the saga turned back while it waited"
         case ActionStatus.PREVENTED:
             return StepStatus.FAILED, "it has no effect and never will have one"
         case _:
@@ -159,6 +163,10 @@ def _retry(step: StepState, around: Surroundings) -> str:
     left = max(0.0, (step.due_at or around.now) - around.now)
     what = "soon" if left < 1 else f"in {left:.0f} s"
     return f"retry {what} after {step.failure}" if step.failure is not None else f"retry {what}"
+
+
+def _until(step: StepState) -> str:
+    return "waits" if step.action.due_at is None else f"waits until {moment(step.action.due_at):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _held_back(state: SagaState) -> str | None:

@@ -282,6 +282,8 @@ def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: f
                 yield f"{effect.step} is to be compensated{again}"
             case Settle():
                 yield f"{plan.owners[effect.step][0]} is asked to write {effect.step}'s keys and to answer what had happened"
+            case SetTimer() if effect.step not in plan.owners:
+                yield f"{effect.step} waits {spell(max(0.0, effect.due_at - at))}"
             case SetTimer():
                 what = "its compensation" if effect.direction is Direction.COMPENSATION else "it"
                 yield f"{what} is tried again in {spell(max(0.0, effect.due_at - at))} (attempt {effect.attempt})"

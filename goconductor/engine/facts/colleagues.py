@@ -84,7 +84,7 @@ async def unoffered(
         StoreUnavailableError: the store cannot be asked now.
     """
     plan = await plan_of(state)
-    waiting = {work.step: plan.owners[work.step] for work in pending_work(state.steps)}
+    waiting = {work.step: plan.owners[work.step] for work in pending_work(state.steps) if work.step in plan.owners}
     offered = {
         (participant, step)
         for participant in {participant for participant, _ in waiting.values()}

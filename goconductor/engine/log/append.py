@@ -178,8 +178,7 @@ class Appender:
         """
         self._on_acknowledged(view)
         state = view.state
-        is_set = not due and any(isinstance(effect, SetTimer) for effect in effects)
-        if state.phase.ended or (is_set and waits(state)):  # for days perhaps: whoever goes on with it reads it again
+        if state.phase.ended or (not due and waits(state)):  # for days perhaps: whoever goes on with it reads it again
             self._recent.drop(state.saga_id)
         else:
             self._recent.keep(view)

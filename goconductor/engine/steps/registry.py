@@ -304,6 +304,8 @@ def check_definition(registry: StepRegistry, definition: Definition) -> None:
     problems: list[str] = []
     kinds: dict[str | None, Any] = {}
     for step in definition.steps if registry.steps else ():
+        if not step.run:
+            continue  # nobody runs it
         participant, name = split_target(step.run)
         if participant == registry.name and (action := registry.steps.get(name)) is None:
             problems.append(

@@ -112,7 +112,7 @@ class Places:
 
     def owns(self, plan: Plan, step: str) -> bool:
         """Return whether this process has the code of a step."""
-        participant, name = plan.owners[step]
+        participant, name = plan.owners.get(step, ("", ""))
         return participant == self._registry.name and name in self._registry.steps
 
     def limit(self, name: str) -> Capacity | None:

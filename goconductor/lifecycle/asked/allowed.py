@@ -68,7 +68,7 @@ def _tries(plan: Plan, state: SagaState, name: str, *, forced: bool) -> Iterator
 
 
 def _waits(action: ActionStatus, compensation: CompensationStatus) -> bool:
-    return action in (ActionStatus.STUCK, ActionStatus.BACKOFF) or compensation in (
+    return action in (ActionStatus.STUCK, ActionStatus.BACKOFF, ActionStatus.WAITING) or compensation in (
         CompensationStatus.STUCK,
         CompensationStatus.BACKOFF,
     )

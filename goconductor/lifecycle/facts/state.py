@@ -30,6 +30,8 @@ class SagaStatus(enum.StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
     PAUSED = "paused"
+    WAITING = "waiting"
+    """Nothing of it is open but steps that wait for time to pass."""
     COMPENSATING = "compensating"
     COMPLETED = "completed"
     COMPENSATED = "compensated"
@@ -43,13 +45,20 @@ class SagaStatus(enum.StrEnum):
 ENDED = frozenset(status for status in SagaStatus if status.ended)
 
 
-def status_of(phase: SagaStatus, *, paused: bool, stuck: bool) -> SagaStatus:
-    """Return the status that people see: an end counts before a pause, a pause before a stuck step."""
+def status_of(phase: SagaStatus, *, paused: bool, stuck: bool, waits: bool) -> SagaStatus:
+    """Return the status that people see: an end counts before a pause, a pause before a stuck step, that before a wait.
+
+    Args:
+        phase: on which way the saga is.
+        paused: whether an operator has paused it.
+        stuck: whether a step of it waits for an operator.
+        waits: whether all that is open of it waits.
+    """
     if phase.ended:
         return phase
     if paused:
         return SagaStatus.PAUSED
-    return SagaStatus.STUCK if stuck else phase
+    return SagaStatus.STUCK if stuck else SagaStatus.WAITING if waits else phase
 
 
 class ActionStatus(enum.StrEnum):
@@ -61,11 +70,13 @@ class ActionStatus(enum.StrEnum):
     """Due; a message for it was or will be sent, so it may have run."""
     BACKOFF = "backoff"
     """Waits for its timer before the next attempt."""
+    WAITING = "waiting"
+    """Nobody runs it: it ends by one event, such as its timer."""
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     """Reported its last failure. It may have had an effect all the same, so it is compensated."""
     PREVENTED = "prevented"
-    """Its key is written as failed or refused in the journal: it has no effect and never will have one."""
+    """It has no effect and never will have one: its journal has its key as failed or refused, or nobody runs it."""
     UNKNOWN = "unknown"
     """Nobody knows whether it ran; it is compensated as if it had."""
     SETTLING = "settling"
@@ -114,6 +125,9 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"{self.type}: {self.message}" if self.message else self.type
 
 
+OPEN_ACTIONS = frozenset({ActionStatus.SENT, ActionStatus.BACKOFF, ActionStatus.SETTLING})
+"""Statuses in which somebody is at an action, or will be. One that waits is not among them."""
+
 SideStatus = TypeVar("SideStatus", ActionStatus, CompensationStatus)
 
 
@@ -125,8 +139,9 @@ class Side(msgspec.Struct, Generic[SideStatus], frozen=True, omit_defaults=True)
         attempt: the number of the present attempt, from 1; 0 where it was never sent.
         unknowns: how many outcomes were lost, one after the other.
         lost_at: when the first of them was reported, in seconds since 1970.
-        due_at: when the next attempt may begin, in seconds since 1970; None where it does not wait for that.
+        due_at: when the next attempt may begin, or when waiting ends, in seconds since 1970; None where time ends nothing.
         failure: why its last attempt did not work.
+        since: when it began to wait, in seconds since 1970; None where it does not wait.
     """
 
     status: SideStatus
@@ -135,10 +150,11 @@ class Side(msgspec.Struct, Generic[SideStatus], frozen=True, omit_defaults=True)
     lost_at: float | None = None
     due_at: float | None = None
     failure: Failure | None = None
+    since: float | None = None
 
     def to(self, status: SideStatus, **changes: Any) -> Side[SideStatus]:
         """Return the side with another status, and no timer."""
-        return msgspec.structs.replace(self, status=status, due_at=None, **changes)
+        return msgspec.structs.replace(self, status=status, due_at=None, since=None, **changes)
 
 
 NOT_SENT = Side(ActionStatus.PENDING)
@@ -167,7 +183,7 @@ class StepState(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def due_at(self) -> float | None:
-        """When the side that backs off may be tried again; at most one of them does."""
+        """When the side that backs off may be tried again, or the action has waited enough; at most one of them has a time."""
         return self.compensation.due_at if self.action.due_at is None else self.action.due_at
 
     @property
@@ -226,7 +242,19 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def status(self) -> SagaStatus:
         """The saga's status, as people see it."""
-        return self.phase if self.phase.ended else status_of(self.phase, paused=self.paused, stuck=bool(self.stuck_steps))
+        if self.phase.ended:
+            return self.phase
+        return status_of(self.phase, paused=self.paused, stuck=bool(self.stuck_steps), waits=self.waits)
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing is open but steps that wait."""
+        found = False
+        for step in self.steps.values():
+            if step.action.status in OPEN_ACTIONS:
+                return False
+            found = found or step.action.status is ActionStatus.WAITING
+        return found
 
     @property
     def stuck_steps(self) -> list[str]:
@@ -239,11 +267,11 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def referable(self) -> Mapping[str, Any]:
         """Return what a reference may see: outputs, and None for steps that were skipped."""
-        return _Referable(self.steps)
+        return Referable(self.steps)
 
 
-class _Referable(Mapping[str, Any]):
-    """Looks only where it is asked: a step of ten thousand refers to a few others."""
+class Referable(Mapping[str, Any]):
+    """What a reference may see of steps. It looks only where it is asked: a step of ten thousand refers to a few others."""
 
     def __init__(self, steps: Mapping[str, StepState]) -> None:
         self._steps = steps

@@ -30,20 +30,21 @@ _STILL_STUCK = _to(S.STUCK)
 _BACK_TO_THE_END = _to(S.COMPENSATING, S.COMPENSATED)
 _LEFT_TO_A_PERSON = _to(S.COMPENSATING, S.STUCK)
 _SETTLED_BY_HAND = {
-    S.QUEUED: _to(S.RUNNING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
-    S.RUNNING: _to(S.RUNNING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
+    S.QUEUED: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
+    S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
+    S.WAITING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
     S.COMPENSATING: _BACK_TO_THE_END,
-    S.STUCK: _to(S.STUCK, S.RUNNING, S.COMPENSATING, S.COMPLETED, S.COMPENSATED),
+    S.STUCK: _to(S.STUCK, S.RUNNING, S.WAITING, S.COMPENSATING, S.COMPLETED, S.COMPENSATED),
     S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
 }
 
 SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
     e.ActionSucceeded: {
-        S.QUEUED: _to(S.RUNNING, S.COMPENSATING, S.STUCK, S.COMPLETED),
-        S.RUNNING: _to(S.RUNNING, S.COMPENSATING, S.STUCK, S.COMPLETED),
+        S.QUEUED: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED),
+        S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED),
         S.PAUSED: _to(S.PAUSED, S.COMPLETED),
         S.COMPENSATING: _to(S.COMPENSATING),
-        S.STUCK: _to(S.STUCK, S.RUNNING, S.COMPLETED),
+        S.STUCK: _to(S.STUCK, S.RUNNING, S.WAITING, S.COMPLETED),
     },
     e.ActionFailed: {
         S.QUEUED: _to(S.RUNNING, S.COMPENSATING, S.COMPENSATED),
@@ -66,9 +67,14 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.COMPENSATING: _LEFT_TO_A_PERSON,
         S.STUCK: _STILL_STUCK,
     },
-    e.TimerFired: {s: _to(s) for s in (S.RUNNING, S.PAUSED, S.COMPENSATING, S.STUCK)},
+    e.TimerFired: {
+        S.QUEUED: _to(S.RUNNING, S.COMPENSATING),
+        S.RUNNING: _to(S.RUNNING, S.COMPENSATING, S.STUCK),
+        S.WAITING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
+        **{s: _to(s) for s in (S.PAUSED, S.COMPENSATING, S.STUCK)},
+    },
     e.ActionSettled: {
-        S.RUNNING: _to(S.RUNNING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
+        S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
         S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
         S.STUCK: _STILL_STUCK,
     },
@@ -92,18 +98,20 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
     e.DeadlinePassed: {
         S.QUEUED: _to(S.QUEUED, S.COMPENSATING),
         S.RUNNING: _to(S.RUNNING, S.COMPENSATING),
-        S.PAUSED: _STILL_PAUSED,
+        S.WAITING: _to(S.WAITING, S.COMPENSATING, S.COMPENSATED),
+        S.PAUSED: _to(S.PAUSED, S.COMPENSATED),
         S.COMPENSATING: _to(S.COMPENSATING),
         S.STUCK: _STILL_STUCK,
     },
-    e.PauseRequested: dict.fromkeys((S.QUEUED, S.RUNNING, S.COMPENSATING, S.STUCK), _STILL_PAUSED),
-    e.ResumeRequested: {S.PAUSED: _to(S.QUEUED, S.RUNNING, S.COMPENSATING, S.STUCK, S.COMPLETED)},
+    e.PauseRequested: dict.fromkeys((S.QUEUED, S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK), _STILL_PAUSED),
+    e.ResumeRequested: {S.PAUSED: _to(S.QUEUED, S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED)},
     e.AbortRequested: {
         S.QUEUED: _to(S.COMPENSATING),
         S.RUNNING: _to(S.RUNNING, S.COMPENSATING),
-        S.PAUSED: _to(S.RUNNING, S.COMPENSATING),
+        S.WAITING: _to(S.COMPENSATING, S.COMPENSATED),
+        S.PAUSED: _to(S.RUNNING, S.COMPENSATING, S.COMPENSATED),
     },
-    e.TerminateRequested: dict.fromkeys((S.QUEUED, S.RUNNING, S.PAUSED, S.COMPENSATING, S.STUCK), _to(S.TERMINATED)),
+    e.TerminateRequested: dict.fromkeys((S.QUEUED, S.RUNNING, S.WAITING, S.PAUSED, S.COMPENSATING, S.STUCK), _to(S.TERMINATED)),
     e.RetryRequested: {
         S.RUNNING: _to(S.RUNNING),
         S.COMPENSATING: _to(S.COMPENSATING),
@@ -111,33 +119,40 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.PAUSED: _STILL_PAUSED,
     },
     e.SkipRequested: {
-        S.RUNNING: _to(S.RUNNING, S.STUCK, S.COMPLETED),
+        S.RUNNING: _to(S.RUNNING, S.WAITING, S.STUCK, S.COMPLETED),
+        S.WAITING: _to(S.RUNNING, S.WAITING, S.STUCK, S.COMPLETED),
         **{s: _SETTLED_BY_HAND[s] for s in (S.COMPENSATING, S.STUCK, S.PAUSED)},
     },
     e.OutcomeDeclared: _SETTLED_BY_HAND,
     e.InputEdited: {s: _to(s) for s in (S.RUNNING, S.PAUSED, S.COMPENSATING, S.STUCK)},
 }
 
-FIRST_STATUSES = frozenset({S.QUEUED, S.COMPLETED, S.COMPENSATING, S.COMPENSATED})
+FIRST_STATUSES = frozenset({S.QUEUED, S.WAITING, S.COMPLETED, S.COMPENSATING, S.COMPENSATED})
 """Statuses after :class:`SagaStarted`. A saga with all steps skipped ends at once. A saga whose condition cannot be evaluated
 turns back at once, and waits for the steps that were sent beside it."""
 
 ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
-    Advance: {A.PENDING: frozenset({A.SENT, A.SKIPPED, A.PREVENTED, A.STUCK}), A.BACKOFF: frozenset({A.FAILED})},
+    Advance: {
+        A.PENDING: frozenset({A.SENT, A.WAITING, A.SKIPPED, A.PREVENTED, A.STUCK}),
+        A.BACKOFF: frozenset({A.FAILED}),
+        A.WAITING: frozenset({A.PREVENTED}),
+    },
     e.ActionSucceeded: dict.fromkeys((A.SENT, A.BACKOFF, A.SETTLING, A.FAILED, A.UNKNOWN, A.STUCK), frozenset({A.SUCCEEDED})),
     e.ActionFailed: {A.SENT: frozenset({A.BACKOFF, A.FAILED, A.PREVENTED, A.SETTLING, A.STUCK})},
     e.OutputRejected: {A.SENT: frozenset({A.FAILED, A.STUCK})},
     e.OutcomeUnknown: {A.SENT: frozenset({A.SENT, A.BACKOFF, A.UNKNOWN, A.SETTLING, A.STUCK})},
-    e.TimerFired: {A.BACKOFF: frozenset({A.SENT})},
+    e.TimerFired: {A.BACKOFF: frozenset({A.SENT}), A.WAITING: frozenset({A.SUCCEEDED})},
     e.ActionSettled: {A.SETTLING: frozenset({A.SUCCEEDED, A.PREVENTED, A.SKIPPED})},
     e.SettleUnavailable: {A.SETTLING: frozenset({A.FAILED, A.STUCK})},
     e.AbortRequested: {A.BACKOFF: frozenset({A.SETTLING})},
     e.RetryRequested: {a: frozenset({A.SENT}) for a in (A.STUCK, A.BACKOFF)},
     e.SkipRequested: {
         **dict.fromkeys((A.STUCK, A.BACKOFF, A.SENT), frozenset({A.SETTLING, A.SKIPPED})),
-        A.SETTLING: frozenset({A.SKIPPED}),
+        **dict.fromkeys((A.WAITING, A.SETTLING), frozenset({A.SKIPPED})),
     },
-    e.OutcomeDeclared: dict.fromkeys((A.STUCK, A.BACKOFF, A.SENT, A.SETTLING), frozenset({A.SUCCEEDED, A.SKIPPED, A.PREVENTED})),
+    e.OutcomeDeclared: dict.fromkeys(
+        (A.STUCK, A.BACKOFF, A.WAITING, A.SENT, A.SETTLING), frozenset({A.SUCCEEDED, A.SKIPPED, A.PREVENTED})
+    ),
     e.InputEdited: {a: frozenset({a}) for a in (A.BACKOFF, A.STUCK)},
 }
 

@@ -53,7 +53,7 @@ def apply(fold: Fold, event: ForwardEvent | SideEvent) -> None:
         case OutcomeUnknown():
             unknown(fold, event)
         case TimerFired():
-            ACTIONS.due(fold, event)
+            due(fold, event)
         case OutputRejected():
             output_rejected(fold, event)
         case ActionSettled():
@@ -86,10 +86,12 @@ def _begin(fold: Fold, name: str) -> bool:
     condition = fold.plan.conditions.get(name)
     wanted = condition is None or fold.answer(name, condition, partial(_seen_by_conditions, fold))
     if isinstance(wanted, str):
-        _without_condition(fold, name, Failure(CONDITION_ERROR, wanted, retryable=False))
+        _without_effect(fold, name, Advance, Failure(CONDITION_ERROR, wanted, retryable=False))
         return False
     if wanted:
-        kind_of(fold.plan.steps[name]).begin(fold, name)
+        failure = kind_of(fold.plan.steps[name]).begin(fold, name)
+        if failure is not None:
+            _without_effect(fold, name, Advance, failure)
         return False
     fold.set_action(name, Advance, Side(ActionStatus.SKIPPED))
     fold.remaining -= 1
@@ -107,13 +109,31 @@ def _seen_by_conditions(fold: Fold) -> dict[str, object]:
     }
 
 
-def _without_condition(fold: Fold, name: str, failure: Failure) -> None:
-    """Give up a step whose condition cannot be evaluated. It was never sent, so it has no effect."""
+def _without_effect(fold: Fold, name: str, cause: type[object], failure: Failure) -> None:
+    """Give up a step that was never sent, so that it has no effect: behind the pivot an operator must decide, else turn back."""
     if fold.role(name) is StepRole.RETRIABLE:
-        fold.set_action(name, Advance, Side(ActionStatus.STUCK, failure=failure))
+        fold.set_action(name, cause, Side(ActionStatus.STUCK, failure=failure))
     else:
-        fold.set_action(name, Advance, Side(ActionStatus.PREVENTED, failure=failure))
+        fold.set_action(name, cause, Side(ActionStatus.PREVENTED, failure=failure))
         turning.turn_back(fold, f"step {name!r}: {failure}")
+
+
+def due(fold: Fold, event: TimerFired) -> None:
+    """End a delay, whose time is over, or begin the next attempt of a step that backed off.
+
+    While the saga is paused a delay does not end: it does on resume.
+    """
+    waits = fold.step(event.step).action
+    if waits.status is not ActionStatus.WAITING:
+        ACTIONS.due(fold, event)
+        return
+    fold.expect(event, waits.attempt)
+    if fold.paused:
+        raise UnexpectedEventError(f"the saga is paused; step {event.step!r} ends its waiting on resume")
+    fold.set_action(event.step, TimerFired, waits.to(ActionStatus.SUCCEEDED))
+    fold.reason = ""
+    fold.remaining -= 1
+    advance(fold, fold.plan.successors[event.step])
 
 
 def succeeded(fold: Fold, event: ActionSucceeded | ActionSettled | OutcomeDeclared) -> None:

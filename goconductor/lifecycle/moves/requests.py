@@ -32,11 +32,12 @@ from goconductor.lifecycle.facts.events import (
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaStatus, StepState
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves import forward, turning
+from goconductor.lifecycle.moves.kinds import kind_of
 from goconductor.lifecycle.moves.retrying import ACTIONS, COMPENSATIONS
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.saga.definition import StepRole
 
-_WAITING = (ActionStatus.STUCK, ActionStatus.BACKOFF, ActionStatus.SENT, ActionStatus.SETTLING)
+_WAITING = (ActionStatus.STUCK, ActionStatus.BACKOFF, ActionStatus.WAITING, ActionStatus.SENT, ActionStatus.SETTLING)
 _WAITING_BACK = (CompensationStatus.STUCK, CompensationStatus.BACKOFF, CompensationStatus.SENT, CompensationStatus.FENCING)
 
 
@@ -123,7 +124,10 @@ def retry(fold: Fold, event: RetryRequested) -> None:
     That an outcome was lost once is not forgotten: without a journal, a later failure would else count as "it never happened".
     """
     name, step = event.step, fold.step(event.step)
-    if step.action.status in (ActionStatus.STUCK, ActionStatus.BACKOFF):
+    if step.action.status is ActionStatus.STUCK and name not in fold.plan.owners:
+        if (failure := kind_of(fold.plan.steps[name]).begin(fold, name, RetryRequested)) is not None:
+            raise RequestRefusedError(f"step {name!r} still cannot begin: {failure}; skip it, or declare its outcome")
+    elif step.action.status in (ActionStatus.STUCK, ActionStatus.BACKOFF):
         ACTIONS.again(fold, event, unknowns=min(step.action.unknowns, 1))
     elif step.compensation.status in (CompensationStatus.STUCK, CompensationStatus.BACKOFF):
         COMPENSATIONS.again(fold, event, unknowns=0)
@@ -152,6 +156,8 @@ def skip(fold: Fold, event: SkipRequested) -> None:
         raise RequestRefusedError(f"step {name!r} is the pivot: find out whether it happened and declare its outcome")
     elif fold.role(name) is not StepRole.RETRIABLE:
         raise RequestRefusedError(f"step {name!r} comes before the point of no return: abort the saga, or declare its outcome")
+    elif name not in fold.plan.owners:
+        forward.skip(fold, name, SkipRequested)
     elif event.forced or not step.action.attempt:
         fold.fields["late_effects"] = fold.state.late_effects or step.action.attempt > 0
         forward.skip(fold, name, SkipRequested)

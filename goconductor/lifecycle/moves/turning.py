@@ -8,22 +8,28 @@ can come after the effect; exempt is only one whose failure stands in its journa
 from __future__ import annotations
 
 from goconductor.errors import UnexpectedEventError
-from goconductor.lifecycle.facts.effects import EndSaga
+from goconductor.lifecycle.facts.effects import EndSaga, SetTimer
 from goconductor.lifecycle.facts.state import ActionStatus, SagaStatus
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import CLOSED_COMPENSATIONS, NO_COMPENSATION, Fold
-from goconductor.lifecycle.moves.kinds import kind_of
+from goconductor.lifecycle.moves.kinds import call
 from goconductor.saga.definition import StepRole
 
 
 def turn_back(fold: Fold, reason: str) -> None:
-    """Let the saga only compensate from here on. A step in backoff was sent before, so it may have run."""
+    """Let the saga only compensate from here on. A step in backoff was sent before, so it may have run. One that waits ends."""
     if not fold.backward:
         fold.phase = SagaStatus.COMPENSATING
         fold.reason = reason
+        withdrawn: set[str] = set()
         for name, step in list(fold.steps.items()):
             if step.action.status is ActionStatus.BACKOFF and fold.role(name) is not StepRole.PIVOT:
                 fold.set_action(name, Advance, step.action.to(ActionStatus.FAILED))
+            elif step.action.status is ActionStatus.WAITING:
+                fold.set_action(name, Advance, step.action.to(ActionStatus.PREVENTED))
+                withdrawn.add(name)
+        if withdrawn:  # some may have begun by the same event
+            fold.effects = [each for each in fold.effects if not (isinstance(each, SetTimer) and each.step in withdrawn)]
     advance(fold)
 
 
@@ -50,7 +56,7 @@ def advance(fold: Fold, closed: str | None = None) -> None:
                 if not unclosed[before]:
                     waiting.append(before)
         elif status is NO_COMPENSATION and not fold.paused:
-            kind_of(fold.plan.steps[name]).compensate(fold, name)
+            call.compensate(fold, name)
     if fold.paused:
         fold.unclosed = None
     if not unclosed:

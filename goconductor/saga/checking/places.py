@@ -23,7 +23,7 @@ import msgspec
 
 from goconductor.errors import ConditionError, PayloadError, nearest
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import Definition
+from goconductor.saga.definition import Binding, Definition
 from goconductor.saga.expressions.conditions import compile_condition
 from goconductor.saga.types.annotations import is_pydantic, is_pydantic_model, spelt
 from goconductor.saga.types.fields import fields_of
@@ -69,6 +69,11 @@ def asked(definition: Definition) -> Iterator[Asked]:
         (f"input {parameter!r} of step {step.id!r}", binding)
         for step in definition.steps
         for parameter, binding in step.inputs.items()
+    ]
+    named += [
+        (f"the delay of step {step.id!r}", Binding(ref=step.delay.until))
+        for step in definition.steps
+        if step.delay is not None and step.delay.until is not None
     ]
     if definition.output is not None:
         named.append(("the saga's output", definition.output))

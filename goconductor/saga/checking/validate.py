@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from goconductor.errors import ConditionError, DefinitionError, PayloadError, nearest
 from goconductor.saga.checking.places import asked
+from goconductor.saga.checking.waits import of_delay
 from goconductor.saga.data.references import Reference
 from goconductor.saga.data.schemas import followed, lack
 from goconductor.saga.data.values import check_value
@@ -119,10 +120,13 @@ def _of_itself(step: Step) -> list[str]:
         found.append(
             f"step id {step.id!r} must be 1 to 100 letters, digits, '_' or '-', and begin and end with a letter or digit."
         )
-    try:
-        split_target(step.run)
-    except ValueError:
-        found.append(f"step {step.id!r} runs {step.run!r}; name its code as 'participant.step'.")
+    if step.delay is not None:
+        found += of_delay(step, step.delay)
+    else:
+        try:
+            split_target(step.run)
+        except ValueError:
+            found.append(f"step {step.id!r} runs {step.run!r}; name its code as 'participant.step'.")
     if step.timeout_seconds is not None and not 0 < step.timeout_seconds < float("inf"):
         found.append(f"step {step.id!r} has a timeout of {step.timeout_seconds:g} seconds; it must be above zero.")
     if step.unknowns_max is not None and step.unknowns_max < 1:
@@ -139,6 +143,10 @@ def _before(step: Step, known: set[str], found: list[str]) -> set[str]:
             )
         else:
             before.add(name)
+    if step.delay is not None and step.delay.until is not None:
+        owner = _refers(Binding(ref=step.delay.until), f"the delay of step {step.id!r}", known, found)
+        if owner is not None:
+            before.add(owner)
     for parameter, binding in step.inputs.items():
         owner = _refers(binding, f"input {parameter!r} of step {step.id!r}", known, found)
         if owner is not None:

@@ -27,7 +27,10 @@ def by_position(step: Step, types: Mapping[str | None, Any]) -> Step:
         types: the type of each step's output by its id, and of the saga's input under None.
     """
     inputs = {name: binding_by_position(binding, types) for name, binding in step.inputs.items()}
-    return step if inputs == step.inputs else msgspec.structs.replace(step, inputs=inputs)
+    delay = step.delay
+    if delay is not None and delay.until is not None:
+        delay = msgspec.structs.replace(delay, until=binding_by_position(Binding(ref=delay.until), types).ref)
+    return step if (inputs, delay) == (step.inputs, step.delay) else msgspec.structs.replace(step, inputs=inputs, delay=delay)
 
 
 def binding_by_position(binding: Binding, types: Mapping[str | None, Any]) -> Binding:

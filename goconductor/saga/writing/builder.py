@@ -25,9 +25,10 @@ from goconductor.errors import DefinitionError, check_type, unfit
 from goconductor.saga.checking.places import misplaced
 from goconductor.saga.checking.validate import problems, unfit_inputs
 from goconductor.saga.data.references import Place, Reference, reference_of
-from goconductor.saga.definition import Binding, Definition
+from goconductor.saga.definition import Binding, Definition, Delay
 from goconductor.saga.definition import Step as StepDefinition
-from goconductor.saga.retry import Retry, seconds
+from goconductor.saga.retry import Retry
+from goconductor.saga.retry import seconds as duration
 from goconductor.saga.types.annotations import cannot_come, parts
 from goconductor.saga.types.fields import fields_of
 from goconductor.saga.types.positions import binding_by_position, by_position, type_of
@@ -136,7 +137,7 @@ class Saga(Generic[I, O]):
         self.name = name
         self.input_type = input
         self._input_schema = input_schema
-        self._timeout_seconds = None if timeout is None else seconds(timeout)
+        self._timeout_seconds = None if timeout is None else duration(timeout)
         self._steps: list[StepDefinition] = []
         self._known: dict[int, _Code] = {}
         self._declared: dict[str, Any] = {}
@@ -195,11 +196,52 @@ class Saga(Generic[I, O]):
                 compensation=None if known is None else known.compensation_function is not None,
                 retry=options.get("retry") or own.get("retry"),
                 compensation_retry=options.get("compensation_retry") or own.get("compensation_retry"),
-                timeout_seconds=own.get("timeout_seconds") if timeout is None else seconds(timeout),
+                timeout_seconds=own.get("timeout_seconds") if timeout is None else duration(timeout),
                 unknowns_max=options.get("unknowns_max"),
             )
         )
         return Step(step_id)
+
+    def delay(
+        self,
+        seconds: float | str | None = None,
+        /,
+        *,
+        until: object = None,
+        id: str | None = None,
+        after: Sequence[Step[Any]] = (),
+        when: str | None = None,
+    ) -> Step[None]:
+        """Add a step that lets time pass. Nobody runs it, and there is nothing to undo.
+
+        Args:
+            seconds: how long from when its turn has come: seconds, or a string such as ``"10m"``.
+            until: in place of that, the place of a time in the saga's data (``order.input.ship_at``): a text as RFC 3339 writes
+                it, or seconds since 1970. A time in the past ends the step at once.
+            id: the step's id in the saga; by default ``"delay"``.
+            after: steps that must have ended before.
+            when: a CEL condition over ``input`` and ``steps``. If it is false, the step is skipped.
+
+        Raises:
+            ArgumentError: something is of a wrong type, or not one of ``seconds`` and ``until`` is given.
+            ValueError: ``seconds`` is no duration.
+        """
+        check_options({"id": id, "after": after, "when": when}, lambda each: isinstance(each, Step))
+        if (seconds is None) == (until is None) or not isinstance(until, Place | NoneType):
+            raise unfit("until", until, "a place, such as order.input.ship_at; or give seconds in its stead: saga.delay('10m')")
+        self._definition = None
+        self._steps.append(
+            StepDefinition(
+                id=id or "delay",
+                delay=Delay(
+                    seconds=None if seconds is None else duration(seconds),
+                    until=None if until is None else str(reference_of(until)),
+                ),
+                after=tuple(step.id for step in after),
+                when=when,
+            )
+        )
+        return Step(id or "delay")
 
     def returns(self, place: T) -> Saga[I, T]:
         """Declare the result of a completed saga: a place, or a constant. Without it, the outputs of all steps by their ids.

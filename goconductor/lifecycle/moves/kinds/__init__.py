@@ -2,28 +2,33 @@
 
 All kinds share the rest: the order of steps, and the meaning of an outcome (:mod:`goconductor.lifecycle.moves.forward`,
 :mod:`goconductor.lifecycle.moves.backward`). A step's *role* (before the pivot, the pivot, after it) is another thing than its
-kind: a step of any kind may have any role.
+kind. A kind that no participant runs has nothing to undo, so nobody asks for its compensation; and it can never be the pivot.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
+from goconductor.lifecycle.facts.state import Failure
+from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
-from goconductor.lifecycle.moves.kinds import call
+from goconductor.lifecycle.moves.kinds import call, delay
 from goconductor.saga.definition import Step
 
 
 class Kind(Protocol):
-    """What a kind's file has: the effects of a step's two sides when their turn has come."""
+    """What a kind's file has; that of a kind that a participant runs also has ``compensate``."""
 
-    def begin(self, fold: Fold, name: str) -> None:
-        """Begin the action: its condition holds."""
+    def begin(self, fold: Fold, name: str, cause: type[object] = Advance) -> Failure | None:
+        """Begin the action, and return why it cannot begin, or None.
 
-    def compensate(self, fold: Fold, name: str) -> None:
-        """Begin the compensation."""
+        Args:
+            fold: the saga.
+            name: the step; its condition holds.
+            cause: why it begins: its turn has come, or somebody asked for it again.
+        """
 
 
-def kind_of(_step: Step) -> Kind:
-    """Return of which kind a step is. Definitions have calls only, as yet."""
-    return call
+def kind_of(step: Step) -> Kind:
+    """Return of which kind a step is."""
+    return call if step.delay is None else delay

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Side
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, Side
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
 
@@ -11,10 +11,11 @@ _ACTION = Side(ActionStatus.SENT, 1)
 _COMPENSATION = Side(CompensationStatus.SENT, 1)
 
 
-def begin(fold: Fold, name: str) -> None:
-    """Send the first attempt of the action: its turn has come, and its condition holds."""
-    step = fold.set_action(name, Advance, _ACTION)
+def begin(fold: Fold, name: str, cause: type[object] = Advance) -> Failure | None:
+    """Send the first attempt of the action. That can always be done."""
+    step = fold.set_action(name, cause, _ACTION)
     fold.ask(RunAction(name, 1, step.round))
+    return None
 
 
 def compensate(fold: Fold, name: str) -> None:

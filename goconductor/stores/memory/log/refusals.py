@@ -9,7 +9,9 @@ import msgspec
 
 from goconductor.ports.store import Append, LogEntry, Start, Take
 
-STATUSES = frozenset(("queued", "running", "paused", "compensating", "completed", "compensated", "stuck", "terminated", "held"))
+STATUSES = frozenset(
+    ("queued", "running", "waiting", "paused", "compensating", "completed", "compensated", "stuck", "terminated", "held")
+)
 LIVE = frozenset(("queued", "running", "compensating"))
 
 NUL_IN_JSON = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")

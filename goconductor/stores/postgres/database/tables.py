@@ -37,7 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB, TIMESTAMP
 from sqlalchemy.types import UserDefinedType
 
-STATUSES = ("queued", "running", "paused", "compensating", "completed", "compensated", "stuck", "terminated", "held")
+STATUSES = ("queued", "running", "waiting", "paused", "compensating", "completed", "compensated", "stuck", "terminated", "held")
 LIVE = ("queued", "running", "compensating")
 
 HOT_TABLE = {"fillfactor": 50, "autovacuum_vacuum_scale_factor": 0.02, "autovacuum_analyze_scale_factor": 0.05}
