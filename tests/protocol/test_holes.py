@@ -6,8 +6,12 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 HERE = Path(__file__).parent
 SURE = {"M", "P", "R"}
+# the readings that found holes, and how many: of rewind, of waiting, of a saga's life, and those that the models here found later
+READINGS = {"R": 28, "W": 32, "L": 12, "T": 11}
 
 
 class Hole(NamedTuple):
@@ -39,6 +43,12 @@ def test_the_list_is_read() -> None:
     assert len(holes()) == len(re.findall(r"^\| [A-Z]\d", text, re.MULTILINE))
     assert len({hole.name for hole in holes()}) == len(holes())
     assert {hole.sure for hole in holes()} <= SURE
+
+
+@pytest.mark.parametrize(("letter", "count"), READINGS.items())
+def test_no_hole_of_a_reading_is_left_out(letter: str, count: int) -> None:
+    numbers = [int(hole.name[1:]) for hole in holes() if hole.name[0] == letter]
+    assert sorted(numbers) == list(range(1, count + 1))
 
 
 def test_a_hole_that_a_model_found_has_runs_that_find_it_again() -> None:
