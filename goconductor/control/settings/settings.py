@@ -22,7 +22,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Self
 
-from pydantic import PrivateAttr, ValidationError
+from pydantic import ModelWrapValidatorHandler, PrivateAttr, ValidationError, ValidationInfo, model_validator
 from pydantic_core import ErrorDetails
 
 from goconductor.control.settings.sections import (
@@ -54,12 +54,21 @@ _OF_KUBERNETES = re.compile(r".*_SERVICE_HOST|.*_SERVICE_PORT(_\w+)?|.*_PORT_\d+
 _PORT_OF_KUBERNETES = re.compile(r"(tcp|udp|sctp)://.*", re.IGNORECASE)
 """The value of ``…_PORT``, which for a Service called *goconductor-rest* has the very name of a setting."""
 
+BY_HAND = "Settings(…)"
+"""Stands for the file in messages about settings that were made without one."""
+_LOADING = object()
+"""Context of a validation whose faults :meth:`Settings.load` explains."""
+
 _PRINTABLE_KEY = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 _PLACE = tuple[str, ...]
 
 
 class Settings(Section):
-    """Everything that can be set. Made by :meth:`load`."""
+    """Everything that can be set. Made by :meth:`load`; or by hand, of sections as keyword arguments or of one dict.
+
+    Raises:
+        ConfigurationError: there are faults; names all of them.
+    """
 
     database: DatabaseSettings
     bus: BusSettings = BusSettings()
@@ -75,6 +84,17 @@ class Settings(Section):
     traces: TracesSettings = TracesSettings()
     _origins: dict[_PLACE, str] = PrivateAttr(default_factory=dict)
     _warnings: list[str] = PrivateAttr(default_factory=list)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _made(cls, given: Any, made: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        try:
+            return made(given)
+        except ValidationError as error:
+            if info.context is _LOADING:  # which knows where each value came from
+                raise
+            found = error.errors(include_url=False, include_input=False)
+            raise ConfigurationError(_numbered([_explain(each, BY_HAND, {}) for each in found])) from None
 
     @classmethod
     def load(cls, path: Path | str | None = None, environ: Mapping[str, str] | None = None) -> Self:
@@ -99,13 +119,12 @@ class Settings(Section):
         origins = {(section, key): str(file) for section, keys in document.items() if isinstance(keys, dict) for key in keys}
         variables = _overlay(document, environ, problems, warnings)
         try:
-            settings = cls.model_validate(document)
+            settings = cls.model_validate(document, context=_LOADING)
         except ValidationError as error:
             found = error.errors(include_url=False, include_input=False)
-            problems += [_explain(each, file, variables) for each in found if not (unread and each["type"] == "missing")]
+            problems += [_explain(each, str(file), variables) for each in found if not (unread and each["type"] == "missing")]
         if problems:
-            lines = [f"  {number}. {problem}" for number, problem in enumerate(problems + warnings, 1)]
-            raise ConfigurationError("\n".join(["the settings cannot be used:", *lines]))
+            raise ConfigurationError(_numbered(problems + warnings))
         settings._origins.update(origins | variables)  # noqa: SLF001  (our own)
         settings._warnings.extend(warnings)  # noqa: SLF001
         return settings
@@ -221,7 +240,11 @@ def _put(document: dict[str, Any], place: _PLACE, value: Any) -> None:
     section[place[-1]] = value
 
 
-def _explain(details: ErrorDetails, file: Path, variables: Mapping[_PLACE, str]) -> str:
+def _numbered(problems: list[str]) -> str:
+    return "\n".join(["the settings cannot be used:", *(f"  {number}. {each}" for number, each in enumerate(problems, 1))])
+
+
+def _explain(details: ErrorDetails, file: str, variables: Mapping[_PLACE, str]) -> str:
     place = tuple(str(part) for part in details["loc"])
     shown = ".".join(map(_named, place))
     where = variables.get(place[:2]) or variables.get(place) or f"{file}: {shown}"
@@ -230,7 +253,7 @@ def _explain(details: ErrorDetails, file: Path, variables: Mapping[_PLACE, str])
             siblings = [".".join((*place[:-1], name)) for name in _below(place[:-1])]
             return f"{file}: {shown}: there is no such setting{_nearest('.'.join(place), siblings)}"
         case "missing":
-            return f"{shown}: is not set; set it in {file}, or {variable(*place)}"
+            return f"{shown}: is not set; set it in {file}{'' if file == BY_HAND else f', or {variable(*place)}'}"
         case "model_type" | "model_attributes_type" | "dict_type":
             return f"{where}: should hold keys and their values, one per line below it"
         case _:
