@@ -153,6 +153,11 @@ def _side_of(fold: Fold, event: SideEvent) -> Direction:
 def _illegal(fold: Fold, event: Event, status: SagaStatus) -> Exception:
     name = type(event).__name__
     if isinstance(event, OperatorRequest):
+        if status is SagaStatus.QUEUED and isinstance(event, StepEvent):
+            return RequestRefusedError(
+                f"no step of saga {fold.state.saga_id} has an outcome yet, so step {event.step!r} cannot be {event.verb}: where "
+                "nobody can run it, abort the saga, or declare the step's outcome"
+            )
         allowed = " or ".join(sorted(SAGA_MOVES[type(event)]))
         return RequestRefusedError(f"saga {fold.state.saga_id} is {status}; only {allowed} sagas can be {event.verb}")
     return UnexpectedEventError(f"saga {fold.state.saga_id} is {status}; it cannot see {name}")

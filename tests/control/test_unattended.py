@@ -179,3 +179,13 @@ async def test_an_abort_goes_past_a_step_that_nobody_has(trade: Trade) -> None:
     assert await trade.allowed(saga_id, "reserve") == [Request.SKIP, Request.DECLARE]
     detail = await requests.ask(ANYBODY, node, saga_id, SkipRequested("reserve", reason="the service is gone", forced=True))
     assert (detail.status, detail.late_effects) == ("compensated", True)
+
+
+async def test_a_first_step_that_nobody_has_is_declared_and_who_would_skip_it_is_told_what_to_do(trade: Trade) -> None:
+    saga_id = await trade.started()
+    node = trade.world.nodes[0]
+    assert await trade.allowed(saga_id, "reserve") == [Request.DECLARE]
+    with pytest.raises(requests.RefusedNowError, match="or declare the step's outcome; allowed now: "):
+        await requests.ask(ANYBODY, node, saga_id, SkipRequested("reserve", reason="gone", forced=True))
+    declared = OutcomeDeclared("reserve", happened=False, reason="the service is gone")
+    assert (await requests.ask(ANYBODY, node, saga_id, declared)).status == "compensated"
