@@ -4,6 +4,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 ETCD3 := .services/etcd3/.installed
+RELEASE := .release
 PEERS := .bench
 PEERS_INSTALLED := $(PEERS)/.installed
 CODE := $(wildcard goconductor migrations tests examples benchmarks docs/roles.py)
@@ -17,7 +18,7 @@ BASE_PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do 
 	$$name -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all simulate check lint types layers servers services bench bench-buses bench-gate bench-calls bench-peers docs lock format clean
+.PHONY: help venv demo test test-all simulate check lint types layers servers services bench bench-buses bench-gate bench-calls bench-peers docs release-check lock format clean
 
 help: ## List the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' Makefile
@@ -95,11 +96,22 @@ $(PEERS_INSTALLED): requirements/bench.lock pyproject.toml
 docs: $(INSTALLED) ## Build the site of the documentation in site/; a broken link fails, and nothing is fetched
 	$(VENV)/bin/zensical build --strict --clean
 
+release-check: $(INSTALLED) $(RELEASE)/.installed ## Build sdist and wheel twice and compare, list what is in them, ask for known faults; OFFLINE=1 asks nobody
+	@PYTHON=$(PYTHON) TOOLS=$(RELEASE)/bin OFFLINE=$(OFFLINE) bash .ci/release-check
+
+$(RELEASE)/.installed: requirements/release.lock
+	@test -n "$(BASE_PYTHON)" || { echo "Python 3.11 or newer with venv is missing" >&2; exit 1; }
+	$(BASE_PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements/release.lock
+	@touch $@
+
 lock: ## Resolve requirements/*.lock anew within pyproject.toml; UPGRADE=1 takes the newest versions (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras --group dev \
 		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) pyproject.toml --output-file requirements/dev.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --constraint requirements/dev.lock $(addprefix --extra ,$(OF_THE_IMAGE)) \
 		--custom-compile-command "make lock" pyproject.toml --output-file requirements/image.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --group release \
+		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --output-file requirements/release.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --constraint requirements/dev.lock --group build \
 		--custom-compile-command "make lock" --output-file requirements/build.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra kafka --extra embedded --group bench \
@@ -112,5 +124,5 @@ format: $(INSTALLED) ## Mend what can be mended by itself
 	$(VENV)/bin/ruff format $(CODE)
 
 clean: ## Remove everything that these recipes made
-	rm -rf $(VENV) $(PEERS) .demo .services site .cache dist build .coverage* .*_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(RELEASE) .demo .services site .cache dist build .coverage* .*_cache .hypothesis
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -66,6 +66,15 @@ def test_it_is_made_of_the_versions_that_the_tests_run_with() -> None:
         assert pins(each).items() <= tested.items()
 
 
+def test_it_has_all_that_the_package_needs() -> None:
+    """A new dependency is in the image's lock too: make lock."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    (extras,) = re.findall(r"^OF_THE_IMAGE := (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    needed = [*project["dependencies"], *(each for extra in extras.split() for each in project["optional-dependencies"][extra])]
+    names = {re.split(r"[\[>=<;]", each)[0].strip() for each in needed}
+    assert names <= set(pins("image.lock"))
+
+
 def test_what_it_copies_reaches_the_builder() -> None:
     (ignored, *let_through) = [
         line for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line and not line.startswith(("#", "**"))
