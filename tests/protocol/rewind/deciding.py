@@ -165,10 +165,10 @@ def grow(draft: Draft, step: int) -> None:
     if graph.nodes[step].type == REPEAT:
         exist(draft, next(each for each in graph.repeats if each.grow == step).iterations[:1], step)
     else:
-        its_map = next(each for each in graph.maps if each.grow == step)
+        number, its_map = next((number, each) for number, each in enumerate(graph.maps) if each.grow == step)
         length = rules.lengths[draft.rounds[its_map.over]] if rules.length_logged else random.randint(1, 2)
-        for item in its_map.items[:length]:
-            exist(draft, tuple(node for node in item if graph.grown_by[node] == step), step)
+        for item, nodes in enumerate(its_map.items[:length]):  # what a map inside of an item holds, it grows itself
+            exist(draft, tuple(node for node in nodes if graph.nodes[node].items[0] == (number, item)), step)
     draft.actions[step] = "S"
 
 
@@ -205,7 +205,8 @@ def join(draft: Draft, step: int) -> bool:
     if draft.actions[its_map.grow] != "S":
         return False
     items = [(item, nodes) for item, nodes in enumerate(its_map.items) if draft.actions[nodes[0]] != "."]
-    undone = {item for item, nodes in items if any(draft.is_undone(node) for node in nodes)}
+    whole = draft.rules.lost_as_a_whole
+    undone = {item for item, nodes in items if any(map(draft.is_undone, nodes[:1] if whole else nodes))}
     won = {item for item, nodes in items if item not in undone and item_done(draft, nodes)}
     lost = undone | {
         item for item, nodes in items if item not in won and any(draft.actions[n] in "Gk" for n in exposed(draft, nodes))
@@ -224,7 +225,8 @@ def join(draft: Draft, step: int) -> bool:
         surplus = [item for item, _ in items if item not in won and item not in lost]
         for item in surplus:
             draft.undone |= sum(1 << node for node in its_map.items[item] if draft.actions[node] != ".")
-        if not any(draft.is_undone(node) for _, nodes in items for node in nodes) or not draft.rules.join_waits:
+        under_way = any(any(map(draft.is_undone, nodes[:1] if whole else nodes)) for _, nodes in items)
+        if not under_way or not draft.rules.join_waits:
             draft.actions[step] = "S"
             return True
         return bool(surplus)

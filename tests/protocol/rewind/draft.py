@@ -91,8 +91,10 @@ class Draft:
                 continue
             actions = [self.actions[step] for step in steps]
             undos = [self.compensations[step] for step in steps]
+            ended = "Gk" if rules.ended_is_ended else ""
+            undoing = any(undo != "-" and action not in ended for action, undo in zip(actions, undos, strict=True))
             is_open = any(action in "DP" for action in actions) or any(undo in "DdEKZ" for undo in undos)
-            undoing = any(undo != "-" for undo in undos) and not all(self.closed(step) for step in steps)
+            undoing = undoing and not all(self.closed(step) for step in steps)
             begun = any(action not in "-.k" for action in actions)
             forward = begun and not any(map(self.goes_back, steps)) and not all(action in "SkG." for action in actions)
             failed = any(action in "FUfG" for action in actions)

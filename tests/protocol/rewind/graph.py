@@ -95,13 +95,16 @@ class Graph:
         most: int = 2,
         concurrency: int = 1,
         need: int = ALL,
-        inner: int = 0,
+        inner: tuple[int, int, int] | None = None,
         tolerated: bool = False,
         source: str | None = None,
         items: tuple[tuple[int, int], ...] = (),
         **more: Any,
     ) -> Graph:
-        """A map over `over`'s list: `most` items at most, each a row of steps, or with `inner` a map of that many items."""
+        """A map over `over`'s list: `most` items at most, each a row of steps.
+
+        With `inner` each item is a map itself: (items, concurrency, need).
+        """
         role = more.get("role", COMPENSATABLE)
         self.add(name, over, type=GROW, role=role, items=items)
         number, grow = len(self.maps), self.at(name)
@@ -111,9 +114,11 @@ class Graph:
         for item in range(most):
             first = len(self.nodes)
             path = ((number, item), *items)
-            if inner:
-                self.map(f"{name}[{item}].n", name, steps=1, most=inner, items=path, source=source or over, **more)
-            for step in range(0 if inner else steps):
+            if inner is not None:
+                size, slots, needed = inner
+                below: dict[str, Any] = {"concurrency": slots, "need": needed, "items": path, "source": source or over}
+                self.map(f"{name}[{item}].n", name, steps=1, most=size, **below, **more)
+            for step in range(steps if inner is None else 0):
                 self.add(f"{name}[{item}].{'xy'[step]}", name if not step else f"{name}[{item}].x", items=path, **more)
             members.append(tuple(range(first, len(self.nodes))))
             ends.append(self.nodes[-1].name)

@@ -124,6 +124,8 @@ class Rules:
     undo_counts: bool = True  # slots count compensations too
     join_waits: bool = True  # the join of any/n succeeds only when the others are undone
     says_left: bool = True  # an effect that a skip left standing is said, by step
+    lost_as_a_whole: bool = True  # an item is lost when it is undone as a whole, not when something inside is
+    ended_is_ended: bool = True  # what was given up or skipped inside an item does not make the item one that is being undone
     construct_slots: bool = True  # a construct that is undone gives slots to its items one by one, as turning back does
     construct_undone: bool = True  # a tolerated construct is undone inside before it is given up
     failed_undone: bool = True  # a tolerated step is given up only after it was settled or compensated

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from tests.protocol.rewind.events import fold
-from tests.protocol.rewind.graph import CHILD, PIVOT, mapped, repeated, repeated_behind_pivot
+from tests.protocol.rewind.graph import ALL, CHILD, PIVOT, mapped, repeated, repeated_behind_pivot
 from tests.protocol.rewind.rules import Event, Saga
 from tests.protocol.rewind.world import Faults, Rewind
 from tests.protocol.runs import NO_WAY, Run, breaks, each, holds, search
@@ -86,6 +86,27 @@ HOLD = (
         "fix-repeat-behind-pivot",
         Rewind(repeated_behind_pivot(), Faults(failures=1, lost_leases=1, crashes=1), until=(9, 9, 9, 9)),
     ),
+    holds(
+        "fix-nested-any-all",
+        Rewind(mapped(2, 1, inner=(2, 2, ALL)), Faults(failures=1, lost_leases=1)),
+        small=Rewind(mapped(2, 1, inner=(2, 1, ALL)), Faults(failures=2, aborts=1)),
+    ),
+    holds(
+        "fix-nested-any-all-rewind",
+        Rewind(mapped(1, 1, inner=(2, 2, ALL)), Faults(failures=1, rewinds=1, pauses=1)),
+        small=Rewind(mapped(1, 1, inner=(2, 1, ALL)), Faults(failures=1, rewinds=1)),
+    ),
+    holds(
+        "fix-nested-all-any",
+        Rewind(mapped(1, ALL, inner=(2, 1, 1)), Faults(failures=2, lost_leases=1, rewinds=1)),
+        small=Rewind(mapped(1, ALL, inner=(2, 1, 1)), Faults(failures=2, aborts=1)),
+    ),
+    holds("fix-nested-any-any", Rewind(mapped(2, 1, inner=(2, 2, 1)), Faults(failures=2))),
+    holds("fix-nested-any-any-pivot", Rewind(mapped(1, 1, PIVOT, inner=(2, 1, 1)), Faults(failures=2, lost_leases=1, aborts=1))),
+    holds(
+        "fix-nested-any-any-stuck",
+        Rewind(mapped(1, 1, inner=(2, 1, 1)), Faults(failures=1, failed_compensations=1, rewinds=1)),
+    ),
 )
 
 BREAK = (
@@ -114,6 +135,12 @@ BREAK = (
     breaks("mut-late-success", "is missing", Rewind(mapped(2, 1), Faults(failures=1, lost_leases=1), late_success_ignored=False)),
     breaks("mut-slot-kept", NO_WAY, Rewind(mapped(1, 1), Faults(rewinds=1), slots_told=False, targets=("m",))),
     breaks("mut-comp-concurrency", "concurrency exceeded", Rewind(mapped(1), Faults(aborts=1), undo_counts=False)),
+    breaks(
+        "lit-inner-undo-loses-item",
+        "items have effects",
+        Rewind(mapped(2, 1, inner=(2, 2, 1)), Faults(failures=1), lost_as_a_whole=False),
+    ),
+    breaks("lit-inner-undo-keeps-slot", NO_WAY, Rewind(mapped(1, ALL, inner=(2, 1, 1)), ended_is_ended=False)),
 )
 
 

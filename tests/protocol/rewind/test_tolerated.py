@@ -49,6 +49,7 @@ HOLD = (
         small=Rewind(mapped(2, 1, tolerated=True, steps=1), Faults(failures=3, aborts=1)),
     ),
     holds("fix-ways-tolerated", Rewind(ways_with_tolerated(), Faults(failures=4, lost_leases=1, aborts=1))),
+    holds("fix-tolerated-map-nested", Rewind(mapped(1, tolerated=True, inner=(2, 2, 1)), Faults(failures=2))),
 )
 
 BREAK = (
