@@ -44,6 +44,29 @@ class Document(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class WaitDetail(Document):
+    """What a step waits for that nobody runs."""
+
+    event: Annotated[str | None, Field(description="the name of the signal that ends it")] = None
+    approval: Annotated[str | None, Field(description="the question that a person is to answer")] = None
+    round: Annotated[int, Field(description="the step's round; an approval names it")] = 0
+    since: datetime
+    until: Annotated[datetime | None, Field(description="when time ends it; null where it waits without an end")] = None
+
+
+class SignalDetail(Document):
+    """A signal that no step has taken yet."""
+
+    id: str
+    name: str
+    payload: Any = None
+    approves: Annotated[str | None, Field(description="the step that it approves")] = None
+    by: str = ""
+    reason: Annotated[str, Field(description="why it approves")] = ""
+    at: datetime
+    why: Annotated[str, Field(description="why the last step that looked at it could not read it")] = ""
+
+
 class StepDetail(Document):
     """One step of one saga."""
 
@@ -51,6 +74,7 @@ class StepDetail(Document):
     run: str = Field(description="the code, as participant.step; empty where no participant runs it")
     status: StepStatus
     reason: Annotated[str | None, Field(description="why it waits, or why it is what it is")] = None
+    waits_for: Annotated[WaitDetail | None, Field(description="while it waits and nobody runs it")] = None
     attempt: Annotated[int, Field(description="the present or last attempt of its action, from 1; 0 before the first")] = 0
     compensation_attempt: Annotated[int, Field(description="the same of its compensation")] = 0
     error: Annotated[str | None, Field(description="the last failure")] = None
@@ -79,6 +103,7 @@ class SagaDetail(Document):
     started_at: Annotated[datetime, Field(description="by the database's clock, as in a list")]
     updated_at: datetime
     labels: dict[str, str] = {}
+    signals: Annotated[list[SignalDetail], Field(description="those that no step has taken, in the order of the log")] = []
     input: Any = None
     output: Annotated[Any, Field(description="what it answers; only of a completed saga")] = None
     steps: list[StepDetail]

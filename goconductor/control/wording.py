@@ -74,6 +74,10 @@ def _sentence(event: Event, who: str, took: float | None, before: SagaState | No
             return f"{who} does not know what had happened to {event.step}{_why(event.reason)}"
         case e.DeadlinePassed():
             return "The saga's deadline passed"
+        case e.SignalReceived() if event.approves:
+            return f"{who} approved {event.approves}{_why(event.reason)}"
+        case e.SignalReceived():
+            return f"{who} sent the signal {event.name}"
         case e.PauseRequested():
             return f"{who} paused the saga{_why(event.reason)}"
         case e.ResumeRequested():

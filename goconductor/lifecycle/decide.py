@@ -22,13 +22,14 @@ from goconductor.lifecycle.facts.events import (
     SagaStarted,
     SettleUnavailable,
     SideEvent,
+    SignalReceived,
     StepEvent,
 )
 from goconductor.lifecycle.facts.state import ActionStatus, SagaState, SagaStatus
 from goconductor.lifecycle.facts.transitions import FIRST_STATUSES, SAGA_MOVES
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.invariants import check
-from goconductor.lifecycle.moves import backward, forward, requests
+from goconductor.lifecycle.moves import backward, forward, requests, signals
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan
 
@@ -63,7 +64,7 @@ def first(plan: Plan, saga_id: UUID, event: SagaStarted, log: Log | None = None)
             started_at=event.at,
             at=event.at,
             deadline_at=None if limit is None else event.at + limit,
-            unkept={} if plan.conditions else None,
+            unkept={} if plan.asks else None,
         ),
         log,
     )
@@ -128,6 +129,8 @@ def _dispatch(fold: Fold, event: Event) -> None:
         backward.apply(fold, event)
     elif isinstance(event, OperatorRequest):
         requests.apply(fold, event)
+    elif isinstance(event, SignalReceived):
+        signals.received(fold, event)
     elif isinstance(event, SagaStarted):  # pragma: no cover  (SAGA_MOVES has no row for it)
         raise UnexpectedEventError("a saga starts once")
     elif _side_of(fold, event) is Direction.COMPENSATION:
@@ -160,4 +163,6 @@ def _illegal(fold: Fold, event: Event, status: SagaStatus) -> Exception:
             )
         allowed = " or ".join(sorted(SAGA_MOVES[type(event)]))
         return RequestRefusedError(f"saga {fold.state.saga_id} is {status}; only {allowed} sagas can be {event.verb}")
+    if isinstance(event, SignalReceived):
+        return RequestRefusedError(f"saga {fold.state.saga_id} has ended, it is {status}; no signal can reach it any more")
     return UnexpectedEventError(f"saga {fold.state.saga_id} is {status}; it cannot see {name}")

@@ -30,6 +30,7 @@ from goconductor.lifecycle.facts.state import (
     SagaStatus,
     Side,
     SideStatus,
+    Signal,
     StepState,
     status_of,
 )
@@ -60,13 +61,15 @@ class Fold:
 
     ``status`` is the saga's as people see it, after the last event. ``unclosed`` has for each step how many of its successors
     must still be compensated; :mod:`turning` keeps it. ``log`` has the answers of conditions that are in the log, ``unkept``
-    those that are not. ``at`` is the time of the event that is being folded.
+    those that are not. ``at`` is the time of the event that is being folded, ``begun`` the steps that have begun
+    to wait for a signal by it.
     """
 
     __slots__ = (
         "_awaited",
         "_timers",
         "at",
+        "begun",
         "done",
         "effects",
         "fields",
@@ -99,12 +102,13 @@ class Fold:
         self.reason = state.reason
         self.input = state.input
         self.at = state.at
+        self.begun: list[str] = []
         self.effects: list[Effect] = []
         self.fields: dict[str, Any] = {}
         self.touched: set[str] = set()
         self.unclosed: dict[str, int] | None = None
         self.log = log
-        self.unkept = dict(state.unkept or ()) if plan.conditions else None
+        self.unkept = dict(state.unkept or ()) if plan.asks else None
         self.open_actions = self.open_compensations = self.waiting = self.stuck = self.done = 0
         self._awaited: dict[str, int] = {}
         self._timers: list[tuple[float, str]] = []
@@ -239,17 +243,31 @@ class Fold:
             condition: its condition.
             seen: gives what the condition is asked about.
         """
-        if self.log is not None and (kept := self.log.kept.get(step)) is not None:
+
+        def ask() -> Answer:
+            answer = self.log.follows(step) if self.log is not None else None
+            if answer is None or answer == NOT_KEPT:
+                try:
+                    holds = condition.holds(seen(), any_order=self.log is not None)
+                    answer = answer or holds
+                except ConditionError as error:
+                    answer = str(error)
+            return answer
+
+        return self.answered(step, ask)
+
+    def answered(self, key: str, ask: Callable[[], Answer]) -> Answer:
+        """Return an answer as the log has it; else ask, and keep the answer with the next event.
+
+        Args:
+            key: the step; for a question about a signal the step, its round and the signal's id, with slashes in between.
+            ask: gives the answer.
+        """
+        if self.log is not None and (kept := self.log.kept.get(key)) is not None:
             return kept
-        answer = self.log.follows(step) if self.log is not None else None
-        if answer is None or answer == NOT_KEPT:
-            try:
-                holds = condition.holds(seen(), any_order=self.log is not None)
-                answer = answer or holds
-            except ConditionError as error:
-                answer = str(error)
+        answer = ask()
         if self.unkept is not None:  # pragma: no branch
-            self.unkept[step] = answer
+            self.unkept[key] = answer
         return answer
 
     def keep(self, event: Event) -> Event:
@@ -264,6 +282,12 @@ class Fold:
         """Ask for work, unless the saga is paused; what was not asked for stays pending, and is asked for on resume."""
         if not self.paused:
             self.effects.append(work)
+
+    @property
+    def signals(self) -> tuple[Signal, ...]:
+        """The signals that no step has taken, in the order of the log."""
+        kept: tuple[Signal, ...] = self.fields.get("signals", self.state.signals)
+        return kept
 
     def set_timer(self, timer: SetTimer) -> None:
         """Ask for a timer, also while paused, and remember when it is due."""

@@ -31,6 +31,11 @@ def pending_work(steps: Mapping[str, StepState]) -> Iterator[RunAction | RunComp
             yield Settle(name, round)
 
 
+def is_without_end(step: StepState) -> bool:
+    """Return whether a step waits for somebody outside, and no time ends that."""
+    return step.action.status is ActionStatus.WAITING and step.action.due_at is None
+
+
 def waits(state: SagaState) -> bool:
     """Return whether a saga wants nothing but that time passes: all that is pending are timers."""
     return all(isinstance(each, SetTimer) for each in pending_work(state.steps))

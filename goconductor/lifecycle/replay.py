@@ -31,7 +31,7 @@ def replay(plan: Plan, saga_id: UUID, log: Iterable[Event], otherwise: Answers |
     started, tail = next(iter(events), None), events[1:]
     if not isinstance(started, SagaStarted):
         raise InvariantError(f"the log of saga {saga_id} begins with {type(started).__name__}, not with SagaStarted")
-    fold = first(plan, saga_id, started, Log(plan, events, otherwise) if plan.conditions else None)
+    fold = first(plan, saga_id, started, Log(plan, events, otherwise) if plan.asks else None)
     return _folded(fold, tail)
 
 
@@ -42,7 +42,7 @@ def extend(plan: Plan, state: SagaState, tail: Iterable[Event]) -> SagaState:
         UnexpectedEventError: an event that could not have been accepted.
     """
     tail = [*tail]
-    return _folded(Fold(plan, state, Log(plan, tail) if plan.conditions else None), tail)
+    return _folded(Fold(plan, state, Log(plan, tail) if plan.asks else None), tail)
 
 
 def _folded(fold: Fold, tail: Iterable[Event]) -> SagaState:

@@ -42,13 +42,30 @@ class Delay(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     until: str | None = None
 
 
+class Wait(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a step waits for: a signal of the name ``event``, or a person who approves. One of the two is given.
+
+    Args:
+        event: the name of the signals that may end it.
+        approval: the question that a person answers; the step's own id is then the name of the signal.
+        where: a CEL condition over the signal's ``payload``, ``input`` and ``steps``; where it is false the signal is for others.
+        timeout_seconds: after this long the step has failed; None waits without an end.
+    """
+
+    event: str | None = None
+    approval: str | None = None
+    where: str | None = None
+    timeout_seconds: float | None = None
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One step. It is one of several kinds: exactly one of ``run`` and ``delay`` is given.
+    """One step. It is one of several kinds: exactly one of ``run``, ``delay`` and ``wait`` is given.
 
     Args:
         id: its name within the saga.
         run: the code, as ``participant.step``.
         delay: in place of code, the time that passes.
+        wait: in place of code, the signal that is waited for.
         after: ids of the steps that must have ended before; those that ``inputs`` refer to are added to them.
         inputs: parameter name → where its value comes from.
         when: a CEL condition over ``input`` and ``steps``; where it is false the step is skipped.
@@ -63,6 +80,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     id: str
     run: str = ""
     delay: Delay | None = None
+    wait: Wait | None = None
     after: tuple[str, ...] = ()
     inputs: dict[str, Binding] = {}
     when: str | None = None

@@ -9,7 +9,7 @@ from typing import Any
 
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Definition, Step, StepRole
-from goconductor.saga.expressions.conditions import Condition, compile_condition
+from goconductor.saga.expressions.conditions import ABOUT_SIGNAL, Condition, compile_condition
 from goconductor.saga.features import features_of
 from goconductor.saga.ids import split_target
 from goconductor.saga.retry import ACTION_RETRY, RETRIABLE_RETRY, Retry
@@ -42,6 +42,17 @@ class Plan:
         self.owners = {step.id: split_target(step.run) for step in definition.steps if step.run}
         """Participant and code of each step that a participant runs; the others wait, and have nothing to undo."""
         self.conditions: dict[str, Condition] = {s.id: compile_condition(s.when) for s in definition.steps if s.when is not None}
+        waits = {s.id: s.wait for s in definition.steps if s.wait is not None}
+        self.wheres = {
+            step: compile_condition(wait.where, ABOUT_SIGNAL) for step, wait in waits.items() if wait.where is not None
+        }
+        self.signals: dict[str, tuple[str, ...]] = {}
+        """The steps that wait for a signal, by its name, in the order of the definition."""
+        for step, wait in waits.items():
+            name = step if wait.event is None else wait.event
+            self.signals[name] = (*self.signals.get(name, ()), step)
+        self.asks = bool(self.conditions or self.wheres)
+        """Whether anything of it is answered by an expression."""
         self.moments = {s.id: Reference.parse(s.delay.until) for s in definition.steps if s.delay and s.delay.until is not None}
         self._bindings = {s.id: {name: _source(binding) for name, binding in s.inputs.items()} for s in definition.steps}
         self._output = _source(definition.output) if definition.output is not None else None

@@ -19,7 +19,7 @@ from goconductor.lifecycle.facts.events import EVENTS, Event, StepEvent
 from goconductor.lifecycle.facts.state import ActionStatus, Failure, SagaState
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.saga.checking.validate import check
-from goconductor.saga.definition import Binding, Definition, Delay, Step
+from goconductor.saga.definition import Binding, Definition, Delay, Step, Wait
 from goconductor.saga.ids import Direction
 from goconductor.saga.retry import Retry
 
@@ -31,7 +31,15 @@ many_examples = settings(
 
 INPUT = {"yes": True, "no": False, "at": "1970-01-01T00:18:20Z"}
 CONDITIONS = (None, None, None, "input.yes", "input.no", "input.missing")
-DELAYS = (Delay(seconds=3.0), Delay(seconds=60.0), Delay(until="$.input.at"), Delay(until="$.input.missing"))
+WAITS: tuple[dict[str, Any], ...] = (
+    {"delay": Delay(seconds=3.0)},
+    {"delay": Delay(until="$.input.at")},
+    {"delay": Delay(until="$.input.missing")},
+    {"wait": Wait(event="ping")},
+    {"wait": Wait(event="ping", where="payload.id > 3 && input.yes", timeout_seconds=60.0)},
+    {"wait": Wait(event="pong", where="payload.id > input.missing")},
+    {"wait": Wait(approval="really?", timeout_seconds=3.0)},
+)
 PASSING, FINAL = Failure("TimeoutError", "slow"), Failure("RefusedError", "no", retryable=False)
 
 retries = st.none() | st.builds(
@@ -57,7 +65,7 @@ def definitions(draw: st.DrawFn, *, steps_max: int = 7, endless: bool = True) ->
         steps=tuple(
             Step(
                 id=f"s{i}",
-                delay=draw(st.sampled_from(DELAYS)),
+                **draw(st.sampled_from(WAITS)),
                 after=tuple(f"s{j}" for j in sorted(after[i])),
                 when=draw(st.sampled_from(CONDITIONS)),
             )
@@ -131,6 +139,9 @@ _EXTRA: dict[str, tuple[Any, ...]] = {
     "output": (None, {"id": 7, "of": ["x", 1.5, None]}),
     "delay_seconds": (None, 2.0, 45.0),
     "retry": (None, Retry(attempts_max=2)),
+    "name": ("ping", "pong", "s0", "nothing"),
+    "id": ("0", "1", "x"),
+    "payload": ({"id": 7}, {}, None),
 }
 
 
@@ -147,6 +158,14 @@ def sensible(state: SagaState) -> list[Event]:
             e.OutcomeDeclared(name, happened=False, reason="looked"),
         ]
     found += edits(state)
+    if state.signals_received < 5 and not state.phase.ended:
+        number = state.signals_received
+        found += [
+            e.SignalReceived(name="ping", id=f"{number}", payload={"id": number}),
+            e.SignalReceived(name="ping", id=f"{number}"),
+        ]
+    waiting = [name for name, step in state.steps.items() if step.action.status is ActionStatus.WAITING]
+    found += [e.SignalReceived(name=name, id=f"by {name}", approves=name, by="ann", reason="so") for name in waiting]
     if state.paused:
         found += [e.ResumeRequested()] * 3
     if not state.phase.ended:

@@ -15,7 +15,7 @@ from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import EndSaga, RunAction, RunCompensation, SetTimer, Settle
 from goconductor.lifecycle.facts.events import Event, SagaStarted, StepEvent
-from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.state import ActionStatus, SagaState
 from goconductor.lifecycle.invariants import violations
 from goconductor.lifecycle.pending_work import is_backward, is_pending, pending_work, timer_due_at
 from goconductor.lifecycle.replay import extend, replay
@@ -155,7 +155,9 @@ def _drive(life: Life, answers: Callable[[SagaState], list[Event]]) -> None:
 
 
 def _successes(state: SagaState) -> list[Event]:
-    return [outcomes(state, work)[0] for work in pending_work(state.steps)]
+    waiting = [name for name, step in state.steps.items() if step.action.status is ActionStatus.WAITING]
+    came: list[Event] = [e.OutcomeDeclared(name, happened=True, reason="it came") for name in waiting]
+    return came + [outcomes(state, work)[0] for work in pending_work(state.steps) if work.step not in waiting]
 
 
 def _lost_actions_unknown(state: SagaState) -> list[Event]:

@@ -16,27 +16,34 @@ from goconductor.lifecycle.facts.events import Event, SagaStarted
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, Side, StepState
 from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, FIRST_STATUSES, SAGA_MOVES
 from goconductor.lifecycle.fold import Fold
-from goconductor.saga.definition import Binding, Definition, Delay, Step
+from goconductor.saga.definition import Binding, Definition, Delay, Step, Wait
 from goconductor.saga.plan import plan
 from goconductor.saga.retry import Retry
 from tests.lifecycle.sagas import FINAL, INPUT, sensible
 
 WAITING = ("sent", "backoff", "waiting", "settling", "fencing", "stuck")
 BY_HAND = (e.RetryRequested, e.SkipRequested, e.OutcomeDeclared)
+GO = Wait(event="go", timeout_seconds=5.0)
 DELAYS = {"~": Delay(seconds=5.0), "%": Delay(until="$.input.missing")}
 Moves = dict[type[Any], dict[Any, set[Any]]]
 
 
 def saga(*steps: str, unknowns_max: int = 2) -> Definition:
     """``c`` is compensatable, ``p`` the pivot, ``r`` retriable; a number after it says which step it waits for; ``?`` and ``!``
-    give it a condition that is false, or that cannot be evaluated. ``~`` makes it a delay, ``%`` one until a time of nowhere.
+    give it a condition that is false, or that cannot be evaluated. ``~`` makes it a delay, ``%`` one until a time of nowhere, and
+    ``&`` a wait.
     """
     policy = Retry(attempts_max=2)
     return Definition(
         name="small",
         steps=tuple(
-            Step(id=f"s{i}", delay=DELAYS[text[1]], after=tuple(f"s{n}" for n in text if n.isdigit()))
-            if text[1:2] in DELAYS
+            Step(
+                id=f"s{i}",
+                delay=DELAYS.get(text[1]),
+                wait=GO if text[1] == "&" else None,
+                after=tuple(f"s{n}" for n in text if n.isdigit()),
+            )
+            if text[1:2] in {*DELAYS, "&"}
             else Step(
                 id=f"s{i}",
                 run=f"service.s{i}",
@@ -82,6 +89,13 @@ SMALL = {
     "two delays after a pivot": saga("p", "r~0", "r~1"),
     "a delay before a retriable step": saga("p", "r~0", "r1"),
     "a delay beside a delay": saga("c~", "c~"),
+    "a wait": saga("c&"),
+    "a wait beside a step": saga("c", "c&"),
+    "a wait before a condition that cannot be evaluated": saga("c&", "c0!"),
+    "the same beside a step": saga("c", "c&", "c1!"),
+    "a wait after a step and before one": saga("c", "c&0", "c1"),
+    "two waits after a pivot": saga("p", "r&0", "r&1"),
+    "a wait after a pivot, beside a retriable step": saga("p", "r&0", "r0", "r1!"),
     "a delay until a time that is missing": saga("c%"),
     "the same after a step": saga("c", "c%0"),
     "the same after a pivot and a delay": saga("p", "r~0", "r%1"),
@@ -94,6 +108,8 @@ def possible(state: SagaState) -> Iterator[Event]:
     if state.phase.ended:
         return
     yield e.TerminateRequested(reason="because")
+    if len(state.signals) < 2:
+        yield e.SignalReceived(name="go", id=f"{state.signals_received}")
     for name, step in state.steps.items():
         yield e.ActionSucceeded(name)
         yield e.CompensationSucceeded(name)
@@ -114,7 +130,7 @@ def side(of: Side[Any]) -> tuple[object, ...]:
 
 def key(state: SagaState) -> object:
     steps = tuple((name, *side(s.action), *side(s.compensation), s.skipping) for name, s in sorted(state.steps.items()))
-    return state.phase, state.paused, state.deadline_passed, steps
+    return state.phase, state.paused, state.deadline_passed, len(state.signals), steps
 
 
 @pytest.fixture(scope="module")

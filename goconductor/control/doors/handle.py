@@ -12,7 +12,7 @@ from typing_extensions import TypeVar
 from goconductor.control.actor import ANYBODY, Actor
 from goconductor.control.doors.arguments import checked
 from goconductor.control.models import History, SagaDetail
-from goconductor.control.sagas import queries
+from goconductor.control.sagas import queries, signals
 from goconductor.control.sagas.requests import Precautions, ask
 from goconductor.engine.node import Node
 from goconductor.errors import CompensatedError, PayloadError, StoreUnavailableError, StuckError, TerminatedError
@@ -142,6 +142,39 @@ class SagaHandle(Generic[O]):
             StoreUnavailableError: the database cannot be reached.
         """
         return await queries.history(ANYBODY, self._node, self.saga_id, after=after, limit=limit)
+
+    @checked
+    async def signal(self, name: str, payload: Any = None, *, by: str = "", request_id: str | None = None) -> SagaDetail:
+        """Tell the saga that something has happened: a step that waits for it ends, or will when its turn has come.
+
+        Args:
+            name: the event, as the definition names it.
+            payload: JSON values; they are the output of the step that takes the signal.
+            by: the name of the actor.
+            request_id: the signal's id. Sent again under it, the signal changes nothing, also after the saga has ended.
+
+        Raises:
+            RequestRefusedError: no step waits for such a signal, the saga keeps too many, or it has ended.
+            RequestIdReusedError: another signal of this saga had this id.
+            PayloadError: the payload cannot be kept.
+        """
+        return await signals.signal(Actor(by), self._node, self.saga_id, name, payload, signal_id=request_id)
+
+    @checked
+    async def approve(self, step: str, *, reason: str, by: str = "", round: int = 0, request_id: str | None = None) -> SagaDetail:
+        """Approve a step that waits for that, or will.
+
+        Args:
+            step: its id.
+            reason: why; with the actor it is the step's output.
+            by: the name of the actor.
+            round: the step's round when its question was shown (``waits_for.round`` of :meth:`view`). It serves no other.
+            request_id: as of :meth:`signal`.
+
+        Raises:
+            RequestRefusedError: the step is not one that is approved, or is in another round, or the saga has ended.
+        """
+        return await signals.approve(Actor(by), self._node, self.saga_id, step, reason=reason, round=round, signal_id=request_id)
 
     @checked
     async def pause(

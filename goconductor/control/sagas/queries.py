@@ -17,6 +17,7 @@ from goconductor.control.models import (
     SagaDetail,
     SagaPage,
     SagaSummary,
+    SignalDetail,
     moment,
 )
 from goconductor.control.sagas import filters
@@ -28,7 +29,7 @@ from goconductor.engine.running.journals import troubles
 from goconductor.errors import PayloadError, SagaNotFoundError
 from goconductor.lifecycle.asked.allowed import of_saga, of_steps
 from goconductor.lifecycle.asked.catalogue import Request
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, SagaStatus
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, SagaStatus, Signal
 from goconductor.ports.store import Head, Instance, Known, LogEntry, Page
 from goconductor.saga.ids import DEFAULT_NAMESPACE
 from goconductor.saga.plan import Plan
@@ -68,6 +69,7 @@ async def saga_status(actor: Actor, node: Node, saga_id: UUID) -> SagaDetail:
         started_at=moment(head.started_at),
         updated_at=moment(head.updated_at),
         labels=head.labels,
+        signals=[_signal(signal) for signal in state.signals],
         input=state.input,
         output=output,
         steps=[describe(plan, state, step, around, by_step.get(step, ())) for step in plan.order],
@@ -248,6 +250,19 @@ def _blocked(living: list[Instance], journals: dict[tuple[int, str], str]) -> di
     able = {(each.participant, step) for each in living for step in each.steps if (each.serial, step) not in journals}
     offered = {(each.participant, step): each.serial for each in living for step in each.steps}
     return {step: journals[serial, step[1]] for step, serial in offered.items() if step not in able}
+
+
+def _signal(kept: Signal) -> SignalDetail:
+    return SignalDetail(
+        id=kept.id,
+        name=kept.name,
+        payload=kept.payload,
+        approves=kept.approves or None,
+        by=kept.by,
+        reason=kept.reason,
+        at=moment(kept.at),
+        why=kept.why,
+    )
 
 
 def _not_found(saga_id: UUID) -> SagaNotFoundError:

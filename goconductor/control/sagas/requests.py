@@ -251,10 +251,10 @@ def _kept(node: Node, request: OperatorRequest, request_id: str | None) -> Opera
             kept[each.name] = value
     if found:
         raise RequestInvalidError("the request", found)
-    return msgspec.structs.replace(request, **{name: _keepable(node, value, name) for name, value in kept.items()})
+    return msgspec.structs.replace(request, **{name: keepable(node, value, name) for name, value in kept.items()})
 
 
-def _keepable(node: Node, value: Any, name: str) -> Any:
+def keepable(node: Node, value: Any, name: str) -> Any:
     """Return the value as it will be read, and no longer the caller's to change."""
     try:
         return values.decode(values.encode(value, bytes_max=node.payload_bytes_max))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from goconductor.control.models import StepDetail, StepStatus, moment
+from goconductor.control.models import StepDetail, StepStatus, WaitDetail, moment
 from goconductor.lifecycle.asked.catalogue import Request
 from goconductor.lifecycle.facts.state import DONE_ACTIONS, ActionStatus, CompensationStatus, SagaState, StepState
 from goconductor.lifecycle.pending_work import is_backward
@@ -57,6 +57,7 @@ def describe(plan: Plan, state: SagaState, name: str, around: Surroundings, allo
         run=plan.steps[name].run,
         status=status,
         reason=reason,
+        waits_for=_waits_for(plan, name, step),
         attempt=step.action.attempt,
         compensation_attempt=step.compensation.attempt,
         error=None if step.failure is None else str(step.failure),
@@ -107,7 +108,7 @@ def _status(plan: Plan, state: SagaState, name: str, around: Surroundings, owner
         case ActionStatus.BACKOFF:
             return StepStatus.WAITING, _retry(step, around)
         case ActionStatus.WAITING:
-            return StepStatus.WAITING, _held_back(state) or _until(step)
+            return StepStatus.WAITING, _held_back(state) or _until(plan, name, step)
         case ActionStatus.SETTLING:
             return StepStatus.WAITING, _nobody(
                 plan, name, around
@@ -165,8 +166,25 @@ def _retry(step: StepState, around: Surroundings) -> str:
     return f"retry {what} after {step.failure}" if step.failure is not None else f"retry {what}"
 
 
-def _until(step: StepState) -> str:
-    return "waits" if step.action.due_at is None else f"waits until {moment(step.action.due_at):%Y-%m-%d %H:%M:%S} UTC"
+def _waits_for(plan: Plan, name: str, step: StepState) -> WaitDetail | None:
+    action, wait = step.action, plan.steps[name].wait
+    if action.status is not ActionStatus.WAITING:
+        return None
+    return WaitDetail(
+        event=None if wait is None else wait.event,
+        approval=None if wait is None else wait.approval,
+        round=step.round,
+        since=moment(action.since or 0.0),
+        until=None if action.due_at is None else moment(action.due_at),
+    )
+
+
+def _until(plan: Plan, name: str, step: StepState) -> str:
+    wait, due_at = plan.steps[name].wait, step.action.due_at
+    end = "" if due_at is None else f" until {moment(due_at):%Y-%m-%d %H:%M:%S} UTC"
+    if wait is None:
+        return f"waits{end}"
+    return f"waits for signal {wait.event!r}{end}" if wait.approval is None else f"waits for approval{end}: {wait.approval}"
 
 
 def _held_back(state: SagaState) -> str | None:

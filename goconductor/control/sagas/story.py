@@ -110,7 +110,7 @@ class StoryBuilder:
 
     def foresee(self, entries: Iterable[LogEntry]) -> None:
         """Learn what conditions answered: an event may carry the answers of those before it, which an older version wrote."""
-        if not self._plan.conditions:
+        if not self._plan.asks:
             return
         for entry in entries:
             with suppress(UnreadableLogError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from uuid import UUID
 
 import msgspec
@@ -9,11 +10,11 @@ import msgspec
 from goconductor.errors import StoreError
 from goconductor.lifecycle.answers import Answers, asked
 from goconductor.lifecycle.facts import events
-from goconductor.lifecycle.facts.events import Event, StepEvent
+from goconductor.lifecycle.facts.events import Event, SignalReceived, StepEvent
 from goconductor.lifecycle.facts.state import SagaState
 from goconductor.lifecycle.replay import extend, replay
 from goconductor.messages.envelope import Baton
-from goconductor.ports.store import Known, LogEntry, Tail
+from goconductor.ports.store import Known, LogEntry, SignalId, Tail
 from goconductor.saga.plan import Plan
 
 
@@ -53,6 +54,12 @@ def entry(event: Event, event_id: UUID, *, participant: str, token: int = 0) -> 
             data=data,
         )
     return LogEntry(event_id=event_id, event=type(event).__name__, at=event.at, participant=participant, data=data)
+
+
+def signal_id(event: SignalReceived) -> SignalId:
+    """Return what the store notes of a signal: its id, and the hash of all that its sender gave."""
+    said = [event.name, event.payload, event.approves, event.seen_round, event.reason, event.by]
+    return SignalId(event.id, hashlib.sha256(msgspec.json.encode(said, order="sorted")).digest())
 
 
 def event(stored: LogEntry) -> Event:

@@ -35,6 +35,7 @@ from goconductor.engine.log.folding import (
     Folded,
     Results,
     SagaBatch,
+    SignalKnownError,
     Submission,
     TryAgain,
     fold,
@@ -359,8 +360,10 @@ class Appender:
                     results[index] = Appended(None, dropped="not due")
                 case Verdict.FENCED if submission.epoch == folded.epoch:
                     results[index] = FencedError()
-                case Verdict.REJECTED if len(folded.accepted) > 1:
+                case Verdict.REJECTED | Verdict.KNOWN_SIGNAL if len(folded.accepted) > 1:
                     results[index] = TryAgain(alone=True)  # one of them is at fault, and the others are not
+                case Verdict.KNOWN_SIGNAL:
+                    results[index] = SignalKnownError()
                 case Verdict.REJECTED:
                     event = type(submission.event).__name__
                     results[index] = EventRefusedError(

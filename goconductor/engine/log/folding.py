@@ -23,11 +23,11 @@ from goconductor.engine.work.granted import Granted, new_event_id, random_number
 from goconductor.errors import GoConductorError, RequestRefusedError, SagaChangedError, UnexpectedEventError
 from goconductor.lifecycle.decide import apply
 from goconductor.lifecycle.facts.effects import Effect, RunCompensation
-from goconductor.lifecycle.facts.events import ActionSucceeded, CompensationSucceeded, Event
+from goconductor.lifecycle.facts.events import ActionSucceeded, CompensationSucceeded, Event, SignalReceived
 from goconductor.lifecycle.facts.state import CompensationStatus, SagaState, SagaStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.pending_work import timer_due_at
-from goconductor.ports.store import Append, Lease, LogEntry, Take
+from goconductor.ports.store import Append, Lease, LogEntry, SignalId, Take
 from goconductor.redaction import logger_of
 from goconductor.saga.plan import Plan
 
@@ -91,6 +91,10 @@ class EventRefusedError(GoConductorError):
     """The database refuses this event, and will refuse it again."""
 
 
+class SignalKnownError(RequestRefusedError):
+    """A signal of this id has reached the saga before."""
+
+
 class TryAgain(msgspec.Struct, frozen=True):
     """The submission must go into another batch, its fields brought up to date.
 
@@ -146,6 +150,7 @@ class Folded(msgspec.Struct, frozen=True):
         accepted: the submissions that are in it, by their index in the batch.
         due_at: the moment before which the append must not be; None where it may be at once.
         epoch: of the leader who writes; 0 where nobody does so as a leader.
+        signals: the ids of the signals among the entries.
     """
 
     plan: Plan
@@ -158,6 +163,7 @@ class Folded(msgspec.Struct, frozen=True):
     accepted: dict[int, Submission]
     due_at: float | None
     epoch: int
+    signals: list[SignalId]
 
     def append(self, instance: int, takes: list[Take]) -> Append:
         """Return what the store is asked.
@@ -180,6 +186,7 @@ class Folded(msgspec.Struct, frozen=True):
             release=self.releases,
             take=takes,
             epoch=self.epoch,
+            signals=self.signals,
         )
 
 
@@ -240,7 +247,8 @@ def fold(
     for index, submission in members.items():
         if results[index] is not None:
             continue
-        if size >= FOLDED_BYTES_MAX or (first is not None and (submission.alone or first.alone)):
+        apart = first is not None and (submission.alone or first.alone or _repeats(submission, accepted))
+        if size >= FOLDED_BYTES_MAX or apart:
             continue  # it goes into the next batch
         due_at = timer_due_at(draft.state, submission.event)
         if due_at is not None and entries and due_at > now():
@@ -279,8 +287,17 @@ def fold(
             releases.append(submission.lease)
     if not entries:
         return None
+    signals = [log.signal_id(each.event) for each in accepted.values() if isinstance(each.event, SignalReceived)]
     new = View(draft.state, base.seq + len(entries), random_number(), base.bytes + size)
-    return Folded(plan, base, new, draft.status, entries, effects, releases, accepted, last_due_at, epoch)
+    return Folded(plan, base, new, draft.status, entries, effects, releases, accepted, last_due_at, epoch, signals)
+
+
+def _repeats(submission: Submission, accepted: Mapping[int, Submission]) -> bool:
+    """Return whether this is a signal whose id is among those accepted: the store knows it at the next try."""
+    event = submission.event
+    return isinstance(event, SignalReceived) and any(
+        isinstance(each.event, SignalReceived) and each.event.id == event.id for each in accepted.values()
+    )
 
 
 def _refusal(event: Event, error: Exception, view: View, counts: Counter[str]) -> AppendResult:

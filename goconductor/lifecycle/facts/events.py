@@ -141,6 +141,21 @@ class DeadlinePassed(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
     """The saga's own time is over."""
 
 
+class SignalReceived(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
+    """Somebody told the saga that something has happened outside, or approved a step.
+
+    ``approves`` and ``seen_round`` name the step that is approved, and its round as the question was shown with.
+    """
+
+    name: str
+    id: str
+    payload: Any = None
+    approves: str = ""
+    seen_round: int = 0
+    reason: str = ""
+    by: str = ""
+
+
 class PauseRequested(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
     """An operator paused the saga: nothing new starts."""
 
@@ -227,7 +242,7 @@ STEP_REQUESTS: tuple[type[StepEvent], ...] = StepRequest.__args__
 OperatorRequest: TypeAlias = PauseRequested | ResumeRequested | AbortRequested | TerminateRequested | StepRequest
 """Events that :mod:`goconductor.lifecycle.moves.requests` decides. ``verb`` completes "a saga can be …"."""
 
-Event: TypeAlias = SagaStarted | ForwardEvent | BackwardEvent | SideEvent | OperatorRequest
+Event: TypeAlias = SagaStarted | SignalReceived | ForwardEvent | BackwardEvent | SideEvent | OperatorRequest
 
 EVENTS: dict[str, type[Any]] = {event.__name__: event for event in Event.__args__}
 

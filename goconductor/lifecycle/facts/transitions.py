@@ -73,6 +73,14 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.WAITING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
         **{s: _to(s) for s in (S.PAUSED, S.COMPENSATING, S.STUCK)},
     },
+    e.SignalReceived: {
+        S.QUEUED: _to(S.QUEUED, S.RUNNING, S.COMPENSATING),
+        S.RUNNING: _to(S.RUNNING, S.COMPENSATING, S.STUCK),
+        S.WAITING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
+        S.PAUSED: _to(S.PAUSED, S.COMPLETED),
+        S.COMPENSATING: _to(S.COMPENSATING),
+        S.STUCK: _STILL_STUCK,
+    },
     e.ActionSettled: {
         S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
         S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
@@ -104,7 +112,7 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.STUCK: _STILL_STUCK,
     },
     e.PauseRequested: dict.fromkeys((S.QUEUED, S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK), _STILL_PAUSED),
-    e.ResumeRequested: {S.PAUSED: _to(S.QUEUED, S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED)},
+    e.ResumeRequested: {S.PAUSED: _to(S.QUEUED, S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED)},
     e.AbortRequested: {
         S.QUEUED: _to(S.COMPENSATING),
         S.RUNNING: _to(S.RUNNING, S.COMPENSATING),
@@ -115,8 +123,8 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
     e.RetryRequested: {
         S.RUNNING: _to(S.RUNNING),
         S.COMPENSATING: _to(S.COMPENSATING),
-        S.STUCK: _to(S.STUCK, S.RUNNING, S.COMPENSATING),
-        S.PAUSED: _STILL_PAUSED,
+        S.STUCK: _to(S.STUCK, S.RUNNING, S.WAITING, S.COMPENSATING, S.COMPLETED),
+        S.PAUSED: _to(S.PAUSED, S.COMPLETED),
     },
     e.SkipRequested: {
         S.RUNNING: _to(S.RUNNING, S.WAITING, S.STUCK, S.COMPLETED),
@@ -135,17 +143,18 @@ ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
     Advance: {
         A.PENDING: frozenset({A.SENT, A.WAITING, A.SKIPPED, A.PREVENTED, A.STUCK}),
         A.BACKOFF: frozenset({A.FAILED}),
-        A.WAITING: frozenset({A.PREVENTED}),
+        A.WAITING: frozenset({A.SUCCEEDED, A.PREVENTED}),
     },
     e.ActionSucceeded: dict.fromkeys((A.SENT, A.BACKOFF, A.SETTLING, A.FAILED, A.UNKNOWN, A.STUCK), frozenset({A.SUCCEEDED})),
     e.ActionFailed: {A.SENT: frozenset({A.BACKOFF, A.FAILED, A.PREVENTED, A.SETTLING, A.STUCK})},
     e.OutputRejected: {A.SENT: frozenset({A.FAILED, A.STUCK})},
     e.OutcomeUnknown: {A.SENT: frozenset({A.SENT, A.BACKOFF, A.UNKNOWN, A.SETTLING, A.STUCK})},
-    e.TimerFired: {A.BACKOFF: frozenset({A.SENT}), A.WAITING: frozenset({A.SUCCEEDED})},
+    e.TimerFired: {A.BACKOFF: frozenset({A.SENT}), A.WAITING: frozenset({A.SUCCEEDED, A.PREVENTED, A.STUCK})},
+    e.SignalReceived: {A.WAITING: frozenset({A.SUCCEEDED})},
     e.ActionSettled: {A.SETTLING: frozenset({A.SUCCEEDED, A.PREVENTED, A.SKIPPED})},
     e.SettleUnavailable: {A.SETTLING: frozenset({A.FAILED, A.STUCK})},
     e.AbortRequested: {A.BACKOFF: frozenset({A.SETTLING})},
-    e.RetryRequested: {a: frozenset({A.SENT}) for a in (A.STUCK, A.BACKOFF)},
+    e.RetryRequested: {A.STUCK: frozenset({A.SENT, A.WAITING}), A.BACKOFF: frozenset({A.SENT})},
     e.SkipRequested: {
         **dict.fromkeys((A.STUCK, A.BACKOFF, A.SENT), frozenset({A.SETTLING, A.SKIPPED})),
         **dict.fromkeys((A.WAITING, A.SETTLING), frozenset({A.SKIPPED})),

@@ -22,12 +22,13 @@ from goconductor.lifecycle.facts.events import (
     SideEvent,
     TimerFired,
 )
-from goconductor.lifecycle.facts.state import DONE_ACTIONS, ActionStatus, Failure, SagaStatus, Side
+from goconductor.lifecycle.facts.state import ActionStatus, Failure, SagaStatus, Side
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import ACTION_SUCCEEDED, MAY_HAVE_RUN, Fold
 from goconductor.lifecycle.moves import turning
-from goconductor.lifecycle.moves.kinds import kind_of
+from goconductor.lifecycle.moves.kinds import kind_of, wait
 from goconductor.lifecycle.moves.retrying import ACTIONS
+from goconductor.lifecycle.moves.seen import seen_by_conditions
 from goconductor.saga.definition import StepRole
 from goconductor.saga.retry import ACTION_PATIENCE, LAST_PATIENCE, patience
 
@@ -67,15 +68,22 @@ def apply(fold: Fold, event: ForwardEvent | SideEvent) -> None:
 
 
 def advance(fold: Fold, steps: Iterable[str]) -> None:
-    """Begin those of ``steps`` whose predecessors are done, skip those whose condition is false, and end what is at its end."""
-    if not fold.paused:
-        waiting = [*steps][::-1]
-        while waiting:
-            name = waiting.pop()
-            if fold.has_its_turn(name) and _begin(fold, name):
-                waiting.extend(fold.plan.successors[name])
-            if fold.backward or fold.phase.ended:
-                return
+    """Begin those of ``steps`` whose predecessors are done, skip those whose condition is false, and end what is at its end.
+
+    Steps that have begun to wait by this event are given the signals that have come before, and those after them may begin.
+    """
+    waiting = [] if fold.paused else [*steps][::-1]
+    while waiting or fold.begun:
+        if not waiting:
+            ended = wait.hand_out(fold)
+            waiting = [] if fold.paused else [after for name in ended for after in fold.plan.successors[name]][::-1]
+            continue
+        name = waiting.pop()
+        if fold.has_its_turn(name) and _begin(fold, name):
+            waiting.extend(fold.plan.successors[name])
+        if fold.backward or fold.phase.ended:
+            fold.begun.clear()
+            return
     if fold.remaining == 0:
         fold.phase = SagaStatus.COMPLETED
         fold.effects.append(EndSaga(SagaStatus.COMPLETED))
@@ -84,7 +92,7 @@ def advance(fold: Fold, steps: Iterable[str]) -> None:
 def _begin(fold: Fold, name: str) -> bool:
     """Begin a step whose turn has come. True if it was skipped, so that its successors may have their turn."""
     condition = fold.plan.conditions.get(name)
-    wanted = condition is None or fold.answer(name, condition, partial(_seen_by_conditions, fold))
+    wanted = condition is None or fold.answer(name, condition, partial(seen_by_conditions, fold))
     if isinstance(wanted, str):
         _without_effect(fold, name, Advance, Failure(CONDITION_ERROR, wanted, retryable=False))
         return False
@@ -98,17 +106,6 @@ def _begin(fold: Fold, name: str) -> bool:
     return True
 
 
-def _seen_by_conditions(fold: Fold) -> dict[str, object]:
-    return {
-        "input": fold.input,
-        "steps": {
-            name: {"output": step.output, "skipped": step.action.status is ActionStatus.SKIPPED}
-            for name, step in fold.steps.items()
-            if step.action.status in DONE_ACTIONS
-        },
-    }
-
-
 def _without_effect(fold: Fold, name: str, cause: type[object], failure: Failure) -> None:
     """Give up a step that was never sent, so that it has no effect: behind the pivot an operator must decide, else turn back."""
     if fold.role(name) is StepRole.RETRIABLE:
@@ -119,9 +116,9 @@ def _without_effect(fold: Fold, name: str, cause: type[object], failure: Failure
 
 
 def due(fold: Fold, event: TimerFired) -> None:
-    """End a delay, whose time is over, or begin the next attempt of a step that backed off.
+    """End a delay, give up a wait whose time is over, or begin the next attempt of a step that backed off.
 
-    While the saga is paused a delay does not end: it does on resume.
+    While the saga is paused neither a delay nor a wait ends by its time: it does on resume, unless a signal came before.
     """
     waits = fold.step(event.step).action
     if waits.status is not ActionStatus.WAITING:
@@ -130,6 +127,12 @@ def due(fold: Fold, event: TimerFired) -> None:
     fold.expect(event, waits.attempt)
     if fold.paused:
         raise UnexpectedEventError(f"the saga is paused; step {event.step!r} ends its waiting on resume")
+    waited_for = fold.plan.steps[event.step].wait
+    if waited_for is not None:
+        what = f"no signal {waited_for.event!r}" if waited_for.event is not None else "no approval"
+        problem = f"{what} came within {waited_for.timeout_seconds:g} s"
+        _without_effect(fold, event.step, TimerFired, Failure(wait.TIMED_OUT, problem, retryable=False))
+        return
     fold.set_action(event.step, TimerFired, waits.to(ActionStatus.SUCCEEDED))
     fold.reason = ""
     fold.remaining -= 1

@@ -12,7 +12,7 @@ from goconductor.ports.store.leading.metrics import Metrics, StatusCounts, Store
 from goconductor.ports.store.leading.recovery import Recovery, Sweep
 from goconductor.ports.store.leading.retention import Cursor, Forgettable, Forgotten, Retention
 from goconductor.ports.store.leading.terms import Term, Terms
-from goconductor.ports.store.log.appends import BATCHES_AT_ONCE, Append, Log, Outcome, Verdict
+from goconductor.ports.store.log.appends import BATCHES_AT_ONCE, Append, Log, Outcome, SignalId, Verdict
 from goconductor.ports.store.log.head import Head, Known, LogEntry, Tail
 from goconductor.ports.store.log.leases import Acquire, Acquired, Lease, LeaseKey, Leases, Take
 from goconductor.ports.store.log.starts import Start, Starts
@@ -57,6 +57,7 @@ __all__ = [
     "Report",
     "Retention",
     "Sagas",
+    "SignalId",
     "Start",
     "Starts",
     "StatusCounts",

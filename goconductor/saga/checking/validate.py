@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from goconductor.errors import ConditionError, DefinitionError, PayloadError, nearest
 from goconductor.saga.checking.places import asked
-from goconductor.saga.checking.waits import of_delay
+from goconductor.saga.checking.waits import asked_of, names_twice, of_delay, of_wait
 from goconductor.saga.data.references import Reference
 from goconductor.saga.data.schemas import followed, lack
 from goconductor.saga.data.values import check_value
@@ -65,6 +65,7 @@ def problems(definition: Definition, *, stored: bool = False) -> list[str]:
     except CycleError as error:
         cycle = " → ".join(reversed(error.args[1]))
         found.append(f"steps wait for one another in a cycle: {cycle}; remove one of these dependencies.")
+    found += names_twice(definition)
     for step in definition.steps:
         _conditions(step, known, edges, found)
         if not stored:
@@ -120,8 +121,12 @@ def _of_itself(step: Step) -> list[str]:
         found.append(
             f"step id {step.id!r} must be 1 to 100 letters, digits, '_' or '-', and begin and end with a letter or digit."
         )
+    if step.delay is not None and step.wait is not None:
+        found.append(f"step {step.id!r} is both a delay and a wait; make two steps of it.")
     if step.delay is not None:
         found += of_delay(step, step.delay)
+    elif step.wait is not None:
+        found += of_wait(step, step.wait)
     else:
         try:
             split_target(step.run)
@@ -181,44 +186,38 @@ def _refers(binding: Binding, what: str, known: set[str], found: list[str]) -> s
 
 
 def _conditions(step: Step, known: set[str], edges: dict[str, set[str]], found: list[str]) -> None:
-    if step.when is None:
-        return
-    if step.pivot:
+    if step.when is not None and step.pivot:
         found.append(
             f"pivot {step.id!r} has a condition; a saga must know where it stops being undone: "
             "put the condition on the steps around it."
         )
-    try:
-        condition = compile_condition(step.when)
-    except ConditionError as error:
-        found.append(f"the condition of step {step.id!r} does not compile: {error}")
-        return
-    before = reachable(edges, step.id)
-    for name in sorted(condition.steps):
-        if name not in known:
-            found.append(
-                f"the condition of step {step.id!r} asks for step {name!r}, which is not a step of this saga; correct the name."
-            )
-        elif name not in before:
-            found.append(
-                f"the condition of step {step.id!r} asks for step {name!r}, which does not come before it; add it to 'after'."
-            )
+    before = reachable(edges, step.id) if step.when is not None or step.wait is not None else frozenset[str]()
+    for what, source, roots in asked_of(step):
+        try:
+            condition = compile_condition(source, roots)
+        except ConditionError as error:
+            found.append(f"{what} does not compile: {error}")
+            continue
+        for name in sorted(condition.steps):
+            if name not in known:
+                found.append(f"{what} asks for step {name!r}, which is not a step of this saga; correct the name.")
+            elif name not in before:
+                found.append(f"{what} asks for step {name!r}, which does not come before it; add it to 'after'.")
 
 
 def _in_any_order(step: Step, schema: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what the condition makes a list of although it is known to be a map, which has no order."""
-    if step.when is None:
-        return
-    try:
-        condition = compile_condition(step.when)
-    except ConditionError:
-        return
-    if condition.problem:
-        yield f"the condition of step {step.id!r} {condition.problem}."
-    for root, *path in condition.walked:
-        is_map = len(path) < 2 if root == "steps" else _is_map(schema, path)
-        if is_map:
-            yield f"the condition of step {step.id!r} walks over {'.'.join([root, *path])}: it {MAP_WALKED}."
+    """Yield what a condition makes a list of although it is known to be a map, which has no order."""
+    for what, source, roots in asked_of(step):
+        try:
+            condition = compile_condition(source, roots)
+        except ConditionError:
+            continue
+        if condition.problem:
+            yield f"{what} {condition.problem}."
+        for root, *path in condition.walked:
+            is_map = len(path) < 2 if root == "steps" else root == "input" and _is_map(schema, path)
+            if is_map:
+                yield f"{what} walks over {'.'.join([root, *path])}: it {MAP_WALKED}."
 
 
 def _is_map(schema: Mapping[str, Any], path: Iterable[str]) -> bool:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from goconductor.saga.definition import Delay, Step
+from goconductor.saga.definition import Definition, Delay, Step, Wait
+from goconductor.saga.expressions.condition_text import ROOTS
+from goconductor.saga.expressions.conditions import ABOUT_SIGNAL
+from goconductor.saga.ids import is_name
 
 SECONDS_MAX = 36_525 * 86_400.0
 """The longest delay, in seconds: a hundred years."""
+
+QUESTION_CHARACTERS_MAX = 2_000
 
 _OF_CODE = ("run", "inputs", "compensation", "retry", "compensation_retry", "timeout_seconds", "unknowns_max")
 """Fields of a step that say something about its code."""
@@ -20,6 +25,38 @@ def of_delay(step: Step, delay: Delay) -> Iterator[str]:
         yield f"the delay of step {step.id!r} must have either seconds or until; give one of them."
     if delay.seconds is not None and not 0 < delay.seconds <= SECONDS_MAX:
         yield f"the delay of step {step.id!r} has {delay.seconds:g} seconds; give more than 0, and at most {SECONDS_MAX:.0f}."
+
+
+def of_wait(step: Step, wait: Wait) -> Iterator[str]:
+    """Yield what is wrong with a wait; its condition is looked at with the others."""
+    yield from _without_code(step, "a wait")
+    if (wait.event is None) == (wait.approval is None):
+        yield f"the wait of step {step.id!r} must have either event or approval; give one of them."
+    if wait.event is not None and not is_name(wait.event):
+        yield f"step {step.id!r} waits for {wait.event!r}; name the event by 1 to 100 letters, digits, '_' or '-'."
+    if wait.approval is not None and not 0 < len(wait.approval.strip()) <= QUESTION_CHARACTERS_MAX:
+        yield f"the approval of step {step.id!r} has no question; write one, of at most {QUESTION_CHARACTERS_MAX:,} characters."
+    if wait.timeout_seconds is not None and not 0 < wait.timeout_seconds <= SECONDS_MAX:
+        yield (
+            f"the wait of step {step.id!r} has a timeout of {wait.timeout_seconds:g} seconds; "
+            f"give more than 0, and at most {SECONDS_MAX:.0f}, or leave it out to wait without an end."
+        )
+
+
+def names_twice(definition: Definition) -> Iterator[str]:
+    """Yield each event that has the name of a step which is approved: nobody could say which of the two a signal is for."""
+    approved = {step.id for step in definition.steps if step.wait is not None and step.wait.approval is not None}
+    for step in definition.steps:
+        if step.wait is not None and step.wait.event in approved:
+            yield f"step {step.id!r} waits for event {step.wait.event!r}, but a step of that id is approved; rename one of them."
+
+
+def asked_of(step: Step) -> Iterator[tuple[str, str, frozenset[str]]]:
+    """Yield the conditions of a step: what each is in words, its text, and the data that it may ask about."""
+    if step.when is not None:
+        yield f"the condition of step {step.id!r}", step.when, ROOTS
+    if step.wait is not None and step.wait.where is not None:
+        yield f"the 'where' of step {step.id!r}", step.wait.where, ABOUT_SIGNAL
 
 
 def _without_code(step: Step, what: str) -> Iterator[str]:

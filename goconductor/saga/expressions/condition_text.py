@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple, TypeAlias
 
 from goconductor.errors import ConditionError
 
 NODE_BYTES = 32
 _ITERATIONS_MAX = 10_000  # CEL's own budget
+
+ROOTS = frozenset({"input", "steps"})
+"""The names of the data that every condition may ask about."""
 
 Path: TypeAlias = tuple[str, ...]
 
@@ -74,6 +77,7 @@ class Shape:
 
     Args:
         source: the text.
+        roots: the names of the data.
 
     Attributes:
         in_order: the text, with a list as the range of each ``map`` and ``filter``.
@@ -83,7 +87,8 @@ class Shape:
         ConditionError: it may cost too much on any data; names the place and the remedy.
     """
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, roots: Collection[str] = ROOTS) -> None:
+        self._roots = roots
         self.outside: list[Path] = []  # what is named outside of comprehensions
         self.inside: list[Path] = []  # and inside of them, where every iteration may read it
         self.operations = 0  # what reads or copies its operands
@@ -145,7 +150,7 @@ class Shape:
                 self._pattern(before, tokens[i + 2], tokens[i + 3])
         elif before != _DOT and name not in _CONSTANTS:
             self.operands += 1
-            if name in {"input", "steps"}:
+            if name in self._roots:
                 (self.inside if within else self.outside).append(_path(tokens, i)[0])
 
     def _comprehension(self, name: str, *, variable: str, within: bool) -> None:
@@ -155,7 +160,7 @@ class Shape:
         if self._mapped:
             problem = f"has {name}(…) after a map(…), which may double the data with each; write the map last, or do it in a step"
             raise ConditionError(self._source, problem)
-        if variable in {"input", "steps"}:
+        if variable in self._roots:
             raise ConditionError(self._source, f"has a variable of {name}(…) called {variable!r}, which is taken; rename it")
         self.comprehensions += 1
         self.copying += name in {"map", "filter"}
@@ -169,7 +174,7 @@ class Shape:
         self._guards += [(self._starts[start], "("), (self._starts[dot], " + [])")]
         self.operations += 1
         path, end = _path(tokens, start)
-        if end == dot and path[0] in {"input", "steps"}:
+        if end == dot and path[0] in self._roots:
             self.walked.append(path)
 
     def _mark(self, before: _Token, mark: str, after: _Token, *, within: bool) -> None:

@@ -39,8 +39,10 @@ from typing import Any
 
 from goconductor.errors import ConditionError, PayloadError
 from goconductor.saga.data.values import check_value
-from goconductor.saga.expressions.condition_text import NODE_BYTES, Path, Shape
+from goconductor.saga.expressions.condition_text import NODE_BYTES, ROOTS, Path, Shape
 
+ABOUT_SIGNAL = ROOTS | {"payload"}
+"""The names of the data that the ``where`` of a wait may ask about."""
 SOURCE_MAX = 4_096
 ITEMS_MAX = 1_000
 NODES_MAX = 20_000
@@ -54,22 +56,24 @@ NO_LIST = (
     "has a map(…) or filter(…) over what is no list, or is nested too deeply for one; "
     "ask exists(…), all(…), size(…) or 'in' of a map, which has no order"
 )
+_HAS = re.compile(r"\bhas\s*\(")
 _MAP_WALKED = "_+_(map, list)"
 _LESS_DATA = "name a smaller part of the data, or compute the answer in a step and ask for its output"
 
 
 @lru_cache(maxsize=1_024)
-def compile_condition(source: str) -> Condition:
+def compile_condition(source: str, roots: frozenset[str] = ROOTS) -> Condition:
     """Compile a condition; the same text again costs nothing.
 
     Args:
-        source: a CEL expression over ``input`` and ``steps``.
+        source: a CEL expression over the roots.
+        roots: the names of the data that it may ask about.
 
     Raises:
         ConditionError: it does not compile, may cost too much on any data, or is not of type bool; names the place and the
             remedy.
     """
-    return Condition(source)
+    return Condition(source, roots)
 
 
 def matches(pattern: str, text: str) -> bool:
@@ -94,7 +98,7 @@ class Condition:
 
     __slots__ = ("_in_order", "_program", "_shape", "_tree", "named", "problem", "source", "steps", "walked")
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, roots: frozenset[str]) -> None:
         self.source = source
         if len(source) > SOURCE_MAX:
             raise ConditionError(source, f"has {len(source):,} characters, at most {SOURCE_MAX:,} are allowed; ask it in a step")
@@ -102,13 +106,13 @@ class Condition:
             check_value(source)
         except PayloadError as error:
             raise ConditionError(source, error.problem) from None
-        self._shape = Shape(source)
-        self._program = self._in_order = _program(source)
+        self._shape = Shape(source, roots)
+        self._program = self._in_order = _program(source, roots)
         self.walked = tuple(self._shape.walked)
         self.problem = ""
         if self._shape.in_order != source:
             try:
-                self._in_order = _program(self._shape.in_order)
+                self._in_order = _program(self._shape.in_order, roots)
             except ConditionError:
                 self.problem = NO_LIST
         paths = {*self._shape.outside, *self._shape.inside}
@@ -145,6 +149,21 @@ class Condition:
         remedy = "; where it may be missing, ask has(…) first" if "not found" in problem else ""
         raise ConditionError(self.source, f"cannot be evaluated on this data: {problem[:300]}{remedy}")
 
+    def unreadable(self, data: Mapping[str, Any]) -> str:
+        """Return why what it names of this data cannot be seen, whatever else there is; empty if it can.
+
+        Args:
+            data: a part of what it is asked about. Roots that are not in it are not looked at.
+        """
+        try:
+            self._check({root: _select(data[root], tree) for root, tree in self._tree.items() if root in data})
+        except ConditionError as error:
+            return str(error)
+        for path in () if _HAS.search(self.source) else sorted(self.named):
+            if path[0] in data and (lacking := _lacking(data, path)) is not None:
+                return f"{lacking} is not there; where it may be missing, ask has(…) first"
+        return ""
+
     def _check(self, named: dict[str, Any]) -> None:
         try:
             whole, longest = _measure(named)
@@ -168,15 +187,15 @@ class Condition:
 _COMPLAINT = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
 
 
-@lru_cache(maxsize=1)
-def _environment() -> Any:
+@lru_cache(maxsize=2)
+def _environment(roots: frozenset[str]) -> Any:
     from cel_expr_python import cel  # noqa: PLC0415  (six megabytes, which a process without conditions is spared)
 
-    return cel.NewEnv(variables={"input": cel.Type.DYN, "steps": cel.Type.DYN})
+    return cel.NewEnv(variables=dict.fromkeys(sorted(roots), cel.Type.DYN))
 
 
-def _program(source: str) -> Any:
-    environment = _environment()
+def _program(source: str, roots: frozenset[str]) -> Any:
+    environment = _environment(roots)
     try:
         program = environment.compile(source)
         kind = program.return_type().name()
@@ -209,6 +228,17 @@ def _tree(paths: set[Path]) -> dict[str, Any] | None:
     if () in paths:
         return None
     return {first: _tree({path[1:] for path in paths if path[0] == first}) for first in {path[0] for path in paths}}
+
+
+def _lacking(value: Any, path: Path) -> str | None:
+    """Return the first part of a path that an object does not have."""
+    for depth, key in enumerate(path, 1):
+        if type(value) is not dict:
+            return None
+        if key not in value:
+            return ".".join(path[:depth])
+        value = value[key]
+    return None
 
 
 def _part(value: Any, path: Path) -> Any:

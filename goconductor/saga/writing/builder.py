@@ -25,13 +25,13 @@ from goconductor.errors import DefinitionError, check_type, unfit
 from goconductor.saga.checking.places import misplaced
 from goconductor.saga.checking.validate import problems, unfit_inputs
 from goconductor.saga.data.references import Place, Reference, reference_of
-from goconductor.saga.definition import Binding, Definition, Delay
+from goconductor.saga.definition import Binding, Definition, Delay, Wait
 from goconductor.saga.definition import Step as StepDefinition
 from goconductor.saga.retry import Retry
 from goconductor.saga.retry import seconds as duration
-from goconductor.saga.types.annotations import cannot_come, parts
-from goconductor.saga.types.fields import fields_of
-from goconductor.saga.types.positions import binding_by_position, by_position, type_of
+from goconductor.saga.types.annotations import cannot_come
+from goconductor.saga.types.positions import binding_by_position, by_position
+from goconductor.saga.writing.described import misshapen, result_type, schema_of
 from goconductor.saga.writing.options import check_options
 
 P = ParamSpec("P")
@@ -106,6 +106,21 @@ class StepOptions(TypedDict, total=False):
     unknowns_max: int | None
     """Lost outcomes (its process was killed in the middle) after which the step is given up. 1: it never runs again once it may
     have run. By default 3, or 10 where giving up leaves the saga stuck, and not before 30 s."""
+
+
+class WaitOptions(TypedDict, total=False):
+    """The options of a step that waits for a signal or an approval."""
+
+    id: str | None
+    """The step's id in the saga."""
+    where: str | None
+    """A CEL condition over ``payload``, ``input`` and ``steps``. If it is false, the signal is for other steps."""
+    timeout: float | str | None
+    """Seconds, or a string such as ``"2d"``, after which the step fails. None waits without an end."""
+    after: Sequence[Step[Any]]
+    """Steps that must have ended before."""
+    when: str | None
+    """A CEL condition over ``input`` and ``steps``. If it is false, the step is skipped."""
 
 
 class Saga(Generic[I, O]):
@@ -243,6 +258,53 @@ class Saga(Generic[I, O]):
         )
         return Step(id or "delay")
 
+    @overload
+    def wait(self, event: str, /, *, output: type[T], **options: Unpack[WaitOptions]) -> Step[T]: ...
+    @overload
+    def wait(self, event: str, /, **options: Unpack[WaitOptions]) -> Step[Any]: ...
+    def wait(self, event: str, /, *, output: Any = None, **options: Unpack[WaitOptions]) -> Step[Any]:
+        """Add a step that waits for a signal. Its output is the signal's payload.
+
+        Args:
+            event: the name of the signal, as :meth:`SagaHandle.signal` gives it. By default it is the step's id.
+            output: the type of the payload.
+            options: what :class:`WaitOptions` lists.
+
+        Raises:
+            ArgumentError: there is no such option, or something is of a wrong type.
+            ValueError: the timeout is no duration.
+        """
+        check_type("event", event, str, "the name of a signal, such as 'payment'")
+        step = self._waits(Wait(event=event), options.get("id") or event, options)
+        if output is not None:
+            self._declared[step.id] = output
+        return step
+
+    def approval(self, question: str, /, **options: Unpack[WaitOptions]) -> Step[dict[str, str]]:
+        """Add a step that waits for a person who approves. Its output has who did (``by``), and why (``reason``).
+
+        Args:
+            question: what the person is asked. The approval names the step's id, which is ``"approval"`` by default.
+            options: what :class:`WaitOptions` lists; in ``where``, ``payload.by`` and ``payload.reason`` are the approval's.
+
+        Raises:
+            ArgumentError: there is no such option, or something is of a wrong type.
+            ValueError: the timeout is no duration.
+        """
+        check_type("question", question, str, "the question that a person answers, such as 'Release the money?'")
+        return self._waits(Wait(approval=question), options.get("id") or "approval", options)
+
+    def _waits(self, wait: Wait, step_id: str, options: WaitOptions) -> Step[Any]:
+        check_options(dict(options) | {"id": step_id}, lambda each: isinstance(each, Step))
+        timeout = options.get("timeout")
+        wait = msgspec.structs.replace(
+            wait, where=options.get("where"), timeout_seconds=None if timeout is None else duration(timeout)
+        )
+        self._definition = None
+        after = tuple(step.id for step in options.get("after", ()))
+        self._steps.append(StepDefinition(id=step_id, wait=wait, after=after, when=options.get("when")))
+        return Step(step_id)
+
     def returns(self, place: T) -> Saga[I, T]:
         """Declare the result of a completed saga: a place, or a constant. Without it, the outputs of all steps by their ids.
 
@@ -270,9 +332,9 @@ class Saga(Generic[I, O]):
                 steps=tuple(by_position(step, types) for step in self._steps),
                 output=None if self._output is None else binding_by_position(self._output, types),
                 timeout_seconds=self._timeout_seconds,
-                input_schema=self._input_schema if self._input_schema is not None else _schema(self.name, self.input_type),
+                input_schema=self._input_schema if self._input_schema is not None else schema_of(self.name, self.input_type),
             )
-            found = _misshapen(definition) or problems(definition)
+            found = misshapen(definition) or problems(definition)
             if (why := cannot_come(self.input_type)) is not None:
                 found.append(f"its input cannot be kept: {why}")
             found += misplaced(definition, types)
@@ -280,7 +342,7 @@ class Saga(Generic[I, O]):
                 found += unfit_inputs(self._steps[number], action)
             if found:
                 raise DefinitionError(self.name, found)
-            self._definition, self._result_type = definition, _result_type(definition, types)
+            self._definition, self._result_type = definition, result_type(definition, types)
         return self._definition
 
     @property
@@ -300,66 +362,6 @@ class Saga(Generic[I, O]):
         types.update(self._declared.items())
         types.update((self._steps[number].id, action.returns) for number, action in self._known.items())
         return types
-
-
-def _result_type(definition: Definition, types: Mapping[str | None, Any]) -> Any:
-    if definition.output is not None:
-        return type_of(definition.output, types)
-    outputs = {step.id: type_of(Binding(ref=str(Reference.to("steps", step.id))), types) for step in definition.steps}
-    if all(kind is Any for kind in outputs.values()):
-        return Any
-    made: Any = TypedDict  # by type checkers it is only to be made by a class
-    return made("Outputs", {name: _or_none(kind) for name, kind in outputs.items()})
-
-
-def _or_none(kind: Any) -> Any:
-    """Return the type of an output that is null where its step was skipped."""
-    return kind if kind is Any or kind is None else kind | None
-
-
-def _misshapen(definition: Definition) -> list[str]:
-    """Find values of another type than their field. Python accepts them; they could be written and not be read again."""
-    try:
-        msgspec.convert(msgspec.to_builtins(definition), Definition)
-    except msgspec.ValidationError as error:
-        return [f"it holds a value of the wrong type: {error}"]
-    except (TypeError, ValueError, RecursionError):
-        pass  # a constant that is no JSON: the check names the step and the input
-    return []
-
-
-def _schema(name: str, kind: Any) -> dict[str, Any] | None:
-    """Return the JSON Schema of an input type, with its defaults; None where the type describes nothing."""
-    if kind is None or kind is Any or kind is dict:
-        return None
-    try:
-        made: dict[str, Any] = msgspec.json.schema(kind)
-    except TypeError:  # a model of pydantic's, or one inside a dataclass
-        from pydantic import TypeAdapter  # noqa: PLC0415  (only users of pydantic pay for its import)
-        from pydantic.errors import PydanticUserError  # noqa: PLC0415
-
-        try:
-            made = TypeAdapter(kind).json_schema(by_alias=False)
-        except PydanticUserError as error:
-            reason = str(error).partition("\n")[0]
-            raise DefinitionError(name, [f"its input type {kind!r} has no JSON Schema: {reason}"]) from None
-    for part in parts(kind):
-        _state_factories(made, part)
-    return made
-
-
-def _state_factories(schema: dict[str, Any], kind: Any) -> None:
-    """Write what ``default_factory`` makes into the schema of a type, where it is empty: both libraries leave that out."""
-    fields = fields_of(kind)
-    called = getattr(kind, "__name__", None)
-    place = schema.get("$defs", {}).get(called, schema if schema.get("title") == called else {})
-    properties = place.get("properties", {})
-    if fields is None or not properties.keys() <= fields.keys():
-        return
-    for key, described in properties.items():
-        factory = fields[key].factory
-        if factory is list or factory is dict:
-            described.setdefault("default", factory())
 
 
 _VALUES = (str, int, float, bytes, dict, list, tuple, set, frozenset, msgspec.Struct)

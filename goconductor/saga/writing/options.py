@@ -13,6 +13,7 @@ _WANTED: dict[str, tuple[tuple[type, ...], str]] = {
     "id": ((str, NoneType), "the step's id in the saga, such as 'charge'"),
     "inputs": ((Mapping,), "a dict: parameter → a place (order.input.sku, paid.output) or a constant"),
     "after": ((Sequence,), "a list of steps: after=[reserved]"),
+    "where": ((str, NoneType), "a CEL condition as a text, such as 'payload.total > 0'"),
     "when": ((str, NoneType), "a CEL condition as a text, such as 'input.total > 0'"),
     "pivot": ((bool,), "True or False"),
     "retry": ((Retry, NoneType), "Retry(attempts_max=…)"),

@@ -45,6 +45,8 @@ class Data:
         self.taken_from: dict[LeaseKey, int] = {}
         """The earlier holder of each lease that was taken from one, until the log has that one's attempt."""
         self.keys: dict[tuple[str, str, str], tuple[UUID, bytes]] = {}
+        self.signals: dict[UUID, dict[str, bytes]] = {}
+        """Of each saga, the ids of its signals with their hashes."""
         self.instances: dict[int, Instance] = {}
         self.serials = count(1)
         self.alive: set[int] = set()

@@ -12,7 +12,7 @@ from typing import Protocol
 from goconductor.lifecycle.facts.state import Failure
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
-from goconductor.lifecycle.moves.kinds import call, delay
+from goconductor.lifecycle.moves.kinds import call, delay, wait
 from goconductor.saga.definition import Step
 
 
@@ -31,4 +31,6 @@ class Kind(Protocol):
 
 def kind_of(step: Step) -> Kind:
     """Return of which kind a step is."""
+    if step.wait is not None:
+        return wait
     return call if step.delay is None else delay

@@ -17,12 +17,19 @@ BATCHES_AT_ONCE = 2
 engine works on the other. More would only make them smaller."""
 
 
+class SignalId(msgspec.Struct, frozen=True):
+    """What names a signal within its saga, and the hash of what it says: the same id with another hash is another signal."""
+
+    id: str
+    digest: bytes
+
+
 class Append(msgspec.Struct, frozen=True, kw_only=True):
     """Events for one saga, accepted only if its head is still at (seq, tag).
 
     ``wake_at`` None means that nobody has to look (ended, paused, stuck). ``due_at`` makes the append wait for its time:
     accepted only if the database's clock has reached it. ``release`` frees leases by key, instance and token. ``epoch``
-    other than 0 demands that the leader's epoch still is this one.
+    other than 0 demands that the leader's epoch still is this one. ``signals`` are those that the entries tell of.
     """
 
     saga_id: UUID
@@ -37,6 +44,7 @@ class Append(msgspec.Struct, frozen=True, kw_only=True):
     release: list[Lease] = []
     take: list[Take] = []
     epoch: int = 0
+    signals: list[SignalId] = []
 
 
 class Verdict(enum.StrEnum):
@@ -46,6 +54,7 @@ class Verdict(enum.StrEnum):
     CONFLICT = "conflict"
     NOT_DUE = "not_due"
     FENCED = "fenced"
+    KNOWN_SIGNAL = "known_signal"
     REJECTED = "rejected"
     HELD_UP = "held_up"
     ALREADY_STARTED = "already_started"
@@ -73,6 +82,7 @@ class Log(Protocol):
        released by key, instance and token and taken if free, all in one durable statement. One entry per saga and call.
     6. A loser changes nothing and is answered CONFLICT. An entry that the database refuses is REJECTED alone, and one whose row
        or start key another program's open transaction has locked is HELD_UP alone, after a short wait.
+       An append whose signal ids are known of that saga is answered KNOWN_SIGNAL, and changes nothing: an id is appended once.
     7. When the connection breaks in the middle, :class:`StoreUnavailableError` is raised and the outcome is open: the caller
        reads the tail and looks for its event ids.
 

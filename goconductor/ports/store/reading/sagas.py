@@ -63,11 +63,14 @@ class Sagas(Protocol):
         the cursor then has how far it came. Without an end of the time a page is full unless it is the last.
     20. **Started** is the saga that a start key has started in a namespace, or None.
 
+    21. **Signalled** is the hash of the signal that has reached a saga under an id, or None; for as long as the saga is kept.
+
     **Head** is that of a saga, or None. **History** is its log, entries after a seq, in their order.
     """
 
     async def head(self, saga_id: UUID) -> Head | None: ...
     async def started(self, namespace: str, saga: str, key: str) -> UUID | None: ...
+    async def signalled(self, saga_id: UUID, signal_id: str) -> bytes | None: ...
     async def heads(
         self, wanted: Wanted = EVERYTHING, *, before: UUID | None = None, limit: int = 50, seconds: float = 1.0
     ) -> Page: ...

@@ -34,6 +34,7 @@ class MemoryRetention:
                 for saga_id in gone:
                     entries += len(self._data.logs.pop(saga_id))
                     del self._data.heads[saga_id]
+                    self._data.signals.pop(saga_id, None)
                 self._data.leases = {key: lease for key, lease in self._data.leases.items() if key.saga_id not in gone}
             case Forgettable.DEAD_LETTERS:
                 self._data.letters = [letter for letter in self._data.letters if letter.letter_id not in gone]

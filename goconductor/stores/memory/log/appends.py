@@ -28,6 +28,9 @@ class MemoryLog:
         now = self._data.now()
         if append.epoch and not self._data.leads(append.epoch):
             return Outcome(verdict=Verdict.FENCED)
+        ids = self._data.signals.get(append.saga_id, {})
+        if any(signal.id in ids for signal in append.signals):
+            return Outcome(verdict=Verdict.KNOWN_SIGNAL)
         head = self._data.heads.get(append.saga_id)
         if head is None or (head.seq, head.tag) != (append.seq, append.tag):
             return Outcome(verdict=Verdict.CONFLICT)
@@ -45,6 +48,8 @@ class MemoryLog:
             last_instance=append.instance,
             updated_at=now,
         )
+        if append.signals:
+            self._data.signals[append.saga_id] = ids | {signal.id: signal.digest for signal in append.signals}
         self._leases.let_go(append.release, told=True)
         return Outcome(verdict=Verdict.WON, took=self._leases.take(append.take, now))
 

@@ -24,6 +24,7 @@ def problem_of_append(append: Append) -> str:
         _of_numbers(append.seq, append.tag, append.new_tag, bits=64),
         _of_numbers(append.instance, bits=32),
         *map(_of_entry, append.entries),
+        _of_texts(*(signal.id for signal in append.signals)),
         *map(_of_take, append.take),
     )
     return _first(problems)

@@ -22,6 +22,9 @@ class MemorySagas:
         held = self._data.keys.get((namespace, saga, key))
         return None if held is None else held[0]
 
+    async def signalled(self, saga_id: UUID, signal_id: str) -> bytes | None:
+        return self._data.signals.get(saga_id, {}).get(signal_id)
+
     async def heads(
         self,
         wanted: Wanted = EVERYTHING,

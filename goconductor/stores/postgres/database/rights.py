@@ -16,6 +16,7 @@ NEEDS = {
     "sagas": (SELECT, INSERT, UPDATE, DELETE),
     "saga_log": (SELECT, INSERT, DELETE),
     "start_keys": (SELECT, INSERT, DELETE),
+    "signals": (SELECT, INSERT, DELETE),
     "leases": (SELECT, INSERT, UPDATE, DELETE),
     "lease_marker": (SELECT, INSERT),
     "leadership": (SELECT, UPDATE),

@@ -128,6 +128,14 @@ def _saga_tables(meta: MetaData) -> None:
         Column("input_hash", LargeBinary, nullable=False),
         postgresql_with=APPEND_ONLY,
     )
+    Table(
+        "signals",
+        meta,
+        Column("saga_id", Uuid, primary_key=True),
+        _text("id", primary_key=True),
+        Column("digest", LargeBinary, nullable=False),
+        postgresql_with=APPEND_ONLY,
+    )
 
 
 def _lease_tables(meta: MetaData) -> None:

@@ -20,6 +20,7 @@ from goconductor.stores.postgres.log.tails import TailReader
 LOST = Outcome(verdict=Verdict.CONFLICT)
 FENCED = Outcome(verdict=Verdict.FENCED)
 NOT_DUE = Outcome(verdict=Verdict.NOT_DUE)
+KNOWN = Outcome(verdict=Verdict.KNOWN_SIGNAL)
 
 UNCHANGED = statement(
     """
@@ -30,6 +31,15 @@ JOIN goconductor.sagas AS s ON s.saga_id = u.saga_id AND s.seq = u.seq AND s.tag
     saga_id="uuid[]",
     seq="bigint[]",
     tag="bigint[]",
+)
+
+KNOWN_SIGNALS = statement(
+    """
+SELECT DISTINCT k.saga_id
+FROM unnest(:saga_id, :id) AS u(saga_id, id) JOIN goconductor.signals AS k ON k.saga_id = u.saga_id AND k.id = u.id
+""",
+    saga_id="uuid[]",
+    id="text[]",
 )
 
 
@@ -50,14 +60,17 @@ class PostgresLog:
         self._append = address.sql(writes.APPEND)
         self._append_alone = {shape: address.sql(text) for shape, text in writes.APPEND_ALONE.items()}
         self._append_fenced = address.sql(writes.APPEND_FENCED)
+        self._append_signals = address.sql(writes.APPEND_SIGNALS)
+        self._append_signals_fenced = address.sql(writes.APPEND_SIGNALS_FENCED)
+        self._known_signals = address.sql(KNOWN_SIGNALS)
         self._unchanged = address.sql(UNCHANGED)
         self._lock_tables = address.sql(LOCK_TABLES)
         self._epoch = address.sql(f"SELECT epoch FROM goconductor.leadership WHERE {writes.LED}")  # noqa: S608  (a constant)
 
     async def append(self, appends: Sequence[Append]) -> list[Outcome]:
-        by_epoch: dict[int, list[Append]] = defaultdict(list)
+        alike: dict[tuple[int, bool], list[Append]] = defaultdict(list)
         for append in in_order(appends):
-            by_epoch[append.epoch].append(append)
+            alike[append.epoch, bool(append.signals)].append(append)
         outcomes: dict[int, Outcome] = {}
         async with self._sessions.use() as connection:
             sieve = Sieve(connection, self._lock_tables)
@@ -65,7 +78,7 @@ class PostgresLog:
             async def run(batch: Sequence[Append]) -> list[Outcome]:
                 return await self._run(connection, batch)
 
-            for batch in (piece for whole in by_epoch.values() for piece in pieces(whole)):
+            for batch in (piece for whole in alike.values() for piece in pieces(whole)):
                 done = await sieve.run(batch, run, rejected, held_up)
                 outcomes |= zip((append.saga_id.int for append in batch), done, strict=True)
         return [outcomes[append.saga_id.int] for append in appends]
@@ -81,8 +94,9 @@ class PostgresLog:
             return [won[append.saga_id] for append in batch]
         if epoch and not won and await connection.fetchval(self._epoch) != epoch:
             return [FENCED] * len(batch)
+        known = await self._known(connection, [a for a in batch if a.signals and a.saga_id not in won])
         waiting = await self._waiting(connection, [a for a in batch if a.due_at is not None and a.saga_id not in won])
-        return [won.get(a.saga_id) or (NOT_DUE if a.saga_id in waiting else LOST) for a in batch]
+        return [won.get(a.saga_id) or (KNOWN if a.saga_id in known else NOT_DUE if a.saga_id in waiting else LOST) for a in batch]
 
     def _statement(self, batch: Sequence[Append], epoch: int) -> tuple[str, list[Any]]:
         """The statement for a batch, and its arguments. A lease that is released and taken at once is handed on: only updated."""
@@ -108,8 +122,12 @@ class PostgresLog:
                     bodies.rows(a.entries),
                     [lease_row(lease) for lease in sorted(releases, key=_key)],
                     take_rows(a.take),
+                    *([[(signal.id, signal.digest.hex()) for signal in a.signals]] if a.signals else []),
                 )
             )
+        if batch[0].signals:
+            text, last = (self._append_signals_fenced, [epoch]) if epoch else (self._append_signals, [])
+            return text, [document(rows), bodies.all, handed_on, *last]
         if epoch:
             return self._append_fenced, [document(rows), bodies.all, handed_on, epoch]
         if len(rows) == 1:
@@ -119,6 +137,13 @@ class PostgresLog:
                 beside = [bodies.all, handed_on] if taken else [bodies.all]
                 return alone, [*facts, *chain(*events, *freed, *taken), *beside]
         return self._append, [document(rows), bodies.all, handed_on]
+
+    async def _known(self, connection: Connection, losers: list[Append]) -> set[object]:
+        """Those that name a signal which their saga has had before."""
+        if not losers:
+            return set()
+        ids = [(a.saga_id, signal.id) for a in losers for signal in a.signals]
+        return {row[0] for row in await connection.fetch(self._known_signals, [one for one, _ in ids], [id for _, id in ids])}
 
     async def _waiting(self, connection: Connection, losers: list[Append]) -> set[object]:
         """Those whose head still is what they named, so that only the time can have kept them out: a tag never comes again."""

@@ -68,6 +68,7 @@ class _Rows(NamedTuple):
         events: theirs, numbered by ``i``.
         releases: the leases that are freed; empty for none.
         takes: the leases that are taken; empty for none.
+        signals: the ids of signals that are noted; empty for none.
     """
 
     parameters: dict[str, str]
@@ -77,6 +78,7 @@ class _Rows(NamedTuple):
     events: str
     releases: str
     takes: str
+    signals: str = ""
 
 
 def _elements(row: str, types: dict[str, str]) -> str:
@@ -98,6 +100,9 @@ def _batched(row: dict[str, str], *lists: str) -> _Rows:
         lists="".join(f", u.{name}" for name in lists),
         events=f"e.i, {_elements('e.event', _EVENT)} {inside}(w.events) WITH ORDINALITY AS e(event, i)",
         # OFFSET 0, so that each lease is looked up by its whole key: a wide saga holds thousands
+        signals=f"(e.signal ->> 0) AS id, decode(e.signal ->> 1, 'hex') AS digest {inside}(w.signals) AS e(signal)"
+        if "signals" in lists
+        else "",
         releases=f"{_elements('e.lease', _LEASE)} {inside}(w.releases) AS e(lease) OFFSET 0" if "releases" in lists else "",
         takes=f"{_elements('e.lease', _TAKE)} {inside}(w.takes) AS e(lease)",
     )
@@ -129,6 +134,11 @@ def _written(rows: _Rows) -> str:
     FROM (SELECT w.saga_id, w.seq, w.new_tag, {rows.events}) AS n
 )"""
     won = "SELECT saga_id, NULL::bigint AS token FROM won"
+    if rows.signals:
+        parts += f""", noted AS (
+    INSERT INTO goconductor.signals (saga_id, id, digest)
+    SELECT n.saga_id, n.id, n.digest FROM (SELECT w.saga_id, {rows.signals}) AS n
+)"""
     if rows.releases:
         parts += f""", freed AS (
     DELETE FROM goconductor.leases AS l USING (SELECT w.saga_id, {rows.releases}) AS n
@@ -157,6 +167,12 @@ def _append(rows: _Rows, *, is_fenced: bool = False) -> str:
     fence = f"""fence AS MATERIALIZED (
     SELECT epoch FROM goconductor.leadership WHERE {LED} AND epoch = :epoch FOR SHARE
 ), """
+    conditions = " AND EXISTS (SELECT FROM fence)" if is_fenced else ""
+    if rows.signals:  # the head's seq guards this look as well: an id that is noted after our snapshot has moved it
+        conditions += """ AND NOT EXISTS (
+        SELECT FROM jsonb_array_elements(u.signals) AS i(signal)
+        JOIN goconductor.signals AS k ON k.saga_id = u.saga_id AND k.id = i.signal ->> 0
+    )"""
     return statement(
         f"""
 WITH {fence if is_fenced else ""}won AS (
@@ -165,7 +181,7 @@ WITH {fence if is_fenced else ""}won AS (
         last_instance = u.instance, updated_at = clock_timestamp()
     FROM (SELECT {rows.sagas}) AS u
     WHERE s.saga_id = u.saga_id AND s.seq = u.seq AND s.tag = u.tag
-    AND (u.due_at IS NULL OR to_timestamp(u.due_at) <= clock_timestamp()){" AND EXISTS (SELECT FROM fence)" if is_fenced else ""}
+    AND (u.due_at IS NULL OR to_timestamp(u.due_at) <= clock_timestamp()){conditions}
     RETURNING u.saga_id, u.seq, u.new_tag{rows.lists}
 ), {_written(rows)}
 """,
@@ -225,6 +241,9 @@ WITH {keyed if keys else ""}won AS MATERIALIZED (
 
 APPEND = _append(_batched(_APPEND, "events", "releases", "takes"))
 APPEND_FENCED = _append(_batched(_APPEND, "events", "releases", "takes"), is_fenced=True)
+APPEND_SIGNALS = _append(_batched(_APPEND, "events", "releases", "takes", "signals"))
+APPEND_SIGNALS_FENCED = _append(_batched(_APPEND, "events", "releases", "takes", "signals"), is_fenced=True)
+"""The same with signals: a statement of its own, since most appends have none."""
 APPEND_ALONE = {
     (releases, takes): _append(_plain(_APPEND, releases=releases, takes=takes)) for releases, takes in product((0, 1), repeat=2)
 }

@@ -104,6 +104,12 @@ class SagaTable:
             found: UUID | None = await connection.fetchval(self._address.sql(statement), namespace, saga, key)
         return found
 
+    async def signalled(self, saga_id: UUID, signal_id: str) -> bytes | None:
+        statement = "SELECT k.digest FROM goconductor.signals AS k WHERE k.saga_id = $1 AND k.id = $2"
+        async with self._sessions.use() as connection:
+            found: bytes | None = await connection.fetchval(self._address.sql(statement), saga_id, signal_id)
+        return found
+
     async def history(self, saga_id: UUID, *, after: int = 0, limit: int = 1000) -> list[LogEntry]:
         statement = f"""
             SELECT {EVENT_COLUMNS} FROM goconductor.saga_log AS e

@@ -12,6 +12,7 @@ from goconductor.testing.contracts.store.reading import ReaderContract
 from goconductor.testing.contracts.store.recovering import RecoveryContract
 from goconductor.testing.contracts.store.retaining import RetentionContract
 from goconductor.testing.contracts.store.searching import SearchContract
+from goconductor.testing.contracts.store.signalling import SignalContract
 from goconductor.testing.contracts.store.starting import StartContract
 from goconductor.testing.contracts.store.terms import TermsContract
 
@@ -27,6 +28,7 @@ class StoreContract(
     ReaderContract,
     NamespaceContract,
     SearchContract,
+    SignalContract,
     TermsContract,
     ChoicesContract,
 ):

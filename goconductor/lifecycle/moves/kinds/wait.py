@@ -1,0 +1,84 @@
+"""A wait: a step that ends when a signal comes, or a person approves. Nobody runs it. There is nothing to undo.
+
+A signal may come before its step's turn. It is kept, and the step that begins to wait for it first takes it. Among steps that
+begin by one event, the order of the definition decides; therefore signals are handed out when all of them have begun
+(:func:`hand_out`).
+
+``where`` is asked twice. When the step begins, it is asked whether what it names of the *saga's* data is there: if not, no
+signal could ever be read, and the step has failed. Later it is asked about each signal. A signal that it cannot read was meant
+for another step, or is a stranger's: it is left where it is, with the reason beside it. All answers are kept in the log, by the
+step, its round and the signal's id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from goconductor.lifecycle.facts.effects import SetTimer
+from goconductor.lifecycle.facts.state import ActionStatus, Answer, Failure, Side, Signal
+from goconductor.lifecycle.facts.transitions import Advance
+from goconductor.lifecycle.fold import Fold
+from goconductor.lifecycle.moves.seen import seen_by_conditions
+from goconductor.saga.ids import Direction
+
+UNREADABLE = "WhereUnreadableError"
+"""Type of the failure of a wait whose ``where`` names what the saga's data does not have."""
+TIMED_OUT = "WaitTimedOutError"
+"""Type of the failure of a wait that no signal has ended in time."""
+
+
+def begin(fold: Fold, name: str, cause: type[object] = Advance) -> Failure | None:
+    """Begin to wait; :func:`hand_out` then gives it a signal that has come before."""
+    wait, where, step = fold.plan.steps[name].wait, fold.plan.wheres.get(name), fold.step(name)
+    if where is not None and any(path[0] != "payload" for path in where.named):
+        problem = fold.answered(f"{name}/{step.round}", lambda: where.unreadable(seen_by_conditions(fold)) or True)
+        if isinstance(problem, str):
+            return Failure(UNREADABLE, problem, retryable=False)
+    limit = None if wait is None else wait.timeout_seconds
+    due_at = None if limit is None else fold.at + limit
+    fold.set_action(name, cause, Side(ActionStatus.WAITING, 1, due_at=due_at, since=fold.at))
+    fold.begun.append(name)
+    return None
+
+
+def hand_out(fold: Fold) -> list[str]:
+    """Give signals that have come before to the steps that have begun to wait, and return those that have ended by that."""
+    begun, fold.begun = set(fold.begun), []
+    ended = []
+    for name in (step for waiters in fold.plan.signals.values() for step in waiters if step in begun):
+        taken = next((signal for signal in fold.signals if fits(fold, name, signal) is True), None)
+        if taken is not None:
+            fold.fields["signals"] = tuple(signal for signal in fold.signals if signal is not taken)
+            end(fold, name, Advance, taken)
+            ended.append(name)
+        elif (due_at := fold.step(name).action.due_at) is not None:
+            fold.set_timer(SetTimer(name, Direction.ACTION, 1, fold.step(name).round, due_at))
+    return ended
+
+
+def fits(fold: Fold, name: str, signal: Signal) -> Answer:
+    """Return whether a step may take a signal; a text says why that cannot be found out."""
+    wait, where, round = fold.plan.steps[name].wait, fold.plan.wheres.get(name), fold.step(name).round
+    if wait is None or signal.name != (wait.event or name):
+        return False
+    if wait.approval is not None and (signal.approves, signal.round) != (name, round):
+        return False
+    if where is None:
+        return True
+    seen = {**seen_by_conditions(fold), "payload": signal.said}
+    return fold.answer(f"{name}/{round}/{signal.id}", where, lambda: seen)
+
+
+def end(fold: Fold, name: str, cause: type[object], signal: Signal) -> None:
+    """End a wait by a signal."""
+    action = fold.step(name).action.to(ActionStatus.SUCCEEDED)
+    fold.set_action(name, cause, action, output=signal.said)
+    fold.remaining -= 1
+
+
+def noted(signal: Signal, answers: Iterable[Answer]) -> Signal:
+    """Return a signal that is to be kept, with the last reason why a step could not read it."""
+    reasons = [answer for answer in answers if isinstance(answer, str)]
+    return msgspec.structs.replace(signal, why=reasons[-1]) if reasons else signal

@@ -1,0 +1,91 @@
+"""Signals: something has happened outside, or a person has approved.
+
+A signal is accepted in every state but an end. If a step waits for it, and its ``where`` holds, the step takes it and has
+ended; of several the one that began first, of those that began by one event the first in the definition. Otherwise it is kept.
+What was taken stays taken. When a signal and a deadline race, the order of the log decides.
+
+Two limits hold for a saga. What is *kept* is bounded, since each process carries it: what a waiting step takes at once is never
+refused by that. And there is a number of all that ever come, which nothing lifts. That an id comes twice is no concern of this
+module: the store refuses to append one that it knows.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from goconductor.errors import RequestRefusedError, nearest
+from goconductor.lifecycle.facts.events import SignalReceived
+from goconductor.lifecycle.facts.state import ActionStatus, SagaStatus, Signal
+from goconductor.lifecycle.fold import Fold
+from goconductor.lifecycle.moves import forward
+from goconductor.lifecycle.moves.kinds import wait
+
+# They are read again in each replay, so they never change.
+UNTAKEN_MAX = 100
+UNTAKEN_BYTES_MAX = 256 * 1024
+"""Number and bytes of the signals that a saga keeps for steps to come."""
+RECEIVED_MAX = 10_000
+"""Number of signals in a saga's life."""
+
+
+def received(fold: Fold, event: SignalReceived) -> None:
+    """Give a signal to the step that waits for it, or keep it.
+
+    Raises:
+        RequestRefusedError: the definition knows no such signal, the approval is for another round, or a limit is reached.
+    """
+    waiters = fold.plan.signals.get(event.name)
+    if waiters is None:
+        raise RequestRefusedError(f"saga {fold.plan.name!r} waits for no signal {event.name[:100]!a}; {_known(fold, event.name)}")
+    _check_approval(fold, event)
+    if fold.state.signals_received >= RECEIVED_MAX:
+        raise RequestRefusedError(f"saga {fold.state.saga_id} has had {RECEIVED_MAX:,} signals; it takes no more in its life")
+    fold.fields["signals_received"] = fold.state.signals_received + 1
+    signal = Signal(event.name, event.id, event.payload, event.by, fold.at, 0, event.approves, event.seen_round, event.reason)
+    ready = [name for name in waiters if fold.step(name).action.status is ActionStatus.WAITING]
+    answers = []
+    for name in sorted(ready, key=lambda name: fold.step(name).action.since or 0.0):
+        answers.append(wait.fits(fold, name, signal))
+        if answers[-1] is True:
+            _take(fold, name, signal)
+            return
+    _keep(fold, wait.noted(signal, answers))
+
+
+def _take(fold: Fold, name: str, signal: Signal) -> None:
+    wait.end(fold, name, SignalReceived, signal)
+    if fold.phase is SagaStatus.QUEUED:
+        fold.phase = SagaStatus.RUNNING
+    fold.reason = ""
+    forward.advance(fold, fold.plan.successors[name])
+
+
+def _keep(fold: Fold, signal: Signal) -> None:
+    size = len(msgspec.json.encode(signal))
+    kept = fold.signals
+    if len(kept) >= UNTAKEN_MAX or size + sum(each.size for each in kept) > UNTAKEN_BYTES_MAX:
+        raise RequestRefusedError(
+            f"saga {fold.state.saga_id} keeps {len(kept)} signals that no step has taken, and this would be one more: at most "
+            f"{UNTAKEN_MAX} of {UNTAKEN_BYTES_MAX:,} bytes are kept; send it again when a step waits for it"
+        )
+    fold.fields["signals"] = (*kept, msgspec.structs.replace(signal, size=size))
+
+
+def _check_approval(fold: Fold, event: SignalReceived) -> None:
+    step = fold.plan.steps.get(event.name)
+    is_approved = step is not None and step.wait is not None and step.wait.approval is not None
+    if not is_approved:
+        if event.approves:
+            raise RequestRefusedError(f"step {event.approves[:100]!a} is not one that is approved; {_known(fold, event.name)}")
+        return
+    if event.approves != event.name:
+        raise RequestRefusedError(f"step {event.name!r} waits for an approval, not for a signal: approve it")
+    if event.seen_round != (round := fold.step(event.name).round):
+        raise RequestRefusedError(
+            f"the approval of step {event.name!r} is for its round {event.seen_round}, and the step is in round {round}: "
+            "look at the question again, and approve that"
+        )
+
+
+def _known(fold: Fold, name: str) -> str:
+    return nearest(name, fold.plan.signals) if fold.plan.signals else "it waits for none at all"
