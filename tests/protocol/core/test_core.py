@@ -15,15 +15,23 @@ HOLD = (
     holds(
         "base-par",
         Core(Faults(crashes=1, lost_leases=1, database_crashes=1, aborts=1)),
-        small=Core(Faults(crashes=1, lost_leases=1)),
+        small=Core(Faults(lost_leases=1)),
     ),
     holds(
         "base-seq",
         Core(Faults(crashes=1, lost_leases=1, database_crashes=1, aborts=1), parallel=False),
         small=Core(Faults(crashes=1, lost_leases=1), parallel=False),
     ),
-    holds("base-par-zombie", Core(Faults(crashes=1, lost_leases=1), leaders=1), small=Core(Faults(lost_leases=1), leaders=1)),
-    holds("base-par-expire2", Core(Faults(lost_leases=2, database_crashes=1, aborts=1)), small=Core(Faults(lost_leases=2))),
+    holds(
+        "base-par-zombie",
+        Core(Faults(crashes=1, lost_leases=1), leaders=1),
+        small=Core(Faults(lost_leases=1), leaders=1, attempts_max=1),
+    ),
+    holds(
+        "base-par-expire2",
+        Core(Faults(lost_leases=2, database_crashes=1, aborts=1)),
+        small=Core(Faults(lost_leases=2, failures=0)),
+    ),
     holds(
         "base-par-retry",
         Core(Faults(crashes=1, lost_leases=2), attempts_max=2),
@@ -32,12 +40,12 @@ HOLD = (
     holds(
         "base-onetx",
         Core(Faults(crashes=1, lost_leases=1, database_crashes=1, aborts=1), acquire=ONE_TRANSACTION),
-        small=Core(Faults(lost_leases=1, database_crashes=1), acquire=ONE_TRANSACTION),
+        small=Core(Faults(database_crashes=1), acquire=ONE_TRANSACTION),
     ),
     holds(
         "base-headfirst",
         Core(Faults(crashes=1, lost_leases=1, database_crashes=1, aborts=1), acquire=ONE_STATEMENT),
-        small=Core(Faults(lost_leases=1, database_crashes=1), acquire=ONE_STATEMENT),
+        small=Core(Faults(database_crashes=1), acquire=ONE_STATEMENT),
     ),
     holds(
         "live-par",
@@ -108,7 +116,7 @@ BREAK = (
         "failover-tag",
         "completed, but step 0 has no effect",
         Core(Faults(aborts=1, failovers=1), attempts_max=2),
-        small=Core(Faults(aborts=1, failovers=1)),
+        small=Core(Faults(aborts=1, failures=0, failovers=1)),
     ),
     breaks("failover-seqonly", "has no effect", Core(Faults(failovers=1), tag=False, effects_once=True)),
     breaks("mut-noguard", "was overwritten", Core(guard=False)),

@@ -11,7 +11,7 @@ HOLD = (
     holds(
         "local",
         Life(Faults(crashes=1, lost_leases=1, database_crashes=1, failures=1, aborts=1)),
-        small=Life(Faults(crashes=1, database_crashes=1, failures=1)),
+        small=Life(Faults(crashes=1, failures=1)),
     ),
     holds("local-quiet-nojournal", Life(Faults(aborts=1), journal=False)),
     holds(
@@ -73,13 +73,13 @@ HOLD = (
     holds(
         "skip-fenced",
         Life(Faults(lost_leases=1, crashes=1, failed_compensations=1, aborts=1), skip_checked=True),
-        small=Life(Faults(lost_leases=1, failed_compensations=1, aborts=1), skip_checked=True),
+        small=Life(Faults(lost_leases=1, failed_compensations=1, aborts=0), skip_checked=True),
     ),
     holds("restart-settled", Life(Faults(restarts=1, lost_leases=1, failures=1)), small=Life(Faults(restarts=1, failures=1))),
     holds(
         "restart-settled-abort",
         Life(Faults(restarts=1, lost_leases=1, crashes=1, failures=1, aborts=1), roles="c"),
-        small=Life(Faults(restarts=1, lost_leases=1, failures=1, aborts=1), roles="c"),
+        small=Life(Faults(restarts=1, lost_leases=1, failures=1, aborts=0), roles="c"),
     ),
     holds(
         "restart-ended",

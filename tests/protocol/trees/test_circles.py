@@ -9,13 +9,15 @@ SWEEP, MESSAGES = "sweep", "messages"
 
 HOLD = (
     holds(
-        "fix-two", Trees("two", Faults(crashes=1, aborts=1), count_on=SWEEP), small=Trees("two", Faults(aborts=1), count_on=SWEEP)
+        "fix-two",
+        Trees("two", Faults(crashes=1, aborts=1), count_on=SWEEP),
+        small=Trees("two", Faults(aborts=1), count_on=SWEEP, processes=1),
     ),
     holds("fix-two-free", Trees("two", count_on=MESSAGES)),
     holds(
         "fix-mixed",
         Trees("mixed", Faults(crashes=1, aborts=1), count_on=SWEEP),
-        small=Trees("mixed", Faults(aborts=1), count_on=SWEEP),
+        small=Trees("mixed", Faults(aborts=1), count_on=SWEEP, processes=1),
     ),
     holds("fix-twist", Trees("twist", Faults(rewinds=1), count_on=SWEEP)),
     holds("fix-queue", Trees("queue", count_on=SWEEP), small=Trees("queue", count_on=SWEEP, processes=1)),
@@ -51,7 +53,7 @@ HOLD = (
     holds(
         "ctl-finder-falls-guarded",
         Trees("two", Faults(crashes=1, aborts=1), victim="finder", count_on=SWEEP),
-        small=Trees("two", Faults(aborts=1), victim="finder", count_on=SWEEP),
+        small=Trees("two", Faults(aborts=1), victim="finder", count_on=SWEEP, processes=1),
     ),
     holds(
         "ctl-leader-search",
@@ -61,8 +63,18 @@ HOLD = (
 )
 
 BREAK = (
-    breaks("lit-victim-between", "nobody is freed", Trees("between", victim="youngest")),
-    breaks("lit-victim-between-next", "nobody is freed", Trees("between", victim="youngest", edges="next", searches="all")),
+    breaks(
+        "lit-victim-between",
+        "nobody is freed",
+        Trees("between", victim="youngest"),
+        small=Trees("between", victim="youngest", processes=1),
+    ),
+    breaks(
+        "lit-victim-between-next",
+        "nobody is freed",
+        Trees("between", victim="youngest", edges="next", searches="all"),
+        small=Trees("between", victim="youngest", edges="next", searches="all", processes=1),
+    ),
     breaks(
         "lit-twice",
         "needless victim",

@@ -35,7 +35,11 @@ HOLD = (
         Trees("three", Faults(aborts=1), aborts=1, count_on=MESSAGES, drops="wish"),
         small=Trees("three", Faults(aborts=1), aborts=1, count_on=MESSAGES, drops="wish", processes=1),
     ),
-    holds("fix-readers-free", Trees("readers", Faults(aborts=1), count_on=MESSAGES), small=Trees("readers", count_on=MESSAGES)),
+    holds(
+        "fix-readers-free",
+        Trees("readers", Faults(aborts=1), count_on=MESSAGES),
+        small=Trees("readers", count_on=MESSAGES, processes=1),
+    ),
     holds(
         "fix-readers-paused",
         Trees("readers", Faults(pauses=1), pauses=1, stays_paused=True, count_on=MESSAGES),
@@ -68,7 +72,7 @@ HOLD = (
     holds(
         "fix-stale-crash",
         Trees("stale", Faults(crashes=1, rewinds=1), rewinds=1, count_on=SWEEP),
-        small=Trees("stale", Faults(crashes=1, rewinds=1), rewinds=1, count_on=SWEEP, processes=1),
+        small=Trees("stale", Faults(rewinds=1), rewinds=1, count_on=SWEEP, processes=1),
     ),
     holds("lit-queue-before-commit-sweep", Trees("one", count_on=SWEEP, asks="before", searches="all")),
     holds(
