@@ -34,6 +34,7 @@ class Orphans:
         self._leases: list[Lease] = []
         self._freeing = asyncio.Lock()
         self._freed: asyncio.Task[None] | None = None
+        self._closed = False
 
     def __len__(self) -> int:
         return len(self._leases)
@@ -41,7 +42,7 @@ class Orphans:
     def add(self, leases: Iterable[Lease]) -> None:
         """Have these freed."""
         self._leases += leases
-        if self._leases and self._freed is None:
+        if self._leases and self._freed is None and not self._closed:
             self._freed = create_guarded_task(self._until_freed(), name="orphaned leases", context=Context())
 
     async def free(self) -> None:
@@ -58,11 +59,12 @@ class Orphans:
                 if leases:
                     await self._store.release(leases)
             except BaseException:
-                self._leases += leases
+                self.add(leases)  # who tries again may have found none meanwhile, and stopped
                 raise
 
     async def close(self) -> None:
         """Try once more, and leave."""
+        self._closed = True
         await end(self._freed)
         try:
             await self.free()
