@@ -46,8 +46,8 @@ test-all: test ## The same, then what takes longer: 20,000 messages over each bu
 	for seed in $(SEEDS); do GOCONDUCTOR_TEST_SEED=$$seed $(PYTHON) -m pytest --quiet tests/acceptance || exit 1; done
 	$(PYTHON) -m tests.simulation --seed 1000 --runs 10000
 
-simulate: $(INSTALLED) ## Run N simulations (1000) from SEED (0) on, and count the faults; N=1 prints what happened; KEEP=name keeps a failure
-	$(PYTHON) -m tests.simulation --seed $(or $(SEED),0) --runs $(or $(N),1000) $(if $(KEEP),--keep $(KEEP))
+simulate: $(INSTALLED) ## Run N simulations (1000) from SEED (0) on, and count the faults; N=1 prints what happened; KEEP=name keeps a failure; PLANTED=1 plants bugs
+	$(PYTHON) -m tests.simulation --seed $(or $(SEED),0) --runs $(or $(N),1000) $(if $(KEEP),--keep $(KEEP)) $(if $(PLANTED),--planted)
 
 check: lint types layers ## Lint, types and layers
 

@@ -101,3 +101,12 @@ def test_every_construct_is_in_some_definition() -> None:
     assert len({construct.__name__ for construct in (*SHAPES, *CONSTRUCTS)}) == 10
     assert all(construct.__doc__ for construct in (*SHAPES, *CONSTRUCTS))
     assert Draft.__doc__
+
+
+def test_many_runs_are_counted_and_one_is_told() -> None:
+    command = [sys.executable, "-m", "tests.simulation"]
+    many = subprocess.run([*command, "--runs", "4", "--processes", "2"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "4 runs" in many.stdout
+    assert "0 broke a promise" in many.stdout
+    one = subprocess.run([*command, "--seed", "3"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "everything heals" in one.stdout

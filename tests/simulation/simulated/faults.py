@@ -19,6 +19,7 @@ class Fault(enum.StrEnum):
     PAUSE = "pause"
     BLOCK = "block"
     LEAVE = "leave"
+    CUT_OFF = "cut_off"
     DROP = "drop"
     DUPLICATE = "duplicate"
     DELAY = "delay"
@@ -39,25 +40,26 @@ class Fault(enum.StrEnum):
 
 
 FAULTS: dict[Fault, tuple[float, str]] = {
-    Fault.CRASH: (0.0012, "a process is killed between two awaits"),
-    Fault.PAUSE: (0.0006, "a process is stopped, and goes on later"),
-    Fault.BLOCK: (0.0004, "the event loop of a process is blocked, and the renewal of its leases is not"),
-    Fault.LEAVE: (0.0002, "a process leaves as in a deployment, and another one comes"),
-    Fault.DROP: (0.08, "a message is lost, though the broker acknowledged it"),
-    Fault.DUPLICATE: (0.08, "a message is delivered twice"),
-    Fault.DELAY: (0.10, "a message is late, and overtaken by others"),
-    Fault.SEND_REFUSED: (0.04, "the broker takes nothing, and says so"),
-    Fault.SEND_UNKNOWN: (0.04, "the answer to a send is lost; some of it was taken"),
+    Fault.CRASH: (0.003, "a process is killed between two awaits"),
+    Fault.PAUSE: (0.0015, "a process is stopped, and goes on later"),
+    Fault.BLOCK: (0.001, "the event loop of a process is blocked, and the renewal of its leases is not"),
+    Fault.LEAVE: (0.0004, "a process leaves as in a deployment, and another one comes"),
+    Fault.CUT_OFF: (0.0012, "a process is cut off from the database, so that it is taken for dead, and is there again later"),
+    Fault.DROP: (0.15, "a message is lost, though the broker acknowledged it"),
+    Fault.DUPLICATE: (0.15, "a message is delivered twice"),
+    Fault.DELAY: (0.15, "a message is late, and overtaken by others"),
+    Fault.SEND_REFUSED: (0.06, "the broker takes nothing, and says so"),
+    Fault.SEND_UNKNOWN: (0.06, "the answer to a send is lost; some of it was taken"),
     Fault.CALL_REFUSED: (0.015, "the store does not do what it is asked, and the asker learns only that it is away"),
     Fault.CALL_UNKNOWN: (0.03, "the store does what it is asked, now or later, and its answer is lost"),
-    Fault.DATABASE_CRASH: (0.0003, "the database crashes, and has lost all leases"),
-    Fault.JOURNAL_AWAY: (0.03, "a journal cannot be reached"),
-    Fault.COMMIT_UNKNOWN: (0.06, "the answer to a journal's commit is lost; it was committed, or not"),
+    Fault.DATABASE_CRASH: (0.0005, "the database crashes, and has lost all leases"),
+    Fault.JOURNAL_AWAY: (0.06, "a journal cannot be reached"),
+    Fault.COMMIT_UNKNOWN: (0.15, "the answer to a journal's commit is lost; it was committed, or not"),
     Fault.CLOCKS: (0.5, "the clock of a process is wrong, and its seconds are a little longer or shorter"),
-    Fault.CLOCK_JUMP: (0.0002, "the clock of a process jumps"),
+    Fault.CLOCK_JUMP: (0.0004, "the clock of a process jumps"),
     Fault.TWO_LEADERS: (0.006, "the election lets a second candidate win while the first one still leads"),
     Fault.STEP_FAILS: (0.2, "a step or a compensation raises"),
-    Fault.STEP_HANGS: (0.06, "a step takes longer than its lease, or than its time limit"),
+    Fault.STEP_HANGS: (0.1, "a step takes longer than its lease, or than its time limit"),
     Fault.OPERATOR: (0.5, "an operator asks for something"),
     Fault.START_AGAIN: (0.3, "a start is repeated with its key, elsewhere"),
 }

@@ -6,6 +6,7 @@ compensation (I3), a legal history (I6), fencing (I7), timers (I9).
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,14 +21,29 @@ from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.state import SagaState
 from goconductor.lifecycle.invariants import violations
-from goconductor.ports.store import Lease, LogEntry, Outcome, Verdict
+from goconductor.lifecycle.pending_work import is_pending
+from goconductor.messages import codec
+from goconductor.messages.envelope import RunStep
+from goconductor.ports.bus import Message
+from goconductor.ports.store import Lease, LeaseKey, LogEntry, Outcome, Verdict
+from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan
 from goconductor.stores.memory.data import Data
 from goconductor.testing.checkers import Recorded, compensation_order
 
+_TRACEBACK = re.compile(r',"traceback":"(?:[^"\\]|\\.)*"')
 _READS = ("recovery.calm_seconds",)
 """Calls that name an epoch, and write nothing except after a crash of the database."""
 _BACKWARD = (e.CompensationSucceeded, e.CompensationSettled, e.CompensationFailed, e.OutcomeUnknown)
+
+
+def _shown(entry: LogEntry) -> str:
+    """An event's body for the transcript, without the places of files on this machine."""
+    return _TRACEBACK.sub("", entry.data.decode())[:160]
+
+
+def _is_about_compensation(event: e.Event) -> bool:
+    return isinstance(event, e.OutcomeUnknown) and event.direction is Direction.COMPENSATION
 
 
 class Watched:
@@ -78,8 +94,15 @@ class Watch:
         self._epoch = 0
         self._leased_at: dict[int, int] = {}
         """By a lease's token, the seq of its saga when it was taken."""
+        self._released: set[int] = set()
+        """Tokens of leases that were released."""
+        self._asked: set[tuple[LeaseKey, int]] = set()
+        """Leases that were asked for, granted or not, with the seq of their sagas then."""
+        self._taken: dict[LeaseKey, set[int]] = defaultdict(set)
+        """By lease, the seqs of the appends that took it."""
         self._keys: dict[tuple[Any, ...], set[str]] = defaultdict(set)
-        self._running: dict[tuple[Any, ...], dict[int, Lease]] = defaultdict(dict)
+        self._held: dict[LeaseKey, dict[int, float]] = defaultdict(dict)
+        """By lease, the end of each grant that nobody has ended since, by its token."""
 
     def done(self, name: str, args: tuple[Any, ...], options: dict[str, Any], answer: Any) -> None:
         """Look at a call of the store that was done."""
@@ -88,7 +111,14 @@ class Watch:
             self._tell("election", f"{answer.holder} leads, epoch {answer.epoch}")
         elif (epoch := options.get("epoch")) is not None and epoch < self._epoch and name not in _READS:
             self._found(f"I7: {name} was done under epoch {epoch}, while {self._epoch} had begun")
-        if name == "starts.start":
+        if name == "recovery.free":
+            self._release(args[0])
+        elif name == "instances.mark_dead":
+            for lease in answer[0]:
+                self._held[lease.key].pop(lease.token, None)
+        if name.startswith("leases."):
+            self._lease(name, args, answer)
+        elif name == "starts.start":
             for start, outcome in zip(args[0], answer, strict=True):
                 if outcome.verdict is Verdict.WON:
                     self._written(start.saga_id, start.take, outcome)
@@ -97,11 +127,55 @@ class Watch:
                 if outcome.verdict is Verdict.WON:
                     if append.epoch and append.epoch < self._epoch:
                         self._found(f"I7: an append of epoch {append.epoch} won, while {self._epoch} had begun")
+                    self._release(append.release)
                     self._written(append.saga_id, append.take, outcome)
-        elif name == "leases.acquire":
+
+    def _lease(self, name: str, args: tuple[Any, ...], answer: Any) -> None:
+        """Look at a call about leases: what is held is granted to nobody else (I2), and what was released stays away (I10)."""
+        if name == "leases.acquire":
             for request, acquired in zip(args[0], answer, strict=True):
+                key = request.lease.key
+                self._asked.add((key, self._seq(key.saga_id)))
                 if acquired.granted:
-                    self._leased_at[request.lease.token] = self._seq(request.lease.key.saga_id)
+                    self._leased_at[request.lease.token] = self._seq(key.saga_id)
+                    self._grant(request.lease, request.lease_seconds)
+        elif name == "leases.release":
+            self._release(args[0])
+        else:
+            for lease in args[0]:
+                if lease.key not in answer:
+                    continue
+                if name == "leases.renew" and lease.token in self._released:
+                    self._found(f"I10: a renewal brought back a lease on {lease.key.step} that was released")
+                self._grant(lease, args[1])
+
+    def _grant(self, lease: Lease, seconds: float) -> None:
+        now, held = self._data.now(), self._held[lease.key]
+        if any(token != lease.token and ends > now for token, ends in held.items()):
+            self._found(f"I2: a lease on {lease.key.step} is granted to {lease.instance} while somebody holds it")
+        held[lease.token] = now + seconds
+
+    def _release(self, leases: Sequence[Lease]) -> None:
+        for lease in leases:
+            self._released.add(lease.token)
+            self._held[lease.key].pop(lease.token, None)
+
+    def leases_lost(self) -> None:
+        """The database has crashed, and holds no lease any more."""
+        self._held.clear()
+
+    def acknowledged(self, message: Message) -> None:
+        """Look at a message when it is acknowledged: its lease was asked for, or nobody waits for its work (I5)."""
+        _, body = codec.decode(message.payload)
+        saga = self.sagas.get(body.saga_id)
+        if saga is None or not isinstance(body, RunStep):
+            return
+        key = LeaseKey(body.saga_id, body.step, body.direction, body.round)
+        since = range(body.baton.seq, self._seq(body.saga_id) + 1)
+        if any((key, seq) in self._asked or seq in self._taken[key] for seq in since):
+            return
+        if is_pending(saga.state, body.step, body.direction, body.attempt, body.round):
+            self._found(f"I5: the message for {saga.plan.name}.{body.step} is acknowledged before its lease was asked for")
 
     def _seq(self, saga_id: UUID) -> int:
         head = self._data.heads.get(saga_id)
@@ -115,6 +189,8 @@ class Watch:
         for take in takes:
             if take.lease.token in outcome.took:
                 self._leased_at[take.lease.token] = head.seq
+                self._taken[take.lease.key].add(head.seq)
+                self._grant(take.lease, take.lease_seconds)
         entries = self._data.logs[saga_id]
         if [entry.seq for entry in entries] != list(range(1, len(entries) + 1)) or entries[-1].tag != head.tag:
             self._found(f"I6: the log of saga {head.saga} has a gap, or does not end at its head")
@@ -129,13 +205,19 @@ class Watch:
 
     def _event(self, saga: Watched, entry: LogEntry) -> None:
         event, now = log.event(entry), self._data.now()
-        self._tell(
-            "log", f"{saga.plan.name} {entry.seq}: {entry.event} {entry.step} #{entry.attempt} {entry.data.decode()[:160]}"
-        )
+        self._tell("log", f"{saga.plan.name} {entry.seq}: {entry.event} {entry.step} #{entry.attempt} {_shown(entry)}")
         if isinstance(event, e.TimerFired):
             due_at = saga.state.step(event.step).side(event.direction).due_at
             if due_at is None or due_at > now:
                 self._found(f"I9: a timer of {saga.plan.name}.{event.step} was due at {due_at} and fired at {now}")
+        if isinstance(event, e.ActionFailed | e.CompensationFailed | e.OutcomeUnknown):
+            step, backward = saga.state.step(event.step), isinstance(event, e.CompensationFailed)
+            side = step.compensation if backward or _is_about_compensation(event) else step.action
+            if (event.round, event.attempt) != (step.round, side.attempt):
+                self._found(
+                    f"I6: {entry.event} of {saga.plan.name}.{event.step} is of attempt {event.attempt} in round {event.round}; "
+                    f"the present one is {side.attempt} in {step.round}"
+                )
         if isinstance(event, e.DeadlinePassed) and (saga.state.deadline_at is None or saga.state.deadline_at > now):
             self._found(f"I9: the deadline of {saga.plan.name} is {saga.state.deadline_at}, it passed at {now}")
         try:
@@ -165,19 +247,8 @@ class Watch:
             self._found(f"I2: {name}.{context.step} ran under {len(keys)} keys")
 
     def begins(self, work: Granted) -> None:
-        """Look at granted work that begins: it knows its saga as it was under its lease, and nobody else has it (I2)."""
+        """Look at granted work that begins: it knows its saga as it was under its lease (I2)."""
         lease, key = work.lease, work.lease.key
         what = f"{work.plan.name}.{key.step} {key.direction} #{work.attempt}"
         if work.view.seq < self._leased_at.get(lease.token, 0):
             self._found(f"I2: {what} begins by event {work.view.seq}, its lease was taken at {self._leased_at[lease.token]}")
-        others = self._running[key.saga_id, key.step, key.direction, key.round]
-        held = self._data.leases.get(key)
-        for token, other in others.items():
-            if token != lease.token and held is not None and held.token == token and held.expires_at > self._data.now():
-                self._found(f"I2: {what} begins in instance {lease.instance} while {other.instance} runs it under its lease")
-        others[lease.token] = lease
-
-    def ends(self, work: Granted) -> None:
-        """Note that granted work has ended."""
-        key = work.lease.key
-        self._running[key.saga_id, key.step, key.direction, key.round].pop(work.lease.token, None)

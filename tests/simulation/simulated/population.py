@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from goconductor.engine.observer import Observer
 from goconductor.engine.steps.context import StepContext
 from goconductor.engine.work.granted import Granted
-from goconductor.lifecycle.facts.events import Event
 from tests.simulation.simulated.faults import Fault
 from tests.simulation.simulated.invariants import Watch
 from tests.simulation.simulated.leaves.bus import SimulatedBus
@@ -28,10 +27,6 @@ class _Observed(Observer):
 
     def step_begins(self, work: Granted, context: StepContext) -> None:
         self._watch.begins(work)
-
-    def step_ended(self, work: Granted, event: Event | None) -> Event | None:
-        self._watch.ends(work)
-        return event
 
 
 class Population:
@@ -61,7 +56,7 @@ class Population:
             ahead, rate = chance.uniform(-30.0, 30.0), chance.uniform(0.97, 1.03)
         self._tell(name, "starts")
         self.processes.append(process)
-        store = connected(simulation.database)
+        store = connected(simulation.database, process.link)
         process.begin(
             store=store,
             bus=SimulatedBus(
@@ -71,6 +66,7 @@ class Population:
                 machine=process.machine,
                 faults=self._faults,
                 travel=simulation.database.travel,
+                on_acknowledged=simulation.watch.acknowledged,
             ),
             election=SimulatedElection(store.terms, simulation.clock, self._faults),
             clock=ProcessClock(self._loop, ahead_seconds=ahead, rate=rate),
@@ -88,6 +84,8 @@ class Population:
             self._stop(self._of(machine).machines, Fault.PAUSE)
         elif faults.strikes(Fault.BLOCK):
             self._stop(self._of(machine).machines[:1], Fault.BLOCK)
+        elif faults.strikes(Fault.CUT_OFF):
+            self._cut_off(self._of(machine))
         elif faults.strikes(Fault.CLOCK_JUMP):
             clock = self._of(machine).clock
             assert isinstance(clock, ProcessClock)
@@ -95,11 +93,34 @@ class Population:
         elif faults.strikes(Fault.DATABASE_CRASH):
             self._tell("database", "crashes")
             self._simulation.database.crash()
+            self._simulation.watch.leases_lost()
         elif faults.strikes(Fault.LEAVE) and self._of(machine).is_open:
             process = self._of(machine)
             self._tell(process.name, "leaves")
             process.leave()
             self._succeeded(process, 1.0)
+
+    def _cut_off(self, process: Process) -> None:
+        """Cut a living process off from the database, where its sign of life is gone until it is back."""
+        if process.link.cut:
+            return
+        process.link.cut = True
+        self._tell(process.name, "is cut off")
+        for serial in self._serials(process):
+            self._simulation.store.kill(serial)
+        chance = self._faults.chance(Fault.CUT_OFF)
+        with self._loop.on(self._loop.outside):
+            self._loop.call_later(chance.choice([1.0, 5.0, 30.0]) * chance.random(), self._back, process)
+
+    def _back(self, process: Process) -> None:
+        if process.link.cut and not process.gone:
+            self._tell(process.name, "is back")
+            for serial in self._serials(process):
+                self._simulation.store.revive(serial)
+        process.link.cut = False
+
+    def _serials(self, process: Process) -> list[int]:
+        return [each.serial for each in self._simulation.store.data.instances.values() if each.name == process.name]
 
     def _of(self, machine: Machine) -> Process:
         return next(process for process in self.processes if machine in process.machines)
@@ -123,9 +144,8 @@ class Population:
         return bus
 
     def _silent(self, process: Process) -> None:
-        for instance in self._simulation.store.data.instances.values():
-            if instance.name == process.name:
-                self._simulation.store.kill(instance.serial)
+        for serial in self._serials(process):
+            self._simulation.store.kill(serial)
         for journal in self._simulation.journals.values():
             journal.forget_process(process.machine)
 
@@ -152,3 +172,4 @@ class Population:
         for process in self.processes:
             if process.machine.stopped:
                 self._go_on(process.machines)
+            self._back(process)

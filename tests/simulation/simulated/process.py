@@ -16,6 +16,7 @@ from goconductor.ports.election import Election
 from goconductor.ports.store import Store
 from goconductor.recovery.leadership import Leadership
 from goconductor.recovery.sweep import Sweeper
+from tests.simulation.simulated.leaves.store import Link
 from tests.simulation.simulated.loop import Machine, SimulatedLoop
 
 R = TypeVar("R")
@@ -36,6 +37,7 @@ class Process:
     Attributes:
         machine: where its event loop runs.
         beside: where the renewal of its leases runs.
+        link: its way to the database.
         node: its engine, once it was begun.
         is_open: whether it takes requests.
         gone: whether it has ended, by itself or by a fault.
@@ -47,6 +49,7 @@ class Process:
         self.beside = loop.machine(f"{name}, beside", frail=True)
         self.node: Node
         self.clock: SystemClock
+        self.link = Link()
         self.is_open = self.gone = False
         self._leaving = asyncio.Event()
 

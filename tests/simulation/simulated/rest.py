@@ -60,6 +60,9 @@ def _effects(simulation: Simulation, saga: Watched) -> Iterator[str]:
             yield f"{where} succeeded, and its effect is there {did} times"
         if step.compensation.status is CompensationStatus.DONE and undoes and did != undid:
             yield f"{where} was compensated; effects {did}, undone {undid}"
+        left = state.phase is SagaStatus.COMPENSATED and step.compensation.status is not CompensationStatus.SKIPPED
+        if left and undoes and did != undid:
+            yield f"{where} has an effect left"
         if undid and not did:
             yield f"{where} was undone, and never done"
         if step.action.status is ActionStatus.PREVENTED and did:

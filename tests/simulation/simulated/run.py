@@ -22,9 +22,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     seed: int
-    sagas: int = 4
+    sagas: int = 5
     instances: int = 2
-    trouble_seconds: float = 60.0
+    trouble_seconds: float = 30.0
     kinds: tuple[Fault, ...] = tuple(Fault)
     faults_max: int | None = None
 

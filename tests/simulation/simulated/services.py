@@ -43,7 +43,7 @@ class Script:
         about = f"{self._name_of(context.saga_id)} {context.step} {context.direction} {context.round} {context.attempt}"
         self._runs[about] = run = self._runs.get(about, 0) + 1  # two runs of one attempt may end differently
         chance = random.Random(f"{self._seed} {about} {run}")
-        await asyncio.sleep(chance.choice([0.0, 0.001, 0.05, 0.5]))
+        await asyncio.sleep(chance.choice([0.0, 0.001, 0.05, 0.5, 2.0]))
         if self._faults.strikes(Fault.STEP_HANGS):
             await asyncio.sleep(chance.choice([3.0, 9.9, 10.1, 25.0, 400.0]))
         if self._faults.strikes(Fault.STEP_FAILS):

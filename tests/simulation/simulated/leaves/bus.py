@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from goconductor.buses.memory import MemoryBroker, MemoryBus, _Queue, _Subscription
+from goconductor.buses.memory import MemoryBroker, MemoryBus, _Place, _Queue, _Subscription
 from goconductor.buses.shared.frame import Reading
+from goconductor.buses.shared.in_flight import HeldDelivery
 from goconductor.errors import BusUnavailableError
 from goconductor.ports.bus import Message
 from tests.simulation.simulated.faults import Fault, Faults
@@ -22,12 +23,17 @@ class _Reading(_Subscription):
     """A subscription whose receivers run on the machine of its process."""
 
     def __init__(self, bus: SimulatedBus, queues: list[_Queue], reading: Reading) -> None:
-        self._loop, self._machine = bus.loop, bus.machine
+        self._loop, self._machine, self._on_acknowledged = bus.loop, bus.machine, bus.on_acknowledged
         super().__init__(bus, queues, reading)
 
     def take(self, queue: _Queue, encoded: bytes, deliveries: int) -> None:
         with self._loop.on(self._machine):
             super().take(queue, encoded, deliveries)
+
+    def _on_settled(self, delivery: HeldDelivery[_Place], delay_seconds: float | None) -> None:
+        if delay_seconds is None:
+            self._on_acknowledged(delivery.message)
+        super()._on_settled(delivery, delay_seconds)
 
     def lose(self) -> None:
         """The process is gone: what it had in hand comes again, to others."""
@@ -49,6 +55,7 @@ class SimulatedBus(MemoryBus):
         machine: the process's.
         faults: what goes wrong on the way.
         travel: draws how long a message is on its way, in seconds.
+        on_acknowledged: called with each message that is acknowledged.
     """
 
     def __init__(
@@ -60,8 +67,10 @@ class SimulatedBus(MemoryBus):
         machine: Machine,
         faults: Faults,
         travel: Callable[[], float],
+        on_acknowledged: Callable[[Message], None],
     ) -> None:
         super().__init__(broker)
+        self.on_acknowledged = on_acknowledged
         self.loop, self.machine = loop, machine
         self._broker_machine = broker_machine
         self._faults, self._travel = faults, travel

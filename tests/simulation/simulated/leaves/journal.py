@@ -12,6 +12,9 @@ from goconductor.journals.memory import MemoryJournal, MemoryTransaction
 from tests.simulation.simulated.faults import Fault, Faults
 from tests.simulation.simulated.loop import Machine, SimulatedLoop
 
+DIALLING_SECONDS = 25.0
+"""So long may a connection be waited for, before the transaction begins."""
+
 
 class ServiceDatabase(MemoryJournal):
     """The database of one service: its effects, and their keys.
@@ -44,7 +47,8 @@ class ServiceDatabase(MemoryJournal):
         with self._loop.on(self._machine):  # the database ends it, also where its process is stopped
             timer = self._loop.call_later(timeout_seconds, self._roll_back, tx)
         try:
-            await asyncio.sleep(self._travel())
+            chance = self._faults.chance(Fault.JOURNAL_AWAY)
+            await asyncio.sleep(self._travel() + (DIALLING_SECONDS * chance.random() if chance.random() < 0.2 else 0.0))
             if self._faults.strikes(Fault.JOURNAL_AWAY):
                 raise JournalUnavailableError("the journal's database does not answer")
             answer = await body(tx)

@@ -32,6 +32,17 @@ Seen = Callable[[str, tuple[Any, ...], dict[str, Any], Any], None]
 """Called with each call that was done: its name, its arguments, and its answer."""
 
 
+class Link:
+    """A process's way to the database.
+
+    Attributes:
+        cut: whether nothing gets through.
+    """
+
+    def __init__(self) -> None:
+        self.cut = False
+
+
 class Database:
     """The database of a simulation.
 
@@ -55,7 +66,7 @@ class Database:
         """How long a call or an answer is on its way, in seconds."""
         return self._chance.expovariate(1 / TRAVEL_SECONDS)
 
-    async def call(self, name: str, method: Call, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    async def call(self, link: Link, name: str, method: Call, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Do a call of the store.
 
         Raises:
@@ -64,7 +75,7 @@ class Database:
         if self.closed:
             raise StoreUnavailableError("the simulation is over")
         faults, answer = self._faults, self.loop.create_future()
-        refused, unknown = faults.strikes(Fault.CALL_REFUSED), name != REGISTER and faults.strikes(Fault.CALL_UNKNOWN)
+        refused, unknown = link.cut or faults.strikes(Fault.CALL_REFUSED), name != REGISTER and faults.strikes(Fault.CALL_UNKNOWN)
         late = faults.chance(Fault.CALL_UNKNOWN).choice([0.0, 0.0, LATE_SECONDS]) if unknown else 0.0
         self._open[answer] = None
         try:
@@ -116,14 +127,14 @@ def _give(answer: asyncio.Future[Any] | None, value: Any, error: GoConductorErro
 class _Subject:
     """One subject of the store, seen from a process."""
 
-    def __init__(self, name: str, target: object, database: Database) -> None:
-        self._name, self._target, self._database = name, target, database
+    def __init__(self, name: str, target: object, database: Database, link: Link) -> None:
+        self._name, self._target, self._database, self._link = name, target, database, link
 
     def __getattr__(self, method: str) -> Call:
         found: Call = getattr(self._target, method)
 
         async def call(*args: Any, **options: Any) -> Any:
-            return await self._database.call(f"{self._name}.{method}", found, args, options)
+            return await self._database.call(self._link, f"{self._name}.{method}", found, args, options)
 
         return call
 
@@ -131,10 +142,10 @@ class _Subject:
 class _Connected:
     """The store, seen from a process."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, link: Link) -> None:
+        self._database, self._link = database, link
         for name in SUBJECTS:
-            setattr(self, name, _Subject(name, getattr(database.store, name), database))
+            setattr(self, name, _Subject(name, getattr(database.store, name), database, link))
         self.metrics = None
 
     async def open(self) -> None:
@@ -142,12 +153,12 @@ class _Connected:
         await asyncio.sleep(self._database.travel())
 
     def beside(self) -> _Connected:
-        return _Connected(self._database)
+        return _Connected(self._database, self._link)
 
     async def close(self) -> None:
         """Disconnect."""
 
 
-def connected(database: Database) -> Store:
+def connected(database: Database, link: Link) -> Store:
     """A store for one process."""
-    return cast("Store", _Connected(database))
+    return cast("Store", _Connected(database, link))

@@ -1,0 +1,242 @@
+"""Bugs that are planted to see whether the simulation finds them: rules of the protocol taken away, one at a time.
+
+Each is a patch of the production code for as long as a run takes. A new rule of the engine deserves one here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import pytest
+from msgspec.structs import replace
+
+from goconductor.engine.intake import Intake
+from goconductor.engine.log.folding import Folded
+from goconductor.engine.running import runners
+from goconductor.engine.steps.context import StepContext
+from goconductor.journals.keys import State
+from goconductor.journals.memory import MemoryJournal
+from goconductor.lifecycle.facts.effects import EndSaga
+from goconductor.lifecycle.facts.events import StepEvent
+from goconductor.lifecycle.facts.state import ActionStatus, SagaStatus
+from goconductor.lifecycle.fold import CLOSED_COMPENSATIONS, NO_COMPENSATION, Fold
+from goconductor.lifecycle.moves import turning
+from goconductor.lifecycle.moves.kinds import call
+from goconductor.lifecycle.moves.retrying import Attempts
+from goconductor.ports.journal import EffectKey
+from goconductor.ports.store import Acquire, Acquired, Append, Lease, LeaseKey
+from goconductor.stores.memory.data import Data
+from goconductor.stores.memory.log.appends import MemoryLog
+from goconductor.stores.memory.log.leases import MemoryLeases
+from tests.simulation.simulated.faults import Fault
+from tests.simulation.simulated.run import Options, Result
+from tests.simulation.simulated.simulation import simulate
+
+Patch = pytest.MonkeyPatch
+
+
+class Planted(NamedTuple):
+    """A bug.
+
+    Attributes:
+        about: what is wrong.
+        plant: patches the code.
+        kinds: the faults that may come; all, unless it needs many of a few.
+    """
+
+    about: str
+    plant: Callable[[Patch], None]
+    kinds: tuple[Fault, ...] = tuple(Fault)
+
+
+def _revived(patch: Patch) -> None:
+    async def renew(self: MemoryLeases, leases: Sequence[Lease], lease_seconds: float) -> set[LeaseKey]:
+        held = self._data.leases
+        return self._put_leases(
+            [each for each in leases if each.key not in held or held[each.key].token == each.token], lease_seconds
+        )
+
+    patch.setattr(MemoryLeases, "renew", renew)
+
+
+def _unguarded(patch: Patch) -> None:
+    real = MemoryLog._append
+
+    def append(self: MemoryLog, append: Append) -> Any:
+        head = self._data.heads.get(append.saga_id)
+        return real(self, append if head is None else replace(append, seq=head.seq, tag=head.tag))
+
+    patch.setattr(MemoryLog, "_append", append)
+
+
+def _not_woken(patch: Patch) -> None:
+    real = Folded.append
+
+    def append(self: Folded, instance: int, takes: Any) -> Append:
+        made = real(self, instance, takes)
+        return replace(made, wake_at=None if made.wake_at is None else made.wake_at + 1e6)
+
+    patch.setattr(Folded, "append", append)
+
+
+def _unchecked(patch: Patch) -> None:
+    """Take the engine's own check of its invariants away: else that would find the bug, and not the simulation."""
+    patch.setattr("goconductor.lifecycle.decide.check", lambda fold: fold.touched.clear())
+
+
+def _in_order(patch: Patch) -> None:
+    def advance(fold: Fold, closed: str | None = None) -> None:
+        del closed
+        if fold.open_actions:
+            return
+        left = [
+            name
+            for name in fold.plan.order
+            if fold.needs_compensation(name) and fold.step(name).compensation.status not in CLOSED_COMPENSATIONS
+        ]
+        if not left:
+            fold.phase = SagaStatus.COMPENSATED
+            fold.effects.append(EndSaga(SagaStatus.COMPENSATED))
+        for name in left:
+            first = not any(before in left for before in fold.plan.predecessors[name])
+            if first and fold.step(name).compensation.status is NO_COMPENSATION and not fold.paused:
+                call.compensate(fold, name)
+
+    _unchecked(patch)
+    patch.setattr(turning, "advance", advance)
+
+
+def _another_key(patch: Patch) -> None:
+    real = StepContext.idempotency_key
+
+    def key(self: StepContext) -> str:
+        return f"{real.fget(self)}/{self.attempt}"  # type: ignore[attr-defined]
+
+    patch.setattr(StepContext, "idempotency_key", property(key))
+
+
+def _another_journal_key(patch: Patch) -> None:
+    real = runners.key_of
+
+    def key_of(work: Any) -> EffectKey:
+        key = real(work)
+        return EffectKey(action=f"{key.action}/{work.view.state.step(work.step).action.attempt}", compensation=key.compensation)
+
+    patch.setattr(runners, "key_of", key_of)
+
+
+def _late_outcome(patch: Patch) -> None:
+    def expect(self: Attempts[Any], fold: Fold, event: StepEvent) -> Any:
+        return self.side(fold.step(event.step))
+
+    patch.setattr(Attempts, "expect", expect)
+
+
+def _forgotten_unknown(patch: Patch) -> None:
+    real = Fold.needs_compensation
+
+    def needs(self: Fold, name: str) -> bool:
+        return real(self, name) and self.step(name).action.status is not ActionStatus.UNKNOWN
+
+    _unchecked(patch)
+    patch.setattr(Fold, "needs_compensation", needs)
+
+
+def _head_before_lease(patch: Patch) -> None:
+    async def acquired(self: Intake, requests: list[Acquire]) -> list[Acquired]:
+        leases: Any = self._leases
+        database = leases._database
+        read = database.store.log.read
+        tails = await database.call(leases._link, "log.read", read, ([request.known for request in requests],), {})
+        answers = await leases.acquire(requests)
+        return [replace(one, tail=tail) if one.granted else one for one, tail in zip(answers, tails, strict=True)]
+
+    patch.setattr(Intake, "_acquired", acquired)
+
+
+def _unfenced(patch: Patch) -> None:
+    patch.setattr(Data, "leads", lambda self, epoch: self.term is not None and epoch > 0)
+
+
+def _acknowledged_first(patch: Patch) -> None:
+    real = Intake._run_step
+
+    async def run_step(self: Intake, delivery: Any, body: Any) -> None:
+        delivery.acknowledge()
+        await real(self, delivery, body)
+
+    patch.setattr(Intake, "_run_step", run_step)
+
+
+def _shared_lease(patch: Patch) -> None:
+    def acquire(self: MemoryLeases, request: Acquire, now: float) -> bool:
+        self._data.leases[request.lease.key] = replace(request.lease, expires_at=now + request.lease_seconds)
+        return True
+
+    patch.setattr(MemoryLeases, "_acquire", acquire)
+
+
+def _early_timer(patch: Patch) -> None:
+    real = MemoryLog._append
+
+    def append(self: MemoryLog, append: Append) -> Any:
+        return real(self, replace(append, due_at=None))
+
+    patch.setattr(MemoryLog, "_append", append)
+
+
+def _late_action(patch: Patch) -> None:
+    real = MemoryJournal._claim
+
+    async def claim(self: MemoryJournal, tx: Any, key: str, state: State, result: bytes | None = None) -> Any:
+        row = await real(self, tx, key, state, result)
+        if row is None and state is State.REFUSED:  # nothing is written, so that the action may still come
+            del tx._rows[key]
+            del self._holders[key]
+        return row
+
+    patch.setattr(MemoryJournal, "_claim", claim)
+
+
+_OVERLAPPING = (Fault.CUT_OFF, Fault.PAUSE, Fault.STEP_FAILS, Fault.STEP_HANGS)
+"""Faults by which two attempts of a step run at once."""
+_OVERTAKING = (Fault.CUT_OFF, Fault.PAUSE, Fault.CRASH, Fault.STEP_FAILS, Fault.OPERATOR)
+"""Faults by which a compensation can overtake its action."""
+
+BUGS: dict[str, Planted] = {
+    "revived lease": Planted("a renewal brings back a lease that was released", _revived),
+    "append without guard": Planted("an append wins whatever was appended meanwhile", _unguarded),
+    "wake_at forgotten": Planted("an append does not say when the leader must look", _not_woken),
+    "compensation in order": Planted("compensations run in the order of the graph", _in_order),
+    "retry under another key": Planted("each attempt has a key of its own", _another_key),
+    "another key in the journal": Planted("each attempt has a key of its own in the journal", _another_journal_key),
+    "late outcome": Planted("a failure of an attempt that was given up counts for the present one", _late_outcome, _OVERLAPPING),
+    "forgotten unknown": Planted("a step whose outcome is unknown is not compensated", _forgotten_unknown),
+    "head before lease": Planted("the head is read before the lease is taken", _head_before_lease),
+    "no fence": Planted("a leader of the past writes", _unfenced),
+    "acknowledged first": Planted("a message is acknowledged before its lease is taken", _acknowledged_first),
+    "shared lease": Planted("a lease is granted while somebody holds it", _shared_lease),
+    "early timer": Planted("a timer counts though the database's clock has not reached it", _early_timer),
+    "late action": Planted("a compensation or settlement does not keep a late action out", _late_action, _OVERTAKING),
+}
+"""By name."""
+
+
+def seeds_needed(bug: Planted, *, runs_max: int) -> tuple[int, Result | None]:
+    """Run seeds until one finds a bug.
+
+    Args:
+        bug: which.
+        runs_max: how many are tried.
+
+    Returns:
+        how many it took, and the run that found it; None if none did.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        bug.plant(patch)
+        for seed in range(runs_max):
+            result = simulate(Options(seed=seed, kinds=bug.kinds))
+            if result.wrong:
+                return seed + 1, result
+    return runs_max, None
