@@ -11,12 +11,14 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import NoReturn
 
 from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.control.doors.conductor import Conductor
 from goconductor.control.doors.exits import code_of
 from goconductor.control.doors.health import answering
+from goconductor.control.sagas.starting import start_fire
 from goconductor.control.settings.sections import MetricsSettings
 from goconductor.control.settings.settings import Settings, check_settings
 from goconductor.engine.facts import garbage
@@ -39,6 +41,7 @@ from goconductor.ports.store import Store
 from goconductor.recovery.beside import beside
 from goconductor.recovery.leadership import Leadership
 from goconductor.recovery.retention import Retaining
+from goconductor.recovery.scheduling import Scheduling
 from goconductor.recovery.sweep import Sweeper
 from goconductor.recovery.vacuum_watch import VacuumWatch
 from goconductor.redaction import logger_of
@@ -335,7 +338,12 @@ async def _recovering(settings: Settings, node: Node, metrics: Metrics, wanted: 
         election,
         candidate=node.name,
         lead=election.while_chosen(
-            beside(sweeper.lead, Retaining(node, **settings.retention.model_dump()).keep, VacuumWatch(node).watch)
+            beside(
+                sweeper.lead,
+                Retaining(node, **settings.retention.model_dump()).keep,
+                VacuumWatch(node).watch,
+                Scheduling(node, partial(start_fire, node), sagas_days=settings.retention.sagas_days).fire,
+            )
         ),
         clock=node.clock,
         term_seconds=recovery.term_seconds,

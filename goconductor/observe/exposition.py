@@ -98,6 +98,11 @@ def _of_leader(leader: LeaderMetrics) -> Iterable[Metric]:
             found.overdue_seconds,
         )
         yield _gauge(
+            "goconductor_schedules_overdue_seconds",
+            "For how long the schedule that waits longest should have been fired.",
+            found.schedules_overdue_seconds,
+        )
+        yield _gauge(
             "goconductor_dead_letters_stored", "Messages that nobody could read, kept; up to 10,000.", found.dead_letters
         )
         yield _gauge(

@@ -80,6 +80,17 @@ NODE_METRICS = (
     NodeMetric(
         "goconductor_late_effects", "Actions that succeeded only after their compensation had begun.", {"late_effects": ""}
     ),
+    NodeMetric(
+        "goconductor_schedule_fires",
+        "Times of schedules that came while this process led: started, skipped, missed, refused.",
+        {
+            "schedule_fires_started": "started",
+            "schedule_fires_skipped": "skipped",
+            "schedule_fires_missed": "missed",
+            "schedule_fires_refused": "refused",
+        },
+        "outcome",
+    ),
     NodeMetric("goconductor_step_errors", "Exceptions of user code and of journals.", {"step_errors": ""}),
     NodeMetric(
         "goconductor_steps_overtaken", "Actions that were not begun, as their saga had turned back.", {"actions_overtaken": ""}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -72,15 +73,13 @@ async def start(
         StoreUnavailableError: the database cannot be reached; with a key, the start can be repeated safely.
     """
     if key is not None or labels is not None:
-        _check_names(key, {} if labels is None else labels)
-    plan = await _plan(node, saga, version) if isinstance(saga, str) else saga
+        check_names(key, {} if labels is None else labels)
+    plan = await plan_of(node, saga, version) if isinstance(saga, str) else saga
     identity: Any = msgspec.UNSET
     if input_type is not None:
         input, identity = normalised(input_type, to_json_value(input))
-    elif (schema := plan.definition.input_schema) is not None:
-        input = to_json_value(input)
-        _check_schema(plan.name, schema, input)
-        input = completed(schema, input)
+    else:
+        input = fitted(plan, input)
     return await node.start_saga(
         plan,
         input,
@@ -92,6 +91,40 @@ async def start(
     )
 
 
+async def start_fire(node: Node, saga: str, input: Any, *, key: str, labels: Mapping[str, str]) -> UUID:
+    """Start the saga of a schedule's fire. The key alone decides whether it was started before, whatever the input is by now.
+
+    Args:
+        node: the engine of the leader, or of who fires by hand.
+        saga: the definition's name.
+        input: JSON values.
+        key: the fire's key, which no user's can be.
+        labels: words to find it by.
+
+    Raises:
+        DefinitionNotFoundError: no definition has this name.
+        InputRefusedError: the input does not fit the definition's schema.
+        PayloadError: the input cannot be kept.
+        StoreUnavailableError: the database cannot be reached; the start can be repeated safely.
+    """
+    plan = await plan_of(node, saga)
+    started = await node.start_saga(plan, fitted(plan, input), key=key, labels=labels, reply=False, identity=key)
+    return started.saga_id
+
+
+def fitted(plan: Plan, input: Any) -> Any:
+    """Return an input with the defaults of the definition's schema.
+
+    Raises:
+        InputRefusedError: it does not fit the schema.
+    """
+    if (schema := plan.definition.input_schema) is None:
+        return input
+    input = to_json_value(input)
+    _check_schema(plan.name, schema, input)
+    return completed(schema, input)
+
+
 def _check_schema(saga: str, schema: dict[str, Any], data: Any) -> None:
     from goconductor.control.schema_faults import faults  # noqa: PLC0415  (only a schema costs the import)
 
@@ -99,15 +132,24 @@ def _check_schema(saga: str, schema: dict[str, Any], data: Any) -> None:
         raise InputRefusedError(f"the input does not fit saga {saga!r}", found)
 
 
-async def _plan(node: Node, saga: str, version: str | None) -> Plan:
+async def plan_of(node: Node, saga: str, version: str | None = None) -> Plan:
+    """Return a definition by its name.
+
+    Raises:
+        DefinitionNotFoundError: no definition has this name.
+    """
     try:
         return await node.definitions.plan(saga, version)
     except RequestRefusedError as error:
         raise DefinitionNotFoundError(str(error)) from None
 
 
-def _check_names(key: object, labels: object) -> None:
-    """Types too: a caller in Python may give anything."""
+def check_names(key: object, labels: object) -> None:
+    """Check a key and labels; types too, as a caller in Python may give anything.
+
+    Raises:
+        RequestInvalidError: the key or a label cannot be one.
+    """
     found = []
     if not isinstance(labels, Mapping):
         found.append(Fault("labels", f"are of type {type(labels).__name__}; give a dict, such as {{'customer': '17'}}"))

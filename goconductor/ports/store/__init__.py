@@ -11,6 +11,7 @@ from goconductor.ports.store.leading.instances import Instance, Instances, Prese
 from goconductor.ports.store.leading.metrics import Metrics, StatusCounts, StoreMetrics
 from goconductor.ports.store.leading.recovery import Recovery, Sweep
 from goconductor.ports.store.leading.retention import Cursor, Forgettable, Forgotten, Retention
+from goconductor.ports.store.leading.schedules import DueSchedules, ScheduleRow, Schedules
 from goconductor.ports.store.leading.terms import Term, Terms
 from goconductor.ports.store.log.appends import BATCHES_AT_ONCE, Append, Log, Outcome, SignalId, Verdict
 from goconductor.ports.store.log.head import Head, Known, LogEntry, Tail
@@ -35,6 +36,7 @@ __all__ = [
     "DeadLetter",
     "DeadLetters",
     "Definitions",
+    "DueSchedules",
     "Failovers",
     "Forgettable",
     "Forgotten",
@@ -57,6 +59,8 @@ __all__ = [
     "Report",
     "Retention",
     "Sagas",
+    "ScheduleRow",
+    "Schedules",
     "SignalId",
     "Start",
     "Starts",

@@ -10,6 +10,7 @@ from goconductor.ports.store.leading.instances import Instances
 from goconductor.ports.store.leading.metrics import Metrics
 from goconductor.ports.store.leading.recovery import Recovery
 from goconductor.ports.store.leading.retention import Retention
+from goconductor.ports.store.leading.schedules import Schedules
 from goconductor.ports.store.leading.terms import Terms
 from goconductor.ports.store.log.appends import Log
 from goconductor.ports.store.log.leases import Leases
@@ -52,6 +53,8 @@ class Store(Protocol):
     def recovery(self) -> Recovery: ...
     @property
     def retention(self) -> Retention: ...
+    @property
+    def schedules(self) -> Schedules: ...
     @property
     def failovers(self) -> Failovers: ...
     @property

@@ -18,6 +18,7 @@ from goconductor.ports.store import (
     LeaseKey,
     LogEntry,
     Loss,
+    ScheduleRow,
     StoredDefinition,
     Sweep,
     Tail,
@@ -61,6 +62,7 @@ class Data:
         self.losses: dict[tuple[UUID, int, int], Loss] = {}
         self.sweep: Sweep | None = None
         self.choices: dict[str, Choice] = {}
+        self.schedules: dict[tuple[str, str], ScheduleRow] = {}
         self.truncated = False
         self.up_since = self.now()
 

@@ -23,6 +23,7 @@ from goconductor.ports.store import (
     Recovery,
     Retention,
     Sagas,
+    Schedules,
     Starts,
     Terms,
 )
@@ -33,6 +34,7 @@ from goconductor.stores.memory.leading.instances import MemoryInstances
 from goconductor.stores.memory.leading.metrics import MemoryMetrics
 from goconductor.stores.memory.leading.recovery import MemoryRecovery
 from goconductor.stores.memory.leading.retention import MemoryRetention
+from goconductor.stores.memory.leading.schedules import MemorySchedules
 from goconductor.stores.memory.leading.terms import MemoryTerms
 from goconductor.stores.memory.log.appends import MemoryLog
 from goconductor.stores.memory.log.leases import MemoryLeases
@@ -63,6 +65,7 @@ class MemoryStore:
         self.sagas: Sagas = MemorySagas(self.data)
         self.terms: Terms = MemoryTerms(self.data)
         self.retention: Retention = MemoryRetention(self.data)
+        self.schedules: Schedules = MemorySchedules(self.data)
         self.failovers: Failovers = MemoryFailovers(self.data)
         self.choices: Choices = MemoryChoices(self.data)
         self.metrics: Metrics | None = MemoryMetrics(self.data)

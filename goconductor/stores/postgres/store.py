@@ -24,6 +24,7 @@ from goconductor.stores.postgres.leading.instances import SignsOfLife
 from goconductor.stores.postgres.leading.metrics import PostgresMetrics
 from goconductor.stores.postgres.leading.recovery import PostgresRecovery
 from goconductor.stores.postgres.leading.retention import RetentionWalk
+from goconductor.stores.postgres.leading.schedules import ScheduleTable
 from goconductor.stores.postgres.leading.terms import TermTable
 from goconductor.stores.postgres.log.appends import PostgresLog
 from goconductor.stores.postgres.log.callers import Callers
@@ -122,6 +123,7 @@ class PostgresStore:
         self.terms = TermTable(self._quick, address)
         self.recovery = PostgresRecovery(self._others, address)
         self.retention = RetentionWalk(self._others, address)
+        self.schedules = ScheduleTable(self._others, address)
         self.choices = ChoiceTable(self._others, address)
         self.metrics = PostgresMetrics(self._others, address)
         self._trouble = ""

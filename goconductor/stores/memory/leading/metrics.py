@@ -19,10 +19,12 @@ class MemoryMetrics:
     async def read(self) -> StoreMetrics:
         wakes = sorted(head.wake_at for head in self._data.heads.values() if head.wake_at is not None)
         now = self._data.now()
+        looks = [row.look_at for row in self._data.schedules.values() if row.look_at is not None]
         return StoreMetrics(
             live=len(wakes),
             overdue=sum(wake_at <= now for wake_at in wakes),
             overdue_seconds=max(0.0, now - wakes[0]) if wakes else 0.0,
+            schedules_overdue_seconds=max(0.0, now - min(looks, default=now)),
             dead_letters=len(self._data.letters),
             participants=sorted({instance.participant for instance in self._data.instances.values() if instance.steps}),
         )

@@ -25,6 +25,7 @@ NEEDS = {
     "active_definitions": (SELECT, INSERT, UPDATE),
     "offers": (SELECT, INSERT),
     "choices": (SELECT, INSERT, UPDATE),
+    "schedules": (SELECT, INSERT, UPDATE, DELETE),
     "timelines": (SELECT, INSERT),
     "losses": (SELECT, INSERT),
     "dead_letters": (SELECT, INSERT, DELETE),

@@ -250,6 +250,16 @@ def _other_tables(meta: MetaData) -> None:
         _text("asked_by"),
     )
     Table(
+        "schedules",
+        meta,
+        _text("namespace", primary_key=True),
+        _text("name", primary_key=True),
+        Column("tag", BigInteger, nullable=False),
+        _moment("look_at", null=True),
+        _text("body"),
+        Index("schedules_look_at", "look_at", postgresql_where=text("look_at IS NOT NULL")),
+    )
+    Table(
         "dead_letters",
         meta,
         Column("letter_id", BigInteger, Identity(), primary_key=True),

@@ -20,6 +20,10 @@ SELECT
         SELECT greatest(0, extract(epoch FROM clock_timestamp() - wake_at))
         FROM goconductor.sagas WHERE wake_at IS NOT NULL ORDER BY wake_at LIMIT 1
     ), 0)::float8 AS overdue_seconds,
+    coalesce((
+        SELECT greatest(0, extract(epoch FROM clock_timestamp() - look_at))
+        FROM goconductor.schedules WHERE look_at IS NOT NULL ORDER BY look_at LIMIT 1
+    ), 0)::float8 AS schedules_overdue_seconds,
     (SELECT count(*) FROM (SELECT FROM goconductor.dead_letters LIMIT {COUNTED_MAX}) counted) AS dead_letters,
     coalesce((
         SELECT extract(epoch FROM max(clock_timestamp() - xact_start)) FROM pg_stat_activity WHERE pid <> pg_backend_pid()

@@ -11,6 +11,7 @@ from goconductor.testing.contracts.store.namespaces import NamespaceContract
 from goconductor.testing.contracts.store.reading import ReaderContract
 from goconductor.testing.contracts.store.recovering import RecoveryContract
 from goconductor.testing.contracts.store.retaining import RetentionContract
+from goconductor.testing.contracts.store.scheduling import SchedulesContract
 from goconductor.testing.contracts.store.searching import SearchContract
 from goconductor.testing.contracts.store.signalling import SignalContract
 from goconductor.testing.contracts.store.starting import StartContract
@@ -31,5 +32,6 @@ class StoreContract(
     SignalContract,
     TermsContract,
     ChoicesContract,
+    SchedulesContract,
 ):
     """Subclass it as ``TestMyStore`` and give the fixtures ``store``, ``other`` and ``faults``."""
