@@ -4,18 +4,18 @@ Duty 1, waiting and refusing, and duty 7, the broken connection, can only be tes
 """
 
 from goconductor.testing.contracts.store.appending import AppendContract
-from goconductor.testing.contracts.store.choosing import ChoicesContract
+from goconductor.testing.contracts.store.leading.choosing import ChoicesContract
+from goconductor.testing.contracts.store.leading.recovering import RecoveryContract
+from goconductor.testing.contracts.store.leading.retaining import RetentionContract
+from goconductor.testing.contracts.store.leading.scheduling import SchedulesContract
+from goconductor.testing.contracts.store.leading.terms import TermsContract
 from goconductor.testing.contracts.store.leasing import LeaseContract
 from goconductor.testing.contracts.store.material import Faults
 from goconductor.testing.contracts.store.namespaces import NamespaceContract
 from goconductor.testing.contracts.store.reading import ReaderContract
-from goconductor.testing.contracts.store.recovering import RecoveryContract
-from goconductor.testing.contracts.store.retaining import RetentionContract
-from goconductor.testing.contracts.store.scheduling import SchedulesContract
 from goconductor.testing.contracts.store.searching import SearchContract
 from goconductor.testing.contracts.store.signalling import SignalContract
 from goconductor.testing.contracts.store.starting import StartContract
-from goconductor.testing.contracts.store.terms import TermsContract
 
 __all__ = ["Faults", "StoreContract"]
 

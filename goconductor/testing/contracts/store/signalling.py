@@ -7,8 +7,8 @@ import asyncio
 from uuid import uuid4
 
 from goconductor.ports.store import EVERYTHING, Append, Forgettable, SignalId, Store, Verdict
+from goconductor.testing.contracts.store.leading.retaining import begin as begin_now
 from goconductor.testing.contracts.store.material import FAR, Saga, StoreFixtures, advance, begin, head_of, lead
-from goconductor.testing.contracts.store.retaining import begin as begin_now
 
 
 def telling(saga: Saga, *ids: str, **facts: object) -> Append:

@@ -11,6 +11,7 @@ import pytest
 from goconductor.errors import FencedError
 from goconductor.ports.store import Cursor, DeadLetter, Forgettable, Forgotten, Store, Verdict
 from goconductor.saga.ids import saga_id
+from goconductor.testing.contracts.store.leading.recovering import dead_one
 from goconductor.testing.contracts.store.material import (
     FAR,
     Faults,
@@ -23,7 +24,6 @@ from goconductor.testing.contracts.store.material import (
     lead,
     tokens,
 )
-from goconductor.testing.contracts.store.recovering import dead_one
 
 OVER = ("completed", "compensated", "terminated")
 

@@ -1,0 +1,1 @@
+"""What leads an installation, in the suite: choices, recovery, retention, schedules, terms."""
