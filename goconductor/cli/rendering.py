@@ -116,6 +116,15 @@ def _words(step: StepDetail) -> Iterator[str]:
         yield step.error
 
 
+def untaken(detail: SagaDetail) -> Iterator[Text]:
+    """Yield the signals that no step has taken."""
+    for signal in detail.signals:
+        by = f" by {signal.by}" if signal.by else ""
+        why = f": {signal.why}" if signal.why else ""
+        what = f"approval of {signal.approves}" if signal.approves else f"signal {signal.name}"
+        yield Text(plain(f"no step has taken {what} ({signal.id}) of {signal.at:%Y-%m-%d %H:%M:%S} UTC{by}{why}"), "dim")
+
+
 def tracebacks(detail: SagaDetail) -> Iterator[Text]:
     """Yield the tracebacks of steps that failed, also of compensated ones; not of steps that succeeded later."""
     for step in detail.steps:

@@ -161,6 +161,7 @@ def print_saga(detail: SagaDetail, *, as_json: bool) -> None:
         typer.echo(detail.model_dump_json())
     else:
         print_drawn(rendering.tree(detail))
+        print_lines(rendering.untaken(detail))
         print_lines(rendering.tracebacks(detail))
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from goconductor.cli import rendering
-from goconductor.cli.commands import requests
+from goconductor.cli.commands import requests, signals
 from goconductor.cli.commands import watch as watching
 from goconductor.cli.completion import saga_names
 from goconductor.cli.running import (
@@ -185,3 +185,4 @@ async def _story(settings: Settings, saga: Sought, *, as_json: bool) -> Exit:
 
 
 requests.add_to(commands_of_saga)
+signals.add_to(commands_of_saga)

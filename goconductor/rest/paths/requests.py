@@ -8,14 +8,15 @@ from uuid import UUID
 from fastapi import APIRouter, Header
 from fastapi import Request as HttpRequest
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import Field, create_model
 
-from goconductor.control.actor import NAME_CHARACTERS_MAX, Actor
+from goconductor.control.actor import Actor
 from goconductor.control.models import SagaDetail
-from goconductor.control.sagas.requests import REASON_CHARACTERS_MAX, Precautions, ask
+from goconductor.control.sagas.requests import Precautions, ask
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.lifecycle.asked.catalogue import CATALOGUE, Kind, Operation, Request
+from goconductor.rest.http.asked import Body, MustSayWhy, RequestId, WithReason
 from goconductor.rest.http.bodies import body_of, document, read_body
 from goconductor.rest.http.parameters import ENTITY_TAG, STRICT, SagaId, StepId, etag, idempotency_key, if_match
 from goconductor.rest.http.problems import Problem
@@ -30,17 +31,6 @@ IfMatch = Annotated[
     ),
 ]
 """Declared for the document; :func:`if_match` reads it, and checks that it comes once."""
-RequestId = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        description="names this request: sent again, it changes nothing and is answered like the first time",
-        json_schema_extra={"pattern": "^[ -~]{1,255}$"},
-    ),
-]
-"""Declared for the document; :func:`idempotency_key` reads it, and checks that it comes once."""
-
-
 PATHS = {Request.EDIT_INPUT: "input"}
 """Ending of a request's path, where it is not the request's own name."""
 
@@ -49,26 +39,6 @@ _TYPES: dict[Kind, Any] = {
     Kind.VALUE: Any,
     Kind.VALUES: Annotated[dict[str, Any], Field(min_length=1)],
 }
-
-
-class Body(BaseModel):
-    """The fields of every request."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    by: Annotated[str, Field(max_length=NAME_CHARACTERS_MAX, description="who asks; kept in the saga's history")] = ""
-
-
-class WithReason(Body):
-    """A request that may be explained."""
-
-    reason: Annotated[str, Field(max_length=REASON_CHARACTERS_MAX, description="why")] = ""
-
-
-class MustSayWhy(Body):
-    """A request that must be explained."""
-
-    reason: Annotated[str, Field(min_length=1, max_length=REASON_CHARACTERS_MAX, pattern=r"\S", description="why")]
 
 
 def body_for(operation: Operation) -> type[Body]:

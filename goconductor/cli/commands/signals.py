@@ -1,0 +1,71 @@
+"""``goconductor saga signal`` and ``approve``: what happened outside, told to a saga on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import typer
+
+from goconductor.cli.commands.requests import RequestId, SagaId, StepName, WhyNeeded
+from goconductor.cli.running import AsJson, By, actor, client, print_saga, read_value, run, settings_of
+from goconductor.control.doors.exits import Exit
+from goconductor.control.models import SagaDetail
+from goconductor.control.sagas import signals
+from goconductor.engine.node import Node
+
+Event = Annotated[str, typer.Argument(help="The event that a step waits for.", metavar="NAME")]
+Payload = Annotated[str, typer.Option(help="What the step that takes it gets as its output: JSON, @FILE, or -.")]
+Round = Annotated[int, typer.Option(min=0, help="The step's round when its question was shown.")]
+
+
+def add_to(commands: typer.Typer) -> None:
+    """Put the two among the commands of ``saga``."""
+    commands.command("signal")(signal)
+    commands.command("approve")(approve)
+
+
+def signal(
+    context: typer.Context,
+    saga_id: SagaId,
+    name: Event,
+    *,
+    payload: Payload = "null",
+    by: By = None,
+    request_id: RequestId = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell a saga that something has happened: a step that waits for it ends, or will when its turn has come."""
+    says = read_value(payload, "--payload")
+    _send(context, lambda node: signals.signal(actor(by), node, saga_id, name, says, signal_id=request_id), as_json=as_json)
+
+
+def approve(
+    context: typer.Context,
+    saga_id: SagaId,
+    step: StepName,
+    *,
+    reason: WhyNeeded = "",
+    round: Round = 0,
+    by: By = None,
+    request_id: RequestId = None,
+    as_json: AsJson = False,
+) -> None:
+    """Approve a step that waits for that. It is refused where the step is in another round than the one that was shown."""
+
+    def send(node: Node) -> Awaitable[SagaDetail]:
+        return signals.approve(actor(by), node, saga_id, step, reason=reason, round=round, signal_id=request_id)
+
+    _send(context, send, as_json=as_json)
+
+
+def _send(context: typer.Context, send: Callable[[Node], Awaitable[SagaDetail]], *, as_json: bool) -> None:
+    settings = settings_of(context)
+
+    async def sent() -> Exit:
+        async with client(settings) as node:
+            detail = await send(node)
+        print_saga(detail, as_json=as_json)
+        return Exit.OK
+
+    run(sent())

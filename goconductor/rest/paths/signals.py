@@ -1,0 +1,66 @@
+"""Signals to a saga on its way, and approvals of its steps."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+from fastapi import Request as HttpRequest
+from fastapi.responses import Response
+from pydantic import Field
+
+from goconductor.control.actor import Actor
+from goconductor.control.models import SagaDetail
+from goconductor.control.sagas import signals
+from goconductor.control.settings.settings import Settings
+from goconductor.engine.node import Node
+from goconductor.rest.http.asked import Body, MustSayWhy, RequestId
+from goconductor.rest.http.bodies import body_of, document, read_body
+from goconductor.rest.http.parameters import STRICT, SagaId, StepId, etag, idempotency_key
+from goconductor.rest.http.problems import Problem
+
+_PROBLEM: dict[str, Any] = {"model": Problem}
+Name = Annotated[str, Path(description="the event that a step waits for", min_length=1, max_length=100)]
+
+
+class Signal(Body):
+    """What a signal says."""
+
+    payload: Annotated[Any, Field(description="the output of the step that takes it: any JSON value")] = None
+
+
+class Approval(MustSayWhy):
+    """A person's answer to the question of a step."""
+
+    round: Annotated[int, Field(ge=0, le=2**31 - 1, description="the step's `waits_for.round` when the question was shown")] = 0
+
+
+def router(node: Node, settings: Settings) -> APIRouter:
+    """Make the paths below ``/v1/sagas/{id}`` by which it is told what has happened outside."""
+    routes = APIRouter(
+        prefix="/v1/sagas/{saga_id}",
+        tags=["operations"],
+        dependencies=STRICT,
+        responses=dict.fromkeys((400, 404, 409, 413, 415, 503), _PROBLEM),
+    )
+    body_bytes_max = settings.limits.payload_bytes_max
+
+    @routes.post("/signals/{name}", response_model=SagaDetail, openapi_extra=body_of(Signal, required=False))
+    async def signal(request: HttpRequest, saga_id: SagaId, name: Name, _id: RequestId = None) -> Response:
+        """Tell a saga that something has happened: a step that waits for it ends, or will when its turn has come."""
+        signal_id = idempotency_key(request)
+        body = await read_body(request, Signal, body_bytes_max)
+        detail = await signals.signal(Actor(body.by), node, saga_id, name, body.payload, signal_id=signal_id)
+        return document(detail, headers=etag(detail.revision))
+
+    @routes.post("/steps/{step}/approve", response_model=SagaDetail, openapi_extra=body_of(Approval, required=True))
+    async def approve(request: HttpRequest, saga_id: SagaId, step: StepId, _id: RequestId = None) -> Response:
+        """Approve a step that waits for that. It is refused where the step is in another round than the one that was shown."""
+        signal_id = idempotency_key(request)
+        body = await read_body(request, Approval, body_bytes_max)
+        detail = await signals.approve(
+            Actor(body.by), node, saga_id, step, reason=body.reason, round=body.round, signal_id=signal_id
+        )
+        return document(detail, headers=etag(detail.revision))
+
+    return routes
