@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from goconductor.saga.checking.validate import check
-from goconductor.saga.definition import Binding, Definition
+from goconductor.saga.definition import Binding, Definition, Delay
 from goconductor.saga.definition import Step as DefinedStep
 from goconductor.saga.retry import Retry
 from tests.simulation.simulated.services import CODE, PARTICIPANTS
@@ -31,16 +31,16 @@ class Draft:
         self.steps: list[dict[str, Any]] = []
         self.fields: dict[str, Any] = {}
 
-    def add(self, after: list[str], **fields: Any) -> str:
-        """Add a step that runs code of some participant; return its id."""
-        name = f"s{len(self.steps)}"
+    def add(self, after: list[str], **fields: Any) -> None:
+        """Add a step that runs code of some participant, unless the fields say otherwise."""
         run = f"{self.chance.choice(PARTICIPANTS)}.{self.chance.choice(CODE)}"
-        self.steps.append({"id": name, "run": run, "after": tuple(after), **fields})
-        return name
+        kind = {} if "delay" in fields else {"run": run}
+        self.steps.append({"id": f"s{len(self.steps)}", "after": tuple(after), **kind, **fields})
 
-    def some(self) -> list[dict[str, Any]]:
-        """Some of the steps, perhaps none."""
-        return [step for step in self.steps if self.chance.random() < 0.4]
+    def some(self, *, with_code: bool = True) -> list[dict[str, Any]]:
+        """Some of the steps, perhaps none; only of those with code, unless that does not matter."""
+        chosen = [step for step in self.steps if self.chance.random() < 0.4]
+        return [step for step in chosen if "run" in step or not with_code]
 
     def before(self, step: dict[str, Any]) -> list[str]:
         """The steps directly before one."""
@@ -72,12 +72,18 @@ def branches(draft: Draft) -> None:
 
 def tangle(draft: Draft) -> None:
     """One step after some of those that are there."""
-    draft.add([step["id"] for step in draft.some()])
+    draft.add([step["id"] for step in draft.some(with_code=False)])
+
+
+def delay(draft: Draft) -> None:
+    """Let time pass after all that are there, or beside them."""
+    seconds = draft.chance.choice([0.2, 3.0, 20.0])
+    draft.add(draft.chance.choice([[], draft.ends()]), delay=Delay(seconds=seconds))
 
 
 def condition(draft: Draft) -> None:
     """Some steps are skipped, by the input or by what was skipped before."""
-    for step in draft.some():
+    for step in draft.some(with_code=False):
         asked = [f"input.n > {draft.chance.randrange(10)}"]
         asked += [f"!steps.{name}.skipped" for name in draft.before(step)]
         step["when"] = draft.chance.choice(asked)
@@ -120,7 +126,7 @@ def deadline(draft: Draft) -> None:
     draft.fields["timeout_seconds"] = draft.chance.choice([1.0, 6.0, 30.0])
 
 
-SHAPES: tuple[Callable[[Draft], None], ...] = (chain, chain, branches, tangle)
+SHAPES: tuple[Callable[[Draft], None], ...] = (chain, chain, branches, tangle, delay)
 CONSTRUCTS: tuple[Callable[[Draft], None], ...] = (
     *(condition, reference, retries, compensation_retries, timeouts, losses),
     deadline,

@@ -46,7 +46,7 @@ def _effects(simulation: Simulation, saga: Watched) -> Iterator[str]:
     """A succeeded transactional action has its effect once, and what was compensated has none left."""
     state = saga.state
     for name, step in state.steps.items():
-        participant, code = saga.plan.owners[name]
+        participant, code = saga.plan.owners.get(name, ("", ""))
         if not code.startswith("booked"):
             continue
         held = simulation.journals[participant].held
