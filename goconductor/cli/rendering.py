@@ -34,6 +34,7 @@ _MARKS: dict[StepStatus, tuple[str, str]] = {
     StepStatus.FAILED: ("✗", "red"),
     StepStatus.UNKNOWN: ("?", "yellow"),
     StepStatus.SKIPPED: ("-", "dim"),
+    StepStatus.GIVEN_UP: ("~", "yellow"),
     StepStatus.COMPENSATING: ("↺", "yellow"),
     StepStatus.COMPENSATED: ("↩", "yellow"),
     StepStatus.STUCK: ("!", "bold red"),
@@ -62,6 +63,8 @@ def tree(detail: SagaDetail, took: Mapping[str, str] | None = None) -> Tree:
     head = Text(f"{detail.saga} {detail.saga_id} ").append(detail.status.value, _STATUSES.get(detail.status, "bold"))
     if detail.reason:
         head.append(f"  {plain(detail.reason)}", "dim")
+    if detail.left_standing:
+        head.append(plain(f"  effects left standing: {', '.join(detail.left_standing)}"), "yellow")
     drawn = Tree(head)
     follow = Counter(before for step in detail.steps for before in step.after)
     follow[""] = sum(not step.after for step in detail.steps)

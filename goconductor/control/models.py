@@ -32,6 +32,8 @@ class StepStatus(enum.StrEnum):
     UNKNOWN = "unknown"
     """Nobody knows whether it ran."""
     SKIPPED = "skipped"
+    GIVEN_UP = "given_up"
+    """Failed for good, and the saga goes on without it."""
     COMPENSATING = "compensating"
     COMPENSATED = "compensated"
     STUCK = "stuck"
@@ -98,6 +100,9 @@ class SagaDetail(Document):
     late_effects: Annotated[
         bool, Field(description="an effect may stand: a skip was forced, or an action succeeded after its compensation had begun")
     ] = False
+    left_standing: Annotated[
+        list[str], Field(description="steps whose compensation was skipped, so that their effects may stand")
+    ] = []
     deadline_at: datetime | None = None
     reason: Annotated[str | None, Field(description="why it turned back, was paused or was terminated")] = None
     started_at: Annotated[datetime, Field(description="by the database's clock, as in a list")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from operator import attrgetter
@@ -15,7 +16,7 @@ from goconductor.engine.facts.views import Views
 from goconductor.engine.work.deadlines import Deadlines
 from goconductor.errors import SagaNotFoundError, StoreUnavailableError, check_type
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer, Settle
-from goconductor.lifecycle.facts.state import ActionStatus, SagaState
+from goconductor.lifecycle.facts.state import ActionStatus, SagaState, SagaStatus
 from goconductor.lifecycle.pending_work import is_without_end, pending_work
 from goconductor.messages.envelope import SagaEnded
 from goconductor.ports.clock import Clock
@@ -237,3 +238,11 @@ def _wait(state: SagaState, owes: RunAction | RunCompensation | Settle | SetTime
         case SetTimer():
             what = f"another attempt at step {owes.step!r}"
     return f"{what} (the last one failed: {step.failure})" if step.failure is not None else what
+
+
+def count_end(counts: Counter[str], plan: Plan, state: SagaState) -> None:
+    """Count the end of a saga, and what it went on without or left."""
+    counts[f"sagas_{state.phase}"] += 1
+    if plan.tolerated or state.phase is SagaStatus.COMPENSATED:
+        counts["steps_given_up"] += sum(step.action.status is ActionStatus.GIVEN_UP for step in state.steps.values())
+        counts["effects_left"] += len(state.left_standing)

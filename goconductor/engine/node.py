@@ -18,7 +18,7 @@ import msgspec
 
 from goconductor.aio.apart import RunApart, in_thread
 from goconductor.aio.tasks import Tasks
-from goconductor.engine.endings import Endings
+from goconductor.engine.endings import Endings, count_end
 from goconductor.engine.facts import log
 from goconductor.engine.facts.clock import SystemClock, keep_time
 from goconductor.engine.facts.colleagues import unoffered
@@ -389,7 +389,7 @@ class Node:
 
     def _ended(self, plan: Plan, view: View) -> None:
         saga_id, state = view.state.saga_id, view.state
-        self.counts[f"sagas_{state.phase}"] += 1
+        count_end(self.counts, plan, state)
         self.observer.saga_ended(plan, view)
         self._endings.on_end(view)
         if state.reply_to and state.reply_to != replies_topic(self.name):

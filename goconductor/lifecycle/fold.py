@@ -23,6 +23,7 @@ from goconductor.lifecycle.facts.state import (
     NOT_COMPENSATED,
     NOT_STARTED,
     OPEN_ACTIONS,
+    OPEN_COMPENSATIONS,
     ActionStatus,
     Answer,
     CompensationStatus,
@@ -43,7 +44,6 @@ TURNED_PATIENCE = 0.25
 """Part of its patience for a saga that has turned back and waits for actions that it sent. Otherwise one lost message would
 delay all its compensations."""
 
-OPEN_COMPENSATIONS = frozenset({CompensationStatus.SENT, CompensationStatus.BACKOFF, CompensationStatus.FENCING})
 MAY_HAVE_RUN = frozenset({ActionStatus.SUCCEEDED, ActionStatus.FAILED, ActionStatus.UNKNOWN})
 CLOSED_COMPENSATIONS = frozenset({CompensationStatus.DONE, CompensationStatus.SKIPPED})
 ACTION_SUCCEEDED, ACTION_BACKOFF, ACTION_STUCK = ActionStatus.SUCCEEDED, ActionStatus.BACKOFF, ActionStatus.STUCK
@@ -127,7 +127,7 @@ class Fold:
         self.status = self._status()
 
     def _status(self) -> SagaStatus:
-        waits = self.waiting > 0 and self.open_actions == 0
+        waits = self.waiting > 0 and not (self.open_actions or self.open_compensations)
         return status_of(self.phase, paused=self.paused, stuck=self.stuck > 0, waits=waits)
 
     @property
@@ -142,6 +142,10 @@ class Fold:
     def role(self, name: str) -> StepRole:
         """Return what may happen to a step."""
         return self.plan.roles[name]
+
+    def tolerates(self, name: str) -> bool:
+        """Return whether the saga goes on where this step fails for good. On the way back each failure is one."""
+        return name in self.plan.tolerated and not self.backward
 
     def needs_compensation(self, name: str) -> bool:
         """Return whether a step may have had an effect that must not stay, now that the saga goes back."""

@@ -15,6 +15,7 @@ from goconductor.lifecycle.facts.state import (
     ENDED,
     NOT_STARTED,
     OPEN_ACTIONS,
+    OPEN_COMPENSATIONS,
     ActionStatus,
     SagaState,
     SagaStatus,
@@ -28,13 +29,19 @@ from goconductor.lifecycle.fold import (
     COMPENSATION_BACKOFF,
     MAY_HAVE_RUN,
     NO_COMPENSATION,
-    OPEN_COMPENSATIONS,
     Fold,
 )
 from goconductor.saga.definition import StepRole
 from goconductor.saga.plan import Plan
 
-_NEVER_SENT = (ActionStatus.PENDING, ActionStatus.SKIPPED, ActionStatus.PREVENTED, ActionStatus.STUCK)
+_NEVER_SENT = (
+    ActionStatus.PENDING,
+    ActionStatus.SKIPPED,
+    ActionStatus.PREVENTED,
+    ActionStatus.STUCK,
+    ActionStatus.GIVEN_UP,
+)
+_FAILED = frozenset({ActionStatus.FAILED, ActionStatus.UNKNOWN, ActionStatus.GIVEN_UP})
 _GOING_BACK = frozenset({SagaStatus.COMPENSATING, SagaStatus.COMPENSATED})
 _ENDED_OTHERWISE = ENDED - {SagaStatus.COMPLETED}
 _GOING_FORWARD = (SagaStatus.QUEUED, SagaStatus.RUNNING, SagaStatus.COMPLETED)
@@ -114,6 +121,8 @@ def _of_step(found: list[str], plan: Plan, state: SagaState, name: str, step: St
         found.append(f"compensatable step {name!r} is stuck, it should be compensated")
     if action is ACTION_WAITING and name in plan.owners:
         found.append(f"step {name!r} waits, but {plan.owners[name][0]!r} is to run it")
+    if action is ActionStatus.GIVEN_UP and name not in plan.tolerated:
+        found.append(f"step {name!r} was given up, and its definition does not tolerate that")
     if (step.action.due_at is not None) != (action is ACTION_BACKOFF) and action is not ACTION_WAITING:
         found.append(f"the action of step {name!r} is {action} with due_at {step.action.due_at}")
     if state.phase in _GOING_BACK:
@@ -129,15 +138,19 @@ def _of_step(found: list[str], plan: Plan, state: SagaState, name: str, step: St
 
 def _of_compensation(found: list[str], plan: Plan, state: SagaState, name: str, step: StepState) -> None:
     action, compensation = step.action.status, step.compensation.status
-    if not _needs_compensation(plan, name, step):
+    given_up = action is ActionStatus.GIVEN_UP
+    if not given_up and not _needs_compensation(plan, name, step):
         found.append(f"step {name!r} ({plan.roles[name]}, {action}) is being compensated")
+    if given_up and compensation not in CLOSED_COMPENSATIONS:
+        found.append(f"step {name!r} was given up before it was compensated")
     if (step.compensation.due_at is not None) != (compensation is COMPENSATION_BACKOFF):
         found.append(f"the compensation of step {name!r} is {compensation} with due_at {step.compensation.due_at}")
-    if state.phase not in (SagaStatus.COMPENSATING, SagaStatus.COMPENSATED, SagaStatus.TERMINATED):
+    forward = state.phase not in (SagaStatus.COMPENSATING, SagaStatus.COMPENSATED, SagaStatus.TERMINATED)
+    if forward and (name not in plan.tolerated or action not in _FAILED):
         found.append(f"step {name!r} is being compensated while the saga is {state.phase}")
     if state.phase is SagaStatus.COMPENSATED and compensation not in CLOSED_COMPENSATIONS:
         found.append(f"compensated, but the compensation of step {name!r} is {compensation}")
-    for after in plan.successors[name]:
+    for after in plan.successors[name] if not given_up else ():
         later = state.step(after)
         if _needs_compensation(plan, after, later) and later.compensation.status not in CLOSED_COMPENSATIONS:
             found.append(f"step {name!r} is being compensated before {after!r}, which came after it")

@@ -78,6 +78,16 @@ NODE_METRICS = (
     NodeMetric("goconductor_events_appended", "Events brought into the log.", {"events": ""}),
     NodeMetric("goconductor_events_dropped", "Superseded events: late or repeated.", {"events_dropped": ""}),
     NodeMetric(
+        "goconductor_steps_given_up",
+        "Steps that failed and that their saga, which has ended, went on without.",
+        {"steps_given_up": ""},
+    ),
+    NodeMetric(
+        "goconductor_effects_left",
+        "Steps of ended sagas whose compensation was skipped, so that their effects may stand.",
+        {"effects_left": ""},
+    ),
+    NodeMetric(
         "goconductor_late_effects", "Actions that succeeded only after their compensation had begun.", {"late_effects": ""}
     ),
     NodeMetric(

@@ -75,6 +75,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
         compensation_retry: the same for the compensation.
         timeout_seconds: how long one attempt may take; None leaves it to the owner.
         unknowns_max: how many outcomes may be lost before the step is given up on.
+        allow_fail: whether the saga goes on without this step where it fails for good.
+        fallback: the id of the step that runs where this one fails for good, and whose output then stands for this one's.
     """
 
     id: str
@@ -90,6 +92,13 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     compensation_retry: Retry | None = None
     timeout_seconds: float | None = None
     unknowns_max: int | None = None
+    allow_fail: bool = False
+    fallback: str | None = None
+
+    @property
+    def tolerated(self) -> bool:
+        """Whether the saga goes on where this step fails for good."""
+        return self.allow_fail or self.fallback is not None
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -21,6 +21,7 @@ from goconductor.saga.definition import Definition, Step
 USES: dict[str, Callable[[Step], bool]] = {
     "delay": lambda step: step.delay is not None,
     "wait": lambda step: step.wait is not None,
+    "tolerated_failure": lambda step: step.tolerated,
 }
 """The features that this code knows, by name, each with the question whether a step uses it."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Mapping
 from graphlib import TopologicalSorter
-from typing import Any
+from typing import Any, TypeAlias
 
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Definition, Step, StepRole
@@ -13,6 +13,9 @@ from goconductor.saga.expressions.conditions import ABOUT_SIGNAL, Condition, com
 from goconductor.saga.features import features_of
 from goconductor.saga.ids import split_target
 from goconductor.saga.retry import ACTION_RETRY, RETRIABLE_RETRY, Retry
+
+Source: TypeAlias = Reference | tuple[Reference, ...] | Binding
+"""Where a value comes from: a place, the places of a step and of its fallbacks, or a constant."""
 
 
 class Plan:
@@ -24,7 +27,11 @@ class Plan:
         self.version = definition.version
         self.features = features_of(definition)
         self.steps: dict[str, Step] = {step.id: step for step in definition.steps}
-        self.predecessors: dict[str, tuple[str, ...]] = {step.id: predecessors(step) for step in definition.steps}
+        self.tolerated = frozenset(step.id for step in definition.steps if step.tolerated)
+        self.stands_for: dict[str, str] = {step.fallback: step.id for step in definition.steps if step.fallback is not None}
+        self.predecessors: dict[str, tuple[str, ...]] = with_fallbacks(
+            self.steps, {step.id: predecessors(step) for step in definition.steps}
+        )
         self.order: tuple[str, ...] = tuple(TopologicalSorter(self.predecessors).static_order())
         self.position = {step: index for index, step in enumerate(self.order)}
         followers: dict[str, list[str]] = {step.id: [] for step in definition.steps}
@@ -54,8 +61,10 @@ class Plan:
         self.asks = bool(self.conditions or self.wheres)
         """Whether anything of it is answered by an expression."""
         self.moments = {s.id: Reference.parse(s.delay.until) for s in definition.steps if s.delay and s.delay.until is not None}
-        self._bindings = {s.id: {name: _source(binding) for name, binding in s.inputs.items()} for s in definition.steps}
-        self._output = _source(definition.output) if definition.output is not None else None
+        self._bindings = {
+            s.id: {name: self._source(binding, s.id) for name, binding in s.inputs.items()} for s in definition.steps
+        }
+        self._output = self._source(definition.output) if definition.output is not None else None
 
     def inputs(
         self, step: str, input: Any, outputs: Mapping[str, Any], edited: Mapping[str, Any] | None = None
@@ -95,7 +104,54 @@ class Plan:
         """
         if self._output is not None:
             return _value(self._output, input, outputs)
-        return {step: outputs[step] for step in outputs}  # dict() would go by views of keys, which are made in Python
+        answer = {step: outputs[step] for step in outputs}  # dict() would go by views of keys, which are made in Python
+        for step in self.tolerated:
+            answer[step] = next((outputs[one] for one in self.chain(step) if outputs[one] is not None), None)
+        return answer
+
+    def chain(self, step: str, reader: str | None = None) -> tuple[str, ...]:
+        """Return a step and the fallbacks that stand in for it, one for the other; at most one of them has an output.
+
+        Args:
+            step: its id.
+            reader: the step that asks. A fallback sees what it stands in for, and not itself.
+        """
+        return chain(self.steps, step, reader)
+
+    def _source(self, binding: Binding, reader: str | None = None) -> Source:
+        if binding.ref is None:
+            return binding
+        reference = Reference.parse(binding.ref)
+        if reference.step not in self.tolerated:
+            return reference
+        return tuple(Reference.to(reference.root, each, *reference.keys) for each in self.chain(reference.step, reader))
+
+
+def chain(steps: Mapping[str, Step], step: str, reader: str | None = None) -> tuple[str, ...]:
+    """As :meth:`Plan.chain`, of a definition that need not be sound."""
+    found = [step]
+    while (fallback := steps[found[-1]].fallback) is not None and fallback in steps and fallback not in (reader, *found):
+        found.append(fallback)
+    return tuple(found)
+
+
+def with_fallbacks(steps: Mapping[str, Step], before: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    """Return the steps before each step, where some have a fallback.
+
+    A fallback comes after the step that it stands in for. Who comes after that step comes after its fallback as well.
+
+    Args:
+        steps: all steps, by their ids.
+        before: the steps that each one names or refers to.
+    """
+    found = {name: tuple(named) for name, named in before.items()}
+    for step in steps.values():
+        if step.fallback in found:
+            found[step.fallback] = tuple(dict.fromkeys((*found[step.fallback], step.id)))
+    return {
+        name: tuple(dict.fromkeys(each for one in named for each in chain(steps, one, reader=name)))
+        for name, named in found.items()
+    }
 
 
 def predecessors(step: Step) -> tuple[str, ...]:
@@ -126,11 +182,9 @@ def reachable(edges: Mapping[str, Iterable[str]], start: str) -> frozenset[str]:
     return frozenset(seen)
 
 
-def _source(binding: Binding) -> Reference | Binding:
-    return binding if binding.ref is None else Reference.parse(binding.ref)
-
-
-def _value(source: Reference | Binding, input: Any, outputs: Mapping[str, Any]) -> Any:
+def _value(source: Source, input: Any, outputs: Mapping[str, Any]) -> Any:
+    if isinstance(source, tuple):
+        source = next((one for one in source if outputs.get(one.step or "") is not None), source[0])
     return source.value if isinstance(source, Binding) else source.resolve(input, outputs)
 
 

@@ -60,6 +60,12 @@ def definitions(draw: st.DrawFn, *, steps_max: int = 7, endless: bool = True) ->
         for i in range(pivot + 1, count):
             if not any(j >= pivot for j in after[i]):
                 after[i].add(pivot)
+    before_pivot = range(count if pivot is None else pivot)
+    allowed = {i for i in before_pivot if draw(st.sampled_from([False, False, True]))}
+    fallbacks = {
+        i: i + 1 for i in before_pivot if i not in allowed and i + 1 in before_pivot and draw(st.sampled_from([False, True]))
+    }
+    failures = [f"steps.s{i}.failed" for i in sorted(allowed | set(fallbacks))]
     definition = Definition(
         name="drawn",
         steps=tuple(
@@ -76,7 +82,11 @@ def definitions(draw: st.DrawFn, *, steps_max: int = 7, endless: bool = True) ->
                 inputs={"amount": Binding(value=1)},
                 after=tuple(f"s{j}" for j in sorted(after[i])),
                 pivot=i == pivot,
-                when=None if i == pivot else draw(st.sampled_from(CONDITIONS)),
+                when=None
+                if i == pivot
+                else draw(st.sampled_from([*CONDITIONS, *(f for f in failures if int(f[7:-7]) in after[i])])),
+                allow_fail=i in allowed,
+                fallback=f"s{fallbacks[i]}" if i in fallbacks else None,
                 retry=draw(retries if endless else retries.filter(lambda r: r is None or r.attempts_max is not None)),
                 compensation_retry=draw(retries),
                 unknowns_max=draw(st.none() | st.integers(1, 3)),

@@ -15,7 +15,7 @@ from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import EndSaga, RunAction, RunCompensation, SetTimer, Settle
 from goconductor.lifecycle.facts.events import Event, SagaStarted, StepEvent
-from goconductor.lifecycle.facts.state import ActionStatus, SagaState
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState
 from goconductor.lifecycle.invariants import violations
 from goconductor.lifecycle.pending_work import is_backward, is_pending, pending_work, timer_due_at
 from goconductor.lifecycle.replay import extend, replay
@@ -96,6 +96,33 @@ def test_replay_of_the_log_or_of_any_tail_of_it_gives_the_same_state(definition:
     assert replay(life.plan, ID, life.log) == life.state
     for length, state in enumerate(life.states, start=1):
         assert extend(life.plan, state, life.log[length:]) == life.state
+
+
+@many_examples
+@given(definitions(), st.lists(moves(), max_size=40))
+def test_a_step_is_given_up_only_where_it_has_no_effect_or_was_undone(definition: Definition, drawn: list[Move]) -> None:
+    """Or where an operator has left its effect, which the saga then says. From then on nothing that is heard of it changes it."""
+    life = Life(definition)
+    for move in drawn:
+        life.take(event_of(definition, life.state, move))
+        for name, step in life.state.steps.items():
+            if step.action.status is not ActionStatus.GIVEN_UP:
+                continue
+            assert not life.take(e.ActionSucceeded(name, round=step.round))
+            if step.compensation.status is CompensationStatus.SKIPPED:
+                assert name in life.state.left_standing
+            elif step.compensation.status is not CompensationStatus.DONE and step.action.attempt:
+                assert any(_never_happened(each, name) for each in life.log)
+
+
+def _never_happened(event: Event, step: str) -> bool:
+    match event:
+        case e.ActionFailed(step=about, proven=proven):
+            return about == step and proven
+        case e.ActionSettled(step=about, happened=happened) | e.OutcomeDeclared(step=about, happened=happened):
+            return about == step and not happened
+        case _:
+            return False
 
 
 @many_examples

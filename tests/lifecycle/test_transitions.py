@@ -28,12 +28,12 @@ DELAYS = {"~": Delay(seconds=5.0), "%": Delay(until="$.input.missing")}
 Moves = dict[type[Any], dict[Any, set[Any]]]
 
 
-def saga(*steps: str, unknowns_max: int = 2) -> Definition:
-    """``c`` is compensatable, ``p`` the pivot, ``r`` retriable; a number after it says which step it waits for; ``?`` and ``!``
-    give it a condition that is false, or that cannot be evaluated. ``~`` makes it a delay, ``%`` one until a time of nowhere, and
-    ``&`` a wait.
+def saga(*steps: str, unknowns_max: int = 2, attempts_max: int = 2) -> Definition:
+    """``c`` is compensatable, ``t`` such a step that may fail, ``p`` the pivot, ``r`` retriable; a number after it says which
+    step it waits for; ``?`` and ``!`` give it a condition that is false, or that cannot be evaluated. ``~`` makes it a delay,
+    ``%`` one until a time of nowhere, and ``&`` a wait.
     """
-    policy = Retry(attempts_max=2)
+    policy = Retry(attempts_max=attempts_max)
     return Definition(
         name="small",
         steps=tuple(
@@ -54,6 +54,7 @@ def saga(*steps: str, unknowns_max: int = 2) -> Definition:
                 retry=policy,
                 compensation_retry=policy,
                 unknowns_max=unknowns_max,
+                allow_fail=text[0] == "t",
             )
             for i, text in enumerate(steps)
         ),
@@ -99,6 +100,22 @@ SMALL = {
     "a delay until a time that is missing": saga("c%"),
     "the same after a step": saga("c", "c%0"),
     "the same after a pivot and a delay": saga("p", "r~0", "r%1"),
+    "a step that may fail": saga("t"),
+    "such a step, lost at once": saga("t", unknowns_max=1),
+    "such a step, never sent": saga("t!"),
+    "such a step, never sent, after another": saga("c", "t0!"),
+    "such a step and another": saga("t", "c0", unknowns_max=1, attempts_max=1),
+    "such a step beside another": saga("t", "c", unknowns_max=1, attempts_max=1),
+    "such a step and a condition that cannot be evaluated": saga("t", "c0!", unknowns_max=1, attempts_max=1),
+    "such a step before a delay": saga("t", "c~0", unknowns_max=1, attempts_max=1),
+    "such a step after a step and before a delay": saga("c", "t0", "c~1", unknowns_max=1, attempts_max=1),
+    "such a step beside a delay": saga("t", "c~", unknowns_max=1, attempts_max=1),
+    "such a step that is a delay": saga("t~"),
+    "such a step that is a wait": saga("t&"),
+    "such a step that is a wait, before another": saga("t&", "c0"),
+    "such a step that is a wait, after another": saga("c", "t&0"),
+    "such a step that is a delay until a time that is missing, after a step": saga("c", "t%0"),
+    "such a step between the two": saga("c", "t0", "c1!", unknowns_max=1, attempts_max=1),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from goconductor.control.diagrams.svg import FILLS, spelt
+from goconductor.control.diagrams.svg import FILLS, remarks, spelt
 from goconductor.control.models import StepStatus
 from goconductor.saga.definition import StepRole
 from goconductor.saga.plan import Plan
@@ -33,11 +33,12 @@ def _lines(plan: Plan, statuses: Mapping[str, StepStatus] | None) -> Iterator[st
     ids = {step: f"s{number}" for number, step in enumerate(plan.order)}
     for name in plan.order:
         step, (left, right) = plan.steps[name], _BRACKETS[plan.roles[name]]
-        words = [name, spelt(step), *([f"when {step.when}"] if step.when else [])]
+        words = [name, spelt(step), *remarks(plan, name)]
         yield f"    {ids[name]}{left}{'<br/>'.join(map(_label, words))}{right}"
     for name in plan.order:
         for before in plan.predecessors[name]:
-            yield f"    {ids[before]} --> {ids[name]}"
+            arrow = "-. fails .->" if plan.stands_for.get(name) == before else "-->"
+            yield f"    {ids[before]} {arrow} {ids[name]}"
     shown: Mapping[str, StepStatus | StepRole] = plan.roles if statuses is None else statuses
     for colour in sorted({str(shown[name]) for name in plan.order if name in shown}):
         inside, border = next(colours for role, colours in FILLS.items() if str(role) == colour)

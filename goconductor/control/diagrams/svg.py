@@ -41,6 +41,7 @@ FILLS: dict[StepStatus | StepRole, tuple[str, str]] = {
     StepStatus.FAILED: ("#fee2e2", "#dc2626"),
     StepStatus.UNKNOWN: ("#fef9c3", "#ca8a04"),
     StepStatus.SKIPPED: ("#f8fafc", "#94a3b8"),
+    StepStatus.GIVEN_UP: ("#fafaf9", "#a8a29e"),
     StepStatus.COMPENSATING: ("#ffedd5", "#ea580c"),
     StepStatus.COMPENSATED: ("#fed7aa", "#c2410c"),
     StepStatus.STUCK: ("#fecaca", "#991b1b"),
@@ -149,9 +150,9 @@ def _step(plan: Plan, name: str, at: tuple[float, float], statuses: Mapping[str,
     status = statuses.get(name) if statuses is not None else None
     inside, border = FILLS[status or role]
     radius = {StepRole.COMPENSATABLE: 6, StepRole.PIVOT: 0, StepRole.RETRIABLE: HEIGHT // 2}[role]
-    dashes = ' stroke-dasharray="5 3"' if step.when is not None else ""
+    dashes = ' stroke-dasharray="5 3"' if step.when is not None or name in plan.stands_for else ""
     strength = 3 if role is StepRole.PIVOT else 1.5
-    title = [name, spelt(step), role.value, *([f"when {step.when}"] if step.when else []), *([status.value] if status else [])]
+    title = [name, spelt(step), role.value, *remarks(plan, name), *([status.value] if status else [])]
     yield f"<g><title>{_text(', '.join(title))}</title>"
     yield (
         f'<rect x="{x - WIDTH / 2:.0f}" y="{y:.0f}" width="{WIDTH}" height="{HEIGHT}" rx="{radius}" '
@@ -160,7 +161,7 @@ def _step(plan: Plan, name: str, at: tuple[float, float], statuses: Mapping[str,
     lines = (
         (name, 13, "#0f172a", "600"),
         (spelt(step), 11, "#475569", "400"),
-        (status.value if status else f"when {step.when}" if step.when else role.value, 10, border, "400"),
+        (status.value if status else (remarks(plan, name) or [role.value])[0], 10, border, "400"),
     )
     for number, (words, size, colour, weight) in enumerate(lines):
         yield (
@@ -177,6 +178,16 @@ def spelt(step: Step) -> str:
     if step.delay is None:
         return step.run
     return f"until {step.delay.until}" if step.delay.until is not None else f"waits {spell(step.delay.seconds or 0.0)}"
+
+
+def remarks(plan: Plan, name: str) -> list[str]:
+    """Return what is said of a step below its name: when it runs, and whether it may fail."""
+    step, first = plan.steps[name], plan.stands_for.get(name)
+    return [
+        *([f"in place of {first}"] if first is not None else []),
+        *([f"when {step.when}"] if step.when else []),
+        *(["may fail"] if step.allow_fail else []),
+    ]
 
 
 def _short(words: str) -> str:

@@ -91,6 +91,8 @@ def _is_open(step: StepState, direction: Direction) -> bool:
 
 def _status(plan: Plan, state: SagaState, name: str, around: Surroundings, owner: str | None) -> tuple[StepStatus, str | None]:
     step = state.step(name)
+    if step.action.status is ActionStatus.GIVEN_UP:
+        return StepStatus.GIVEN_UP, _without(plan, state, name)
     if step.compensation.status is not CompensationStatus.NONE:
         return _backward(plan, name, step, around, owner)
     match step.action.status:
@@ -119,6 +121,20 @@ def _status(plan: Plan, state: SagaState, name: str, around: Surroundings, owner
             return StepStatus.FAILED, "it has no effect and never will have one"
         case _:
             return StepStatus(step.action.status.value), None
+
+
+def _without(plan: Plan, state: SagaState, name: str) -> str:
+    """Return how the saga goes on without a step that was given up."""
+    fallback = plan.steps[name].fallback
+    stands = fallback is not None and state.step(fallback).action.status is ActionStatus.SUCCEEDED
+    reason = f"it failed, and {fallback} stands for it" if stands else "it failed, and the saga goes on without it"
+    match state.step(name).compensation.status:
+        case CompensationStatus.DONE:
+            return f"{reason}; it was compensated first"
+        case CompensationStatus.SKIPPED:
+            return f"{reason}; its compensation was skipped: its effect may stand"
+        case _:
+            return reason
 
 
 def _pending(plan: Plan, state: SagaState, name: str) -> tuple[StepStatus, str | None]:

@@ -268,6 +268,10 @@ def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: f
         yield "the saga turns back"
     if skipped := [name for name in plan.order if _newly(before, after, name, ActionStatus.SKIPPED)]:
         yield f"{together(skipped)} {'is' if len(skipped) == 1 else 'are'} skipped"
+    if given_up := [name for name in plan.order if _newly(before, after, name, ActionStatus.GIVEN_UP)]:
+        standing = [name for name in given_up if name in after.left_standing]
+        left = f" ({together(standing)}: effects left standing)" if standing else ""
+        yield f"{together(given_up)} {'is' if len(given_up) == 1 else 'are'} given up, and the saga goes on without{left}"
     for name in plan.order:
         if after.step(name).stuck and not (before is not None and before.step(name).stuck):
             yield f"{name} is stuck: an operator must decide"
@@ -288,7 +292,8 @@ def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: f
                 what = "its compensation" if effect.direction is Direction.COMPENSATION else "it"
                 yield f"{what} is tried again in {spell(max(0.0, effect.due_at - at))} (attempt {effect.attempt})"
             case EndSaga():
-                yield f"the saga is {effect.status}"
+                left = f", effects left standing: {together(after.left_standing)}" if after.left_standing else ""
+                yield f"the saga is {effect.status}{left}"
             case RunAction():  # pragma: no branch
                 pass
 

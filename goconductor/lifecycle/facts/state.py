@@ -85,9 +85,11 @@ class ActionStatus(enum.StrEnum):
     """Given up; an operator must decide."""
     SKIPPED = "skipped"
     """Not wanted: its condition was false, or an operator skipped it."""
+    GIVEN_UP = "given_up"
+    """Failed for good, which its definition tolerates, and has no effect that was not undone or left by an operator."""
 
 
-DONE_ACTIONS = frozenset({ActionStatus.SUCCEEDED, ActionStatus.SKIPPED})
+DONE_ACTIONS = frozenset({ActionStatus.SUCCEEDED, ActionStatus.SKIPPED, ActionStatus.GIVEN_UP})
 """Statuses after which the next steps have their turn."""
 
 
@@ -127,6 +129,8 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
 
 OPEN_ACTIONS = frozenset({ActionStatus.SENT, ActionStatus.BACKOFF, ActionStatus.SETTLING})
 """Statuses in which somebody is at an action, or will be. One that waits is not among them."""
+
+OPEN_COMPENSATIONS = frozenset({CompensationStatus.SENT, CompensationStatus.BACKOFF, CompensationStatus.FENCING})
 
 SideStatus = TypeVar("SideStatus", ActionStatus, CompensationStatus)
 
@@ -288,7 +292,7 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
         """Whether nothing is open but steps that wait."""
         found = False
         for step in self.steps.values():
-            if step.action.status in OPEN_ACTIONS:
+            if step.action.status in OPEN_ACTIONS or step.compensation.status in OPEN_COMPENSATIONS:
                 return False
             found = found or step.action.status is ActionStatus.WAITING
         return found
@@ -297,6 +301,11 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     def stuck_steps(self) -> list[str]:
         """Return the steps that wait for an operator."""
         return [name for name, step in self.steps.items() if step.stuck]
+
+    @property
+    def left_standing(self) -> list[str]:
+        """Return the steps whose compensation was skipped, so that their effects may stand."""
+        return [name for name, step in self.steps.items() if step.compensation.status is CompensationStatus.SKIPPED]
 
     def outputs(self) -> dict[str, Any]:
         """Return the outputs of all steps that succeeded."""

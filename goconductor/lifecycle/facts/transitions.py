@@ -47,15 +47,15 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.STUCK: _to(S.STUCK, S.RUNNING, S.WAITING, S.COMPLETED),
     },
     e.ActionFailed: {
-        S.QUEUED: _to(S.RUNNING, S.COMPENSATING, S.COMPENSATED),
-        S.RUNNING: _to(S.RUNNING, S.COMPENSATING, S.STUCK, S.COMPENSATED),
-        S.PAUSED: _to(S.PAUSED, S.COMPENSATED),
+        S.QUEUED: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.COMPLETED, S.COMPENSATED),
+        S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
+        S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
         S.COMPENSATING: _BACK_TO_THE_END,
         S.STUCK: _STILL_STUCK,
     },
     e.OutputRejected: {
-        S.QUEUED: _to(S.COMPENSATING, S.STUCK),
-        S.RUNNING: _to(S.COMPENSATING, S.STUCK),
+        S.QUEUED: _to(S.RUNNING, S.COMPENSATING, S.STUCK),
+        S.RUNNING: _to(S.RUNNING, S.COMPENSATING, S.STUCK),
         S.PAUSED: _STILL_PAUSED,
         S.COMPENSATING: _to(S.COMPENSATING),
         S.STUCK: _STILL_STUCK,
@@ -84,23 +84,31 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
     e.ActionSettled: {
         S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
         S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
+        S.COMPENSATING: _BACK_TO_THE_END,
         S.STUCK: _STILL_STUCK,
     },
     e.CompensationSucceeded: {
+        S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.COMPLETED, S.COMPENSATED),
         S.COMPENSATING: _BACK_TO_THE_END,
-        S.PAUSED: _to(S.PAUSED, S.COMPENSATED),
-        S.STUCK: _to(S.STUCK, S.COMPENSATING, S.COMPENSATED),
+        S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
+        S.STUCK: _to(S.STUCK, S.RUNNING, S.WAITING, S.COMPENSATING, S.COMPLETED, S.COMPENSATED),
     },
-    e.CompensationFailed: {S.COMPENSATING: _LEFT_TO_A_PERSON, S.PAUSED: _STILL_PAUSED, S.STUCK: _STILL_STUCK},
+    e.CompensationFailed: {
+        S.RUNNING: _to(S.RUNNING, S.STUCK),
+        S.COMPENSATING: _LEFT_TO_A_PERSON,
+        S.PAUSED: _STILL_PAUSED,
+        S.STUCK: _STILL_STUCK,
+    },
     e.CompensationSettled: {
+        S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.COMPLETED, S.COMPENSATED),
         S.COMPENSATING: _BACK_TO_THE_END,
-        S.PAUSED: _to(S.PAUSED, S.COMPENSATED),
+        S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
         S.STUCK: _STILL_STUCK,
     },
     e.SettleUnavailable: {
-        S.RUNNING: _to(S.COMPENSATING, S.STUCK, S.COMPENSATED),
+        S.RUNNING: _to(S.RUNNING, S.COMPENSATING, S.STUCK, S.COMPENSATED),
         S.PAUSED: _to(S.PAUSED, S.COMPENSATED),
-        S.COMPENSATING: _STILL_STUCK,
+        S.COMPENSATING: _to(S.COMPENSATING, S.STUCK),
         S.STUCK: _STILL_STUCK,
     },
     e.DeadlinePassed: {
@@ -117,7 +125,8 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.QUEUED: _to(S.COMPENSATING),
         S.RUNNING: _to(S.RUNNING, S.COMPENSATING),
         S.WAITING: _to(S.COMPENSATING, S.COMPENSATED),
-        S.PAUSED: _to(S.RUNNING, S.COMPENSATING, S.COMPENSATED),
+        S.PAUSED: _to(S.RUNNING, S.COMPENSATING, S.STUCK, S.COMPENSATED),
+        S.STUCK: _STILL_STUCK,
     },
     e.TerminateRequested: dict.fromkeys((S.QUEUED, S.RUNNING, S.WAITING, S.PAUSED, S.COMPENSATING, S.STUCK), _to(S.TERMINATED)),
     e.RetryRequested: {
@@ -127,7 +136,7 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.PAUSED: _to(S.PAUSED, S.COMPLETED),
     },
     e.SkipRequested: {
-        S.RUNNING: _to(S.RUNNING, S.WAITING, S.STUCK, S.COMPLETED),
+        S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
         S.WAITING: _to(S.RUNNING, S.WAITING, S.STUCK, S.COMPLETED),
         **{s: _SETTLED_BY_HAND[s] for s in (S.COMPENSATING, S.STUCK, S.PAUSED)},
     },
@@ -139,29 +148,37 @@ FIRST_STATUSES = frozenset({S.QUEUED, S.WAITING, S.COMPLETED, S.COMPENSATING, S.
 """Statuses after :class:`SagaStarted`. A saga with all steps skipped ends at once. A saga whose condition cannot be evaluated
 turns back at once, and waits for the steps that were sent beside it."""
 
+_UNDONE = dict.fromkeys((A.FAILED, A.UNKNOWN), frozenset({A.GIVEN_UP}))
+"""What follows for the action from the end of its compensation, where its failure is tolerated."""
+
 ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
     Advance: {
-        A.PENDING: frozenset({A.SENT, A.WAITING, A.SKIPPED, A.PREVENTED, A.STUCK}),
+        A.PENDING: frozenset({A.SENT, A.WAITING, A.SKIPPED, A.PREVENTED, A.STUCK, A.GIVEN_UP}),
         A.BACKOFF: frozenset({A.FAILED}),
         A.WAITING: frozenset({A.SUCCEEDED, A.PREVENTED}),
     },
     e.ActionSucceeded: dict.fromkeys((A.SENT, A.BACKOFF, A.SETTLING, A.FAILED, A.UNKNOWN, A.STUCK), frozenset({A.SUCCEEDED})),
-    e.ActionFailed: {A.SENT: frozenset({A.BACKOFF, A.FAILED, A.PREVENTED, A.SETTLING, A.STUCK})},
+    e.ActionFailed: {A.SENT: frozenset({A.BACKOFF, A.FAILED, A.PREVENTED, A.SETTLING, A.STUCK, A.GIVEN_UP})},
     e.OutputRejected: {A.SENT: frozenset({A.FAILED, A.STUCK})},
     e.OutcomeUnknown: {A.SENT: frozenset({A.SENT, A.BACKOFF, A.UNKNOWN, A.SETTLING, A.STUCK})},
-    e.TimerFired: {A.BACKOFF: frozenset({A.SENT}), A.WAITING: frozenset({A.SUCCEEDED, A.PREVENTED, A.STUCK})},
+    e.TimerFired: {A.BACKOFF: frozenset({A.SENT}), A.WAITING: frozenset({A.SUCCEEDED, A.PREVENTED, A.STUCK, A.GIVEN_UP})},
     e.SignalReceived: {A.WAITING: frozenset({A.SUCCEEDED})},
-    e.ActionSettled: {A.SETTLING: frozenset({A.SUCCEEDED, A.PREVENTED, A.SKIPPED})},
-    e.SettleUnavailable: {A.SETTLING: frozenset({A.FAILED, A.STUCK})},
+    e.ActionSettled: {A.SETTLING: frozenset({A.SUCCEEDED, A.PREVENTED, A.SKIPPED, A.GIVEN_UP})},
+    e.SettleUnavailable: {A.SETTLING: frozenset({A.FAILED, A.UNKNOWN, A.STUCK})},
+    e.CompensationSucceeded: _UNDONE,
+    e.CompensationSettled: _UNDONE,
     e.AbortRequested: {A.BACKOFF: frozenset({A.SETTLING})},
     e.RetryRequested: {A.STUCK: frozenset({A.SENT, A.WAITING}), A.BACKOFF: frozenset({A.SENT})},
     e.SkipRequested: {
         **dict.fromkeys((A.STUCK, A.BACKOFF, A.SENT), frozenset({A.SETTLING, A.SKIPPED})),
         **dict.fromkeys((A.WAITING, A.SETTLING), frozenset({A.SKIPPED})),
+        **_UNDONE,
     },
-    e.OutcomeDeclared: dict.fromkeys(
-        (A.STUCK, A.BACKOFF, A.WAITING, A.SENT, A.SETTLING), frozenset({A.SUCCEEDED, A.SKIPPED, A.PREVENTED})
-    ),
+    e.OutcomeDeclared: {
+        A.STUCK: frozenset({A.SUCCEEDED, A.SKIPPED, A.PREVENTED}),
+        **dict.fromkeys((A.BACKOFF, A.WAITING, A.SENT, A.SETTLING), frozenset({A.SUCCEEDED, A.SKIPPED, A.PREVENTED, A.GIVEN_UP})),
+        **_UNDONE,
+    },
     e.InputEdited: {a: frozenset({a}) for a in (A.BACKOFF, A.STUCK)},
 }
 

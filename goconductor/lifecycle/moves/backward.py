@@ -16,7 +16,7 @@ from goconductor.lifecycle.facts.events import (
 )
 from goconductor.lifecycle.facts.state import CompensationStatus, Failure, Side
 from goconductor.lifecycle.fold import COMPENSATION_DONE, Fold
-from goconductor.lifecycle.moves import turning
+from goconductor.lifecycle.moves import forward
 from goconductor.lifecycle.moves.retrying import COMPENSATIONS
 from goconductor.saga.retry import COMPENSATION_RETRY, LAST_PATIENCE, patience
 
@@ -49,7 +49,7 @@ def succeeded(fold: Fold, event: CompensationSucceeded) -> None:
     before = fold.step(event.step).compensation
     closed = Side(COMPENSATION_DONE, before.attempt, before.unknowns, before.lost_at, None, before.failure)
     fold.set_compensation(event.step, CompensationSucceeded, closed)
-    turning.advance(fold, event.step)
+    forward.undone(fold, event.step, CompensationSucceeded)
 
 
 def failed(fold: Fold, event: CompensationFailed) -> None:
@@ -72,7 +72,7 @@ def settled(fold: Fold, event: CompensationSettled) -> None:
     """End a skip: both keys are written. Where the compensation had happened, it counts as compensated."""
     status = CompensationStatus.DONE if event.happened else CompensationStatus.SKIPPED
     fold.set_compensation(event.step, CompensationSettled, fold.step(event.step).compensation.to(status))
-    turning.advance(fold, event.step)
+    forward.undone(fold, event.step, CompensationSettled)
 
 
 def settle_unavailable(fold: Fold, event: SettleUnavailable) -> None:

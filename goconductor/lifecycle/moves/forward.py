@@ -25,7 +25,7 @@ from goconductor.lifecycle.facts.events import (
 from goconductor.lifecycle.facts.state import ActionStatus, Failure, SagaStatus, Side
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import ACTION_SUCCEEDED, MAY_HAVE_RUN, Fold
-from goconductor.lifecycle.moves import turning
+from goconductor.lifecycle.moves import tolerated, turning
 from goconductor.lifecycle.moves.kinds import kind_of, wait
 from goconductor.lifecycle.moves.retrying import ACTIONS
 from goconductor.lifecycle.moves.seen import seen_by_conditions
@@ -90,29 +90,41 @@ def advance(fold: Fold, steps: Iterable[str]) -> None:
 
 
 def _begin(fold: Fold, name: str) -> bool:
-    """Begin a step whose turn has come. True if it was skipped, so that its successors may have their turn."""
+    """Begin a step whose turn has come. True if it was skipped or given up, so that its successors may have their turn."""
+    first = fold.plan.stands_for.get(name)
+    if first is not None and fold.step(first).action.status is not ActionStatus.GIVEN_UP:
+        return _skipped(fold, name)
     condition = fold.plan.conditions.get(name)
     wanted = condition is None or fold.answer(name, condition, partial(seen_by_conditions, fold))
     if isinstance(wanted, str):
-        _without_effect(fold, name, Advance, Failure(CONDITION_ERROR, wanted, retryable=False))
-        return False
+        return _without_effect(fold, name, Advance, Failure(CONDITION_ERROR, wanted, retryable=False))
     if wanted:
         failure = kind_of(fold.plan.steps[name]).begin(fold, name)
-        if failure is not None:
-            _without_effect(fold, name, Advance, failure)
-        return False
+        return failure is not None and _without_effect(fold, name, Advance, failure)
+    return _skipped(fold, name)
+
+
+def _skipped(fold: Fold, name: str) -> bool:
     fold.set_action(name, Advance, Side(ActionStatus.SKIPPED))
     fold.remaining -= 1
     return True
 
 
-def _without_effect(fold: Fold, name: str, cause: type[object], failure: Failure) -> None:
-    """Give up a step that was never sent, so that it has no effect: behind the pivot an operator must decide, else turn back."""
+def _without_effect(fold: Fold, name: str, cause: type[object], failure: Failure) -> bool:
+    """Give up a step that was never sent, so that it has no effect. True if that is tolerated, so that the saga goes on.
+
+    Behind the pivot an operator must decide; else the saga turns back.
+    """
+    if fold.tolerates(name):
+        fold.set_action(name, cause, Side(ActionStatus.GIVEN_UP, failure=failure))
+        fold.remaining -= 1
+        return True
     if fold.role(name) is StepRole.RETRIABLE:
         fold.set_action(name, cause, Side(ActionStatus.STUCK, failure=failure))
     else:
         fold.set_action(name, cause, Side(ActionStatus.PREVENTED, failure=failure))
         turning.turn_back(fold, f"step {name!r}: {failure}")
+    return False
 
 
 def due(fold: Fold, event: TimerFired) -> None:
@@ -131,7 +143,8 @@ def due(fold: Fold, event: TimerFired) -> None:
     if waited_for is not None:
         what = f"no signal {waited_for.event!r}" if waited_for.event is not None else "no approval"
         problem = f"{what} came within {waited_for.timeout_seconds:g} s"
-        _without_effect(fold, event.step, TimerFired, Failure(wait.TIMED_OUT, problem, retryable=False))
+        if _without_effect(fold, event.step, TimerFired, Failure(wait.TIMED_OUT, problem, retryable=False)):
+            advance(fold, fold.plan.successors[event.step])
         return
     fold.set_action(event.step, TimerFired, waits.to(ActionStatus.SUCCEEDED))
     fold.reason = ""
@@ -147,6 +160,11 @@ def succeeded(fold: Fold, event: ActionSucceeded | ActionSettled | OutcomeDeclar
         raise UnexpectedEventError(f"the action of step {event.step!r} was never sent; it cannot have succeeded")
     if fold.backward and before.status in MAY_HAVE_RUN:
         turning.late_success(fold, event.step)
+    elif before.status in MAY_HAVE_RUN:
+        raise UnexpectedEventError(
+            f"the failure of step {event.step!r} is tolerated, and its compensation is {step.compensation.status}; "
+            "its action's success comes too late"
+        )
     action = Side(ACTION_SUCCEEDED, before.attempt or 1, before.unknowns, before.lost_at)
     fold.set_action(event.step, type(event), action, output=event.output, skipping=False)
     if fold.backward:
@@ -158,14 +176,16 @@ def succeeded(fold: Fold, event: ActionSucceeded | ActionSettled | OutcomeDeclar
 
 
 def failed(fold: Fold, event: ActionFailed) -> None:
-    """Try again while its policy allows; else turn back, settle a pivot, or give a retriable step to the operator."""
+    """Try again while its policy allows; else turn back, settle a pivot or a tolerated step, or leave it to an operator."""
     name, side, role = event.step, ACTIONS.expect(fold, event), fold.role(event.step)
     if not fold.backward and not event.proven and ACTIONS.failed(fold, event, fold.plan.retry_of(name, event.retry)):
         return
     if role is StepRole.RETRIABLE:
         after = ActionStatus.STUCK
-    elif role is StepRole.PIVOT and not event.proven:
+    elif not event.proven and (role is StepRole.PIVOT or fold.tolerates(name)):
         after = ActionStatus.SETTLING
+    elif fold.tolerates(name):
+        after = ActionStatus.GIVEN_UP
     else:
         after = ActionStatus.PREVENTED if event.proven else ActionStatus.FAILED
     fold.set_action(name, ActionFailed, side.to(after, failure=event.failure))
@@ -173,9 +193,11 @@ def failed(fold: Fold, event: ActionFailed) -> None:
 
 
 def _given_up(fold: Fold, name: str, status: ActionStatus, why: str) -> None:
-    """Go on after the last attempt: settle a pivot, leave a stuck step to an operator, else turn back."""
+    """Go on after the last attempt: have the step settled, go on without it, leave it to an operator, or turn back."""
     if status is ActionStatus.SETTLING:
         fold.effects.append(Settle(name, fold.step(name).round))
+    elif status is ActionStatus.GIVEN_UP:
+        _without(fold, name)
     elif status is not ActionStatus.STUCK:
         turning.turn_back(fold, f"step {name!r}: {why}")
 
@@ -184,8 +206,12 @@ def output_rejected(fold: Fold, event: OutputRejected) -> None:
     """Undo what happened without a usable output; where that cannot be, an operator declares the output."""
     name, side, failure = event.step, ACTIONS.expect(fold, event), event.failure
     if fold.role(name) is StepRole.COMPENSATABLE:
+        tolerates = fold.tolerates(name)
         fold.set_action(name, OutputRejected, side.to(ActionStatus.FAILED, failure=failure))
-        turning.turn_back(fold, f"step {name!r}: {failure}")
+        if tolerates:
+            tolerated.undo(fold, name)
+        else:
+            turning.turn_back(fold, f"step {name!r}: {failure}")
     else:
         remedy = "its effect stands, so declare that it happened, with the output that it should have had"
         failure = Failure(failure.type, f"{failure.message}; {remedy}", retryable=False)
@@ -199,7 +225,7 @@ def unknown(fold: Fold, event: OutcomeUnknown) -> None:
     fitting = LAST_PATIENCE if role is StepRole.RETRIABLE else ACTION_PATIENCE
     limit = None if fold.backward else patience(fold.plan.steps[name].unknowns_max, fitting)
     if (lost := ACTIONS.lost(fold, event, limit)) is not None:
-        after = _AFTER_LOST[role]
+        after = ActionStatus.SETTLING if fold.tolerates(name) else _AFTER_LOST[role]
         fold.set_action(name, OutcomeUnknown, lost.to(after))
         _given_up(fold, name, after, f"its outcome is unknown ({event.reason})")
 
@@ -211,16 +237,24 @@ def settled(fold: Fold, event: ActionSettled) -> None:
         succeeded(fold, event)
     elif step.skipping:
         skip(fold, name, ActionSettled)
+    elif fold.tolerates(name):
+        give_up(fold, name, ActionSettled)
     else:
         fold.set_action(name, ActionSettled, step.action.to(ActionStatus.PREVENTED))
         turning.turn_back(fold, fold.reason or f"step {name!r}: {step.action.failure}")
 
 
 def settle_unavailable(fold: Fold, event: SettleUnavailable) -> None:
-    """Believe a reported failure where there is no journal; leave a lost outcome to an operator."""
+    """Without a journal, undo what may have happened. Of a pivot believe a failure, and leave a lost outcome to an operator."""
     name, step = event.step, fold.step(event.step)
     side = step.action
-    if side.failure is not None and not side.unknowns and not step.skipping:
+    if name in fold.plan.tolerated:
+        fold.set_action(name, SettleUnavailable, side.to(ActionStatus.UNKNOWN if side.unknowns else ActionStatus.FAILED))
+        if fold.backward:
+            turning.advance(fold)
+        else:
+            tolerated.undo(fold, name)
+    elif side.failure is not None and not side.unknowns and not step.skipping:
         fold.set_action(name, SettleUnavailable, side.to(ActionStatus.FAILED))
         turning.turn_back(fold, fold.reason or f"step {name!r}: {side.failure}")
     else:
@@ -230,9 +264,35 @@ def settle_unavailable(fold: Fold, event: SettleUnavailable) -> None:
 
 
 def skip(fold: Fold, name: str, cause: type[object]) -> None:
-    """Go on without a step."""
+    """Go on without a step that is not wanted."""
     skipped = fold.step(name).action.to(ActionStatus.SKIPPED)
     fold.set_action(name, cause, skipped, skipping=False)
+    _without(fold, name)
+
+
+def give_up(fold: Fold, name: str, cause: type[object], failure: Failure | None = None) -> None:
+    """Go on without a step that has failed, is tolerated, and is settled or undone.
+
+    Args:
+        fold: the saga.
+        name: the step.
+        cause: the event's class.
+        failure: why it failed, where its last attempt does not say it.
+    """
+    side = fold.step(name).action
+    fold.set_action(name, cause, side.to(ActionStatus.GIVEN_UP, failure=side.failure or failure))
+    _without(fold, name)
+
+
+def undone(fold: Fold, name: str, cause: type[object]) -> None:
+    """Go on after a compensation has been closed: back, or forward without the step, whose failure is tolerated."""
+    if fold.backward:
+        turning.advance(fold, name)
+    else:
+        give_up(fold, name, cause)
+
+
+def _without(fold: Fold, name: str) -> None:
     fold.remaining -= 1
     advance(fold, fold.plan.successors[name])
 

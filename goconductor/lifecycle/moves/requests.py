@@ -29,7 +29,7 @@ from goconductor.lifecycle.facts.events import (
     SkipRequested,
     TerminateRequested,
 )
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaStatus, StepState
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, SagaStatus, StepState
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves import forward, turning
 from goconductor.lifecycle.moves.kinds import kind_of
@@ -145,7 +145,7 @@ def skip(fold: Fold, event: SkipRequested) -> None:
         if event.forced:
             fold.fields["late_effects"] = True
             fold.set_compensation(name, SkipRequested, step.compensation.to(CompensationStatus.SKIPPED))
-            turning.advance(fold, name)
+            forward.undone(fold, name, SkipRequested)
         elif step.compensation.status is CompensationStatus.FENCING:
             raise _is_being_skipped(name)
         else:
@@ -178,13 +178,16 @@ def declare(fold: Fold, event: OutcomeDeclared) -> None:
         if not event.happened:
             raise RequestRefusedError(f"the compensation of step {name!r} did not happen: retry it, or skip it with a reason")
         fold.set_compensation(name, OutcomeDeclared, step.compensation.to(CompensationStatus.DONE))
-        turning.advance(fold, name)
+        forward.undone(fold, name, OutcomeDeclared)
     elif step.action.status not in _WAITING or step.compensation.status is not CompensationStatus.NONE:
         raise _does_not_wait(fold, name, "declared")
     elif event.happened:
         forward.succeeded(fold, event)
     elif fold.role(name) is StepRole.RETRIABLE:
         forward.skip(fold, name, OutcomeDeclared)
+    elif fold.tolerates(name):
+        failure = Failure("DeclaredError", f"declared as not happened: {event.reason}", retryable=False)
+        forward.give_up(fold, name, OutcomeDeclared, failure)
     else:
         fold.set_action(name, OutcomeDeclared, step.action.to(ActionStatus.PREVENTED))
         turning.turn_back(fold, f"step {name!r} declared as not happened: {event.reason}")

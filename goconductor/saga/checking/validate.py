@@ -8,6 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, Protocol
 
 from goconductor.errors import ConditionError, DefinitionError, PayloadError, nearest
+from goconductor.saga.checking import tolerated
 from goconductor.saga.checking.places import asked
 from goconductor.saga.checking.waits import asked_of, names_twice, of_delay, of_wait
 from goconductor.saga.data.references import Reference
@@ -54,10 +55,11 @@ def problems(definition: Definition, *, stored: bool = False) -> list[str]:
         if times > 1:
             found.append(f"step {name!r} is defined {times} times; give each step an id of its own.")
     known = {step.id for step in definition.steps}
-    edges: dict[str, set[str]] = {}
+    named: dict[str, set[str]] = {}
     for step in definition.steps:
         found.extend(_of_itself(step))
-        edges[step.id] = _before(step, known, found)
+        named[step.id] = _before(step, known, found)
+    edges = tolerated.edges(definition, named)
     if definition.output is not None:
         _refers(definition.output, "the saga's output", known, found)
     try:
@@ -78,6 +80,7 @@ def problems(definition: Definition, *, stored: bool = False) -> list[str]:
             if place.step is None and (lacks := lack(schema, place.keys))
         ]
     found.extend(_around_pivot(definition, edges))
+    found.extend(tolerated.problems(definition, edges))
     return found
 
 

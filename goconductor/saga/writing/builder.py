@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Coroutine, Mapping, Sequence
-from types import NoneType
+from types import NoneType, UnionType
 from typing import Any, Generic, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, cast, overload
 
 import msgspec
@@ -103,6 +103,10 @@ class StepOptions(TypedDict, total=False):
     """Attempts of the compensation, and the waits between them."""
     timeout: float | str | None
     """Time limit of one attempt: seconds, or a string such as ``"10s"``."""
+    allow_fail: bool
+    """The saga goes on without this step where it fails for good."""
+    fallback: Step[Any] | None
+    """The step that runs where this one fails for good. Its output then stands for this one's."""
     unknowns_max: int | None
     """Lost outcomes (its process was killed in the middle) after which the step is given up. 1: it never runs again once it may
     have run. By default 3, or 10 where giving up leaves the saga stuck, and not before 30 s."""
@@ -213,6 +217,8 @@ class Saga(Generic[I, O]):
                 compensation_retry=options.get("compensation_retry") or own.get("compensation_retry"),
                 timeout_seconds=own.get("timeout_seconds") if timeout is None else duration(timeout),
                 unknowns_max=options.get("unknowns_max"),
+                allow_fail=options.get("allow_fail", False),
+                fallback=None if (fallback := options.get("fallback")) is None else fallback.id,
             )
         )
         return Step(step_id)
@@ -361,7 +367,15 @@ class Saga(Generic[I, O]):
         types: dict[str | None, Any] = {None: self.input_type}
         types.update(self._declared.items())
         types.update((self._steps[number].id, action.returns) for number, action in self._known.items())
+        for step in self._steps:  # what stands in for an output has a type of its own
+            if step.fallback is not None and step.id in types:
+                types[step.id] = types[step.id] | types[step.fallback] if _joinable(types, step) else Any
         return types
+
+
+def _joinable(types: Mapping[str | None, Any], step: StepDefinition) -> bool:
+    """Return whether the types of a step and of its fallback are known and can stand side by side."""
+    return all(isinstance(types.get(each), type | UnionType | NoneType) for each in (step.id, step.fallback))
 
 
 _VALUES = (str, int, float, bytes, dict, list, tuple, set, frozenset, msgspec.Struct)

@@ -19,6 +19,8 @@ _WANTED: dict[str, tuple[tuple[type, ...], str]] = {
     "retry": ((Retry, NoneType), "Retry(attempts_max=…)"),
     "compensation_retry": ((Retry, NoneType), "Retry(attempts_max=…)"),
     "timeout": ((int, float, str, NoneType), "seconds, or a text such as '10s'"),
+    "allow_fail": ((bool,), "True or False"),
+    "fallback": ((object,), "what saga.step(…) has returned for the other step: fallback=invoiced"),
     "unknowns_max": ((int, NoneType), "a whole number"),
 }
 
@@ -43,5 +45,7 @@ def check_options(options: Mapping[str, Any], is_step: Callable[[object], bool])
     for number, step in enumerate(options.get("after", ())):
         if not is_step(step):
             raise unfit(f"after[{number}]", step, "what saga.step(…) has returned: after=[reserved]")
+    if (fallback := options.get("fallback")) is not None and not is_step(fallback):
+        raise unfit("fallback", fallback, _WANTED["fallback"][1])
     for parameter in options.get("inputs", {}):
         check_type("a key of inputs", parameter, str, "the name of a parameter")
