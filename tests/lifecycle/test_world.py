@@ -185,8 +185,11 @@ class World:
                 return
             if self.state.paused:
                 self.tell(e.ResumeRequested())
-            for step in self.state.stuck_steps:
-                self.tell(e.RetryRequested(step))
+            for name in self.state.stuck_steps:
+                self.tell(e.RetryRequested(name) if name in self.plan.owners else e.SkipRequested(name, reason="nobody comes"))
+            for name, step in self.state.steps.items():
+                if step.action.status is ActionStatus.WAITING:
+                    self.tell(e.OutcomeDeclared(name, happened=True, reason="it came"))
             for work in list(pending_work(self.state.steps)):
                 self.do(work)
         pytest.fail(f"it does not end: {self.state} {self.story}")

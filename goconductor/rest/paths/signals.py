@@ -39,7 +39,7 @@ def router(node: Node, settings: Settings) -> APIRouter:
     """Make the paths below ``/v1/sagas/{id}`` by which it is told what has happened outside."""
     routes = APIRouter(
         prefix="/v1/sagas/{saga_id}",
-        tags=["operations"],
+        tags=["signals"],
         dependencies=STRICT,
         responses=dict.fromkeys((400, 404, 409, 413, 415, 503), _PROBLEM),
     )
