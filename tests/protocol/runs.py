@@ -34,21 +34,19 @@ class Run:
     model: Model[Any]
     breaks: str | None = None  # words of what must be found; None: nothing may break
     small: Model[Any] | None = None  # what is searched by default
-    only_full: bool = False  # searched in full runs only: no smaller bounds show it
 
 
 def holds(name: str, model: Model[Any], small: Model[Any] | None = None) -> Run:
     return Run(name, model, None, small)
 
 
-def breaks(name: str, words: str, model: Model[Any], small: Model[Any] | None = None, *, only_full: bool = False) -> Run:
-    return Run(name, model, words, small, only_full)
+def breaks(name: str, words: str, model: Model[Any], small: Model[Any] | None = None) -> Run:
+    return Run(name, model, words, small)
 
 
 def each(runs: tuple[Run, ...]) -> pytest.MarkDecorator:
-    """Parametrises a test by the runs that are searched in this test run."""
-    chosen = [run for run in runs if FULL or not run.only_full]
-    return pytest.mark.parametrize("run", chosen, ids=[run.name for run in chosen])
+    """Parametrises a test by the runs."""
+    return pytest.mark.parametrize("run", runs, ids=[run.name for run in runs])
 
 
 def search(run: Run) -> None:
