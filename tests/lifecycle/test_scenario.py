@@ -47,7 +47,8 @@ def test_a_conversation() -> None:
     assert story.startswith('SagaStarted input={"sku":"A-1"}\n  → run reserve_stock\n  = queued\nActionSucceeded reserve_stock\n')
     assert "  = compensating: step 'charge_card': RefusedError: the card was declined\n" in story
     assert story.endswith(
-        "AbortRequested\n  ! refused: the saga is compensated; only paused or queued or running or waiting sagas can be aborted"
+        "AbortRequested\n  ! refused: the saga is compensated; "
+        "only paused or queued or running or stuck or waiting sagas can be aborted"
     )
 
 
