@@ -74,6 +74,8 @@ def definitions(draw: st.DrawFn, *, steps_max: int = 7, endless: bool = True) ->
                 **draw(st.sampled_from(WAITS)),
                 after=tuple(f"s{j}" for j in sorted(after[i])),
                 when=draw(st.sampled_from(CONDITIONS)),
+                allow_fail=i in allowed,
+                fallback=f"s{fallbacks[i]}" if i in fallbacks else None,
             )
             if i in waits
             else Step(
