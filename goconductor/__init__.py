@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING
 from goconductor.app import Participant, connect, migrate
 from goconductor.control.doors.conductor import Conductor
 from goconductor.control.doors.handle import SagaHandle
+from goconductor.control.doors.schedules import Schedules
 from goconductor.control.faults import RequestInvalidError
 from goconductor.control.models import History, HistoryEntry, SagaDetail, SagaPage, SagaSummary, StepDetail, StepStatus
 from goconductor.control.sagas.requests import RefusedNowError, RequestIdReusedError, StepNotFoundError
 from goconductor.control.sagas.starting import DefinitionNotFoundError, InputRefusedError
+from goconductor.control.schedules.documents import FireDetail, ScheduleDetail, ScheduleList, ScheduleSummary
+from goconductor.control.schedules.requests import ScheduleExistsError, ScheduleNotFoundError
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.steps.context import StepContext
 from goconductor.engine.steps.listeners import Listener
@@ -65,6 +68,7 @@ from goconductor.public import lazily, publish
 from goconductor.saga.ids import Direction
 from goconductor.saga.retry import Retry
 from goconductor.saga.writing.builder import Saga
+from goconductor.schedules.schedule import Overlap
 
 if TYPE_CHECKING:
     from goconductor.control.definitions.loading import load_definition
@@ -88,6 +92,7 @@ __all__ = [
     "Direction",
     "ElectionError",
     "FencedError",
+    "FireDetail",
     "GoConductorError",
     "History",
     "HistoryEntry",
@@ -99,6 +104,7 @@ __all__ = [
     "MessageError",
     "Metrics",
     "Output",
+    "Overlap",
     "Participant",
     "PayloadError",
     "PermanentError",
@@ -121,6 +127,12 @@ __all__ = [
     "SagaPage",
     "SagaStatus",
     "SagaSummary",
+    "ScheduleDetail",
+    "ScheduleExistsError",
+    "ScheduleList",
+    "ScheduleNotFoundError",
+    "ScheduleSummary",
+    "Schedules",
     "SchemaError",
     "Settings",
     "StepContext",

@@ -117,8 +117,9 @@ class Participant(StepRegistry):
             settings: None loads them from ``goconductor.yaml`` and the environment.
             metrics: metrics of a program that exposes them itself, by a :class:`goconductor.observe.exposition.Exposition`.
         """
-        async with _opened(_loaded(settings), self, recovers=True, metrics=metrics) as node:
-            yield Conductor(node)
+        settings = _loaded(settings)
+        async with _opened(settings, self, recovers=True, metrics=metrics) as node:
+            yield Conductor(node, sagas_days=settings.retention.sagas_days)
 
 
 @asynccontextmanager
@@ -132,8 +133,9 @@ async def connect(settings: Settings | None = None, *, open_timeout_seconds: flo
     Raises:
         StoreUnavailableError: it could not be used within ``open_timeout_seconds``; names the reason.
     """
-    async with _opened(_loaded(settings), None, recovers=False, open_timeout_seconds=open_timeout_seconds) as node:
-        yield Conductor(node)
+    settings = _loaded(settings)
+    async with _opened(settings, None, recovers=False, open_timeout_seconds=open_timeout_seconds) as node:
+        yield Conductor(node, sagas_days=settings.retention.sagas_days)
 
 
 def _loaded(settings: Settings | None) -> Settings:

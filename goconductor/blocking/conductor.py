@@ -10,6 +10,7 @@ from uuid import UUID
 from typing_extensions import TypeVar as DefaultedTypeVar
 
 from goconductor.blocking.client import BlockingClient
+from goconductor.blocking.schedules import BlockingSchedules
 from goconductor.control.doors.handle import SagaHandle
 from goconductor.control.models import History, SagaDetail, SagaPage
 from goconductor.lifecycle.facts.state import SagaStatus
@@ -29,6 +30,11 @@ class BlockingConductor(BlockingClient):
         settings: None loads them when it opens.
         open_timeout_seconds: how long opening waits for the database; the next use then tries again.
     """
+
+    @property
+    def schedules(self) -> BlockingSchedules:
+        """Starts by a cron expression or an interval."""
+        return BlockingSchedules(self)
 
     @overload
     def start(

@@ -22,6 +22,7 @@ from goconductor.control.models import (
     StepStatus,
 )
 from goconductor.control.sagas.story import Story
+from goconductor.control.schedules.documents import FireDetail, ScheduleDetail, ScheduleList
 from goconductor.control.wording import spell
 from goconductor.lifecycle.facts.state import SagaStatus
 
@@ -220,6 +221,35 @@ def letters(page: DeadLetterPage) -> Table:
         cells = (str(each.letter_id), _moment(each.at), each.topic, str(each.bytes), str(each.saga_id or ""), each.reason)
         drawn.add_row(*(Text(plain(cell)) for cell in cells))
     return drawn
+
+
+def schedules(page: ScheduleList) -> Table:
+    """Draw some schedules, one in a row."""
+    drawn = _columns("schedule", "saga", "fires", "next", "last")
+    for each in page.schedules:
+        coming = "paused" if each.next_at is None else _moment(each.next_at)
+        last = "" if each.last is None else f"{_moment(each.last.at)} {each.last.status}"
+        drawn.add_row(*(Text(plain(cell)) for cell in (each.name, each.saga, each.fires, coming, last)))
+    return drawn
+
+
+def schedule(found: ScheduleDetail) -> Iterator[Text]:
+    """Yield a schedule: what it is, its next fires, its last ones, newest first."""
+    yield Text(plain(f"{found.name}  {found.saga}, {found.fires}"), "bold")
+    yield Text(plain(f"overlap {found.overlap}, catches up {found.catch_up}, changed by {found.changed_by or 'somebody'}"))
+    counts = f"{found.started} started, {found.skipped} skipped, {found.missed} missed, {found.refused} refused"
+    yield Text(f"{counts}{', one waits' if found.waiting_at is not None else ''}")
+    if found.paused:
+        yield Text("paused", "yellow")
+    for at in found.next_fires:
+        yield Text(f"next {_moment(at)}")
+    for each in found.last_fires:
+        yield Text(plain(_fire(each)), "red" if each.saga_id is None else "")
+
+
+def _fire(fire: FireDetail) -> str:
+    by = f", by {fire.by}" if fire.by else ""
+    return f"last {_moment(fire.at)} {fire.status} {fire.saga_id or fire.problem}{by}"
 
 
 def definitions(found: Sequence[DefinitionSummary]) -> Table:

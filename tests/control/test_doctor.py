@@ -40,7 +40,7 @@ CHECKS = [
     "election",
 ]
 CHECKS += ["leader", "instances", "journals", "choices", "leases", "failovers", "overdue sagas"]
-CHECKS += ["stuck sagas", "dead letters", "invariants", "steps"]
+CHECKS += ["stuck sagas", "dead letters", "schedules", "invariants", "steps"]
 
 
 class Clinic:

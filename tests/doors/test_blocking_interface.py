@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from goconductor import Conductor, SagaHandle
-from goconductor.blocking import conductor as blocking
+from goconductor import Conductor, SagaHandle, Schedules
+from goconductor.blocking import conductor, schedules
 
 Method: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -37,6 +37,7 @@ from uuid import UUID
 from typing_extensions import TypeVar as DefaultedTypeVar
 
 from goconductor.blocking.client import BlockingClient
+from goconductor.blocking.schedules import BlockingSchedules
 from goconductor.control.doors.handle import SagaHandle
 from goconductor.control.models import History, SagaDetail, SagaPage
 from goconductor.lifecycle.facts.state import SagaStatus
@@ -57,6 +58,31 @@ class BlockingConductor(BlockingClient):
         settings: None loads them when it opens.
         open_timeout_seconds: how long opening waits for the database; the next use then tries again.
     """
+
+    @property
+    def schedules(self) -> BlockingSchedules:
+        """Starts by a cron expression or an interval."""
+        return BlockingSchedules(self)
+'''
+
+SCHEDULES = '''
+"""The methods of blocking schedules, written by ``tests/doors/test_blocking_interface.py``: change the asynchronous ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from goconductor.blocking.client import BlockingClient
+from goconductor.control.schedules.documents import ScheduleDetail, ScheduleList
+from goconductor.schedules.schedule import Overlap
+
+
+class BlockingSchedules:
+    """Makes schedules, changes them and asks after them."""
+
+    def __init__(self, client: BlockingClient) -> None:
+        self._ask = client._ask  # noqa: SLF001
 '''
 
 SAGA = """
@@ -93,7 +119,7 @@ def written(method: Method, *, called: str) -> str:
     words = [each.arg for each in given.args[1:]] + [f"{each.arg}={each.arg}" for each in given.kwonlyargs]
     call = f"{called}.{method.name}({', '.join(words)})"
     if isinstance(method, ast.AsyncFunctionDef):
-        call = f"self._ask(lambda {'conductor' if called == 'conductor' else '_'}: {call})"
+        call = f"self._ask(lambda {'conductor' if called.startswith('conductor') else '_'}: {call})"
     else:
         call = f"self._conductor().{method.name}({', '.join(words)})"
     if "SagaHandle" in returned:
@@ -127,19 +153,33 @@ def module() -> str:
     parts = [HEAD, CONDUCTOR, *(textwrap.indent(written(each, called="conductor"), "    ") for each in methods(Conductor))]
     parts += [SAGA.format(docstring=docstring)]
     parts += [textwrap.indent(written(each, called="self._handle"), "    ") for each in methods(SagaHandle)]
+    return formatted(parts)
+
+
+def schedules_module() -> str:
+    """The module of schedules, as it should be."""
+    made = [textwrap.indent(written(each, called="conductor.schedules"), "    ") for each in methods(Schedules)]
+    return formatted([SCHEDULES, *made])
+
+
+def formatted(parts: list[str]) -> str:
     formatter = [sys.executable, "-m", "ruff", "format", "--stdin-filename", "goconductor/blocking/conductor.py", "-"]
     made = subprocess.run(formatter, input="\n".join(parts).lstrip(), capture_output=True, text=True, check=True, timeout=600)
     return made.stdout
 
 
 def test_the_blocking_methods_are_those_of_the_asynchronous_classes() -> None:
-    path = Path(blocking.__file__)
-    if os.environ.get("GOCONDUCTOR_TEST_REWRITE"):
-        path.write_text(module(), "utf-8")
-    assert path.read_text("utf-8") == module()
+    for path, made in ((Path(conductor.__file__), module()), (Path(schedules.__file__), schedules_module())):
+        if os.environ.get("GOCONDUCTOR_TEST_REWRITE"):
+            path.write_text(made, "utf-8")
+        assert path.read_text("utf-8") == made
 
 
 def test_nothing_is_offered_less_but_what_needs_a_transaction() -> None:
-    for ours, theirs in ((Conductor, blocking.BlockingConductor), (SagaHandle, blocking.BlockingSaga)):
+    for ours, theirs in (
+        (Conductor, conductor.BlockingConductor),
+        (SagaHandle, conductor.BlockingSaga),
+        (Schedules, schedules.BlockingSchedules),
+    ):
         names = {name for name in vars(ours) if name[0] != "_"} - NOT_OFFERED
         assert names <= set(dir(theirs))

@@ -11,6 +11,7 @@ from goconductor.control.doctor.bus import of_bus
 from goconductor.control.doctor.choices import of_choices
 from goconductor.control.doctor.failovers import of_failovers
 from goconductor.control.doctor.findings import Check, CheckOutcome, Diagnosis, Finding, error, split_remedy
+from goconductor.control.doctor.schedules import of_schedules
 from goconductor.engine.facts.clock import SystemClock
 from goconductor.errors import (
     ConfigurationError,
@@ -42,6 +43,7 @@ OF_STORE = (
     "overdue sagas",
     "stuck sagas",
     "dead letters",
+    "schedules",
     "invariants",
     "steps",
 )
@@ -195,6 +197,7 @@ async def _store(store: Store, patient: Patient) -> AsyncIterator[Check]:
         (("overdue sagas",), lambda: one(sagas.of_overdue(store, now))),
         (("stuck sagas",), lambda: one(sagas.of_stuck(store))),
         (("dead letters",), lambda: one(sagas.of_letters(store))),
+        (("schedules",), lambda: one(of_schedules(store, now))),
         (("invariants", "steps"), live_sagas),
     ]
     for names, look in looks:

@@ -14,6 +14,7 @@ from typing_extensions import TypeVar as DefaultedTypeVar
 from goconductor.control.actor import ANYBODY
 from goconductor.control.doors.arguments import checked
 from goconductor.control.doors.handle import SagaHandle
+from goconductor.control.doors.schedules import Schedules
 from goconductor.control.models import SagaPage
 from goconductor.control.sagas import queries, starting
 from goconductor.engine.node import Node
@@ -45,10 +46,15 @@ class Conductor:
 
     Args:
         node: this process's engine, open.
+        sagas_days: days for which sagas and their start keys are kept, by the settings; 0 is for ever.
+
+    Attributes:
+        schedules: starts by a cron expression or an interval.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, *, sagas_days: float = 0.0) -> None:
         self._node = node
+        self.schedules = Schedules(node, sagas_days=sagas_days)
         self._registered: WeakKeyDictionary[Saga[Any, Any], tuple[Definition, Plan, int]] = WeakKeyDictionary()
 
     @overload

@@ -8,6 +8,7 @@ from goconductor.control.faults import RequestInvalidError
 from goconductor.control.installation.dead_letters import DeadLetterNotFoundError
 from goconductor.control.sagas.requests import StepNotFoundError
 from goconductor.control.sagas.starting import DefinitionNotFoundError, InputRefusedError
+from goconductor.control.schedules.requests import ScheduleNotFoundError
 from goconductor.errors import (
     BusUnavailableError,
     ConfigurationError,
@@ -32,7 +33,7 @@ class Exit(IntEnum):
     UNAVAILABLE = 3
     """The database or the bus cannot be reached, or is not migrated."""
     NOT_FOUND = 4
-    """There is no such saga, step, definition or dead letter."""
+    """There is no such saga, step, definition, schedule or dead letter."""
 
 
 _CODES: dict[type[GoConductorError], Exit] = {
@@ -49,6 +50,7 @@ _CODES: dict[type[GoConductorError], Exit] = {
     StepNotFoundError: Exit.NOT_FOUND,
     DefinitionNotFoundError: Exit.NOT_FOUND,
     DeadLetterNotFoundError: Exit.NOT_FOUND,
+    ScheduleNotFoundError: Exit.NOT_FOUND,
 }
 
 

@@ -23,6 +23,7 @@ from goconductor.control.faults import RequestInvalidError
 from goconductor.control.installation.dead_letters import DeadLetterNotFoundError
 from goconductor.control.sagas.requests import RefusedNowError, RequestIdReusedError, StepNotFoundError
 from goconductor.control.sagas.starting import DefinitionNotFoundError, InputRefusedError
+from goconductor.control.schedules.requests import ScheduleExistsError, ScheduleNotFoundError
 from goconductor.errors import (
     BusUnavailableError,
     ConfigurationError,
@@ -65,6 +66,8 @@ KEY_TAKEN = Kind("key-taken", 409, "This key has started a saga with other input
 REQUEST_ID_TAKEN = Kind("request-id-taken", 409, "Another request of this saga had this id")
 STEP_NOT_FOUND = Kind("step-not-found", 404, "The saga has no such step")
 DEAD_LETTER_NOT_FOUND = Kind("dead-letter-not-found", 404, "There is no such dead letter")
+SCHEDULE_NOT_FOUND = Kind("schedule-not-found", 404, "There is no such schedule")
+SCHEDULE_EXISTS = Kind("schedule-exists", 409, "There is a schedule of this name")
 REFUSED = Kind("refused", 409, "The saga's state does not allow this now")
 CHANGED = Kind("changed", 412, "The saga has moved on since you looked at it")
 TOO_LARGE = Kind("too-large", 413, "The body is too large")
@@ -88,6 +91,8 @@ KINDS: dict[type[GoConductorError], Kind] = {
     DefinitionNotFoundError: DEFINITION_NOT_FOUND,
     StepNotFoundError: STEP_NOT_FOUND,
     DeadLetterNotFoundError: DEAD_LETTER_NOT_FOUND,
+    ScheduleNotFoundError: SCHEDULE_NOT_FOUND,
+    ScheduleExistsError: SCHEDULE_EXISTS,
     SagaAlreadyStartedError: KEY_TAKEN,
     RequestIdReusedError: REQUEST_ID_TAKEN,
     SagaChangedError: CHANGED,
