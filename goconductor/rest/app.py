@@ -52,6 +52,7 @@ def create_app(
     app.include_router(signals.router(node, settings))
     app.include_router(definitions.router(node, settings))
     app.include_router(schedules.router(node, settings))
+    app.include_router(definitions.schema_router())
     app.include_router(installation.router(node))
     app.include_router(changes.router(node, settings))
     app.include_router(health.router(node))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from goconductor.control.definitions.schema import definition_schema
 from tests.doors.conftest import ORDER
 from tests.doors.prompt import Prompt
 
@@ -68,3 +69,11 @@ def test_a_file_that_is_not_there_is_a_wrong_command() -> None:
     answer = Prompt().run("definition", "check", "none.yaml")
     assert (answer.code, answer.out) == (2, "")
     assert answer.err == "goconductor: none.yaml: cannot be read (No such file or directory); name a file that is there\n"
+
+
+def test_the_schema_is_printed_or_written(tmp_path: Path) -> None:
+    printed = Prompt().run("definition", "schema")
+    assert (printed.code, json.loads(printed.out)) == (0, definition_schema())
+    file = tmp_path / "definition.schema.json"
+    assert Prompt().run("definition", "schema", "--out", str(file)).code == 0
+    assert json.loads(file.read_text()) == definition_schema()

@@ -15,7 +15,11 @@ from goconductor.rest.app import create_app
 from tests.doors.conftest import INPUT, ORDER, Shop
 
 JSON = {"content-type": "application/json"}
-SPECIAL = {"Get Events": {"text/event-stream"}, "Get Diagram": {"text/vnd.mermaid", "image/svg+xml"}}
+SPECIAL = {
+    "Get Events": {"text/event-stream"},
+    "Get Diagram": {"text/vnd.mermaid", "image/svg+xml"},
+    "Get Definition Schema": {"application/schema+json"},
+}
 UNKNOWN = "01920000-0000-7000-8000-000000000000"
 
 
@@ -276,6 +280,7 @@ async def test_openapi_describes_every_answer(shop: Shop) -> None:
         "/v1/sagas/{saga_id}/diagram",
         *(f"/v1/sagas/{{saga_id}}/{request}" for request in ("pause", "resume", "abort", "terminate")),
         *(f"/v1/sagas/{{saga_id}}/steps/{{step}}/{request}" for request in ("retry", "skip", "declare", "input")),
+        "/v1/definition-schema",
         "/v1/definitions",
         "/v1/definitions/{name}",
         "/v1/definitions/{name}/{version}",

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from goconductor.control.definitions.schema import definition_schema
 from tests.doors.conftest import INPUT, ORDER, Shop
 
 WAIT = {"wait_seconds": 300}
@@ -171,3 +172,9 @@ async def test_definitions_are_listed_with_the_active_version(shop: Shop) -> Non
 async def test_the_server_is_alive_and_ready(shop: Shop, path: str) -> None:
     answer = await shop.client.get(path)
     assert (answer.status_code, answer.json()["ready"]) == (200, True)
+
+
+async def test_the_schema_of_definitions_is_served(shop: Shop) -> None:
+    answer = await shop.client.get("/v1/definition-schema")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/schema+json")
+    assert answer.json() == definition_schema()

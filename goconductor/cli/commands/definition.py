@@ -16,6 +16,7 @@ from goconductor.cli.completion import saga_names, saga_versions
 from goconductor.cli.rendering import plain
 from goconductor.cli.running import AsJson, actor, client, fail, one_of, print_drawn, read_file, run, settings_of, why_not
 from goconductor.control.definitions import loading, versions
+from goconductor.control.definitions.schema import definition_schema
 from goconductor.control.diagrams import drawing as requests
 from goconductor.control.diagrams.drawing import Form
 from goconductor.control.doors.exits import Exit
@@ -26,7 +27,7 @@ from goconductor.saga.definition import Definition
 from goconductor.saga.writing.builder import Saga
 
 commands_of_definition = typer.Typer(
-    name="definition", help="Check, register, list, show, draw and activate definitions.", no_args_is_help=True
+    name="definition", help="Check, register, list, show, draw and activate definitions; their schema.", no_args_is_help=True
 )
 
 Name = Annotated[str, typer.Argument(help="The saga's name.", metavar="NAME", autocompletion=saga_names)]
@@ -126,6 +127,16 @@ def show(context: typer.Context, name: Name, *, version: Version = None, as_json
         return Exit.OK
 
     run(shown(settings_of(context)))
+
+
+@commands_of_definition.command()
+def schema(*, out: Annotated[Path | None, typer.Option("--out", "-o", help="Write it to this file.")] = None) -> None:
+    """Print the JSON Schema (2020-12) of definitions, by which an editor completes and checks a file. No database is asked."""
+    text = json.dumps(definition_schema(), indent=2, ensure_ascii=True) + "\n"
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        _write(out, text)
 
 
 @commands_of_definition.command()

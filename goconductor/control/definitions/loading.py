@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from goconductor.control.definitions.schema import without_link
 from goconductor.control.models import CheckedDefinition
 from goconductor.control.schema_faults import schema_faults, struct_faults
 from goconductor.control.yaml_reader import DEFINITION_BYTES_MAX, DocumentError, read_yaml
@@ -37,11 +38,13 @@ def read(document: Any) -> Definition:
     """Read a definition from a document.
 
     Args:
-        document: the form of :class:`~goconductor.saga.definition.Definition`, made of dicts, lists and plain values.
+        document: the form of :class:`~goconductor.saga.definition.Definition`, made of dicts, lists and plain values. It may link
+            its schema by ``$schema``, which is no part of the definition.
 
     Raises:
         DefinitionError: it has another shape, or cannot run; has all problems.
     """
+    document = without_link(document)
     name = document.get("name") if isinstance(document, dict) else None
     called = name if isinstance(name, str) else NAMELESS
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -9,6 +10,7 @@ from fastapi.responses import Response
 
 from goconductor.control.actor import ANYBODY
 from goconductor.control.definitions import loading, versions
+from goconductor.control.definitions.schema import definition_schema
 from goconductor.control.diagrams.drawing import Form, diagram
 from goconductor.control.models import DefinitionDetail, DefinitionList, DefinitionSummary
 from goconductor.control.settings.settings import Settings
@@ -25,7 +27,10 @@ ACTIVE = "active"
 Name = Annotated[str, Path(description="the saga's name")]
 Version = Annotated[str, Path(description=f"a version, or '{ACTIVE}' for the one that new sagas take")]
 
+SCHEMA_MEDIA = "application/schema+json"
+
 _PROBLEM: dict[str, Any] = {"model": Problem}
+_SCHEMA: dict[str, Any] = {"description": "the schema", "content": {SCHEMA_MEDIA: {"schema": {"type": "object"}}}}
 _BODY = {
     "requestBody": {
         "required": True,
@@ -104,6 +109,18 @@ def router(node: Node, settings: Settings) -> APIRouter:
     ) -> Response:
         """Return a diagram of one version."""
         return diagram_response(await diagram(ANYBODY, node, name, _meant(version), form=form), form)
+
+    return routes
+
+
+def schema_router() -> APIRouter:
+    """Make the path of the schema. It is none below ``/v1/definitions``, where it could be a saga's name."""
+    routes = APIRouter(tags=["definitions"], dependencies=STRICT, responses={400: _PROBLEM})
+
+    @routes.get("/v1/definition-schema", response_class=Response, responses={200: _SCHEMA})
+    async def get_definition_schema() -> Response:
+        """Return the JSON Schema (2020-12) of definitions, for editors."""
+        return Response(json.dumps(definition_schema()), media_type=SCHEMA_MEDIA)
 
     return routes
 

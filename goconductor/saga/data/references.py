@@ -27,7 +27,7 @@ from goconductor.saga.data.values import decode, place
 Root = Literal["input", "steps"]
 
 _INDEX_MAX = 2**53 - 1
-_LENGTH_MAX = 2_000
+LENGTH_MAX = 2_000
 _SEGMENT = re.compile(
     r"""[ \t\n\r]*(?:
         \.(?P<shorthand>[A-Za-z_\u0080-\ud7ff\ue000-\U0010ffff][0-9A-Za-z_\u0080-\ud7ff\ue000-\U0010ffff]*)
@@ -63,9 +63,9 @@ class Reference(msgspec.Struct, frozen=True):
         Raises:
             PayloadError: it is not a singular query with one of our roots; names the place and the remedy.
         """
-        shown = text if len(text) <= _LENGTH_MAX and text.isprintable() else f"{text[:100]!a}…"
-        if len(text) > _LENGTH_MAX:
-            raise PayloadError(shown, f"is not a reference: it is longer than {_LENGTH_MAX:,} characters; {_REMEDY}")
+        shown = text if len(text) <= LENGTH_MAX and text.isprintable() else f"{text[:100]!a}…"
+        if len(text) > LENGTH_MAX:
+            raise PayloadError(shown, f"is not a reference: it is longer than {LENGTH_MAX:,} characters; {_REMEDY}")
         if not text.startswith("$"):
             raise PayloadError(shown, f"is not a reference: it does not begin with $; {_REMEDY}")
         keys: list[str | int] = []

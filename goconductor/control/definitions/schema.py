@@ -1,0 +1,127 @@
+"""The JSON Schema (2020-12) of definitions, by which editors complete and check them.
+
+It is made of the structs, so it has every field, with what the docstrings say of it. The limits below it are those that a schema
+can express; :mod:`goconductor.saga.checking.validate` knows the others as well. So what this schema refuses is refused there
+too, and what it accepts may still be refused.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from goconductor.saga.checking.validate import STEPS_MAX
+from goconductor.saga.checking.waits import SECONDS_MAX
+from goconductor.saga.data.references import LENGTH_MAX
+from goconductor.saga.definition import Binding, Definition, Delay, Step, Wait
+from goconductor.saga.ids import NAME
+from goconductor.saga.retry import Retry
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+LINK = "$schema"
+"""The key of a document in JSON that links this schema; it is no part of the definition."""
+
+_NAME = {"pattern": f"^{NAME.pattern}$"}
+_REFERENCE = {"pattern": r"^\$", "maxLength": LENGTH_MAX}
+_ABOVE_ZERO = {"exclusiveMinimum": 0}
+_WHILE = {"exclusiveMinimum": 0, "maximum": SECONDS_MAX}
+
+_LIMITS: dict[type[msgspec.Struct], dict[str, dict[str, Any]]] = {
+    Definition: {"name": _NAME, "steps": {"minItems": 1, "maxItems": STEPS_MAX}, "timeout_seconds": _ABOVE_ZERO},
+    Step: {
+        "id": _NAME,
+        "after": {"items": {"type": "string", **_NAME}},
+        "run": {"pattern": rf"^({NAME.pattern}\.{NAME.pattern})?$"},
+        "timeout_seconds": _ABOVE_ZERO,
+        "unknowns_max": {"minimum": 1},
+    },
+    Delay: {"seconds": _WHILE, "until": _REFERENCE},
+    Wait: {"event": _NAME, "approval": {"pattern": r"\S"}, "timeout_seconds": _WHILE},
+    Binding: {"ref": _REFERENCE},
+    Retry: {
+        "attempts_max": {"minimum": 1},
+        "initial_seconds": {"minimum": 0},
+        "factor": {"minimum": 1, "maximum": 100},
+        "max_seconds": {"minimum": 0},
+        "jitter": {"minimum": 0, "maximum": 1},
+    },
+}
+"""What a value of a field must be, beside its type; null is always allowed where the field may be left out."""
+
+
+def _given(field: str, **others: Any) -> dict[str, Any]:
+    """Describe an object in which a field says something, and others are as given."""
+    return {"required": [field], "properties": {field: {"type": ["object", "string", "number"], "minLength": 1}, **others}}
+
+
+_NO_CODE: dict[str, Any] = {
+    "inputs": {"maxProperties": 0},
+    "pivot": {"const": False},
+    "compensation": {"enum": [False, None]},
+    **{field: {"type": "null"} for field in ("retry", "compensation_retry", "timeout_seconds", "unknowns_max")},
+}
+"""Fields of a step that nobody runs."""
+
+_TOGETHER: dict[type[msgspec.Struct], dict[str, Any]] = {
+    Step: {"oneOf": [_given("run"), _given("delay", **_NO_CODE), _given("wait", **_NO_CODE)]},
+    Delay: {"oneOf": [_given("seconds"), _given("until")]},
+    Wait: {"oneOf": [_given("event"), _given("approval")]},
+    Binding: {"not": _given("ref", value={"not": {"type": "null"}}) | {"required": ["ref", "value"]}},
+}
+"""Which fields go together."""
+
+
+@functools.cache
+def definition_schema() -> dict[str, Any]:
+    """Return the schema. It is the same object each time: do not change it."""
+    made: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(Definition)))  # a tuple is a list there
+    described = made["$defs"]
+    for kind, limits in _LIMITS.items():
+        summary, fields = _docstring(kind)
+        place = described[kind.__name__]
+        place["description"] = summary
+        place |= _TOGETHER.get(kind, {})
+        for name, field in place["properties"].items():
+            if name in fields:
+                field["description"] = fields[name]
+            _value_of(field).update(limits.get(name, {}))
+    described["Definition"]["properties"][LINK] = {"type": "string", "description": "where this schema lies, for editors"}
+    return {"$schema": DIALECT, "title": "A saga's definition", **made}
+
+
+def without_link(document: Any) -> Any:
+    """Return a document without its link to this schema."""
+    if isinstance(document, dict) and isinstance(document.get(LINK), str):
+        return {key: value for key, value in document.items() if key != LINK}
+    return document
+
+
+def _value_of(field: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of a field's schema that describes a value, where null is allowed beside it."""
+    options: list[dict[str, Any]] = field.get("anyOf", [field])
+    return options[0]
+
+
+def _docstring(kind: type) -> tuple[str, dict[str, str]]:
+    """Return what a docstring says of a class, and of each of its fields."""
+    summary, _, rest = inspect.getdoc(kind).partition("\n\nArgs:\n") if inspect.getdoc(kind) else ("", "", "")  # type: ignore[union-attr]
+    return _plain(summary), dict(_fields(rest.partition("\n\n")[0]))
+
+
+def _fields(text: str) -> Iterator[tuple[str, str]]:
+    for entry in re.split(r"\n(?= {4}\S)", text):
+        name, colon, words = entry.strip().partition(": ")
+        if colon:
+            yield name, _plain(words)
+
+
+def _plain(text: str) -> str:
+    """Return text of a docstring as people read it: in one line, without its markup."""
+    text = re.sub(r" \(:mod:[^)]*\)", "", " ".join(text.split()))
+    text = re.sub(r":\w+:`~?(?:\w+\.)*([^`]+)`", r"\1", text)
+    return re.sub(r"\bNone\b", "null", text.replace("``", "`"))
