@@ -12,7 +12,7 @@ from goconductor import CompensatedError, Participant, RefusedError, Saga, Setti
 from goconductor.app import migrate
 from goconductor.engine.facts import garbage
 from goconductor.errors import ConfigurationError
-from goconductor.saga.writing.builder import Step
+from goconductor.saga.writing.steps import Step
 from measuring import Run
 from peers.contender import Contender, Standing, UnavailableError, until_stopped
 from peers.work import PARTS, SERVICES, STEPS, Output, Workload, act, check, summary

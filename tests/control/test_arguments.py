@@ -26,7 +26,7 @@ from goconductor import (
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.lifecycle.facts.effects import RunAction
 from goconductor.lifecycle.facts.events import SagaStarted
-from goconductor.saga.writing.builder import Step, StepOptions
+from goconductor.saga.writing.steps import Step, StepOptions
 from goconductor.testing import Scenario
 from goconductor.testing.world import World
 
@@ -82,6 +82,8 @@ TABLE: list[tuple[str, Callable[[Any], Any], str]] = [
     ("Saga.step", lambda _: saga().step("a.b", inputs={"box": saga()}), r"inputs\['box'\]"),
     ("Saga.step", lambda wrong: saga().step("a.b", inputs={wrong: 1}), "inputs"),
     ("Saga.step", lambda wrong: saga().step("a.b", pivott=wrong), "did you mean pivot"),  # type: ignore[call-overload]
+    ("Saga.step", lambda _: saga().step(pack, compensation=True), "compensation"),
+    ("Saga.later", lambda wrong: saga().later(wrong), "id"),
     ("Saga.returns", lambda _: saga().returns(Step("pack")), "place"),
     ("Retry", lambda wrong: Retry(attempts_max=wrong), "attempts_max"),
     ("Retry", lambda wrong: Retry(initial_seconds=wrong), "initial_seconds"),

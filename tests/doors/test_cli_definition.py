@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -60,6 +61,33 @@ async def test_a_registered_definition_is_drawn(command_line: Prompt, open_shop:
     drawn = await command_line.ask("definition", "diagram", "order")
     assert (drawn.code, drawn.lines[0]) == (0, "flowchart TD")
     assert "reserve<br/>shop.reserve" in drawn.out
+
+
+async def test_a_registered_definition_is_written_in_each_way(command_line: Prompt, open_shop: Node) -> None:
+    (first,) = (await command_line.ask("definition", "list", "--json")).json["definitions"]
+    for language, words in (("json", '"name": "order"'), ("yaml", "name: order\n"), ("python", "order = Saga(")):
+        shown = await command_line.ask("definition", "show", "order", "--as", language)
+        assert (shown.code, words in shown.out) == (0, True), shown.out
+        if language != "python":
+            again = await command_line.ask("definition", "register", "-", "--json", stdin=shown.out.encode())
+            assert again.json["version"] == first["version"]
+    drawn = await command_line.ask("definition", "show", "order", "--as", "mermaid")
+    assert drawn.out == (await command_line.ask("definition", "diagram", "order")).out
+
+
+def test_a_file_is_written_in_each_way_without_a_database(tmp_path: Path) -> None:
+    file, code = tmp_path / "order.json", tmp_path / "made.py"
+    file.write_text(json.dumps(ORDER))
+    version = Prompt().run("definition", "check", str(file), "--json").json["definitions"][0]["version"]
+    for language in ("json", "yaml"):
+        written = Prompt().run("definition", "show", str(file), "--as", language).out
+        (again,) = Prompt().run("definition", "check", "-", "--json", stdin=written.encode()).json["definitions"]
+        assert again["version"] == version
+    code.write_text(Prompt().run("definition", "show", str(file), "--as", "python").out)
+    assert runpy.run_path(str(code))["order"].definition.version == version
+    assert Prompt().run("definition", "show", str(file), "--as", "mermaid").lines[0] == "flowchart TD"
+    unknown = Prompt().run("definition", "show", str(file), "--as", "jsno")
+    assert (unknown.code, "did you mean json" in unknown.err) == (2, True)
 
 
 def test_a_file_is_drawn_without_a_database(tmp_path: Path) -> None:

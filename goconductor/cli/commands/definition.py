@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import importlib
 import json
 import sys
@@ -22,13 +23,25 @@ from goconductor.control.diagrams.drawing import Form
 from goconductor.control.doors.exits import Exit
 from goconductor.control.models import CheckedDefinitions, DefinitionList, DefinitionSummary
 from goconductor.control.settings.settings import Settings
+from goconductor.control.yaml_writer import write_yaml
 from goconductor.saga import plan as plans
 from goconductor.saga.definition import Definition
+from goconductor.saga.writing.as_python import as_python
 from goconductor.saga.writing.builder import Saga
 
 commands_of_definition = typer.Typer(
     name="definition", help="Check, register, list, show, draw and activate definitions; their schema.", no_args_is_help=True
 )
+
+
+class Language(enum.StrEnum):
+    """How a definition is written."""
+
+    JSON = "json"
+    YAML = "yaml"
+    PYTHON = "python"
+    MERMAID = "mermaid"
+
 
 Name = Annotated[str, typer.Argument(help="The saga's name.", metavar="NAME", autocompletion=saga_names)]
 Version = Annotated[str | None, typer.Option(help="A version other than the active one.", autocompletion=saga_versions)]
@@ -117,16 +130,43 @@ def list_(
 
 
 @commands_of_definition.command()
-def show(context: typer.Context, name: Name, *, version: Version = None, as_json: AsJson = False) -> None:
-    """Show a definition's document, as it can be registered again. With --json, its version and whether it is active as well."""
+def show(
+    context: typer.Context,
+    what: Annotated[str, typer.Argument(help="A saga's name, or a file's.", metavar="NAME|FILE", autocompletion=saga_names)],
+    *,
+    version: Version = None,
+    form: Annotated[
+        Language,
+        typer.Option(
+            "--as",
+            help="How it is written.",
+            parser=one_of(Language),
+            metavar=f"[{'|'.join(Language)}]",
+            autocompletion=lambda: [*Language],
+        ),
+    ] = Language.JSON,
+    as_json: AsJson = False,
+) -> None:
+    """Show a definition, as it can be registered again: a registered one, or a file's, without a database.
 
-    async def shown(settings: Settings) -> Exit:
-        async with client(settings) as node:
-            found = await versions.definition(actor(), node, name, version)
-        typer.echo(found.model_dump_json() if as_json else json.dumps(found.document, indent=2, ensure_ascii=True))
+    --as writes it as YAML, as Python code, or as a diagram. With --json, its version and whether it is active as well.
+    """
+
+    async def shown() -> Exit:
+        if _is_file(what):
+            typer.echo(_written(loading.load_definition(read_file(what, what)), form), nl=False)
+            return Exit.OK
+        async with client(settings_of(context)) as node:
+            found = await versions.definition(actor(), node, what, version)
+        if as_json:
+            typer.echo(found.model_dump_json())
+        elif form is Language.JSON:
+            typer.echo(json.dumps(found.document, indent=2, ensure_ascii=True))  # as it was stored, whatever we know of it
+        else:
+            typer.echo(_written(loading.read(found.document), form), nl=False)
         return Exit.OK
 
-    run(shown(settings_of(context)))
+    run(shown())
 
 
 @commands_of_definition.command()
@@ -197,6 +237,20 @@ def unpin(context: typer.Context, name: Name, *, as_json: AsJson = False) -> Non
         return Exit.OK
 
     run(unpinned(settings_of(context)))
+
+
+def _written(definition: Definition, language: Language) -> str:
+    """Write a definition; the text ends with a line's end."""
+    document = json.loads(definition.document())
+    match language:
+        case Language.JSON:
+            return json.dumps(document, indent=2, ensure_ascii=True) + "\n"
+        case Language.YAML:
+            return write_yaml(document)
+        case Language.PYTHON:
+            return as_python(definition)
+        case Language.MERMAID:
+            return requests.diagram_of(plans.plan(definition))
 
 
 def _is_code(what: str) -> bool:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Coroutine, Mapping, Sequence
 from types import NoneType, UnionType
-from typing import Any, Generic, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, cast, overload
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 import msgspec
 from typing_extensions import TypeVar as DefaultedTypeVar
@@ -33,12 +33,12 @@ from goconductor.saga.types.annotations import cannot_come
 from goconductor.saga.types.positions import binding_by_position, by_position
 from goconductor.saga.writing.described import misshapen, result_type, schema_of
 from goconductor.saga.writing.options import check_options
+from goconductor.saga.writing.steps import Step, StepOptions, WaitOptions
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
 I = DefaultedTypeVar("I", default=Any)  # noqa: E741  (a saga that names no type of its input takes any)
 O = DefaultedTypeVar("O", default=Any)  # noqa: E741  (the type of a saga's result is not known until `returns`)
-O_co = TypeVar("O_co", covariant=True)
 T = TypeVar("T")
 
 
@@ -70,61 +70,6 @@ class OwnPlainCode(_Code, Protocol[P, R_co]):
     """The same for a plain ``def``."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
-
-
-class Step(Generic[O_co]):
-    """A step of a saga being written."""
-
-    def __init__(self, step_id: str) -> None:
-        self.id = step_id
-
-    @property
-    def output(self) -> O_co:
-        """The place of the step's output; null where the step was skipped."""
-        return cast("O_co", Place(Reference.to("steps", self.id)))
-
-
-class StepOptions(TypedDict, total=False):
-    """The options of a step."""
-
-    id: str | None
-    """The step's id in the saga; by default the name of its code."""
-    inputs: Mapping[str, object]
-    """Parameter name → a place (``order.input.sku``, ``paid.output``) or a constant."""
-    after: Sequence[Step[Any]]
-    """Steps that must have ended before, beside those that ``inputs`` refer to."""
-    when: str | None
-    """A CEL condition over ``input`` and ``steps``. If it is false, the step is skipped."""
-    pivot: bool
-    """After this step's success the saga only goes forward."""
-    retry: Retry | None
-    """Attempts of the action, and the waits between them."""
-    compensation_retry: Retry | None
-    """Attempts of the compensation, and the waits between them."""
-    timeout: float | str | None
-    """Time limit of one attempt: seconds, or a string such as ``"10s"``."""
-    allow_fail: bool
-    """The saga goes on without this step where it fails for good."""
-    fallback: Step[Any] | None
-    """The step that runs where this one fails for good. Its output then stands for this one's."""
-    unknowns_max: int | None
-    """Lost outcomes (its process was killed in the middle) after which the step is given up. 1: it never runs again once it may
-    have run. By default 3, or 10 where giving up leaves the saga stuck, and not before 30 s."""
-
-
-class WaitOptions(TypedDict, total=False):
-    """The options of a step that waits for a signal or an approval."""
-
-    id: str | None
-    """The step's id in the saga."""
-    where: str | None
-    """A CEL condition over ``payload``, ``input`` and ``steps``. If it is false, the signal is for other steps."""
-    timeout: float | str | None
-    """Seconds, or a string such as ``"2d"``, after which the step fails. None waits without an end."""
-    after: Sequence[Step[Any]]
-    """Steps that must have ended before."""
-    when: str | None
-    """A CEL condition over ``input`` and ``steps``. If it is false, the step is skipped."""
 
 
 class Saga(Generic[I, O]):
@@ -193,6 +138,8 @@ class Saga(Generic[I, O]):
         if not isinstance(action, str) and (isinstance(action, type | Place) or not hasattr(action, "compensation_function")):
             raise unfit("action", action, "a function that is declared by @participant.step, or 'participant.step' as a text")
         known: Any = None if isinstance(action, str) else action
+        if known is not None and options.get("compensation") is not None:
+            raise unfit("compensation", options["compensation"], "nothing: the code that is given says whether it has one")
         target = action if known is None else known.target
         own: dict[str, Any] = {}
         if known is not None:
@@ -212,7 +159,7 @@ class Saga(Generic[I, O]):
                 inputs={name: _binding(f"inputs[{name!r}]", value) for name, value in options.get("inputs", {}).items()},
                 when=options.get("when"),
                 pivot=options.get("pivot", False),
-                compensation=None if known is None else known.compensation_function is not None,
+                compensation=options.get("compensation") if known is None else known.compensation_function is not None,
                 retry=options.get("retry") or own.get("retry"),
                 compensation_retry=options.get("compensation_retry") or own.get("compensation_retry"),
                 timeout_seconds=own.get("timeout_seconds") if timeout is None else duration(timeout),
@@ -232,6 +179,8 @@ class Saga(Generic[I, O]):
         id: str | None = None,
         after: Sequence[Step[Any]] = (),
         when: str | None = None,
+        allow_fail: bool = False,
+        fallback: Step[Any] | None = None,
     ) -> Step[None]:
         """Add a step that lets time pass. Nobody runs it, and there is nothing to undo.
 
@@ -242,12 +191,15 @@ class Saga(Generic[I, O]):
             id: the step's id in the saga; by default ``"delay"``.
             after: steps that must have ended before.
             when: a CEL condition over ``input`` and ``steps``. If it is false, the step is skipped.
+            allow_fail: the saga goes on where there is no time at ``until``.
+            fallback: the step that runs in that case.
 
         Raises:
             ArgumentError: something is of a wrong type, or not one of ``seconds`` and ``until`` is given.
             ValueError: ``seconds`` is no duration.
         """
-        check_options({"id": id, "after": after, "when": when}, lambda each: isinstance(each, Step))
+        options = {"id": id, "after": after, "when": when, "allow_fail": allow_fail, "fallback": fallback}
+        check_options(options, lambda each: isinstance(each, Step))
         if (seconds is None) == (until is None) or not isinstance(until, Place | NoneType):
             raise unfit("until", until, "a place, such as order.input.ship_at; or give seconds in its stead: saga.delay('10m')")
         self._definition = None
@@ -260,6 +212,8 @@ class Saga(Generic[I, O]):
                 ),
                 after=tuple(step.id for step in after),
                 when=when,
+                allow_fail=allow_fail,
+                fallback=None if fallback is None else fallback.id,
             )
         )
         return Step(id or "delay")
@@ -307,9 +261,29 @@ class Saga(Generic[I, O]):
             wait, where=options.get("where"), timeout_seconds=None if timeout is None else duration(timeout)
         )
         self._definition = None
-        after = tuple(step.id for step in options.get("after", ()))
-        self._steps.append(StepDefinition(id=step_id, wait=wait, after=after, when=options.get("when")))
+        self._steps.append(
+            StepDefinition(
+                id=step_id,
+                wait=wait,
+                after=tuple(step.id for step in options.get("after", ())),
+                when=options.get("when"),
+                allow_fail=options.get("allow_fail", False),
+                fallback=None if (fallback := options.get("fallback")) is None else fallback.id,
+            )
+        )
         return Step(step_id)
+
+    def later(self, id: str, /) -> Step[Any]:
+        """Return a step that is added further down, to be named above it: ``fallback=order.later("invoice")``.
+
+        Args:
+            id: the step's id in the saga.
+
+        Raises:
+            ArgumentError: it is no text.
+        """
+        check_type("id", id, str, "the id of a step that is added further down, such as 'invoice'")
+        return Step(id)
 
     def returns(self, place: T) -> Saga[I, T]:
         """Declare the result of a completed saga: a place, or a constant. Without it, the outputs of all steps by their ids.

@@ -15,6 +15,7 @@ _WANTED: dict[str, tuple[tuple[type, ...], str]] = {
     "after": ((Sequence,), "a list of steps: after=[reserved]"),
     "where": ((str, NoneType), "a CEL condition as a text, such as 'payload.total > 0'"),
     "when": ((str, NoneType), "a CEL condition as a text, such as 'input.total > 0'"),
+    "compensation": ((bool, NoneType), "True or False; leave it out where only the owner knows"),
     "pivot": ((bool,), "True or False"),
     "retry": ((Retry, NoneType), "Retry(attempts_max=…)"),
     "compensation_retry": ((Retry, NoneType), "Retry(attempts_max=…)"),

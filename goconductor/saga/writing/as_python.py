@@ -1,0 +1,213 @@
+"""Writes a definition as the Python code that makes it: the same document, with the same version.
+
+The code gives the participants' steps by their names, as nobody knows here what module their code is in. It has no types for the
+same reason, so the input's schema stands in it.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from goconductor.errors import DefinitionError
+from goconductor.saga.data.references import Reference
+from goconductor.saga.definition import Binding, Definition, Step
+from goconductor.saga.retry import Retry
+
+WIDTH = 100
+"""Longest line, in characters, where it can be broken."""
+
+_INDENT = " " * 4
+_BY_PLACE = {"id", "run", "delay", "wait"}
+"""Fields of a step that say which call makes it."""
+_OF_ALL = {*_BY_PLACE, "after", "when", "allow_fail", "fallback"}
+"""Fields that every call has an option for; that of a participant's step has one for each."""
+
+
+def as_python(definition: Definition) -> str:
+    """Write a definition as Python code.
+
+    Args:
+        definition: one that can run.
+
+    Raises:
+        DefinitionError: Python could not make the same version; says why.
+    """
+    writer = _Writer(definition)
+    if writer.refused:
+        raise DefinitionError(definition.name, writer.refused)
+    return writer.text
+
+
+class _Writer:
+    def __init__(self, definition: Definition) -> None:
+        self.refused: list[str] = []
+        """Why Python could not make this version."""
+        self._written: set[str] = set()
+        self._named = _named(definition)
+        taken = {"Saga", "Retry", *keyword.kwlist, *keyword.softkwlist}
+        self._saga = _variable(definition.name, taken)
+        self._variables = {step.id: _variable(step.id, taken) for step in definition.steps if step.id in self._named}
+        lines = [*self._lines(definition)]
+        imported = "Retry, Saga" if any("Retry(" in line for line in lines) else "Saga"
+        self.text = "\n".join([f"from goconductor import {imported}", "", *lines]) + "\n"
+
+    def _lines(self, definition: Definition) -> Iterator[str]:
+        options = {
+            "timeout": None if definition.timeout_seconds is None else _number(definition.timeout_seconds),
+            "input_schema": None if definition.input_schema is None else _constant(definition.input_schema),
+        }
+        yield _call(f"{self._saga} = Saga", [repr(definition.name)], options)
+        for step in definition.steps:
+            target = f"{self._variables[step.id]} = " if step.id in self._variables else ""
+            yield self._step(step, target)
+            self._written.add(step.id)
+        if definition.output is not None:
+            yield _call(f"{self._saga}.returns", [self._binding(definition.output, "the saga's output")], {})
+
+    def _step(self, step: Step, target: str) -> str:
+        if step.delay is None and step.wait is None:
+            options = {"id": self._id(step, step.run.rpartition(".")[2])} | self._options(step)
+            return _call(f"{target}{self._saga}.step", [repr(step.run)], options)
+        for field, value in _given(step).items():
+            if field not in _OF_ALL and value:
+                self.refused.append(f"step {step.id!r} runs no code and has {field!r}, which cannot be written in Python.")
+        if step.delay is not None:
+            until = None if step.delay.until is None else self._place(step.delay.until, f"the delay of step {step.id!r}")
+            first = [] if step.delay.seconds is None else [_number(step.delay.seconds)]
+            return _call(
+                f"{target}{self._saga}.delay", first, {"until": until, "id": self._id(step, "delay")} | self._options(step)
+            )
+        assert step.wait is not None  # noqa: S101  (the third kind of a step that can run)
+        method, asked, default = (
+            ("wait", step.wait.event, step.wait.event)
+            if step.wait.approval is None
+            else ("approval", step.wait.approval, "approval")
+        )
+        options = {
+            "id": self._id(step, default or ""),
+            "where": None if step.wait.where is None else repr(step.wait.where),
+            "timeout": None if step.wait.timeout_seconds is None else _number(step.wait.timeout_seconds),
+        }
+        return _call(f"{target}{self._saga}.{method}", [repr(asked)], options | self._options(step))
+
+    def _options(self, step: Step) -> dict[str, str | None]:
+        """Return the options of a step, beside those that say of which kind it is."""
+        found: dict[str, str | None] = {}
+        for field, value in _given(step).items():
+            match field, value:
+                case ("id" | "run" | "delay" | "wait", _):
+                    continue
+                case "after", _:
+                    found["after"] = f"[{', '.join(self._object(name) for name in step.after)}]"
+                case "inputs", _:
+                    found["inputs"] = self._inputs(step)
+                case "fallback", str():
+                    found["fallback"] = self._object(value)
+                case "timeout_seconds", float():
+                    found["timeout"] = _number(value)
+                case _, Retry():
+                    found[field] = _call("Retry", [], {name: repr(each) for name, each in _given(value).items()})
+                case _, str() | bool() | int():
+                    found[field] = repr(value)
+                case _:
+                    self.refused.append(f"step {step.id!r} has {field!r}, which cannot be written in Python.")
+        return found
+
+    def _inputs(self, step: Step) -> str:
+        items = [f"{name!r}: {self._binding(each, f'input {name!r} of step {step.id!r}')}" for name, each in step.inputs.items()]
+        return _bracketed("{", items, "}")
+
+    @staticmethod
+    def _id(step: Step, default: str) -> str | None:
+        return None if step.id == default else repr(step.id)
+
+    def _binding(self, binding: Binding, what: str) -> str:
+        return _constant(binding.value) if binding.ref is None else self._place(binding.ref, what)
+
+    def _place(self, text: str, what: str) -> str:
+        reference = Reference.parse(text)
+        if str(reference) != text:
+            self.refused.append(
+                f"{what} refers to {text}, which Python writes as {reference}; register the document with that, "
+                "then it is the same version."
+            )
+        root = f"{self._saga}.input" if reference.step is None else f"{self._object(reference.step)}.output"
+        return root + "".join(
+            f".{key}" if isinstance(key, str) and _is_attribute(key) else f"[{key!r}]" for key in reference.keys
+        )
+
+    def _object(self, step: str) -> str:
+        """Return what stands for a step in Python: its variable, where it was written above."""
+        return self._variables[step] if step in self._written else f"{self._saga}.later({step!r})"
+
+
+def _named(definition: Definition) -> set[str]:
+    """Return the steps that are named below the place where they are written."""
+    found: set[str] = set()
+    above: set[str] = set()
+    for step in definition.steps:
+        names = {*step.after, *(_owner(each.ref) for each in step.inputs.values()), step.fallback}
+        names.add(_owner(None if step.delay is None else step.delay.until))
+        found |= {name for name in names if name is not None} & above
+        above.add(step.id)
+    owner = None if definition.output is None else _owner(definition.output.ref)
+    return found if owner is None else found | {owner}
+
+
+def _owner(ref: str | None) -> str | None:
+    return None if ref is None else Reference.parse(ref).step
+
+
+def _given(struct: msgspec.Struct) -> dict[str, Any]:
+    """Return the fields of a struct that stand in its document.
+
+    A number that is given and equals the field's default may stand there: msgspec leaves out what *is* the default.
+    """
+    return {name: getattr(struct, name) for name in msgspec.to_builtins(struct)}
+
+
+def _variable(name: str, taken: set[str]) -> str:
+    """Make a variable's name of a saga's or step's, and take it."""
+    made = re.sub(r"\W", "_", name)
+    made = made if made.isidentifier() else f"step_{made}"
+    while made in taken:
+        made += "_"
+    taken.add(made)
+    return made
+
+
+def _is_attribute(key: str) -> bool:
+    return key.isascii() and key.isidentifier() and not keyword.iskeyword(key) and not key.startswith("_")
+
+
+def _number(value: float) -> str:
+    return repr(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
+
+
+def _constant(value: Any) -> str:
+    match value:
+        case dict():
+            return _bracketed("{", [f"{key!r}: {_constant(each)}" for key, each in value.items()], "}")
+        case list() | tuple():
+            return _bracketed("[", [_constant(each) for each in value], "]")
+        case _:
+            return repr(value)
+
+
+def _call(function: str, arguments: Iterable[str], options: Mapping[str, str | None]) -> str:
+    """Write a call: in one line where it fits, else an argument a line."""
+    given = [*arguments, *(f"{name}={text}" for name, text in options.items() if text is not None)]
+    return _bracketed(f"{function}(", given, ")")
+
+
+def _bracketed(begin: str, items: list[str], end: str) -> str:
+    line = f"{begin}{', '.join(items)}{end}"
+    if not items or (len(line) <= WIDTH and "\n" not in line):
+        return line
+    inside = "".join(f"{_INDENT}{item},\n".replace("\n", f"\n{_INDENT}").removesuffix(_INDENT) for item in items)
+    return f"{begin}\n{inside}{end}"

@@ -1,0 +1,72 @@
+"""Steps of a saga written in Python: the object that stands for one, and the options of each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypedDict, TypeVar, cast
+
+from goconductor.saga.data.references import Place, Reference
+from goconductor.saga.retry import Retry
+
+O_co = TypeVar("O_co", covariant=True)
+
+
+class Step(Generic[O_co]):
+    """A step of a saga being written."""
+
+    def __init__(self, step_id: str) -> None:
+        self.id = step_id
+
+    @property
+    def output(self) -> O_co:
+        """The place of the step's output; null where the step was skipped."""
+        return cast("O_co", Place(Reference.to("steps", self.id)))
+
+
+class StepOptions(TypedDict, total=False):
+    """The options of a step."""
+
+    id: str | None
+    """The step's id in the saga; by default the name of its code."""
+    inputs: Mapping[str, object]
+    """Parameter name → a place (``order.input.sku``, ``paid.output``) or a constant."""
+    compensation: bool | None
+    """Whether the code has one, where only its name is given. None: only its owner knows."""
+    after: Sequence[Step[Any]]
+    """Steps that must have ended before, beside those that ``inputs`` refer to."""
+    when: str | None
+    """A CEL condition over ``input`` and ``steps``. If it is false, the step is skipped."""
+    pivot: bool
+    """After this step's success the saga only goes forward."""
+    retry: Retry | None
+    """Attempts of the action, and the waits between them."""
+    compensation_retry: Retry | None
+    """Attempts of the compensation, and the waits between them."""
+    timeout: float | str | None
+    """Time limit of one attempt: seconds, or a string such as ``"10s"``."""
+    allow_fail: bool
+    """The saga goes on without this step where it fails for good."""
+    fallback: Step[Any] | None
+    """The step that runs where this one fails for good. Its output then stands for this one's."""
+    unknowns_max: int | None
+    """Lost outcomes (its process was killed in the middle) after which the step is given up. 1: it never runs again once it may
+    have run. By default 3, or 10 where giving up leaves the saga stuck, and not before 30 s."""
+
+
+class WaitOptions(TypedDict, total=False):
+    """The options of a step that waits for a signal or an approval."""
+
+    id: str | None
+    """The step's id in the saga."""
+    where: str | None
+    """A CEL condition over ``payload``, ``input`` and ``steps``. If it is false, the signal is for other steps."""
+    timeout: float | str | None
+    """Seconds, or a string such as ``"2d"``, after which the step fails. None waits without an end."""
+    after: Sequence[Step[Any]]
+    """Steps that must have ended before."""
+    when: str | None
+    """A CEL condition over ``input`` and ``steps``. If it is false, the step is skipped."""
+    allow_fail: bool
+    """The saga goes on where the signal does not come in time."""
+    fallback: Step[Any] | None
+    """The step that runs in that case. Its output then stands for this one's."""
