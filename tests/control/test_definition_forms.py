@@ -132,3 +132,11 @@ def test_a_default_that_was_given_is_written_again() -> None:
     document = {"name": "order", "steps": [{"id": "a", "run": "a.b", "retry": {"initial_seconds": 0.5, "jitter": 0.2}}]}
     definition = read(document)
     assert made_by(as_python(definition)).version == definition.version
+
+
+def test_a_policy_that_writes_out_a_default_of_its_decimals_is_another_version() -> None:
+    def version(**retry: float) -> str:
+        return read({"name": "order", "steps": [{"id": "a", "run": "a.b", "retry": retry}]}).version
+
+    assert version() == version(attempts_max=3)
+    assert version() != version(initial_seconds=0.5)
