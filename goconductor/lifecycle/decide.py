@@ -70,7 +70,7 @@ def first(plan: Plan, saga_id: UUID, event: SagaStarted, log: Log | None = None)
     )
     fold.learn(event)
     forward.advance(fold, plan.roots)
-    fold.finish(event)
+    fold.finish()
     if fold.status not in FIRST_STATUSES:
         raise InvariantError(f"SagaStarted led to {fold.status}")
     check(fold)
@@ -99,7 +99,9 @@ def decide(plan: Plan, state: SagaState, event: Event, log: Log | None = None) -
 
 def apply(fold: Fold, event: Event) -> None:
     """Take one event into a fold; raises as :func:`decide`, and the fold can then not be used any more."""
-    before, fold.at = fold.status, fold.time_of(event)
+    before = fold.status
+    if event.at > fold.at:  # noqa: PLR1730  (a call of max for each event costs more)
+        fold.at = event.at
     moves = SAGA_MOVES.get(type(event))
     allowed = None if moves is None else moves.get(before)
     if allowed is None:
@@ -116,7 +118,7 @@ def apply(fold: Fold, event: Event) -> None:
         fold.note_span(event.step, event.span)
     if fold.phase is SagaStatus.QUEUED and isinstance(event, StepEvent):
         fold.phase = SagaStatus.RUNNING
-    fold.finish(event)
+    fold.finish()
     if fold.status not in allowed:
         raise InvariantError(f"{type(event).__name__} moved saga {fold.state.saga_id} from {before} to {fold.status}")
     check(fold)

@@ -124,11 +124,8 @@ class Fold:
                 self._timers.append((compensation.due_at, name))
         if self._timers:
             heapify(self._timers)
-        self.status = self._status()
-
-    def _status(self) -> SagaStatus:
         waits = self.waiting > 0 and not (self.open_actions or self.open_compensations)
-        return status_of(self.phase, paused=self.paused, stuck=self.stuck > 0, waits=waits)
+        self.status = status_of(self.phase, paused=self.paused, stuck=self.stuck > 0, waits=waits)
 
     @property
     def backward(self) -> bool:
@@ -309,13 +306,9 @@ class Fold:
                 f"{type(event).__name__} of step {event.step!r} names attempt {event.attempt}, it is at {attempt}"
             )
 
-    def time_of(self, event: Event) -> float:
-        """Return when it happened; a saga's time never falls."""
-        return max(event.at, self.state.at)
-
-    def finish(self, event: Event) -> None:
-        """Take the event's time, and set when the sweep must look again."""
-        at = self.time_of(event)
+    def finish(self) -> None:
+        """Make the state after the event, and set when the sweep must look again."""
+        at = self.at
         self.state = _replace(
             self.state,
             steps=self.steps,
@@ -329,7 +322,8 @@ class Fold:
             wake_at=self._wake_at(at),
             **self.fields,
         )
-        self.status = self._status()
+        waits = self.waiting > 0 and not (self.open_actions or self.open_compensations)
+        self.status = status_of(self.phase, paused=self.paused, stuck=self.stuck > 0, waits=waits)
         self.fields = {}
 
     def _wake_at(self, at: float) -> float | None:

@@ -7,7 +7,7 @@ them and recounts what a fold has counted, for checkers and tests.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TypeAlias
 
 from goconductor.errors import InvariantError
 from goconductor.lifecycle.facts.state import (
@@ -55,7 +55,7 @@ def check(fold: Fold) -> None:
     """
     plan, state = fold.plan, fold.state
     found: list[str] = []  # handed on: a generator for each part would cost more than what is looked at
-    _of_saga(found, plan, state, _Counts(fold.done, fold.open_actions + fold.open_compensations, fold.waiting, fold.stuck))
+    _of_saga(found, plan, state, (fold.done, fold.open_actions + fold.open_compensations, fold.waiting, fold.stuck))
     for name in state.steps if state.phase in _ENDED_OTHERWISE else fold.touched:
         _of_step(found, plan, state, name, fold.steps[name])
     fold.touched.clear()
@@ -70,7 +70,7 @@ def violations(plan: Plan, state: SagaState) -> list[str]:
     open_work = sum((step.action.status in OPEN_ACTIONS) + (step.compensation.status in OPEN_COMPENSATIONS) for step in steps)
     waiting = sum(step.action.status is ACTION_WAITING for step in steps)
     found: list[str] = []
-    _of_saga(found, plan, state, _Counts(done, open_work, waiting, len(state.stuck_steps)))
+    _of_saga(found, plan, state, (done, open_work, waiting, len(state.stuck_steps)))
     for name, step in state.steps.items():
         _of_step(found, plan, state, name, step)
     if waiting and not open_work and not state.paused and not state.phase.ended:
@@ -81,13 +81,8 @@ def violations(plan: Plan, state: SagaState) -> list[str]:
     return found
 
 
-class _Counts(NamedTuple):
-    """How many steps are done, are at work on either side, wait, and are stuck."""
-
-    done: int
-    open_work: int
-    waiting: int
-    stuck: int
+_Counts: TypeAlias = tuple[int, int, int, int]
+"""How many steps are done, are at work on either side, wait, and are stuck."""
 
 
 def _of_saga(found: list[str], plan: Plan, state: SagaState, counts: _Counts) -> None:

@@ -287,7 +287,9 @@ def fold(
             releases.append(submission.lease)
     if not entries:
         return None
-    signals = [log.signal_id(each.event) for each in accepted.values() if isinstance(each.event, SignalReceived)]
+    signals = []
+    if plan.signals:
+        signals = [log.signal_id(each.event) for each in accepted.values() if isinstance(each.event, SignalReceived)]
     new = View(draft.state, base.seq + len(entries), random_number(), base.bytes + size)
     return Folded(plan, base, new, draft.status, entries, effects, releases, accepted, last_due_at, epoch, signals)
 

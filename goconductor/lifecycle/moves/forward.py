@@ -158,7 +158,7 @@ def succeeded(fold: Fold, event: ActionSucceeded | ActionSettled | OutcomeDeclar
     before = step.action
     if not before.attempt and not isinstance(event, OutcomeDeclared):
         raise UnexpectedEventError(f"the action of step {event.step!r} was never sent; it cannot have succeeded")
-    if fold.backward and before.status in MAY_HAVE_RUN:
+    if before.status in MAY_HAVE_RUN and fold.backward:
         turning.late_success(fold, event.step)
     elif before.status in MAY_HAVE_RUN:
         raise UnexpectedEventError(

@@ -87,7 +87,7 @@ class Attempts(abc.ABC, Generic[SideStatus]):
         Returns:
             None, or the side with this loss in it, with its old status: the caller gives up.
         """
-        side, at = self.expect(fold, event), fold.time_of(event)
+        side, at = self.expect(fold, event), fold.at
         first = at if side.lost_at is None else side.lost_at
         side = _replace(side, unknowns=side.unknowns + 1, lost_at=first, failure=Failure("OutcomeUnknown", event.reason))
         if limit is None or limit.is_over(side.unknowns, at - first):
@@ -127,7 +127,7 @@ class Attempts(abc.ABC, Generic[SideStatus]):
     def _back_off(
         self, fold: Fold, event: _Outcome, side: Side[SideStatus], wait_seconds: float, failure: Failure | None
     ) -> None:
-        name, attempt, due_at = event.step, side.attempt + 1, fold.time_of(event) + wait_seconds
+        name, attempt, due_at = event.step, side.attempt + 1, fold.at + wait_seconds
         side = Side(self._backoff, attempt, side.unknowns, side.lost_at, due_at, failure)
         self.put(fold, name, type(event), side)
         fold.set_timer(SetTimer(name, self._direction, attempt, event.round, due_at))
