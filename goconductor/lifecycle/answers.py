@@ -64,6 +64,11 @@ class Log:
         if event.answers:
             self.kept = {**event.answers, **self.kept}
 
+    @property
+    def keeps_nothing(self) -> bool:
+        """Whether these are events of a version that kept no answers, as far as they show it."""
+        return bool(self._events) and not self.kept
+
     def follows(self, step: str) -> Answer | None:
         """Return an answer that the log does not hold, but that follows from it without asking."""
         if self._followed is None:

@@ -237,7 +237,8 @@ class Fold:
     def answer(self, step: str, condition: Condition, seen: Callable[[], dict[str, object]]) -> Answer:
         """Return what a step's condition answers: as the log has it, else by asking the condition.
 
-        Where the log has no answer, the best guess is what the version answered that wrote it; so a replay asks as that did.
+        Where the log has no answer, the best guess is what the version answered that wrote it: of a log without any answer an
+        old one, which let conditions walk over maps.
 
         Args:
             step: whose turn has come.
@@ -249,7 +250,7 @@ class Fold:
             answer = self.log.follows(step) if self.log is not None else None
             if answer is None or answer == NOT_KEPT:
                 try:
-                    holds = condition.holds(seen(), any_order=self.log is not None)
+                    holds = condition.holds(seen(), any_order=self.log is not None and self.log.keeps_nothing)
                     answer = answer or holds
                 except ConditionError as error:
                     answer = str(error)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from goconductor import PermanentError, Retry, Saga
 from goconductor.control.actor import ANYBODY
 from goconductor.control.sagas import queries
 from goconductor.control.sagas.story import saga_story
+from goconductor.engine.facts import log
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.journals.memory import MemoryJournal, MemoryTransaction
 from goconductor.lifecycle.facts.events import SkipRequested
@@ -126,3 +129,49 @@ async def test_a_skip_leaves_the_effect_and_the_saga_says_of_which_step(world: W
     lines = [clause for line in (await saga_story(ANYBODY, node, saga_id)).lines for clause in line.consequences]
     assert "the saga is completed, effects left standing: discount" in lines
     assert node.counts["effects_left"] == 1
+
+
+@pytest.mark.parametrize(
+    ("when", "status", "answer"),
+    [
+        ("steps.notify.failed", SagaStatus.COMPLETED, True),
+        ("!steps.notify.failed", SagaStatus.COMPLETED, False),
+        ("input.m.filter(k, k == 'a').size() > 0", SagaStatus.COMPENSATED, None),
+    ],
+)
+async def test_what_is_asked_after_a_step_that_has_nothing_to_undo_stands_in_the_same_append(
+    world: World, when: str, status: SagaStatus, answer: bool | None
+) -> None:
+    """It is given up by a compensation that does nothing, which is folded into the append of the failure."""
+    shop, ran = StepRegistry("shop"), list[str]()
+
+    @shop.step
+    async def reserve() -> None: ...
+
+    @reserve.compensation
+    async def release() -> None:
+        ran.append("release")
+
+    @shop.step(retry=ONCE)
+    async def notify() -> None:
+        raise PermanentError("no address")
+
+    @shop.step
+    async def ship() -> None:
+        ran.append("ship")
+
+    saga: Saga[Any] = Saga("order")
+    notified = saga.step("shop.notify", after=[saga.step("shop.reserve")], allow_fail=True)
+    saga.step("shop.ship", after=[notified], when=when)
+    node = await world.node(shop)
+    saga_id = await world.start(saga, {"m": {"a": 1}})
+    end = await world.end_of(saga_id)
+    head = await world.store.sagas.head(saga_id)
+    assert head is not None
+    assert (head.status, end.phase) == (status, status), "the log says of the saga what its head says"
+    assert (await node.view(saga_id)).state.unkept == end.unkept == {}
+    events = [log.event(entry) for entry in world.store.data.logs[saga_id]]
+    (asked,) = [event for event in events if event.answers]
+    assert asked.answers is not None
+    assert "a list of a map" in str(asked.answers["ship"]) if answer is None else asked.answers == {"ship": answer}
+    assert ran == (["release"] if answer is None else ["ship"] if answer else [])

@@ -145,6 +145,17 @@ class TestOlder:
         assert failure is not None
         assert found == {"yes": True, "no": False, "missing": failure.message}
 
+    def test_conditions_may_walk_over_maps_only_in_a_log_that_keeps_no_answers(self) -> None:
+        """Older versions let them; a log that keeps the answer of another step is of a version that does not."""
+        walks = "input.map.filter(key, key == 'a').size() == 1"
+        steps = (step("first"), step("gift", "first", when="input.no"), step("ship", "gift", when=walks))
+        definition = Definition(name="order", steps=steps)
+        started = e.SagaStarted(input={"no": False, "map": {"a": 1}}, at=1.0)
+        old: list[Event] = [started, e.ActionSucceeded("first", at=2.0)]
+        assert replay(Plan(definition), ID, old).step("ship").action.status is ActionStatus.SENT
+        newer: list[Event] = [started, e.ActionSucceeded("first", at=2.0, answers={"gift": False})]
+        assert replay(Plan(definition), ID, newer).step("ship").action.status is ActionStatus.PREVENTED
+
     def test_of_two_answers_the_first_counts(self) -> None:
         log = Log(Plan(GIFT), [e.PauseRequested(answers={"gift": True}), e.ResumeRequested(answers={"gift": False})])
         assert log.kept == {"gift": True}

@@ -339,7 +339,10 @@ def _fold_of(plan: Plan, state: SagaState, folded: Iterable[Event]) -> Fold:
 
 
 def _undo_nothing(fold: Fold, room: Room) -> list[Event]:
-    """Fold at once the compensations asked for that would do nothing: another append for each would say no more."""
+    """Fold at once the compensations asked for that would do nothing: another append for each would say no more.
+
+    With the last of them a step may be given up whose failure is tolerated. Then the saga goes on, and conditions are asked.
+    """
     asked, nulls, left = fold.effects, list[Event](), list[Effect]()
     for effect in asked:  # which grows
         if isinstance(effect, RunCompensation) and room.undoes_nothing(fold.plan, effect.step):
@@ -347,7 +350,7 @@ def _undo_nothing(fold: Fold, room: Room) -> list[Event]:
             fold.effects = []
             apply(fold, null)
             asked += fold.effects
-            nulls.append(null)
+            nulls.append(fold.keep(null))
         else:
             left.append(effect)
     fold.effects = left
