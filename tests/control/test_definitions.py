@@ -55,12 +55,14 @@ def test_all_faults_of_shape_are_told_at_once() -> None:
         "$.steps[0].retry has an unknown key 'factr'; did you mean factor?",
         "$.steps[0].retry.attempts_max should be a whole number",
         "$.steps[1] has an unknown key 'afer'; did you mean after?",
-        "$.steps[1] lacks 'run'; add it",
         "$.timeout_seconds should be a number",
     ]
 
 
 def test_all_faults_of_sense_are_told_at_once() -> None:
+    assert problems({"name": "order", "steps": [{"id": "b"}]}) == [
+        "step 'b' has nothing to do; give it run ('participant.step'), delay or wait."
+    ]
     found = problems({**step(after=["z"], when="1 +"), "input_schema": {"type": "objekt"}})
     assert len(found) == 3
     assert "'z'" in found[0]

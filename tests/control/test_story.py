@@ -157,7 +157,7 @@ def test_a_saga_that_turns_back_gets_stuck_and_is_helped() -> None:
         bank's journal reports that charge had not been compensated, and from now on it cannot be.
           → reserve is to be compensated
         stock found nothing to compensate of reserve (500 ms).
-          → the saga is compensated
+          → the saga is compensated, effects left standing: charge
     """)
     assert tale.lines[4].by == "ann"
 

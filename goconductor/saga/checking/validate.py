@@ -130,6 +130,8 @@ def _of_itself(step: Step) -> list[str]:
         found += of_delay(step, step.delay)
     elif step.wait is not None:
         found += of_wait(step, step.wait)
+    elif not step.run:
+        found.append(f"step {step.id!r} has nothing to do; give it run ('participant.step'), delay or wait.")
     else:
         try:
             split_target(step.run)
