@@ -62,9 +62,10 @@ def definitions(draw: st.DrawFn, *, steps_max: int = 7, endless: bool = True) ->
                 after[i].add(pivot)
     before_pivot = range(count if pivot is None else pivot)
     waits = {i for i in range(count) if i != pivot and draw(st.integers(0, 5)) == 0}
-    runs = set(before_pivot) - waits
-    allowed = {i for i in sorted(runs) if draw(st.sampled_from([False, False, True]))}
-    fallbacks = {i: i + 1 for i in sorted(runs - allowed) if i + 1 in runs and draw(st.sampled_from([False, True]))}
+    allowed = {i for i in before_pivot if draw(st.sampled_from([False, False, True]))}
+    fallbacks = {
+        i: i + 1 for i in before_pivot if i not in allowed and i + 1 in before_pivot and draw(st.sampled_from([False, True]))
+    }
     failures = [f"steps.s{i}.failed" for i in sorted(allowed | set(fallbacks))]
     definition = Definition(
         name="drawn",

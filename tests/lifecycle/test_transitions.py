@@ -42,6 +42,7 @@ def saga(*steps: str, unknowns_max: int = 2, attempts_max: int = 2) -> Definitio
                 delay=DELAYS.get(text[1]),
                 wait=GO if text[1] == "&" else None,
                 after=tuple(f"s{n}" for n in text if n.isdigit()),
+                allow_fail=text[0] == "t",
             )
             if text[1:2] in {*DELAYS, "&"}
             else Step(
