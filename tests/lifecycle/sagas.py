@@ -48,8 +48,11 @@ retries = st.none() | st.builds(
 
 
 @st.composite
-def definitions(draw: st.DrawFn, *, steps_max: int = 7, endless: bool = True) -> Definition:
-    """A sound definition: some steps before a pivot, which all come together in it, and some after it; or no pivot at all."""
+def definitions(draw: st.DrawFn, *, steps_max: int = 7, endless: bool = True, tolerated: bool = True) -> Definition:
+    """A sound definition: some steps before a pivot, which all come together in it, and some after it; or no pivot at all.
+
+    ``endless``: whether a policy may try without limit; ``tolerated``: whether steps may fail.
+    """
     count = draw(st.integers(1, steps_max))
     pivot = draw(st.none() | st.integers(0, count - 1))
     after: list[set[int]] = [draw(st.sets(st.integers(0, i - 1), max_size=3)) if i else set() for i in range(count)]
@@ -60,7 +63,7 @@ def definitions(draw: st.DrawFn, *, steps_max: int = 7, endless: bool = True) ->
         for i in range(pivot + 1, count):
             if not any(j >= pivot for j in after[i]):
                 after[i].add(pivot)
-    before_pivot = range(count if pivot is None else pivot)
+    before_pivot = range((count if pivot is None else pivot) if tolerated else 0)
     waits = {i for i in range(count) if i != pivot and draw(st.integers(0, 5)) == 0}
     allowed = {i for i in before_pivot if draw(st.sampled_from([False, False, True]))}
     fallbacks = {

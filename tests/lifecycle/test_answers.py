@@ -175,10 +175,11 @@ def test_any_life_is_replayed_alike_by_whoever_would_have_decided_otherwise(
 
 
 @many_examples
-@given(definitions(), st.lists(moves(), max_size=25), st.sampled_from([ALWAYS, NEVER, BROKEN]))
+@given(definitions(tolerated=False), st.lists(moves(), max_size=25), st.sampled_from([ALWAYS, NEVER, BROKEN]))
 def test_an_older_log_that_was_read_once_and_went_on_is_settled(
     definition: Definition, drawn: list[Move], answer: Condition
 ) -> None:
+    """Such a log has no step that may fail: versions that kept no answers did not know them."""
     life = Life(definition)
     life.live(drawn)
     log = older(life.log)
