@@ -4,8 +4,9 @@ A condition is asked once, by the process that decides that its step has its tur
 the same append; a replay reads it there. It must not ask again: maps have a random order in each process, and a release of the
 expression library may answer otherwise. A step that was skipped would then run after its successor.
 
-A step has its turn once in a saga, so an answer is known by its step. That gives two freedoms, which logs of older versions need,
-as their events have no answers:
+A step has its turn once in a saga, so an answer is known by its step. A wait may ask again when an operator lets it wait again;
+its questions are known by the number of its attempt as well. No question is asked twice under one key. That gives two freedoms,
+which logs of older versions need, as their events have no answers:
 
 * Any later event may carry an answer. What a replay had to ask is kept in the state (``SagaState.unkept``), and the next event of
   the saga carries it, whatever that event is about.
@@ -62,7 +63,8 @@ class Log:
     def learn(self, event: Event) -> None:
         """Take the answers that an event carries. The first counts."""
         if event.answers:
-            self.kept = {**event.answers, **self.kept}
+            for key, answer in event.answers.items():
+                self.kept.setdefault(key, answer)
 
     @property
     def keeps_nothing(self) -> bool:

@@ -262,7 +262,7 @@ class Fold:
         """Return an answer as the log has it; else ask, and keep the answer with the next event.
 
         Args:
-            key: the step; for a question about a signal the step, its round and the signal's id, with slashes in between.
+            key: the step; of a wait the step, its round, its attempt and, about a signal, that one's id, with slashes in between.
             ask: gives the answer.
         """
         if self.log is not None and (kept := self.log.kept.get(key)) is not None:

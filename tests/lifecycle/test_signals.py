@@ -8,14 +8,17 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from goconductor.errors import RequestRefusedError
+from goconductor.errors import RequestRefusedError, UnexpectedEventError
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
+from goconductor.lifecycle.facts.effects import SetTimer
 from goconductor.lifecycle.facts.events import SagaStarted, SignalReceived
 from goconductor.lifecycle.facts.state import ActionStatus, SagaState
 from goconductor.lifecycle.moves.signals import RECEIVED_MAX
+from goconductor.lifecycle.replay import replay
 from goconductor.saga.checking.validate import problems
 from goconductor.saga.definition import Definition, Step, Wait
+from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan, plan
 
 ID = UUID(int=7)
@@ -74,7 +77,7 @@ def test_a_signal_is_for_the_step_whose_where_holds_and_the_answers_are_kept_wit
     life = Life(saga(Wait(event="go", where="payload.n == input.n"), Wait(event="go", where="payload.n > 5")), n=3)
     life.signal("1", {"n": 9})
     assert life.taken == {"w1": {"n": 9}}
-    assert life.answers == {"w0/0/1": False, "w1/0/1": True}
+    assert life.answers == {"w0/0/1/1": False, "w1/0/1/1": True}
     life.signal("2", {"m": 3})
     assert life.taken == {"w1": {"n": 9}}
     assert [(signal.id, "'payload.n == input.n'" in signal.why) for signal in life.state.signals] == [("2", True)]
@@ -83,8 +86,82 @@ def test_a_signal_is_for_the_step_whose_where_holds_and_the_answers_are_kept_wit
 def test_a_kept_answer_is_read_and_never_asked_again() -> None:
     life = Life(saga(Wait(event="go", where="payload.n > 5")))
     before = life.state
-    after = decide(life.plan, before, SignalReceived(name="go", id="1", payload={"n": 0}, answers={"w0/0/1": True})).state
+    after = decide(life.plan, before, SignalReceived(name="go", id="1", payload={"n": 0}, answers={"w0/0/1/1": True})).state
     assert after.phase.ended
+
+
+def late(where: str) -> tuple[Plan, SagaState, list[e.Event]]:
+    """A wait behind the pivot that was late: a signal came that it could not take, and a step has ended since."""
+    steps = (
+        Step(id="pay", run="shop.pay", pivot=True),
+        Step(id="w", wait=Wait(event="go", where=where, timeout_seconds=10.0), after=("pay",)),
+        Step(id="other", run="shop.other", after=("pay",)),
+    )
+    compiled = plan(Definition(name="waiting", steps=steps))
+    decision = begin(compiled, ID, SagaStarted(input={}, at=1.0))
+    log = [decision.event]
+    for event in (
+        e.ActionSucceeded("pay", at=2.0),
+        SignalReceived(name="go", id="1", payload={"n": 1}, at=3.0),
+        e.TimerFired("w", at=12.5),
+        e.ActionSucceeded("other", at=13.0, output={"n": 1}),
+    ):
+        decision = decide(compiled, decision.state, event)
+        log.append(decision.event)
+    return compiled, decision.state, log
+
+
+def test_a_wait_that_waits_again_asks_again_and_a_replay_reads_the_answer_of_that_time() -> None:
+    compiled, state, log = late("has(steps.other) && steps.other.output.n == payload.n")
+    again = decide(compiled, state, e.RetryRequested("w", at=14.0))
+    assert again.state.status == "completed"
+    assert [event.answers for event in log[2:]] == [{"w/0/1/1": False}, None, None]
+    assert again.event.answers == {"w/0/2": True, "w/0/2/1": True}
+    assert replay(compiled, ID, [*log, again.event]) == again.state
+
+
+def test_a_wait_that_could_not_begin_asks_again_whether_it_can() -> None:
+    steps = (
+        Step(id="pay", run="shop.pay", pivot=True),
+        Step(id="w", wait=Wait(event="go", where="steps.pay.output.n == payload.n"), after=("pay",)),
+    )
+    compiled = plan(Definition(name="waiting", steps=steps))
+    begun = begin(compiled, ID, SagaStarted(input={}, at=1.0))
+    stuck = decide(compiled, begun.state, e.ActionSucceeded("pay", at=2.0, output={}))
+    assert stuck.state.step("w").action.attempt == 1
+    assert [*(stuck.event.answers or ())] == ["w/0/1"]
+    with pytest.raises(RequestRefusedError, match="still cannot begin"):
+        decide(compiled, stuck.state, e.RetryRequested("w", at=3.0))
+
+
+def test_the_timer_of_an_earlier_try_ends_nothing() -> None:
+    compiled, state, _ = late("payload.n == 2")
+    again = decide(compiled, state, e.RetryRequested("w", at=14.0))
+    assert again.effects == (SetTimer("w", Direction.ACTION, 2, 0, 24.0),)
+    with pytest.raises(UnexpectedEventError, match="names attempt 1, it is at 2"):
+        decide(compiled, again.state, e.TimerFired("w", at=24.0))
+    assert decide(compiled, again.state, e.TimerFired("w", 2, at=24.0)).state.status == "stuck"
+
+
+def test_nobody_but_an_operator_can_say_that_a_wait_has_ended() -> None:
+    compiled, state, _ = late("payload.n == 2")
+    with pytest.raises(UnexpectedEventError, match="was never sent"):
+        decide(compiled, state, e.ActionSucceeded("w", at=14.0))
+
+
+def test_a_kept_signal_says_why_a_step_that_began_to_wait_could_not_read_it() -> None:
+    life = Life(saga(Wait(event="open"), Wait(event="go", where="payload.n > 5"), w1=("w0",)))
+    life.signal("0", {"n": 1})
+    life.signal("1", {"m": 1})
+    life.signal("2", {"n": 2})
+    assert [signal.why for signal in life.state.signals] == ["", "", ""]
+    sizes = [signal.size for signal in life.state.signals]
+    life.signal("3", name="open")
+    whys = [signal.why for signal in life.state.signals]
+    assert ["payload.n > 5" in why for why in whys] == [False, True, False]
+    assert [signal.size for signal in life.state.signals] == [size + len(why) for size, why in zip(sizes, whys, strict=True)]
+    life.signal("4", {"n": 6})
+    assert life.taken == {"w0": None, "w1": {"n": 6}}
 
 
 def test_a_signal_in_any_live_state_is_kept_also_on_the_way_back() -> None:

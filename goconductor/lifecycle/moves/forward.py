@@ -100,7 +100,7 @@ def _begin(fold: Fold, name: str) -> bool:
         return _without_effect(fold, name, Advance, Failure(CONDITION_ERROR, wanted, retryable=False))
     if wanted:
         failure = kind_of(fold.plan.steps[name]).begin(fold, name)
-        return failure is not None and _without_effect(fold, name, Advance, failure)
+        return failure is not None and _without_effect(fold, name, Advance, failure, attempt=1)
     return _skipped(fold, name)
 
 
@@ -110,19 +110,26 @@ def _skipped(fold: Fold, name: str) -> bool:
     return True
 
 
-def _without_effect(fold: Fold, name: str, cause: type[object], failure: Failure) -> bool:
+def _without_effect(fold: Fold, name: str, cause: type[object], failure: Failure, *, attempt: int = 0) -> bool:
     """Give up a step that was never sent, so that it has no effect. True if that is tolerated, so that the saga goes on.
 
     Behind the pivot an operator must decide; else the saga turns back.
+
+    Args:
+        fold: the saga.
+        name: the step.
+        cause: the event's class, or :class:`Advance`.
+        failure: why it failed.
+        attempt: which attempt that was; 0 where its condition could not be evaluated.
     """
     if fold.tolerates(name):
-        fold.set_action(name, cause, Side(ActionStatus.GIVEN_UP, failure=failure))
+        fold.set_action(name, cause, Side(ActionStatus.GIVEN_UP, attempt, failure=failure))
         fold.remaining -= 1
         return True
     if fold.role(name) is StepRole.RETRIABLE:
-        fold.set_action(name, cause, Side(ActionStatus.STUCK, failure=failure))
+        fold.set_action(name, cause, Side(ActionStatus.STUCK, attempt, failure=failure))
     else:
-        fold.set_action(name, cause, Side(ActionStatus.PREVENTED, failure=failure))
+        fold.set_action(name, cause, Side(ActionStatus.PREVENTED, attempt, failure=failure))
         turning.turn_back(fold, f"step {name!r}: {failure}")
     return False
 
@@ -143,7 +150,8 @@ def due(fold: Fold, event: TimerFired) -> None:
     if waited_for is not None:
         what = f"no signal {waited_for.event!r}" if waited_for.event is not None else "no approval"
         problem = f"{what} came within {waited_for.timeout_seconds:g} s"
-        if _without_effect(fold, event.step, TimerFired, Failure(wait.TIMED_OUT, problem, retryable=False)):
+        failure = Failure(wait.TIMED_OUT, problem, retryable=False)
+        if _without_effect(fold, event.step, TimerFired, failure, attempt=waits.attempt):
             advance(fold, fold.plan.successors[event.step])
         return
     fold.set_action(event.step, TimerFired, waits.to(ActionStatus.SUCCEEDED))
@@ -156,7 +164,8 @@ def succeeded(fold: Fold, event: ActionSucceeded | ActionSettled | OutcomeDeclar
     """Take a success; it counts for any attempt of its round. After the pivot's nothing turns the saga back any more."""
     step = fold.step(event.step)
     before = step.action
-    if not before.attempt and not isinstance(event, OutcomeDeclared):
+    was_sent = before.attempt > 0 and event.step in fold.plan.owners
+    if not was_sent and not isinstance(event, OutcomeDeclared):
         raise UnexpectedEventError(f"the action of step {event.step!r} was never sent; it cannot have succeeded")
     if before.status in MAY_HAVE_RUN and fold.backward:
         turning.late_success(fold, event.step)

@@ -7,7 +7,10 @@ begin by one event, the order of the definition decides; therefore signals are h
 ``where`` is asked twice. When the step begins, it is asked whether what it names of the *saga's* data is there: if not, no
 signal could ever be read, and the step has failed. Later it is asked about each signal. A signal that it cannot read was meant
 for another step, or is a stranger's: it is left where it is, with the reason beside it. All answers are kept in the log, by the
-step, its round and the signal's id.
+step, its round, its attempt and the signal's id.
+
+A wait behind the pivot that is late may be let wait again. That is its next attempt: it asks anew, since the saga's data may be
+other by then, and the timer of the one before concerns it no more.
 """
 
 from __future__ import annotations
@@ -32,43 +35,59 @@ TIMED_OUT = "WaitTimedOutError"
 def begin(fold: Fold, name: str, cause: type[object] = Advance) -> Failure | None:
     """Begin to wait; :func:`hand_out` then gives it a signal that has come before."""
     wait, where, step = fold.plan.steps[name].wait, fold.plan.wheres.get(name), fold.step(name)
+    attempt = step.action.attempt + 1
     if where is not None and any(path[0] != "payload" for path in where.named):
-        problem = fold.answered(f"{name}/{step.round}", lambda: where.unreadable(seen_by_conditions(fold)) or True)
+        problem = fold.answered(f"{name}/{step.round}/{attempt}", lambda: where.unreadable(seen_by_conditions(fold)) or True)
         if isinstance(problem, str):
             return Failure(UNREADABLE, problem, retryable=False)
     limit = None if wait is None else wait.timeout_seconds
     due_at = None if limit is None else fold.at + limit
-    fold.set_action(name, cause, Side(ActionStatus.WAITING, 1, due_at=due_at, since=fold.at))
+    fold.set_action(name, cause, Side(ActionStatus.WAITING, attempt, due_at=due_at, since=fold.at))
     fold.begun.append(name)
     return None
 
 
 def hand_out(fold: Fold) -> list[str]:
     """Give signals that have come before to the steps that have begun to wait, and return those that have ended by that."""
-    begun, fold.begun = set(fold.begun), []
+    begun, fold.begun = fold.begun, []
+    if len(begun) > 1:
+        among = set(begun)
+        begun = [step for waiters in fold.plan.signals.values() for step in waiters if step in among]
     ended = []
-    for name in (step for waiters in fold.plan.signals.values() for step in waiters if step in begun):
-        taken = next((signal for signal in fold.signals if fits(fold, name, signal) is True), None)
-        if taken is not None:
-            fold.fields["signals"] = tuple(signal for signal in fold.signals if signal is not taken)
+    for name in begun:
+        step = fold.step(name)
+        if (taken := _first_that_fits(fold, name)) is not None:
             end(fold, name, Advance, taken)
             ended.append(name)
-        elif (due_at := fold.step(name).action.due_at) is not None:
-            fold.set_timer(SetTimer(name, Direction.ACTION, 1, fold.step(name).round, due_at))
+        elif step.action.due_at is not None:
+            fold.set_timer(SetTimer(name, Direction.ACTION, step.action.attempt, step.round, step.action.due_at))
     return ended
+
+
+def _first_that_fits(fold: Fold, name: str) -> Signal | None:
+    """Take the first signal that has come before and fits, and note on those before it why they could not be read."""
+    kept = fold.signals
+    for place, signal in enumerate(kept):
+        answer = fits(fold, name, signal)
+        if answer is True:
+            fold.fields["signals"] = tuple(each for each in fold.signals if each.id != signal.id)
+            return signal
+        if isinstance(answer, str):
+            fold.fields["signals"] = (*fold.signals[:place], noted(signal, (answer,)), *kept[place + 1 :])
+    return None
 
 
 def fits(fold: Fold, name: str, signal: Signal) -> Answer:
     """Return whether a step may take a signal; a text says why that cannot be found out."""
-    wait, where, round = fold.plan.steps[name].wait, fold.plan.wheres.get(name), fold.step(name).round
+    wait, where, step = fold.plan.steps[name].wait, fold.plan.wheres.get(name), fold.step(name)
     if wait is None or signal.name != (wait.event or name):
         return False
-    if wait.approval is not None and (signal.approves, signal.round) != (name, round):
+    if wait.approval is not None and (signal.approves, signal.round) != (name, step.round):
         return False
     if where is None:
         return True
-    seen = {**seen_by_conditions(fold), "payload": signal.said}
-    return fold.answer(f"{name}/{round}/{signal.id}", where, lambda: seen)
+    key = f"{name}/{step.round}/{step.action.attempt}/{signal.id}"
+    return fold.answer(key, where, lambda: {**seen_by_conditions(fold), "payload": signal.said})
 
 
 def end(fold: Fold, name: str, cause: type[object], signal: Signal) -> None:
@@ -81,4 +100,6 @@ def end(fold: Fold, name: str, cause: type[object], signal: Signal) -> None:
 def noted(signal: Signal, answers: Iterable[Answer]) -> Signal:
     """Return a signal that is to be kept, with the last reason why a step could not read it."""
     reasons = [answer for answer in answers if isinstance(answer, str)]
-    return msgspec.structs.replace(signal, why=reasons[-1]) if reasons else signal
+    if not reasons:
+        return signal
+    return msgspec.structs.replace(signal, why=reasons[-1], size=signal.size + len(reasons[-1]) - len(signal.why))
