@@ -192,7 +192,7 @@ def due_fires(kept: Kept, now: float, keys_seconds: float | None) -> tuple[tuple
     schedule, before = kept.schedule, kept.progress
     come = due(schedule.fire_times, before.next_at, now, schedule.catch_up + int(LATE_SECONDS) + 1)
     late = [at for at in come.times if now - at > LATE_SECONDS]
-    wanted = [at for at in late[len(late) - schedule.catch_up :] if keys_seconds is None or now - at < keys_seconds]
+    wanted = [at for at in late[max(0, len(late) - schedule.catch_up) :] if keys_seconds is None or now - at < keys_seconds]
     missed = come.left_out + len(late) - len(wanted)
     waits = () if before.waiting_at is None else (before.waiting_at,)
     progress = msgspec.structs.replace(before, next_at=come.next, missed=before.missed + missed)
