@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from graphlib import TopologicalSorter
 from typing import Any, TypeAlias
 
+from goconductor.saga.data.moments import moment_of
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Definition, Step, StepRole
 from goconductor.saga.expressions.conditions import ABOUT_SIGNAL, Condition, compile_condition
@@ -60,7 +61,11 @@ class Plan:
             self.signals[name] = (*self.signals.get(name, ()), step)
         self.asks = bool(self.conditions or self.wheres)
         """Whether anything of it is answered by an expression."""
-        self.moments = {s.id: Reference.parse(s.delay.until) for s in definition.steps if s.delay and s.delay.until is not None}
+        self._moments = {
+            s.id: (s.delay.until, self._source(Binding(ref=s.delay.until), s.id))
+            for s in definition.steps
+            if s.delay is not None and s.delay.until is not None
+        }
         self._bindings = {
             s.id: {name: self._source(binding, s.id) for name, binding in s.inputs.items()} for s in definition.steps
         }
@@ -85,6 +90,22 @@ class Plan:
             name: given[name] if name in given else _value(source, input, outputs)
             for name, source in self._bindings[step].items()
         }
+
+    def moment(self, step: str, input: Any, outputs: Mapping[str, Any]) -> float | None:
+        """Return the time until which a delay lasts, in seconds since 1970; None where it is not one that data names.
+
+        Args:
+            step: its id.
+            input: the saga's.
+            outputs: by step id.
+
+        Raises:
+            PayloadError: there is no time at the place that it refers to.
+        """
+        if (moment := self._moments.get(step)) is None:
+            return None
+        path, source = moment
+        return moment_of(_value(source, input, outputs), path=path)
 
     def retry_of(self, step: str, own: Retry | None) -> Retry:
         """Return when the action of a step is tried again: as the definition says, else as its owner does, else by its role.

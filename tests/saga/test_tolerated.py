@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from goconductor import ArgumentError, DefinitionError, Saga
+from goconductor.errors import PayloadError
 from goconductor.saga.checking.validate import problems
-from goconductor.saga.definition import Binding, Definition, Step
+from goconductor.saga.definition import Binding, Definition, Delay, Step
 from goconductor.saga.plan import Plan
 
 
@@ -44,6 +45,24 @@ def test_who_refers_to_a_step_comes_after_its_fallbacks_as_well() -> None:
 
 def test_who_names_a_step_in_after_comes_after_its_fallback_as_well() -> None:
     assert Plan(saga(step("a", fallback="b"), step("b"), step("c", "a"))).predecessors["c"] == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("outputs", "until"),
+    [({"card": {"at": 60}, "invoice": None}, 60.0), ({"card": None, "invoice": {"at": "1970-01-01T00:02:00Z"}}, 120.0)],
+)
+def test_a_delay_lasts_until_the_time_that_the_fallback_gives(outputs: dict[str, object], until: float) -> None:
+    late = Step(id="late", delay=Delay(until="$.steps.card.output.at"))
+    plan = Plan(saga(step("card", fallback="invoice"), step("invoice"), late))
+    assert plan.moment("late", None, outputs) == until
+    assert plan.moment("card", None, outputs) is None
+
+
+def test_where_neither_it_nor_its_fallback_gave_a_time_the_delay_names_the_place() -> None:
+    late = Step(id="late", delay=Delay(until="$.steps.card.output.at"))
+    plan = Plan(saga(step("card", fallback="invoice"), step("invoice", allow_fail=True), late))
+    with pytest.raises(PayloadError, match=r"\$\.steps\.card\.output\.at"):
+        plan.moment("late", None, {"card": None, "invoice": None})
 
 
 @pytest.mark.parametrize(

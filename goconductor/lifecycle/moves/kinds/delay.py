@@ -7,7 +7,7 @@ from goconductor.lifecycle.facts.effects import SetTimer
 from goconductor.lifecycle.facts.state import ActionStatus, Failure, Referable, Side
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
-from goconductor.saga.data.moments import SECONDS_MAX, moment_of
+from goconductor.saga.data.moments import SECONDS_MAX
 from goconductor.saga.ids import Direction
 
 NO_MOMENT = "NoMomentError"
@@ -26,8 +26,8 @@ def begin(fold: Fold, name: str, cause: type[object] = Advance) -> Failure | Non
 
 
 def _due_at(fold: Fold, name: str) -> float:
-    delay, reference = fold.plan.steps[name].delay, fold.plan.moments.get(name)
-    if reference is not None:
-        return max(fold.at, moment_of(reference.resolve(fold.input, Referable(fold.steps)), path=str(reference)))
+    delay, moment = fold.plan.steps[name].delay, fold.plan.moment(name, fold.input, Referable(fold.steps))
+    if moment is not None:
+        return max(fold.at, moment)
     seconds = delay.seconds if delay is not None else None
     return fold.at + (seconds or 0.0)
