@@ -57,6 +57,7 @@ NO_LIST = (
     "ask exists(…), all(…), size(…) or 'in' of a map, which has no order"
 )
 _HAS = re.compile(r"\bhas\s*\(")
+_ASKS_KIND = re.compile(r"\b(?:null|skipped|failed)\b|\btype\s*\(")  # outputs of skipped and failed steps are null
 _MAP_WALKED = "_+_(map, list)"
 _LESS_DATA = "name a smaller part of the data, or compute the answer in a step and ask for its output"
 
@@ -160,8 +161,8 @@ class Condition:
         except ConditionError as error:
             return str(error)
         for path in () if _HAS.search(self.source) else sorted(self.named):
-            if path[0] in data and (lacking := _lacking(data, path)) is not None:
-                return f"{lacking} is not there; where it may be missing, ask has(…) first"
+            if path[0] in data and (lacking := _lacking(data, path, any_kind=bool(_ASKS_KIND.search(self.source)))):
+                return lacking
         return ""
 
     def _check(self, named: dict[str, Any]) -> None:
@@ -216,6 +217,8 @@ def _complaints(text: str) -> str:
 
 # --- the data
 
+_KINDS: dict[type, str] = {bool: "a bool", str: "a text", list: "a list", tuple: "a list"}
+
 
 def _select(value: Any, tree: dict[str, Any] | None) -> Any:
     if tree is None or type(value) is not dict:
@@ -230,15 +233,24 @@ def _tree(paths: set[Path]) -> dict[str, Any] | None:
     return {first: _tree({path[1:] for path in paths if path[0] == first}) for first in {path[0] for path in paths}}
 
 
-def _lacking(value: Any, path: Path) -> str | None:
-    """Return the first part of a path that an object does not have."""
-    for depth, key in enumerate(path, 1):
+def _lacking(value: Any, path: Path, *, any_kind: bool) -> str:
+    """Return why a path ends before its last name, and the remedy; empty if it does not.
+
+    Args:
+        value: the data.
+        path: names only: a list's index ends it.
+        any_kind: whether the text itself asks what it has before it, so that null and the like are no fault.
+    """
+    for depth, key in enumerate(path):
         if type(value) is not dict:
-            return None
+            kind = "null" if value is None else _KINDS.get(type(value), "a number")
+            part = ".".join(path[:depth])
+            remedy = f"where it may be null, ask {part} != null first" if value is None else f"ask about {part} itself"
+            return "" if any_kind else f"{part} is {kind}, not an object; {remedy}"
         if key not in value:
-            return ".".join(path[:depth])
+            return f"{'.'.join(path[: depth + 1])} is not there; where it may be missing, ask has(…) first"
         value = value[key]
-    return None
+    return ""
 
 
 def _part(value: Any, path: Path) -> Any:
