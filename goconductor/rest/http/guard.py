@@ -1,18 +1,24 @@
 """The rules of every request: allowed hosts, headers of every answer, and that no exception gets out.
 
 There is no authentication yet, so the server listens on loopback, and answers only to loopback names: a page in somebody's
-browser that points a name of its own at 127.0.0.1 (DNS rebinding) is turned away by its ``Host``. A plain form cannot reach us
-either, since bodies must be JSON by their type, which a browser asks permission for, and gets none.
+browser that points a name of its own at 127.0.0.1 (DNS rebinding) is turned away by its ``Host``.
+
+A page may also ask for us by our own name (cross-site request forgery). It cannot read the answer, and it cannot send JSON: that
+wants a permission that we never give. But it can send a request without a body. So what may change something is refused where the
+browser says that another site asks: by ``Sec-Fetch-Site`` (W3C Fetch Metadata), or by an ``Origin`` (RFC 6454) that is not our
+``Host``. Programs that are no browsers send neither.
 """
 
 from __future__ import annotations
+
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from goconductor.control.settings.sections import is_loopback
-from goconductor.rest.http.problems import MISDIRECTED, response, unforeseen
+from goconductor.rest.http.problems import CROSS_SITE, MISDIRECTED, response, unforeseen
 
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",
@@ -21,6 +27,11 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+"""Methods that change nothing here."""
+OTHER_SITES = {"cross-site", "same-site"}
+"""Values of ``Sec-Fetch-Site`` for a page of another origin."""
 
 
 class Guard:
@@ -49,17 +60,40 @@ class Guard:
             await send(message)
 
         try:
-            if self._any_host or is_loopback(_name(Headers(scope=scope).get("host", ""))):
-                await self._app(scope, receive, sender)
-            else:
+            headers = Headers(scope=scope)
+            if not self._any_host and not is_loopback(_name(headers.get("host", ""))):
                 detail = "it answers to localhost and 127.0.0.1 only; ask for it by such a name, or set rest.insecure"
                 await response(MISDIRECTED, detail, scope["path"])(scope, receive, sender)
+            elif scope["method"] not in SAFE_METHODS and _of_other_site(headers):
+                detail = (
+                    "a page of another site may not change anything here; ask from a page of this very host and port, or from a "
+                    "program that sends neither Origin nor Sec-Fetch-Site; a proxy in between passes Host on unchanged"
+                )
+                await response(CROSS_SITE, detail, scope["path"])(scope, receive, sender)
+            else:
+                await self._app(scope, receive, sender)
         except ClientDisconnect:
             return
         except Exception as error:  # noqa: BLE001  (the last place that can report anything)
             answer = unforeseen(error, scope["method"], scope["path"])
             if not begun:
                 await answer(scope, receive, sender)
+
+
+def _of_other_site(headers: Headers) -> bool:
+    """Return whether a browser says that a page of another origin makes the request."""
+    if any(site.strip().lower() in OTHER_SITES for site in headers.getlist("sec-fetch-site")):
+        return True
+    host = headers.get("host", "").lower()
+    return any(_authority(origin) != host for origin in headers.getlist("origin"))
+
+
+def _authority(origin: str) -> str | None:
+    """Return the host and port of an ``Origin`` as ``Host`` has them; None if it has none, as ``null``."""
+    try:
+        return urlsplit(origin).netloc.lower() or None
+    except ValueError:
+        return None
 
 
 def _name(host: str) -> str:

@@ -60,6 +60,7 @@ class Kind(NamedTuple):
 
 INVALID_REQUEST = Kind("invalid-request", 400, "The request cannot be understood")
 INVALID_PAYLOAD = Kind("invalid-payload", 400, "The body is not JSON that can be kept")
+CROSS_SITE = Kind("cross-site", 403, "A page of another site may not ask for this")
 SAGA_NOT_FOUND = Kind("saga-not-found", 404, "There is no such saga")
 DEFINITION_NOT_FOUND = Kind("definition-not-found", 404, "There is no such definition")
 KEY_TAKEN = Kind("key-taken", 409, "This key has started a saga with other input")
