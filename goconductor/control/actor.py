@@ -5,12 +5,17 @@ A door makes an actor from what it knows, and nothing else in this room asks a d
 
 from __future__ import annotations
 
+import unicodedata
+
 import msgspec
 
-from goconductor.control.faults import RequestInvalidError, text_faults
+from goconductor.control.faults import Fault, RequestInvalidError, text_faults
 
 NAME_CHARACTERS_MAX = 255
 """Greatest length of an actor's name, in characters: the history of every saga that gets a request of the actor keeps it."""
+
+LINE_BREAKERS = {"Cc", "Zl", "Zp"}
+"""Unicode categories that a name may not have: control characters and separators of lines. A name stands in lines of the log."""
 
 
 class Actor(msgspec.Struct, frozen=True):
@@ -31,7 +36,10 @@ class Actor(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         """Check the name."""
-        if found := text_faults("by", self.name, NAME_CHARACTERS_MAX):
+        found = text_faults("by", self.name, NAME_CHARACTERS_MAX)
+        if not found and any(unicodedata.category(each) in LINE_BREAKERS for each in self.name):
+            found = [Fault("by", "has a control character or a line break; give a name of one line")]
+        if found:
             raise RequestInvalidError("the request", found)
 
 

@@ -83,6 +83,18 @@ def test_a_name_that_cannot_be_kept_is_refused(name: str, says: str) -> None:
     assert [fault.path for fault in refused.value.faults] == ["by"]
 
 
+@pytest.mark.parametrize("breaker", ["\n", "\r", "\t", "\x1b", "\x7f", "\x85", "\u2028", "\u2029"])
+def test_a_name_that_would_forge_a_line_of_the_log_is_refused(breaker: str) -> None:
+    with pytest.raises(RequestInvalidError, match="give a name of one line") as refused:
+        Actor(f"ann{breaker}2026-01-01 INFO schedule 'nightly' was deleted (by bob)")
+    assert [fault.path for fault in refused.value.faults] == ["by"]
+
+
+@pytest.mark.parametrize("name", ["ann", "Ann O'Neil", "Ελένη", "山田\u3000花子", "ops (night shift)"])
+def test_a_name_in_any_script_is_kept(name: str) -> None:
+    assert Actor(name).name == name
+
+
 async def test_the_history_keeps_the_name(bench: Bench) -> None:
     saga_id = await bench.start(card="busy")
     await ask(Actor("ann"), bench.node, saga_id, PauseRequested(by="somebody else"))
