@@ -77,3 +77,36 @@ def test_the_schema_is_printed_or_written(tmp_path: Path) -> None:
     file = tmp_path / "definition.schema.json"
     assert Prompt().run("definition", "schema", "--out", str(file)).code == 0
     assert json.loads(file.read_text()) == definition_schema()
+
+
+@pytest.mark.parametrize("number", [2**53, -(2**53), 2**63 - 1])
+@pytest.mark.parametrize(
+    ("place", "member"),
+    [
+        (
+            "$.steps[0].inputs.v.value",
+            '{{"steps": [{{"id": "a", "run": "p.a", "inputs": {{"v": {{"value": {0}}}}}}}], "name": "x"}}',
+        ),
+        (
+            "$.input_schema.maximum",
+            '{{"steps": [{{"id": "a", "run": "p.a"}}], "name": "x", "input_schema": {{"type": "object", "maximum": {0}}}}}',
+        ),
+    ],
+)
+def test_an_integer_that_has_no_canonical_form_is_a_problem_with_its_place(
+    tmp_path: Path, number: int, place: str, member: str
+) -> None:
+    path = tmp_path / "big.json"
+    path.write_text(member.format(number))
+    (found,) = Prompt().run("definition", "check", str(path), "--json").json["definitions"]
+    (problem,) = found["problems"]
+    assert problem.startswith(f"{place}: is an integer beyond")
+    assert "write it as a string" in problem
+    for arguments in (
+        ["register", str(path)],
+        *(["show", str(path), "--as", form] for form in ("json", "yaml", "python", "mermaid")),
+    ):
+        answer = Prompt(GOCONDUCTOR_DATABASE_URL="postgresql://nowhere/x").run("definition", *arguments)
+        assert answer.code != 0
+        assert place in answer.err
+        assert "Traceback" not in answer.err

@@ -208,6 +208,15 @@ def test_an_integer_that_others_would_read_as_a_float_has_no_canonical_form() ->
     for number in (2**53, -(2**53)):
         with pytest.raises(PayloadError, match=r"write it as a string"):
             canonical({"n": number})
+
+
+def test_the_place_of_an_integer_without_a_canonical_form_is_named() -> None:
+    with pytest.raises(PayloadError) as refused:
+        canonical({"a": [1, {"x y": -(2**53)}], "b": True})
+    assert refused.value.path == "$.a[1]['x y']"
+
+
+def test_what_cannot_be_kept_has_no_canonical_form() -> None:
     with pytest.raises(PayloadError, match=r"NaN|nan"):
         canonical(math.nan)
 

@@ -12,7 +12,7 @@ from goconductor.control.schema_faults import schema_faults, struct_faults
 from goconductor.control.yaml_reader import DEFINITION_BYTES_MAX, DocumentError, read_yaml
 from goconductor.errors import DefinitionError, PayloadError
 from goconductor.saga.checking import validate
-from goconductor.saga.data.values import check_value, decode
+from goconductor.saga.data.values import canonical, check_value, decode
 from goconductor.saga.definition import Definition
 
 NAMELESS = "(without a name)"
@@ -58,6 +58,10 @@ def read(document: Any) -> Definition:
     found = validate.problems(definition)
     if definition.input_schema is not None:
         found += [f"its input_schema: {fault}" for fault in schema_faults(definition.input_schema)]
+    try:
+        canonical(msgspec.to_builtins(definition))
+    except PayloadError as error:
+        found.append(str(error))  # without a canonical form it has no version
     if found:
         raise DefinitionError(called, found)
     return definition

@@ -264,14 +264,23 @@ def canonical(value: object, *, path: str = "$") -> bytes:
     JCS reads all numbers as IEEE doubles; an integer beyond 2^53 would not survive that.
 
     Raises:
-        PayloadError: the value cannot be kept, or holds an integer beyond 2^53 - 1.
+        PayloadError: the value cannot be kept, or holds an integer beyond 2^53 - 1; names its place.
     """
     check_value(value, path=path)
     try:
         return rfc8785.dumps(value)  # type: ignore[arg-type]
     except rfc8785.IntegerDomainError:
-        problem = f"holds an integer beyond ±{_CANONICAL_INTEGER_MAX:,}, which has no canonical form; write it as a string"
-        raise PayloadError(path, problem) from None
+        problem = f"is an integer beyond ±{_CANONICAL_INTEGER_MAX:,}, which has no canonical form; write it as a string"
+        raise PayloadError(_beyond_double(value, path) or path, problem) from None
+
+
+def _beyond_double(value: Any, path: str) -> str | None:
+    """Return the place of the first integer that a double may not hold. The value was checked, so it is not too deep."""
+    if type(value) is int:
+        return path if abs(value) > _CANONICAL_INTEGER_MAX else None
+    members = value.items() if type(value) is dict else enumerate(value) if type(value) in (list, tuple) else ()
+    below = (_beyond_double(item, place(path, _cut(key) if type(key) is str else key)) for key, item in members)
+    return next((found for found in below if found is not None), None)
 
 
 def digest(value: object) -> str:
