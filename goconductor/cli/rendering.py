@@ -239,6 +239,8 @@ def schedule(found: ScheduleDetail) -> Iterator[Text]:
     yield Text(plain(f"overlap {found.overlap}, catches up {found.catch_up}, changed by {found.changed_by or 'somebody'}"))
     counts = f"{found.started} started, {found.skipped} skipped, {found.missed} missed, {found.refused} refused"
     yield Text(f"{counts}{', one waits' if found.waiting_at is not None else ''}")
+    if found.saga_id is not None:
+        yield Text(f"started {found.saga_id}")
     if found.paused:
         yield Text("paused", "yellow")
     for at in found.next_fires:

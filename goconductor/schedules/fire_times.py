@@ -19,6 +19,7 @@ An interval has its fires at the multiples of its length since 1970 in UTC, whoe
 from __future__ import annotations
 
 import math
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ CRON_CHARACTERS_MAX = 255
 ZONE_CHARACTERS_MAX = 64
 EVERY_SECONDS_MAX = 366 * 86_400
 """The longest interval, in seconds: a year."""
+OF_THE_MACHINE = re.compile(r"localtime|posixrules|factory|(posix|right)/.*", re.IGNORECASE)
+"""Names that are no zones of the IANA's data: they mean another time on each machine, or are there on some only."""
 LOOKED_AT_MAX = 1_000
 """Greatest number of fire times that are computed one after the other; a minute's expression has them in 17 hours."""
 NAMES = {
@@ -98,7 +101,7 @@ class Cron:
         time_zone: a name of the IANA's data, such as ``Europe/Berlin``.
 
     Raises:
-        FireTimesError: the expression or the zone cannot be read. That it fires at all is :func:`first_after`'s to find.
+        FireTimesError: the expression or the zone cannot be read. That it fires at all is found by :meth:`after`.
     """
 
     expression: str
@@ -208,7 +211,13 @@ def reach_seconds(fires: FireTimes, now: float, count: int) -> float:
 
 def _zone(name: str) -> ZoneInfo:
     try:
-        if len(name) > ZONE_CHARACTERS_MAX or not name.isascii() or not name.isprintable() or not name:
+        if (
+            len(name) > ZONE_CHARACTERS_MAX
+            or not name.isascii()
+            or not name.isprintable()
+            or not name
+            or OF_THE_MACHINE.fullmatch(name)
+        ):
             raise ValueError(name[:ZONE_CHARACTERS_MAX])  # noqa: TRY301  (the same remedy)
         return ZoneInfo(name)
     except (ValueError, OSError, LookupError):

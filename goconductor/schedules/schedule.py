@@ -176,6 +176,16 @@ def key_of(name: str, at: float) -> str:
     return f"\N{RIGHTWARDS ARROW}schedule/{name}/{datetime.fromtimestamp(at, UTC).isoformat()}"
 
 
+def key_by_hand(name: str, request: str) -> str:
+    """Return the start key of a fire by hand. No time is in it: a request that comes again has another one.
+
+    Args:
+        name: the schedule's name.
+        request: the request's id.
+    """
+    return f"\N{RIGHTWARDS ARROW}schedule/{name}/by-hand/{request}"
+
+
 def due_fires(kept: Kept, now: float, keys_seconds: float | None) -> tuple[tuple[float, ...], Progress]:
     """Return the nominal times that are to be started now, oldest first, and the progress that leaves them behind.
 

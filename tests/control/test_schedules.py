@@ -14,6 +14,7 @@ from goconductor import InputRefusedError, RequestInvalidError, Saga, ScheduleEx
 from goconductor.control.doctor.schedules import of_schedules
 from goconductor.control.models import moment
 from goconductor.control.sagas.starting import DefinitionNotFoundError, start_fire
+from goconductor.control.schedules import requests
 from goconductor.engine.node import Node
 from goconductor.recovery.scheduling import Scheduling
 from goconductor.testing.world import World
@@ -85,6 +86,12 @@ async def test_a_schedule_is_shown_as_it_was_made(world: World, schedules: Sched
         ({**NIGHTLY, "catch_up": 101}, "catch_up is 101; give 0 to 100"),
         ({**NIGHTLY, "overlap": "never"}, "overlap Input should be 'skip', 'queue' or 'allow'"),
         ({**NIGHTLY, "labels": {"-": "x"}}, "labels have a name"),
+        ({**NIGHTLY, "labels": {"goconductor/schedule": "x"}}, "labels.goconductor/schedule is reserved"),
+        *(
+            ({"cron": "0 0 * * *", "time_zone": zone}, f"time_zone '{zone}' is not known here")
+            for zone in ("", "localtime", "posixrules", "Factory", "posix/Europe/Berlin", "right/UTC")
+        ),
+        ({"every_seconds": 5, "time_zone": ""}, "time_zone is for cron"),
     ],
 )
 async def test_what_cannot_be_is_refused_with_its_place(schedules: Schedules, facts: dict[str, Any], told: str) -> None:
@@ -158,6 +165,41 @@ async def test_fired_by_hand_it_starts_a_saga_also_while_it_is_paused(world: Wor
     assert [(fire.status, fire.by) for fire in fired.last_fires] == [("waiting", "ann")] * 2
     assert len({fire.saga_id for fire in fired.last_fires}) == 2
     assert (fired.started, fired.paused, fired.changed_at) == (2, True, made.changed_at)
+
+
+async def test_fired_by_hand_again_with_its_id_it_starts_nothing_more(world: World, schedules: Schedules) -> None:
+    await schedules.create("nightly", "wait", 5, **NIGHTLY)
+    first = await schedules.fire("nightly", request_id="monday")
+    await world.clock.advance(5)
+    again = await schedules.fire("nightly", request_id="monday")
+    assert (again.saga_id, again.started, again.last_fires) == (first.saga_id, 1, first.last_fires)
+    assert first.saga_id is not None
+    assert (await schedules.show("nightly")).saga_id is None
+    other = await schedules.fire("nightly", request_id="tuesday")
+    assert other.saga_id != first.saga_id
+    for wrong in ("", "\u00e4", "x" * 256):
+        with pytest.raises(RequestInvalidError, match="request_id should be 1 to 255 printable"):
+            await schedules.fire("nightly", request_id=wrong)
+
+
+async def test_a_fire_that_has_started_its_saga_says_so_though_the_schedule_is_deleted_meanwhile(
+    world: World, node: Node, schedules: Schedules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await schedules.create("nightly", "wait", 5, **NIGHTLY)
+
+    async def start_then_deleted(*args: Any, **kwargs: Any) -> UUID:
+        saga_id = await start_fire(*args, **kwargs)
+        await schedules.delete("nightly")
+        return saga_id
+
+    monkeypatch.setattr(requests, "start_fire", start_then_deleted)
+    fired = await schedules.fire("nightly", by="ann")
+    assert fired.saga_id is not None
+    assert fired.last is not None
+    assert (fired.last.saga_id, fired.last.by, fired.started) == (fired.saga_id, "ann", 1)
+    assert await world.store.sagas.head(fired.saga_id) is not None
+    with pytest.raises(ScheduleNotFoundError):
+        await schedules.show("nightly")
 
 
 async def test_a_replaced_schedule_keeps_its_counts_and_fires_by_the_new_rule(

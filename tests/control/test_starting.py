@@ -33,6 +33,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a label that is nothing": ({"labels": {"customer": None}}, "labels.customer is null; labels are texts"),
     "a label's name that is a number": ({"labels": {17: "customer"}}, "labels have a name '17'; use up to 63 letters"),
     "a label's name with a space": ({"labels": {"our customer": "17"}}, "labels have a name 'our customer'; use"),
+    "a label of the library": (
+        {"labels": {"goconductor/schedule": "x"}},
+        "labels.goconductor/schedule is reserved: choose a name",
+    ),
     "a label that is long": ({"labels": {"customer": "x" * 256}}, "labels.customer should be up to 255 printable"),
     "a label of two lines": ({"labels": {"customer": "a\nb"}}, "labels.customer should be up to 255 printable"),
     "labels in a list": ({"labels": ["customer"]}, r"labels are of type list; give a dict, such as \{'customer': '17'\}"),

@@ -32,7 +32,11 @@ async def test_a_schedule_from_its_making_to_its_end(command_line: Prompt, open_
     assert replaced.lines[0] == "nightly  order, every 900 s"
     assert "paused" in (await command_line.ask("schedule", "pause", "nightly")).lines
     fired = (await command_line.ask("schedule", "fire", "nightly", "--by", "bob", "--json")).json
-    assert (fired["started"], fired["last"]["by"]) == (1, "bob")
+    assert (fired["started"], fired["last"]["by"], fired["last"]["saga_id"]) == (1, "bob", fired["saga_id"])
+    named = (await command_line.ask("schedule", "fire", "nightly", "--request-id", "monday", "--json")).json
+    again = await command_line.ask("schedule", "fire", "nightly", "--request-id", "monday")
+    assert f"started {named['saga_id']}" in again.lines
+    assert again.lines[2].startswith("2 started")
     assert (await command_line.ask("schedule", "resume", "nightly", "--json")).json["paused"] is False
     listed = await command_line.ask("schedule", "list")
     assert listed.lines[0].split() == ["schedule", "saga", "fires", "next", "last"]

@@ -35,7 +35,11 @@ async def test_it_is_replaced_paused_resumed_and_fired(shop: Shop) -> None:
     replaced = await shop.client.put("/v1/schedules/nightly", json={"saga": "order", "input": INPUT, "every_seconds": 60})
     assert (replaced.status_code, replaced.json()["fires"]) == (200, "every 60 s")
     assert (await shop.client.post("/v1/schedules/nightly/pause")).json()["next_at"] is None
-    fired = (await shop.client.post("/v1/schedules/nightly/fire", params={"by": "ann"})).json()
+    headers = {"Idempotency-Key": "monday"}
+    fired = (await shop.client.post("/v1/schedules/nightly/fire", params={"by": "ann"}, headers=headers)).json()
+    again = (await shop.client.post("/v1/schedules/nightly/fire", params={"by": "ann"}, headers=headers)).json()
+    assert (again["saga_id"], again["started"]) == (fired["saga_id"], 1)
+    assert fired["saga_id"] == fired["last"]["saga_id"]
     saga = (await shop.client.get(f"/v1/sagas/{fired['last']['saga_id']}")).json()
     assert (saga["saga"], saga["labels"], fired["last"]["by"]) == ("order", {"goconductor/schedule": "nightly"}, "ann")
     assert (await shop.client.post("/v1/schedules/nightly/resume")).json()["next_at"] is not None

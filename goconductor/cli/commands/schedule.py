@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from goconductor.cli import rendering
+from goconductor.cli.commands.requests import RequestId
 from goconductor.cli.completion import saga_names
 from goconductor.cli.running import AsJson, By, actor, client, one_of, print_drawn, print_lines, read_value, run, settings_of
 from goconductor.control.actor import Actor
@@ -117,9 +118,9 @@ def resume(context: typer.Context, name: Name, *, by: By = None, as_json: AsJson
 
 
 @commands_of_schedule.command()
-def fire(context: typer.Context, name: Name, *, by: By = None, as_json: AsJson = False) -> None:
+def fire(context: typer.Context, name: Name, *, by: By = None, request_id: RequestId = None, as_json: AsJson = False) -> None:
     """Start its saga now, whatever its times, its overlap and its pause say."""
-    _ask(settings_of(context), lambda who, node: requests.fire(who, node, name), by, as_json=as_json)
+    _ask(settings_of(context), lambda who, node: requests.fire(who, node, name, request_id=request_id), by, as_json=as_json)
 
 
 @commands_of_schedule.command()

@@ -159,20 +159,27 @@ class Schedules:
         await requests.delete(Actor(by), self._node, name)
 
     @checked
-    async def fire(self, name: str, *, by: str = "") -> ScheduleDetail:
+    async def fire(self, name: str, *, by: str = "", request_id: str | None = None) -> ScheduleDetail:
         """Start its saga now, whatever its overlap, its pause and its times say.
 
         Args:
             name: its name.
             by: who asks.
+            request_id: 1 to 255 printable ASCII characters that name the request. Asked again with the same id, it starts nothing
+                more, for as long as the saga is kept.
+
+        Returns:
+            The schedule, with the started saga in ``saga_id``.
 
         Raises:
+            RequestInvalidError: the request's id cannot be one.
             ScheduleNotFoundError: there is none of this name.
             DefinitionNotFoundError: its definition is not there any more.
             InputRefusedError: its input does not fit the definition's schema any more.
-            StoreUnavailableError: the database cannot be reached; the saga may have been started: look before you fire again.
+            StoreUnavailableError: the database cannot be reached; the saga may have been started: look before you fire again,
+                or repeat it with its ``request_id``.
         """
-        return await requests.fire(Actor(by), self._node, name)
+        return await requests.fire(Actor(by), self._node, name, request_id=request_id)
 
     @checked
     async def show(self, name: str) -> ScheduleDetail:

@@ -72,6 +72,7 @@ class ScheduleDetail(ScheduleSummary):
     missed: int = Field(description="number of fires left out because nobody led; after very long, at least that many")
     refused: int = Field(description="number of fires whose start was refused")
     last_fires: list[FireDetail] = Field(description="the last fires that were tried, newest first")
+    saga_id: Annotated[UUID | None, Field(description="the saga that was started; only in the answer to a fire by hand")] = None
 
 
 class ScheduleList(Document):

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from goconductor.control.actor import Actor
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.models import moment
-from goconductor.control.sagas.starting import check_names, fitted, plan_of, start_fire
+from goconductor.control.sagas.starting import KEY, KEY_CHARACTERS_MAX, check_names, fitted, plan_of, start_fire
 from goconductor.control.schedules.documents import FireDetail, ScheduleDetail, ScheduleList, ScheduleSummary, ScheduleWanted
 from goconductor.engine.node import Node
 from goconductor.engine.work.granted import random_number
@@ -25,7 +25,7 @@ from goconductor.saga.data import values
 from goconductor.saga.ids import is_name
 from goconductor.saga.types.encoding import to_json_value
 from goconductor.schedules.fire_times import FireTimesError, reach_seconds
-from goconductor.schedules.schedule import CATCH_UP_MAX, LABEL, Fire, Kept, Progress, Schedule, key_of, read
+from goconductor.schedules.schedule import CATCH_UP_MAX, LABEL, Fire, Kept, Progress, Schedule, key_by_hand, read
 
 logger = logger_of("goconductor.control")
 
@@ -143,29 +143,50 @@ async def delete(actor: Actor, node: Node, name: str) -> None:
     raise _busy(name)
 
 
-async def fire(actor: Actor, node: Node, name: str) -> ScheduleDetail:
+async def fire(actor: Actor, node: Node, name: str, *, request_id: str | None = None) -> ScheduleDetail:
     """Start its saga now, whatever its overlap, its pause and its times say. The next fire counts it as the one before.
 
+    The answer names the saga. Once it is started that is the answer, also where the schedule is deleted meanwhile.
+
+    Args:
+        actor: the actor of the request; noted with the fire.
+        node: the engine.
+        name: the schedule's name.
+        request_id: 1 to 255 printable ASCII characters. Asked again with the same id, the saga that it has started is found.
+
     Raises:
+        RequestInvalidError: the request's id cannot be one.
         ScheduleNotFoundError: there is none of this name.
         DefinitionNotFoundError, InputRefusedError, PayloadError: its saga cannot be started any more.
-        StoreUnavailableError: the database cannot be reached; the saga may have been started: look before you fire again.
+        StoreUnavailableError: the database cannot be reached; the saga may have been started: look before you fire again, or
+            repeat it with its ``request_id``.
     """
+    if request_id is not None and not KEY.fullmatch(request_id):
+        problem = f"should be 1 to {KEY_CHARACTERS_MAX} printable ASCII characters, such as a UUID"
+        raise RequestInvalidError("the request", [Fault("request_id", problem)])
     row = await _found(actor, node, name)
-    schedule = read(row.body).schedule
+    found = read(row.body)
+    schedule = found.schedule
     now = await node.store.terms.database_time()
     saga_id = await start_fire(
         node,
         schedule.saga,
         values.decode(bytes(schedule.input)),
-        key=f"{key_of(name, now)}/{random_number():x}",
+        key=key_by_hand(name, f"{random_number():x}" if request_id is None else request_id),
         labels=schedule.labels | {LABEL: name},
     )
 
     def changed(kept: Kept) -> Kept:
+        if any(fire.saga_id == saga_id for fire in kept.progress.fires):
+            return kept  # the request came again
         return replace(kept, progress=kept.progress.noted(Fire(at=now, saga_id=saga_id, by=actor.name or "somebody")))
 
-    return await _changed(actor, node, name, changed, "fired by hand", now)
+    try:
+        detail = await _changed(actor, node, name, changed, "fired by hand", now)
+    except RequestRefusedError as error:  # deleted meanwhile, or busy: whoever is told so would fire again
+        logger.warning("schedule %r has started saga %s, which is not noted with it: %s", name, saga_id, error)
+        detail = await _detail(node, name, changed(found), now)
+    return detail.model_copy(update={"saga_id": saga_id})
 
 
 async def schedule_detail(actor: Actor, node: Node, name: str) -> ScheduleDetail:
@@ -234,7 +255,7 @@ async def _schedule(actor: Actor, node: Node, wanted: ScheduleWanted, now: float
         saga=wanted.saga,
         input=Raw(values.written(wanted.input, bytes_max=node.payload_bytes_max)),
         cron=wanted.cron,
-        time_zone=wanted.time_zone or "UTC",
+        time_zone="UTC" if wanted.time_zone is None else wanted.time_zone,
         every_seconds=wanted.every_seconds,
         overlap=wanted.overlap,
         catch_up=wanted.catch_up,

@@ -12,8 +12,9 @@ from goconductor.control.schedules import requests
 from goconductor.control.schedules.documents import ScheduleDetail, ScheduleList, ScheduleWanted
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
+from goconductor.rest.http.asked import RequestId
 from goconductor.rest.http.bodies import body_of, document, read_body
-from goconductor.rest.http.parameters import STRICT, below
+from goconductor.rest.http.parameters import STRICT, below, idempotency_key
 from goconductor.rest.http.problems import Problem
 
 _PROBLEM: dict[str, Any] = {"model": Problem}
@@ -80,8 +81,8 @@ def router(node: Node, settings: Settings) -> APIRouter:
         return document(await requests.resume(Actor(by), node, name))
 
     @routes.post("/{name}/fire", response_model=ScheduleDetail, responses={404: _PROBLEM, 422: _PROBLEM})
-    async def fire_schedule(name: Name, by: By = "") -> Response:
+    async def fire_schedule(request: Request, name: Name, by: By = "", _id: RequestId = None) -> Response:
         """Start its saga now, whatever its overlap, its pause and its times say."""
-        return document(await requests.fire(Actor(by), node, name))
+        return document(await requests.fire(Actor(by), node, name, request_id=idempotency_key(request)))
 
     return routes

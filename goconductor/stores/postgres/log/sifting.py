@@ -42,7 +42,7 @@ HOLDING = ("55P03", "XX001", "XX002")
 """A lock that was not to be had; a damaged row or index."""
 LOCKED = "55P03"
 
-WRITTEN = "sagas", "saga_log", "leases", "start_keys"
+WRITTEN = "sagas", "saga_log", "leases", "start_keys", "signals"
 
 
 def about_entry(state: str) -> bool:
