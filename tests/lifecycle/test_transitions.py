@@ -177,6 +177,7 @@ def made() -> tuple[Moves, Moves, Moves, set[Any]]:
             level = [begin(compiled, UUID(int=1), SagaStarted(input=INPUT)).state]
             firsts.add(level[0].status)
             known = {key(level[0])}
+            attempts_max = 3 if len(definition.steps) < 3 else 2  # the states of three steps are many
             while level:
                 reached = []
                 for state in level:
@@ -191,10 +192,8 @@ def made() -> tuple[Moves, Moves, Moves, set[Any]]:
                             moves[cause][before].add(to)
                         if isinstance(event, BY_HAND) and event.step not in state.stuck_steps:
                             continue  # what is settled by hand while it still waits leads where its own outcome does
-                        if (
-                            key(after) not in known
-                            and max(s.action.attempt + s.compensation.attempt for s in after.steps.values()) <= 3
-                        ):
+                        attempts = max(s.action.attempt + s.compensation.attempt for s in after.steps.values())
+                        if key(after) not in known and attempts <= attempts_max:
                             known.add(key(after))
                             reached.append(after)
                 level = reached
