@@ -114,9 +114,19 @@ def settings_of(context: typer.Context, *, serving: bool = False) -> Settings:
     return settings
 
 
-def one_of(words: type[Word]) -> Callable[[str], Word]:
-    """Return what reads an option that is one of some words; where it is none, the error has the nearest."""
+def choice(words: type[Word], help: str, *names: str) -> Any:
+    """Return an option that is one of some words; where it is none, the error has the nearest.
 
+    Args:
+        words: the words.
+        help: what it is about.
+        names: how it is written; none is by its parameter's name.
+    """
+    shown = f"[{'|'.join(words)}]"
+    return typer.Option(*names, help=help, parser=_one_of(words), metavar=shown, autocompletion=lambda: [*words])
+
+
+def _one_of(words: type[Word]) -> Callable[[str], Word]:
     def read(text: str) -> Word:
         try:
             return words(text)

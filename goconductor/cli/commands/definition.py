@@ -15,7 +15,7 @@ import typer
 from goconductor.cli import rendering
 from goconductor.cli.completion import saga_names, saga_versions
 from goconductor.cli.rendering import plain
-from goconductor.cli.running import AsJson, actor, client, fail, one_of, print_drawn, read_file, run, settings_of, why_not
+from goconductor.cli.running import AsJson, actor, choice, client, fail, print_drawn, read_file, run, settings_of, why_not
 from goconductor.control.definitions import loading, versions
 from goconductor.control.definitions.schema import definition_schema
 from goconductor.control.diagrams import drawing as requests
@@ -135,16 +135,7 @@ def show(
     what: Annotated[str, typer.Argument(help="A saga's name, or a file's.", metavar="NAME|FILE", autocompletion=saga_names)],
     *,
     version: Version = None,
-    form: Annotated[
-        Language,
-        typer.Option(
-            "--as",
-            help="How it is written.",
-            parser=one_of(Language),
-            metavar=f"[{'|'.join(Language)}]",
-            autocompletion=lambda: [*Language],
-        ),
-    ] = Language.JSON,
+    form: Annotated[Language, choice(Language, "How it is written.", "--as")] = Language.JSON,
     as_json: AsJson = False,
 ) -> None:
     """Show a definition, as it can be registered again: a registered one, or a file's, without a database.
@@ -185,10 +176,7 @@ def diagram(
     what: Annotated[str, typer.Argument(help="A saga's name, or a file's.", metavar="NAME|FILE", autocompletion=saga_names)],
     *,
     version: Version = None,
-    form: Annotated[
-        Form,
-        typer.Option(help="How it is drawn.", parser=one_of(Form), metavar=f"[{'|'.join(Form)}]", autocompletion=lambda: [*Form]),
-    ] = Form.MERMAID,
+    form: Annotated[Form, choice(Form, "How it is drawn.")] = Form.MERMAID,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write it to this file.")] = None,
 ) -> None:
     """Draw a definition: one that lies in a file, without a database, or a registered one."""

@@ -14,8 +14,8 @@ from goconductor.cli.completion import saga_names
 from goconductor.cli.running import (
     AsJson,
     actor,
+    choice,
     client,
-    one_of,
     print_drawn,
     print_lines,
     print_saga,
@@ -65,12 +65,7 @@ def list_(
     saga: Annotated[str | None, typer.Option(help="Only those of this definition.", autocompletion=saga_names)] = None,
     status: Annotated[
         list[SagaStatus] | None,
-        typer.Option(
-            help="Only those of this status; may be repeated.",
-            parser=one_of(SagaStatus),
-            metavar=f"[{'|'.join(SagaStatus)}]",
-            autocompletion=lambda: [*SagaStatus],
-        ),
+        choice(SagaStatus, "Only those of this status; may be repeated."),
     ] = None,
     label: Annotated[list[str] | None, typer.Option(help="Only those with NAME=VALUE; may be repeated.")] = None,
     error: Annotated[str | None, typer.Option(help="Only those with this text in a failure or a reason.")] = None,

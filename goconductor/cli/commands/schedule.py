@@ -11,7 +11,7 @@ import typer
 from goconductor.cli import rendering
 from goconductor.cli.commands.requests import RequestId
 from goconductor.cli.completion import saga_names
-from goconductor.cli.running import AsJson, By, actor, client, one_of, print_drawn, print_lines, read_value, run, settings_of
+from goconductor.cli.running import AsJson, By, actor, choice, client, print_drawn, print_lines, read_value, run, settings_of
 from goconductor.control.actor import Actor
 from goconductor.control.doors.exits import Exit
 from goconductor.control.sagas import filters
@@ -29,15 +29,7 @@ Input = Annotated[str, typer.Option(help="JSON, @FILE, or - for the standard inp
 Cron = Annotated[str | None, typer.Option(help="Five fields, minute first, or @daily and the like.", show_default=False)]
 Zone = Annotated[str | None, typer.Option("--time-zone", help="Of the expression, such as Europe/Berlin.", show_default=False)]
 Every = Annotated[int | None, typer.Option("--every", help="An interval in seconds, in place of --cron.", show_default=False)]
-OverlapRule = Annotated[
-    Overlap,
-    typer.Option(
-        help="What is done when the saga before has not ended.",
-        parser=one_of(Overlap),
-        metavar=f"[{'|'.join(Overlap)}]",
-        autocompletion=lambda: [*Overlap],
-    ),
-]
+OverlapRule = Annotated[Overlap, choice(Overlap, "What is done when the saga before has not ended.")]
 CatchUp = Annotated[int, typer.Option(help="How many missed fires are started at most.")]
 Paused = Annotated[bool, typer.Option("--paused", help="Fire nothing until it is resumed.")]
 Labels = Annotated[list[str] | None, typer.Option("--label", help="NAME=VALUE, of each saga; may be repeated.")]
