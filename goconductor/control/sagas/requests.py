@@ -27,7 +27,7 @@ from goconductor.control.faults import Fault, RequestInvalidError, text_faults
 from goconductor.control.models import SagaDetail
 from goconductor.control.sagas.attended import fenced, side_of, unattended
 from goconductor.control.sagas.queries import saga_status, surroundings
-from goconductor.control.sagas.starting import KEY, KEY_CHARACTERS_MAX
+from goconductor.control.sagas.starting import key_faults
 from goconductor.engine.facts import log
 from goconductor.engine.facts.log import View
 from goconductor.engine.log.folding import Expected, Submission
@@ -240,8 +240,8 @@ def _kept(node: Node, request: OperatorRequest, request_id: str | None) -> Opera
     found = text_faults("reason", reason, REASON_CHARACTERS_MAX)
     if operation.needs_reason and not reason.strip():
         found.append(Fault("reason", f"is missing: {operation.why.format(step=step)}; give the reason"))
-    if request_id is not None and not KEY.fullmatch(request_id):
-        found.append(Fault("request_id", f"should be 1 to {KEY_CHARACTERS_MAX} printable ASCII characters, such as a UUID"))
+    if request_id is not None:
+        found += key_faults("request_id", request_id)
     kept = {}
     for each in operation.parameters:
         value = getattr(request, each.name)

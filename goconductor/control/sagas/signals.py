@@ -20,7 +20,7 @@ from goconductor.control.faults import Fault, RequestInvalidError, text_faults
 from goconductor.control.models import SagaDetail
 from goconductor.control.sagas.queries import saga_status
 from goconductor.control.sagas.requests import ANSWER_SECONDS, REASON_CHARACTERS_MAX, RequestIdReusedError, keepable
-from goconductor.control.sagas.starting import KEY, KEY_CHARACTERS_MAX
+from goconductor.control.sagas.starting import key_faults
 from goconductor.engine.facts import log
 from goconductor.engine.log.folding import Submission
 from goconductor.engine.node import Node
@@ -84,9 +84,8 @@ async def approve(
 
 
 async def _send(actor: Actor, node: Node, saga_id: UUID, event: SignalReceived) -> SagaDetail:
-    if not KEY.fullmatch(event.id):
-        problem = f"should be 1 to {KEY_CHARACTERS_MAX} printable ASCII characters, such as a UUID"
-        raise RequestInvalidError("the signal", [Fault("request_id", problem)])
+    if found := key_faults("request_id", event.id):
+        raise RequestInvalidError("the signal", found)
     if await _stands(node, saga_id, event):
         return await saga_status(actor, node, saga_id)
     await node.view(saga_id)  # so that a saga or a database that is not there is reported at once

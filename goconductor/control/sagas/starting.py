@@ -146,6 +146,18 @@ async def plan_of(node: Node, saga: str, version: str | None = None) -> Plan:
         raise DefinitionNotFoundError(str(error)) from None
 
 
+def key_faults(name: str, key: object) -> list[Fault]:
+    """Find what is wrong with a start key, or with the id of a request or a signal, which is kept like one.
+
+    Args:
+        name: its name for the caller.
+        key: what was given.
+    """
+    if isinstance(key, str) and KEY.fullmatch(key):
+        return []
+    return [Fault(name, f"should be 1 to {KEY_CHARACTERS_MAX} printable ASCII characters, such as a UUID")]
+
+
 def check_names(key: object, labels: object) -> None:
     """Check a key and labels; types too, as a caller in Python may give anything.
 
@@ -156,8 +168,8 @@ def check_names(key: object, labels: object) -> None:
     if not isinstance(labels, Mapping):
         found.append(Fault("labels", f"are of type {type(labels).__name__}; give a dict, such as {{'customer': '17'}}"))
         labels = {}
-    if key is not None and not (isinstance(key, str) and KEY.fullmatch(key)):
-        found.append(Fault("key", f"should be 1 to {KEY_CHARACTERS_MAX} printable ASCII characters, such as a UUID"))
+    if key is not None:
+        found += key_faults("key", key)
     if len(labels) > LABELS_MAX:
         found.append(Fault("labels", f"are {len(labels)}, at most {LABELS_MAX} are allowed"))
     for name, value in labels.items():

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from goconductor.control.actor import Actor
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.models import moment
-from goconductor.control.sagas.starting import KEY, KEY_CHARACTERS_MAX, check_names, fitted, plan_of, start_fire
+from goconductor.control.sagas.starting import check_names, fitted, key_faults, plan_of, start_fire
 from goconductor.control.schedules.documents import FireDetail, ScheduleDetail, ScheduleList, ScheduleSummary, ScheduleWanted
 from goconductor.engine.node import Node
 from goconductor.engine.work.granted import random_number
@@ -161,9 +161,8 @@ async def fire(actor: Actor, node: Node, name: str, *, request_id: str | None = 
         StoreUnavailableError: the database cannot be reached; the saga may have been started: look before you fire again, or
             repeat it with its ``request_id``.
     """
-    if request_id is not None and not KEY.fullmatch(request_id):
-        problem = f"should be 1 to {KEY_CHARACTERS_MAX} printable ASCII characters, such as a UUID"
-        raise RequestInvalidError("the request", [Fault("request_id", problem)])
+    if request_id is not None and (faults := key_faults("request_id", request_id)):
+        raise RequestInvalidError("the request", faults)
     row = await _found(actor, node, name)
     found = read(row.body)
     schedule = found.schedule
@@ -218,7 +217,7 @@ async def list_schedules(actor: Actor, node: Node, *, after: str = "", limit: in
     if after and not is_name(after):
         raise RequestInvalidError("the request", [Fault("after", "is no name of a schedule; give that of the page before")])
     rows = await node.store.schedules.page(actor.namespace, after=after, limit=limit + 1)
-    found = [await _summary(node, row.name, read(row.body)) for row in rows[:limit]]
+    found = [await _listed(node, row.name, read(row.body)) for row in rows[:limit]]
     return ScheduleList(schedules=found, after=found[-1].name if len(rows) > limit else None)
 
 
@@ -313,7 +312,12 @@ def _busy(name: str) -> RequestRefusedError:
     return RequestRefusedError(f"schedule {name!r} is being changed again and again; try again, or pause it first")
 
 
-async def _summary(node: Node, name: str, kept: Kept) -> ScheduleSummary:
+async def _listed(node: Node, name: str, kept: Kept) -> ScheduleSummary:
+    fires = kept.progress.fires
+    return _summary(name, kept, await _fire(node, fires[-1]) if fires else None)
+
+
+def _summary(name: str, kept: Kept, last: FireDetail | None) -> ScheduleSummary:
     schedule, progress = kept.schedule, kept.progress
     return ScheduleSummary(
         name=name,
@@ -322,7 +326,7 @@ async def _summary(node: Node, name: str, kept: Kept) -> ScheduleSummary:
         overlap=schedule.overlap,
         paused=schedule.paused,
         next_at=None if schedule.paused else moment(progress.next_at),
-        last=await _fire(node, progress.fires[-1]) if progress.fires else None,
+        last=last,
     )
 
 
@@ -335,7 +339,8 @@ def _words(schedule: Schedule) -> str:
 
 async def _detail(node: Node, name: str, kept: Kept, now: float) -> ScheduleDetail:
     schedule, progress = kept.schedule, kept.progress
-    summary = await _summary(node, name, kept)
+    fires = [await _fire(node, fire) for fire in reversed(progress.fires)]
+    summary = _summary(name, kept, fires[0] if fires else None)
     return ScheduleDetail(
         **dict(summary),
         input=values.decode(bytes(schedule.input)),
@@ -352,7 +357,7 @@ async def _detail(node: Node, name: str, kept: Kept, now: float) -> ScheduleDeta
         skipped=progress.skipped,
         missed=progress.missed,
         refused=progress.refused,
-        last_fires=[await _fire(node, fire) for fire in reversed(progress.fires)],
+        last_fires=fires,
     )
 
 
