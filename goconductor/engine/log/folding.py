@@ -241,13 +241,14 @@ def fold(
     draft, folded = Fold(plan, base.state), list[Event]()
     entries, effects, releases = list[LogEntry](), list[Effect](), list[Lease]()
     accepted: dict[int, Submission] = {}
+    signals: dict[str, SignalId] = {}
     first: Submission | None = None
     last_due_at: float | None = None
     epoch = size = 0
     for index, submission in members.items():
         if results[index] is not None:
             continue
-        apart = first is not None and (submission.alone or first.alone or _repeats(submission, accepted))
+        apart = first is not None and (submission.alone or first.alone or _repeats(submission, signals))
         if size >= FOLDED_BYTES_MAX or apart:
             continue  # it goes into the next batch
         due_at = timer_due_at(draft.state, submission.event)
@@ -279,6 +280,8 @@ def fold(
         for entry in entries[-1 - len(nulls) :]:
             size += len(entry.data)
         accepted[index] = submission
+        if isinstance(event, SignalReceived):
+            signals[event.id] = log.signal_id(event)
         first = first or submission
         epoch = epoch or submission.epoch
         if due_at is not None:
@@ -287,19 +290,13 @@ def fold(
             releases.append(submission.lease)
     if not entries:
         return None
-    signals = []
-    if plan.signals:
-        signals = [log.signal_id(each.event) for each in accepted.values() if isinstance(each.event, SignalReceived)]
     new = View(draft.state, base.seq + len(entries), random_number(), base.bytes + size)
-    return Folded(plan, base, new, draft.status, entries, effects, releases, accepted, last_due_at, epoch, signals)
+    return Folded(plan, base, new, draft.status, entries, effects, releases, accepted, last_due_at, epoch, [*signals.values()])
 
 
-def _repeats(submission: Submission, accepted: Mapping[int, Submission]) -> bool:
+def _repeats(submission: Submission, signals: Mapping[str, SignalId]) -> bool:
     """Return whether this is a signal whose id is among those accepted: the store knows it at the next try."""
-    event = submission.event
-    return isinstance(event, SignalReceived) and any(
-        isinstance(each.event, SignalReceived) and each.event.id == event.id for each in accepted.values()
-    )
+    return isinstance(submission.event, SignalReceived) and submission.event.id in signals
 
 
 def _refusal(event: Event, error: Exception, view: View, counts: Counter[str]) -> AppendResult:

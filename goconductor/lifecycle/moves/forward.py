@@ -156,8 +156,7 @@ def due(fold: Fold, event: TimerFired) -> None:
         return
     fold.set_action(event.step, TimerFired, waits.to(ActionStatus.SUCCEEDED))
     fold.reason = ""
-    fold.remaining -= 1
-    advance(fold, fold.plan.successors[event.step])
+    _go_on(fold, event.step)
 
 
 def succeeded(fold: Fold, event: ActionSucceeded | ActionSettled | OutcomeDeclared) -> None:
@@ -206,7 +205,7 @@ def _given_up(fold: Fold, name: str, status: ActionStatus, why: str) -> None:
     if status is ActionStatus.SETTLING:
         fold.effects.append(Settle(name, fold.step(name).round))
     elif status is ActionStatus.GIVEN_UP:
-        _without(fold, name)
+        _go_on(fold, name)
     elif status is not ActionStatus.STUCK:
         turning.turn_back(fold, f"step {name!r}: {why}")
 
@@ -276,7 +275,7 @@ def skip(fold: Fold, name: str, cause: type[object]) -> None:
     """Go on without a step that is not wanted."""
     skipped = fold.step(name).action.to(ActionStatus.SKIPPED)
     fold.set_action(name, cause, skipped, skipping=False)
-    _without(fold, name)
+    _go_on(fold, name)
 
 
 def give_up(fold: Fold, name: str, cause: type[object], failure: Failure | None = None) -> None:
@@ -290,7 +289,7 @@ def give_up(fold: Fold, name: str, cause: type[object], failure: Failure | None 
     """
     side = fold.step(name).action
     fold.set_action(name, cause, side.to(ActionStatus.GIVEN_UP, failure=side.failure or failure))
-    _without(fold, name)
+    _go_on(fold, name)
 
 
 def undone(fold: Fold, name: str, cause: type[object]) -> None:
@@ -301,7 +300,8 @@ def undone(fold: Fold, name: str, cause: type[object]) -> None:
         give_up(fold, name, cause)
 
 
-def _without(fold: Fold, name: str) -> None:
+def _go_on(fold: Fold, name: str) -> None:
+    """Begin what comes after a step that is done."""
     fold.remaining -= 1
     advance(fold, fold.plan.successors[name])
 
