@@ -13,7 +13,7 @@ from goconductor.saga.definition import Binding, Definition, Step, StepRole
 from goconductor.saga.expressions.conditions import ABOUT_SIGNAL, Condition, compile_condition
 from goconductor.saga.features import features_of
 from goconductor.saga.ids import split_target
-from goconductor.saga.retry import ACTION_RETRY, RETRIABLE_RETRY, Retry
+from goconductor.saga.retry import ACTION_RETRY, COMPENSATION_RETRY, RETRIABLE_RETRY, Retry
 
 Source: TypeAlias = Reference | tuple[Reference, ...] | Binding
 """Where a value comes from: a place, the places of a step and of its fallbacks, or a constant."""
@@ -116,6 +116,10 @@ class Plan:
         """
         by_role = RETRIABLE_RETRY if self.roles[step] is StepRole.RETRIABLE else ACTION_RETRY
         return self.steps[step].retry or own or by_role
+
+    def compensation_retry_of(self, step: str, own: Retry | None) -> Retry:
+        """Return when the compensation of a step is tried again; parameters as of :meth:`retry_of`."""
+        return self.steps[step].compensation_retry or own or COMPENSATION_RETRY
 
     def output(self, input: Any, outputs: Mapping[str, Any]) -> Any:
         """Return what the completed saga answers.

@@ -2,12 +2,17 @@
 
 Waits grow by a factor and are spread by jitter (Brooker, *Exponential Backoff and Jitter*, AWS 2015). The jitter is computed from
 the saga's id and the attempt instead of being drawn, so that a replay of the log gives the same answer.
+
+A policy may choose which errors are tried again, by the names of their types. Only the process that caught an error knows the
+types that it derives from. So that process asks the policy (:meth:`Retry.covers`), and the failure that it reports says whether
+another attempt can help (:attr:`goconductor.lifecycle.facts.state.Failure.retryable`). Nobody else looks at the names.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Collection, Iterable
 from types import NoneType
 
 import msgspec
@@ -16,6 +21,10 @@ from goconductor.errors import check_type
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")
+
+ERROR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+"""The name of an error's type, without its module: as a failure shows it."""
+ERROR_NAMES_MAX = 50
 
 
 def seconds(duration: float | str) -> float:
@@ -50,9 +59,11 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
         factor: by how much each further wait grows.
         max_seconds: no wait is longer, jitter aside.
         jitter: each wait is lengthened by a part of itself between 0 and this.
+        on: names of the error types that are tried again, the types that derive from them included; empty means all.
+        not_on: names of the error types that are not, the types that derive from them included; they count before ``on``.
 
     Raises:
-        ArgumentError: a value is no number.
+        ArgumentError: a value is of a wrong type.
         ValueError: a value is out of range.
     """
 
@@ -61,6 +72,8 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     factor: float = 2.0
     max_seconds: float = 60.0
     jitter: float = 0.2
+    on: tuple[str, ...] = ()
+    not_on: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.attempts_max is not True:
@@ -75,6 +88,44 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
             raise ValueError("retry.factor must lie between 1 and 100")
         if not 0 <= self.jitter <= 1:
             raise ValueError("retry.jitter must lie between 0 and 1")
+        if self.on or self.not_on:
+            self._check_names()
+
+    def _check_names(self) -> None:
+        for field in ("on", "not_on"):
+            names = getattr(self, field)
+            check_type(f"retry.{field}", names, tuple, "a tuple of names of error types, such as ('ConnectionError',)")
+            for name in names:
+                check_type(
+                    f"a name in retry.{field}", name, str, "the name of an error type as a text, such as 'ConnectionError'"
+                )
+                if not ERROR_NAME.fullmatch(name):
+                    shown = f"{name[:100]!a} in retry.{field} is no name of an error type"
+                    raise ValueError(f"{shown}; write it without its module, such as 'ConnectionError'")
+            if len(names) > ERROR_NAMES_MAX:
+                raise ValueError(
+                    f"retry.{field} has {len(names)} names, at most {ERROR_NAMES_MAX} are allowed; name what they derive from"
+                )
+        if both := sorted({*self.on} & {*self.not_on}):
+            raise ValueError(f"{both[0]!r} stands in retry.on and in retry.not_on; keep one of them")
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it tries some errors again and others not."""
+        return bool(self.on or self.not_on)
+
+    def covers(self, errors: Iterable[Collection[str]]) -> bool:
+        """Return whether all of these errors are ones that may be tried again.
+
+        Args:
+            errors: of each the names of its type and of those that this derives from.
+        """
+        wanted, unwanted = {*self.on}, {*self.not_on}
+        return all((not wanted or not wanted.isdisjoint(names)) and unwanted.isdisjoint(names) for names in errors)
+
+    def counts_only(self) -> Retry:
+        """Return the policy without its names, as an event carries it: they were asked where the error was caught."""
+        return msgspec.structs.replace(self, on=(), not_on=()) if self.chooses else self
 
     def allows(self, attempt: int) -> bool:
         """Return whether another attempt may follow attempt number ``attempt`` (counted from 1)."""

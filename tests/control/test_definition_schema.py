@@ -82,6 +82,7 @@ SOUND = [
     {"name": "order", "steps": [{**DELAY, "run": "", "inputs": {}, "pivot": False, "compensation": False, "retry": None}]},
     {"name": "order", "steps": [{"id": "a", "delay": {"until": "$.input.at", "seconds": None}}]},
     {"name": "order", "steps": [{"id": "a", "wait": {"approval": "Go?", "where": "payload.by != ''", "timeout_seconds": 5}}]},
+    saga({"retry": {"on": ["OSError"], "not_on": ["ConnectionError"]}}),
     saga(**LINKED),
 ]
 
@@ -127,6 +128,8 @@ FAULTS = [
     (saga({"retry": {"factor": 0.5}}), "$.steps[0].retry.factor minimum"),
     (saga({"retry": {"factor": 101}}), "$.steps[0].retry.factor maximum"),
     (saga({"retry": {"jitter": 2}}), "$.steps[0].retry.jitter maximum"),
+    (saga({"retry": {"on": ["requests.Timeout"]}}), "$.steps[0].retry.on[0] pattern"),
+    (saga({"retry": {"not_on": [f"E{n}" for n in range(51)]}}), "$.steps[0].retry.not_on maxItems"),
     (saga({"retry": {"max_seconds": -1}}), "$.steps[0].retry.max_seconds minimum"),
     (saga({"inputs": {"x": {"ref": "$.input", "value": 1}}}), "$.steps[0].inputs.x not"),
     (saga({"inputs": {"x": {"ref": "$.input" + ".x" * 1000}}}), "$.steps[0].inputs.x.ref maxLength"),

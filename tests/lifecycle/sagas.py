@@ -43,7 +43,10 @@ WAITS: tuple[dict[str, Any], ...] = (
 PASSING, FINAL = Failure("TimeoutError", "slow"), Failure("RefusedError", "no", retryable=False)
 
 retries = st.none() | st.builds(
-    Retry, attempts_max=st.none() | st.integers(1, 3), initial_seconds=st.sampled_from([0.0, 0.5, 20.0, 60.0])
+    Retry,
+    attempts_max=st.none() | st.integers(1, 3),
+    initial_seconds=st.sampled_from([0.0, 0.5, 20.0, 60.0]),
+    on=st.sampled_from([(), (), ("OSError", "KeyError")]),
 )
 
 

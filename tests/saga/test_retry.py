@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from goconductor.errors import ArgumentError
 from goconductor.saga.retry import (
     ACTION_PATIENCE,
     ACTION_RETRY,
@@ -26,6 +27,7 @@ policies = st.builds(
     factor=st.floats(1, 100),
     max_seconds=st.floats(60, 86_400),
     jitter=st.floats(0, 1),
+    on=st.sampled_from([(), ("OSError",)]),
 )
 
 
@@ -60,9 +62,14 @@ def test_a_duration_is_above_zero_and_finite(written: float | str) -> None:
         ({"factor": 101}, "factor"),
         ({"jitter": 1.5}, "jitter"),
         ({"jitter": float("nan")}, "jitter"),
+        ({"on": ["requests.Timeout"]}, "'requests.Timeout' in retry.on is no name of an error type; write it without its module"),
+        ({"not_on": [""]}, "retry.not_on"),
+        ({"on": ["E" * 101]}, "retry.on"),
+        ({"on": [f"E{n}" for n in range(51)]}, "at most 50"),
+        ({"on": ["OSError"], "not_on": ["ValueError", "OSError"]}, "'OSError' stands in retry.on and in retry.not_on"),
     ],
 )
-def test_a_policy_out_of_range_is_refused_also_from_a_document(wrong: dict[str, float], what: str) -> None:
+def test_a_policy_out_of_range_is_refused_also_from_a_document(wrong: dict[str, object], what: str) -> None:
     with pytest.raises(ValueError, match=what):
         msgspec.convert(wrong, Retry)
 
@@ -73,6 +80,38 @@ def test_how_often() -> None:
     assert not Retry(attempts_max=1).allows(1)
     assert ACTION_RETRY.attempts_max == 3
     assert COMPENSATION_RETRY.attempts_max == 10
+
+
+def test_names_of_errors_are_given_as_a_tuple() -> None:
+    with pytest.raises(ArgumentError, match=r"retry.on .*tuple of names"):
+        Retry(on="ConnectionError")  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match=r"a name in retry.not_on .*as a text"):
+        Retry(not_on=(ConnectionError,))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("policy", "errors", "again"),
+    [
+        (Retry(), [{"ValueError"}], True),
+        (Retry(on=("OSError",)), [{"ConnectionError", "OSError"}], True),
+        (Retry(on=("OSError", "KeyError")), [{"KeyError", "LookupError"}], True),
+        (Retry(on=("OSError",)), [{"ValueError"}], False),
+        (Retry(not_on=("ValueError",)), [{"KeyError"}], True),
+        (Retry(not_on=("ValueError",)), [{"UnicodeError", "ValueError"}], False),
+        (Retry(on=("OSError",), not_on=("ConnectionError",)), [{"ConnectionError", "OSError"}], False),
+        (Retry(on=("OSError",), not_on=("ConnectionError",)), [{"TimeoutError", "OSError"}], True),
+        (Retry(on=("OSError",)), [{"OSError"}, {"ValueError"}], False),
+        (Retry(not_on=("ValueError",)), [{"OSError"}, {"ValueError"}], False),
+    ],
+)
+def test_a_policy_names_errors_or_what_they_derive_from(policy: Retry, errors: list[set[str]], again: bool) -> None:
+    assert policy.covers(errors) is again
+
+
+def test_an_event_carries_a_policy_without_its_names() -> None:
+    plain = Retry(attempts_max=5)
+    assert plain.counts_only() is plain
+    assert Retry(attempts_max=5, on=("OSError",), not_on=("KeyError",)).counts_only() == plain
 
 
 def test_waits_double_up_to_their_maximum() -> None:

@@ -20,7 +20,7 @@ from goconductor.saga.checking.waits import SECONDS_MAX
 from goconductor.saga.data.references import LENGTH_MAX
 from goconductor.saga.definition import Binding, Definition, Delay, Step, Wait
 from goconductor.saga.ids import NAME
-from goconductor.saga.retry import Retry
+from goconductor.saga.retry import ERROR_NAME, ERROR_NAMES_MAX, Retry
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 LINK = "$schema"
@@ -29,6 +29,7 @@ LINK = "$schema"
 _NAME = {"pattern": f"^{NAME.pattern}$"}
 _REFERENCE = {"pattern": r"^\$", "maxLength": LENGTH_MAX}
 _ABOVE_ZERO = {"exclusiveMinimum": 0}
+_ERROR_NAMES = {"maxItems": ERROR_NAMES_MAX, "items": {"type": "string", "pattern": f"^{ERROR_NAME.pattern}$"}}
 _WHILE = {"exclusiveMinimum": 0, "maximum": SECONDS_MAX}
 
 _LIMITS: dict[type[msgspec.Struct], dict[str, dict[str, Any]]] = {
@@ -49,6 +50,8 @@ _LIMITS: dict[type[msgspec.Struct], dict[str, dict[str, Any]]] = {
         "factor": {"minimum": 1, "maximum": 100},
         "max_seconds": {"minimum": 0},
         "jitter": {"minimum": 0, "maximum": 1},
+        "on": _ERROR_NAMES,
+        "not_on": _ERROR_NAMES,
     },
 }
 """What a value of a field must be, beside its type; null is always allowed where the field may be left out."""

@@ -25,7 +25,7 @@ from goconductor.aio.cancellation import is_ours
 from goconductor.engine.running.attempt import Attempt, NotBegunError
 from goconductor.engine.running.runners import Runner, runner_of
 from goconductor.engine.steps.context import StepContext
-from goconductor.engine.steps.failures import delay_of, failure_of, text_of
+from goconductor.engine.steps.failures import delay_of, failure_of, names_of, text_of
 from goconductor.engine.work.deadlines import Deadlines, Limit
 from goconductor.engine.work.granted import Granted
 from goconductor.errors import JournalError
@@ -41,6 +41,7 @@ from goconductor.lifecycle.facts.state import Failure
 from goconductor.lifecycle.pending_work import is_backward
 from goconductor.saga.definition import StepRole
 from goconductor.saga.ids import Direction
+from goconductor.saga.retry import Retry
 
 OnError = Callable[[Granted, StepContext, BaseException], Coroutine[Any, Any, None]]
 
@@ -52,6 +53,13 @@ def without_output(event: ActionSucceeded, error: Exception) -> OutputRejected:
 
 def _without_output(failure: Failure) -> Failure:
     return replace(failure, message=f"it ran, but its output cannot be kept: {failure.message}", retryable=False)
+
+
+def _chosen(failure: Failure, policy: Retry, error: BaseException) -> Failure:
+    """Return a failure that is final where the policy does not try its error again. One of the journal is none of the step's."""
+    if not policy.chooses or not failure.retryable or isinstance(error, JournalError) or policy.covers(names_of(error)):
+        return failure
+    return replace(failure, retryable=False)
 
 
 class Invocation:
@@ -108,6 +116,7 @@ class Invocation:
         if error is attempt.uncallable:
             failure = replace(failure, called=False, retryable=False)
         policy = work.plan.retry_of(work.step, action.retry)
+        failure = _chosen(failure, policy, error)
         is_last = not failure.retryable or is_backward(work.view.state) or not policy.allows(work.attempt)
         if is_last and work.plan.roles[work.step] is not StepRole.RETRIABLE and not isinstance(error, JournalError):
             try:
@@ -117,7 +126,8 @@ class Invocation:
             else:
                 if proof is not None:
                     return proof
-        return ActionFailed(**attempt.names, failure=failure, retry=action.retry, delay_seconds=delay_of(error))
+        own = action.retry and action.retry.counts_only()
+        return ActionFailed(**attempt.names, failure=failure, retry=own, delay_seconds=delay_of(error))
 
     async def _compensate(self, seconds: float) -> Event | None:
         attempt, limit = self.attempt, self._limit(seconds)
@@ -134,10 +144,12 @@ class Invocation:
                 attempt.context.logger.warning(message, attempt.work.step, text_of(error))
                 return CompensationSucceeded(**attempt.names, null=True)
             await self._on_error(attempt.work, attempt.context, error)
+            own = attempt.action.compensation_retry
+            policy = attempt.work.plan.compensation_retry_of(attempt.work.step, own)
             return CompensationFailed(
                 **attempt.names,
-                failure=failure_of(error, attempt.action.compensation_function),
-                retry=attempt.action.compensation_retry,
+                failure=_chosen(failure_of(error, attempt.action.compensation_function), policy, error),
+                retry=own and own.counts_only(),
                 delay_seconds=delay_of(error),
             )
 

@@ -44,6 +44,21 @@ def failure_of(error: BaseException, function: Callable[..., Any] | None = None)
     return Failure(type(answer or error).__name__, text, retryable=not final, traceback=traceback_of(error, function))
 
 
+def names_of(error: BaseException) -> list[frozenset[str]]:
+    """Return the names by which a policy may know an error: of its type, and of all types that this derives from.
+
+    A group is each of the errors in it, under the group's names as well; where one of them is an answer, it is that alone.
+    """
+    if (answer := answer_in(error)) is not None:
+        return [_names(answer)]
+    own = _names(error)
+    return [own | _names(each) for each in _leaves(error)]
+
+
+def _names(error: BaseException) -> frozenset[str]:
+    return frozenset(kind.__name__ for kind in type(error).__mro__)
+
+
 def answer_in(error: BaseException) -> StepError | PayloadError | None:
     """Return the answer in an exception: itself, or of a group the strictest answer in it.
 

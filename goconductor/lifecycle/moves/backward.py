@@ -18,7 +18,7 @@ from goconductor.lifecycle.facts.state import CompensationStatus, Failure, Side
 from goconductor.lifecycle.fold import COMPENSATION_DONE, Fold
 from goconductor.lifecycle.moves import forward
 from goconductor.lifecycle.moves.retrying import COMPENSATIONS
-from goconductor.saga.retry import COMPENSATION_RETRY, LAST_PATIENCE, patience
+from goconductor.saga.retry import LAST_PATIENCE, patience
 
 
 def apply(fold: Fold, event: BackwardEvent | SideEvent) -> None:
@@ -55,8 +55,7 @@ def succeeded(fold: Fold, event: CompensationSucceeded) -> None:
 def failed(fold: Fold, event: CompensationFailed) -> None:
     """Try again with backoff; when the policy is spent the saga is stuck."""
     name, side = event.step, COMPENSATIONS.expect(fold, event)
-    policy = fold.plan.steps[name].compensation_retry or event.retry or COMPENSATION_RETRY
-    if not COMPENSATIONS.failed(fold, event, policy):
+    if not COMPENSATIONS.failed(fold, event, fold.plan.compensation_retry_of(name, event.retry)):
         stuck = side.to(CompensationStatus.STUCK, failure=event.failure)
         fold.set_compensation(name, CompensationFailed, stuck)
 
