@@ -162,9 +162,9 @@ class Intake:
     async def _run_step(self, delivery: Delivery, body: RunStep) -> None:
         plan = await self._definitions.plan(body.saga, body.version)
         executor = self._executor
-        if executor is None or body.step not in plan.steps or not executor.owns(plan, body.step):
+        if executor is None or body.step not in plan.steps or not executor.owns(plan, body.step, body.direction):
             self._counts["messages_for_others"] += 1
-            owner, name = plan.owners.get(body.step, (body.target.partition(".")[0], ""))
+            owner, name = plan.owners_of[body.direction].get(body.step, (body.target.partition(".")[0], ""))
             self._leave(delivery, await self._colleagues.wait_seconds(owner, name, delivery.deliveries))
             return
         place = await executor.places.wait(plan, body.step, body.direction, WAIT_SECONDS)

@@ -245,7 +245,7 @@ class Metrics(Observer):
         if began is not None:
             seconds = perf_counter() - began
             key = work.lease.key
-            step, way = work.plan.steps[key.step].run, key.direction
+            step, way = work.plan.code[key.direction][key.step], key.direction
             direction = "action" if way is _ACTION else "compensation" if way is _COMPENSATION else "settle"
             self.steps.add((step, direction, OUTCOMES.get(type(event), NO_OUTCOME)))
             self.step_seconds.add((step, direction), seconds)

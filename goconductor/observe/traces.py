@@ -101,7 +101,7 @@ class Traces(Observer):
         links = []
         if work.direction is not Direction.ACTION and (undone := _span_of(state.step(step).span, above)) is not None:
             links.append(Link(undone, {LINK: "undoes"}))
-        target = work.plan.steps[step].run
+        target = work.plan.code[work.direction][step]
         span = self._tracer.start_span(
             f"{context.direction.value} {target}",
             context=above,

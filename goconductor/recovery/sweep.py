@@ -291,7 +291,7 @@ class Sweeper:
         next_looks: list[float] = []
         for work in repairs.unheld:
             key = key_of(view.state.saga_id, work)
-            self.resent.saw(key, plan.owners[work.step])
+            self.resent.saw(key, plan.owners_of[work.direction][work.step])
             due_at = self._resending.due_at(key, look.now, at_once=bool(look.dead))
             if due_at <= look.now:
                 resend.append(work)

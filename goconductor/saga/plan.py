@@ -12,7 +12,7 @@ from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Definition, Step, StepRole
 from goconductor.saga.expressions.conditions import ABOUT_SIGNAL, Condition, compile_condition
 from goconductor.saga.features import features_of
-from goconductor.saga.ids import split_target
+from goconductor.saga.ids import Direction, split_target
 from goconductor.saga.retry import ACTION_RETRY, COMPENSATION_RETRY, RETRIABLE_RETRY, Retry
 
 Source: TypeAlias = Reference | tuple[Reference, ...] | Binding
@@ -47,8 +47,13 @@ class Plan:
             step: StepRole.PIVOT if step == self.pivot else StepRole.RETRIABLE if step in after_pivot else StepRole.COMPENSATABLE
             for step in self.order
         }
-        self.owners = {step.id: split_target(step.run) for step in definition.steps if step.run}
+        code = {step.id: step.run for step in definition.steps if step.run}
+        self.code: dict[Direction, dict[str, str]] = dict.fromkeys(Direction, code)
+        """What each side of a step runs, as ``participant.step``."""
+        self.owners = {step: split_target(run) for step, run in code.items()}
         """Participant and code of each step that a participant runs; the others wait, and have nothing to undo."""
+        self.owners_of: dict[Direction, dict[str, tuple[str, str]]] = dict.fromkeys(Direction, self.owners)
+        """The same for each side of a step."""
         self.conditions: dict[str, Condition] = {s.id: compile_condition(s.when) for s in definition.steps if s.when is not None}
         waits = {s.id: s.wait for s in definition.steps if s.wait is not None}
         self.wheres = {

@@ -19,13 +19,15 @@ def waits_in_vain(plan: Plan, state: SagaState, offered: set[tuple[str, str]]) -
     if state.paused:
         return f"it is paused ({state.pause_reason or 'no reason was given'}); resume it"
     works = list(pending_work(state.steps))
-    missing = [work.step for work in works if not isinstance(work, SetTimer) and plan.owners[work.step] not in offered]
+    missing = [
+        work for work in works if not isinstance(work, SetTimer) and plan.owners_of[work.direction][work.step] not in offered
+    ]
     if not works or len(missing) < len(works):
         return None
     return "; ".join(
-        f"step {step!r} runs {plan.steps[step].run!r}, and no node of this world has it: open one whose participant is "
-        f"{plan.owners[step][0]!r}, or correct the name"
-        for step in missing
+        f"step {work.step!r} runs {plan.code[work.direction][work.step]!r}, and no node of this world has it: open one whose "
+        f"participant is {plan.owners_of[work.direction][work.step][0]!r}, or correct the name"
+        for work in missing
     )
 
 
@@ -41,7 +43,7 @@ def waits_for(plan: Plan, state: SagaState, leased: set[str]) -> str:
     for work in pending_work(state.steps):
         failure = state.step(work.step).failure
         after = f" after {failure}" if failure is not None else ""
-        owner = plan.owners.get(work.step, ("",))[0]
+        owner = plan.owners_of[work.direction].get(work.step, ("",))[0]
         if isinstance(work, SetTimer) and not owner:
             what = "waits for its time"
         elif isinstance(work, SetTimer):

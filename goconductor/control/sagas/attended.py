@@ -38,7 +38,7 @@ def unattended(plan: Plan, state: SagaState, around: Surroundings) -> Collection
         name
         for name, step in state.steps.items()
         if (side := side_of(step)) is not None
-        and plan.owners[name] not in around.offered
+        and plan.owners_of[side][name] not in around.offered
         and LeaseKey(state.saga_id, name, side, step.round) not in around.leases
     }
 
@@ -63,7 +63,7 @@ async def fenced(node: Node, plan: Plan, view: View, name: str, around: Surround
     key = LeaseKey(state.saga_id, name, side, state.step(name).round)
     if key in around.leases:
         raise RequestRefusedError(f"step {name!r} is being run just now; wait for its outcome")
-    if plan.owners[name] in around.offered:
+    if plan.owners_of[side][name] in around.offered:
         raise RequestRefusedError(f"step {name!r} is about to be run: a living instance offers it; wait for its outcome")
     if side is Direction.SETTLE:
         return None  # it runs no code: what its owner may still answer finds another state

@@ -21,7 +21,7 @@ from goconductor.control.models import (
     moment,
 )
 from goconductor.control.sagas import filters
-from goconductor.control.sagas.attended import unattended
+from goconductor.control.sagas.attended import side_of, unattended
 from goconductor.control.sagas.steps import Surroundings, describe
 from goconductor.engine.facts.log import brought_up
 from goconductor.engine.node import Node
@@ -29,13 +29,10 @@ from goconductor.engine.running.journals import troubles
 from goconductor.errors import PayloadError, SagaNotFoundError
 from goconductor.lifecycle.asked.allowed import of_saga, of_steps
 from goconductor.lifecycle.asked.catalogue import Request
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, SagaStatus, Signal
+from goconductor.lifecycle.facts.state import SagaState, SagaStatus, Signal
 from goconductor.ports.store import Head, Instance, Known, LogEntry, Page
 from goconductor.saga.ids import DEFAULT_NAMESPACE
 from goconductor.saga.plan import Plan
-
-_AT_WORK = (ActionStatus.SENT, ActionStatus.SETTLING)
-_COMPENSATION_AT_WORK = (CompensationStatus.SENT, CompensationStatus.FENCING)
 
 
 async def saga_status(actor: Actor, node: Node, saga_id: UUID) -> SagaDetail:
@@ -219,17 +216,13 @@ def entry_of(entry: LogEntry) -> HistoryEntry:
 
 async def surroundings(node: Node, plan: Plan, state: SagaState) -> Surroundings:
     """Return the leases, and the instances that could run what is due; read only for steps that should have one."""
-    due = [
-        name
-        for name, step in state.steps.items()
-        if step.action.status in _AT_WORK or step.compensation.status in _COMPENSATION_AT_WORK
-    ]
+    due = {name: side for name, step in state.steps.items() if (side := side_of(step)) is not None}
     if not due or state.status.ended:
         return Surroundings(now=node.clock.now())
     now = node.clock.now()
     leases = {lease.key: lease for lease in await node.store.recovery.leases([state.saga_id]) if lease.expires_at > now}
     instances: list[Instance] = []
-    for participant in sorted({plan.owners[step][0] for step in due}):
+    for participant in sorted({plan.owners_of[side][step][0] for step, side in due.items()}):
         instances += await node.store.instances.registered(participant)
     leased = {key.step for key in leases}
     gone = {each.serial for each in await node.store.instances.missing()} if any(step not in leased for step in due) else set()

@@ -50,7 +50,7 @@ def describe(plan: Plan, state: SagaState, name: str, around: Surroundings, allo
     step = state.step(name)
     lease = _lease(state, name, step, around)
     owner = None if lease is None else around.names.get(lease.instance, f"instance {lease.instance}")
-    blocked = None if lease is None else around.journals.get((lease.instance, plan.owners[name][1]))
+    blocked = None if lease is None else around.journals.get((lease.instance, plan.owners_of[lease.key.direction][name][1]))
     status, reason = (StepStatus.WAITING, _waits(blocked)) if blocked else _status(plan, state, name, around, owner)
     return StepDetail(
         id=name,
@@ -105,16 +105,15 @@ def _status(plan: Plan, state: SagaState, name: str, around: Surroundings, owner
         case ActionStatus.SENT if is_backward(state):
             return StepStatus.WAITING, "waits for word whether it ran"
         case ActionStatus.SENT:
-            missing = _nobody(plan, name, around)
+            missing = _nobody(plan, name, Direction.ACTION, around)
             return (StepStatus.WAITING, missing) if missing else (StepStatus.QUEUED, _held_back(state))
         case ActionStatus.BACKOFF:
             return StepStatus.WAITING, _retry(step, around)
         case ActionStatus.WAITING:
             return StepStatus.WAITING, _held_back(state) or _until(plan, name, step)
         case ActionStatus.SETTLING:
-            return StepStatus.WAITING, _nobody(
-                plan, name, around
-            ) or "waits for its owner's journal to answer whether it happened"
+            missing = _nobody(plan, name, Direction.SETTLE, around)
+            return StepStatus.WAITING, missing or "waits for its owner's journal to answer whether it happened"
         case ActionStatus.PREVENTED if step.action.failure is None and name not in plan.owners:
             return StepStatus.SKIPPED, "the saga turned back while it waited"
         case ActionStatus.PREVENTED:
@@ -151,9 +150,10 @@ def _backward(plan: Plan, name: str, step: StepState, around: Surroundings, owne
         case CompensationStatus.BACKOFF:
             return StepStatus.COMPENSATING, _retry(step, around)
         case CompensationStatus.SENT:
-            return StepStatus.COMPENSATING, None if owner is not None else _nobody(plan, name, around)
+            return StepStatus.COMPENSATING, None if owner is not None else _nobody(plan, name, Direction.COMPENSATION, around)
         case CompensationStatus.FENCING:
-            return StepStatus.COMPENSATING, _nobody(plan, name, around) or "is being skipped: its owner writes its keys"
+            missing = _nobody(plan, name, Direction.SETTLE, around)
+            return StepStatus.COMPENSATING, missing or "is being skipped: its owner writes its keys"
         case CompensationStatus.DONE:
             return StepStatus.COMPENSATED, None
         case CompensationStatus.SKIPPED:
@@ -166,8 +166,8 @@ def _waits(problem: str) -> str:
     return f"waits for its journal: {problem}"
 
 
-def _nobody(plan: Plan, name: str, around: Surroundings) -> str | None:
-    participant, step = plan.owners[name]
+def _nobody(plan: Plan, name: str, direction: Direction, around: Surroundings) -> str | None:
+    participant, step = plan.owners_of[direction][name]
     if (participant, step) in around.offered:
         blocked = around.blocked.get((participant, step))
         return _waits(blocked) if blocked else None

@@ -285,7 +285,8 @@ def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: f
                 again = f" (attempt {effect.attempt})" if effect.attempt > 1 else ""
                 yield f"{effect.step} is to be compensated{again}"
             case Settle():
-                yield f"{plan.owners[effect.step][0]} is asked to write {effect.step}'s keys and to answer what had happened"
+                owner, _ = plan.owners_of[effect.direction][effect.step]
+                yield f"{owner} is asked to write {effect.step}'s keys and to answer what had happened"
             case SetTimer() if effect.step not in plan.owners:
                 yield f"{effect.step} waits {spell(max(0.0, effect.due_at - at))}"
             case SetTimer():

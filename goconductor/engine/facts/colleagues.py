@@ -84,15 +84,19 @@ async def unoffered(
         StoreUnavailableError: the store cannot be asked now.
     """
     plan = await plan_of(state)
-    waiting = {work.step: plan.owners[work.step] for work in pending_work(state.steps) if work.step in plan.owners}
+    waiting = {
+        work.step: (plan.owners_of[work.direction][work.step], plan.code[work.direction][work.step])
+        for work in pending_work(state.steps)
+        if work.step in plan.owners
+    }
     offered = {
         (participant, step)
-        for participant in {participant for participant, _ in waiting.values()}
+        for participant in {participant for (participant, _), _ in waiting.values()}
         for each in await instances(participant)
         if each.dead_at is None
         for step in each.steps
     }
-    return {step: plan.steps[step].run for step, owner in waiting.items() if owner not in offered}
+    return {step: code for step, (owner, code) in waiting.items() if owner not in offered}
 
 
 def soon_seconds(deliveries: int) -> float:

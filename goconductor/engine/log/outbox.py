@@ -98,13 +98,14 @@ class Outbox:
                 saga=plan.name,
                 version=view.state.version,
                 step=work.step,
-                target=plan.steps[work.step].run,
+                target=plan.code[work.direction][work.step],
                 direction=work.direction,
                 attempt=work.attempt,
                 round=work.round,
                 baton=Baton(view.seq, view.tag, state, plan.features),
             )
-            if self._put(steps_topic(plan.owners[work.step][0]), view, body, now, cause) > self._baton_bytes_max:
+            topic = steps_topic(plan.owners_of[work.direction][work.step][0])
+            if self._put(topic, view, body, now, cause) > self._baton_bytes_max:
                 state = None
 
     def ended(self, plan: Plan, view: View, status: SagaStatus) -> None:

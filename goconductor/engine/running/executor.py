@@ -134,9 +134,9 @@ class Executor:
             "connections_taken": self.places.connections,
         }
 
-    def owns(self, plan: Plan, step: str) -> bool:
-        """Return whether this process has the code of a step."""
-        return self.places.owns(plan, step)
+    def owns(self, plan: Plan, step: str, direction: Direction) -> bool:
+        """Return whether this process has the code of a side of a step."""
+        return self.places.owns(plan, step, direction)
 
     def reserve(self, plan: Plan, work: Work) -> Place | None:
         """Keep a place, if the step is ours and there is one."""
@@ -147,7 +147,7 @@ class Executor:
 
         Not if the definition has a compensation: then newer instances have its code, and the lease decides which one runs it.
         """
-        if not self.owns(plan, step) or plan.steps[step].compensation:
+        if not self.owns(plan, step, Direction.COMPENSATION) or plan.steps[step].compensation:
             return False
         action = self._registry.steps[plan.owners[step][1]]
         return action.compensation_function is None and action.journal is None
@@ -241,7 +241,7 @@ class Executor:
         if key.direction is Direction.ACTION and is_superseded(work.view.state, key.step, work.attempt, key.round):
             self._counts["actions_overtaken"] += 1
             return OutcomeUnknown(key.step, work.attempt, key.round, reason="its saga turned back before it began")
-        action = self._registry.steps[work.plan.owners[key.step][1]]
+        action = self._registry.steps[work.plan.owners_of[key.direction][key.step][1]]
         seconds = timeout_of(work, action)
         deadline = now + seconds
         context = context_of(work, deadline, self._clock, self._registry.name)
@@ -313,7 +313,8 @@ class Executor:
 
     def _begins(self, work: Granted, context: StepContext) -> None:
         """Begin the time of the attempt now, and not when the work was granted."""
-        deadline = self._clock.monotonic() + timeout_of(work, self._registry.steps[work.plan.owners[work.step][1]])
+        _, name = work.plan.owners_of[work.direction][work.step]
+        deadline = self._clock.monotonic() + timeout_of(work, self._registry.steps[name])
         force_setattr(context, "deadline", deadline)
         self._renewal.extend(work.lease, deadline + LEASE_MARGIN_SECONDS)
 

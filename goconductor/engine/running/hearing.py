@@ -47,11 +47,11 @@ class Hearing:
             text = "the %s of step %r raised %s: %s"
             shown = error if not waits and is_unexpected(error) and self._is_news(work, error) else None
             context.logger.log(level, text, side, context.step, type(error).__name__, text_of(error), exc_info=shown)
-        await notify(self._registry.listeners, "on_error", context, error, step=work.plan.owners[work.step][1])
+        await notify(self._registry.listeners, "on_error", context, error, step=work.plan.owners_of[work.direction][work.step][1])
 
     def _is_news(self, work: Granted, error: BaseException) -> bool:
         """Return whether this attempt failed in another way than the one before, whose traceback has been logged."""
-        action = self._registry.steps[work.plan.owners[work.step][1]]
+        action = self._registry.steps[work.plan.owners_of[work.direction][work.step][1]]
         function = action.compensation_function if work.direction is Direction.COMPENSATION else action.function
         before = work.view.state.step(work.step).failure
         return before is None or before.traceback != traceback_of(error, function)

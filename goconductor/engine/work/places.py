@@ -110,9 +110,9 @@ class Places:
         """How many connections of journals are granted."""
         return sum(pool.taken for pool in self._pools.values())
 
-    def owns(self, plan: Plan, step: str) -> bool:
-        """Return whether this process has the code of a step."""
-        participant, name = plan.owners.get(step, ("", ""))
+    def owns(self, plan: Plan, step: str, direction: Direction) -> bool:
+        """Return whether this process has the code of a side of a step."""
+        participant, name = plan.owners_of[direction].get(step, ("", ""))
         return participant == self._registry.name and name in self._registry.steps
 
     def limit(self, name: str) -> Capacity | None:
@@ -121,9 +121,9 @@ class Places:
 
     def reserve(self, plan: Plan, step: str, direction: Direction) -> Place | None:
         """Return a place for one side of a step; None if the step is not ours, or something that it needs has no room."""
-        if self._closed or not self.owns(plan, step):
+        if self._closed or not self.owns(plan, step, direction):
             return None
-        needs = self._needed(plan.owners[step][1], direction)
+        needs = self._needed(plan.owners_of[direction][step][1], direction)
         for capacity in needs:
             if capacity.full:
                 return None
@@ -136,9 +136,9 @@ class Places:
         loop = asyncio.get_running_loop()
         ends = loop.time() + seconds
         while (place := self.reserve(plan, step, direction)) is None:
-            if self._closed or not self.owns(plan, step):
+            if self._closed or not self.owns(plan, step, direction):
                 return None
-            full = next(each for each in self._needed(plan.owners[step][1], direction) if each.full)
+            full = next(each for each in self._needed(plan.owners_of[direction][step][1], direction) if each.full)
             left = ends - loop.time()
             if left <= 0 or len(full.waiting) >= max(1, full.size or 0):
                 return None
