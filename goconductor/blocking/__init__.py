@@ -12,7 +12,8 @@ The methods are those of :class:`goconductor.Conductor` and :class:`goconductor.
 from these classes by a test, so there is one interface, and type checkers and editors see all of it.
 """
 
-from goconductor.blocking.conductor import BlockingConductor, BlockingSaga
+from goconductor.blocking.conductor import BlockingConductor
+from goconductor.blocking.saga import BlockingSaga
 from goconductor.blocking.schedules import BlockingSchedules
 from goconductor.control.settings.settings import Settings
 from goconductor.public import publish

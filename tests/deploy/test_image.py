@@ -73,6 +73,8 @@ def test_it_has_all_that_the_package_needs() -> None:
     needed = [*project["dependencies"], *(each for extra in extras.split() for each in project["optional-dependencies"][extra])]
     names = {re.split(r"[\[>=<;]", each)[0].strip() for each in needed}
     assert names <= set(pins("image.lock"))
+    leaves = {name for port in ("buses", "elections") for name in project["entry-points"][f"goconductor.{port}"]}
+    assert leaves & set(project["optional-dependencies"]) <= set(extras.split())
 
 
 def test_what_it_copies_reaches_the_builder() -> None:

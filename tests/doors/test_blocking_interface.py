@@ -1,6 +1,6 @@
 """The blocking methods are the asynchronous ones without ``await``: written from their classes, and compared here.
 
-``GOCONDUCTOR_TEST_REWRITE=1`` writes the module anew.
+``GOCONDUCTOR_TEST_REWRITE=1`` writes the modules anew.
 """
 
 from __future__ import annotations
@@ -14,40 +14,40 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import TypeAlias
 
 from goconductor import Conductor, SagaHandle, Schedules
-from goconductor.blocking import conductor, schedules
+from goconductor.blocking import conductor, saga, schedules
 
 Method: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 NOT_OFFERED = {"begin", "transaction"}
 """A transaction of the caller's belongs to another library than the engine's, and to the caller's thread."""
 
-HEAD = '''
+CONDUCTOR = '''
 """The methods of the blocking client, written by ``tests/doors/test_blocking_interface.py``: change the asynchronous ones."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, TypeVar, overload
 from uuid import UUID
 
 from typing_extensions import TypeVar as DefaultedTypeVar
 
 from goconductor.blocking.client import BlockingClient
+from goconductor.blocking.saga import BlockingSaga
 from goconductor.blocking.schedules import BlockingSchedules
-from goconductor.control.doors.handle import SagaHandle
-from goconductor.control.models import History, SagaDetail, SagaPage
+from goconductor.control.models import SagaPage
 from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.saga.writing.builder import Saga
 
 I = TypeVar("I")  # noqa: E741
 O = DefaultedTypeVar("O", default=Any)  # noqa: E741
-'''
 
-CONDUCTOR = '''
+
 class BlockingConductor(BlockingClient):
     """Starts sagas, finds them and asks after them, from any thread. It runs no steps.
 
@@ -85,7 +85,23 @@ class BlockingSchedules:
         self._ask = client._ask  # noqa: SLF001
 '''
 
-SAGA = """
+SAGA = '''
+"""The methods of a blocking handle, written by ``tests/doors/test_blocking_interface.py``: change the asynchronous ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Generic
+
+from typing_extensions import TypeVar as DefaultedTypeVar
+
+from goconductor.blocking.client import BlockingClient
+from goconductor.control.doors.handle import SagaHandle
+from goconductor.control.models import History, SagaDetail
+
+O = DefaultedTypeVar("O", default=Any)  # noqa: E741
+
+
 class BlockingSaga(Generic[O]):
 {docstring}
 
@@ -94,7 +110,7 @@ class BlockingSaga(Generic[O]):
         self.existing = handle.existing
         self._ask = client._ask  # noqa: SLF001
         self._handle = handle
-"""
+'''
 
 
 def methods(kind: type) -> Iterator[Method]:
@@ -147,29 +163,27 @@ TRANSACTIONS = (
 )
 
 
-def module() -> str:
-    """The whole module, as it should be."""
+def modules() -> dict[ModuleType, str]:
+    """Each module, as it should be."""
     docstring = textwrap.indent(documented(SagaHandle), "    ")
-    parts = [HEAD, CONDUCTOR, *(textwrap.indent(written(each, called="conductor"), "    ") for each in methods(Conductor))]
-    parts += [SAGA.format(docstring=docstring)]
-    parts += [textwrap.indent(written(each, called="self._handle"), "    ") for each in methods(SagaHandle)]
-    return formatted(parts)
+    return {
+        conductor: formatted(CONDUCTOR, Conductor, "conductor"),
+        saga: formatted(SAGA.replace("{docstring}", docstring), SagaHandle, "self._handle"),
+        schedules: formatted(SCHEDULES, Schedules, "conductor.schedules"),
+    }
 
 
-def schedules_module() -> str:
-    """The module of schedules, as it should be."""
-    made = [textwrap.indent(written(each, called="conductor.schedules"), "    ") for each in methods(Schedules)]
-    return formatted([SCHEDULES, *made])
-
-
-def formatted(parts: list[str]) -> str:
+def formatted(head: str, kind: type, called: str) -> str:
+    """A module: what it begins with, and a class's methods without ``await``."""
+    parts = [head, *(textwrap.indent(written(each, called=called), "    ") for each in methods(kind))]
     formatter = [sys.executable, "-m", "ruff", "format", "--stdin-filename", "goconductor/blocking/conductor.py", "-"]
     made = subprocess.run(formatter, input="\n".join(parts).lstrip(), capture_output=True, text=True, check=True, timeout=600)
     return made.stdout
 
 
 def test_the_blocking_methods_are_those_of_the_asynchronous_classes() -> None:
-    for path, made in ((Path(conductor.__file__), module()), (Path(schedules.__file__), schedules_module())):
+    for module, made in modules().items():
+        path = Path(inspect.getfile(module))
         if os.environ.get("GOCONDUCTOR_TEST_REWRITE"):
             path.write_text(made, "utf-8")
         assert path.read_text("utf-8") == made
@@ -178,7 +192,7 @@ def test_the_blocking_methods_are_those_of_the_asynchronous_classes() -> None:
 def test_nothing_is_offered_less_but_what_needs_a_transaction() -> None:
     for ours, theirs in (
         (Conductor, conductor.BlockingConductor),
-        (SagaHandle, conductor.BlockingSaga),
+        (SagaHandle, saga.BlockingSaga),
         (Schedules, schedules.BlockingSchedules),
     ):
         names = {name for name in vars(ours) if name[0] != "_"} - NOT_OFFERED

@@ -1,4 +1,4 @@
-"""Draws a definition, or a saga with the statuses of its steps, as Mermaid or SVG."""
+"""Answers who asks for a drawing of a definition or of a saga, in the form of their choice: the forms are beside it."""
 
 from __future__ import annotations
 
