@@ -74,6 +74,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
         retry: how often the action is tried; None leaves it to its owner.
         compensation_retry: the same for the compensation.
         timeout_seconds: how long one attempt may take; None leaves it to the owner.
+        total_timeout_seconds: how long all attempts of the action, and the waits between them, may take together; None: no end.
         unknowns_max: how many outcomes may be lost before the step is given up on.
         allow_fail: whether the saga goes on without this step where it fails for good.
         fallback: the id of the step that runs where this one fails for good, and whose output then stands for this one's.
@@ -91,6 +92,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     retry: Retry | None = None
     compensation_retry: Retry | None = None
     timeout_seconds: float | None = None
+    total_timeout_seconds: float | None = None
     unknowns_max: int | None = None
     allow_fail: bool = False
     fallback: str | None = None

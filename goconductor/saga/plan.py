@@ -122,6 +122,16 @@ class Plan:
         by_role = RETRIABLE_RETRY if self.roles[step] is StepRole.RETRIABLE else ACTION_RETRY
         return self.steps[step].retry or own or by_role
 
+    def ends_at(self, step: str, at: float) -> float | None:
+        """Return when the time of all attempts of an action is over; None where it has no end.
+
+        Args:
+            step: its id.
+            at: when its first attempt is sent, in seconds since 1970.
+        """
+        total = self.steps[step].total_timeout_seconds
+        return None if total is None else at + total
+
     def compensation_retry_of(self, step: str, own: Retry | None) -> Retry:
         """Return when the compensation of a step is tried again; parameters as of :meth:`retry_of`."""
         return self.steps[step].compensation_retry or own or COMPENSATION_RETRY

@@ -100,6 +100,7 @@ OF_CODE: list[dict[str, Any]] = [
     {"retry": {}},
     {"compensation_retry": {}},
     {"timeout_seconds": 5},
+    {"total_timeout_seconds": 5},
     {"unknowns_max": 2},
 ]
 """What a step that nobody runs does not have."""
@@ -122,6 +123,7 @@ FAULTS = [
     (saga({"after": ["a b"]}), "$.steps[0].after[0] pattern"),
     (saga({"pivot": "yes"}), "$.steps[0].pivot type"),
     (saga({"timeout_seconds": -1}), "$.steps[0].timeout_seconds exclusiveMinimum"),
+    (saga({"total_timeout_seconds": 0}), "$.steps[0].total_timeout_seconds exclusiveMinimum"),
     (saga({"unknowns_max": 0}), "$.steps[0].unknowns_max minimum"),
     (saga({"retry": {"attempts_max": 0}}), "$.steps[0].retry.attempts_max minimum"),
     (saga({"retry": {"initial_seconds": -1}}), "$.steps[0].retry.initial_seconds minimum"),

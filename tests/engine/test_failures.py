@@ -152,7 +152,7 @@ async def test_our_own_time_limit_says_so_and_names_it(world: World) -> None:
     failure = reason_of(await failed(world, pack, limit="50ms"))
     assert failure.type == "TimeoutError"
     assert failure.message == (
-        "the action took longer than its time limit of 0.05 s; give step 'shop.pack' a longer timeout, or find what it waits for"
+        "the action took longer than its time limit of 0.05 s; give step 'shop.pack' a longer one, or find what it waits for"
     )
     assert "await asyncio.Event().wait()" in failure.traceback  # where it was when its time was over
 

@@ -99,6 +99,7 @@ def definitions(draw: st.DrawFn, *, steps_max: int = 7, endless: bool = True, to
                 retry=draw(retries if endless else retries.filter(lambda r: r is None or r.attempts_max is not None)),
                 compensation_retry=draw(retries),
                 unknowns_max=draw(st.none() | st.integers(1, 3)),
+                total_timeout_seconds=draw(st.sampled_from([None, None, 30.0])),
             )
             for i in draw(st.permutations(range(count)))
         ),

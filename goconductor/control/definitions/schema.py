@@ -39,6 +39,7 @@ _LIMITS: dict[type[msgspec.Struct], dict[str, dict[str, Any]]] = {
         "after": {"items": {"type": "string", **_NAME}},
         "run": {"pattern": rf"^({NAME.pattern}\.{NAME.pattern})?$"},
         "timeout_seconds": _ABOVE_ZERO,
+        "total_timeout_seconds": _ABOVE_ZERO,
         "unknowns_max": {"minimum": 1},
     },
     Delay: {"seconds": _WHILE, "until": _REFERENCE},
@@ -62,11 +63,12 @@ def _given(field: str, **others: Any) -> dict[str, Any]:
     return {"required": [field], "properties": {field: {"type": ["object", "string", "number"], "minLength": 1}, **others}}
 
 
+_OF_CODE = ("retry", "compensation_retry", "timeout_seconds", "total_timeout_seconds", "unknowns_max")
 _NO_CODE: dict[str, Any] = {
     "inputs": {"maxProperties": 0},
     "pivot": {"const": False},
     "compensation": {"enum": [False, None]},
-    **{field: {"type": "null"} for field in ("retry", "compensation_retry", "timeout_seconds", "unknowns_max")},
+    **{field: {"type": "null"} for field in _OF_CODE},
 }
 """Fields of a step that nobody runs."""
 

@@ -20,6 +20,7 @@ from goconductor.errors import GoConductorError, JournalError, JournalUnavailabl
 from goconductor.lifecycle.facts.state import StepState
 from goconductor.ports.clock import Clock
 from goconductor.saga.data import values
+from goconductor.saga.ids import Direction
 from goconductor.saga.types.encoding import to_json_value
 
 
@@ -35,6 +36,20 @@ class NotBegunError(JournalError):
 def timeout_of(work: Granted, action: Action[..., Any]) -> float:
     """Return how long one attempt may take, in seconds: the definition's word, else the owner's."""
     return work.plan.steps[work.step].timeout_seconds or action.timeout_seconds or TIMEOUT_SECONDS
+
+
+def seconds_of(work: Granted, action: Action[..., Any], now: float) -> float:
+    """Return how long an attempt that begins now may take, in seconds: what is left of the step's total time, if that is less.
+
+    Args:
+        work: the work.
+        action: its code.
+        now: the database's time.
+    """
+    seconds, ends_at = timeout_of(work, action), None
+    if work.direction is Direction.ACTION:
+        ends_at = work.view.state.step(work.step).action.ends_at
+    return seconds if ends_at is None else min(seconds, ends_at - now)
 
 
 def context_of(work: Granted, deadline: float, clock: Clock, participant: str) -> StepContext:

@@ -27,9 +27,9 @@ from goconductor.engine.facts.orphans import Orphans
 from goconductor.engine.log.append import Appender
 from goconductor.engine.log.folding import Appended, EventRefusedError, Submission
 from goconductor.engine.observer import SILENT, Observer
-from goconductor.engine.running.attempt import Attempt, NotBegunError, context_of, timeout_of
+from goconductor.engine.running.attempt import Attempt, NotBegunError, context_of, seconds_of, timeout_of
 from goconductor.engine.running.hearing import Hearing
-from goconductor.engine.running.invoke import Invocation, without_output
+from goconductor.engine.running.invoke import Invocation, too_late, without_output
 from goconductor.engine.running.journals import Journals
 from goconductor.engine.steps.context import RUNNING, StepContext, about
 from goconductor.engine.steps.listeners import notify
@@ -64,7 +64,6 @@ GIVING_UP_SECONDS = 5.0
 """Seconds that a drain waits for the append that a step was given up."""
 SWALLOWED_SECONDS = 1.0
 """Seconds that a drain waits for a step that has swallowed its cancellation, after the second one."""
-
 
 NOBODYS = Context()
 """The context of what ends a task; without one, each would keep a copy."""
@@ -241,8 +240,10 @@ class Executor:
         if key.direction is Direction.ACTION and is_superseded(work.view.state, key.step, work.attempt, key.round):
             self._counts["actions_overtaken"] += 1
             return OutcomeUnknown(key.step, work.attempt, key.round, reason="its saga turned back before it began")
-        action = self._registry.steps[work.plan.owners_of[key.direction][key.step][1]]
-        seconds = timeout_of(work, action)
+        action = self._code(work)
+        seconds = seconds_of(work, action, self._clock.now())
+        if seconds <= 0:
+            return too_late(work)
         deadline = now + seconds
         context = context_of(work, deadline, self._clock, self._registry.name)
         self._renewal.hold(work.lease, expires=work.expires, deadline=deadline + LEASE_MARGIN_SECONDS)
@@ -250,7 +251,7 @@ class Executor:
             work,
             action,
             context,
-            timeout_seconds=seconds,
+            timeout_seconds=timeout_of(work, action),
             threads=self.threads,
             output_bytes_max=self._output_bytes_max,
             on_begin=self._begins,
@@ -307,16 +308,18 @@ class Executor:
                 return None
             self._begins(attempt.work, attempt.context)
             try:
-                return await invocation.run(attempt.timeout_seconds)
+                return await invocation.run(min(attempt.timeout_seconds, attempt.seconds_left))
             except NotBegunError as again:
                 error = again
 
+    def _code(self, work: Granted) -> Action[..., Any]:
+        return self._registry.steps[work.plan.owners_of[work.direction][work.step][1]]
+
     def _begins(self, work: Granted, context: StepContext) -> None:
         """Begin the time of the attempt now, and not when the work was granted."""
-        _, name = work.plan.owners_of[work.direction][work.step]
-        deadline = self._clock.monotonic() + timeout_of(work, self._registry.steps[name])
-        force_setattr(context, "deadline", deadline)
-        self._renewal.extend(work.lease, deadline + LEASE_MARGIN_SECONDS)
+        now, action = self._clock.monotonic(), self._code(work)
+        force_setattr(context, "deadline", now + seconds_of(work, action, self._clock.now()))
+        self._renewal.extend(work.lease, now + timeout_of(work, action) + LEASE_MARGIN_SECONDS)
 
     def _outlived(self, work: Granted, action: Action[..., Any], call: Call) -> None:
         """Let the saga go on without the function, which still counts where the step's own limit bounds how many run at once."""

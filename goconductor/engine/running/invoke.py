@@ -51,6 +51,14 @@ def without_output(event: ActionSucceeded, error: Exception) -> OutputRejected:
     return OutputRejected(event.step, event.attempt, event.round, span=event.span, failure=_without_output(failure_of(error)))
 
 
+def too_late(work: Granted) -> ActionFailed:
+    """Return what is kept of an attempt that is not begun, as the time of all attempts of its step is over."""
+    total = work.plan.steps[work.step].total_timeout_seconds
+    problem = f"its total timeout of {total:g} s was over before this attempt could begin"
+    failure = Failure(TimeoutError.__name__, problem, retryable=False, called=False)
+    return ActionFailed(work.step, work.attempt, work.lease.key.round, failure=failure)
+
+
 def _without_output(failure: Failure) -> Failure:
     return replace(failure, message=f"it ran, but its output cannot be kept: {failure.message}", retryable=False)
 
@@ -76,6 +84,7 @@ class Invocation:
         self._runner: Runner = runner_of(attempt.action)
         self._deadlines = deadlines
         self._on_error = on_error
+        self._is_cut = False
 
     def run(self, seconds: float) -> Coroutine[Any, Any, Event | None]:
         """Do the work, and return its event; None if another process decides.
@@ -160,15 +169,19 @@ class Invocation:
             raise NotBegunError(text_of(error) or type(error).__name__) from error
 
     def _limit(self, seconds: float) -> Limit:
-        limit = self.attempt.limit = self._deadlines.within(seconds, once=seconds != self.attempt.timeout_seconds)
+        self._is_cut = seconds != self.attempt.timeout_seconds
+        limit = self.attempt.limit = self._deadlines.within(seconds, once=self._is_cut)
         return limit
 
     def _name(self, error: BaseException, limit: Limit) -> None:
         """Give an error of our time limit a message; the step's own code names its own limits."""
         if limit.expired and type(error) is TimeoutError and not error.args:
             attempt = self.attempt
-            message = f"the {attempt.work.direction} took longer than its time limit of {attempt.timeout_seconds:g} s"
-            error.args = (f"{message}; give step {attempt.action.target!r} a longer timeout, or find what it waits for",)
+            what, seconds = "its time limit", attempt.timeout_seconds
+            if self._is_cut and (total := attempt.work.plan.steps[attempt.work.step].total_timeout_seconds) is not None:
+                what, seconds = "what was left of its total timeout", total
+            message = f"the {attempt.work.direction} took longer than {what} of {seconds:g} s"
+            error.args = (f"{message}; give step {attempt.action.target!r} a longer one, or find what it waits for",)
 
     def _check_begun(self, error: BaseException) -> None:
         if isinstance(error, NotBegunError):

@@ -146,6 +146,7 @@ class Side(msgspec.Struct, Generic[SideStatus], frozen=True, omit_defaults=True)
         due_at: when the next attempt may begin, or when waiting ends, in seconds since 1970; None where time ends nothing.
         failure: why its last attempt did not work.
         since: when it began to wait, in seconds since 1970; None where it does not wait.
+        ends_at: when the time of all its attempts is over, in seconds since 1970; None where that has no end.
     """
 
     status: SideStatus
@@ -155,6 +156,7 @@ class Side(msgspec.Struct, Generic[SideStatus], frozen=True, omit_defaults=True)
     due_at: float | None = None
     failure: Failure | None = None
     since: float | None = None
+    ends_at: float | None = None
 
     def to(self, status: SideStatus, **changes: Any) -> Side[SideStatus]:
         """Return the side with another status, and no timer."""

@@ -55,8 +55,9 @@ def succeeded(fold: Fold, event: CompensationSucceeded) -> None:
 def failed(fold: Fold, event: CompensationFailed) -> None:
     """Try again with backoff; when the policy is spent the saga is stuck."""
     name, side = event.step, COMPENSATIONS.expect(fold, event)
-    if not COMPENSATIONS.failed(fold, event, fold.plan.compensation_retry_of(name, event.retry)):
-        stuck = side.to(CompensationStatus.STUCK, failure=event.failure)
+    failure = COMPENSATIONS.failed(fold, event, fold.plan.compensation_retry_of(name, event.retry))
+    if failure is not None:
+        stuck = side.to(CompensationStatus.STUCK, failure=failure)
         fold.set_compensation(name, CompensationFailed, stuck)
 
 

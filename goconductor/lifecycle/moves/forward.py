@@ -186,8 +186,12 @@ def succeeded(fold: Fold, event: ActionSucceeded | ActionSettled | OutcomeDeclar
 def failed(fold: Fold, event: ActionFailed) -> None:
     """Try again while its policy allows; else turn back, settle a pivot or a tolerated step, or leave it to an operator."""
     name, side, role = event.step, ACTIONS.expect(fold, event), fold.role(event.step)
-    if not fold.backward and not event.proven and ACTIONS.failed(fold, event, fold.plan.retry_of(name, event.retry)):
-        return
+    failure = event.failure
+    if not fold.backward and not event.proven:
+        last = ACTIONS.failed(fold, event, fold.plan.retry_of(name, event.retry))
+        if last is None:
+            return
+        failure = last
     if role is StepRole.RETRIABLE:
         after = ActionStatus.STUCK
     elif not event.proven and (role is StepRole.PIVOT or fold.tolerates(name)):
@@ -196,8 +200,8 @@ def failed(fold: Fold, event: ActionFailed) -> None:
         after = ActionStatus.GIVEN_UP
     else:
         after = ActionStatus.PREVENTED if event.proven else ActionStatus.FAILED
-    fold.set_action(name, ActionFailed, side.to(after, failure=event.failure))
-    _given_up(fold, name, after, str(event.failure))
+    fold.set_action(name, ActionFailed, side.to(after, failure=failure))
+    _given_up(fold, name, after, str(failure))
 
 
 def _given_up(fold: Fold, name: str, status: ActionStatus, why: str) -> None:

@@ -8,7 +8,7 @@ settled, or waits for an operator (:mod:`goconductor.lifecycle.moves.forward`). 
 from __future__ import annotations
 
 import abc
-from typing import Generic, TypeAlias
+from typing import Any, Generic, TypeAlias
 
 import msgspec
 
@@ -67,14 +67,22 @@ class Attempts(abc.ABC, Generic[SideStatus]):
             fold.expect(event, side.attempt)
         return side
 
-    def failed(self, fold: Fold, event: ActionFailed | CompensationFailed, policy: Retry) -> bool:
-        """Back off after a reported failure, if another attempt can help and the policy allows one. False: give up."""
+    def failed(self, fold: Fold, event: ActionFailed | CompensationFailed, policy: Retry) -> Failure | None:
+        """Back off after a reported failure, if another attempt can help, and the policy and the step's total time allow one.
+
+        Returns:
+            None, or the failure with which the caller gives up.
+        """
         if not event.failure.retryable or not policy.allows(event.attempt):
-            return False
+            return event.failure
         side = self.side(fold.step(event.step))
         wait = max(policy.wait_seconds(event.attempt, self._key(fold, event)), event.delay_seconds or 0.0)
+        if _is_over(side, fold.at + wait):
+            total = fold.plan.steps[event.step].total_timeout_seconds
+            late = f"{event.failure.message}; its total timeout of {total:g} s leaves no time for another attempt"
+            return _replace(event.failure, message=late.removeprefix("; "), retryable=False)
         self._back_off(fold, event, side, wait, event.failure)
-        return True
+        return None
 
     def lost(self, fold: Fold, event: OutcomeUnknown, limit: Patience | None) -> Side[SideStatus] | None:
         """Try again under the same key after an outcome was lost, but not for ever.
@@ -92,10 +100,12 @@ class Attempts(abc.ABC, Generic[SideStatus]):
         side = _replace(side, unknowns=side.unknowns + 1, lost_at=first, failure=Failure("OutcomeUnknown", event.reason))
         if limit is None or limit.is_over(side.unknowns, at - first):
             return side
+        wait = 0.0 if side.unknowns == 1 else LOST_RETRY.wait_seconds(side.unknowns, self._key(fold, event))
+        if _is_over(side, at + wait):
+            return side
         if side.unknowns == 1:  # most often a restart: no reason to wait
             self._send(fold, event, side.to(self._sent, attempt=side.attempt + 1))
         else:
-            wait = LOST_RETRY.wait_seconds(side.unknowns, self._key(fold, event))
             self._back_off(fold, event, side, wait, side.failure)
         return None
 
@@ -118,6 +128,8 @@ class Attempts(abc.ABC, Generic[SideStatus]):
             side = side.to(self._sent)
         else:
             side = side.to(self._sent, attempt=side.attempt + 1, unknowns=unknowns, lost_at=None)
+        if side.ends_at is not None:  # whoever asks for another attempt gives it time as well
+            side = _replace(side, ends_at=fold.plan.ends_at(event.step, fold.at))
         self._send(fold, event, side)
 
     def _send(self, fold: Fold, event: StepEvent, side: Side[SideStatus]) -> None:
@@ -128,12 +140,17 @@ class Attempts(abc.ABC, Generic[SideStatus]):
         self, fold: Fold, event: _Outcome, side: Side[SideStatus], wait_seconds: float, failure: Failure | None
     ) -> None:
         name, attempt, due_at = event.step, side.attempt + 1, fold.at + wait_seconds
-        side = Side(self._backoff, attempt, side.unknowns, side.lost_at, due_at, failure)
+        side = Side(self._backoff, attempt, side.unknowns, side.lost_at, due_at, failure, None, side.ends_at)
         self.put(fold, name, type(event), side)
         fold.set_timer(SetTimer(name, self._direction, attempt, event.round, due_at))
 
     def _key(self, fold: Fold, event: StepEvent) -> str:
         return idempotency_key(fold.state.saga_id, event.step, self._direction, event.round)
+
+
+def _is_over(side: Side[Any], at: float) -> bool:
+    """Return whether an attempt that begins at this time would be too late."""
+    return side.ends_at is not None and at >= side.ends_at
 
 
 class _Actions(Attempts[ActionStatus]):

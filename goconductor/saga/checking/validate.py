@@ -139,6 +139,11 @@ def _of_itself(step: Step) -> list[str]:
             found.append(f"step {step.id!r} runs {step.run!r}; name its code as 'participant.step'.")
     if step.timeout_seconds is not None and not 0 < step.timeout_seconds < float("inf"):
         found.append(f"step {step.id!r} has a timeout of {step.timeout_seconds:g} seconds; it must be above zero.")
+    if step.total_timeout_seconds is not None and not 0 < step.total_timeout_seconds < float("inf"):
+        found.append(
+            f"step {step.id!r} has a total timeout of {step.total_timeout_seconds:g} seconds; it must be above zero. "
+            "Leave it out for none."
+        )
     if step.unknowns_max is not None and step.unknowns_max < 1:
         found.append(f"step {step.id!r} has unknowns_max {step.unknowns_max}; it must be at least 1.")
     return found

@@ -14,7 +14,16 @@ SECONDS_MAX = 36_525 * 86_400.0
 
 QUESTION_CHARACTERS_MAX = 2_000
 
-_OF_CODE = ("run", "inputs", "compensation", "retry", "compensation_retry", "timeout_seconds", "unknowns_max")
+_OF_CODE = (
+    "run",
+    "inputs",
+    "compensation",
+    "retry",
+    "compensation_retry",
+    "timeout_seconds",
+    "total_timeout_seconds",
+    "unknowns_max",
+)
 """Fields of a step that say something about its code."""
 
 

@@ -108,8 +108,8 @@ class _Writer:
                     found["inputs"] = self._inputs(step)
                 case "fallback", str():
                     found["fallback"] = self._object(value)
-                case "timeout_seconds", float():
-                    found["timeout"] = _number(value)
+                case "timeout_seconds" | "total_timeout_seconds", float():
+                    found[field.removesuffix("_seconds")] = _number(value)
                 case _, Retry():
                     found[field] = _call("Retry", [], {name: repr(each) for name, each in _given(value).items()})
                 case _, str() | bool() | int():

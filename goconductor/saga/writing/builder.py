@@ -145,7 +145,7 @@ class Saga(Generic[I, O]):
         if known is not None:
             own = {name: getattr(known, name) for name in ("retry", "compensation_retry", "timeout_seconds")}
         step_id = options.get("id") or target.rpartition(".")[2]
-        timeout = options.get("timeout")
+        timeout, total = options.get("timeout"), options.get("total_timeout")
         self._definition = None
         if output is not None:
             self._declared[step_id] = output
@@ -163,6 +163,7 @@ class Saga(Generic[I, O]):
                 retry=options.get("retry") or own.get("retry"),
                 compensation_retry=options.get("compensation_retry") or own.get("compensation_retry"),
                 timeout_seconds=own.get("timeout_seconds") if timeout is None else duration(timeout),
+                total_timeout_seconds=None if total is None else duration(total),
                 unknowns_max=options.get("unknowns_max"),
                 allow_fail=options.get("allow_fail", False),
                 fallback=None if (fallback := options.get("fallback")) is None else fallback.id,

@@ -20,6 +20,7 @@ _WANTED: dict[str, tuple[tuple[type, ...], str]] = {
     "retry": ((Retry, NoneType), "Retry(attempts_max=…)"),
     "compensation_retry": ((Retry, NoneType), "Retry(attempts_max=…)"),
     "timeout": ((int, float, str, NoneType), "seconds, or a text such as '10s'"),
+    "total_timeout": ((int, float, str, NoneType), "seconds, or a text such as '10m'"),
     "allow_fail": ((bool,), "True or False"),
     "fallback": ((object,), "what saga.step(…) has returned for the other step: fallback=invoiced"),
     "unknowns_max": ((int, NoneType), "a whole number"),

@@ -44,6 +44,8 @@ class StepOptions(TypedDict, total=False):
     """Attempts of the compensation, and the waits between them."""
     timeout: float | str | None
     """Time limit of one attempt: seconds, or a string such as ``"10s"``."""
+    total_timeout: float | str | None
+    """Time limit of all attempts of the action together, with the waits between them. None: no end."""
     allow_fail: bool
     """The saga goes on without this step where it fails for good."""
     fallback: Step[Any] | None

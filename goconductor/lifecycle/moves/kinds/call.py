@@ -13,7 +13,9 @@ _COMPENSATION = Side(CompensationStatus.SENT, 1)
 
 def begin(fold: Fold, name: str, cause: type[object] = Advance) -> Failure | None:
     """Send the first attempt of the action. That can always be done."""
-    step = fold.set_action(name, cause, _ACTION)
+    ends_at = fold.plan.ends_at(name, fold.at)
+    sent = _ACTION if ends_at is None else Side(ActionStatus.SENT, 1, ends_at=ends_at)
+    step = fold.set_action(name, cause, sent)
     fold.ask(RunAction(name, 1, step.round))
     return None
 
