@@ -6,6 +6,7 @@
     ├── ArgumentError              an argument of another type than is taken; a TypeError as well
     ├── DefinitionError            .problems: all of them, each with its remedy
     ├── PayloadError               a value that cannot be kept or sent; .path names the place
+    │   └── PayloadTooLargeError
     ├── ConditionError             a condition that does not compile, or cannot be evaluated on this data; .source
     ├── MessageError               what came over the bus is not ours, or not readable; .reason
     ├── ConfigurationError         a setting is wrong or missing
@@ -148,6 +149,10 @@ class PayloadError(GoConductorError):
         self.path = path
         self.problem = problem
         super().__init__(f"{path}: {problem}")
+
+
+class PayloadTooLargeError(PayloadError):
+    """A value is larger than is kept or sent; keep it elsewhere and send a reference to it."""
 
 
 class ConditionError(GoConductorError):

@@ -83,13 +83,16 @@ class BlockingSaga(Generic[O]):
         """
         return self._ask(lambda _: self._handle.history(after=after, limit=limit))
 
-    def signal(self, name: str, payload: Any = None, *, by: str = "", request_id: str | None = None) -> SagaDetail:
+    def signal(
+        self, name: str, payload: Any = None, *, by: str = "", revision: str | None = None, request_id: str | None = None
+    ) -> SagaDetail:
         """Tell the saga that something has happened: a step that waits for it ends, or will when its turn has come.
 
         Args:
             name: the event, as the definition names it.
             payload: JSON values; they are the output of the step that takes the signal.
             by: the name of the actor.
+            revision: as every request has it.
             request_id: the signal's id. Sent again under it, the signal changes nothing, also after the saga has ended.
 
         Raises:
@@ -97,9 +100,11 @@ class BlockingSaga(Generic[O]):
             RequestIdReusedError: another signal of this saga had this id.
             PayloadError: the payload cannot be kept.
         """
-        return self._ask(lambda _: self._handle.signal(name, payload, by=by, request_id=request_id))
+        return self._ask(lambda _: self._handle.signal(name, payload, by=by, revision=revision, request_id=request_id))
 
-    def approve(self, step: str, *, reason: str, by: str = "", round: int = 0, request_id: str | None = None) -> SagaDetail:
+    def approve(
+        self, step: str, *, reason: str, by: str = "", round: int = 0, revision: str | None = None, request_id: str | None = None
+    ) -> SagaDetail:
         """Approve a step that waits for that, or will.
 
         Args:
@@ -107,12 +112,16 @@ class BlockingSaga(Generic[O]):
             reason: why; with the actor it is the step's output.
             by: the name of the actor.
             round: the step's round when its question was shown (``waits_for.round`` of :meth:`view`). It serves no other.
+            revision: as every request has it.
             request_id: as of :meth:`signal`.
 
         Raises:
+            StepNotFoundError: the saga has no such step.
             RequestRefusedError: the step is not one that is approved, or is in another round, or the saga has ended.
         """
-        return self._ask(lambda _: self._handle.approve(step, reason=reason, by=by, round=round, request_id=request_id))
+        return self._ask(
+            lambda _: self._handle.approve(step, reason=reason, by=by, round=round, revision=revision, request_id=request_id)
+        )
 
     def pause(self, *, reason: str = "", by: str = "", revision: str | None = None, request_id: str | None = None) -> SagaDetail:
         """Start nothing new; what runs goes on, and its outcome is recorded.

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
 from functools import partial
 from typing import TypeVar
-from uuid import UUID
 
 import typer
 
 from goconductor import app
 from goconductor.cli.running import actor, settings_path
+from goconductor.cli.seeking import Sought
 from goconductor.control.doors import suggestions
 from goconductor.control.settings.settings import Settings, names
 from goconductor.ports.store import Store
@@ -47,14 +46,11 @@ def saga_ids(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
 
 def step_names(context: typer.Context, incomplete: str) -> list[str]:
     """Steps of the saga that was named before."""
-    with suppress(ValueError):
-        saga_id = UUID(str(context.params.get("saga_id")))
-        return [
-            name
-            for name in _asked(context, lambda store: suggestions.step_names(actor(), store, saga_id))
-            if name.startswith(incomplete)
-        ]
-    return []
+    saga: Sought | None = context.params.get("saga")
+    if not isinstance(saga, Sought):
+        return []
+    steps = _asked(context, lambda store: suggestions.step_names(actor(), store, saga.saga_id, saga.name, saga.key))
+    return [name for name in steps if name.startswith(incomplete)]
 
 
 def _beginning(found: Iterable[tuple[str, str]], incomplete: str) -> list[tuple[str, str]]:

@@ -116,6 +116,8 @@ def _words(step: StepDetail) -> Iterator[str]:
         yield f"on {step.owner}"
     if step.reason:
         yield step.reason
+    if step.waits_for is not None and step.waits_for.approval is not None:
+        yield f"round {step.waits_for.round}"
     if step.error and step.error not in (step.reason or ""):
         yield step.error
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from goconductor.cli.completion import saga_ids
 from goconductor.cli.running import actor
 from goconductor.control.sagas import queries
 from goconductor.engine.node import Node
@@ -46,8 +44,3 @@ async def found(node: Node, saga: Sought) -> UUID:
         RequestInvalidError: the key is not valid.
     """
     return saga.saga_id or await queries.saga_of_key(actor(), node, saga.name, saga.key)
-
-
-_HELP = "The saga's id, or NAME/KEY by its start key."
-
-AnySaga = Annotated[Sought, typer.Argument(help=_HELP, metavar="ID", parser=read, autocompletion=saga_ids)]

@@ -64,6 +64,8 @@ class Plan:
         for step, wait in waits.items():
             name = step if wait.event is None else wait.event
             self.signals[name] = (*self.signals.get(name, ()), step)
+        self.approvals = frozenset(step for step, wait in waits.items() if wait.approval is not None)
+        """The steps that a person approves."""
         self.asks = bool(self.conditions or self.wheres)
         """Whether anything of it is answered by an expression."""
         self._moments = {

@@ -59,7 +59,7 @@ def test_the_command_line_has_a_command_for_it(operation: Operation) -> None:
     command = saga.commands["saga"].commands[NAMES.get(operation.request, operation.request)]
     arguments = [each.name for each in command.params if each.param_type_name == "argument"]
     options = {each.name for each in command.params if each.param_type_name == "option"}
-    assert arguments == ["saga_id", "step"] if operation.about_step else ["saga_id"]
+    assert arguments == (["saga", "step"] if operation.about_step else ["saga"])
     assert options == {*said(operation), "revision", "request_id", "as_json"}
     assert " ".join(command.help.split()) == operation.summary
 

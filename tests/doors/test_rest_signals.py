@@ -65,6 +65,7 @@ async def test_a_signal_that_is_sent_again_under_its_key_is_answered_as_before(s
         ("signals/payment", {"paylod": 1}, 400),
         ("signals/payment", {"by": "x" * 300}, 400),
         ("steps/paid/approve", {"reason": "fine"}, 409),
+        ("steps/relaese/approve", {"reason": "fine"}, 404),
         ("steps/release/approve", {"reason": "fine", "round": -1}, 400),
     ],
 )
@@ -75,7 +76,44 @@ async def test_what_is_wrong_is_said_and_nothing_is_logged(shop: Shop, path: str
     assert len((await shop.client.get(f"/v1/sagas/{saga_id}/history")).json()["entries"]) == 1
 
 
-async def test_a_payload_beyond_the_limit_is_refused(shop: Shop) -> None:
+async def test_who_approves_what_nobody_approves_is_told_what_to_do_instead(shop: Shop) -> None:
     saga_id = await started(shop)
-    large = {"payload": "x" * shop.settings.limits.payload_bytes_max}
-    assert (await shop.client.post(f"/v1/sagas/{saga_id}/signals/payment", json=large)).status_code == 413
+
+    async def told(step: str) -> tuple[str, str]:
+        answer = await shop.client.post(f"/v1/sagas/{saga_id}/steps/{step}/approve", json={"reason": "fine"})
+        return answer.json()["type"].removeprefix(URN), answer.json()["detail"]
+
+    kind, detail = await told("paid")
+    assert (kind, detail) == (
+        "refused",
+        "step 'paid' of saga 'payout' is not one that a person approves; it waits for the signal 'payment': send that",
+    )
+    assert await told("relaese") == ("step-not-found", "saga 'payout' has no step 'relaese'; did you mean release?")
+
+
+async def test_a_signal_and_an_approval_that_depend_on_what_was_seen_are_refused_when_the_saga_has_moved_on(shop: Shop) -> None:
+    saga_id = await started(shop)
+    path = f"/v1/sagas/{saga_id}/signals/payment"
+    seen = (await shop.client.get(f"/v1/sagas/{saga_id}")).headers["etag"]
+    paid = await shop.client.post(path, json={"payload": {"cents": 6}}, headers={"If-Match": seen, "Idempotency-Key": "b1"})
+    assert paid.status_code == 200
+    for late in (path, f"/v1/sagas/{saga_id}/steps/release/approve"):
+        refused = await shop.client.post(late, json={"reason": "fine"} if "approve" in late else {}, headers={"If-Match": seen})
+        assert (refused.status_code, refused.json()["type"]) == (412, f"{URN}changed")
+    again = await shop.client.post(path, json={"payload": {"cents": 6}}, headers={"If-Match": seen, "Idempotency-Key": "b1"})
+    assert (again.status_code, again.headers["etag"]) == (200, paid.headers["etag"])
+    approve = {"If-Match": paid.headers["etag"]}
+    done = await shop.client.post(f"/v1/sagas/{saga_id}/steps/release/approve", json={"reason": "fine"}, headers=approve)
+    assert (done.status_code, done.json()["status"]) == (200, "completed")
+
+
+async def test_a_payload_may_be_as_large_as_the_limit_and_no_larger(shop: Shop) -> None:
+    saga_id, limit = await started(shop), shop.settings.limits.payload_bytes_max
+    path = f"/v1/sagas/{saga_id}/signals/payment"
+    for payload, status, kind in (
+        ("x" * (limit - 1), 413, f"{URN}too-large"),  # two quotes are part of it
+        ("x" * (2 * limit), 413, f"{URN}too-large"),
+        ("x" * (limit - 2), 409, f"{URN}refused"),  # of what no step takes a saga keeps less
+    ):
+        answer = await shop.client.post(path, json={"payload": payload, "by": "bank"})
+        assert (answer.status_code, answer.json()["type"]) == (status, kind)

@@ -6,17 +6,20 @@ import inspect
 import json
 from collections.abc import Callable
 from typing import Annotated, Any, assert_never
-from uuid import UUID
 
 import typer
 
 from goconductor.cli.completion import saga_ids, step_names
 from goconductor.cli.running import AsJson, By, actor, client, fail, print_saga, read_value, run, settings_of
+from goconductor.cli.seeking import Sought, found, read
 from goconductor.control.doors.exits import Exit
 from goconductor.control.sagas.requests import Precautions, ask
 from goconductor.lifecycle.asked.catalogue import CATALOGUE, Kind, Operation, Parameter, Request
 
-SagaId = Annotated[UUID, typer.Argument(help="The saga's id.", metavar="ID", autocompletion=saga_ids)]
+SagaId = Annotated[
+    Sought,
+    typer.Argument(help="The saga's id, or NAME/KEY by its start key.", metavar="ID", parser=read, autocompletion=saga_ids),
+]
 StepName = Annotated[str, typer.Argument(help="One of its steps.", metavar="STEP", autocompletion=step_names)]
 Why = Annotated[str, typer.Option(help="Why; stands in the saga's history.")]
 WhyNeeded = Annotated[str, typer.Option(help="Why; stands in the saga's history. Required.", show_default=False)]
@@ -34,7 +37,7 @@ NAMES = {Request.EDIT_INPUT: "edit"}
 FLAGS = {"forced": "--force", "happened": "--happened/--did-not-happen", "inputs": "--input"}
 """Option of a parameter, where it is not its own name."""
 
-_BEFORE = {"context": typer.Context, "saga_id": SagaId}
+_BEFORE = {"context": typer.Context, "saga": SagaId}
 _AFTER = {
     "by": (By, None),
     "revision": (Revision, None),
@@ -56,7 +59,7 @@ def _command(operation: Operation) -> Callable[..., None]:
     def command(
         context: typer.Context,
         *,
-        saga_id: UUID,
+        saga: Sought,
         step: str = "",
         reason: str = "",
         by: str | None,
@@ -71,7 +74,7 @@ def _command(operation: Operation) -> Callable[..., None]:
         async def asked() -> Exit:
             precautions = Precautions.of(revision, request_id)
             async with client(settings) as node:
-                detail = await ask(actor(by), node, saga_id, asks, precautions)
+                detail = await ask(actor(by), node, await found(node, saga), asks, precautions)
             print_saga(detail, as_json=as_json)
             return Exit.OK
 
@@ -122,12 +125,12 @@ def _value(parameter: Parameter, given: Any) -> Any:
         case Kind.VALUE:
             return read_value(given, flag)
         case Kind.VALUES:
-            found: dict[str, Any] = {}
+            values: dict[str, Any] = {}
             for each in given:
                 name, mark, text = each.partition("=")
-                if not mark or not name or name in found:
+                if not mark or not name or name in values:
                     fail(f"{flag}: write NAME=VALUE, each name once", Exit.USAGE)
-                found[name] = read_value(text, f"{flag} {name}")
-            return found
+                values[name] = read_value(text, f"{flag} {name}")
+            return values
         case _:  # pragma: no cover
             assert_never(parameter.kind)

@@ -23,7 +23,7 @@ from goconductor.cli.running import (
     run,
     settings_of,
 )
-from goconductor.cli.seeking import AnySaga, Sought, found
+from goconductor.cli.seeking import Sought, found
 from goconductor.control.doors.exits import Exit
 from goconductor.control.sagas import filters, queries, starting
 from goconductor.control.sagas.story import saga_story
@@ -110,19 +110,19 @@ def list_(
 
 
 @commands_of_saga.command()
-def show(context: typer.Context, saga: AnySaga, *, as_json: AsJson = False) -> None:
+def show(context: typer.Context, saga: requests.SagaId, *, as_json: AsJson = False) -> None:
     """Show a saga with its steps."""
     run(_show(settings_of(context), saga, as_json=as_json))
 
 
 @commands_of_saga.command()
-def watch(context: typer.Context, saga: AnySaga, *, as_json: AsJson = False) -> None:
+def watch(context: typer.Context, saga: requests.SagaId, *, as_json: AsJson = False) -> None:
     """Watch the tree of a saga's steps until it ends; 1 is the exit code unless it completes. With --json, a line per change."""
     run(watching.watch(settings_of(context), saga, as_json=as_json))
 
 
 @commands_of_saga.command()
-def story(context: typer.Context, saga: AnySaga, *, as_json: AsJson = False) -> None:
+def story(context: typer.Context, saga: requests.SagaId, *, as_json: AsJson = False) -> None:
     """Show what happened to a saga: each event with its actor, its time, its duration, and its consequences."""
     run(_story(settings_of(context), saga, as_json=as_json))
 

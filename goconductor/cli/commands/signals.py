@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
-from goconductor.cli.commands.requests import RequestId, SagaId, StepName, WhyNeeded
+from goconductor.cli.commands.requests import RequestId, Revision, SagaId, StepName, WhyNeeded
 from goconductor.cli.running import AsJson, By, actor, client, print_saga, read_value, run, settings_of
+from goconductor.cli.seeking import found
 from goconductor.control.doors.exits import Exit
 from goconductor.control.models import SagaDetail
 from goconductor.control.sagas import signals
+from goconductor.control.sagas.requests import Precautions
 from goconductor.engine.node import Node
 
 Event = Annotated[str, typer.Argument(help="The event that a step waits for.", metavar="NAME")]
@@ -27,34 +29,42 @@ def add_to(commands: typer.Typer) -> None:
 
 def signal(
     context: typer.Context,
-    saga_id: SagaId,
+    saga: SagaId,
     name: Event,
     *,
     payload: Payload = "null",
     by: By = None,
+    revision: Revision = None,
     request_id: RequestId = None,
     as_json: AsJson = False,
 ) -> None:
     """Tell a saga that something has happened: a step that waits for it ends, or will when its turn has come."""
     says = read_value(payload, "--payload")
-    _send(context, lambda node: signals.signal(actor(by), node, saga_id, name, says, signal_id=request_id), as_json=as_json)
+
+    async def send(node: Node) -> SagaDetail:
+        precautions = Precautions.of(revision, request_id)
+        return await signals.signal(actor(by), node, await found(node, saga), name, says, precautions=precautions)
+
+    _send(context, send, as_json=as_json)
 
 
 def approve(
     context: typer.Context,
-    saga_id: SagaId,
+    saga: SagaId,
     step: StepName,
     *,
     reason: WhyNeeded = "",
     round: Round = 0,
     by: By = None,
+    revision: Revision = None,
     request_id: RequestId = None,
     as_json: AsJson = False,
 ) -> None:
     """Approve a step that waits for that. It is refused where the step is in another round than the one that was shown."""
 
-    def send(node: Node) -> Awaitable[SagaDetail]:
-        return signals.approve(actor(by), node, saga_id, step, reason=reason, round=round, signal_id=request_id)
+    async def send(node: Node) -> SagaDetail:
+        precautions, saga_id = Precautions.of(revision, request_id), await found(node, saga)
+        return await signals.approve(actor(by), node, saga_id, step, reason=reason, round=round, precautions=precautions)
 
     _send(context, send, as_json=as_json)
 

@@ -144,13 +144,16 @@ class SagaHandle(Generic[O]):
         return await queries.history(ANYBODY, self._node, self.saga_id, after=after, limit=limit)
 
     @checked
-    async def signal(self, name: str, payload: Any = None, *, by: str = "", request_id: str | None = None) -> SagaDetail:
+    async def signal(
+        self, name: str, payload: Any = None, *, by: str = "", revision: str | None = None, request_id: str | None = None
+    ) -> SagaDetail:
         """Tell the saga that something has happened: a step that waits for it ends, or will when its turn has come.
 
         Args:
             name: the event, as the definition names it.
             payload: JSON values; they are the output of the step that takes the signal.
             by: the name of the actor.
+            revision: as every request has it.
             request_id: the signal's id. Sent again under it, the signal changes nothing, also after the saga has ended.
 
         Raises:
@@ -158,10 +161,20 @@ class SagaHandle(Generic[O]):
             RequestIdReusedError: another signal of this saga had this id.
             PayloadError: the payload cannot be kept.
         """
-        return await signals.signal(Actor(by), self._node, self.saga_id, name, payload, signal_id=request_id)
+        precautions = Precautions.of(revision, request_id)
+        return await signals.signal(Actor(by), self._node, self.saga_id, name, payload, precautions=precautions)
 
     @checked
-    async def approve(self, step: str, *, reason: str, by: str = "", round: int = 0, request_id: str | None = None) -> SagaDetail:
+    async def approve(
+        self,
+        step: str,
+        *,
+        reason: str,
+        by: str = "",
+        round: int = 0,
+        revision: str | None = None,
+        request_id: str | None = None,
+    ) -> SagaDetail:
         """Approve a step that waits for that, or will.
 
         Args:
@@ -169,12 +182,17 @@ class SagaHandle(Generic[O]):
             reason: why; with the actor it is the step's output.
             by: the name of the actor.
             round: the step's round when its question was shown (``waits_for.round`` of :meth:`view`). It serves no other.
+            revision: as every request has it.
             request_id: as of :meth:`signal`.
 
         Raises:
+            StepNotFoundError: the saga has no such step.
             RequestRefusedError: the step is not one that is approved, or is in another round, or the saga has ended.
         """
-        return await signals.approve(Actor(by), self._node, self.saga_id, step, reason=reason, round=round, signal_id=request_id)
+        precautions = Precautions.of(revision, request_id)
+        return await signals.approve(
+            Actor(by), self._node, self.saga_id, step, reason=reason, round=round, precautions=precautions
+        )
 
     @checked
     async def pause(

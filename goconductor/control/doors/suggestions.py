@@ -32,9 +32,11 @@ async def newest_sagas(actor: Actor, store: Store) -> list[tuple[str, str]]:
     return [(str(head.saga_id), f"{head.saga} {head.status}") for head in page.heads]
 
 
-async def step_names(actor: Actor, store: Store, saga_id: UUID) -> list[str]:
-    """Return the steps of one saga."""
-    head = await store.sagas.head(saga_id)
+async def step_names(actor: Actor, store: Store, saga_id: UUID | None, saga: str = "", key: str = "") -> list[str]:
+    """Return the steps of one saga, named by its id, or by its definition and its start key."""
+    if saga_id is None:
+        saga_id = await store.sagas.started(actor.namespace, saga, key)
+    head = None if saga_id is None else await store.sagas.head(saga_id)
     if head is None:
         return []
     try:

@@ -259,4 +259,4 @@ def keepable(node: Node, value: Any, name: str) -> Any:
     try:
         return values.decode(values.encode(value, bytes_max=node.payload_bytes_max))
     except PayloadError as error:
-        raise PayloadError(error.path.replace("$", f"$.{name}", 1), error.problem) from None
+        raise type(error)(error.path.replace("$", f"$.{name}", 1), error.problem) from None

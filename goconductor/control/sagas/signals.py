@@ -19,17 +19,25 @@ from goconductor.control.actor import Actor
 from goconductor.control.faults import Fault, RequestInvalidError, text_faults
 from goconductor.control.models import SagaDetail
 from goconductor.control.sagas.queries import saga_status
-from goconductor.control.sagas.requests import ANSWER_SECONDS, REASON_CHARACTERS_MAX, RequestIdReusedError, keepable
+from goconductor.control.sagas.requests import (
+    ANSWER_SECONDS,
+    NO_PRECAUTIONS,
+    REASON_CHARACTERS_MAX,
+    Precautions,
+    RequestIdReusedError,
+    StepNotFoundError,
+    keepable,
+)
 from goconductor.control.sagas.starting import key_faults
 from goconductor.engine.facts import log
 from goconductor.engine.log.folding import Submission
 from goconductor.engine.node import Node
-from goconductor.errors import RequestRefusedError, StoreUnavailableError
+from goconductor.errors import RequestRefusedError, StoreUnavailableError, nearest
 from goconductor.lifecycle.facts.events import SignalReceived
 
 
 async def signal(
-    actor: Actor, node: Node, saga_id: UUID, name: str, payload: Any = None, *, signal_id: str | None = None
+    actor: Actor, node: Node, saga_id: UUID, name: str, payload: Any = None, *, precautions: Precautions = NO_PRECAUTIONS
 ) -> SagaDetail:
     """Tell a saga that something has happened.
 
@@ -39,10 +47,11 @@ async def signal(
         saga_id: the saga's id.
         name: the event that a step of it waits for, or will.
         payload: JSON values; the output of the step that takes it.
-        signal_id: 1 to 255 printable ASCII characters that name the signal; None draws one.
+        precautions: what the sender has seen of the saga, and the signal's id; without one an id is drawn.
 
     Raises:
         SagaNotFoundError: there is no such saga.
+        SagaChangedError: it is not at ``precautions.expected`` any more.
         RequestRefusedError: no step of it waits for such a signal, it keeps too many, or it has ended.
         RequestIdReusedError: another signal of this saga had this id.
         RequestInvalidError: the id is none.
@@ -50,12 +59,19 @@ async def signal(
         StoreUnavailableError: the database cannot be reached; whether the signal was recorded is then open.
     """
     payload = keepable(node, payload, "payload")
-    event = SignalReceived(name=name, id=signal_id or uuid.uuid4().hex, payload=payload, by=actor.name)
-    return await _send(actor, node, saga_id, event)
+    event = SignalReceived(name=name, id=_id(precautions), payload=payload, by=actor.name)
+    return await _send(actor, node, saga_id, event, precautions)
 
 
 async def approve(
-    actor: Actor, node: Node, saga_id: UUID, step: str, *, reason: str, round: int = 0, signal_id: str | None = None
+    actor: Actor,
+    node: Node,
+    saga_id: UUID,
+    step: str,
+    *,
+    reason: str,
+    round: int = 0,
+    precautions: Precautions = NO_PRECAUTIONS,
 ) -> SagaDetail:
     """Approve a step of a saga.
 
@@ -66,32 +82,41 @@ async def approve(
         step: the step, as the question was shown with.
         reason: why.
         round: the step's round, as the question was shown with.
-        signal_id: as of :func:`signal`.
+        precautions: as of :func:`signal`.
 
     Raises:
         RequestInvalidError: the reason is missing or cannot be kept, or the id is none.
-        SagaNotFoundError, RequestRefusedError, RequestIdReusedError, StoreUnavailableError: as of :func:`signal`.
+        StepNotFoundError: the saga has no such step.
+        SagaNotFoundError, SagaChangedError, RequestRefusedError, RequestIdReusedError, StoreUnavailableError: as of
+            :func:`signal`.
     """
     found = text_faults("reason", reason, REASON_CHARACTERS_MAX)
     if not reason.strip():
         found.append(Fault("reason", f"is missing: an approval of step {step[:100]!a} is a person's word; give the reason"))
     if found:
         raise RequestInvalidError("the approval", found)
-    event = SignalReceived(
-        name=step, id=signal_id or uuid.uuid4().hex, approves=step, seen_round=round, reason=reason, by=actor.name
-    )
-    return await _send(actor, node, saga_id, event)
+    event = SignalReceived(name=step, id=_id(precautions), approves=step, seen_round=round, reason=reason, by=actor.name)
+    return await _send(actor, node, saga_id, event, precautions)
 
 
-async def _send(actor: Actor, node: Node, saga_id: UUID, event: SignalReceived) -> SagaDetail:
+def _id(precautions: Precautions) -> str:
+    return uuid.uuid4().hex if precautions.request_id is None else precautions.request_id
+
+
+async def _send(actor: Actor, node: Node, saga_id: UUID, event: SignalReceived, precautions: Precautions) -> SagaDetail:
     if found := key_faults("request_id", event.id):
         raise RequestInvalidError("the signal", found)
     if await _stands(node, saga_id, event):
         return await saga_status(actor, node, saga_id)
-    await node.view(saga_id)  # so that a saga or a database that is not there is reported at once
+    view = await node.view(saga_id)  # so that a saga or a database that is not there is reported at once
+    plan = await node.plan_of(view.state)
+    if event.approves and event.approves not in plan.steps:
+        raise StepNotFoundError(
+            f"saga {plan.name!r} has no step {event.approves[:100]!a}; {nearest(event.approves, plan.approvals or plan.steps)}"
+        )
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            await node.appender.submit(Submission(saga_id, None, event))
+            await node.appender.submit(Submission(saga_id, None, event, expected=precautions.expected))
     except TimeoutError:
         problem = "the database went away; send the signal again under the same id, it may have been recorded"
         raise StoreUnavailableError(problem) from None

@@ -35,9 +35,12 @@ def received(fold: Fold, event: SignalReceived) -> None:
         RequestRefusedError: the definition knows no such signal, the approval is for another round, or a limit is reached.
     """
     waiters = fold.plan.signals.get(event.name)
+    if event.approves:
+        _check_approval(fold, event)
+    elif event.name in fold.plan.approvals:
+        raise RequestRefusedError(f"step {event.name!r} waits for an approval, not for a signal: approve it")
     if waiters is None:
         raise RequestRefusedError(f"saga {fold.plan.name!r} waits for no signal {event.name[:100]!a}; {_known(fold, event.name)}")
-    _check_approval(fold, event)
     if fold.state.signals_received >= RECEIVED_MAX:
         raise RequestRefusedError(f"saga {fold.state.saga_id} has had {RECEIVED_MAX:,} signals; it takes no more in its life")
     fold.fields["signals_received"] = fold.state.signals_received + 1
@@ -72,20 +75,23 @@ def _keep(fold: Fold, signal: Signal) -> None:
 
 
 def _check_approval(fold: Fold, event: SignalReceived) -> None:
-    step = fold.plan.steps.get(event.name)
-    is_approved = step is not None and step.wait is not None and step.wait.approval is not None
-    if not is_approved:
-        if event.approves:
-            raise RequestRefusedError(f"step {event.approves[:100]!a} is not one that is approved; {_known(fold, event.name)}")
-        return
-    if event.approves != event.name:
-        raise RequestRefusedError(f"step {event.name!r} waits for an approval, not for a signal: approve it")
-    if event.seen_round != (round := fold.step(event.name).round):
+    plan, name = fold.plan, event.approves
+    if name not in plan.approvals:
+        step = plan.steps.get(name)
+        waits_for = None if step is None or step.wait is None else step.wait.event
+        instead = f"it waits for the signal {waits_for!r}: send that" if waits_for else _approvals(fold, name)
+        raise RequestRefusedError(f"step {name[:100]!a} of saga {plan.name!r} is not one that a person approves; {instead}")
+    if event.seen_round != (round := fold.step(name).round):
         raise RequestRefusedError(
-            f"the approval of step {event.name!r} is for its round {event.seen_round}, and the step is in round {round}: "
+            f"the approval of step {name!r} is for its round {event.seen_round}, and the step is in round {round}: "
             "look at the question again, and approve that"
         )
 
 
+def _approvals(fold: Fold, name: str) -> str:
+    return nearest(name, fold.plan.approvals) if fold.plan.approvals else "none of its steps is"
+
+
 def _known(fold: Fold, name: str) -> str:
-    return nearest(name, fold.plan.signals) if fold.plan.signals else "it waits for none at all"
+    known = fold.plan.signals.keys() - fold.plan.approvals
+    return nearest(name, known) if known else "it waits for none at all"

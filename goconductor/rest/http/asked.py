@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from goconductor.control.actor import NAME_CHARACTERS_MAX
 from goconductor.control.sagas.requests import REASON_CHARACTERS_MAX
+from goconductor.rest.http.parameters import ENTITY_TAG
 
 RequestId = Annotated[
     str | None,
@@ -19,6 +20,17 @@ RequestId = Annotated[
     ),
 ]
 """Declared for the document; :func:`goconductor.rest.http.parameters.idempotency_key` reads it, and checks that it comes once."""
+
+
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        description="the ETag of the saga as you saw it: refused with 412 if it has moved on since; * matches any",
+        json_schema_extra={"pattern": rf"^(\*|{ENTITY_TAG})$"},
+    ),
+]
+"""Declared for the document; :func:`goconductor.rest.http.parameters.if_match` reads it, and checks that it comes once."""
 
 
 class Body(BaseModel):

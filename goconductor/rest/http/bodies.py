@@ -13,11 +13,15 @@ from pydantic_core import ErrorDetails
 
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.errors import PayloadError, nearest
+from goconductor.rest.http.parameters import has_body
 from goconductor.rest.http.problems import TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, BodyRefusedError
 from goconductor.saga.data import values
 from goconductor.saga.data.values import place
 
 Kind = TypeVar("Kind", bound=BaseModel)
+
+ENVELOPE_BYTES = 64 * 1024
+"""Room in a body for all but the values that are kept, in bytes: those have a limit of their own."""
 
 
 async def read_json(request: Request, bytes_max: int) -> Any:
@@ -60,8 +64,7 @@ async def read_body(request: Request, kind: type[Kind], bytes_max: int) -> Kind:
         BodyRefusedError, PayloadError: as :func:`read_json`.
         RequestInvalidError: it is JSON of another shape; names every place.
     """
-    empty = "transfer-encoding" not in request.headers and request.headers.get("content-length", "0") == "0"
-    body = {} if empty else await read_json(request, bytes_max)
+    body = await read_json(request, bytes_max) if has_body(request) else {}
     try:
         return kind.model_validate(body)
     except ValidationError as error:

@@ -23,7 +23,7 @@ _ENTITY_TAG = re.compile(ENTITY_TAG)
 
 
 def _only_known(request: Request) -> None:
-    """Refuse query parameters that the path does not have, and those that stand twice where one is wanted."""
+    """Refuse what the path would not read: query parameters that it does not have or that stand twice, and a body."""
     known = {field.alias: field.field_info.annotation for field in request.scope["route"].dependant.query_params}
     given = request.query_params.multi_items()
     found = [
@@ -36,8 +36,16 @@ def _only_known(request: Request) -> None:
         for name, annotation in known.items()
         if not _is_list(annotation) and sum(other == name for other, _ in given) > 1
     ]
+    if has_body(request) and "requestBody" not in (request.scope["route"].openapi_extra or {}):
+        there = f"what it takes stands in the address: {', '.join(known)}" if known else "leave it out"
+        found.append(Fault("body", f"is not read here; {there}"))
     if found:
         raise RequestInvalidError("the request", found)
+
+
+def has_body(request: Request) -> bool:
+    """Return whether anything is sent with a request."""
+    return "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0"
 
 
 STRICT = [Depends(_only_known)]

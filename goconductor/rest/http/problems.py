@@ -30,6 +30,7 @@ from goconductor.errors import (
     DefinitionError,
     GoConductorError,
     PayloadError,
+    PayloadTooLargeError,
     PoolerError,
     RequestRefusedError,
     RightsError,
@@ -84,6 +85,7 @@ NOT_READY = Kind("not-ready", 503, "Requests cannot be served yet")
 
 KINDS: dict[type[GoConductorError], Kind] = {
     PayloadError: INVALID_PAYLOAD,
+    PayloadTooLargeError: TOO_LARGE,
     DefinitionError: DEFINITION_REFUSED,
     RequestRefusedError: REFUSED,
     RequestInvalidError: INVALID_REQUEST,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter
 from fastapi import Request as HttpRequest
 from fastapi.responses import Response
 from pydantic import Field, create_model
@@ -16,21 +16,12 @@ from goconductor.control.sagas.requests import Precautions, ask
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.lifecycle.asked.catalogue import CATALOGUE, Kind, Operation, Request
-from goconductor.rest.http.asked import Body, MustSayWhy, RequestId, WithReason
-from goconductor.rest.http.bodies import body_of, document, read_body
-from goconductor.rest.http.parameters import ENTITY_TAG, STRICT, SagaId, StepId, etag, idempotency_key, if_match
+from goconductor.rest.http.asked import Body, IfMatch, MustSayWhy, RequestId, WithReason
+from goconductor.rest.http.bodies import ENVELOPE_BYTES, body_of, document, read_body
+from goconductor.rest.http.parameters import STRICT, SagaId, StepId, etag, idempotency_key, if_match
 from goconductor.rest.http.problems import Problem
 
 _PROBLEM: dict[str, Any] = {"model": Problem}
-IfMatch = Annotated[
-    str | None,
-    Header(
-        alias="If-Match",
-        description="the ETag of the saga as you saw it: refused with 412 if it has moved on since; * matches any",
-        json_schema_extra={"pattern": rf"^(\*|{ENTITY_TAG})$"},
-    ),
-]
-"""Declared for the document; :func:`if_match` reads it, and checks that it comes once."""
 PATHS = {Request.EDIT_INPUT: "input"}
 """Ending of a request's path, where it is not the request's own name."""
 
@@ -66,7 +57,7 @@ def router(node: Node, settings: Settings) -> APIRouter:
         responses=dict.fromkeys((400, 404, 409, 412, 413, 415, 503), _PROBLEM),
     )
     for operation in CATALOGUE:
-        _add(routes, operation, node, settings.limits.payload_bytes_max)
+        _add(routes, operation, node, settings.limits.payload_bytes_max + ENVELOPE_BYTES)
     return routes
 
 

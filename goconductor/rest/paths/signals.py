@@ -12,11 +12,12 @@ from pydantic import Field
 from goconductor.control.actor import Actor
 from goconductor.control.models import SagaDetail
 from goconductor.control.sagas import signals
+from goconductor.control.sagas.requests import Precautions
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
-from goconductor.rest.http.asked import Body, MustSayWhy, RequestId
-from goconductor.rest.http.bodies import body_of, document, read_body
-from goconductor.rest.http.parameters import STRICT, SagaId, StepId, etag, idempotency_key
+from goconductor.rest.http.asked import Body, IfMatch, MustSayWhy, RequestId
+from goconductor.rest.http.bodies import ENVELOPE_BYTES, body_of, document, read_body
+from goconductor.rest.http.parameters import STRICT, SagaId, StepId, etag, idempotency_key, if_match
 from goconductor.rest.http.problems import Problem
 
 _PROBLEM: dict[str, Any] = {"model": Problem}
@@ -41,25 +42,27 @@ def router(node: Node, settings: Settings) -> APIRouter:
         prefix="/v1/sagas/{saga_id}",
         tags=["signals"],
         dependencies=STRICT,
-        responses=dict.fromkeys((400, 404, 409, 413, 415, 503), _PROBLEM),
+        responses=dict.fromkeys((400, 404, 409, 412, 413, 415, 503), _PROBLEM),
     )
-    body_bytes_max = settings.limits.payload_bytes_max
+    body_bytes_max = settings.limits.payload_bytes_max + ENVELOPE_BYTES
 
     @routes.post("/signals/{name}", response_model=SagaDetail, openapi_extra=body_of(Signal, required=False))
-    async def signal(request: HttpRequest, saga_id: SagaId, name: Name, _id: RequestId = None) -> Response:
+    async def signal(request: HttpRequest, saga_id: SagaId, name: Name, _seen: IfMatch = None, _id: RequestId = None) -> Response:
         """Tell a saga that something has happened: a step that waits for it ends, or will when its turn has come."""
-        signal_id = idempotency_key(request)
+        precautions = Precautions(if_match(request), idempotency_key(request))
         body = await read_body(request, Signal, body_bytes_max)
-        detail = await signals.signal(Actor(body.by), node, saga_id, name, body.payload, signal_id=signal_id)
+        detail = await signals.signal(Actor(body.by), node, saga_id, name, body.payload, precautions=precautions)
         return document(detail, headers=etag(detail.revision))
 
     @routes.post("/steps/{step}/approve", response_model=SagaDetail, openapi_extra=body_of(Approval, required=True))
-    async def approve(request: HttpRequest, saga_id: SagaId, step: StepId, _id: RequestId = None) -> Response:
+    async def approve(
+        request: HttpRequest, saga_id: SagaId, step: StepId, _seen: IfMatch = None, _id: RequestId = None
+    ) -> Response:
         """Approve a step that waits for that. It is refused where the step is in another round than the one that was shown."""
-        signal_id = idempotency_key(request)
+        precautions = Precautions(if_match(request), idempotency_key(request))
         body = await read_body(request, Approval, body_bytes_max)
         detail = await signals.approve(
-            Actor(body.by), node, saga_id, step, reason=body.reason, round=body.round, signal_id=signal_id
+            Actor(body.by), node, saga_id, step, reason=body.reason, round=body.round, precautions=precautions
         )
         return document(detail, headers=etag(detail.revision))
 

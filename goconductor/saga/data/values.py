@@ -27,7 +27,7 @@ from typing import Any
 import msgspec
 import rfc8785
 
-from goconductor.errors import PayloadError
+from goconductor.errors import PayloadError, PayloadTooLargeError
 
 DEPTH_MAX = 64
 INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
@@ -211,7 +211,8 @@ def encode(value: object, *, path: str = "$", bytes_max: int | None = None) -> b
         bytes_max: the longest JSON allowed, in bytes; None for no limit.
 
     Raises:
-        PayloadError: the value cannot be kept, or is too large.
+        PayloadError: the value cannot be kept.
+        PayloadTooLargeError: it is too large.
     """
     check_value(value, path=path)
     return written(value, path=path, bytes_max=bytes_max)
@@ -226,12 +227,12 @@ def written(value: object, *, path: str = "$", bytes_max: int | None = None) -> 
         bytes_max: the longest JSON allowed, in bytes; None for no limit.
 
     Raises:
-        PayloadError: it is too large.
+        PayloadTooLargeError: it is too large.
     """
     data = _ENCODER.encode(value)
     if bytes_max is not None and len(data) > bytes_max:
         remedy = "keep it elsewhere (an object store, a table) and send a reference to it"
-        raise PayloadError(path, f"is {len(data):,} bytes as JSON, at most {bytes_max:,} are allowed; {remedy}")
+        raise PayloadTooLargeError(path, f"is {len(data):,} bytes as JSON, at most {bytes_max:,} are allowed; {remedy}")
     return data
 
 
