@@ -70,6 +70,7 @@ from goconductor.saga.ids import Direction
 from goconductor.saga.retry import Retry
 from goconductor.saga.writing.builder import Saga
 from goconductor.schedules.schedule import Overlap
+from goconductor.system.writing import HttpAnswer, http_step
 
 if TYPE_CHECKING:
     from goconductor.control.definitions.loading import load_definition
@@ -97,6 +98,7 @@ __all__ = [
     "GoConductorError",
     "History",
     "HistoryEntry",
+    "HttpAnswer",
     "InputRefusedError",
     "InvariantError",
     "JournalError",
@@ -149,6 +151,7 @@ __all__ = [
     "TerminatedError",
     "UnexpectedEventError",
     "connect",
+    "http_step",
     "load_definition",
     "logs",
     "migrate",

@@ -32,7 +32,7 @@ from goconductor.errors import (
     PluginNotFoundError,
     StoreUnavailableError,
 )
-from goconductor.leaves import chosen_bus, chosen_election, make_store
+from goconductor.leaves import chosen_bus, chosen_election, make_store, make_system
 from goconductor.observe import logs
 from goconductor.observe.leader import LeaderMetrics
 from goconductor.observe.metrics import Latent, Metrics
@@ -46,6 +46,7 @@ from goconductor.recovery.sweep import Sweeper
 from goconductor.recovery.vacuum_watch import VacuumWatch
 from goconductor.redaction import logger_of
 from goconductor.switchover.bus import SwitchableBus
+from goconductor.system.checking import SYSTEM
 
 logger = logger_of("goconductor")
 
@@ -199,17 +200,25 @@ async def _opened(
     for warning in settings.warnings:
         logger.warning("settings: %s", warning)
     name = registry.name if registry is not None else "server" if recovers else "client"
+    if name == SYSTEM:
+        raise ConfigurationError(f"a participant cannot be named {SYSTEM!r}, as goconductor's own is; give it another name")
     async with _observed(settings, name, metrics) as (observer, measured, wanted):
         node = _node(settings, registry, name, observer, recovers=recovers)
         measured.watch(node)
+        hosts_system = recovers and settings.system.enabled
+        nodes = [node, *([_node(settings, make_system(settings), SYSTEM, observer, recovers=True)] if hosts_system else [])]
         if on_made is not None:
-            on_made(node)
+            for each in nodes:
+                on_made(each)
         is_open = False
         async with answering(node, settings.health, lambda: is_open):
+            beside: asyncio.Task[None] | None = None
             try:
                 await _within(open_timeout_seconds, node.open(), node.store)
                 if recovers:
                     logger.info("%s", _introduction(settings, node))
+                for each in nodes[1:]:  # a server is of use before its bus is there, and steps are not
+                    beside = create_guarded_task(_open_beside(settings, each), name="the steps of system")
                 async with _recovering(settings, node, measured, wanted) if recovers else contextlib.nullcontext():
                     is_open = True
                     try:
@@ -217,7 +226,13 @@ async def _opened(
                     finally:
                         is_open = False
             finally:
-                await node.close()
+                await end(beside)
+                await asyncio.gather(*(each.close() for each in nodes))
+
+
+async def _open_beside(settings: Settings, node: Node) -> None:
+    await node.open()
+    logger.info("%s", _introduction(settings, node))
 
 
 async def _within(open_timeout_seconds: float | None, opening: Awaitable[None], store: Store) -> None:
@@ -258,14 +273,15 @@ def _introduction(settings: Settings, node: Node) -> str:
 
 def _node(settings: Settings, registry: StepRegistry | None, name: str, observer: Observer, *, recovers: bool) -> Node:
     participant, limits = settings.participant, settings.limits
+    steps = registry or StepRegistry(name)
     store, clock = make_store(settings, name), SystemClock()
     node = Node(
         store=store,
         bus=chosen_bus(settings, store, lambda: node.instance.serial, clock, strict=recovers),
         clock=clock,
-        registry=registry or StepRegistry(name),
+        registry=steps,
         lease_seconds=participant.lease_seconds,
-        concurrency=participant.concurrency,
+        concurrency=participant.concurrency if steps.name != SYSTEM else settings.system.concurrency,
         threads=participant.threads,
         drain_seconds=participant.drain_seconds,
         prefetch=participant.prefetch,

@@ -15,7 +15,8 @@ from typing import Any
 from goconductor import plugins
 from goconductor.control.settings.sections import OtherBus, OtherElection
 from goconductor.control.settings.settings import Settings
-from goconductor.errors import ConfigurationError, GoConductorError
+from goconductor.engine.steps.registry import StepRegistry
+from goconductor.errors import ConfigurationError, GoConductorError, PluginNotFoundError
 from goconductor.ports.bus import Bus
 from goconductor.ports.clock import Clock
 from goconductor.ports.election import Election
@@ -25,6 +26,7 @@ from goconductor.redaction import logger_of
 from goconductor.switchover.bus import SwitchableBus
 from goconductor.switchover.election import SwitchableElection
 from goconductor.switchover.follower import Follower
+from goconductor.system.secrets import Secret
 
 logger = logger_of("goconductor")
 
@@ -43,6 +45,24 @@ def make_store(settings: Settings, name: str) -> Store:
         hot_timeout_seconds=min(max(2.0, settings.participant.lease_seconds / 2), 30.0),
     )
     return made
+
+
+def make_system(settings: Settings) -> StepRegistry:
+    """Make the steps of ``system``.
+
+    Raises:
+        ConfigurationError: a secret cannot be read.
+        PluginNotFoundError: their library is not installed.
+    """
+    try:
+        from goconductor.system.participant import made  # noqa: PLC0415  (needs its extra)
+    except ImportError as error:
+        raise PluginNotFoundError(
+            f"the steps of system need a library that is not installed ({error.name}): pip install 'goconductor[system]'"
+        ) from None
+    system = settings.system
+    secrets = {name: Secret(**secret.model_dump()) for name, secret in system.secrets.items()}
+    return made(system.hosts, system.networks, secrets, answer_bytes_max=settings.limits.payload_bytes_max)
 
 
 def makes_of_buses(settings: Settings, *, open_timeout_seconds: float | None = None) -> dict[str, Callable[[], Bus]]:

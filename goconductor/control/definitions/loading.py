@@ -14,6 +14,7 @@ from goconductor.errors import DefinitionError, PayloadError
 from goconductor.saga.checking import validate
 from goconductor.saga.data.values import canonical, check_value, decode
 from goconductor.saga.definition import Definition
+from goconductor.system import checking as system
 
 NAMELESS = "(without a name)"
 
@@ -55,7 +56,7 @@ def read(document: Any) -> Definition:
     except msgspec.ValidationError as error:
         found = [str(fault) for fault in struct_faults(Definition, document)]
         raise DefinitionError(called, found or [str(error)]) from None
-    found = validate.problems(definition)
+    found = validate.problems(definition) + system.problems(definition)
     if definition.input_schema is not None:
         found += [f"its input_schema: {fault}" for fault in schema_faults(definition.input_schema)]
     try:

@@ -13,6 +13,7 @@ from goconductor.ports.store import StoredDefinition
 from goconductor.saga.definition import Definition
 from goconductor.saga.ids import DEFAULT_NAMESPACE, is_name
 from goconductor.saga.plan import Plan
+from goconductor.system import checking as system
 
 
 async def register(actor: Actor, node: Node, definition: Definition, *, activate: bool = True) -> DefinitionSummary:
@@ -29,6 +30,7 @@ async def register(actor: Actor, node: Node, definition: Definition, *, activate
         DefinitionError: it cannot run; has all problems.
         StoreUnavailableError: the database cannot be reached.
     """
+    system.check(definition)
     plan = await node.definitions.register(definition, activate=activate)
     stored = await node.store.definitions.get(DEFAULT_NAMESPACE, plan.name, plan.version)
     return await _summary(

@@ -26,6 +26,7 @@ from goconductor.saga.definition import Definition
 from goconductor.saga.ids import saga_id_of
 from goconductor.saga.plan import Plan
 from goconductor.saga.writing.builder import Saga
+from goconductor.system import checking as system
 
 I = TypeVar("I")  # noqa: E741
 O = DefaultedTypeVar("O", default=Any)  # noqa: E741
@@ -227,6 +228,7 @@ class Conductor:
         known, serial = self._registered.get(saga), self._node.instance.serial
         if known is None or known[0] is not saga.definition or known[2] != serial:
             check_definition(self._node.registry, saga.definition)
+            system.check(saga.definition)
             known = self._registered[saga] = (saga.definition, await self._node.definitions.register(saga.definition), serial)
         return known[1]
 

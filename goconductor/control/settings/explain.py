@@ -79,7 +79,7 @@ def reference() -> Iterator[str]:
     yield "| Setting | Type | Default | What it is |"
     yield "|---|---|---|---|"
     for each in settings_detail().settings:
-        shown = "-" if each.default is None else "none" if each.default == {} else f"`{_plain(each.default)}`"
+        shown = "-" if each.default is None else "none" if each.default in ({}, ()) else f"`{_plain(each.default)}`"
         kind = "one of those installed" if each.name in ("bus.kind", "election.kind") else each.type
         about = f"{kind}, {each.unit}" if each.unit else kind
         yield f"| `{each.name}` | {about} | {shown} | {each.description.replace('``', '`')} |"
@@ -125,6 +125,8 @@ def _type(section: str, key: str, schema: dict[str, Any]) -> str:
             return f"{what}{_range(schema)}"
         case "boolean":
             return "true or false"
+        case "array":
+            return "list"
         case "object":
             return "keys and values"
         case _:

@@ -11,8 +11,10 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
+    IPvAnyNetwork,
     SecretStr,
     ValidationInfo,
     field_validator,
@@ -21,6 +23,7 @@ from pydantic import (
 
 from goconductor import plugins
 from goconductor.errors import meant
+from goconductor.system.guard import split_host
 
 _POSTGRES_URL = re.compile(
     r"""postgres(?:ql)?(?:\+\w+)?://
@@ -221,6 +224,55 @@ class LimitSettings(Section):
     """Greatest size of an input, an output or a body, in bytes."""
     baton_bytes_max: Annotated[int, Field(ge=0, le=1024 * 1024)] = 16 * 1024
     """Greatest size of a state that a message carries, in bytes; receivers read larger ones from the log."""
+
+
+def _listed(given: Any) -> Any:
+    """A variable of the environment has a list as one text."""
+    return [each for each in re.split(r"[,\s]+", given) if each] if isinstance(given, str) else given
+
+
+def _hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    for host in hosts:
+        split_host(host)
+    return hosts
+
+
+Hosts = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_hosts)]
+
+
+class SystemSecret(Section):
+    """Where a secret of system steps is, and where it may go."""
+
+    variable: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    """The variable of the environment that has it."""
+    file: str | None = None
+    """In place of that, the path of the file that has it."""
+    hosts: Hosts
+    """The hosts that it may be sent to, written as in ``system.hosts``."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.variable is None) == (self.file is None):
+            raise ValueError("should have one of 'variable' and 'file', which say where the secret is")
+        if not self.hosts:
+            raise ValueError("should name in 'hosts' at least one host that the secret may be sent to")
+        return self
+
+
+class SystemSettings(Section):
+    """Whether a process hosts the steps of ``system``, and whom they may call."""
+
+    enabled: bool = False
+    """Host the steps of ``system`` in this process, a server or a participant."""
+    concurrency: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """Steps of ``system`` that may run at once in one process."""
+    hosts: Hosts = ()
+    """The hosts that may be called: ``api.example.com``, ``*.example.com``. Without any, every host with a public address. A port
+    other than 80 and 443 is named with it: ``api.example.com:8443``. In a variable, with commas in between."""
+    networks: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(_listed)] = ()
+    """Address ranges that may be called although they are not public: ``10.1.0.0/16``."""
+    secrets: dict[Name, SystemSecret] = {}
+    """Secrets that headers may name, by their names, each with ``variable`` or ``file``, and ``hosts``."""
 
 
 class LogSettings(Section):

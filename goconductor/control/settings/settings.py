@@ -38,6 +38,7 @@ from goconductor.control.settings.sections import (
     RestSettings,
     RetentionSettings,
     Section,
+    SystemSettings,
     TracesSettings,
 )
 from goconductor.control.yaml_reader import SETTINGS_BYTES_MAX, DocumentError, read_yaml
@@ -54,6 +55,8 @@ _OF_KUBERNETES = re.compile(r".*_SERVICE_HOST|.*_SERVICE_PORT(_\w+)?|.*_PORT_\d+
 _PORT_OF_KUBERNETES = re.compile(r"(tcp|udp|sctp)://.*", re.IGNORECASE)
 """The value of ``…_PORT``, which for a Service called *goconductor-rest* has the very name of a setting."""
 
+_DOCUMENTS = ("others", "secrets")
+"""Settings that hold keys and values, which a variable gives as YAML."""
 BY_HAND = "Settings(…)"
 """Stands for the file in messages about settings that were made without one."""
 _LOADING = object()
@@ -78,6 +81,7 @@ class Settings(Section):
     retention: RetentionSettings = RetentionSettings()
     rest: RestSettings = RestSettings()
     limits: LimitSettings = LimitSettings()
+    system: SystemSettings = SystemSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     health: HealthSettings = HealthSettings()
@@ -201,7 +205,7 @@ def _overlay(document: dict[str, Any], environ: Mapping[str, str], problems: lis
             problems.append(f"{name}: is the same setting as {seen[place]}; keep one of the two")
         else:
             seen[place] = name
-            _put(document, place, value if "options" in place or place[-1] == "others" else environ[name])
+            _put(document, place, value if "options" in place or place[-1] in _DOCUMENTS else environ[name])
     return seen
 
 

@@ -16,8 +16,8 @@ from goconductor.engine.steps.signature import Signature
 from goconductor.engine.work.deadlines import Limit
 from goconductor.engine.work.granted import Granted
 from goconductor.engine.work.threads import Call, NotCalledError, Threads
-from goconductor.errors import GoConductorError, JournalError, JournalUnavailableError, PayloadError
-from goconductor.lifecycle.facts.state import StepState
+from goconductor.errors import GoConductorError, JournalError, JournalUnavailableError, PayloadError, RefusedError
+from goconductor.lifecycle.facts.state import ActionStatus, StepState
 from goconductor.ports.clock import Clock
 from goconductor.saga.data import values
 from goconductor.saga.ids import Direction
@@ -67,7 +67,14 @@ def context_of(work: Granted, deadline: float, clock: Clock, participant: str) -
         participant=participant,
         traceparent=state.traceparent,
         reason=state.reason,
+        refused=key.direction is Direction.COMPENSATION and _refused_at_once(state.step(key.step)),
     )
+
+
+def _refused_at_once(step: StepState) -> bool:
+    action = step.action
+    failure = action.failure if action.status is ActionStatus.FAILED and action.attempt == 1 else None
+    return failure is not None and failure.type == RefusedError.__name__
 
 
 class Attempt:

@@ -51,6 +51,8 @@ class StepContext(msgspec.Struct, frozen=True, kw_only=True):
         participant: whose step it is.
         traceparent: the saga's place in its trace (W3C trace context), to be handed on; empty if it is not traced.
         reason: why the saga turned back, such as ``step 'charge': RefusedError: card declined``; empty while it goes forward.
+        refused: in a compensation, whether the action's only attempt has raised :class:`RefusedError`, so that there is nothing
+            to undo unless the action had done something before.
     """
 
     saga_id: UUID
@@ -64,6 +66,7 @@ class StepContext(msgspec.Struct, frozen=True, kw_only=True):
     participant: str = ""
     traceparent: str = ""
     reason: str = ""
+    refused: bool = False
 
     @property
     def idempotency_key(self) -> str:

@@ -1,0 +1,114 @@
+"""Whom a step may call. Against requests that a saga's author or data would send into the inside of a network (SSRF).
+
+Three rules, in this order:
+
+1. **The host** stands in the settings' list, if there is one. A port other than 80 and 443 must be named there.
+2. **The addresses** of the host are looked up once, and each is checked. Public ones are allowed, and those of ranges that the
+   settings name. All others are passed over: loopback, private, link-local (where clouds answer with credentials), multicast and
+   reserved ones, also where they are written inside of an IPv6 address.
+3. **The connection** goes to the address that was checked. A name that means another address a moment later is not asked again.
+
+Redirects are not followed, so there is no second host to check.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import socket
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from goconductor.errors import RefusedError, TemporaryError
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+HOST = re.compile(r"(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
+"""A host in the settings: a name, ``*.`` and a name for all below it, or an address."""
+PORTS = (80, 443)
+"""Ports that need not be named in the settings."""
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_TUNNELS = (ipaddress.ip_network("2002::/16"), ipaddress.ip_network("2001::/32"), ipaddress.ip_network("64:ff9b:1::/48"))
+"""Ranges that lead to an IPv4 address which cannot be told from here: 6to4, Teredo, local NAT64."""
+
+
+def split_host(entry: str) -> tuple[str, int | None]:
+    """Split an entry of the settings into host and port.
+
+    Args:
+        entry: ``api.example.com``, ``*.example.com``, ``api.example.com:8443``, ``[2001:db8::1]:8443``.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    host, colon, port = entry.rpartition(":")
+    if not colon or entry.endswith("]"):
+        host, port = entry, ""
+    if not HOST.fullmatch(host) or (port and not (port.isdecimal() and 0 < int(port) <= 65_535)):
+        raise ValueError(f"{entry[:80]!a} names no host; write it as api.example.com, *.example.com or api.example.com:8443")
+    return host.lower().strip("[]"), int(port) if port else None
+
+
+class Guard:
+    """Decides whom a step may call.
+
+    Args:
+        hosts: entries of the settings, as :func:`split_host` reads them; none allows every host with a public address.
+        networks: address ranges that are allowed although they are not public.
+    """
+
+    def __init__(self, hosts: Sequence[str] = (), networks: Sequence[Network] = ()) -> None:
+        self._hosts = [split_host(entry) for entry in hosts]
+        self._networks = networks
+
+    def check_host(self, host: str, port: int) -> None:
+        """Refuse a host that is not in the list, or a port that is not.
+
+        Raises:
+            RefusedError: names the setting that would allow it.
+        """
+        place = f"[{host}]" if ":" in host else host
+        if self._hosts and not any(_means(entry, host) for entry, _ in self._hosts):
+            raise RefusedError(f"{place} may not be called: it is not among system.hosts; add it there if it should be")
+        if port not in PORTS and not any(_means(entry, host) and port == allowed for entry, allowed in self._hosts):
+            raise RefusedError(f"port {port} of {place} may not be called; add '{place}:{port}' to system.hosts if it should be")
+
+    def allows(self, address: Address) -> bool:
+        """Return whether an address may be connected to."""
+        if isinstance(address, IPv6Address):
+            inside = address.ipv4_mapped or (IPv4Address(int(address) & 0xFFFF_FFFF) if address in _NAT64 else None)
+            if inside is not None:
+                return self.allows(inside)
+        if any(address in network for network in self._networks):
+            return True
+        if any(address in tunnel for tunnel in _TUNNELS):
+            return False
+        return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
+
+    async def addresses(self, host: str, port: int) -> list[str]:
+        """Look up a host, and return its addresses that may be connected to, in the order of the resolver.
+
+        Raises:
+            RefusedError: it may not be called.
+            TemporaryError: its name cannot be looked up now.
+        """
+        self.check_host(host, port)
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise TemporaryError(f"the name {host!r} cannot be looked up ({error.strerror}); see that it is right") from None
+        addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
+        allowed = [each for each in addresses if self.allows(ipaddress.ip_address(each))]
+        if not allowed:
+            raise RefusedError(
+                f"{host} has no address that may be called: none is public; "
+                "if it should be called, add the range of its address to system.networks"
+            )
+        return allowed
+
+
+def _means(entry: str, host: str) -> bool:
+    """Return whether an entry of the settings means a host."""
+    return host.endswith(entry[1:]) if entry.startswith("*.") else host == entry

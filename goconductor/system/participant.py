@@ -1,0 +1,88 @@
+"""The participant ``system``: its steps, as a registry that an engine runs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from goconductor.engine.steps.context import StepContext
+from goconductor.engine.steps.registry import Action, StepRegistry
+from goconductor.engine.steps.signature import Signature
+from goconductor.saga.types.decoding import decoder
+from goconductor.system.checking import SYSTEM
+from goconductor.system.guard import Guard, Network
+from goconductor.system.http import HttpSteps
+from goconductor.system.secrets import Secret, Secrets
+
+HTTP_SECONDS = 30.0
+"""Seconds that an attempt of ``system.http`` may take, where the definition says nothing."""
+
+Code = Callable[[dict[str, Any], StepContext, Any], Awaitable[Any]]
+"""Takes all inputs by their names, the context and the action's output."""
+
+
+@dataclass(frozen=True)
+class AnyInputs(Signature):
+    """How code is called whose inputs have whatever names a definition gives them."""
+
+    def arguments(self, inputs: Mapping[str, Any], context: StepContext, output: Any = None) -> dict[str, Any]:
+        """Return the arguments of such code."""
+        return {"inputs": dict(inputs), "context": context, "output": output}
+
+
+_SIGNATURE = AnyInputs(
+    inputs={}, required=frozenset(), context="context", output=None, decode_output=decoder(Any), returns=Any, is_async=True
+)
+
+
+class SystemAction(Action[..., Any]):
+    """A step of ours. What it takes is checked in definitions, where all of a step is seen."""
+
+    @functools.cached_property
+    def signature(self) -> Signature:
+        """Return how its action is called."""
+        return _SIGNATURE
+
+    @functools.cached_property
+    def compensation_signature(self) -> Signature | None:
+        """Return how its compensation is called."""
+        return None if self.compensation_function is None else _SIGNATURE
+
+
+def made(
+    hosts: Sequence[str], networks: Sequence[Network], secrets: Mapping[str, Secret], *, answer_bytes_max: int
+) -> StepRegistry:
+    """Make the steps of ``system``.
+
+    Args:
+        hosts: that may be called, as the settings have them.
+        networks: address ranges that may be called although they are not public.
+        secrets: that headers may name, by their names.
+        answer_bytes_max: greatest size of an answer's body, in bytes.
+
+    Raises:
+        ConfigurationError: a secret cannot be read.
+    """
+    known = Secrets(secrets)
+    known.check()
+    http = HttpSteps(Guard(hosts, networks), known, answer_bytes_max=answer_bytes_max)
+    registry = StepRegistry(SYSTEM)
+    _add(registry, "http", http.call, http.undo, timeout_seconds=HTTP_SECONDS)
+    return registry
+
+
+def _add(registry: StepRegistry, name: str, call: Code, undo: Code | None, *, timeout_seconds: float) -> None:
+    action = SystemAction(
+        call,
+        participant=registry.name,
+        name=name,
+        journal=None,
+        retry=None,
+        compensation_retry=None,
+        timeout_seconds=timeout_seconds,
+        concurrency=None,
+    )
+    action.compensation_function = undo
+    registry.steps[name] = action

@@ -1,0 +1,26 @@
+"""A server that steps may call."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from goconductor.system.http import HttpSteps
+from goconductor.system.secrets import Secret, Secrets
+from tests.system.server import Server, serving
+
+CANARY = "hunter2-canary"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    async with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def http(server: Server, monkeypatch: pytest.MonkeyPatch) -> HttpSteps:
+    monkeypatch.setenv("SHOP_TOKEN", CANARY)
+    secrets = Secrets({"token": Secret(("localhost",), variable="SHOP_TOKEN"), "bank": Secret(("bank.example",), "SHOP_TOKEN")})
+    return HttpSteps(server.guard(), secrets, answer_bytes_max=10_000)
