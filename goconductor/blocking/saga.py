@@ -160,6 +160,22 @@ class BlockingSaga(Generic[O]):
         """
         return self._ask(lambda _: self._handle.terminate(reason=reason, by=by, revision=revision, request_id=request_id))
 
+    def drop_signal(
+        self, *, signal: str, reason: str, by: str = "", revision: str | None = None, request_id: str | None = None
+    ) -> SagaDetail:
+        """Forget a signal that no step has taken, so that there is room for others. Sent again, it still changes nothing.
+
+        Args:
+            signal: its id, as :meth:`view` shows it.
+            reason: why, for the saga's history.
+            by: the name of the actor.
+            revision: as every request has it.
+            request_id: as every request has it.
+        """
+        return self._ask(
+            lambda _: self._handle.drop_signal(signal=signal, reason=reason, by=by, revision=revision, request_id=request_id)
+        )
+
     def retry(self, step: str, *, by: str = "", revision: str | None = None, request_id: str | None = None) -> SagaDetail:
         """Try a stuck step again, its action or its compensation, under the same idempotency key.
 

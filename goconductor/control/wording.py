@@ -86,6 +86,8 @@ def _sentence(event: Event, who: str, took: float | None, before: SagaState | No
             return f"{who} asked to abort the saga{_why(event.reason)}"
         case e.TerminateRequested():
             return f"{who} terminated the saga as it stood{_why(event.reason)}"
+        case e.SignalDropped():
+            return f"{who} dropped the signal {event.signal}{_why(event.reason)}"
         case e.RetryRequested():
             return f"{who} asked for another attempt of {event.step}"
         case e.SkipRequested():

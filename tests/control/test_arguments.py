@@ -157,6 +157,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "resume": {},
     "abort": {},
     "terminate": {"reason": "why"},
+    "drop_signal": {"signal": "bank-17", "reason": "why"},
     "retry": {"step": "pack"},
     "skip": {"step": "pack", "reason": "why"},
     "declare": {"step": "pack", "reason": "why", "happened": True},

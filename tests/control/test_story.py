@@ -17,7 +17,7 @@ from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.events import EVENTS, Event, StepEvent
 from goconductor.lifecycle.facts.state import Failure
 from goconductor.ports.store import LogEntry
-from goconductor.saga.definition import Binding, Definition, Step
+from goconductor.saga.definition import Binding, Definition, Step, Wait
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import plan
 from goconductor.saga.retry import Retry
@@ -206,6 +206,17 @@ def test_another_input_is_told_by_its_names_and_never_by_its_values() -> None:
     tale = told(STARTED, RESERVED, (0.5, e.ActionFailed("charge", failure=BUSY)), (0.6, edited), definition=WITH_INPUTS)
     assert tale.lines[-1].text == "ann gave charge another amount and card: a typing error."
     assert tale.status == "running"
+
+
+def test_a_dropped_signal_is_told_by_its_id() -> None:
+    waits = Definition(name="order", steps=(Step(id="paid", wait=Wait(event="payment", where="payload.cents > 5")),))
+    little = e.SignalReceived(name="payment", id="bank-1", payload={"cents": 1}, by="bank")
+    dropped = e.SignalDropped(signal="bank-1", reason="paid back", by="ann")
+    tale = told(STARTED, (0.1, little), (0.2, dropped), definition=waits)
+    assert [line.text for line in tale.lines[1:]] == [
+        "bank sent the signal payment.",
+        "ann dropped the signal bank-1: paid back.",
+    ]
 
 
 @pytest.mark.parametrize(

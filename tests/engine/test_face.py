@@ -21,6 +21,18 @@ def test_a_participant_shows_its_steps_its_listeners_and_how_to_run_it() -> None
 async def test_a_conductor_and_a_handle_show_nothing_of_the_engine(world: World) -> None:
     conductor = Conductor(await world.node())
     assert shown(conductor) == {"start", "saga", "find", "sagas", "schedules"}
-    asked = {"pause", "resume", "abort", "terminate", "retry", "skip", "declare", "edit_input", "signal", "approve"}
+    asked = {
+        "pause",
+        "resume",
+        "abort",
+        "terminate",
+        "retry",
+        "skip",
+        "declare",
+        "edit_input",
+        "signal",
+        "approve",
+        "drop_signal",
+    }
     handle: SagaHandle[Any] = conductor.saga(UUID(int=7))
     assert shown(handle) == {"saga_id", "existing", "begin", "result", "view", "history", *asked}

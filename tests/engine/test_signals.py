@@ -14,7 +14,7 @@ from goconductor.app import migrate
 from goconductor.control.doors.handle import SagaHandle
 from goconductor.control.faults import RequestInvalidError
 from goconductor.control.models import SagaDetail
-from goconductor.control.sagas.requests import RequestIdReusedError
+from goconductor.control.sagas.requests import RefusedNowError, RequestIdReusedError
 from goconductor.errors import PayloadError, RequestRefusedError, SagaNotFoundError
 from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.testing.world import World
@@ -165,3 +165,39 @@ async def test_on_postgresql_signals_are_kept_repeated_and_taken(postgres_url: s
             await handle.signal("payment", {}, request_id="p3")
         events = [entry.event for entry in (await handle.history()).entries]
         assert events.count("SignalReceived") == 3
+
+
+async def test_an_operator_drops_a_signal_that_nobody_takes_and_its_id_stays_known(world: World) -> None:
+    shop, saga = shop_and_saga()
+    handle = await (await world.conductor(shop)).start(saga, {"cents": 500})
+    too_little = {"cents": 1, "receipt": "r0"}
+    assert "drop_signal" not in (await handle.signal("payment", too_little, request_id="bank-1")).steps[0].allowed
+    assert "drop_signal" in (await handle.view()).allowed
+    with pytest.raises(RefusedNowError, match=r"keeps no signal of the id 'bank-2'; .*bank-1"):
+        await handle.drop_signal(signal="bank-2", reason="a typing error")
+    detail = await handle.drop_signal(signal="bank-1", reason="paid back", by="ann", request_id="drop")
+    assert detail.signals == []
+    assert "drop_signal" not in detail.allowed
+    assert (
+        await handle.drop_signal(signal="bank-1", reason="paid back", by="ann", request_id="drop")
+    ).revision == detail.revision
+    with pytest.raises(RefusedNowError, match="it keeps none"):
+        await handle.drop_signal(signal="bank-1", reason="once more")
+    assert (await handle.signal("payment", too_little, request_id="bank-1")).revision == detail.revision
+    with pytest.raises(RequestIdReusedError):
+        await handle.signal("payment", PAID, request_id="bank-1")
+    await handle.signal("payment", PAID, request_id="bank-3")
+    assert await handle.result() == "shipped for r1"
+    with pytest.raises(RefusedNowError, match="it has ended"):
+        await handle.drop_signal(signal="bank-1", reason="too late")
+
+
+async def test_dropped_signals_make_room_for_others(world: World) -> None:
+    shop, saga = shop_and_saga()
+    handle = await (await world.conductor(shop)).start(saga, {"cents": 500})
+    for number in range(100):
+        await handle.signal("payment", {"cents": number}, request_id=f"bank-{number}")
+    with pytest.raises(RequestRefusedError, match="or drop others first"):
+        await handle.signal("payment", {"cents": 3}, request_id="one more")
+    await handle.drop_signal(signal="bank-7", reason="paid back")
+    assert len((await handle.signal("payment", {"cents": 3}, request_id="one more")).signals) == 100

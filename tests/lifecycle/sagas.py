@@ -161,6 +161,7 @@ _EXTRA: dict[str, tuple[Any, ...]] = {
     "retry": (None, Retry(attempts_max=2)),
     "name": ("ping", "pong", "s0", "nothing"),
     "id": ("0", "1", "x"),
+    "signal": ("0", "1", "x"),
     "payload": ({"id": 7}, {}, None),
 }
 
@@ -186,6 +187,7 @@ def sensible(state: SagaState) -> list[Event]:
         ]
     waiting = [name for name, step in state.steps.items() if step.action.status is ActionStatus.WAITING]
     found += [e.SignalReceived(name=name, id=f"by {name}", approves=name, by="ann", reason="so") for name in waiting]
+    found += [e.SignalDropped(signal=signal.id, reason="not meant") for signal in state.signals[:1]]
     if state.paused:
         found += [e.ResumeRequested()] * 3
     if not state.phase.ended:

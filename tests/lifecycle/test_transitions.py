@@ -92,6 +92,7 @@ SMALL = {
     "a delay beside a delay": saga("c~", "c~"),
     "a wait": saga("c&"),
     "a wait beside a step": saga("c", "c&"),
+    "a wait after a delay": saga("c~", "c&0"),
     "a wait before a condition that cannot be evaluated": saga("c&", "c0!"),
     "the same beside a step": saga("c", "c&", "c1!"),
     "a wait after a step and before one": saga("c", "c&0", "c1", unknowns_max=1, attempts_max=1),

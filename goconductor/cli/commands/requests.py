@@ -31,7 +31,7 @@ RequestId = Annotated[
 ]
 
 
-NAMES = {Request.EDIT_INPUT: "edit"}
+NAMES = {Request.EDIT_INPUT: "edit", Request.DROP_SIGNAL: "drop-signal"}
 """Name of the command of a request, where it is not the request's own name."""
 
 FLAGS = {"forced": "--force", "happened": "--happened/--did-not-happen", "inputs": "--input"}
@@ -106,6 +106,8 @@ def _option(operation: Operation, parameter: Parameter) -> tuple[Any, Any]:
     match parameter.kind:
         case Kind.FLAG:
             return Annotated[bool, typer.Option(flag, help=f"{about}.", show_default=False)], default
+        case Kind.TEXT:
+            return Annotated[str, typer.Option(flag, help=f"{about}.", show_default=False)], default
         case Kind.VALUE:
             default = default if parameter.required else json.dumps(default)
             return Annotated[str, typer.Option(flag, help=f"{about}: JSON, @FILE, or -.")], default
@@ -120,7 +122,7 @@ def _value(parameter: Parameter, given: Any) -> Any:
     """Read what was given for a parameter; what cannot be read ends the command."""
     flag = _flag(parameter)
     match parameter.kind:
-        case Kind.FLAG:
+        case Kind.FLAG | Kind.TEXT:
             return given
         case Kind.VALUE:
             return read_value(given, flag)

@@ -24,6 +24,7 @@ from goconductor.lifecycle.facts.events import (
     PauseRequested,
     ResumeRequested,
     RetryRequested,
+    SignalDropped,
     SkipRequested,
     TerminateRequested,
 )
@@ -240,6 +241,21 @@ class SagaHandle(Generic[O]):
             request_id: as every request has it.
         """
         return await self._ask(TerminateRequested(reason=reason), Actor(by), Precautions.of(revision, request_id))
+
+    @checked
+    async def drop_signal(
+        self, *, signal: str, reason: str, by: str = "", revision: str | None = None, request_id: str | None = None
+    ) -> SagaDetail:
+        """Forget a signal that no step has taken, so that there is room for others. Sent again, it still changes nothing.
+
+        Args:
+            signal: its id, as :meth:`view` shows it.
+            reason: why, for the saga's history.
+            by: the name of the actor.
+            revision: as every request has it.
+            request_id: as every request has it.
+        """
+        return await self._ask(SignalDropped(signal=signal, reason=reason), Actor(by), Precautions.of(revision, request_id))
 
     @checked
     async def retry(self, step: str, *, by: str = "", revision: str | None = None, request_id: str | None = None) -> SagaDetail:

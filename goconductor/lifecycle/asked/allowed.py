@@ -5,11 +5,11 @@ They are found by trying: :func:`goconductor.lifecycle.decide.decide` is pure, s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from goconductor.errors import RequestRefusedError, UnexpectedEventError
-from goconductor.lifecycle.asked.catalogue import CATALOGUE, Request
+from goconductor.lifecycle.asked.catalogue import CATALOGUE, Operation, Request
 from goconductor.lifecycle.decide import decide
 from goconductor.lifecycle.facts.events import OperatorRequest
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState
@@ -22,8 +22,15 @@ STEPS_LOOKED_AT_MAX = 100_000
 
 def of_saga(plan: Plan, state: SagaState) -> list[Request]:
     """Return the requests about the whole saga that it would accept now."""
-    tries = [] if state.phase.ended else [each for each in CATALOGUE if not each.about_step]
-    return [each.request for each in tries if _accepts(plan, state, each.asked(reason=_REASON))]
+    if state.phase.ended:
+        return []
+    samples = {"signal": state.signals[0].id} if state.signals else {}
+    tries = [
+        (each.request, each.asked(reason=_REASON, values=_values(each, samples)))
+        for each in CATALOGUE
+        if not each.about_step and _can_be_tried(each, samples)
+    ]
+    return [request for request, event in tries if _accepts(plan, state, event)]
 
 
 def of_steps(plan: Plan, state: SagaState, unattended: Collection[str] = ()) -> dict[str, list[Request]]:
@@ -62,9 +69,16 @@ def _tries(plan: Plan, state: SagaState, name: str, *, forced: bool) -> Iterator
     if inputs:
         samples["inputs"] = {next(iter(inputs)): _new_value(step.edited)}
     for each in CATALOGUE:
-        if each.about_step and all(taken.name in samples for taken in each.parameters if taken.required):
-            values = {taken.name: samples[taken.name] for taken in each.parameters if taken.name in samples}
-            yield each.request, each.asked(step=name, round=step.round, reason=_REASON, values=values)
+        if each.about_step and _can_be_tried(each, samples):
+            yield each.request, each.asked(step=name, round=step.round, reason=_REASON, values=_values(each, samples))
+
+
+def _can_be_tried(operation: Operation, samples: Mapping[str, Any]) -> bool:
+    return all(taken.name in samples for taken in operation.parameters if taken.required)
+
+
+def _values(operation: Operation, samples: Mapping[str, Any]) -> dict[str, Any]:
+    return {taken.name: samples[taken.name] for taken in operation.parameters if taken.name in samples}
 
 
 def _waits(action: ActionStatus, compensation: CompensationStatus) -> bool:

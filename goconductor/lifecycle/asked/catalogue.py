@@ -24,6 +24,7 @@ class Request(enum.StrEnum):
     RESUME = "resume"
     ABORT = "abort"
     TERMINATE = "terminate"
+    DROP_SIGNAL = "drop_signal"
     RETRY = "retry"
     SKIP = "skip"
     DECLARE = "declare"
@@ -35,6 +36,8 @@ class Kind(enum.Enum):
 
     FLAG = enum.auto()
     """True or false."""
+    TEXT = enum.auto()
+    """A text of 1 to 255 characters."""
     VALUE = enum.auto()
     """Any JSON value."""
     VALUES = enum.auto()
@@ -122,6 +125,13 @@ CATALOGUE = (
         e.TerminateRequested,
         "End the saga as it stands. Nothing is compensated.",
         why="terminating leaves effects standing",
+    ),
+    Operation(
+        Request.DROP_SIGNAL,
+        e.SignalDropped,
+        "Forget a signal that no step has taken, so that there is room for others. Its id stays known.",
+        (Parameter("signal", Kind.TEXT, "the signal's id, as the saga shows it", required=True),),
+        why="dropping a signal loses what it says",
     ),
     Operation(
         Request.RETRY,

@@ -187,6 +187,15 @@ class TerminateRequested(SagaEvent, frozen=True, omit_defaults=True, kw_only=Tru
     by: str = ""
 
 
+class SignalDropped(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
+    """An operator dropped a signal that no step had taken; ``signal`` is its id, which stays known."""
+
+    verb: ClassVar[str] = "rid of a signal"
+    signal: str
+    reason: str = ""
+    by: str = ""
+
+
 class RetryRequested(StepEvent, frozen=True, omit_defaults=True):
     """An operator asked for another attempt of a stuck step."""
 
@@ -239,7 +248,10 @@ StepRequest: TypeAlias = RetryRequested | SkipRequested | OutcomeDeclared | Inpu
 
 STEP_REQUESTS: tuple[type[StepEvent], ...] = StepRequest.__args__
 
-OperatorRequest: TypeAlias = PauseRequested | ResumeRequested | AbortRequested | TerminateRequested | StepRequest
+SagaRequest: TypeAlias = PauseRequested | ResumeRequested | AbortRequested | TerminateRequested | SignalDropped
+"""Requests of operators about the saga as a whole."""
+
+OperatorRequest: TypeAlias = SagaRequest | StepRequest
 """Events that :mod:`goconductor.lifecycle.moves.requests` decides. ``verb`` completes "a saga can be …"."""
 
 Event: TypeAlias = SagaStarted | SignalReceived | ForwardEvent | BackwardEvent | SideEvent | OperatorRequest

@@ -129,6 +129,7 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.STUCK: _STILL_STUCK,
     },
     e.TerminateRequested: dict.fromkeys((S.QUEUED, S.RUNNING, S.WAITING, S.PAUSED, S.COMPENSATING, S.STUCK), _to(S.TERMINATED)),
+    e.SignalDropped: {s: _to(s) for s in (S.QUEUED, S.RUNNING, S.WAITING, S.PAUSED, S.COMPENSATING, S.STUCK)},
     e.RetryRequested: {
         S.RUNNING: _to(S.RUNNING),
         S.COMPENSATING: _to(S.COMPENSATING),

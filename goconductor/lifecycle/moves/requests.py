@@ -1,4 +1,4 @@
-"""Requests of operators: pause, resume, abort, terminate, retry, skip, a declared outcome, and other inputs.
+"""Requests of operators: pause, resume, abort, terminate, retry, skip, a declared outcome, other inputs, and a dropped signal.
 
 A refusal (:class:`RequestRefusedError`) names what is allowed instead; an accepted request is an event like any other.
 
@@ -26,12 +26,13 @@ from goconductor.lifecycle.facts.events import (
     PauseRequested,
     ResumeRequested,
     RetryRequested,
+    SignalDropped,
     SkipRequested,
     TerminateRequested,
 )
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, SagaStatus, StepState
 from goconductor.lifecycle.fold import Fold
-from goconductor.lifecycle.moves import forward, turning
+from goconductor.lifecycle.moves import forward, signals, turning
 from goconductor.lifecycle.moves.kinds import kind_of
 from goconductor.lifecycle.moves.retrying import ACTIONS, COMPENSATIONS
 from goconductor.lifecycle.pending_work import pending_work
@@ -56,6 +57,8 @@ def apply(fold: Fold, event: OperatorRequest) -> None:
             abort(fold, event)
         case TerminateRequested():
             terminate(fold, event)
+        case SignalDropped():
+            signals.dropped(fold, event)
         case RetryRequested():
             retry(fold, event)
         case SkipRequested():

@@ -14,7 +14,7 @@ from __future__ import annotations
 import msgspec
 
 from goconductor.errors import RequestRefusedError, nearest
-from goconductor.lifecycle.facts.events import SignalReceived
+from goconductor.lifecycle.facts.events import SignalDropped, SignalReceived
 from goconductor.lifecycle.facts.state import ActionStatus, SagaStatus, Signal
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves import forward
@@ -55,6 +55,22 @@ def received(fold: Fold, event: SignalReceived) -> None:
     _keep(fold, wait.noted(signal, answers))
 
 
+def dropped(fold: Fold, event: SignalDropped) -> None:
+    """Forget a signal that no step has taken. Its id stays known: sent again, it changes nothing.
+
+    Raises:
+        RequestRefusedError: it is not kept, or the reason is missing.
+    """
+    if not event.reason:
+        raise RequestRefusedError("dropping a signal loses what it says: give a reason")
+    kept = fold.signals
+    left = tuple(signal for signal in kept if signal.id != event.signal)
+    if len(left) == len(kept):
+        there = nearest(event.signal, [signal.id for signal in kept]) if kept else "it keeps none"
+        raise RequestRefusedError(f"saga {fold.state.saga_id} keeps no signal of the id {event.signal[:255]!a}; {there}")
+    fold.fields["signals"] = left
+
+
 def _take(fold: Fold, name: str, signal: Signal) -> None:
     wait.end(fold, name, SignalReceived, signal)
     if fold.phase is SagaStatus.QUEUED:
@@ -69,7 +85,7 @@ def _keep(fold: Fold, signal: Signal) -> None:
     if len(kept) >= UNTAKEN_MAX or size + sum(each.size for each in kept) > UNTAKEN_BYTES_MAX:
         raise RequestRefusedError(
             f"saga {fold.state.saga_id} keeps {len(kept)} signals that no step has taken, and this would be one more: at most "
-            f"{UNTAKEN_MAX} of {UNTAKEN_BYTES_MAX:,} bytes are kept; send it again when a step waits for it"
+            f"{UNTAKEN_MAX} of {UNTAKEN_BYTES_MAX:,} bytes are kept; send it again when a step waits for it, or drop others first"
         )
     fold.fields["signals"] = (*kept, msgspec.structs.replace(signal, size=size))
 

@@ -22,11 +22,12 @@ from goconductor.rest.http.parameters import STRICT, SagaId, StepId, etag, idemp
 from goconductor.rest.http.problems import Problem
 
 _PROBLEM: dict[str, Any] = {"model": Problem}
-PATHS = {Request.EDIT_INPUT: "input"}
+PATHS = {Request.EDIT_INPUT: "input", Request.DROP_SIGNAL: "drop-signal"}
 """Ending of a request's path, where it is not the request's own name."""
 
 _TYPES: dict[Kind, Any] = {
     Kind.FLAG: bool,
+    Kind.TEXT: Annotated[str, Field(min_length=1, max_length=255)],
     Kind.VALUE: Any,
     Kind.VALUES: Annotated[dict[str, Any], Field(min_length=1)],
 }
