@@ -70,7 +70,7 @@ from goconductor.saga.ids import Direction
 from goconductor.saga.retry import Retry
 from goconductor.saga.writing.builder import Saga
 from goconductor.schedules.schedule import Overlap
-from goconductor.system.writing import HttpAnswer, http_step
+from goconductor.system.writing import HttpAnswer, PublishedMessage, http_step, publish_step
 
 if TYPE_CHECKING:
     from goconductor.control.definitions.loading import load_definition
@@ -114,6 +114,7 @@ __all__ = [
     "PermanentError",
     "PluginNotFoundError",
     "PoolerError",
+    "PublishedMessage",
     "RefusedError",
     "RefusedNowError",
     "RequestIdReusedError",
@@ -155,6 +156,7 @@ __all__ = [
     "load_definition",
     "logs",
     "migrate",
+    "publish_step",
 ]
 
 # What needs an extra is not in ``__all__``, so that a star imports without it.

@@ -206,7 +206,7 @@ async def _opened(
         node = _node(settings, registry, name, observer, recovers=recovers)
         measured.watch(node)
         hosts_system = recovers and settings.system.enabled
-        nodes = [node, *([_node(settings, make_system(settings), SYSTEM, observer, recovers=True)] if hosts_system else [])]
+        nodes = [node, *([_system_node(settings, observer)] if hosts_system else [])]
         if on_made is not None:
             for each in nodes:
                 on_made(each)
@@ -289,6 +289,12 @@ def _node(settings: Settings, registry: StepRegistry | None, name: str, observer
         baton_bytes_max=limits.baton_bytes_max,
         observer=observer,
     )
+    return node
+
+
+def _system_node(settings: Settings, observer: Observer) -> Node:
+    steps = make_system(settings, lambda messages: node.bus.send(messages))  # noqa: PLW0108  (the node is made of them)
+    node = _node(settings, steps, SYSTEM, observer, recovers=True)
     return node
 
 

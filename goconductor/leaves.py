@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from goconductor.control.settings.sections import OtherBus, OtherElection
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import ConfigurationError, GoConductorError, PluginNotFoundError
-from goconductor.ports.bus import Bus
+from goconductor.ports.bus import Bus, Message
 from goconductor.ports.clock import Clock
 from goconductor.ports.election import Election
 from goconductor.ports.store import Store, Terms
@@ -47,8 +47,12 @@ def make_store(settings: Settings, name: str) -> Store:
     return made
 
 
-def make_system(settings: Settings) -> StepRegistry:
+def make_system(settings: Settings, send: Callable[[Sequence[Message]], Awaitable[None]]) -> StepRegistry:
     """Make the steps of ``system``.
+
+    Args:
+        settings: the loaded settings.
+        send: sends messages over the bus in use.
 
     Raises:
         ConfigurationError: a secret cannot be read.
@@ -62,7 +66,7 @@ def make_system(settings: Settings) -> StepRegistry:
         ) from None
     system = settings.system
     secrets = {name: Secret(**secret.model_dump()) for name, secret in system.secrets.items()}
-    return made(system.hosts, system.networks, secrets, answer_bytes_max=settings.limits.payload_bytes_max)
+    return made(system.hosts, system.networks, secrets, send, answer_bytes_max=settings.limits.payload_bytes_max)
 
 
 def makes_of_buses(settings: Settings, *, open_timeout_seconds: float | None = None) -> dict[str, Callable[[], Bus]]:

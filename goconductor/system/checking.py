@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import msgspec
 
-from goconductor.errors import DefinitionError, nearest
+from goconductor.errors import DefinitionError, meant, nearest
 from goconductor.saga.definition import Definition, Step
-from goconductor.system.http_inputs import CONSTANT, RESERVED, HttpInputs, faults, templates_of
-from goconductor.system.templates import ACTION_KEY, OUTPUT
+from goconductor.system import http_inputs, publish
+from goconductor.system.http_inputs import HttpInputs
+from goconductor.system.publish import PublishInputs
+from goconductor.system.templates import ACTION_KEY, OUTPUT, Template
 
 SYSTEM = "system"
 """The name of the participant."""
@@ -35,28 +38,43 @@ def problems(definition: Definition) -> list[str]:
         if name not in _CHECKS:
             found.append(f"step {step.id!r} runs {step.run!r}, which there is not; {nearest(step.run, _TARGETS)}.")
             continue
-        found += [f"step {step.id!r} runs {step.run!r}, but {problem}." for problem in _CHECKS[name](step)]
+        found += [f"step {step.id!r} runs {step.run!r}, but {problem}." for problem in _problems_of(step, _CHECKS[name])]
     return found
 
 
-def _of_http(step: Step) -> Iterator[str]:
-    yield from _not_constant(step, CONSTANT)
-    constants = {name: each.value for name, each in step.inputs.items() if name in RESERVED and each.ref is None}
-    if "url" not in step.inputs:
-        near = nearest("url", [name for name in step.inputs if name not in RESERVED]) if step.inputs else ""
-        yield f"has no input 'url'; add it{f' ({near})' if near.startswith('did') else ''}"
-        return
-    if step.inputs["url"].ref is not None:
+class _Takes(NamedTuple):
+    """What a step takes: its own inputs, as a struct, and what is asked of them."""
+
+    inputs: type[Any]
+    constant: frozenset[str]
+    faults: Callable[[Any], Iterator[str]]
+    templates_of: Callable[..., Iterator[Template]]
+
+    @property
+    def own(self) -> frozenset[str]:
+        """Names that are not values of placeholders."""
+        return frozenset(field.name for field in msgspec.structs.fields(self.inputs))
+
+
+def _problems_of(step: Step, takes: _Takes) -> Iterator[str]:
+    yield from _not_constant(step, takes.constant)
+    needed = [field.name for field in msgspec.structs.fields(takes.inputs) if field.required]
+    missing = [name for name in needed if name not in step.inputs]
+    for name in missing:
+        near = meant(name, step.inputs.keys() - takes.own)
+        yield f"has no input {name!r}; add it{f' (did you mean {near}?)' if near else ''}"
+    if missing or any(step.inputs[name].ref is not None for name in needed):
         return  # that is said already
+    constants = {name: each.value for name, each in step.inputs.items() if name in takes.own and each.ref is None}
     try:
-        inputs = msgspec.convert(constants, HttpInputs)
+        inputs = msgspec.convert(constants, takes.inputs)
     except msgspec.ValidationError as error:
         yield f"its inputs do not fit: {error}"
         return
-    wrong = [*faults(inputs)]
+    wrong = [*takes.faults(inputs)]
     yield from wrong
     if not wrong:
-        yield from _placeholders(step, inputs)
+        yield from _placeholders(step, takes, inputs)
 
 
 def _not_constant(step: Step, constant: frozenset[str]) -> Iterator[str]:
@@ -68,13 +86,13 @@ def _not_constant(step: Step, constant: frozenset[str]) -> Iterator[str]:
             )
 
 
-def _placeholders(step: Step, inputs: HttpInputs) -> Iterator[str]:
+def _placeholders(step: Step, takes: _Takes, inputs: Any) -> Iterator[str]:
     """Compare the placeholders with the inputs that give them values."""
-    given = step.inputs.keys() - RESERVED
-    here = {each.name for template in templates_of(inputs, constant_data=False) for each in template.placeholders}
+    given = step.inputs.keys() - takes.own
+    here = {each.name for template in takes.templates_of(inputs, constant_data=False) for each in template.placeholders}
     undo: set[str] = set()
     if inputs.undo is not None:
-        undo = {each.name for template in templates_of(inputs.undo, constant_data=True) for each in template.placeholders}
+        undo = {each.name for template in takes.templates_of(inputs.undo, constant_data=True) for each in template.placeholders}
     if OUTPUT in here:
         yield "it has a placeholder {output…} outside of its undo, where there is no output yet; put it into the undo"
     for name in sorted((here | undo) - given - {OUTPUT, ACTION_KEY}):
@@ -82,8 +100,11 @@ def _placeholders(step: Step, inputs: HttpInputs) -> Iterator[str]:
     for name in sorted(given & {OUTPUT, ACTION_KEY}):
         yield f"its input {name!r} has a name with a meaning of its own in placeholders; give it another"
     for name in sorted(given - here - undo - {OUTPUT, ACTION_KEY}):
-        yield f"its input {name!r} is neither one of its own nor named by a placeholder; {nearest(name, RESERVED)}"
+        yield f"its input {name!r} is neither one of its own nor named by a placeholder; {nearest(name, takes.own)}"
 
 
-_CHECKS: dict[str, Callable[[Step], Iterator[str]]] = {"http": _of_http}
+_CHECKS = {
+    "http": _Takes(HttpInputs, http_inputs.CONSTANT, http_inputs.faults, http_inputs.templates_of),
+    "publish": _Takes(PublishInputs, publish.CONSTANT, publish.faults, publish.templates_of),
+}
 _TARGETS = [f"{SYSTEM}.{name}" for name in _CHECKS]

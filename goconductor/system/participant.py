@@ -10,14 +10,17 @@ from typing import Any
 from goconductor.engine.steps.context import StepContext
 from goconductor.engine.steps.registry import Action, StepRegistry
 from goconductor.engine.steps.signature import Signature
+from goconductor.ports.bus import Message
 from goconductor.saga.types.decoding import decoder
 from goconductor.system.checking import SYSTEM
 from goconductor.system.guard import Guard, Network
 from goconductor.system.http import HttpSteps
+from goconductor.system.publish import PublishSteps
 from goconductor.system.secrets import Secret, Secrets
 
+PUBLISH_SECONDS = 30.0
 HTTP_SECONDS = 30.0
-"""Seconds that an attempt of ``system.http`` may take, where the definition says nothing."""
+"""Seconds that an attempt may take, where the definition says nothing."""
 
 Code = Callable[[dict[str, Any], StepContext, Any], Awaitable[Any]]
 """Takes all inputs by their names, the context and the action's output."""
@@ -52,7 +55,12 @@ class SystemAction(Action[..., Any]):
 
 
 def made(
-    hosts: Sequence[str], networks: Sequence[Network], secrets: Mapping[str, Secret], *, answer_bytes_max: int
+    hosts: Sequence[str],
+    networks: Sequence[Network],
+    secrets: Mapping[str, Secret],
+    send: Callable[[Sequence[Message]], Awaitable[None]],
+    *,
+    answer_bytes_max: int,
 ) -> StepRegistry:
     """Make the steps of ``system``.
 
@@ -60,6 +68,7 @@ def made(
         hosts: that may be called, as the settings have them.
         networks: address ranges that may be called although they are not public.
         secrets: that headers may name, by their names.
+        send: sends messages over the bus in use.
         answer_bytes_max: greatest size of an answer's body, in bytes.
 
     Raises:
@@ -70,6 +79,8 @@ def made(
     http = HttpSteps(Guard(hosts, networks), known, answer_bytes_max=answer_bytes_max)
     registry = StepRegistry(SYSTEM)
     _add(registry, "http", http.call, http.undo, timeout_seconds=HTTP_SECONDS)
+    publishing = PublishSteps(send)
+    _add(registry, "publish", publishing.publish, publishing.undo, timeout_seconds=PUBLISH_SECONDS)
     return registry
 
 

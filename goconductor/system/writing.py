@@ -10,7 +10,21 @@ import msgspec
 from goconductor.errors import ArgumentError
 from goconductor.saga.writing.builder import Saga
 from goconductor.saga.writing.steps import Step, StepOptions
-from goconductor.system.http_inputs import RESERVED
+from goconductor.system import http_inputs, publish
+
+
+class PublishedMessage(msgspec.Struct, frozen=True):
+    """The output of a step that :func:`publish_step` adds.
+
+    Args:
+        topic: where it was sent to.
+        id: of the event: the step's idempotency key.
+        source: of the event.
+    """
+
+    topic: str
+    id: str
+    source: str
 
 
 class HttpAnswer(msgspec.Struct, frozen=True):
@@ -64,16 +78,59 @@ def http_step(
     Raises:
         ArgumentError: there is no such option, something is of a wrong type, or a placeholder has the name of an argument.
     """
-    values = options.pop("inputs", {})
-    if taken := sorted(RESERVED & values.keys()):
-        raise ArgumentError(
-            f"inputs has {taken[0]!r}, which is an argument of http_step; give it there, or name the value otherwise"
-        )
+    values = _values(options, http_inputs.RESERVED, "http_step")
     given = {"headers": headers, "query": query, "expected": expected, "final": final, "undo": undo}
     own: dict[str, object] = {"method": method, "url": url} | {name: each for name, each in given.items() if each is not None}
     if body is not msgspec.UNSET:
         own["body"] = body
     if idempotency_header != "Idempotency-Key":
         own["idempotency_header"] = idempotency_header
-    options["inputs"] = own | dict(values)
+    options["inputs"] = own | values
     return saga.step("system.http", output=HttpAnswer, **options)
+
+
+def publish_step(
+    saga: Saga[Any, Any],
+    topic: str,
+    type: str,
+    /,
+    *,
+    data: object = None,
+    subject: str | None = None,
+    key: str | None = None,
+    undo: Mapping[str, Any] | None = None,
+    **options: Unpack[StepOptions],
+) -> Step[PublishedMessage]:
+    """Add a step that sends a CloudEvent over the bus in use and needs no participant of yours: ``system.publish``.
+
+    Args:
+        saga: the saga that it is added to.
+        topic: letters, digits, ``.``, ``_`` and ``-``; it does not begin with ``goconductor``.
+        type: what has happened, such as ``"com.example.order.placed"``.
+        data: of the event: a place (``order.input``) or a constant.
+        subject: what it is about: a text that may have placeholders.
+        key: messages with the same key stay in order where the bus can: a text that may have placeholders. None takes the
+            saga's id.
+        undo: the message that takes this one back: a dict of ``topic``, ``type``, ``data``, ``subject`` and ``key``. Its texts
+            may have the placeholder ``{action_key}``, which is the id of this one.
+        options: what :class:`StepOptions` lists; ``inputs`` has the placeholders' values.
+
+    Returns:
+        The step; its output is a :class:`PublishedMessage`.
+
+    Raises:
+        ArgumentError: there is no such option, something is of a wrong type, or a placeholder has the name of an argument.
+    """
+    values = _values(options, publish.RESERVED, "publish_step")
+    given = {"data": data, "subject": subject, "key": key, "undo": undo}
+    own: dict[str, object] = {"topic": topic, "type": type} | {name: each for name, each in given.items() if each is not None}
+    options["inputs"] = own | values
+    return saga.step("system.publish", output=PublishedMessage, **options)
+
+
+def _values(options: StepOptions, own: frozenset[str], function: str) -> dict[str, object]:
+    """Return the values of placeholders, which are not arguments of the function."""
+    values = dict(options.pop("inputs", {}))
+    if taken := sorted(own & values.keys()):
+        raise ArgumentError(f"inputs has {taken[0]!r}, which is an argument of {function}; give it there, or rename the value")
+    return values

@@ -106,6 +106,39 @@ def test_a_url_that_cannot_be_called_is_refused(url: str, problem: str) -> None:
     assert "secret@" not in str(refused.value)
 
 
+PUBLISHED: list[tuple[dict[str, Any], str]] = [
+    ({}, "has no input 'topic'; add it."),
+    ({"topic": "orders", "typ": "x"}, "has no input 'type'; add it (did you mean typ?)."),
+    ({"topic": "goconductor.steps.shop"}, "its topic 'goconductor.steps.shop' is goconductor's own, as all that begin with"),
+    ({"topic": "GoConductor-x"}, "its topic 'GoConductor-x' is goconductor's own"),
+    ({"topic": "a b"}, "its topic 'a b' is none; use up to 249 letters"),
+    ({"type": "goconductor.step.run.v2"}, "its type 'goconductor.step.run.v2' is goconductor's own; choose another."),
+    ({"type": ""}, "its type should be 1 to 255 printable characters"),
+    ({"subject": "{order}"}, "its placeholder {order} has no value; add 'order' to the inputs."),
+    ({"subject": "{"}, "its subject has a '{' at 0"),
+    ({"subject": "${secret:x}"}, "its subject has a secret, which may stand in a header of system.http only"),
+    ({"undo": {"topic": "goconductor.x", "type": "t"}}, "its undo.topic 'goconductor.x' is goconductor's own"),
+    ({"undo": {"topic": "t", "type": "t", "data": "${secret:x}"}}, "its undo.data has a secret"),
+    ({"undo": {"topic": "t", "type": "t", "data": ["}"]}}, "its undo.data has a '}' at 0"),
+    ({"dta": 1}, "its input 'dta' is neither one of its own nor named by a placeholder; did you mean data?."),
+]
+
+
+@pytest.mark.parametrize(("inputs", "problem"), PUBLISHED)
+def test_a_message_that_does_not_fit_is_refused(inputs: dict[str, Any], problem: str) -> None:
+    whole = {} if not inputs else inputs if "typ" in inputs else {"topic": "orders", "type": "placed"} | inputs
+    with pytest.raises(DefinitionError) as refused:
+        load_definition(definition({name: {"value": value} for name, value in whole.items()}, "system.publish"))
+    assert f"step 'call' runs 'system.publish', but {problem}" in refused.value.problems[0]
+
+
+def test_the_topic_is_a_constant_and_the_data_need_not_be() -> None:
+    inputs: dict[str, Any] = {"topic": {"value": "orders"}, "type": {"value": "placed"}, "data": {"ref": "$.input"}}
+    assert load_definition(definition(inputs, "system.publish")).name == "order"
+    with pytest.raises(DefinitionError, match="its input 'topic' is a reference; it must be a constant"):
+        load_definition(definition(inputs | {"topic": {"ref": "$.input.topic"}}, "system.publish"))
+
+
 def test_a_step_that_there_is_not_is_refused() -> None:
     with pytest.raises(DefinitionError, match=r"step 'call' runs 'system.htpp', which there is not; did you mean system.http\?"):
         load_definition(definition({}, "system.htpp"))

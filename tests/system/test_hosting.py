@@ -12,6 +12,7 @@ import pytest
 
 from goconductor import ConfigurationError, Participant, Saga, Settings, connect, http_step
 from goconductor import app as application
+from goconductor.buses.memory import MemoryBroker, MemoryBus
 from goconductor.leaves import make_system
 from tests.system.conftest import CANARY
 from tests.system.server import Server, answer
@@ -94,7 +95,7 @@ def test_a_secret_that_cannot_be_read_keeps_a_process_from_beginning(
     secrets = f"{{token: {{{where.format(file=file)}, hosts: [a.example]}}}}"
     settings = Settings.load(environ=NOWHERE | {"GOCONDUCTOR_SYSTEM_SECRETS": secrets})
     with pytest.raises(ConfigurationError) as refused:
-        make_system(settings)
+        make_system(settings, MemoryBus(MemoryBroker()).send)
     assert str(refused.value) == f"system.secrets.token cannot be read: {problem.format(file=file)}"
 
 
@@ -112,7 +113,7 @@ from goconductor import Settings
 from goconductor.errors import PluginNotFoundError
 from goconductor.leaves import make_system
 try:
-    make_system(Settings.load(environ={NOWHERE!r}))
+    make_system(Settings.load(environ={NOWHERE!r}), print)
 except PluginNotFoundError as error:
     print(error)
 """

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from goconductor import Participant, PermanentError, Retry, Saga, http_step
+from goconductor.buses.memory import MemoryBroker, MemoryBus
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.system.participant import made
@@ -20,7 +21,8 @@ from tests.system.server import Asked, Server, answer
 @pytest.fixture
 def system(server: Server) -> StepRegistry:
     hosts = [f"localhost:{server.port}"]
-    return made(hosts, [ip_network("127.0.0.0/8"), ip_network("::1/128")], {}, answer_bytes_max=10_000)
+    networks = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
+    return made(hosts, networks, {}, MemoryBus(MemoryBroker()).send, answer_bytes_max=10_000)
 
 
 def order_of(server: Server, *, undo: bool = True) -> Saga[Any, Any]:
