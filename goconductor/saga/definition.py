@@ -59,13 +59,14 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One step. It is one of several kinds: exactly one of ``run``, ``delay`` and ``wait`` is given.
+    """One step. It is one of several kinds: exactly one of ``run``, ``delay``, ``wait`` and ``value`` is given.
 
     Args:
         id: its name within the saga.
         run: the code, as ``participant.step``.
         delay: in place of code, the time that passes.
         wait: in place of code, the signal that is waited for.
+        value: in place of code, a CEL expression over ``input`` and ``steps``; what it gives is the step's output.
         after: ids of the steps that must have ended before; those that ``inputs`` refer to are added to them.
         inputs: parameter name → where its value comes from.
         when: a CEL condition over ``input`` and ``steps``; where it is false the step is skipped.
@@ -84,6 +85,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     run: str = ""
     delay: Delay | None = None
     wait: Wait | None = None
+    value: str | None = None
     after: tuple[str, ...] = ()
     inputs: dict[str, Binding] = {}
     when: str | None = None

@@ -21,6 +21,7 @@ from goconductor.saga.definition import Definition, Step
 USES: dict[str, Callable[[Step], bool]] = {
     "delay": lambda step: step.delay is not None,
     "wait": lambda step: step.wait is not None,
+    "value": lambda step: step.value is not None,
     "tolerated_failure": lambda step: step.tolerated,
     "total_timeout": lambda step: step.total_timeout_seconds is not None,
     "retry_on": lambda step: any(policy is not None and policy.chooses for policy in (step.retry, step.compensation_retry)),

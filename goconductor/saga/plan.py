@@ -11,6 +11,7 @@ from goconductor.saga.data.moments import moment_of
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Definition, Step, StepRole
 from goconductor.saga.expressions.conditions import ABOUT_SIGNAL, Condition, compile_condition
+from goconductor.saga.expressions.value import compile_value
 from goconductor.saga.features import features_of
 from goconductor.saga.ids import Direction, split_target
 from goconductor.saga.retry import ACTION_RETRY, COMPENSATION_RETRY, RETRIABLE_RETRY, Retry
@@ -51,7 +52,7 @@ class Plan:
         self.code: dict[Direction, dict[str, str]] = dict.fromkeys(Direction, code)
         """What each side of a step runs, as ``participant.step``."""
         self.owners = {step: split_target(run) for step, run in code.items()}
-        """Participant and code of each step that a participant runs; the others wait, and have nothing to undo."""
+        """Participant and code of each step that a participant runs; the others have nothing to undo."""
         self.owners_of: dict[Direction, dict[str, tuple[str, str]]] = dict.fromkeys(Direction, self.owners)
         """The same for each side of a step."""
         self.conditions: dict[str, Condition] = {s.id: compile_condition(s.when) for s in definition.steps if s.when is not None}
@@ -66,7 +67,8 @@ class Plan:
             self.signals[name] = (*self.signals.get(name, ()), step)
         self.approvals = frozenset(step for step, wait in waits.items() if wait.approval is not None)
         """The steps that a person approves."""
-        self.asks = bool(self.conditions or self.wheres)
+        self.values = {s.id: compile_value(s.value) for s in definition.steps if s.value is not None}
+        self.asks = bool(self.conditions or self.wheres or self.values)
         """Whether anything of it is answered by an expression."""
         self._moments = {
             s.id: (s.delay.until, self._source(Binding(ref=s.delay.until), s.id))

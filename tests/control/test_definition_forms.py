@@ -70,10 +70,11 @@ steps:
   - {id: reserve, run: inventory.reserve, inputs: {sku: {ref: $.input.sku}, pieces: {value: 1}}, compensation: true}
   - {id: class, delay: {until: $.input.class.from}}
   - {id: paid, wait: {event: paid, where: payload.cents > 0, timeout_seconds: 60}, after: [later]}
+  - {id: net, value: steps.paid.output.cents * 100 / 119, after: [paid], allow_fail: true}
   - {id: later, run: shop.later, retry: {attempts_max: null, factor: 3}, allow_fail: true}
   - id: ship
     run: shipping.ship
-    after: [reserve, class]
+    after: [reserve, class, net]
     pivot: true
     inputs: {receipt: {ref: $.steps.paid.output.number}, sku: {ref: $.steps.later.output}}
 output: {ref: "$.steps.ship.output.items[0]"}
@@ -90,10 +91,11 @@ reserve = order_2.step(
 )
 class_ = order_2.delay(until=order_2.input['class']['from'], id='class')
 paid = order_2.wait('paid', where='payload.cents > 0', timeout=60, after=[order_2.later('later')])
+net = order_2.value('steps.paid.output.cents * 100 / 119', id='net', after=[paid], allow_fail=True)
 later = order_2.step('shop.later', retry=Retry(attempts_max=None, factor=3.0), allow_fail=True)
 ship = order_2.step(
     'shipping.ship',
-    after=[reserve, class_],
+    after=[reserve, class_, net],
     inputs={'receipt': paid.output.number, 'sku': later.output},
     pivot=True,
 )

@@ -24,6 +24,7 @@ STEP: dict[str, Any] = {"id": "a", "run": "shop.a"}
 LINKED: dict[str, Any] = {"$schema": "definition.schema.json"}
 DELAY: dict[str, Any] = {"id": "a", "delay": {"seconds": 5}}
 WAIT: dict[str, Any] = {"id": "a", "wait": {"event": "paid"}}
+VALUE: dict[str, Any] = {"id": "a", "value": "input.n + 1"}
 
 
 def pages() -> list[Any]:
@@ -81,6 +82,7 @@ SOUND = [
     saga({"inputs": {"x": {"ref": "$['input']"}}}, output={"value": [1]}),
     {"name": "order", "steps": [{**DELAY, "run": "", "inputs": {}, "pivot": False, "compensation": False, "retry": None}]},
     {"name": "order", "steps": [{"id": "a", "delay": {"until": "$.input.at", "seconds": None}}]},
+    {"name": "order", "steps": [{**VALUE, "run": "", "inputs": {}, "wait": None}]},
     {"name": "order", "steps": [{"id": "a", "wait": {"approval": "Go?", "where": "payload.by != ''", "timeout_seconds": 5}}]},
     saga({"retry": {"on": ["OSError"], "not_on": ["ConnectionError"]}}),
     saga(**LINKED),
@@ -136,8 +138,11 @@ FAULTS = [
     (saga({"inputs": {"x": {"ref": "$.input", "value": 1}}}), "$.steps[0].inputs.x not"),
     (saga({"inputs": {"x": {"ref": "$.input" + ".x" * 1000}}}), "$.steps[0].inputs.x.ref maxLength"),
     (saga({"delay": {"seconds": 5}}), "$.steps[0] oneOf"),
-    *(({"name": "order", "steps": [kind | field]}, "$.steps[0] oneOf") for kind in (DELAY, WAIT) for field in OF_CODE),
+    *(({"name": "order", "steps": [kind | field]}, "$.steps[0] oneOf") for kind in (DELAY, WAIT, VALUE) for field in OF_CODE),
     ({"name": "order", "steps": [{**DELAY, **WAIT}]}, "$.steps[0] oneOf"),
+    ({"name": "order", "steps": [{**DELAY, **VALUE}]}, "$.steps[0] oneOf"),
+    ({"name": "order", "steps": [{"id": "a", "value": " "}]}, "$.steps[0].value pattern"),
+    ({"name": "order", "steps": [{"id": "a", "value": "1" * 4097}]}, "$.steps[0].value maxLength"),
     ({"name": "order", "steps": [{"id": "a", "delay": {}}]}, "$.steps[0].delay oneOf"),
     ({"name": "order", "steps": [{"id": "a", "delay": {"seconds": 5, "until": "$.input"}}]}, "$.steps[0].delay oneOf"),
     ({"name": "order", "steps": [{"id": "a", "delay": {"seconds": 1e10}}]}, "$.steps[0].delay.seconds maximum"),

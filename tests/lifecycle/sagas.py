@@ -35,6 +35,8 @@ WAITS: tuple[dict[str, Any], ...] = (
     {"delay": Delay(seconds=3.0)},
     {"delay": Delay(until="$.input.at")},
     {"delay": Delay(until="$.input.missing")},
+    {"value": "{'yes': input.yes, 'at': [input.at, 1.5]}"},
+    {"value": "input.missing"},
     {"wait": Wait(event="ping")},
     {"wait": Wait(event="ping", where="payload.id > 3 && input.yes", timeout_seconds=60.0)},
     {"wait": Wait(event="pong", where="payload.id > input.missing")},

@@ -24,6 +24,7 @@ from tests.lifecycle.sagas import FINAL, INPUT, sensible
 WAITING = ("sent", "backoff", "waiting", "settling", "fencing", "stuck")
 BY_HAND = (e.RetryRequested, e.SkipRequested, e.OutcomeDeclared)
 GO = Wait(event="go", timeout_seconds=5.0)
+VALUES = {"#": "input.yes", "/": "input.missing", "*": 'steps["s" + "2"].output'}
 DELAYS = {"~": Delay(seconds=5.0), "%": Delay(until="$.input.missing")}
 Moves = dict[type[Any], dict[Any, set[Any]]]
 
@@ -31,7 +32,8 @@ Moves = dict[type[Any], dict[Any, set[Any]]]
 def saga(*steps: str, unknowns_max: int = 2, attempts_max: int = 2) -> Definition:
     """``c`` is compensatable, ``t`` such a step that may fail, ``p`` the pivot, ``r`` retriable; a number after it says which
     step it waits for; ``?`` and ``!`` give it a condition that is false, or that cannot be evaluated. ``~`` makes it a delay,
-    ``%`` one until a time of nowhere, and ``&`` a wait.
+    ``%`` one until a time of nowhere, and ``&`` a wait. ``#`` makes it a value, ``/`` one that cannot be worked out, and ``*``
+    one that can once the third step has ended.
     """
     policy = Retry(attempts_max=attempts_max)
     return Definition(
@@ -41,10 +43,11 @@ def saga(*steps: str, unknowns_max: int = 2, attempts_max: int = 2) -> Definitio
                 id=f"s{i}",
                 delay=DELAYS.get(text[1]),
                 wait=GO if text[1] == "&" else None,
+                value=VALUES.get(text[1]),
                 after=tuple(f"s{n}" for n in text if n.isdigit()),
                 allow_fail=text[0] == "t",
             )
-            if text[1:2] in {*DELAYS, "&"}
+            if text[1:2] in {*DELAYS, *VALUES, "&"}
             else Step(
                 id=f"s{i}",
                 run=f"service.s{i}",
@@ -76,6 +79,12 @@ SMALL = {
     "such a condition after a step": saga("c", "c0!"),
     "such a condition after a pivot": saga("p", "r0!"),
     "such a condition after a retriable step": saga("p", "r0", "r1!", unknowns_max=1, attempts_max=1),
+    "a value": saga("c#"),
+    "a value after a step": saga("c", "c#0"),
+    "a value that cannot be worked out": saga("c/"),
+    "such a value that may fail": saga("t/"),
+    "such a value after a pivot": saga("p", "r/0", unknowns_max=1, attempts_max=1),
+    "such a value after a pivot, until a delay has ended": saga("p", "r*0", "r~0", unknowns_max=1, attempts_max=1),
     "a delay": saga("c~"),
     "a delay before a step": saga("c~", "c0"),
     "a delay after a step": saga("c", "c~0"),

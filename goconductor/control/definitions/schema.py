@@ -19,6 +19,7 @@ from goconductor.saga.checking.validate import STEPS_MAX
 from goconductor.saga.checking.waits import SECONDS_MAX
 from goconductor.saga.data.references import LENGTH_MAX
 from goconductor.saga.definition import Binding, Definition, Delay, Step, Wait
+from goconductor.saga.expressions.conditions import SOURCE_MAX
 from goconductor.saga.ids import NAME
 from goconductor.saga.retry import ERROR_NAME, ERROR_NAMES_MAX, Retry
 
@@ -41,6 +42,7 @@ _LIMITS: dict[type[msgspec.Struct], dict[str, dict[str, Any]]] = {
         "timeout_seconds": _ABOVE_ZERO,
         "total_timeout_seconds": _ABOVE_ZERO,
         "unknowns_max": {"minimum": 1},
+        "value": {"pattern": r"\S", "maxLength": SOURCE_MAX},
     },
     Delay: {"seconds": _WHILE, "until": _REFERENCE},
     Wait: {"event": _NAME, "approval": {"pattern": r"\S"}, "timeout_seconds": _WHILE},
@@ -73,7 +75,7 @@ _NO_CODE: dict[str, Any] = {
 """Fields of a step that nobody runs."""
 
 _TOGETHER: dict[type[msgspec.Struct], dict[str, Any]] = {
-    Step: {"oneOf": [_given("run"), _given("delay", **_NO_CODE), _given("wait", **_NO_CODE)]},
+    Step: {"oneOf": [_given("run"), _given("delay", **_NO_CODE), _given("wait", **_NO_CODE), _given("value", **_NO_CODE)]},
     Delay: {"oneOf": [_given("seconds"), _given("until")]},
     Wait: {"oneOf": [_given("event"), _given("approval")]},
     Binding: {"not": _given("ref", value={"not": {"type": "null"}}) | {"required": ["ref", "value"]}},

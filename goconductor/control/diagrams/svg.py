@@ -175,6 +175,8 @@ def spelt(step: Step) -> str:
     """Return what a step does, in words: its code, or what it waits for."""
     if step.wait is not None:
         return f"waits for {step.wait.event}" if step.wait.approval is None else "waits for approval"
+    if step.value is not None:
+        return f"= {step.value}"
     if step.delay is None:
         return step.run
     return f"until {step.delay.until}" if step.delay.until is not None else f"waits {spell(step.delay.seconds or 0.0)}"

@@ -268,6 +268,8 @@ def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: f
         yield "the saga turns back"
     if skipped := [name for name in plan.order if _newly(before, after, name, ActionStatus.SKIPPED)]:
         yield f"{together(skipped)} {'is' if len(skipped) == 1 else 'are'} skipped"
+    if values := [name for name in plan.values if _newly(before, after, name, ActionStatus.SUCCEEDED)]:
+        yield f"{together(values)} {'is' if len(values) == 1 else 'are'} worked out"
     if given_up := [name for name in plan.order if _newly(before, after, name, ActionStatus.GIVEN_UP)]:
         standing = [name for name in given_up if name in after.left_standing]
         left = f" ({together(standing)}: effects left standing)" if standing else ""

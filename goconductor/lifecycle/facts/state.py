@@ -14,8 +14,15 @@ from goconductor.saga.ids import Direction
 PATIENCE_SECONDS = 20.0
 """Default when the starter gives no value: twice the default lease time, in seconds. Logs leave it out, so it never changes."""
 
-Answer: TypeAlias = bool | str
-"""The answer of a condition; text gives the reason why it could not be evaluated."""
+
+class Computed(msgspec.Struct, frozen=True):
+    """What an expression has given that is no condition."""
+
+    value: Any
+
+
+Answer: TypeAlias = bool | str | Computed
+"""The answer of an expression; text gives the reason why it could not be evaluated."""
 
 
 class SagaStatus(enum.StrEnum):

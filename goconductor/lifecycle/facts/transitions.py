@@ -154,7 +154,7 @@ _UNDONE = dict.fromkeys((A.FAILED, A.UNKNOWN), frozenset({A.GIVEN_UP}))
 
 ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
     Advance: {
-        A.PENDING: frozenset({A.SENT, A.WAITING, A.SKIPPED, A.PREVENTED, A.STUCK, A.GIVEN_UP}),
+        A.PENDING: frozenset({A.SENT, A.WAITING, A.SUCCEEDED, A.SKIPPED, A.PREVENTED, A.STUCK, A.GIVEN_UP}),
         A.BACKOFF: frozenset({A.FAILED}),
         A.WAITING: frozenset({A.SUCCEEDED, A.PREVENTED}),
     },
@@ -169,7 +169,7 @@ ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
     e.CompensationSucceeded: _UNDONE,
     e.CompensationSettled: _UNDONE,
     e.AbortRequested: {A.BACKOFF: frozenset({A.SETTLING})},
-    e.RetryRequested: {A.STUCK: frozenset({A.SENT, A.WAITING}), A.BACKOFF: frozenset({A.SENT})},
+    e.RetryRequested: {A.STUCK: frozenset({A.SENT, A.WAITING, A.SUCCEEDED}), A.BACKOFF: frozenset({A.SENT})},
     e.SkipRequested: {
         **dict.fromkeys((A.STUCK, A.BACKOFF, A.SENT), frozenset({A.SETTLING, A.SKIPPED})),
         **dict.fromkeys((A.WAITING, A.SETTLING), frozenset({A.SKIPPED})),

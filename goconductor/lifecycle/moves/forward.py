@@ -90,7 +90,7 @@ def advance(fold: Fold, steps: Iterable[str]) -> None:
 
 
 def _begin(fold: Fold, name: str) -> bool:
-    """Begin a step whose turn has come. True if it was skipped or given up, so that its successors may have their turn."""
+    """Begin a step whose turn has come. True if it is done by that, so that its successors may have their turn."""
     first = fold.plan.stands_for.get(name)
     if first is not None and fold.step(first).action.status is not ActionStatus.GIVEN_UP:
         return _skipped(fold, name)
@@ -100,7 +100,9 @@ def _begin(fold: Fold, name: str) -> bool:
         return _without_effect(fold, name, Advance, Failure(CONDITION_ERROR, wanted, retryable=False))
     if wanted:
         failure = kind_of(fold.plan.steps[name]).begin(fold, name)
-        return failure is not None and _without_effect(fold, name, Advance, failure, attempt=1)
+        if failure is not None:
+            return _without_effect(fold, name, Advance, failure, attempt=1)
+        return fold.steps[name].action.status is ACTION_SUCCEEDED
     return _skipped(fold, name)
 
 

@@ -130,7 +130,8 @@ def retry(fold: Fold, event: RetryRequested) -> None:
     if step.action.status is ActionStatus.STUCK and name not in fold.plan.owners:
         if (failure := kind_of(fold.plan.steps[name]).begin(fold, name, RetryRequested)) is not None:
             raise RequestRefusedError(f"step {name!r} still cannot begin: {failure}; skip it, or declare its outcome")
-        forward.advance(fold, ())
+        ended = fold.step(name).action.status is ActionStatus.SUCCEEDED
+        forward.advance(fold, fold.plan.successors[name] if ended else ())
     elif step.action.status in (ActionStatus.STUCK, ActionStatus.BACKOFF):
         ACTIONS.again(fold, event, unknowns=min(step.action.unknowns, 1))
     elif step.compensation.status in (CompensationStatus.STUCK, CompensationStatus.BACKOFF):

@@ -22,9 +22,9 @@ from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 import msgspec
 
 from goconductor.errors import ConditionError, PayloadError, nearest
+from goconductor.saga.checking.waits import asked_of
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Definition
-from goconductor.saga.expressions.conditions import compile_condition
 from goconductor.saga.types.annotations import is_pydantic, is_pydantic_model, spelt
 from goconductor.saga.types.fields import fields_of
 
@@ -64,7 +64,7 @@ class Asked(NamedTuple):
 
 
 def asked(definition: Definition) -> Iterator[Asked]:
-    """Find all places that a definition names, in bindings and in conditions; none that a condition first asks for by ``has``."""
+    """Find all places that a definition names in bindings and expressions; none that an expression first asks for by ``has``."""
     named = [
         (f"input {parameter!r} of step {step.id!r}", binding)
         for step in definition.steps
@@ -83,14 +83,15 @@ def asked(definition: Definition) -> Iterator[Asked]:
                 reference = Reference.parse(binding.ref)
                 yield Asked(what, str(reference), reference.step, reference.keys)
     for step in definition.steps:
-        with suppress(ConditionError):  # is reported with the condition
-            condition = None if step.when is None else compile_condition(step.when)
-            for path in condition.named if condition is not None and not _HAS.search(condition.source) else ():
-                what, place = f"the condition of step {step.id!r}", ".".join(path)
-                if path[0] == "input":
-                    yield Asked(what, place, None, path[1:])
-                elif path[2:3] == ("output",):
-                    yield Asked(what, place, path[1], path[3:])
+        for what, compiled, of_signal in asked_of(step):
+            with suppress(ConditionError):  # is reported with the expression
+                expression = compiled()
+                for path in expression.named if not of_signal and not _HAS.search(expression.source) else ():
+                    place = ".".join(path)
+                    if path[0] == "input":
+                        yield Asked(what, place, None, path[1:])
+                    elif path[2:3] == ("output",):
+                        yield Asked(what, place, path[1], path[3:])
 
 
 def misplaced(definition: Definition, kinds: Mapping[str | None, Any]) -> list[str]:

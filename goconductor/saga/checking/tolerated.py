@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 
 from goconductor.errors import ConditionError
+from goconductor.saga.checking.waits import asked_of
 from goconductor.saga.definition import Definition, Step
-from goconductor.saga.expressions.conditions import compile_condition
 from goconductor.saga.plan import reachable, with_fallbacks
 
 
@@ -35,10 +36,10 @@ def problems(definition: Definition, before: Mapping[str, set[str]]) -> Iterator
         yield from _of_fallbacks(definition)
         yield from _around_pivot(definition, tolerated, before)
     for step in definition.steps:
-        for name, field in sorted(_failures_asked(step)):
+        for what, name, field in sorted(_failures_asked(step)):
             if name in before and name not in tolerated:
                 yield (
-                    f"the condition of step {step.id!r} asks for steps.{name}.{field}, but the saga turns back where that step "
+                    f"{what} asks for steps.{name}.{field}, but the saga turns back where that step "
                     f"fails; give step {name!r} allow_fail or a fallback."
                 )
 
@@ -86,12 +87,11 @@ def _around_pivot(definition: Definition, tolerated: Mapping[str, Step], before:
             )
 
 
-def _failures_asked(step: Step) -> set[tuple[str, str]]:
-    """Return the steps whose failure a condition asks for, with what it asks."""
-    if step.when is None:
-        return set()
-    try:
-        named = compile_condition(step.when).named
-    except ConditionError:
-        return set()  # is reported with the condition
-    return {(path[1], path[2]) for path in named if path[0] == "steps" and path[2:3] in (("failed",), ("failure",))}
+def _failures_asked(step: Step) -> set[tuple[str, str, str]]:
+    """Return the steps whose failure an expression asks for: what asks, which step, and what it asks."""
+    found: set[tuple[str, str, str]] = set()
+    for what, compiled, of_signal in asked_of(step):
+        with suppress(ConditionError):  # is reported with the expression
+            named = () if of_signal else compiled().named
+            found |= {(what, p[1], p[2]) for p in named if p[0] == "steps" and p[2:3] in (("failed",), ("failure",))}
+    return found

@@ -10,12 +10,12 @@ from typing import Any, Protocol
 from goconductor.errors import ConditionError, DefinitionError, PayloadError, nearest
 from goconductor.saga.checking import tolerated
 from goconductor.saga.checking.places import asked
-from goconductor.saga.checking.waits import asked_of, names_twice, of_delay, of_wait
+from goconductor.saga.checking.waits import asked_of, names_twice, of_delay, of_value, of_wait
 from goconductor.saga.data.references import Reference
 from goconductor.saga.data.schemas import followed, lack
 from goconductor.saga.data.values import check_value
 from goconductor.saga.definition import Binding, Definition, Step
-from goconductor.saga.expressions.conditions import MAP_WALKED, compile_condition
+from goconductor.saga.expressions.conditions import MAP_WALKED
 from goconductor.saga.ids import is_name, split_target
 from goconductor.saga.plan import reachable
 
@@ -124,14 +124,18 @@ def _of_itself(step: Step) -> list[str]:
         found.append(
             f"step id {step.id!r} must be 1 to 100 letters, digits, '_' or '-', and begin and end with a letter or digit."
         )
-    if step.delay is not None and step.wait is not None:
-        found.append(f"step {step.id!r} is both a delay and a wait; make two steps of it.")
+    kinds = {"a delay": step.delay, "a wait": step.wait, "a value": step.value}
+    given = [kind for kind, says in kinds.items() if says is not None]
+    if len(given) > 1:
+        found.append(f"step {step.id!r} is both {' and '.join(given)}; make two steps of it.")
     if step.delay is not None:
         found += of_delay(step, step.delay)
     elif step.wait is not None:
         found += of_wait(step, step.wait)
+    elif step.value is not None:
+        found += of_value(step)
     elif not step.run:
-        found.append(f"step {step.id!r} has nothing to do; give it run ('participant.step'), delay or wait.")
+        found.append(f"step {step.id!r} has nothing to do; give it run ('participant.step'), delay, wait or value.")
     else:
         try:
             split_target(step.run)
@@ -201,10 +205,11 @@ def _conditions(step: Step, known: set[str], edges: dict[str, set[str]], found: 
             f"pivot {step.id!r} has a condition; a saga must know where it stops being undone: "
             "put the condition on the steps around it."
         )
-    before = reachable(edges, step.id) if step.when is not None or step.wait is not None else frozenset[str]()
-    for what, source, roots in asked_of(step):
+    asked = [*asked_of(step)]
+    before = reachable(edges, step.id) if asked else frozenset[str]()
+    for what, compiled, _ in asked:
         try:
-            condition = compile_condition(source, roots)
+            condition = compiled()
         except ConditionError as error:
             found.append(f"{what} does not compile: {error}")
             continue
@@ -217,9 +222,9 @@ def _conditions(step: Step, known: set[str], edges: dict[str, set[str]], found: 
 
 def _in_any_order(step: Step, schema: Mapping[str, Any]) -> Iterator[str]:
     """Yield what a condition makes a list of although it is known to be a map, which has no order."""
-    for what, source, roots in asked_of(step):
+    for what, compiled, _ in asked_of(step):
         try:
-            condition = compile_condition(source, roots)
+            condition = compiled()
         except ConditionError:
             continue
         if condition.problem:

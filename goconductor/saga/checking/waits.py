@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
 
 from goconductor.saga.definition import Definition, Delay, Step, Wait
-from goconductor.saga.expressions.condition_text import ROOTS
-from goconductor.saga.expressions.conditions import ABOUT_SIGNAL
+from goconductor.saga.expressions.conditions import ABOUT_SIGNAL, Expression, compile_condition
+from goconductor.saga.expressions.value import compile_value
 from goconductor.saga.ids import is_name
 
 SECONDS_MAX = 36_525 * 86_400.0
@@ -52,6 +54,11 @@ def of_wait(step: Step, wait: Wait) -> Iterator[str]:
         )
 
 
+def of_value(step: Step) -> Iterator[str]:
+    """Yield what is wrong with a value; its expression is looked at with the others."""
+    yield from _without_code(step, "a value")
+
+
 def names_twice(definition: Definition) -> Iterator[str]:
     """Yield each event that has the name of a step which is approved: nobody could say which of the two a signal is for."""
     approved = {step.id for step in definition.steps if step.wait is not None and step.wait.approval is not None}
@@ -60,12 +67,28 @@ def names_twice(definition: Definition) -> Iterator[str]:
             yield f"step {step.id!r} waits for event {step.wait.event!r}, but a step of that id is approved; rename one of them."
 
 
-def asked_of(step: Step) -> Iterator[tuple[str, str, frozenset[str]]]:
-    """Yield the conditions of a step: what each is in words, its text, and the data that it may ask about."""
+class Asked(NamedTuple):
+    """An expression of a step.
+
+    Attributes:
+        what: what it is, in words.
+        compiled: compiles it; raises ConditionError.
+        of_signal: whether it asks about a signal as well.
+    """
+
+    what: str
+    compiled: Callable[[], Expression]
+    of_signal: bool = False
+
+
+def asked_of(step: Step) -> Iterator[Asked]:
+    """Yield the expressions of a step."""
     if step.when is not None:
-        yield f"the condition of step {step.id!r}", step.when, ROOTS
+        yield Asked(f"the condition of step {step.id!r}", partial(compile_condition, step.when))
+    if step.value is not None:
+        yield Asked(f"the value of step {step.id!r}", partial(compile_value, step.value))
     if step.wait is not None and step.wait.where is not None:
-        yield f"the 'where' of step {step.id!r}", step.wait.where, ABOUT_SIGNAL
+        yield Asked(f"the 'where' of step {step.id!r}", partial(compile_condition, step.wait.where, ABOUT_SIGNAL), of_signal=True)
 
 
 def _without_code(step: Step, what: str) -> Iterator[str]:

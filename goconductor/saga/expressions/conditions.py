@@ -86,8 +86,8 @@ def matches(pattern: str, text: str) -> bool:
     return compile_condition(f"input.text.matches({json.dumps(pattern)})").holds({"input": {"text": text}})
 
 
-class Condition:
-    """A compiled condition, made by `compile_condition`; safe to share between threads.
+class Expression:
+    """A compiled expression; safe to share between threads.
 
     Attributes:
         source: its text.
@@ -99,6 +99,9 @@ class Condition:
 
     __slots__ = ("_in_order", "_program", "_shape", "_tree", "named", "problem", "source", "steps", "walked")
 
+    ANSWER_WORK = 0
+    """What it costs to take the answer over, in operations on all that is named."""
+
     def __init__(self, source: str, roots: frozenset[str]) -> None:
         self.source = source
         if len(source) > SOURCE_MAX:
@@ -108,12 +111,13 @@ class Condition:
         except PayloadError as error:
             raise ConditionError(source, error.problem) from None
         self._shape = Shape(source, roots)
-        self._program = self._in_order = _program(source, roots)
+        self._shape.operations += self.ANSWER_WORK
+        self._program = self._in_order = self._compiled(source, roots)
         self.walked = tuple(self._shape.walked)
         self.problem = ""
         if self._shape.in_order != source:
             try:
-                self._in_order = _program(self._shape.in_order, roots)
+                self._in_order = self._compiled(self._shape.in_order, roots)
             except ConditionError:
                 self.problem = NO_LIST
         paths = {*self._shape.outside, *self._shape.inside}
@@ -121,17 +125,18 @@ class Condition:
         self.named = frozenset(paths)
         self.steps = frozenset(path[1] for path in paths if path[0] == "steps" and len(path) > 1)
 
-    def holds(self, data: Mapping[str, Any], *, any_order: bool = False) -> bool:
-        """Return the answer on this data: the same in every process with this release of the evaluator.
+    def _compiled(self, source: str, roots: frozenset[str]) -> Any:
+        program, kind = _program(source, roots)
+        if problem := self._unfit(kind):
+            raise ConditionError(source, f"gives {kind}, {problem}")
+        return program
 
-        Args:
-            data: ``{"input": …, "steps": {step_id: {"output": …, "skipped": bool}}}``, made of JSON values.
-            any_order: whether it may walk over maps, as older versions allowed; then the answer may differ between processes.
+    def _unfit(self, kind: str) -> str:
+        """Return why an answer of this type is of no use, with the remedy; empty if it is."""
+        raise NotImplementedError
 
-        Raises:
-            ConditionError: the data is too large or cannot be kept, a field is missing, types do not fit, the answer is not a
-                bool, or the condition makes a list of a map, which has no order.
-        """
+    def _answer(self, data: Mapping[str, Any], *, any_order: bool = False) -> Any:
+        """Return the evaluator's answer, as :meth:`Condition.holds` and :meth:`Value.of` describe it."""
         if self.problem and not any_order:
             raise ConditionError(self.source, self.problem)
         named = {root: _select(data[root], tree) for root, tree in self._tree.items() if root in data}
@@ -139,9 +144,9 @@ class Condition:
         try:
             answer = (self._program if any_order else self._in_order).eval(data=named)
             kind = answer.type().name()
-            if kind == "BOOL":
-                return answer.value() is True
-            problem = str(answer.value()) if kind in {"ERROR", "UNKNOWN"} else f"it gives {kind}, not a bool; compare it"
+            if kind not in {"ERROR", "UNKNOWN"} and not (problem := self._unfit(kind)):
+                return answer
+            problem = str(answer.value()) if kind in {"ERROR", "UNKNOWN"} else f"it gives {kind}, {problem}"
         except Exception as error:  # noqa: BLE001  the binding turns what the C++ throws into one type or another
             problem = str(error)
         problem = problem.replace("\0", "\N{REPLACEMENT CHARACTER}")  # it will stand in the log
@@ -183,6 +188,28 @@ class Condition:
             raise ConditionError(self.source, problem)
 
 
+class Condition(Expression):
+    """A compiled condition, made by `compile_condition`."""
+
+    __slots__ = ()
+
+    def _unfit(self, kind: str) -> str:
+        return "" if kind in {"BOOL", "DYN"} else "not a bool; compare it with something"
+
+    def holds(self, data: Mapping[str, Any], *, any_order: bool = False) -> bool:
+        """Return the answer on this data: the same in every process with this release of the evaluator.
+
+        Args:
+            data: ``{"input": …, "steps": {step_id: {"output": …, "skipped": bool}}}``, made of JSON values.
+            any_order: whether it may walk over maps, as older versions allowed; then the answer may differ between processes.
+
+        Raises:
+            ConditionError: the data is too large or cannot be kept, a field is missing, types do not fit, the answer is not a
+                bool, or the condition makes a list of a map, which has no order.
+        """
+        return self._answer(data, any_order=any_order).value() is True
+
+
 # --- the compiler
 
 _COMPLAINT = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
@@ -195,16 +222,14 @@ def _environment(roots: frozenset[str]) -> Any:
     return cel.NewEnv(variables=dict.fromkeys(sorted(roots), cel.Type.DYN))
 
 
-def _program(source: str, roots: frozenset[str]) -> Any:
+def _program(source: str, roots: frozenset[str]) -> tuple[Any, str]:
+    """Compile a text, and return the name of the type of its answers as well."""
     environment = _environment(roots)
     try:
         program = environment.compile(source)
-        kind = program.return_type().name()
+        return program, str(program.return_type().name())
     except Exception as error:  # noqa: BLE001  as above
         raise ConditionError(source, f"does not compile: {_complaints(str(error))}") from None
-    if kind not in {"BOOL", "DYN"}:
-        raise ConditionError(source, f"gives {kind}, not a bool; compare it with something")
-    return program
 
 
 def _complaints(text: str) -> str:

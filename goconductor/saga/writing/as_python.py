@@ -22,7 +22,7 @@ WIDTH = 100
 """Longest line, in characters, where it can be broken."""
 
 _INDENT = " " * 4
-_BY_PLACE = {"id", "run", "delay", "wait"}
+_BY_PLACE = {"id", "run", "delay", "wait", "value"}
 """Fields of a step that say which call makes it."""
 _OF_ALL = {*_BY_PLACE, "after", "when", "allow_fail", "fallback"}
 """Fields that every call has an option for; that of a participant's step has one for each."""
@@ -70,7 +70,7 @@ class _Writer:
             yield _call(f"{self._saga}.returns", [self._binding(definition.output, "the saga's output")], {})
 
     def _step(self, step: Step, target: str) -> str:
-        if step.delay is None and step.wait is None:
+        if step.run:
             options = {"id": self._id(step, step.run.rpartition(".")[2])} | self._options(step)
             return _call(f"{target}{self._saga}.step", [repr(step.run)], options)
         for field, value in _given(step).items():
@@ -82,7 +82,9 @@ class _Writer:
             return _call(
                 f"{target}{self._saga}.delay", first, {"until": until, "id": self._id(step, "delay")} | self._options(step)
             )
-        assert step.wait is not None  # noqa: S101  (the third kind of a step that can run)
+        if step.value is not None:
+            return _call(f"{target}{self._saga}.value", [repr(step.value)], {"id": self._id(step, "value")} | self._options(step))
+        assert step.wait is not None  # noqa: S101  (the last kind of a step that can run)
         method, asked, default = (
             ("wait", step.wait.event, step.wait.event)
             if step.wait.approval is None
@@ -100,7 +102,7 @@ class _Writer:
         found: dict[str, str | None] = {}
         for field, value in _given(step).items():
             match field, value:
-                case ("id" | "run" | "delay" | "wait", _):
+                case ("id" | "run" | "delay" | "wait" | "value", _):
                     continue
                 case "after", _:
                     found["after"] = f"[{', '.join(self._object(name) for name in step.after)}]"

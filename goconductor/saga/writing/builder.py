@@ -33,7 +33,7 @@ from goconductor.saga.types.annotations import cannot_come
 from goconductor.saga.types.positions import binding_by_position, by_position
 from goconductor.saga.writing.described import misshapen, result_type, schema_of
 from goconductor.saga.writing.options import check_options
-from goconductor.saga.writing.steps import Step, StepOptions, WaitOptions
+from goconductor.saga.writing.steps import Step, StepOptions, ValueOptions, WaitOptions
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -272,6 +272,39 @@ class Saga(Generic[I, O]):
                 fallback=None if (fallback := options.get("fallback")) is None else fallback.id,
             )
         )
+        return Step(step_id)
+
+    @overload
+    def value(self, expression: str, /, *, output: type[T], **options: Unpack[ValueOptions]) -> Step[T]: ...
+    @overload
+    def value(self, expression: str, /, **options: Unpack[ValueOptions]) -> Step[Any]: ...
+    def value(self, expression: str, /, *, output: Any = None, **options: Unpack[ValueOptions]) -> Step[Any]:
+        """Add a step that works something out of the saga's data. Nobody runs it, and there is nothing to undo.
+
+        Args:
+            expression: CEL over ``input`` and ``steps``; steps that it names come before it by ``after``.
+            output: the type of what it gives.
+            options: what :class:`ValueOptions` lists; the id is ``"value"`` by default.
+
+        Raises:
+            ArgumentError: there is no such option, or something is of a wrong type.
+        """
+        check_type("expression", expression, str, "a CEL expression as a text, such as 'input.price * input.pieces'")
+        step_id = options.get("id") or "value"
+        check_options(dict(options) | {"id": step_id}, lambda each: isinstance(each, Step))
+        self._definition = None
+        self._steps.append(
+            StepDefinition(
+                id=step_id,
+                value=expression,
+                after=tuple(step.id for step in options.get("after", ())),
+                when=options.get("when"),
+                allow_fail=options.get("allow_fail", False),
+                fallback=None if (fallback := options.get("fallback")) is None else fallback.id,
+            )
+        )
+        if output is not None:
+            self._declared[step_id] = output
         return Step(step_id)
 
     def later(self, id: str, /) -> Step[Any]:

@@ -72,3 +72,18 @@ class WaitOptions(TypedDict, total=False):
     """The saga goes on where the signal does not come in time."""
     fallback: Step[Any] | None
     """The step that runs in that case. Its output then stands for this one's."""
+
+
+class ValueOptions(TypedDict, total=False):
+    """The options of a step that works something out."""
+
+    id: str | None
+    """The step's id in the saga."""
+    after: Sequence[Step[Any]]
+    """Steps that must have ended before."""
+    when: str | None
+    """A CEL condition over ``input`` and ``steps``. If it is false, the step is skipped."""
+    allow_fail: bool
+    """The saga goes on where the expression cannot be evaluated."""
+    fallback: Step[Any] | None
+    """The step that runs in that case. Its output then stands for this one's."""

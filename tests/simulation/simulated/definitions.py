@@ -34,7 +34,7 @@ class Draft:
     def add(self, after: list[str], **fields: Any) -> None:
         """Add a step that runs code of some participant, unless the fields say otherwise."""
         run = f"{self.chance.choice(PARTICIPANTS)}.{self.chance.choice(CODE)}"
-        kind = {} if "delay" in fields else {"run": run}
+        kind = {} if "delay" in fields or "value" in fields else {"run": run}
         self.steps.append({"id": f"s{len(self.steps)}", "after": tuple(after), **kind, **fields})
 
     def some(self, *, with_code: bool = True) -> list[dict[str, Any]]:
@@ -79,6 +79,13 @@ def delay(draft: Draft) -> None:
     """Let time pass after all that are there, or beside them."""
     seconds = draft.chance.choice([0.2, 3.0, 20.0])
     draft.add(draft.chance.choice([[], draft.ends()]), delay=Delay(seconds=seconds))
+
+
+def value(draft: Draft) -> None:
+    """Work something out of the input and of what was before."""
+    before = draft.ends()
+    asked = ["{'n': input.n + 1, 'of': ['x']}", *(f"[steps.{name}.output, steps.{name}.skipped]" for name in before)]
+    draft.add(before, value=draft.chance.choice([*asked, "input.missing"] if draft.chance.random() < 0.1 else asked))
 
 
 def condition(draft: Draft) -> None:
@@ -126,7 +133,7 @@ def deadline(draft: Draft) -> None:
     draft.fields["timeout_seconds"] = draft.chance.choice([1.0, 6.0, 30.0])
 
 
-SHAPES: tuple[Callable[[Draft], None], ...] = (chain, chain, branches, tangle, delay)
+SHAPES: tuple[Callable[[Draft], None], ...] = (chain, chain, branches, tangle, delay, value)
 CONSTRUCTS: tuple[Callable[[Draft], None], ...] = (
     *(condition, reference, retries, compensation_retries, timeouts, losses),
     deadline,

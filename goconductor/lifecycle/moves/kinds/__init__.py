@@ -12,7 +12,7 @@ from typing import Protocol
 from goconductor.lifecycle.facts.state import Failure
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
-from goconductor.lifecycle.moves.kinds import call, delay, wait
+from goconductor.lifecycle.moves.kinds import call, delay, value, wait
 from goconductor.saga.definition import Step
 
 
@@ -20,7 +20,7 @@ class Kind(Protocol):
     """What a kind's file has; that of a kind that a participant runs also has ``compensate``."""
 
     def begin(self, fold: Fold, name: str, cause: type[object] = Advance) -> Failure | None:
-        """Begin the action, and return why it cannot begin, or None.
+        """Begin the action, and return why it cannot begin, or None. Some have succeeded at once.
 
         Args:
             fold: the saga.
@@ -33,4 +33,6 @@ def kind_of(step: Step) -> Kind:
     """Return of which kind a step is."""
     if step.wait is not None:
         return wait
+    if step.value is not None:
+        return value
     return call if step.delay is None else delay
