@@ -128,12 +128,13 @@ class DefinitionError(GoConductorError):
     Args:
         name: the saga's name, as far as it is known.
         problems: one sentence each, naming the step and the remedy.
+        cannot: what cannot be done with it.
     """
 
-    def __init__(self, name: str, problems: Sequence[str]) -> None:
+    def __init__(self, name: str, problems: Sequence[str], *, cannot: str = "run") -> None:
         self.name = name
         self.problems = tuple(problems)
-        lines = [f"Saga {name!r} cannot run:", *(f"  {i}. {p}" for i, p in enumerate(problems, 1))]
+        lines = [f"Saga {name!r} cannot {cannot}:", *(f"  {i}. {p}" for i, p in enumerate(problems, 1))]
         super().__init__("\n".join(lines))
 
 

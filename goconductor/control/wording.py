@@ -10,7 +10,9 @@ from goconductor.lifecycle.facts.events import Event
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState
 from goconductor.lifecycle.pending_work import is_backward
 from goconductor.ports.store import LogEntry
+from goconductor.saga.definition import Step
 from goconductor.saga.ids import Direction
+from goconductor.saga.plan import Plan
 
 
 def doer(event: Event | None, participant: str) -> str:
@@ -18,7 +20,7 @@ def doer(event: Event | None, participant: str) -> str:
     return getattr(event, "by", "") or participant or "somebody"
 
 
-def happened(event: Event | None, entry: LogEntry, took_seconds: float | None, before: SagaState | None) -> str:
+def happened(event: Event | None, entry: LogEntry, took_seconds: float | None, before: SagaState | None, plan: Plan) -> str:
     """Return one event as a sentence. A name stands in it unchanged, also where it begins the sentence.
 
     Args:
@@ -26,14 +28,15 @@ def happened(event: Event | None, entry: LogEntry, took_seconds: float | None, b
         entry: the event as it is stored.
         took_seconds: seconds since it was requested.
         before: the saga before it; None before its start.
+        plan: its definition.
     """
     if event is None:
         about = f" about {entry.step}" if entry.step else ""
         return f"{doer(event, entry.participant)} wrote {entry.event}{about}, which this version cannot read."
-    return f"{_sentence(event, doer(event, entry.participant), took_seconds, before)}."
+    return f"{_sentence(event, doer(event, entry.participant), took_seconds, before, plan)}."
 
 
-def _sentence(event: Event, who: str, took: float | None, before: SagaState | None) -> str:
+def _sentence(event: Event, who: str, took: float | None, before: SagaState | None, plan: Plan) -> str:
     match event:
         case e.SagaStarted():
             return f"{who} started the saga"
@@ -59,7 +62,9 @@ def _sentence(event: Event, who: str, took: float | None, before: SagaState | No
         case e.TimerFired(direction=Direction.COMPENSATION):
             return f"The wait before attempt {event.attempt} to compensate {event.step} was over"
         case e.TimerFired() if before is not None and before.step(event.step).action.status is ActionStatus.WAITING:
-            return f"The time that {event.step} waits for had come"
+            what = awaited(plan.steps[event.step])
+            over = f"The time in which {event.step} waits for {what} was over"
+            return f"The time that {event.step} waits for had come" if what is None else over
         case e.TimerFired():
             return f"The wait before attempt {event.attempt} of {event.step} was over"
         case e.ActionSettled(happened=True):
@@ -100,6 +105,13 @@ def _sentence(event: Event, who: str, took: float | None, before: SagaState | No
             return f"{who} gave {event.step} another {together(sorted(event.inputs))}{_why(event.reason)}"
         case _:  # pragma: no cover
             assert_never(event)
+
+
+def awaited(step: Step) -> str | None:
+    """Return what a step waits for from outside: a signal, or an approval; None where it waits for a time."""
+    if step.wait is None:
+        return None
+    return "an approval" if step.wait.event is None else f"the signal {step.wait.event}"
 
 
 def _details(event: e.StepEvent, took: float | None) -> str:

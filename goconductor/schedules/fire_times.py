@@ -50,6 +50,16 @@ NAMES = {
 """Words for expressions, as crontabs have them."""
 
 
+FIELDS = {
+    "minute": "give 0 to 59",
+    "hour": "give 0 to 23",
+    "day-of-month": "give 1 to 31, or L for the last",
+    "month": "give 1 to 12, or JAN to DEC",
+    "day-of-week": "give 0 to 7 where both are Sunday, SUN to SAT, 5L for the last Friday or 1#2 for the second Monday",
+}
+"""The fields of an expression in their order, by the library's names, and what each takes."""
+
+
 class FireTimesError(GoConductorError):
     """No times can be made of this.
 
@@ -148,8 +158,19 @@ class Cron:
         try:
             fires = CronSim(text, local)
         except CronSimError as error:
-            raise FireTimesError("cron", f"{text!a} cannot be read, or never fires: {error}") from None
+            raise FireTimesError("cron", _unread(text, str(error))) from None
         return (fire.timestamp() for fire in fires)
+
+
+def _unread(text: str, complaint: str) -> str:
+    """Say which field of an expression cannot be read, and what it takes. The library names the field only."""
+    name = complaint.removeprefix("Bad ")
+    if name not in FIELDS:
+        return f"{text!a} cannot be read ({complaint}); give five fields: {', '.join(FIELDS)}"
+    field = text.split()[[*FIELDS].index(name)]
+    if name == "day-of-month" and field.isdecimal() and 1 <= int(field) <= 31:
+        return f"{text!a} never fires: the months that it names have no day {field}; give another day, or other months"
+    return f"{text!a} has {field!a} as its {name}, which cannot be read; {FIELDS[name]}, or * for each, 1,2 or 1-5 or */2"
 
 
 FireTimes = Interval | Cron

@@ -107,7 +107,8 @@ order_2.returns(ship.output.items[0])
 
 def test_what_python_cannot_make_is_said() -> None:
     step = {"id": "a", "run": "a.b", "inputs": {"x": {"ref": '$["input"]'}}}
-    with pytest.raises(DefinitionError, match=r"input 'x' of step 'a' refers to .* which Python writes as \$\.input; register"):
+    told = r"cannot be written in Python:\n.*input 'x' of step 'a' refers to .* which Python writes as \$\.input; register"
+    with pytest.raises(DefinitionError, match=told):
         as_python(read({"name": "order", "steps": [step]}))
 
 

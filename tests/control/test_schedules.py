@@ -84,7 +84,7 @@ async def test_a_schedule_is_shown_as_it_was_made(world: World, schedules: Sched
         ({"cron": "0 0 * *", "time_zone": "UTC"}, "has 4 fields"),
         ({"every_seconds": 0}, "every_seconds is 0"),
         ({**NIGHTLY, "catch_up": 101}, "catch_up is 101; give 0 to 100"),
-        ({**NIGHTLY, "overlap": "never"}, "overlap Input should be 'skip', 'queue' or 'allow'"),
+        ({**NIGHTLY, "overlap": "never"}, "overlap should be 'skip', 'queue' or 'allow'"),
         ({**NIGHTLY, "labels": {"-": "x"}}, "labels have a name"),
         ({**NIGHTLY, "labels": {"goconductor/schedule": "x"}}, "labels.goconductor/schedule is reserved"),
         *(

@@ -17,7 +17,7 @@ from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.events import EVENTS, Event, StepEvent
 from goconductor.lifecycle.facts.state import Failure
 from goconductor.ports.store import LogEntry
-from goconductor.saga.definition import Binding, Definition, Step, Wait
+from goconductor.saga.definition import Binding, Definition, Delay, Step, Wait
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import plan
 from goconductor.saga.retry import Retry
@@ -58,7 +58,7 @@ def entries(*happened: tuple[float, Event]) -> list[LogEntry]:
     """A log, from events and their seconds after the start."""
     made = []
     for seq, (after, event) in enumerate(happened, 1):
-        by = OWNERS[event.step] if isinstance(event, StepEvent) else "web"
+        by = OWNERS.get(event.step, "leader") if isinstance(event, StepEvent) else "web"
         timed = msgspec.structs.replace(event, at=START + after)
         made.append(msgspec.structs.replace(log.entry(timed, UUID(int=seq), participant=by), seq=seq))
     return made
@@ -296,3 +296,24 @@ def test_many_names_are_shortened() -> None:
     assert together(["a", "b"]) == "a and b"
     assert together(["a", "b", "c"]) == "a, b and c"
     assert together([str(number) for number in range(NAMES_MAX + 2)]) == "0, 1, 2, 3, 4, 5, 6 and 3 more"
+
+
+def test_a_wait_with_a_deadline_is_told_as_a_wait_and_a_delay_as_a_delay() -> None:
+    steps = (
+        Step(id="paid", wait=Wait(event="payment", timeout_seconds=7_200.0)),
+        Step(id="release", wait=Wait(approval="Release it?", timeout_seconds=60.0)),
+        Step(id="rest", delay=Delay(seconds=90.0)),
+    )
+    story = told(
+        (0.0, e.SagaStarted(input={})),
+        (90.0, e.TimerFired("rest")),
+        (7_200.0, e.TimerFired("paid")),
+        definition=Definition(name="waiting", steps=steps),
+    )
+    assert sorted(lines(story)[1:4]) == [
+        "  → paid waits for the signal payment, at most 2 h",
+        "  → release waits for an approval, at most 1 min",
+        "  → rest waits 1 min 30 s",
+    ]
+    assert "The time that rest waits for had come." in lines(story)
+    assert "The time in which paid waits for the signal payment was over." in lines(story)

@@ -90,6 +90,19 @@ def test_a_file_is_written_in_each_way_without_a_database(tmp_path: Path) -> Non
     assert (unknown.code, "did you mean json" in unknown.err) == (2, True)
 
 
+def test_what_a_file_has_not_and_what_excludes_another_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "order.json"
+    file.write_text(json.dumps(ORDER))
+    for command in ("show", "diagram"):
+        versioned = Prompt().run("definition", command, str(file), "--version", "1")
+        assert (versioned.code, "is a file, which has one; leave it out" in versioned.err) == (2, True)
+    both = Prompt().run("definition", "show", str(file), "--as", "yaml", "--json")
+    assert (both.code, "--as and --json exclude each other" in both.err) == (2, True)
+    shown = Prompt().run("definition", "show", str(file), "--json").json
+    checked = Prompt().run("definition", "check", str(file), "--json").json["definitions"][0]
+    assert (shown["saga"], shown["version"], shown["active"]) == ("order", checked["version"], False)
+
+
 def test_a_file_is_drawn_without_a_database(tmp_path: Path) -> None:
     file, picture = tmp_path / "order.json", tmp_path / "order.svg"
     file.write_text(json.dumps(ORDER))

@@ -48,14 +48,14 @@ def test_the_keys_of_a_map_are_sorted_so_that_every_process_makes_the_same_bytes
 @pytest.mark.parametrize(
     ("source", "problem"),
     [
-        ("b'x'", "gives BYTES"),
-        ("timestamp('2026-03-29T09:00:00Z')", r"gives TIMESTAMP, which JSON does not have; make a text of it, by string\(…\)"),
+        ("b'x'", "gives bytes"),
+        ("timestamp('2026-03-29T09:00:00Z')", r"gives a time, which JSON does not have; make a text of it, by string\(…\)"),
         ("input.n +", "does not compile"),
         ("[duration('1s')]", "cannot be kept"),
         ("{1: 2}", "keys are strings"),
         ("0.0 / 0.0", "is nan"),
-        ("input.absent", "absent.*not found|not found.*absent"),
-        ("input.n / 0", "divide by zero"),
+        ("input.absent", "input.absent is not there"),
+        ("input.n / 0", "divides by zero"),
     ],
 )
 def test_what_is_no_value_of_json_is_refused(source: str, problem: str) -> None:

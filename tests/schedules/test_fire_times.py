@@ -97,6 +97,23 @@ def test_an_expression_that_never_fires_is_refused(expression: str) -> None:
     assert caught.value.field == "cron"
 
 
+@pytest.mark.parametrize(
+    ("expression", "problem"),
+    [
+        ("60 * * * *", "has '60' as its minute, which cannot be read; give 0 to 59"),
+        ("* 25 * * *", "has '25' as its hour"),
+        ("* * 0 * *", "has '0' as its day-of-month, which cannot be read; give 1 to 31, or L for the last"),
+        ("* * * FOO *", "has 'FOO' as its month, which cannot be read; give 1 to 12, or JAN to DEC"),
+        ("* * * * MON-XYZ", "has 'MON-XYZ' as its day-of-week"),
+        ("* * 30 2 *", "never fires: the months that it names have no day 30; give another day, or other months"),
+    ],
+)
+def test_the_field_that_cannot_be_read_is_named_with_what_it_takes(expression: str, problem: str) -> None:
+    with pytest.raises(FireTimesError) as caught:
+        Cron(expression, "UTC")
+    assert problem in str(caught.value)
+
+
 def test_a_rare_day_is_found() -> None:
     assert Cron("0 0 29 2 *", "UTC").after(moment("2027-01-01")) == moment("2028-02-29")
 

@@ -135,23 +135,29 @@ def show(
     what: Annotated[str, typer.Argument(help="A saga's name, or a file's.", metavar="NAME|FILE", autocompletion=saga_names)],
     *,
     version: Version = None,
-    form: Annotated[Language, choice(Language, "How it is written.", "--as")] = Language.JSON,
+    form: Annotated[Language | None, choice(Language, "How it is written; JSON by default.", "--as")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a definition, as it can be registered again: a registered one, or a file's, without a database.
 
     --as writes it as YAML, as Python code, or as a diagram. With --json, its version and whether it is active as well.
     """
+    if as_json and form is not None:
+        fail("--as and --json exclude each other: --json prints a document of its own; leave one of them out", Exit.USAGE)
+    if _is_file(what):
+        _without_version(what, version)
 
     async def shown() -> Exit:
         if _is_file(what):
-            typer.echo(_written(loading.load_definition(read_file(what, what)), form), nl=False)
+            definition = loading.load_definition(read_file(what, what))
+            text = f"{versions.unregistered(definition).model_dump_json()}\n" if as_json else _written(definition, form)
+            typer.echo(text, nl=False)
             return Exit.OK
         async with client(settings_of(context)) as node:
             found = await versions.definition(actor(), node, what, version)
         if as_json:
             typer.echo(found.model_dump_json())
-        elif form is Language.JSON:
+        elif form in (None, Language.JSON):
             typer.echo(json.dumps(found.document, indent=2, ensure_ascii=True))  # as it was stored, whatever we know of it
         else:
             typer.echo(_written(loading.read(found.document), form), nl=False)
@@ -180,6 +186,8 @@ def diagram(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write it to this file.")] = None,
 ) -> None:
     """Draw a definition: one that lies in a file, without a database, or a registered one."""
+    if _is_file(what):
+        _without_version(what, version)
 
     async def drawn() -> Exit:
         if _is_file(what):
@@ -227,11 +235,16 @@ def unpin(context: typer.Context, name: Name, *, as_json: AsJson = False) -> Non
     run(unpinned(settings_of(context)))
 
 
-def _written(definition: Definition, language: Language) -> str:
+def _without_version(what: str, version: str | None) -> None:
+    if version is not None:
+        fail(f"--version chooses among registered ones, and {what} is a file, which has one; leave it out", Exit.USAGE)
+
+
+def _written(definition: Definition, language: Language | None) -> str:
     """Write a definition; the text ends with a line's end."""
     document = json.loads(definition.document())
     match language:
-        case Language.JSON:
+        case None | Language.JSON:
             return json.dumps(document, indent=2, ensure_ascii=True) + "\n"
         case Language.YAML:
             return write_yaml(document)

@@ -11,6 +11,7 @@ from goconductor.engine.node import Node
 from goconductor.errors import RequestRefusedError
 from goconductor.ports.store import StoredDefinition
 from goconductor.saga.definition import Definition
+from goconductor.saga.features import features_of
 from goconductor.saga.ids import DEFAULT_NAMESPACE, is_name
 from goconductor.saga.plan import Plan
 from goconductor.system import checking as system
@@ -78,6 +79,17 @@ async def definition(actor: Actor, node: Node, saga: str, version: str | None = 
     stored = await _stored(node, saga, version)
     summary = await _summary(node, stored)
     return DefinitionDetail(**summary.model_dump(), document=msgspec.json.decode(stored.document))
+
+
+def unregistered(definition: Definition) -> DefinitionDetail:
+    """Return one that lies in a file, as it would be registered."""
+    return DefinitionDetail(
+        saga=definition.name,
+        version=definition.version,
+        active=False,
+        features=[*features_of(definition)],
+        document=msgspec.json.decode(definition.document()),
+    )
 
 
 async def activate(actor: Actor, node: Node, saga: str, version: str) -> DefinitionSummary:

@@ -20,7 +20,7 @@ from pydantic import Field
 from goconductor.control.actor import Actor
 from goconductor.control.models import Document, StepStatus, moment
 from goconductor.control.sagas.queries import saga_status
-from goconductor.control.wording import doer, happened, spell, together
+from goconductor.control.wording import awaited, doer, happened, spell, together
 from goconductor.engine.facts import log
 from goconductor.engine.facts.log import UnreadableLogError
 from goconductor.engine.node import Node
@@ -141,7 +141,7 @@ class StoryBuilder:
             by=doer(event, entry.participant),
             took_seconds=None if took is None else round(took, 6),
             because_of=cause,
-            text=happened(event, entry, took, before),
+            text=happened(event, entry, took, before, self._plan),
             consequences=[] if decided is None else list(_consequences(self._plan, before, decided, entry.at)),
             status=None if decided is None else decided.state.status,
         )
@@ -290,7 +290,9 @@ def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: f
                 owner, _ = plan.owners_of[effect.direction][effect.step]
                 yield f"{owner} is asked to write {effect.step}'s keys and to answer what had happened"
             case SetTimer() if effect.step not in plan.owners:
-                yield f"{effect.step} waits {spell(max(0.0, effect.due_at - at))}"
+                seconds = spell(max(0.0, effect.due_at - at))
+                what = awaited(plan.steps[effect.step])
+                yield f"{effect.step} waits {seconds}" if what is None else f"{effect.step} waits for {what}, at most {seconds}"
             case SetTimer():
                 what = "its compensation" if effect.direction is Direction.COMPENSATION else "it"
                 yield f"{what} is tried again in {spell(max(0.0, effect.due_at - at))} (attempt {effect.attempt})"

@@ -23,6 +23,7 @@ from goconductor.recovery.retention import DAY_SECONDS
 from goconductor.redaction import logger_of
 from goconductor.saga.data import values
 from goconductor.saga.ids import is_name
+from goconductor.saga.types.complaints import unfit
 from goconductor.saga.types.encoding import to_json_value
 from goconductor.schedules.fire_times import FireTimesError, reach_seconds
 from goconductor.schedules.schedule import CATCH_UP_MAX, LABEL, Fire, Kept, Progress, Schedule, key_by_hand, read
@@ -231,7 +232,7 @@ def wanted_of(facts: Mapping[str, Any]) -> ScheduleWanted:
     try:
         return ScheduleWanted(**{**facts, "input": to_json_value(facts.get("input"))})
     except ValidationError as error:
-        found = [Fault(".".join(map(str, each["loc"])), each["msg"]) for each in error.errors(include_url=False)]
+        found = [Fault(".".join(map(str, each["loc"])), unfit(each)) for each in error.errors(include_url=False)]
         raise RequestInvalidError("the schedule", found) from None
 
 

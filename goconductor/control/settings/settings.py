@@ -43,6 +43,7 @@ from goconductor.control.settings.sections import (
 )
 from goconductor.control.yaml_reader import SETTINGS_BYTES_MAX, DocumentError, read_yaml
 from goconductor.errors import ConfigurationError, check_type
+from goconductor.saga.types.complaints import unfit
 
 PREFIX = "GOCONDUCTOR_"
 PATH_VARIABLE = f"{PREFIX}CONFIG"
@@ -261,8 +262,7 @@ def _explain(details: ErrorDetails, file: str, variables: Mapping[_PLACE, str]) 
         case "model_type" | "model_attributes_type" | "dict_type":
             return f"{where}: should hold keys and their values, one per line below it"
         case _:
-            problem = details["msg"].removeprefix("Value error, ")
-            return f"{where}: {problem.replace('Input should', 'should').replace('String should', 'should')}"
+            return f"{where}: {unfit(details)}"
 
 
 def _below(place: _PLACE) -> list[str]:

@@ -17,6 +17,7 @@ from goconductor.rest.http.parameters import has_body
 from goconductor.rest.http.problems import TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, BodyRefusedError
 from goconductor.saga.data import values
 from goconductor.saga.data.values import place
+from goconductor.saga.types.complaints import unfit
 
 Kind = TypeVar("Kind", bound=BaseModel)
 
@@ -89,9 +90,7 @@ def _fault(kind: type[BaseModel], error: ErrorDetails) -> Fault:
         path = place(path, part)
     if error["type"] == "extra_forbidden":
         return Fault(path, f"is unknown; {nearest(str(error['loc'][-1]), kind.model_fields)}")
-    if error["type"] == "missing":
-        return Fault(path, "is missing; add it")
-    return Fault(path, error["msg"].replace("Input should", "should").replace("String should", "should"))
+    return Fault(path, unfit(error))
 
 
 def _check_keys(body: bytes) -> None:

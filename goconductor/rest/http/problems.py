@@ -43,6 +43,7 @@ from goconductor.errors import (
 )
 from goconductor.lifecycle.asked.catalogue import Request as Allowed
 from goconductor.redaction import logger_of
+from goconductor.saga.types.complaints import unfit
 
 logger = logger_of("goconductor.rest")
 
@@ -201,10 +202,7 @@ async def on_body(request: Request, error: Exception) -> Response:
 async def on_invalid(request: Request, error: Exception) -> Response:
     """Answer to a parameter that does not fit."""
     assert isinstance(error, RequestValidationError)  # noqa: S101  (as it was registered)
-    places = [
-        ProblemPlace(path=_path(each["loc"]), problem=str(each["msg"]).replace("Input should", "should") + _meant(each))
-        for each in error.errors()
-    ]
+    places = [ProblemPlace(path=_path(each["loc"]), problem=unfit(each) + _meant(each)) for each in error.errors()]
     detail = "; ".join(f"{place.path} {place.problem}" for place in places)
     return response(INVALID_REQUEST, detail, request.url.path, errors=places)
 

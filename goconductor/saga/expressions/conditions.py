@@ -39,6 +39,7 @@ from typing import Any
 
 from goconductor.errors import ConditionError, PayloadError
 from goconductor.saga.data.values import check_value
+from goconductor.saga.expressions import complaints
 from goconductor.saga.expressions.condition_text import NODE_BYTES, ROOTS, Path, Shape
 
 ABOUT_SIGNAL = ROOTS | {"payload"}
@@ -59,6 +60,8 @@ NO_LIST = (
 _HAS = re.compile(r"\bhas\s*\(")
 _ASKS_KIND = re.compile(r"\b(?:null|skipped|failed)\b|\btype\s*\(")  # outputs of skipped and failed steps are null
 _MAP_WALKED = "_+_(map, list)"
+_LACKS, _NO_OBJECT = "Key not found", "Applying SELECT"
+_OF_KINDS = re.compile(r"overload|conver")
 _LESS_DATA = "name a smaller part of the data, or compute the answer in a step and ask for its output"
 
 
@@ -128,7 +131,7 @@ class Expression:
     def _compiled(self, source: str, roots: frozenset[str]) -> Any:
         program, kind = _program(source, roots)
         if problem := self._unfit(kind):
-            raise ConditionError(source, f"gives {kind}, {problem}")
+            raise ConditionError(source, f"gives {complaints.kind_of(kind)}, {problem}")
         return program
 
     def _unfit(self, kind: str) -> str:
@@ -146,14 +149,15 @@ class Expression:
             kind = answer.type().name()
             if kind not in {"ERROR", "UNKNOWN"} and not (problem := self._unfit(kind)):
                 return answer
-            problem = str(answer.value()) if kind in {"ERROR", "UNKNOWN"} else f"it gives {kind}, {problem}"
+            problem = str(answer.value()) if kind in {"ERROR", "UNKNOWN"} else f"it gives {complaints.kind_of(kind)}, {problem}"
         except Exception as error:  # noqa: BLE001  the binding turns what the C++ throws into one type or another
             problem = str(error)
         problem = problem.replace("\0", "\N{REPLACEMENT CHARACTER}")  # it will stand in the log
         if _MAP_WALKED in problem and self._in_order is not self._program:
             raise ConditionError(self.source, MAP_WALKED)
-        remedy = "; where it may be missing, ask has(…) first" if "not found" in problem else ""
-        raise ConditionError(self.source, f"cannot be evaluated on this data: {problem[:300]}{remedy}")
+        said = self._where_it_ends(named) if _LACKS in problem or _NO_OBJECT in problem else ""
+        said = said or f"{complaints.of_data(problem)[:300]}{self._kinds(named) if _OF_KINDS.search(problem) else ''}"
+        raise ConditionError(self.source, f"cannot be evaluated on this data: {said}")
 
     def unreadable(self, data: Mapping[str, Any]) -> str:
         """Return why what it names of this data cannot be seen, whatever else there is; empty if it can.
@@ -169,6 +173,18 @@ class Expression:
             if path[0] in data and (lacking := _lacking(data, path, any_kind=bool(_ASKS_KIND.search(self.source)))):
                 return lacking
         return ""
+
+    def _where_it_ends(self, data: Mapping[str, Any]) -> str:
+        """Return which part that it names is not there, and the remedy; empty where it asks itself what is there."""
+        if _HAS.search(self.source):
+            return ""
+        ends = (_lacking(data, path, any_kind=False) for path in sorted(self.named) if path[0] in data)
+        return next(filter(None, ends), "")
+
+    def _kinds(self, data: Mapping[str, Any]) -> str:
+        """Return of which types some parts are that it names, so that one sees which of them does not fit."""
+        found = [f"{'.'.join(path)} is {_kind(_part(data, path))}" for path in sorted(self.named)[:3]]
+        return f" (here {', '.join(found)})" if found else ""
 
     def _check(self, named: dict[str, Any]) -> None:
         try:
@@ -236,13 +252,17 @@ def _complaints(text: str) -> str:
     found = []
     for line, column, complaint in _COMPLAINT.findall(text):
         at = f"line {line}, column {column}: " if int(line) > 0 else ""
-        found.append(at + re.split(r" expecting \{| \[[A-Z_]+\]$", complaint)[0])
+        found.append(at + complaints.of_text(re.split(r" expecting \{| \[[A-Z_]+\]$", complaint)[0]))
     return "; ".join(dict.fromkeys(found[:3])) or text
 
 
 # --- the data
 
-_KINDS: dict[type, str] = {bool: "a bool", str: "a text", list: "a list", tuple: "a list"}
+_KINDS: dict[type, str] = {bool: "a bool", str: "a text", list: "a list", tuple: "a list", dict: "an object", type(None): "null"}
+
+
+def _kind(value: Any) -> str:
+    return _KINDS.get(type(value), "a number")
 
 
 def _select(value: Any, tree: dict[str, Any] | None) -> Any:
@@ -268,10 +288,9 @@ def _lacking(value: Any, path: Path, *, any_kind: bool) -> str:
     """
     for depth, key in enumerate(path):
         if type(value) is not dict:
-            kind = "null" if value is None else _KINDS.get(type(value), "a number")
             part = ".".join(path[:depth])
             remedy = f"where it may be null, ask {part} != null first" if value is None else f"ask about {part} itself"
-            return "" if any_kind else f"{part} is {kind}, not an object; {remedy}"
+            return "" if any_kind else f"{part} is {_kind(value)}, not an object; {remedy}"
         if key not in value:
             return f"{'.'.join(path[: depth + 1])} is not there; where it may be missing, ask has(…) first"
         value = value[key]

@@ -16,6 +16,7 @@ import msgspec
 
 from goconductor.errors import PayloadError
 from goconductor.saga.types.annotations import is_pydantic, is_pydantic_model, parts
+from goconductor.saga.types.complaints import unfit
 
 Convert = Callable[[Any], Any]
 
@@ -86,7 +87,7 @@ def _from_pydantic(annotation: Any) -> Convert:
                 if left_aside or not extra or len(extra) < len(errors):
                     first = errors[0]
                     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
-                    raise PayloadError("$" + place, first["msg"]) from None
+                    raise PayloadError("$" + place, unfit(first)) from None
                 value = _without(value, extra)
         raise AssertionError  # pragma: no cover  (the second round returns or raises)
 

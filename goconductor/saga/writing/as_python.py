@@ -39,7 +39,7 @@ def as_python(definition: Definition) -> str:
     """
     writer = _Writer(definition)
     if writer.refused:
-        raise DefinitionError(definition.name, writer.refused)
+        raise DefinitionError(definition.name, writer.refused, cannot="be written in Python")
     return writer.text
 
 
