@@ -24,10 +24,14 @@ class StepRole(enum.StrEnum):
 
 
 class Binding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Where a value comes from: ``ref``, an RFC 9535 singular query into the saga's data, or else the constant ``value``."""
+    """Where a value comes from: ``ref``, an RFC 9535 singular query into the saga's data, or else the constant ``value``.
+
+    With ``optional`` a place that is not there is null, and no failure.
+    """
 
     ref: str | None = None
     value: Any = None
+    optional: bool = False
 
 
 class Delay(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -66,7 +70,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
         run: the code, as ``participant.step``.
         delay: in place of code, the time that passes.
         wait: in place of code, the signal that is waited for.
-        value: in place of code, a CEL expression over ``input`` and ``steps``; what it gives is the step's output.
+        value: in place of code, a CEL expression over ``input``, ``steps`` and ``inputs``, which are the values of the step's own
+            inputs; what it gives is the step's output.
         after: ids of the steps that must have ended before; those that ``inputs`` refer to are added to them.
         inputs: parameter name → where its value comes from.
         when: a CEL condition over ``input`` and ``steps``; where it is false the step is skipped.

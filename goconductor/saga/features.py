@@ -22,6 +22,8 @@ USES: dict[str, Callable[[Step], bool]] = {
     "delay": lambda step: step.delay is not None,
     "wait": lambda step: step.wait is not None,
     "value": lambda step: step.value is not None,
+    "value_inputs": lambda step: step.value is not None and bool(step.inputs),
+    "optional_reference": lambda step: any(binding.optional for binding in step.inputs.values()),
     "tolerated_failure": lambda step: step.tolerated,
     "total_timeout": lambda step: step.total_timeout_seconds is not None,
     "retry_on": lambda step: any(policy is not None and policy.chooses for policy in (step.retry, step.compensation_retry)),

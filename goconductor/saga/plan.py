@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from graphlib import TopologicalSorter
 from typing import Any, TypeAlias
 
+from goconductor.errors import PayloadError
 from goconductor.saga.data.moments import moment_of
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Definition, Step, StepRole
@@ -17,7 +18,11 @@ from goconductor.saga.ids import Direction, split_target
 from goconductor.saga.retry import ACTION_RETRY, COMPENSATION_RETRY, RETRIABLE_RETRY, Retry
 
 Source: TypeAlias = Reference | tuple[Reference, ...] | Binding
-"""Where a value comes from: a place, the places of a step and of its fallbacks, or a constant."""
+"""Where a value comes from: a place, the places of a step and of its fallbacks, or a constant. The places of an optional one end
+with :data:`NOWHERE`."""
+
+NOWHERE = Reference("", "input", None, ())
+"""Stands for null where there is no such place."""
 
 
 class Plan:
@@ -166,9 +171,11 @@ class Plan:
         if binding.ref is None:
             return binding
         reference = Reference.parse(binding.ref)
+        otherwise = (NOWHERE,) if binding.optional else ()
         if reference.step not in self.tolerated:
-            return reference
-        return tuple(Reference.to(reference.root, each, *reference.keys) for each in self.chain(reference.step, reader))
+            return (reference, *otherwise) if otherwise else reference
+        found = (Reference.to(reference.root, each, *reference.keys) for each in self.chain(reference.step, reader))
+        return (*found, *otherwise)
 
 
 def chain(steps: Mapping[str, Step], step: str, reader: str | None = None) -> tuple[str, ...]:
@@ -228,7 +235,13 @@ def reachable(edges: Mapping[str, Iterable[str]], start: str) -> frozenset[str]:
 
 def _value(source: Source, input: Any, outputs: Mapping[str, Any]) -> Any:
     if isinstance(source, tuple):
+        optional = source[-1] is NOWHERE
         source = next((one for one in source if outputs.get(one.step or "") is not None), source[0])
+        if optional:
+            try:
+                return source.resolve(input, outputs)
+            except PayloadError:
+                return None
     return source.value if isinstance(source, Binding) else source.resolve(input, outputs)
 
 

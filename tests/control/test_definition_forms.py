@@ -70,7 +70,7 @@ steps:
   - {id: reserve, run: inventory.reserve, inputs: {sku: {ref: $.input.sku}, pieces: {value: 1}}, compensation: true}
   - {id: class, delay: {until: $.input.class.from}}
   - {id: paid, wait: {event: paid, where: payload.cents > 0, timeout_seconds: 60}, after: [later]}
-  - {id: net, value: steps.paid.output.cents * 100 / 119, after: [paid], allow_fail: true}
+  - {id: net, value: inputs.cents * 100 / 119, inputs: {cents: {ref: $.steps.paid.output.cents}}, allow_fail: true}
   - {id: later, run: shop.later, retry: {attempts_max: null, factor: 3}, allow_fail: true}
   - id: ship
     run: shipping.ship
@@ -91,7 +91,12 @@ reserve = order_2.step(
 )
 class_ = order_2.delay(until=order_2.input['class']['from'], id='class')
 paid = order_2.wait('paid', where='payload.cents > 0', timeout=60, after=[order_2.later('later')])
-net = order_2.value('steps.paid.output.cents * 100 / 119', id='net', after=[paid], allow_fail=True)
+net = order_2.value(
+    'inputs.cents * 100 / 119',
+    id='net',
+    inputs={'cents': paid.output.cents},
+    allow_fail=True,
+)
 later = order_2.step('shop.later', retry=Retry(attempts_max=None, factor=3.0), allow_fail=True)
 ship = order_2.step(
     'shipping.ship',

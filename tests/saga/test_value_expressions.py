@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from goconductor import DefinitionError, Saga
 from goconductor.errors import ConditionError
 from goconductor.saga.checking.validate import problems
-from goconductor.saga.definition import Definition, Step
+from goconductor.saga.definition import Binding, Definition, Step
 from goconductor.saga.expressions.value import BYTES_MAX, compile_value
 from goconductor.saga.plan import plan
 
@@ -96,6 +96,43 @@ def saga(*steps: Step) -> Definition:
     return Definition(name="order", steps=steps)
 
 
+def test_a_value_with_inputs_and_an_optional_reference_are_features_of_their_own() -> None:
+    step = Step(id="a", value="inputs.x", inputs={"x": Binding(ref="$.input.x", optional=True)})
+    assert plan(saga(step)).features == ("optional_reference", "value", "value_inputs")
+
+
+def test_what_an_optional_reference_does_not_find_is_null() -> None:
+    definition = saga(
+        Step(id="a", run="shop.a", allow_fail=True),
+        Step(
+            id="b",
+            run="shop.b",
+            inputs={
+                "there": Binding(ref="$.input.x", optional=True),
+                "gone": Binding(ref="$.input.y.z", optional=True),
+                "other": Binding(ref="$.input.x.y[0]", optional=True),
+                "tolerated": Binding(ref="$.steps.a.output.k", optional=True),
+            },
+        ),
+    )
+    assert problems(definition) == []
+    assert plan(definition).inputs("b", {"x": 5}, {"a": {"k": 7}}) == {"there": 5, "gone": None, "other": None, "tolerated": 7}
+    assert plan(definition).inputs("b", {}, {"a": {}}) == {"there": None, "gone": None, "other": None, "tolerated": None}
+
+
+def test_the_output_of_a_saga_is_never_optional() -> None:
+    found = problems(
+        Definition(name="order", steps=(Step(id="a", run="shop.a"),), output=Binding(ref="$.input.x", optional=True))
+    )
+    assert found == ["the saga's output cannot be optional; refer to a value, which has an optional input."]
+
+
+def test_a_schema_that_lacks_the_place_of_an_optional_reference_refuses_nothing() -> None:
+    schema = {"type": "object", "properties": {}, "additionalProperties": False}
+    step = Step(id="a", run="shop.a", inputs={"x": Binding(ref="$.input.x", optional=True)})
+    assert problems(Definition(name="order", steps=(step,), input_schema=schema)) == []
+
+
 def test_a_definition_with_a_value_names_its_feature() -> None:
     assert plan(saga(Step(id="a", value="1 + 1"))).features == ("value",)
 
@@ -109,6 +146,15 @@ def test_a_definition_with_a_value_names_its_feature() -> None:
         ),
         (Step(id="b", value="input.(", after=("a",)), "the value of step 'b' does not compile"),
         (Step(id="b", value="1", pivot=True), "step 'b' is a value, which cannot be the pivot"),
+        (Step(id="b", value="inputs.x + 1", inputs={"x": Binding(ref="$.steps.a.output")}), ""),
+        (
+            Step(id="b", value="inputs.x", inputs={"x": Binding(ref="$.steps.c.output")}),
+            "input 'x' of step 'b' refers to the output of 'c'",
+        ),
+        (
+            Step(id="b", value="inputs.x", inputs={"x": Binding(value=1, optional=True)}),
+            "input 'x' of step 'b' is optional and has no ref",
+        ),
         (Step(id="b", value="1", run="shop.b"), "step 'b' is a value, which nobody runs, but has run"),
         (
             Step(id="b", value="steps.a.failed", after=("a",)),
@@ -132,7 +178,7 @@ def test_a_place_that_a_value_names_must_be_one_that_the_input_can_have() -> Non
 
 def test_python_gives_a_value_a_type() -> None:
     order: Saga[Any] = Saga("order")
-    total = order.value("input.n * 2", id="total", output=int)
+    total = order.value("inputs.n * 2", id="total", output=int, inputs={"n": order.input.n})
     order.returns(total.output)
     assert order.result_type is int
-    assert order.definition.steps == (Step(id="total", value="input.n * 2"),)
+    assert order.definition.steps == (Step(id="total", value="inputs.n * 2", inputs={"n": Binding(ref="$.input.n")}),)

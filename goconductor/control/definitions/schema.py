@@ -75,10 +75,21 @@ _NO_CODE: dict[str, Any] = {
 """Fields of a step that nobody runs."""
 
 _TOGETHER: dict[type[msgspec.Struct], dict[str, Any]] = {
-    Step: {"oneOf": [_given("run"), _given("delay", **_NO_CODE), _given("wait", **_NO_CODE), _given("value", **_NO_CODE)]},
+    Step: {
+        "oneOf": [
+            _given("run"),
+            _given("delay", **_NO_CODE),
+            _given("wait", **_NO_CODE),
+            _given("value", **{field: says for field, says in _NO_CODE.items() if field != "inputs"}),
+        ]
+    },
     Delay: {"oneOf": [_given("seconds"), _given("until")]},
     Wait: {"oneOf": [_given("event"), _given("approval")]},
-    Binding: {"not": _given("ref", value={"not": {"type": "null"}}) | {"required": ["ref", "value"]}},
+    Binding: {
+        "not": _given("ref", value={"not": {"type": "null"}}) | {"required": ["ref", "value"]},
+        "if": {"required": ["optional"], "properties": {"optional": {"const": True}}},
+        "then": {"required": ["ref"]},
+    },
 }
 """Which fields go together."""
 

@@ -79,7 +79,7 @@ def asked(definition: Definition) -> Iterator[Asked]:
         named.append(("the saga's output", definition.output))
     for what, binding in named:
         with suppress(PayloadError):  # is reported with the binding
-            if binding.ref is not None:
+            if binding.ref is not None and not binding.optional:
                 reference = Reference.parse(binding.ref)
                 yield Asked(what, str(reference), reference.step, reference.keys)
     for step in definition.steps:

@@ -61,6 +61,8 @@ def problems(definition: Definition, *, stored: bool = False) -> list[str]:
         named[step.id] = _before(step, known, found)
     edges = tolerated.edges(definition, named)
     if definition.output is not None:
+        if definition.output.optional:
+            found.append("the saga's output cannot be optional; refer to a value, which has an optional input.")
         _refers(definition.output, "the saga's output", known, found)
     try:
         TopologicalSorter(edges).prepare()
@@ -176,6 +178,8 @@ def _before(step: Step, known: set[str], found: list[str]) -> set[str]:
 def _refers(binding: Binding, what: str, known: set[str], found: list[str]) -> str | None:
     """Return the step that a binding refers to, if that step exists."""
     if binding.ref is None:
+        if binding.optional:
+            found.append(f"{what} is optional and has no ref; add it, or leave optional out.")
         try:
             check_value(binding.value)
         except PayloadError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -56,7 +56,7 @@ def of_wait(step: Step, wait: Wait) -> Iterator[str]:
 
 def of_value(step: Step) -> Iterator[str]:
     """Yield what is wrong with a value; its expression is looked at with the others."""
-    yield from _without_code(step, "a value")
+    yield from _without_code(step, "a value", but=("inputs",))
 
 
 def names_twice(definition: Definition) -> Iterator[str]:
@@ -91,8 +91,8 @@ def asked_of(step: Step) -> Iterator[Asked]:
         yield Asked(f"the 'where' of step {step.id!r}", partial(compile_condition, step.wait.where, ABOUT_SIGNAL), of_signal=True)
 
 
-def _without_code(step: Step, what: str) -> Iterator[str]:
-    if given := [name for name in _OF_CODE if getattr(step, name)]:
+def _without_code(step: Step, what: str, *, but: Collection[str] = ()) -> Iterator[str]:
+    if given := [name for name in _OF_CODE if name not in but and getattr(step, name)]:
         yield f"step {step.id!r} is {what}, which nobody runs, but has {', '.join(given)}; leave that out."
     if step.pivot:
         yield f"step {step.id!r} is {what}, which cannot be the pivot; make the step after it the pivot."

@@ -19,6 +19,8 @@ from goconductor.saga.data.values import check_value, written
 from goconductor.saga.expressions.condition_text import ROOTS
 from goconductor.saga.expressions.conditions import Expression
 
+ABOUT_INPUTS = ROOTS | {"inputs"}
+"""The names of the data that a value may ask about: ``inputs`` are its step's own."""
 BYTES_MAX = 256 * 1024
 """The longest answer, as JSON."""
 
@@ -30,13 +32,13 @@ def compile_value(source: str) -> Value:
     """Compile an expression; the same text again costs nothing.
 
     Args:
-        source: a CEL expression over ``input`` and ``steps``.
+        source: a CEL expression over ``input``, ``steps`` and ``inputs``.
 
     Raises:
         ConditionError: it does not compile, may cost too much on any data, or gives what JSON does not have; names the place
             and the remedy.
     """
-    return Value(source, ROOTS)
+    return Value(source, ABOUT_INPUTS)
 
 
 class Value(Expression):
@@ -53,7 +55,7 @@ class Value(Expression):
         """Return the value on this data, made of JSON values: the same in every process with this release of the evaluator.
 
         Args:
-            data: ``{"input": …, "steps": {step_id: {"output": …, "skipped": bool}}}``, made of JSON values.
+            data: ``{"input": …, "steps": {step_id: {"output": …, "skipped": bool}}, "inputs": {…}}``, made of JSON values.
 
         Raises:
             ConditionError: the data is too large or cannot be kept, a field is missing, types do not fit, or the answer cannot

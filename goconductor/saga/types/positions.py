@@ -42,7 +42,11 @@ def binding_by_position(binding: Binding, types: Mapping[str | None, Any]) -> Bi
     except PayloadError:
         return binding  # the check of the definition reports it
     keys = _positions(reference.keys, types.get(reference.step))
-    return binding if keys == reference.keys else Binding(ref=str(Reference.to(reference.root, reference.step, *keys)))
+    return (
+        binding
+        if keys == reference.keys
+        else msgspec.structs.replace(binding, ref=str(Reference.to(reference.root, reference.step, *keys)))
+    )
 
 
 def type_of(binding: Binding, types: Mapping[str | None, Any]) -> Any:

@@ -74,7 +74,7 @@ class _Writer:
             options = {"id": self._id(step, step.run.rpartition(".")[2])} | self._options(step)
             return _call(f"{target}{self._saga}.step", [repr(step.run)], options)
         for field, value in _given(step).items():
-            if field not in _OF_ALL and value:
+            if field not in _OF_ALL and value and not (field == "inputs" and step.value is not None):
                 self.refused.append(f"step {step.id!r} runs no code and has {field!r}, which cannot be written in Python.")
         if step.delay is not None:
             until = None if step.delay.until is None else self._place(step.delay.until, f"the delay of step {step.id!r}")
@@ -129,6 +129,8 @@ class _Writer:
         return None if step.id == default else repr(step.id)
 
     def _binding(self, binding: Binding, what: str) -> str:
+        if binding.optional:
+            self.refused.append(f"{what} is optional, which cannot be written in Python; keep the document.")
         return _constant(binding.value) if binding.ref is None else self._place(binding.ref, what)
 
     def _place(self, text: str, what: str) -> str:

@@ -282,7 +282,7 @@ class Saga(Generic[I, O]):
         """Add a step that works something out of the saga's data. Nobody runs it, and there is nothing to undo.
 
         Args:
-            expression: CEL over ``input`` and ``steps``; steps that it names come before it by ``after``.
+            expression: CEL over ``inputs``, and over ``input`` and ``steps``; steps that it names come before it by ``after``.
             output: the type of what it gives.
             options: what :class:`ValueOptions` lists; the id is ``"value"`` by default.
 
@@ -297,6 +297,7 @@ class Saga(Generic[I, O]):
             StepDefinition(
                 id=step_id,
                 value=expression,
+                inputs={name: _binding(f"inputs[{name!r}]", each) for name, each in options.get("inputs", {}).items()},
                 after=tuple(step.id for step in options.get("after", ())),
                 when=options.get("when"),
                 allow_fail=options.get("allow_fail", False),

@@ -79,6 +79,8 @@ class ValueOptions(TypedDict, total=False):
 
     id: str | None
     """The step's id in the saga."""
+    inputs: Mapping[str, object]
+    """Name in ``inputs`` of the expression → a place (``order.input.sku``, ``paid.output``) or a constant."""
     after: Sequence[Step[Any]]
     """Steps that must have ended before."""
     when: str | None

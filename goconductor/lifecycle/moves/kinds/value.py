@@ -8,8 +8,8 @@ the value.
 
 from __future__ import annotations
 
-from goconductor.errors import ConditionError
-from goconductor.lifecycle.facts.state import ActionStatus, Answer, Computed, Failure, Side
+from goconductor.errors import ConditionError, PayloadError
+from goconductor.lifecycle.facts.state import ActionStatus, Answer, Computed, Failure, Referable, Side
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves.seen import seen_by_conditions
@@ -32,6 +32,7 @@ def begin(fold: Fold, name: str, cause: type[object] = Advance) -> Failure | Non
 
 def _of(fold: Fold, name: str) -> Answer:
     try:
-        return Computed(fold.plan.values[name].of(seen_by_conditions(fold)))
-    except ConditionError as error:
+        inputs = fold.plan.inputs(name, fold.input, Referable(fold.steps), fold.step(name).edited)
+        return Computed(fold.plan.values[name].of({**seen_by_conditions(fold), "inputs": inputs}))
+    except (ConditionError, PayloadError) as error:
         return str(error)
