@@ -57,6 +57,19 @@ async def test_what_is_not_there_or_cannot_run_is_refused(command_line: Prompt, 
     )
 
 
+async def test_a_document_of_orchy_is_imported(command_line: Prompt, open_shop: Node) -> None:
+    examples = Path(__file__).parents[1] / "examples/orchy"
+    document = json.loads((examples / "an-event.json").read_text("utf-8"))["document"]
+    arguments = ("definition", "import", "orchy", "-", "--participant", "shop")
+    made = await command_line.ask(*arguments, "--json", stdin=json.dumps(document).encode())
+    assert (made.code, made.json["saga"], made.json["active"]) == (0, "an-event", True)
+    shown = await command_line.ask(*arguments, "--show", stdin=json.dumps(document).encode())
+    assert json.loads(shown.out) == (await command_line.ask("definition", "show", "an-event", "--json")).json["document"]
+    loan = json.loads((examples / "loan.json").read_text("utf-8"))["document"]
+    refused = await command_line.ask(*arguments, stdin=json.dumps(loan).encode())
+    assert (refused.code, "$.actions[1] runs javascript" in refused.err) == (1, True)
+
+
 async def test_a_registered_definition_is_drawn(command_line: Prompt, open_shop: Node) -> None:
     drawn = await command_line.ask("definition", "diagram", "order")
     assert (drawn.code, drawn.lines[0]) == (0, "flowchart TD")

@@ -6,6 +6,7 @@ import enum
 import importlib
 import json
 import sys
+from collections.abc import Callable
 from operator import attrgetter
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +23,7 @@ from goconductor.control.diagrams import drawing as requests
 from goconductor.control.diagrams.drawing import Form
 from goconductor.control.doors.exits import Exit
 from goconductor.control.models import CheckedDefinitions, DefinitionList, DefinitionSummary
+from goconductor.control.orchy import importing
 from goconductor.control.settings.settings import Settings
 from goconductor.control.yaml_writer import write_yaml
 from goconductor.saga import plan as plans
@@ -32,6 +34,12 @@ from goconductor.saga.writing.builder import Saga
 commands_of_definition = typer.Typer(
     name="definition", help="Check, register, list, show, draw and activate definitions; their schema.", no_args_is_help=True
 )
+
+
+class Foreign(enum.StrEnum):
+    """Another system's form of definitions."""
+
+    ORCHY = "orchy"
 
 
 class Language(enum.StrEnum):
@@ -84,9 +92,50 @@ def register(
 ) -> None:
     """Register a definition, from a file or from Python code; the same one again changes nothing but which version is active."""
     data = None if _is_code(what) else read_file(what, what)
+    _register(
+        context,
+        lambda: _imported(what) if data is None else loading.load_definition(data),
+        activate=activate,
+        as_json=as_json,
+    )
 
+
+@commands_of_definition.command("import")
+def import_(
+    context: typer.Context,
+    form: Annotated[Foreign, typer.Argument(help="The form of the file: orchy.", metavar="FORM")],
+    file: Annotated[str, typer.Argument(help="A JSON file; - for the standard input.", metavar="FILE")],
+    *,
+    participant: Annotated[
+        str, typer.Option(help="The participant whose steps the workers' actions are.", metavar="NAME")
+    ] = importing.PARTICIPANT,
+    activate: Annotated[
+        bool, typer.Option(help="Whether new sagas take it, unless one is pinned or in a living instance's code.")
+    ] = True,
+    show_only: Annotated[bool, typer.Option("--show", help="Only print the definition; no database is asked.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a definition of another system's document, and register it: all that cannot be imported is named with its place."""
+    data = read_file(file, file)
+
+    def made() -> Definition:
+        match form:
+            case Foreign.ORCHY:  # pragma: no branch
+                return importing.load(data, participant=participant)
+
+    async def shown() -> Exit:
+        typer.echo(_written(made(), Language.JSON), nl=False)
+        return Exit.OK
+
+    if show_only:
+        run(shown())
+    else:
+        _register(context, made, activate=activate, as_json=as_json)
+
+
+def _register(context: typer.Context, made: Callable[[], Definition], *, activate: bool, as_json: bool) -> None:
     async def registered(settings: Settings) -> Exit:
-        definition = _imported(what) if data is None else loading.load_definition(data)
+        definition = made()
         async with client(settings) as node:
             found = await versions.register(actor(), node, definition, activate=activate)
             wanted = activate and not found.active and not found.waits_for

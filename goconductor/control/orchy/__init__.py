@@ -1,0 +1,1 @@
+"""Orchy's JSON documents, imported: each becomes an ordinary definition."""

@@ -1,0 +1,172 @@
+"""Orchy's documents: each of the examples takes its ways, and what cannot be imported is named with its place."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from goconductor import DefinitionError
+from goconductor.control.orchy.importing import imported, load
+from goconductor.control.orchy.references import Place, parts_of, place_of
+from goconductor.lifecycle.decide import begin, decide
+from goconductor.lifecycle.facts import events as e
+from goconductor.lifecycle.facts.effects import RunAction, SetTimer
+from goconductor.lifecycle.facts.state import ActionStatus, SagaState
+from goconductor.lifecycle.replay import replay
+from goconductor.saga.plan import Plan
+
+EXAMPLES = {
+    path.stem: json.loads(path.read_text("utf-8"))
+    for path in sorted((Path(__file__).parents[1] / "examples/orchy").glob("*.json"))
+}
+RUNS = [
+    pytest.param(name, run, id=f"{name} {n}") for name, each in EXAMPLES.items() for n, run in enumerate(each.get("runs", []))
+]
+
+
+class Walk:
+    """One saga of a document, by the lifecycle alone: workers answer at once, time passes, events come when they are awaited."""
+
+    def __init__(self, document: Any, run: dict[str, Any]) -> None:
+        self.plan = Plan(imported(document))
+        self.ran: list[str] = []
+        self.inputs: dict[str, Any] = {}
+        workers, told = run.get("workers", {}), dict(run.get("events", {}))
+        decided = begin(self.plan, UUID(int=1), e.SagaStarted(input=run.get("input")))
+        self.log: list[e.Event] = []
+        while True:
+            self.log.append(decided.event)
+            state = decided.state
+            event = self._next(state, decided.effects, workers, told)
+            if event is None:
+                break
+            decided = decide(self.plan, state, event)
+        self.state = state
+
+    def _next(self, state: SagaState, effects: Any, workers: dict[str, Any], told: dict[str, Any]) -> e.Event | None:
+        assert len([each for each in effects if not isinstance(each, RunAction | SetTimer)]) <= 1
+        for name, step in state.steps.items():
+            if step.action.status is ActionStatus.SENT:
+                self.inputs[name] = self.plan.inputs(name, state.input, state.referable())
+                return e.ActionSucceeded(name, output=workers.get(self.plan.owners[name][1]))
+            if step.action.status is ActionStatus.WAITING:
+                if step.due_at is not None:
+                    return e.TimerFired(name, at=step.due_at)
+                event = str(self.plan.steps[name].wait and self.plan.steps[name].wait.event)  # type: ignore[union-attr]
+                if event in told:
+                    return e.SignalReceived(name=event, id="1", payload=told.pop(event))
+        return None
+
+
+@pytest.mark.parametrize(("name", "run"), RUNS)
+def test_an_example_takes_its_way(name: str, run: dict[str, Any]) -> None:
+    walk = Walk(EXAMPLES[name]["document"], run)
+    succeeded = {each for each, step in walk.state.steps.items() if step.action.status is ActionStatus.SUCCEEDED}
+    assert succeeded == set(run["ran"])
+    assert walk.state.status == run.get("status", "completed")
+    for step, inputs in run.get("inputs", {}).items():
+        assert walk.inputs[step] == inputs
+    for step, output in run.get("outputs", {}).items():
+        assert walk.state.steps[step].output == output
+    assert replay(walk.plan, UUID(int=1), walk.log) == walk.state
+
+
+def test_there_are_ten_documents_beside_the_source_and_each_runs() -> None:
+    assert len([name for name, each in EXAMPLES.items() if each.get("runs")]) >= 10
+
+
+@pytest.mark.parametrize("name", [name for name, each in EXAMPLES.items() if "refused" in each])
+def test_a_document_with_javascript_is_refused_by_name_with_the_remedy(name: str) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        imported(EXAMPLES[name]["document"])
+    assert all(problem.startswith(told) for problem, told in zip(caught.value.problems, EXAMPLES[name]["refused"], strict=True))
+    assert 'a worker\'s action ("type": "user")' in caught.value.problems[0]
+
+
+def document(*actions: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"name": "flow", "rootAction": 1, "actions": list(actions), **fields}
+
+
+USER: dict[str, Any] = {"id": 1, "type": "user", "name": "go"}
+SWITCH: dict[str, Any] = {"id": 2, "type": "system", "name": "switch", "expression": "$1.output"}
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"name": "flow"}, ["$ lacks 'rootAction'; add it", "$ lacks 'actions'; add it"]),
+        ([], ["$ should be an object"]),
+        (document(USER, colour="red"), ["$ has an unknown key 'colour'"]),
+        (document(USER | {"type": "robot"}), ["$.actions[0].type should be one of"]),
+        (document(USER, rootAction=7), ["$.rootAction is 7, which is no action"]),
+        (document(USER, USER), ["$.actions[1].id is 1 like another action's"]),
+        (document(USER | {"id": -1}, rootAction=-1), ["$.actions[0].id is -1"]),
+        (document(USER | {"next": {"default": 5}}), ["$.actions[0].next.default is 5, which is no action"]),
+        (
+            document(USER | {"next": {"yes": 1}}),
+            ["$.actions[0].next.yes is for a value", "$.actions[0].next.yes leads back to action 1"],
+        ),
+        (
+            document(USER | {"next": {"default": 2}}, SWITCH | {"next": {"again": 1}}),
+            ["$.actions[1].next.again leads back to action 1"],
+        ),
+        (document(USER, SWITCH | {"expression": "1 + 1"}), ["$.actions[1].expression is '1 + 1', which is no reference"]),
+        (document(USER, SWITCH | {"event": "x"}), ["$.actions[1].event says nothing of a switch action"]),
+        (document({"id": 1, "type": "system", "name": "wait"}), ["$.actions[0] is a wait and lacks event"]),
+        (document({"id": 1, "type": "system", "name": "delay", "delaySeconds": -1}), ["$.actions[0].delaySeconds is below zero"]),
+        (
+            document({"id": 1, "type": "system", "name": "loop"}),
+            ["$.actions[0].name is 'loop'; the system has wait, delay, switch"],
+        ),
+        (document(USER | {"name": "go home"}), ["step '1' runs 'orchy.go home'; name its code"]),
+        (document({"id": 1, "type": "system", "name": "wait", "event": "a b"}), ["step '1' waits for 'a b'"]),
+    ],
+)
+def test_what_cannot_be_imported_is_refused_with_the_place(content: Any, told: list[str]) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        imported(content)
+    found = caught.value.problems
+    assert all(any(each.startswith(one) for each in found) for one in told), found
+    assert len(found) == len(told), found
+
+
+def test_a_file_that_is_no_json_is_refused() -> None:
+    with pytest.raises(DefinitionError, match=r"the document \$: is not JSON"):
+        load(b"name: flow")
+
+
+@pytest.mark.parametrize(
+    "text", ["$.10.output.k", "$10.output.k", "$['10'].output.k", '$["10"]["output"].k', "$10.output['k']", " $.10.output.k "]
+)
+def test_all_forms_of_a_reference_are_read(text: str) -> None:
+    assert place_of(text) == Place(10, ("k",))
+
+
+@pytest.mark.parametrize(
+    "text", ["$", "$.inputs", "$.10", "$10.outputs", "$.input.", "$.input..x", "input.x", "$.steps.x", "$5", "$.input.x and more"]
+)
+def test_other_texts_are_no_references(text: str) -> None:
+    assert place_of(text) is None
+
+
+def test_a_text_is_taken_apart_at_its_references() -> None:
+    assert [*parts_of("{$.input.a}-$1.output.b[0]: $5, {no}")] == [Place(None, ("a",)), "-", Place(1, ("b", 0)), ": $5, {no}"]
+
+
+def test_the_version_depends_on_the_document_alone() -> None:
+    source = EXAMPLES["branches-that-meet"]["document"]
+    assert imported(source).version == imported(json.loads(json.dumps(source))).version
+    assert imported(source, participant="shop").version != imported(source).version
+
+
+def test_thousands_of_actions_are_imported() -> None:
+    actions = [
+        {"id": n, "type": "user", "name": "go", "parameters": {"x": "$0.output"}, "next": {"default": n + 1}}
+        for n in range(3_000)
+    ]
+    made = imported(document(*actions, {"id": 3_000, "type": "user", "name": "end"}, rootAction=0))
+    assert len(made.steps) == 3_001
