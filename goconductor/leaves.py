@@ -26,6 +26,7 @@ from goconductor.redaction import logger_of
 from goconductor.switchover.bus import SwitchableBus
 from goconductor.switchover.election import SwitchableElection
 from goconductor.switchover.follower import Follower
+from goconductor.system.javascript import JavascriptSteps
 from goconductor.system.secrets import Secret
 
 logger = logger_of("goconductor")
@@ -66,7 +67,9 @@ def make_system(settings: Settings, send: Callable[[Sequence[Message]], Awaitabl
         ) from None
     system = settings.system
     secrets = {name: Secret(**secret.model_dump()) for name, secret in system.secrets.items()}
-    return made(system.hosts, system.networks, secrets, send, answer_bytes_max=settings.limits.payload_bytes_max)
+    bytes_max = settings.limits.payload_bytes_max
+    scripts = JavascriptSteps(system.javascript_seconds, system.javascript_bytes_max, bytes_max) if system.javascript else None
+    return made(system.hosts, system.networks, secrets, send, scripts, answer_bytes_max=bytes_max)
 
 
 def makes_of_buses(settings: Settings, *, open_timeout_seconds: float | None = None) -> dict[str, Callable[[], Bus]]:

@@ -9,8 +9,9 @@ import msgspec
 
 from goconductor.errors import DefinitionError, meant, nearest
 from goconductor.saga.definition import Definition, Step
-from goconductor.system import http_inputs, publish
+from goconductor.system import http_inputs, javascript, publish
 from goconductor.system.http_inputs import HttpInputs
+from goconductor.system.javascript import JavascriptInputs
 from goconductor.system.publish import PublishInputs
 from goconductor.system.templates import ACTION_KEY, OUTPUT, Template
 
@@ -48,7 +49,8 @@ class _Takes(NamedTuple):
     inputs: type[Any]
     constant: frozenset[str]
     faults: Callable[[Any], Iterator[str]]
-    templates_of: Callable[..., Iterator[Template]]
+    templates_of: Callable[..., Iterator[Template]] | None = None
+    """None where other inputs are no values of placeholders, and can have any name."""
 
     @property
     def own(self) -> frozenset[str]:
@@ -73,8 +75,8 @@ def _problems_of(step: Step, takes: _Takes) -> Iterator[str]:
         return
     wrong = [*takes.faults(inputs)]
     yield from wrong
-    if not wrong:
-        yield from _placeholders(step, takes, inputs)
+    if not wrong and takes.templates_of is not None:
+        yield from _placeholders(step, takes.own, takes.templates_of, inputs)
 
 
 def _not_constant(step: Step, constant: frozenset[str]) -> Iterator[str]:
@@ -86,13 +88,13 @@ def _not_constant(step: Step, constant: frozenset[str]) -> Iterator[str]:
             )
 
 
-def _placeholders(step: Step, takes: _Takes, inputs: Any) -> Iterator[str]:
+def _placeholders(step: Step, own: frozenset[str], templates_of: Callable[..., Iterator[Template]], inputs: Any) -> Iterator[str]:
     """Compare the placeholders with the inputs that give them values."""
-    given = step.inputs.keys() - takes.own
-    here = {each.name for template in takes.templates_of(inputs, constant_data=False) for each in template.placeholders}
+    given = step.inputs.keys() - own
+    here = {each.name for template in templates_of(inputs, constant_data=False) for each in template.placeholders}
     undo: set[str] = set()
     if inputs.undo is not None:
-        undo = {each.name for template in takes.templates_of(inputs.undo, constant_data=True) for each in template.placeholders}
+        undo = {each.name for template in templates_of(inputs.undo, constant_data=True) for each in template.placeholders}
     if OUTPUT in here:
         yield "it has a placeholder {output…} outside of its undo, where there is no output yet; put it into the undo"
     for name in sorted((here | undo) - given - {OUTPUT, ACTION_KEY}):
@@ -100,11 +102,12 @@ def _placeholders(step: Step, takes: _Takes, inputs: Any) -> Iterator[str]:
     for name in sorted(given & {OUTPUT, ACTION_KEY}):
         yield f"its input {name!r} has a name with a meaning of its own in placeholders; give it another"
     for name in sorted(given - here - undo - {OUTPUT, ACTION_KEY}):
-        yield f"its input {name!r} is neither one of its own nor named by a placeholder; {nearest(name, takes.own)}"
+        yield f"its input {name!r} is neither one of its own nor named by a placeholder; {nearest(name, own)}"
 
 
 _CHECKS = {
     "http": _Takes(HttpInputs, http_inputs.CONSTANT, http_inputs.faults, http_inputs.templates_of),
+    "javascript": _Takes(JavascriptInputs, javascript.CONSTANT, javascript.faults),
     "publish": _Takes(PublishInputs, publish.CONSTANT, publish.faults, publish.templates_of),
 }
 _TARGETS = [f"{SYSTEM}.{name}" for name in _CHECKS]

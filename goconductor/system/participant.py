@@ -15,9 +15,13 @@ from goconductor.saga.types.decoding import decoder
 from goconductor.system.checking import SYSTEM
 from goconductor.system.guard import Guard, Network
 from goconductor.system.http import HttpSteps
+from goconductor.system.javascript import JavascriptSteps
 from goconductor.system.publish import PublishSteps
 from goconductor.system.secrets import Secret, Secrets
 
+SCRIPTS_AT_ONCE = 4
+"""Processes of scripts that may run at once."""
+SCRIPT_SECONDS = 60.0
 PUBLISH_SECONDS = 30.0
 HTTP_SECONDS = 30.0
 """Seconds that an attempt may take, where the definition says nothing."""
@@ -59,6 +63,7 @@ def made(
     networks: Sequence[Network],
     secrets: Mapping[str, Secret],
     send: Callable[[Sequence[Message]], Awaitable[None]],
+    scripts: JavascriptSteps | None = None,
     *,
     answer_bytes_max: int,
 ) -> StepRegistry:
@@ -69,6 +74,7 @@ def made(
         networks: address ranges that may be called although they are not public.
         secrets: that headers may name, by their names.
         send: sends messages over the bus in use.
+        scripts: runs scripts; None where they are not allowed.
         answer_bytes_max: greatest size of an answer's body, in bytes.
 
     Raises:
@@ -81,10 +87,21 @@ def made(
     _add(registry, "http", http.call, http.undo, timeout_seconds=HTTP_SECONDS)
     publishing = PublishSteps(send)
     _add(registry, "publish", publishing.publish, publishing.undo, timeout_seconds=PUBLISH_SECONDS)
+    if scripts is not None:
+        limit = scripts.seconds + SCRIPT_SECONDS
+        _add(registry, "javascript", scripts.run, None, timeout_seconds=limit, concurrency=SCRIPTS_AT_ONCE)
     return registry
 
 
-def _add(registry: StepRegistry, name: str, call: Code, undo: Code | None, *, timeout_seconds: float) -> None:
+def _add(
+    registry: StepRegistry,
+    name: str,
+    call: Code,
+    undo: Code | None,
+    *,
+    timeout_seconds: float,
+    concurrency: int | None = None,
+) -> None:
     action = SystemAction(
         call,
         participant=registry.name,
@@ -93,7 +110,7 @@ def _add(registry: StepRegistry, name: str, call: Code, undo: Code | None, *, ti
         retry=None,
         compensation_retry=None,
         timeout_seconds=timeout_seconds,
-        concurrency=None,
+        concurrency=concurrency,
     )
     action.compensation_function = undo
     registry.steps[name] = action

@@ -271,6 +271,12 @@ class SystemSettings(Section):
     other than 80 and 443 is named with it: ``api.example.com:8443``. In a variable, with commas in between."""
     networks: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(_listed)] = ()
     """Address ranges that may be called although they are not public: ``10.1.0.0/16``."""
+    javascript: bool = False
+    """Run the scripts of ``system.javascript`` too, each in a process of its own. Whoever writes definitions writes them."""
+    javascript_seconds: Annotated[float, Field(gt=0, le=60, allow_inf_nan=False)] = 1.0
+    """Processor time that a script may take, in seconds."""
+    javascript_bytes_max: Annotated[int, Field(ge=1024 * 1024, le=1024 * 1024 * 1024)] = 32 * 1024 * 1024
+    """Memory that a script may take, in bytes."""
     secrets: dict[Name, SystemSecret] = {}
     """Secrets that headers may name, by their names, each with ``variable`` or ``file``, and ``hosts``."""
 
