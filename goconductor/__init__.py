@@ -69,6 +69,7 @@ from goconductor.public import lazily, publish
 from goconductor.saga.ids import Direction
 from goconductor.saga.retry import Retry
 from goconductor.saga.writing.builder import Saga
+from goconductor.saga.writing.undo import Undo
 from goconductor.schedules.schedule import Overlap
 from goconductor.system.writing import HttpAnswer, PublishedMessage, http_step, publish_step
 
@@ -150,6 +151,7 @@ __all__ = [
     "StuckError",
     "TemporaryError",
     "TerminatedError",
+    "Undo",
     "UnexpectedEventError",
     "connect",
     "http_step",

@@ -74,6 +74,7 @@ class StepDetail(Document):
 
     id: str
     run: str = Field(description="the code, as participant.step; empty where no participant runs it")
+    undo: Annotated[str | None, Field(description="the code that undoes it, or 'none'; null where its service knows")] = None
     status: StepStatus
     reason: Annotated[str | None, Field(description="why it waits, or why it is what it is")] = None
     waits_for: Annotated[WaitDetail | None, Field(description="while it waits and nobody runs it")] = None

@@ -123,7 +123,7 @@ def _details(event: e.StepEvent, took: float | None) -> str:
 def _late(event: e.ActionSucceeded, before: SagaState | None) -> str:
     if before is None or not is_backward(before):
         return ""
-    if before.step(event.step).compensation.status is CompensationStatus.NONE:
+    if before.step(event.step).compensation.status in (CompensationStatus.NONE, CompensationStatus.SETTLING):
         return ", although the saga had turned back"
     return ", but only after its compensation had begun, which may not have met the effect: look whether it stands"
 

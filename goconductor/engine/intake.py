@@ -48,7 +48,7 @@ from goconductor.ports.store import (
     Tail,
 )
 from goconductor.redaction import logger_of
-from goconductor.saga.ids import Direction
+from goconductor.saga.ids import SETTLEMENTS, Direction
 from goconductor.saga.plan import Plan
 
 logger = logger_of("goconductor.engine")
@@ -226,7 +226,7 @@ class Intake:
             raise
         if body.baton.state is not None and known is not None and (view is None or acquired.tail.rebased):
             self._on_missed(known)
-        if acquired.taken_from is not None and view is not None and body.direction is not Direction.SETTLE:
+        if acquired.taken_from is not None and view is not None and body.direction not in SETTLEMENTS:
             return TakenOver(plan, view, lease)
         attempt = _wanted_attempt(view, body) if view is not None else None
         if view is None or attempt is None:
@@ -309,6 +309,6 @@ class Intake:
 def _wanted_attempt(view: View, body: RunStep) -> int | None:
     """Return the attempt that is due now; also one of an action that must not begin any more, so that its lease is ours."""
     state, step = view.state, view.state.step(body.step)
-    attempt = 1 if body.direction is Direction.SETTLE else step.side(body.direction).attempt
+    attempt = 1 if body.direction in SETTLEMENTS else step.side(body.direction).attempt
     overtaken = body.direction is Direction.ACTION and is_superseded(state, body.step, attempt, body.round)
     return attempt if overtaken or is_pending(state, body.step, body.direction, attempt, body.round) else None

@@ -30,7 +30,7 @@ from goconductor.lifecycle.facts.transitions import FIRST_STATUSES, SAGA_MOVES
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.invariants import check
 from goconductor.lifecycle.moves import backward, forward, requests, signals
-from goconductor.saga.ids import Direction
+from goconductor.saga.ids import SETTLEMENTS, Direction
 from goconductor.saga.plan import Plan
 
 
@@ -149,8 +149,8 @@ def _side_of(fold: Fold, event: SideEvent) -> Direction:
     """
     if isinstance(event, SettleUnavailable):
         settling = fold.step(event.step).action.status is ActionStatus.SETTLING
-        return Direction.ACTION if settling else Direction.COMPENSATION
-    if event.direction is Direction.SETTLE:
+        return Direction.ACTION if settling and event.direction is Direction.SETTLE else Direction.COMPENSATION
+    if event.direction in SETTLEMENTS:
         raise UnexpectedEventError(f"a settlement is asked for again until it is answered; it cannot see {type(event).__name__}")
     return event.direction
 

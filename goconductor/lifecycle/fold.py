@@ -147,7 +147,7 @@ class Fold:
     def needs_compensation(self, name: str) -> bool:
         """Return whether a step may have had an effect that must not stay, now that the saga goes back."""
         may_have_run = self.step(name).action.status in MAY_HAVE_RUN
-        return may_have_run and self.role(name) is StepRole.COMPENSATABLE and name in self.plan.owners
+        return may_have_run and self.role(name) is StepRole.COMPENSATABLE and name in self.plan.undoable
 
     def has_its_turn(self, name: str) -> bool:
         """Return whether a step was not begun yet and all its predecessors are done."""

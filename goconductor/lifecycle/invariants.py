@@ -153,4 +153,4 @@ def _of_compensation(found: list[str], plan: Plan, state: SagaState, name: str, 
 
 def _needs_compensation(plan: Plan, name: str, step: StepState) -> bool:
     may_have_run = step.action.status in MAY_HAVE_RUN
-    return may_have_run and plan.roles[name] is StepRole.COMPENSATABLE and name in plan.owners
+    return may_have_run and plan.roles[name] is StepRole.COMPENSATABLE and name in plan.undoable

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer, Settle
+from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer, Settle, SettleUndo
 from goconductor.lifecycle.facts.events import Event, TimerFired
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, SagaStatus, StepState
 from goconductor.saga.ids import Direction
@@ -27,8 +27,10 @@ def pending_work(steps: Mapping[str, StepState]) -> Iterator[RunAction | RunComp
             yield RunCompensation(name, compensation.attempt, round)
         elif compensation.status is CompensationStatus.BACKOFF and compensation.due_at is not None:
             yield SetTimer(name, Direction.COMPENSATION, compensation.attempt, round, compensation.due_at)
-        elif compensation.status is CompensationStatus.FENCING:
+        elif compensation.status is CompensationStatus.FENCING or compensation.status is CompensationStatus.SETTLING:
             yield Settle(name, round)
+        elif compensation.status is CompensationStatus.FENCING_UNDO:
+            yield SettleUndo(name, round)
 
 
 def is_without_end(step: StepState) -> bool:
@@ -53,8 +55,11 @@ def is_pending(state: SagaState, step: str, direction: Direction, attempt: int, 
             return sent and not state.paused and not is_backward(state)
         case Direction.COMPENSATION:
             return compensation.status is CompensationStatus.SENT and compensation.attempt == attempt and not state.paused
-        case Direction.SETTLE:  # pragma: no branch
-            return action.status is ActionStatus.SETTLING or compensation.status is CompensationStatus.FENCING
+        case Direction.SETTLE:
+            asked = (CompensationStatus.FENCING, CompensationStatus.SETTLING)
+            return action.status is ActionStatus.SETTLING or compensation.status in asked
+        case Direction.SETTLE_UNDO:  # pragma: no branch
+            return compensation.status is CompensationStatus.FENCING_UNDO
 
 
 def is_superseded(state: SagaState, step: str, attempt: int, round: int) -> bool:

@@ -7,12 +7,15 @@ A definition is a JSON document; its version is the hash of its canonical form (
 from __future__ import annotations
 
 import enum
-from typing import Any
+from typing import Any, Final, Literal
 
 import msgspec
 
 from goconductor.saga.data.values import digest
 from goconductor.saga.retry import Retry
+
+NOTHING: Final = "none"
+"""Said of a step in place of an undo: nothing has to be undone."""
 
 
 class StepRole(enum.StrEnum):
@@ -62,6 +65,18 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     timeout_seconds: float | None = None
 
 
+class Undo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What undoes a step, in place of the compensation that its service has. Any participant may run it.
+
+    Args:
+        run: the code, as ``participant.step``. It runs under the key of the step's compensation.
+        inputs: parameter name → where its value comes from: the saga's input, the step's own output, or that of a step before it.
+    """
+
+    run: str
+    inputs: dict[str, Binding] = {}
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One step. It is one of several kinds: exactly one of ``run``, ``delay``, ``wait`` and ``value`` is given.
 
@@ -77,6 +92,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
         when: a CEL condition over ``input`` and ``steps``; where it is false the step is skipped.
         pivot: after this step's success the saga only goes forward.
         compensation: whether the owner's code has one; None where only the owner knows.
+        undo: what undoes the step in place of its owner's compensation; ``none`` says that nothing needs to.
         retry: how often the action is tried; None leaves it to its owner.
         compensation_retry: the same for the compensation.
         timeout_seconds: how long one attempt may take; None leaves it to the owner.
@@ -96,6 +112,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     when: str | None = None
     pivot: bool = False
     compensation: bool | None = None
+    undo: Undo | Literal["none"] | None = None
     retry: Retry | None = None
     compensation_retry: Retry | None = None
     timeout_seconds: float | None = None

@@ -16,14 +16,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from goconductor.saga.definition import Definition, Step
+from goconductor.saga.definition import Binding, Definition, Step, Undo
+
+
+def undo_inputs(step: Step) -> dict[str, Binding]:
+    """Return the inputs of a step's declared undo."""
+    return step.undo.inputs if isinstance(step.undo, Undo) else {}
+
 
 USES: dict[str, Callable[[Step], bool]] = {
     "delay": lambda step: step.delay is not None,
     "wait": lambda step: step.wait is not None,
+    "declared_undo": lambda step: step.undo is not None,
     "value": lambda step: step.value is not None,
     "value_inputs": lambda step: step.value is not None and bool(step.inputs),
-    "optional_reference": lambda step: any(binding.optional for binding in step.inputs.values()),
+    "optional_reference": lambda step: any(binding.optional for binding in (*step.inputs.values(), *undo_inputs(step).values())),
     "tolerated_failure": lambda step: step.tolerated,
     "total_timeout": lambda step: step.total_timeout_seconds is not None,
     "retry_on": lambda step: any(policy is not None and policy.chooses for policy in (step.retry, step.compensation_retry)),

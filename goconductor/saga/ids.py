@@ -131,3 +131,9 @@ class Direction(enum.StrEnum):
     COMPENSATION = "compensation"
     SETTLE = "settle"
     """Neither side runs: the owner is asked to write the keys in its journal and to answer what had happened."""
+    SETTLE_UNDO = "settle_undo"
+    """The same, asked of the owner of a declared undo that is to be skipped: it writes the compensation's key."""
+
+
+SETTLEMENTS = frozenset({Direction.SETTLE, Direction.SETTLE_UNDO})
+"""The directions in which no code runs. Their attempts are not counted, and they are asked for again until they are answered."""

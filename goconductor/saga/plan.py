@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from goconductor.errors import PayloadError
 from goconductor.saga.data.moments import moment_of
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import Binding, Definition, Step, StepRole
+from goconductor.saga.definition import NOTHING, Binding, Definition, Step, StepRole, Undo
 from goconductor.saga.expressions.conditions import ABOUT_SIGNAL, Condition, compile_condition
 from goconductor.saga.expressions.value import compile_value
 from goconductor.saga.features import features_of
@@ -60,6 +60,16 @@ class Plan:
         """Participant and code of each step that a participant runs; the others have nothing to undo."""
         self.owners_of: dict[Direction, dict[str, tuple[str, str]]] = dict.fromkeys(Direction, self.owners)
         """The same for each side of a step."""
+        self.undoes = {step.id: step.undo for step in definition.steps if isinstance(step.undo, Undo)}
+        """The declared undo of each step that has one."""
+        if self.undoes:
+            undo_code = code | {step: undo.run for step, undo in self.undoes.items()}
+            undo_owners = {step: split_target(run) for step, run in undo_code.items()}
+            for direction in (Direction.COMPENSATION, Direction.SETTLE_UNDO):
+                self.code[direction], self.owners_of[direction] = undo_code, undo_owners
+        kept = {step.id for step in definition.steps if step.undo == NOTHING}
+        self.undoable = frozenset(self.owners.keys() - kept)
+        """The steps that are compensated where the saga turns back, whether or not their owner has code for that."""
         self.conditions: dict[str, Condition] = {s.id: compile_condition(s.when) for s in definition.steps if s.when is not None}
         waits = {s.id: s.wait for s in definition.steps if s.wait is not None}
         self.wheres = {
@@ -83,6 +93,10 @@ class Plan:
         self._bindings = {
             s.id: {name: self._source(binding, s.id) for name, binding in s.inputs.items()} for s in definition.steps
         }
+        self._undo_bindings = {
+            step: {name: self._source(binding, step, of_undo=True) for name, binding in undo.inputs.items()}
+            for step, undo in self.undoes.items()
+        }
         self._output = self._source(definition.output) if definition.output is not None else None
 
     def inputs(
@@ -103,6 +117,23 @@ class Plan:
         return {
             name: given[name] if name in given else _value(source, input, outputs)
             for name, source in self._bindings[step].items()
+        }
+
+    def undo_inputs(
+        self, step: str, input: Any, outputs: Mapping[str, Any], edited: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return the values of the parameters of a declared undo; arguments and errors as of :meth:`inputs`.
+
+        Args:
+            step: the step that is undone.
+            input: the saga's.
+            outputs: by step id; the step's own is None where nobody knows it.
+            edited: values that an operator gave to the undo.
+        """
+        given = edited or {}
+        return {
+            name: given[name] if name in given else _value(source, input, outputs)
+            for name, source in self._undo_bindings[step].items()
         }
 
     def moment(self, step: str, input: Any, outputs: Mapping[str, Any]) -> float | None:
@@ -167,12 +198,13 @@ class Plan:
         """
         return chain(self.steps, step, reader)
 
-    def _source(self, binding: Binding, reader: str | None = None) -> Source:
+    def _source(self, binding: Binding, reader: str | None = None, *, of_undo: bool = False) -> Source:
         if binding.ref is None:
             return binding
         reference = Reference.parse(binding.ref)
         otherwise = (NOWHERE,) if binding.optional else ()
-        if reference.step not in self.tolerated:
+        if reference.step not in self.tolerated or (of_undo and reference.step == reader):
+            # an undo is about its own step, whatever stands in for that elsewhere
             return (reference, *otherwise) if otherwise else reference
         found = (Reference.to(reference.root, each, *reference.keys) for each in self.chain(reference.step, reader))
         return (*found, *otherwise)

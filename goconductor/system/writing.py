@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 import msgspec
 
 from goconductor.errors import ArgumentError
 from goconductor.saga.writing.builder import Saga
-from goconductor.saga.writing.steps import Step, StepOptions
+from goconductor.saga.writing.steps import CodeOptions, Step
+from goconductor.saga.writing.undo import Undo
 from goconductor.system import http_inputs, publish
 
 
@@ -53,8 +54,8 @@ def http_step(
     expected: Sequence[int | str] | None = None,
     final: Sequence[int | str] | None = None,
     idempotency_header: str | None = "Idempotency-Key",
-    undo: Mapping[str, Any] | None = None,
-    **options: Unpack[StepOptions],
+    undo: Mapping[str, Any] | Undo | Literal["none"] | None = None,
+    **options: Unpack[CodeOptions],
 ) -> Step[HttpAnswer]:
     """Add a step that sends an HTTP request and needs no participant of yours: ``system.http``.
 
@@ -70,7 +71,8 @@ def http_step(
         idempotency_header: the header that has the idempotency key; None sends none.
         undo: the request that undoes this one: a dict of ``url``, and of ``method``, ``headers``, ``query``, ``body``,
             ``expected`` and ``final`` as above. Its texts may have the placeholders ``{output.body.id}`` and ``{action_key}``.
-        options: what :class:`StepOptions` lists; ``inputs`` has the placeholders' values: ``inputs={"order": order.input.id}``.
+            Or a declared undo, or ``"none"``, as any step may have.
+        options: what :class:`CodeOptions` lists; ``inputs`` has the placeholders' values: ``inputs={"order": order.input.id}``.
 
     Returns:
         The step; its output is a :class:`HttpAnswer`.
@@ -79,14 +81,14 @@ def http_step(
         ArgumentError: there is no such option, something is of a wrong type, or a placeholder has the name of an argument.
     """
     values = _values(options, http_inputs.RESERVED, "http_step")
-    given = {"headers": headers, "query": query, "expected": expected, "final": final, "undo": undo}
+    given = {"headers": headers, "query": query, "expected": expected, "final": final, "undo": _request(undo)}
     own: dict[str, object] = {"method": method, "url": url} | {name: each for name, each in given.items() if each is not None}
     if body is not msgspec.UNSET:
         own["body"] = body
     if idempotency_header != "Idempotency-Key":
         own["idempotency_header"] = idempotency_header
     options["inputs"] = own | values
-    return saga.step("system.http", output=HttpAnswer, **options)
+    return saga.step("system.http", output=HttpAnswer, undo=_declared(undo), **options)
 
 
 def publish_step(
@@ -98,8 +100,8 @@ def publish_step(
     data: object = None,
     subject: str | None = None,
     key: str | None = None,
-    undo: Mapping[str, Any] | None = None,
-    **options: Unpack[StepOptions],
+    undo: Mapping[str, Any] | Undo | Literal["none"] | None = None,
+    **options: Unpack[CodeOptions],
 ) -> Step[PublishedMessage]:
     """Add a step that sends a CloudEvent over the bus in use and needs no participant of yours: ``system.publish``.
 
@@ -112,8 +114,8 @@ def publish_step(
         key: messages with the same key stay in order where the bus can: a text that may have placeholders. None takes the
             saga's id.
         undo: the message that takes this one back: a dict of ``topic``, ``type``, ``data``, ``subject`` and ``key``. Its texts
-            may have the placeholder ``{action_key}``, which is the id of this one.
-        options: what :class:`StepOptions` lists; ``inputs`` has the placeholders' values.
+            may have the placeholder ``{action_key}``, which is the id of this one. Or a declared undo, or ``"none"``.
+        options: what :class:`CodeOptions` lists; ``inputs`` has the placeholders' values.
 
     Returns:
         The step; its output is a :class:`PublishedMessage`.
@@ -122,13 +124,23 @@ def publish_step(
         ArgumentError: there is no such option, something is of a wrong type, or a placeholder has the name of an argument.
     """
     values = _values(options, publish.RESERVED, "publish_step")
-    given = {"data": data, "subject": subject, "key": key, "undo": undo}
+    given = {"data": data, "subject": subject, "key": key, "undo": _request(undo)}
     own: dict[str, object] = {"topic": topic, "type": type} | {name: each for name, each in given.items() if each is not None}
     options["inputs"] = own | values
-    return saga.step("system.publish", output=PublishedMessage, **options)
+    return saga.step("system.publish", output=PublishedMessage, undo=_declared(undo), **options)
 
 
-def _values(options: StepOptions, own: frozenset[str], function: str) -> dict[str, object]:
+def _request(undo: Mapping[str, Any] | Undo | Literal["none"] | None) -> Mapping[str, Any] | None:
+    """Return the undo that the system's own compensation sends."""
+    return None if isinstance(undo, Undo | str) else undo
+
+
+def _declared(undo: Mapping[str, Any] | Undo | Literal["none"] | None) -> Undo | Literal["none"] | None:
+    """Return the undo that stands in the definition, in place of that."""
+    return undo if isinstance(undo, Undo | str) else None
+
+
+def _values(options: CodeOptions, own: frozenset[str], function: str) -> dict[str, object]:
     """Return the values of placeholders, which are not arguments of the function."""
     values = dict(options.pop("inputs", {}))
     if taken := sorted(own & values.keys()):

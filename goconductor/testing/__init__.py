@@ -6,7 +6,7 @@ A :class:`Scenario` is a conversation with a saga's definition, a :class:`World`
 
 from typing import TYPE_CHECKING
 
-from goconductor.lifecycle.facts.effects import EndSaga, RunAction, RunCompensation, SetTimer, Settle
+from goconductor.lifecycle.facts.effects import EndSaga, RunAction, RunCompensation, SetTimer, Settle, SettleUndo
 from goconductor.lifecycle.facts.events import (
     AbortRequested,
     ActionFailed,
@@ -74,6 +74,7 @@ __all__ = [
     "SetTimer",
     "Settle",
     "SettleUnavailable",
+    "SettleUndo",
     "SignalDropped",
     "SkipRequested",
     "StandsStillError",

@@ -23,7 +23,16 @@ import msgspec
 
 from goconductor.errors import RequestRefusedError, UnexpectedEventError, check_type, unfit
 from goconductor.lifecycle.decide import begin, decide
-from goconductor.lifecycle.facts.effects import Decision, Effect, EndSaga, RunAction, RunCompensation, SetTimer, Settle
+from goconductor.lifecycle.facts.effects import (
+    Decision,
+    Effect,
+    EndSaga,
+    RunAction,
+    RunCompensation,
+    SetTimer,
+    Settle,
+    SettleUndo,
+)
 from goconductor.lifecycle.facts.events import DeadlinePassed, Event, LoggedEvent, SagaStarted, StepEvent, TimerFired
 from goconductor.lifecycle.facts.state import SagaState, SagaStatus
 from goconductor.lifecycle.invariants import violations
@@ -296,6 +305,8 @@ class Scenario:
                 return _worded("run", effect.step, effect.attempt, effect.round)
             case RunCompensation():
                 return _worded("compensate", effect.step, effect.attempt, effect.round)
+            case SettleUndo():
+                return _worded("settle the undo of", effect.step, effect.attempt, effect.round)
             case Settle():
                 return _worded("settle", effect.step, effect.attempt, effect.round)
             case SetTimer():

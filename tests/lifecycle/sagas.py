@@ -14,12 +14,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from goconductor.lifecycle.facts import events as e
-from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer, Settle
+from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer, Settle, SettleUndo
 from goconductor.lifecycle.facts.events import EVENTS, Event, StepEvent
-from goconductor.lifecycle.facts.state import ActionStatus, Failure, SagaState
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, SagaState
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.saga.checking.validate import check
-from goconductor.saga.definition import Binding, Definition, Delay, Step, Wait
+from goconductor.saga.definition import Binding, Definition, Delay, Step, Undo, Wait
 from goconductor.saga.ids import Direction
 from goconductor.saga.retry import Retry
 
@@ -50,6 +50,12 @@ retries = st.none() | st.builds(
     initial_seconds=st.sampled_from([0.0, 0.5, 20.0, 60.0]),
     on=st.sampled_from([(), (), ("OSError", "KeyError")]),
 )
+
+
+def undos(step: str) -> st.SearchStrategy[Any]:
+    """What a step may say of its undo: mostly nothing."""
+    inputs = {"amount": Binding(value=1), "of": Binding(ref=f"$.steps.{step}.output"), "at": Binding(ref="$.input.at")}
+    return st.sampled_from([None, None, None, "none", Undo(run="clerk.undo"), Undo(run="clerk.undo", inputs=inputs)])
 
 
 @st.composite
@@ -90,6 +96,7 @@ def definitions(draw: st.DrawFn, *, steps_max: int = 7, endless: bool = True, to
             else Step(
                 id=f"s{i}",
                 run=f"service.step{i}",
+                undo=None if pivot is not None and i >= pivot else draw(undos(f"s{i}")),
                 inputs={"amount": Binding(value=1)},
                 after=tuple(f"s{j}" for j in sorted(after[i])),
                 pivot=i == pivot,
@@ -198,10 +205,15 @@ def sensible(state: SagaState) -> list[Event]:
 
 
 def edits(state: SagaState) -> list[Event]:
-    """Another input for each step that gave up or waits to try again; a step has the inputs that :func:`definitions` gave it."""
+    """Another input for each step that gave up or waits to try again; a step and its undo have the inputs that
+    :func:`definitions` gave them.
+    """
     open_ones = ("stuck", "backoff")
     waiting = [n for n, s in state.steps.items() if s.action.status in open_ones or s.compensation.status in open_ones]
-    return [e.InputEdited(n, inputs={"amount": len(state.step(n).edited or {}) + 7}, reason="mistyped") for n in waiting]
+    return [
+        e.InputEdited(n, inputs={"amount": len(state.step(n).edited or state.step(n).undo_edited or {}) + 7}, reason="mistyped")
+        for n in waiting
+    ]
 
 
 def outcomes(state: SagaState, work: RunAction | RunCompensation | Settle | SetTimer) -> Sequence[Event]:
@@ -224,8 +236,13 @@ def outcomes(state: SagaState, work: RunAction | RunCompensation | Settle | SetT
                 e.CompensationFailed(step, attempt, now, failure=FINAL),
                 e.OutcomeUnknown(step, attempt, now, direction=Direction.COMPENSATION, reason="lost"),
             ]
+        case SettleUndo():
+            unavailable = e.SettleUnavailable(step, direction=Direction.SETTLE_UNDO)
+            return [e.CompensationSettled(step, 1, now, happened=h) for h in (True, False)] + [unavailable]
         case Settle():
-            if state.step(step).action.status is ActionStatus.SETTLING:
+            if CompensationStatus.SETTLING is state.step(step).compensation.status or (
+                state.step(step).action.status is ActionStatus.SETTLING
+            ):
                 return [e.ActionSettled(step, 1, now, happened=h, output=3) for h in (True, False)] + [e.SettleUnavailable(step)]
             return [e.CompensationSettled(step, 1, now, happened=h) for h in (True, False)] + [e.SettleUnavailable(step)]
         case SetTimer():

@@ -11,7 +11,7 @@ from goconductor.errors import InvariantError, RequestRefusedError, UnexpectedEv
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts import transitions
-from goconductor.lifecycle.facts.effects import EndSaga, RunAction, RunCompensation, Settle
+from goconductor.lifecycle.facts.effects import EndSaga, RunAction, RunCompensation, Settle, SettleUndo
 from goconductor.lifecycle.facts.state import (
     PATIENCE_SECONDS,
     ActionStatus,
@@ -349,7 +349,7 @@ class TestGuards:
 
 
 def test_each_piece_of_work_belongs_to_a_lease() -> None:
-    assert [w.direction for w in (RunAction("a"), RunCompensation("a"), Settle("a"))] == list(Direction)
+    assert [w.direction for w in (RunAction("a"), RunCompensation("a"), Settle("a"), SettleUndo("a"))] == list(Direction)
 
 
 def test_work_of_another_round_or_of_an_ended_saga_is_not_due() -> None:

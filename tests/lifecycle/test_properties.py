@@ -79,7 +79,7 @@ def _effects_are_pending(state: SagaState, effects: tuple[object, ...]) -> None:
                 assert is_pending(state, step, Direction.COMPENSATION, attempt, round)
             case Settle(step=step, attempt=attempt, round=round):
                 assert effect in standing
-                assert is_pending(state, step, Direction.SETTLE, attempt, round)
+                assert is_pending(state, step, effect.direction, attempt, round)
 
 
 @many_examples
@@ -111,7 +111,7 @@ def test_a_step_is_given_up_only_where_it_has_no_effect_or_was_undone(definition
             assert not life.take(e.ActionSucceeded(name, round=step.round))
             if step.compensation.status is CompensationStatus.SKIPPED:
                 assert name in life.state.left_standing
-            elif step.compensation.status is not CompensationStatus.DONE and step.action.attempt and name in life.plan.owners:
+            elif step.compensation.status is not CompensationStatus.DONE and step.action.attempt and name in life.plan.undoable:
                 assert any(_never_happened(each, name) for each in life.log)
 
 

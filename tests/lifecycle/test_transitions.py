@@ -16,16 +16,17 @@ from goconductor.lifecycle.facts.events import Event, SagaStarted
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, Side, StepState
 from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, FIRST_STATUSES, SAGA_MOVES
 from goconductor.lifecycle.fold import Fold
-from goconductor.saga.definition import Binding, Definition, Delay, Step, Wait
+from goconductor.saga.definition import Binding, Definition, Delay, Step, Undo, Wait
 from goconductor.saga.plan import plan
 from goconductor.saga.retry import Retry
 from tests.lifecycle.sagas import FINAL, INPUT, sensible
 
-WAITING = ("sent", "backoff", "waiting", "settling", "fencing", "stuck")
+WAITING = ("sent", "backoff", "waiting", "settling", "fencing", "fencing_undo", "stuck")
 BY_HAND = (e.RetryRequested, e.SkipRequested, e.OutcomeDeclared)
 GO = Wait(event="go", timeout_seconds=5.0)
 VALUES = {"#": "input.yes", "/": "input.missing", "*": 'steps["s" + "2"].output'}
 DELAYS = {"~": Delay(seconds=5.0), "%": Delay(until="$.input.missing")}
+UNDO = Undo(run="clerk.undo", inputs={"amount": Binding(value=1)})
 Moves = dict[type[Any], dict[Any, set[Any]]]
 
 
@@ -54,11 +55,12 @@ def saga(*steps: str, unknowns_max: int = 2, attempts_max: int = 2) -> Definitio
                 inputs={"amount": Binding(value=1)},
                 after=tuple(f"s{n}" for n in text if n.isdigit()),
                 pivot=text[0] == "p",
+                undo=UNDO if text[0] in "uv" else "none" if text[0] in "nm" else None,
                 when="input.no" if "?" in text else "input.missing" if "!" in text else None,
                 retry=policy,
                 compensation_retry=policy,
                 unknowns_max=unknowns_max,
-                allow_fail=text[0] == "t",
+                allow_fail=text[0] in "tvm",
             )
             for i, text in enumerate(steps)
         ),
@@ -125,6 +127,13 @@ SMALL = {
     "such a step that is a wait, before another": saga("t&", "c0"),
     "such a step that is a wait, after another": saga("c", "t&0"),
     "such a step that is a delay until a time that is missing, after a step": saga("c", "t%0"),
+    "a step with a declared undo": saga("u"),
+    "such a step that may fail": saga("v", unknowns_max=1, attempts_max=1),
+    "a step with nothing to undo": saga("n"),
+    "such a step before a condition that cannot be evaluated": saga("n", "c0!"),
+    "a step that may fail, with nothing to undo": saga("m", unknowns_max=1, attempts_max=1),
+    "the same before a delay": saga("m", "c~0", unknowns_max=1, attempts_max=1),
+    "the same before a condition that cannot be evaluated": saga("m", "c0!", unknowns_max=1, attempts_max=1),
     "such a step between the two": saga("c", "t0", "c1!", unknowns_max=1, attempts_max=1),
 }
 

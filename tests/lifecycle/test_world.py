@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from goconductor.errors import RequestRefusedError, UnexpectedEventError
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
-from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer, Settle
+from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer, Settle, SettleUndo
 from goconductor.lifecycle.facts.events import Event, SagaStarted
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.lifecycle.pending_work import pending_work
@@ -60,7 +60,9 @@ class World:
         return self.state.phase is SagaStatus.COMPENSATING
 
     def settled_side(self, step: str) -> Direction:
-        return Direction.ACTION if self.state.step(step).action.status is ActionStatus.SETTLING else Direction.COMPENSATION
+        now = self.state.step(step)
+        settling = now.action.status is ActionStatus.SETTLING or now.compensation.status is CompensationStatus.SETTLING
+        return Direction.ACTION if settling else Direction.COMPENSATION
 
     def tell(self, event: Event) -> None:
         self.story.append(event)
@@ -79,6 +81,9 @@ class World:
                 report = self.run_action(step, attempt, round, fail=fail, final=final, proof=proof)
             case RunCompensation(step, attempt, round):
                 report = self.run_compensation(step, attempt, round, fail=fail, final=final)
+            case SettleUndo(step, round), _:
+                self.compensation_keys.setdefault(step, "skipped")
+                report = e.CompensationSettled(step, 1, round, happened=self.compensation_keys[step] == "done")
             case Settle(step, round), Direction.ACTION:
                 self.action_keys.setdefault(step, "refused")
                 report = e.ActionSettled(step, 1, round, happened=self.action_keys[step] == "done", output=1)
@@ -113,7 +118,7 @@ class World:
             return e.CompensationFailed(step, attempt, round, failure=FINAL if final else PASSING)
         if key is None:
             self.compensation_keys[step] = "done"
-            if self.action_keys.setdefault(step, "refused") == "done":
+            if step in self.plan.undoes or self.action_keys.setdefault(step, "refused") == "done":  # an undo asks nobody
                 self.undone[step] += 1
                 self.in_order(step)
         if self.compensation_keys[step] == "skipped":
@@ -123,7 +128,8 @@ class World:
     def in_order(self, step: str) -> None:
         for later in reachable(self.plan.successors, step):
             skipped = self.state.step(later).compensation.status is CompensationStatus.SKIPPED
-            assert skipped or not self.stands(later), f"{step} is compensated while {later} stands: {self.story}"
+            kept = skipped or later not in self.plan.undoable
+            assert kept or not self.stands(later), f"{step} is compensated while {later} stands: {self.story}"
         for earlier in self.plan.order:
             if step in reachable(self.plan.successors, earlier):
                 assert not self.undone[earlier], f"{step} is compensated after {earlier}: {self.story}"
@@ -137,8 +143,8 @@ class World:
             assert self.undone[step] <= self.applied[step], f"{step} was undone without having been done: {self.story}"
             now = self.state.step(step)
             if self.state.phase is SagaStatus.COMPENSATED:
-                skipped = now.compensation.status is CompensationStatus.SKIPPED
-                assert skipped or not self.stands(step), f"compensated, but {step} stands: {self.story}"
+                kept = now.compensation.status is CompensationStatus.SKIPPED or step not in self.plan.undoable
+                assert kept or not self.stands(step), f"compensated, but {step} stands: {self.story}"
             if self.state.phase is SagaStatus.COMPLETED:
                 wanted = now.action.status is ActionStatus.SUCCEEDED and step in self.plan.owners
                 assert self.stands(step) == wanted, (

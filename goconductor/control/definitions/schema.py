@@ -18,7 +18,7 @@ import msgspec
 from goconductor.saga.checking.validate import STEPS_MAX
 from goconductor.saga.checking.waits import SECONDS_MAX
 from goconductor.saga.data.references import LENGTH_MAX
-from goconductor.saga.definition import Binding, Definition, Delay, Step, Wait
+from goconductor.saga.definition import Binding, Definition, Delay, Step, Undo, Wait
 from goconductor.saga.expressions.conditions import SOURCE_MAX
 from goconductor.saga.ids import NAME
 from goconductor.saga.retry import ERROR_NAME, ERROR_NAMES_MAX, Retry
@@ -44,6 +44,7 @@ _LIMITS: dict[type[msgspec.Struct], dict[str, dict[str, Any]]] = {
         "unknowns_max": {"minimum": 1},
         "value": {"pattern": r"\S", "maxLength": SOURCE_MAX},
     },
+    Undo: {"run": {"pattern": rf"^{NAME.pattern}\.{NAME.pattern}$"}},
     Delay: {"seconds": _WHILE, "until": _REFERENCE},
     Wait: {"event": _NAME, "approval": {"pattern": r"\S"}, "timeout_seconds": _WHILE},
     Binding: {"ref": _REFERENCE},
@@ -70,6 +71,7 @@ _NO_CODE: dict[str, Any] = {
     "inputs": {"maxProperties": 0},
     "pivot": {"const": False},
     "compensation": {"enum": [False, None]},
+    "undo": {"type": "null"},
     **{field: {"type": "null"} for field in _OF_CODE},
 }
 """Fields of a step that nobody runs."""

@@ -189,6 +189,7 @@ def remarks(plan: Plan, name: str) -> list[str]:
         *([f"in place of {first}"] if first is not None else []),
         *([f"when {step.when}"] if step.when else []),
         *(["may fail"] if step.allow_fail else []),
+        *([f"undone by {plan.undoes[name].run}"] if name in plan.undoes else []),
     ]
 
 

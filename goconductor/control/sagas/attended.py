@@ -16,7 +16,7 @@ from goconductor.engine.work.granted import random_number
 from goconductor.errors import RequestRefusedError
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, StepState
 from goconductor.ports.store import Acquire, Lease, LeaseKey
-from goconductor.saga.ids import Direction
+from goconductor.saga.ids import SETTLEMENTS, Direction
 from goconductor.saga.plan import Plan
 
 FENCE_SECONDS = 10.0
@@ -25,8 +25,11 @@ FENCE_SECONDS = 10.0
 
 def side_of(step: StepState) -> Direction | None:
     """Return which side of a step was sent and is waited for."""
-    if step.action.status is ActionStatus.SETTLING or step.compensation.status is CompensationStatus.FENCING:
+    settling = (CompensationStatus.FENCING, CompensationStatus.SETTLING)
+    if step.action.status is ActionStatus.SETTLING or step.compensation.status in settling:
         return Direction.SETTLE
+    if step.compensation.status is CompensationStatus.FENCING_UNDO:
+        return Direction.SETTLE_UNDO
     if step.compensation.status is CompensationStatus.SENT:
         return Direction.COMPENSATION
     return Direction.ACTION if step.action.status is ActionStatus.SENT else None
@@ -65,7 +68,7 @@ async def fenced(node: Node, plan: Plan, view: View, name: str, around: Surround
         raise RequestRefusedError(f"step {name!r} is being run just now; wait for its outcome")
     if plan.owners_of[side][name] in around.offered:
         raise RequestRefusedError(f"step {name!r} is about to be run: a living instance offers it; wait for its outcome")
-    if side is Direction.SETTLE:
+    if side in SETTLEMENTS:
         return None  # it runs no code: what its owner may still answer finds another state
     lease = Lease(key=key, instance=node.instance.serial, token=random_number())
     (acquired,) = await node.store.leases.acquire([Acquire(lease=lease, lease_seconds=FENCE_SECONDS, known=view.known)])

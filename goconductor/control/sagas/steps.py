@@ -11,6 +11,7 @@ from goconductor.lifecycle.asked.catalogue import Request
 from goconductor.lifecycle.facts.state import DONE_ACTIONS, ActionStatus, CompensationStatus, SagaState, StepState
 from goconductor.lifecycle.pending_work import is_backward
 from goconductor.ports.store import Lease, LeaseKey
+from goconductor.saga.definition import Undo
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan
 
@@ -47,7 +48,7 @@ def describe(plan: Plan, state: SagaState, name: str, around: Surroundings, allo
         around: the leases and the instances.
         allowed: the requests that it accepts now.
     """
-    step = state.step(name)
+    step, undo = state.step(name), plan.steps[name].undo
     lease = _lease(state, name, step, around)
     owner = None if lease is None else around.names.get(lease.instance, f"instance {lease.instance}")
     blocked = None if lease is None else around.journals.get((lease.instance, plan.owners_of[lease.key.direction][name][1]))
@@ -55,6 +56,7 @@ def describe(plan: Plan, state: SagaState, name: str, around: Surroundings, allo
     return StepDetail(
         id=name,
         run=plan.steps[name].run,
+        undo=undo.run if isinstance(undo, Undo) else undo,
         status=status,
         reason=reason,
         waits_for=_waits_for(plan, name, step),
@@ -63,7 +65,7 @@ def describe(plan: Plan, state: SagaState, name: str, around: Surroundings, allo
         error=None if step.failure is None else str(step.failure),
         traceback=(step.failure.traceback or None) if step.failure is not None else None,
         output=step.output,
-        edited=step.edited,
+        edited=step.edited if step.undo_edited is None else step.undo_edited,
         allowed=list(allowed),
         owner=owner,
         after=list(plan.predecessors[name]),
@@ -86,7 +88,10 @@ def _is_open(step: StepState, direction: Direction) -> bool:
         case Direction.COMPENSATION:
             return step.compensation.status is CompensationStatus.SENT
         case Direction.SETTLE:
-            return step.action.status is ActionStatus.SETTLING or step.compensation.status is CompensationStatus.FENCING
+            asked = (CompensationStatus.FENCING, CompensationStatus.SETTLING)
+            return step.action.status is ActionStatus.SETTLING or step.compensation.status in asked
+        case Direction.SETTLE_UNDO:
+            return step.compensation.status is CompensationStatus.FENCING_UNDO
 
 
 def _status(plan: Plan, state: SagaState, name: str, around: Surroundings, owner: str | None) -> tuple[StepStatus, str | None]:
@@ -154,6 +159,12 @@ def _backward(plan: Plan, name: str, step: StepState, around: Surroundings, owne
         case CompensationStatus.FENCING:
             missing = _nobody(plan, name, Direction.SETTLE, around)
             return StepStatus.COMPENSATING, missing or "is being skipped: its owner writes its keys"
+        case CompensationStatus.SETTLING:
+            missing = _nobody(plan, name, Direction.SETTLE, around)
+            return StepStatus.COMPENSATING, missing or "waits for its owner's journal to answer whether there is anything to undo"
+        case CompensationStatus.FENCING_UNDO:
+            missing = _nobody(plan, name, Direction.SETTLE_UNDO, around)
+            return StepStatus.COMPENSATING, missing or "is being skipped: the owner of its undo writes its key"
         case CompensationStatus.DONE:
             return StepStatus.COMPENSATED, None
         case CompensationStatus.SKIPPED:

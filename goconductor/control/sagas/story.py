@@ -27,7 +27,7 @@ from goconductor.engine.node import Node
 from goconductor.errors import GoConductorError, SagaNotFoundError
 from goconductor.lifecycle.answers import Log
 from goconductor.lifecycle.decide import begin, decide
-from goconductor.lifecycle.facts.effects import Decision, EndSaga, RunAction, RunCompensation, SetTimer, Settle
+from goconductor.lifecycle.facts.effects import Decision, EndSaga, RunAction, RunCompensation, SetTimer, Settle, SettleUndo
 from goconductor.lifecycle.facts.events import (
     STEP_REQUESTS,
     CompensationFailed,
@@ -38,7 +38,8 @@ from goconductor.lifecycle.facts.events import (
     StepEvent,
     TimerFired,
 )
-from goconductor.lifecycle.facts.state import ActionStatus, SagaState, SagaStatus
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, SagaStatus
+from goconductor.lifecycle.fold import MAY_HAVE_RUN
 from goconductor.lifecycle.pending_work import is_backward
 from goconductor.ports.store import LogEntry
 from goconductor.saga.ids import Direction
@@ -181,6 +182,8 @@ class StoryBuilder:
         asked = Timing(entry.seq, entry.at)
         for effect in decided.effects:
             match effect:
+                case SettleUndo():
+                    self.timings[effect.step, Direction.COMPENSATION] = asked
                 case RunAction() | Settle():
                     self.timings[effect.step, Direction.ACTION] = asked
                 case RunCompensation():
@@ -256,9 +259,8 @@ async def catch_up(actor: Actor, node: Node, builder: StoryBuilder) -> list[Stor
 
 def _side(event: StepEvent) -> Direction:
     direction = getattr(event, "direction", Direction.ACTION)
-    return (
-        Direction.COMPENSATION if isinstance(event, _OF_COMPENSATION) or direction is Direction.COMPENSATION else Direction.ACTION
-    )
+    back = isinstance(event, _OF_COMPENSATION) or direction in (Direction.COMPENSATION, Direction.SETTLE_UNDO)
+    return Direction.COMPENSATION if back else Direction.ACTION
 
 
 def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: float) -> Iterator[str]:
@@ -266,6 +268,10 @@ def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: f
     after = decided.state
     if before is not None and is_backward(after) and not is_backward(before):
         yield "the saga turns back"
+        if nothing := [name for name in plan.order if name not in plan.undoable and _may_stand(plan, after, name)]:
+            yield f"{together(nothing)} {'has' if len(nothing) == 1 else 'have'} nothing to undo"
+    if unsent := [name for name in plan.undoes if _newly(before, after, name, ActionStatus.PREVENTED) and _settled(before, name)]:
+        yield f"{together(unsent)} {'has' if len(unsent) == 1 else 'have'} nothing to undo"
     if skipped := [name for name in plan.order if _newly(before, after, name, ActionStatus.SKIPPED)]:
         yield f"{together(skipped)} {'is' if len(skipped) == 1 else 'are'} skipped"
     if values := [name for name in plan.values if _newly(before, after, name, ActionStatus.SUCCEEDED)]:
@@ -285,7 +291,8 @@ def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: f
         match effect:
             case RunCompensation():
                 again = f" (attempt {effect.attempt})" if effect.attempt > 1 else ""
-                yield f"{effect.step} is to be compensated{again}"
+                undo = plan.undoes.get(effect.step)
+                yield f"{effect.step} is to be {'compensated' if undo is None else f'undone by {undo.run}'}{again}"
             case Settle():
                 owner, _ = plan.owners_of[effect.direction][effect.step]
                 yield f"{owner} is asked to write {effect.step}'s keys and to answer what had happened"
@@ -301,6 +308,15 @@ def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: f
                 yield f"the saga is {effect.status}{left}"
             case RunAction():  # pragma: no branch
                 pass
+
+
+def _may_stand(plan: Plan, state: SagaState, name: str) -> bool:
+    return name in plan.owners and state.step(name).action.status in MAY_HAVE_RUN
+
+
+def _settled(before: SagaState | None, name: str) -> bool:
+    """Return whether the action was settled for its declared undo."""
+    return before is not None and before.step(name).compensation.status is CompensationStatus.SETTLING
 
 
 def _newly(before: SagaState | None, after: SagaState, name: str, status: ActionStatus) -> bool:

@@ -17,7 +17,7 @@ from goconductor.engine.work.deadlines import Limit
 from goconductor.engine.work.granted import Granted
 from goconductor.engine.work.threads import Call, NotCalledError, Threads
 from goconductor.errors import GoConductorError, JournalError, JournalUnavailableError, PayloadError, RefusedError
-from goconductor.lifecycle.facts.state import ActionStatus, StepState
+from goconductor.lifecycle.facts.state import ActionStatus, Referable, StepState
 from goconductor.ports.clock import Clock
 from goconductor.saga.data import values
 from goconductor.saga.ids import Direction
@@ -34,7 +34,9 @@ class NotBegunError(JournalError):
 
 
 def timeout_of(work: Granted, action: Action[..., Any]) -> float:
-    """Return how long one attempt may take, in seconds: the definition's word, else the owner's."""
+    """Return how long one attempt may take, in seconds: the definition's word, else the owner's. What undoes is its owner's."""
+    if work.plan.undoes and work.undoes:
+        return action.timeout_seconds or TIMEOUT_SECONDS
     return work.plan.steps[work.step].timeout_seconds or action.timeout_seconds or TIMEOUT_SECONDS
 
 
@@ -90,6 +92,7 @@ class Attempt:
         on_begin: called where user code begins after it had to wait.
 
     Attributes:
+        undoes: whether the code is run as the declared undo of a step.
         begun: whether user code was called.
         uncallable: why it could not be called with these inputs.
         unkept: why what it returned cannot be kept.
@@ -111,6 +114,7 @@ class Attempt:
         self.action = action
         self.context = context
         self.timeout_seconds = timeout_seconds
+        self.undoes = work.undoes if work.plan.undoes else False
         self.begun = False
         self.uncallable: BaseException | None = None
         self.unkept: BaseException | None = None
@@ -159,10 +163,15 @@ class Attempt:
         """Return this attempt's own copy, so that no other attempt or step sees its changes."""
         state, step = self.work.view.state, self.work.lease.key.step
         try:
-            inputs = self.work.plan.inputs(step, state.input, state.referable(), state.step(step).edited)
+            if self.undoes:
+                known = Referable(state.steps, undone=step)
+                inputs = self.work.plan.undo_inputs(step, state.input, known, state.step(step).undo_edited)
+            else:
+                inputs = self.work.plan.inputs(step, state.input, state.referable(), state.step(step).edited)
             return {name: values.copied(value) for name, value in inputs.items()}
         except PayloadError as error:
-            raise PayloadError(f"the inputs of step {step!r}", str(error)) from None
+            what = "undo of step" if self.undoes else "step"
+            raise PayloadError(f"the inputs of {what} {step!r}", str(error)) from None
 
     def call(
         self, function: Callable[..., Any], signature: Signature, first: tuple[Any, ...], arguments: dict[str, Any]

@@ -52,7 +52,7 @@ from goconductor.lifecycle.facts.events import (
 from goconductor.lifecycle.pending_work import is_superseded
 from goconductor.ports.clock import Clock
 from goconductor.redaction import logger_of
-from goconductor.saga.ids import Direction
+from goconductor.saga.ids import SETTLEMENTS, Direction
 from goconductor.saga.plan import Plan
 
 logger = logger_of("goconductor.engine")
@@ -146,7 +146,7 @@ class Executor:
 
         Not if the definition has a compensation: then newer instances have its code, and the lease decides which one runs it.
         """
-        if not self.owns(plan, step, Direction.COMPENSATION) or plan.steps[step].compensation:
+        if not self.owns(plan, step, Direction.COMPENSATION) or plan.steps[step].compensation or step in plan.undoes:
             return False
         action = self._registry.steps[plan.owners[step][1]]
         return action.compensation_function is None and action.journal is None
@@ -222,10 +222,10 @@ class Executor:
                 Submission(saga_id, work.plan, event, view=work.view, lease=work.lease, follows=True)
             )
         except EventRefusedError as error:
-            if not isinstance(event, ActionSucceeded):
+            rejected = without_output(work, event, error)
+            if rejected is None:
                 raise
             logger.error("step %r ran, but %s", work.step, error, extra=about(work.lease.key))  # noqa: TRY400  (no traceback needed)
-            rejected = without_output(event, error)
             return await self.appender.submit(
                 Submission(saga_id, work.plan, rejected, view=work.view, lease=work.lease, follows=True)
             )
@@ -333,7 +333,7 @@ class Executor:
         Our own run has ended here, and nobody can know what it did. Or its function runs on, and keeps its lease. Or none of its
         code was called, so that it is handed on.
         """
-        if not attempt.begun or work.direction is Direction.SETTLE:
+        if not attempt.begun or work.direction in SETTLEMENTS:
             return None
         call = attempt.runs_on
         if call is not None:

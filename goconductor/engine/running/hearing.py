@@ -52,6 +52,7 @@ class Hearing:
     def _is_news(self, work: Granted, error: BaseException) -> bool:
         """Return whether this attempt failed in another way than the one before, whose traceback has been logged."""
         action = self._registry.steps[work.plan.owners_of[work.direction][work.step][1]]
-        function = action.compensation_function if work.direction is Direction.COMPENSATION else action.function
+        own = work.direction is Direction.COMPENSATION and not work.undoes
+        function = action.compensation_function if own else action.function
         before = work.view.state.step(work.step).failure
         return before is None or before.traceback != traceback_of(error, function)

@@ -24,6 +24,7 @@ from msgspec.structs import replace
 from goconductor.aio.cancellation import is_ours
 from goconductor.engine.running.attempt import Attempt, NotBegunError
 from goconductor.engine.running.runners import Runner, runner_of
+from goconductor.engine.running.undoing import undo_runner_of
 from goconductor.engine.steps.context import StepContext
 from goconductor.engine.steps.failures import delay_of, failure_of, names_of, text_of
 from goconductor.engine.work.deadlines import Deadlines, Limit
@@ -31,13 +32,14 @@ from goconductor.engine.work.granted import Granted
 from goconductor.errors import JournalError
 from goconductor.lifecycle.facts.events import (
     ActionFailed,
+    ActionSettled,
     ActionSucceeded,
     CompensationFailed,
     CompensationSucceeded,
     Event,
     OutputRejected,
 )
-from goconductor.lifecycle.facts.state import Failure
+from goconductor.lifecycle.facts.state import CompensationStatus, Failure
 from goconductor.lifecycle.pending_work import is_backward
 from goconductor.saga.definition import StepRole
 from goconductor.saga.ids import Direction
@@ -46,8 +48,15 @@ from goconductor.saga.retry import Retry
 OnError = Callable[[Granted, StepContext, BaseException], Coroutine[Any, Any, None]]
 
 
-def without_output(event: ActionSucceeded, error: Exception) -> OutputRejected:
-    """Return what is kept of a success whose output is refused."""
+def without_output(work: Granted, event: Event, error: Exception) -> Event | None:
+    """Return what is kept of a success whose output is refused; None of another event.
+
+    A declared undo takes null where nobody has the output.
+    """
+    if isinstance(event, ActionSettled) and work.view.state.step(event.step).compensation.status is CompensationStatus.SETTLING:
+        return replace(event, output=None) if event.output is not None else None
+    if not isinstance(event, ActionSucceeded):
+        return None
     return OutputRejected(event.step, event.attempt, event.round, span=event.span, failure=_without_output(failure_of(error)))
 
 
@@ -81,7 +90,7 @@ class Invocation:
 
     def __init__(self, attempt: Attempt, *, deadlines: Deadlines, on_error: OnError) -> None:
         self.attempt = attempt
-        self._runner: Runner = runner_of(attempt.action)
+        self._runner: Runner = undo_runner_of(attempt.action) if attempt.undoes else runner_of(attempt.action)
         self._deadlines = deadlines
         self._on_error = on_error
         self._is_cut = False
@@ -100,7 +109,7 @@ class Invocation:
                 return self._act(seconds)
             case Direction.COMPENSATION:
                 return self._compensate(seconds)
-            case Direction.SETTLE:
+            case Direction.SETTLE | Direction.SETTLE_UNDO:
                 return self._settle()
 
     async def _act(self, seconds: float) -> Event:
@@ -153,11 +162,14 @@ class Invocation:
                 attempt.context.logger.warning(message, attempt.work.step, text_of(error))
                 return CompensationSucceeded(**attempt.names, null=True)
             await self._on_error(attempt.work, attempt.context, error)
-            own = attempt.action.compensation_retry
+            action = attempt.action
+            own, code = (
+                (action.retry, action.function) if attempt.undoes else (action.compensation_retry, action.compensation_function)
+            )
             policy = attempt.work.plan.compensation_retry_of(attempt.work.step, own)
             return CompensationFailed(
                 **attempt.names,
-                failure=_chosen(failure_of(error, attempt.action.compensation_function), policy, error),
+                failure=_chosen(failure_of(error, code), policy, error),
                 retry=own and own.counts_only(),
                 delay_seconds=delay_of(error),
             )

@@ -24,7 +24,7 @@ from goconductor.lifecycle.facts.events import (
     Event,
     SettleUnavailable,
 )
-from goconductor.lifecycle.facts.state import ActionStatus, Failure
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure
 from goconductor.ports.journal import EffectKey, Entry, Found, Journal
 from goconductor.saga.data import values
 from goconductor.saga.ids import Direction, idempotency_key
@@ -124,7 +124,7 @@ class JournaledRunner:
         async def call(transaction: Any) -> bytes:
             return attempt.written(await attempt.call(action.function, action.signature, (transaction,), arguments))[1]
 
-        return await _through_lost_commit(
+        return await through_lost_commit(
             attempt, lambda: self._journal.run_action(key_of(attempt.work), call, timeout_seconds=attempt.seconds_left)
         )
 
@@ -141,7 +141,7 @@ class JournaledRunner:
                 arguments = attempt.arguments(signature, values.decode(stored))
                 await attempt.call(function, signature, (transaction,), arguments)
 
-        entry = await _through_lost_commit(
+        entry = await through_lost_commit(
             attempt, lambda: self._journal.run_compensation(key_of(attempt.work), call, timeout_seconds=attempt.seconds_left)
         )
         if entry.found is Found.REFUSED:
@@ -151,7 +151,8 @@ class JournaledRunner:
     async def settle(self, attempt: Attempt) -> Event:
         """Ask the journal what happened."""
         key, limit = key_of(attempt.work), attempt.timeout_seconds
-        if attempt.step.action.status is ActionStatus.SETTLING:
+        step = attempt.step
+        if step.action.status is ActionStatus.SETTLING or step.compensation.status is CompensationStatus.SETTLING:
             entry = await self._journal.settle(key, timeout_seconds=limit)
             happened = entry.found is Found.SEEN
             output = values.decode(entry.result) if happened and entry.result is not None else None
@@ -207,7 +208,7 @@ def _of_action(attempt: Attempt, entry: Entry) -> Event:
             return ActionFailed(**attempt.names, failure=refused, proven=True)
 
 
-async def _through_lost_commit(attempt: Attempt, call: Callable[[], Coroutine[Any, Any, Entry]]) -> Entry:
+async def through_lost_commit(attempt: Attempt, call: Callable[[], Coroutine[Any, Any, Entry]]) -> Entry:
     """Make a call again when the answer to its commit was lost: the same call finds what happened."""
     try:
         return await call()

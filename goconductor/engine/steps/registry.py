@@ -26,9 +26,9 @@ from goconductor.engine.steps.signature import Signature, read, shape
 from goconductor.errors import DefinitionError, PayloadError, check_type, nearest, unfit
 from goconductor.ports.journal import Journal
 from goconductor.saga.checking.places import misplaced
-from goconductor.saga.checking.validate import unfit_inputs
+from goconductor.saga.checking.validate import unfit_inputs, unfit_undo
 from goconductor.saga.data.values import copied
-from goconductor.saga.definition import Definition
+from goconductor.saga.definition import Definition, Undo
 from goconductor.saga.ids import is_name, split_target
 from goconductor.saga.retry import Retry, seconds
 
@@ -306,18 +306,27 @@ def check_definition(registry: StepRegistry, definition: Definition) -> None:
     for step in definition.steps if registry.steps else ():
         if not step.run:
             continue  # nobody runs it
-        participant, name = split_target(step.run)
-        if participant == registry.name and (action := registry.steps.get(name)) is None:
-            problems.append(
-                f"step {step.id!r} runs {step.run!r}, but participant {registry.name!r} has no such step here; "
-                f"{nearest(name, registry.steps)}"
-            )
-        elif participant == registry.name and action is not None:
+        if (action := _action(registry, f"step {step.id!r}", step.run, problems)) is not None:
             kinds[step.id] = action.returns
             problems += unfit_inputs(step, action)
+        if isinstance(step.undo, Undo):
+            undo = _action(registry, f"the undo of step {step.id!r}", step.undo.run, problems)
+            problems += [] if undo is None else unfit_undo(definition, step, undo)
     problems += misplaced(definition, kinds)
     if problems:
         raise DefinitionError(definition.name, problems)
+
+
+def _action(registry: StepRegistry, who: str, run: str, problems: list[str]) -> Action[..., Any] | None:
+    """Return the code of a target; None where it is another participant's, or a problem."""
+    participant, name = split_target(run)
+    if participant != registry.name:
+        return None
+    if (action := registry.steps.get(name)) is None:
+        problems.append(
+            f"{who} runs {run!r}, but participant {registry.name!r} has no such step here; {nearest(name, registry.steps)}"
+        )
+    return action
 
 
 def facts(registry: StepRegistry) -> dict[str, dict[str, object]]:

@@ -10,7 +10,7 @@ import msgspec
 
 from goconductor.engine.facts.log import View
 from goconductor.engine.work.places import Place
-from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, Settle, Work
+from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, Settle, SettleUndo, Work
 from goconductor.ports.store import Lease, LeaseKey
 from goconductor.saga.ids import Direction, uuid_of
 from goconductor.saga.plan import Plan
@@ -38,6 +38,12 @@ class Granted(msgspec.Struct, frozen=True):
         """Which side of the step."""
         return self.lease.key.direction
 
+    @property
+    def undoes(self) -> bool:
+        """Whether it is about a declared undo: its code is an action, and it is run or fenced as the step's compensation."""
+        side = self.lease.key.direction
+        return (side is Direction.COMPENSATION or side is Direction.SETTLE_UNDO) and self.step in self.plan.undoes
+
 
 random_number = partial(random.getrandbits, 63)
 """Draws 63 random bits: tags and lease tokens."""
@@ -63,3 +69,5 @@ def effect_of(work: Granted) -> Work:
             return RunCompensation(key.step, work.attempt, key.round)
         case Direction.SETTLE:
             return Settle(key.step, key.round)
+        case Direction.SETTLE_UNDO:
+            return SettleUndo(key.step, key.round)

@@ -18,7 +18,7 @@ from typing import Any
 from goconductor.engine.steps.registry import Action, StepRegistry
 from goconductor.engine.work.deadlines import Deadlines
 from goconductor.ports.journal import Journal
-from goconductor.saga.ids import Direction
+from goconductor.saga.ids import SETTLEMENTS, Direction
 from goconductor.saga.plan import Plan
 
 
@@ -123,7 +123,7 @@ class Places:
         """Return a place for one side of a step; None if the step is not ours, or something that it needs has no room."""
         if self._closed or not self.owns(plan, step, direction):
             return None
-        needs = self._needed(plan.owners_of[direction][step][1], direction)
+        needs = self._needed(plan, step, direction)
         for capacity in needs:
             if capacity.full:
                 return None
@@ -138,7 +138,7 @@ class Places:
         while (place := self.reserve(plan, step, direction)) is None:
             if self._closed or not self.owns(plan, step, direction):
                 return None
-            full = next(each for each in self._needed(plan.owners_of[direction][step][1], direction) if each.full)
+            full = next(each for each in self._needed(plan, step, direction) if each.full)
             left = ends - loop.time()
             if left <= 0 or len(full.waiting) >= max(1, full.size or 0):
                 return None
@@ -164,7 +164,10 @@ class Places:
                 capacity.wake()
         self._deadlines.close()
 
-    def _needed(self, name: str, direction: Direction) -> tuple[Capacity, ...]:
+    def _needed(self, plan: Plan, step: str, direction: Direction) -> tuple[Capacity, ...]:
+        name = plan.owners_of[direction][step][1]
+        if direction is Direction.COMPENSATION and step in plan.undoes:
+            direction = Direction.ACTION  # of another code
         needs = self._needs.get((name, direction))
         if needs is None:
             needs = self._needs[name, direction] = tuple(self._counted(self._registry.steps[name], direction))
@@ -179,7 +182,7 @@ class Places:
             pool = journal.pool
             if pool is not None:
                 yield self._pools.setdefault(id(pool.of), Capacity(lambda: _size_of(journal)))
-        elif direction is not Direction.SETTLE:
+        elif direction not in SETTLEMENTS:
             signature = action.signature if direction is Direction.ACTION else action.compensation_signature
             if signature is not None and not signature.is_async:
                 yield self.threads

@@ -13,6 +13,7 @@ from goconductor.lifecycle.asked.catalogue import CATALOGUE, Operation, Request
 from goconductor.lifecycle.decide import decide
 from goconductor.lifecycle.facts.events import OperatorRequest
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState
+from goconductor.lifecycle.moves.requests import editable
 from goconductor.saga.plan import Plan
 
 _REASON = "asked"
@@ -64,10 +65,11 @@ def allowed(plan: Plan, state: SagaState, unattended: Collection[str] = ()) -> l
 
 def _tries(plan: Plan, state: SagaState, name: str, *, forced: bool) -> Iterator[tuple[Request, OperatorRequest]]:
     """Make every request about a step, with values that somebody could give; a step without inputs has none to edit."""
-    step, inputs = state.step(name), plan.steps[name].inputs
+    step = state.step(name)
+    inputs, edited = editable(plan, name, step)
     samples: dict[str, Any] = {"forced": forced, "happened": True}
     if inputs:
-        samples["inputs"] = {next(iter(inputs)): _new_value(step.edited)}
+        samples["inputs"] = {next(iter(inputs)): _new_value(edited)}
     for each in CATALOGUE:
         if each.about_step and _can_be_tried(each, samples):
             yield each.request, each.asked(step=name, round=step.round, reason=_REASON, values=_values(each, samples))
@@ -88,9 +90,9 @@ def _waits(action: ActionStatus, compensation: CompensationStatus) -> bool:
     )
 
 
-def _new_value(edited: dict[str, object] | None) -> str:
+def _new_value(edited: Mapping[str, object]) -> str:
     """Return a value that no step can have: an edit that changes nothing is refused."""
-    return f"{_REASON} {len(edited or {})} {edited!r}"
+    return f"{_REASON} {len(edited)} {edited!r}"
 
 
 def _accepts(plan: Plan, state: SagaState, event: OperatorRequest) -> bool:

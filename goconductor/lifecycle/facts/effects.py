@@ -38,6 +38,12 @@ class Settle(msgspec.Struct, frozen=True):
     attempt: int = 1
 
 
+class SettleUndo(Settle, frozen=True):
+    """Have the owner of a declared undo write the compensation's key in its journal, and answer whether the undo had run."""
+
+    direction: ClassVar[Direction] = Direction.SETTLE_UNDO
+
+
 class SetTimer(msgspec.Struct, frozen=True):
     """Let the attempt begin at ``due_at``."""
 

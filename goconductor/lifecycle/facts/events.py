@@ -132,9 +132,10 @@ class CompensationSettled(StepEvent, frozen=True, omit_defaults=True):
 
 
 class SettleUnavailable(StepEvent, frozen=True, omit_defaults=True):
-    """The owner keeps no journal for this step, so it cannot settle anything."""
+    """The owner keeps no journal for this step, so it cannot settle anything. ``direction`` says which owner was asked."""
 
     reason: str = "the step has no journal"
+    direction: Direction = Direction.SETTLE
 
 
 class DeadlinePassed(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):

@@ -110,6 +110,10 @@ class CompensationStatus(enum.StrEnum):
     STUCK = "stuck"
     FENCING = "fencing"
     """To be skipped: its owner is first asked to write both keys in the journal."""
+    SETTLING = "settling"
+    """Before a declared undo: the action's owner is asked to write its key, and to answer whether it happened."""
+    FENCING_UNDO = "fencing_undo"
+    """A declared undo is to be skipped: the owner of the undo is first asked to write its key in its journal."""
     SKIPPED = "skipped"
 
 
@@ -137,7 +141,12 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
 OPEN_ACTIONS = frozenset({ActionStatus.SENT, ActionStatus.BACKOFF, ActionStatus.SETTLING})
 """Statuses in which somebody is at an action, or will be. One that waits is not among them."""
 
-OPEN_COMPENSATIONS = frozenset({CompensationStatus.SENT, CompensationStatus.BACKOFF, CompensationStatus.FENCING})
+OPEN_COMPENSATIONS = frozenset(
+    {
+        *(CompensationStatus.SENT, CompensationStatus.BACKOFF, CompensationStatus.FENCING),
+        *(CompensationStatus.SETTLING, CompensationStatus.FENCING_UNDO),
+    }
+)
 
 SideStatus = TypeVar("SideStatus", ActionStatus, CompensationStatus)
 
@@ -188,6 +197,8 @@ class StepState(msgspec.Struct, frozen=True, omit_defaults=True):
     """The number of this run of the step. Events, messages, leases and idempotency keys of other rounds do not concern it."""
     edited: dict[str, Any] | None = None
     """Inputs given by an operator; they replace those of the definition."""
+    undo_edited: dict[str, Any] | None = None
+    """The same for the inputs of a declared undo."""
 
     @property
     def stuck(self) -> bool:
@@ -326,14 +337,20 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Referable(Mapping[str, Any]):
-    """What a reference may see of steps. It looks only where it is asked: a step of ten thousand refers to a few others."""
+    """What a reference may see of steps. It looks only where it is asked: a step of ten thousand refers to a few others.
 
-    def __init__(self, steps: Mapping[str, StepState]) -> None:
+    Args:
+        steps: where they stand.
+        undone: the step whose declared undo asks. It sees that one's output as well, None where nobody knows it.
+    """
+
+    def __init__(self, steps: Mapping[str, StepState], undone: str | None = None) -> None:
         self._steps = steps
+        self._undone = undone
 
     def __getitem__(self, name: str) -> Any:
         step = self._steps[name]
-        if step.action.status not in DONE_ACTIONS:
+        if step.action.status not in DONE_ACTIONS and name != self._undone:
             raise KeyError(name)
         return step.output
 

@@ -40,10 +40,10 @@ _SETTLED_BY_HAND = {
 
 SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
     e.ActionSucceeded: {
-        S.QUEUED: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED),
-        S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED),
-        S.PAUSED: _to(S.PAUSED, S.COMPLETED),
-        S.COMPENSATING: _to(S.COMPENSATING),
+        S.QUEUED: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
+        S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
+        S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
+        S.COMPENSATING: _BACK_TO_THE_END,
         S.STUCK: _to(S.STUCK, S.RUNNING, S.WAITING, S.COMPLETED),
     },
     e.ActionFailed: {
@@ -54,17 +54,17 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.STUCK: _STILL_STUCK,
     },
     e.OutputRejected: {
-        S.QUEUED: _to(S.RUNNING, S.COMPENSATING, S.STUCK),
-        S.RUNNING: _to(S.RUNNING, S.COMPENSATING, S.STUCK),
-        S.PAUSED: _STILL_PAUSED,
-        S.COMPENSATING: _to(S.COMPENSATING),
+        S.QUEUED: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
+        S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
+        S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
+        S.COMPENSATING: _BACK_TO_THE_END,
         S.STUCK: _STILL_STUCK,
     },
     e.OutcomeUnknown: {
-        S.QUEUED: _to(S.RUNNING, S.COMPENSATING),
-        S.RUNNING: _to(S.RUNNING, S.COMPENSATING, S.STUCK),
-        S.PAUSED: _STILL_PAUSED,
-        S.COMPENSATING: _LEFT_TO_A_PERSON,
+        S.QUEUED: _to(S.RUNNING, S.COMPENSATING, S.COMPENSATED),
+        S.RUNNING: _to(S.RUNNING, S.COMPENSATING, S.STUCK, S.COMPENSATED),
+        S.PAUSED: _to(S.PAUSED, S.COMPENSATED),
+        S.COMPENSATING: _to(S.COMPENSATING, S.STUCK, S.COMPENSATED),
         S.STUCK: _STILL_STUCK,
     },
     e.TimerFired: {
@@ -106,14 +106,14 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.STUCK: _STILL_STUCK,
     },
     e.SettleUnavailable: {
-        S.RUNNING: _to(S.RUNNING, S.COMPENSATING, S.STUCK, S.COMPENSATED),
-        S.PAUSED: _to(S.PAUSED, S.COMPENSATED),
-        S.COMPENSATING: _to(S.COMPENSATING, S.STUCK),
+        S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
+        S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
+        S.COMPENSATING: _to(S.COMPENSATING, S.STUCK, S.COMPENSATED),
         S.STUCK: _STILL_STUCK,
     },
     e.DeadlinePassed: {
         S.QUEUED: _to(S.QUEUED, S.COMPENSATING),
-        S.RUNNING: _to(S.RUNNING, S.COMPENSATING),
+        S.RUNNING: _to(S.RUNNING, S.COMPENSATING, S.COMPENSATED),
         S.WAITING: _to(S.WAITING, S.COMPENSATING, S.COMPENSATED),
         S.PAUSED: _to(S.PAUSED, S.COMPENSATED),
         S.COMPENSATING: _to(S.COMPENSATING),
@@ -123,7 +123,7 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
     e.ResumeRequested: {S.PAUSED: _to(S.QUEUED, S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED)},
     e.AbortRequested: {
         S.QUEUED: _to(S.COMPENSATING),
-        S.RUNNING: _to(S.RUNNING, S.COMPENSATING),
+        S.RUNNING: _to(S.RUNNING, S.COMPENSATING, S.COMPENSATED),
         S.WAITING: _to(S.COMPENSATING, S.COMPENSATED),
         S.PAUSED: _to(S.RUNNING, S.COMPENSATING, S.STUCK, S.COMPENSATED),
         S.STUCK: _STILL_STUCK,
@@ -160,12 +160,15 @@ ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
     },
     e.ActionSucceeded: dict.fromkeys((A.SENT, A.BACKOFF, A.SETTLING, A.FAILED, A.UNKNOWN, A.STUCK), frozenset({A.SUCCEEDED})),
     e.ActionFailed: {A.SENT: frozenset({A.BACKOFF, A.FAILED, A.PREVENTED, A.SETTLING, A.STUCK, A.GIVEN_UP})},
-    e.OutputRejected: {A.SENT: frozenset({A.FAILED, A.STUCK})},
+    e.OutputRejected: {A.SENT: frozenset({A.FAILED, A.STUCK, A.GIVEN_UP})},
     e.OutcomeUnknown: {A.SENT: frozenset({A.SENT, A.BACKOFF, A.UNKNOWN, A.SETTLING, A.STUCK})},
     e.TimerFired: {A.BACKOFF: frozenset({A.SENT}), A.WAITING: frozenset({A.SUCCEEDED, A.PREVENTED, A.STUCK, A.GIVEN_UP})},
     e.SignalReceived: {A.WAITING: frozenset({A.SUCCEEDED})},
-    e.ActionSettled: {A.SETTLING: frozenset({A.SUCCEEDED, A.PREVENTED, A.SKIPPED, A.GIVEN_UP})},
-    e.SettleUnavailable: {A.SETTLING: frozenset({A.FAILED, A.UNKNOWN, A.STUCK})},
+    e.ActionSettled: {
+        A.SETTLING: frozenset({A.SUCCEEDED, A.PREVENTED, A.SKIPPED, A.GIVEN_UP}),
+        **dict.fromkeys((A.FAILED, A.UNKNOWN), frozenset({A.SUCCEEDED, A.PREVENTED})),
+    },
+    e.SettleUnavailable: {A.SETTLING: frozenset({A.FAILED, A.UNKNOWN, A.STUCK, A.GIVEN_UP})},
     e.CompensationSucceeded: _UNDONE,
     e.CompensationSettled: _UNDONE,
     e.AbortRequested: {A.BACKOFF: frozenset({A.SETTLING})},
@@ -184,18 +187,23 @@ ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
 }
 
 COMPENSATION_MOVES: dict[type[Any], dict[C, frozenset[C]]] = {
-    Advance: {C.NONE: frozenset({C.SENT})},
-    e.CompensationSucceeded: {s: frozenset({C.DONE}) for s in (C.SENT, C.BACKOFF, C.FENCING, C.STUCK)},
+    Advance: {C.NONE: frozenset({C.SENT, C.SETTLING})},
+    e.ActionSucceeded: {C.SETTLING: frozenset({C.SENT})},
+    e.ActionSettled: {C.SETTLING: frozenset({C.SENT, C.NONE})},
+    e.CompensationSucceeded: {s: frozenset({C.DONE}) for s in (C.SENT, C.BACKOFF, C.FENCING, C.FENCING_UNDO, C.STUCK)},
     e.CompensationFailed: {C.SENT: frozenset({C.BACKOFF, C.STUCK})},
     e.OutcomeUnknown: {C.SENT: frozenset({C.SENT, C.BACKOFF, C.STUCK})},
     e.TimerFired: {C.BACKOFF: frozenset({C.SENT})},
-    e.CompensationSettled: {C.FENCING: frozenset({C.DONE, C.SKIPPED})},
-    e.SettleUnavailable: {C.FENCING: frozenset({C.STUCK})},
+    e.CompensationSettled: {c: frozenset({C.DONE, C.SKIPPED}) for c in (C.FENCING, C.FENCING_UNDO)},
+    e.SettleUnavailable: {
+        **dict.fromkeys((C.FENCING, C.FENCING_UNDO), frozenset({C.STUCK})),
+        C.SETTLING: frozenset({C.SENT}),
+    },
     e.RetryRequested: {c: frozenset({C.SENT}) for c in (C.STUCK, C.BACKOFF)},
     e.SkipRequested: {
-        **dict.fromkeys((C.STUCK, C.BACKOFF, C.SENT), frozenset({C.FENCING, C.SKIPPED})),
-        C.FENCING: frozenset({C.SKIPPED}),
+        **dict.fromkeys((C.STUCK, C.BACKOFF, C.SENT), frozenset({C.FENCING, C.FENCING_UNDO, C.SKIPPED})),
+        **dict.fromkeys((C.FENCING, C.FENCING_UNDO, C.SETTLING), frozenset({C.SKIPPED})),
     },
-    e.OutcomeDeclared: dict.fromkeys((C.STUCK, C.BACKOFF, C.SENT, C.FENCING), frozenset({C.DONE})),
+    e.OutcomeDeclared: dict.fromkeys((C.STUCK, C.BACKOFF, C.SENT, C.FENCING, C.FENCING_UNDO, C.SETTLING), frozenset({C.DONE})),
     e.InputEdited: {c: frozenset({c}) for c in (C.BACKOFF, C.STUCK)},
 }

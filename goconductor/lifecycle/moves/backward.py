@@ -16,7 +16,8 @@ from goconductor.lifecycle.facts.events import (
 )
 from goconductor.lifecycle.facts.state import CompensationStatus, Failure, Side
 from goconductor.lifecycle.fold import COMPENSATION_DONE, Fold
-from goconductor.lifecycle.moves import forward
+from goconductor.lifecycle.moves import forward, undoing
+from goconductor.lifecycle.moves.kinds import call
 from goconductor.lifecycle.moves.retrying import COMPENSATIONS
 from goconductor.saga.retry import LAST_PATIENCE, patience
 
@@ -76,7 +77,11 @@ def settled(fold: Fold, event: CompensationSettled) -> None:
 
 
 def settle_unavailable(fold: Fold, event: SettleUnavailable) -> None:
-    """Leave a skip to an operator: without a journal it cannot be fenced, so it must be forced."""
+    """Begin a declared undo about whose action nobody knows more; else leave a skip to an operator, as it cannot be fenced."""
+    undoing.check_asked(fold, event)
+    if undoing.is_settled_first(fold, event.step):
+        call.compensate(fold, event.step, SettleUnavailable, settled=True)
+        return
     failure = Failure("SkipRefused", f"{event.reason}: skip it by force, and late effects are possible")
     stuck = fold.step(event.step).compensation.to(CompensationStatus.STUCK, failure=failure)
     fold.set_compensation(event.step, SettleUnavailable, stuck)

@@ -25,8 +25,8 @@ from goconductor.lifecycle.facts.events import (
 from goconductor.lifecycle.facts.state import ActionStatus, Failure, SagaStatus, Side
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import ACTION_SUCCEEDED, MAY_HAVE_RUN, Fold
-from goconductor.lifecycle.moves import tolerated, turning
-from goconductor.lifecycle.moves.kinds import kind_of, wait
+from goconductor.lifecycle.moves import tolerated, turning, undoing
+from goconductor.lifecycle.moves.kinds import call, kind_of, wait
 from goconductor.lifecycle.moves.retrying import ACTIONS
 from goconductor.lifecycle.moves.seen import seen_by_conditions
 from goconductor.saga.definition import StepRole
@@ -178,6 +178,8 @@ def succeeded(fold: Fold, event: ActionSucceeded | ActionSettled | OutcomeDeclar
     action = Side(ACTION_SUCCEEDED, before.attempt or 1, before.unknowns, before.lost_at)
     fold.set_action(event.step, type(event), action, output=event.output, skipping=False)
     if fold.backward:
+        if undoing.is_settled_first(fold, event.step):
+            call.compensate(fold, event.step, type(event))
         turning.advance(fold)
     else:
         fold.reason = ""
@@ -221,6 +223,9 @@ def output_rejected(fold: Fold, event: OutputRejected) -> None:
     name, side, failure = event.step, ACTIONS.expect(fold, event), event.failure
     if fold.role(name) is StepRole.COMPENSATABLE:
         tolerates = fold.tolerates(name)
+        if tolerates and name not in fold.plan.undoable:
+            give_up(fold, name, OutputRejected, failure)
+            return
         fold.set_action(name, OutputRejected, side.to(ActionStatus.FAILED, failure=failure))
         if tolerates:
             tolerated.undo(fold, name)
@@ -247,7 +252,11 @@ def unknown(fold: Fold, event: OutcomeUnknown) -> None:
 def settled(fold: Fold, event: ActionSettled) -> None:
     """Take the journal's answer: go forward if the action had happened; else it never will."""
     name, step = event.step, fold.step(event.step)
-    if event.happened:
+    if undoing.is_settled_first(fold, name):
+        undoing.settled(fold, event)
+    elif step.action.status is not ActionStatus.SETTLING:
+        raise UnexpectedEventError(f"the action of step {name!r} is {step.action.status}; it is not to be settled")
+    elif event.happened:
         succeeded(fold, event)
     elif step.skipping:
         skip(fold, name, ActionSettled)
@@ -262,7 +271,9 @@ def settle_unavailable(fold: Fold, event: SettleUnavailable) -> None:
     """Without a journal, undo what may have happened. Of a pivot believe a failure, and leave a lost outcome to an operator."""
     name, step = event.step, fold.step(event.step)
     side = step.action
-    if name in fold.plan.tolerated:
+    if fold.tolerates(name) and name not in fold.plan.undoable:
+        give_up(fold, name, SettleUnavailable)
+    elif name in fold.plan.tolerated:
         fold.set_action(name, SettleUnavailable, side.to(ActionStatus.UNKNOWN if side.unknowns else ActionStatus.FAILED))
         if fold.backward:
             turning.advance(fold)

@@ -14,10 +14,11 @@ still have its effect, as after any unknown outcome. A skip asks the journal to 
 
 from __future__ import annotations
 
-from typing import assert_never
+from collections.abc import Mapping
+from typing import Any, assert_never
 
 from goconductor.errors import RequestRefusedError
-from goconductor.lifecycle.facts.effects import EndSaga, RunAction, Settle
+from goconductor.lifecycle.facts.effects import EndSaga, RunAction, Settle, SettleUndo
 from goconductor.lifecycle.facts.events import (
     AbortRequested,
     InputEdited,
@@ -36,10 +37,12 @@ from goconductor.lifecycle.moves import forward, signals, turning
 from goconductor.lifecycle.moves.kinds import kind_of
 from goconductor.lifecycle.moves.retrying import ACTIONS, COMPENSATIONS
 from goconductor.lifecycle.pending_work import pending_work
-from goconductor.saga.definition import StepRole
+from goconductor.saga.definition import Binding, StepRole
+from goconductor.saga.plan import Plan
 
 _WAITING = (ActionStatus.STUCK, ActionStatus.BACKOFF, ActionStatus.WAITING, ActionStatus.SENT, ActionStatus.SETTLING)
-_WAITING_BACK = (CompensationStatus.STUCK, CompensationStatus.BACKOFF, CompensationStatus.SENT, CompensationStatus.FENCING)
+_SETTLED_BACK = (CompensationStatus.FENCING, CompensationStatus.FENCING_UNDO, CompensationStatus.SETTLING)
+_WAITING_BACK = (CompensationStatus.STUCK, CompensationStatus.BACKOFF, CompensationStatus.SENT, *_SETTLED_BACK)
 
 
 def apply(fold: Fold, event: OperatorRequest) -> None:
@@ -150,8 +153,11 @@ def skip(fold: Fold, event: SkipRequested) -> None:
             fold.fields["late_effects"] = True
             fold.set_compensation(name, SkipRequested, step.compensation.to(CompensationStatus.SKIPPED))
             forward.undone(fold, name, SkipRequested)
-        elif step.compensation.status is CompensationStatus.FENCING:
-            raise _is_being_skipped(name)
+        elif step.compensation.status in _SETTLED_BACK:
+            raise _is_being_settled(name)
+        elif name in fold.plan.undoes:
+            fold.set_compensation(name, SkipRequested, step.compensation.to(CompensationStatus.FENCING_UNDO))
+            fold.effects.append(SettleUndo(name, step.round))
         else:
             fold.set_compensation(name, SkipRequested, step.compensation.to(CompensationStatus.FENCING))
             fold.effects.append(Settle(name, step.round))
@@ -167,7 +173,7 @@ def skip(fold: Fold, event: SkipRequested) -> None:
         fold.fields["late_effects"] = fold.state.late_effects or step.action.attempt > 0
         forward.skip(fold, name, SkipRequested)
     elif step.action.status is ActionStatus.SETTLING:
-        raise _is_being_skipped(name)
+        raise _is_being_settled(name)
     else:
         fold.set_action(name, SkipRequested, step.action.to(ActionStatus.SETTLING), skipping=True)
         fold.effects.append(Settle(name, step.round))
@@ -205,26 +211,41 @@ def edit(fold: Fold, event: InputEdited) -> None:
     name, step = event.step, fold.step(event.step)
     if not event.reason:
         raise RequestRefusedError(f"editing the input of step {name!r} departs from its saga's definition: give a reason")
-    known = fold.plan.steps[name].inputs
+    known, before = editable(fold.plan, name, step)
     if unknown := sorted(set(event.inputs) - set(known)):
         there = ", ".join(sorted(known)) or "none"
         raise RequestRefusedError(f"step {name!r} has no input {unknown[0]!r}; its inputs are: {there}")
-    edited = {**(step.edited or {}), **event.inputs}
+    edited = {**before, **event.inputs}
     waits_back = step.compensation.status in (CompensationStatus.STUCK, CompensationStatus.BACKOFF)
     if not waits_back and step.action.status not in (ActionStatus.STUCK, ActionStatus.BACKOFF):
         raise RequestRefusedError(
             f"the input of step {name!r} cannot be edited: its {_standing(step)}; "
             "it can while one of them is stuck or waits to try again"
         )
-    if edited == (step.edited or {}):
+    if edited == before:
         raise RequestRefusedError(f"step {name!r} has these inputs already; retry it")
-    if waits_back:
+    if waits_back and name in fold.plan.undoes:
+        fold.set_compensation(name, InputEdited, step.compensation, undo_edited=edited)
+    elif waits_back:
         fold.set_compensation(name, InputEdited, step.compensation, edited=edited)
     else:
         fold.set_action(name, InputEdited, step.action, edited=edited)
 
 
-def _is_being_skipped(name: str) -> RequestRefusedError:
+def editable(plan: Plan, name: str, step: StepState) -> tuple[Mapping[str, Binding], Mapping[str, Any]]:
+    """Return the inputs that an edit can be about now, and those that were given before; a declared undo has its own.
+
+    Args:
+        plan: the saga's compiled definition.
+        name: the step's id.
+        step: where it stands.
+    """
+    if name in plan.undoes and step.compensation.status is not CompensationStatus.NONE:
+        return plan.undoes[name].inputs, step.undo_edited or {}
+    return plan.steps[name].inputs, step.edited or {}
+
+
+def _is_being_settled(name: str) -> RequestRefusedError:
     return RequestRefusedError(
         f"step {name!r} is being settled: its owner is asked to write its keys. If nobody can, skip it by force, or declare it"
     )

@@ -26,4 +26,4 @@ from goconductor.lifecycle.moves.kinds import call
 
 def undo(fold: Fold, name: str) -> None:
     """Compensate a step that may have had an effect, before it is given up. Nothing that comes after it has begun."""
-    call.compensate(fold, name)
+    call.compensate(fold, name, settled=True)

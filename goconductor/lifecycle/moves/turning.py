@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from goconductor.errors import UnexpectedEventError
 from goconductor.lifecycle.facts.effects import EndSaga, SetTimer
-from goconductor.lifecycle.facts.state import ActionStatus, SagaStatus
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import CLOSED_COMPENSATIONS, NO_COMPENSATION, Fold
 from goconductor.lifecycle.moves.kinds import call
@@ -78,5 +78,5 @@ def late_success(fold: Fold, name: str) -> None:
         raise UnexpectedEventError(
             f"the action of step {name!r} is {step.action.status} and its saga turns back; it comes too late"
         )
-    if step.compensation.status is not NO_COMPENSATION:
+    if step.compensation.status not in (NO_COMPENSATION, CompensationStatus.SETTLING):
         fold.fields["late_effects"] = True

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 import msgspec
 
 from goconductor.errors import ConditionError, PayloadError, nearest
+from goconductor.saga.checking import undo
 from goconductor.saga.checking.waits import asked_of
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Definition
@@ -70,6 +71,7 @@ def asked(definition: Definition) -> Iterator[Asked]:
         for step in definition.steps
         for parameter, binding in step.inputs.items()
     ]
+    named += [each for step in definition.steps for each in undo.inputs_of(step)]
     named += [
         (f"the delay of step {step.id!r}", Binding(ref=step.delay.until))
         for step in definition.steps

@@ -8,13 +8,13 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, Protocol
 
 from goconductor.errors import ConditionError, DefinitionError, PayloadError, nearest
-from goconductor.saga.checking import tolerated
+from goconductor.saga.checking import tolerated, undo
 from goconductor.saga.checking.places import asked
 from goconductor.saga.checking.waits import asked_of, names_twice, of_delay, of_value, of_wait
 from goconductor.saga.data.references import Reference
 from goconductor.saga.data.schemas import followed, lack
 from goconductor.saga.data.values import check_value
-from goconductor.saga.definition import Binding, Definition, Step
+from goconductor.saga.definition import Binding, Definition, Step, Undo
 from goconductor.saga.expressions.conditions import MAP_WALKED
 from goconductor.saga.ids import is_name, split_target
 from goconductor.saga.plan import reachable
@@ -83,6 +83,7 @@ def problems(definition: Definition, *, stored: bool = False) -> list[str]:
         ]
     found.extend(_around_pivot(definition, edges))
     found.extend(tolerated.problems(definition, edges))
+    found.extend(undo.problems(definition, edges))
     return found
 
 
@@ -104,19 +105,35 @@ def unfit_inputs(step: Step, code: Code) -> list[str]:
         step: of a definition.
         code: what runs it.
     """
+    return _unfit(f"step {step.id!r}", step.run, step.inputs, code)
+
+
+def unfit_undo(definition: Definition, step: Step, code: Code) -> list[str]:
+    """Find the same of a step's declared undo, and what it needs and could be null.
+
+    Args:
+        definition: that can run otherwise.
+        step: of it.
+        code: what runs its undo.
+    """
+    if not isinstance(step.undo, Undo):
+        return []
+    found = _unfit(f"the undo of step {step.id!r}", step.undo.run, step.undo.inputs, code)
+    return found or [*undo.unfit_nulls(definition, step, step.undo, code)]
+
+
+def _unfit(who: str, run: str, inputs: Mapping[str, Binding], code: Code) -> list[str]:
     parameters = code.parameters
     found = [
-        f"step {step.id!r} gives {step.run!r} an input {name!r} that it does not take; {nearest(name, parameters)}"
-        for name in step.inputs
+        f"{who} gives {run!r} an input {name!r} that it does not take; {nearest(name, parameters)}"
+        for name in inputs
         if name not in parameters
     ]
-    for name, binding in step.inputs.items():
+    for name, binding in inputs.items():
         if binding.ref is None and name in parameters and (why := code.refusal_of(name, binding.value)) is not None:
-            found.append(
-                f"step {step.id!r} gives {step.run!r} a constant for its input {name!r} that does not fit: {why}; correct it."
-            )
-    missing = [name for name, needed in parameters.items() if needed and name not in step.inputs]
-    found += [f"step {step.id!r} gives {step.run!r} no value for its input {name!r}; add it to the inputs." for name in missing]
+            found.append(f"{who} gives {run!r} a constant for its input {name!r} that does not fit: {why}; correct it.")
+    missing = [name for name, needed in parameters.items() if needed and name not in inputs]
+    found += [f"{who} gives {run!r} no value for its input {name!r}; add it to the inputs." for name in missing]
     return found
 
 
@@ -172,6 +189,8 @@ def _before(step: Step, known: set[str], found: list[str]) -> set[str]:
         owner = _refers(binding, f"input {parameter!r} of step {step.id!r}", known, found)
         if owner is not None:
             before.add(owner)
+    for what, binding in undo.inputs_of(step):
+        _refers(binding, what, known, found)
     return before
 
 

@@ -20,6 +20,7 @@ _OF_CODE = (
     "run",
     "inputs",
     "compensation",
+    "undo",
     "retry",
     "compensation_retry",
     "timeout_seconds",

@@ -16,7 +16,7 @@ import msgspec
 
 from goconductor.errors import PayloadError
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import Binding, Step
+from goconductor.saga.definition import Binding, Step, Undo
 
 
 def by_position(step: Step, types: Mapping[str | None, Any]) -> Step:
@@ -30,7 +30,13 @@ def by_position(step: Step, types: Mapping[str | None, Any]) -> Step:
     delay = step.delay
     if delay is not None and delay.until is not None:
         delay = msgspec.structs.replace(delay, until=binding_by_position(Binding(ref=delay.until), types).ref)
-    return step if (inputs, delay) == (step.inputs, step.delay) else msgspec.structs.replace(step, inputs=inputs, delay=delay)
+    undo = step.undo
+    if isinstance(undo, Undo):
+        undo = msgspec.structs.replace(
+            undo, inputs={name: binding_by_position(binding, types) for name, binding in undo.inputs.items()}
+        )
+    changed = (inputs, delay, undo) != (step.inputs, step.delay, step.undo)
+    return msgspec.structs.replace(step, inputs=inputs, delay=delay, undo=undo) if changed else step
 
 
 def binding_by_position(binding: Binding, types: Mapping[str | None, Any]) -> Binding:

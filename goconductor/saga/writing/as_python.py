@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 
 from goconductor.errors import DefinitionError
+from goconductor.saga.checking.undo import inputs_of
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import Binding, Definition, Step
+from goconductor.saga.definition import Binding, Definition, Step, Undo
 from goconductor.saga.retry import Retry
 
 WIDTH = 100
@@ -49,11 +50,12 @@ class _Writer:
         """Why Python could not make this version."""
         self._written: set[str] = set()
         self._named = _named(definition)
-        taken = {"Saga", "Retry", *keyword.kwlist, *keyword.softkwlist}
+        taken = {"Saga", "Retry", "Undo", *keyword.kwlist, *keyword.softkwlist}
         self._saga = _variable(definition.name, taken)
         self._variables = {step.id: _variable(step.id, taken) for step in definition.steps if step.id in self._named}
         lines = [*self._lines(definition)]
-        imported = "Retry, Saga" if any("Retry(" in line for line in lines) else "Saga"
+        made = {"Saga", *(name for name in ("Retry", "Undo") if any(f"{name}(" in line for line in lines))}
+        imported = ", ".join(sorted(made))
         self.text = "\n".join([f"from goconductor import {imported}", "", *lines]) + "\n"
 
     def _lines(self, definition: Definition) -> Iterator[str]:
@@ -110,6 +112,8 @@ class _Writer:
                     found["inputs"] = self._inputs(step)
                 case "fallback", str():
                     found["fallback"] = self._object(value)
+                case "undo", Undo():
+                    found["undo"] = self._undo(step, value)
                 case "timeout_seconds" | "total_timeout_seconds", float():
                     found[field.removesuffix("_seconds")] = _number(value)
                 case _, Retry():
@@ -123,6 +127,11 @@ class _Writer:
     def _inputs(self, step: Step) -> str:
         items = [f"{name!r}: {self._binding(each, f'input {name!r} of step {step.id!r}')}" for name, each in step.inputs.items()]
         return _bracketed("{", items, "}")
+
+    def _undo(self, step: Step, undo: Undo) -> str:
+        what = f"the undo of step {step.id!r}"
+        items = [f"{name!r}: {self._binding(each, f'input {name!r} of {what}')}" for name, each in undo.inputs.items()]
+        return _call("Undo", [repr(undo.run)], {"inputs": _bracketed("{", items, "}") if items else None})
 
     @staticmethod
     def _id(step: Step, default: str) -> str | None:
@@ -156,6 +165,7 @@ def _named(definition: Definition) -> set[str]:
     above: set[str] = set()
     for step in definition.steps:
         names = {*step.after, *(_owner(each.ref) for each in step.inputs.values()), step.fallback}
+        names |= {_owner(each.ref) for _, each in inputs_of(step)}
         names.add(_owner(None if step.delay is None else step.delay.until))
         found |= {name for name in names if name is not None} & above
         above.add(step.id)

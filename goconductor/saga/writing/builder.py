@@ -14,62 +14,33 @@ given by name. ``saga.input`` and ``step.output`` are places: what is read from 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import NoneType, UnionType
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack, cast, overload
 
 import msgspec
 from typing_extensions import TypeVar as DefaultedTypeVar
 
 from goconductor.errors import DefinitionError, check_type, unfit
 from goconductor.saga.checking.places import misplaced
-from goconductor.saga.checking.validate import problems, unfit_inputs
+from goconductor.saga.checking.validate import problems, unfit_inputs, unfit_undo
 from goconductor.saga.data.references import Place, Reference, reference_of
 from goconductor.saga.definition import Binding, Definition, Delay, Wait
 from goconductor.saga.definition import Step as StepDefinition
-from goconductor.saga.retry import Retry
+from goconductor.saga.definition import Undo as UndoDefinition
 from goconductor.saga.retry import seconds as duration
 from goconductor.saga.types.annotations import cannot_come
 from goconductor.saga.types.positions import binding_by_position, by_position
+from goconductor.saga.writing.code import Code, OwnCode, OwnPlainCode
 from goconductor.saga.writing.described import misshapen, result_type, schema_of
 from goconductor.saga.writing.options import check_options
 from goconductor.saga.writing.steps import Step, StepOptions, ValueOptions, WaitOptions
+from goconductor.saga.writing.undo import Undo
 
 P = ParamSpec("P")
-R_co = TypeVar("R_co", covariant=True)
 I = DefaultedTypeVar("I", default=Any)  # noqa: E741  (a saga that names no type of its input takes any)
 O = DefaultedTypeVar("O", default=Any)  # noqa: E741  (the type of a saga's result is not known until `returns`)
 T = TypeVar("T")
-
-
-class _Code(Protocol):
-    retry: Retry | None
-    compensation_retry: Retry | None
-    timeout_seconds: float | None
-    compensation_function: Any
-
-    @property
-    def target(self) -> str: ...
-
-    @property
-    def parameters(self) -> Mapping[str, bool]: ...
-
-    @property
-    def returns(self) -> Any: ...
-
-    def refusal_of(self, name: str, value: Any) -> str | None: ...
-
-
-class OwnCode(_Code, Protocol[P, R_co]):
-    """An action whose code is at hand: what :meth:`goconductor.Participant.step` returns for an ``async def``."""
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]: ...
-
-
-class OwnPlainCode(_Code, Protocol[P, R_co]):
-    """The same for a plain ``def``."""
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
 
 
 class Saga(Generic[I, O]):
@@ -103,7 +74,8 @@ class Saga(Generic[I, O]):
         self._input_schema = input_schema
         self._timeout_seconds = None if timeout is None else duration(timeout)
         self._steps: list[StepDefinition] = []
-        self._known: dict[int, _Code] = {}
+        self._known: dict[int, Code] = {}
+        self._undone_by: dict[int, Code] = {}
         self._declared: dict[str, Any] = {}
         self._output: Binding | None = None
         self._definition: Definition | None = None
@@ -151,6 +123,9 @@ class Saga(Generic[I, O]):
             self._declared[step_id] = output
         if known is not None:
             self._known[len(self._steps)] = known
+        undo = options.get("undo")
+        if isinstance(undo, Undo) and undo.code is not None:
+            self._undone_by[len(self._steps)] = undo.code
         self._steps.append(
             StepDefinition(
                 id=step_id,
@@ -159,7 +134,8 @@ class Saga(Generic[I, O]):
                 inputs={name: _binding(f"inputs[{name!r}]", value) for name, value in options.get("inputs", {}).items()},
                 when=options.get("when"),
                 pivot=options.get("pivot", False),
-                compensation=options.get("compensation") if known is None else known.compensation_function is not None,
+                compensation=_compensation(known, options),
+                undo=_undo(undo),
                 retry=options.get("retry") or own.get("retry"),
                 compensation_retry=options.get("compensation_retry") or own.get("compensation_retry"),
                 timeout_seconds=own.get("timeout_seconds") if timeout is None else duration(timeout),
@@ -355,6 +331,8 @@ class Saga(Generic[I, O]):
             found += misplaced(definition, types)
             for number, action in self._known.items():
                 found += unfit_inputs(self._steps[number], action)
+            for number, action in self._undone_by.items():
+                found += unfit_undo(definition, definition.steps[number], action)
             if found:
                 raise DefinitionError(self.name, found)
             self._definition, self._result_type = definition, result_type(definition, types)
@@ -380,6 +358,20 @@ class Saga(Generic[I, O]):
             if step.fallback is not None and step.id in types:
                 types[step.id] = types[step.id] | types[step.fallback] if _joinable(types, step) else Any
         return types
+
+
+def _compensation(known: Code | None, options: StepOptions) -> bool | None:
+    """Return whether a step has a compensation; None where an undo stands in its place, or only the owner knows."""
+    if known is None or options.get("undo") is not None:
+        return options.get("compensation")
+    return known.compensation_function is not None
+
+
+def _undo(undo: Undo | Literal["none"] | None) -> UndoDefinition | Literal["none"] | None:
+    if not isinstance(undo, Undo):
+        return undo
+    inputs = {name: _binding(f"the undo's inputs[{name!r}]", value) for name, value in undo.inputs.items()}
+    return UndoDefinition(run=undo.target, inputs=inputs)
 
 
 def _joinable(types: Mapping[str | None, Any], step: StepDefinition) -> bool:

@@ -7,7 +7,9 @@ from types import NoneType
 from typing import Any
 
 from goconductor.errors import ArgumentError, check_type, nearest, unfit
+from goconductor.saga.definition import NOTHING
 from goconductor.saga.retry import Retry
+from goconductor.saga.writing.undo import Undo
 
 _WANTED: dict[str, tuple[tuple[type, ...], str]] = {
     "id": ((str, NoneType), "the step's id in the saga, such as 'charge'"),
@@ -16,6 +18,7 @@ _WANTED: dict[str, tuple[tuple[type, ...], str]] = {
     "where": ((str, NoneType), "a CEL condition as a text, such as 'payload.total > 0'"),
     "when": ((str, NoneType), "a CEL condition as a text, such as 'input.total > 0'"),
     "compensation": ((bool, NoneType), "True or False; leave it out where only the owner knows"),
+    "undo": ((Undo, str, NoneType), "Undo('payments.refund', inputs=…), or 'none' where there is nothing to undo"),
     "pivot": ((bool,), "True or False"),
     "retry": ((Retry, NoneType), "Retry(attempts_max=…)"),
     "compensation_retry": ((Retry, NoneType), "Retry(attempts_max=…)"),
@@ -47,6 +50,8 @@ def check_options(options: Mapping[str, Any], is_step: Callable[[object], bool])
     for number, step in enumerate(options.get("after", ())):
         if not is_step(step):
             raise unfit(f"after[{number}]", step, "what saga.step(…) has returned: after=[reserved]")
+    if isinstance(undo := options.get("undo"), str) and undo != NOTHING:
+        raise unfit("undo", undo, _WANTED["undo"][1])
     if (fallback := options.get("fallback")) is not None and not is_step(fallback):
         raise unfit("fallback", fallback, _WANTED["fallback"][1])
     for parameter in options.get("inputs", {}):

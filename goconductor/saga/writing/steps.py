@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic, TypedDict, TypeVar, cast
+from typing import Any, Generic, Literal, TypedDict, TypeVar, cast
 
 from goconductor.saga.data.references import Place, Reference
 from goconductor.saga.retry import Retry
+from goconductor.saga.writing.undo import Undo
 
 O_co = TypeVar("O_co", covariant=True)
 
@@ -23,8 +24,8 @@ class Step(Generic[O_co]):
         return cast("O_co", Place(Reference.to("steps", self.id)))
 
 
-class StepOptions(TypedDict, total=False):
-    """The options of a step."""
+class CodeOptions(TypedDict, total=False):
+    """The options of a step that runs code, whatever undoes it."""
 
     id: str | None
     """The step's id in the saga; by default the name of its code."""
@@ -53,6 +54,13 @@ class StepOptions(TypedDict, total=False):
     unknowns_max: int | None
     """Lost outcomes (its process was killed in the middle) after which the step is given up. 1: it never runs again once it may
     have run. By default 3, or 10 where giving up leaves the saga stuck, and not before 30 s."""
+
+
+class StepOptions(CodeOptions, total=False):
+    """The options of a step."""
+
+    undo: Undo | Literal["none"] | None
+    """What undoes the step in place of its owner's compensation; ``"none"`` says that nothing needs to."""
 
 
 class WaitOptions(TypedDict, total=False):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from goconductor.lifecycle.facts.effects import RunAction, RunCompensation
+from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, Settle
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, Side
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
 
 _ACTION = Side(ActionStatus.SENT, 1)
 _COMPENSATION = Side(CompensationStatus.SENT, 1)
+_SETTLING = Side(CompensationStatus.SETTLING)
 
 
 def begin(fold: Fold, name: str, cause: type[object] = Advance) -> Failure | None:
@@ -20,7 +21,18 @@ def begin(fold: Fold, name: str, cause: type[object] = Advance) -> Failure | Non
     return None
 
 
-def compensate(fold: Fold, name: str) -> None:
-    """Send the first attempt of the compensation: its turn has come."""
-    step = fold.set_compensation(name, Advance, _COMPENSATION)
+def compensate(fold: Fold, name: str, cause: type[object] = Advance, *, settled: bool = False) -> None:
+    """Send the first attempt of the compensation; or first have the action settled, where a declared undo has to know more.
+
+    Args:
+        fold: the saga.
+        name: the step.
+        cause: the event's class, or :class:`Advance` where its turn has come.
+        settled: whether its owner has said already what there is to say.
+    """
+    if name in fold.plan.undoes and not settled and fold.step(name).action.status is not ActionStatus.SUCCEEDED:
+        step = fold.set_compensation(name, cause, _SETTLING)
+        fold.effects.append(Settle(name, step.round))
+        return
+    step = fold.set_compensation(name, cause, _COMPENSATION)
     fold.ask(RunCompensation(name, 1, step.round))

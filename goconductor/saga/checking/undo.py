@@ -1,0 +1,130 @@
+"""What is wrong with declared undos: each fault with its remedy and, where data could be lacking, with a path that lacks it.
+
+An undo runs when the saga turns back, wherever that is. What is sure to be there then is the saga's input, and of the steps
+before its own one what their statuses say: an output, or null where a step was skipped or given up. Of its own step there may be
+no output, since nobody may know whether it ran. So an undo refers to these places only, and takes null where there may be null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Protocol
+
+from goconductor.errors import PayloadError
+from goconductor.saga.data.references import Reference
+from goconductor.saga.definition import Binding, Definition, Step, Undo
+from goconductor.saga.ids import split_target
+from goconductor.saga.plan import reachable
+
+TURNS_BACK = "the saga turns back"
+
+
+def problems(definition: Definition, edges: Mapping[str, AbstractSet[str]]) -> Iterator[str]:
+    """Yield what is wrong; that a reference cannot be read, or names no step, is reported with the other references.
+
+    Args:
+        definition: whose steps may be of any form.
+        edges: step → the steps before it.
+    """
+    pivot = next((step.id for step in definition.steps if step.pivot), None)
+    for step in definition.steps:
+        if step.undo is None:
+            continue
+        if step.compensation:
+            yield (
+                f"step {step.id!r} has both a compensation and undo, of which only undo would run; "
+                "leave the compensation out, or remove undo."
+            )
+        if isinstance(step.undo, Undo):
+            yield from _of_undo(step, step.undo, pivot, edges)
+
+
+def inputs_of(step: Step) -> Iterator[tuple[str, Binding]]:
+    """Yield the inputs of a step's declared undo, each with what it is in words."""
+    for name, binding in (step.undo.inputs if isinstance(step.undo, Undo) else {}).items():
+        yield f"input {name!r} of the undo of step {step.id!r}", binding
+
+
+class Code(Protocol):
+    """The code of an undo, as far as its inputs go."""
+
+    def refusal_of(self, name: str, value: object) -> str | None:
+        """Return why a value does not fit an input; None if it does."""
+
+
+def unfit_nulls(definition: Definition, step: Step, undo: Undo, code: Code) -> Iterator[str]:
+    """Yield the inputs of an undo that are null on some path, and that its code cannot take as null.
+
+    Args:
+        definition: that can run otherwise.
+        step: the step that is undone.
+        undo: its declared undo.
+        code: what the undo runs.
+    """
+    steps = {each.id: each for each in definition.steps}
+    for name, binding in undo.inputs.items():
+        path = None if (owner := _owner(binding)) is None else _path_to_null(steps, step.id, owner)
+        if path is None and binding.optional:
+            path = f"the place is not there → {TURNS_BACK}"
+        if path is not None and code.refusal_of(name, None) is not None:
+            yield (
+                f"input {name!r} of the undo of step {step.id!r} is null on the path {path}, which {undo.run!r} does not take; "
+                "let it take None there as well."
+            )
+
+
+def _of_undo(step: Step, undo: Undo, pivot: str | None, edges: Mapping[str, AbstractSet[str]]) -> Iterator[str]:
+    try:
+        split_target(undo.run)
+    except ValueError:
+        yield f"the undo of step {step.id!r} runs {undo.run!r}; name its code as 'participant.step'."
+    if step.pivot or (pivot is not None and pivot in reachable(edges, step.id)):
+        where = "is the pivot" if step.pivot else f"comes after the pivot {pivot!r}"
+        yield f"step {step.id!r} {where}, so its undo can never run; remove it, or make a later step the pivot."
+    before: AbstractSet[str] | None = None
+    for what, binding in inputs_of(step):
+        owner = _owner(binding)
+        if owner is None or owner not in edges or owner == step.id or owner in edges[step.id]:
+            continue
+        before = reachable(edges, step.id) if before is None else before
+        if owner not in before:
+            yield (
+                f"{what} refers to the output of {owner!r}, which there need not be: on the path "
+                f"{' → '.join([*_way_to(step.id, edges), TURNS_BACK])} that step has never run; "
+                f"refer to the input, to {step.id!r} itself or to a step before it, or add {owner!r} to 'after'."
+            )
+
+
+def _path_to_null(steps: Mapping[str, Step], undone: str, owner: str) -> str | None:
+    """Return a path on which what an undo refers to is null."""
+    if owner == undone:
+        return f"nobody knows whether {undone!r} ran → {TURNS_BACK}"
+    step = steps.get(owner)
+    if step is None:
+        return None
+    if step.when is not None:
+        return f"{owner!r} is skipped → {undone!r} → {TURNS_BACK}"
+    return (
+        f"{owner!r} fails, and the saga goes on → {undone!r} → {TURNS_BACK}"
+        if step.allow_fail or step.fallback == undone
+        else None
+    )
+
+
+def _way_to(step: str, edges: Mapping[str, AbstractSet[str]]) -> list[str]:
+    """Return steps that lead from the beginning to a step."""
+    way = [step]
+    while (before := min((each for each in edges.get(way[0], ()) if each not in way), default=None)) is not None:
+        way.insert(0, before)
+    return way
+
+
+def _owner(binding: Binding) -> str | None:
+    """Return the step whose output a binding refers to; None where it refers to none, or cannot be read."""
+    if binding.ref is None:
+        return None
+    try:
+        return Reference.parse(binding.ref).step
+    except PayloadError:
+        return None
