@@ -16,6 +16,7 @@ from goconductor.control.doors.handle import SagaHandle
 from goconductor.control.doors.schedules import Schedules
 from goconductor.control.faults import RequestInvalidError
 from goconductor.control.models import History, HistoryEntry, SagaDetail, SagaPage, SagaSummary, StepDetail, StepStatus
+from goconductor.control.sagas.bulk import BulkItem, BulkOutcome, BulkReport
 from goconductor.control.sagas.requests import RefusedNowError, RequestIdReusedError, StepNotFoundError
 from goconductor.control.sagas.starting import DefinitionNotFoundError, InputRefusedError
 from goconductor.control.schedules.documents import FireDetail, ScheduleDetail, ScheduleList, ScheduleSummary
@@ -83,6 +84,9 @@ __version__ = "0.1.0"
 __all__ = [
     "Action",
     "ArgumentError",
+    "BulkItem",
+    "BulkOutcome",
+    "BulkReport",
     "BusError",
     "BusUnavailableError",
     "CompensatedError",

@@ -13,6 +13,7 @@ from goconductor.blocking.client import BlockingClient
 from goconductor.blocking.saga import BlockingSaga
 from goconductor.blocking.schedules import BlockingSchedules
 from goconductor.control.models import SagaPage
+from goconductor.control.sagas.bulk import BulkReport
 from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.saga.writing.builder import Saga
 
@@ -148,5 +149,42 @@ class BlockingConductor(BlockingClient):
                 error=error,
                 cursor=cursor,
                 limit=limit,
+            )
+        )
+
+    def bulk(
+        self,
+        request: str,
+        sagas: Sequence[UUID | str],
+        *,
+        step: str | None = None,
+        reason: str = "",
+        values: Mapping[str, Any] | None = None,
+        dry_run: bool = False,
+        by: str = "",
+        request_id: str | None = None,
+    ) -> BulkReport:
+        """Ask the same of many sagas. Each gets the request for itself, and the report has each.
+
+        Args:
+            request: its name, as ``allowed`` of a saga has it: ``"retry"``.
+            sagas: their ids, up to 500, each once.
+            step: the step that it is about; without one, a retry or a skip is about each stuck step.
+            reason: why, for the sagas' histories.
+            values: the request's other arguments, such as ``{"forced": True}``.
+            dry_run: change nothing, and say which sagas would accept it now.
+            by: the name of the actor.
+            request_id: 1 to 100 printable ASCII characters that name the request. Asked again with the same, each saga that has
+                had it is answered as before. None draws some, which the report has.
+
+        Raises:
+            ArgumentError: an argument is of a wrong type.
+            RequestInvalidError: there is no such request, it lacks something, or the sagas are too many.
+            PayloadError: a value cannot be kept.
+            StoreUnavailableError: the database cannot be reached, and nothing was done.
+        """
+        return self._ask(
+            lambda conductor: conductor.bulk(
+                request, sagas, step=step, reason=reason, values=values, dry_run=dry_run, by=by, request_id=request_id
             )
         )

@@ -21,6 +21,7 @@ from goconductor.control.models import (
     StepDetail,
     StepStatus,
 )
+from goconductor.control.sagas.bulk import BulkReport
 from goconductor.control.sagas.story import Story
 from goconductor.control.schedules.documents import FireDetail, ScheduleDetail, ScheduleList
 from goconductor.control.wording import spell
@@ -168,6 +169,15 @@ def table(page: SagaPage) -> Table:
     for row in page.sagas:
         labels = " ".join(f"{name}={value}" for name, value in row.labels.items())
         cells = (str(row.saga_id), row.saga, row.status, _moment(row.started_at), labels)
+        drawn.add_row(*(Text(plain(cell)) for cell in cells))
+    return drawn
+
+
+def bulk(found: BulkReport) -> Table:
+    """Draw what a request came to, a saga in a row."""
+    drawn = _columns(Column("saga id", no_wrap=True, min_width=36), "outcome", "status", "steps", "why")
+    for each in found.sagas:
+        cells = (str(each.saga_id), each.outcome.replace("_", " "), each.status or "", " ".join(each.steps), each.problem or "")
         drawn.add_row(*(Text(plain(cell)) for cell in cells))
     return drawn
 

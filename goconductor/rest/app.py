@@ -21,7 +21,19 @@ from goconductor.rest.http import problems
 from goconductor.rest.http.guard import Guard
 from goconductor.rest.http.head_requests import HeadRequests
 from goconductor.rest.http.stopping import Stopping
-from goconductor.rest.paths import changes, definitions, events, flow, health, installation, requests, sagas, schedules, signals
+from goconductor.rest.paths import (
+    bulk,
+    changes,
+    definitions,
+    events,
+    flow,
+    health,
+    installation,
+    requests,
+    sagas,
+    schedules,
+    signals,
+)
 
 DESCRIPTION = "Decentralised saga coordination. Problems are answered by RFC 9457, as `application/problem+json`."
 OPENAPI_VERSION = "3.1.0"
@@ -50,6 +62,7 @@ def create_app(
     app.include_router(events.router(node, stops))
     app.include_router(requests.router(node, settings))
     app.include_router(signals.router(node, settings))
+    app.include_router(bulk.router(node, settings))
     app.include_router(definitions.router(node, settings))
     app.include_router(schedules.router(node, settings))
     app.include_router(definitions.schema_router())

@@ -41,6 +41,7 @@ from goconductor.blocking.client import BlockingClient
 from goconductor.blocking.saga import BlockingSaga
 from goconductor.blocking.schedules import BlockingSchedules
 from goconductor.control.models import SagaPage
+from goconductor.control.sagas.bulk import BulkReport
 from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.saga.writing.builder import Saga
 

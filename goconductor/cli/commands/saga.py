@@ -10,6 +10,7 @@ import typer
 from goconductor.cli import rendering
 from goconductor.cli.commands import requests, signals
 from goconductor.cli.commands import watch as watching
+from goconductor.cli.commands.bulk import bulk
 from goconductor.cli.completion import saga_names
 from goconductor.cli.running import (
     AsJson,
@@ -181,3 +182,4 @@ async def _story(settings: Settings, saga: Sought, *, as_json: bool) -> Exit:
 
 requests.add_to(commands_of_saga)
 signals.add_to(commands_of_saga)
+commands_of_saga.command("bulk")(bulk)

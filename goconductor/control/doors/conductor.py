@@ -11,12 +11,14 @@ from weakref import WeakKeyDictionary
 
 from typing_extensions import TypeVar as DefaultedTypeVar
 
-from goconductor.control.actor import ANYBODY
+from goconductor.control.actor import ANYBODY, Actor
 from goconductor.control.doors.arguments import checked
 from goconductor.control.doors.handle import SagaHandle
 from goconductor.control.doors.schedules import Schedules
 from goconductor.control.models import SagaPage
+from goconductor.control.sagas import bulk as bulks
 from goconductor.control.sagas import queries, starting
+from goconductor.control.sagas.bulk import BulkReport, Selected
 from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import check_definition
 from goconductor.errors import check_type
@@ -212,6 +214,42 @@ class Conductor:
             cursor=cursor,
             limit=limit,
         )
+
+    @checked
+    async def bulk(
+        self,
+        request: str,
+        sagas: Sequence[UUID | str],
+        *,
+        step: str | None = None,
+        reason: str = "",
+        values: Mapping[str, Any] | None = None,
+        dry_run: bool = False,
+        by: str = "",
+        request_id: str | None = None,
+    ) -> BulkReport:
+        """Ask the same of many sagas. Each gets the request for itself, and the report has each.
+
+        Args:
+            request: its name, as ``allowed`` of a saga has it: ``"retry"``.
+            sagas: their ids, up to 500, each once.
+            step: the step that it is about; without one, a retry or a skip is about each stuck step.
+            reason: why, for the sagas' histories.
+            values: the request's other arguments, such as ``{"forced": True}``.
+            dry_run: change nothing, and say which sagas would accept it now.
+            by: the name of the actor.
+            request_id: 1 to 100 printable ASCII characters that name the request. Asked again with the same, each saga that has
+                had it is answered as before. None draws some, which the report has.
+
+        Raises:
+            ArgumentError: an argument is of a wrong type.
+            RequestInvalidError: there is no such request, it lacks something, or the sagas are too many.
+            PayloadError: a value cannot be kept.
+            StoreUnavailableError: the database cannot be reached, and nothing was done.
+        """
+        asked = bulks.read_bulk(request, step=step, reason=reason, values=values)
+        selected = [Selected(saga_id=saga_id_of(each)) for each in sagas]
+        return await bulks.bulk(Actor(by), self._node, asked, selected, request_id=request_id, dry_run=dry_run)
 
     def _handle(
         self, saga_id: UUID, saga: Saga[Any, Any] | str | None, *, existing: bool = False, begun: bool = True

@@ -135,7 +135,7 @@ async def ask(
         PayloadError: an output or an input cannot be kept.
         StoreUnavailableError: the database cannot be reached; whether the request was recorded is then open.
     """
-    request = msgspec.structs.replace(_kept(node, request, precautions.request_id), by=actor.name)
+    request = msgspec.structs.replace(kept(node, request, precautions.request_id), by=actor.name)
     view = await node.view(saga_id)  # so that a saga or a database that is not there is reported at once
     if not isinstance(request, StepEvent):
         return await _request(actor, node, saga_id, request, precautions)
@@ -229,7 +229,7 @@ async def _stands(node: Node, saga_id: UUID, event: Event, event_id: UUID) -> bo
     return True
 
 
-def _kept(node: Node, request: OperatorRequest, request_id: str | None) -> OperatorRequest:
+def kept(node: Node, request: OperatorRequest, request_id: str | None) -> OperatorRequest:
     """Return the request as it will be read, and no longer the caller's to change.
 
     Raises:
