@@ -86,6 +86,7 @@ class Fold:
         "status",
         "steps",
         "stuck",
+        "stuck_compensations",
         "touched",
         "unclosed",
         "unkept",
@@ -109,7 +110,7 @@ class Fold:
         self.unclosed: dict[str, int] | None = None
         self.log = log
         self.unkept = dict(state.unkept or ()) if plan.asks else None
-        self.open_actions = self.open_compensations = self.waiting = self.stuck = self.done = 0
+        self.open_actions = self.open_compensations = self.waiting = self.stuck = self.stuck_compensations = self.done = 0
         self._awaited: dict[str, int] = {}
         self._timers: list[tuple[float, str]] = []
         for name, step in self.steps.items():
@@ -223,8 +224,9 @@ class Fold:
             return
         if compensation in OPEN_COMPENSATIONS:
             self.open_compensations += by
-        elif compensation is COMPENSATION_STUCK and action is not ACTION_STUCK:
-            self.stuck += by
+        elif compensation is COMPENSATION_STUCK:
+            self.stuck_compensations += by
+            self.stuck += by if action is not ACTION_STUCK else 0
 
     def learn(self, event: Event) -> None:
         """Take the answers that an event of the log carries."""
@@ -330,11 +332,13 @@ class Fold:
     def _wake_at(self, at: float) -> float | None:
         """Return when to look again. It changes rarely: a head whose index entries stay is updated in place (HOT).
 
-        Where nothing is open but waits, nobody looks before one of them, or the saga's deadline, is due.
+        Where nothing is open but waits, nobody looks before one of them, or the saga's deadline, is due. The same holds where a
+        step that may fail cannot be undone while the saga goes forward: the deadline turns that saga back.
         """
         state = self.state
         works = self.open_actions or self.open_compensations
-        if self.phase.ended or self.paused or not (works or self.waiting):
+        undoes = self.stuck_compensations > 0 and self.phase is not COMPENSATING
+        if self.phase.ended or self.paused or not (works or self.waiting or undoes):
             return None
         if works:
             latest = at + state.patience_seconds * (TURNED_PATIENCE if self.phase is COMPENSATING and self.open_actions else 1.0)

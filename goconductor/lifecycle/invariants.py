@@ -27,6 +27,7 @@ from goconductor.lifecycle.fold import (
     ACTION_WAITING,
     CLOSED_COMPENSATIONS,
     COMPENSATION_BACKOFF,
+    COMPENSATION_STUCK,
     MAY_HAVE_RUN,
     NO_COMPENSATION,
     Fold,
@@ -73,7 +74,8 @@ def violations(plan: Plan, state: SagaState) -> list[str]:
     _of_saga(found, plan, state, (done, open_work, waiting, len(state.stuck_steps)))
     for name, step in state.steps.items():
         _of_step(found, plan, state, name, step)
-    if waiting and not open_work and not state.paused and not state.phase.ended:
+    undoes = state.phase in _GOING_FORWARD and any(step.compensation.status is COMPENSATION_STUCK for step in steps)
+    if (waiting or undoes) and not open_work and not state.paused and not state.phase.ended:
         deadline = [] if state.deadline_at is None or state.deadline_passed else [state.deadline_at]
         times = [*deadline, *(step.due_at for step in steps if step.due_at is not None)]
         if state.wake_at != min(times, default=None):
@@ -98,7 +100,8 @@ def _of_saga(found: list[str], plan: Plan, state: SagaState, counts: _Counts) ->
     if waiting and phase is SagaStatus.COMPENSATING:
         found.append("a step waits although the saga goes back")
     moves = not ended and not state.paused
-    if state.wake_at is None if moves and open_work else not (moves and waiting) and state.wake_at is not None:
+    may_wait = moves and (waiting or (stuck and phase in _GOING_FORWARD))
+    if state.wake_at is None if moves and open_work else not may_wait and state.wake_at is not None:
         found.append(f"{state.status} with {'open' if open_work else 'no'} work, but wake_at is {state.wake_at}")
     if moves and not open_work and not waiting and not stuck:
         found.append(f"{state.phase}, but nothing will ever happen to it")

@@ -74,7 +74,8 @@ def triage(state: SagaState, look: Look) -> Repairs:
     What is only to be settled can be asked again without harm, so it is never lost.
     """
     now = look.now
-    next_looks = [] if state.waits else [now + state.patience_seconds]
+    works = list(pending_work(state.steps))
+    next_looks = [] if state.waits or not works else [now + state.patience_seconds]
     if state.deadline_at is not None and not state.deadline_passed:
         if state.deadline_at <= now:
             return Repairs((DeadlinePassed(),), (), (), (), None)
@@ -83,7 +84,7 @@ def triage(state: SagaState, look: Look) -> Repairs:
     lost: list[tuple[Work, Lease | None]] = []
     unheld: list[Work] = []
     free: list[Lease] = []
-    for effect in pending_work(state.steps):
+    for effect in works:
         if isinstance(effect, SetTimer):
             if effect.due_at + TIMER_GRACE_SECONDS <= now:
                 due.append(TimerFired(effect.step, effect.attempt, effect.round, direction=effect.direction))

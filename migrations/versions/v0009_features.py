@@ -1,6 +1,7 @@
 """Features: a definition names those that it uses, an instance those that its code knows.
 
-What is there uses none. The code before says nothing of itself, so it counts as knowing none; it works on these tables.
+What is there uses none, unless newer code was here before and the tables were taken back since: the documents say it. The code
+before says nothing of itself, so it counts as knowing none; it works on these tables.
 """
 
 from __future__ import annotations
@@ -13,12 +14,34 @@ branch_labels = None
 depends_on = None
 
 TABLES = ("definitions", "participants")
+USES = {
+    "delay": "step -> 'delay' IS NOT NULL",
+    "wait": "step -> 'wait' IS NOT NULL",
+    "value": "step -> 'value' IS NOT NULL",
+    "tolerated_failure": "step -> 'allow_fail' IS NOT NULL OR step -> 'fallback' IS NOT NULL",
+    "total_timeout": "step -> 'total_timeout_seconds' IS NOT NULL",
+    "retry_on": " OR ".join(
+        f"step #> '{{{policy},{field}}}' IS NOT NULL" for policy in ("retry", "compensation_retry") for field in ("on", "not_on")
+    ),
+}
+"""The features, each with how a step of a document shows that it uses it; defaults do not stand in documents."""
 
 
 def upgrade() -> None:
-    """Add the columns, which writes no row anew."""
+    """Add the columns, which writes no row anew but those of definitions that use a feature."""
     for table in TABLES:
         op.execute(f"ALTER TABLE {table} ADD COLUMN features text[] NOT NULL DEFAULT '{{}}'")
+    uses = " UNION ALL ".join(f"SELECT '{feature}' WHERE {use}" for feature, use in USES.items())
+    op.execute(
+        f"""
+        UPDATE definitions AS d SET features = found.features FROM (
+            SELECT namespace, saga, version, array_agg(DISTINCT feature ORDER BY feature) AS features
+            FROM definitions, jsonb_array_elements(document::jsonb -> 'steps') AS step, LATERAL ({uses}) AS used (feature)
+            GROUP BY namespace, saga, version
+        ) AS found
+        WHERE (d.namespace, d.saga, d.version) = (found.namespace, found.saga, found.version)
+        """  # noqa: S608  (our own words)
+    )
 
 
 def downgrade() -> None:

@@ -22,10 +22,16 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Refuse the status again, unless a saga has it."""
+    """Refuse the status again, unless a saga has it, or may have it: the release before cannot read such definitions."""
     op.execute(
         """
         DO $$ BEGIN
+            IF EXISTS (
+                SELECT FROM sagas AS s JOIN definitions AS d ON d.saga = s.saga AND d.version = s.version AND d.features <> '{}'
+                WHERE s.status NOT IN ('waiting', 'completed', 'compensated', 'terminated')
+            ) THEN
+                RAISE EXCEPTION 'sagas run by definitions the release before cannot read; let them end, or terminate them first';
+            END IF;
             IF EXISTS (SELECT FROM sagas WHERE status = 'waiting') THEN
                 RAISE EXCEPTION 'sagas wait, which the release before cannot write; let them end, or terminate them first';
             END IF;
