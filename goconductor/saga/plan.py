@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from graphlib import TopologicalSorter
 from typing import Any, TypeAlias
 
@@ -14,6 +14,7 @@ from goconductor.saga.definition import NOTHING, Binding, Definition, Step, Step
 from goconductor.saga.expressions.conditions import ABOUT_SIGNAL, Condition, compile_condition
 from goconductor.saga.expressions.value import compile_value
 from goconductor.saga.features import features_of
+from goconductor.saga.graph import chain, predecessors, reachable, with_fallbacks
 from goconductor.saga.ids import Direction, split_target
 from goconductor.saga.retry import ACTION_RETRY, COMPENSATION_RETRY, RETRIABLE_RETRY, Retry
 
@@ -208,61 +209,6 @@ class Plan:
             return (reference, *otherwise) if otherwise else reference
         found = (Reference.to(reference.root, each, *reference.keys) for each in self.chain(reference.step, reader))
         return (*found, *otherwise)
-
-
-def chain(steps: Mapping[str, Step], step: str, reader: str | None = None) -> tuple[str, ...]:
-    """As :meth:`Plan.chain`, of a definition that need not be sound."""
-    found = [step]
-    while (fallback := steps[found[-1]].fallback) is not None and fallback in steps and fallback not in (reader, *found):
-        found.append(fallback)
-    return tuple(found)
-
-
-def with_fallbacks(steps: Mapping[str, Step], before: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
-    """Return the steps before each step, where some have a fallback.
-
-    A fallback comes after the step that it stands in for. Who comes after that step comes after its fallback as well.
-
-    Args:
-        steps: all steps, by their ids.
-        before: the steps that each one names or refers to.
-    """
-    found = {name: tuple(named) for name, named in before.items()}
-    for step in steps.values():
-        if step.fallback in found:
-            found[step.fallback] = tuple(dict.fromkeys((*found[step.fallback], step.id)))
-    return {
-        name: tuple(dict.fromkeys(each for one in named for each in chain(steps, one, reader=name)))
-        for name, named in found.items()
-    }
-
-
-def predecessors(step: Step) -> tuple[str, ...]:
-    """Return the steps before this one: those it names and those whose output it uses, in a stable order.
-
-    A version does not depend on the order of the inputs in its document, so that order must not show here. It decides which of
-    several steps begins first, and a step that cannot begin may hinder the next.
-    """
-    named = dict.fromkeys(step.after)
-    refs = [binding.ref for _, binding in sorted(step.inputs.items())]
-    if step.delay is not None:
-        refs.append(step.delay.until)
-    for ref in refs:
-        if ref is not None and (owner := Reference.parse(ref).step) is not None:
-            named[owner] = None
-    return tuple(named)
-
-
-def reachable(edges: Mapping[str, Iterable[str]], start: str) -> frozenset[str]:
-    """Return all that can be reached from ``start`` along ``edges``, itself left out unless it lies on a cycle."""
-    seen: set[str] = set()
-    open_ends = [start]
-    while open_ends:
-        for step in edges.get(open_ends.pop(), ()):
-            if step not in seen:
-                seen.add(step)
-                open_ends.append(step)
-    return frozenset(seen)
 
 
 def _value(source: Source, input: Any, outputs: Mapping[str, Any]) -> Any:

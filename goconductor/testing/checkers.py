@@ -23,8 +23,9 @@ from goconductor.lifecycle.facts.state import SagaState, SagaStatus
 from goconductor.lifecycle.invariants import violations
 from goconductor.ports.store import Head, LogEntry
 from goconductor.saga.definition import Definition, StepRole
+from goconductor.saga.graph import reachable
 from goconductor.saga.ids import Direction
-from goconductor.saga.plan import Plan, plan, reachable
+from goconductor.saga.plan import Plan, plan
 
 _COMPENSATED = (e.CompensationSucceeded, e.CompensationSettled)
 _COMPENSATING = (*_COMPENSATED, e.CompensationFailed)

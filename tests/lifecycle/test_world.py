@@ -23,8 +23,9 @@ from goconductor.lifecycle.facts.events import Event, SagaStarted
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.saga.definition import Definition, Step, StepRole
+from goconductor.saga.graph import reachable
 from goconductor.saga.ids import Direction
-from goconductor.saga.plan import plan, reachable
+from goconductor.saga.plan import plan
 from goconductor.saga.retry import Retry
 from tests.lifecycle.sagas import FINAL, INPUT, PASSING, definitions, many_examples
 

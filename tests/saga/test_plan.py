@@ -18,7 +18,8 @@ from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.lifecycle.replay import replay
 from goconductor.saga.checking.validate import problems
 from goconductor.saga.definition import Binding, Definition, Step, StepRole
-from goconductor.saga.plan import Plan, plan, reachable
+from goconductor.saga.graph import reachable
+from goconductor.saga.plan import Plan, plan
 from goconductor.saga.retry import ACTION_RETRY, RETRIABLE_RETRY, Retry
 
 ORDER = Definition(

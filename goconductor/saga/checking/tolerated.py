@@ -8,7 +8,7 @@ from contextlib import suppress
 from goconductor.errors import ConditionError
 from goconductor.saga.checking.waits import asked_of
 from goconductor.saga.definition import Definition, Step
-from goconductor.saga.plan import reachable, with_fallbacks
+from goconductor.saga.graph import reachable, with_fallbacks
 
 
 def edges(definition: Definition, named: Mapping[str, Iterable[str]]) -> dict[str, set[str]]:

@@ -16,8 +16,8 @@ from goconductor.saga.data.schemas import followed, lack
 from goconductor.saga.data.values import check_value
 from goconductor.saga.definition import Binding, Definition, Step, Undo
 from goconductor.saga.expressions.conditions import MAP_WALKED
+from goconductor.saga.graph import reachable
 from goconductor.saga.ids import is_name, split_target
-from goconductor.saga.plan import reachable
 
 STEPS_MAX = 20_000
 
