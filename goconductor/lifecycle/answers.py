@@ -92,7 +92,7 @@ def _followed(plan: Plan, events: Iterable[Event]) -> dict[str, Answer]:
                 done.add(before)
                 waiting.append(before)
     found: dict[str, Answer] = {}
-    for step in plan.conditions:
+    for step in plan.conditions if plan.data is None else [each for each in {*first, *done} if each in plan.conditions]:
         if step in first:  # a step that an operator meets first has given up without an attempt
             found[step] = NOT_KEPT if first[step] in STEP_REQUESTS else True
         elif step in done:
@@ -104,9 +104,9 @@ def asked(plan: Plan, state: SagaState) -> dict[str, Answer]:
     """Return what conditions have answered, as a state shows it."""
     steps = state.steps
     return {
-        name: _asked(steps[name])
-        for name in plan.conditions
-        if name in steps and steps[name].action.status is not ActionStatus.PENDING
+        name: _asked(step)
+        for name, step in steps.items()
+        if name in plan.conditions and step.action.status is not ActionStatus.PENDING
     }
 
 

@@ -28,6 +28,7 @@ from goconductor.lifecycle.facts.events import (
 from goconductor.lifecycle.facts.state import ActionStatus, SagaState, SagaStatus
 from goconductor.lifecycle.facts.transitions import FIRST_STATUSES, SAGA_MOVES
 from goconductor.lifecycle.fold import Fold
+from goconductor.lifecycle.grown import exists
 from goconductor.lifecycle.invariants import check
 from goconductor.lifecycle.moves import backward, forward, requests, signals
 from goconductor.saga.ids import SETTLEMENTS, Direction
@@ -107,7 +108,7 @@ def apply(fold: Fold, event: Event) -> None:
     if allowed is None:
         raise _illegal(fold, event, before)
     if isinstance(event, StepEvent):
-        if event.step not in fold.plan.steps:
+        if event.step not in fold.plan.steps or (fold.plan.data is not None and not exists(fold.plan, fold.steps, event.step)):
             raise UnexpectedEventError(f"saga {fold.plan.name!r} has no step {event.step!r}")
         if event.round != (round := fold.step(event.step).round):
             raise UnexpectedEventError(f"the event is of round {event.round} of step {event.step!r}, which is in round {round}")

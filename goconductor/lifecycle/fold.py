@@ -36,6 +36,7 @@ from goconductor.lifecycle.facts.state import (
     status_of,
 )
 from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES
+from goconductor.lifecycle.grown import last_steps, size
 from goconductor.saga.definition import StepRole
 from goconductor.saga.expressions.conditions import Condition
 from goconductor.saga.plan import Plan
@@ -50,7 +51,7 @@ ACTION_SUCCEEDED, ACTION_BACKOFF, ACTION_STUCK = ActionStatus.SUCCEEDED, ActionS
 NO_COMPENSATION, COMPENSATION_BACKOFF = CompensationStatus.NONE, CompensationStatus.BACKOFF
 COMPENSATION_DONE, COMPENSATION_STUCK = CompensationStatus.DONE, CompensationStatus.STUCK
 PENDING, COMPENSATING = ActionStatus.PENDING, SagaStatus.COMPENSATING
-ACTION_WAITING = ActionStatus.WAITING
+ACTION_WAITING, ACTION_GROWN = ActionStatus.WAITING, ActionStatus.GROWN
 """Module-level aliases: looking up a member of an enumeration is ten times slower."""
 
 _replace = msgspec.structs.replace
@@ -62,7 +63,7 @@ class Fold:
     ``status`` is the saga's as people see it, after the last event. ``unclosed`` has for each step how many of its successors
     must still be compensated; :mod:`turning` keeps it. ``log`` has the answers of conditions that are in the log, ``unkept``
     those that are not. ``at`` is the time of the event that is being folded, ``begun`` the steps that have begun
-    to wait for a signal by it.
+    to wait for a signal by it, ``grown`` the maps that it has grown. ``size`` counts all steps, those that have grown included.
     """
 
     __slots__ = (
@@ -73,6 +74,7 @@ class Fold:
         "done",
         "effects",
         "fields",
+        "grown",
         "input",
         "log",
         "open_actions",
@@ -82,6 +84,7 @@ class Fold:
         "plan",
         "reason",
         "remaining",
+        "size",
         "state",
         "status",
         "steps",
@@ -104,6 +107,7 @@ class Fold:
         self.input = state.input
         self.at = state.at
         self.begun: list[str] = []
+        self.grown: list[str] = []
         self.effects: list[Effect] = []
         self.fields: dict[str, Any] = {}
         self.touched: set[str] = set()
@@ -123,6 +127,7 @@ class Fold:
                 self._timers.append((action.due_at, name))
             elif compensation.due_at is not None:
                 self._timers.append((compensation.due_at, name))
+        self.size = len(plan.order) if plan.data is None else size(plan, self.steps)
         if self._timers:
             heapify(self._timers)
         waits = self.waiting > 0 and not (self.open_actions or self.open_compensations)
@@ -151,14 +156,15 @@ class Fold:
         return may_have_run and self.role(name) is StepRole.COMPENSATABLE and name in self.plan.undoable
 
     def has_its_turn(self, name: str) -> bool:
-        """Return whether a step was not begun yet and all its predecessors are done."""
+        """Return whether a step was not begun yet and all its predecessors are done; of a grown map, whether its items are."""
         steps = self.steps
-        if steps.get(name, NOT_STARTED).action.status is not PENDING:
+        status = steps.get(name, NOT_STARTED).action.status
+        if status is not PENDING and status is not ACTION_GROWN:
             return False
         awaited = self._awaited.get(name)
         if awaited is None:
             awaited = 0
-            for before in self.plan.predecessors[name]:
+            for before in self.plan.predecessors[name] if status is PENDING else last_steps(self.plan, steps, name):
                 if steps.get(before, NOT_STARTED).action.status not in DONE_ACTIONS:
                     awaited += 1
             self._awaited[name] = awaited
@@ -187,6 +193,8 @@ class Fold:
             for after in self.plan.successors[name]:
                 if after in self._awaited:
                     self._awaited[after] -= 1
+        elif status is ACTION_GROWN:
+            self._awaited.pop(name, None)  # from here on it awaits its items
         return moved
 
     def set_compensation(self, name: str, cause: type[Any], compensation: Side[CompensationStatus], **changes: Any) -> StepState:

@@ -32,6 +32,7 @@ from goconductor.lifecycle.fold import (
     NO_COMPENSATION,
     Fold,
 )
+from goconductor.lifecycle.grown import exists, last_steps, size
 from goconductor.saga.definition import StepRole
 from goconductor.saga.plan import Plan
 
@@ -56,7 +57,7 @@ def check(fold: Fold) -> None:
     """
     plan, state = fold.plan, fold.state
     found: list[str] = []  # handed on: a generator for each part would cost more than what is looked at
-    _of_saga(found, plan, state, (fold.done, fold.open_actions + fold.open_compensations, fold.waiting, fold.stuck))
+    _of_saga(found, state, (fold.size, fold.done, fold.open_actions + fold.open_compensations, fold.waiting, fold.stuck))
     for name in state.steps if state.phase in _ENDED_OTHERWISE else fold.touched:
         _of_step(found, plan, state, name, fold.steps[name])
     fold.touched.clear()
@@ -71,7 +72,7 @@ def violations(plan: Plan, state: SagaState) -> list[str]:
     open_work = sum((step.action.status in OPEN_ACTIONS) + (step.compensation.status in OPEN_COMPENSATIONS) for step in steps)
     waiting = sum(step.action.status is ACTION_WAITING for step in steps)
     found: list[str] = []
-    _of_saga(found, plan, state, (done, open_work, waiting, len(state.stuck_steps)))
+    _of_saga(found, state, (size(plan, state.steps), done, open_work, waiting, len(state.stuck_steps)))
     for name, step in state.steps.items():
         _of_step(found, plan, state, name, step)
     undoes = state.phase in _GOING_FORWARD and any(step.compensation.status is COMPENSATION_STUCK for step in steps)
@@ -83,17 +84,17 @@ def violations(plan: Plan, state: SagaState) -> list[str]:
     return found
 
 
-_Counts: TypeAlias = tuple[int, int, int, int]
-"""How many steps are done, are at work on either side, wait, and are stuck."""
+_Counts: TypeAlias = tuple[int, int, int, int, int]
+"""How many steps there are, are done, are at work on either side, wait, and are stuck."""
 
 
-def _of_saga(found: list[str], plan: Plan, state: SagaState, counts: _Counts) -> None:
+def _of_saga(found: list[str], state: SagaState, counts: _Counts) -> None:
     phase = state.phase
-    done, open_work, waiting, stuck = counts
+    size, done, open_work, waiting, stuck = counts
     ended = phase in ENDED
-    if phase in _GOING_FORWARD and len(plan.order) - done != state.remaining:
-        found.append(f"{state.remaining} steps are counted as remaining, {len(plan.order) - done} do")
-    if phase is SagaStatus.COMPLETED and done != len(plan.order):
+    if phase in _GOING_FORWARD and size - done != state.remaining:
+        found.append(f"{state.remaining} steps are counted as remaining, {size - done} do")
+    if phase is SagaStatus.COMPLETED and done != size:
         found.append("completed, but not every step succeeded or was skipped")
     if (open_work or waiting) and phase in (SagaStatus.COMPLETED, SagaStatus.COMPENSATED):
         found.append(f"{state.phase}, but work is open")
@@ -115,6 +116,8 @@ def _of_step(found: list[str], plan: Plan, state: SagaState, name: str, step: St
         for before in plan.predecessors[name]:
             if state.steps.get(before, NOT_STARTED).action.status not in DONE_ACTIONS:
                 found.append(f"step {name!r} was sent before {before!r} was done")  # noqa: PERF401  (there is none, nearly always)
+    if plan.data is not None:
+        _of_growth(found, plan, state, name, step)
     if action is ACTION_STUCK and role is StepRole.COMPENSATABLE:
         found.append(f"compensatable step {name!r} is stuck, it should be compensated")
     if action is ACTION_WAITING and name in plan.owners:
@@ -132,6 +135,18 @@ def _of_step(found: list[str], plan: Plan, state: SagaState, name: str, step: St
         _of_compensation(found, plan, state, name, step)
     elif state.phase is SagaStatus.COMPENSATED and _needs_compensation(plan, name, step):
         found.append(f"compensated, but step {name!r} is not")
+
+
+def _of_growth(found: list[str], plan: Plan, state: SagaState, name: str, step: StepState) -> None:
+    """Look at a map and its items; that a map has ended shows that its last steps are done, which is looked at in their turn."""
+    action = step.action.status
+    if action is ActionStatus.GROWN and (step.length is None or state.phase in _GOING_BACK):
+        found.append(f"map {name!r} has grown to {step.length} items, and the saga is {state.phase}")
+    if not exists(plan, state.steps, name):
+        found.append(f"there is no step {name!r}")
+    if action is ActionStatus.SUCCEEDED and step.length is not None:
+        late = [each for each in last_steps(plan, state.steps, name) if state.step(each).action.status not in DONE_ACTIONS]
+        found += [f"map {name!r} has ended before {each!r} was done" for each in late]
 
 
 def _of_compensation(found: list[str], plan: Plan, state: SagaState, name: str, step: StepState) -> None:

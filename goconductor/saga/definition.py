@@ -7,6 +7,7 @@ A definition is a JSON document; its version is the hash of its canonical form (
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal
 
 import msgspec
@@ -77,8 +78,20 @@ class Undo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     inputs: dict[str, Binding] = {}
 
 
+class Map(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Steps that are done once for each item of a list. In them ``$.item`` is the item, and ``$.index`` its place, from 0.
+
+    Args:
+        over: a reference to the list.
+        do: the steps, in any order; they name and refer to one another as they do outside. A step outside sees the map only.
+    """
+
+    over: str
+    do: tuple[Step, ...]
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One step. It is one of several kinds: exactly one of ``run``, ``delay``, ``wait`` and ``value`` is given.
+    """One step. It is one of several kinds: exactly one of ``run``, ``delay``, ``wait``, ``value`` and ``map`` is given.
 
     Args:
         id: its name within the saga.
@@ -87,6 +100,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
         wait: in place of code, the signal that is waited for.
         value: in place of code, a CEL expression over ``input``, ``steps`` and ``inputs``, which are the values of the step's own
             inputs; what it gives is the step's output.
+        map: in place of code, steps for each item of a list.
         after: ids of the steps that must have ended before; those that ``inputs`` refer to are added to them.
         inputs: parameter name → where its value comes from.
         when: a CEL condition over ``input`` and ``steps``; where it is false the step is skipped.
@@ -107,6 +121,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     delay: Delay | None = None
     wait: Wait | None = None
     value: str | None = None
+    map: Map | None = None
     after: tuple[str, ...] = ()
     inputs: dict[str, Binding] = {}
     when: str | None = None
@@ -125,6 +140,11 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     def tolerated(self) -> bool:
         """Whether the saga goes on where this step fails for good."""
         return self.allow_fail or self.fallback is not None
+
+    @property
+    def editable(self) -> dict[str, Binding]:
+        """The inputs for which an operator can give other values; that of a map is its list."""
+        return self.inputs if self.map is None else {"over": Binding(ref=self.map.over)}
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -152,3 +172,11 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     def version(self) -> str:
         """The first 128 bits of the SHA-256 of the canonical document, in hexadecimal."""
         return digest(msgspec.to_builtins(self))[:32]
+
+
+def every_step(steps: Iterable[Step]) -> Iterator[Step]:
+    """Yield steps, and those of the maps among them."""
+    for step in steps:
+        yield step
+        if step.map is not None:
+            yield from every_step(step.map.do)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from goconductor.saga.definition import Binding, Definition, Step, Undo
+from goconductor.saga.definition import Binding, Definition, Step, Undo, every_step
 
 
 def undo_inputs(step: Step) -> dict[str, Binding]:
@@ -31,6 +31,7 @@ USES: dict[str, Callable[[Step], bool]] = {
     "value": lambda step: step.value is not None,
     "value_inputs": lambda step: step.value is not None and bool(step.inputs),
     "optional_reference": lambda step: any(binding.optional for binding in (*step.inputs.values(), *undo_inputs(step).values())),
+    "map": lambda step: step.map is not None,
     "tolerated_failure": lambda step: step.tolerated,
     "total_timeout": lambda step: step.total_timeout_seconds is not None,
     "retry_on": lambda step: any(policy is not None and policy.chooses for policy in (step.retry, step.compensation_retry)),
@@ -40,7 +41,8 @@ USES: dict[str, Callable[[Step], bool]] = {
 
 def features_of(definition: Definition) -> tuple[str, ...]:
     """Return the features that a definition uses, in the order of their names."""
-    return tuple(sorted(name for name, uses in USES.items() if any(uses(step) for step in definition.steps)))
+    steps = definition.steps if all(step.map is None for step in definition.steps) else [*every_step(definition.steps)]
+    return tuple(sorted(name for name, uses in USES.items() if any(uses(step) for step in steps)))
 
 
 def unknown_to(features: Collection[str], known: Collection[str]) -> list[str]:

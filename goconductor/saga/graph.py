@@ -45,9 +45,14 @@ def predecessors(step: Step) -> tuple[str, ...]:
     refs = [binding.ref for _, binding in sorted(step.inputs.items())]
     if step.delay is not None:
         refs.append(step.delay.until)
+    if step.map is not None:
+        refs.append(step.map.over)
     for ref in refs:
         if ref is not None and (owner := Reference.parse(ref).step) is not None:
             named[owner] = None
+    if step.map is not None:  # what its steps use of the outside must be there when the map begins
+        inside = {each.id for each in step.map.do}
+        named |= dict.fromkeys(owner for each in step.map.do for owner in predecessors(each) if owner not in inside)
     return tuple(named)
 
 

@@ -10,12 +10,14 @@ from typing import Any, TypeAlias
 from goconductor.errors import PayloadError
 from goconductor.saga.data.moments import moment_of
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import NOTHING, Binding, Definition, Step, StepRole, Undo
-from goconductor.saga.expressions.conditions import ABOUT_SIGNAL, Condition, compile_condition
-from goconductor.saga.expressions.value import compile_value
+from goconductor.saga.definition import NOTHING, Binding, Definition, Step, StepRole, Undo, Wait
+from goconductor.saga.expressions.conditions import ABOUT_SIGNAL, IN_MAP, Condition, compile_condition
+from goconductor.saga.expressions.value import ABOUT_INPUTS, compile_value
 from goconductor.saga.features import features_of
 from goconductor.saga.graph import chain, predecessors, reachable, with_fallbacks
+from goconductor.saga.growth import AmongSteps, ByStep, inside_of, split, templates
 from goconductor.saga.ids import Direction, split_target
+from goconductor.saga.items import Data
 from goconductor.saga.retry import ACTION_RETRY, COMPENSATION_RETRY, RETRIABLE_RETRY, Retry
 
 Source: TypeAlias = Reference | tuple[Reference, ...] | Binding
@@ -76,13 +78,7 @@ class Plan:
         self.wheres = {
             step: compile_condition(wait.where, ABOUT_SIGNAL) for step, wait in waits.items() if wait.where is not None
         }
-        self.signals: dict[str, tuple[str, ...]] = {}
-        """The steps that wait for a signal, by its name, in the order of the definition."""
-        for step, wait in waits.items():
-            name = step if wait.event is None else wait.event
-            self.signals[name] = (*self.signals.get(name, ()), step)
-        self.approvals = frozenset(step for step, wait in waits.items() if wait.approval is not None)
-        """The steps that a person approves."""
+        self._note_waits(waits)
         self.values = {s.id: compile_value(s.value) for s in definition.steps if s.value is not None}
         self.asks = bool(self.conditions or self.wheres or self.values)
         """Whether anything of it is answered by an expression."""
@@ -99,6 +95,79 @@ class Plan:
             for step, undo in self.undoes.items()
         }
         self._output = self._source(definition.output) if definition.output is not None else None
+        self.data: Data | None = None
+        """Reads the data of steps in maps; None where there are no maps, so that a saga cannot grow."""
+        if any(step.map is not None for step in definition.steps):
+            self.data = Data(definition)
+            self._grow(self.data)
+
+    def _note_waits(self, waits: Mapping[str, Wait]) -> None:
+        self.signals: dict[str, tuple[str, ...]] = {}
+        """The steps that wait for a signal, by its name, in the order of the definition."""
+        for step, wait in waits.items():
+            name = step if wait.event is None else wait.event
+            self.signals[name] = (*self.signals.get(name, ()), step)
+        self.approvals = frozenset(step for step, wait in waits.items() if wait.approval is not None)
+        """The steps that a person approves."""
+        in_turn = [step for waiters in self.signals.values() for step in waiters]
+        self._wait_order = {step: place for place, step in enumerate(in_turn)}
+
+    def _grow(self, data: Data) -> None:
+        """Answer for the steps in maps as well, by their names (:mod:`goconductor.saga.growth`)."""
+        inside = {f"{map}.{name}": (map, step) for map, body in data.bodies.items() for name, step in body.steps.items()}
+        steps = {template: step for template, (_, step) in inside.items()}
+        of_body = {template: data.bodies[map] for template, (map, _) in inside.items()}
+        self.steps = ByStep(self.steps, steps)
+        self.tolerated = AmongSteps(self.tolerated | {template for template, step in steps.items() if step.tolerated})
+        stands_for = {f"{map}.{step.fallback}": step.id for map, step in inside.values() if step.fallback is not None}
+        self.stands_for = ByStep(self.stands_for, stands_for, lambda first, name: name.item + first)
+        self.predecessors = ByStep(
+            self.predecessors,
+            {template: body.before[steps[template].id] for template, body in of_body.items()},
+            lambda before, name: inside_of(name, before),
+        )
+        self.successors = ByStep(
+            self.successors,
+            {template: body.after[steps[template].id] for template, body in of_body.items()},
+            lambda after, name: inside_of(name, after) if after else (name.map,),
+        )
+        self.roles = ByStep(self.roles, {template: self.roles[template.partition(".")[0]] for template in steps})
+        code = {template: step.run for template, step in steps.items() if step.run}
+        owners = {template: split_target(run) for template, run in code.items()}
+        self.code = {side: ByStep(known, code) for side, known in self.code.items()}
+        self.owners = ByStep(self.owners, owners)
+        self.undoable = AmongSteps(self.undoable | {name for name, step in steps.items() if step.run and step.undo != NOTHING})
+        self.owners_of = {side: ByStep(known, owners) for side, known in self.owners_of.items()}
+        conditions = {t: compile_condition(step.when, IN_MAP) for t, step in steps.items() if step.when is not None}
+        self.conditions = ByStep(self.conditions, conditions)
+        self._wait_order = {template: place for place, template in enumerate(templates(self.definition.steps))}
+        waits = {template: step.wait for template, step in steps.items() if step.wait is not None}
+        self.approvals = AmongSteps(self.approvals | {name for name, wait in waits.items() if wait.approval is not None})
+        wheres = {t: compile_condition(w.where, IN_MAP | ABOUT_SIGNAL) for t, w in waits.items() if w.where is not None}
+        self.wheres = ByStep(self.wheres, wheres)
+        for template, wait in waits.items():
+            event = template if wait.event is None else wait.event
+            self.signals[event] = (*self.signals.get(event, ()), template)
+        values = {
+            template: compile_value(step.value, IN_MAP | ABOUT_INPUTS)
+            for template, step in steps.items()
+            if step.value is not None
+        }
+        self.values = ByStep(self.values, values)
+        self.asks = self.asks or bool(conditions or wheres or values)
+
+    def order_of_wait(self, step: str) -> tuple[int, ...]:
+        """Return where a step stands among those that begin to wait by one event: by its place in the definition, then in lists.
+
+        Args:
+            step: the id of one that waits for a signal.
+        """
+        name, places = split(step), list[int]()
+        place = self._wait_order[step if name is None else name.template]
+        while name is not None:
+            places.append(name.place)
+            name = split(name.map)
+        return (place, *reversed(places))
 
     def inputs(
         self, step: str, input: Any, outputs: Mapping[str, Any], edited: Mapping[str, Any] | None = None
@@ -115,6 +184,8 @@ class Plan:
             PayloadError: a reference leads nowhere in this saga's data.
         """
         given = edited or {}
+        if self.data is not None:
+            return self.data.inputs(step, input, outputs, given)
         return {
             name: given[name] if name in given else _value(source, input, outputs)
             for name, source in self._bindings[step].items()
@@ -132,6 +203,8 @@ class Plan:
             edited: values that an operator gave to the undo.
         """
         given = edited or {}
+        if self.data is not None:
+            return self.data.undo_inputs(step, input, outputs, given)
         return {
             name: given[name] if name in given else _value(source, input, outputs)
             for name, source in self._undo_bindings[step].items()
@@ -148,6 +221,8 @@ class Plan:
         Raises:
             PayloadError: there is no time at the place that it refers to.
         """
+        if self.data is not None:
+            return self.data.moment(step, input, outputs)
         if (moment := self._moments.get(step)) is None:
             return None
         path, source = moment
@@ -183,6 +258,8 @@ class Plan:
         Raises:
             PayloadError: the output's reference leads nowhere in this saga's data.
         """
+        if self.data is not None:
+            return self.data.output(input, outputs)
         if self._output is not None:
             return _value(self._output, input, outputs)
         answer = {step: outputs[step] for step in outputs}  # dict() would go by views of keys, which are made in Python
@@ -197,6 +274,8 @@ class Plan:
             step: its id.
             reader: the step that asks. A fallback sees what it stands in for, and not itself.
         """
+        if (name := split(step)) is not None and self.data is not None:
+            return inside_of(name, chain(self.data.around(name.template), name.step, reader))
         return chain(self.steps, step, reader)
 
     def _source(self, binding: Binding, reader: str | None = None, *, of_undo: bool = False) -> Source:

@@ -29,7 +29,7 @@ many_examples = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
-INPUT = {"yes": True, "no": False, "at": "1970-01-01T00:18:20Z"}
+INPUT = {"yes": True, "no": False, "at": "1970-01-01T00:18:20Z", "one": [1], "two": [1, 2], "none": [], "nested": [[1, 2], []]}
 CONDITIONS = (None, None, None, "input.yes", "input.no", "input.missing")
 WAITS: tuple[dict[str, Any], ...] = (
     {"delay": Delay(seconds=3.0)},
@@ -150,7 +150,7 @@ def event_of(definition: Definition, state: SagaState, move: Move) -> Event:
     kind = EVENTS[kinds[move.pick % len(kinds)]]
     fields: dict[str, Any] = {"at": at}
     if issubclass(kind, StepEvent):
-        steps = [*(step.id for step in definition.steps), "nowhere"]
+        steps = [*(step.id for step in definition.steps), "nowhere", "s0[0].a", "s0[7].a"]
         fields |= {"step": steps[move.pick // len(kinds) % len(steps)], "attempt": move.attempt, "round": move.round}
     extra = {f.name: _EXTRA[f.name][move.pick % len(_EXTRA[f.name])] for f in msgspec.structs.fields(kind) if f.name in _EXTRA}
     event: Event = kind(**fields, **extra)

@@ -16,7 +16,7 @@ from goconductor.lifecycle.facts.events import Event, SagaStarted
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, Side, StepState
 from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, FIRST_STATUSES, SAGA_MOVES
 from goconductor.lifecycle.fold import Fold
-from goconductor.saga.definition import Binding, Definition, Delay, Step, Undo, Wait
+from goconductor.saga.definition import Binding, Definition, Delay, Map, Step, Undo, Wait
 from goconductor.saga.plan import plan
 from goconductor.saga.retry import Retry
 from tests.lifecycle.sagas import FINAL, INPUT, sensible
@@ -25,6 +25,8 @@ WAITING = ("sent", "backoff", "waiting", "settling", "fencing", "fencing_undo", 
 BY_HAND = (e.RetryRequested, e.SkipRequested, e.OutcomeDeclared)
 GO = Wait(event="go", timeout_seconds=5.0)
 VALUES = {"#": "input.yes", "/": "input.missing", "*": 'steps["s" + "2"].output'}
+ONCE = Retry(attempts_max=1)
+MAPS = {"@": "$.input.one", "^": "$.input.missing"}
 DELAYS = {"~": Delay(seconds=5.0), "%": Delay(until="$.input.missing")}
 UNDO = Undo(run="clerk.undo", inputs={"amount": Binding(value=1)})
 Moves = dict[type[Any], dict[Any, set[Any]]]
@@ -34,13 +36,21 @@ def saga(*steps: str, unknowns_max: int = 2, attempts_max: int = 2) -> Definitio
     """``c`` is compensatable, ``t`` such a step that may fail, ``p`` the pivot, ``r`` retriable; a number after it says which
     step it waits for; ``?`` and ``!`` give it a condition that is false, or that cannot be evaluated. ``~`` makes it a delay,
     ``%`` one until a time of nowhere, and ``&`` a wait. ``#`` makes it a value, ``/`` one that cannot be worked out, and ``*``
-    one that can once the third step has ended.
+    one that can once the third step has ended. ``@`` makes it a map over one item, ``^`` one over nothing that is there.
     """
     policy = Retry(attempts_max=attempts_max)
     return Definition(
         name="small",
         steps=tuple(
             Step(
+                id=f"s{i}",
+                map=Map(
+                    over=MAPS[text[1]], do=(Step(id="a", run="service.a", retry=ONCE, compensation_retry=ONCE, unknowns_max=1),)
+                ),
+                after=tuple(f"s{n}" for n in text if n.isdigit()),
+            )
+            if text[1:2] in MAPS
+            else Step(
                 id=f"s{i}",
                 delay=DELAYS.get(text[1]),
                 wait=GO if text[1] == "&" else None,
@@ -134,6 +144,10 @@ SMALL = {
     "a step that may fail, with nothing to undo": saga("m", unknowns_max=1, attempts_max=1),
     "the same before a delay": saga("m", "c~0", unknowns_max=1, attempts_max=1),
     "the same before a condition that cannot be evaluated": saga("m", "c0!", unknowns_max=1, attempts_max=1),
+    "a map": saga("c@"),
+    "a map without a list": saga("c^"),
+    "a map after a step": saga("c", "c@0", unknowns_max=1, attempts_max=1),
+    "a map without a list, after a pivot": saga("p", "r^0", unknowns_max=1, attempts_max=1),
     "such a step between the two": saga("c", "t0", "c1!", unknowns_max=1, attempts_max=1),
 }
 
@@ -153,6 +167,9 @@ def possible(state: SagaState) -> Iterator[Event]:
             yield e.ActionFailed(name, step.action.attempt, failure=FINAL)
         if step.action.status not in WAITING and step.compensation.status not in WAITING:
             continue
+        if step.action.failure is not None and step.action.failure.type == "NoListError":
+            yield e.InputEdited(name, inputs={"over": [1]}, reason="because")
+            yield e.InputEdited(name, inputs={"over": []}, reason="because")
         yield e.RetryRequested(name)
         yield e.SkipRequested(name, reason="because")
         yield e.SkipRequested(name, reason="because", forced=True)
@@ -165,7 +182,10 @@ def side(of: Side[Any]) -> tuple[object, ...]:
 
 
 def key(state: SagaState) -> object:
-    steps = tuple((name, *side(s.action), *side(s.compensation), s.skipping) for name, s in sorted(state.steps.items()))
+    steps = tuple(
+        (name, *side(s.action), *side(s.compensation), s.skipping, str((s.edited or {}).get("over")))
+        for name, s in sorted(state.steps.items())
+    )
     return state.phase, state.paused, state.deadline_passed, len(state.signals), steps
 
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import msgspec
 
-from goconductor.saga.checking.validate import STEPS_MAX
 from goconductor.saga.checking.waits import SECONDS_MAX
 from goconductor.saga.data.references import LENGTH_MAX
-from goconductor.saga.definition import Binding, Definition, Delay, Step, Undo, Wait
+from goconductor.saga.definition import Binding, Definition, Delay, Map, Step, Undo, Wait
 from goconductor.saga.expressions.conditions import SOURCE_MAX
+from goconductor.saga.growth import STEPS_MAX
 from goconductor.saga.ids import NAME
 from goconductor.saga.retry import ERROR_NAME, ERROR_NAMES_MAX, Retry
 
@@ -46,6 +46,7 @@ _LIMITS: dict[type[msgspec.Struct], dict[str, dict[str, Any]]] = {
     },
     Undo: {"run": {"pattern": rf"^{NAME.pattern}\.{NAME.pattern}$"}},
     Delay: {"seconds": _WHILE, "until": _REFERENCE},
+    Map: {"over": _REFERENCE, "do": {"minItems": 1, "maxItems": STEPS_MAX}},
     Wait: {"event": _NAME, "approval": {"pattern": r"\S"}, "timeout_seconds": _WHILE},
     Binding: {"ref": _REFERENCE},
     Retry: {
@@ -80,8 +81,7 @@ _TOGETHER: dict[type[msgspec.Struct], dict[str, Any]] = {
     Step: {
         "oneOf": [
             _given("run"),
-            _given("delay", **_NO_CODE),
-            _given("wait", **_NO_CODE),
+            *(_given(kind, **_NO_CODE) for kind in ("delay", "wait", "map")),
             _given("value", **{field: says for field, says in _NO_CODE.items() if field != "inputs"}),
         ]
     },

@@ -35,6 +35,8 @@ def _lines(plan: Plan, statuses: Mapping[str, StepStatus] | None) -> Iterator[st
         step, (left, right) = plan.steps[name], _BRACKETS[plan.roles[name]]
         words = [name, spelt(step), *remarks(plan, name)]
         yield f"    {ids[name]}{left}{'<br/>'.join(map(_label, words))}{right}"
+        if step.map is not None:
+            yield from _inside(plan, name, ids[name], left, right)
     for name in plan.order:
         for before in plan.predecessors[name]:
             arrow = "-. fails .->" if plan.stands_for.get(name) == before else "-->"
@@ -45,6 +47,25 @@ def _lines(plan: Plan, statuses: Mapping[str, StepStatus] | None) -> Iterator[st
         members = ",".join(ids[name] for name in plan.order if str(shown.get(name)) == colour)
         yield f"    classDef {colour} fill:{inside},stroke:{border},color:#0f172a"
         yield f"    class {members} {colour}"
+
+
+def _inside(plan: Plan, template: str, id: str, left: str, right: str) -> Iterator[str]:
+    """Draw what a map does for each item, in a box beside it."""
+    assert plan.data is not None  # noqa: S101  (it has maps)
+    body = plan.data.bodies[template]
+    ids = {name: f"{id}_{number}" for number, name in enumerate(body.steps)}
+    yield f'    subgraph {id}_each ["{_label(f"each item of {template}")}"]'
+    for name, step in body.steps.items():
+        words = [name, spelt(step), *([f"when {step.when}"] if step.when else []), *(["may fail"] if step.allow_fail else [])]
+        yield f"    {ids[name]}{left}{'<br/>'.join(map(_label, words))}{right}"
+        if step.map is not None:
+            yield from _inside(plan, f"{template}.{name}", ids[name], left, right)
+    for name in body.order:
+        for earlier in body.before[name]:
+            arrow = "-. fails .->" if body.steps[earlier].fallback == name else "-->"
+            yield f"    {ids[earlier]} {arrow} {ids[name]}"
+    yield "    end"
+    yield f"    {id} -.- {id}_each"
 
 
 def _label(words: str) -> str:

@@ -177,6 +177,8 @@ def spelt(step: Step) -> str:
         return f"waits for {step.wait.event}" if step.wait.approval is None else "waits for approval"
     if step.value is not None:
         return f"= {step.value}"
+    if step.map is not None:
+        return f"for each of {step.map.over}"
     if step.delay is None:
         return step.run
     return f"until {step.delay.until}" if step.delay.until is not None else f"waits {spell(step.delay.seconds or 0.0)}"

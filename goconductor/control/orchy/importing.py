@@ -28,7 +28,7 @@ from goconductor.saga.checking.validate import problems
 from goconductor.saga.data.references import Reference
 from goconductor.saga.data.values import decode
 from goconductor.saga.definition import Binding, Definition, Delay, Step, Wait
-from goconductor.saga.plan import reachable
+from goconductor.saga.graph import reachable
 
 PARTICIPANT = "orchy"
 """The participant whose steps the workers' actions are, where the importer names no other."""

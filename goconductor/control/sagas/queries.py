@@ -30,6 +30,7 @@ from goconductor.errors import PayloadError, SagaNotFoundError
 from goconductor.lifecycle.asked.allowed import of_saga, of_steps
 from goconductor.lifecycle.asked.catalogue import Request
 from goconductor.lifecycle.facts.state import SagaState, SagaStatus, Signal
+from goconductor.lifecycle.grown import in_order
 from goconductor.ports.store import Head, Instance, Known, LogEntry, Page
 from goconductor.saga.ids import DEFAULT_NAMESPACE
 from goconductor.saga.plan import Plan
@@ -70,7 +71,7 @@ async def saga_status(actor: Actor, node: Node, saga_id: UUID) -> SagaDetail:
         signals=[_signal(signal) for signal in state.signals],
         input=state.input,
         output=output,
-        steps=[describe(plan, state, step, around, by_step.get(step, ())) for step in plan.order],
+        steps=[describe(plan, state, step, around, by_step.get(step, ())) for step in in_order(plan, state.steps)],
     )
 
 

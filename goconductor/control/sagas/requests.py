@@ -36,6 +36,7 @@ from goconductor.errors import PayloadError, RequestRefusedError, StoreUnavailab
 from goconductor.lifecycle.asked.allowed import allowed
 from goconductor.lifecycle.asked.catalogue import OPERATIONS, Kind, Request
 from goconductor.lifecycle.facts.events import Event, OperatorRequest, OutcomeDeclared, SkipRequested, StepEvent
+from goconductor.lifecycle.grown import exists, in_order
 from goconductor.ports.store import Known
 from goconductor.saga.data import values
 from goconductor.saga.plan import Plan
@@ -140,8 +141,9 @@ async def ask(
     if not isinstance(request, StepEvent):
         return await _request(actor, node, saga_id, request, precautions)
     plan = await node.plan_of(view.state)
-    if request.step not in plan.steps:
-        raise StepNotFoundError(f"saga {plan.name!r} has no step {request.step[:100]!a}; {nearest(request.step, plan.steps)}")
+    if not exists(plan, view.state.steps, request.step):
+        there = plan.steps if plan.data is None else [*in_order(plan, view.state.steps)]
+        raise StepNotFoundError(f"saga {plan.name!r} has no step {request.step[:100]!a}; {nearest(request.step, there)}")
     step = view.state.step(request.step)
     about = msgspec.structs.replace(request, round=step.round)
     if not isinstance(about, UnattendedRequest) or side_of(step) is None:

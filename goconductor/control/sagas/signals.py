@@ -34,6 +34,7 @@ from goconductor.engine.log.folding import Submission
 from goconductor.engine.node import Node
 from goconductor.errors import RequestRefusedError, StoreUnavailableError, nearest
 from goconductor.lifecycle.facts.events import SignalReceived
+from goconductor.lifecycle.grown import exists
 
 
 async def signal(
@@ -110,7 +111,7 @@ async def _send(actor: Actor, node: Node, saga_id: UUID, event: SignalReceived, 
         return await saga_status(actor, node, saga_id)
     view = await node.view(saga_id)  # so that a saga or a database that is not there is reported at once
     plan = await node.plan_of(view.state)
-    if event.approves and event.approves not in plan.steps:
+    if event.approves and not exists(plan, view.state.steps, event.approves):
         raise StepNotFoundError(
             f"saga {plan.name!r} has no step {event.approves[:100]!a}; {nearest(event.approves, plan.approvals or plan.steps)}"
         )

@@ -9,6 +9,7 @@ import msgspec
 from goconductor.control.models import StepDetail, StepStatus, WaitDetail, moment
 from goconductor.lifecycle.asked.catalogue import Request
 from goconductor.lifecycle.facts.state import DONE_ACTIONS, ActionStatus, CompensationStatus, SagaState, StepState
+from goconductor.lifecycle.grown import last_steps
 from goconductor.lifecycle.pending_work import is_backward
 from goconductor.ports.store import Lease, LeaseKey
 from goconductor.saga.definition import Undo
@@ -116,11 +117,14 @@ def _status(plan: Plan, state: SagaState, name: str, around: Surroundings, owner
             return StepStatus.WAITING, _retry(step, around)
         case ActionStatus.WAITING:
             return StepStatus.WAITING, _held_back(state) or _until(plan, name, step)
+        case ActionStatus.GROWN:
+            return StepStatus.RUNNING, None if step.length is None else _items(plan, state, name)
         case ActionStatus.SETTLING:
             missing = _nobody(plan, name, Direction.SETTLE, around)
             return StepStatus.WAITING, missing or "waits for its owner's journal to answer whether it happened"
         case ActionStatus.PREVENTED if step.action.failure is None and name not in plan.owners:
-            return StepStatus.SKIPPED, "the saga turned back while it waited"
+            grown = step.length is not None
+            return StepStatus.SKIPPED, f"the saga turned back {'before its items were done' if grown else 'while it waited'}"
         case ActionStatus.PREVENTED:
             return StepStatus.FAILED, "it has no effect and never will have one"
         case _:
@@ -129,7 +133,7 @@ def _status(plan: Plan, state: SagaState, name: str, around: Surroundings, owner
 
 def _without(plan: Plan, state: SagaState, name: str) -> str:
     """Return how the saga goes on without a step that was given up."""
-    fallback = plan.steps[name].fallback
+    fallback = next(iter(plan.chain(name)[1:]), None)
     stands = fallback is not None and state.step(fallback).action.status is ActionStatus.SUCCEEDED
     reason = f"it failed, and {fallback} stands for it" if stands else "it failed, and the saga goes on without it"
     match state.step(name).compensation.status:
@@ -148,6 +152,15 @@ def _pending(plan: Plan, state: SagaState, name: str) -> tuple[StepStatus, str |
         return StepStatus.PENDING, _held_back(state)
     before = [step for step in plan.predecessors[name] if state.step(step).action.status not in DONE_ACTIONS]
     return (StepStatus.WAITING, f"waits for {', '.join(before)}") if before else (StepStatus.PENDING, None)
+
+
+def _items(plan: Plan, state: SagaState, name: str) -> str:
+    """Return how far a map has come."""
+    last = last_steps(plan, state.steps, name)
+    done = sum(state.step(each).action.status in DONE_ACTIONS for each in last)
+    length = state.step(name).length or 0
+    what = f"{length:,} item{'' if length == 1 else 's'}"
+    return f"has grown to {what}; {done:,} of their {len(last):,} last steps are done"
 
 
 def _backward(plan: Plan, name: str, step: StepState, around: Surroundings, owner: str | None) -> tuple[StepStatus, str | None]:

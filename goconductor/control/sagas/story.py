@@ -40,6 +40,7 @@ from goconductor.lifecycle.facts.events import (
 )
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, SagaStatus
 from goconductor.lifecycle.fold import MAY_HAVE_RUN
+from goconductor.lifecycle.grown import in_order
 from goconductor.lifecycle.pending_work import is_backward
 from goconductor.ports.store import LogEntry
 from goconductor.saga.ids import Direction
@@ -266,21 +267,24 @@ def _side(event: StepEvent) -> Direction:
 def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: float) -> Iterator[str]:
     """Yield the consequences, each as a clause that can stand after "so"."""
     after = decided.state
+    names = [*in_order(plan, after.steps)]
     if before is not None and is_backward(after) and not is_backward(before):
         yield "the saga turns back"
-        if nothing := [name for name in plan.order if name not in plan.undoable and _may_stand(plan, after, name)]:
+        if nothing := [name for name in names if name not in plan.undoable and _may_stand(plan, after, name)]:
             yield f"{together(nothing)} {'has' if len(nothing) == 1 else 'have'} nothing to undo"
     if unsent := [name for name in plan.undoes if _newly(before, after, name, ActionStatus.PREVENTED) and _settled(before, name)]:
         yield f"{together(unsent)} {'has' if len(unsent) == 1 else 'have'} nothing to undo"
-    if skipped := [name for name in plan.order if _newly(before, after, name, ActionStatus.SKIPPED)]:
+    if skipped := [name for name in names if _newly(before, after, name, ActionStatus.SKIPPED)]:
         yield f"{together(skipped)} {'is' if len(skipped) == 1 else 'are'} skipped"
-    if values := [name for name in plan.values if _newly(before, after, name, ActionStatus.SUCCEEDED)]:
+    if values := [name for name in names if name in plan.values and _newly(before, after, name, ActionStatus.SUCCEEDED)]:
         yield f"{together(values)} {'is' if len(values) == 1 else 'are'} worked out"
-    if given_up := [name for name in plan.order if _newly(before, after, name, ActionStatus.GIVEN_UP)]:
+    if given_up := [name for name in names if _newly(before, after, name, ActionStatus.GIVEN_UP)]:
         standing = [name for name in given_up if name in after.left_standing]
         left = f" ({together(standing)}: effects left standing)" if standing else ""
         yield f"{together(given_up)} {'is' if len(given_up) == 1 else 'are'} given up, and the saga goes on without{left}"
-    for name in plan.order:
+    for name in names:
+        if _newly(before, after, name, ActionStatus.GROWN):
+            yield f"{name} grows to {after.step(name).length or 0:,} items"
         if after.step(name).stuck and not (before is not None and before.step(name).stuck):
             yield f"{name} is stuck: an operator must decide"
     actions = [effect for effect in decided.effects if isinstance(effect, RunAction)]

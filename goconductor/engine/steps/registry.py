@@ -28,7 +28,7 @@ from goconductor.ports.journal import Journal
 from goconductor.saga.checking.places import misplaced
 from goconductor.saga.checking.validate import unfit_inputs, unfit_undo
 from goconductor.saga.data.values import copied
-from goconductor.saga.definition import Definition, Undo
+from goconductor.saga.definition import Definition, Undo, every_step
 from goconductor.saga.ids import is_name, split_target
 from goconductor.saga.retry import Retry, seconds
 
@@ -302,16 +302,18 @@ def check_definition(registry: StepRegistry, definition: Definition) -> None:
         DefinitionError: with all problems.
     """
     problems: list[str] = []
-    kinds: dict[str | None, Any] = {}
-    for step in definition.steps if registry.steps else ():
+    for step in every_step(definition.steps) if registry.steps else ():
         if not step.run:
             continue  # nobody runs it
         if (action := _action(registry, f"step {step.id!r}", step.run, problems)) is not None:
-            kinds[step.id] = action.returns
             problems += unfit_inputs(step, action)
         if isinstance(step.undo, Undo):
             undo = _action(registry, f"the undo of step {step.id!r}", step.undo.run, problems)
             problems += [] if undo is None else unfit_undo(definition, step, undo)
+    kinds: dict[str | None, Any] = {}
+    for step in definition.steps:  # what a reference in a map means is not known here
+        if step.run and (action := _action(registry, "", step.run, [])) is not None:
+            kinds[step.id] = action.returns
     problems += misplaced(definition, kinds)
     if problems:
         raise DefinitionError(definition.name, problems)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from goconductor.saga.growth import Items
 from goconductor.saga.ids import Direction
 
 PATIENCE_SECONDS = 20.0
@@ -79,6 +80,8 @@ class ActionStatus(enum.StrEnum):
     """Waits for its timer before the next attempt."""
     WAITING = "waiting"
     """Nobody runs it: it ends by one event, such as its timer."""
+    GROWN = "grown"
+    """It has become several steps, and ends when they are done."""
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     """Reported its last failure. It may have had an effect all the same, so it is compensated."""
@@ -199,6 +202,8 @@ class StepState(msgspec.Struct, frozen=True, omit_defaults=True):
     """Inputs given by an operator; they replace those of the definition."""
     undo_edited: dict[str, Any] | None = None
     """The same for the inputs of a declared undo."""
+    length: int | None = None
+    """Of a map that has grown: how many items it has."""
 
     @property
     def stuck(self) -> bool:
@@ -339,6 +344,8 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
 class Referable(Mapping[str, Any]):
     """What a reference may see of steps. It looks only where it is asked: a step of ten thousand refers to a few others.
 
+    Of a map that has grown it has the length, also before the end: the items read their list by it.
+
     Args:
         steps: where they stand.
         undone: the step whose declared undo asks. It sees that one's output as well, None where nobody knows it.
@@ -350,6 +357,8 @@ class Referable(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         step = self._steps[name]
+        if step.length is not None:
+            return Items(step.length, (step.edited or {}).get("over"))
         if step.action.status not in DONE_ACTIONS and name != self._undone:
             raise KeyError(name)
         return step.output

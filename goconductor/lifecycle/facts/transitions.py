@@ -154,9 +154,10 @@ _UNDONE = dict.fromkeys((A.FAILED, A.UNKNOWN), frozenset({A.GIVEN_UP}))
 
 ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
     Advance: {
-        A.PENDING: frozenset({A.SENT, A.WAITING, A.SUCCEEDED, A.SKIPPED, A.PREVENTED, A.STUCK, A.GIVEN_UP}),
+        A.PENDING: frozenset({A.SENT, A.WAITING, A.GROWN, A.SUCCEEDED, A.SKIPPED, A.PREVENTED, A.STUCK, A.GIVEN_UP}),
         A.BACKOFF: frozenset({A.FAILED}),
         A.WAITING: frozenset({A.SUCCEEDED, A.PREVENTED}),
+        A.GROWN: frozenset({A.SUCCEEDED, A.PREVENTED}),
     },
     e.ActionSucceeded: dict.fromkeys((A.SENT, A.BACKOFF, A.SETTLING, A.FAILED, A.UNKNOWN, A.STUCK), frozenset({A.SUCCEEDED})),
     e.ActionFailed: {A.SENT: frozenset({A.BACKOFF, A.FAILED, A.PREVENTED, A.SETTLING, A.STUCK, A.GIVEN_UP})},
@@ -172,7 +173,7 @@ ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
     e.CompensationSucceeded: _UNDONE,
     e.CompensationSettled: _UNDONE,
     e.AbortRequested: {A.BACKOFF: frozenset({A.SETTLING})},
-    e.RetryRequested: {A.STUCK: frozenset({A.SENT, A.WAITING, A.SUCCEEDED}), A.BACKOFF: frozenset({A.SENT})},
+    e.RetryRequested: {A.STUCK: frozenset({A.SENT, A.WAITING, A.GROWN, A.SUCCEEDED}), A.BACKOFF: frozenset({A.SENT})},
     e.SkipRequested: {
         **dict.fromkeys((A.STUCK, A.BACKOFF, A.SENT), frozenset({A.SETTLING, A.SKIPPED})),
         **dict.fromkeys((A.WAITING, A.SETTLING), frozenset({A.SKIPPED})),

@@ -24,7 +24,8 @@ from goconductor.lifecycle.facts.events import (
 )
 from goconductor.lifecycle.facts.state import ActionStatus, Failure, SagaStatus, Side
 from goconductor.lifecycle.facts.transitions import Advance
-from goconductor.lifecycle.fold import ACTION_SUCCEEDED, MAY_HAVE_RUN, Fold
+from goconductor.lifecycle.fold import ACTION_GROWN, ACTION_SUCCEEDED, MAY_HAVE_RUN, Fold
+from goconductor.lifecycle.grown import first_steps
 from goconductor.lifecycle.moves import tolerated, turning, undoing
 from goconductor.lifecycle.moves.kinds import call, kind_of, wait
 from goconductor.lifecycle.moves.retrying import ACTIONS
@@ -70,32 +71,56 @@ def apply(fold: Fold, event: ForwardEvent | SideEvent) -> None:
 def advance(fold: Fold, steps: Iterable[str]) -> None:
     """Begin those of ``steps`` whose predecessors are done, skip those whose condition is false, and end what is at its end.
 
-    Steps that have begun to wait by this event are given the signals that have come before, and those after them may begin.
+    Steps that have begun to wait by this event are given the signals that have come before, and those after them may begin. Of
+    maps that have grown the items' first steps begin.
     """
-    waiting = [] if fold.paused else [*steps][::-1]
-    while waiting or fold.begun:
+    waiting = _may_begin(fold, steps)
+    while waiting or fold.begun or fold.grown:
+        if fold.grown:
+            waiting += _unfolded(fold)
+            continue
         if not waiting:
             ended = wait.hand_out(fold)
-            waiting = [] if fold.paused else [after for name in ended for after in fold.plan.successors[name]][::-1]
+            waiting = _may_begin(fold, [after for name in ended for after in fold.plan.successors[name]])
             continue
         name = waiting.pop()
         if fold.has_its_turn(name) and _begin(fold, name):
-            waiting.extend(fold.plan.successors[name])
+            waiting.extend(_may_begin(fold, fold.plan.successors[name]) if fold.paused else fold.plan.successors[name])
         if fold.backward or fold.phase.ended:
             fold.begun.clear()
+            fold.grown.clear()
             return
     if fold.remaining == 0:
         fold.phase = SagaStatus.COMPLETED
         fold.effects.append(EndSaga(SagaStatus.COMPLETED))
 
 
+def _may_begin(fold: Fold, steps: Iterable[str]) -> list[str]:
+    """Return the steps that may begin, the last first. While the saga is paused none may, but a map may end."""
+    if fold.paused:
+        steps = () if fold.plan.data is None else [each for each in steps if fold.step(each).action.status is ACTION_GROWN]
+    return [*steps][::-1]
+
+
+def _unfolded(fold: Fold) -> list[str]:
+    """Return what may begin in maps that have grown by this event, the last first: of one without items that is its end."""
+    grown, fold.grown = fold.grown, []
+    if fold.paused:
+        return []
+    return [name for map in grown for name in first_steps(fold.plan, fold.steps, map) or [map]][::-1]
+
+
 def _begin(fold: Fold, name: str) -> bool:
     """Begin a step whose turn has come. True if it is done by that, so that its successors may have their turn."""
+    if fold.plan.data is not None and fold.step(name).action.status is ACTION_GROWN:
+        fold.set_action(name, Advance, fold.step(name).action.to(ActionStatus.SUCCEEDED))
+        fold.remaining -= 1
+        return True
     first = fold.plan.stands_for.get(name)
     if first is not None and fold.step(first).action.status is not ActionStatus.GIVEN_UP:
         return _skipped(fold, name)
     condition = fold.plan.conditions.get(name)
-    wanted = condition is None or fold.answer(name, condition, partial(seen_by_conditions, fold))
+    wanted = condition is None or fold.answer(name, condition, partial(seen_by_conditions, fold, name))
     if isinstance(wanted, str):
         return _without_effect(fold, name, Advance, Failure(CONDITION_ERROR, wanted, retryable=False))
     if wanted:

@@ -33,6 +33,7 @@ from goconductor.lifecycle.facts.events import (
 )
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, SagaStatus, StepState
 from goconductor.lifecycle.fold import Fold
+from goconductor.lifecycle.grown import in_order
 from goconductor.lifecycle.moves import forward, signals, turning
 from goconductor.lifecycle.moves.kinds import kind_of
 from goconductor.lifecycle.moves.retrying import ACTIONS, COMPENSATIONS
@@ -87,7 +88,7 @@ def resume(fold: Fold, _event: ResumeRequested) -> None:
     if fold.backward:
         turning.advance(fold)
     else:
-        forward.advance(fold, fold.plan.order)
+        forward.advance(fold, in_order(fold.plan, fold.steps))
     ends = [effect for effect in fold.effects if isinstance(effect, EndSaga)]
     work = pending_work(fold.steps)  # an action that is still out when the saga goes back is not begun again
     fold.effects = [*(w for w in work if not (fold.backward and isinstance(w, RunAction))), *ends]
@@ -242,7 +243,7 @@ def editable(plan: Plan, name: str, step: StepState) -> tuple[Mapping[str, Bindi
     """
     if name in plan.undoes and step.compensation.status is not CompensationStatus.NONE:
         return plan.undoes[name].inputs, step.undo_edited or {}
-    return plan.steps[name].inputs, step.edited or {}
+    return plan.steps[name].editable, step.edited or {}
 
 
 def _is_being_settled(name: str) -> RequestRefusedError:

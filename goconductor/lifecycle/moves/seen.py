@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from goconductor.lifecycle.facts.state import DONE_ACTIONS, ActionStatus
+from goconductor.lifecycle.facts.state import DONE_ACTIONS, ActionStatus, Referable
 from goconductor.lifecycle.fold import Fold
+from goconductor.saga.growth import split
 
 
-def seen_by_conditions(fold: Fold) -> dict[str, object]:
-    """Return the input, and the steps that are done, as conditions name them."""
+def seen_by_conditions(fold: Fold, name: str) -> dict[str, object]:
+    """Return the input, and the steps that are done, as the conditions of a step name them.
+
+    Args:
+        fold: the saga.
+        name: the step. In a map it sees its siblings, the steps around the map, its item and that one's place.
+    """
+    if fold.plan.data is not None:
+        return _seen_in_growth(fold, name)
     steps: dict[str, dict[str, object]] = {
-        name: {"output": step.output, "skipped": step.action.status is ActionStatus.SKIPPED}
-        for name, step in fold.steps.items()
+        each: {"output": step.output, "skipped": step.action.status is ActionStatus.SKIPPED}
+        for each, step in fold.steps.items()
         if step.action.status in DONE_ACTIONS
     }
-    for name in fold.plan.tolerated & steps.keys():
-        steps[name] |= _of_tolerated(fold, name)
+    for each in fold.plan.tolerated & steps.keys():
+        steps[each] |= _of_tolerated(fold, each)
     return {"input": fold.input, "steps": steps}
 
 
@@ -24,3 +32,24 @@ def _of_tolerated(fold: Fold, name: str) -> dict[str, object]:
     failure = {"type": side.failure.type, "message": side.failure.message} if failed and side.failure is not None else None
     outputs = (fold.step(each).output for each in fold.plan.chain(name))
     return {"failed": failed, "failure": failure, "output": next((each for each in outputs if each is not None), None)}
+
+
+def _seen_in_growth(fold: Fold, name: str) -> dict[str, object]:
+    data, steps = fold.plan.data, dict[str, dict[str, object]]()
+    assert data is not None  # noqa: S101  (it has maps)
+    scope: str | None = name
+    while scope is not None:  # from the inside out: the nearest step of a name is seen
+        within = split(scope)
+        around = data.around(scope if within is None else within.template)
+        for each in around:
+            full = each if within is None else within.item + each
+            if each not in steps and (step := fold.step(full)).action.status in DONE_ACTIONS:
+                skipped = step.action.status is ActionStatus.SKIPPED
+                steps[each] = {"skipped": skipped} | ({"output": step.output} if step.length is None else {"size": step.length})
+                if full in fold.plan.tolerated:
+                    steps[each] |= _of_tolerated(fold, full)
+        scope = None if within is None else within.map
+    seen: dict[str, object] = {"input": fold.input, "steps": steps}
+    if (found := split(name)) is not None:
+        seen |= {"item": data.item(found, fold.input, Referable(fold.steps)), "index": found.place}
+    return seen

@@ -17,8 +17,10 @@ from goconductor.errors import RequestRefusedError, nearest
 from goconductor.lifecycle.facts.events import SignalDropped, SignalReceived
 from goconductor.lifecycle.facts.state import ActionStatus, SagaStatus, Signal
 from goconductor.lifecycle.fold import Fold
+from goconductor.lifecycle.grown import exists
 from goconductor.lifecycle.moves import forward
 from goconductor.lifecycle.moves.kinds import wait
+from goconductor.saga.growth import template
 
 # They are read again in each replay, so they never change.
 UNTAKEN_MAX = 100
@@ -34,7 +36,7 @@ def received(fold: Fold, event: SignalReceived) -> None:
     Raises:
         RequestRefusedError: the definition knows no such signal, the approval is for another round, or a limit is reached.
     """
-    waiters = fold.plan.signals.get(event.name)
+    waiters = fold.plan.signals.get(template(event.name))
     if event.approves:
         _check_approval(fold, event)
     elif event.name in fold.plan.approvals:
@@ -45,6 +47,8 @@ def received(fold: Fold, event: SignalReceived) -> None:
         raise RequestRefusedError(f"saga {fold.state.saga_id} has had {RECEIVED_MAX:,} signals; it takes no more in its life")
     fold.fields["signals_received"] = fold.state.signals_received + 1
     signal = Signal(event.name, event.id, event.payload, event.by, fold.at, 0, event.approves, event.seen_round, event.reason)
+    if fold.plan.data is not None:
+        waiters = tuple(sorted((name for name in fold.steps if template(name) in waiters), key=fold.plan.order_of_wait))
     ready = [name for name in waiters if fold.step(name).action.status is ActionStatus.WAITING]
     answers = []
     for name in sorted(ready, key=lambda name: fold.step(name).action.since or 0.0):
@@ -92,7 +96,7 @@ def _keep(fold: Fold, signal: Signal) -> None:
 
 def _check_approval(fold: Fold, event: SignalReceived) -> None:
     plan, name = fold.plan, event.approves
-    if name not in plan.approvals:
+    if name not in plan.approvals or not exists(plan, fold.steps, name):
         step = plan.steps.get(name)
         waits_for = None if step is None or step.wait is None else step.wait.event
         instead = f"it waits for the signal {waits_for!r}: send that" if waits_for else _approvals(fold, name)

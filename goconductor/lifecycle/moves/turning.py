@@ -12,6 +12,7 @@ from goconductor.lifecycle.facts.effects import EndSaga, SetTimer
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import CLOSED_COMPENSATIONS, NO_COMPENSATION, Fold
+from goconductor.lifecycle.grown import before, unclosed
 from goconductor.lifecycle.moves.kinds import call
 from goconductor.saga.definition import StepRole
 
@@ -25,7 +26,7 @@ def turn_back(fold: Fold, reason: str) -> None:
         for name, step in list(fold.steps.items()):
             if step.action.status is ActionStatus.BACKOFF and fold.role(name) is not StepRole.PIVOT:
                 fold.set_action(name, Advance, step.action.to(ActionStatus.FAILED))
-            elif step.action.status is ActionStatus.WAITING:
+            elif step.action.status in (ActionStatus.WAITING, ActionStatus.GROWN):
                 fold.set_action(name, Advance, step.action.to(ActionStatus.PREVENTED))
                 withdrawn.add(name)
         if withdrawn:  # some may have begun by the same event
@@ -43,23 +44,23 @@ def advance(fold: Fold, closed: str | None = None) -> None:
         return
     waiting = [closed] if closed is not None else []
     if fold.unclosed is None:
-        fold.unclosed = {name: len(after) for name, after in fold.plan.successors.items()}
-        waiting = [name for name in fold.plan.order if not fold.unclosed[name]]
-    unclosed = fold.unclosed
+        fold.unclosed = unclosed(fold.plan, fold.steps)
+        waiting = [name for name, after in fold.unclosed.items() if not after]
+    still = fold.unclosed
     while waiting:
         name = waiting.pop()
         status = fold.step(name).compensation.status
         if status in CLOSED_COMPENSATIONS or not fold.needs_compensation(name):
-            del unclosed[name]
-            for before in fold.plan.predecessors[name]:
-                unclosed[before] -= 1
-                if not unclosed[before]:
-                    waiting.append(before)
+            del still[name]
+            for earlier in before(fold.plan, fold.steps, name):
+                still[earlier] -= 1
+                if not still[earlier]:
+                    waiting.append(earlier)
         elif status is NO_COMPENSATION and not fold.paused:
             call.compensate(fold, name)
     if fold.paused:
         fold.unclosed = None
-    if not unclosed:
+    if not still:
         fold.phase = SagaStatus.COMPENSATED
         fold.effects.append(EndSaga(SagaStatus.COMPENSATED))
 

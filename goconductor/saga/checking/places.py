@@ -14,7 +14,7 @@ import re
 import types
 import typing
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin
@@ -25,7 +25,7 @@ from goconductor.errors import ConditionError, PayloadError, nearest
 from goconductor.saga.checking import undo
 from goconductor.saga.checking.waits import asked_of
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import Binding, Definition
+from goconductor.saga.definition import Binding, Definition, Step, every_step
 from goconductor.saga.types.annotations import is_pydantic, is_pydantic_model, spelt
 from goconductor.saga.types.fields import fields_of
 
@@ -66,17 +66,7 @@ class Asked(NamedTuple):
 
 def asked(definition: Definition) -> Iterator[Asked]:
     """Find all places that a definition names in bindings and expressions; none that an expression first asks for by ``has``."""
-    named = [
-        (f"input {parameter!r} of step {step.id!r}", binding)
-        for step in definition.steps
-        for parameter, binding in step.inputs.items()
-    ]
-    named += [each for step in definition.steps for each in undo.inputs_of(step)]
-    named += [
-        (f"the delay of step {step.id!r}", Binding(ref=step.delay.until))
-        for step in definition.steps
-        if step.delay is not None and step.delay.until is not None
-    ]
+    named = [*_named(definition.steps)]
     if definition.output is not None:
         named.append(("the saga's output", definition.output))
     for what, binding in named:
@@ -84,6 +74,10 @@ def asked(definition: Definition) -> Iterator[Asked]:
             if binding.ref is not None and not binding.optional:
                 reference = Reference.parse(binding.ref)
                 yield Asked(what, str(reference), reference.step, reference.keys)
+    for what, binding in _named([each for step in definition.steps if step.map is not None for each in every_step(step.map.do)]):
+        with suppress(PayloadError):  # a step in a map may mean another one of its map: only what the input has is sure
+            if binding.ref is not None and (reference := Reference.parse(binding.ref)).root == "input":
+                yield Asked(what, str(reference), None, reference.keys)
     for step in definition.steps:
         for what, compiled, of_signal in asked_of(step):
             with suppress(ConditionError):  # is reported with the expression
@@ -94,6 +88,18 @@ def asked(definition: Definition) -> Iterator[Asked]:
                         yield Asked(what, place, None, path[1:])
                     elif path[2:3] == ("output",):
                         yield Asked(what, place, path[1], path[3:])
+
+
+def _named(steps: Iterable[Step]) -> Iterator[tuple[str, Binding]]:
+    """Yield what steps refer to outside of conditions: what it is in words, and the binding."""
+    for step in steps:
+        for parameter, binding in step.inputs.items():
+            yield f"input {parameter!r} of step {step.id!r}", binding
+        yield from undo.inputs_of(step)
+        if step.delay is not None and step.delay.until is not None:
+            yield f"the delay of step {step.id!r}", Binding(ref=step.delay.until)
+        if step.map is not None:
+            yield f"the list of map {step.id!r}", Binding(ref=step.map.over)
 
 
 def misplaced(definition: Definition, kinds: Mapping[str | None, Any]) -> list[str]:

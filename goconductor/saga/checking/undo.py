@@ -14,8 +14,8 @@ from typing import Protocol
 from goconductor.errors import PayloadError
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Definition, Step, Undo
+from goconductor.saga.graph import reachable
 from goconductor.saga.ids import split_target
-from goconductor.saga.plan import reachable
 
 TURNS_BACK = "the saga turns back"
 

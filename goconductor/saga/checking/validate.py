@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from graphlib import CycleError, TopologicalSorter
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
 
 from goconductor.errors import ConditionError, DefinitionError, PayloadError, nearest
 from goconductor.saga.checking import tolerated, undo
+from goconductor.saga.checking.maps import behind_pivot, of_map, too_deep
 from goconductor.saga.checking.places import asked
 from goconductor.saga.checking.waits import asked_of, names_twice, of_delay, of_value, of_wait
 from goconductor.saga.data.references import Reference
 from goconductor.saga.data.schemas import followed, lack
 from goconductor.saga.data.values import check_value
-from goconductor.saga.definition import Binding, Definition, Step, Undo
+from goconductor.saga.definition import Binding, Definition, Step, Undo, every_step
 from goconductor.saga.expressions.conditions import MAP_WALKED
-from goconductor.saga.graph import reachable
+from goconductor.saga.graph import predecessors, reachable
+from goconductor.saga.growth import DEPTH_MAX, STEPS_MAX
 from goconductor.saga.ids import is_name, split_target
-
-STEPS_MAX = 20_000
 
 
 def check(definition: Definition, *, stored: bool = False) -> None:
@@ -47,33 +50,13 @@ def problems(definition: Definition, *, stored: bool = False) -> list[str]:
         )
     if not definition.steps:
         found.append("it has no step; add at least one.")
-    if len(definition.steps) > STEPS_MAX:
-        found.append(f"it has {len(definition.steps)} steps, at most {STEPS_MAX} are allowed; split it into several sagas.")
+    if too_deep(definition):
+        return [*found, f"its maps stand more than {DEPTH_MAX} deep in one another; use fewer, or several sagas."]
+    if (count := sum(1 for _ in every_step(definition.steps))) > STEPS_MAX:
+        found.append(f"it has {count} steps, at most {STEPS_MAX} are allowed; split it into several sagas.")
     if definition.timeout_seconds is not None and not 0 < definition.timeout_seconds < float("inf"):
         found.append("its timeout must be above zero; leave it out for none.")
-    for name, times in Counter(step.id for step in definition.steps).items():
-        if times > 1:
-            found.append(f"step {name!r} is defined {times} times; give each step an id of its own.")
-    known = {step.id for step in definition.steps}
-    named: dict[str, set[str]] = {}
-    for step in definition.steps:
-        found.extend(_of_itself(step))
-        named[step.id] = _before(step, known, found)
-    edges = tolerated.edges(definition, named)
-    if definition.output is not None:
-        if definition.output.optional:
-            found.append("the saga's output cannot be optional; refer to a value, which has an optional input.")
-        _refers(definition.output, "the saga's output", known, found)
-    try:
-        TopologicalSorter(edges).prepare()
-    except CycleError as error:
-        cycle = " → ".join(reversed(error.args[1]))
-        found.append(f"steps wait for one another in a cycle: {cycle}; remove one of these dependencies.")
-    found += names_twice(definition)
-    for step in definition.steps:
-        _conditions(step, known, edges, found)
-        if not stored:
-            found.extend(_in_any_order(step, definition.input_schema or {}))
+    edges = _of_steps(definition, _seen(definition), found, stored=stored)
     if definition.input_schema is not None and not stored:
         schema = definition.input_schema
         found += [
@@ -82,9 +65,81 @@ def problems(definition: Definition, *, stored: bool = False) -> list[str]:
             if place.step is None and (lacks := lack(schema, place.keys))
         ]
     found.extend(_around_pivot(definition, edges))
-    found.extend(tolerated.problems(definition, edges))
     found.extend(undo.problems(definition, edges))
+    found.extend(behind_pivot(definition, edges))
     return found
+
+
+class _Seen(NamedTuple):
+    """What steps can name: those beside them, and around their map those outside.
+
+    Attributes:
+        beside: the ids of the steps in the same map, or outside of all.
+        outside: the ids of those around the map.
+        before: the ids of those of them that come before the map.
+        maps: the ids of those of all of them that are maps.
+        above: the ids of the maps that these steps are in.
+    """
+
+    beside: frozenset[str]
+    outside: frozenset[str] = frozenset()
+    before: frozenset[str] = frozenset()
+    maps: frozenset[str] = frozenset()
+    above: tuple[str, ...] = ()
+
+
+def _seen(body: Definition, around: _Seen | None = None, map: str = "", before: frozenset[str] = frozenset()) -> _Seen:
+    """Return what steps can name: those of all the saga, or of one map."""
+    beside = frozenset(step.id for step in body.steps)
+    maps = frozenset(step.id for step in body.steps if step.map is not None)
+    if around is None:
+        return _Seen(beside, maps=maps)
+    return _Seen(
+        beside, around.beside | around.outside, before | around.before, maps | (around.maps - beside), (*around.above, map)
+    )
+
+
+def _of_steps(definition: Definition, seen: _Seen, found: list[str], *, stored: bool) -> dict[str, set[str]]:
+    """Find what is wrong with steps, and with those in the maps among them. Return the steps before each step.
+
+    Args:
+        definition: the saga's, with the steps of one map in place of all.
+        seen: what they can name.
+        found: the problems so far.
+        stored: as for :func:`check`.
+    """
+    for name, times in Counter(step.id for step in definition.steps).items():
+        if times > 1:
+            found.append(f"step {name!r} is defined {times} times; give each step an id of its own.")
+    named: dict[str, set[str]] = {}
+    for step in definition.steps:
+        found.extend(_of_itself(step))
+        if step.map is not None:
+            found.extend(of_map(step, step.map, seen.above))
+        named[step.id] = _before(step, seen, found)
+    edges = tolerated.edges(definition, named)
+    if definition.output is not None:
+        if definition.output.optional:
+            found.append("the saga's output cannot be optional; refer to a value, which has an optional input.")
+        _refers(definition.output, "the saga's output", seen, found)
+    try:
+        TopologicalSorter(edges).prepare()
+    except CycleError as error:
+        cycle = " → ".join(reversed(error.args[1]))
+        found.append(f"steps wait for one another in a cycle: {cycle}; remove one of these dependencies.")
+    found += names_twice(definition)
+    for step in definition.steps:
+        _conditions(step, seen, edges, found)
+        if not stored:
+            found.extend(_in_any_order(step, definition.input_schema or {}, in_map=bool(seen.above)))
+    found.extend(tolerated.problems(definition, edges))
+    for step in definition.steps:
+        if step.map is not None:
+            inside: list[str] = []
+            body = msgspec.structs.replace(definition, steps=step.map.do, output=None)
+            _of_steps(body, _seen(body, seen, step.id, reachable(edges, step.id)), inside, stored=stored)
+            found += [f"in map {step.id!r}: {each}" for each in inside]
+    return edges
 
 
 class Code(Protocol):
@@ -143,7 +198,7 @@ def _of_itself(step: Step) -> list[str]:
         found.append(
             f"step id {step.id!r} must be 1 to 100 letters, digits, '_' or '-', and begin and end with a letter or digit."
         )
-    kinds = {"a delay": step.delay, "a wait": step.wait, "a value": step.value}
+    kinds = {"a delay": step.delay, "a wait": step.wait, "a value": step.value, "a map": step.map}
     given = [kind for kind, says in kinds.items() if says is not None]
     if len(given) > 1:
         found.append(f"step {step.id!r} is both {' and '.join(given)}; make two steps of it.")
@@ -153,8 +208,10 @@ def _of_itself(step: Step) -> list[str]:
         found += of_wait(step, step.wait)
     elif step.value is not None:
         found += of_value(step)
+    elif step.map is not None:
+        pass  # is looked at with the steps in it
     elif not step.run:
-        found.append(f"step {step.id!r} has nothing to do; give it run ('participant.step'), delay, wait or value.")
+        found.append(f"step {step.id!r} has nothing to do; give it run ('participant.step'), delay, wait, value or map.")
     else:
         try:
             split_target(step.run)
@@ -172,30 +229,35 @@ def _of_itself(step: Step) -> list[str]:
     return found
 
 
-def _before(step: Step, known: set[str], found: list[str]) -> set[str]:
+def _before(step: Step, seen: _Seen, found: list[str]) -> set[str]:
     before: set[str] = set()
     for name in step.after:
-        if name not in known:
+        if name in seen.beside:
+            before.add(name)
+        elif name in seen.outside:
+            found.append(f"step {step.id!r} comes after {name!r}, which is outside of its map; let the map come after it.")
+        else:
             found.append(
                 f"step {step.id!r} comes after {name!r}, which is not a step of this saga; add that step or correct the name."
             )
-        else:
-            before.add(name)
+    refs = [(f"input {parameter!r} of step {step.id!r}", binding) for parameter, binding in step.inputs.items()]
     if step.delay is not None and step.delay.until is not None:
-        owner = _refers(Binding(ref=step.delay.until), f"the delay of step {step.id!r}", known, found)
-        if owner is not None:
-            before.add(owner)
-    for parameter, binding in step.inputs.items():
-        owner = _refers(binding, f"input {parameter!r} of step {step.id!r}", known, found)
-        if owner is not None:
+        refs.insert(0, (f"the delay of step {step.id!r}", Binding(ref=step.delay.until)))
+    if step.map is not None:
+        refs.append((f"the list of map {step.id!r}", Binding(ref=step.map.over)))
+        with suppress(PayloadError):  # is reported with the step in the map
+            before.update(name for name in predecessors(step) if name in seen.beside)
+    for what, binding in refs:
+        owner = _refers(binding, what, seen, found)
+        if owner in seen.beside:
             before.add(owner)
     for what, binding in undo.inputs_of(step):
-        _refers(binding, what, known, found)
+        _refers(binding, what, seen, found)
     return before
 
 
-def _refers(binding: Binding, what: str, known: set[str], found: list[str]) -> str | None:
-    """Return the step that a binding refers to, if that step exists."""
+def _refers(binding: Binding, what: str, seen: _Seen, found: list[str]) -> str:
+    """Return the step that a binding refers to; empty if there is none."""
     if binding.ref is None:
         if binding.optional:
             found.append(f"{what} is optional and has no ref; add it, or leave optional out.")
@@ -203,32 +265,34 @@ def _refers(binding: Binding, what: str, known: set[str], found: list[str]) -> s
             check_value(binding.value)
         except PayloadError as error:
             found.append(f"{what} has a constant that cannot be kept: {error}")
-        return None
+        return ""
     if binding.value is not None:
         found.append(f"{what} has both a ref and a value; keep one of them.")
     try:
         reference = Reference.parse(binding.ref)
     except PayloadError as error:
         found.append(f"{what} refers to {binding.ref!r}: {error.problem}")
-        return None
+        return ""
+    if reference.root in ("item", "index") and not seen.above:
+        found.append(f"{what} refers to {reference}, which only steps in a map have; refer to the saga's data.")
     if reference.step is None:
-        return None
-    if reference.step not in known:
+        return ""
+    if reference.step not in seen.beside and reference.step not in seen.outside:
         found.append(
             f"{what} refers to the output of {reference.step!r}, which is not a step of this saga; "
             "add that step or correct the name."
         )
-        return None
+        return ""
     return reference.step
 
 
-def _conditions(step: Step, known: set[str], edges: dict[str, set[str]], found: list[str]) -> None:
+def _conditions(step: Step, seen: _Seen, edges: dict[str, set[str]], found: list[str]) -> None:
     if step.when is not None and step.pivot:
         found.append(
             f"pivot {step.id!r} has a condition; a saga must know where it stops being undone: "
             "put the condition on the steps around it."
         )
-    asked = [*asked_of(step)]
+    asked = [*asked_of(step, in_map=bool(seen.above))]
     before = reachable(edges, step.id) if asked else frozenset[str]()
     for what, compiled, _ in asked:
         try:
@@ -237,15 +301,18 @@ def _conditions(step: Step, known: set[str], edges: dict[str, set[str]], found: 
             found.append(f"{what} does not compile: {error}")
             continue
         for name in sorted(condition.steps):
-            if name not in known:
+            if name not in seen.beside and name not in seen.outside:
                 found.append(f"{what} asks for step {name!r}, which is not a step of this saga; correct the name.")
-            elif name not in before:
+            elif name not in before and (name in seen.beside or name not in seen.before):
                 found.append(f"{what} asks for step {name!r}, which does not come before it; add it to 'after'.")
+        for _, name, *_ in sorted(path for path in condition.named if path[0] == "steps" and path[2:3] == ("output",)):
+            if name in seen.maps:
+                found.append(f"{what} asks for the output of map {name!r}; ask for its size: steps.{name}.size.")
 
 
-def _in_any_order(step: Step, schema: Mapping[str, Any]) -> Iterator[str]:
+def _in_any_order(step: Step, schema: Mapping[str, Any], *, in_map: bool) -> Iterator[str]:
     """Yield what a condition makes a list of although it is known to be a map, which has no order."""
-    for what, compiled, _ in asked_of(step):
+    for what, compiled, _ in asked_of(step, in_map=in_map):
         try:
             condition = compiled()
         except ConditionError:

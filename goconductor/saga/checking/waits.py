@@ -7,8 +7,9 @@ from functools import partial
 from typing import NamedTuple
 
 from goconductor.saga.definition import Definition, Delay, Step, Wait
-from goconductor.saga.expressions.conditions import ABOUT_SIGNAL, Expression, compile_condition
-from goconductor.saga.expressions.value import compile_value
+from goconductor.saga.expressions.condition_text import ROOTS
+from goconductor.saga.expressions.conditions import ABOUT_SIGNAL, IN_MAP, Expression, compile_condition
+from goconductor.saga.expressions.value import ABOUT_INPUTS, compile_value
 from goconductor.saga.ids import is_name
 
 SECONDS_MAX = 36_525 * 86_400.0
@@ -32,7 +33,7 @@ _OF_CODE = (
 
 def of_delay(step: Step, delay: Delay) -> Iterator[str]:
     """Yield what is wrong with a delay; its reference is looked at with the others."""
-    yield from _without_code(step, "a delay")
+    yield from without_code(step, "a delay")
     if (delay.seconds is None) == (delay.until is None):
         yield f"the delay of step {step.id!r} must have either seconds or until; give one of them."
     if delay.seconds is not None and not 0 < delay.seconds <= SECONDS_MAX:
@@ -41,7 +42,7 @@ def of_delay(step: Step, delay: Delay) -> Iterator[str]:
 
 def of_wait(step: Step, wait: Wait) -> Iterator[str]:
     """Yield what is wrong with a wait; its condition is looked at with the others."""
-    yield from _without_code(step, "a wait")
+    yield from without_code(step, "a wait")
     if (wait.event is None) == (wait.approval is None):
         yield f"the wait of step {step.id!r} must have either event or approval; give one of them."
     if wait.event is not None and not is_name(wait.event):
@@ -57,7 +58,7 @@ def of_wait(step: Step, wait: Wait) -> Iterator[str]:
 
 def of_value(step: Step) -> Iterator[str]:
     """Yield what is wrong with a value; its expression is looked at with the others."""
-    yield from _without_code(step, "a value", but=("inputs",))
+    yield from without_code(step, "a value", but=("inputs",))
 
 
 def names_twice(definition: Definition) -> Iterator[str]:
@@ -82,17 +83,20 @@ class Asked(NamedTuple):
     of_signal: bool = False
 
 
-def asked_of(step: Step) -> Iterator[Asked]:
+def asked_of(step: Step, *, in_map: bool = False) -> Iterator[Asked]:
     """Yield the expressions of a step."""
+    roots = IN_MAP if in_map else ROOTS
     if step.when is not None:
-        yield Asked(f"the condition of step {step.id!r}", partial(compile_condition, step.when))
+        yield Asked(f"the condition of step {step.id!r}", partial(compile_condition, step.when, roots))
     if step.value is not None:
-        yield Asked(f"the value of step {step.id!r}", partial(compile_value, step.value))
+        yield Asked(f"the value of step {step.id!r}", partial(compile_value, step.value, roots | ABOUT_INPUTS))
     if step.wait is not None and step.wait.where is not None:
-        yield Asked(f"the 'where' of step {step.id!r}", partial(compile_condition, step.wait.where, ABOUT_SIGNAL), of_signal=True)
+        where = partial(compile_condition, step.wait.where, roots | ABOUT_SIGNAL)
+        yield Asked(f"the 'where' of step {step.id!r}", where, of_signal=True)
 
 
-def _without_code(step: Step, what: str, *, but: Collection[str] = ()) -> Iterator[str]:
+def without_code(step: Step, what: str, *, but: Collection[str] = ()) -> Iterator[str]:
+    """Yield what a step has that belongs to code, which this one does not run."""
     if given := [name for name in _OF_CODE if name not in but and getattr(step, name)]:
         yield f"step {step.id!r} is {what}, which nobody runs, but has {', '.join(given)}; leave that out."
     if step.pivot:

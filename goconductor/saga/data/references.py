@@ -1,11 +1,13 @@
 """References: where a step's input comes from, as data.
 
 A reference is a *singular query* of RFC 9535 (§2.3.5.1): names and indexes only, so it denotes one place and costs nothing
-to evaluate. There are two roots::
+to evaluate. There are two roots, and two more for steps in a map::
 
     $.input.sku                         a field of the saga's input
     $.steps.charge.output.items[0].id   a part of an earlier step's output
     $.steps['a-b'].output['x y']        any name can be written in quotes
+    $.item.sku                          a field of the item that the step is for
+    $.index                             that item's place in its list, from 0
 
 No wildcards, filters, slices or ``$..``: these denote many places, and belong into a condition or a step.
 
@@ -24,7 +26,7 @@ import msgspec
 from goconductor.errors import PayloadError
 from goconductor.saga.data.values import decode, place
 
-Root = Literal["input", "steps"]
+Root = Literal["input", "steps", "item", "index"]
 
 _INDEX_MAX = 2**53 - 1
 LENGTH_MAX = 2_000
@@ -46,7 +48,7 @@ class Reference(msgspec.Struct, frozen=True):
 
     Attributes:
         path: the normalised text: shorthand names where they can be, else single quotes.
-        root: which of the two roots.
+        root: which of the roots.
         step: the step's id, if the root is ``steps``.
         keys: what to follow from the root (of a step: from its output).
     """
@@ -78,14 +80,18 @@ class Reference(msgspec.Struct, frozen=True):
             keys.append(_key(shown, match))
             position = match.end()
         match keys:
-            case ["input", *rest]:
-                return cls.to("input", None, *rest)
+            case ["input" | "item" as root, *rest]:
+                return cls.to(root, None, *rest)
+            case ["index"]:
+                return cls.to("index", None)
             case ["steps", str(step), "output", *rest]:
                 return cls.to("steps", step, *rest)
             case ["steps", *_]:
                 raise PayloadError(shown, "does not name a step's output; write $.steps.<step>.output, then names and indexes")
             case _:
-                raise PayloadError(shown, "begins at neither root; write $.input… or $.steps.<step>.output…")
+                raise PayloadError(
+                    shown, "begins at no root; write $.input… or $.steps.<step>.output…, in a map also $.item… or $.index"
+                )
 
     @classmethod
     def to(cls, root: Root, step: str | None, *keys: str | int) -> Reference:
@@ -128,7 +134,7 @@ class Reference(msgspec.Struct, frozen=True):
 
     def _missing(self, depth: int, value: Any) -> PayloadError:
         """Return the error for a place without such a part: the path to it, and what is there instead."""
-        path = "$.input" if self.step is None else place(place("$.steps", self.step), "output")
+        path = f"$.{self.root}" if self.step is None else place(place("$.steps", self.step), "output")
         for key in self.keys[:depth]:
             path = place(path, key)
         if isinstance(self.keys[depth], str) and isinstance(value, dict):

@@ -44,6 +44,8 @@ from goconductor.saga.expressions.condition_text import NODE_BYTES, ROOTS, Path,
 
 ABOUT_SIGNAL = ROOTS | {"payload"}
 """The names of the data that the ``where`` of a wait may ask about."""
+IN_MAP = ROOTS | {"item", "index"}
+"""The names of the data that the condition of a step in a map may ask about."""
 SOURCE_MAX = 4_096
 ITEMS_MAX = 1_000
 NODES_MAX = 20_000
@@ -231,7 +233,7 @@ class Condition(Expression):
 _COMPLAINT = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def _environment(roots: frozenset[str]) -> Any:
     from cel_expr_python import cel  # noqa: PLC0415  (six megabytes, which a process without conditions is spared)
 

@@ -28,17 +28,18 @@ _NO_JSON = frozenset({"BYTES", "TIMESTAMP", "DURATION", "TYPE"})
 
 
 @lru_cache(maxsize=1_024)
-def compile_value(source: str) -> Value:
+def compile_value(source: str, roots: frozenset[str] = ABOUT_INPUTS) -> Value:
     """Compile an expression; the same text again costs nothing.
 
     Args:
-        source: a CEL expression over ``input``, ``steps`` and ``inputs``.
+        source: a CEL expression over the roots.
+        roots: the names of the data that it may ask about.
 
     Raises:
         ConditionError: it does not compile, may cost too much on any data, or gives what JSON does not have; names the place
             and the remedy.
     """
-    return Value(source, ABOUT_INPUTS)
+    return Value(source, roots)
 
 
 class Value(Expression):

@@ -35,8 +35,12 @@ def by_position(step: Step, types: Mapping[str | None, Any]) -> Step:
         undo = msgspec.structs.replace(
             undo, inputs={name: binding_by_position(binding, types) for name, binding in undo.inputs.items()}
         )
-    changed = (inputs, delay, undo) != (step.inputs, step.delay, step.undo)
-    return msgspec.structs.replace(step, inputs=inputs, delay=delay, undo=undo) if changed else step
+    map = step.map
+    if map is not None:
+        over = binding_by_position(Binding(ref=map.over), types).ref or ""
+        map = msgspec.structs.replace(map, over=over)
+    changed = (inputs, delay, undo, map) != (step.inputs, step.delay, step.undo, step.map)
+    return msgspec.structs.replace(step, inputs=inputs, delay=delay, undo=undo, map=map) if changed else step
 
 
 def binding_by_position(binding: Binding, types: Mapping[str | None, Any]) -> Binding:
@@ -47,7 +51,7 @@ def binding_by_position(binding: Binding, types: Mapping[str | None, Any]) -> Bi
         reference = Reference.parse(binding.ref)
     except PayloadError:
         return binding  # the check of the definition reports it
-    keys = _positions(reference.keys, types.get(reference.step))
+    keys = _positions(reference.keys, _root(reference, types))
     return (
         binding
         if keys == reference.keys
@@ -65,12 +69,17 @@ def type_of(binding: Binding, types: Mapping[str | None, Any]) -> Any:
     if binding.ref is None:
         return Any
     reference = Reference.parse(binding.ref)
-    kind = types.get(reference.step, Any)
+    kind = _root(reference, types)
     for key in reference.keys:
         kind = _one(kind)
         fields = _fields(kind)
         kind = _inside(kind, fields[key] if isinstance(key, int) and -len(fields) <= key < len(fields) else key)
     return Any if kind is inspect.Parameter.empty else kind
+
+
+def _root(reference: Reference, types: Mapping[str | None, Any]) -> Any:
+    """Return the type of what a reference begins at; Any where that is not known, as it is of an item of a map."""
+    return Any if reference.root in ("item", "index") else types.get(reference.step, Any)
 
 
 def _positions(keys: tuple[str | int, ...], kind: Any) -> tuple[str | int, ...]:

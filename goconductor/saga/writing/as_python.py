@@ -9,7 +9,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -17,13 +17,14 @@ from goconductor.errors import DefinitionError
 from goconductor.saga.checking.undo import inputs_of
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Definition, Step, Undo
+from goconductor.saga.graph import predecessors
 from goconductor.saga.retry import Retry
 
 WIDTH = 100
 """Longest line, in characters, where it can be broken."""
 
 _INDENT = " " * 4
-_BY_PLACE = {"id", "run", "delay", "wait", "value"}
+_BY_PLACE = {"id", "run", "delay", "wait", "value", "map"}
 """Fields of a step that say which call makes it."""
 _OF_ALL = {*_BY_PLACE, "after", "when", "allow_fail", "fallback"}
 """Fields that every call has an option for; that of a participant's step has one for each."""
@@ -48,11 +49,11 @@ class _Writer:
     def __init__(self, definition: Definition) -> None:
         self.refused: list[str] = []
         """Why Python could not make this version."""
-        self._written: set[str] = set()
-        self._named = _named(definition)
-        taken = {"Saga", "Retry", "Undo", *keyword.kwlist, *keyword.softkwlist}
-        self._saga = _variable(definition.name, taken)
-        self._variables = {step.id: _variable(step.id, taken) for step in definition.steps if step.id in self._named}
+        self._taken = {"Saga", "Retry", "Undo", *keyword.kwlist, *keyword.softkwlist}
+        self._saga = _variable(definition.name, self._taken)
+        self._scopes: list[_Scope] = []
+        """The saga, and the maps that are being written, from the outside in."""
+        self._enter(self._saga, definition.steps, definition.output)
         lines = [*self._lines(definition)]
         made = {"Saga", *(name for name in ("Retry", "Undo") if any(f"{name}(" in line for line in lines))}
         imported = ", ".join(sorted(made))
@@ -64,28 +65,42 @@ class _Writer:
             "input_schema": None if definition.input_schema is None else _constant(definition.input_schema),
         }
         yield _call(f"{self._saga} = Saga", [repr(definition.name)], options)
-        for step in definition.steps:
-            target = f"{self._variables[step.id]} = " if step.id in self._variables else ""
-            yield self._step(step, target)
-            self._written.add(step.id)
+        yield from self._all(definition.steps)
         if definition.output is not None:
             yield _call(f"{self._saga}.returns", [self._binding(definition.output, "the saga's output")], {})
+
+    def _enter(self, variable: str, steps: tuple[Step, ...], output: Binding | None = None) -> None:
+        named = _named(steps, output)
+        variables = {step.id: _variable(step.id, self._taken) for step in steps if step.id in named}
+        self._scopes.append(_Scope(variable, {step.id for step in steps}, variables, set()))
+
+    def _all(self, steps: Iterable[Step]) -> Iterator[str]:
+        scope = self._scopes[-1]
+        for step in steps:
+            target = f"{scope.variables[step.id]} = " if step.id in scope.variables else ""
+            yield self._step(step, f"{target}{scope.variable}")
+            scope.written.add(step.id)
+            if step.map is not None:
+                self._enter(scope.variables[step.id], step.map.do)
+                yield from self._all(step.map.do)
+                self._scopes.pop()
 
     def _step(self, step: Step, target: str) -> str:
         if step.run:
             options = {"id": self._id(step, step.run.rpartition(".")[2])} | self._options(step)
-            return _call(f"{target}{self._saga}.step", [repr(step.run)], options)
+            return _call(f"{target}.step", [repr(step.run)], options)
         for field, value in _given(step).items():
             if field not in _OF_ALL and value and not (field == "inputs" and step.value is not None):
                 self.refused.append(f"step {step.id!r} runs no code and has {field!r}, which cannot be written in Python.")
+        if step.map is not None:
+            over = self._place(step.map.over, f"the list of map {step.id!r}")
+            return _call(f"{target}.map", [over], {"id": self._id(step, "map")} | self._options(step))
         if step.delay is not None:
             until = None if step.delay.until is None else self._place(step.delay.until, f"the delay of step {step.id!r}")
             first = [] if step.delay.seconds is None else [_number(step.delay.seconds)]
-            return _call(
-                f"{target}{self._saga}.delay", first, {"until": until, "id": self._id(step, "delay")} | self._options(step)
-            )
+            return _call(f"{target}.delay", first, {"until": until, "id": self._id(step, "delay")} | self._options(step))
         if step.value is not None:
-            return _call(f"{target}{self._saga}.value", [repr(step.value)], {"id": self._id(step, "value")} | self._options(step))
+            return _call(f"{target}.value", [repr(step.value)], {"id": self._id(step, "value")} | self._options(step))
         assert step.wait is not None  # noqa: S101  (the last kind of a step that can run)
         method, asked, default = (
             ("wait", step.wait.event, step.wait.event)
@@ -97,14 +112,14 @@ class _Writer:
             "where": None if step.wait.where is None else repr(step.wait.where),
             "timeout": None if step.wait.timeout_seconds is None else _number(step.wait.timeout_seconds),
         }
-        return _call(f"{target}{self._saga}.{method}", [repr(asked)], options | self._options(step))
+        return _call(f"{target}.{method}", [repr(asked)], options | self._options(step))
 
     def _options(self, step: Step) -> dict[str, str | None]:
         """Return the options of a step, beside those that say of which kind it is."""
         found: dict[str, str | None] = {}
         for field, value in _given(step).items():
             match field, value:
-                case ("id" | "run" | "delay" | "wait" | "value", _):
+                case ("id" | "run" | "delay" | "wait" | "value" | "map", _):
                     continue
                 case "after", _:
                     found["after"] = f"[{', '.join(self._object(name) for name in step.after)}]"
@@ -149,32 +164,47 @@ class _Writer:
                 f"{what} refers to {text}, which Python writes as {reference}; register the document with that, "
                 "then it is the same version."
             )
-        root = f"{self._saga}.input" if reference.step is None else f"{self._object(reference.step)}.output"
+        around = self._saga if reference.root == "input" else self._scopes[-1].variable
+        root = f"{around}.{reference.root}" if reference.step is None else f"{self._object(reference.step)}.output"
         return root + "".join(
             f".{key}" if isinstance(key, str) and _is_attribute(key) else f"[{key!r}]" for key in reference.keys
         )
 
     def _object(self, step: str) -> str:
         """Return what stands for a step in Python: its variable, where it was written above."""
-        return self._variables[step] if step in self._written else f"{self._saga}.later({step!r})"
+        scope = next(each for each in reversed(self._scopes) if step in each.steps)
+        return scope.variables[step] if step in scope.written else f"{scope.variable}.later({step!r})"
 
 
-def _named(definition: Definition) -> set[str]:
-    """Return the steps that are named below the place where they are written."""
+class _Scope(NamedTuple):
+    """Steps that are written side by side: those of the saga, or of a map.
+
+    Attributes:
+        variable: what they are added to.
+        steps: their ids.
+        variables: of those that are named further down.
+        written: those that are written by now.
+    """
+
+    variable: str
+    steps: set[str]
+    variables: dict[str, str]
+    written: set[str]
+
+
+def _named(steps: Iterable[Step], output: Binding | None) -> set[str]:
+    """Return the steps that are named below the place where they are written: also each map, by the steps in it."""
     found: set[str] = set()
     above: set[str] = set()
-    for step in definition.steps:
-        names = {*step.after, *(_owner(each.ref) for each in step.inputs.values()), step.fallback}
-        names |= {_owner(each.ref) for _, each in inputs_of(step)}
-        names.add(_owner(None if step.delay is None else step.delay.until))
+    for step in steps:
+        names = {*predecessors(step), step.fallback}
+        names |= {Reference.parse(each.ref).step for _, each in inputs_of(step) if each.ref is not None}
         found |= {name for name in names if name is not None} & above
         above.add(step.id)
-    owner = None if definition.output is None else _owner(definition.output.ref)
+        if step.map is not None:
+            found.add(step.id)
+    owner = None if output is None or output.ref is None else Reference.parse(output.ref).step
     return found if owner is None else found | {owner}
-
-
-def _owner(ref: str | None) -> str | None:
-    return None if ref is None else Reference.parse(ref).step
 
 
 def _given(struct: msgspec.Struct) -> dict[str, Any]:

@@ -37,7 +37,9 @@ def begin(fold: Fold, name: str, cause: type[object] = Advance) -> Failure | Non
     wait, where, step = fold.plan.steps[name].wait, fold.plan.wheres.get(name), fold.step(name)
     attempt = step.action.attempt + 1
     if where is not None and any(path[0] != "payload" for path in where.named):
-        problem = fold.answered(f"{name}/{step.round}/{attempt}", lambda: where.unreadable(seen_by_conditions(fold)) or True)
+        problem = fold.answered(
+            f"{name}/{step.round}/{attempt}", lambda: where.unreadable(seen_by_conditions(fold, name)) or True
+        )
         if isinstance(problem, str):
             return Failure(UNREADABLE, problem, retryable=False)
     limit = None if wait is None else wait.timeout_seconds
@@ -51,8 +53,7 @@ def hand_out(fold: Fold) -> list[str]:
     """Give signals that have come before to the steps that have begun to wait, and return those that have ended by that."""
     begun, fold.begun = fold.begun, []
     if len(begun) > 1:
-        among = set(begun)
-        begun = [step for waiters in fold.plan.signals.values() for step in waiters if step in among]
+        begun.sort(key=fold.plan.order_of_wait)
     ended = []
     for name in begun:
         step = fold.step(name)
@@ -87,7 +88,7 @@ def fits(fold: Fold, name: str, signal: Signal) -> Answer:
     if where is None:
         return True
     key = f"{name}/{step.round}/{step.action.attempt}/{signal.id}"
-    return fold.answer(key, where, lambda: {**seen_by_conditions(fold), "payload": signal.said})
+    return fold.answer(key, where, lambda: {**seen_by_conditions(fold, name), "payload": signal.said})
 
 
 def end(fold: Fold, name: str, cause: type[object], signal: Signal) -> None:

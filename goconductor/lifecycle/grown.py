@@ -1,0 +1,94 @@
+"""The graph of a saga that has grown: what the state's lengths and the plan say together.
+
+A plan knows the steps of a map by their templates, a state how many items each map has. A saga without maps asks none of this.
+:mod:`goconductor.saga.growth` describes the names.
+
+On the way back the graph is walked in reverse, through the items. A map is two places there: its join, which is closed before
+the last steps of its items, and its *beginning*, which is closed after their first ones. The beginning has the map's name with
+``[]``. It is no step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from goconductor.lifecycle.facts.state import NOT_STARTED, StepState
+from goconductor.saga.growth import Body, split, template
+from goconductor.saga.plan import Plan
+
+Steps = Mapping[str, StepState]
+
+
+def body_of(plan: Plan, map: str) -> Body:
+    """Return what a map does for each item."""
+    assert plan.data is not None  # noqa: S101  (it has maps)
+    return plan.data.bodies[template(map)]
+
+
+def size(plan: Plan, steps: Steps) -> int:
+    """Return how many steps a saga has, those that it has grown included."""
+    if plan.data is None:
+        return len(plan.order)
+    grown = ((name, step.length) for name, step in steps.items() if step.length is not None)
+    return len(plan.order) + sum(length * len(body_of(plan, name).order) for name, length in grown)
+
+
+def exists(plan: Plan, steps: Steps, name: str) -> bool:
+    """Return whether a saga has a step of this name by now."""
+    if name not in plan.steps:
+        return False
+    while (found := split(name)) is not None:
+        length = steps.get(found.map, NOT_STARTED).length
+        if length is None or found.place >= length:
+            return False
+        name = found.map
+    return True
+
+
+def first_steps(plan: Plan, steps: Steps, map: str) -> list[str]:
+    """Return the first steps of all items, in the order of the list."""
+    return _of_items(steps, map, body_of(plan, map).first)
+
+
+def last_steps(plan: Plan, steps: Steps, map: str) -> list[str]:
+    """Return the last steps of all items: the map ends when all are done."""
+    return _of_items(steps, map, body_of(plan, map).last)
+
+
+def _of_items(steps: Steps, map: str, ids: Iterable[str]) -> list[str]:
+    return [f"{map}[{place}].{each}" for place in range(steps[map].length or 0) for each in ids]
+
+
+def in_order(plan: Plan, steps: Steps) -> Iterable[str]:
+    """Return all steps, each after those that come before it; a map after the steps of its items."""
+    return plan.order if plan.data is None else _in_order(plan, steps, plan.order)
+
+
+def _in_order(plan: Plan, steps: Steps, names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        if steps.get(name, NOT_STARTED).length:
+            yield from _in_order(plan, steps, _of_items(steps, name, body_of(plan, name).order))
+        yield name
+
+
+# --- the way back
+
+
+def unclosed(plan: Plan, steps: Steps) -> dict[str, int]:
+    """Return for each place of the graph how many must be closed before it; a place without any has its turn."""
+    found = {name: len(plan.successors[name]) for name in in_order(plan, steps)}
+    if plan.data is not None:
+        found |= {f"{name}[]": length * len(body_of(plan, name).first) for name, step in steps.items() if (length := step.length)}
+    return found
+
+
+def before(plan: Plan, steps: Steps, name: str) -> Iterable[str]:
+    """Return the places of the graph that are next on the way back, once this one is closed."""
+    if plan.data is None:
+        return plan.predecessors[name]
+    if name.endswith("[]"):
+        return plan.predecessors[name[:-2]]
+    if steps.get(name, NOT_STARTED).length:
+        return last_steps(plan, steps, name)
+    earlier, found = plan.predecessors[name], split(name)
+    return earlier if earlier or found is None else (f"{found.map}[]",)

@@ -1,0 +1,37 @@
+"""A map: a step that becomes several when its turn comes, some for each item of a list. There is nothing to undo of itself.
+
+It reads the list's length, and from then on the saga has the steps of all items (:mod:`goconductor.saga.growth`). It has
+succeeded when they are done. A step of an item is a step like any other: where it fails for good before the pivot, the saga turns
+back; behind the pivot it waits for an operator.
+"""
+
+from __future__ import annotations
+
+from goconductor.errors import PayloadError
+from goconductor.lifecycle.facts.state import ActionStatus, Failure, Referable, Side
+from goconductor.lifecycle.facts.transitions import Advance
+from goconductor.lifecycle.fold import Fold
+from goconductor.lifecycle.grown import body_of
+from goconductor.saga.growth import STEPS_MAX
+
+NO_LIST = "NoListError"
+"""Type of the failure of a map that has no list, or one that is too long."""
+
+
+def begin(fold: Fold, name: str, cause: type[object] = Advance) -> Failure | None:
+    """Grow. The items' first steps may begin then (:func:`goconductor.lifecycle.moves.forward.advance`)."""
+    data, body = fold.plan.data, body_of(fold.plan, name)
+    assert data is not None  # noqa: S101  (it has a map)
+    try:
+        length = data.length(name, fold.step(name).edited or {}, fold.input, Referable(fold.steps))
+    except PayloadError as error:
+        return Failure(NO_LIST, str(error), retryable=False)
+    added = length * len(body.order)
+    if fold.size + added > STEPS_MAX:
+        problem = f"its list has {length:,} items, so that the saga would have {fold.size + added:,} steps; at most {STEPS_MAX:,}"
+        return Failure(NO_LIST, f"{problem} are allowed: give it shorter lists, in several sagas", retryable=False)
+    fold.set_action(name, cause, Side(ActionStatus.GROWN, 1), length=length)
+    fold.size += added
+    fold.remaining += added
+    fold.grown.append(name)
+    return None

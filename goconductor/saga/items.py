@@ -1,0 +1,252 @@
+"""What the steps in maps see of a saga's data: their item, its place, their siblings' outputs; and what a map's join gives.
+
+A reference in a body means the nearest step of that name: first the siblings in the same item, then those of the map around it,
+at last the steps outside. Which one that is shows in the definition. Only the place in front of its name differs from item to
+item.
+
+The list of a map is never copied: an item is read where the list is, and nothing can change that any more once the map has grown.
+A join's output is not kept either. It is made of its items' outputs where somebody reads it, and only of one item where a
+reference names one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from goconductor.errors import PayloadError
+from goconductor.saga.data.moments import moment_of
+from goconductor.saga.data.references import Reference
+from goconductor.saga.definition import Binding, Definition, Step, Undo
+from goconductor.saga.graph import chain
+from goconductor.saga.growth import Body, ByStep, Items, Name, bodies, split, template
+
+
+class Source(NamedTuple):
+    """Where a value comes from, as a step in a map names it.
+
+    Attributes:
+        value: a constant.
+        reference: a place; None of a constant.
+        depth: in how many maps the step is that the place belongs to.
+        steps: the ids of that step and of its fallbacks.
+        optional: whether it is null where there is no such place.
+    """
+
+    value: Any = None
+    reference: Reference | None = None
+    depth: int = 0
+    steps: tuple[str, ...] = ()
+    optional: bool = False
+
+
+class Data:
+    """Reads the data of sagas of one definition that has maps."""
+
+    def __init__(self, definition: Definition) -> None:
+        self.bodies: dict[str, Body] = bodies(definition)
+        """What is done for each item, by the maps' templates."""
+        self._top = {step.id: step for step in definition.steps}
+        inside = {f"{map}.{name}": step for map, body in self.bodies.items() for name, step in body.steps.items()}
+        self._over = {
+            name: self.source(name, Binding(ref=step.map.over))
+            for name, step in (self._top | inside).items()
+            if step.map is not None
+        }
+        self._heads = {name: _heads(body) for name, body in self.bodies.items()}
+        self._bindings = ByStep(self._of_inputs(self._top), self._of_inputs(inside))
+        self._undo_bindings = {
+            name: {key: self.source(name, each) for key, each in step.undo.inputs.items()}
+            for name, step in self._top.items()
+            if isinstance(step.undo, Undo)
+        }
+        self._moments = ByStep(self._of_delays(self._top), self._of_delays(inside))
+        self._returned = None if definition.output is None else self.source("", definition.output)
+
+    def _of_inputs(self, steps: Mapping[str, Step]) -> dict[str, dict[str, Source]]:
+        return {name: {key: self.source(name, each) for key, each in step.inputs.items()} for name, step in steps.items()}
+
+    def _of_delays(self, steps: Mapping[str, Step]) -> dict[str, tuple[str, Source]]:
+        return {
+            name: (step.delay.until, self.source(name, Binding(ref=step.delay.until)))
+            for name, step in steps.items()
+            if step.delay is not None and step.delay.until is not None
+        }
+
+    def around(self, template: str) -> Mapping[str, Step]:
+        """Return the steps that a step is among, by their ids: those of the same body, or those outside of all maps."""
+        above = template.rpartition(".")[0]
+        return self.bodies[above].steps if above else self._top
+
+    def source(self, reader: str, binding: Binding) -> Source:
+        """Return where a value comes from.
+
+        Args:
+            reader: the template of the step that asks.
+            binding: what it asks for.
+        """
+        if binding.ref is None:
+            return Source(binding.value)
+        reference = Reference.parse(binding.ref)
+        if reference.step is None:
+            return Source(reference=reference, optional=binding.optional)
+        seen = reader
+        while "." in seen and reference.step not in self.around(seen):
+            seen = seen.rpartition(".")[0]
+        own = seen.rpartition(".")[2]  # an undo is about its own step, whatever stands in for that elsewhere
+        steps = (own,) if reference.step == own else chain(self.around(seen), reference.step, own)
+        return Source(None, reference, seen.count("."), steps, binding.optional)
+
+    def inputs(self, step: str, input: Any, outputs: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of a step's parameters: those that an operator has given, else what the definition refers to.
+
+        Raises:
+            PayloadError: as :meth:`value`.
+        """
+        return {
+            name: given[name] if name in given else self.value(source, step, input, outputs)
+            for name, source in self._bindings[step].items()
+        }
+
+    def undo_inputs(self, step: str, input: Any, outputs: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of the parameters of a declared undo, as :meth:`inputs`."""
+        return {
+            name: given[name] if name in given else self.value(source, step, input, outputs)
+            for name, source in self._undo_bindings[step].items()
+        }
+
+    def moment(self, step: str, input: Any, outputs: Mapping[str, Any]) -> float | None:
+        """Return the time until which a delay lasts, in seconds since 1970; None where it is not one that data names.
+
+        Raises:
+            PayloadError: there is no time at the place that it refers to.
+        """
+        if (moment := self._moments.get(step)) is None:
+            return None
+        path, source = moment
+        return moment_of(self.value(source, step, input, outputs), path=path)
+
+    def output(self, input: Any, outputs: Mapping[str, Any]) -> Any:
+        """Return what the completed saga answers: as its definition says, else the outputs of the steps outside of maps.
+
+        Raises:
+            PayloadError: as :meth:`value`.
+        """
+        if self._returned is not None:
+            return self.value(self._returned, "", input, outputs)
+        places = {step: self.source("", Binding(ref=str(Reference.to("steps", step)))) for step in self._top if step in outputs}
+        return {step: self.value(place, "", input, outputs) for step, place in places.items()}
+
+    def value(self, source: Source, reader: str, input: Any, outputs: Mapping[str, Any]) -> Any:
+        """Return a value.
+
+        Args:
+            source: where it comes from.
+            reader: the name of the step that asks.
+            input: the saga's.
+            outputs: by the names of the steps; :class:`Items` of a map that has grown.
+
+        Raises:
+            PayloadError: the reference leads nowhere in this saga's data.
+        """
+        try:
+            return self._value(source, reader, input, outputs)
+        except PayloadError:
+            if source.optional:
+                return None
+            raise
+
+    def _value(self, source: Source, reader: str, input: Any, outputs: Mapping[str, Any]) -> Any:
+        reference = source.reference
+        if reference is None:
+            return source.value
+        if reference.root == "input":
+            return reference.resolve(input, {})
+        if reference.root == "steps":
+            return self._output(source, reference, reader, outputs)
+        name = split(reader)
+        if name is None:
+            raise PayloadError(str(reference), "is not there: it is no step of a map that reads it")
+        if reference.root == "index":
+            return reference.resolve(name.place, {})
+        return reference.resolve(self.item(name, input, outputs), {})
+
+    def length(self, map: str, given: Mapping[str, Any], input: Any, outputs: Mapping[str, Any]) -> int:
+        """Return how many items a map has, whose turn has come.
+
+        Args:
+            map: its name.
+            given: the inputs that an operator gave it: ``over``.
+            input: the saga's.
+            outputs: as for :meth:`value`.
+
+        Raises:
+            PayloadError: there is no list.
+        """
+        source = self._over[template(map)]
+        over = given["over"] if "over" in given else self.value(source, map, input, outputs)
+        if not isinstance(over, list | tuple):
+            found = "null" if over is None else f"of type {type(over).__name__}"
+            raise PayloadError(str(source.reference), f"is {found}, not a list; a map is over a list")
+        return len(over)
+
+    def join(self, map: str, items: Items, outputs: Mapping[str, Any]) -> list[Any]:
+        """Return the output of a map: those of its items, in the order of the list."""
+        return [self._of_item(map, index, outputs) for index in range(items.length)]
+
+    def item(self, name: Name, input: Any, outputs: Mapping[str, Any]) -> Any:
+        """Return the item that a step is for.
+
+        Args:
+            name: the step's.
+            input: the saga's.
+            outputs: as for :meth:`value`.
+        """
+        items = outputs.get(name.map)
+        if isinstance(items, Items) and items.given is not None:
+            return items.given[name.place]
+        source = self._over[template(name.map)]
+        reference = source.reference
+        assert reference is not None  # noqa: S101  (a map is over a reference)
+        at = Reference.to(reference.root, reference.step, *reference.keys, name.place)
+        return self.value(source._replace(reference=at), name.map, input, outputs)
+
+    def _output(self, source: Source, reference: Reference, reader: str, outputs: Mapping[str, Any]) -> Any:
+        scope = "".join(f"{part}." for part in reader.split(".")[: source.depth])
+        names = [scope + step for step in source.steps]
+        name = next((each for each in names if outputs.get(each) is not None), names[0])
+        if name not in outputs:
+            return Reference.to("steps", name, *reference.keys).resolve(None, {})
+        value, keys = outputs[name], reference.keys
+        if isinstance(value, Items):
+            index = keys[0] if keys else None
+            if isinstance(index, int) and -value.length <= index < value.length:
+                one = self._of_item(name, index % value.length, outputs)
+                try:
+                    return Reference.to("steps", name, *keys[1:]).resolve(None, {name: one})
+                except PayloadError:
+                    pass  # it is said with the whole path below
+            value = self.join(name, value, outputs)
+        return Reference.to("steps", name, *keys).resolve(None, {name: value})
+
+    def _of_item(self, map: str, index: int, outputs: Mapping[str, Any]) -> Any:
+        known = template(map)
+        steps, heads, item = self.bodies[known].steps, self._heads[known], f"{map}[{index}]."
+        found = {}
+        for head in heads:
+            values = (outputs.get(item + each) for each in chain(steps, head))
+            value = next((each for each in values if each is not None), None)
+            found[head] = self.join(item + head, value, outputs) if isinstance(value, Items) else value
+        return found[heads[0]] if len(heads) == 1 else found
+
+
+def _heads(body: Body) -> tuple[str, ...]:
+    """Return the steps whose outputs are an item's: those that none comes after. For a fallback it is what it stands in for."""
+    first = {step.fallback: step.id for step in body.steps.values() if step.fallback is not None}
+    heads = []
+    for last in body.last:
+        head = last
+        while head in first:
+            head = first[head]
+        heads.append(head)
+    return tuple(dict.fromkeys(heads))
