@@ -26,7 +26,7 @@ from goconductor.redaction import logger_of
 from goconductor.switchover.bus import SwitchableBus
 from goconductor.switchover.election import SwitchableElection
 from goconductor.switchover.follower import Follower
-from goconductor.system.javascript import JavascriptSteps
+from goconductor.system.javascript.steps import JavascriptSteps
 from goconductor.system.secrets import Secret
 
 logger = logger_of("goconductor")
@@ -56,20 +56,22 @@ def make_system(settings: Settings, send: Callable[[Sequence[Message]], Awaitabl
         send: sends messages over the bus in use.
 
     Raises:
-        ConfigurationError: a secret cannot be read.
+        ConfigurationError: a secret or a file cannot be read.
         PluginNotFoundError: their library is not installed.
     """
-    try:
-        from goconductor.system.participant import made  # noqa: PLC0415  (needs its extra)
-    except ImportError as error:
-        raise PluginNotFoundError(
-            f"the steps of system need a library that is not installed ({error.name}): pip install 'goconductor[system]'"
-        ) from None
     system = settings.system
     secrets = {name: Secret(**secret.model_dump()) for name, secret in system.secrets.items()}
     bytes_max = settings.limits.payload_bytes_max
     scripts = JavascriptSteps(system.javascript_seconds, system.javascript_bytes_max, bytes_max) if system.javascript else None
-    return made(system.hosts, system.networks, secrets, send, scripts, answer_bytes_max=bytes_max)
+    try:
+        from goconductor.system.participant import made  # noqa: PLC0415  (needs its extra)
+
+        return made(system.hosts, system.networks, secrets, send, scripts, system.grpc, answer_bytes_max=bytes_max)
+    except ImportError as error:
+        extra = "system" if error.name == "h11" else "grpc"
+        raise PluginNotFoundError(
+            f"the steps of system need a library that is not installed ({error.name}): pip install 'goconductor[{extra}]'"
+        ) from None
 
 
 def makes_of_buses(settings: Settings, *, open_timeout_seconds: float | None = None) -> dict[str, Callable[[], Bus]]:

@@ -9,9 +9,13 @@ import msgspec
 
 from goconductor.errors import DefinitionError, meant, nearest
 from goconductor.saga.definition import Definition, Step
-from goconductor.system import http_inputs, javascript, publish
-from goconductor.system.http_inputs import HttpInputs
-from goconductor.system.javascript import JavascriptInputs
+from goconductor.system import publish
+from goconductor.system.grpc import inputs as grpc_inputs
+from goconductor.system.grpc.inputs import GrpcInputs
+from goconductor.system.http import inputs as http_inputs
+from goconductor.system.http.inputs import HttpInputs
+from goconductor.system.javascript import steps as javascript
+from goconductor.system.javascript.steps import JavascriptInputs
 from goconductor.system.publish import PublishInputs
 from goconductor.system.templates import ACTION_KEY, OUTPUT, Template
 
@@ -106,6 +110,7 @@ def _placeholders(step: Step, own: frozenset[str], templates_of: Callable[..., I
 
 
 _CHECKS = {
+    "grpc": _Takes(GrpcInputs, grpc_inputs.CONSTANT, grpc_inputs.faults, grpc_inputs.templates_of),
     "http": _Takes(HttpInputs, http_inputs.CONSTANT, http_inputs.faults, http_inputs.templates_of),
     "javascript": _Takes(JavascriptInputs, javascript.CONSTANT, javascript.faults),
     "publish": _Takes(PublishInputs, publish.CONSTANT, publish.faults, publish.templates_of),

@@ -14,8 +14,8 @@ from goconductor.ports.bus import Message
 from goconductor.saga.types.decoding import decoder
 from goconductor.system.checking import SYSTEM
 from goconductor.system.guard import Guard, Network
-from goconductor.system.http import HttpSteps
-from goconductor.system.javascript import JavascriptSteps
+from goconductor.system.http.steps import HttpSteps
+from goconductor.system.javascript.steps import JavascriptSteps
 from goconductor.system.publish import PublishSteps
 from goconductor.system.secrets import Secret, Secrets
 
@@ -23,6 +23,7 @@ SCRIPTS_AT_ONCE = 4
 """Processes of scripts that may run at once."""
 SCRIPT_SECONDS = 60.0
 PUBLISH_SECONDS = 30.0
+GRPC_SECONDS = 30.0
 HTTP_SECONDS = 30.0
 """Seconds that an attempt may take, where the definition says nothing."""
 
@@ -64,6 +65,7 @@ def made(
     secrets: Mapping[str, Secret],
     send: Callable[[Sequence[Message]], Awaitable[None]],
     scripts: JavascriptSteps | None = None,
+    descriptors: Sequence[str] = (),
     *,
     answer_bytes_max: int,
 ) -> StepRegistry:
@@ -75,18 +77,25 @@ def made(
         secrets: that headers may name, by their names.
         send: sends messages over the bus in use.
         scripts: runs scripts; None where they are not allowed.
+        descriptors: paths of files that describe services of gRPC; without any, these are not called.
         answer_bytes_max: greatest size of an answer's body, in bytes.
 
     Raises:
-        ConfigurationError: a secret cannot be read.
+        ConfigurationError: a secret or a file cannot be read.
+        ImportError: a library is not installed.
     """
-    known = Secrets(secrets)
+    known, guard = Secrets(secrets), Guard(hosts, networks)
     known.check()
-    http = HttpSteps(Guard(hosts, networks), known, answer_bytes_max=answer_bytes_max)
+    http = HttpSteps(guard, known, answer_bytes_max=answer_bytes_max)
     registry = StepRegistry(SYSTEM)
     _add(registry, "http", http.call, http.undo, timeout_seconds=HTTP_SECONDS)
     publishing = PublishSteps(send)
     _add(registry, "publish", publishing.publish, publishing.undo, timeout_seconds=PUBLISH_SECONDS)
+    if descriptors:
+        from goconductor.system.grpc.steps import GrpcSteps  # noqa: PLC0415  (needs its extra)
+
+        grpc = GrpcSteps(guard, known, descriptors, answer_bytes_max=answer_bytes_max)
+        _add(registry, "grpc", grpc.call, grpc.undo, timeout_seconds=GRPC_SECONDS)
     if scripts is not None:
         limit = scripts.seconds + SCRIPT_SECONDS
         _add(registry, "javascript", scripts.run, None, timeout_seconds=limit, concurrency=SCRIPTS_AT_ONCE)

@@ -11,7 +11,8 @@ from goconductor.errors import ArgumentError
 from goconductor.saga.writing.builder import Saga
 from goconductor.saga.writing.steps import CodeOptions, Step
 from goconductor.saga.writing.undo import Undo
-from goconductor.system import http_inputs, publish
+from goconductor.system import publish
+from goconductor.system.http import inputs as http_inputs
 
 
 class PublishedMessage(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from goconductor.system.http import HttpSteps
+from goconductor.system.http.steps import HttpSteps
 from goconductor.system.secrets import Secret, Secrets
 from tests.system.server import Server, serving
 

@@ -15,9 +15,9 @@ import pytest
 
 from goconductor.errors import PermanentError, RefusedError, TemporaryError
 from goconductor.saga.ids import Direction
-from goconductor.system import exchange
 from goconductor.system.guard import Guard
-from goconductor.system.http import HttpSteps
+from goconductor.system.http import exchange
+from goconductor.system.http.steps import HttpSteps
 from goconductor.system.secrets import Secret, Secrets
 from goconductor.testing.world import step_context
 from tests.certificates import Authority

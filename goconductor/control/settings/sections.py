@@ -271,6 +271,9 @@ class SystemSettings(Section):
     other than 80 and 443 is named with it: ``api.example.com:8443``. In a variable, with commas in between."""
     networks: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(_listed)] = ()
     """Address ranges that may be called although they are not public: ``10.1.0.0/16``."""
+    grpc: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    """Paths of files that describe the services which ``system.grpc`` may call, as ``protoc --include_imports
+    --descriptor_set_out`` writes them. Without any, that step does not run."""
     javascript: bool = False
     """Run the scripts of ``system.javascript`` too, each in a process of its own. Whoever writes definitions writes them."""
     javascript_seconds: Annotated[float, Field(gt=0, le=60, allow_inf_nan=False)] = 1.0

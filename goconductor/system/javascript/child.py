@@ -1,4 +1,4 @@
-"""Runs one script in a process of its own, which is gone afterwards: ``python -I javascript_child.py``.
+"""Runs one script in a process of its own, which is gone afterwards: ``python -I child.py``.
 
 It reads what to do from standard input and writes the answer to standard output, both JSON. It imports nothing of goconductor, so
 that it starts fast, and has neither its settings nor its variables. Only texts cross between Python and the script, as the

@@ -19,10 +19,10 @@ import msgspec
 from goconductor.engine.steps.context import StepContext
 from goconductor.errors import PayloadError, PermanentError, RefusedError, StepError, TemporaryError
 from goconductor.saga.data import values
-from goconductor.system import http_inputs
-from goconductor.system.exchange import Answer, Request, exchange
 from goconductor.system.guard import Guard
-from goconductor.system.http_inputs import Call, HttpInputs, faults, url_of
+from goconductor.system.http import inputs as http_inputs
+from goconductor.system.http.exchange import Answer, Request, exchange
+from goconductor.system.http.inputs import Call, HttpInputs, faults, url_of
 from goconductor.system.secrets import Secrets, without
 from goconductor.system.templates import ACTION_KEY, OUTPUT, Placeholder, Template, Values
 

@@ -27,7 +27,7 @@ from goconductor.saga.data import values
 CODE_CHARACTERS_MAX = 64 * 1024
 START_SECONDS = 20.0
 """Seconds that a process may take beside its script, to start on a busy machine."""
-_CHILD = Path(__file__).with_name("javascript_child.py")
+_CHILD = Path(__file__).with_name("child.py")
 _KEPT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
 """Variables without which an interpreter may not start; a script sees none."""
 _SHOWN_CHARACTERS_MAX = 500

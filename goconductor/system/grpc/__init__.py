@@ -1,0 +1,1 @@
+"""``system.grpc``: what it takes, and the step itself."""

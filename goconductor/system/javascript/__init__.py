@@ -1,0 +1,1 @@
+"""``system.javascript``: the step, and the program in whose process a script runs."""
