@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from goconductor.errors import DefinitionError, meant, nearest
-from goconductor.saga.definition import Definition, Step
+from goconductor.saga.definition import Definition, Step, Undo
 from goconductor.system import publish
 from goconductor.system.grpc import inputs as grpc_inputs
 from goconductor.system.grpc.inputs import GrpcInputs
@@ -36,7 +36,7 @@ def check(definition: Definition) -> None:
 def problems(definition: Definition) -> list[str]:
     """Return the problems of all steps of the participant ``system``, each with its remedy."""
     found = []
-    for step in definition.steps:
+    for step in [each for written in definition.steps for each in (written, *_undo_of(written))]:
         participant, _, name = step.run.partition(".")
         if participant != SYSTEM:
             continue
@@ -45,6 +45,12 @@ def problems(definition: Definition) -> list[str]:
             continue
         found += [f"step {step.id!r} runs {step.run!r}, but {problem}." for problem in _problems_of(step, _CHECKS[name])]
     return found
+
+
+def _undo_of(step: Step) -> Iterator[Step]:
+    """Yield what a declared undo runs, as a step: it is checked like one."""
+    if isinstance(step.undo, Undo):
+        yield Step(id=step.id, run=step.undo.run, inputs=step.undo.inputs)
 
 
 class _Takes(NamedTuple):

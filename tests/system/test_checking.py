@@ -139,6 +139,16 @@ def test_the_topic_is_a_constant_and_the_data_need_not_be() -> None:
         load_definition(definition(inputs | {"topic": {"ref": "$.input.topic"}}, "system.publish"))
 
 
+def test_what_a_declared_undo_runs_is_checked_like_a_step() -> None:
+    def document(url: dict[str, Any]) -> bytes:
+        undo = {"run": "system.http", "inputs": {"url": url}}
+        return msgspec.json.encode({"name": "order", "steps": [{"id": "pay", "run": "bank.pay", "undo": undo}]})
+
+    assert load_definition(document({"value": "https://api.example.com/"})).name == "order"
+    with pytest.raises(DefinitionError, match=r"step 'pay' runs 'system\.http', but its input 'url' is a reference"):
+        load_definition(document({"ref": "$.input.url"}))
+
+
 def test_a_step_that_there_is_not_is_refused() -> None:
     with pytest.raises(DefinitionError, match=r"step 'call' runs 'system.htpp', which there is not; did you mean system.http\?"):
         load_definition(definition({}, "system.htpp"))
