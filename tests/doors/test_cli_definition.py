@@ -168,3 +168,26 @@ async def test_a_saga_in_code_is_registered_by_its_name_and_says_what_starts_tak
     ):
         answer = await command_line.ask("definition", "register", what)
         assert (answer.code, says in answer.err) == (2, True), answer.err
+
+
+async def test_two_versions_are_compared_files_or_registered_ones(command_line: Prompt, open_shop: Node, tmp_path: Path) -> None:
+    (first,) = (await command_line.ask("definition", "list", "--json")).json["definitions"]
+    file = tmp_path / "order.json"
+    file.write_text(
+        json.dumps({**ORDER, "steps": [ORDER["steps"][0], {**ORDER["steps"][1], "timeout_seconds": 5}, ORDER["steps"][2]]})
+    )
+    told = await command_line.ask("definition", "diff", "order", str(file))
+    assert (told.code, told.lines) == (
+        0,
+        [
+            "- step 'charge': its timeout_seconds is new: 5.0",
+            "A running saga could go on under the new version while none of these steps has begun: charge.",
+        ],
+    )
+    same = await command_line.ask("definition", "diff", "order", f"order@{first['version']}", "--json")
+    assert (same.json["changes"], same.json["summary"]) == ([], "Both are the same version.")
+    file.write_text(json.dumps(OTHER))
+    fixed = await command_line.ask("definition", "diff", "order", str(file), "--json")
+    assert fixed.json["stays"] == "the saga's timeout differs, and its end was fixed when the saga started"
+    unknown = await command_line.ask("definition", "diff", "order", "ordre")
+    assert (unknown.code, "there is no definition of" in unknown.err) == (4, True)

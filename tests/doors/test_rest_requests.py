@@ -200,3 +200,20 @@ async def test_versions_are_listed_shown_and_activated(shop: Shop) -> None:
         answer = await shop.client.get(path)
         assert (answer.status_code, answer.json()["type"]) == (404, f"{URN}definition-not-found")
     assert (await shop.client.post("/v1/definitions/order/active/activate")).status_code == 404
+
+
+async def test_two_versions_are_compared(shop: Shop) -> None:
+    old = (await shop.client.put("/v1/definitions/order", json=ORDER)).json()["version"]
+    steps = [*ORDER["steps"], {"id": "mail", "run": "shop.mail", "after": ["ship"]}]
+    new = (await shop.client.put("/v1/definitions/order", json={**ORDER, "steps": steps})).json()["version"]
+    found = (await shop.client.get(f"/v1/definitions/order/{old}/diff", params={"to": new})).json()
+    assert found == {
+        "saga": "order",
+        "old": old,
+        "new": new,
+        "changes": ["step 'mail' is new, after 'ship'"],
+        "holding": [],
+        "stays": None,
+        "summary": "A running saga could go on under the new version, wherever it stands.",
+    }
+    assert (await shop.client.get(f"/v1/definitions/order/{old}/diff", params={"to": "0" * 32})).status_code == 404

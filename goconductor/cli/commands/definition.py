@@ -17,7 +17,7 @@ from goconductor.cli import rendering
 from goconductor.cli.completion import saga_names, saga_versions
 from goconductor.cli.rendering import plain
 from goconductor.cli.running import AsJson, actor, choice, client, fail, print_drawn, read_file, run, settings_of, why_not
-from goconductor.control.definitions import loading, versions
+from goconductor.control.definitions import comparing, loading, versions
 from goconductor.control.definitions.schema import definition_schema
 from goconductor.control.diagrams import drawing as requests
 from goconductor.control.diagrams.drawing import Form
@@ -213,6 +213,40 @@ def show(
         return Exit.OK
 
     run(shown())
+
+
+@commands_of_definition.command()
+def diff(
+    context: typer.Context,
+    old: Annotated[str, typer.Argument(help="A file, a saga's name, or NAME@VERSION.", metavar="OLD", autocompletion=saga_names)],
+    new: Annotated[str, typer.Argument(help="The same.", metavar="NEW", autocompletion=saga_names)],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Say in words what differs between two versions, and whether running sagas could go on under the new one. Two files need no
+    database.
+    """
+
+    async def compared() -> Exit:
+        files = [plans.plan(loading.load_definition(read_file(each, each))) if _is_file(each) else None for each in (old, new)]
+        if None in files:
+            async with client(settings_of(context)) as node:
+                first, second = [
+                    plan or await versions.plan_of(node, name, version or None)
+                    for plan, (name, _, version) in zip(files, (old.partition("@"), new.partition("@")), strict=True)
+                ]
+        else:
+            first, second = [plan for plan in files if plan is not None]
+        found = comparing.diff_of(first, second)
+        if as_json:
+            typer.echo(found.model_dump_json())
+        else:
+            for change in found.changes:
+                typer.echo(plain(f"- {change}"))
+            typer.echo(plain(found.summary))
+        return Exit.OK
+
+    run(compared())
 
 
 @commands_of_definition.command()

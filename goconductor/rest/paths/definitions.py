@@ -9,7 +9,8 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from goconductor.control.actor import ANYBODY
-from goconductor.control.definitions import loading, versions
+from goconductor.control.definitions import comparing, loading, versions
+from goconductor.control.definitions.comparing import DefinitionDiff
 from goconductor.control.definitions.schema import definition_schema
 from goconductor.control.diagrams.drawing import Form, diagram
 from goconductor.control.models import DefinitionDetail, DefinitionList, DefinitionSummary
@@ -102,6 +103,13 @@ def router(node: Node, settings: Settings) -> APIRouter:
     async def unpin(name: Name) -> Response:
         """Leave it to the newest version that a living instance has in its code; answers which that is."""
         return document(await versions.unpin(ANYBODY, node, name))
+
+    @routes.get("/{name}/{version}/diff", response_model=DefinitionDiff, responses={404: _PROBLEM})
+    async def get_diff(
+        name: Name, version: Version, to: Annotated[str, Query(description="the version to compare it with")] = ACTIVE
+    ) -> Response:
+        """Say in words what differs between two versions, and whether running sagas could go on under the other one."""
+        return document(await comparing.diff(ANYBODY, node, name, _meant(version), _meant(to)))
 
     @routes.get("/{name}/{version}/diagram", response_class=Response, responses={200: DIAGRAM, 404: _PROBLEM})
     async def get_diagram(
