@@ -112,7 +112,7 @@ def compensation_order(saga: Recorded) -> Iterator[str]:
     if saga.plan.pivot in succeeded and begun:
         yield f"{where}: {sorted(begun)} were compensated, though the pivot succeeded"
     if saga.head.status == SagaStatus.COMPENSATED:
-        compensatable = {step for step in succeeded if roles[step] is StepRole.COMPENSATABLE}
+        compensatable = {step for step in succeeded if roles[step] is StepRole.COMPENSATABLE and step in saga.plan.undoable}
         if missing := sorted(compensatable - closed.keys()):
             yield f"{where}: {missing} succeeded and were not compensated"
     elif saga.head.status == SagaStatus.COMPLETED and begun:

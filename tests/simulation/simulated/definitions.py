@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from goconductor.saga.checking.validate import check
-from goconductor.saga.definition import Binding, Definition, Delay
+from goconductor.saga.definition import Binding, Definition, Delay, Undo
 from goconductor.saga.definition import Step as DefinedStep
 from goconductor.saga.retry import Retry
 from tests.simulation.simulated.services import CODE, PARTICIPANTS
@@ -50,6 +50,14 @@ class Draft:
         """The steps after which none comes yet."""
         followed = {name for step in self.steps for name in step["after"]}
         return [step["id"] for step in self.steps if step["id"] not in followed]
+
+    def from_the_pivot(self) -> set[str]:
+        """The pivot, and all that comes after it."""
+        found = {step["id"] for step in self.steps if step.get("pivot")}
+        for step in self.steps:  # each comes after those that it depends on
+            if found & {*step["after"]}:
+                found.add(step["id"])
+        return found
 
     def definition(self, name: str) -> Definition:
         """Make the definition."""
@@ -128,6 +136,17 @@ def losses(draft: Draft) -> None:
         step["unknowns_max"] = draft.chance.choice([1, 2])
 
 
+def undos(draft: Draft) -> None:
+    """Some steps are undone as the definition says: by code of any participant, or by nothing."""
+    for step in draft.some():
+        refs = ["$.input.n", f"$.steps.{step['id']}.output", *(f"$.steps.{name}.output" for name in draft.before(step))]
+        undo = Undo(
+            run=f"{draft.chance.choice(PARTICIPANTS)}.{draft.chance.choice(CODE)}",
+            inputs={"value": Binding(ref=draft.chance.choice(refs))},
+        )
+        step["undo"] = draft.chance.choice([undo, undo, "none"])
+
+
 def deadline(draft: Draft) -> None:
     """The saga has a time limit."""
     draft.fields["timeout_seconds"] = draft.chance.choice([1.0, 6.0, 30.0])
@@ -137,6 +156,7 @@ SHAPES: tuple[Callable[[Draft], None], ...] = (chain, chain, branches, tangle, d
 CONSTRUCTS: tuple[Callable[[Draft], None], ...] = (
     *(condition, reference, retries, compensation_retries, timeouts, losses),
     deadline,
+    undos,
 )
 
 
@@ -158,7 +178,10 @@ def random_definition(name: str, chance: random.Random) -> Definition:
     for construct in CONSTRUCTS:
         if chance.random() < 0.5:
             construct(draft)
+    behind = draft.from_the_pivot()
     for step in draft.steps:
         if step.get("pivot"):
             step.pop("when", None)
+        if step["id"] in behind:
+            step.pop("undo", None)
     return draft.definition(name)

@@ -49,12 +49,13 @@ def _effects(simulation: Simulation, saga: Watched) -> Iterator[str]:
         participant, code = saga.plan.owners.get(name, ("", ""))
         if not code.startswith("booked"):
             continue
-        held = simulation.journals[participant].held
+        undoer, undo = saga.plan.owners_of[Direction.COMPENSATION][name]
         did, undid = (
-            held.get(f"effect {idempotency_key(saga.saga_id, name, direction, step.round)}", 0)
-            for direction in (Direction.ACTION, Direction.COMPENSATION)
+            simulation.journals[owner].held.get(f"effect {idempotency_key(saga.saga_id, name, side, step.round)}", 0)
+            for owner, side in ((participant, Direction.ACTION), (undoer, Direction.COMPENSATION))
         )
-        undoes = not code.endswith("bare")
+        declared = name in saga.plan.undoes
+        undoes = undo.startswith("booked") if declared else name in saga.plan.undoable and not code.endswith("bare")
         where = f"I2: {saga.plan.name}.{name} ({state.status}, {step.action.status}/{step.compensation.status})"
         if step.action.status is ActionStatus.SUCCEEDED and did != 1:
             yield f"{where} succeeded, and its effect is there {did} times"
