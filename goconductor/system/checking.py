@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from goconductor.errors import DefinitionError, meant, nearest
-from goconductor.saga.definition import Definition, Step, Undo
+from goconductor.saga.definition import Definition, Step, Undo, every_step
 from goconductor.system import publish
 from goconductor.system.grpc import inputs as grpc_inputs
 from goconductor.system.grpc.inputs import GrpcInputs
@@ -36,7 +36,7 @@ def check(definition: Definition) -> None:
 def problems(definition: Definition) -> list[str]:
     """Return the problems of all steps of the participant ``system``, each with its remedy."""
     found = []
-    for step in [each for written in definition.steps for each in (written, *_undo_of(written))]:
+    for step in [each for written in every_step(definition.steps) for each in (written, *_undo_of(written))]:
         participant, _, name = step.run.partition(".")
         if participant != SYSTEM:
             continue

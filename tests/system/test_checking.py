@@ -149,6 +149,16 @@ def test_what_a_declared_undo_runs_is_checked_like_a_step() -> None:
         load_definition(document({"ref": "$.input.url"}))
 
 
+def test_a_step_inside_of_a_map_is_checked_too() -> None:
+    def document(url: dict[str, Any]) -> bytes:
+        do = [{"id": "tell", "run": "system.http", "inputs": {"url": url}}]
+        return msgspec.json.encode({"name": "order", "steps": [{"id": "all", "map": {"over": "$.input.lines", "do": do}}]})
+
+    assert load_definition(document({"value": "https://api.example.com/"})).name == "order"
+    with pytest.raises(DefinitionError, match=r"step 'tell' runs 'system\.http', but its input 'url' is a reference"):
+        load_definition(document({"ref": "$.item.url"}))
+
+
 def test_a_step_that_there_is_not_is_refused() -> None:
     with pytest.raises(DefinitionError, match=r"step 'call' runs 'system.htpp', which there is not; did you mean system.http\?"):
         load_definition(definition({}, "system.htpp"))
