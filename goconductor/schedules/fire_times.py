@@ -222,10 +222,20 @@ def due(fires: FireTimes, first: float, now: float, limit: int) -> Due:
         window *= 2
 
 
-def reach_seconds(fires: FireTimes, now: float, count: int) -> float:
-    """Return how many seconds ``count`` fires in a row last, about: the sum of their distances from now on."""
+def reach_seconds(fires: FireTimes, now: float, count: int, enough: float) -> float:
+    """Return how many seconds ``count`` fires in a row last, about: the sum of their distances from now on.
+
+    Args:
+        fires: what is fired.
+        now: the present, in seconds since 1970.
+        count: the number of fires.
+        enough: from so many seconds on the answer may be too small. A hundred fires of a leap day are four hundred years, of
+            which each day is looked at.
+    """
     fire = now
     for _ in range(count):
+        if fire - now >= enough:
+            break
         fire = fires.after(fire)
     return fire - now
 

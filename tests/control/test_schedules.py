@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from goconductor.control.sagas.starting import DefinitionNotFoundError, start_fi
 from goconductor.control.schedules import requests
 from goconductor.engine.node import Node
 from goconductor.recovery.scheduling import Scheduling
+from goconductor.stores.memory.reading.sagas import MemorySagas
 from goconductor.testing.world import World
 
 NIGHTLY: dict[str, Any] = {"cron": "30 2 * * *", "time_zone": "Europe/Berlin"}
@@ -122,7 +123,7 @@ async def test_a_name_is_taken_once_and_an_unknown_one_is_told(schedules: Schedu
 
 async def test_what_is_caught_up_must_be_younger_than_the_keys_get(node: Node) -> None:
     schedules = Schedules(node, sagas_days=30.0)
-    with pytest.raises(RequestInvalidError, match=r"catch_up reaches 3\d\.\d days back, .* for 30 days only"):
+    with pytest.raises(RequestInvalidError, match=r"catch_up reaches at least 3\d\.\d days back, .* for 30 days only"):
         await schedules.create("nightly", "wait", 5, **NIGHTLY, catch_up=31)
     await schedules.create("nightly", "wait", 5, **NIGHTLY, catch_up=29)
 
@@ -242,6 +243,29 @@ async def test_lists_come_in_pages(schedules: Schedules) -> None:
         await schedules.list(limit=0)
     with pytest.raises(RequestInvalidError, match="after"):
         await schedules.list(after="\N{SNOWMAN}")
+
+
+async def test_what_became_of_the_last_fires_is_read_at_once(schedules: Schedules, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b", "c"):
+        await schedules.create(name, "wait", 5, **NIGHTLY)
+    fired = [(await schedules.fire(name)).saga_id for name in ("a", "c", "c")]
+    asked: list[list[UUID]] = []
+    real = MemorySagas.statuses
+
+    async def counted(self: MemorySagas, saga_ids: Collection[UUID]) -> dict[UUID, str]:
+        asked.append([*saga_ids])
+        return await real(self, saga_ids)
+
+    monkeypatch.setattr(MemorySagas, "statuses", counted)
+    page = await schedules.list()
+    assert [row.last and (row.last.saga_id, row.last.status) for row in page.schedules] == [
+        (fired[0], "waiting"),
+        None,
+        (fired[2], "waiting"),
+    ]
+    assert asked == [[fired[0], fired[2]]]
+    assert [fire.saga_id for fire in (await schedules.show("c")).last_fires] == [fired[2], fired[1]]
+    assert len(asked) == 2
 
 
 async def test_the_doctor_finds_schedules_that_nobody_fires_or_whose_start_is_refused(

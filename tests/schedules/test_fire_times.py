@@ -226,5 +226,12 @@ def test_a_year_that_was_missed_is_not_computed_fire_by_fire(fires: Cron | Inter
 
 
 def test_how_far_some_fires_reach() -> None:
-    assert reach_seconds(Interval(60), 600.0, 5) == 300.0
-    assert 6 * 86_400 < reach_seconds(Cron("@daily", "Europe/Berlin"), moment("2027-05-01T10:00"), 7) <= 7 * 86_400
+    assert reach_seconds(Interval(60), 600.0, 5, 1e9) == 300.0
+    assert 6 * 86_400 < reach_seconds(Cron("@daily", "Europe/Berlin"), moment("2027-05-01T10:00"), 7, 1e9) <= 7 * 86_400
+
+
+def test_how_far_they_reach_is_found_no_further_than_it_matters() -> None:
+    """A hundred leap days are four centuries; the second fire is more than four years away."""
+    leap_days = Cron("0 0 29 2 *", "UTC")
+    now = moment("2027-05-01")
+    assert reach_seconds(leap_days, now, 100, 30 * 86_400.0) == leap_days.after(now) - now

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Raw
@@ -17,7 +17,6 @@ from goconductor.control.schedules.documents import FireDetail, ScheduleDetail, 
 from goconductor.engine.node import Node
 from goconductor.engine.work.granted import random_number
 from goconductor.errors import RequestRefusedError
-from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.ports.store import ScheduleRow
 from goconductor.recovery.retention import DAY_SECONDS
 from goconductor.redaction import logger_of
@@ -218,7 +217,9 @@ async def list_schedules(actor: Actor, node: Node, *, after: str = "", limit: in
     if after and not is_name(after):
         raise RequestInvalidError("the request", [Fault("after", "is no name of a schedule; give that of the page before")])
     rows = await node.store.schedules.page(actor.namespace, after=after, limit=limit + 1)
-    found = [await _listed(node, row.name, read(row.body)) for row in rows[:limit]]
+    shown = {row.name: read(row.body) for row in rows[:limit]}
+    fires = await _shown(node, [fire for kept in shown.values() for fire in kept.progress.fires[-1:]])
+    found = [_summary(name, kept, fires.pop(0) if kept.progress.fires else None) for name, kept in shown.items()]
     return ScheduleList(schedules=found, after=found[-1].name if len(rows) > limit else None)
 
 
@@ -265,11 +266,12 @@ async def _schedule(actor: Actor, node: Node, wanted: ScheduleWanted, now: float
         changed_by=actor.name,
     )
     next_at = _next(schedule, now)
-    reach = reach_seconds(schedule.fire_times, now, schedule.catch_up)
-    if sagas_days and reach >= sagas_days * DAY_SECONDS:
+    kept_seconds = sagas_days * DAY_SECONDS
+    reach = reach_seconds(schedule.fire_times, now, schedule.catch_up, kept_seconds) if sagas_days else 0.0
+    if sagas_days and reach >= kept_seconds:
         problem = (
-            f"reaches {reach / DAY_SECONDS:.1f} days back, and retention keeps the keys by which a fire is not started twice for "
-            f"{sagas_days:g} days only; catch up fewer, or raise retention.sagas_days"
+            f"reaches at least {reach / DAY_SECONDS:.1f} days back, and retention keeps the keys by which a fire is not started "
+            f"twice for {sagas_days:g} days only; catch up fewer, or raise retention.sagas_days"
         )
         raise RequestInvalidError("the schedule", [Fault("catch_up", problem)])
     fitted(await plan_of(node, wanted.saga), wanted.input)
@@ -313,11 +315,6 @@ def _busy(name: str) -> RequestRefusedError:
     return RequestRefusedError(f"schedule {name!r} is being changed again and again; try again, or pause it first")
 
 
-async def _listed(node: Node, name: str, kept: Kept) -> ScheduleSummary:
-    fires = kept.progress.fires
-    return _summary(name, kept, await _fire(node, fires[-1]) if fires else None)
-
-
 def _summary(name: str, kept: Kept, last: FireDetail | None) -> ScheduleSummary:
     schedule, progress = kept.schedule, kept.progress
     return ScheduleSummary(
@@ -340,7 +337,7 @@ def _words(schedule: Schedule) -> str:
 
 async def _detail(node: Node, name: str, kept: Kept, now: float) -> ScheduleDetail:
     schedule, progress = kept.schedule, kept.progress
-    fires = [await _fire(node, fire) for fire in reversed(progress.fires)]
+    fires = await _shown(node, progress.fires[::-1])
     summary = _summary(name, kept, fires[0] if fires else None)
     return ScheduleDetail(
         **dict(summary),
@@ -372,9 +369,14 @@ def _next_fires(kept: Kept) -> list[float]:
     return found
 
 
-async def _fire(node: Node, fire: Fire) -> FireDetail:
-    status = "refused"
-    if fire.saga_id is not None:
-        head = await node.store.sagas.head(fire.saga_id)
-        status = "gone" if head is None else SagaStatus(head.status).value
-    return FireDetail(at=moment(fire.at), saga_id=fire.saga_id, status=status, problem=fire.problem, by=fire.by)
+async def _shown(node: Node, fires: Sequence[Fire]) -> list[FireDetail]:
+    """Return fires with what became of their sagas, which is read at once for all."""
+    statuses = await node.store.sagas.statuses([fire.saga_id for fire in fires if fire.saga_id is not None])
+
+    def status(fire: Fire) -> str:
+        return "refused" if fire.saga_id is None else statuses.get(fire.saga_id, "gone")
+
+    return [
+        FireDetail(at=moment(fire.at), saga_id=fire.saga_id, status=status(fire), problem=fire.problem, by=fire.by)
+        for fire in fires
+    ]

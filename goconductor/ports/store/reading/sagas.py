@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 from uuid import UUID
 
@@ -65,10 +66,12 @@ class Sagas(Protocol):
 
     21. **Signalled** is the hash of the signal that has reached a saga under an id, or None; for as long as the saga is kept.
 
-    **Head** is that of a saga, or None. **History** is its log, entries after a seq, in their order.
+    **Head** is that of a saga, or None. **Statuses** has those of some sagas, by one read; of a saga that is not there, none.
+    **History** is its log, entries after a seq, in their order.
     """
 
     async def head(self, saga_id: UUID) -> Head | None: ...
+    async def statuses(self, saga_ids: Collection[UUID]) -> dict[UUID, str]: ...
     async def started(self, namespace: str, saga: str, key: str) -> UUID | None: ...
     async def signalled(self, saga_id: UUID, signal_id: str) -> bytes | None: ...
     async def heads(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from uuid import UUID
 
 from goconductor.ports.store import EVERYTHING, Head, LogEntry, Page, Wanted
@@ -17,6 +18,9 @@ class MemorySagas:
 
     async def head(self, saga_id: UUID) -> Head | None:
         return self._data.heads.get(saga_id)
+
+    async def statuses(self, saga_ids: Collection[UUID]) -> dict[UUID, str]:
+        return {saga_id: head.status for saga_id in saga_ids if (head := self._data.heads.get(saga_id)) is not None}
 
     async def started(self, namespace: str, saga: str, key: str) -> UUID | None:
         held = self._data.keys.get((namespace, saga, key))

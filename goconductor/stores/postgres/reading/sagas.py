@@ -14,7 +14,7 @@ the id, which begins with that time.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -97,6 +97,14 @@ class SagaTable:
         async with self._sessions.use() as connection:
             row = await connection.fetchrow(self._address.sql(statement), saga_id)
         return head_of(row) if row else None
+
+    async def statuses(self, saga_ids: Collection[UUID]) -> dict[UUID, str]:
+        statement = "SELECT s.saga_id, s.status FROM goconductor.sagas AS s WHERE s.saga_id = ANY ($1::uuid[])"
+        if not saga_ids:
+            return {}
+        async with self._sessions.use() as connection:
+            rows = await connection.fetch(self._address.sql(statement), list(saga_ids))
+        return {row["saga_id"]: row["status"] for row in rows}
 
     async def started(self, namespace: str, saga: str, key: str) -> UUID | None:
         statement = "SELECT k.saga_id FROM goconductor.start_keys AS k WHERE k.namespace = $1 AND k.saga = $2 AND k.key = $3"

@@ -61,6 +61,12 @@ class ReaderContract(StoreFixtures):
         assert await found(None, "running") == {order.saga_id, invoice.saga_id}
         assert len(await found("invoice", None)) == 2
 
+    async def test_reader_statuses_are_those_of_the_sagas_that_are_there(self, store: Store) -> None:
+        running, stuck = await begin(store), await begin(store, status="stuck", wake_at=None)
+        asked = [running.saga_id, uuid4(), stuck.saga_id]
+        assert await store.sagas.statuses(asked) == {running.saga_id: "running", stuck.saga_id: "stuck"}
+        assert await store.sagas.statuses([]) == {}
+
     async def test_reader_history_comes_in_parts(self, store: Store) -> None:
         saga = await begin(store)
         await advance(store, saga, *(event(f"Event{n}") for n in range(2, 6)))
