@@ -52,7 +52,7 @@ def _mapped(draw: st.DrawFn, step: Step) -> Step:
 
 
 def _code(step: Step, name: str, after: tuple[str, ...] = ()) -> Step:
-    return msgspec.structs.replace(step, id=name, run=f"service.{name}", after=after, when=None, inputs={})
+    return msgspec.structs.replace(step, id=name, run=f"service.{name}", after=after, when=None, inputs={}, undo=None)
 
 
 def written(definition: Definition) -> Definition:
