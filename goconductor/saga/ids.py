@@ -44,6 +44,14 @@ def is_name(text: str) -> bool:
     return NAME.fullmatch(text) is not None
 
 
+STEP_CHARACTERS_MAX = 100
+
+
+def is_step_id(text: str) -> bool:
+    """Return whether ``text`` can be a step's id: a name, or of a step inside of groups and cases several, ``group.step``."""
+    return len(text) <= STEP_CHARACTERS_MAX and all(is_name(part) for part in text.split("."))
+
+
 def home(namespace: str, saga: str, key: str) -> int:
     """Hash a start key to the home of its saga: the ten lowest bits of a SHA-256, the same in every process and release.
 

@@ -24,6 +24,11 @@ STEP: dict[str, Any] = {"id": "a", "run": "shop.a"}
 LINKED: dict[str, Any] = {"$schema": "definition.schema.json"}
 DELAY: dict[str, Any] = {"id": "a", "delay": {"seconds": 5}}
 WAIT: dict[str, Any] = {"id": "a", "wait": {"event": "paid"}}
+GROUP: dict[str, Any] = {"id": "a", "steps": [STEP]}
+SWITCH: dict[str, Any] = {
+    "id": "a",
+    "switch": [{"case": "b", "when": "input.yes", "steps": [STEP, GROUP | {"id": "g"}]}, {"case": "c", "steps": [STEP]}],
+}
 VALUE: dict[str, Any] = {"id": "a", "value": "input.n + 1"}
 
 
@@ -82,6 +87,8 @@ SOUND = [
     saga({"inputs": {"x": {"ref": "$['input']"}}}, output={"value": [1]}),
     {"name": "order", "steps": [{**DELAY, "run": "", "inputs": {}, "pivot": False, "compensation": False, "retry": None}]},
     {"name": "order", "steps": [{"id": "a", "delay": {"until": "$.input.at", "seconds": None}}]},
+    {"name": "order", "steps": [GROUP, SWITCH | {"id": "s", "after": ["a"], "when": "input.no"}]},
+    saga({"id": "a.b", "steps": None, "switch": None}),
     {"name": "order", "steps": [{**VALUE, "run": "", "inputs": {"x": {"ref": "$.input.x", "optional": True}}, "wait": None}]},
     {"name": "order", "steps": [{"id": "a", "wait": {"approval": "Go?", "where": "payload.by != ''", "timeout_seconds": 5}}]},
     saga({"retry": {"on": ["OSError"], "not_on": ["ConnectionError"]}}),
@@ -138,11 +145,24 @@ FAULTS = [
     (saga({"inputs": {"x": {"ref": "$.input", "value": 1}}}), "$.steps[0].inputs.x not"),
     (saga({"inputs": {"x": {"ref": "$.input" + ".x" * 1000}}}), "$.steps[0].inputs.x.ref maxLength"),
     (saga({"delay": {"seconds": 5}}), "$.steps[0] oneOf"),
-    *(({"name": "order", "steps": [kind | field]}, "$.steps[0] oneOf") for kind in (DELAY, WAIT) for field in OF_CODE),
+    *(
+        ({"name": "order", "steps": [kind | field]}, "$.steps[0] oneOf")
+        for kind in (DELAY, WAIT, GROUP, SWITCH)
+        for field in OF_CODE
+    ),
     *(({"name": "order", "steps": [VALUE | field]}, "$.steps[0] oneOf") for field in OF_CODE[1:]),
     (saga({"inputs": {"x": {"value": 1, "optional": True}}}), "$.steps[0].inputs.x required"),
     ({"name": "order", "steps": [{**DELAY, **WAIT}]}, "$.steps[0] oneOf"),
     ({"name": "order", "steps": [{**DELAY, **VALUE}]}, "$.steps[0] oneOf"),
+    ({"name": "order", "steps": [{**GROUP, **SWITCH}]}, "$.steps[0] oneOf"),
+    ({"name": "order", "steps": [{"id": "a", "steps": []}]}, "$.steps[0].steps minItems"),
+    ({"name": "order", "steps": [{"id": "a", "switch": []}]}, "$.steps[0].switch minItems"),
+    (
+        {"name": "order", "steps": [{"id": "a", "switch": [{"case": "b c", "steps": [STEP]}]}]},
+        "$.steps[0].switch[0].case pattern",
+    ),
+    ({"name": "order", "steps": [{"id": "a", "steps": [{"id": "b"}]}]}, "$.steps[0].steps[0] oneOf"),
+    (saga({"id": "a..b"}), "$.steps[0].id pattern"),
     ({"name": "order", "steps": [{"id": "a", "value": " "}]}, "$.steps[0].value pattern"),
     ({"name": "order", "steps": [{"id": "a", "value": "1" * 4097}]}, "$.steps[0].value maxLength"),
     ({"name": "order", "steps": [{"id": "a", "delay": {}}]}, "$.steps[0].delay oneOf"),

@@ -29,6 +29,7 @@ import yaml
 
 from goconductor.lifecycle.facts.events import EVENTS, Event, StepEvent
 from goconductor.saga.definition import Definition
+from goconductor.saga.writing.written import WrittenDefinition, compiled, is_plain
 from goconductor.testing import Scenario
 
 _FIELD = re.compile(r"\s*([a-z_]+)=")
@@ -39,8 +40,16 @@ def answered(text: str) -> str:
     """The transcript with the answers that the saga gives now."""
     head, _, talk = text.partition("\n---\n")
     document = "\n".join(line for line in head.splitlines() if not line.startswith("#"))
-    scenario = Scenario(msgspec.convert(yaml.safe_load(document), Definition))
+    scenario = Scenario(_definition(yaml.safe_load(document)))
     return f"{head}\n---\n" + "\n".join(_answers(scenario, talk.splitlines())) + "\n"
+
+
+def _definition(document: Any) -> Definition:
+    if is_plain(document):
+        return msgspec.convert(document, Definition)
+    definition, problems = compiled(msgspec.convert(document, WrittenDefinition))
+    assert problems == []
+    return definition
 
 
 def _answers(scenario: Scenario, lines: list[str]) -> Iterator[str]:

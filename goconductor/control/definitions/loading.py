@@ -14,6 +14,7 @@ from goconductor.errors import DefinitionError, PayloadError
 from goconductor.saga.checking import validate
 from goconductor.saga.data.values import canonical, check_value, decode
 from goconductor.saga.definition import Definition
+from goconductor.saga.writing.written import WrittenDefinition, compiled, is_plain
 from goconductor.system import checking as system
 
 NAMELESS = "(without a name)"
@@ -39,7 +40,8 @@ def read(document: Any) -> Definition:
     """Read a definition from a document.
 
     Args:
-        document: the form of :class:`~goconductor.saga.definition.Definition`, made of dicts, lists and plain values. It may link
+        document: the form of :class:`~goconductor.saga.definition.Definition`, perhaps with groups and switches, which are
+            compiled (:mod:`goconductor.saga.writing.written`); made of dicts, lists and plain values. It may link
             its schema by ``$schema``, which is no part of the definition.
 
     Raises:
@@ -50,13 +52,13 @@ def read(document: Any) -> Definition:
     called = name if isinstance(name, str) else NAMELESS
     try:
         check_value(document)
-        definition = msgspec.convert(document, Definition)
+        definition, found = _compiled(document)
     except PayloadError as error:
         raise DefinitionError(called, [str(error)]) from None
     except msgspec.ValidationError as error:
-        found = [str(fault) for fault in struct_faults(Definition, document)]
-        raise DefinitionError(called, found or [str(error)]) from None
-    found = validate.problems(definition) + system.problems(definition)
+        form = Definition if is_plain(document) else WrittenDefinition
+        raise DefinitionError(called, [str(fault) for fault in struct_faults(form, document)] or [str(error)]) from None
+    found += validate.problems(definition) + system.problems(definition)
     if definition.input_schema is not None:
         found += [f"its input_schema: {fault}" for fault in schema_faults(definition.input_schema)]
     try:
@@ -66,6 +68,13 @@ def read(document: Any) -> Definition:
     if found:
         raise DefinitionError(called, found)
     return definition
+
+
+def _compiled(document: Any) -> tuple[Definition, list[str]]:
+    """Return a document as a definition, and what is wrong with the constructs of it that are only written."""
+    if is_plain(document):
+        return msgspec.convert(document, Definition), []
+    return compiled(msgspec.convert(document, WrittenDefinition))
 
 
 def check(data: bytes, file: str) -> CheckedDefinition:

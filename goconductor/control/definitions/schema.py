@@ -20,14 +20,16 @@ from goconductor.saga.data.references import LENGTH_MAX
 from goconductor.saga.definition import Binding, Definition, Delay, Map, Step, Undo, Wait
 from goconductor.saga.expressions.conditions import SOURCE_MAX
 from goconductor.saga.growth import STEPS_MAX
-from goconductor.saga.ids import NAME
+from goconductor.saga.ids import NAME, STEP_CHARACTERS_MAX
 from goconductor.saga.retry import ERROR_NAME, ERROR_NAMES_MAX, Retry
+from goconductor.saga.writing.written import CASES_MAX, Case, WrittenDefinition, WrittenStep
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 LINK = "$schema"
 """The key of a document in JSON that links this schema; it is no part of the definition."""
 
 _NAME = {"pattern": f"^{NAME.pattern}$"}
+_STEP_ID = {"pattern": rf"^{NAME.pattern}(\.{NAME.pattern})*$", "maxLength": STEP_CHARACTERS_MAX}
 _REFERENCE = {"pattern": r"^\$", "maxLength": LENGTH_MAX}
 _ABOVE_ZERO = {"exclusiveMinimum": 0}
 _ERROR_NAMES = {"maxItems": ERROR_NAMES_MAX, "items": {"type": "string", "pattern": f"^{ERROR_NAME.pattern}$"}}
@@ -36,8 +38,10 @@ _WHILE = {"exclusiveMinimum": 0, "maximum": SECONDS_MAX}
 _LIMITS: dict[type[msgspec.Struct], dict[str, dict[str, Any]]] = {
     Definition: {"name": _NAME, "steps": {"minItems": 1, "maxItems": STEPS_MAX}, "timeout_seconds": _ABOVE_ZERO},
     Step: {
-        "id": _NAME,
-        "after": {"items": {"type": "string", **_NAME}},
+        "id": _STEP_ID,
+        "after": {"items": {"type": "string", **_STEP_ID}},
+        "steps": {"minItems": 1},
+        "switch": {"minItems": 1, "maxItems": CASES_MAX},
         "run": {"pattern": rf"^({NAME.pattern}\.{NAME.pattern})?$"},
         "timeout_seconds": _ABOVE_ZERO,
         "total_timeout_seconds": _ABOVE_ZERO,
@@ -45,6 +49,7 @@ _LIMITS: dict[type[msgspec.Struct], dict[str, dict[str, Any]]] = {
         "value": {"pattern": r"\S", "maxLength": SOURCE_MAX},
     },
     Undo: {"run": {"pattern": rf"^{NAME.pattern}\.{NAME.pattern}$"}},
+    Case: {"case": _NAME, "steps": {"minItems": 1}, "when": {"maxLength": SOURCE_MAX}},
     Delay: {"seconds": _WHILE, "until": _REFERENCE},
     Map: {"over": _REFERENCE, "do": {"minItems": 1, "maxItems": STEPS_MAX}},
     Wait: {"event": _NAME, "approval": {"pattern": r"\S"}, "timeout_seconds": _WHILE},
@@ -64,7 +69,10 @@ _LIMITS: dict[type[msgspec.Struct], dict[str, dict[str, Any]]] = {
 
 def _given(field: str, **others: Any) -> dict[str, Any]:
     """Describe an object in which a field says something, and others are as given."""
-    return {"required": [field], "properties": {field: {"type": ["object", "string", "number"], "minLength": 1}, **others}}
+    return {
+        "required": [field],
+        "properties": {field: {"type": ["object", "string", "number", "array"], "minLength": 1}, **others},
+    }
 
 
 _OF_CODE = ("retry", "compensation_retry", "timeout_seconds", "total_timeout_seconds", "unknowns_max")
@@ -83,6 +91,8 @@ _TOGETHER: dict[type[msgspec.Struct], dict[str, Any]] = {
             _given("run"),
             *(_given(kind, **_NO_CODE) for kind in ("delay", "wait", "map")),
             _given("value", **{field: says for field, says in _NO_CODE.items() if field != "inputs"}),
+            _given("steps", **_NO_CODE),
+            _given("switch", **_NO_CODE),
         ]
     },
     Delay: {"oneOf": [_given("seconds"), _given("until")]},
@@ -99,10 +109,17 @@ _TOGETHER: dict[type[msgspec.Struct], dict[str, Any]] = {
 @functools.cache
 def definition_schema() -> dict[str, Any]:
     """Return the schema. It is the same object each time: do not change it."""
-    made: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(Definition)))  # a tuple is a list there
+    both = msgspec.json.schema(WrittenDefinition)
+    both["$defs"].pop("Step")  # of a map's steps
+    written = msgspec.json.encode(both).decode()
+    for form in (WrittenDefinition, WrittenStep):  # of the two forms people see the one that they write
+        written = written.replace(form.__name__, form.__name__.removeprefix("Written"))
+    made: dict[str, Any] = msgspec.json.decode(written)  # a tuple is a list there
     described = made["$defs"]
     for kind, limits in _LIMITS.items():
         summary, fields = _docstring(kind)
+        if kind is Step:
+            fields |= _docstring(WrittenStep)[1]
         place = described[kind.__name__]
         place["description"] = summary
         place |= _TOGETHER.get(kind, {})

@@ -22,7 +22,7 @@ from goconductor.saga.definition import Binding, Definition, Step, Undo, every_s
 from goconductor.saga.expressions.conditions import MAP_WALKED
 from goconductor.saga.graph import predecessors, reachable
 from goconductor.saga.growth import DEPTH_MAX, STEPS_MAX
-from goconductor.saga.ids import is_name, split_target
+from goconductor.saga.ids import is_name, is_step_id, split_target
 
 
 def check(definition: Definition, *, stored: bool = False) -> None:
@@ -117,6 +117,7 @@ def _of_steps(definition: Definition, seen: _Seen, found: list[str], *, stored: 
         if step.map is not None:
             found.extend(of_map(step, step.map, seen.above))
         named[step.id] = _before(step, seen, found)
+    found.extend(_grouped_beside_map(definition))
     edges = tolerated.edges(definition, named)
     if definition.output is not None:
         if definition.output.optional:
@@ -140,6 +141,15 @@ def _of_steps(definition: Definition, seen: _Seen, found: list[str], *, stored: 
             _of_steps(body, _seen(body, seen, step.id, reachable(edges, step.id)), inside, stored=stored)
             found += [f"in map {step.id!r}: {each}" for each in inside]
     return edges
+
+
+def _grouped_beside_map(definition: Definition) -> Iterator[str]:
+    """Yield the steps of groups and cases in a saga with a map, whose steps have such ids as well."""
+    steps = [*every_step(definition.steps)]
+    if any(step.map is not None for step in steps):
+        for step in steps:
+            if "." in step.id:
+                yield f"step {step.id!r} is one of a group or case, beside a map; write that as steps with 'when'."
 
 
 class Code(Protocol):
@@ -194,7 +204,7 @@ def _unfit(who: str, run: str, inputs: Mapping[str, Binding], code: Code) -> lis
 
 def _of_itself(step: Step) -> list[str]:
     found = []
-    if not is_name(step.id):
+    if not is_step_id(step.id):
         found.append(
             f"step id {step.id!r} must be 1 to 100 letters, digits, '_' or '-', and begin and end with a letter or digit."
         )

@@ -9,9 +9,10 @@ each of them is given a range that must be a list, by ``+ []``, which lists have
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple, TypeAlias
 
 from goconductor.errors import ConditionError
@@ -263,3 +264,21 @@ def _path(tokens: list[_Token], i: int) -> tuple[Path, int]:
         else:
             return tuple(path), i
         path.append(key.text)
+
+
+def renamed(source: str, name_of: Callable[[str], str]) -> str:
+    """Return a text in which the steps that it names by ``steps.x`` or ``steps["x"]`` have other names.
+
+    Args:
+        source: the text; it need not compile.
+        name_of: gives for a step's name the one to write; the same where it stays.
+    """
+    tokens, starts = map(list, zip(*_tokens(source), strict=True))
+    for i in range(len(tokens) - 4, 0, -1):
+        if tokens[i] != _Token("name", "steps") or tokens[i - 1] == _DOT:
+            continue
+        path, _ = _path(tokens, i)
+        if len(path) > 1 and (name := name_of(path[1])) != path[1]:
+            end = i + 3 if tokens[i + 1] == _DOT else i + 4
+            source = f"{source[: starts[i]]}steps[{json.dumps(name)}]{source[starts[end] :]}"
+    return source

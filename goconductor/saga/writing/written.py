@@ -1,0 +1,258 @@
+"""Groups and switches: constructs that are written, and compiled to steps with ``after`` and ``when``. The core learns nothing.
+
+A *group* is a step that holds a sequence of steps. Each comes after the one before it. Who comes after the group comes after its
+last step, and a reference to the group is one to that step's output. A *switch* holds cases, each a sequence with a condition,
+the last perhaps without one. It becomes a value: the name of the first case whose condition holds. The steps of a case run where
+that is its name. Who comes after the switch comes after whichever case ran. A group with a condition is compiled in the same way;
+its value is called ``<group>.when``.
+
+Steps inside get longer ids: ``group.step``, ``switch.case.step``. A name is looked up from the inside out, first among the steps
+beside it, and a full id is found everywhere. A definition without these constructs is its own compiled form.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec.structs import asdict, replace
+
+from goconductor.errors import ConditionError, PayloadError
+from goconductor.saga.data.references import Reference
+from goconductor.saga.definition import Binding, Definition, Step, Undo
+from goconductor.saga.expressions.condition_text import renamed
+from goconductor.saga.expressions.conditions import compile_condition
+from goconductor.saga.ids import is_name
+
+CASES_MAX = 20
+_OF_A_FRAME = frozenset({"id", "after", "when", "steps", "switch"})
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One case of a switch: a sequence of steps, and when it is taken.
+
+    Args:
+        case: its name.
+        steps: what runs then, one after the other.
+        when: a CEL condition over ``input`` and ``steps``; the last case may have none, and is then taken where no other is.
+    """
+
+    case: str
+    steps: tuple[WrittenStep, ...]
+    when: str | None = None
+
+
+class WrittenStep(Step, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A step as it is written: also a group of steps, or a switch.
+
+    Args:
+        steps: in place of code, steps that run one after the other.
+        switch: in place of code, cases, of which the first whose condition holds is taken.
+    """
+
+    steps: tuple[WrittenStep, ...] | None = None
+    switch: tuple[Case, ...] | None = None
+
+
+class WrittenDefinition(Definition, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A definition as it is written."""
+
+    steps: tuple[WrittenStep, ...]
+
+
+def is_plain(document: Any) -> bool:
+    """Return whether a document has none of these constructs, so that it is its own compiled form."""
+    steps = document.get("steps") if isinstance(document, dict) else None
+    return not any(
+        isinstance(step, dict) and ("steps" in step or "switch" in step)
+        for step in (steps if isinstance(steps, list | tuple) else ())
+    )
+
+
+def compiled(written: WrittenDefinition) -> tuple[Definition, list[str]]:
+    """Compile a definition, and find what is wrong with its groups and switches; the steps are checked as those of any other."""
+    compiler = _Compiler(written.steps)
+    steps = tuple(compiler.sequence(written.steps, "", in_order=False))
+    output = None if written.output is None else compiler.binding(written.output, "")
+    fields = {name: getattr(written, name) for name in Definition.__struct_fields__}
+    return Definition(**fields | {"steps": steps, "output": output}), compiler.problems
+
+
+class _Compiler:
+    def __init__(self, steps: Sequence[WrittenStep]) -> None:
+        self.problems: list[str] = []
+        self._ends: dict[str, tuple[str, ...]] = {}
+        """For each name the steps after which it is over, and the step whose output is its own."""
+        self._outputs: dict[str, str] = {}
+        self._know(steps, "")
+
+    def _know(self, steps: Sequence[WrittenStep], path: str) -> None:
+        for step in steps:
+            name = _below(path, step.id)
+            if name in self._ends and (path or step.steps is not None or step.switch is not None):
+                self.problems.append(f"{name!r} is written twice; give each step an id of its own.")
+            self._ends[name], self._outputs[name] = (name,), name
+            if step.switch is not None:
+                ends: list[str] = [] if step.switch and step.switch[-1].when is None else [name]
+                for case in step.switch:
+                    branch = _below(name, case.case)
+                    self._know(case.steps, branch)
+                    self._stand_for(branch, case.steps)
+                    ends += self._ends.get(branch, ())
+                self._ends[name] = tuple(ends)
+            elif step.steps is not None:
+                self._know(step.steps, name)
+                self._stand_for(name, step.steps)
+
+    def _stand_for(self, name: str, steps: Sequence[WrittenStep]) -> None:
+        if steps:
+            last = _below(name, steps[-1].id)
+            self._ends[name], self._outputs[name] = self._ends[last], self._outputs[last]
+
+    def sequence(
+        self, steps: Sequence[WrittenStep], path: str, *, first: Iterable[str] = (), guard: str = "", in_order: bool = True
+    ) -> Iterator[Step]:
+        """Yield the steps of a sequence.
+
+        Args:
+            steps: as they are written.
+            path: the name of what holds them; empty for the saga itself.
+            first: what the first of them comes after.
+            guard: the condition under which all of them run; empty if they always do.
+            in_order: whether each comes after the one before it.
+        """
+        before = [*first]
+        for step in steps:
+            yield from self._one(step, path, before, guard)
+            if in_order:
+                before = [*self._ends[_below(path, step.id)]]
+
+    def _one(self, step: WrittenStep, path: str, before: Sequence[str], guard: str) -> Iterator[Step]:
+        name = _below(path, step.id)
+        after = tuple(dict.fromkeys([*before, *(end for each in step.after for end in self._over(each, path))]))
+        when = self._both(guard, step.when, path)
+        if step.switch is None and step.steps is None:
+            plain = Step(**{field: getattr(step, field) for field in Step.__struct_fields__})
+            wait = step.wait
+            if wait is not None and wait.where is not None:
+                wait = replace(wait, where=self._expression(wait.where, path))
+            delay = step.delay
+            if delay is not None and delay.until is not None:
+                delay = replace(delay, until=self.binding(Binding(ref=delay.until), path).ref)
+            undo = step.undo
+            if isinstance(undo, Undo):
+                undo = replace(undo, inputs={parameter: self.binding(each, path) for parameter, each in undo.inputs.items()})
+            yield replace(
+                plain,
+                id=name,
+                after=after,
+                when=when,
+                inputs={parameter: self.binding(each, path) for parameter, each in step.inputs.items()},
+                value=None if step.value is None else self._expression(step.value, path),
+                wait=wait,
+                delay=delay,
+                undo=undo,
+                fallback=None if step.fallback is None else self._outputs.get(self._found(step.fallback, path), step.fallback),
+            )
+            return
+        yield from self._frame(step, name, path, after, when, guard)
+
+    def _frame(
+        self, step: WrittenStep, name: str, path: str, after: tuple[str, ...], when: str | None, guard: str
+    ) -> Iterator[Step]:
+        what = "a group" if step.switch is None else "a switch"
+        if surplus := sorted(field for field, value in _given(step).items() if field not in _OF_A_FRAME and value):
+            self.problems.append(f"step {name!r} is {what}, which nobody runs, but has {', '.join(surplus)}; leave that out.")
+        if step.switch is not None and step.steps is not None:
+            self.problems.append(f"step {name!r} is both a group and a switch; make two steps of it.")
+        if step.switch is None:
+            members = step.steps or ()
+            self._check_sequence(name, members)
+            if step.when is None:
+                yield from self.sequence(members, name, first=after, guard=guard)
+                return
+            asked = f"{name}.when"
+            yield Step(id=asked, value=when, after=after)
+            yield from self.sequence(members, name, first=(asked,), guard=f"steps[{_text(asked)}].output == true")
+            return
+        self._check_cases(name, step.switch)
+        chosen = "null"
+        for case in reversed(step.switch):
+            taken = f"dyn({_text(case.case)})"
+            chosen = taken if case.when is None else f"({self._expression(case.when, path)}\n) ? {taken} : {chosen}"
+        yield Step(id=name, value=chosen, after=after, when=when)
+        for case in step.switch:
+            branch = _below(name, case.case)
+            self._check_sequence(branch, case.steps)
+            taken = f"steps[{_text(name)}].output == {_text(case.case)}"
+            yield from self.sequence(case.steps, branch, first=(name,), guard=taken)
+
+    def _check_sequence(self, name: str, steps: Sequence[WrittenStep]) -> None:
+        if not steps:
+            self.problems.append(f"{name!r} has no steps; add at least one, or remove it.")
+
+    def _check_cases(self, name: str, cases: Sequence[Case]) -> None:
+        if not 0 < len(cases) <= CASES_MAX:
+            self.problems.append(f"switch {name!r} has {len(cases)} cases; give 1 to {CASES_MAX}, or a switch in the last case.")
+        names = [case.case for case in cases]
+        for case in cases:
+            if not is_name(case.case):
+                self.problems.append(f"switch {name!r} has a case {case.case!r}; name it by letters, digits, '_' or '-'.")
+            if case.when is None and case is not cases[-1]:
+                self.problems.append(f"case {case.case!r} of switch {name!r} has no condition; add when, or write it last.")
+            if case.when is not None:
+                try:
+                    compile_condition(case.when)
+                except ConditionError as error:
+                    self.problems.append(f"the condition of case {case.case!r} of switch {name!r} does not compile: {error}")
+        for twice in sorted({each for each in names if names.count(each) > 1}):
+            self.problems.append(f"switch {name!r} has {twice!r} twice; give each case a name of its own.")
+
+    def _found(self, name: str, path: str) -> str:
+        """Return the full name of what is called so at a place; the name itself if nothing is."""
+        while path:
+            if (full := f"{path}.{name}") in self._ends:
+                return full
+            path = path.rpartition(".")[0]
+        return name
+
+    def _over(self, name: str, path: str) -> tuple[str, ...]:
+        found = self._found(name, path)
+        return self._ends.get(found, (found,))
+
+    def binding(self, binding: Binding, path: str) -> Binding:
+        """Return a binding by the compiled steps' names."""
+        if binding.ref is None:
+            return binding
+        try:
+            reference = Reference.parse(binding.ref)
+        except PayloadError:
+            return binding  # is reported with the compiled step
+        if reference.step is None:
+            return binding
+        step = self._outputs.get(found := self._found(reference.step, path), found)
+        return binding if step == reference.step else replace(binding, ref=str(Reference.to("steps", step, *reference.keys)))
+
+    def _expression(self, source: str, path: str) -> str:
+        return renamed(source, lambda name: self._outputs.get(found := self._found(name, path), found))
+
+    def _both(self, guard: str, when: str | None, path: str) -> str | None:
+        if when is None:
+            return guard or None
+        own = self._expression(when, path)
+        return f"{guard} && ({own}\n)" if guard else own
+
+
+def _below(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _given(step: WrittenStep) -> Mapping[str, Any]:
+    defaults = WrittenStep(id=step.id)
+    return {field: value for field, value in asdict(step).items() if value != getattr(defaults, field)}
+
+
+def _text(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
