@@ -18,6 +18,8 @@ from goconductor.lifecycle.facts.effects import RunAction, SetTimer
 from goconductor.lifecycle.facts.state import ActionStatus, SagaState
 from goconductor.lifecycle.replay import replay
 from goconductor.saga.plan import Plan
+from goconductor.system.javascript.steps import JavascriptSteps
+from goconductor.testing.world import step_context
 
 EXAMPLES = {
     path.stem: json.loads(path.read_text("utf-8"))
@@ -79,12 +81,19 @@ def test_there_are_ten_documents_beside_the_source_and_each_runs() -> None:
     assert len([name for name, each in EXAMPLES.items() if each.get("runs")]) >= 10
 
 
-@pytest.mark.parametrize("name", [name for name, each in EXAMPLES.items() if "refused" in each])
-def test_a_document_with_javascript_is_refused_by_name_with_the_remedy(name: str) -> None:
-    with pytest.raises(DefinitionError) as caught:
-        imported(EXAMPLES[name]["document"])
-    assert all(problem.startswith(told) for problem, told in zip(caught.value.problems, EXAMPLES[name]["refused"], strict=True))
-    assert 'a worker\'s action ("type": "user")' in caught.value.problems[0]
+@pytest.mark.parametrize(("points", "output"), [(700, {"grade": "good", "twice": 1400}), (650, {"grade": "poor", "twice": 1300})])
+async def test_a_program_reads_what_was_before_and_its_output_is_what_it_sets(points: int, output: Any) -> None:
+    plan = Plan(imported(EXAMPLES["loan"]["document"]))
+    inputs = plan.inputs("11", {"age": 30}, {"10": {"points": points}})
+    scripts = JavascriptSteps(seconds=5, bytes_max=16 * 1024 * 1024, output_bytes_max=1_000)
+    assert await scripts.run(inputs, step_context("11")) == output
+
+
+def test_a_program_is_given_the_earlier_actions_that_it_names() -> None:
+    program = "$['way'] = [$.input.x, $1.output, $['3'].output, $['9'], 'a2', 2.5]"
+    action = {"id": 2, "type": "system", "name": "javascript", "expression": program, "next": {"default": 3}}
+    made = imported(document(USER | {"next": {"default": 2}}, action, USER | {"id": 3}))
+    assert {*made.steps[1].inputs} == {"code", "input", "1"}
 
 
 def document(*actions: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -116,6 +125,7 @@ SWITCH: dict[str, Any] = {"id": 2, "type": "system", "name": "switch", "expressi
         ),
         (document(USER, SWITCH | {"expression": "1 + 1"}), ["$.actions[1].expression is '1 + 1', which is no reference"]),
         (document(USER, SWITCH | {"event": "x"}), ["$.actions[1].event says nothing of a switch action"]),
+        (document({"id": 1, "type": "system", "name": "javascript"}), ["$.actions[0] is a javascript and lacks expression"]),
         (document({"id": 1, "type": "system", "name": "wait"}), ["$.actions[0] is a wait and lacks event"]),
         (document({"id": 1, "type": "system", "name": "delay", "delaySeconds": -1}), ["$.actions[0].delaySeconds is below zero"]),
         (

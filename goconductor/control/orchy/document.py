@@ -104,13 +104,6 @@ def _faults(document: Document) -> Iterator[Fault]:
 
 
 def _of_kind(place: str, action: Action) -> Iterator[Fault]:
-    if action.kind == "javascript":
-        yield Fault(
-            place,
-            "runs javascript, which needs the step system.javascript, and no process here has that yet; let a worker's action "
-            '("type": "user") compute it',
-        )
-        return
     if action.type == "system" and action.name not in _SYSTEM:
         yield Fault(f"{place}.name", f"is {action.name!r}; the system has {', '.join(_SYSTEM)}")
         return

@@ -9,6 +9,8 @@ A switch becomes a value: ``{"value": …, "case": …}``, the text that was com
 neither a case nor a default, ``case`` is null, and the walk ends there. Where parameters have references within longer texts,
 lists or objects, a value ``<id>-parameters`` before the step makes them.
 
+A program in JavaScript becomes a step of the participant ``system`` (:mod:`goconductor.control.orchy.scripts`).
+
 A reference to an action that does not lie on the way to the one that refers is null: it cannot have run.
 """
 
@@ -21,6 +23,7 @@ from graphlib import TopologicalSorter
 from operator import or_
 from typing import Any
 
+from goconductor.control.orchy import scripts
 from goconductor.control.orchy.document import DEFAULT, NAMELESS, Action, Document, read
 from goconductor.control.orchy.references import Place, parts_of, place_of
 from goconductor.errors import DefinitionError, PayloadError
@@ -29,6 +32,7 @@ from goconductor.saga.data.references import Reference
 from goconductor.saga.data.values import decode
 from goconductor.saga.definition import Binding, Definition, Delay, Step, Wait
 from goconductor.saga.graph import reachable
+from goconductor.system import checking as system
 
 PARTICIPANT = "orchy"
 """The participant whose steps the workers' actions are, where the importer names no other."""
@@ -59,7 +63,7 @@ def imported(content: Any, *, participant: str = PARTICIPANT) -> Definition:
     """
     document = read(content)
     definition = Definition(name=document.name, steps=tuple(_Import(document, participant).steps()))
-    if found := problems(definition):
+    if found := problems(definition) + system.problems(definition):
         raise DefinitionError(document.name, found)
     return definition
 
@@ -100,6 +104,8 @@ class _Import:
                     yield from self._call(action, place)
                 case "wait":
                     yield Step(id=str(number), wait=Wait(event=action.event), **place)
+                case "javascript":
+                    yield self._script(action, place)
                 case "delay" if action.delay_seconds:
                     yield Step(id=str(number), delay=Delay(seconds=action.delay_seconds), **place)
                 case "delay":
@@ -126,6 +132,20 @@ class _Import:
             inputs={
                 "it": self._binding(action, place_of(action.expression or "") or Place(None, ())),
                 "cases": Binding(value=[value for value in action.next if value != DEFAULT]),
+            },
+            **place,
+        )
+
+    def _script(self, action: Action, place: Mapping[str, Any]) -> Step:
+        program = action.expression or ""
+        given = [each for each in scripts.numbers_in(program) if self._bit.get(each, 0) & self._before[action.id]]
+        return Step(
+            id=str(action.id),
+            run=scripts.RUN,
+            inputs={
+                scripts.CODE: Binding(value=scripts.script(program, given)),
+                scripts.INPUT: self._binding(action, Place(None, ())),
+                **{str(each): self._binding(action, Place(each, ())) for each in given},
             },
             **place,
         )
