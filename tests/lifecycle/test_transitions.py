@@ -140,6 +140,7 @@ SMALL = {
     "a step with a declared undo": saga("u"),
     "such a step that may fail": saga("v", unknowns_max=1, attempts_max=1),
     "a step with nothing to undo": saga("n"),
+    "such a step, lost at once, with nothing to undo": saga("n", unknowns_max=1),
     "such a step before a condition that cannot be evaluated": saga("n", "c0!"),
     "a step that may fail, with nothing to undo": saga("m", attempts_max=1),
     "the same before a delay": saga("m", "c~0", attempts_max=1),
