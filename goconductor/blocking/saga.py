@@ -149,6 +149,36 @@ class BlockingSaga(Generic[O]):
         """
         return self._ask(lambda _: self._handle.abort(reason=reason, by=by, revision=revision, request_id=request_id))
 
+    def restart(
+        self,
+        from_step: str = "",
+        *,
+        reason: str,
+        inputs: Mapping[str, Any] | None = None,
+        by: str = "",
+        revision: str | None = None,
+        request_id: str | None = None,
+    ) -> SagaDetail:
+        """Compensate a step and all that comes after it, and then run them again in a new round. Refused once the pivot is due.
+
+        Args:
+            from_step: the step's id; empty begins everything again.
+            reason: why, for its history.
+            inputs: other JSON values for inputs of that step, by the names that its definition gives it.
+            by: the name of the actor.
+            revision: as every request has it.
+            request_id: as every request has it.
+
+        Raises:
+            StepNotFoundError: the saga has no such step.
+            PayloadError: a value cannot be kept.
+        """
+        return self._ask(
+            lambda _: self._handle.restart(
+                from_step, reason=reason, inputs=inputs, by=by, revision=revision, request_id=request_id
+            )
+        )
+
     def terminate(self, *, reason: str, by: str = "", revision: str | None = None, request_id: str | None = None) -> SagaDetail:
         """End it as it stands: nothing is compensated.
 

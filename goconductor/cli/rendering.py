@@ -65,6 +65,8 @@ def tree(detail: SagaDetail, took: Mapping[str, str] | None = None) -> Tree:
     head = Text(f"{detail.saga} {detail.saga_id} ").append(detail.status.value, _STATUSES.get(detail.status, "bold"))
     if detail.reason:
         head.append(f"  {plain(detail.reason)}", "dim")
+    if detail.rewinding:
+        head.append(plain(f"  undoes and begins again: {', '.join(detail.rewinding)}"), "yellow")
     if detail.left_standing:
         head.append(plain(f"  effects left standing: {', '.join(detail.left_standing)}"), "yellow")
     drawn = Tree(head)
@@ -111,6 +113,8 @@ def line(step: StepDetail) -> str:
 
 def _words(step: StepDetail) -> Iterator[str]:
     yield f"{step.id}  {step.status.value}"
+    if step.round:
+        yield f"round {step.round}"
     if step.attempt > 1:
         yield f"attempt {step.attempt}"
     if step.owner:

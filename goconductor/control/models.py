@@ -84,6 +84,7 @@ class StepDetail(Document):
     traceback: Annotated[str | None, Field(description="where in the step's code it was raised")] = None
     output: Any = None
     edited: Annotated[dict[str, Any] | None, Field(description="inputs that an operator gave")] = None
+    round: Annotated[int, Field(description="the number of this run of the step: 0, and another one after each restart")] = 0
     allowed: Annotated[list[Request], Field(description="what it accepts now")] = []
     owner: Annotated[str | None, Field(description="the instance that runs it now")] = None
     after: list[str] = Field(description="the steps before it")
@@ -103,6 +104,9 @@ class SagaDetail(Document):
     ] = False
     left_standing: Annotated[
         list[str], Field(description="steps whose compensation was skipped, so that their effects may stand")
+    ] = []
+    rewinding: Annotated[
+        list[str], Field(description="steps that are being undone and then begin again, in an order that the graph allows")
     ] = []
     deadline_at: datetime | None = None
     reason: Annotated[str | None, Field(description="why it turned back, was paused or was terminated")] = None

@@ -8,7 +8,7 @@ from typing import assert_never
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.events import Event
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState
-from goconductor.lifecycle.pending_work import is_backward
+from goconductor.lifecycle.pending_work import goes_back
 from goconductor.ports.store import LogEntry
 from goconductor.saga.definition import Step
 from goconductor.saga.ids import Direction
@@ -89,6 +89,10 @@ def _sentence(event: Event, who: str, took: float | None, before: SagaState | No
             return f"{who} resumed the saga"
         case e.AbortRequested():
             return f"{who} asked to abort the saga{_why(event.reason)}"
+        case e.RestartRequested():
+            what = f"restart from {event.from_step}" if event.from_step else "restart the saga from its beginning"
+            given = f" with another {together(sorted(event.inputs))}" if event.inputs else ""
+            return f"{who} asked to {what}{given}{_why(event.reason)}"
         case e.TerminateRequested():
             return f"{who} terminated the saga as it stood{_why(event.reason)}"
         case e.SignalDropped():
@@ -121,10 +125,10 @@ def _details(event: e.StepEvent, took: float | None) -> str:
 
 
 def _late(event: e.ActionSucceeded, before: SagaState | None) -> str:
-    if before is None or not is_backward(before):
+    if before is None or not goes_back(before, event.step):
         return ""
     if before.step(event.step).compensation.status in (CompensationStatus.NONE, CompensationStatus.SETTLING):
-        return ", although the saga had turned back"
+        return ", although it was to go back"
     return ", but only after its compensation had begun, which may not have met the effect: look whether it stands"
 
 

@@ -4,7 +4,8 @@ A condition is asked once, by the process that decides that its step has its tur
 the same append; a replay reads it there. It must not ask again: maps have a random order in each process, and a release of the
 expression library may answer otherwise. A step that was skipped would then run after its successor.
 
-A step has its turn once in a saga, so an answer is known by its step. A wait may ask again when an operator lets it wait again;
+A step has its turn once in a round, so an answer is known by its step, and by its round where that is not the first
+(:func:`asked_as`). A wait may ask again when an operator lets it wait again;
 its questions are known by the number of its attempt as well. No question is asked twice under one key. That gives two freedoms,
 which logs of older versions need, as their events have no answers:
 
@@ -71,18 +72,18 @@ class Log:
         """Whether these are events of a version that kept no answers, as far as they show it."""
         return bool(self._events) and not self.kept
 
-    def follows(self, step: str) -> Answer | None:
+    def follows(self, key: str) -> Answer | None:
         """Return an answer that the log does not hold, but that follows from it without asking."""
         if self._followed is None:
             self._followed = {**self._otherwise, **_followed(self._plan, self._events)}
-        return self._followed.get(step)
+        return self._followed.get(key)
 
 
 def _followed(plan: Plan, events: Iterable[Event]) -> dict[str, Answer]:
     """Return what the events of steps show about conditions."""
     first: dict[str, type[StepEvent]] = {}
     for event in events:
-        if isinstance(event, StepEvent):
+        if isinstance(event, StepEvent) and not event.round:  # the answers of later rounds were kept from the beginning
             first.setdefault(event.step, type(event))
     done: set[str] = set()
     waiting = [*first]
@@ -100,11 +101,16 @@ def _followed(plan: Plan, events: Iterable[Event]) -> dict[str, Answer]:
     return found
 
 
+def asked_as(step: str, round: int) -> str:
+    """Return the key of the answer of a step's condition in a round."""
+    return f"{step}/{round}" if round else step
+
+
 def asked(plan: Plan, state: SagaState) -> dict[str, Answer]:
     """Return what conditions have answered, as a state shows it."""
     steps = state.steps
     return {
-        name: _asked(step)
+        asked_as(name, step.round): _asked(step)
         for name, step in steps.items()
         if name in plan.conditions and step.action.status is not ActionStatus.PENDING
     }

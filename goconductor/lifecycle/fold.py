@@ -27,6 +27,7 @@ from goconductor.lifecycle.facts.state import (
     ActionStatus,
     Answer,
     CompensationStatus,
+    Rewind,
     SagaState,
     SagaStatus,
     Side,
@@ -42,8 +43,8 @@ from goconductor.saga.expressions.conditions import Condition
 from goconductor.saga.plan import Plan
 
 TURNED_PATIENCE = 0.25
-"""Part of its patience for a saga that has turned back and waits for actions that it sent. Otherwise one lost message would
-delay all its compensations."""
+"""Part of its patience for a saga that goes back, or some of it, and waits for actions that it sent. Otherwise one lost message
+would delay all its compensations."""
 
 MAY_HAVE_RUN = frozenset({ActionStatus.SUCCEEDED, ActionStatus.FAILED, ActionStatus.UNKNOWN})
 CLOSED_COMPENSATIONS = frozenset({CompensationStatus.DONE, CompensationStatus.SKIPPED})
@@ -55,6 +56,7 @@ ACTION_WAITING, ACTION_GROWN = ActionStatus.WAITING, ActionStatus.GROWN
 """Module-level aliases: looking up a member of an enumeration is ten times slower."""
 
 _replace = msgspec.structs.replace
+_NONE = frozenset[str]()
 
 
 class Fold:
@@ -64,6 +66,7 @@ class Fold:
     must still be compensated; :mod:`turning` keeps it. ``log`` has the answers of conditions that are in the log, ``unkept``
     those that are not. ``at`` is the time of the event that is being folded, ``begun`` the steps that have begun
     to wait for a signal by it, ``grown`` the maps that it has grown. ``size`` counts all steps, those that have grown included.
+    ``rewound`` are the steps that a rewind takes back.
     """
 
     __slots__ = (
@@ -84,6 +87,7 @@ class Fold:
         "plan",
         "reason",
         "remaining",
+        "rewound",
         "size",
         "state",
         "status",
@@ -103,6 +107,7 @@ class Fold:
         self.phase = state.phase
         self.paused = state.paused
         self.remaining = state.remaining
+        self.rewound = frozenset(state.rewind.steps) if state.rewind is not None else _NONE
         self.reason = state.reason
         self.input = state.input
         self.at = state.at
@@ -138,6 +143,10 @@ class Fold:
         """Whether the saga is on its way back."""
         return self.phase is COMPENSATING
 
+    def goes_back(self, name: str) -> bool:
+        """Return whether a step is on its way back: with the whole saga, or in a rewind."""
+        return self.phase is COMPENSATING or name in self.rewound
+
     def step(self, name: str) -> StepState:
         """Return where a step stands."""
         return self.steps.get(name, NOT_STARTED)
@@ -148,7 +157,7 @@ class Fold:
 
     def tolerates(self, name: str) -> bool:
         """Return whether the saga goes on where this step fails for good. On the way back each failure is one."""
-        return name in self.plan.tolerated and not self.backward
+        return name in self.plan.tolerated and not self.goes_back(name)
 
     def needs_compensation(self, name: str) -> bool:
         """Return whether a step may have had an effect that must not stay, now that the saga goes back."""
@@ -159,7 +168,7 @@ class Fold:
         """Return whether a step was not begun yet and all its predecessors are done; of a grown map, whether its items are."""
         steps = self.steps
         status = steps.get(name, NOT_STARTED).action.status
-        if status is not PENDING and status is not ACTION_GROWN:
+        if (status is not PENDING and status is not ACTION_GROWN) or name in self.rewound:
             return False
         awaited = self._awaited.get(name)
         if awaited is None:
@@ -207,6 +216,13 @@ class Fold:
         self._put(name, step, moved)
         return moved
 
+    def set_rewind(self, rewind: Rewind | None) -> None:
+        """Let a rewind begin, become larger, or end."""
+        self.fields["rewind"] = rewind
+        self.rewound = frozenset(rewind.steps) if rewind is not None else _NONE
+        self.unclosed = None
+        self._awaited.clear()
+
     def note_span(self, name: str, span: str) -> None:
         """Remember under which span a step's action ran."""
         self.steps[name] = _replace(self.step(name), span=span)
@@ -244,20 +260,20 @@ class Fold:
             for step in event.answers:
                 self.unkept.pop(step, None)
 
-    def answer(self, step: str, condition: Condition, seen: Callable[[], dict[str, object]]) -> Answer:
+    def answer(self, key: str, condition: Condition, seen: Callable[[], dict[str, object]]) -> Answer:
         """Return what a step's condition answers: as the log has it, else by asking the condition.
 
         Where the log has no answer, the best guess is what the version answered that wrote it: of a log without any answer an
         old one, which let conditions walk over maps.
 
         Args:
-            step: whose turn has come.
+            key: the step, and its round where that is not the first (:func:`answers.asked_as`); of a wait as of :meth:`answered`.
             condition: its condition.
             seen: gives what the condition is asked about.
         """
 
         def ask() -> Answer:
-            answer = self.log.follows(step) if self.log is not None else None
+            answer = self.log.follows(key) if self.log is not None else None
             if answer is None or answer == NOT_KEPT:
                 try:
                     holds = condition.holds(seen(), any_order=self.log is not None and self.log.keeps_nothing)
@@ -266,7 +282,7 @@ class Fold:
                     answer = str(error)
             return answer
 
-        return self.answered(step, ask)
+        return self.answered(key, ask)
 
     def answered(self, key: str, ask: Callable[[], Answer]) -> Answer:
         """Return an answer as the log has it; else ask, and keep the answer with the next event.
@@ -349,7 +365,8 @@ class Fold:
         if self.phase.ended or self.paused or not (works or self.waiting or undoes):
             return None
         if works:
-            latest = at + state.patience_seconds * (TURNED_PATIENCE if self.phase is COMPENSATING and self.open_actions else 1.0)
+            turned = self.open_actions and (self.phase is COMPENSATING or self.rewound)
+            latest = at + state.patience_seconds * (TURNED_PATIENCE if turned else 1.0)
         else:
             latest = math.inf
         if state.deadline_at is not None and not self.fields.get("deadline_passed", state.deadline_passed):

@@ -159,7 +159,8 @@ def _of_compensation(found: list[str], plan: Plan, state: SagaState, name: str, 
     if (step.compensation.due_at is not None) != (compensation is COMPENSATION_BACKOFF):
         found.append(f"the compensation of step {name!r} is {compensation} with due_at {step.compensation.due_at}")
     forward = state.phase not in (SagaStatus.COMPENSATING, SagaStatus.COMPENSATED, SagaStatus.TERMINATED)
-    if forward and (name not in plan.tolerated or action not in _FAILED):
+    rewinds = state.rewind is not None and name in state.rewind.steps
+    if forward and not rewinds and (name not in plan.tolerated or action not in _FAILED):
         found.append(f"step {name!r} is being compensated while the saga is {state.phase}")
     if state.phase is SagaStatus.COMPENSATED and compensation not in CLOSED_COMPENSATIONS:
         found.append(f"compensated, but the compensation of step {name!r} is {compensation}")

@@ -52,7 +52,7 @@ def is_pending(state: SagaState, step: str, direction: Direction, attempt: int, 
     match direction:
         case Direction.ACTION:
             sent = action.status is ActionStatus.SENT and action.attempt == attempt
-            return sent and not state.paused and not is_backward(state)
+            return sent and not state.paused and not goes_back(state, step)
         case Direction.COMPENSATION:
             return compensation.status is CompensationStatus.SENT and compensation.attempt == attempt and not state.paused
         case Direction.SETTLE:
@@ -63,19 +63,24 @@ def is_pending(state: SagaState, step: str, direction: Direction, attempt: int, 
 
 
 def is_superseded(state: SagaState, step: str, attempt: int, round: int) -> bool:
-    """Return whether this action was sent and the saga has turned back since.
+    """Return whether this action was sent, and it, or the saga as a whole, goes back since.
 
     It must not begin any more. The holder of its lease can report at once that its outcome is unknown, which the saga waits for.
     """
-    if not is_backward(state):
+    if not goes_back(state, step):
         return False
     now = state.step(step)
     return now.action.status is ActionStatus.SENT and now.action.attempt == attempt and now.round == round
 
 
 def is_backward(state: SagaState) -> bool:
-    """Return whether the saga is on its way back, paused or not."""
+    """Return whether the saga is on its way back as a whole, paused or not."""
     return state.phase is SagaStatus.COMPENSATING
+
+
+def goes_back(state: SagaState, step: str) -> bool:
+    """Return whether a step is on its way back: with the whole saga, or in a rewind."""
+    return is_backward(state) or (state.rewind is not None and step in state.rewind.steps)
 
 
 def timer_due_at(state: SagaState, event: Event) -> float | None:

@@ -6,7 +6,7 @@ import msgspec
 
 from goconductor.errors import MessageError
 from goconductor.messages.envelope import SCHEMA_VERSIONS, TYPES, Body, Envelope, RunStep, SagaEnded, schema_version
-from goconductor.saga.features import USES, unknown_to
+from goconductor.saga.features import KNOWN, unknown_to
 from goconductor.saga.ids import idempotency_key
 
 _encode = msgspec.json.Encoder().encode
@@ -104,7 +104,7 @@ def decode(payload: bytes) -> tuple[Envelope, Body]:
     if number > plain + 1:
         raise MessageError(f"type {envelope.type!r} is of a newer schema than v{plain + 1}: upgrade this instance", newer=True)
     try:
-        if number > plain and (unknown := unknown_to(_featured.decode(envelope.data).baton.features, USES)):
+        if number > plain and (unknown := unknown_to(_featured.decode(envelope.data).baton.features, KNOWN)):
             needs = ", ".join(unknown)
             raise MessageError(f"its saga uses what this instance does not know ({needs}): upgrade this instance", newer=True)
         return envelope, _bodies[name].decode(envelope.data if number >= plain else _without_old_state(envelope.data))

@@ -24,7 +24,7 @@ class Baton(msgspec.Struct, frozen=True, omit_defaults=True):
     state: SagaState | None = None
     """None where it is too large for a message: the receiver reads the log."""
     features: tuple[str, ...] = ()
-    """What its definition uses that not every receiver knows (:mod:`goconductor.saga.features`)."""
+    """What its definition or its state uses that not every receiver knows (:mod:`goconductor.saga.features`)."""
 
 
 class RunStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

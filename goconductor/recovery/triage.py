@@ -13,7 +13,7 @@ from uuid import UUID
 from goconductor.lifecycle.facts.effects import RunAction, SetTimer, Settle, Work
 from goconductor.lifecycle.facts.events import DeadlinePassed, TimerFired
 from goconductor.lifecycle.facts.state import SagaState
-from goconductor.lifecycle.pending_work import is_backward, pending_work
+from goconductor.lifecycle.pending_work import goes_back, pending_work
 from goconductor.ports.store import Lease, LeaseKey
 
 TIMER_GRACE_SECONDS = 0.5
@@ -70,7 +70,8 @@ def triage(state: SagaState, look: Look) -> Repairs:
 
     A deadline that has passed comes alone: it changes what the saga wants.
 
-    On the way back every action that was sent and has no outcome is lost, lease or not: that it never began is never inferred.
+    On the way back, also in a rewind, every action that was sent and has no outcome is lost, lease or not: that it never began is
+    never inferred.
     What is only to be settled can be asked again without harm, so it is never lost.
     """
     now = look.now
@@ -96,7 +97,9 @@ def triage(state: SagaState, look: Look) -> Repairs:
             next_looks.append(lease.expires_at + TIMER_GRACE_SECONDS)
         elif not look.may_judge:
             next_looks.append(now + look.lease_seconds)
-        elif not isinstance(effect, Settle) and (lease is not None or (isinstance(effect, RunAction) and is_backward(state))):
+        elif not isinstance(effect, Settle) and (
+            lease is not None or (isinstance(effect, RunAction) and goes_back(state, effect.step))
+        ):
             lost.append((effect, lease))
         else:
             unheld.append(effect)

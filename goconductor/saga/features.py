@@ -9,7 +9,8 @@ therefore an instance without a feature must not touch a saga that uses it. Thre
   not active before all living instances know its features (:mod:`goconductor.engine.facts.definitions`).
 - Code that cannot read a definition leaves its sagas alone.
 
-A new construct adds its feature to :data:`USES`. Its name stands in messages and in the store, so it never changes.
+A new construct adds its feature to :data:`USES`; what any saga can come to, whatever its definition, to :data:`KNOWN`. A name
+stands in messages and in the store, so it never changes.
 """
 
 from __future__ import annotations
@@ -36,7 +37,13 @@ USES: dict[str, Callable[[Step], bool]] = {
     "total_timeout": lambda step: step.total_timeout_seconds is not None,
     "retry_on": lambda step: any(policy is not None and policy.chooses for policy in (step.retry, step.compensation_retry)),
 }
-"""The features that this code knows, by name, each with the question whether a step uses it."""
+"""Features of definitions, by name, each with the question whether a step uses it."""
+
+REWIND = "rewind"
+"""A feature of a saga's state: some of its steps have been rewound, or are. Any saga may come to use it."""
+
+KNOWN = frozenset({*USES, REWIND})
+"""The features that this code knows."""
 
 
 def features_of(definition: Definition) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ The form is that of Jepsen's checkers: a history in, violations out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -21,6 +22,7 @@ from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.state import SagaState, SagaStatus
 from goconductor.lifecycle.invariants import violations
+from goconductor.lifecycle.replay import replay
 from goconductor.ports.store import Head, LogEntry
 from goconductor.saga.definition import Definition, StepRole
 from goconductor.saga.graph import reachable
@@ -29,6 +31,8 @@ from goconductor.saga.plan import Plan, plan
 
 _COMPENSATED = (e.CompensationSucceeded, e.CompensationSettled)
 _COMPENSATING = (*_COMPENSATED, e.CompensationFailed)
+_Turn: TypeAlias = tuple[str, int]
+"""A step in a round."""
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -90,37 +94,67 @@ async def recorded(url: str, *, schema: str = "goconductor") -> list[Recorded]:
 
 
 def compensation_order(saga: Recorded) -> Iterator[str]:
-    """I3: completed ⊆ compensated ⊆ sent, in the reverse order of the graph, and nothing after a pivot."""
+    """I3: completed ⊆ compensated ⊆ sent, in the reverse order of the graph, and nothing after a pivot; in each round."""
     where = f"saga {saga.head.saga_id} ({saga.head.status})"
-    begun: dict[str, int] = {}
-    closed: dict[str, int] = {}
-    succeeded: set[str] = set()
+    begun: dict[_Turn, int] = {}
+    closed: dict[_Turn, int] = {}
+    succeeded: set[_Turn] = set()
     for place, event in enumerate(saga.events):
+        if not isinstance(event, e.StepEvent):
+            continue
+        turn = event.step, event.round
         if isinstance(event, e.ActionSucceeded):
-            succeeded.add(event.step)
-        match event:
-            case e.OutcomeDeclared(step=step) | e.SkipRequested(step=step, forced=True) if step in begun:
-                closed[step] = place  # a person has ended the compensation
+            succeeded.add(turn)
+        if turn in begun and (isinstance(event, e.OutcomeDeclared) or (isinstance(event, e.SkipRequested) and event.forced)):
+            closed[turn] = place  # a person has ended the compensation
         backward = isinstance(event, _COMPENSATING)
         if isinstance(event, e.OutcomeUnknown):
             backward = event.direction is Direction.COMPENSATION
-        if backward and isinstance(event, e.StepEvent):
-            begun.setdefault(event.step, place)
+        if backward:
+            begun.setdefault(turn, place)
             if isinstance(event, _COMPENSATED):
-                closed[event.step] = place
-    roles = saga.plan.roles
-    if saga.plan.pivot in succeeded and begun:
-        yield f"{where}: {sorted(begun)} were compensated, though the pivot succeeded"
+                closed[turn] = place
+    last, roles = _rounds(saga), saga.plan.roles
+    undone = sorted(step for step, round in begun if round == last.get(step, 0))
+    pivot = saga.plan.pivot
+    if pivot is not None and (pivot, last.get(pivot, 0)) in succeeded and undone:
+        yield f"{where}: {undone} were compensated, though the pivot succeeded"
+    over = {(step, round) for step, round in succeeded if round < last.get(step, 0)}
+    if missing := sorted(step for step, _ in over - closed.keys() if step in saga.plan.undoable):
+        yield f"{where}: {missing} succeeded, were restarted, and were not compensated"
     if saga.head.status == SagaStatus.COMPENSATED:
-        compensatable = {step for step in succeeded if roles[step] is StepRole.COMPENSATABLE and step in saga.plan.undoable}
-        if missing := sorted(compensatable - closed.keys()):
+        compensatable = {
+            turn for turn in succeeded - over if roles[turn[0]] is StepRole.COMPENSATABLE and turn[0] in saga.plan.undoable
+        }
+        if missing := sorted(step for step, _ in compensatable - closed.keys()):
             yield f"{where}: {missing} succeeded and were not compensated"
-    elif saga.head.status == SagaStatus.COMPLETED and begun:
-        yield f"{where}: {sorted(begun)} were compensated"
-    for step, first in begun.items():
-        for later in reachable(saga.plan.successors, step) & begun.keys():
-            if closed.get(later, first + 1) > first:
-                yield f"{where}: {step!r} was compensated before {later!r}, which came after it"
+    elif saga.head.status == SagaStatus.COMPLETED and undone:
+        yield f"{where}: {undone} were compensated"
+    yield from (
+        f"{where}: {step!r} was compensated before {later!r}, which came after it" for step, later in _early(saga, begun, closed)
+    )
+
+
+def _early(saga: Recorded, begun: Mapping[_Turn, int], closed: Mapping[_Turn, int]) -> Iterator[tuple[str, str]]:
+    """Yield each step whose compensation began before that of a later one was over, with that one.
+
+    What comes after a step is in each rewind of it, so its round is never lower; a higher one it has from a rewind of its own.
+    """
+    events = [(place, event) for place, event in enumerate(saga.events) if isinstance(event, e.StepEvent)]
+    for (step, round), first in begun.items():
+        for later in reachable(saga.plan.successors, step):
+            turn = later, max([round, *(event.round for place, event in events if event.step == later and place < first)])
+            if turn in begun and closed.get(turn, first + 1) > first:
+                yield step, later
+
+
+def _rounds(saga: Recorded) -> dict[str, int]:
+    """Return the round in which each step is at the end of the log; none where the log could not have come about."""
+    try:
+        state = replay(saga.plan, saga.head.saga_id, saga.events)
+    except GoConductorError:
+        return {}
+    return {name: step.round for name, step in state.steps.items()}
 
 
 def ended(saga: Recorded) -> Iterator[str]:

@@ -292,6 +292,8 @@ class Scenario:
         state = self.state
         about = ", ".join(sorted(state.stuck_steps)) or state.reason.removeprefix("terminated: ")
         late = "; late effects are possible" if state.late_effects else ""
+        if state.rewind is not None:
+            late += f"; goes back: {', '.join(state.rewind.steps)}"
         if state.left_standing:
             late += f"; effects left standing: {', '.join(state.left_standing)}"
         self._story.append(f"  = {state.status}" + (f": {about}" if about else "") + late)

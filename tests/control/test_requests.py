@@ -46,7 +46,7 @@ async def test_a_waiting_saga_is_paused_and_resumed_and_says_who_and_why(bench: 
     paused = await requests.ask(Actor("ann"), bench.node, saga_id, PauseRequested(reason="stocktaking"))
     assert (paused.status, paused.reason) == ("paused", "stocktaking")
     assert await bench.last(saga_id) == ("PauseRequested", {"reason": "stocktaking", "by": "ann"})
-    assert allowed(paused) == ["resume", "abort", "terminate", "retry", "declare", "edit_input"]
+    assert allowed(paused) == ["resume", "abort", "restart", "terminate", "retry", "declare", "edit_input"]
     assert (await requests.ask(Actor("ann"), bench.node, saga_id, ResumeRequested())).status == "running"
     assert await bench.last(saga_id) == ("ResumeRequested", {"by": "ann"})
 
@@ -108,12 +108,13 @@ async def test_a_refusal_says_what_is_allowed_instead(bench: Bench) -> None:
     assert refused.value.allowed == ()
     waiting = await bench.start(card="busy")
     with pytest.raises(
-        requests.RefusedNowError, match="allowed now: pause, abort, terminate, retry, declare, edit_input"
+        requests.RefusedNowError, match="allowed now: pause, abort, restart, terminate, retry, declare, edit_input"
     ) as refused:
         await requests.ask(ANYBODY, bench.node, waiting, ResumeRequested())
     assert refused.value.allowed == (
         Request.PAUSE,
         Request.ABORT,
+        Request.RESTART,
         Request.TERMINATE,
         Request.RETRY,
         Request.DECLARE,

@@ -126,7 +126,7 @@ async def test_of_two_who_saw_the_same_the_second_is_refused(operator: Operator)
 async def test_what_is_refused_says_what_is_allowed_instead(operator: Operator) -> None:
     saga_id = await operator.waiting()
     cases: list[tuple[list[str], int, str]] = [
-        (["resume", saga_id], 1, "allowed now: pause, abort, terminate, retry, declare, edit_input"),
+        (["resume", saga_id], 1, "allowed now: pause, abort, restart, terminate, retry, declare, edit_input"),
         (["retry", saga_id, "reserve"], 1, "its compensation none; stuck steps: none"),
         (["retry", saga_id, "reserv"], 4, "did you mean reserve"),
         (["pause", UNKNOWN], 4, f"there is no saga {UNKNOWN}"),

@@ -48,7 +48,7 @@ async def test_a_saga_is_paused_resumed_aborted_and_its_history_says_by_whom(sho
     paused = await ask(shop, saga_id, "pause", reason="stocktaking", by="ann")
     assert (paused.status_code, paused.json()["status"], paused.json()["reason"]) == (200, "paused", "stocktaking")
     assert (await last(shop, saga_id))["data"] == {"reason": "stocktaking", "by": "ann"}
-    assert paused.json()["allowed"] == ["resume", "abort", "terminate", "retry", "declare", "edit_input"]
+    assert paused.json()["allowed"] == ["resume", "abort", "restart", "terminate", "retry", "declare", "edit_input"]
     assert (await ask(shop, saga_id, "resume")).json()["status"] == "running"
     assert (await ask(shop, saga_id, "abort", reason="the customer left", by="ann")).status_code == 200
     await shop.server.wait_for_end(UUID(saga_id), 300)
@@ -103,7 +103,7 @@ async def test_aborting_a_completed_saga_is_refused_with_what_is_allowed(shop: S
     answer = await ask(shop, await waiting(shop), "resume")
     assert (answer.status_code, answer.json()["allowed"]) == (
         409,
-        ["pause", "abort", "terminate", "retry", "declare", "edit_input"],
+        ["pause", "abort", "restart", "terminate", "retry", "declare", "edit_input"],
     )
 
 

@@ -25,6 +25,7 @@ async def test_a_conductor_and_a_handle_show_nothing_of_the_engine(world: World)
         "pause",
         "resume",
         "abort",
+        "restart",
         "terminate",
         "retry",
         "skip",

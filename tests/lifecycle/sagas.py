@@ -165,6 +165,7 @@ _EXTRA: dict[str, tuple[Any, ...]] = {
     "reason": ("because", ""),
     "direction": tuple(Direction),
     "inputs": ({}, {"amount": 3}, {"amout": 3}),
+    "from_step": ("", "s0", "nowhere"),
     "output": (None, {"id": 7, "of": ["x", 1.5, None]}),
     "delay_seconds": (None, 2.0, 45.0),
     "retry": (None, Retry(attempts_max=2)),
@@ -180,12 +181,13 @@ def sensible(state: SagaState) -> list[Event]:
     for work in pending_work(state.steps):
         found += outcomes(state, work)
     for name in state.stuck_steps:
+        now = state.step(name).round
         found += [
-            e.RetryRequested(name),
-            e.SkipRequested(name, reason="because"),
-            e.SkipRequested(name, reason="because", forced=True),
-            e.OutcomeDeclared(name, happened=True, output=5, reason="seen"),
-            e.OutcomeDeclared(name, happened=False, reason="looked"),
+            e.RetryRequested(name, round=now),
+            e.SkipRequested(name, round=now, reason="because"),
+            e.SkipRequested(name, round=now, reason="because", forced=True),
+            e.OutcomeDeclared(name, round=now, happened=True, output=5, reason="seen"),
+            e.OutcomeDeclared(name, round=now, happened=False, reason="looked"),
         ]
     found += edits(state)
     if state.signals_received < 5 and not state.phase.ended:
@@ -195,13 +197,15 @@ def sensible(state: SagaState) -> list[Event]:
             e.SignalReceived(name="ping", id=f"{number}"),
         ]
     waiting = [name for name, step in state.steps.items() if step.action.status is ActionStatus.WAITING]
-    found += [e.SignalReceived(name=name, id=f"by {name}", approves=name, by="ann", reason="so") for name in waiting]
     found += [e.SignalDropped(signal=signal.id, reason="not meant") for signal in state.signals[:1]]
+    for name in waiting:
+        now = state.step(name).round
+        found.append(e.SignalReceived(name=name, id=f"by {name}", approves=name, seen_round=now, by="ann", reason="so"))
     if state.paused:
         found += [e.ResumeRequested()] * 3
     if not state.phase.ended:
         found += [e.PauseRequested(reason="wait"), e.AbortRequested(), e.DeadlinePassed()]
-    return found
+    return found + restarts(state)
 
 
 def edits(state: SagaState) -> list[Event]:
@@ -211,9 +215,22 @@ def edits(state: SagaState) -> list[Event]:
     open_ones = ("stuck", "backoff")
     waiting = [n for n, s in state.steps.items() if s.action.status in open_ones or s.compensation.status in open_ones]
     return [
-        e.InputEdited(n, inputs={"amount": len(state.step(n).edited or state.step(n).undo_edited or {}) + 7}, reason="mistyped")
+        e.InputEdited(
+            n,
+            round=state.step(n).round,
+            inputs={"amount": len(state.step(n).edited or state.step(n).undo_edited or {}) + 7},
+            reason="mistyped",
+        )
         for n in waiting
     ]
+
+
+def restarts(state: SagaState) -> list[Event]:
+    """A restart from each step that has begun, and from the beginning; also with another input."""
+    if state.phase.ended:
+        return []
+    again = [e.RestartRequested(from_step=name, reason="once more") for name in ("", *state.steps)]
+    return [*again, *(e.RestartRequested(from_step=name, inputs={"amount": 9}, reason="so") for name in [*state.steps][:1])]
 
 
 def outcomes(state: SagaState, work: RunAction | RunCompensation | Settle | SetTimer) -> Sequence[Event]:
@@ -237,13 +254,13 @@ def outcomes(state: SagaState, work: RunAction | RunCompensation | Settle | SetT
                 e.OutcomeUnknown(step, attempt, now, direction=Direction.COMPENSATION, reason="lost"),
             ]
         case SettleUndo():
-            unavailable = e.SettleUnavailable(step, direction=Direction.SETTLE_UNDO)
-            return [e.CompensationSettled(step, 1, now, happened=h) for h in (True, False)] + [unavailable]
+            unavailable = e.SettleUnavailable(step, 1, now, direction=Direction.SETTLE_UNDO)
+            return [*(e.CompensationSettled(step, 1, now, happened=h) for h in (True, False)), unavailable]
         case Settle():
-            if CompensationStatus.SETTLING is state.step(step).compensation.status or (
-                state.step(step).action.status is ActionStatus.SETTLING
-            ):
-                return [e.ActionSettled(step, 1, now, happened=h, output=3) for h in (True, False)] + [e.SettleUnavailable(step)]
-            return [e.CompensationSettled(step, 1, now, happened=h) for h in (True, False)] + [e.SettleUnavailable(step)]
+            away = e.SettleUnavailable(step, 1, now)
+            settles = state.step(step).compensation.status is CompensationStatus.SETTLING
+            if settles or state.step(step).action.status is ActionStatus.SETTLING:
+                return [*(e.ActionSettled(step, 1, now, happened=h, output=3) for h in (True, False)), away]
+            return [*(e.CompensationSettled(step, 1, now, happened=h) for h in (True, False)), away]
         case SetTimer():
             return [e.TimerFired(step, attempt, now, direction=work.direction)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import NoneType
 from typing import get_args
 
 import msgspec
@@ -11,7 +12,7 @@ from goconductor.lifecycle.asked.catalogue import CATALOGUE, OPERATIONS, Kind, O
 from goconductor.lifecycle.facts.events import OperatorRequest, StepEvent
 
 OF_EVERY_EVENT = {*StepEvent.__struct_fields__, "by", "reason"}
-TYPES = {Kind.FLAG: (bool,), Kind.VALUE: (object,), Kind.VALUES: (dict,)}
+TYPES = {Kind.FLAG: (bool,), Kind.STEP: (str,), Kind.VALUE: (object,), Kind.VALUES: (dict, NoneType)}
 
 each_operation = pytest.mark.parametrize("operation", CATALOGUE, ids=lambda operation: operation.request)
 

@@ -159,7 +159,10 @@ def test_what_is_owed_leads_to_an_end(definition: Definition, drawn: list[Move],
     assert life.state.phase.ended or life.state.stuck_steps
     for _ in range(len(definition.steps)):
         for step in [] if life.state.phase.ended else life.state.stuck_steps:
-            by_hand = e.RetryRequested(step) if step in life.plan.owners else e.SkipRequested(step, reason="its time is nowhere")
+            now = life.state.step(step).round
+            by_hand: Event = e.RetryRequested(step, round=now)
+            if step not in life.plan.owners:
+                by_hand = e.SkipRequested(step, round=now, reason="its time is nowhere")
             assert life.take(by_hand)
         _drive(life, _successes)
     assert life.state.phase.ended
@@ -183,7 +186,9 @@ def _drive(life: Life, answers: Callable[[SagaState], list[Event]]) -> None:
 
 def _successes(state: SagaState) -> list[Event]:
     waiting = [name for name, step in state.steps.items() if step.action.status is ActionStatus.WAITING]
-    came: list[Event] = [e.OutcomeDeclared(name, happened=True, reason="it came") for name in waiting]
+    came: list[Event] = [
+        e.OutcomeDeclared(name, round=state.step(name).round, happened=True, reason="it came") for name in waiting
+    ]
     return came + [outcomes(state, work)[0] for work in pending_work(state.steps) if work.step not in waiting]
 
 

@@ -8,12 +8,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from goconductor.errors import RequestRefusedError, UnexpectedEventError
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.events import Event, SagaStarted
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, Side, StepState
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, SagaStatus, Side, StepState
 from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, FIRST_STATUSES, SAGA_MOVES
 from goconductor.lifecycle.fold import Fold
 from goconductor.saga.definition import Binding, Definition, Delay, Map, Step, Undo, Wait
@@ -22,6 +23,7 @@ from goconductor.saga.retry import Retry
 from tests.lifecycle.sagas import FINAL, INPUT, sensible
 
 WAITING = ("sent", "backoff", "waiting", "settling", "fencing", "fencing_undo", "stuck")
+GOING_BACK = (SagaStatus.COMPENSATING, SagaStatus.COMPENSATED)
 BY_HAND = (e.RetryRequested, e.SkipRequested, e.OutcomeDeclared)
 GO = Wait(event="go", timeout_seconds=5.0)
 VALUES = {"#": "input.yes", "/": "input.missing", "*": 'steps["s" + "2"].output'}
@@ -153,29 +155,74 @@ SMALL = {
 }
 
 
-def possible(state: SagaState) -> Iterator[Event]:
+MORE = Step(id="s1", wait=Wait(event="more"))
+
+
+def asks_a_signal(*, pivot: bool = False, beside: bool = False, then: Step = MORE) -> Definition:
+    """A wait, and a step after it whose condition reads what was taken; what is taken in a new round may be other."""
+    after = ("p",) if pivot else ()
+    once = Retry(attempts_max=1)
+    steps = [
+        *([Step(id="p", run="service.p", pivot=True, retry=once, unknowns_max=1)] if pivot else []),
+        Step(id="s0", wait=GO, after=after),
+        replace(then, when="steps.s0.output.x > 1", after=("s0",)),
+        *([Step(id="s2", run="service.s2", after=after, retry=once, unknowns_max=1)] if beside else []),
+    ]
+    return Definition(name="small", steps=tuple(steps))
+
+
+SHORT = {"unknowns_max": 1, "attempts_max": 1}
+RESTARTED = {
+    "one step": saga("c", **SHORT),
+    "two steps": saga("c", "c0", **SHORT),
+    "a pivot": saga("p", "r0!", **SHORT),
+    "a pivot that is skipped by hand": saga("p", "r0", **SHORT),
+    "a step that is skipped": saga("c?", "c0", **SHORT),
+    "a condition that cannot be evaluated": saga("c", "c0!", **SHORT),
+    "a delay": saga("c~", "c0", **SHORT),
+    "a delay after a step": saga("c", "c~0", **SHORT),
+    "a delay beside a step": saga("c", "c~", **SHORT),
+    "a wait": saga("c&"),
+    "a wait after a pivot": saga("p", "r&0", **SHORT),
+    "a step that may fail": saga("t", **SHORT),
+    "such a step and another": saga("t", "c0", **SHORT),
+    "such a step before a delay": saga("t", "c~0", **SHORT),
+    "such a step that is a wait": saga("t&", "c0", **SHORT),
+    "a wait after a pivot, beside a retriable step": saga("p", "r&0", "r0", **SHORT),
+    "what is asked of a signal": asks_a_signal(),
+    "the same beside a step": asks_a_signal(beside=True),
+    "the same before a step with nothing to undo": asks_a_signal(then=Step(id="s1", run="service.s1", undo="none")),
+    "the same after a pivot": asks_a_signal(pivot=True),
+    "the same after a pivot, beside a step": asks_a_signal(pivot=True, beside=True),
+}
+"""Sagas that are restarted once, from any step, at any time."""
+
+
+def possible(state: SagaState, *, restarts: bool) -> Iterator[Event]:
     """Everything that can happen in this state, of what can change anything; late successes included."""
-    yield from sensible(state)
+    yield from (each for each in sensible(state) if restarts or not isinstance(each, e.RestartRequested))
     if state.phase.ended:
         return
     yield e.TerminateRequested(reason="because")
     if not state.signals:
-        yield e.SignalReceived(name="go", id=f"{state.signals_received}")
+        for payload in (None, {"x": 1}, {"x": 2}) if restarts else (None,):
+            yield e.SignalReceived(name="go", id=f"{state.signals_received}", payload=payload)
     for name, step in state.steps.items():
-        yield e.ActionSucceeded(name)
-        yield e.CompensationSucceeded(name)
+        now = step.round
+        yield e.ActionSucceeded(name, round=now)
+        yield e.CompensationSucceeded(name, round=now)
         if step.action.status is ActionStatus.SENT:
-            yield e.ActionFailed(name, step.action.attempt, failure=FINAL)
+            yield e.ActionFailed(name, step.action.attempt, now, failure=FINAL)
         if step.action.status not in WAITING and step.compensation.status not in WAITING:
             continue
         if step.action.failure is not None and step.action.failure.type == "NoListError":
-            yield e.InputEdited(name, inputs={"over": [1]}, reason="because")
-            yield e.InputEdited(name, inputs={"over": []}, reason="because")
-        yield e.RetryRequested(name)
-        yield e.SkipRequested(name, reason="because")
-        yield e.SkipRequested(name, reason="because", forced=True)
-        yield e.OutcomeDeclared(name, happened=True, output=5, reason="seen")
-        yield e.OutcomeDeclared(name, happened=False, reason="looked")
+            yield e.InputEdited(name, round=now, inputs={"over": [1]}, reason="because")
+            yield e.InputEdited(name, round=now, inputs={"over": []}, reason="because")
+        yield e.RetryRequested(name, round=now)
+        yield e.SkipRequested(name, round=now, reason="because")
+        yield e.SkipRequested(name, round=now, reason="because", forced=True)
+        yield e.OutcomeDeclared(name, round=now, happened=True, output=5, reason="seen")
+        yield e.OutcomeDeclared(name, round=now, happened=False, reason="looked")
 
 
 def side(of: Side[Any]) -> tuple[object, ...]:
@@ -187,7 +234,14 @@ def key(state: SagaState) -> object:
         (name, *side(s.action), *side(s.compensation), s.skipping, str((s.edited or {}).get("over")))
         for name, s in sorted(state.steps.items())
     )
-    return state.phase, state.paused, state.deadline_passed, len(state.signals), steps
+    return (
+        state.phase,
+        state.paused,
+        state.deadline_passed,
+        repr([each.payload for each in state.signals]),
+        state.rewind and state.rewind.steps,
+        steps,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -212,16 +266,19 @@ def made() -> tuple[Moves, Moves, Moves, set[Any]]:
     firsts = set()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("goconductor.lifecycle.decide.Fold", Watched)
-        for definition in SMALL.values():
+        for definition, restarts in [*((each, False) for each in SMALL.values()), *((each, True) for each in RESTARTED.values())]:
             compiled = plan(definition)
             level = [begin(compiled, UUID(int=1), SagaStarted(input=INPUT)).state]
             firsts.add(level[0].status)
             known = {key(level[0])}
-            attempts_max = 3 if len(definition.steps) < 3 else 2  # the states of three steps are many
+            steps = len(definition.steps)
+            attempts_max = 1 if steps > 3 else 3 if steps < 3 and not restarts else 2  # the states of three steps are many
             while level:
                 reached = []
                 for state in level:
-                    for event in possible(state):
+                    for event in possible(state, restarts=restarts):
+                        if state.rounds and isinstance(event, e.RestartRequested):
+                            continue
                         now.clear()
                         try:
                             after = decide(compiled, state, event).state
@@ -230,6 +287,8 @@ def made() -> tuple[Moves, Moves, Moves, set[Any]]:
                         sagas[type(event)][state.status].add(after.status)
                         for moves, cause, before, to in now:
                             moves[cause][before].add(to)
+                        if after.rounds and after.rewind is None and after.phase not in GOING_BACK:
+                            continue  # what was rewound is as if it had never begun: such a saga goes on like a young one
                         if isinstance(event, BY_HAND) and event.step not in state.stuck_steps:
                             continue  # what is settled by hand while it still waits leads where its own outcome does
                         attempts = max(s.action.attempt + s.compensation.attempt for s in after.steps.values())

@@ -12,13 +12,16 @@ import pytest
 from msgspec.structs import replace
 
 from goconductor.engine.intake import Intake
+from goconductor.engine.log import folding
 from goconductor.engine.log.folding import Folded
 from goconductor.engine.running import runners
 from goconductor.engine.steps.context import StepContext
 from goconductor.journals.keys import State
 from goconductor.journals.memory import MemoryJournal
+from goconductor.lifecycle import decide
+from goconductor.lifecycle import replay as replaying
 from goconductor.lifecycle.facts.effects import EndSaga
-from goconductor.lifecycle.facts.events import StepEvent
+from goconductor.lifecycle.facts.events import Event, StepEvent
 from goconductor.lifecycle.facts.state import ActionStatus, SagaStatus
 from goconductor.lifecycle.fold import CLOSED_COMPENSATIONS, NO_COMPENSATION, Fold
 from goconductor.lifecycle.moves import turning
@@ -86,10 +89,13 @@ def _unchecked(patch: Patch) -> None:
 
 
 def _in_order(patch: Patch) -> None:
-    def advance(fold: Fold, closed: str | None = None) -> None:
-        del closed
+    real = turning.advance
+
+    def advance(fold: Fold, closed: str | None = None) -> bool:
+        if fold.rewound:
+            return real(fold, closed)
         if fold.open_actions:
-            return
+            return False
         left = [
             name
             for name in fold.plan.order
@@ -102,6 +108,7 @@ def _in_order(patch: Patch) -> None:
             first = not any(before in left for before in fold.plan.predecessors[name])
             if first and fold.step(name).compensation.status is NO_COMPENSATION and not fold.paused:
                 call.compensate(fold, name)
+        return False
 
     _unchecked(patch)
     patch.setattr(turning, "advance", advance)
@@ -141,6 +148,27 @@ def _forgotten_unknown(patch: Patch) -> None:
 
     _unchecked(patch)
     patch.setattr(Fold, "needs_compensation", needs)
+
+
+def _forgotten_in_rewind(patch: Patch) -> None:
+    real = Fold.needs_compensation
+
+    def needs(self: Fold, name: str) -> bool:
+        return real(self, name) and not (name in self.rewound and self.step(name).action.status is ActionStatus.UNKNOWN)
+
+    patch.setattr(Fold, "needs_compensation", needs)
+
+
+def _older_round(patch: Patch) -> None:
+    real = decide.apply
+
+    def taken(fold: Fold, event: Event) -> None:
+        if isinstance(event, StepEvent) and event.step in fold.steps:
+            event = replace(event, round=fold.step(event.step).round)
+        real(fold, event)
+
+    for module in (decide, folding, replaying):
+        patch.setattr(module, "apply", taken)
 
 
 def _head_before_lease(patch: Patch) -> None:
@@ -204,6 +232,9 @@ _OVERLAPPING = (Fault.CUT_OFF, Fault.PAUSE, Fault.STEP_FAILS, Fault.STEP_HANGS)
 _OVERTAKING = (Fault.CUT_OFF, Fault.PAUSE, Fault.CRASH, Fault.STEP_FAILS, Fault.OPERATOR)
 """Faults by which a compensation can overtake its action."""
 
+_REWINDING = (Fault.CUT_OFF, Fault.PAUSE, Fault.CRASH, Fault.STEP_HANGS, Fault.OPERATOR)
+"""Faults by which a saga is restarted while outcomes are lost or late."""
+
 BUGS: dict[str, Planted] = {
     "revived lease": Planted("a renewal brings back a lease that was released", _revived),
     "append without guard": Planted("an append wins whatever was appended meanwhile", _unguarded),
@@ -213,6 +244,10 @@ BUGS: dict[str, Planted] = {
     "another key in the journal": Planted("each attempt has a key of its own in the journal", _another_journal_key),
     "late outcome": Planted("a failure of an attempt that was given up counts for the present one", _late_outcome, _OVERLAPPING),
     "forgotten unknown": Planted("a step whose outcome is unknown is not compensated", _forgotten_unknown),
+    "forgotten in a rewind": Planted(
+        "a step of a rewind whose outcome is unknown is not compensated", _forgotten_in_rewind, _REWINDING
+    ),
+    "older round": Planted("an outcome of an older round counts for the present one", _older_round, _REWINDING),
     "head before lease": Planted("the head is read before the lease is taken", _head_before_lease),
     "no fence": Planted("a leader of the past writes", _unfenced),
     "acknowledged first": Planted("a message is acknowledged before its lease is taken", _acknowledged_first),

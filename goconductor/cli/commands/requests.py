@@ -34,7 +34,7 @@ RequestId = Annotated[
 NAMES = {Request.EDIT_INPUT: "edit", Request.DROP_SIGNAL: "drop-signal"}
 """Name of the command of a request, where it is not the request's own name."""
 
-FLAGS = {"forced": "--force", "happened": "--happened/--did-not-happen", "inputs": "--input"}
+FLAGS = {"forced": "--force", "happened": "--happened/--did-not-happen", "inputs": "--input", "from_step": "--from"}
 """Option of a parameter, where it is not its own name."""
 
 _BEFORE = {"context": typer.Context, "saga": SagaId}
@@ -108,10 +108,13 @@ def _option(operation: Operation, parameter: Parameter) -> tuple[Any, Any]:
             return Annotated[bool, typer.Option(flag, help=f"{about}.", show_default=False)], default
         case Kind.TEXT:
             return Annotated[str, typer.Option(flag, help=f"{about}.", show_default=False)], default
+        case Kind.STEP:
+            return Annotated[str, typer.Option(flag, metavar="STEP", help=f"{about}.", autocompletion=step_names)], default
         case Kind.VALUE:
             default = default if parameter.required else json.dumps(default)
             return Annotated[str, typer.Option(flag, help=f"{about}: JSON, @FILE, or -.")], default
         case Kind.VALUES:
+            default = default if parameter.required else []
             how = f"{about}, each as JSON or @FILE; may be repeated."
             return Annotated[list[str], typer.Option(flag, metavar="NAME=VALUE", help=how, show_default=False)], default
         case _:  # pragma: no cover
@@ -122,7 +125,7 @@ def _value(parameter: Parameter, given: Any) -> Any:
     """Read what was given for a parameter; what cannot be read ends the command."""
     flag = _flag(parameter)
     match parameter.kind:
-        case Kind.FLAG | Kind.TEXT:
+        case Kind.FLAG | Kind.TEXT | Kind.STEP:
             return given
         case Kind.VALUE:
             return read_value(given, flag)
@@ -133,6 +136,6 @@ def _value(parameter: Parameter, given: Any) -> Any:
                 if not mark or not name or name in values:
                     fail(f"{flag}: write NAME=VALUE, each name once", Exit.USAGE)
                 values[name] = read_value(text, f"{flag} {name}")
-            return values
+            return values or None
         case _:  # pragma: no cover
             assert_never(parameter.kind)

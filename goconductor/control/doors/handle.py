@@ -22,6 +22,7 @@ from goconductor.lifecycle.facts.events import (
     OperatorRequest,
     OutcomeDeclared,
     PauseRequested,
+    RestartRequested,
     ResumeRequested,
     RetryRequested,
     SignalDropped,
@@ -227,6 +228,34 @@ class SagaHandle(Generic[O]):
             request_id: as every request has it.
         """
         return await self._ask(AbortRequested(reason=reason), Actor(by), Precautions.of(revision, request_id))
+
+    @checked
+    async def restart(
+        self,
+        from_step: str = "",
+        *,
+        reason: str,
+        inputs: Mapping[str, Any] | None = None,
+        by: str = "",
+        revision: str | None = None,
+        request_id: str | None = None,
+    ) -> SagaDetail:
+        """Compensate a step and all that comes after it, and then run them again in a new round. Refused once the pivot is due.
+
+        Args:
+            from_step: the step's id; empty begins everything again.
+            reason: why, for its history.
+            inputs: other JSON values for inputs of that step, by the names that its definition gives it.
+            by: the name of the actor.
+            revision: as every request has it.
+            request_id: as every request has it.
+
+        Raises:
+            StepNotFoundError: the saga has no such step.
+            PayloadError: a value cannot be kept.
+        """
+        request = RestartRequested(from_step=from_step, reason=reason, inputs=None if inputs is None else dict(inputs))
+        return await self._ask(request, Actor(by), Precautions.of(revision, request_id))
 
     @checked
     async def terminate(

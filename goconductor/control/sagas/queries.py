@@ -63,6 +63,7 @@ async def saga_status(actor: Actor, node: Node, saga_id: UUID) -> SagaDetail:
         allowed=[request for request in Request if request in accepted],
         late_effects=state.late_effects,
         left_standing=state.left_standing,
+        rewinding=[] if state.rewind is None else list(state.rewind.steps),
         deadline_at=None if state.deadline_at is None else moment(state.deadline_at),
         reason=problem or state.reason or (state.pause_reason if state.paused else "") or None,
         started_at=moment(head.started_at),

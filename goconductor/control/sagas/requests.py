@@ -35,10 +35,18 @@ from goconductor.engine.node import Node
 from goconductor.errors import PayloadError, RequestRefusedError, StoreUnavailableError, nearest
 from goconductor.lifecycle.asked.allowed import allowed
 from goconductor.lifecycle.asked.catalogue import OPERATIONS, Kind, Request
-from goconductor.lifecycle.facts.events import Event, OperatorRequest, OutcomeDeclared, SkipRequested, StepEvent
+from goconductor.lifecycle.facts.events import (
+    Event,
+    OperatorRequest,
+    OutcomeDeclared,
+    RestartRequested,
+    SkipRequested,
+    StepEvent,
+)
 from goconductor.lifecycle.grown import exists, in_order
 from goconductor.ports.store import Known
 from goconductor.saga.data import values
+from goconductor.saga.features import REWIND
 from goconductor.saga.plan import Plan
 
 REASON_CHARACTERS_MAX = 2_000
@@ -138,17 +146,32 @@ async def ask(
     """
     request = msgspec.structs.replace(kept(node, request, precautions.request_id), by=actor.name)
     view = await node.view(saga_id)  # so that a saga or a database that is not there is reported at once
-    if not isinstance(request, StepEvent):
+    if isinstance(request, RestartRequested):
+        await _known_to_all(node)
+    named = getattr(request, "step", "") or getattr(request, "from_step", "")
+    if not named:
         return await _request(actor, node, saga_id, request, precautions)
     plan = await node.plan_of(view.state)
-    if not exists(plan, view.state.steps, request.step):
+    if not exists(plan, view.state.steps, named):
         there = plan.steps if plan.data is None else [*in_order(plan, view.state.steps)]
-        raise StepNotFoundError(f"saga {plan.name!r} has no step {request.step[:100]!a}; {nearest(request.step, there)}")
+        raise StepNotFoundError(f"saga {plan.name!r} has no step {named[:100]!a}; {nearest(named, there)}")
+    if not isinstance(request, StepEvent):
+        return await _request(actor, node, saga_id, request, precautions)
     step = view.state.step(request.step)
     about = msgspec.structs.replace(request, round=step.round)
     if not isinstance(about, UnattendedRequest) or side_of(step) is None:
         return await _request(actor, node, saga_id, about, precautions)
     return await _request(actor, node, saga_id, about, precautions, to_fence=(plan, view))
+
+
+async def _known_to_all(node: Node) -> None:
+    """Refuse a rewind while there is older code that would have to leave the saga alone.
+
+    Raises:
+        RequestRefusedError: a living instance has such code.
+    """
+    if behind := await node.definitions.unready((REWIND,)):
+        raise RequestRefusedError(f"{', '.join(behind)} cannot run a saga that was restarted: replace them by newer ones first")
 
 
 async def _request(
@@ -247,9 +270,9 @@ def kept(node: Node, request: OperatorRequest, request_id: str | None) -> Operat
     kept = {}
     for each in operation.parameters:
         value = getattr(request, each.name)
-        if each.kind is Kind.VALUES and not value:
+        if each.kind is Kind.VALUES and not value and (each.required or value is not None):
             found.append(Fault(each.name, "are empty; name at least one with its new value"))
-        if each.kind is not Kind.FLAG:
+        if each.kind not in (Kind.FLAG, Kind.STEP):
             kept[each.name] = value
     if found:
         raise RequestInvalidError("the request", found)

@@ -10,7 +10,7 @@ from goconductor.control.models import StepDetail, StepStatus, WaitDetail, momen
 from goconductor.lifecycle.asked.catalogue import Request
 from goconductor.lifecycle.facts.state import DONE_ACTIONS, ActionStatus, CompensationStatus, SagaState, StepState
 from goconductor.lifecycle.grown import last_steps
-from goconductor.lifecycle.pending_work import is_backward
+from goconductor.lifecycle.pending_work import goes_back, is_backward
 from goconductor.ports.store import Lease, LeaseKey
 from goconductor.saga.definition import Undo
 from goconductor.saga.ids import Direction
@@ -67,6 +67,7 @@ def describe(plan: Plan, state: SagaState, name: str, around: Surroundings, allo
         traceback=(step.failure.traceback or None) if step.failure is not None else None,
         output=step.output,
         edited=step.edited if step.undo_edited is None else step.undo_edited,
+        round=step.round,
         allowed=list(allowed),
         owner=owner,
         after=list(plan.predecessors[name]),
@@ -100,7 +101,7 @@ def _status(plan: Plan, state: SagaState, name: str, around: Surroundings, owner
     if step.action.status is ActionStatus.GIVEN_UP:
         return StepStatus.GIVEN_UP, _without(plan, state, name)
     if step.compensation.status is not CompensationStatus.NONE:
-        return _backward(plan, name, step, around, owner)
+        return _backward(plan, state, name, around, owner)
     match step.action.status:
         case ActionStatus.PENDING:
             return _pending(plan, state, name)
@@ -108,7 +109,7 @@ def _status(plan: Plan, state: SagaState, name: str, around: Surroundings, owner
             return StepStatus.UNKNOWN, f"the saga was {state.phase} while it was due"
         case ActionStatus.SENT if owner is not None:
             return StepStatus.RUNNING, None
-        case ActionStatus.SENT if is_backward(state):
+        case ActionStatus.SENT if goes_back(state, name):
             return StepStatus.WAITING, "waits for word whether it ran"
         case ActionStatus.SENT:
             missing = _nobody(plan, name, Direction.ACTION, around)
@@ -122,6 +123,8 @@ def _status(plan: Plan, state: SagaState, name: str, around: Surroundings, owner
         case ActionStatus.SETTLING:
             missing = _nobody(plan, name, Direction.SETTLE, around)
             return StepStatus.WAITING, missing or "waits for its owner's journal to answer whether it happened"
+        case ActionStatus.PREVENTED if state.rewind is not None:
+            return StepStatus.WAITING, "begins again when what comes after it is undone"
         case ActionStatus.PREVENTED if step.action.failure is None and name not in plan.owners:
             grown = step.length is not None
             return StepStatus.SKIPPED, f"the saga turned back {'before its items were done' if grown else 'while it waited'}"
@@ -148,6 +151,8 @@ def _without(plan: Plan, state: SagaState, name: str) -> str:
 def _pending(plan: Plan, state: SagaState, name: str) -> tuple[StepStatus, str | None]:
     if state.phase.ended or is_backward(state):
         return StepStatus.PENDING, "it never began"
+    if goes_back(state, name):
+        return StepStatus.PENDING, "begins when what is undone has been undone"
     if state.paused:
         return StepStatus.PENDING, _held_back(state)
     before = [step for step in plan.predecessors[name] if state.step(step).action.status not in DONE_ACTIONS]
@@ -163,7 +168,8 @@ def _items(plan: Plan, state: SagaState, name: str) -> str:
     return f"has grown to {what}; {done:,} of their {len(last):,} last steps are done"
 
 
-def _backward(plan: Plan, name: str, step: StepState, around: Surroundings, owner: str | None) -> tuple[StepStatus, str | None]:
+def _backward(plan: Plan, state: SagaState, name: str, around: Surroundings, owner: str | None) -> tuple[StepStatus, str | None]:
+    step = state.step(name)
     match step.compensation.status:
         case CompensationStatus.BACKOFF:
             return StepStatus.COMPENSATING, _retry(step, around)
@@ -183,7 +189,12 @@ def _backward(plan: Plan, name: str, step: StepState, around: Surroundings, owne
         case CompensationStatus.SKIPPED:
             return StepStatus.SKIPPED, "its compensation was skipped: its effect may stand"
         case _:
-            return StepStatus.STUCK, "its compensation gave up"
+            only = (
+                "; if it is skipped, the saga turns back as a whole"
+                if state.rewind is not None and goes_back(state, name)
+                else ""
+            )
+            return StepStatus.STUCK, f"its compensation gave up{only}"
 
 
 def _waits(problem: str) -> str:

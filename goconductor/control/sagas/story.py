@@ -274,6 +274,7 @@ def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: f
             yield f"{together(nothing)} {'has' if len(nothing) == 1 else 'have'} nothing to undo"
     if unsent := [name for name in plan.undoes if _newly(before, after, name, ActionStatus.PREVENTED) and _settled(before, name)]:
         yield f"{together(unsent)} {'has' if len(unsent) == 1 else 'have'} nothing to undo"
+    yield from _rewind(before, after)
     if skipped := [name for name in names if _newly(before, after, name, ActionStatus.SKIPPED)]:
         yield f"{together(skipped)} {'is' if len(skipped) == 1 else 'are'} skipped"
     if values := [name for name in names if name in plan.values and _newly(before, after, name, ActionStatus.SUCCEEDED)]:
@@ -321,6 +322,15 @@ def _may_stand(plan: Plan, state: SagaState, name: str) -> bool:
 def _settled(before: SagaState | None, name: str) -> bool:
     """Return whether the action was settled for its declared undo."""
     return before is not None and before.step(name).compensation.status is CompensationStatus.SETTLING
+
+
+def _rewind(before: SagaState | None, after: SagaState) -> Iterator[str]:
+    """Yield which steps go back to begin again, and which begin again."""
+    if after.rewind is not None and (before is None or before.rewind != after.rewind):
+        yield f"{together(after.rewind.steps)} {'goes' if len(after.rewind.steps) == 1 else 'go'} back"
+    anew = [name for name, step in after.steps.items() if before is not None and step.round != before.step(name).round]
+    if anew:
+        yield f"{together(anew)} {'begins' if len(anew) == 1 else 'begin'} again in round {after.step(anew[0]).round}"
 
 
 def _newly(before: SagaState | None, after: SagaState, name: str, status: ActionStatus) -> bool:

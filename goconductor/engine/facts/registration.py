@@ -9,7 +9,7 @@ from goconductor.errors import ConfigurationError, StoreUnavailableError
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Instance, Instances, Terms
 from goconductor.redaction import logger_of
-from goconductor.saga.features import USES
+from goconductor.saga.features import KNOWN
 
 logger = logger_of("goconductor.engine")
 
@@ -51,7 +51,7 @@ class Registration:
             try:
                 self._clock.observe(await self._terms.database_time())
                 self._instance = await self._instances.register(
-                    participant, name, facts, features=sorted(USES), on_rewind=self._rewound
+                    participant, name, facts, features=sorted(KNOWN), on_rewind=self._rewound
                 )
             except StoreUnavailableError as error:
                 if trouble.is_due():

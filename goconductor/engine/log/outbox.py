@@ -102,7 +102,7 @@ class Outbox:
                 direction=work.direction,
                 attempt=work.attempt,
                 round=work.round,
-                baton=Baton(view.seq, view.tag, state, plan.features),
+                baton=Baton(view.seq, view.tag, state, (*plan.features, *view.state.features)),
             )
             topic = steps_topic(plan.owners_of[work.direction][work.step][0])
             if self._put(topic, view, body, now, cause) > self._baton_bytes_max:
@@ -111,7 +111,7 @@ class Outbox:
     def ended(self, plan: Plan, view: View, status: SagaStatus) -> None:
         """Send a notice to the instance that waits for the saga's end."""
         state = view.state
-        baton = Baton(view.seq, view.tag, state, plan.features)
+        baton = Baton(view.seq, view.tag, state, (*plan.features, *state.features))
         body = SagaEnded(saga_id=state.saga_id, saga=plan.name, status=status, baton=baton)
         now = datetime.fromtimestamp(self._clock.now(), UTC).isoformat()
         self._put(state.reply_to, view, body, now, "")

@@ -239,7 +239,7 @@ class Executor:
         key = work.lease.key
         if key.direction is Direction.ACTION and is_superseded(work.view.state, key.step, work.attempt, key.round):
             self._counts["actions_overtaken"] += 1
-            return OutcomeUnknown(key.step, work.attempt, key.round, reason="its saga turned back before it began")
+            return OutcomeUnknown(key.step, work.attempt, key.round, reason="it was to go back before it began")
         action = self._code(work)
         seconds = seconds_of(work, action, self._clock.now())
         if seconds <= 0:

@@ -40,7 +40,7 @@ from goconductor.lifecycle.facts.events import (
     OutputRejected,
 )
 from goconductor.lifecycle.facts.state import CompensationStatus, Failure
-from goconductor.lifecycle.pending_work import is_backward
+from goconductor.lifecycle.pending_work import goes_back
 from goconductor.saga.definition import StepRole
 from goconductor.saga.ids import Direction
 from goconductor.saga.retry import Retry
@@ -135,7 +135,7 @@ class Invocation:
             failure = replace(failure, called=False, retryable=False)
         policy = work.plan.retry_of(work.step, action.retry)
         failure = _chosen(failure, policy, error)
-        is_last = not failure.retryable or is_backward(work.view.state) or not policy.allows(work.attempt)
+        is_last = not failure.retryable or goes_back(work.view.state, work.step) or not policy.allows(work.attempt)
         if is_last and work.plan.roles[work.step] is not StepRole.RETRIABLE and not isinstance(error, JournalError):
             try:
                 proof = await self._runner.prove(attempt, failure)

@@ -23,6 +23,7 @@ class Request(enum.StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     ABORT = "abort"
+    RESTART = "restart"
     TERMINATE = "terminate"
     DROP_SIGNAL = "drop_signal"
     RETRY = "retry"
@@ -38,10 +39,12 @@ class Kind(enum.Enum):
     """True or false."""
     TEXT = enum.auto()
     """A text of 1 to 255 characters."""
+    STEP = enum.auto()
+    """The name of a step."""
     VALUE = enum.auto()
     """Any JSON value."""
     VALUES = enum.auto()
-    """JSON values by name, at least one."""
+    """JSON values by name; at least one, where it must be given."""
 
 
 class Parameter(NamedTuple):
@@ -120,6 +123,17 @@ CATALOGUE = (
     Operation(Request.PAUSE, e.PauseRequested, "Start nothing new of the saga; what runs goes on, and its outcome is recorded."),
     Operation(Request.RESUME, e.ResumeRequested, "Lift the pause of the saga."),
     Operation(Request.ABORT, e.AbortRequested, "Compensate what the saga has done. Refused once its pivot is due."),
+    Operation(
+        Request.RESTART,
+        e.RestartRequested,
+        "Compensate a step and all that comes after it, and then run them again in a new round; without a step, all that the "
+        "saga has done. Refused once its pivot is due.",
+        (
+            Parameter("from_step", Kind.STEP, "the step to begin again from"),
+            Parameter("inputs", Kind.VALUES, "other values for inputs of that step, by the names that the definition gives"),
+        ),
+        why="a restart undoes what stands",
+    ),
     Operation(
         Request.TERMINATE,
         e.TerminateRequested,

@@ -180,6 +180,19 @@ class AbortRequested(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
     by: str = ""
 
 
+class RestartRequested(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
+    """An operator asked that a step, and all that comes after it, be undone and begun again; without a step, everything.
+
+    ``inputs`` are values for inputs of ``from_step`` in its new round.
+    """
+
+    verb: ClassVar[str] = "restarted"
+    from_step: str = ""
+    inputs: dict[str, Any] | None = None
+    reason: str = ""
+    by: str = ""
+
+
 class TerminateRequested(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
     """An operator ended the saga as it stands, without compensation."""
 
@@ -249,7 +262,7 @@ StepRequest: TypeAlias = RetryRequested | SkipRequested | OutcomeDeclared | Inpu
 
 STEP_REQUESTS: tuple[type[StepEvent], ...] = StepRequest.__args__
 
-SagaRequest: TypeAlias = PauseRequested | ResumeRequested | AbortRequested | TerminateRequested | SignalDropped
+SagaRequest: TypeAlias = PauseRequested | ResumeRequested | AbortRequested | RestartRequested | TerminateRequested | SignalDropped
 """Requests of operators about the saga as a whole."""
 
 OperatorRequest: TypeAlias = SagaRequest | StepRequest

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from goconductor.saga.features import REWIND
 from goconductor.saga.growth import Items
 from goconductor.saga.ids import Direction
 
@@ -261,6 +262,18 @@ class Signal(msgspec.Struct, frozen=True, omit_defaults=True):
         return {"by": self.by, "reason": self.reason} if self.approves else self.payload
 
 
+class Rewind(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Some steps go back, and then forward again (:mod:`goconductor.lifecycle.moves.rewinding`).
+
+    Args:
+        steps: they, in the order of the plan.
+        inputs: values for inputs of the first of them in its new round, as an operator gave them.
+    """
+
+    steps: tuple[str, ...]
+    inputs: dict[str, Any] | None = None
+
+
 class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     """One run of a saga.
 
@@ -296,6 +309,10 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     """Those that no step has taken, in the order of the log."""
     signals_received: int = 0
     """How many there were in all."""
+    rewind: Rewind | None = None
+    """What goes back while the saga goes forward; None on the way back as a whole, and where nothing does."""
+    rounds: int = 0
+    """How many rewinds have begun. A step that was rewound takes this number as its round."""
     unkept: dict[str, Answer] | None = None
     """Answers of conditions, by step, that no event of the log holds yet; the next event does. None where the saga has no
     conditions,
@@ -321,6 +338,11 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
                 return False
             found = found or step.action.status is ActionStatus.WAITING
         return found
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What older code does not know of this state, beside what its definition uses (:mod:`goconductor.saga.features`)."""
+        return (REWIND,) if self.rounds else ()
 
     @property
     def stuck_steps(self) -> list[str]:

@@ -4,7 +4,7 @@ all that can happen, and compares: the tables show no move that no saga can make
 
 ``SAGA_MOVES[event][status]`` are the statuses that a saga may have after the event. A status that is missing cannot see the
 event. ``ACTION_MOVES`` and ``COMPENSATION_MOVES`` do the same for one step. :class:`Advance` stands for a consequence of another
-step's event: its turn has come, or the saga turned back.
+step's event: its turn has come, or the saga turned back; :class:`Rewound` for the end of a rewind.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ from goconductor.lifecycle.facts.state import SagaStatus as S
 
 class Advance:
     """What follows from another step's event."""
+
+
+class Rewound:
+    """The end of a rewind: the step is as if it had never begun, in another round."""
 
 
 def _to(*statuses: S) -> frozenset[S]:
@@ -62,7 +66,7 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
     },
     e.OutcomeUnknown: {
         S.QUEUED: _to(S.RUNNING, S.COMPENSATING, S.COMPENSATED),
-        S.RUNNING: _to(S.RUNNING, S.COMPENSATING, S.STUCK, S.COMPENSATED),
+        S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
         S.PAUSED: _to(S.PAUSED, S.COMPENSATED),
         S.COMPENSATING: _to(S.COMPENSATING, S.STUCK, S.COMPENSATED),
         S.STUCK: _STILL_STUCK,
@@ -128,6 +132,13 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.PAUSED: _to(S.RUNNING, S.COMPENSATING, S.STUCK, S.COMPENSATED),
         S.STUCK: _STILL_STUCK,
     },
+    e.RestartRequested: {
+        S.QUEUED: _to(S.QUEUED),
+        S.RUNNING: _to(S.RUNNING, S.COMPENSATING, S.STUCK),
+        S.WAITING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
+        S.PAUSED: _STILL_PAUSED,
+        S.STUCK: _to(S.STUCK, S.RUNNING, S.WAITING, S.COMPLETED),
+    },
     e.TerminateRequested: dict.fromkeys((S.QUEUED, S.RUNNING, S.WAITING, S.PAUSED, S.COMPENSATING, S.STUCK), _to(S.TERMINATED)),
     e.SignalDropped: {s: _to(s) for s in (S.QUEUED, S.RUNNING, S.WAITING, S.PAUSED, S.COMPENSATING, S.STUCK)},
     e.RetryRequested: {
@@ -158,7 +169,11 @@ ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
         A.BACKOFF: frozenset({A.FAILED}),
         A.WAITING: frozenset({A.SUCCEEDED, A.PREVENTED}),
         A.GROWN: frozenset({A.SUCCEEDED, A.PREVENTED}),
+        A.STUCK: frozenset({A.PREVENTED}),
     },
+    Rewound: dict.fromkeys(
+        (A.PENDING, A.SUCCEEDED, A.FAILED, A.PREVENTED, A.UNKNOWN, A.SKIPPED, A.GIVEN_UP), frozenset({A.PENDING})
+    ),
     e.ActionSucceeded: dict.fromkeys((A.SENT, A.BACKOFF, A.SETTLING, A.FAILED, A.UNKNOWN, A.STUCK), frozenset({A.SUCCEEDED})),
     e.ActionFailed: {A.SENT: frozenset({A.BACKOFF, A.FAILED, A.PREVENTED, A.SETTLING, A.STUCK, A.GIVEN_UP})},
     e.OutputRejected: {A.SENT: frozenset({A.FAILED, A.STUCK, A.GIVEN_UP})},
@@ -189,6 +204,7 @@ ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
 
 COMPENSATION_MOVES: dict[type[Any], dict[C, frozenset[C]]] = {
     Advance: {C.NONE: frozenset({C.SENT, C.SETTLING})},
+    Rewound: dict.fromkeys((C.NONE, C.DONE), frozenset({C.NONE})),
     e.ActionSucceeded: {C.SETTLING: frozenset({C.SENT})},
     e.ActionSettled: {C.SETTLING: frozenset({C.SENT, C.NONE})},
     e.CompensationSucceeded: {s: frozenset({C.DONE}) for s in (C.SENT, C.BACKOFF, C.FENCING, C.FENCING_UNDO, C.STUCK)},

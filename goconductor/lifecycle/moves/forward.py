@@ -7,7 +7,7 @@ from functools import partial
 from typing import assert_never
 
 from goconductor.errors import UnexpectedEventError
-from goconductor.lifecycle.answers import CONDITION_ERROR
+from goconductor.lifecycle.answers import CONDITION_ERROR, asked_as
 from goconductor.lifecycle.facts.effects import EndSaga, Settle
 from goconductor.lifecycle.facts.events import (
     ActionFailed,
@@ -22,11 +22,11 @@ from goconductor.lifecycle.facts.events import (
     SideEvent,
     TimerFired,
 )
-from goconductor.lifecycle.facts.state import ActionStatus, Failure, SagaStatus, Side
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, SagaStatus, Side
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import ACTION_GROWN, ACTION_SUCCEEDED, MAY_HAVE_RUN, Fold
 from goconductor.lifecycle.grown import first_steps
-from goconductor.lifecycle.moves import tolerated, turning, undoing
+from goconductor.lifecycle.moves import rewinding, tolerated, turning, undoing
 from goconductor.lifecycle.moves.kinds import call, kind_of, wait
 from goconductor.lifecycle.moves.retrying import ACTIONS
 from goconductor.lifecycle.moves.seen import seen_by_conditions
@@ -90,7 +90,7 @@ def advance(fold: Fold, steps: Iterable[str]) -> None:
             fold.begun.clear()
             fold.grown.clear()
             return
-    if fold.remaining == 0:
+    if fold.remaining == 0 and not fold.rewound:
         fold.phase = SagaStatus.COMPLETED
         fold.effects.append(EndSaga(SagaStatus.COMPLETED))
 
@@ -120,7 +120,8 @@ def _begin(fold: Fold, name: str) -> bool:
     if first is not None and fold.step(first).action.status is not ActionStatus.GIVEN_UP:
         return _skipped(fold, name)
     condition = fold.plan.conditions.get(name)
-    wanted = condition is None or fold.answer(name, condition, partial(seen_by_conditions, fold, name))
+    key = asked_as(name, fold.step(name).round)
+    wanted = condition is None or fold.answer(key, condition, partial(seen_by_conditions, fold, name))
     if isinstance(wanted, str):
         return _without_effect(fold, name, Advance, Failure(CONDITION_ERROR, wanted, retryable=False))
     if wanted:
@@ -157,7 +158,7 @@ def _without_effect(fold: Fold, name: str, cause: type[object], failure: Failure
         fold.set_action(name, cause, Side(ActionStatus.STUCK, attempt, failure=failure))
     else:
         fold.set_action(name, cause, Side(ActionStatus.PREVENTED, attempt, failure=failure))
-        turning.turn_back(fold, f"step {name!r}: {failure}")
+        has_failed(fold, name, f"step {name!r}: {failure}")
     return False
 
 
@@ -193,7 +194,8 @@ def succeeded(fold: Fold, event: ActionSucceeded | ActionSettled | OutcomeDeclar
     was_sent = before.attempt > 0 and event.step in fold.plan.owners
     if not was_sent and not isinstance(event, OutcomeDeclared):
         raise UnexpectedEventError(f"the action of step {event.step!r} was never sent; it cannot have succeeded")
-    if before.status in MAY_HAVE_RUN and fold.backward:
+    goes_back = fold.goes_back(event.step)
+    if before.status in MAY_HAVE_RUN and goes_back:
         turning.late_success(fold, event.step)
     elif before.status in MAY_HAVE_RUN:
         raise UnexpectedEventError(
@@ -202,13 +204,14 @@ def succeeded(fold: Fold, event: ActionSucceeded | ActionSettled | OutcomeDeclar
         )
     action = Side(ACTION_SUCCEEDED, before.attempt or 1, before.unknowns, before.lost_at)
     fold.set_action(event.step, type(event), action, output=event.output, skipping=False)
-    if fold.backward:
-        if undoing.is_settled_first(fold, event.step):
-            call.compensate(fold, event.step, type(event))
-        turning.advance(fold)
+    if goes_back and undoing.is_settled_first(fold, event.step):
+        call.compensate(fold, event.step, type(event))
+    if not fold.backward:
+        fold.remaining -= 1
+    if goes_back:
+        back(fold)
     else:
         fold.reason = ""
-        fold.remaining -= 1
         advance(fold, fold.plan.successors[event.step])
 
 
@@ -216,7 +219,7 @@ def failed(fold: Fold, event: ActionFailed) -> None:
     """Try again while its policy allows; else turn back, settle a pivot or a tolerated step, or leave it to an operator."""
     name, side, role = event.step, ACTIONS.expect(fold, event), fold.role(event.step)
     failure = event.failure
-    if not fold.backward and not event.proven:
+    if not fold.goes_back(name) and not event.proven:
         last = ACTIONS.failed(fold, event, fold.plan.retry_of(name, event.retry))
         if last is None:
             return
@@ -240,7 +243,26 @@ def _given_up(fold: Fold, name: str, status: ActionStatus, why: str) -> None:
     elif status is ActionStatus.GIVEN_UP:
         _go_on(fold, name)
     elif status is not ActionStatus.STUCK:
-        turning.turn_back(fold, f"step {name!r}: {why}")
+        has_failed(fold, name, f"step {name!r}: {why}")
+
+
+def has_failed(fold: Fold, name: str, reason: str) -> None:
+    """Turn back, as a step has failed for good. Of a step that goes back already a failure is none any more."""
+    if name in fold.rewound:
+        back(fold)
+    else:
+        turning.turn_back(fold, reason)
+
+
+def back(fold: Fold, closed: str | None = None) -> None:
+    """Go on with what goes back. Where a rewind ends by that, let its steps have their turn again.
+
+    Args:
+        fold: the saga.
+        closed: the step whose compensation has just been closed, if one has.
+    """
+    if turning.advance(fold, closed):
+        advance(fold, rewinding.end(fold))
 
 
 def output_rejected(fold: Fold, event: OutputRejected) -> None:
@@ -255,7 +277,7 @@ def output_rejected(fold: Fold, event: OutputRejected) -> None:
         if tolerates:
             tolerated.undo(fold, name)
         else:
-            turning.turn_back(fold, f"step {name!r}: {failure}")
+            has_failed(fold, name, f"step {name!r}: {failure}")
     else:
         remedy = "its effect stands, so declare that it happened, with the output that it should have had"
         failure = Failure(failure.type, f"{failure.message}; {remedy}", retryable=False)
@@ -267,7 +289,7 @@ def unknown(fold: Fold, event: OutcomeUnknown) -> None:
     """Try an action with a lost outcome again under the same key, but not for ever; then compensate, settle or give up."""
     name, role = event.step, fold.role(event.step)
     fitting = LAST_PATIENCE if role is StepRole.RETRIABLE else ACTION_PATIENCE
-    limit = None if fold.backward else patience(fold.plan.steps[name].unknowns_max, fitting)
+    limit = None if fold.goes_back(name) else patience(fold.plan.steps[name].unknowns_max, fitting)
     if (lost := ACTIONS.lost(fold, event, limit)) is not None:
         after = ActionStatus.SETTLING if fold.tolerates(name) else _AFTER_LOST[role]
         fold.set_action(name, OutcomeUnknown, lost.to(after))
@@ -279,6 +301,10 @@ def settled(fold: Fold, event: ActionSettled) -> None:
     name, step = event.step, fold.step(event.step)
     if undoing.is_settled_first(fold, name):
         undoing.settled(fold, event)
+        if not event.happened:
+            back(fold, name)
+        elif not fold.backward:
+            fold.remaining -= 1
     elif step.action.status is not ActionStatus.SETTLING:
         raise UnexpectedEventError(f"the action of step {name!r} is {step.action.status}; it is not to be settled")
     elif event.happened:
@@ -289,7 +315,7 @@ def settled(fold: Fold, event: ActionSettled) -> None:
         give_up(fold, name, ActionSettled)
     else:
         fold.set_action(name, ActionSettled, step.action.to(ActionStatus.PREVENTED))
-        turning.turn_back(fold, fold.reason or f"step {name!r}: {step.action.failure}")
+        has_failed(fold, name, fold.reason or f"step {name!r}: {step.action.failure}")
 
 
 def settle_unavailable(fold: Fold, event: SettleUnavailable) -> None:
@@ -300,13 +326,13 @@ def settle_unavailable(fold: Fold, event: SettleUnavailable) -> None:
         give_up(fold, name, SettleUnavailable)
     elif name in fold.plan.tolerated:
         fold.set_action(name, SettleUnavailable, side.to(ActionStatus.UNKNOWN if side.unknowns else ActionStatus.FAILED))
-        if fold.backward:
-            turning.advance(fold)
+        if fold.goes_back(name):
+            back(fold)
         else:
             tolerated.undo(fold, name)
     elif side.failure is not None and not side.unknowns and not step.skipping:
         fold.set_action(name, SettleUnavailable, side.to(ActionStatus.FAILED))
-        turning.turn_back(fold, fold.reason or f"step {name!r}: {side.failure}")
+        has_failed(fold, name, fold.reason or f"step {name!r}: {side.failure}")
     else:
         failure = Failure("OutcomeUnknown", f"{event.reason}: find out whether it happened and declare its outcome")
         stuck = side.to(ActionStatus.STUCK, failure=failure)
@@ -335,11 +361,16 @@ def give_up(fold: Fold, name: str, cause: type[object], failure: Failure | None 
 
 
 def undone(fold: Fold, name: str, cause: type[object]) -> None:
-    """Go on after a compensation has been closed: back, or forward without the step, whose failure is tolerated."""
-    if fold.backward:
-        turning.advance(fold, name)
-    else:
+    """Go on after a compensation has been closed: back, or forward without the step, whose failure is tolerated.
+
+    Where a step of a rewind keeps an effect that its compensation was to undo, the new round would add another one to it.
+    """
+    if not fold.goes_back(name):
         give_up(fold, name, cause)
+    elif name in fold.rewound and fold.step(name).compensation.status is CompensationStatus.SKIPPED:
+        turning.turn_back(fold, f"the compensation of step {name!r} was skipped in a rewind")
+    else:
+        back(fold, name)
 
 
 def _go_on(fold: Fold, name: str) -> None:

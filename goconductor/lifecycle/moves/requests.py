@@ -1,4 +1,4 @@
-"""Requests of operators: pause, resume, abort, terminate, retry, skip, a declared outcome, other inputs, and a dropped signal.
+"""Requests of operators: pause, resume, abort, restart, terminate, retry, skip, an outcome, other inputs, a dropped signal.
 
 A refusal (:class:`RequestRefusedError`) names what is allowed instead; an accepted request is an event like any other.
 
@@ -25,6 +25,7 @@ from goconductor.lifecycle.facts.events import (
     OperatorRequest,
     OutcomeDeclared,
     PauseRequested,
+    RestartRequested,
     ResumeRequested,
     RetryRequested,
     SignalDropped,
@@ -34,7 +35,7 @@ from goconductor.lifecycle.facts.events import (
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, SagaStatus, StepState
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import in_order
-from goconductor.lifecycle.moves import forward, signals, turning
+from goconductor.lifecycle.moves import forward, rewinding, signals, turning
 from goconductor.lifecycle.moves.kinds import kind_of
 from goconductor.lifecycle.moves.retrying import ACTIONS, COMPENSATIONS
 from goconductor.lifecycle.pending_work import pending_work
@@ -59,6 +60,9 @@ def apply(fold: Fold, event: OperatorRequest) -> None:
             resume(fold, event)
         case AbortRequested():
             abort(fold, event)
+        case RestartRequested():
+            rewinding.requested(fold, event)
+            forward.back(fold)
         case TerminateRequested():
             terminate(fold, event)
         case SignalDropped():
@@ -85,13 +89,13 @@ def resume(fold: Fold, _event: ResumeRequested) -> None:
     """Lift the pause, and ask for all work that is pending by now."""
     fold.paused = False
     fold.fields["pause_reason"] = ""
-    if fold.backward:
-        turning.advance(fold)
-    else:
+    if fold.backward or fold.rewound:
+        forward.back(fold)
+    if not fold.backward and not fold.phase.ended:
         forward.advance(fold, in_order(fold.plan, fold.steps))
     ends = [effect for effect in fold.effects if isinstance(effect, EndSaga)]
-    work = pending_work(fold.steps)  # an action that is still out when the saga goes back is not begun again
-    fold.effects = [*(w for w in work if not (fold.backward and isinstance(w, RunAction))), *ends]
+    work = pending_work(fold.steps)  # an action that is still out when it goes back is not begun again
+    fold.effects = [*(w for w in work if not (isinstance(w, RunAction) and fold.goes_back(w.step))), *ends]
 
 
 def abort(fold: Fold, event: AbortRequested) -> None:
@@ -101,7 +105,7 @@ def abort(fold: Fold, event: AbortRequested) -> None:
     pivot = fold.plan.pivot
     standing = fold.step(pivot).action.status if pivot is not None else ActionStatus.PENDING
     reason = f"aborted: {event.reason}" if event.reason else "aborted"
-    if standing is ActionStatus.PENDING:
+    if standing in (ActionStatus.PENDING, ActionStatus.PREVENTED):  # prevented and not backward: it is being rewound
         fold.paused = False
         turning.turn_back(fold, reason)
     elif standing is ActionStatus.BACKOFF and pivot is not None:
@@ -201,7 +205,7 @@ def declare(fold: Fold, event: OutcomeDeclared) -> None:
         forward.give_up(fold, name, OutcomeDeclared, failure)
     else:
         fold.set_action(name, OutcomeDeclared, step.action.to(ActionStatus.PREVENTED))
-        turning.turn_back(fold, f"step {name!r} declared as not happened: {event.reason}")
+        forward.has_failed(fold, name, f"step {name!r} declared as not happened: {event.reason}")
 
 
 def edit(fold: Fold, event: InputEdited) -> None:

@@ -8,7 +8,7 @@ from goconductor.saga.growth import split
 
 
 def seen_by_conditions(fold: Fold, name: str) -> dict[str, object]:
-    """Return the input, and the steps that are done, as the conditions of a step name them.
+    """Return the input, and the steps that are done, as the conditions of a step name them. Those that go back are absent.
 
     Args:
         fold: the saga.
@@ -19,7 +19,7 @@ def seen_by_conditions(fold: Fold, name: str) -> dict[str, object]:
     steps: dict[str, dict[str, object]] = {
         each: {"output": step.output, "skipped": step.action.status is ActionStatus.SKIPPED}
         for each, step in fold.steps.items()
-        if step.action.status in DONE_ACTIONS
+        if step.action.status in DONE_ACTIONS and each not in fold.rewound
     }
     for each in fold.plan.tolerated & steps.keys():
         steps[each] |= _of_tolerated(fold, each)

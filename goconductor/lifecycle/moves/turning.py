@@ -3,13 +3,17 @@
 Every step that was sent and has no outcome in the log may have run: it is waited for while it is leased, then it is unknown,
 and compensated. "Never started" is never inferred. A step that reported failure is compensated as well, since an exception
 can come after the effect; exempt is only one whose failure stands in its journal (PREVENTED).
+
+What goes back is the whole saga, or the steps of a rewind; both by the same rules.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from goconductor.errors import UnexpectedEventError
 from goconductor.lifecycle.facts.effects import EndSaga, SetTimer
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaStatus
+from goconductor.lifecycle.facts.state import OPEN_ACTIONS, ActionStatus, CompensationStatus, SagaStatus
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import CLOSED_COMPENSATIONS, NO_COMPENSATION, Fold
 from goconductor.lifecycle.grown import before, unclosed
@@ -22,29 +26,41 @@ def turn_back(fold: Fold, reason: str) -> None:
     if not fold.backward:
         fold.phase = SagaStatus.COMPENSATING
         fold.reason = reason
-        withdrawn: set[str] = set()
-        for name, step in list(fold.steps.items()):
-            if step.action.status is ActionStatus.BACKOFF and fold.role(name) is not StepRole.PIVOT:
-                fold.set_action(name, Advance, step.action.to(ActionStatus.FAILED))
-            elif step.action.status in (ActionStatus.WAITING, ActionStatus.GROWN):
-                fold.set_action(name, Advance, step.action.to(ActionStatus.PREVENTED))
-                withdrawn.add(name)
-        if withdrawn:  # some may have begun by the same event
-            fold.effects = [each for each in fold.effects if not (isinstance(each, SetTimer) and each.step in withdrawn)]
+        if fold.rewound:
+            fold.set_rewind(None)
+        withdraw(fold, list(fold.steps))
     advance(fold)
 
 
-def advance(fold: Fold, closed: str | None = None) -> None:
-    """Begin the compensations whose turn has come; end the saga when none is left.
+def withdraw(fold: Fold, steps: Iterable[str]) -> None:
+    """Let no step that waits wait any longer, as they go back. A stuck one among them was never sent."""
+    withdrawn: set[str] = set()
+    for name in steps:
+        action = fold.step(name).action
+        if action.status is ActionStatus.BACKOFF and fold.role(name) is not StepRole.PIVOT:
+            fold.set_action(name, Advance, action.to(ActionStatus.FAILED))
+        elif action.status in (ActionStatus.WAITING, ActionStatus.GROWN, ActionStatus.STUCK):
+            fold.set_action(name, Advance, action.to(ActionStatus.PREVENTED))
+            withdrawn.add(name)
+    if withdrawn:  # some may have begun by the same event
+        fold.effects = [each for each in fold.effects if not (isinstance(each, SetTimer) and each.step in withdrawn)]
+
+
+def advance(fold: Fold, closed: str | None = None) -> bool:
+    """Begin the compensations whose turn has come. When none is left, end the saga, or return that a rewind is to end.
 
     A step is *closed* when it and all after it need no compensation any more. The first look goes over the whole graph, the
     later ones of the same fold only from the step that has just been closed; while it is paused each look is a first one.
+    All that comes after a step of a rewind is in the rewind too, so its look stays within it.
     """
-    if fold.open_actions:
-        return
+    if fold.open_actions and (fold.backward or any(fold.step(name).action.status in OPEN_ACTIONS for name in fold.rewound)):
+        return False
     waiting = [closed] if closed is not None else []
     if fold.unclosed is None:
-        fold.unclosed = unclosed(fold.plan, fold.steps)
+        if fold.rewound:
+            fold.unclosed = {name: len(fold.plan.successors[name]) for name in fold.plan.order if name in fold.rewound}
+        else:
+            fold.unclosed = unclosed(fold.plan, fold.steps)
         waiting = [name for name, after in fold.unclosed.items() if not after]
     still = fold.unclosed
     while waiting:
@@ -53,6 +69,8 @@ def advance(fold: Fold, closed: str | None = None) -> None:
         if status in CLOSED_COMPENSATIONS or not fold.needs_compensation(name):
             del still[name]
             for earlier in before(fold.plan, fold.steps, name):
+                if earlier not in still:
+                    continue
                 still[earlier] -= 1
                 if not still[earlier]:
                     waiting.append(earlier)
@@ -60,9 +78,13 @@ def advance(fold: Fold, closed: str | None = None) -> None:
             call.compensate(fold, name)
     if fold.paused:
         fold.unclosed = None
-    if not still:
-        fold.phase = SagaStatus.COMPENSATED
-        fold.effects.append(EndSaga(SagaStatus.COMPENSATED))
+    if still:
+        return False
+    if not fold.backward:
+        return True
+    fold.phase = SagaStatus.COMPENSATED
+    fold.effects.append(EndSaga(SagaStatus.COMPENSATED))
+    return False
 
 
 def late_success(fold: Fold, name: str) -> None:

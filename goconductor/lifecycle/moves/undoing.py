@@ -21,7 +21,6 @@ from goconductor.errors import UnexpectedEventError
 from goconductor.lifecycle.facts.events import ActionSettled, SettleUnavailable
 from goconductor.lifecycle.facts.state import NOT_COMPENSATED, ActionStatus, CompensationStatus, Side
 from goconductor.lifecycle.fold import ACTION_SUCCEEDED, Fold
-from goconductor.lifecycle.moves import turning
 from goconductor.lifecycle.moves.kinds import call
 from goconductor.saga.ids import Direction
 
@@ -41,7 +40,6 @@ def settled(fold: Fold, event: ActionSettled) -> None:
     else:
         fold.set_compensation(name, ActionSettled, NOT_COMPENSATED)
         fold.set_action(name, ActionSettled, action.to(ActionStatus.PREVENTED))
-        turning.advance(fold, name)
 
 
 def check_asked(fold: Fold, event: SettleUnavailable) -> None:

@@ -15,7 +15,7 @@ from goconductor.control.models import SagaDetail
 from goconductor.control.sagas.requests import Precautions, ask
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
-from goconductor.lifecycle.asked.catalogue import CATALOGUE, Kind, Operation, Request
+from goconductor.lifecycle.asked.catalogue import CATALOGUE, Kind, Operation, Parameter, Request
 from goconductor.rest.http.asked import Body, IfMatch, MustSayWhy, RequestId, WithReason
 from goconductor.rest.http.bodies import ENVELOPE_BYTES, body_of, document, read_body
 from goconductor.rest.http.parameters import STRICT, SagaId, StepId, etag, idempotency_key, if_match
@@ -28,6 +28,7 @@ PATHS = {Request.EDIT_INPUT: "input", Request.DROP_SIGNAL: "drop-signal"}
 _TYPES: dict[Kind, Any] = {
     Kind.FLAG: bool,
     Kind.TEXT: Annotated[str, Field(min_length=1, max_length=255)],
+    Kind.STEP: str,
     Kind.VALUE: Any,
     Kind.VALUES: Annotated[dict[str, Any], Field(min_length=1)],
 }
@@ -40,13 +41,19 @@ def body_for(operation: Operation) -> type[Body]:
         return base
     fields: dict[str, Any] = {
         each.name: (
-            Annotated[_TYPES[each.kind], Field(description=each.about)],
+            Annotated[_type_of(operation, each), Field(description=each.about)],
             ... if each.required else operation.default(each),
         )
         for each in operation.parameters
     }
     name = operation.request.title().replace("_", "")
     return create_model(name, __base__=base, __doc__=operation.summary, **fields)
+
+
+def _type_of(operation: Operation, parameter: Parameter) -> Any:
+    kind = _TYPES[parameter.kind]
+    may_be_none = not parameter.required and operation.default(parameter) is None and parameter.kind is not Kind.VALUE
+    return kind | None if may_be_none else kind
 
 
 def router(node: Node, settings: Settings) -> APIRouter:

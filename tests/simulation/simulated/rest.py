@@ -56,6 +56,13 @@ def _effects(simulation: Simulation, saga: Watched) -> Iterator[str]:
         )
         declared = name in saga.plan.undoes
         undoes = undo.startswith("booked") if declared else name in saga.plan.undoable and not code.endswith("bare")
+        for round in range(step.round if undoes else 0):
+            was, gone = (
+                simulation.journals[owner].held.get(f"effect {idempotency_key(saga.saga_id, name, side, round)}", 0)
+                for owner, side in ((participant, Direction.ACTION), (undoer, Direction.COMPENSATION))
+            )
+            if was != gone:
+                yield f"I2: {saga.plan.name}.{name} was restarted; in round {round} effects {was}, undone {gone}"
         where = f"I2: {saga.plan.name}.{name} ({state.status}, {step.action.status}/{step.compensation.status})"
         if step.action.status is ActionStatus.SUCCEEDED and did != 1:
             yield f"{where} succeeded, and its effect is there {did} times"

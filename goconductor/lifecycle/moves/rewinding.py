@@ -1,0 +1,114 @@
+"""A rewind: some steps, not all, are undone, and then are as if they had never begun, in a new round. The saga goes forward.
+
+Turning back and a rewind of everything undo the same steps and have two ends. So the state has the steps of a rewind, R, in a
+field of its own, which says "then forward". R is closed under "comes after", and references are edges. What came after a step
+has used what it gave, and is undone first.
+
+While R goes back (:func:`turning.advance` does it, by the rules of turning back):
+
+- Nothing of R starts. What waits is withdrawn. What was sent is awaited while somebody holds its lease, else it is unknown; there
+  is no further attempt. What may have had an effect is compensated, in reverse order.
+- A step keeps its round until the rewind *ends*. Under it the outcome that is awaited is taken, and its effect is undone. A new
+  round at the beginning would drop that outcome, and undo the effect by nobody. The end gives all of R the same new round, drawn
+  from a counter of the saga, so no step has a round twice.
+- What a step of R gave is absent for conditions, and nothing that could begin refers to it. Compensations still read it.
+- A pause holds compensations and the new round. The rest goes on.
+
+A compensation of R that is skipped leaves an effect. Beside that of the new round it would be there twice, and belong to no step.
+So such a skip turns the saga back as a whole. For the same reason a rewind is refused while a step of it has a compensation that
+was skipped before. It is refused, too, where R holds a pivot or a step behind it that was sent: there the saga only goes forward.
+
+What a wait took stays taken; inputs that an operator gave are forgotten with the round, unless the request gives some.
+"""
+
+from __future__ import annotations
+
+from goconductor.errors import RequestRefusedError, nearest
+from goconductor.lifecycle.facts.events import RestartRequested
+from goconductor.lifecycle.facts.state import NOT_COMPENSATED, NOT_SENT, ActionStatus, CompensationStatus, Rewind
+from goconductor.lifecycle.facts.transitions import Rewound
+from goconductor.lifecycle.fold import Fold
+from goconductor.lifecycle.moves import turning
+from goconductor.saga.definition import StepRole
+from goconductor.saga.graph import reachable
+from goconductor.saga.plan import Plan
+
+
+def closed(plan: Plan, step: str) -> tuple[str, ...]:
+    """Return a step and all that comes after it, in the order of the plan; without a step, everything.
+
+    Raises:
+        RequestRefusedError: the saga has no such step.
+    """
+    if not step:
+        return plan.order
+    if step not in plan.order and step in plan.steps:
+        raise RequestRefusedError(f"step {step!r} stands in a map, which cannot go back alone: restart from a step after the map")
+    if step not in plan.steps:
+        raise RequestRefusedError(f"saga {plan.name!r} has no step {step[:100]!a}; {nearest(step, plan.steps)}")
+    after = reachable(plan.successors, step)
+    return tuple(name for name in plan.order if name == step or name in after)
+
+
+def requested(fold: Fold, event: RestartRequested) -> None:
+    """Let an operator's rewind begin.
+
+    Raises:
+        RequestRefusedError: the saga's state does not allow it; its text has what is allowed.
+    """
+    steps = closed(fold.plan, event.from_step)
+    if not event.reason:
+        raise RequestRefusedError("a restart undoes what stands: give a reason")
+    if fold.backward:
+        raise RequestRefusedError(f"saga {fold.state.saga_id} turns back as a whole; start another one when it has ended")
+    if fold.rewound:
+        going = ", ".join(name for name in fold.plan.order if name in fold.rewound)
+        raise RequestRefusedError(f"saga {fold.state.saga_id} rewinds already ({going}): wait until these steps begin again")
+    if problem := next((why for name in steps if (why := _problem(fold, name)) is not None), None):
+        raise RequestRefusedError(problem)
+    if all(fold.step(name).action.status is ActionStatus.PENDING for name in steps):
+        first = event.from_step or steps[0]
+        raise RequestRefusedError(f"step {first!r} and what comes after it have not begun: there is nothing to restart")
+    known = fold.plan.steps[event.from_step].inputs if event.from_step else {}
+    if unknown := sorted(set(event.inputs or ()) - set(known)):
+        there = ", ".join(sorted(known)) or "none"
+        about = f"step {event.from_step!r}" if event.from_step else "a restart of everything"
+        raise RequestRefusedError(f"{about} has no input {unknown[0]!r}; its inputs are: {there}")
+    begin(fold, Rewind(steps, event.inputs))
+
+
+def _problem(fold: Fold, name: str) -> str | None:
+    """Return why a step cannot be taken back to go forward again; None if it can."""
+    step, role = fold.step(name), fold.role(name)
+    if step.length is not None:
+        return f"map {name!r} has grown, and cannot go back alone: restart from a step after it, or abort the saga"
+    if step.compensation.status is CompensationStatus.SKIPPED:
+        return f"the compensation of step {name!r} was skipped, so its effect may stand, and would be there twice: abort the saga"
+    never = step.action.status in (ActionStatus.PENDING, ActionStatus.PREVENTED) or name not in fold.plan.owners
+    if role is StepRole.COMPENSATABLE or never or not step.action.attempt:
+        return None
+    what = "the pivot" if role is StepRole.PIVOT else "behind the pivot"
+    return f"step {name!r}, {what}, was sent: from there the saga only goes forward; restart from a step after it"
+
+
+def begin(fold: Fold, rewind: Rewind) -> None:
+    """Let these steps go back. They are closed under "comes after"."""
+    fold.set_rewind(rewind)
+    fold.fields["rounds"] = fold.state.rounds + 1
+    turning.withdraw(fold, rewind.steps)
+
+
+def end(fold: Fold) -> tuple[str, ...]:
+    """Make all steps of the rewind as if they had never begun, and return them. All are undone, nobody is at work on them."""
+    rewind: Rewind | None = fold.fields.get("rewind", fold.state.rewind)
+    assert rewind is not None  # noqa: S101  (who calls has looked)
+    steps, round = rewind.steps, fold.fields.get("rounds", fold.state.rounds)
+    for name in steps:
+        edited = rewind.inputs if name == steps[0] else None
+        fold.set_compensation(name, Rewound, NOT_COMPENSATED)
+        fold.set_action(
+            name, Rewound, NOT_SENT, output=None, skipping=False, span="", round=round, edited=edited, undo_edited=None
+        )
+    fold.set_rewind(None)
+    fold.remaining = fold.size - fold.done
+    return steps
