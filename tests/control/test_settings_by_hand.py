@@ -22,7 +22,7 @@ from tests.control.test_settings import CANARY, NO_URL, URL
             {"database": {"url": URL, "pool": CANARY}, "participant": {"threads": 0}},
             [
                 "Settings(…): database.pool: there is no such setting",
-                "Settings(…): participant.threads: should be greater than or equal to 1",
+                "Settings(…): participant.threads: should be at least 1",
             ],
         ),
     ],
