@@ -81,7 +81,7 @@ def test_a_new_round_begins_only_when_what_may_have_run_is_undone(
             if (was := before.step(name)).round == after.step(name).round:
                 continue
             assert was.action.status not in OPEN_ACTIONS or (isinstance(event, e.StepEvent) and event.step == name)
-            if name in life.plan.owners and life.plan.roles[name] == "compensatable":
+            if name in life.plan.undoable and life.plan.roles[name] == "compensatable":
                 assert (name, was.round) not in may_have_run - undone
 
 

@@ -17,7 +17,6 @@ from goconductor.messages import codec
 from goconductor.messages.envelope import Baton, RunStep, SagaEnded
 from goconductor.messages.topics import replies_topic, steps_topic
 from goconductor.ports.bus import TOPIC
-from goconductor.saga.features import USES
 from goconductor.saga.ids import Direction
 
 SAGA = UUID("01a1fae2-6686-7f93-8f9b-23c8f725f438")
@@ -166,7 +165,7 @@ def test_a_saga_without_features_has_messages_that_code_from_before_features_rea
 
 
 def test_who_lacks_a_feature_leaves_the_message_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(USES, "loops", lambda _: True)
+    monkeypatch.setattr(codec, "KNOWN", {"loops"})
     assert codec.decode(featured("loops"))[1].baton.features == ("loops",)
     with pytest.raises(MessageError, match=r"does not know \(knots\): upgrade this instance") as caught:
         codec.decode(featured("knots", "loops"))
@@ -185,7 +184,7 @@ def test_a_state_that_this_code_cannot_read_is_no_dead_letter_where_it_lacks_the
 
 
 def test_a_pointer_names_the_features_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(USES, "loops", lambda _: True)
+    monkeypatch.setattr(codec, "KNOWN", {"loops"})
     pointer = codec.without_state(featured("loops"))
     assert pointer is not None
     assert codec.decode(pointer)[1].baton == Baton(7, 99, None, ("loops",))
