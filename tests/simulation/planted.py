@@ -12,16 +12,13 @@ import pytest
 from msgspec.structs import replace
 
 from goconductor.engine.intake import Intake
-from goconductor.engine.log import folding
 from goconductor.engine.log.folding import Folded
 from goconductor.engine.running import runners
 from goconductor.engine.steps.context import StepContext
 from goconductor.journals.keys import State
 from goconductor.journals.memory import MemoryJournal
-from goconductor.lifecycle import decide
-from goconductor.lifecycle import replay as replaying
 from goconductor.lifecycle.facts.effects import EndSaga
-from goconductor.lifecycle.facts.events import Event, StepEvent
+from goconductor.lifecycle.facts.events import StepEvent
 from goconductor.lifecycle.facts.state import ActionStatus, SagaStatus
 from goconductor.lifecycle.fold import CLOSED_COMPENSATIONS, NO_COMPENSATION, Fold
 from goconductor.lifecycle.moves import turning
@@ -159,18 +156,6 @@ def _forgotten_in_rewind(patch: Patch) -> None:
     patch.setattr(Fold, "needs_compensation", needs)
 
 
-def _older_round(patch: Patch) -> None:
-    real = decide.apply
-
-    def taken(fold: Fold, event: Event) -> None:
-        if isinstance(event, StepEvent) and event.step in fold.steps:
-            event = replace(event, round=fold.step(event.step).round)
-        real(fold, event)
-
-    for module in (decide, folding, replaying):
-        patch.setattr(module, "apply", taken)
-
-
 def _head_before_lease(patch: Patch) -> None:
     async def acquired(self: Intake, requests: list[Acquire]) -> list[Acquired]:
         leases: Any = self._leases
@@ -247,7 +232,6 @@ BUGS: dict[str, Planted] = {
     "forgotten in a rewind": Planted(
         "a step of a rewind whose outcome is unknown is not compensated", _forgotten_in_rewind, _REWINDING
     ),
-    "older round": Planted("an outcome of an older round counts for the present one", _older_round, _REWINDING),
     "head before lease": Planted("the head is read before the lease is taken", _head_before_lease),
     "no fence": Planted("a leader of the past writes", _unfenced),
     "acknowledged first": Planted("a message is acknowledged before its lease is taken", _acknowledged_first),
