@@ -18,6 +18,10 @@ USES = {
     "delay": "step -> 'delay' IS NOT NULL",
     "wait": "step -> 'wait' IS NOT NULL",
     "value": "step -> 'value' IS NOT NULL",
+    "value_inputs": "step -> 'value' IS NOT NULL AND step -> 'inputs' IS NOT NULL",
+    "optional_reference": "jsonb_path_exists(step, '$.inputs.*.optional') OR jsonb_path_exists(step, '$.undo.inputs.*.optional')",
+    "declared_undo": "step -> 'undo' IS NOT NULL",
+    "map": "step -> 'map' IS NOT NULL",
     "tolerated_failure": "step -> 'allow_fail' IS NOT NULL OR step -> 'fallback' IS NOT NULL",
     "total_timeout": "step -> 'total_timeout_seconds' IS NOT NULL",
     "retry_on": " OR ".join(
@@ -25,6 +29,11 @@ USES = {
     ),
 }
 """The features, each with how a step of a document shows that it uses it; defaults do not stand in documents."""
+MAPS_DEEP = 3
+STEPS = " UNION ALL ".join(
+    f"SELECT jsonb_path_query(document::jsonb, '$.steps[*]{'.map.do[*]' * deep}')" for deep in range(MAPS_DEEP + 1)
+)
+"""All steps of a document, those of the maps in it included."""
 
 
 def upgrade() -> None:
@@ -36,7 +45,7 @@ def upgrade() -> None:
         f"""
         UPDATE definitions AS d SET features = found.features FROM (
             SELECT namespace, saga, version, array_agg(DISTINCT feature ORDER BY feature) AS features
-            FROM definitions, jsonb_array_elements(document::jsonb -> 'steps') AS step, LATERAL ({uses}) AS used (feature)
+            FROM definitions, LATERAL ({STEPS}) AS steps (step), LATERAL ({uses}) AS used (feature)
             GROUP BY namespace, saga, version
         ) AS found
         WHERE (d.namespace, d.saga, d.version) = (found.namespace, found.saga, found.version)

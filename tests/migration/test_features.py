@@ -9,8 +9,8 @@ import asyncpg
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from goconductor.saga.definition import Definition, Delay, Step, Wait
-from goconductor.saga.features import features_of
+from goconductor.saga.definition import Binding, Definition, Delay, Map, Step, Undo, Wait
+from goconductor.saga.features import USES, features_of
 from goconductor.saga.retry import Retry
 from goconductor.stores.postgres import migrate
 from goconductor.stores.postgres.database import dial
@@ -27,6 +27,14 @@ STEPS = {
     "fallback": [Step(id="b", run="shop.b", fallback="a"), CODE],
     "timed": [Step(id="b", run="shop.b", total_timeout_seconds=60.0)],
     "chosen": [Step(id="b", run="shop.b", compensation_retry=Retry(not_on=("ValueError",)))],
+    "value": [Step(id="b", value="1")],
+    "value of a reference": [Step(id="b", value="inputs.x", inputs={"x": Binding(ref="$.input.x")})],
+    "optional": [Step(id="b", run="shop.b", inputs={"x": Binding(ref="$.input.x", optional=True)})],
+    "undo": [Step(id="b", run="shop.b", undo=Undo(run="shop.c", inputs={"x": Binding(ref="$.input.x", optional=True)}))],
+    "nothing to undo": [Step(id="b", run="shop.b", undo="none")],
+    "map": [
+        Step(id="b", map=Map(over="$.input", do=(Step(id="c", map=Map(over="$.item", do=(CODE, Step(id="d", value="1")))),)))
+    ],
     "several": [
         Step(id="b", delay=Delay(seconds=1.0)),
         Step(id="c", run="shop.c", allow_fail=True, retry=Retry(on=("OSError",))),
@@ -52,6 +60,7 @@ async def put(hand: dial.Connection, definition: Definition) -> None:
 
 
 async def test_a_definition_has_its_features_again_after_the_way_back_and_forth(postgres_url: str, hand: dial.Connection) -> None:
+    assert {feature for steps in STEPS.values() for feature in features_of(Definition(name="s", steps=tuple(steps)))} == {*USES}
     for name, steps in STEPS.items():
         await put(hand, Definition(name=name, steps=tuple(steps)))
     look = "SELECT saga, features FROM goconductor.definitions ORDER BY saga"
