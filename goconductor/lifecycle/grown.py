@@ -87,8 +87,8 @@ def before(plan: Plan, steps: Steps, name: str) -> Iterable[str]:
     if plan.data is None:
         return plan.predecessors[name]
     if name.endswith("[]"):
-        return plan.predecessors[name[:-2]]
-    if steps.get(name, NOT_STARTED).length:
+        name = name[:-2]
+    elif steps.get(name, NOT_STARTED).length:
         return last_steps(plan, steps, name)
     earlier, found = plan.predecessors[name], split(name)
     return earlier if earlier or found is None else (f"{found.map}[]",)
