@@ -32,6 +32,9 @@ PORTS = (80, 443)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _TUNNELS = (ipaddress.ip_network("2002::/16"), ipaddress.ip_network("2001::/32"), ipaddress.ip_network("64:ff9b:1::/48"))
 """Ranges that lead to an IPv4 address which cannot be told from here: 6to4, Teredo, local NAT64."""
+_INSIDE = (ipaddress.ip_network("fec0::/10"), ipaddress.ip_network("168.63.129.16/32"), ipaddress.ip_network("192.0.0.0/24"))
+"""Ranges that count as public in Python, or in some of its versions, and are not: IPv6's old site-local addresses, the platform
+of Azure as each of its machines sees it, and the protocols' own, where one of Oracle's clouds answers with credentials."""
 
 
 def split_host(entry: str) -> tuple[str, int | None]:
@@ -83,7 +86,7 @@ class Guard:
                 return self.allows(inside)
         if any(address in network for network in self._networks):
             return True
-        if any(address in tunnel for tunnel in _TUNNELS):
+        if any(address in network for network in (*_TUNNELS, *_INSIDE)):
             return False
         return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 

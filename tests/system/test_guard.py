@@ -16,13 +16,14 @@ from goconductor.system.guard import Guard, split_host
 
 INSIDE = [
     *("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1", "240.0.0.1"),
-    *("255.255.255.255", "192.0.2.1", "198.18.0.1"),
-    *("::1", "::", "fe80::1", "fc00::1", "ff02::1", "2001:db8::1", "fd00:ec2::254"),
+    *("255.255.255.255", "192.0.2.1", "198.18.0.1", "168.63.129.16", "192.0.0.192"),
+    *("::1", "::", "fe80::1", "fec0::1", "fc00::1", "ff02::1", "2001:db8::1", "fd00:ec2::254"),
     *(
         "::ffff:127.0.0.1",
         "::ffff:10.0.0.1",
         "64:ff9b::7f00:1",
         "64:ff9b::a9fe:a9fe",
+        "64:ff9b::a83f:8110",
         "2002:7f00:1::",
         "2001:0:1:2::",
         "64:ff9b:1::1",
@@ -55,6 +56,9 @@ def test_a_range_of_the_settings_is_allowed_and_no_more() -> None:
     assert guard.allows(ip_address("::1"))
     assert not guard.allows(ip_address("10.2.0.1"))
     assert not guard.allows(ip_address("127.0.0.1"))
+    platform = Guard(networks=[ip_network("168.63.129.16/32"), ip_network("fec0::/10")])
+    assert platform.allows(ip_address("168.63.129.16"))
+    assert platform.allows(ip_address("fec0::1"))
 
 
 @pytest.mark.parametrize(

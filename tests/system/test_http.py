@@ -17,7 +17,7 @@ from goconductor.errors import PermanentError, RefusedError, TemporaryError
 from goconductor.saga.ids import Direction
 from goconductor.system.guard import Guard
 from goconductor.system.http import exchange
-from goconductor.system.http.steps import HttpSteps
+from goconductor.system.http.steps import QUOTED_CHARACTERS_MAX, HttpSteps
 from goconductor.system.secrets import Secret, Secrets
 from goconductor.testing.world import step_context
 from tests.certificates import Authority
@@ -113,6 +113,19 @@ async def test_a_secret_goes_into_a_header_and_nowhere_else(
     assert CANARY not in caplog.text
 
 
+async def test_a_secret_is_hidden_before_an_answer_is_shortened(http: HttpSteps, server: Server) -> None:
+    spaces = 4 * QUOTED_CHARACTERS_MAX - len("bad") - len(CANARY) // 2  # a cut by bytes would go through the secret
+    server.answers = [answer(401, "bad" + " " * spaces + CANARY, kind="text/plain")]
+    problem = await refused(http, RefusedError, url=server.url, headers={"authorization": "Bearer ${secret:token}"})
+    assert problem.endswith("401: bad **********")
+
+
+async def test_what_cannot_be_kept_of_an_answer_is_told_without_secrets(http: HttpSteps, server: Server) -> None:
+    server.answers = [answer(200, f'{{"{CANARY}": 18446744073709551616}}')]
+    problem = await refused(http, PermanentError, url=server.url, headers={"authorization": "Bearer ${secret:token}"})
+    assert "the answer cannot be kept: " in problem
+
+
 @pytest.mark.parametrize(
     ("header", "problem"),
     [
@@ -147,7 +160,8 @@ async def test_a_value_cannot_add_a_header(http: HttpSteps, server: Server) -> N
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        *((status, RefusedError) for status in (301, 307, 400, 401, 404, 409, 422)),
+        *((status, RefusedError) for status in (400, 401, 404, 409, 422)),
+        *((status, PermanentError) for status in (301, 303, 307)),  # the usual answer to a POST that was done, as well
         *((status, TemporaryError) for status in (408, 425, 429, 500, 502, 503, 504)),
     ],
 )
@@ -170,7 +184,7 @@ async def test_the_definition_may_say_otherwise(http: HttpSteps, server: Server)
 
 async def test_redirects_are_not_followed(http: HttpSteps, server: Server) -> None:
     server.answers = [answer(302, "", f"Location: {server.url}/elsewhere")]
-    assert "redirects are not followed" in await refused(http, RefusedError, url=server.url)
+    assert "redirects are not followed" in await refused(http, PermanentError, url=server.url)
     assert len(server.asked) == 1
 
 
@@ -184,6 +198,8 @@ async def test_redirects_are_not_followed(http: HttpSteps, server: Server) -> No
         ("Sat, 01 Jan 2000 00:00:00 GMT", 0, 0),
         ("soon", None, None),
         ("-3", None, None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None, None),
+        ("Mon, 01 Jan 2024 00:00:00 +99999999999999999999", None, None),
     ],
 )
 async def test_an_answer_may_ask_to_wait(

@@ -114,6 +114,14 @@ async def test_a_refusal_is_not_tried_again_and_leaves_nothing_to_undo(server: S
     assert [asked.method for asked in server.asked] == ["POST"]
 
 
+async def test_a_redirect_may_answer_what_was_done_so_its_undo_is_not_left_out(server: Server, system: StepRegistry) -> None:
+    server.answers = [answer(303, "", "Location: /orders/7")]
+    async with World() as world:
+        state = await run(world, system, order_of(server))
+    assert state.step("order").stuck
+    assert [asked.method for asked in server.asked] == ["POST"]
+
+
 async def test_an_undo_that_needs_an_answer_which_was_lost_waits_for_an_operator(server: Server, system: StepRegistry) -> None:
     server.answers = [answer(500), answer(422)]  # after the first attempt nobody knows
     async with World() as world:

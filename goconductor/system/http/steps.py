@@ -193,14 +193,14 @@ def _body(body: Any, headers: Mapping[str, str]) -> tuple[bytes | None, str]:
 
 
 def _unexpected(call: Call, what: str, answer: Answer, secrets: Iterable[str]) -> StepError:
-    said = without(secrets, answer.body[: QUOTED_CHARACTERS_MAX * 4].decode("utf-8", "replace"))
+    said = without(secrets, answer.body.decode("utf-8", "replace"))  # all of it: a part of a secret would not be found
     said = " ".join(said.split())[:QUOTED_CHARACTERS_MAX]
     problem = f"{what} was answered with {answer.status}{f': {said}' if said else ''}"
     if 300 <= answer.status < 400:
         problem += "; redirects are not followed: call the place itself"
     if not call.is_final(answer.status):
         return TemporaryError(problem, delay_seconds=_retry_after(answer))
-    said_no = 300 <= answer.status < 500  # after any other status something may have happened
+    said_no = 400 <= answer.status < 500  # after any other status something may have happened: 303 answers a POST that was done
     return RefusedError(problem) if said_no else PermanentError(problem)
 
 
@@ -211,7 +211,7 @@ def _retry_after(answer: Answer) -> float | None:
         return min(float(text[:9]), RETRY_AFTER_SECONDS_MAX)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for numbers that no date has
         return None
     seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
     return min(max(0.0, seconds), RETRY_AFTER_SECONDS_MAX)
@@ -227,7 +227,7 @@ def _output(what: str, answer: Answer, secrets: list[str]) -> dict[str, Any]:
         output = {"status": answer.status, "headers": headers, "body": body}
         values.check_value(output)
     except PayloadError as error:
-        raise PermanentError(f"{what}: the answer cannot be kept: {error}") from None
+        raise PermanentError(f"{what}: the answer cannot be kept: {without(secrets, str(error))}") from None
     except UnicodeDecodeError:
         raise PermanentError(f"{what}: the answer is neither JSON nor text in UTF-8; ask for another form by 'accept'") from None
     cleaned: dict[str, Any] = without(secrets, output)
