@@ -179,16 +179,23 @@ class BlockingSaga(Generic[O]):
             )
         )
 
-    def terminate(self, *, reason: str, by: str = "", revision: str | None = None, request_id: str | None = None) -> SagaDetail:
+    def terminate(
+        self, *, reason: str, forced: bool = False, by: str = "", revision: str | None = None, request_id: str | None = None
+    ) -> SagaDetail:
         """End it as it stands: nothing is compensated.
+
+        It is *terminating* until the owners of what is out have written its keys in their journals; then nothing can land later.
 
         Args:
             reason: why, for its history.
+            forced: True to end it at once, without their journals; late effects are possible.
             by: the name of the actor.
             revision: as every request has it.
             request_id: as every request has it.
         """
-        return self._ask(lambda _: self._handle.terminate(reason=reason, by=by, revision=revision, request_id=request_id))
+        return self._ask(
+            lambda _: self._handle.terminate(reason=reason, forced=forced, by=by, revision=revision, request_id=request_id)
+        )
 
     def drop_signal(
         self, *, signal: str, reason: str, by: str = "", revision: str | None = None, request_id: str | None = None

@@ -49,6 +49,7 @@ _STATUSES: dict[SagaStatus, str] = {
     SagaStatus.COMPENSATING: "bold yellow",
     SagaStatus.COMPENSATED: "bold yellow",
     SagaStatus.STUCK: "bold red",
+    SagaStatus.TERMINATING: "bold yellow",
 }
 
 

@@ -24,13 +24,14 @@ from goconductor.lifecycle.facts.events import (
     SideEvent,
     SignalReceived,
     StepEvent,
+    TerminateRequested,
 )
 from goconductor.lifecycle.facts.state import ActionStatus, SagaState, SagaStatus
 from goconductor.lifecycle.facts.transitions import FIRST_STATUSES, SAGA_MOVES
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import exists
 from goconductor.lifecycle.invariants import check
-from goconductor.lifecycle.moves import backward, forward, requests, signals
+from goconductor.lifecycle.moves import backward, forward, requests, signals, terminating
 from goconductor.saga.ids import SETTLEMENTS, Direction
 from goconductor.saga.plan import Plan
 
@@ -126,7 +127,9 @@ def apply(fold: Fold, event: Event) -> None:
 
 
 def _dispatch(fold: Fold, event: Event) -> None:
-    if isinstance(event, ForwardEvent):
+    if fold.phase is SagaStatus.TERMINATING and not isinstance(event, OperatorRequest):
+        terminating.apply(fold, event)
+    elif isinstance(event, ForwardEvent):
         forward.apply(fold, event)
     elif isinstance(event, BackwardEvent):
         backward.apply(fold, event)
@@ -134,6 +137,8 @@ def _dispatch(fold: Fold, event: Event) -> None:
         requests.apply(fold, event)
     elif isinstance(event, SignalReceived):
         signals.received(fold, event)
+    elif isinstance(event, TerminateRequested):
+        terminating.ended_at_once(fold, event)
     elif isinstance(event, SagaStarted):  # pragma: no cover  (SAGA_MOVES has no row for it)
         raise UnexpectedEventError("a saga starts once")
     elif _side_of(fold, event) is Direction.COMPENSATION:
@@ -167,5 +172,6 @@ def _illegal(fold: Fold, event: Event, status: SagaStatus) -> Exception:
         allowed = " or ".join(sorted(SAGA_MOVES[type(event)]))
         return RequestRefusedError(f"saga {fold.state.saga_id} is {status}; only {allowed} sagas can be {event.verb}")
     if isinstance(event, SignalReceived):
-        return RequestRefusedError(f"saga {fold.state.saga_id} has ended, it is {status}; no signal can reach it any more")
+        ended = "has ended, it is" if status.ended else "is"
+        return RequestRefusedError(f"saga {fold.state.saga_id} {ended} {status}; no signal can reach it any more")
     return UnexpectedEventError(f"saga {fold.state.saga_id} is {status}; it cannot see {name}")

@@ -369,8 +369,9 @@ class Fold:
             latest = at + state.patience_seconds * (TURNED_PATIENCE if turned else 1.0)
         else:
             latest = math.inf
-        if state.deadline_at is not None and not self.fields.get("deadline_passed", state.deadline_passed):
-            latest = min(latest, state.deadline_at)
+        deadline_at = None if self.phase is SagaStatus.TERMINATING else state.deadline_at
+        if deadline_at is not None and not self.fields.get("deadline_passed", state.deadline_passed):
+            latest = min(latest, deadline_at)
         if self._timers and (next_due := self._next_due()) is not None:
             latest = min(latest, next_due)
         if not works:

@@ -77,7 +77,7 @@ def violations(plan: Plan, state: SagaState) -> list[str]:
         _of_step(found, plan, state, name, step)
     undoes = state.phase in _GOING_FORWARD and any(step.compensation.status is COMPENSATION_STUCK for step in steps)
     if (waiting or undoes) and not open_work and not state.paused and not state.phase.ended:
-        deadline = [] if state.deadline_at is None or state.deadline_passed else [state.deadline_at]
+        deadline = [] if state.next_deadline_at is None else [state.next_deadline_at]
         times = [*deadline, *(step.due_at for step in steps if step.due_at is not None)]
         if state.wake_at != min(times, default=None):
             found.append(f"it only waits, until {min(times, default=None)}, but wake_at is {state.wake_at}")
@@ -98,8 +98,10 @@ def _of_saga(found: list[str], state: SagaState, counts: _Counts) -> None:
         found.append("completed, but not every step succeeded or was skipped")
     if (open_work or waiting) and phase in (SagaStatus.COMPLETED, SagaStatus.COMPENSATED):
         found.append(f"{state.phase}, but work is open")
-    if waiting and phase is SagaStatus.COMPENSATING:
-        found.append("a step waits although the saga goes back")
+    if waiting and phase in (SagaStatus.COMPENSATING, SagaStatus.TERMINATING):
+        found.append(f"a step waits although the saga is {phase}")
+    if phase is SagaStatus.TERMINATING and not open_work:
+        found.append("terminating, but nothing is out")
     moves = not ended and not state.paused
     may_wait = moves and (waiting or (stuck and phase in _GOING_FORWARD))
     if state.wake_at is None if moves and open_work else not may_wait and state.wake_at is not None:
@@ -140,7 +142,7 @@ def _of_step(found: list[str], plan: Plan, state: SagaState, name: str, step: St
 def _of_growth(found: list[str], plan: Plan, state: SagaState, name: str, step: StepState) -> None:
     """Look at a map and its items; that a map has ended shows that its last steps are done, which is looked at in their turn."""
     action = step.action.status
-    if action is ActionStatus.GROWN and (step.length is None or state.phase in _GOING_BACK):
+    if action is ActionStatus.GROWN and (step.length is None or state.phase in (*_GOING_BACK, SagaStatus.TERMINATING)):
         found.append(f"map {name!r} has grown to {step.length} items, and the saga is {state.phase}")
     if not exists(plan, state.steps, name):
         found.append(f"there is no step {name!r}")
@@ -158,7 +160,7 @@ def _of_compensation(found: list[str], plan: Plan, state: SagaState, name: str, 
         found.append(f"step {name!r} was given up before it was compensated")
     if (step.compensation.due_at is not None) != (compensation is COMPENSATION_BACKOFF):
         found.append(f"the compensation of step {name!r} is {compensation} with due_at {step.compensation.due_at}")
-    forward = state.phase not in (SagaStatus.COMPENSATING, SagaStatus.COMPENSATED, SagaStatus.TERMINATED)
+    forward = state.phase in _GOING_FORWARD
     rewinds = state.rewind is not None and name in state.rewind.steps
     if forward and not rewinds and (name not in plan.tolerated or action not in _FAILED):
         found.append(f"step {name!r} is being compensated while the saga is {state.phase}")

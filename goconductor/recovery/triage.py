@@ -77,10 +77,10 @@ def triage(state: SagaState, look: Look) -> Repairs:
     now = look.now
     works = list(pending_work(state.steps))
     next_looks = [] if state.waits or not works else [now + state.patience_seconds]
-    if state.deadline_at is not None and not state.deadline_passed:
-        if state.deadline_at <= now:
+    if (deadline_at := state.next_deadline_at) is not None:
+        if deadline_at <= now:
             return Repairs((DeadlinePassed(),), (), (), (), None)
-        next_looks.append(state.deadline_at)
+        next_looks.append(deadline_at)
     due: list[TimerFired] = []
     lost: list[tuple[Work, Lease | None]] = []
     unheld: list[Work] = []

@@ -42,7 +42,10 @@ USES: dict[str, Callable[[Step], bool]] = {
 REWIND = "rewind"
 """A feature of a saga's state: some of its steps have been rewound, or are. Any saga may come to use it."""
 
-KNOWN = frozenset({*USES, REWIND})
+TERMINATION = "termination"
+"""A feature of a saga's state: it is terminating. Any saga may come to use it."""
+
+KNOWN = frozenset({*USES, REWIND, TERMINATION})
 """The features that this code knows."""
 
 

@@ -28,7 +28,7 @@ from goconductor.lifecycle.facts.events import (
     SettleUnavailable,
     SignalDropped,
     SkipRequested,
-    TerminateRequested,
+    TerminationRequested,
     TimerFired,
 )
 from goconductor.lifecycle.facts.state import Failure
@@ -80,7 +80,7 @@ __all__ = [
     "SignalDropped",
     "SkipRequested",
     "StandsStillError",
-    "TerminateRequested",
+    "TerminationRequested",
     "TimerFired",
     "World",
     "WorldConductor",

@@ -261,8 +261,8 @@ class Scenario:
             for t in pending_work(state.steps)
             if isinstance(t, SetTimer)
         ]
-        if state.deadline_at is not None and not state.deadline_passed:
-            due.append((state.deadline_at, DeadlinePassed()))
+        if state.next_deadline_at is not None:
+            due.append((state.next_deadline_at, DeadlinePassed()))
         first = min(due, key=lambda one: one[0], default=None)
         return first if first is not None and first[0] <= until else None
 

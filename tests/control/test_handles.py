@@ -23,6 +23,7 @@ from goconductor import (
     SagaNotFoundError,
     SagaStatus,
     StepNotFoundError,
+    TerminatedError,
 )
 from goconductor.control.actor import ANYBODY
 from goconductor.control.sagas import queries
@@ -226,9 +227,11 @@ async def test_a_stuck_step_is_retried_skipped_and_declared_by_a_handle(bench: B
     await stuck[0].retry("reserve", by="ann")
     await stuck[1].skip("reserve", reason="by hand", by="ann")
     await stuck[2].declare("reserve", happened=True, reason="looked", by="ann")
-    assert (await stuck[3].terminate(reason="over", by="ann")).status == "terminated"
+    assert (await stuck[3].terminate(reason="over", by="ann")).status == "terminating"
+    with pytest.raises(TerminatedError, match="over"):
+        await stuck[3].result()
     names = [[entry.event for entry in (await each.history()).entries] for each in stuck]
-    asked = ["RetryRequested", "SkipRequested", "OutcomeDeclared", "TerminateRequested"]
+    asked = ["RetryRequested", "SkipRequested", "OutcomeDeclared", "TerminationRequested"]
     assert [name in events for name, events in zip(asked, names, strict=True)] == [True] * 4
 
 

@@ -22,7 +22,7 @@ from goconductor.lifecycle.facts.events import (
     ResumeRequested,
     RetryRequested,
     SkipRequested,
-    TerminateRequested,
+    TerminationRequested,
 )
 from goconductor.testing.clock import settle
 from tests.control.conftest import Bench
@@ -55,9 +55,9 @@ async def test_an_abort_sent_again_after_the_saga_has_ended_is_answered_like_the
         ),
         ("AbortRequested", lambda node, saga: requests.ask(ANYBODY, node, saga, AbortRequested(), Precautions(request_id="r"))),
         (
-            "TerminateRequested",
+            "TerminationRequested",
             lambda node, saga: requests.ask(
-                ANYBODY, node, saga, TerminateRequested(reason="enough"), Precautions(request_id="r")
+                ANYBODY, node, saga, TerminationRequested(reason="enough"), Precautions(request_id="r")
             ),
         ),
         (

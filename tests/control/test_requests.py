@@ -30,7 +30,7 @@ from goconductor.lifecycle.facts.events import (
     ResumeRequested,
     RetryRequested,
     SkipRequested,
-    TerminateRequested,
+    TerminationRequested,
 )
 from tests.control.conftest import Bench
 
@@ -60,8 +60,11 @@ async def test_an_aborted_saga_is_compensated(bench: Bench) -> None:
 
 async def test_a_terminated_saga_stays_as_it_is(bench: Bench) -> None:
     saga_id = await bench.start(card="busy")
-    ended = await requests.ask(Actor("ann"), bench.node, saga_id, TerminateRequested(reason="a test of ours"))
-    assert (ended.status, allowed(ended)) == ("terminated", [])
+    ended = await requests.ask(Actor("ann"), bench.node, saga_id, TerminationRequested(reason="a test of ours"))
+    assert (ended.status, allowed(ended)) == ("terminating", ["terminate"])
+    await bench.world.end_of(saga_id)
+    ended = await saga_status(ANYBODY, bench.node, saga_id)
+    assert (ended.status, ended.late_effects, allowed(ended)) == ("terminated", False, [])
     assert ("release", "tea") not in bench.seen
 
 
@@ -131,7 +134,7 @@ async def test_of_two_operators_who_saw_the_same_only_one_succeeds(bench: Bench)
     answers = await asyncio.gather(
         requests.ask(Actor("ann"), bench.node, saga_id, PauseRequested(), Precautions(expected=seen)),
         requests.ask(Actor("bob"), other, saga_id, AbortRequested(), Precautions(expected=seen)),
-        requests.ask(Actor("cid"), bench.node, saga_id, TerminateRequested(reason="no"), Precautions(expected=seen)),
+        requests.ask(Actor("cid"), bench.node, saga_id, TerminationRequested(reason="no"), Precautions(expected=seen)),
         return_exceptions=True,
     )
     assert sorted(type(answer).__name__ for answer in answers) == ["SagaChangedError", "SagaChangedError", "SagaDetail"]
@@ -154,7 +157,7 @@ Ask = Callable[[Node, UUID], Awaitable[object]]
     ("ask", "error", "says"),
     [
         (
-            lambda node, saga: requests.ask(ANYBODY, node, saga, TerminateRequested(reason=" ")),
+            lambda node, saga: requests.ask(ANYBODY, node, saga, TerminationRequested(reason=" ")),
             RequestInvalidError,
             "reason is missing",
         ),

@@ -226,6 +226,11 @@ def test_a_dropped_signal_is_told_by_its_id() -> None:
         (e.PauseRequested(), "web paused the saga."),
         (e.AbortRequested(by="ann"), "ann asked to abort the saga."),
         (e.TerminateRequested(reason="a test", by="ann"), "ann terminated the saga as it stood: a test."),
+        (e.TerminationRequested(reason="a test", by="ann"), "ann asked to end the saga as it stands: a test."),
+        (
+            e.TerminationRequested(reason="a test", forced=True, by="ann"),
+            "ann asked to end the saga as it stands at once, without the journals' word: a test.",
+        ),
         (e.DeadlinePassed(), "The saga's deadline passed."),
     ],
     ids=lambda given: type(given).__name__ if not isinstance(given, str) else "",

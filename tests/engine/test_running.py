@@ -12,7 +12,7 @@ import pytest
 
 from goconductor import CompensatedError, Conductor, PermanentError, Saga, SagaHandle, StuckError, TerminatedError
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.lifecycle.facts.events import PauseRequested, ResumeRequested, TerminateRequested
+from goconductor.lifecycle.facts.events import PauseRequested, ResumeRequested, TerminationRequested
 from goconductor.ports.store import Known, Tail
 from goconductor.stores.memory.log.appends import MemoryLog
 from goconductor.testing.clock import settle
@@ -218,7 +218,7 @@ async def test_waiting_for_what_is_terminated_or_takes_too_long(world: World) ->
         await handle.result(timeout_seconds=0.01)
     waiting = asyncio.create_task(handle.result(timeout_seconds=300))
     await settle()
-    await node.request(handle.saga_id, TerminateRequested(reason="enough"))
+    await node.request(handle.saga_id, TerminationRequested(reason="enough", forced=True))
     with pytest.raises(TerminatedError, match="terminated: enough"):
         await waiting
     assert node._endings._waiters == {}

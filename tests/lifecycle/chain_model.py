@@ -30,7 +30,7 @@ class Rules(NamedTuple):
 
 class Model(NamedTuple):
     mode: str
-    """F forward, R on the way back, E completed, X compensated, T terminated."""
+    """F forward, R on the way back, E completed, X compensated, t terminating, T terminated."""
     paused: bool
     action: str
     attempt: tuple[int, ...]
@@ -80,6 +80,8 @@ def advance(rules: Rules, m: Model) -> Model:
         if not todo:
             return m._replace(mode="X")
         return m if m.paused else _comp(m, todo[-1], "D", 1, 0)
+    if m.mode == "t" and "P" not in m.action and "Z" not in m.comp:
+        return m._replace(mode="T")
     return m
 
 
@@ -87,7 +89,12 @@ def fold(rules: Rules, m: Model, event: str, i: int = 0, attempt: int = 1) -> Mo
     """The state after an event; None where it changes nothing or is refused."""
     if m.mode in "EXT":
         return None
-    after = _fold(rules, m, event, i, attempt)
+    if event in ("terminate", "terminate by force"):
+        after = _terminate(rules, m, forced=event != "terminate")
+    elif m.mode == "t":
+        after = _recorded(rules, m, event, i)
+    else:
+        after = _fold(rules, m, event, i, attempt)
     return None if after is None else advance(rules, after)
 
 
@@ -135,7 +142,7 @@ def _fold(rules: Rules, m: Model, event: str, i: int, attempt: int) -> Model | N
             return m._replace(paused=True)
         case "resume" if m.paused:
             return m._replace(paused=False)
-        case "terminate":
+        case "terminate at once":
             return m._replace(mode="T")
         case "abort" | "deadline" if forward and ("p" not in rules.roles or m.action[rules.roles.find("p")] == "-"):
             m = m._replace(mode="R", paused=m.paused and event == "deadline")
@@ -143,6 +150,41 @@ def _fold(rules: Rules, m: Model, event: str, i: int, attempt: int) -> Model | N
         case "abort" if forward and m.action[p := rules.roles.find("p")] == "B":
             return _act(m._replace(paused=False), p, "P")
     return _by_hand(m, event, i, role)
+
+
+def _terminate(rules: Rules, m: Model, *, forced: bool) -> Model | None:
+    """All that is out is to be settled: P, and Z on the way back. An attempt under way counts as lost from then on."""
+    if forced:
+        return m._replace(mode="T")
+    if m.mode == "t":
+        return None
+    m = m._replace(mode="t", paused=False)
+    for i in range(len(rules.roles)):
+        a, c = m.action[i], m.comp[i]
+        if c in "DBKZ":
+            m = _comp(m, i, "Z", None, m.lost[i] + (c == "D"))
+        elif c == "-" and (a in "DBPZFU" or (a == "K" and m.attempt[i])):
+            m = _act(m, i, "P", None, m.lost[i] + (a == "D"))
+    return m
+
+
+def _recorded(rules: Rules, m: Model, event: str, i: int) -> Model | None:
+    """What comes while the saga terminates is recorded; nothing follows from it."""
+    a, c = m.action[i], m.comp[i]
+    match event:
+        case "succeeded" if a == "P" or (a in "FU" and rules.roles[i] == "c"):
+            return _act(m, i, "S")
+        case "happened" if a == "P":
+            return _act(m, i, "S")
+        case "never" if a == "P":
+            return _act(m, i, "f")
+        case "no journal" if a == "P":
+            return _act(m, i, "U" if m.lost[i] else "F")
+        case "compensated" | "compensation happened" if c == "Z":
+            return _comp(m, i, "C")
+        case "compensation never" | "no journal" if c == "Z":
+            return _comp(m, i, "N")
+    return None
 
 
 def _by_hand(m: Model, event: str, i: int, role: str) -> Model | None:

@@ -26,6 +26,7 @@ MODES = {
     SagaStatus.COMPENSATING: "R",
     SagaStatus.COMPLETED: "E",
     SagaStatus.COMPENSATED: "X",
+    SagaStatus.TERMINATING: "t",
     SagaStatus.TERMINATED: "T",
 }
 ACTIONS = {A.PENDING: "-", A.SENT: "D", A.BACKOFF: "B", A.SUCCEEDED: "S", A.FAILED: "F", A.PREVENTED: "f", A.UNKNOWN: "U"}
@@ -41,7 +42,9 @@ def events_of(rules: Rules) -> list[tuple[str, int, int, Event]]:
         ("resume", 0, 1, e.ResumeRequested()),
         ("abort", 0, 1, e.AbortRequested()),
         ("deadline", 0, 1, e.DeadlinePassed()),
-        ("terminate", 0, 1, e.TerminateRequested(reason="because")),
+        ("terminate at once", 0, 1, e.TerminateRequested(reason="because")),
+        ("terminate", 0, 1, e.TerminationRequested(reason="because")),
+        ("terminate by force", 0, 1, e.TerminationRequested(reason="because", forced=True)),
     ]
     for i in range(len(rules.roles)):
         s = f"s{i}"

@@ -166,9 +166,13 @@ class TestBackward:
 
     def test_a_saga_can_be_terminated_while_it_compensates(self) -> None:
         scenario = Scenario(saga(step("a"), step("b"))).given(e.SagaStarted()).given(e.AbortRequested())
-        scenario.given(e.ActionSucceeded("a")).given(e.TerminateRequested(reason="by hand")).expect(
-            EndSaga(SagaStatus.TERMINATED)
-        )
+        scenario.given(e.ActionSucceeded("a")).given(e.TerminationRequested(reason="by hand")).expect(Settle("b"))
+        scenario.given(e.ActionSettled("b")).expect(EndSaga(SagaStatus.TERMINATED))
+
+    def test_a_saga_that_an_older_version_terminated_has_ended_at_once(self) -> None:
+        scenario = Scenario(PAIR).given(e.SagaStarted()).given(e.TerminateRequested(reason="by hand"))
+        scenario.expect(EndSaga(SagaStatus.TERMINATED))
+        assert not scenario.state.late_effects
 
     def test_a_step_that_backs_off_when_the_saga_turns_back_is_compensated(self) -> None:
         scenario = Scenario(saga(step("a"), step("b"))).given(e.SagaStarted()).given(e.ActionFailed("a", failure=PASSING))
@@ -356,7 +360,7 @@ def test_work_of_another_round_or_of_an_ended_saga_is_not_due() -> None:
     scenario = Scenario(PAIR).given(e.SagaStarted())
     assert is_pending(scenario.state, "a", Direction.ACTION, 1, 0)
     assert not is_pending(scenario.state, "a", Direction.ACTION, 1, 1)
-    scenario.given(e.TerminateRequested(reason="because"))
+    scenario.given(e.TerminationRequested(reason="because", forced=True))
     assert not is_pending(scenario.state, "a", Direction.ACTION, 1, 0)
 
 

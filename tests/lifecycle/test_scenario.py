@@ -118,7 +118,13 @@ def test_waiting_lets_timers_and_the_deadline_happen_in_their_order() -> None:
 
 
 def test_nothing_happens_to_an_ended_saga_while_time_passes() -> None:
-    scenario = Scenario(ORDER).given(e.SagaStarted()).given(e.TerminateRequested(reason="because")).wait("1d").expect_nothing()
+    scenario = (
+        Scenario(ORDER)
+        .given(e.SagaStarted())
+        .given(e.TerminationRequested(reason="because", forced=True))
+        .wait("1d")
+        .expect_nothing()
+    )
     assert len(scenario.events) == 2
 
 

@@ -204,6 +204,8 @@ def possible(state: SagaState, *, restarts: bool) -> Iterator[Event]:
     if state.phase.ended:
         return
     yield e.TerminateRequested(reason="because")
+    yield e.TerminationRequested(reason="because")
+    yield e.TerminationRequested(reason="because", forced=True)
     if not state.signals:
         for payload in (None, {"x": 1}, {"x": 2}) if restarts else (None,):
             yield e.SignalReceived(name="go", id=f"{state.signals_received}", payload=payload)
@@ -229,7 +231,13 @@ def side(of: Side[Any]) -> tuple[object, ...]:
     return of.status, of.attempt, of.unknowns, of.failure is None
 
 
+def closing(of: Side[Any]) -> tuple[object, ...]:
+    return of.status, of.attempt > 0, of.unknowns > 0
+
+
 def key(state: SagaState) -> object:
+    if state.phase is SagaStatus.TERMINATING:  # nothing is tried again
+        return state.phase, tuple((n, *closing(s.action), *closing(s.compensation)) for n, s in sorted(state.steps.items()))
     steps = tuple(
         (name, *side(s.action), *side(s.compensation), s.skipping, str((s.edited or {}).get("over")))
         for name, s in sorted(state.steps.items())
@@ -279,6 +287,8 @@ def made() -> tuple[Moves, Moves, Moves, set[Any]]:
                     for event in possible(state, restarts=restarts):
                         if state.rounds and isinstance(event, e.RestartRequested):
                             continue
+                        if isinstance(event, e.TerminationRequested) and len(definition.steps) > 2:
+                            continue  # each step is closed by itself, so small sagas show all of it
                         now.clear()
                         try:
                             after = decide(compiled, state, event).state
@@ -292,6 +302,8 @@ def made() -> tuple[Moves, Moves, Moves, set[Any]]:
                         if isinstance(event, BY_HAND) and event.step not in state.stuck_steps:
                             continue  # what is settled by hand while it still waits leads where its own outcome does
                         attempts = max(s.action.attempt + s.compensation.attempt for s in after.steps.values())
+                        if after.phase.ended:
+                            continue  # the table of sagas lets it see nothing any more
                         if key(after) not in known and attempts <= attempts_max:
                             known.add(key(after))
                             reached.append(after)

@@ -19,7 +19,7 @@ UNIONS = [get_args(union) for union in (e.ForwardEvent, e.BackwardEvent, e.SideE
 
 def test_each_event_belongs_to_one_union() -> None:
     classes = [kind.__name__ for union in UNIONS for kind in union]
-    assert sorted([*classes, "SagaStarted", "SignalReceived"]) == sorted(e.EVENTS)
+    assert sorted([*classes, "SagaStarted", "SignalReceived", "TerminateRequested"]) == sorted(e.EVENTS)
 
 
 def test_a_request_about_a_step_is_no_outcome_of_it() -> None:
@@ -33,8 +33,8 @@ def test_a_request_about_a_step_is_no_outcome_of_it() -> None:
         (e.PauseRequested(), "queued or running or stuck or waiting sagas can be paused"),
         (e.ResumeRequested(), "only paused sagas can be resumed"),
         (e.AbortRequested(), "only paused or queued or running or stuck or waiting sagas can be aborted"),
-        (e.TerminateRequested(reason="because"), "sagas can be terminated"),
         (e.SignalDropped(signal="1", reason="because"), "sagas can be rid of a signal"),
+        (e.TerminationRequested(reason="because"), "sagas can be terminated"),
         (e.RetryRequested("a"), "sagas can be retried"),
         (e.SkipRequested("a", reason="because"), "sagas can be skipped"),
         (e.OutcomeDeclared("a", reason="looked"), "sagas can be declared"),

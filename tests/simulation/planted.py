@@ -21,7 +21,7 @@ from goconductor.lifecycle.facts.effects import EndSaga
 from goconductor.lifecycle.facts.events import StepEvent
 from goconductor.lifecycle.facts.state import ActionStatus, SagaStatus
 from goconductor.lifecycle.fold import CLOSED_COMPENSATIONS, NO_COMPENSATION, Fold
-from goconductor.lifecycle.moves import turning
+from goconductor.lifecycle.moves import terminating, turning
 from goconductor.lifecycle.moves.kinds import call
 from goconductor.lifecycle.moves.retrying import Attempts
 from goconductor.ports.journal import EffectKey
@@ -212,10 +212,18 @@ def _late_action(patch: Patch) -> None:
     patch.setattr(MemoryJournal, "_claim", claim)
 
 
+def _terminated_at_once(patch: Patch) -> None:
+    patch.setattr(terminating, "_close", lambda _fold, _name, _step: None)
+    patch.setattr(terminating, "_end_if_closed", terminating._end)
+
+
 _OVERLAPPING = (Fault.CUT_OFF, Fault.PAUSE, Fault.STEP_FAILS, Fault.STEP_HANGS)
 """Faults by which two attempts of a step run at once."""
 _OVERTAKING = (Fault.CUT_OFF, Fault.PAUSE, Fault.CRASH, Fault.STEP_FAILS, Fault.OPERATOR)
 """Faults by which a compensation can overtake its action."""
+_TERMINATING = (Fault.OPERATOR, Fault.STEP_HANGS)
+"""Faults by which a saga is terminated while its steps run."""
+
 
 _REWINDING = (Fault.CUT_OFF, Fault.PAUSE, Fault.CRASH, Fault.STEP_HANGS, Fault.OPERATOR)
 """Faults by which a saga is restarted while outcomes are lost or late."""
@@ -237,6 +245,7 @@ BUGS: dict[str, Planted] = {
     "acknowledged first": Planted("a message is acknowledged before its lease is taken", _acknowledged_first),
     "shared lease": Planted("a lease is granted while somebody holds it", _shared_lease),
     "early timer": Planted("a timer counts though the database's clock has not reached it", _early_timer),
+    "terminated at once": Planted("a saga is terminated without the keys of what is out", _terminated_at_once, _TERMINATING),
     "late action": Planted("a compensation or settlement does not keep a late action out", _late_action, _OVERTAKING),
 }
 """By name."""

@@ -27,7 +27,7 @@ from goconductor.lifecycle.facts.events import (
     RetryRequested,
     SignalDropped,
     SkipRequested,
-    TerminateRequested,
+    TerminationRequested,
 )
 from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.saga.data.values import copied
@@ -259,17 +259,22 @@ class SagaHandle(Generic[O]):
 
     @checked
     async def terminate(
-        self, *, reason: str, by: str = "", revision: str | None = None, request_id: str | None = None
+        self, *, reason: str, forced: bool = False, by: str = "", revision: str | None = None, request_id: str | None = None
     ) -> SagaDetail:
         """End it as it stands: nothing is compensated.
 
+        It is *terminating* until the owners of what is out have written its keys in their journals; then nothing can land later.
+
         Args:
             reason: why, for its history.
+            forced: True to end it at once, without their journals; late effects are possible.
             by: the name of the actor.
             revision: as every request has it.
             request_id: as every request has it.
         """
-        return await self._ask(TerminateRequested(reason=reason), Actor(by), Precautions.of(revision, request_id))
+        return await self._ask(
+            TerminationRequested(reason=reason, forced=forced), Actor(by), Precautions.of(revision, request_id)
+        )
 
     @checked
     async def drop_signal(

@@ -8,7 +8,15 @@ import msgspec
 
 from goconductor.control.models import StepDetail, StepStatus, WaitDetail, moment
 from goconductor.lifecycle.asked.catalogue import Request
-from goconductor.lifecycle.facts.state import DONE_ACTIONS, ActionStatus, CompensationStatus, SagaState, StepState
+from goconductor.lifecycle.facts.state import (
+    DONE_ACTIONS,
+    OPEN_COMPENSATIONS,
+    ActionStatus,
+    CompensationStatus,
+    SagaState,
+    SagaStatus,
+    StepState,
+)
 from goconductor.lifecycle.grown import last_steps
 from goconductor.lifecycle.pending_work import goes_back, is_backward
 from goconductor.ports.store import Lease, LeaseKey
@@ -105,7 +113,7 @@ def _status(plan: Plan, state: SagaState, name: str, around: Surroundings, owner
     match step.action.status:
         case ActionStatus.PENDING:
             return _pending(plan, state, name)
-        case ActionStatus.SENT if state.phase.ended:
+        case ActionStatus.SENT | ActionStatus.SETTLING if state.phase.ended:
             return StepStatus.UNKNOWN, f"the saga was {state.phase} while it was due"
         case ActionStatus.SENT if owner is not None:
             return StepStatus.RUNNING, None
@@ -126,8 +134,8 @@ def _status(plan: Plan, state: SagaState, name: str, around: Surroundings, owner
         case ActionStatus.PREVENTED if state.rewind is not None:
             return StepStatus.WAITING, "begins again when what comes after it is undone"
         case ActionStatus.PREVENTED if step.action.failure is None and name not in plan.owners:
-            grown = step.length is not None
-            return StepStatus.SKIPPED, f"the saga turned back {'before its items were done' if grown else 'while it waited'}"
+            began = "before its items were done" if step.length is not None else "while it waited"
+            return StepStatus.SKIPPED, f"the saga {'was to end' if _is_terminated(state) else 'turned back'} {began}"
         case ActionStatus.PREVENTED:
             return StepStatus.FAILED, "it has no effect and never will have one"
         case _:
@@ -149,7 +157,7 @@ def _without(plan: Plan, state: SagaState, name: str) -> str:
 
 
 def _pending(plan: Plan, state: SagaState, name: str) -> tuple[StepStatus, str | None]:
-    if state.phase.ended or is_backward(state):
+    if state.phase.ended or is_backward(state) or _is_terminated(state):
         return StepStatus.PENDING, "it never began"
     if goes_back(state, name):
         return StepStatus.PENDING, "begins when what is undone has been undone"
@@ -168,8 +176,14 @@ def _items(plan: Plan, state: SagaState, name: str) -> str:
     return f"has grown to {what}; {done:,} of their {len(last):,} last steps are done"
 
 
+def _is_terminated(state: SagaState) -> bool:
+    return state.phase in (SagaStatus.TERMINATING, SagaStatus.TERMINATED)
+
+
 def _backward(plan: Plan, state: SagaState, name: str, around: Surroundings, owner: str | None) -> tuple[StepStatus, str | None]:
     step = state.step(name)
+    if state.phase.ended and step.compensation.status in OPEN_COMPENSATIONS:
+        return StepStatus.UNKNOWN, f"the saga was {state.phase} while its compensation was due"
     match step.compensation.status:
         case CompensationStatus.BACKOFF:
             return StepStatus.COMPENSATING, _retry(step, around)

@@ -275,6 +275,8 @@ def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: f
     if unsent := [name for name in plan.undoes if _newly(before, after, name, ActionStatus.PREVENTED) and _settled(before, name)]:
         yield f"{together(unsent)} {'has' if len(unsent) == 1 else 'have'} nothing to undo"
     yield from _rewind(before, after)
+    if after.phase is SagaStatus.TERMINATING and (before is None or before.phase is not after.phase):
+        yield "nothing of it begins any more"
     if skipped := [name for name in names if _newly(before, after, name, ActionStatus.SKIPPED)]:
         yield f"{together(skipped)} {'is' if len(skipped) == 1 else 'are'} skipped"
     if values := [name for name in names if name in plan.values and _newly(before, after, name, ActionStatus.SUCCEEDED)]:

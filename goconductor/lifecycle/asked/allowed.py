@@ -12,7 +12,7 @@ from goconductor.errors import RequestRefusedError, UnexpectedEventError
 from goconductor.lifecycle.asked.catalogue import CATALOGUE, Operation, Request
 from goconductor.lifecycle.decide import decide
 from goconductor.lifecycle.facts.events import OperatorRequest
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, SagaStatus
 from goconductor.lifecycle.moves.requests import editable
 from goconductor.saga.plan import Plan
 
@@ -25,7 +25,9 @@ def of_saga(plan: Plan, state: SagaState) -> list[Request]:
     """Return the requests about the whole saga that it would accept now."""
     if state.phase.ended:
         return []
-    samples = {"signal": state.signals[0].id} if state.signals else {}
+    samples: dict[str, Any] = {"forced": state.phase is SagaStatus.TERMINATING}  # then nothing else is accepted
+    if state.signals:
+        samples["signal"] = state.signals[0].id
     tries = [
         (each.request, each.asked(reason=_REASON, values=_values(each, samples)))
         for each in CATALOGUE

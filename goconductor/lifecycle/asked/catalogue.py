@@ -136,8 +136,10 @@ CATALOGUE = (
     ),
     Operation(
         Request.TERMINATE,
-        e.TerminateRequested,
-        "End the saga as it stands. Nothing is compensated.",
+        e.TerminationRequested,
+        "End the saga as it stands. Nothing is compensated. Owners of what is out first write its keys in their journals, so "
+        "that nothing can land later.",
+        (Parameter("forced", Kind.FLAG, "end it at once, without their journals; late effects are possible"),),
         why="terminating leaves effects standing",
     ),
     Operation(

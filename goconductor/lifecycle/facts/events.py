@@ -194,10 +194,22 @@ class RestartRequested(SagaEvent, frozen=True, omit_defaults=True, kw_only=True)
 
 
 class TerminateRequested(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
-    """An operator ended the saga as it stands, without compensation."""
+    """An operator ended the saga at once, as it stood. Nobody writes this any more: see :class:`TerminationRequested`."""
+
+    reason: str
+    by: str = ""
+
+
+class TerminationRequested(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
+    """An operator asked for the saga's end as it stands, without compensation, once nothing of it can land any more.
+
+    ``forced``: at once, without the journals' word, so effects may still land. It is an event of its own, since versions that
+    knew only the one before take the saga for ended.
+    """
 
     verb: ClassVar[str] = "terminated"
     reason: str
+    forced: bool = False
     by: str = ""
 
 
@@ -262,13 +274,15 @@ StepRequest: TypeAlias = RetryRequested | SkipRequested | OutcomeDeclared | Inpu
 
 STEP_REQUESTS: tuple[type[StepEvent], ...] = StepRequest.__args__
 
-SagaRequest: TypeAlias = PauseRequested | ResumeRequested | AbortRequested | RestartRequested | TerminateRequested | SignalDropped
+SagaRequest: TypeAlias = (
+    PauseRequested | ResumeRequested | AbortRequested | RestartRequested | TerminationRequested | SignalDropped
+)
 """Requests of operators about the saga as a whole."""
 
 OperatorRequest: TypeAlias = SagaRequest | StepRequest
 """Events that :mod:`goconductor.lifecycle.moves.requests` decides. ``verb`` completes "a saga can be …"."""
 
-Event: TypeAlias = SagaStarted | SignalReceived | ForwardEvent | BackwardEvent | SideEvent | OperatorRequest
+Event: TypeAlias = SagaStarted | SignalReceived | ForwardEvent | BackwardEvent | SideEvent | OperatorRequest | TerminateRequested
 
 EVENTS: dict[str, type[Any]] = {event.__name__: event for event in Event.__args__}
 

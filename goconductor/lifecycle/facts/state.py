@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from goconductor.saga.features import REWIND
+from goconductor.saga.features import REWIND, TERMINATION
 from goconductor.saga.growth import Items
 from goconductor.saga.ids import Direction
 
@@ -45,6 +45,8 @@ class SagaStatus(enum.StrEnum):
     COMPLETED = "completed"
     COMPENSATED = "compensated"
     STUCK = "stuck"
+    TERMINATING = "terminating"
+    """To be ended as it stands; the owners of what is out write its keys before."""
     TERMINATED = "terminated"
 
     def __init__(self, value: str) -> None:
@@ -55,7 +57,8 @@ ENDED = frozenset(status for status in SagaStatus if status.ended)
 
 
 def status_of(phase: SagaStatus, *, paused: bool, stuck: bool, waits: bool) -> SagaStatus:
-    """Return the status that people see: an end counts before a pause, a pause before a stuck step, that before a wait.
+    """Return the status that people see: an end, also one under way, counts before a pause, a pause before a stuck step, that
+    before a wait.
 
     Args:
         phase: on which way the saga is.
@@ -63,7 +66,7 @@ def status_of(phase: SagaStatus, *, paused: bool, stuck: bool, waits: bool) -> S
         stuck: whether a step of it waits for an operator.
         waits: whether all that is open of it waits.
     """
-    if phase.ended:
+    if phase.ended or phase is SagaStatus.TERMINATING:
         return phase
     if paused:
         return SagaStatus.PAUSED
@@ -325,9 +328,12 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def status(self) -> SagaStatus:
         """The saga's status, as people see it."""
-        if self.phase.ended:
-            return self.phase
         return status_of(self.phase, paused=self.paused, stuck=bool(self.stuck_steps), waits=self.waits)
+
+    @property
+    def next_deadline_at(self) -> float | None:
+        """When the saga's own time will be over; None where that has passed, or changes nothing any more."""
+        return None if self.deadline_passed or self.phase is SagaStatus.TERMINATING else self.deadline_at
 
     @property
     def waits(self) -> bool:
@@ -342,7 +348,8 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def features(self) -> tuple[str, ...]:
         """What older code does not know of this state, beside what its definition uses (:mod:`goconductor.saga.features`)."""
-        return (REWIND,) if self.rounds else ()
+        rewound = (REWIND,) if self.rounds else ()
+        return (*rewound, TERMINATION) if self.phase is SagaStatus.TERMINATING else rewound
 
     @property
     def stuck_steps(self) -> list[str]:

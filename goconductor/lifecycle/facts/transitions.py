@@ -33,6 +33,8 @@ _STILL_PAUSED = _to(S.PAUSED)
 _STILL_STUCK = _to(S.STUCK)
 _BACK_TO_THE_END = _to(S.COMPENSATING, S.COMPENSATED)
 _LEFT_TO_A_PERSON = _to(S.COMPENSATING, S.STUCK)
+_LIVE = (S.QUEUED, S.RUNNING, S.WAITING, S.PAUSED, S.COMPENSATING, S.STUCK)
+_TO_ITS_END = _to(S.TERMINATING, S.TERMINATED)
 _SETTLED_BY_HAND = {
     S.QUEUED: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
     S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
@@ -49,6 +51,7 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
         S.COMPENSATING: _BACK_TO_THE_END,
         S.STUCK: _to(S.STUCK, S.RUNNING, S.WAITING, S.COMPLETED),
+        S.TERMINATING: _TO_ITS_END,
     },
     e.ActionFailed: {
         S.QUEUED: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.COMPLETED, S.COMPENSATED),
@@ -90,12 +93,14 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
         S.COMPENSATING: _BACK_TO_THE_END,
         S.STUCK: _STILL_STUCK,
+        S.TERMINATING: _TO_ITS_END,
     },
     e.CompensationSucceeded: {
         S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.COMPLETED, S.COMPENSATED),
         S.COMPENSATING: _BACK_TO_THE_END,
         S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
         S.STUCK: _to(S.STUCK, S.RUNNING, S.WAITING, S.COMPENSATING, S.COMPLETED, S.COMPENSATED),
+        S.TERMINATING: _TO_ITS_END,
     },
     e.CompensationFailed: {
         S.RUNNING: _to(S.RUNNING, S.STUCK),
@@ -108,12 +113,14 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.COMPENSATING: _BACK_TO_THE_END,
         S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
         S.STUCK: _STILL_STUCK,
+        S.TERMINATING: _TO_ITS_END,
     },
     e.SettleUnavailable: {
         S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
         S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
         S.COMPENSATING: _to(S.COMPENSATING, S.STUCK, S.COMPENSATED),
         S.STUCK: _STILL_STUCK,
+        S.TERMINATING: _TO_ITS_END,
     },
     e.DeadlinePassed: {
         S.QUEUED: _to(S.QUEUED, S.COMPENSATING),
@@ -139,8 +146,12 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.PAUSED: _STILL_PAUSED,
         S.STUCK: _to(S.STUCK, S.RUNNING, S.WAITING, S.COMPLETED),
     },
-    e.TerminateRequested: dict.fromkeys((S.QUEUED, S.RUNNING, S.WAITING, S.PAUSED, S.COMPENSATING, S.STUCK), _to(S.TERMINATED)),
-    e.SignalDropped: {s: _to(s) for s in (S.QUEUED, S.RUNNING, S.WAITING, S.PAUSED, S.COMPENSATING, S.STUCK)},
+    e.TerminateRequested: dict.fromkeys(_LIVE, _to(S.TERMINATED)),
+    e.TerminationRequested: {
+        **dict.fromkeys(_LIVE, _TO_ITS_END),
+        **dict.fromkeys((S.WAITING, S.TERMINATING), _to(S.TERMINATED)),
+    },
+    e.SignalDropped: {s: _to(s) for s in _LIVE},
     e.RetryRequested: {
         S.RUNNING: _to(S.RUNNING),
         S.COMPENSATING: _to(S.COMPENSATING),
@@ -188,6 +199,10 @@ ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
     e.CompensationSucceeded: _UNDONE,
     e.CompensationSettled: _UNDONE,
     e.AbortRequested: {A.BACKOFF: frozenset({A.SETTLING})},
+    e.TerminationRequested: {
+        **dict.fromkeys((A.SENT, A.SETTLING, A.BACKOFF, A.STUCK, A.FAILED, A.UNKNOWN), frozenset({A.SETTLING})),
+        **dict.fromkeys((A.WAITING, A.GROWN), frozenset({A.PREVENTED})),
+    },
     e.RetryRequested: {A.STUCK: frozenset({A.SENT, A.WAITING, A.GROWN, A.SUCCEEDED}), A.BACKOFF: frozenset({A.SENT})},
     e.SkipRequested: {
         **dict.fromkeys((A.STUCK, A.BACKOFF, A.SENT), frozenset({A.SETTLING, A.SKIPPED})),
@@ -213,8 +228,13 @@ COMPENSATION_MOVES: dict[type[Any], dict[C, frozenset[C]]] = {
     e.TimerFired: {C.BACKOFF: frozenset({C.SENT})},
     e.CompensationSettled: {c: frozenset({C.DONE, C.SKIPPED}) for c in (C.FENCING, C.FENCING_UNDO)},
     e.SettleUnavailable: {
-        **dict.fromkeys((C.FENCING, C.FENCING_UNDO), frozenset({C.STUCK})),
+        **dict.fromkeys((C.FENCING, C.FENCING_UNDO), frozenset({C.STUCK, C.SKIPPED})),
         C.SETTLING: frozenset({C.SENT}),
+    },
+    e.TerminationRequested: {
+        **dict.fromkeys((C.SENT, C.BACKOFF, C.STUCK), frozenset({C.FENCING, C.FENCING_UNDO})),
+        **{c: frozenset({c}) for c in (C.FENCING, C.FENCING_UNDO)},
+        C.SETTLING: frozenset({C.NONE}),
     },
     e.RetryRequested: {c: frozenset({C.SENT}) for c in (C.STUCK, C.BACKOFF)},
     e.SkipRequested: {

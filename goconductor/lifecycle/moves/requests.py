@@ -30,12 +30,12 @@ from goconductor.lifecycle.facts.events import (
     RetryRequested,
     SignalDropped,
     SkipRequested,
-    TerminateRequested,
+    TerminationRequested,
 )
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, SagaStatus, StepState
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, StepState
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import in_order
-from goconductor.lifecycle.moves import forward, rewinding, signals, turning
+from goconductor.lifecycle.moves import forward, rewinding, signals, terminating, turning
 from goconductor.lifecycle.moves.kinds import kind_of
 from goconductor.lifecycle.moves.retrying import ACTIONS, COMPENSATIONS
 from goconductor.lifecycle.pending_work import pending_work
@@ -63,8 +63,8 @@ def apply(fold: Fold, event: OperatorRequest) -> None:
         case RestartRequested():
             rewinding.requested(fold, event)
             forward.back(fold)
-        case TerminateRequested():
-            terminate(fold, event)
+        case TerminationRequested():
+            terminating.terminate(fold, event)
         case SignalDropped():
             signals.dropped(fold, event)
         case RetryRequested():
@@ -118,15 +118,6 @@ def abort(fold: Fold, event: AbortRequested) -> None:
             f"saga {fold.state.saga_id} cannot be aborted: its pivot {pivot!r} is {standing}, from here it only goes forward; "
             "where nobody can run it, declare that it did not happen"
         )
-
-
-def terminate(fold: Fold, event: TerminateRequested) -> None:
-    """End it as it stands."""
-    if not event.reason:
-        raise RequestRefusedError("terminating leaves effects standing: give a reason")
-    fold.phase = SagaStatus.TERMINATED
-    fold.reason = f"terminated: {event.reason}"
-    fold.effects.append(EndSaga(SagaStatus.TERMINATED))
 
 
 def retry(fold: Fold, event: RetryRequested) -> None:

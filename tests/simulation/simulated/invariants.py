@@ -58,6 +58,11 @@ class Watched:
         """Whether one of these events stands in its log."""
         return any(isinstance(event, kinds) for event in self.events)
 
+    @property
+    def was_forced(self) -> bool:
+        """Whether it was terminated by force, without the journals' word."""
+        return any(isinstance(event, e.TerminationRequested) and event.forced for event in self.events)
+
     def take(self, event: e.Event) -> None:
         """Fold one event into the state.
 

@@ -65,6 +65,7 @@ class Operators:
     def _made(self, request: Request, step: str, state: SagaState, *, forced: bool) -> OperatorRequest:
         values: dict[Request, dict[str, Any]] = {
             Request.SKIP: {"forced": forced},
+            Request.TERMINATE: {"forced": forced},
             Request.DECLARE: {"happened": self._chance.random() < 0.5},
             Request.RESTART: {"from_step": self._chance.choice(["", *state.steps]), "inputs": None},
             Request.EDIT_INPUT: {"inputs": {"value": self._chance.randrange(1000)}},

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TASKS_MAX = 16
 """Tasks of an idle process: its main one, the database's time, the renewal, the candidate, and what a leader has beside."""
-_BY_HAND = (e.SkipRequested, e.OutcomeDeclared, e.TerminateRequested)
+_BY_HAND = (e.SkipRequested, e.OutcomeDeclared)
 """Requests after which a person has the last word on what happened."""
 
 
@@ -32,7 +32,7 @@ def at_rest(simulation: Simulation) -> Iterator[str]:
     if strays := [saga_id for saga_id in data.heads if saga_id not in simulation.accepted.values()]:
         yield f"I8: sagas that nobody was told of: {strays}"
     for saga in simulation.watch.sagas.values():
-        if not saga.has(*_BY_HAND):
+        if not saga.has(*_BY_HAND) and not saga.was_forced:
             yield from _effects(simulation, saga)
     yield from _left(simulation)
 
@@ -75,6 +75,9 @@ def _effects(simulation: Simulation, saga: Watched) -> Iterator[str]:
             yield f"{where} was undone, and never done"
         if step.action.status is ActionStatus.PREVENTED and did:
             yield f"{where} was prevented, and has an effect"
+        of_action = state.phase is SagaStatus.TERMINATED and step.compensation.status is CompensationStatus.NONE
+        if of_action and did and step.action.status is not ActionStatus.SUCCEEDED:
+            yield f"{where} has an effect that the terminated saga does not know"
     if state.phase is SagaStatus.COMPLETED:
         for name in saga.plan.order:
             if state.step(name).action.status not in (ActionStatus.SUCCEEDED, ActionStatus.SKIPPED):

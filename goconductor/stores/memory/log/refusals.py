@@ -10,9 +10,12 @@ import msgspec
 from goconductor.ports.store import Append, LogEntry, Start, Take
 
 STATUSES = frozenset(
-    ("queued", "running", "waiting", "paused", "compensating", "completed", "compensated", "stuck", "terminated", "held")
+    (
+        *("queued", "running", "waiting", "paused", "compensating", "completed", "compensated", "stuck"),
+        *("terminating", "terminated", "held"),
+    )
 )
-LIVE = frozenset(("queued", "running", "compensating"))
+LIVE = frozenset(("queued", "running", "compensating", "terminating"))
 
 NUL_IN_JSON = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 

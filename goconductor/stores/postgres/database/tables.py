@@ -37,8 +37,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB, TIMESTAMP
 from sqlalchemy.types import UserDefinedType
 
-STATUSES = ("queued", "running", "waiting", "paused", "compensating", "completed", "compensated", "stuck", "terminated", "held")
-LIVE = ("queued", "running", "compensating")
+STATUSES = (
+    *("queued", "running", "waiting", "paused", "compensating", "completed", "compensated", "stuck"),
+    *("terminating", "terminated", "held"),
+)
+LIVE = ("queued", "running", "compensating", "terminating")
 
 HOT_TABLE = {"fillfactor": 50, "autovacuum_vacuum_scale_factor": 0.02, "autovacuum_analyze_scale_factor": 0.05}
 APPEND_ONLY = {"autovacuum_vacuum_insert_scale_factor": 0.1, "autovacuum_analyze_scale_factor": 0.05}

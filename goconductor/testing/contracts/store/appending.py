@@ -188,8 +188,20 @@ class AppendContract(StoreFixtures):
             {"new_tag": 1 << 63},
             {"status": "unheard of"},
             {"status": "compensating", "wake_at": None},
+            {"status": "terminating", "wake_at": None},
         ],
-        ids=["NUL", "NUL in a text", "not JSON", "not UTF-8", "half a character", "int", "bigint", "status", "nobody wakes it"],
+        ids=[
+            "NUL",
+            "NUL in a text",
+            "not JSON",
+            "not UTF-8",
+            "half a character",
+            "int",
+            "bigint",
+            "status",
+            "nobody wakes it",
+            "nor its end",
+        ],
     )
     async def test_6_what_the_database_refuses_is_rejected_alone(self, store: Store, poison: dict[str, Any]) -> None:
         sagas = [await begin(store) for _ in range(5)]
