@@ -146,10 +146,59 @@ def test_a_condition_of_a_group_is_asked_once_for_all_its_steps() -> None:
     members = [{"id": "a", "run": "shop.a"}, {"id": "b", "run": "shop.b", "when": "steps.a.output == 1"}]
     made = read({"name": "order", "steps": [{"id": "extra", "when": "input.wanted", "steps": members}]})
     assert [(step.id, step.value, step.after, step.when) for step in made.steps] == [
-        ("extra.when", "input.wanted", (), None),
+        ("extra.when", "(input.wanted\n) ? true : false", (), None),
         ("extra.a", None, ("extra.when",), 'steps["extra.when"].output == true'),
         ("extra.b", None, ("extra.a",), 'steps["extra.when"].output == true && (steps["extra.a"].output == 1\n)'),
     ]
+
+
+GUARDED = {"id": "x", "run": "shop.x"}
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        GUARDED | {"when": "input.ship"},
+        {"id": "g", "when": "input.ship", "steps": [GUARDED]},
+        {"id": "g", "steps": [GUARDED | {"when": "input.ship"}]},
+        {"id": "g", "switch": [{"case": "c", "when": "input.ship", "steps": [GUARDED]}]},
+        {"id": "g", "switch": [{"case": "c", "steps": [GUARDED | {"when": "input.ship"}]}]},
+    ],
+    ids=["step", "group", "step in a group", "case", "step in a case"],
+)
+@pytest.mark.parametrize("answer", ["yes", None, 1])
+def test_a_condition_whose_answer_is_no_bool_skips_nothing_wherever_it_stands(step: Any, answer: Any) -> None:
+    plan = Plan(read({"name": "order", "steps": [step]}))
+    state = begin(plan, UUID(int=1), e.SagaStarted(input={"ship": answer})).state
+    assert not any(each.action.status is ActionStatus.SKIPPED and name.endswith("x") for name, each in state.steps.items())
+    assert state.reason is not None
+    assert "cannot be evaluated on this data" in state.reason
+    assert "<" not in state.reason
+
+
+def test_what_decides_and_is_no_bool_is_told_in_plain_words() -> None:
+    made = read({"name": "order", "steps": [{"id": "g", "when": "input.ship", "steps": [STEP]}]})
+    state = begin(Plan(made), UUID(int=1), e.SagaStarted(input={"ship": "yes"})).state
+    assert "what decides is no bool; compare it with something (here input.ship is a text)" in str(state.reason)
+
+
+@pytest.mark.parametrize("when", ["true) || (true", "true)\n || (true //", "true) ? true : (false"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"id": "g", "steps": [GUARDED], "when": "WHEN"},
+        {"id": "g", "when": "input.a", "steps": [GUARDED | {"when": "WHEN"}]},
+        {"id": "g", "when": "input.a", "steps": [{"id": "h", "when": "WHEN", "steps": [GUARDED]}]},
+        {"id": "g", "switch": [{"case": "c", "when": "WHEN", "steps": [GUARDED]}]},
+        {"id": "g", "switch": [{"case": "c", "steps": [GUARDED | {"when": "WHEN"}]}]},
+    ],
+    ids=["group", "step in a group", "group in a group", "case", "step in a case"],
+)
+def test_a_condition_that_closes_what_stands_around_it_is_refused(step: Any, when: str) -> None:
+    document = json.loads(json.dumps(step).replace('"WHEN"', json.dumps(when)))
+    with pytest.raises(DefinitionError) as caught:
+        read({"name": "order", "steps": [document]})
+    assert any(problem.startswith("the condition of ") and "does not compile" in problem for problem in caught.value.problems)
 
 
 def test_switches_stand_inside_of_cases_and_of_groups() -> None:

@@ -72,6 +72,7 @@ _CODE = re.compile(r"[A-Z_]{4,30}: ")
 _OVERLOAD = r"(?:\((?P<on>\w+)\)\.)?(?P<name>[^\s'(]+)"
 
 _OF_DATA: dict[re.Pattern[str], Callable[[re.Match[str]], str]] = {
+    re.compile(r"No matching overloads found : <jump_condition>"): lambda _: "what decides is no bool; compare it with something",
     re.compile(r"Key not found in map : (?P<key>.*)"): lambda found: f"{found['key']} is not there; {_HAS}",
     re.compile(rf"No matching overloads found : {_OVERLOAD}(?:\((?P<types>[^)]*)\))?"): _operands,
     re.compile(r"Applying SELECT to non-message type"): lambda _: f"a field is asked of what is no object; {_KIND}",

@@ -132,7 +132,7 @@ class _Compiler:
     def _one(self, step: WrittenStep, path: str, before: Sequence[str], guard: str) -> Iterator[Step]:
         name = _below(path, step.id)
         after = tuple(dict.fromkeys([*before, *(end for each in step.after for end in self._over(each, path))]))
-        when = self._both(guard, step.when, path)
+        when = self._both(guard, step, path)
         if step.switch is None and step.steps is None:
             plain = Step(**{field: getattr(step, field) for field in Step.__struct_fields__})
             wait = step.wait
@@ -174,7 +174,7 @@ class _Compiler:
                 yield from self.sequence(members, name, first=after, guard=guard)
                 return
             asked = f"{name}.when"
-            yield Step(id=asked, value=when, after=after)
+            yield Step(id=asked, value=f"({when}\n) ? true : false", after=after)
             yield from self.sequence(members, name, first=(asked,), guard=f"steps[{_text(asked)}].output == true")
             return
         self._check_cases(name, step.switch)
@@ -203,10 +203,7 @@ class _Compiler:
             if case.when is None and case is not cases[-1]:
                 self.problems.append(f"case {case.case!r} of switch {name!r} has no condition; add when, or write it last.")
             if case.when is not None:
-                try:
-                    compile_condition(case.when)
-                except ConditionError as error:
-                    self.problems.append(f"the condition of case {case.case!r} of switch {name!r} does not compile: {error}")
+                self._compiles(case.when, f"case {case.case!r} of switch {name!r}")
         for twice in sorted({each for each in names if names.count(each) > 1}):
             self.problems.append(f"switch {name!r} has {twice!r} twice; give each case a name of its own.")
 
@@ -238,10 +235,21 @@ class _Compiler:
     def _expression(self, source: str, path: str) -> str:
         return renamed(source, lambda name: self._outputs.get(found := self._found(name, path), found))
 
-    def _both(self, guard: str, when: str | None, path: str) -> str | None:
-        if when is None:
+    def _compiles(self, when: str, of: str) -> bool:
+        """Return whether a condition is one by itself: a bracket too many would close what is put around it."""
+        try:
+            compile_condition(when)
+        except ConditionError as error:
+            self.problems.append(f"the condition of {of} does not compile: {error}")
+            return False
+        return True
+
+    def _both(self, guard: str, step: WrittenStep, path: str) -> str | None:
+        if step.when is None:
             return guard or None
-        own = self._expression(when, path)
+        if (guard or step.steps is not None) and not self._compiles(step.when, f"step {_below(path, step.id)!r}"):
+            return guard or None
+        own = self._expression(step.when, path)
         return f"{guard} && ({own}\n)" if guard else own
 
 
