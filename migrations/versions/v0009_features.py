@@ -22,6 +22,7 @@ USES = {
     "optional_reference": "jsonb_path_exists(step, '$.inputs.*.optional') OR jsonb_path_exists(step, '$.undo.inputs.*.optional')",
     "declared_undo": "step -> 'undo' IS NOT NULL",
     "map": "step -> 'map' IS NOT NULL",
+    "dotted_id": "strpos(step ->> 'id', '.') > 0",
     "tolerated_failure": "step -> 'allow_fail' IS NOT NULL OR step -> 'fallback' IS NOT NULL",
     "total_timeout": "step -> 'total_timeout_seconds' IS NOT NULL",
     "retry_on": " OR ".join(

@@ -35,6 +35,7 @@ STEPS = {
     "map": [
         Step(id="b", map=Map(over="$.input", do=(Step(id="c", map=Map(over="$.item", do=(CODE, Step(id="d", value="1")))),)))
     ],
+    "grouped": [Step(id="g.b", run="shop.b")],
     "several": [
         Step(id="b", delay=Delay(seconds=1.0)),
         Step(id="c", run="shop.c", allow_fail=True, retry=Retry(on=("OSError",))),
