@@ -54,6 +54,17 @@ def split_host(entry: str) -> tuple[str, int | None]:
     return host.lower().strip("[]"), int(port) if port else None
 
 
+def names(entries: Sequence[str], host: str, port: int) -> bool:
+    """Return whether entries of the settings name a host: one without a port does for all ports, one with a port for that one.
+
+    Args:
+        entries: as :func:`split_host` reads them.
+        host: in small letters.
+        port: of TCP.
+    """
+    return any(_means(entry, host) and allowed in (None, port) for entry, allowed in map(split_host, entries))
+
+
 class Guard:
     """Decides whom a step may call.
 

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from goconductor.errors import HIDDEN, ConfigurationError, RefusedError, nearest
-from goconductor.system.guard import Guard
+from goconductor.system.guard import names
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,16 @@ class Secret:
     """Where a secret is.
 
     Args:
-        hosts: to which it may go, written as in ``system.hosts``.
+        hosts: to which it may go, written as in ``system.hosts``; one with a port is for that port alone.
         variable: the variable of the environment that has it.
         file: in place of that, the file that has it, without the line's end.
+        plaintext: whether it may go there without TLS too.
     """
 
     hosts: tuple[str, ...]
     variable: str | None = None
     file: str | None = None
+    plaintext: bool = False
 
     def read(self) -> str:
         """Return its value.
@@ -68,8 +70,14 @@ class Secrets:
             except (OSError, KeyError, ValueError) as error:
                 raise ConfigurationError(f"system.secrets.{name} cannot be read: {_why(secret, error)}") from None
 
-    def value_of(self, name: str, host: str) -> str:
+    def value_of(self, name: str, host: str, port: int, *, secure: bool) -> str:
         """Return the value of a secret that is to be sent to a host.
+
+        Args:
+            name: of the secret.
+            host: where it is to go.
+            port: the host's, of TCP.
+            secure: whether TLS is spoken.
 
         Raises:
             RefusedError: there is none, it may not go there, or it cannot be read; nothing was sent.
@@ -77,12 +85,14 @@ class Secrets:
         secret = self._known.get(name)
         if secret is None:
             raise RefusedError(f"there is no secret {name!r} in system.secrets of this process; {nearest(name, self._known)}")
-        try:
-            Guard(secret.hosts).check_host(host, 443)
-        except RefusedError:
+        if not names(secret.hosts, host, port):
+            place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            raise RefusedError(f"the secret {name!r} may not go to {place}; add that to system.secrets.{name}.hosts if it may")
+        if not secure and not secret.plaintext:
             raise RefusedError(
-                f"the secret {name!r} may not go to {host}; add the host to system.secrets.{name}.hosts if it may"
-            ) from None
+                f"the secret {name!r} may not go to {host} without TLS, where others can read it on its way; "
+                f"call {host} over TLS, or set system.secrets.{name}.plaintext to true"
+            )
         try:
             return secret.read()
         except (OSError, KeyError, ValueError) as error:

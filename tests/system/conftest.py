@@ -22,5 +22,11 @@ async def server() -> AsyncIterator[Server]:
 @pytest.fixture
 def http(server: Server, monkeypatch: pytest.MonkeyPatch) -> HttpSteps:
     monkeypatch.setenv("SHOP_TOKEN", CANARY)
-    secrets = Secrets({"token": Secret(("localhost",), variable="SHOP_TOKEN"), "bank": Secret(("bank.example",), "SHOP_TOKEN")})
+    secrets = Secrets(
+        {
+            "token": Secret(("localhost",), variable="SHOP_TOKEN", plaintext=True),
+            "bank": Secret(("bank.example",), variable="SHOP_TOKEN", plaintext=True),
+            "over_tls": Secret(("localhost",), variable="SHOP_TOKEN"),
+        }
+    )
     return HttpSteps(server.guard(), secrets, answer_bytes_max=10_000)

@@ -55,6 +55,7 @@ class Orders:
     port: int = 0
     code: grpc.StatusCode | None = None
     padding: str = ""
+    plaintext: bool = True
     asked: list[tuple[str, Any, dict[str, str]]] = field(default_factory=list)
 
     @property
@@ -62,7 +63,7 @@ class Orders:
         return f"localhost:{self.port}"
 
     def steps(self, descriptors: str, *, answer_bytes_max: int = 10_000) -> GrpcSteps:
-        secrets = Secrets({"token": Secret(("localhost",), variable="SHOP_TOKEN")})
+        secrets = Secrets({"token": Secret(("localhost",), variable="SHOP_TOKEN", plaintext=self.plaintext)})
         return GrpcSteps(Guard([self.target], INSIDE), secrets, [descriptors], answer_bytes_max=answer_bytes_max)
 
 
@@ -171,6 +172,13 @@ async def test_what_cannot_be_called_is_not(orders: Orders, descriptors: str, mo
     with pytest.raises(RefusedError) as refused:
         await orders.steps(descriptors).call(placed(orders) | more, CONTEXT)
     assert str(refused.value).startswith(problem)
+    assert orders.asked == []
+
+
+async def test_a_secret_does_not_go_without_tls_unless_it_is_allowed(orders: Orders, descriptors: str) -> None:
+    orders.plaintext = False
+    with pytest.raises(RefusedError, match="may not go to localhost without TLS"):
+        await orders.steps(descriptors).call(placed(orders, metadata={"x": "${secret:token}"}), CONTEXT)
     assert orders.asked == []
 
 

@@ -28,7 +28,7 @@ def settings_for(url: str, server: Server) -> Settings:
             "GOCONDUCTOR_SYSTEM_ENABLED": "true",
             "GOCONDUCTOR_SYSTEM_HOSTS": f"localhost:{server.port}",
             "GOCONDUCTOR_SYSTEM_NETWORKS": "127.0.0.0/8, ::1/128",
-            "GOCONDUCTOR_SYSTEM_SECRETS": "{token: {variable: SHOP_TOKEN, hosts: [localhost]}}",
+            "GOCONDUCTOR_SYSTEM_SECRETS": "{token: {variable: SHOP_TOKEN, hosts: [localhost], plaintext: true}}",
         }
     )
 

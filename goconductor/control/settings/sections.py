@@ -248,7 +248,9 @@ class SystemSecret(Section):
     file: str | None = None
     """In place of that, the path of the file that has it."""
     hosts: Hosts
-    """The hosts that it may be sent to, written as in ``system.hosts``."""
+    """The hosts that it may be sent to, written as in ``system.hosts``. With a port, to that port alone."""
+    plaintext: bool = False
+    """Send it without TLS too, where whoever is on the way can read it."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -281,7 +283,8 @@ class SystemSettings(Section):
     javascript_bytes_max: Annotated[int, Field(ge=1024 * 1024, le=1024 * 1024 * 1024)] = 32 * 1024 * 1024
     """Memory that a script may take, in bytes."""
     secrets: dict[Name, SystemSecret] = {}
-    """Secrets that headers may name, by their names, each with ``variable`` or ``file``, and ``hosts``."""
+    """Secrets that headers may name, by their names, each with ``variable`` or ``file``, and ``hosts``. With
+    ``plaintext`` it goes without TLS too."""
 
 
 class LogSettings(Section):

@@ -124,7 +124,7 @@ class GrpcSteps:
         used: list[str] = []
 
         def secret_of(name: str) -> str:
-            used.append(self._secrets.value_of(name, host))
+            used.append(self._secrets.value_of(name, host, port, secure=not inputs.plaintext))
             return used[-1]
 
         write, read, path = self._method(call.method)

@@ -109,7 +109,7 @@ class HttpSteps:
         used: list[str] = []
 
         def secret_of(name: str) -> str:
-            used.append(self._secrets.value_of(name, host))
+            used.append(self._secrets.value_of(name, host, port, secure=secure))
             return used[-1]
 
         headers = {name: _header(name, text, known, secret_of) for name, text in call.headers.items()}
