@@ -55,6 +55,7 @@ class Orders:
     port: int = 0
     code: grpc.StatusCode | None = None
     padding: str = ""
+    raw: bytes | None = None
     plaintext: bool = True
     asked: list[tuple[str, Any, dict[str, str]]] = field(default_factory=list)
 
@@ -80,7 +81,11 @@ async def serving(credentials: grpc.ServerCredentials | None = None) -> AsyncIte
                 await context.abort(orders.code, f"no {CANARY}")
             return kind(sku_name=request.sku_name + orders.padding, number=request.number + 1)
 
-        return grpc.unary_unary_rpc_method_handler(handle, kind.FromString, kind.SerializeToString)
+        def written(answer: Any) -> bytes:
+            data: bytes = kind.SerializeToString(answer)
+            return data if orders.raw is None else orders.raw
+
+        return grpc.unary_unary_rpc_method_handler(handle, kind.FromString, written)
 
     server = grpc.aio.server()
     server.add_generic_rpc_handlers(
@@ -138,6 +143,7 @@ async def test_an_undo_names_what_the_action_has_answered(orders: Orders, descri
         (grpc.StatusCode.FAILED_PRECONDITION, RefusedError),
         (grpc.StatusCode.UNAVAILABLE, TemporaryError),
         (grpc.StatusCode.INTERNAL, TemporaryError),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, TemporaryError),
         (grpc.StatusCode.DATA_LOSS, PermanentError),
     ],
     ids=lambda value: getattr(value, "name", ""),
@@ -190,7 +196,13 @@ async def test_this_machine_is_not_called_unless_it_is_allowed(orders: Orders, d
 
 async def test_an_answer_that_is_too_large_is_a_failure(orders: Orders, descriptors: str) -> None:
     orders.padding = "x" * 20_000
-    with pytest.raises(TemporaryError, match="RESOURCE_EXHAUSTED"):
+    with pytest.raises(PermanentError, match=r"RESOURCE_EXHAUSTED.*; ask for less, or raise limits\.payload_bytes_max"):
+        await orders.steps(descriptors).call(placed(orders), CONTEXT)
+
+
+async def test_an_answer_that_cannot_be_read_is_a_failure(orders: Orders, descriptors: str) -> None:
+    orders.raw = b"\xff\xff"
+    with pytest.raises(PermanentError, match="the answer cannot be kept: "):
         await orders.steps(descriptors).call(placed(orders), CONTEXT)
 
 

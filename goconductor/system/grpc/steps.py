@@ -15,6 +15,7 @@ from typing import Any
 import grpc
 import msgspec
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
+from google.protobuf.message import DecodeError
 
 from goconductor.engine.steps.context import StepContext
 from goconductor.errors import ConfigurationError, PayloadError, PermanentError, RefusedError, TemporaryError, nearest
@@ -32,6 +33,8 @@ SAID_NO = frozenset(
     }
 )
 """Codes after which nothing is tried again; DATA_LOSS is another."""
+_TOO_LARGE = "message larger than max"
+"""What gRPC says of a message beyond a limit, under the code that a busy server has too. It would be as large the next time."""
 _DETAILS_CHARACTERS_MAX = 300
 
 
@@ -142,7 +145,7 @@ class GrpcSteps:
                 raise _failure(what, error, used) from None
         try:
             decoded = values.decode(msgspec.json.encode(read(answer)))
-        except (PayloadError, json_format.Error, ValueError) as error:
+        except (PayloadError, DecodeError, json_format.Error, ValueError) as error:
             raise PermanentError(f"{what}: the answer cannot be kept: {without(used, str(error))}") from None
         return {"message": without(used, decoded)}
 
@@ -193,7 +196,10 @@ def _failure(what: str, error: grpc.aio.AioRpcError, secrets: Sequence[str]) -> 
     problem = f"{what} was answered with {error.code().name}{f': {details}' if details else ''}"
     if error.code() in SAID_NO:
         return RefusedError(problem)
-    return PermanentError(problem) if error.code() is grpc.StatusCode.DATA_LOSS else TemporaryError(problem)
+    too_large = error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE in (error.details() or "")
+    if too_large:
+        problem += "; ask for less, or raise limits.payload_bytes_max"
+    return PermanentError(problem) if too_large or error.code() is grpc.StatusCode.DATA_LOSS else TemporaryError(problem)
 
 
 def _text(name: str, text: str, known: Values, secret_of: Callable[[str], str]) -> str:
