@@ -331,6 +331,25 @@ async def test_certificates_are_checked(tmp_path: Path, monkeypatch: pytest.Monk
             exchange.tls.cache_clear()
 
 
+async def test_an_address_that_does_not_answer_leaves_time_for_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority, own = Authority(tmp_path), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    own.load_cert_chain(authority.pair("server").both)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    exchange.tls.cache_clear()
+    async with serving(own) as server:
+        with socket.socket() as silent:
+            silent.bind(("127.0.0.2", server.port))
+            silent.listen()  # it takes connections, and nobody speaks TLS there
+            found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, server.port)) for each in ("127.0.0.2", "127.0.0.1")]
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+            http = HttpSteps(server.guard(), Secrets({}), answer_bytes_max=10_000)
+            try:
+                call = http.call({"url": server.url.replace("http", "https")}, step_context("order", timeout_seconds=0.2))
+                assert (await asyncio.wait_for(call, 45))["status"] == 200  # before the handshake would have ended by itself
+            finally:
+                exchange.tls.cache_clear()
+
+
 UNDO = step_context("order", direction=Direction.COMPENSATION)
 
 

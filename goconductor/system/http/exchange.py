@@ -17,6 +17,8 @@ import h11
 from goconductor.errors import PermanentError, TemporaryError
 
 HEAD_BYTES_MAX = 64 * 1024
+CONNECT_SECONDS_MAX = 5.0
+"""Longest that an address is waited for while there are others, in seconds."""
 _READ_BYTES = 16 * 1024
 
 
@@ -64,19 +66,20 @@ def tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-async def exchange(request: Request, addresses: Sequence[str], *, body_bytes_max: int) -> Answer:
+async def exchange(request: Request, addresses: Sequence[str], *, body_bytes_max: int, seconds_left: float) -> Answer:
     """Send a request to the first address that takes a connection, and read the answer.
 
     Args:
         request: what is sent.
         addresses: of the host, checked.
         body_bytes_max: greatest size of the answer's body, in bytes.
+        seconds_left: until the caller ends this. An address that does not answer leaves the others their part of it.
 
     Raises:
         TemporaryError: nobody takes the connection, it is lost, or what comes is no HTTP.
         PermanentError: the answer is too large.
     """
-    reader, writer = await _connected(request, addresses)
+    reader, writer = await _connected(request, addresses, seconds_left)
     try:
         return await _answer(request, reader, writer, body_bytes_max)
     except OSError as error:
@@ -87,18 +90,24 @@ async def exchange(request: Request, addresses: Sequence[str], *, body_bytes_max
         writer.transport.abort()  # nothing more is to come, and nobody waits for a server that does not close
 
 
-async def _connected(request: Request, addresses: Sequence[str]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    problem = ""
-    for address in addresses:
+async def _connected(
+    request: Request, addresses: Sequence[str], seconds_left: float
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    problem, clock = "", asyncio.get_running_loop()
+    ends_at = clock.time() + seconds_left
+    for number, address in enumerate(addresses):
+        others = len(addresses) - number - 1
+        limit = min(CONNECT_SECONDS_MAX, (ends_at - clock.time()) / (others + 1)) if others else None
         try:
-            return await asyncio.open_connection(
-                address,
-                request.port,
-                ssl=tls() if request.secure else None,
-                server_hostname=request.host if request.secure else None,
-                limit=_READ_BYTES,
-            )
-        except OSError as error:
+            async with asyncio.timeout(limit):
+                return await asyncio.open_connection(
+                    address,
+                    request.port,
+                    ssl=tls() if request.secure else None,
+                    server_hostname=request.host if request.secure else None,
+                    limit=_READ_BYTES,
+                )
+        except OSError as error:  # a limit that is over as well
             problem = _text(error)
     raise TemporaryError(f"{request.authority} takes no connection: {problem}")
 

@@ -125,7 +125,7 @@ class HttpSteps:
         addresses = await self._guard.addresses(host, port)
         request = Request(call.method, secure, host, port, target, [*headers.items()], data)
         try:
-            answer = await exchange(request, addresses, body_bytes_max=self._answer_bytes_max)
+            answer = await exchange(request, addresses, body_bytes_max=self._answer_bytes_max, seconds_left=context.seconds_left)
         except TemporaryError as error:
             raise TemporaryError(f"{what}: {without(used, str(error))}") from None
         except PermanentError as error:
