@@ -6,14 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
 from goconductor.control.actor import ANYBODY, Actor
+from goconductor.control.definitions import loading, versions
 from goconductor.control.faults import RequestInvalidError
+from goconductor.control.models import SagaDetail
 from goconductor.control.sagas import bulk as bulks
+from goconductor.control.sagas import requests, starting
 from goconductor.control.sagas.bulk import SAGAS_MAX, BulkReport, Selected, read_bulk, select
 from goconductor.control.sagas.queries import history, saga_status
-from goconductor.errors import PayloadError, StoreUnavailableError
+from goconductor.engine.steps.registry import StepRegistry
+from goconductor.errors import PayloadError, PermanentError, StoreUnavailableError
+from goconductor.lifecycle.facts.events import SkipRequested
+from goconductor.testing.clock import settle
 from tests.control.conftest import Bench
 
 
@@ -158,3 +165,83 @@ async def test_without_a_database_nothing_was_done(bench: Bench, monkeypatch: py
         with pytest.raises(StoreUnavailableError, match="the database is away"):
             await ask(bench, "resume", busy)
     assert "ResumeRequested" not in await events(bench, busy)
+
+
+async def test_a_saga_that_cannot_be_read_keeps_no_other_one_from_its_answer(bench: Bench) -> None:
+    first, unreadable, last = [await bench.start(card="busy") for _ in range(3)]
+    stored = bench.world.store.data.logs[unreadable]
+    stored[-1] = msgspec.structs.replace(stored[-1], event="OfANewerRelease")
+    report = await ask(bench, "pause", first, unreadable, last, reason="stocktaking")
+    assert outcomes(report) == ["done", "unknown", "done"]
+    assert "(OfANewerRelease) cannot be read by this version" in (report.sagas[1].problem or "")
+    assert outcomes(await ask(bench, "pause", unreadable, reason="stocktaking")) == ["unknown"]
+
+
+async def test_a_request_that_may_have_been_recorded_is_reported_with_its_id(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy, answered = await bench.start(card="busy"), requests.ask
+
+    async def recorded_but_not_answered(*about: Any) -> SagaDetail:
+        await answered(*about)
+        raise StoreUnavailableError("the database went away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bulks, "ask", recorded_but_not_answered)
+        report = await ask(bench, "pause", busy, reason="stocktaking")
+    assert outcomes(report) == ["unknown"]
+    assert (await events(bench, busy)).count("PauseRequested") == 1
+    assert outcomes(await ask(bench, "pause", busy, reason="stocktaking", id=report.request_id)) == ["done"]
+    assert (await events(bench, busy)).count("PauseRequested") == 1
+
+
+class Lines:
+    """A saga with one stuck step for each of its lines, whose names are as long as names of steps may be."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench, self.map, self.step = bench, "m" * 90, "x" * 90
+
+    async def start(self, lines: int) -> tuple[UUID, list[str]]:
+        printer = StepRegistry("printer")
+
+        @printer.step
+        async def warm() -> None:
+            pass
+
+        @printer.step
+        async def label() -> None:
+            raise PermanentError("out of paper")
+
+        node = await self.bench.world.node(printer)
+        labels = {"over": "$.input.lines", "do": [{"id": self.step, "run": "printer.label"}]}
+        steps = [{"id": "warm", "run": "printer.warm", "pivot": True}, {"id": self.map, "after": ["warm"], "map": labels}]
+        await versions.register(ANYBODY, node, loading.read({"name": "labels", "steps": steps}))
+        started = await starting.start(ANYBODY, node, "labels", {"lines": [*range(lines)]})
+        await settle()
+        return started.saga_id, [f"{self.map}[{line}].{self.step}" for line in range(lines)]
+
+
+async def test_steps_that_have_had_it_are_told_where_another_one_refuses(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    saga_id, (first, second) = await Lines(bench).start(2)
+    asked = requests.ask
+
+    async def another_operator_is_faster(*about: Any) -> SagaDetail:
+        detail = await asked(*about)
+        await requests.ask(Actor("bob"), bench.node, saga_id, SkipRequested(second, reason="written by hand"))
+        return detail
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bulks, "ask", another_operator_is_faster)
+        (found,) = (await ask(bench, "retry", saga_id)).sagas
+    assert (found.outcome, found.steps) == ("partly", [first])
+    assert (found.problem or "").startswith(f"step {second!r} has not had it: ")
+    assert (await events(bench, saga_id)).count("RetryRequested") == 1
+
+
+async def test_a_long_id_and_long_names_of_steps_are_kept_and_repeated(bench: Bench) -> None:
+    saga_id, steps = await Lines(bench).start(2)
+    for _ in range(2):
+        (found,) = (await ask(bench, "retry", saga_id, id="r" * 100)).sagas
+        assert (found.outcome, found.steps) == ("done", steps)
+        await settle()
+    assert (await events(bench, saga_id)).count("RetryRequested") == 2

@@ -35,6 +35,7 @@ async def test_nothing_is_changed_without_yes_and_the_report_is_a_selection(oper
     assert (await operator.last(third))["event"] != "PauseRequested"
     again = await operator.ask(*pause, "--json")
     assert (again.code, again.json["counts"]) == (1, {"refused": 2})
+    assert f"asking 2 sagas; to repeat it: --request-id {again.json['request_id']}\n" in again.err
 
 
 async def test_what_fits_is_asked_at_once_with_yes(operator: Operator) -> None:

@@ -217,3 +217,23 @@ async def test_two_versions_are_compared(shop: Shop) -> None:
         "summary": "A running saga could go on under the new version, wherever it stands.",
     }
     assert (await shop.client.get(f"/v1/definitions/order/{old}/diff", params={"to": "0" * 32})).status_code == 404
+
+
+async def test_a_step_of_a_map_is_asked_by_its_name_however_long(shop: Shop) -> None:
+    cards, card = "m" * 99, "c" * 99
+    inputs = {"sku": {"value": "tea"}, "quantity": {"value": 1}}
+    charges = {"over": "$.input.cards", "do": [{"id": card, "run": "shop.charge", "inputs": {"card": {"ref": "$.item"}}}]}
+    steps = [
+        {"id": "reserve", "run": "shop.reserve", "inputs": inputs, "pivot": True},
+        {"id": cards, "after": ["reserve"], "map": charges},
+    ]
+    await shop.register({"name": "shared", "steps": steps})
+    started = await shop.client.post("/v1/sagas/shared", params={"wait_seconds": 300}, json={"cards": ["declined"]})
+    saga_id, name = started.json()["saga_id"], f"{cards}[0].{card}"
+    assert (started.json()["status"], name in {each["id"] for each in started.json()["steps"]}) == ("stuck", True)
+    skipped = await ask(shop, saga_id, f"steps/{name}/skip", reason="paid in cash")
+    assert skipped.status_code == 200, skipped.text
+    history = (await shop.client.get(f"/v1/sagas/{saga_id}/history")).json()["entries"]
+    assert [entry["step"] for entry in history if entry["event"] == "SkipRequested"] == [name]
+    beyond = await ask(shop, saga_id, f"steps/{'x' * 256}/skip", reason="paid in cash")
+    assert (beyond.status_code, "at most 255 characters" in beyond.json()["detail"]) == (400, True)

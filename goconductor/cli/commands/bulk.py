@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import uuid4
 
 import typer
 from pydantic import ValidationError
@@ -84,7 +85,11 @@ def bulk(
             if not selected:
                 typer.echo("no saga fits")
                 return Exit.OK
-            found = await bulks.bulk(actor(by), node, what, selected, request_id=request_id, dry_run=not yes)
+            name = request_id
+            if yes and name is None:  # said before it is asked, for a terminal that does not live to see the report
+                name = uuid4().hex
+                typer.echo(f"asking {len(selected)} sagas; to repeat it: --request-id {name}", err=True)
+            found = await bulks.bulk(actor(by), node, what, selected, request_id=name, dry_run=not yes)
         _print(found, as_json=as_json)
         return Exit.OK if found.counts.keys() <= {BulkOutcome.ALLOWED, BulkOutcome.DONE} else Exit.FAILED
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
@@ -25,9 +26,15 @@ from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.models import Document, SagaDetail, StepStatus
 from goconductor.control.sagas.queries import list_sagas, saga_status
 from goconductor.control.sagas.requests import Precautions, ask, expected_of, kept
-from goconductor.control.sagas.starting import key_faults
+from goconductor.control.sagas.starting import KEY_CHARACTERS_MAX, key_faults
 from goconductor.engine.node import Node
-from goconductor.errors import RequestRefusedError, SagaNotFoundError, StoreUnavailableError, nearest
+from goconductor.errors import (
+    GoConductorError,
+    RequestRefusedError,
+    SagaNotFoundError,
+    StoreUnavailableError,
+    nearest,
+)
 from goconductor.lifecycle.asked.catalogue import CATALOGUE, Kind, Operation, Request
 from goconductor.lifecycle.facts.events import OperatorRequest
 from goconductor.ports.store import Known
@@ -37,7 +44,7 @@ SAGAS_MAX = 500
 AT_ONCE = 8
 """Sagas that are asked at the same time: the database has other work as well."""
 REQUEST_ID_CHARACTERS_MAX = 100
-"""Longest id of a bulk: with a step's name behind it, it still is the id of a request."""
+"""Longest id of a bulk: with a step's name behind it, or the hash of a long name, it still is the id of a request."""
 
 _KINDS: dict[Kind, tuple[type[Any], str]] = {
     Kind.FLAG: (bool, "true or false"),
@@ -63,16 +70,18 @@ class BulkOutcome(enum.StrEnum):
     """It stands in the saga's history."""
     REFUSED = "refused"
     """The saga's state does not allow it, or the saga has moved on since it was seen."""
+    PARTLY = "partly"
+    """Of several stuck steps, some have had it, which stands in the saga's history, and then one has refused it."""
     NOT_FOUND = "not_found"
     UNKNOWN = "unknown"
-    """The database went away: it may have been recorded. Repeat the request under its id."""
+    """The database went away, or the saga cannot be read: it may have been recorded. Repeat the request under its id."""
 
 
 class BulkItem(Selected):
     """What a request in bulk came to for one saga."""
 
     outcome: BulkOutcome
-    steps: list[str] = Field(default_factory=list, description="the steps that it was about")
+    steps: list[str] = Field(default_factory=list, description="the steps that it was about; if partly, those that have had it")
     problem: Annotated[str | None, Field(description="why it was refused, and the remedy")] = None
     status: Annotated[str | None, Field(description="of the saga, after the request")] = None
 
@@ -181,20 +190,21 @@ async def bulk(
     Raises:
         RequestInvalidError: they are too many, or none, or one stands twice; or the request cannot be kept.
         PayloadError: a value of the request cannot be kept.
-        StoreUnavailableError: the database cannot be reached, and nothing was done.
+        StoreUnavailableError: the database cannot be reached: not one saga could be looked at, so nothing was done.
     """
     _check(sagas, request_id)
     name = None if dry_run else request_id or uuid4().hex
     kept(node, asked.asked(asked.step or "…"), request_id)  # what no saga could accept is refused as a whole
     places = asyncio.Semaphore(AT_ONCE)
+    unseen: list[StoreUnavailableError] = []
 
     async def one(selected: Selected) -> BulkItem:
         async with places:
-            return await _one(actor, node, asked, selected, name)
+            return await _one(actor, node, asked, selected, name, unseen)
 
     items = await asyncio.gather(*map(one, sagas))
-    if {each.outcome for each in items} == {BulkOutcome.UNKNOWN}:
-        raise StoreUnavailableError(items[0].problem or "")
+    if len(unseen) == len(sagas):
+        raise unseen[0]
     return BulkReport(
         request=asked.operation.request,
         dry_run=dry_run,
@@ -204,8 +214,27 @@ async def bulk(
     )
 
 
-async def _one(actor: Actor, node: Node, asked: Bulk, selected: Selected, request_id: str | None) -> BulkItem:
+async def _one(
+    actor: Actor,
+    node: Node,
+    asked: Bulk,
+    selected: Selected,
+    request_id: str | None,
+    unseen: list[StoreUnavailableError],
+) -> BulkItem:
+    """Ask one saga, and return what came of it. What happens to this saga keeps no other one from its answer.
+
+    Args:
+        actor: the actor.
+        node: the engine.
+        asked: the request.
+        selected: the saga.
+        request_id: the bulk's id; None of a dry run.
+        unseen: gets the error, where the database went away before the saga was asked.
+    """
     steps: list[str] = []
+    have_had_it: list[str] = []
+    is_asked = False
     detail: SagaDetail | None = None
     try:
         detail = await saga_status(actor, node, selected.saga_id)
@@ -214,19 +243,35 @@ async def _one(actor: Actor, node: Node, asked: Bulk, selected: Selected, reques
             _check_allowed(asked, selected, detail, steps)
             return _item(detail, BulkOutcome.ALLOWED, steps)
         expected = None if selected.revision is None else expected_of(selected.revision)
+        is_asked = True
         for step in steps:
-            name = f"{request_id}/{step}" if step else request_id
-            detail = await ask(actor, node, selected.saga_id, asked.asked(step), Precautions(expected, name))
+            precautions = Precautions(expected, _id_of(request_id, step))
+            detail = await ask(actor, node, selected.saga_id, asked.asked(step), precautions)
+            have_had_it.append(step)
             expected = None  # of the next step the saga has moved on, by this request
     except SagaNotFoundError:
         return BulkItem(saga_id=selected.saga_id, outcome=BulkOutcome.NOT_FOUND, problem="there is no such saga")
-    except StoreUnavailableError as error:
-        return BulkItem(saga_id=selected.saga_id, outcome=BulkOutcome.UNKNOWN, steps=steps, problem=str(error))
     except RequestRefusedError as error:
         if detail is None:
             return BulkItem(saga_id=selected.saga_id, outcome=BulkOutcome.REFUSED, problem=str(error))
+        if have_had_it:
+            refusing = steps[len(have_had_it)]
+            return _item(detail, BulkOutcome.PARTLY, have_had_it, f"step {refusing!r} has not had it: {error}")
         return _item(detail, BulkOutcome.REFUSED, steps, str(error))
+    except GoConductorError as error:
+        if isinstance(error, StoreUnavailableError) and not is_asked:
+            unseen.append(error)
+        named = [step for step in steps if step]
+        return BulkItem(saga_id=selected.saga_id, outcome=BulkOutcome.UNKNOWN, steps=named, problem=str(error))
     return _item(detail, BulkOutcome.DONE, steps)
+
+
+def _id_of(request_id: str, step: str) -> str:
+    """Return the id of the request about a step. Where the step's name has no room in it, its hash stands for it."""
+    if not step:
+        return request_id
+    name = f"{request_id}/{step}"
+    return name if len(name) <= KEY_CHARACTERS_MAX else f"{request_id}/{hashlib.sha256(step.encode()).hexdigest()}"
 
 
 async def _steps(node: Node, asked: Bulk, detail: SagaDetail, request_id: str | None) -> list[str]:
@@ -240,7 +285,7 @@ async def _steps(node: Node, asked: Bulk, detail: SagaDetail, request_id: str | 
     if request_id is not None:
         (tail,) = await node.store.log.read([Known(detail.saga_id)])
         ids = {entry.event_id for entry in tail.entries}
-        had = {step.id for step in detail.steps if uuid5(detail.saga_id, f"{request_id}/{step.id}") in ids}
+        had = {step.id for step in detail.steps if uuid5(detail.saga_id, _id_of(request_id, step.id)) in ids}
     found = [step.id for step in detail.steps if step.status is StepStatus.STUCK or step.id in had]
     if not found:
         raise RequestRefusedError("none of its steps is stuck; name the step that is meant")

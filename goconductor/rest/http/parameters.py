@@ -14,9 +14,10 @@ from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.sagas.requests import expected_of
 from goconductor.engine.log.folding import Expected
 from goconductor.errors import SagaChangedError, nearest
+from goconductor.saga.growth import NAME_CHARACTERS_MAX
 
 SagaId = Annotated[UUID, Path(description="the saga's id")]
-StepId = Annotated[str, Path(description="the step's id in its saga", min_length=1, max_length=100)]
+StepId = Annotated[str, Path(description="the step's id in its saga", min_length=1, max_length=NAME_CHARACTERS_MAX)]
 
 ENTITY_TAG = r'(W/)?"[!#-~]*"'
 _ENTITY_TAG = re.compile(ENTITY_TAG)
