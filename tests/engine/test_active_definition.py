@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,10 +12,13 @@ from goconductor import Saga
 from goconductor.control.actor import ANYBODY
 from goconductor.control.definitions import versions
 from goconductor.control.doors.conductor import Conductor
+from goconductor.engine.facts import registration
 from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import RequestRefusedError
-from goconductor.saga.features import USES
+from goconductor.messages import codec
+from goconductor.saga.definition import Step
+from goconductor.saga.features import KNOWN, USES
 from goconductor.testing.world import World
 
 
@@ -87,11 +91,18 @@ async def test_a_pin_holds_against_newer_code_and_is_told(world: World, caplog: 
     assert await taken(world, node) == 2
 
 
+def learn(monkeypatch: pytest.MonkeyPatch, uses: Callable[[Step], bool]) -> None:
+    """Let code know a feature, and instances that register from now on say so."""
+    monkeypatch.setitem(USES, "loops", uses)
+    for module in (registration, codec):
+        monkeypatch.setattr(module, "KNOWN", KNOWN | {"loops"})
+
+
 async def test_a_version_waits_for_the_last_instance_that_does_not_know_its_features(
     world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = await deployed(world, 1)
-    monkeypatch.setitem(USES, "loops", lambda step: step.inputs["version"].value == 12)
+    learn(monkeypatch, lambda step: step.inputs["version"].value == 12)
     asking = await world.node()
     await world.clock.advance(1)
     with caplog.at_level(logging.WARNING, "goconductor"):
@@ -112,7 +123,7 @@ async def test_a_version_waits_for_the_last_instance_that_does_not_know_its_feat
 
 async def test_a_document_is_not_active_before_all_know_its_features(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     old = await world.node(shop())
-    monkeypatch.setitem(USES, "loops", lambda _: True)
+    learn(monkeypatch, lambda _: True)
     new = await world.node()
     registered = await versions.register(ANYBODY, new, order(13).definition)
     assert (registered.active, registered.waits_for) == (False, [old.name])
