@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from goconductor.errors import ConditionError, DefinitionError, PayloadError, nearest
-from goconductor.saga.checking import tolerated, undo
+from goconductor.saga.checking import expressions, tolerated, undo
 from goconductor.saga.checking.maps import behind_pivot, of_map, too_deep
 from goconductor.saga.checking.places import asked
 from goconductor.saga.checking.waits import asked_of, names_twice, of_delay, of_value, of_wait
@@ -52,6 +52,8 @@ def problems(definition: Definition, *, stored: bool = False) -> list[str]:
         found.append("it has no step; add at least one.")
     if too_deep(definition):
         return [*found, f"its maps stand more than {DEPTH_MAX} deep in one another; use fewer, or several sagas."]
+    if not stored and (problem := expressions.too_many(expressions.texts(definition.steps))):
+        return [*found, problem]
     if (count := sum(1 for _ in every_step(definition.steps))) > STEPS_MAX:
         found.append(f"it has {count} steps, at most {STEPS_MAX} are allowed; split it into several sagas.")
     if definition.timeout_seconds is not None and not 0 < definition.timeout_seconds < float("inf"):

@@ -19,7 +19,8 @@ from typing import Any
 import msgspec
 from msgspec.structs import asdict, replace
 
-from goconductor.errors import ConditionError, PayloadError
+from goconductor.errors import ConditionError, DefinitionError, PayloadError
+from goconductor.saga.checking import expressions
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Definition, Step, Undo
 from goconductor.saga.expressions.condition_text import renamed
@@ -71,8 +72,24 @@ def is_plain(document: Any) -> bool:
     )
 
 
+def texts(steps: Iterable[WrittenStep]) -> Iterator[str]:
+    """Yield the expressions of steps as they are written, those in groups and cases included."""
+    for step in steps:
+        yield from expressions.texts((step,))
+        yield from texts(step.steps or ())
+        for case in step.switch or ():
+            yield from () if case.when is None else (case.when,)
+            yield from texts(case.steps)
+
+
 def compiled(written: WrittenDefinition) -> tuple[Definition, list[str]]:
-    """Compile a definition, and find what is wrong with its groups and switches; the steps are checked as those of any other."""
+    """Compile a definition, and find what is wrong with its groups and switches; the steps are checked as those of any other.
+
+    Raises:
+        DefinitionError: its expressions are too many to be looked at.
+    """
+    if problem := expressions.too_many(texts(written.steps)):
+        raise DefinitionError(written.name, [problem])
     compiler = _Compiler(written.steps)
     steps = tuple(compiler.sequence(written.steps, "", in_order=False))
     output = None if written.output is None else compiler.binding(written.output, "")
