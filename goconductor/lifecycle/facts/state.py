@@ -57,8 +57,7 @@ ENDED = frozenset(status for status in SagaStatus if status.ended)
 
 
 def status_of(phase: SagaStatus, *, paused: bool, stuck: bool, waits: bool) -> SagaStatus:
-    """Return the status that people see: an end, also one under way, counts before a pause, a pause before a stuck step, that
-    before a wait.
+    """Return the status that people see: an end counts before a pause, a pause before a stuck step, that before a wait.
 
     Args:
         phase: on which way the saga is.
@@ -328,6 +327,8 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def status(self) -> SagaStatus:
         """The saga's status, as people see it."""
+        if self.phase.ended:
+            return self.phase
         return status_of(self.phase, paused=self.paused, stuck=bool(self.stuck_steps), waits=self.waits)
 
     @property
