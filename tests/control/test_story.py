@@ -8,8 +8,8 @@ from uuid import UUID
 
 import msgspec
 import pytest
-import yaml
 
+from goconductor.control.definitions.loading import load_definition
 from goconductor.control.sagas.story import Story, story
 from goconductor.control.wording import NAMES_MAX, spell, together
 from goconductor.engine.facts import log
@@ -254,7 +254,7 @@ def test_what_this_version_cannot_read_is_told_barely_and_so_is_all_that_follows
 @pytest.mark.parametrize("path", sorted((Path(__file__).parents[1] / "scenarios").glob("*.txt")), ids=lambda path: path.stem)
 def test_every_scenario_of_the_documentation_can_be_told_to_its_end(path: Path) -> None:
     head, _, talk = path.read_text().partition("\n---\n")
-    definition = msgspec.convert(yaml.safe_load(head), Definition)
+    definition = load_definition(head.encode())
     given = [line for line in talk.splitlines() if line and line[0] not in " #" and not line.startswith("wait ")]
     tale: list[LogEntry] = []
     owners = {step.id: step.run.split(".")[0] for step in definition.steps}
