@@ -198,6 +198,26 @@ def test_a_saga_ends_that_turns_back_through_a_map_at_the_beginning_of_an_item()
     assert state.phase == "compensated"
 
 
+def test_a_condition_reads_the_size_of_a_map_that_never_grew() -> None:
+    body = (Step(id="a", run="service.a"),)
+    skipped = Step(id="m", map=Map(over="$.input", do=body), when="false")
+    ship = Step(id="ship", run="shipping.ship", after=("m",), when="steps.m.size == 0")
+    definition = Definition(name="order", steps=(skipped, ship))
+    check(definition)
+    state = begin(plan(definition), UUID(int=1), e.SagaStarted(input=[1])).state
+    assert state.step("ship").action.status is ActionStatus.SENT
+
+    pivot = Step(id="pay", run="payments.pay", pivot=True)
+    lost = Step(id="m", map=Map(over="$.input.missing", do=body), after=("pay",))
+    definition = Definition(name="order", steps=(pivot, lost, msgspec.structs.replace(ship, when="steps.m.size == 2")))
+    check(definition)
+    compiled = plan(definition)
+    state = begin(compiled, UUID(int=1), e.SagaStarted(input=[1])).state
+    for event in (e.ActionSucceeded("pay"), e.OutcomeDeclared("m", happened=True, output=[1, 2], reason="seen")):
+        state = decide(compiled, state, event).state
+    assert state.step("ship").action.status is ActionStatus.SENT
+
+
 def test_a_list_that_makes_more_than_20_000_steps_is_the_maps_failure() -> None:
     definition = Definition(
         name="order", steps=(Step(id="m", map=Map(over="$.input", do=(Step(id="a", run="x.a"), Step(id="b", run="x.b")))),)

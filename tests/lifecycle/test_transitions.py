@@ -147,6 +147,8 @@ SMALL = {
     "a step that may fail, with nothing to undo": saga("m", attempts_max=1),
     "the same before a delay": saga("m", "c~0", attempts_max=1),
     "the same before a condition that cannot be evaluated": saga("m", "c0!", unknowns_max=1, attempts_max=1),
+    "the same beside a wait": saga("n", "c&"),
+    "the same beside a wait before a value that cannot be worked out": saga("n", "c&", "c/1"),
     "a map": saga("c@"),
     "a map without a list": saga("c^"),
     "a map after a step": saga("c", "c@0", unknowns_max=1, attempts_max=1),
@@ -171,6 +173,14 @@ def asks_a_signal(*, pivot: bool = False, beside: bool = False, then: Step = MOR
     return Definition(name="small", steps=tuple(steps))
 
 
+def asks_a_value(*beside: Step, x: int = 7) -> Definition:
+    """A step that runs where a value says so, and the value reads an input that a restart may give anew."""
+    value = Step(id="v", value="inputs.x > 3", inputs={"x": Binding(value=x)})
+    then = Step(id="s1", run="service.s1", after=("v",), when="steps.v.output", undo="none", unknowns_max=1, retry=ONCE)
+    return Definition(name="small", steps=(value, then, *beside))
+
+
+STEP = Step(id="s2", run="service.s2", unknowns_max=1, retry=ONCE, compensation_retry=ONCE)
 SHORT = {"unknowns_max": 1, "attempts_max": 1}
 RESTARTED = {
     "one step": saga("c", **SHORT),
@@ -192,6 +202,11 @@ RESTARTED = {
     "what is asked of a signal": asks_a_signal(),
     "the same beside a step": asks_a_signal(beside=True),
     "the same before a step with nothing to undo": asks_a_signal(then=Step(id="s1", run="service.s1", undo="none")),
+    "what is asked of a value": asks_a_value(),
+    "what is asked of a value beside a wait": asks_a_value(Step(id="w", wait=GO)),
+    "what is asked of a value beside a step": asks_a_value(STEP),
+    "a value that says no, beside a wait": asks_a_value(Step(id="w", wait=GO), x=1),
+    "a value that says no, beside a step": asks_a_value(STEP, x=1),
     "the same after a pivot": asks_a_signal(pivot=True),
     "the same after a pivot, beside a step": asks_a_signal(pivot=True, beside=True),
 }
@@ -203,6 +218,8 @@ def possible(state: SagaState, *, restarts: bool) -> Iterator[Event]:
     yield from (each for each in sensible(state) if restarts or not isinstance(each, e.RestartRequested))
     if state.phase.ended:
         return
+    if restarts and "v" in state.steps:
+        yield from (e.RestartRequested(from_step="v", inputs={"x": each}, reason="because") for each in (1, 9, "no"))
     yield e.TerminateRequested(reason="because")
     yield e.TerminationRequested(reason="because")
     yield e.TerminationRequested(reason="because", forced=True)
@@ -247,7 +264,7 @@ def key(state: SagaState) -> object:
         state.paused,
         state.deadline_passed,
         repr([each.payload for each in state.signals]),
-        state.rewind and state.rewind.steps,
+        state.rewind and (state.rewind.steps, str(state.rewind.inputs)),
         steps,
     )
 

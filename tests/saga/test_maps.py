@@ -96,6 +96,10 @@ def test_features_of_the_steps_in_a_map_are_the_definitions() -> None:
         ([mapped(RESERVE, over="$.steps.lines.output")], "steps wait for one another in a cycle: lines → lines"),
         ([mapped(RESERVE, RESERVE)], "in map 'lines': step 'reserve' is defined 2 times"),
         ([mapped({**RESERVE, "pivot": True})], "pivot 'reserve' is in map 'lines'; a saga has one point of no return"),
+        (
+            [mapped({**RESERVE, "undo": "none", "compensation": True})],
+            "step 'reserve' in map 'lines' has both a compensation and undo, of which only undo would run",
+        ),
         ([mapped(RESERVE, pivot=True)], "step 'lines' is a map, which cannot be the pivot"),
         ([mapped(RESERVE, allow_fail=True)], "map 'lines' has allow_fail or a fallback; give that to the steps in it."),
         ([mapped(RESERVE, run="x.y")], "step 'lines' is a map, which nobody runs, but has run; leave that out."),

@@ -314,14 +314,18 @@ def _refusal(event: Event, error: Exception, view: View, counts: Counter[str]) -
 
 
 def tell_late(event: Event, state: SagaState, counts: Counter[str]) -> None:
-    """Report a success that came after its compensation had begun."""
-    if isinstance(event, ActionSucceeded) and state.step(event.step).compensation.status is not CompensationStatus.NONE:
+    """Report a success that came after its compensation had begun, or after that of its round had ended."""
+    if not isinstance(event, ActionSucceeded):
+        return
+    step = state.step(event.step)
+    if step.compensation.status is not CompensationStatus.NONE or event.round < step.round:
         counts["late_effects"] += 1
         logger.warning(
-            "the action of step %r of saga %s succeeded only after its compensation had begun; "
+            "the action of step %r of saga %s succeeded only after its compensation had begun%s; "
             "without a journal its effect may stand: look, and undo it by hand",
             event.step,
             state.saga_id,
+            f", in round {event.round}, and the step is in round {step.round}" if event.round < step.round else "",
             extra={"saga_id": str(state.saga_id), "step": event.step},
         )
 

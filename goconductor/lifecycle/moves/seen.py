@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from goconductor.lifecycle.facts.state import DONE_ACTIONS, ActionStatus, Referable
+from goconductor.lifecycle.facts.state import DONE_ACTIONS, ActionStatus, Referable, StepState
 from goconductor.lifecycle.fold import Fold
 from goconductor.saga.growth import split
 
@@ -34,6 +34,13 @@ def _of_tolerated(fold: Fold, name: str) -> dict[str, object]:
     return {"failed": failed, "failure": failure, "output": next((each for each in outputs if each is not None), None)}
 
 
+def _size(map: StepState) -> int:
+    """Return how many items a map has; one that never grew has those that a person gave as its output, else none."""
+    if map.length is not None:
+        return map.length
+    return len(map.output) if isinstance(map.output, list) else 0
+
+
 def _seen_in_growth(fold: Fold, name: str) -> dict[str, object]:
     data, steps = fold.plan.data, dict[str, dict[str, object]]()
     assert data is not None  # noqa: S101  (it has maps)
@@ -45,7 +52,8 @@ def _seen_in_growth(fold: Fold, name: str) -> dict[str, object]:
             full = each if within is None else within.item + each
             if each not in steps and (step := fold.step(full)).action.status in DONE_ACTIONS:
                 skipped = step.action.status is ActionStatus.SKIPPED
-                steps[each] = {"skipped": skipped} | ({"output": step.output} if step.length is None else {"size": step.length})
+                is_map = fold.plan.steps[full].map is not None
+                steps[each] = {"skipped": skipped} | ({"size": _size(step)} if is_map else {"output": step.output})
                 if full in fold.plan.tolerated:
                     steps[each] |= _of_tolerated(fold, full)
         scope = None if within is None else within.map

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from goconductor.saga.checking.waits import without_code
-from goconductor.saga.definition import Definition, Map, Step, Undo, every_step
+from goconductor.saga.definition import NOTHING, Definition, Map, Step, Undo, every_step
 from goconductor.saga.graph import reachable
 from goconductor.saga.growth import DEPTH_MAX, INDEX_CHARACTERS, NAME_CHARACTERS_MAX
 
@@ -40,6 +40,11 @@ def of_map(step: Step, map: Map, above: tuple[str, ...]) -> Iterator[str]:
             )
         if isinstance(each.undo, Undo):
             yield f"step {each.id!r} in map {step.id!r} declares an undo; give its service's step a compensation instead."
+        if each.undo == NOTHING and each.compensation:
+            yield (
+                f"step {each.id!r} in map {step.id!r} has both a compensation and undo, of which only undo would run; "
+                "leave the compensation out, or remove undo."
+            )
         if each.pivot:
             yield f"pivot {each.id!r} is in map {step.id!r}; a saga has one point of no return: make a step outside the pivot."
 
