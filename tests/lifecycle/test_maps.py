@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ from goconductor.lifecycle.grown import in_order
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.lifecycle.replay import extend, replay
 from goconductor.saga.checking.validate import check
-from goconductor.saga.definition import Binding, Definition, Map, Step
+from goconductor.saga.definition import Binding, Definition, Map, Step, Wait
 from goconductor.saga.plan import Plan, plan
 from tests.lifecycle.sagas import INPUT, Move, definitions, event_of, many_examples, moves
 from tests.lifecycle.test_properties import ID, Life
@@ -228,3 +229,18 @@ def test_a_list_that_makes_more_than_20_000_steps_is_the_maps_failure() -> None:
     state = begin(compiled, UUID(int=1), e.SagaStarted(input=[0] * 20_001)).state
     assert state.phase == "compensated"
     assert "20,001 items, so that the saga would have 40,003 steps; at most 20,000 are allowed" in state.reason
+
+
+@pytest.mark.parametrize(("where", "most"), [("payload.id == item", 1_000), (None, 10_000)])
+def test_a_map_grows_no_more_waits_than_signals_can_be_shown_to(where: str | None, most: int) -> None:
+    """Each signal may be shown to each wait, within one decision, and a saga takes only so many signals."""
+    body = (Step(id="paid", wait=Wait(event="payment", where=where)),)
+    definition = Definition(name="order", steps=(Step(id="m", map=Map(over="$.input", do=body)),))
+    check(definition)
+    compiled = plan(definition)
+    assert begin(compiled, UUID(int=1), e.SagaStarted(input=[0] * most)).state.status == "waiting"
+    state = begin(compiled, UUID(int=1), e.SagaStarted(input=[0] * (most + 1))).state
+    assert state.phase == "compensated"
+    assert (
+        f"has {most + 1:,} items, but where its steps wait for signals as these do, at most {most:,} are allowed" in state.reason
+    )

@@ -14,7 +14,7 @@ from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import SetTimer
 from goconductor.lifecycle.facts.events import SagaStarted, SignalReceived
 from goconductor.lifecycle.facts.state import ActionStatus, SagaState
-from goconductor.lifecycle.moves.signals import RECEIVED_MAX
+from goconductor.lifecycle.moves.kinds.wait import RECEIVED_MAX
 from goconductor.lifecycle.replay import replay
 from goconductor.saga.checking.validate import problems
 from goconductor.saga.definition import Definition, Step, Wait

@@ -267,10 +267,11 @@ def _side(event: StepEvent) -> Direction:
 def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: float) -> Iterator[str]:
     """Yield the consequences, each as a clause that can stand after "so"."""
     after = decided.state
-    names = [*in_order(plan, after.steps)]
+    names = _changed(plan, before, after)
     if before is not None and is_backward(after) and not is_backward(before):
         yield "the saga turns back"
-        if nothing := [name for name in names if name not in plan.undoable and _may_stand(plan, after, name)]:
+        everything = in_order(plan, after.steps)
+        if nothing := [name for name in everything if name not in plan.undoable and _may_stand(plan, after, name)]:
             yield f"{together(nothing)} {'has' if len(nothing) == 1 else 'have'} nothing to undo"
     if unsent := [name for name in plan.undoes if _newly(before, after, name, ActionStatus.PREVENTED) and _settled(before, name)]:
         yield f"{together(unsent)} {'has' if len(unsent) == 1 else 'have'} nothing to undo"
@@ -315,6 +316,13 @@ def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: f
                 yield f"the saga is {effect.status}{left}"
             case RunAction():  # pragma: no branch
                 pass
+
+
+def _changed(plan: Plan, before: SagaState | None, after: SagaState) -> list[str]:
+    """Return the steps that an event has changed, in their order. A saga may have thousands, of which each event changes few."""
+    known = {} if before is None else before.steps
+    changed = {name for name, step in after.steps.items() if step is not known.get(name)}
+    return [*changed] if len(changed) < 2 else [name for name in in_order(plan, after.steps) if name in changed]
 
 
 def _may_stand(plan: Plan, state: SagaState, name: str) -> bool:

@@ -20,14 +20,13 @@ from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import exists
 from goconductor.lifecycle.moves import forward
 from goconductor.lifecycle.moves.kinds import wait
+from goconductor.lifecycle.moves.kinds.wait import RECEIVED_MAX
 from goconductor.saga.growth import template
 
 # They are read again in each replay, so they never change.
 UNTAKEN_MAX = 100
 UNTAKEN_BYTES_MAX = 256 * 1024
 """Number and bytes of the signals that a saga keeps for steps to come."""
-RECEIVED_MAX = 10_000
-"""Number of signals in a saga's life."""
 
 
 def received(fold: Fold, event: SignalReceived) -> None:

@@ -12,10 +12,13 @@ from goconductor.lifecycle.facts.state import ActionStatus, Failure, Referable, 
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import body_of
+from goconductor.lifecycle.moves.kinds.wait import RECEIVED_MAX
 from goconductor.saga.growth import STEPS_MAX
 
 NO_LIST = "NoListError"
 """Type of the failure of a map that has no list, or one that is too long."""
+ASKED_MAX = 1_000
+"""Number of waits with a ``where`` that one map may grow: a signal may be shown to each of them, and each answer is kept."""
 
 
 def begin(fold: Fold, name: str, cause: type[object] = Advance) -> Failure | None:
@@ -30,6 +33,12 @@ def begin(fold: Fold, name: str, cause: type[object] = Advance) -> Failure | Non
     if fold.size + added > STEPS_MAX:
         problem = f"its list has {length:,} items, so that the saga would have {fold.size + added:,} steps; at most {STEPS_MAX:,}"
         return Failure(NO_LIST, f"{problem} are allowed: give it shorter lists, in several sagas", retryable=False)
+    waits = [step.wait for step in body.steps.values() if step.wait is not None]
+    asked = sum(wait.where is not None for wait in waits)
+    if length * asked > ASKED_MAX or length * len(waits) > RECEIVED_MAX:
+        most = ASKED_MAX // asked if asked else RECEIVED_MAX // len(waits)
+        problem = f"its list has {length:,} items, but where its steps wait for signals as these do, at most {most:,} are allowed"
+        return Failure(NO_LIST, f"{problem}: give it shorter lists, in several sagas", retryable=False)
     fold.set_action(name, cause, Side(ActionStatus.GROWN, 1), length=length)
     fold.size += added
     fold.remaining += added

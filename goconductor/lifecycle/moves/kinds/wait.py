@@ -26,6 +26,8 @@ from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves.seen import seen_by_conditions
 from goconductor.saga.ids import Direction
 
+RECEIVED_MAX = 10_000
+"""Number of signals in a saga's life. It is read again in each replay, so it never changes."""
 UNREADABLE = "WhereUnreadableError"
 """Type of the failure of a wait whose ``where`` names what the saga's data does not have."""
 TIMED_OUT = "WaitTimedOutError"
