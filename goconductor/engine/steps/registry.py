@@ -25,7 +25,7 @@ from goconductor.engine.steps.listeners import Listener
 from goconductor.engine.steps.signature import Signature, read, shape
 from goconductor.errors import DefinitionError, PayloadError, check_type, nearest, unfit
 from goconductor.ports.journal import Journal
-from goconductor.saga.checking.places import misplaced
+from goconductor.saga.checking.references import misplaced
 from goconductor.saga.checking.validate import unfit_inputs, unfit_undo
 from goconductor.saga.data.values import copied
 from goconductor.saga.definition import Definition, Undo, every_step

@@ -13,7 +13,7 @@ import msgspec
 from goconductor.errors import ConditionError, DefinitionError, PayloadError, nearest
 from goconductor.saga.checking import expressions, tolerated, undo
 from goconductor.saga.checking.maps import behind_pivot, of_map, too_deep
-from goconductor.saga.checking.places import asked
+from goconductor.saga.checking.references import asked
 from goconductor.saga.checking.waits import asked_of, names_twice, of_delay, of_value, of_wait
 from goconductor.saga.data.references import Reference
 from goconductor.saga.data.schemas import followed, lack

@@ -16,7 +16,7 @@ from goconductor.saga.definition import Map as MapDefinition
 from goconductor.saga.definition import Step as StepDefinition
 from goconductor.saga.definition import Undo as UndoDefinition
 from goconductor.saga.retry import seconds as duration
-from goconductor.saga.types.positions import by_position
+from goconductor.saga.types.references import by_position
 from goconductor.saga.writing.code import Code, OwnCode, OwnPlainCode
 from goconductor.saga.writing.options import check_options
 from goconductor.saga.writing.steps import Step, StepOptions, ValueOptions, WaitOptions

@@ -21,13 +21,13 @@ import msgspec
 from typing_extensions import TypeVar as DefaultedTypeVar
 
 from goconductor.errors import DefinitionError, check_type, unfit
-from goconductor.saga.checking.places import misplaced
+from goconductor.saga.checking.references import misplaced
 from goconductor.saga.checking.validate import problems, unfit_undo
 from goconductor.saga.data.references import Place, Reference
 from goconductor.saga.definition import Binding, Definition
 from goconductor.saga.retry import seconds as duration
 from goconductor.saga.types.annotations import cannot_come
-from goconductor.saga.types.positions import binding_by_position
+from goconductor.saga.types.references import binding_by_position
 from goconductor.saga.writing.adding import Steps, binding_of
 from goconductor.saga.writing.described import misshapen, result_type, schema_of
 

@@ -12,7 +12,7 @@ from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Definition
 from goconductor.saga.types.annotations import parts
 from goconductor.saga.types.fields import fields_of
-from goconductor.saga.types.positions import type_of
+from goconductor.saga.types.references import type_of
 
 
 def result_type(definition: Definition, types: Mapping[str | None, Any]) -> Any:
