@@ -36,7 +36,7 @@ async def test_a_step_whose_saga_turned_back_before_it_began_is_unknown_at_once(
 
     (saga,) = await checkers.recorded(bank.urls["store"])
     unknown = [event for event in saga.events if isinstance(event, OutcomeUnknown)]
-    assert [(event.step, event.reason) for event in unknown] == [("debit", "its saga turned back before it began")]
+    assert [(event.step, event.reason) for event in unknown] == [("debit", "it was to go back before it began")]
     assert await bank.violations([("too much", handle.saga_id)]) == []
 
 

@@ -29,7 +29,7 @@ CREATE TRIGGER witness AFTER UPDATE ON goconductor.leadership
     FOR EACH ROW EXECUTE FUNCTION goconductor.witness('term');
 CREATE TRIGGER witness AFTER INSERT ON goconductor.saga_log
     FOR EACH ROW WHEN (NEW.event = 'OutcomeUnknown' AND NEW.data->>'reason' NOT LIKE ALL (
-        ARRAY['its instance was stopped in the middle', 'its saga turned back%', '% took it over']))
+        ARRAY['its instance was stopped in the middle', 'it was to go back%', '% took it over']))
     EXECUTE FUNCTION goconductor.witness('outcome unknown');
 CREATE TRIGGER witness AFTER UPDATE ON goconductor.sagas
     FOR EACH ROW WHEN (OLD.seq = NEW.seq) EXECUTE FUNCTION goconductor.witness('put off');

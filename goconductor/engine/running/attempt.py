@@ -48,9 +48,10 @@ def seconds_of(work: Granted, action: Action[..., Any], now: float) -> float:
         action: its code.
         now: the database's time.
     """
-    seconds, ends_at = timeout_of(work, action), None
-    if work.direction is Direction.ACTION:
-        ends_at = work.view.state.step(work.step).action.ends_at
+    seconds, key = timeout_of(work, action), work.lease.key
+    if work.plan.steps[key.step].total_timeout_seconds is None or key.direction is not Direction.ACTION:
+        return seconds
+    ends_at = work.view.state.step(key.step).action.ends_at
     return seconds if ends_at is None else min(seconds, ends_at - now)
 
 

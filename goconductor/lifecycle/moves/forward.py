@@ -22,7 +22,7 @@ from goconductor.lifecycle.facts.events import (
     SideEvent,
     TimerFired,
 )
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, SagaStatus, Side
+from goconductor.lifecycle.facts.state import ActionStatus, Answer, CompensationStatus, Failure, SagaStatus, Side
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import ACTION_GROWN, ACTION_SUCCEEDED, MAY_HAVE_RUN, Fold
 from goconductor.lifecycle.grown import first_steps
@@ -74,18 +74,19 @@ def advance(fold: Fold, steps: Iterable[str]) -> None:
     Steps that have begun to wait by this event are given the signals that have come before, and those after them may begin. Of
     maps that have grown the items' first steps begin.
     """
-    waiting = _may_begin(fold, steps)
+    waiting = _may_go_on(fold, steps) if fold.paused else [*steps][::-1]
     while waiting or fold.begun or fold.grown:
         if fold.grown:
             waiting += _unfolded(fold)
             continue
         if not waiting:
             ended = wait.hand_out(fold)
-            waiting = _may_begin(fold, [after for name in ended for after in fold.plan.successors[name]])
+            begin = [after for name in ended for after in fold.plan.successors[name]]
+            waiting = _may_go_on(fold, begin) if fold.paused else begin[::-1]
             continue
         name = waiting.pop()
         if fold.has_its_turn(name) and _begin(fold, name):
-            waiting.extend(_may_begin(fold, fold.plan.successors[name]) if fold.paused else fold.plan.successors[name])
+            waiting.extend(_may_go_on(fold, fold.plan.successors[name]) if fold.paused else fold.plan.successors[name])
         if fold.backward or fold.phase.ended:
             fold.begun.clear()
             fold.grown.clear()
@@ -95,11 +96,10 @@ def advance(fold: Fold, steps: Iterable[str]) -> None:
         fold.effects.append(EndSaga(SagaStatus.COMPLETED))
 
 
-def _may_begin(fold: Fold, steps: Iterable[str]) -> list[str]:
-    """Return the steps that may begin, the last first. While the saga is paused none may, but a map may end."""
-    if fold.paused:
-        steps = () if fold.plan.data is None else [each for each in steps if fold.step(each).action.status is ACTION_GROWN]
-    return [*steps][::-1]
+def _may_go_on(fold: Fold, steps: Iterable[str]) -> list[str]:
+    """Return the steps that may go on while the saga is paused, the last first: none may begin, but a map may end."""
+    grown = [] if fold.plan.data is None else [each for each in steps if fold.step(each).action.status is ACTION_GROWN]
+    return grown[::-1]
 
 
 def _unfolded(fold: Fold) -> list[str]:
@@ -120,8 +120,10 @@ def _begin(fold: Fold, name: str) -> bool:
     if first is not None and fold.step(first).action.status is not ActionStatus.GIVEN_UP:
         return _skipped(fold, name)
     condition = fold.plan.conditions.get(name)
-    key = asked_as(name, fold.step(name).round)
-    wanted = condition is None or fold.answer(key, condition, partial(seen_by_conditions, fold, name))
+    wanted: Answer = True
+    if condition is not None:
+        key = asked_as(name, fold.step(name).round)
+        wanted = fold.answer(key, condition, partial(seen_by_conditions, fold, name))
     if isinstance(wanted, str):
         return _without_effect(fold, name, Advance, Failure(CONDITION_ERROR, wanted, retryable=False))
     if wanted:
