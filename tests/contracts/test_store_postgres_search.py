@@ -73,7 +73,7 @@ async def test_all_pages_together_show_what_is_wanted_newest_first(
             if before is None:
                 break
         assert before is None
-        assert seen == [saga for number, saga in reversed(list(enumerate(sagas))) if fits(number)], name
+        assert seen == sorted((saga for number, saga in enumerate(sagas) if fits(number)), reverse=True), name
         await forget(store, newer)  # for who was on the way down they changed nothing
 
 
