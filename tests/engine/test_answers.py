@@ -124,7 +124,7 @@ async def test_a_saga_begun_in_a_first_event_keeps_what_that_asked(world: World)
     answers = kept(world, saga_id)[0]
     assert answers is not None
     assert answers["gift"] is True
-    assert "not found" in str(answers["first"])
+    assert "input.missing is not there" in str(answers["first"])
     reader = await otherwise(await world.node(), saga, "false")
     assert (await reader.view(saga_id)).state == (await world.state(saga_id))
 
