@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from goconductor.errors import ConditionError
@@ -179,13 +179,15 @@ def test_any_life_is_replayed_alike_by_whoever_would_have_decided_otherwise(
 def test_an_older_log_that_was_read_once_and_went_on_is_settled(
     definition: Definition, drawn: list[Move], answer: Condition
 ) -> None:
-    """Such a log has no step that may fail: versions that kept no answers did not know them."""
+    """Such a log has only steps with code, and older requests: versions that kept no answers did not know the others."""
+    assume(all(step.run for step in definition.steps))
     life = Life(definition)
     life.live(drawn)
+    assume(not any(isinstance(event, e.RestartRequested | e.TerminationRequested) for event in life.log))
     log = older(life.log)
     read = replay(life.plan, ID, log)
     assert msgspec.structs.replace(read, unkept=life.state.unkept) == life.state
-    if read.status in (SagaStatus.PAUSED, *(s for s in SagaStatus if s.ended)):
+    if read.status in (SagaStatus.PAUSED, SagaStatus.TERMINATING, *(s for s in SagaStatus if s.ended)):
         return
     paused = decide(life.plan, read, e.PauseRequested(at=read.at))
     assert replay(with_answer(definition, answer), ID, [*log, paused.event]) == paused.state

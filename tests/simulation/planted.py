@@ -219,7 +219,7 @@ def _terminated_at_once(patch: Patch) -> None:
 
 _OVERLAPPING = (Fault.CUT_OFF, Fault.PAUSE, Fault.STEP_FAILS, Fault.STEP_HANGS)
 """Faults by which two attempts of a step run at once."""
-_OVERTAKING = (Fault.CUT_OFF, Fault.PAUSE, Fault.CRASH, Fault.STEP_FAILS, Fault.OPERATOR)
+_OVERTAKING = (Fault.CUT_OFF, Fault.PAUSE, Fault.CRASH, Fault.STEP_FAILS)
 """Faults by which a compensation can overtake its action."""
 _TERMINATING = (Fault.OPERATOR, Fault.STEP_HANGS)
 """Faults by which a saga is terminated while its steps run."""
