@@ -10,6 +10,7 @@ import msgspec
 from goconductor.errors import DefinitionError, meant, nearest
 from goconductor.saga.definition import Definition, Step, Undo, every_step
 from goconductor.system import publish
+from goconductor.system.given import own_names
 from goconductor.system.grpc import inputs as grpc_inputs
 from goconductor.system.grpc.inputs import GrpcInputs
 from goconductor.system.http import inputs as http_inputs
@@ -56,7 +57,7 @@ def _undo_of(step: Step) -> Iterator[Step]:
 class _Takes(NamedTuple):
     """What a step takes: its own inputs, as a struct, and what is asked of them."""
 
-    inputs: type[Any]
+    inputs: type[msgspec.Struct]
     constant: frozenset[str]
     faults: Callable[[Any], Iterator[str]]
     templates_of: Callable[..., Iterator[Template]] | None = None
@@ -65,7 +66,7 @@ class _Takes(NamedTuple):
     @property
     def own(self) -> frozenset[str]:
         """Names that are not values of placeholders."""
-        return frozenset(field.name for field in msgspec.structs.fields(self.inputs))
+        return own_names(self.inputs)
 
 
 def _problems_of(step: Step, takes: _Takes) -> Iterator[str]:

@@ -7,7 +7,7 @@ work.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from goconductor.engine.steps.context import StepContext
 from goconductor.errors import BusUnavailableError, PayloadError, RefusedError, TemporaryError
 from goconductor.messages.topics import PREFIX
 from goconductor.ports.bus import TOPIC, Message
+from goconductor.system.given import action_values, own_names, read_inputs
 from goconductor.system.templates import ACTION_KEY, OUTPUT, Template, Values, templates_in
 
 CONTENT_TYPE = "application/cloudevents+json"
@@ -51,8 +52,7 @@ class PublishInputs(Publication, frozen=True, kw_only=True, forbid_unknown_field
     undo: Publication | None = None
 
 
-RESERVED = frozenset(field.name for field in msgspec.structs.fields(PublishInputs))
-CONSTANT = RESERVED - {"data"}
+CONSTANT = own_names(PublishInputs) - {"data"}
 """Inputs that a saga's data may not give."""
 
 
@@ -123,8 +123,8 @@ class PublishSteps:
             TemporaryError: the bus is away; it may have been sent.
         """
         del output
-        read, given = _read(inputs)
-        return await self._sent(read, read.data, Values(given | {ACTION_KEY: context.action_key}), context)
+        read, given = read_inputs(PublishInputs, inputs, faults)
+        return await self._sent(read, read.data, action_values(given, context), context)
 
     async def undo(self, inputs: dict[str, Any], context: StepContext, output: Any = None) -> None:
         """Send the message that takes it back, if the step has one. Whether the first one arrived, nobody asks.
@@ -138,11 +138,11 @@ class PublishSteps:
             RefusedError, TemporaryError: as :meth:`publish`.
         """
         del output
-        read, given = _read(inputs)
+        read, given = read_inputs(PublishInputs, inputs, faults)
         if read.undo is None or context.refused:
             return
         sent = {"topic": read.topic, "id": context.action_key}
-        known = Values(given | {ACTION_KEY: context.action_key, OUTPUT: sent})
+        known = Values({**given, ACTION_KEY: context.action_key, OUTPUT: sent})
         await self._sent(read.undo, known.within(read.undo.data), known, context)
 
     async def _sent(self, publication: Publication, data: Any, known: Values, context: StepContext) -> dict[str, Any]:
@@ -173,15 +173,3 @@ class PublishSteps:
         except BusUnavailableError as error:
             raise TemporaryError(f"the message to {publication.topic!r} cannot be sent now: {error}") from None
         return {"topic": publication.topic, "id": event["id"], "source": event["source"]}
-
-
-def _read(inputs: Mapping[str, Any]) -> tuple[PublishInputs, dict[str, Any]]:
-    """Return the inputs that have a meaning of their own, and the values of placeholders."""
-    own = {name: value for name, value in inputs.items() if name in RESERVED}
-    try:
-        read = msgspec.convert(own, PublishInputs)
-    except msgspec.ValidationError as error:
-        raise RefusedError(f"its inputs do not fit: {error}; correct the definition") from None
-    if problem := next(faults(read), None):
-        raise RefusedError(problem)
-    return read, {name: value for name, value in inputs.items() if name not in own}

@@ -11,8 +11,9 @@ from goconductor.errors import ArgumentError
 from goconductor.saga.writing.builder import Saga
 from goconductor.saga.writing.steps import CodeOptions, Step
 from goconductor.saga.writing.undo import Undo
-from goconductor.system import publish
-from goconductor.system.http import inputs as http_inputs
+from goconductor.system.given import own_names
+from goconductor.system.http.inputs import HttpInputs
+from goconductor.system.publish import PublishInputs
 
 
 class PublishedMessage(msgspec.Struct, frozen=True):
@@ -81,7 +82,7 @@ def http_step(
     Raises:
         ArgumentError: there is no such option, something is of a wrong type, or a placeholder has the name of an argument.
     """
-    values = _values(options, http_inputs.RESERVED, "http_step")
+    values = _values(options, own_names(HttpInputs), "http_step")
     given = {"headers": headers, "query": query, "expected": expected, "final": final, "undo": _request(undo)}
     own: dict[str, object] = {"method": method, "url": url} | {name: each for name, each in given.items() if each is not None}
     if body is not msgspec.UNSET:
@@ -124,7 +125,7 @@ def publish_step(
     Raises:
         ArgumentError: there is no such option, something is of a wrong type, or a placeholder has the name of an argument.
     """
-    values = _values(options, publish.RESERVED, "publish_step")
+    values = _values(options, own_names(PublishInputs), "publish_step")
     given = {"data": data, "subject": subject, "key": key, "undo": _request(undo)}
     own: dict[str, object] = {"topic": topic, "type": type} | {name: each for name, each in given.items() if each is not None}
     options["inputs"] = own | values

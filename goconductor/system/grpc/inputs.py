@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from goconductor.system.given import own_names
 from goconductor.system.guard import split_host
 from goconductor.system.templates import Template, templates_in
 
@@ -45,7 +46,7 @@ class GrpcInputs(Call, frozen=True, kw_only=True, forbid_unknown_fields=True):
     undo: Call | None = None
 
 
-CONSTANT = frozenset(field.name for field in msgspec.structs.fields(GrpcInputs)) - {"message"}
+CONSTANT = own_names(GrpcInputs) - {"message"}
 """Inputs that a saga's data may not give."""
 
 

@@ -8,7 +8,7 @@ means the same as in :mod:`goconductor.system.http.steps`, and the same guard de
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,11 @@ from google.protobuf.message import DecodeError
 from goconductor.engine.steps.context import StepContext
 from goconductor.errors import ConfigurationError, PayloadError, PermanentError, RefusedError, TemporaryError, nearest
 from goconductor.saga.data import values
+from goconductor.system.given import action_values, read_inputs, undo_values
 from goconductor.system.grpc.inputs import Call, GrpcInputs, faults, host_of, templates_of
 from goconductor.system.guard import Guard
 from goconductor.system.secrets import Secrets, without
-from goconductor.system.templates import ACTION_KEY, OUTPUT, Template, Values
+from goconductor.system.templates import Template, Values
 
 SAID_NO = frozenset(
     {
@@ -90,8 +91,8 @@ class GrpcSteps:
             PermanentError: the answer cannot be kept.
         """
         del output
-        read, given = _read(inputs)
-        return await self._made(read, read, read.message, Values(given | {ACTION_KEY: context.action_key}), context)
+        read, given = read_inputs(GrpcInputs, inputs, faults)
+        return await self._made(read, read, read.message, action_values(given, context), context)
 
     async def undo(self, inputs: dict[str, Any], context: StepContext, output: Any = None) -> None:
         """Make the call that undoes an action, if the step has one.
@@ -104,23 +105,12 @@ class GrpcSteps:
         Raises:
             RefusedError, TemporaryError, PermanentError: as :meth:`call`.
         """
-        read, given = _read(inputs)
-        if read.undo is None:
+        read, given = read_inputs(GrpcInputs, inputs, faults)
+        if (undo := read.undo) is None:
             return
-        known = given | {ACTION_KEY: context.action_key}
-        needed = {each.name for template in templates_of(read.undo, constant_data=True) for each in template.placeholders}
-        if output is not None:
-            known[OUTPUT] = output
-        elif OUTPUT in needed:
-            if context.refused:
-                return
-            raise RefusedError(
-                "the undo needs the action's output, which is not known. See what the other side has, then skip this "
-                "compensation or give it other inputs; an undo that names {action_key} in place of {output…} "
-                "finds the effect by itself"
-            )
-        filled = Values(known)
-        await self._made(read, read.undo, filled.within(read.undo.message), filled, context)
+        known = undo_values(given, context, output, templates_of(undo, constant_data=True))
+        if known is not None:
+            await self._made(read, undo, known.within(undo.message), known, context)
 
     async def _made(self, inputs: GrpcInputs, call: Call, message: Any, known: Values, context: StepContext) -> dict[str, Any]:
         host, port = host_of(inputs.target)
@@ -207,16 +197,3 @@ def _text(name: str, text: str, known: Values, secret_of: Callable[[str], str]) 
     if not filled.isascii() or not filled.isprintable():
         raise RefusedError(f"the metadata {name!r} would have other than printable ASCII characters; give it other values")
     return filled
-
-
-def _read(inputs: Mapping[str, Any]) -> tuple[GrpcInputs, dict[str, Any]]:
-    """Return the inputs that have a meaning of their own, and the values of placeholders."""
-    names = {field.name for field in msgspec.structs.fields(GrpcInputs)}
-    own = {name: value for name, value in inputs.items() if name in names}
-    try:
-        read = msgspec.convert(own, GrpcInputs)
-    except msgspec.ValidationError as error:
-        raise RefusedError(f"its inputs do not fit: {error}; correct the definition") from None
-    if problem := next(faults(read), None):
-        raise RefusedError(problem)
-    return read, {name: value for name, value in inputs.items() if name not in own}

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from goconductor.errors import HIDDEN
+from goconductor.system.given import own_names
 from goconductor.system.guard import HOST
 from goconductor.system.templates import Template, templates_in
 
@@ -74,9 +75,7 @@ class HttpInputs(Call, frozen=True, kw_only=True, forbid_unknown_fields=True):
     undo: Call | None = None
 
 
-RESERVED = frozenset(field.name for field in msgspec.structs.fields(HttpInputs))
-"""Inputs that are no values of placeholders."""
-CONSTANT = RESERVED - {"query", "body"}
+CONSTANT = own_names(HttpInputs) - {"query", "body"}
 """Inputs that a saga's data may not give: they decide who is called, and with which secrets."""
 
 

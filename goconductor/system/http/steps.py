@@ -8,7 +8,7 @@ side has said no. :class:`~goconductor.errors.TemporaryError`: nobody knows, and
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -19,12 +19,12 @@ import msgspec
 from goconductor.engine.steps.context import StepContext
 from goconductor.errors import PayloadError, PermanentError, RefusedError, StepError, TemporaryError
 from goconductor.saga.data import values
+from goconductor.system.given import action_values, read_inputs, undo_values
 from goconductor.system.guard import Guard
-from goconductor.system.http import inputs as http_inputs
 from goconductor.system.http.exchange import Answer, Request, exchange
-from goconductor.system.http.inputs import Call, HttpInputs, faults, url_of
+from goconductor.system.http.inputs import Call, HttpInputs, faults, templates_of, url_of
 from goconductor.system.secrets import Secrets, without
-from goconductor.system.templates import ACTION_KEY, OUTPUT, Placeholder, Template, Values
+from goconductor.system.templates import Template, Values
 
 RETRY_AFTER_SECONDS_MAX = 3600.0
 """Longest wait that an answer can ask for, in seconds."""
@@ -64,8 +64,8 @@ class HttpSteps:
             PermanentError: the answer cannot be kept.
         """
         del output
-        read, given = _read(inputs)
-        return await self._send(read, read, Values(given | {ACTION_KEY: context.action_key}), context, read.query, read.body)
+        read, given = read_inputs(HttpInputs, inputs, faults)
+        return await self._send(read, read, action_values(given, context), context, read.query, read.body)
 
     async def undo(self, inputs: dict[str, Any], context: StepContext, output: Any = None) -> None:
         """Send the request that undoes an action, if the step has one.
@@ -78,28 +78,14 @@ class HttpSteps:
         Raises:
             RefusedError, TemporaryError, PermanentError: as :meth:`call`.
         """
-        read, given = _read(inputs)
-        if read.undo is None:
+        read, given = read_inputs(HttpInputs, inputs, faults)
+        if (undo := read.undo) is None:
             return
-        known = given | {ACTION_KEY: context.action_key}
-        if output is not None:
-            known[OUTPUT] = output
-        elif any(each.name == OUTPUT for each in _placeholders(read.undo)):
-            if context.refused:
-                context.logger.info("the action of step %r was refused, so there is nothing to undo", context.step)
-                return
-            raise RefusedError(
-                "the undo needs the action's output, which is not known: its answer was lost, or could not be kept. "
-                "See what the other side has, then skip this compensation or give it other inputs; "
-                "an undo that names {action_key} in place of {output…} finds the effect by itself"
-            )
-        filled = Values(known)
-        try:
-            query = filled.within(read.undo.query)
-            body = msgspec.UNSET if read.undo.body is msgspec.UNSET else filled.within(read.undo.body)
-        except ValueError as error:
-            raise RefusedError(f"its undo {error}") from None
-        await self._send(read, read.undo, filled, context, query, body)
+        known = undo_values(given, context, output, templates_of(undo, constant_data=True))
+        if known is None:
+            return
+        body = msgspec.UNSET if undo.body is msgspec.UNSET else known.within(undo.body)
+        await self._send(read, undo, known, context, known.within(undo.query), body)
 
     async def _send(
         self, inputs: HttpInputs, call: Call, known: Values, context: StepContext, query: dict[str, Any], body: Any
@@ -133,23 +119,6 @@ class HttpSteps:
         if not call.is_expected(answer.status):
             raise _unexpected(call, what, answer, used)
         return _output(what, answer, used)
-
-
-def _read(inputs: Mapping[str, Any]) -> tuple[HttpInputs, dict[str, Any]]:
-    """Return the inputs that have a meaning of their own, and the values of placeholders."""
-    own = {name: value for name, value in inputs.items() if name in http_inputs.RESERVED}
-    try:
-        read = msgspec.convert(own, HttpInputs)
-    except msgspec.ValidationError as error:
-        raise RefusedError(f"its inputs do not fit: {error}; correct the definition") from None
-    if problem := next(faults(read), None):
-        raise RefusedError(f"{problem}")
-    return read, {name: value for name, value in inputs.items() if name not in own}
-
-
-def _placeholders(call: Call) -> Iterator[Placeholder]:
-    for template in http_inputs.templates_of(call, constant_data=True):
-        yield from template.placeholders
 
 
 def _header(name: str, text: str, known: Values, secret_of: Any) -> str:
