@@ -11,7 +11,7 @@ CODE := $(wildcard goconductor migrations tests examples benchmarks docs/roles.p
 ON_EACH_POSTGRES := tests/migration $(wildcard $(addprefix tests/contracts/test_,store_postgres*.py bus_postgres.py \
 	election_postgres.py journal_asyncpg.py))
 SPREAD := -n $(or $(PROCESSES),3) --dist loadfile --no-loadscope-reorder
-AGAIN := $(if $(TRY_AGAIN),--reruns 1 --max-suite-reruns 3 --rerun-show-tracebacks)
+AGAIN := $(if $(TRY_AGAIN),--reruns 1 --max-suite-reruns 3 --rerun-show-tracebacks --hypothesis-profile=landing)
 SEEDS ?= 2 3 4
 OF_THE_IMAGE := rest metrics tracing kafka kinesis sqs rabbitmq nats etcd zookeeper system
 BASE_PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \

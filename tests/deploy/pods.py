@@ -13,15 +13,23 @@ from pathlib import Path
 from goconductor.testing.loopback import free_port
 from tests.deploy.helm import Document
 
+ROOT = Path(__file__).parents[2]
+
 CONFINED = """
 set -e
 mount --bind "$FOLDER" /mnt
 mount -o remount,bind,ro /
+exec 9< "$CODE"
 mount -t tmpfs tmpfs /tmp
+case "$CODE" in /tmp/*) mkdir -p "$CODE"; mount --bind /proc/self/fd/9 "$CODE";; esac
+exec 9<&-
 cd /
 exec setpriv --reuid="$USER_ID" --regid="$USER_ID" --clear-groups --no-new-privs --inh-caps=-all --bounding-set=-all -- "$@"
 """
-"""As the rendering says: nobody in particular, without rights, nothing to write to but an empty /tmp. Settings are in /mnt."""
+"""As the rendering says: nobody in particular, without rights, nothing to write to but an empty /tmp. Settings are in /mnt.
+
+Code that lies below /tmp itself, as a clone may, is put back into the empty one.
+"""
 
 
 def can_confine() -> bool:
@@ -65,6 +73,10 @@ async def start(
     prefix: list[str] = []
     if confined:
         prefix = ["unshare", "--mount", "--propagation", "private", "sh", "-c", CONFINED, "pod"]
-        variables |= {"FOLDER": str(folder), "USER_ID": str(document["spec"]["template"]["spec"]["securityContext"]["runAsUser"])}
+        variables |= {
+            "FOLDER": str(folder),
+            "CODE": str(ROOT),
+            "USER_ID": str(document["spec"]["template"]["spec"]["securityContext"]["runAsUser"]),
+        }
     process = await asyncio.create_subprocess_exec(*prefix, *container["command"], env=variables, stdout=PIPE, stderr=PIPE)
     return process, ports

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from goconductor.errors import RequestRefusedError, UnexpectedEventError
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
+from goconductor.lifecycle.facts.effects import RunAction
 from goconductor.lifecycle.facts.state import OPEN_ACTIONS, ActionStatus, Failure, SagaState
 from goconductor.lifecycle.pending_work import goes_back, is_pending, is_superseded
 from goconductor.saga.definition import Definition, Step
@@ -80,7 +81,8 @@ def test_a_new_round_begins_only_when_what_may_have_run_is_undone(
         for name in life.plan.order:
             if (was := before.step(name)).round == after.step(name).round:
                 continue
-            assert was.action.status not in OPEN_ACTIONS or (isinstance(event, e.StepEvent) and event.step == name)
+            at_work = was.action.status in OPEN_ACTIONS and was.action.status is not ActionStatus.BACKOFF
+            assert not at_work or (isinstance(event, e.StepEvent) and event.step == name)
             if name in life.plan.undoable and life.plan.roles[name] == "compensatable":
                 assert (name, was.round) not in may_have_run - undone
 
@@ -117,6 +119,17 @@ def after(*events: e.Event) -> SagaState:
     for event in events:
         state = decide(PLAN, state, event).state
     return state
+
+
+def test_a_step_that_backs_off_and_has_nothing_to_undo_begins_anew_at_once() -> None:
+    steps = Step(id="quote", run="s.quote", undo="none"), Step(id="tell", run="s.tell", after=("quote",))
+    harmless = plan(Definition(name="quote", steps=steps))
+    state = begin(harmless, ID, e.SagaStarted(input=INPUT, at=1.0)).state
+    state = decide(harmless, state, e.ActionFailed("quote", failure=Failure("TimeoutError", "slow"), at=2.0)).state
+    assert state.step("quote").action.status is ActionStatus.BACKOFF
+    again = decide(harmless, state, e.RestartRequested(reason="so", at=3.0))
+    assert (again.state.rewind, again.state.step("quote").round) == (None, 1)
+    assert [effect.step for effect in again.effects if isinstance(effect, RunAction)] == ["quote"]
 
 
 AT_WORK = (e.ActionSucceeded("quote"), e.ActionSucceeded("hotel"), e.RestartRequested(from_step="hotel", reason="so"))
