@@ -21,7 +21,7 @@ mount --bind "$FOLDER" /mnt
 mount -o remount,bind,ro /
 exec 9< "$CODE"
 mount -t tmpfs tmpfs /tmp
-case "$CODE" in /tmp/*) mkdir -p "$CODE"; mount --bind /proc/self/fd/9 "$CODE";; esac
+case "$CODE" in /tmp/*) mkdir -p "$CODE"; mount --no-canonicalize --bind /proc/self/fd/9 "$CODE";; esac
 exec 9<&-
 cd /
 exec setpriv --reuid="$USER_ID" --regid="$USER_ID" --clear-groups --no-new-privs --inh-caps=-all --bounding-set=-all -- "$@"
