@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from goconductor.control.doors.problems import NOT_READY
 from goconductor.control.models import Readiness
 from goconductor.control.settings.settings import Settings
 from goconductor.rest.http.bodies import document
 from goconductor.rest.http.guard import Guard
 from goconductor.rest.http.head_requests import HeadRequests
-from goconductor.rest.http.problems import NOT_READY, RETRY_AFTER, ProblemPlace, response
+from goconductor.rest.http.problems import RETRY_AFTER, ProblemPlace, response
 
 _WAITS = ProblemPlace(path="store", problem="the database cannot be used yet; the server's log has the reason and the remedy")
 

@@ -11,10 +11,11 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from goconductor.control.doors.problems import TOO_LARGE, UNSUPPORTED_MEDIA_TYPE
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.errors import PayloadError, nearest
 from goconductor.rest.http.parameters import has_body
-from goconductor.rest.http.problems import TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, BodyRefusedError
+from goconductor.rest.http.problems import BodyRefusedError
 from goconductor.saga.data import values
 from goconductor.saga.data.values import place
 from goconductor.saga.types.complaints import unfit

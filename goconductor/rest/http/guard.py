@@ -17,8 +17,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from goconductor.control.doors.problems import CROSS_SITE, MISDIRECTED
 from goconductor.control.settings.sections import is_loopback
-from goconductor.rest.http.problems import CROSS_SITE, MISDIRECTED, response, unforeseen
+from goconductor.rest.http.problems import response, unforeseen
 
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",

@@ -10,7 +10,7 @@ import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -19,28 +19,17 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
-from goconductor.control.faults import RequestInvalidError
-from goconductor.control.installation.dead_letters import DeadLetterNotFoundError
-from goconductor.control.sagas.requests import RefusedNowError, RequestIdReusedError, StepNotFoundError
-from goconductor.control.sagas.starting import DefinitionNotFoundError, InputRefusedError
-from goconductor.control.schedules.requests import ScheduleExistsError, ScheduleNotFoundError
-from goconductor.errors import (
-    BusUnavailableError,
-    ConfigurationError,
-    DefinitionError,
-    GoConductorError,
-    PayloadError,
-    PayloadTooLargeError,
-    PoolerError,
-    RequestRefusedError,
-    RightsError,
-    SagaAlreadyStartedError,
-    SagaChangedError,
-    SagaNotFoundError,
-    SchemaError,
-    StoreUnavailableError,
-    meant,
+from goconductor.control.doors.problems import (
+    INPUT_REFUSED,
+    INTERNAL,
+    INVALID_REQUEST,
+    URN,
+    Kind,
+    kind_of,
+    places_of,
 )
+from goconductor.control.sagas.requests import RefusedNowError
+from goconductor.errors import meant
 from goconductor.lifecycle.asked.catalogue import Request as Allowed
 from goconductor.redaction import logger_of
 from goconductor.saga.types.complaints import unfit
@@ -48,66 +37,7 @@ from goconductor.saga.types.complaints import unfit
 logger = logger_of("goconductor.rest")
 
 MEDIA_TYPE = "application/problem+json"
-URN = "urn:goconductor:problem:"
 RETRY_AFTER = {"Retry-After": "1"}
-
-
-class Kind(NamedTuple):
-    """A kind of problem."""
-
-    name: str
-    status: int
-    title: str
-
-
-INVALID_REQUEST = Kind("invalid-request", 400, "The request cannot be understood")
-INVALID_PAYLOAD = Kind("invalid-payload", 400, "The body is not JSON that can be kept")
-CROSS_SITE = Kind("cross-site", 403, "A page of another site may not ask for this")
-SAGA_NOT_FOUND = Kind("saga-not-found", 404, "There is no such saga")
-DEFINITION_NOT_FOUND = Kind("definition-not-found", 404, "There is no such definition")
-KEY_TAKEN = Kind("key-taken", 409, "This key has started a saga with other input")
-REQUEST_ID_TAKEN = Kind("request-id-taken", 409, "Another request of this saga had this id")
-STEP_NOT_FOUND = Kind("step-not-found", 404, "The saga has no such step")
-DEAD_LETTER_NOT_FOUND = Kind("dead-letter-not-found", 404, "There is no such dead letter")
-SCHEDULE_NOT_FOUND = Kind("schedule-not-found", 404, "There is no such schedule")
-SCHEDULE_EXISTS = Kind("schedule-exists", 409, "There is a schedule of this name")
-REFUSED = Kind("refused", 409, "The saga's state does not allow this now")
-CHANGED = Kind("changed", 412, "The saga has moved on since you looked at it")
-TOO_LARGE = Kind("too-large", 413, "The body is too large")
-UNSUPPORTED_MEDIA_TYPE = Kind("unsupported-media-type", 415, "The body is not of a type that is read here")
-MISDIRECTED = Kind("misdirected", 421, "This server does not go by that name")
-INPUT_REFUSED = Kind("input-refused", 422, "The input does not fit the saga's schema")
-DEFINITION_REFUSED = Kind("definition-refused", 422, "The definition cannot run")
-INTERNAL = Kind("internal", 500, "Something unforeseen went wrong")
-UNAVAILABLE = Kind("unavailable", 503, "The saga store cannot be reached now")
-BUS_UNAVAILABLE = Kind("bus-unavailable", 503, "The bus cannot be reached now")
-RIGHTS_MISSING = Kind("rights-missing", 503, "The database's role lacks a right")
-NOT_READY = Kind("not-ready", 503, "Requests cannot be served yet")
-
-KINDS: dict[type[GoConductorError], Kind] = {
-    PayloadError: INVALID_PAYLOAD,
-    PayloadTooLargeError: TOO_LARGE,
-    DefinitionError: DEFINITION_REFUSED,
-    RequestRefusedError: REFUSED,
-    RequestInvalidError: INVALID_REQUEST,
-    InputRefusedError: INPUT_REFUSED,
-    SagaNotFoundError: SAGA_NOT_FOUND,
-    DefinitionNotFoundError: DEFINITION_NOT_FOUND,
-    StepNotFoundError: STEP_NOT_FOUND,
-    DeadLetterNotFoundError: DEAD_LETTER_NOT_FOUND,
-    ScheduleNotFoundError: SCHEDULE_NOT_FOUND,
-    ScheduleExistsError: SCHEDULE_EXISTS,
-    SagaAlreadyStartedError: KEY_TAKEN,
-    RequestIdReusedError: REQUEST_ID_TAKEN,
-    SagaChangedError: CHANGED,
-    StoreUnavailableError: UNAVAILABLE,
-    BusUnavailableError: BUS_UNAVAILABLE,
-    RightsError: RIGHTS_MISSING,
-    ConfigurationError: NOT_READY,
-    PoolerError: NOT_READY,
-    SchemaError: NOT_READY,
-}
-"""Kinds of problems by the nearest class; an error that is under none of these is unforeseen."""
 
 
 class ProblemPlace(BaseModel):
@@ -185,12 +115,19 @@ def unforeseen(error: BaseException, method: str, path: str) -> Response:
 
 async def on_error(request: Request, error: Exception) -> Response:
     """Answer with one of our own errors."""
-    kind = next((KINDS[each] for each in type(error).__mro__ if each in KINDS), None)
+    kind = kind_of(error)
     if kind is None:
         return unforeseen(error, request.method, request.url.path)
     headers = RETRY_AFTER if kind.status == HTTPStatus.SERVICE_UNAVAILABLE else None
     allowed = error.allowed if isinstance(error, RefusedNowError) else None
-    return response(kind, str(error), request.url.path, errors=_places(error), allowed=allowed, headers=headers)
+    return response(
+        kind,
+        str(error),
+        request.url.path,
+        errors=[ProblemPlace(path=fault.path or None, problem=fault.problem) for fault in places_of(error)],
+        allowed=allowed,
+        headers=headers,
+    )
 
 
 async def on_body(request: Request, error: Exception) -> Response:
@@ -237,15 +174,3 @@ def _meant(found: Mapping[str, Any]) -> str:
 def _path(parts: Sequence[int | str]) -> str:
     """Return a parameter's place; of one that may be repeated, without its number."""
     return ".".join(str(part) for part in parts if not (parts[0] == "query" and isinstance(part, int)))
-
-
-def _places(error: Exception) -> list[ProblemPlace]:
-    match error:
-        case PayloadError():
-            return [ProblemPlace(path=error.path, problem=error.problem)]
-        case RequestInvalidError():
-            return [ProblemPlace(path=fault.path, problem=fault.problem) for fault in error.faults]
-        case DefinitionError():
-            return [ProblemPlace(problem=problem) for problem in error.problems]
-        case _:
-            return []

@@ -5,12 +5,13 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from goconductor.control.doors.problems import NOT_READY
 from goconductor.control.installation.readiness import READY, readiness
 from goconductor.control.models import Readiness
 from goconductor.engine.node import Node
 from goconductor.rest.http.bodies import document
 from goconductor.rest.http.parameters import STRICT
-from goconductor.rest.http.problems import NOT_READY, RETRY_AFTER, Problem, ProblemPlace, response
+from goconductor.rest.http.problems import RETRY_AFTER, Problem, ProblemPlace, response
 
 
 def router(node: Node) -> APIRouter:

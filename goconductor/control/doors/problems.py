@@ -1,0 +1,108 @@
+"""What can go wrong, by kinds whose names stay for ever: every door answers an error by the same kind.
+
+A kind has HTTP's status; gRPC has a code for each status.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from goconductor.control.faults import Fault, RequestInvalidError
+from goconductor.control.installation.dead_letters import DeadLetterNotFoundError
+from goconductor.control.sagas.requests import RequestIdReusedError, StepNotFoundError
+from goconductor.control.sagas.starting import DefinitionNotFoundError, InputRefusedError
+from goconductor.control.schedules.requests import ScheduleExistsError, ScheduleNotFoundError
+from goconductor.errors import (
+    BusUnavailableError,
+    ConfigurationError,
+    DefinitionError,
+    GoConductorError,
+    PayloadError,
+    PayloadTooLargeError,
+    PoolerError,
+    RequestRefusedError,
+    RightsError,
+    SagaAlreadyStartedError,
+    SagaChangedError,
+    SagaNotFoundError,
+    SchemaError,
+    StoreUnavailableError,
+)
+
+URN = "urn:goconductor:problem:"
+
+
+class Kind(NamedTuple):
+    """A kind of problem."""
+
+    name: str
+    status: int
+    title: str
+
+
+INVALID_REQUEST = Kind("invalid-request", 400, "The request cannot be understood")
+INVALID_PAYLOAD = Kind("invalid-payload", 400, "The body is not JSON that can be kept")
+CROSS_SITE = Kind("cross-site", 403, "A page of another site may not ask for this")
+SAGA_NOT_FOUND = Kind("saga-not-found", 404, "There is no such saga")
+DEFINITION_NOT_FOUND = Kind("definition-not-found", 404, "There is no such definition")
+KEY_TAKEN = Kind("key-taken", 409, "This key has started a saga with other input")
+REQUEST_ID_TAKEN = Kind("request-id-taken", 409, "Another request of this saga had this id")
+STEP_NOT_FOUND = Kind("step-not-found", 404, "The saga has no such step")
+DEAD_LETTER_NOT_FOUND = Kind("dead-letter-not-found", 404, "There is no such dead letter")
+SCHEDULE_NOT_FOUND = Kind("schedule-not-found", 404, "There is no such schedule")
+SCHEDULE_EXISTS = Kind("schedule-exists", 409, "There is a schedule of this name")
+REFUSED = Kind("refused", 409, "The saga's state does not allow this now")
+CHANGED = Kind("changed", 412, "The saga has moved on since you looked at it")
+TOO_LARGE = Kind("too-large", 413, "The body is too large")
+UNSUPPORTED_MEDIA_TYPE = Kind("unsupported-media-type", 415, "The body is not of a type that is read here")
+MISDIRECTED = Kind("misdirected", 421, "This server does not go by that name")
+INPUT_REFUSED = Kind("input-refused", 422, "The input does not fit the saga's schema")
+DEFINITION_REFUSED = Kind("definition-refused", 422, "The definition cannot run")
+INTERNAL = Kind("internal", 500, "Something unforeseen went wrong")
+UNAVAILABLE = Kind("unavailable", 503, "The saga store cannot be reached now")
+BUS_UNAVAILABLE = Kind("bus-unavailable", 503, "The bus cannot be reached now")
+RIGHTS_MISSING = Kind("rights-missing", 503, "The database's role lacks a right")
+NOT_READY = Kind("not-ready", 503, "Requests cannot be served yet")
+
+KINDS: dict[type[GoConductorError], Kind] = {
+    PayloadError: INVALID_PAYLOAD,
+    PayloadTooLargeError: TOO_LARGE,
+    DefinitionError: DEFINITION_REFUSED,
+    RequestRefusedError: REFUSED,
+    RequestInvalidError: INVALID_REQUEST,
+    InputRefusedError: INPUT_REFUSED,
+    SagaNotFoundError: SAGA_NOT_FOUND,
+    DefinitionNotFoundError: DEFINITION_NOT_FOUND,
+    StepNotFoundError: STEP_NOT_FOUND,
+    DeadLetterNotFoundError: DEAD_LETTER_NOT_FOUND,
+    ScheduleNotFoundError: SCHEDULE_NOT_FOUND,
+    ScheduleExistsError: SCHEDULE_EXISTS,
+    SagaAlreadyStartedError: KEY_TAKEN,
+    RequestIdReusedError: REQUEST_ID_TAKEN,
+    SagaChangedError: CHANGED,
+    StoreUnavailableError: UNAVAILABLE,
+    BusUnavailableError: BUS_UNAVAILABLE,
+    RightsError: RIGHTS_MISSING,
+    ConfigurationError: NOT_READY,
+    PoolerError: NOT_READY,
+    SchemaError: NOT_READY,
+}
+"""Kinds of problems by the nearest class; an error that is under none of these is unforeseen."""
+
+
+def kind_of(error: BaseException) -> Kind | None:
+    """Return the kind of an error; None where it was not foreseen."""
+    return next((KINDS[each] for each in type(error).__mro__ if each in KINDS), None)
+
+
+def places_of(error: BaseException) -> list[Fault]:
+    """Return the places that are wrong, where an error has such; of a definition's problems the path is empty."""
+    match error:
+        case PayloadError():
+            return [Fault(error.path, error.problem)]
+        case RequestInvalidError():
+            return list(error.faults)
+        case DefinitionError():
+            return [Fault("", problem) for problem in error.problems]
+        case _:
+            return []
