@@ -5,7 +5,8 @@ dialling as everywhere serves here (:mod:`goconductor.postgres.dialling`): each 
 
 **psycopg** goes from host to host by itself (3.3), each with ``connect_timeout``. Without one that is 130 seconds, longer than
 a step may take: the limit of the step would come first, in each attempt anew. And any server will do for it, a standby as well.
-So both get a default where neither the conninfo nor the environment has them.
+So both get a default where neither the conninfo nor the environment has them. It looks up a name with several addresses itself,
+and goes from one to the next as from host to host.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from urllib.parse import parse_qsl
 
 from goconductor.errors import JournalError
 from goconductor.journals.wires import Wire
+from goconductor.postgres.addresses import each_address
 from goconductor.postgres.dialling import Address, Connection
+from goconductor.postgres.url import Server
 
 HOST_SECONDS = 5.0
 """Seconds for each host, where the URL has no ``connect_timeout``."""
@@ -67,7 +70,7 @@ class UrlDialler:
         return await self.read().dial(timeout_seconds=HOST_SECONDS, command_timeout_seconds=None, durable=False)
 
 
-def options_of_psycopg(conninfo: Mapping[str, Any], timeout_seconds: float | None) -> dict[str, str]:
+async def options_of_psycopg(conninfo: Mapping[str, Any], timeout_seconds: float | None) -> dict[str, str]:
     """Return the options that psycopg gets beside a conninfo.
 
     Args:
@@ -76,9 +79,11 @@ def options_of_psycopg(conninfo: Mapping[str, Any], timeout_seconds: float | Non
     """
     if "service" in conninfo or "PGSERVICE" in os.environ:  # its content is not known here
         return {}
-    hosts = str(conninfo.get("host") or conninfo.get("hostaddr") or os.environ.get("PGHOST", "")).count(",") + 1
-    each = min(HOST_SECONDS, (timeout_seconds or HOST_SECONDS * hosts) / hosts)
+    place = str(conninfo.get("hostaddr") or conninfo.get("host") or os.environ.get("PGHOST", ""))
+    hosts = [Server(host or None, None) for host in place.split(",")]
+    count = len(await each_address(hosts, timeout_seconds=_LEAST_SECONDS))
+    each = min(HOST_SECONDS, (timeout_seconds or HOST_SECONDS * count) / count)
     wanted = {"connect_timeout": ("PGCONNECT_TIMEOUT", str(max(_LEAST_SECONDS, int(each))))}
-    if hosts > 1:
+    if count > 1:
         wanted["target_session_attrs"] = "PGTARGETSESSIONATTRS", "read-write"
     return {name: value for name, (variable, value) in wanted.items() if name not in conninfo and variable not in os.environ}

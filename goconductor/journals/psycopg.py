@@ -161,7 +161,7 @@ class _Connections:
                         break
                     await connection.close()
                 else:
-                    options = options_of_psycopg(conninfo_to_dict(self._conninfo), timeout)
+                    options = await options_of_psycopg(conninfo_to_dict(self._conninfo), timeout)
                     conninfo = make_conninfo(self._conninfo, **options)
                     connection = await psycopg.AsyncConnection.connect(conninfo, autocommit=True)
             except BaseException:

@@ -2,7 +2,8 @@
 
 **Host by host.** Each host of a URL has its own time, so that one which neither answers nor refuses does not use up that of the
 next. The one that was good last is tried first, and one that was silent lately is tried last by the whole process. A host that
-refuses us does not keep us from the next, either.
+refuses us does not keep us from the next, either. A name with several addresses is as many hosts
+(:mod:`goconductor.postgres.addresses`).
 
 **The right server** takes writes, and is on no older timeline than this process has seen. One that does not is *unavailable*:
 somebody will promote it, or name another.
@@ -32,6 +33,7 @@ from typing import Any, Literal, TypeAlias, cast
 import asyncpg
 
 from goconductor.errors import ConfigurationError, GoConductorError, PoolerError, RightsError, StoreUnavailableError
+from goconductor.postgres.addresses import LoopTo, each_address
 from goconductor.postgres.meaning import READ_ONLY_REMEDY, Meaning, full_remedy, meaning_of
 from goconductor.postgres.timelines import TIMELINES, OldTimelineError
 from goconductor.postgres.url import Server, read_url
@@ -85,6 +87,8 @@ def _listening(server: Server) -> Iterator[None]:
     try:
         yield
     except TimeoutError:
+        for other in [each for each in _silences if not _silent_lately(each)]:
+            del _silences[other]
         _silences[server] = time.monotonic()
         raise
     else:
@@ -189,8 +193,9 @@ class Address:
         if statement_cache_size is not None:
             options["statement_cache_size"] = statement_cache_size
         wanted = FOREVER | {"application_name": self.application_name} | dict(settings or {})
-        problems: list[GoConductorError] = []
-        order = sorted(self._read.in_order(), key=lambda each: (_silent_lately(each), self._rank(each)))
+        problems: dict[Server, list[GoConductorError]] = {}
+        servers = await each_address(self._read.servers, timeout_seconds=min(limit, OTHERS_SECONDS))
+        order = sorted(self._read.in_order(servers), key=lambda each: (_silent_lately(each), self._rank(each)))
         for server in order:
             others = server != order[-1] and not self._read.connect_timeout_seconds
             try:
@@ -198,7 +203,7 @@ class Address:
                     async with asyncio.timeout(min(limit, OTHERS_SECONDS) if others else limit):
                         connection = await self._dial(server, wanted, options, durable=durable, need=need)
             except GoConductorError as error:
-                problems.append(error)
+                problems.setdefault(server.as_named, []).append(error)
             except asyncio.CancelledError:  # the caller has less time than a host: the next call asks others first
                 self._is_silent(server)
                 raise
@@ -206,7 +211,8 @@ class Address:
                 self._last = self._of[connection] = server
                 self._silent.clear()
                 return connection
-        raise self._all(problems) from problems[-1].__cause__
+        last = problems[order[-1].as_named][-1]
+        raise self._all([self._all_of_one(each) for each in problems.values()]) from last.__cause__
 
     async def _dial(
         self, server: Server, settings: dict[str, str], options: dict[str, Any], *, durable: bool, need: str
@@ -216,7 +222,7 @@ class Address:
             _keep_alive(connection, self._read.keepalive, self._read.socket_options)
             if connection.get_server_version().major >= 17:  # a limit that a later SET would not lift for this transaction
                 await connection.execute("SET transaction_timeout = 0")
-            if server in self._by_statement:
+            if server.as_named in self._by_statement:
                 await self._set(connection, settings)
             with suppress(asyncpg.PostgresError):  # only where the server's system notices it: a dead client of a long query
                 await connection.execute("SET client_connection_check_interval = '2s'")
@@ -231,7 +237,9 @@ class Address:
 
     async def _connected(self, server: Server, settings: dict[str, str], options: dict[str, Any]) -> Connection:
         named = {"application_name": settings["application_name"]}
-        for at_start in (named,) if server in self._by_statement else (settings, named):
+        if server.address:
+            options = options | {"loop": LoopTo(asyncio.get_running_loop(), server.address)}
+        for at_start in (named,) if server.as_named in self._by_statement else (settings, named):
             try:
                 connection: Connection = await asyncpg.connect(
                     self._read.dsn,
@@ -245,7 +253,7 @@ class Address:
             except asyncpg.ProtocolViolationError:
                 if at_start is named:
                     raise
-                self._by_statement.add(server)
+                self._by_statement.add(server.as_named)
             else:
                 return connection
         raise AssertionError
@@ -271,6 +279,11 @@ class Address:
                 self.cluster = f"{row[1]} {','.join(sorted(map(str, self._read.servers)))}"
                 TIMELINES.enter(self.cluster, int(row[0], 16), connection)
                 return
+
+    def _all_of_one(self, problems: list[GoConductorError]) -> GoConductorError:
+        """Return one error for all addresses of a name; final where one is, as a name often has an address that nobody serves."""
+        final = [problem for problem in problems if not isinstance(problem, self.unavailable)]
+        return final[0] if final else self._all(problems)
 
     def _all(self, problems: list[GoConductorError]) -> GoConductorError:
         """Return one error for all hosts; final only where each is."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
@@ -69,16 +69,26 @@ _HOST = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<name>[^:\[\]]*))(?::(?P<port>[0-
 
 
 class Server(NamedTuple):
-    """One host of a URL; without a host, what the driver takes by itself: PGHOST, or a local socket."""
+    """One host of a URL; without a host, what the driver takes by itself: PGHOST, or a local socket.
+
+    Where the host's name has several addresses, it is one of them.
+    """
 
     host: str | None
     port: int | None
+    address: str = ""
+
+    @property
+    def as_named(self) -> Server:
+        """The host, with all its addresses."""
+        return self._replace(address="")
 
     def __str__(self) -> str:
         """Return the server for messages."""
         if self.host is None:
             return "the local socket"
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        place = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return f"{place} ({self.address})" if self.address else place
 
 
 @dataclass(frozen=True)
@@ -110,12 +120,12 @@ class PostgresUrl:
         """For messages: without user and password."""
         return f"{','.join(map(str, self.servers))}/{self.database}"
 
-    def in_order(self) -> list[Server]:
-        """Return the servers in the order in which they are to be tried now."""
-        servers = list(self.servers)
+    def in_order(self, servers: Iterable[Server]) -> list[Server]:
+        """Return servers in the order in which they are to be tried now."""
+        ordered = list(servers)
         if self.is_shuffled:
-            random.shuffle(servers)
-        return servers
+            random.shuffle(ordered)
+        return ordered
 
 
 def read_url(url: str, setting: str) -> PostgresUrl:

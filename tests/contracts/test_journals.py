@@ -241,17 +241,23 @@ async def test_a_step_with_less_time_than_a_host_gets_to_the_next_one_by_trying_
         ("postgresql://one/shop", 60.0, {"connect_timeout": "5"}),
         ("postgresql://one/shop", 0.5, {"connect_timeout": "2"}),
         ("postgresql://one,two:6000,three/shop", 12.0, {"connect_timeout": "4", "target_session_attrs": "read-write"}),
+        ("postgresql://three-addresses/shop", 12.0, {"connect_timeout": "4", "target_session_attrs": "read-write"}),
         ("host=one,two dbname=shop", None, {"connect_timeout": "5", "target_session_attrs": "read-write"}),
         ("postgresql://one,two/shop?connect_timeout=9&target_session_attrs=any", 60.0, {}),
         ("service=shop", 60.0, {}),
     ],
 )
-def test_psycopg_goes_from_host_to_host_within_the_time_of_a_step(
+async def test_psycopg_goes_from_host_to_host_within_the_time_of_a_step(
     monkeypatch: pytest.MonkeyPatch, conninfo: str, timeout_seconds: float | None, added: dict[str, str]
 ) -> None:
     for variable in ("PGSERVICE", "PGHOST", "PGCONNECT_TIMEOUT", "PGTARGETSESSIONATTRS"):
         monkeypatch.delenv(variable, raising=False)
-    assert options_of_psycopg(conninfo_to_dict(conninfo), timeout_seconds) == added
+
+    def found(host: str, *_: object, **__: object) -> list[tuple[object, ...]]:
+        return [(2, 1, 6, "", (f"192.0.2.{number}", 0)) for number in range(3 if host == "three-addresses" else 1)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+    assert await options_of_psycopg(conninfo_to_dict(conninfo), timeout_seconds) == added
 
 
 async def test_a_journal_that_cannot_be_used_says_so_by_its_error(leaf: Leaf, postgres_url: str, unused_tcp_port: int) -> None:
