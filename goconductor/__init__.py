@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 
 from goconductor.app import Participant, connect, migrate
 from goconductor.control.doors.conductor import Conductor
+from goconductor.control.doors.flow import Flow
 from goconductor.control.doors.handle import SagaHandle
 from goconductor.control.doors.schedules import Schedules
 from goconductor.control.faults import RequestInvalidError
+from goconductor.control.flows.editing import FlowChangedError, FlowDetail, FlowStepDetail
+from goconductor.control.flows.edits import StepExistsError
 from goconductor.control.models import History, HistoryEntry, SagaDetail, SagaPage, SagaSummary, StepDetail, StepStatus
 from goconductor.control.sagas.bulk import BulkItem, BulkOutcome, BulkReport
 from goconductor.control.sagas.requests import RefusedNowError, RequestIdReusedError, StepNotFoundError
@@ -100,6 +103,10 @@ __all__ = [
     "ElectionError",
     "FencedError",
     "FireDetail",
+    "Flow",
+    "FlowChangedError",
+    "FlowDetail",
+    "FlowStepDetail",
     "GoConductorError",
     "History",
     "HistoryEntry",
@@ -148,6 +155,7 @@ __all__ = [
     "StepContext",
     "StepDetail",
     "StepError",
+    "StepExistsError",
     "StepNotFoundError",
     "StepStatus",
     "StoreError",

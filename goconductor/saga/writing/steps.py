@@ -24,8 +24,8 @@ class Step(Generic[O_co]):
         return cast("O_co", Place(Reference.to("steps", self.id)))
 
 
-class CodeOptions(TypedDict, total=False):
-    """The options of a step that runs code, whatever undoes it."""
+class PolicyOptions(TypedDict, total=False):
+    """The options of a step that runs code, but for those that name other steps and what undoes it."""
 
     id: str | None
     """The step's id in the saga; by default the name of its code."""
@@ -33,8 +33,6 @@ class CodeOptions(TypedDict, total=False):
     """Parameter name → a place (``order.input.sku``, ``paid.output``) or a constant."""
     compensation: bool | None
     """Whether the code has one, where only its name is given. None: only its owner knows."""
-    after: Sequence[Step[Any]]
-    """Steps that must have ended before, beside those that ``inputs`` refer to."""
     when: str | None
     """A CEL condition over ``input`` and ``steps``. If it is false, the step is skipped."""
     pivot: bool
@@ -49,11 +47,18 @@ class CodeOptions(TypedDict, total=False):
     """Time limit of all attempts of the action together, with the waits between them. None: no end."""
     allow_fail: bool
     """The saga goes on without this step where it fails for good."""
-    fallback: Step[Any] | None
-    """The step that runs where this one fails for good. Its output then stands for this one's."""
     unknowns_max: int | None
     """Lost outcomes (its process was killed in the middle) after which the step is given up. 1: it never runs again once it may
     have run. By default 3, or 10 where giving up leaves the saga stuck, and not before 30 s."""
+
+
+class CodeOptions(PolicyOptions, total=False):
+    """The options of a step that runs code, whatever undoes it."""
+
+    after: Sequence[Step[Any]]
+    """Steps that must have ended before, beside those that ``inputs`` refer to."""
+    fallback: Step[Any] | None
+    """The step that runs where this one fails for good. Its output then stands for this one's."""
 
 
 class StepOptions(CodeOptions, total=False):

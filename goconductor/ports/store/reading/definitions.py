@@ -34,6 +34,9 @@ class Definitions(Protocol):
     2. **Get** answers that version, or the active one where none is named; None if there is no such. An offer counts for nothing
        while a living instance does not know all features of the version.
     3. **Versions** lists those of a namespace, or of one saga in it, by name and age.
+    4. **Supersede** keeps a version and activates it, where the one that it was made of is still the one that was activated last
+       and none is pinned. None stands for a saga of which none was ever activated. It answers whether it did; where it did not,
+       nothing is kept. Of several at once that were made of the same version, one succeeds.
     """
 
     async def put(
@@ -41,3 +44,4 @@ class Definitions(Protocol):
     ) -> None: ...
     async def get(self, namespace: str, saga: str, version: str | None = None) -> StoredDefinition | None: ...
     async def versions(self, namespace: str, saga: str | None = None) -> list[StoredDefinition]: ...
+    async def supersede(self, definition: StoredDefinition, *, made_of: str | None) -> bool: ...

@@ -35,6 +35,13 @@ class MemoryDefinitions:
         found = [d for d in self._data.definitions.values() if d.namespace == namespace and saga in (None, d.saga)]
         return [self._described(d) for d in sorted(found, key=lambda d: (d.saga, d.registered_at, d.version))]
 
+    async def supersede(self, definition: StoredDefinition, *, made_of: str | None) -> bool:
+        name = definition.namespace, definition.saga
+        if name in self._data.pinned or self._data.active.get(name) != made_of:
+            return False
+        await self.put(definition, activate=True)
+        return True
+
     def _described(self, definition: StoredDefinition) -> StoredDefinition:
         name, version = (definition.namespace, definition.saga), definition.version
         return replace(

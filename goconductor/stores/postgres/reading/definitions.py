@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from goconductor.ports.store import StoredDefinition
 from goconductor.postgres.session import Usable
-from goconductor.stores.postgres.database.dial import Address, Row
+from goconductor.stores.postgres.database.dial import Address, Connection, Row
 
 DEFINITION = """d.namespace, d.saga, d.version, d.document, d.features, d.version = chosen.version AS active,
     a.pinned AND a.version = d.version AS pinned,
@@ -56,17 +56,7 @@ class DefinitionTable:
         """Keep a version. It is the hash of its document: what is there already stays."""
         key = definition.namespace, definition.saga, definition.version
         async with self._sessions.use() as connection, connection.transaction():
-            await connection.execute(
-                self._address.sql(
-                    """
-                    INSERT INTO goconductor.definitions (namespace, saga, version, document, features) VALUES ($1, $2, $3, $4, $5)
-                    ON CONFLICT DO NOTHING
-                    """
-                ),
-                *key,
-                definition.document.decode(),
-                list(definition.features),
-            )
+            await self._keep(connection, definition)
             if activate or pin is not None:
                 await connection.execute(
                     self._address.sql(
@@ -110,3 +100,39 @@ class DefinitionTable:
         async with self._sessions.use() as connection:
             rows = await connection.fetch(self._address.sql(statement), namespace, saga)
         return [definition_of(row) for row in rows]
+
+    async def supersede(self, definition: StoredDefinition, *, made_of: str | None) -> bool:
+        """Keep a version and activate it, if ``made_of`` is still the one that was activated last.
+
+        The row of the active version is taken first: who comes second waits for it, and then sees that it has moved on.
+        """
+        statement = (
+            """
+            INSERT INTO goconductor.active_definitions (namespace, saga, version, pinned) VALUES ($1, $2, $3, false)
+            ON CONFLICT DO NOTHING RETURNING version
+            """
+            if made_of is None
+            else """
+            UPDATE goconductor.active_definitions SET version = $3
+            WHERE namespace = $1 AND saga = $2 AND version = $4 AND NOT pinned RETURNING version
+            """
+        )
+        given = (definition.namespace, definition.saga, definition.version, *(() if made_of is None else (made_of,)))
+        async with self._sessions.use() as connection, connection.transaction():
+            activated = await connection.fetchval(self._address.sql(statement), *given) is not None
+            if activated:
+                await self._keep(connection, definition)
+        return activated
+
+    async def _keep(self, connection: Connection, definition: StoredDefinition) -> None:
+        await connection.execute(
+            self._address.sql(
+                """
+                INSERT INTO goconductor.definitions (namespace, saga, version, document, features) VALUES ($1, $2, $3, $4, $5)
+                ON CONFLICT DO NOTHING
+                """
+            ),
+            *(definition.namespace, definition.saga, definition.version),
+            definition.document.decode(),
+            list(definition.features),
+        )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import uuid4
 
 from goconductor.ports.store import DeadLetter, Known, Page, Store, StoredDefinition, Wanted
@@ -162,6 +163,33 @@ class ReaderContract(StoreFixtures):
         await store.definitions.put(definition("v1"), activate=True)
         await store.definitions.put(definition("v2"), activate=False, offered_by=4711)
         assert await self.active_of(store) == ("v1", False, 0)
+
+    async def test_definition_one_supersedes_the_one_that_it_was_made_of(self, store: Store, other: Store) -> None:
+        assert not await store.definitions.supersede(definition("v1"), made_of="v0")
+        assert await store.definitions.supersede(definition("v1"), made_of=None)
+        assert not await other.definitions.supersede(definition("w1"), made_of=None)
+        assert await other.definitions.supersede(definition("v2"), made_of="v1")
+        assert not await store.definitions.supersede(definition("w2"), made_of="v1")
+        assert await self.active_of(store) == ("v2", False, 0)
+        assert [d.version for d in await store.definitions.versions(DEFAULT_NAMESPACE)] == ["v1", "v2"]
+        assert await store.definitions.supersede(definition("v1"), made_of="v2")  # what was before comes back
+        assert await self.active_of(other) == ("v1", False, 0)
+
+    async def test_definition_one_of_many_at_once_supersedes(self, store: Store, other: Store) -> None:
+        await store.definitions.put(definition("v1"), activate=True)
+        stores = [store, other] * 4
+        accepted = await asyncio.gather(
+            *(each.definitions.supersede(definition(f"w{n}"), made_of="v1") for n, each in enumerate(stores))
+        )
+        [winner] = [n for n, done in enumerate(accepted) if done]
+        assert await self.active_of(store) == (f"w{winner}", False, 0)
+        assert {d.version for d in await store.definitions.versions(DEFAULT_NAMESPACE)} == {"v1", f"w{winner}"}
+
+    async def test_definition_a_pinned_one_is_superseded_by_none(self, store: Store) -> None:
+        await store.definitions.put(definition("v1"), activate=True, pin=True)
+        assert not await store.definitions.supersede(definition("v2"), made_of="v1")
+        await store.definitions.put(definition("v1"), activate=True, pin=False)
+        assert await store.definitions.supersede(definition("v2"), made_of="v1")
 
     @staticmethod
     async def active_of(store: Store) -> tuple[str, bool, int]:
