@@ -47,7 +47,7 @@ def begin(plan: Plan, saga_id: UUID, event: SagaStarted, log: Log | None = None)
     """
     fold = first(plan, saga_id, event, log)
     kept = fold.keep(event)
-    return Decision(fold.state, kept, tuple(fold.effects))
+    return Decision(fold.state, fold.status, kept, tuple(fold.effects))
 
 
 def first(plan: Plan, saga_id: UUID, event: SagaStarted, log: Log | None = None) -> Fold:
@@ -96,7 +96,7 @@ def decide(plan: Plan, state: SagaState, event: Event, log: Log | None = None) -
     fold = Fold(plan, state, log)
     apply(fold, event)
     kept = fold.keep(event)
-    return Decision(fold.state, kept, tuple(fold.effects))
+    return Decision(fold.state, fold.status, kept, tuple(fold.effects))
 
 
 def apply(fold: Fold, event: Event) -> None:

@@ -80,7 +80,7 @@ def is_backward(state: SagaState) -> bool:
 
 def goes_back(state: SagaState, step: str) -> bool:
     """Return whether a step is on its way back: with the whole saga, or in a rewind."""
-    return is_backward(state) or (state.rewind is not None and step in state.rewind.steps)
+    return state.phase is SagaStatus.COMPENSATING or (state.rewind is not None and step in state.rewind.steps)
 
 
 def timer_due_at(state: SagaState, event: Event) -> float | None:

@@ -188,10 +188,13 @@ class Appender:
             elsewhere = [work for work in due if (work.step, work.direction) not in here]
             self._outbox.work(plan, view, elsewhere, cause="" if cause is None else str(cause))
         for effect in effects:
-            if isinstance(effect, SetTimer):
-                self._on_timer(plan, view, effect)
-            elif isinstance(effect, EndSaga):
-                self._on_end(plan, view)
+            match effect:
+                case SetTimer():
+                    self._on_timer(plan, view, effect)
+                case EndSaga():
+                    self._on_end(plan, view)
+                case _:
+                    pass  # it was due, or is no more
 
     def hand_on(self, work: Granted) -> None:
         """Ask whoever offers the step to run this, since it cannot be begun here any more; its lease is free by now."""

@@ -110,12 +110,9 @@ def still_due(effects: Iterable[Effect], view: View) -> list[Work]:
     """Return what the last state still wants of the work that several decisions asked for, each piece once."""
     state, due = view.state, list[Work]()
     for effect in effects:
-        if isinstance(effect, _NO_WORK):
-            continue
-        if is_pending(state, effect.step, effect.direction, effect.attempt, effect.round):
-            due.append(effect)
+        match effect:
+            case SetTimer() | EndSaga():
+                pass
+            case work if is_pending(state, work.step, work.direction, work.attempt, work.round):
+                due.append(work)
     return due if len(due) < 2 else [*dict.fromkeys(due)]
-
-
-_NO_WORK = (SetTimer, EndSaga)
-"""Spelt as a union it would be made anew for each effect."""

@@ -26,8 +26,9 @@ from goconductor.engine.observer import SILENT, Observer
 from goconductor.engine.work.granted import new_event_id, random_number
 from goconductor.errors import GoConductorError, PayloadError, SagaAlreadyStartedError, StoreUnavailableError
 from goconductor.lifecycle.decide import begin
-from goconductor.lifecycle.facts.effects import Effect
+from goconductor.lifecycle.facts.effects import Decision, Effect
 from goconductor.lifecycle.facts.events import SagaStarted
+from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import BATCHES_AT_ONCE, Outcome, Start, Starts, Verdict
 from goconductor.ports.store.log.transactions import Transaction
@@ -112,9 +113,10 @@ class Starter:
     ) -> Started:
         """Start a saga, and run here what can be run at once. Parameters and errors as of :meth:`Node.start_saga`."""
         with self._observer.starting(plan.name) as starting:
-            view, effects, event = self._begun(plan, input, key, labels, reply_to, starting.traceparent)
-            continuation = Continuation(plan, view, still_due(effects, view))
-            asked = _Asked(plan, effects, continuation, self._start(plan, view, event, key, labels, identity))
+            view, decision, event = self._begun(plan, input, key, labels, reply_to, starting.traceparent)
+            continuation = Continuation(plan, view, still_due(decision.effects, view))
+            start = self._start(plan, view, decision.status, event, key, labels, identity)
+            asked = _Asked(plan, decision.effects, continuation, start)
             outcome = await self._starts.submit(asked)
             if outcome.verdict is Verdict.HELD_UP:
                 outcome = await self._wait_for_key(asked)
@@ -164,8 +166,8 @@ class Starter:
         sweep begins it if nobody else does.
         """
         with self._observer.starting(plan.name) as starting:
-            view, _, event = self._begun(plan, input, key, labels, reply_to, starting.traceparent)
-            start = self._start(plan, view, event, key, labels, identity)
+            view, decision, event = self._begun(plan, input, key, labels, reply_to, starting.traceparent)
+            start = self._start(plan, view, decision.status, event, key, labels, identity)
             if start.wake_at is not None:
                 start = replace(start, wake_at=event.at)
             outcome = await self._kept.start_in(transaction, start)
@@ -177,8 +179,8 @@ class Starter:
 
     def _begun(
         self, plan: Plan, input: Any, key: str | None, labels: Mapping[str, str], reply_to: str, traceparent: str
-    ) -> tuple[View, list[Effect], SagaStarted]:
-        """Make the first decision."""
+    ) -> tuple[View, Decision, SagaStarted]:
+        """Make the first decision, and return the event with the answers that it keeps."""
         data = to_json_value(input)
         size = len(values.written(data, bytes_max=self._input_bytes_max))
         if key is not None or labels:
@@ -195,7 +197,7 @@ class Starter:
         new = View(decision.state, 1, random_number(), size)
         if decision.event.answers:
             event = replace(event, answers=decision.event.answers)
-        return new, list(decision.effects), event
+        return new, decision, event
 
     async def _wait_for_key(self, asked: _Asked) -> Outcome:
         give_up_at = self._clock.monotonic() + HELD_UP_SECONDS
@@ -215,7 +217,14 @@ class Starter:
         await self._held_up.close()
 
     def _start(
-        self, plan: Plan, view: View, event: SagaStarted, key: str | None, labels: Mapping[str, str], identity: Any
+        self,
+        plan: Plan,
+        view: View,
+        status: SagaStatus,
+        event: SagaStarted,
+        key: str | None,
+        labels: Mapping[str, str],
+        identity: Any,
     ) -> Start:
         return Start(
             saga_id=view.state.saga_id,
@@ -224,7 +233,7 @@ class Starter:
             version=view.state.version,
             new_tag=view.tag,
             entries=[log.entry(event, new_event_id(), participant=self._participant)],
-            status=view.state.status,
+            status=status,
             instance=self._instance(),
             wake_at=view.state.wake_at,
             key=key,

@@ -40,19 +40,19 @@ def timeout_of(work: Granted, action: Action[..., Any]) -> float:
     return work.plan.steps[work.step].timeout_seconds or action.timeout_seconds or TIMEOUT_SECONDS
 
 
-def seconds_of(work: Granted, action: Action[..., Any], now: float) -> float:
+def seconds_of(work: Granted, timeout_seconds: float, clock: Clock) -> float:
     """Return how long an attempt that begins now may take, in seconds: what is left of the step's total time, if that is less.
 
     Args:
         work: the work.
-        action: its code.
-        now: the database's time.
+        timeout_seconds: how long any attempt of it may take.
+        clock: has the database's time, which only a total is compared with.
     """
-    seconds, key = timeout_of(work, action), work.lease.key
+    key = work.lease.key
     if work.plan.steps[key.step].total_timeout_seconds is None or key.direction is not Direction.ACTION:
-        return seconds
+        return timeout_seconds
     ends_at = work.view.state.step(key.step).action.ends_at
-    return seconds if ends_at is None else min(seconds, ends_at - now)
+    return timeout_seconds if ends_at is None else min(timeout_seconds, ends_at - clock.now())
 
 
 def context_of(work: Granted, deadline: float, clock: Clock, participant: str) -> StepContext:

@@ -241,7 +241,8 @@ class Executor:
             self._counts["actions_overtaken"] += 1
             return OutcomeUnknown(key.step, work.attempt, key.round, reason="it was to go back before it began")
         action = self._code(work)
-        seconds = seconds_of(work, action, self._clock.now())
+        timeout = timeout_of(work, action)
+        seconds = seconds_of(work, timeout, self._clock)
         if seconds <= 0:
             return too_late(work)
         deadline = now + seconds
@@ -251,7 +252,7 @@ class Executor:
             work,
             action,
             context,
-            timeout_seconds=timeout_of(work, action),
+            timeout_seconds=timeout,
             threads=self.threads,
             output_bytes_max=self._output_bytes_max,
             on_begin=self._begins,
@@ -281,8 +282,7 @@ class Executor:
                 raise
             event = event or self._given_up(work, attempt)
         finally:
-            call = attempt.runs_on
-            if call is not None:
+            if (call := attempt.runs_on) is not None:
                 self._outlived(work, action, call)
         return event
 
@@ -313,13 +313,14 @@ class Executor:
                 error = again
 
     def _code(self, work: Granted) -> Action[..., Any]:
-        return self._registry.steps[work.plan.owners_of[work.direction][work.step][1]]
+        key = work.lease.key
+        return self._registry.steps[work.plan.owners_of[key.direction][key.step][1]]
 
     def _begins(self, work: Granted, context: StepContext) -> None:
         """Begin the time of the attempt now, and not when the work was granted."""
-        now, action = self._clock.monotonic(), self._code(work)
-        force_setattr(context, "deadline", now + seconds_of(work, action, self._clock.now()))
-        self._renewal.extend(work.lease, now + timeout_of(work, action) + LEASE_MARGIN_SECONDS)
+        now, timeout = self._clock.monotonic(), timeout_of(work, self._code(work))
+        force_setattr(context, "deadline", now + seconds_of(work, timeout, self._clock))
+        self._renewal.extend(work.lease, now + timeout + LEASE_MARGIN_SECONDS)
 
     def _outlived(self, work: Granted, action: Action[..., Any], call: Call) -> None:
         """Let the saga go on without the function, which still counts where the step's own limit bounds how many run at once."""
@@ -335,8 +336,7 @@ class Executor:
         """
         if not attempt.begun or work.direction in SETTLEMENTS:
             return None
-        call = attempt.runs_on
-        if call is not None:
+        if (call := attempt.runs_on) is not None:
             self._left.add(work.lease.token)
             call.ends.append(partial(self._renewal.drop, work.lease))
             return None

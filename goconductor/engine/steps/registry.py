@@ -302,18 +302,18 @@ def check_definition(registry: StepRegistry, definition: Definition) -> None:
         DefinitionError: with all problems.
     """
     problems: list[str] = []
-    for step in every_step(definition.steps) if registry.steps else ():
-        if not step.run:
-            continue  # nobody runs it
-        if (action := _action(registry, f"step {step.id!r}", step.run, problems)) is not None:
-            problems += unfit_inputs(step, action)
-        if isinstance(step.undo, Undo):
-            undo = _action(registry, f"the undo of step {step.id!r}", step.undo.run, problems)
-            problems += [] if undo is None else unfit_undo(definition, step, undo)
     kinds: dict[str | None, Any] = {}
-    for step in definition.steps:  # what a reference in a map means is not known here
-        if step.run and (action := _action(registry, "", step.run, [])) is not None:
-            kinds[step.id] = action.returns
+    for outer in definition.steps if registry.steps else ():
+        for step in every_step([outer]):
+            if not step.run:
+                continue  # nobody runs it
+            if (action := _action(registry, f"step {step.id!r}", step.run, problems)) is not None:
+                problems += unfit_inputs(step, action)
+                if step is outer:  # what a reference in a map means is not known here
+                    kinds[step.id] = action.returns
+            if isinstance(step.undo, Undo):
+                undo = _action(registry, f"the undo of step {step.id!r}", step.undo.run, problems)
+                problems += [] if undo is None else unfit_undo(definition, step, undo)
     problems += misplaced(definition, kinds)
     if problems:
         raise DefinitionError(definition.name, problems)

@@ -65,8 +65,9 @@ Effect: TypeAlias = Work | SetTimer | EndSaga
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """The new state, the event as it is to be kept, and what is to be done once it is durable."""
+    """The new state and its status, the event as it is to be kept, and what is to be done once it is durable."""
 
     state: SagaState
+    status: SagaStatus
     event: Event
     effects: tuple[Effect, ...] = ()

@@ -206,15 +206,16 @@ def succeeded(fold: Fold, event: ActionSucceeded | ActionSettled | OutcomeDeclar
         )
     action = Side(ACTION_SUCCEEDED, before.attempt or 1, before.unknowns, before.lost_at)
     fold.set_action(event.step, type(event), action, output=event.output, skipping=False)
-    if goes_back and undoing.is_settled_first(fold, event.step):
-        call.compensate(fold, event.step, type(event))
-    if not fold.backward:
+    if not goes_back:
         fold.remaining -= 1
-    if goes_back:
-        back(fold)
-    else:
         fold.reason = ""
         advance(fold, fold.plan.successors[event.step])
+        return
+    if undoing.is_settled_first(fold, event.step):
+        call.compensate(fold, event.step, type(event))
+    if not fold.backward:  # it goes back by a rewind
+        fold.remaining -= 1
+    back(fold)
 
 
 def failed(fold: Fold, event: ActionFailed) -> None:
