@@ -18,6 +18,8 @@ from goconductor.control.doors.schedules import Schedules
 from goconductor.control.faults import RequestInvalidError
 from goconductor.control.flows.editing import FlowChangedError, FlowDetail, FlowStepDetail
 from goconductor.control.flows.edits import StepExistsError
+from goconductor.control.flows.executing import FlowExecution, FlowStepStatus
+from goconductor.control.flows.statuses import FlowStatus
 from goconductor.control.models import History, HistoryEntry, SagaDetail, SagaPage, SagaSummary, StepDetail, StepStatus
 from goconductor.control.sagas.bulk import BulkItem, BulkOutcome, BulkReport
 from goconductor.control.sagas.requests import RefusedNowError, RequestIdReusedError, StepNotFoundError
@@ -106,7 +108,10 @@ __all__ = [
     "Flow",
     "FlowChangedError",
     "FlowDetail",
+    "FlowExecution",
+    "FlowStatus",
     "FlowStepDetail",
+    "FlowStepStatus",
     "GoConductorError",
     "History",
     "HistoryEntry",

@@ -1,18 +1,26 @@
-"""A flow, as a program holds it: its steps, changed at run time."""
+"""A flow, as a program holds it: its steps, changed at run time, and its executions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Unpack
+from types import NoneType
+from typing import Any, Literal, TypedDict, Unpack, overload
+from uuid import UUID
 
 import msgspec
 
 from goconductor.control.actor import ANYBODY, Actor
 from goconductor.control.doors.arguments import checked
 from goconductor.control.doors.conductor import Conductor, engine
-from goconductor.control.flows import editing
+from goconductor.control.doors.handle import SagaHandle
+from goconductor.control.flows import editing, executing
 from goconductor.control.flows.editing import FlowDetail, FlowStepDetail
+from goconductor.control.flows.executing import FlowExecution
+from goconductor.control.flows.options import Options
 from goconductor.errors import ArgumentError, check_type, nearest
+from goconductor.saga.ids import saga_id_of
+from goconductor.saga.retry import Retry
+from goconductor.saga.retry import seconds as duration
 from goconductor.saga.writing.alone import step_alone
 from goconductor.saga.writing.builder import Saga
 from goconductor.saga.writing.steps import PolicyOptions, Step, StepOptions
@@ -30,6 +38,39 @@ class FlowStepOptions(PolicyOptions, total=False):
     """The step that runs where this one fails for good. Its output then stands for this one's."""
     undo: Undo | Literal["none"] | None
     """What undoes the step in place of its owner's compensation; ``"none"`` says that nothing needs to."""
+
+
+class ExecutionOptions(TypedDict, total=False):
+    """The options of one execution of a flow."""
+
+    timeout: float | str | None
+    """Seconds, or a string such as ``"10m"``: after that it compensates, unless its pivot was sent. None: the flow's."""
+    retry: Retry | None
+    """Attempts of the steps of which the flow says nothing else, in place of what their services say."""
+    concurrency: int | None
+    """How many of its steps are out at once at most."""
+    from_step: str | None
+    """The step to start at. Those before it are skipped, and their outputs are null."""
+    key: str | None
+    """The same key and input again find the same execution; up to 255 printable ASCII characters."""
+    labels: Mapping[str, str] | None
+    """Up to 20 words to find it by."""
+    version: str | None
+    """Of the flow. None takes the newest."""
+    wait_seconds: float
+    """Seconds that a synchronous execution is waited for; 60 by default."""
+
+
+_EXECUTION: dict[str, tuple[tuple[type, ...], str]] = {
+    "timeout": ((int, float, str, NoneType), "seconds, or a text such as '10m'"),
+    "retry": ((Retry, NoneType), "Retry(attempts_max=…)"),
+    "concurrency": ((int, NoneType), "a whole number"),
+    "from_step": ((str, NoneType), "the id of a step"),
+    "key": ((str, NoneType), "a text"),
+    "labels": ((Mapping, NoneType), "a dict, such as {'customer': '17'}"),
+    "version": ((str, NoneType), "a version of the flow, as lookup() shows it"),
+    "wait_seconds": ((int, float), "seconds as a number"),
+}
 
 
 class Flow:
@@ -151,8 +192,148 @@ class Flow:
         """
         return await editing.delete_step(Actor(by), self._node, self.name, step, made_of=made_of)
 
+    @overload
+    async def execute(
+        self, input: Any = None, *, sync: Literal[True], by: str = "", **options: Unpack[ExecutionOptions]
+    ) -> Any: ...
+    @overload
+    async def execute(
+        self, input: Any = None, *, sync: Literal[False] = False, by: str = "", **options: Unpack[ExecutionOptions]
+    ) -> UUID: ...
+    async def execute(self, input: Any = None, *, sync: bool = False, by: str = "", **options: Unpack[ExecutionOptions]) -> Any:
+        """Execute the flow as it is now. What is edited later changes other executions.
+
+        Args:
+            input: JSON values.
+            sync: True waits for the end and returns the result; False returns the id at once.
+            by: the name of the actor.
+            options: what :class:`ExecutionOptions` lists.
+
+        Raises:
+            DefinitionNotFoundError: there is no such flow, or no such version.
+            DefinitionError: it cannot be executed so; has all reasons.
+            ArgumentError: there is no such option, or something is of a wrong type.
+            ValueError: the timeout is no duration.
+            PayloadError, SagaAlreadyStartedError, RequestInvalidError, StoreUnavailableError: as of :meth:`Conductor.start`.
+            CompensatedError, StuckError, TerminatedError, TimeoutError: with ``sync``, as of :meth:`result`.
+        """
+        check_type("sync", sync, bool, "True or False")
+        for name, value in options.items():
+            if name not in _EXECUTION:
+                raise ArgumentError(f"an execution has no option {name!r}; {nearest(name, _EXECUTION)}")
+            check_type(name, value, *_EXECUTION[name])
+        timeout = options.get("timeout")
+        started = await executing.execute(
+            Actor(by),
+            self._node,
+            self.name,
+            input,
+            Options(
+                timeout_seconds=None if timeout is None else duration(timeout),
+                retry=options.get("retry"),
+                concurrency=options.get("concurrency"),
+                from_step=options.get("from_step"),
+            ),
+            key=options.get("key"),
+            labels=options.get("labels"),
+            version=options.get("version"),
+        )
+        if not sync:
+            return started.saga_id
+        return await self._handle(started.saga_id).result(timeout_seconds=options.get("wait_seconds", 60.0))
+
+    async def status(self, execution: UUID | str) -> FlowExecution:
+        """Read how an execution and its steps are doing.
+
+        Args:
+            execution: its id.
+
+        Raises:
+            ArgumentError: this is no id.
+            SagaNotFoundError: this flow has no such execution.
+        """
+        return await executing.execution(ANYBODY, self._node, self.name, saga_id_of(execution))
+
+    async def result(self, execution: UUID | str, step: str | None = None, *, wait_seconds: float = 60.0) -> Any:
+        """Return the result of an execution, and wait for it; or the output of one step, as far as it is there.
+
+        Args:
+            execution: its id.
+            step: the id of a step.
+            wait_seconds: seconds to wait for the execution's end.
+
+        Raises:
+            CompensatedError: it failed, or was aborted, and was compensated.
+            StuckError: it waits for an operator.
+            TerminatedError: it was stopped.
+            TimeoutError: it has not ended by then; names what it waits for.
+            StepNotFoundError: it has no such step.
+            RequestRefusedError: the step has no output; says why.
+            SagaNotFoundError: this flow has no such execution.
+        """
+        check_type("step", step, (str, NoneType), "the id of a step")
+        saga_id = saga_id_of(execution)
+        if step is not None:
+            return await executing.step_result(ANYBODY, self._node, self.name, saga_id, step)
+        return await (await self._one(execution)).result(timeout_seconds=wait_seconds)
+
+    async def pause(self, execution: UUID | str, *, reason: str = "", by: str = "") -> FlowExecution:
+        """Begin nothing new; what runs goes on, and its outcome is recorded.
+
+        Args:
+            execution: its id.
+            reason: why, for its history.
+            by: the name of the actor.
+
+        Raises:
+            RefusedNowError: its state does not allow this; names what it allows.
+            SagaNotFoundError: this flow has no such execution.
+        """
+        await (await self._one(execution)).pause(reason=reason, by=by)
+        return await self.status(execution)
+
+    async def resume(self, execution: UUID | str, *, by: str = "") -> FlowExecution:
+        """Lift a pause. Arguments and errors as of :meth:`pause`."""
+        await (await self._one(execution)).resume(by=by)
+        return await self.status(execution)
+
+    async def abort(self, execution: UUID | str, *, reason: str = "", by: str = "") -> FlowExecution:
+        """Compensate what was done. It is refused once the pivot was sent. Arguments and errors as of :meth:`pause`."""
+        await (await self._one(execution)).abort(reason=reason, by=by)
+        return await self.status(execution)
+
+    @checked
+    async def stop(
+        self, execution: UUID | str, *, reason: str, forced: bool = False, wait_seconds: float = 60.0, by: str = ""
+    ) -> FlowExecution:
+        """Begin nothing new, wait for what runs, and end it as it stands: nothing is compensated.
+
+        Args:
+            execution: its id.
+            reason: why, for its history.
+            forced: do not wait for the journals of services that may be gone; a late effect may then land.
+            wait_seconds: seconds to wait for what runs.
+            by: the name of the actor.
+
+        Raises:
+            TimeoutError: something runs on; names it. The execution stays paused.
+            RefusedNowError: its state does not allow this; names what it allows.
+            SagaNotFoundError: this flow has no such execution.
+        """
+        return await executing.stop(
+            Actor(by), self._node, self.name, saga_id_of(execution), reason, forced=forced, within_seconds=wait_seconds
+        )
+
+    async def _one(self, execution: UUID | str) -> SagaHandle[Any]:
+        saga_id = saga_id_of(execution)
+        await executing.checked(ANYBODY, self._node, self.name, saga_id)
+        return self._handle(saga_id)
+
+    def _handle(self, saga_id: UUID) -> SagaHandle[Any]:
+        return SagaHandle(self._node, saga_id)
+
     def _document(self, step: Any, made_of: str | None, options: FlowStepOptions) -> dict[str, Any]:
-        check_type("made_of", made_of, (str, type(None)), "a version of the flow, as lookup() shows it")
+        check_type("made_of", made_of, (str, NoneType), "a version of the flow, as lookup() shows it")
         if isinstance(step, Mapping):
             if options:
                 raise ArgumentError(f"a document has its options itself; put {', '.join(sorted(options))} into it")

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from goconductor.control.faults import Fault, RequestInvalidError
+from goconductor.control.flows.editing import FlowChangedError
+from goconductor.control.flows.edits import StepExistsError
 from goconductor.control.installation.dead_letters import DeadLetterNotFoundError
 from goconductor.control.sagas.requests import RequestIdReusedError, StepNotFoundError
 from goconductor.control.sagas.starting import DefinitionNotFoundError, InputRefusedError
@@ -58,6 +60,8 @@ UNSUPPORTED_MEDIA_TYPE = Kind("unsupported-media-type", 415, "The body is not of
 MISDIRECTED = Kind("misdirected", 421, "This server does not go by that name")
 INPUT_REFUSED = Kind("input-refused", 422, "The input does not fit the saga's schema")
 DEFINITION_REFUSED = Kind("definition-refused", 422, "The definition cannot run")
+FLOW_CHANGED = Kind("flow-changed", 409, "Another edit of the flow came first")
+STEP_EXISTS = Kind("step-exists", 409, "The flow has another step of this id")
 INTERNAL = Kind("internal", 500, "Something unforeseen went wrong")
 UNAVAILABLE = Kind("unavailable", 503, "The saga store cannot be reached now")
 BUS_UNAVAILABLE = Kind("bus-unavailable", 503, "The bus cannot be reached now")
@@ -77,6 +81,8 @@ KINDS: dict[type[GoConductorError], Kind] = {
     DeadLetterNotFoundError: DEAD_LETTER_NOT_FOUND,
     ScheduleNotFoundError: SCHEDULE_NOT_FOUND,
     ScheduleExistsError: SCHEDULE_EXISTS,
+    FlowChangedError: FLOW_CHANGED,
+    StepExistsError: STEP_EXISTS,
     SagaAlreadyStartedError: KEY_TAKEN,
     RequestIdReusedError: REQUEST_ID_TAKEN,
     SagaChangedError: CHANGED,

@@ -1,0 +1,223 @@
+"""Executions of flows: started with options of their own, asked after, and stopped.
+
+An execution is a saga. What is asked of any saga is asked of it by its id (:mod:`goconductor.control.sagas`); here stands what a
+flow adds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field
+
+from goconductor.control.actor import Actor
+from goconductor.control.definitions.versions import plan_of
+from goconductor.control.flows.options import Options, with_options
+from goconductor.control.flows.statuses import FlowStatus, of_execution, of_step
+from goconductor.control.models import Document, SagaDetail, StepDetail, StepStatus
+from goconductor.control.sagas import starting
+from goconductor.control.sagas.queries import saga_status
+from goconductor.control.sagas.requests import Precautions, RefusedNowError, StepNotFoundError, ask, expected_of
+from goconductor.control.sagas.watch import changes
+from goconductor.engine.log.start import Started
+from goconductor.engine.node import Node
+from goconductor.errors import RequestRefusedError, SagaNotFoundError, nearest
+from goconductor.lifecycle.facts.events import AbortRequested, PauseRequested, TerminationRequested
+from goconductor.lifecycle.facts.state import SagaStatus
+
+HISTORY_PAGE = 500
+
+
+class FlowStepStatus(Document):
+    """How a step of an execution is doing."""
+
+    id: str
+    status: FlowStatus
+    reason: Annotated[str | None, Field(description="why it waits, or why it is what it is")] = None
+
+
+class FlowExecution(Document):
+    """How an execution of a flow is doing."""
+
+    saga_id: UUID
+    flow: str
+    version: str
+    status: FlowStatus
+    reason: Annotated[str | None, Field(description="why it turned back, was paused or was stopped")] = None
+    output: Annotated[Any, Field(description="what it answers; only of one that has succeeded")] = None
+    steps: Annotated[list[FlowStepStatus], Field(description="in an order that the flow allows")]
+
+
+async def execute(
+    actor: Actor,
+    node: Node,
+    flow: str,
+    input: Any,
+    options: Options,
+    *,
+    key: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    version: str | None = None,
+) -> Started:
+    """Start an execution of a flow.
+
+    Args:
+        actor: the actor of the request.
+        node: the engine.
+        flow: its name.
+        input: JSON values.
+        options: those of this execution.
+        key: the same key and input again find the same execution, whatever the options are.
+        labels: up to 20 words to find it by.
+        version: of the flow; None takes the newest.
+
+    Raises:
+        DefinitionNotFoundError: there is no such flow, or no such version.
+        DefinitionError: it cannot be executed so; has all reasons.
+        RequestRefusedError: a living instance does not know what an option uses.
+        RequestInvalidError, PayloadError, SagaAlreadyStartedError, StoreUnavailableError: as of :func:`starting.start`.
+    """
+    plan = await plan_of(node, flow, version)
+    definition = with_options(plan, options)
+    if definition != plan.definition:
+        plan = await node.definitions.register(definition, activate=False)
+        if behind := await node.definitions.unready(plan.features):
+            raise RequestRefusedError(
+                f"an execution with these options would use {', '.join(plan.features)}, which {', '.join(behind)} cannot run; "
+                "upgrade these instances first"
+            )
+    return await starting.start(actor, node, plan, input, key=key, labels=labels, reply=True)
+
+
+async def execution(actor: Actor, node: Node, flow: str, saga_id: UUID) -> FlowExecution:
+    """Return how an execution is doing.
+
+    Raises:
+        SagaNotFoundError: this flow has no such execution.
+        StoreUnavailableError: the database cannot be reached.
+    """
+    detail = await _of_flow(actor, node, flow, saga_id)
+    aborted = detail.status is SagaStatus.COMPENSATED and await _was_aborted(node, saga_id)
+    return FlowExecution(
+        saga_id=saga_id,
+        flow=flow,
+        version=detail.version,
+        status=of_execution(detail.status, aborted=aborted),
+        reason=detail.reason,
+        output=detail.output,
+        steps=[
+            FlowStepStatus(
+                id=each.id,
+                status=of_step(each.status, detail.status, failed=each.error is not None),
+                reason=each.reason or each.error,
+            )
+            for each in detail.steps
+        ],
+    )
+
+
+async def step_result(actor: Actor, node: Node, flow: str, saga_id: UUID, step: str) -> Any:
+    """Return the output of a step.
+
+    Raises:
+        StepNotFoundError: the execution has no such step.
+        RequestRefusedError: the step has no output; says why.
+        SagaNotFoundError: this flow has no such execution.
+        StoreUnavailableError: the database cannot be reached.
+    """
+    detail = await _of_flow(actor, node, flow, saga_id)
+    found = next((each for each in detail.steps if each.id == step), None)
+    if found is None:
+        raise StepNotFoundError(f"execution {saga_id} has no step {step[:100]!a}; {nearest(step, [s.id for s in detail.steps])}")
+    if found.status is not StepStatus.SUCCEEDED:
+        why = found.reason or found.error
+        raise RequestRefusedError(f"step {step!r} has no result: it is {found.status}" + (f", {why}" if why else ""))
+    return found.output
+
+
+async def checked(actor: Actor, node: Node, flow: str, saga_id: UUID) -> None:
+    """Refuse an id that is not that of an execution of this flow.
+
+    Raises:
+        SagaNotFoundError: it is none.
+    """
+    await _of_flow(actor, node, flow, saga_id)
+
+
+async def stop(
+    actor: Actor, node: Node, flow: str, saga_id: UUID, reason: str, *, forced: bool = False, within_seconds: float
+) -> FlowExecution:
+    """Stop an execution: nothing new begins, what runs comes to its end, and then it is ended as it stands.
+
+    May be asked again, also after its end.
+
+    Args:
+        actor: the actor; the saga's history keeps the name.
+        node: the engine.
+        flow: its name.
+        saga_id: the execution's id.
+        reason: why, for its history.
+        forced: do not wait for the journals of services that may be gone; a late effect may then land.
+        within_seconds: how long to wait for what runs.
+
+    Raises:
+        TimeoutError: something runs on; names it. The execution stays paused.
+        RequestInvalidError: the reason is missing or cannot be kept.
+        RefusedNowError: its state does not allow this; names what it allows.
+        SagaNotFoundError: this flow has no such execution.
+        StoreUnavailableError: the database cannot be reached; it may be paused by now.
+    """
+    termination = TerminationRequested(reason=reason, forced=forced)
+    if not reason.strip():
+        await ask(actor, node, saga_id, termination, Precautions())  # is refused, before anything is done
+    detail = await _of_flow(actor, node, flow, saga_id)
+    if not (detail.status.ended or detail.status in (SagaStatus.PAUSED, SagaStatus.TERMINATING)):
+        await ask(actor, node, saga_id, PauseRequested(reason=reason), Precautions())
+    try:
+        async with asyncio.timeout(within_seconds):
+            await _drained(actor, node, saga_id)
+    except TimeoutError:
+        running = ", ".join(each.id for each in _running(await saga_status(actor, node, saga_id))) or "nothing"
+        raise TimeoutError(
+            f"execution {saga_id} is paused, and {running} ran on for {within_seconds:g} s; stop it again, or resume it"
+        ) from None
+    try:
+        await ask(actor, node, saga_id, termination, Precautions())
+    except RefusedNowError:
+        status = (await saga_status(actor, node, saga_id)).status
+        if not status.ended and status is not SagaStatus.TERMINATING:
+            raise
+    return await execution(actor, node, flow, saga_id)
+
+
+async def _drained(actor: Actor, node: Node, saga_id: UUID) -> None:
+    """Wait until no step of a saga is run by anybody."""
+    detail = await saga_status(actor, node, saga_id)
+    if not _running(detail):
+        return
+    async for _ in changes(actor, node, saga_id, expected_of(detail.revision).seq):
+        if not _running(await saga_status(actor, node, saga_id)):
+            return
+
+
+def _running(detail: SagaDetail) -> list[StepDetail]:
+    return [each for each in detail.steps if each.owner is not None]
+
+
+async def _of_flow(actor: Actor, node: Node, flow: str, saga_id: UUID) -> SagaDetail:
+    detail = await saga_status(actor, node, saga_id)
+    if detail.saga != flow:
+        raise SagaNotFoundError(f"flow {flow[:100]!a} has no execution {saga_id}; that is one of {detail.saga!r}")
+    return detail
+
+
+async def _was_aborted(node: Node, saga_id: UUID) -> bool:
+    after = 0
+    while entries := await node.store.sagas.history(saga_id, after=after, limit=HISTORY_PAGE):
+        if any(entry.event == AbortRequested.__name__ for entry in entries):
+            return True
+        after = entries[-1].seq
+    return False
