@@ -11,6 +11,7 @@ A *saga* is a business process over several services that either completes or is
 from typing import TYPE_CHECKING
 
 from goconductor.app import Participant, connect, migrate
+from goconductor.control.dataflows.documents import DataflowRun
 from goconductor.control.doors.conductor import Conductor
 from goconductor.control.doors.flow import Flow
 from goconductor.control.doors.handle import SagaHandle
@@ -27,6 +28,9 @@ from goconductor.control.sagas.starting import DefinitionNotFoundError, InputRef
 from goconductor.control.schedules.documents import FireDetail, ScheduleDetail, ScheduleList, ScheduleSummary
 from goconductor.control.schedules.requests import ScheduleExistsError, ScheduleNotFoundError
 from goconductor.control.settings.settings import Settings
+from goconductor.dataflow.dataflow import Dataflow
+from goconductor.dataflow.hints import Access, Builder, Consumes, Optionals, Produces
+from goconductor.engine.steps.builders import BuilderAction
 from goconductor.engine.steps.context import StepContext
 from goconductor.engine.steps.listeners import Listener
 from goconductor.engine.steps.registry import Action
@@ -87,8 +91,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Access",
     "Action",
     "ArgumentError",
+    "Builder",
+    "BuilderAction",
     "BulkItem",
     "BulkOutcome",
     "BulkReport",
@@ -99,6 +106,9 @@ __all__ = [
     "Conductor",
     "ConfigurationError",
     "ConflictError",
+    "Consumes",
+    "Dataflow",
+    "DataflowRun",
     "DefinitionError",
     "DefinitionNotFoundError",
     "Direction",
@@ -123,6 +133,7 @@ __all__ = [
     "Listener",
     "MessageError",
     "Metrics",
+    "Optionals",
     "Output",
     "Overlap",
     "Participant",
@@ -131,6 +142,7 @@ __all__ = [
     "PermanentError",
     "PluginNotFoundError",
     "PoolerError",
+    "Produces",
     "PublishedMessage",
     "RefusedError",
     "RefusedNowError",

@@ -25,6 +25,7 @@ from goconductor.engine.facts import garbage
 from goconductor.engine.facts.clock import SystemClock
 from goconductor.engine.node import Node
 from goconductor.engine.observer import SILENT, Observer
+from goconductor.engine.steps.builders import BuilderRegistry
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import (
     ConfigurationError,
@@ -57,7 +58,7 @@ STEPS_LEFT = 1
 """The exit code of a participant that left steps running."""
 
 
-class Participant(StepRegistry):
+class Participant(BuilderRegistry):
     """The steps of a service, and the process that runs them.
 
     Args:

@@ -12,8 +12,10 @@ from typing_extensions import TypeVar as DefaultedTypeVar
 from goconductor.blocking.client import BlockingClient
 from goconductor.blocking.saga import BlockingSaga
 from goconductor.blocking.schedules import BlockingSchedules
+from goconductor.control.dataflows.documents import DataflowRun
 from goconductor.control.models import SagaPage
 from goconductor.control.sagas.bulk import BulkReport
+from goconductor.dataflow.dataflow import Dataflow
 from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.saga.writing.builder import Saga
 
@@ -188,3 +190,36 @@ class BlockingConductor(BlockingClient):
                 request, sagas, step=step, reason=reason, values=values, dry_run=dry_run, by=by, request_id=request_id
             )
         )
+
+    def run(
+        self,
+        dataflow: Dataflow | str,
+        id: str,
+        data: Mapping[str, Any] | None = None,
+        *,
+        close: bool = False,
+        timeout_seconds: float = 60.0,
+        by: str = "",
+    ) -> DataflowRun:
+        """Give a dataflow data, let run what can, and learn what is missing. A run while another one is under way joins it.
+
+        Args:
+            dataflow: a dataflow written in Python, which is registered if it is new, or the name of a registered one. What has
+                begun keeps the version that it began with.
+            id: which one: 1 to 255 printable ASCII characters. The first run of an id begins it.
+            data: datum → its value. A new value of one that was given before runs again what was made of it.
+            close: end it, once its target is there. Until then the dataflow stays open for further data.
+            timeout_seconds: how long to wait for what runs; it goes on all the same, and the answer names it.
+            by: the name of the actor.
+
+        Raises:
+            ArgumentError: this is neither a dataflow nor a name, or another argument is of a wrong type.
+            DefinitionError: the dataflow cannot run; has all problems.
+            DefinitionNotFoundError: there is no definition of that name.
+            RequestInvalidError: the id cannot be one; or a datum is unknown, is made by a builder, or is None.
+            RequestRefusedError: it is no dataflow; or it is closed, has ended or is paused, and there are new data.
+            RefusedNowError: what was made of an older value cannot be taken back.
+            PayloadError: a value cannot be kept.
+            StoreUnavailableError: the database cannot be reached; the run can be repeated safely.
+        """
+        return self._ask(lambda conductor: conductor.run(dataflow, id, data, close=close, timeout_seconds=timeout_seconds, by=by))

@@ -17,6 +17,7 @@ from goconductor.cli.commands.doctor import doctor
 from goconductor.cli.commands.installation import commands_of_letters, leader, participants
 from goconductor.cli.commands.saga import commands_of_saga
 from goconductor.cli.commands.schedule import commands_of_schedule
+from goconductor.cli.commands.ways.dataflow import commands_of_dataflow
 from goconductor.cli.running import fail, run, settings_of
 from goconductor.control.doors.exits import Exit
 from goconductor.control.settings.settings import Settings
@@ -34,6 +35,7 @@ cli = typer.Typer(
 )
 cli.add_typer(commands_of_saga)
 cli.add_typer(commands_of_definition)
+cli.add_typer(commands_of_dataflow)
 cli.add_typer(commands_of_schedule)
 cli.add_typer(commands_of_letters)
 cli.add_typer(commands_of_config)

@@ -26,7 +26,6 @@ from goconductor.rest.paths import (
     changes,
     definitions,
     events,
-    flow,
     health,
     installation,
     requests,
@@ -34,6 +33,7 @@ from goconductor.rest.paths import (
     schedules,
     signals,
 )
+from goconductor.rest.paths.ways import dataflows, flow
 
 DESCRIPTION = "Decentralised saga coordination. Problems are answered by RFC 9457, as `application/problem+json`."
 OPENAPI_VERSION = "3.1.0"
@@ -62,6 +62,7 @@ def create_app(
     app.include_router(events.router(node, stops))
     app.include_router(requests.router(node, settings))
     app.include_router(signals.router(node, settings))
+    app.include_router(dataflows.router(node, settings, stops))
     app.include_router(bulk.router(node, settings))
     app.include_router(definitions.router(node, settings))
     app.include_router(schedules.router(node, settings))

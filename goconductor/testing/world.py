@@ -16,7 +16,7 @@ given a store or a bus of its own that misbehaves.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from types import NoneType, TracebackType
 from typing import Any, Self
@@ -24,8 +24,10 @@ from uuid import UUID
 
 from typing_extensions import TypeVar
 
+from goconductor.aio.tasks import end
 from goconductor.buses.memory import MemoryBroker, MemoryBus
 from goconductor.control.actor import ANYBODY
+from goconductor.control.dataflows.documents import DataflowRun
 from goconductor.control.doors.conductor import Conductor
 from goconductor.control.doors.handle import SagaHandle
 from goconductor.control.sagas import starting
@@ -54,6 +56,7 @@ PACE_SECONDS = 1.0
 WITHIN_SECONDS = 86_400.0
 """Seconds that a saga's end is waited for, by the world's clock."""
 
+R = TypeVar("R")
 O = TypeVar("O", default=Any)  # noqa: E741
 
 
@@ -253,6 +256,27 @@ class World:
         if self.clock.now() > now:
             self._paced_at = asyncio.get_running_loop().time()
 
+    async def moving(self, asked: Coroutine[Any, Any, R]) -> R:
+        """Await what looks at the world again and again; time moves meanwhile.
+
+        Args:
+            asked: what is awaited.
+        """
+        task = asyncio.ensure_future(asked)
+        try:
+            with self._waits():
+                while True:
+                    appended = self.store.appended
+                    await settle()
+                    if task.done():
+                        return task.result()
+                    if self._runs():
+                        await self._keep_pace(self.clock.now() + WITHIN_SECONDS, appended)
+                    else:
+                        await self.live(SWEEP_SECONDS)
+        finally:
+            await end(task)
+
     async def events(self, saga_id: UUID | str) -> list[str]:
         """Return the names of what happened to a saga, with their steps: ``ActionSucceeded charge``."""
         return [f"{entry.event} {entry.step}".strip() for entry in await self.store.sagas.history(saga_id_of(saga_id))]
@@ -322,6 +346,10 @@ class WorldConductor(Conductor):
     def __init__(self, world: World, node: Node) -> None:
         super().__init__(node)
         self._world = world
+
+    async def run(self, *args: Any, **kwargs: Any) -> DataflowRun:
+        """Run a dataflow, as :meth:`Conductor.run`. Time moves where nothing else is to be done."""
+        return await self._world.moving(super().run(*args, **kwargs))
 
     def _made(self, *args: Any, **kwargs: Any) -> WorldHandle[Any]:
         return WorldHandle(self._world, *args, **kwargs)

@@ -40,8 +40,10 @@ from typing_extensions import TypeVar as DefaultedTypeVar
 from goconductor.blocking.client import BlockingClient
 from goconductor.blocking.saga import BlockingSaga
 from goconductor.blocking.schedules import BlockingSchedules
+from goconductor.control.dataflows.documents import DataflowRun
 from goconductor.control.models import SagaPage
 from goconductor.control.sagas.bulk import BulkReport
+from goconductor.dataflow.dataflow import Dataflow
 from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.saga.writing.builder import Saga
 

@@ -15,12 +15,12 @@ def shown(thing: Any) -> set[str]:
 
 def test_a_participant_shows_its_steps_its_listeners_and_how_to_run_it() -> None:
     shop = Participant("shop")
-    assert shown(shop) == {"name", "concurrency", "steps", "listeners", "step", "listen", "run", "running"}
+    assert shown(shop) == {"name", "concurrency", "steps", "listeners", "step", "listen", "run", "running", "builder"}
 
 
 async def test_a_conductor_and_a_handle_show_nothing_of_the_engine(world: World) -> None:
     conductor = Conductor(await world.node())
-    assert shown(conductor) == {"start", "saga", "find", "sagas", "bulk", "schedules"}
+    assert shown(conductor) == {"start", "saga", "find", "sagas", "bulk", "run", "schedules"}
     asked = {
         "pause",
         "resume",

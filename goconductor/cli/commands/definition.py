@@ -26,6 +26,7 @@ from goconductor.control.models import CheckedDefinitions, DefinitionList, Defin
 from goconductor.control.orchy import importing
 from goconductor.control.settings.settings import Settings
 from goconductor.control.yaml_writer import write_yaml
+from goconductor.dataflow.dataflow import Dataflow
 from goconductor.saga import plan as plans
 from goconductor.saga.definition import Definition
 from goconductor.saga.writing.as_python import as_python
@@ -357,8 +358,8 @@ def _imported(what: str) -> Definition:
         fail(f"{what}: importing it raised {type(error).__name__}: {error}", Exit.USAGE)
     finally:
         sys.path.pop(0)
-    if not isinstance(found, Saga):
-        fail(f"{what} is a {type(found).__name__}; name the variable that holds the Saga", Exit.USAGE)
+    if not isinstance(found, Saga | Dataflow):
+        fail(f"{what} is a {type(found).__name__}; name the variable that holds the Saga or the Dataflow", Exit.USAGE)
     return found.definition
 
 

@@ -12,6 +12,8 @@ from weakref import WeakKeyDictionary
 from typing_extensions import TypeVar as DefaultedTypeVar
 
 from goconductor.control.actor import ANYBODY, Actor
+from goconductor.control.dataflows import runs
+from goconductor.control.dataflows.documents import DataflowRun
 from goconductor.control.doors.arguments import checked
 from goconductor.control.doors.handle import SagaHandle
 from goconductor.control.doors.schedules import Schedules
@@ -19,6 +21,7 @@ from goconductor.control.models import SagaPage
 from goconductor.control.sagas import bulk as bulks
 from goconductor.control.sagas import queries, starting
 from goconductor.control.sagas.bulk import BulkReport, Selected
+from goconductor.dataflow.dataflow import Dataflow
 from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import check_definition
 from goconductor.errors import check_type
@@ -27,6 +30,7 @@ from goconductor.ports.store.log.transactions import Transaction
 from goconductor.saga.definition import Definition
 from goconductor.saga.ids import saga_id_of
 from goconductor.saga.plan import Plan
+from goconductor.saga.types.encoding import to_json_value
 from goconductor.saga.writing.builder import Saga
 from goconductor.system import checking as system
 
@@ -250,6 +254,44 @@ class Conductor:
         asked = bulks.read_bulk(request, step=step, reason=reason, values=values)
         selected = [Selected(saga_id=saga_id_of(each)) for each in sagas]
         return await bulks.bulk(Actor(by), self._node, asked, selected, request_id=request_id, dry_run=dry_run)
+
+    @checked
+    async def run(
+        self,
+        dataflow: Dataflow | str,
+        id: str,
+        data: Mapping[str, Any] | None = None,
+        *,
+        close: bool = False,
+        timeout_seconds: float = 60.0,
+        by: str = "",
+    ) -> DataflowRun:
+        """Give a dataflow data, let run what can, and learn what is missing. A run while another one is under way joins it.
+
+        Args:
+            dataflow: a dataflow written in Python, which is registered if it is new, or the name of a registered one. What has
+                begun keeps the version that it began with.
+            id: which one: 1 to 255 printable ASCII characters. The first run of an id begins it.
+            data: datum → its value. A new value of one that was given before runs again what was made of it.
+            close: end it, once its target is there. Until then the dataflow stays open for further data.
+            timeout_seconds: how long to wait for what runs; it goes on all the same, and the answer names it.
+            by: the name of the actor.
+
+        Raises:
+            ArgumentError: this is neither a dataflow nor a name, or another argument is of a wrong type.
+            DefinitionError: the dataflow cannot run; has all problems.
+            DefinitionNotFoundError: there is no definition of that name.
+            RequestInvalidError: the id cannot be one; or a datum is unknown, is made by a builder, or is None.
+            RequestRefusedError: it is no dataflow; or it is closed, has ended or is paused, and there are new data.
+            RefusedNowError: what was made of an older value cannot be taken back.
+            PayloadError: a value cannot be kept.
+            StoreUnavailableError: the database cannot be reached; the run can be repeated safely.
+        """
+        if not isinstance(dataflow, str):
+            check_type("dataflow", dataflow, Dataflow, "a dataflow written in Python, or the name of a registered one")
+        plan = dataflow if isinstance(dataflow, str) else await self._plan(dataflow.saga)
+        given = {name: to_json_value(value) for name, value in (data or {}).items()}
+        return await runs.run(Actor(by), self._node, plan, id, given, close=close, timeout_seconds=timeout_seconds)
 
     def _handle(
         self, saga_id: UUID, saga: Saga[Any, Any] | str | None, *, existing: bool = False, begun: bool = True

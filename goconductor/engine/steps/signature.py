@@ -151,7 +151,7 @@ def read(function: Callable[..., Any], *, transactional: bool, action: Signature
         context=context,
         output=None if output is None else output[0],
         decode_output=_decoder(name, output[0], _bare(output[1]), problems) if output is not None else decoder(Any),
-        returns=returns,
+        returns=_bare(returns),
         is_async=inspect.iscoroutinefunction(function),
         problems=tuple(problems),
     )

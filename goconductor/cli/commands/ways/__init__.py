@@ -1,0 +1,1 @@
+"""The commands of other ways to write a saga."""

@@ -1,0 +1,182 @@
+"""Runs of a dataflow: data are given, what can run runs, and the answer says what was made and what is missing.
+
+One dataflow is one saga, found by the id that its runs name. A run may come from any process, over any door, and die at any
+moment: all that it did stands in the saga's log, and the next run goes on from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+from goconductor.aio.first_of import first_of
+from goconductor.control.actor import Actor
+from goconductor.control.dataflows.documents import DataflowRun
+from goconductor.control.dataflows.moves import Give, Rest, Restart, Run, is_at_work
+from goconductor.control.faults import Fault, RequestInvalidError
+from goconductor.control.sagas import queries, requests, signals, starting
+from goconductor.control.sagas.requests import Precautions, keepable
+from goconductor.dataflow.shape import CLOSE, Graph, graph_of
+from goconductor.engine.facts.log import View
+from goconductor.engine.log.folding import Expected
+from goconductor.engine.node import Node
+from goconductor.errors import RequestRefusedError, SagaChangedError, SagaNotFoundError, nearest
+from goconductor.lifecycle.facts.events import RestartRequested
+from goconductor.lifecycle.facts.state import ActionStatus, SagaState, SagaStatus
+from goconductor.lifecycle.pending_work import is_backward
+from goconductor.saga.plan import Plan
+
+TIMEOUT_SECONDS = 60.0
+"""Seconds that a run waits for what runs, where nobody says."""
+
+POLL_SECONDS = (0.02, 0.5)
+"""Least and greatest seconds between two looks at the saga's head."""
+
+
+async def run(
+    actor: Actor,
+    node: Node,
+    dataflow: str | Plan,
+    id: str,
+    data: Mapping[str, Any],
+    *,
+    close: bool = False,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    stopping: asyncio.Event | None = None,
+) -> DataflowRun:
+    """Give a dataflow data, and let run what can.
+
+    Args:
+        actor: who gives them.
+        node: the engine.
+        dataflow: its definition, or the name of a registered one. A dataflow that has begun keeps the version that it has.
+        id: which one: 1 to 255 printable ASCII characters. The first run of an id begins it.
+        data: datum → JSON value. A new value of one that was given before runs again what was made of it.
+        close: end it, once its target is there.
+        timeout_seconds: how long to wait for what runs; the answer then says what does.
+        stopping: ends that wait, too.
+
+    Raises:
+        DefinitionNotFoundError: no definition has this name.
+        RequestRefusedError: the definition is none of a dataflow; or the dataflow was closed, has ended or is paused, and there
+            are new data.
+        RefusedNowError: what was made of an older value cannot be taken back.
+        RequestInvalidError: the id cannot be one; or a datum is unknown, is made by a builder, or is null.
+        PayloadError: a value cannot be kept.
+        StoreUnavailableError: the database cannot be reached; the run can be repeated safely.
+    """
+    plan = await starting.plan_of(node, dataflow) if isinstance(dataflow, str) else dataflow
+    graph_of(plan.definition)  # refuses what is none
+    data = {name: keepable(node, value, name) for name, value in data.items()}
+    saga_id = await _begun(actor, node, plan, id, data)
+    view = await node.view(saga_id)
+    plan = await node.plan_of(view.state)
+    graph = graph_of(plan.definition)
+    _check(graph, data)
+    run = Run(graph, data, close=close, first=view.state)
+    before = _made(graph, view.state)
+    ends_at = node.clock.monotonic() + timeout_seconds
+    while True:
+        move = run.next(view.state)
+        seen = Precautions(Expected(view.seq, view.tag))
+        try:
+            match move:
+                case Give(step, value):
+                    await signals.signal(actor, node, saga_id, step, value, precautions=seen)
+                    run.given(step)
+                case Restart(step, reason):
+                    await requests.ask(actor, node, saga_id, RestartRequested(from_step=step, reason=reason), seen)
+                case Rest.OVER:
+                    break
+                case Rest.WAIT:
+                    if not await _changed(node, view, ends_at, stopping or asyncio.Event()):
+                        break
+        except SagaChangedError:
+            pass  # somebody was quicker: look again
+        view = await node.view(saga_id)
+    if move is Rest.OVER and run.left:
+        raise RequestRefusedError(_why_not(id, graph, view.state, [*run.left]))
+    return _report(graph, id, view, run, before)
+
+
+async def _begun(actor: Actor, node: Node, plan: Plan, id: str, data: Mapping[str, Any]) -> UUID:
+    """Return the saga of an id; begun, where this is the first run."""
+    starting.check_names(id, {})
+    with suppress(SagaNotFoundError):
+        return await queries.saga_of_key(actor, node, plan.name, id)
+    _check(graph_of(plan.definition), data)
+    return (await starting.start(actor, node, plan, None, key=id)).saga_id
+
+
+def _check(graph: Graph, data: Mapping[str, Any]) -> None:
+    found = []
+    for name, value in data.items():
+        if name in graph.made:
+            problem = f"is made by builder {graph.made[name].run!r}; give what that takes, or write a dataflow that is given it"
+            found.append(Fault(f"data.{name}", problem))
+        elif name not in graph.outside:
+            found.append(Fault(f"data.{name[:100]}", f"is no datum of dataflow {graph.name!r}; {nearest(name, graph.outside)}"))
+        elif value is None:
+            found.append(Fault(f"data.{name}", "is null, which is the absence of a datum; leave it out"))
+    if found:
+        raise RequestInvalidError("the data", found)
+
+
+async def _changed(node: Node, view: View, ends_at: float, stopping: asyncio.Event) -> bool:
+    """Wait until something has happened to a saga. Return False if the time is over before."""
+    pause = POLL_SECONDS[0]
+    while (left := ends_at - node.clock.monotonic()) > 0 and not stopping.is_set():
+        await first_of(node.clock.sleep(min(pause, left)), stopping.wait())
+        head = await node.store.sagas.head(view.state.saga_id)
+        if head is None or head.seq != view.seq:
+            return True
+        pause = min(pause * 1.5, POLL_SECONDS[1])
+    return False
+
+
+def _why_not(id: str, graph: Graph, state: SagaState, left: list[str]) -> str:
+    what = f"dataflow {graph.name!r} of id {id!r}"
+    given = f"{', '.join(left)} was not taken"
+    if state.paused:
+        return f"{what} is paused, and {given}: resume saga {state.saga_id}, and run it again"
+    if state.step(CLOSE).action.status is ActionStatus.SUCCEEDED:
+        return f"{what} is closed, and {given}: begin another one under another id"
+    return f"{what} is {state.status}, and {given}: begin another one under another id"
+
+
+def _made(graph: Graph, state: SagaState) -> dict[str, int]:
+    """Return the data for which a builder has run, each with the round in which it did. What is undone is none."""
+    if is_backward(state) or state.status is SagaStatus.COMPENSATED:
+        return {}
+    steps = {datum: state.step(datum) for datum in graph.made}
+    return {datum: step.round for datum, step in steps.items() if step.action.status is ActionStatus.SUCCEEDED}
+
+
+def _report(graph: Graph, id: str, view: View, run: Run, before: Mapping[str, int]) -> DataflowRun:
+    state = view.state
+    outputs = {datum: state.step(datum).output for datum in (*graph.outside, *graph.made)}
+    made = _made(graph, state)
+    absent = [datum for datum, output in outputs.items() if output is None and (datum in graph.outside or datum in made)]
+    return DataflowRun(
+        dataflow=graph.name,
+        id=id,
+        saga_id=state.saga_id,
+        version=state.version,
+        status=state.status,
+        target=outputs[graph.target] if graph.target in made else None,
+        produced={datum: outputs[datum] for datum in made if outputs[datum] is not None},
+        new=[datum for datum, round in made.items() if outputs[datum] is not None and before.get(datum) != round],
+        missing={datum: graph.wanted_by(datum) for datum in absent if datum in graph.needed},
+        optional={datum: graph.taken_by(datum) for datum in absent if datum not in graph.needed and datum in graph.outside},
+        failed={
+            datum: str(state.step(datum).failure)
+            for datum in graph.made
+            if state.step(datum).action.status in (ActionStatus.GIVEN_UP, ActionStatus.STUCK)
+        },
+        running=[datum for datum in graph.made if is_at_work(state.step(datum))],
+        untaken=[*run.left],
+        closed=run.is_closed(state),
+    )
