@@ -7,10 +7,12 @@ The order of lease and acknowledgement is about speed: what is lost in between i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from operator import attrgetter
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from goconductor.aio.backoff import doubled
 from goconductor.aio.reminders import Reminder
@@ -28,11 +30,12 @@ from goconductor.engine.running.executor import Executor
 from goconductor.engine.steps.context import about
 from goconductor.engine.work.granted import Granted, random_number
 from goconductor.engine.work.places import Place
-from goconductor.errors import GoConductorError, MessageError, StoreUnavailableError
+from goconductor.errors import BusError, GoConductorError, MessageError, StoreUnavailableError
 from goconductor.lifecycle.pending_work import is_pending, is_superseded
 from goconductor.messages import codec
 from goconductor.messages.envelope import RunStep, SagaEnded
-from goconductor.ports.bus import Delivery, pass_on
+from goconductor.messages.topics import replies_topic
+from goconductor.ports.bus import Delivery, Message, pass_on
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import (
     Acquire,
@@ -72,11 +75,11 @@ class Intake:
     """Takes deliveries and turns them into granted work.
 
     Args:
-            leases: grants the right to run a step.
+        leases: grants the right to run a step.
         instances: knows who is there.
         choices: knows which installation this is.
         dead_letters: keeps unreadable messages.
-            definitions: compiled definitions.
+        definitions: compiled definitions.
         executor: runs what was granted.
         orphans: frees leases that were taken though nobody runs under them.
         clock: measures the ends of leases.
@@ -85,6 +88,7 @@ class Intake:
         on_ended: called for each saga whose end was announced to this instance, with the size of the message in bytes.
         on_missed: called with a state that a message carries, while the log has another one, or none.
         written: answers the newest view of a saga that this process has appended to lately.
+        send: sends messages to other instances.
         counts: the counters of events.
         observer: called for each message and each batch.
     """
@@ -105,6 +109,7 @@ class Intake:
         on_ended: Callable[[SagaEnded, int], None],
         on_missed: Callable[[View], None],
         written: Callable[[UUID], View | None],
+        send: Callable[[Sequence[Message]], Awaitable[None]],
         counts: Counter[str],
         observer: Observer = SILENT,
     ) -> None:
@@ -119,6 +124,7 @@ class Intake:
         self._on_ended = on_ended
         self._on_missed = on_missed
         self._written = written
+        self._send = send
         self._read = Views(count_max=READ_MAX, bytes_max=READ_BYTES_MAX)
         self._counts = counts
         self._observer = observer
@@ -163,9 +169,10 @@ class Intake:
         plan = await self._definitions.plan(body.saga, body.version)
         executor = self._executor
         if executor is None or body.step not in plan.steps or not executor.owns(plan, body.step, body.direction):
-            self._counts["messages_for_others"] += 1
             owner, name = plan.owners_of[body.direction].get(body.step, (body.target.partition(".")[0], ""))
-            self._leave(delivery, await self._colleagues.wait_seconds(owner, name, delivery.deliveries))
+            if not await self._handed_over(delivery, owner, name):
+                self._counts["messages_for_others"] += 1
+                self._leave(delivery, await self._colleagues.wait_seconds(owner, name, delivery.deliveries))
             return
         place = await executor.places.wait(plan, body.step, body.direction, WAIT_SECONDS)
         if place is None:
@@ -270,6 +277,20 @@ class Intake:
         """Free the lease of a message whose receiver is gone; the message comes again."""
         if acquired.granted:
             self._orphans.add([request.lease])
+
+    async def _handed_over(self, delivery: Delivery, participant: str, step: str) -> bool:
+        """Hand a message to an instance that has the step; whether it was. It may end there, and then the sweep asks again."""
+        successor = await self._colleagues.successor(participant, step, self._instance())
+        if successor is None:
+            return False
+        try:
+            await self._send([replace(delivery.message, topic=replies_topic(successor.name))])
+        except BusError as error:
+            logger.debug("a message for %s stays where it is: %s", successor.name, error)
+            return False
+        self._counts["messages_handed_over"] += 1
+        delivery.acknowledge()
+        return True
 
     def _leave(self, delivery: Delivery, wait_seconds: float | None = None) -> None:
         """Leave a delivery to an instance that has the step, or can read the saga: a rolling upgrade has both kinds.

@@ -21,7 +21,7 @@ from goconductor.aio.tasks import Tasks
 from goconductor.engine.endings import Endings, count_end
 from goconductor.engine.facts import log
 from goconductor.engine.facts.clock import SystemClock, keep_time
-from goconductor.engine.facts.colleagues import unoffered
+from goconductor.engine.facts.colleagues import topics_of, unoffered
 from goconductor.engine.facts.definitions import Definitions
 from goconductor.engine.facts.log import View
 from goconductor.engine.facts.orphans import Orphans
@@ -46,7 +46,7 @@ from goconductor.errors import RequestRefusedError, SagaNotFoundError
 from goconductor.lifecycle.facts.effects import Work
 from goconductor.lifecycle.facts.events import Event, OperatorRequest
 from goconductor.lifecycle.facts.state import SagaState
-from goconductor.messages.topics import replies_topic, steps_topic
+from goconductor.messages.topics import replies_topic
 from goconductor.ports.bus import Bus
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Instance, Known, Store, Tail
@@ -105,12 +105,11 @@ class Node:
         self.store, self.bus = store, bus
         self.registry = registry or StepRegistry("client")
         self.clock = clock or SystemClock()
-        self.counts, self.observer = Counter[str](), observer
+        self.counts, self.observer, self._background = Counter[str](), observer, Tasks()
         self.definitions = Definitions(store.definitions, lambda: self.instance.serial, store.instances.registered)
         self.name = f"{self.registry.name}-{socket.gethostname()}-{os.getpid()}-{random.getrandbits(24):06x}"
         self._drain_seconds, self.payload_bytes_max = drain_seconds, payload_bytes_max
         self._tails: Batcher[Known, Tail] = Batcher(store.log.read, items_max=LOOKS_AT_ONCE)
-        self._background = Tasks()
         self._renewal = Renewal(open_store or store.beside, self.clock, lease_seconds, step_in, run_apart=run_apart)
         source = f"/{self.registry.name}/{self.name}"
         self._outbox = Outbox(
@@ -119,7 +118,7 @@ class Node:
         self._timers = Timers(self.view, self.clock, store.terms)
         self.orphans = Orphans(store.leases, self.clock)
         self._rewinding = Rewinding(store.failovers, self.definitions, self.clock, known_by=self.name, counts=self.counts)
-        self._registration = Registration(store.instances, store.terms, self.clock, self._rewinding.rewound)
+        self._registration = Registration(store.instances, store.terms, self.clock, self._rewound)
         self._executor = Executor(
             self.registry,
             journals=Journals(self.registry, self.clock, lambda kind, report: store.choices.report(self._serial(), kind, report)),
@@ -164,6 +163,7 @@ class Node:
             on_ended=self._endings.on_message,
             on_missed=self._rewinding.missed,
             written=self.appender.latest,
+            send=bus.send,
             counts=self.counts,
             observer=observer,
         )
@@ -223,10 +223,12 @@ class Node:
         await self._registration.open(self.registry.name, self.name, facts(self.registry))
         self._renewal.start()
         self._background.start(keep_time(self.clock, self.store.terms.database_time), name="time of the database")
-        if self.registry.steps:
-            await self.membership.open([steps_topic(self.registry.name)], patience_seconds=None)
-        else:
-            await self.membership.open([], patience_seconds=BUS_SECONDS)
+        topics = await topics_of(self.instance, self.store.instances.registered)
+        await self.membership.open(topics, patience_seconds=None if topics else BUS_SECONDS)
+
+    def _rewound(self) -> None:
+        self.membership.hear(replies_topic(self.name))  # our serial may be higher now than those of instances not seen yet
+        self._rewinding.rewound()
 
     async def close(self) -> None:
         """Take no more messages, let steps finish within the drain's time, append what they did, and leave."""
@@ -395,6 +397,4 @@ class Node:
         if state.reply_to and state.reply_to != replies_topic(self.name):
             self._outbox.ended(plan, view, state.phase)
         if self.registry.listeners:
-            self._background.start(
-                notify(self.registry.listeners, "saga_ended", saga_id, state.phase), name="listeners of an end"
-            )
+            self._background.start(notify(self.registry.listeners, "saga_ended", saga_id, state.phase), name="listeners")

@@ -132,6 +132,7 @@ NODE_METRICS = (
         "Messages that led to no run, by why.",
         {
             "messages_for_others": "for_others",
+            "messages_handed_over": "handed_over",
             "messages_foreign": "foreign",
             "messages_without_room": "without_room",
             "messages_leased_elsewhere": "leased_elsewhere",

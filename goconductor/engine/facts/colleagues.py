@@ -1,19 +1,27 @@
 """Who else could run a step, and how long to wait before one of them is asked again.
 
 While instances are replaced one by one, some have a step and others do not. A message of the bus comes to any of them. Whoever
-cannot run its step passes it on; how soon it should come to the next one depends on whether there is somebody who can. If there
-is, it is a matter of a few hops. If nobody can, it waits longer each time, for an instance that is still to start.
+cannot run its step hands it to an instance that offers the step, on the topic of that instance alone (:func:`topics_of`).
+Where it knows of none that hears it, it passes the message on; how soon it should come to the next one depends on whether there
+is somebody who can. If there is, it is a matter of a few hops. If nobody can, it waits longer each time, for an instance that is
+still to start.
+
+**Who hears.** A topic for each instance is a cost that only a rolling deploy is worth. So an instance hears its own topic only if
+it finds one at its start that lacks a step of its own. An instance hands over to those alone that began after it, by their
+serials: those have seen it. A message that is handed from one to the next so comes to an end.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 
 from goconductor.aio.backoff import doubled
 from goconductor.errors import StoreUnavailableError
 from goconductor.lifecycle.facts.state import SagaState
 from goconductor.lifecycle.pending_work import pending_work
+from goconductor.messages.topics import replies_topic, steps_topic
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Instance
 from goconductor.saga.plan import Plan
@@ -38,7 +46,8 @@ class Colleagues:
     def __init__(self, instances: Callable[[str], Awaitable[list[Instance]]], clock: Clock) -> None:
         self._instances = instances
         self._clock = clock
-        self._steps: dict[str, tuple[float, frozenset[str]]] = {}
+        self._living: dict[str, tuple[float, list[Instance]]] = {}
+        self._turns = itertools.count()
         self._looking = asyncio.Lock()
 
     async def wait_seconds(self, participant: str, step: str, deliveries: int) -> float:
@@ -49,22 +58,53 @@ class Colleagues:
             step: the name of its code.
             deliveries: number of deliveries of the message so far.
         """
-        if step in await self._offered(participant):
+        if any(step in each.steps for each in await self._known(participant)):
             return soon_seconds(deliveries)
         return nobody_seconds(deliveries)
 
-    async def _offered(self, participant: str) -> frozenset[str]:
+    async def successor(self, participant: str, step: str, serial: int) -> Instance | None:
+        """Return an instance that offers a step and hears what we hand to it, another one each time; None where we know of none.
+
+        Args:
+            participant: the owner of the step.
+            step: the name of its code.
+            serial: our own.
+        """
+        able = [each for each in await self._known(participant) if step in each.steps and each.serial > serial]
+        return able[next(self._turns) % len(able)] if able else None
+
+    async def _known(self, participant: str) -> list[Instance]:
         async with self._looking:  # messages come in crowds: one of them looks
-            until, steps = self._steps.get(participant, (0.0, frozenset[str]()))
+            until, living = self._living.get(participant, (0.0, list[Instance]()))
             if self._clock.monotonic() < until:
-                return steps
+                return living
             try:
                 instances = await self._instances(participant)
             except StoreUnavailableError:
-                return steps
-            steps = frozenset(step for each in instances if each.dead_at is None for step in each.steps)
-            self._steps[participant] = self._clock.monotonic() + LOOK_SECONDS, steps
-            return steps
+                return living
+            living = [each for each in instances if each.dead_at is None]
+            self._living[participant] = self._clock.monotonic() + LOOK_SECONDS, living
+            return living
+
+
+async def topics_of(instance: Instance, instances: Callable[[str], Awaitable[list[Instance]]]) -> list[str]:
+    """Return the topics on which an instance gets steps: that of its participant, and perhaps one of its own. One without steps
+    has none.
+
+    Args:
+        instance: as it is registered.
+        instances: asks the store for those of a participant.
+    """
+    if not instance.steps:
+        return []
+    shared, own = steps_topic(instance.participant), replies_topic(instance.name)
+    try:
+        others = await instances(instance.participant)
+    except StoreUnavailableError:  # in doubt it hears
+        return [shared, own]
+    steps = instance.steps.keys()
+    older = [each for each in others if each.dead_at is None and each.serial < instance.serial]
+    return [shared, own] if any(not each.steps.keys() >= steps for each in older) else [shared]
 
 
 async def unoffered(
