@@ -4,6 +4,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 ETCD3 := .services/etcd3/.installed
+PROTOC := .services/protoc/.installed
 RELEASE := .release
 PEERS := .bench
 PEERS_INSTALLED := $(PEERS)/.installed
@@ -13,12 +14,12 @@ ON_EACH_POSTGRES := tests/migration $(wildcard $(addprefix tests/contracts/test_
 SPREAD := -n $(or $(PROCESSES),3) --dist loadfile --no-loadscope-reorder
 AGAIN := $(if $(TRY_AGAIN),--reruns 1 --max-suite-reruns 3 --rerun-show-tracebacks --hypothesis-profile=landing)
 SEEDS ?= 2 3 4
-OF_THE_IMAGE := rest metrics tracing kafka kinesis sqs rabbitmq nats etcd zookeeper system
+OF_THE_IMAGE := rest metrics tracing kafka kinesis sqs rabbitmq nats etcd zookeeper system grpc
 BASE_PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 	$$name -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all simulate check lint types layers servers services bench bench-buses bench-gate bench-calls bench-peers docs release-check lock format clean
+.PHONY: help venv demo test test-all simulate check lint types layers proto servers services bench bench-buses bench-gate bench-calls bench-peers docs release-check lock format clean
 
 help: ## List the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' Makefile
@@ -61,12 +62,19 @@ types: $(INSTALLED)
 layers: $(INSTALLED)
 	$(VENV)/bin/lint-imports --no-logo
 
-servers: $(INSTALLED) $(ETCD3) ## Install the servers that the tests start: as root with apt, else it says which are missing
+servers: $(INSTALLED) $(ETCD3) $(PROTOC) ## Install the servers that the tests start: as root with apt, else it says which are missing
 	@PYTHON=$(PYTHON) sh .ci/services
 
 $(ETCD3): requirements/etcd3.lock | $(INSTALLED)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --upgrade --target $(@D) --requirement $<
 	@touch $@
+
+$(PROTOC): requirements/protoc.lock | $(INSTALLED)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --upgrade --target $(@D) --requirement $<
+	@touch $@
+
+proto: $(PROTOC) ## Write the code of goconductor/grpc/v1/*.proto anew
+	PYTHONPATH=$(dir $(PROTOC)) $(PYTHON) -m grpc_tools.protoc --proto_path . --python_out . --pyi_out . $(wildcard goconductor/grpc/v1/*.proto)
 
 services: servers ## Start every server, and say where each listens, until Ctrl-C; ONLY="kafka nats" starts these
 	@exec $(PYTHON) -m tests.servers $(ONLY)
@@ -118,6 +126,8 @@ lock: ## Resolve requirements/*.lock anew within pyproject.toml; UPGRADE=1 takes
 		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) pyproject.toml --output-file requirements/bench.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) requirements/etcd3.in --output-file requirements/etcd3.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) requirements/protoc.in --output-file requirements/protoc.lock
 
 format: $(INSTALLED) ## Mend what can be mended by itself
 	$(VENV)/bin/ruff check --fix $(CODE)

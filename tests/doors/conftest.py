@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
@@ -16,6 +16,7 @@ from goconductor.buses.postgres import PostgresBus
 from goconductor.cli import completion, running
 from goconductor.control.actor import ANYBODY
 from goconductor.control.definitions import loading, versions
+from goconductor.control.settings.sections import GrpcSettings
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import StepRegistry
@@ -26,6 +27,10 @@ from goconductor.stores.memory import MemoryStore
 from goconductor.stores.memory.log.appends import MemoryLog
 from goconductor.stores.postgres import PostgresStore, migrate
 from tests.doors.prompt import CANARY, Prompt
+
+if TYPE_CHECKING:
+    from goconductor.grpc.door import Door
+    from tests.doors.over_grpc import Caller
 
 ORDER: dict[str, Any] = {
     "name": "order",
@@ -158,6 +163,27 @@ async def shop() -> AsyncIterator[Shop]:
         shop.open_gate.set()
         await shop.participant.close()
         await shop.server.close()
+
+
+@pytest.fixture
+async def door(shop: Shop) -> AsyncIterator[Door]:
+    """A gRPC door to the shop."""
+    from goconductor.grpc.door import Door
+
+    door = Door(shop.settings.model_copy(update={"grpc": GrpcSettings(port=0)}))
+    await door.start()
+    door.serve(shop.server)
+    yield door
+    await door.stop(0)
+
+
+@pytest.fixture
+async def caller(door: Door) -> AsyncIterator[Caller]:
+    from tests.doors.over_grpc import Caller
+
+    caller = Caller(door.address)
+    yield caller
+    await caller.channel.close()
 
 
 @pytest.fixture(autouse=True)

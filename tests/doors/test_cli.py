@@ -166,6 +166,35 @@ async def test_serve_answers_on_loopback_until_it_is_told_to_stop(terminal: Term
     assert (ran.code, ran.out) == (0, "stopped\n"), ran.err
 
 
+async def test_serve_answers_over_grpc_too_where_it_has_a_port(terminal: Terminal) -> None:
+    from tests.doors.over_grpc import NOT_SERVING, SERVING, Caller, value
+
+    serving = await terminal.begin("serve", GOCONDUCTOR_REST_PORT="0", GOCONDUCTOR_GRPC_PORT="0")
+    assert serving.stdout is not None
+    assert (await serving.stdout.readline()).startswith(b"REST on ")
+    told = (await serving.stdout.readline()).decode()
+    assert told.startswith("gRPC on 127.0.0.1:")
+    caller = Caller(told.split()[2].removesuffix(","))
+    health = caller.health_watch()
+    assert (await health.read()).status == SERVING
+    ended = await caller.call("StartSaga", saga="order", input=value(INPUT), wait_seconds=300)
+    assert ended.saga.status == "completed"
+    waits = await caller.call("StartSaga", saga="order", input=value({**INPUT, "card": "busy"}))
+    waiting = asyncio.ensure_future(caller.call("GetResult", saga_id=waits.saga.saga_id, wait_seconds=300))
+    await caller.call("GetSaga", saga_id=waits.saga.saga_id)  # sent after that one, on the same connection
+    serving.send_signal(signal.SIGTERM)
+    assert (await waiting).status == "running"
+    assert (await health.read()).status == NOT_SERVING
+    ran = await terminal.end(serving)
+    assert (ran.code, ran.out) == (0, "stopped\n"), ran.err
+    await caller.channel.close()
+
+
+async def test_serve_refuses_another_host_than_loopback_over_grpc_too(empty: Terminal) -> None:
+    ran = await empty.run("serve", GOCONDUCTOR_GRPC_HOST="0.0.0.0", GOCONDUCTOR_GRPC_PORT="0")
+    assert (ran.code, "set grpc.insecure to true" in ran.err) == (2, True)
+
+
 async def test_serve_stops_while_it_waits_for_the_database(empty: Terminal) -> None:
     serving = await empty.begin(
         "serve", GOCONDUCTOR_REST_PORT="0", GOCONDUCTOR_DATABASE_URL=f"postgresql://127.0.0.1:{free_port()}/x"

@@ -1,4 +1,4 @@
-"""``goconductor serve``: the REST door over a node of its own, until SIGTERM or SIGINT."""
+"""``goconductor serve``: the REST door, and the gRPC door where it has a port, over one node, until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import asyncio
 import os
 import signal
 import socket
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -28,6 +29,9 @@ except ImportError as error:  # pragma: no cover  (the tests have the extra)
         f"serving needs a library that is not installed ({error.name}): pip install 'goconductor[rest]'"
     ) from None
 
+if TYPE_CHECKING:
+    from goconductor.grpc.door import Door
+
 GRACE_SECONDS = 10
 """Seconds that open requests may take to finish; a request that waits for a saga is answered at once."""
 
@@ -42,7 +46,8 @@ async def serve(settings: Settings) -> Exit:
     """Serve until a signal to stop. While the database is away it answers that it lives, and what it waits for.
 
     Raises:
-        ConfigurationError: the address cannot be listened on.
+        ConfigurationError: an address cannot be listened on.
+        PluginNotFoundError: gRPC has a port, and its library is not installed.
         SchemaError: the database is not migrated.
     """
     front, stopping = Front(settings), asyncio.Event()
@@ -65,9 +70,12 @@ async def serve(settings: Settings) -> Exit:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    with _listen(settings.rest) as listener:
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(_listen(settings.rest))
+        door = await _grpc_door(settings, stack)
         served = asyncio.create_task(server.serve(sockets=[listener]), name="REST")
-        opened = asyncio.create_task(_open(settings, front, stopping, served, _address(listener)), name="node")
+        opening = _open(settings, front, stopping, served, _address(listener), door)
+        opened = asyncio.create_task(opening, name="node")
         await asyncio.wait((served, opened), return_when=asyncio.FIRST_COMPLETED)
         if front.behind is None:
             opened.cancel()  # it got the signal while it waited, or cannot be opened
@@ -80,13 +88,36 @@ async def serve(settings: Settings) -> Exit:
     return Exit.OK
 
 
-async def _open(settings: Settings, front: Front, stopping: asyncio.Event, served: asyncio.Task[None], where: str) -> None:
-    """Open the node, put the application on it, and keep both until nothing is served any more."""
+async def _open(
+    settings: Settings, front: Front, stopping: asyncio.Event, served: asyncio.Task[None], where: str, door: Door | None
+) -> None:
+    """Open the node, put the doors on it, and keep all until nothing is served any more."""
     metrics = Metrics() if find_spec("prometheus_client") is not None else None  # the extra may be missing
     async with app.server(settings, metrics=metrics) as node:
         front.behind = create_app(node, settings, stopping=stopping, metrics=metrics)
         typer.echo(f"REST on {where}/v1, described at {where}/openapi.json, health at {where}/livez and {where}/readyz")
+        if door is not None:
+            door.serve(node)
+            typer.echo(f"gRPC on {door.address}, with health and reflection")
+        await stopping.wait()
+        if door is not None:
+            await door.stop(GRACE_SECONDS)
         await asyncio.wait([served])
+
+
+async def _grpc_door(settings: Settings, stack: AsyncExitStack) -> Door | None:
+    """Open the gRPC door, if it has a port; it answers at once, and serves nothing yet."""
+    if settings.grpc.port is None:
+        return None
+    try:
+        from goconductor.grpc.door import Door  # noqa: PLC0415  (needs its extra)
+    except ImportError as error:  # pragma: no cover  (the tests have the extra)
+        problem = f"grpc.port needs a library that is not installed ({error.name}): pip install 'goconductor[grpc]'"
+        raise PluginNotFoundError(problem) from None
+    door = Door(settings)
+    stack.push_async_callback(door.stop, 0)
+    await door.start()
+    return door
 
 
 def _listen(rest: RestSettings) -> socket.socket:

@@ -195,6 +195,15 @@ class RetentionSettings(Section):
     """Days that the records of processes are kept, once these are gone; 0 is for ever."""
 
 
+def _loopback_unless_insecure(host: str, info: ValidationInfo, section: str) -> str:
+    if not info.data.get("insecure") and not is_loopback(host):
+        raise ValueError(
+            "is not a loopback address, and there is no authentication yet: everybody who reaches it could start sagas. "
+            f"Use 127.0.0.1 behind a proxy that authenticates, or set {section}.insecure to true"
+        )
+    return host
+
+
 class RestSettings(Section):
     """Where the REST server listens."""
 
@@ -209,12 +218,23 @@ class RestSettings(Section):
     @field_validator("host")
     @classmethod
     def _on_loopback(cls, host: str, info: ValidationInfo) -> str:
-        if not info.data.get("insecure") and not is_loopback(host):
-            raise ValueError(
-                "is not a loopback address, and there is no authentication yet: everybody who reaches it could start sagas. "
-                "Use 127.0.0.1 behind a proxy that authenticates, or set rest.insecure to true"
-            )
-        return host
+        return _loopback_unless_insecure(host, info, "rest")
+
+
+class GrpcSettings(Section):
+    """Where the gRPC server listens."""
+
+    insecure: bool = False
+    """Allow other hosts than loopback. There is no authentication yet: everybody who reaches the server can start sagas."""
+    host: str = "127.0.0.1"
+    """The address that the gRPC server listens on."""
+    port: Annotated[int | None, Field(ge=0, le=65_535)] = None
+    """Its TCP port; 0 takes a free one. Without a port there is no gRPC server."""
+
+    @field_validator("host")
+    @classmethod
+    def _on_loopback(cls, host: str, info: ValidationInfo) -> str:
+        return _loopback_unless_insecure(host, info, "grpc")
 
 
 class LimitSettings(Section):

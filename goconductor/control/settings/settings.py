@@ -29,6 +29,7 @@ from goconductor.control.settings.sections import (
     BusSettings,
     DatabaseSettings,
     ElectionSettings,
+    GrpcSettings,
     HealthSettings,
     LimitSettings,
     LogSettings,
@@ -81,6 +82,7 @@ class Settings(Section):
     recovery: RecoverySettings = RecoverySettings()
     retention: RetentionSettings = RetentionSettings()
     rest: RestSettings = RestSettings()
+    grpc: GrpcSettings = GrpcSettings()
     limits: LimitSettings = LimitSettings()
     system: SystemSettings = SystemSettings()
     log: LogSettings = LogSettings()

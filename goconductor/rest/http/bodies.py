@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -11,12 +10,12 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from goconductor.control.doors.bodies import decoded
 from goconductor.control.doors.problems import TOO_LARGE, UNSUPPORTED_MEDIA_TYPE
 from goconductor.control.faults import Fault, RequestInvalidError
-from goconductor.errors import PayloadError, nearest
+from goconductor.errors import nearest
 from goconductor.rest.http.parameters import has_body
 from goconductor.rest.http.problems import BodyRefusedError
-from goconductor.saga.data import values
 from goconductor.saga.data.values import place
 from goconductor.saga.types.complaints import unfit
 
@@ -48,10 +47,7 @@ async def read_json(request: Request, bytes_max: int) -> Any:
                 break
     if size > bytes_max:
         raise BodyRefusedError(TOO_LARGE, f"it is more than {bytes_max:,} bytes; keep it elsewhere and send a reference to it")
-    value = values.decode(bytes(body))
-    if isinstance(value, dict | list):
-        _check_keys(bytes(body))
-    return value
+    return decoded(bytes(body))
 
 
 async def read_body(request: Request, kind: type[Kind], bytes_max: int) -> Kind:
@@ -92,19 +88,6 @@ def _fault(kind: type[BaseModel], error: ErrorDetails) -> Fault:
     if error["type"] == "extra_forbidden":
         return Fault(path, f"is unknown; {nearest(str(error['loc'][-1]), kind.model_fields)}")
     return Fault(path, unfit(error))
-
-
-def _check_keys(body: bytes) -> None:
-    """Refuse a key that stands twice in one object: readers differ in which of the two they see."""
-
-    def once(members: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(members)
-        if len(made) < len(members):
-            twice = next(name for number, (name, _) in enumerate(members) if name in dict(members[:number]))
-            raise PayloadError("$", f"has an object in which the key {twice[:63]!a} stands twice; keep one of the two")
-        return made
-
-    json.loads(body, object_pairs_hook=once)
 
 
 def _check_type(request: Request) -> None:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from goconductor.control.actor import ANYBODY, NAME_CHARACTERS_MAX, Actor
+from goconductor.control.doors.limits import DRAIN_SECONDS_MAX
 from goconductor.control.installation import changes
 from goconductor.control.models import ChangeDetail
 from goconductor.control.settings.settings import Settings
@@ -16,8 +17,6 @@ from goconductor.ports.store.leading.choices import BUS, ELECTION
 from goconductor.rest.http.bodies import document
 from goconductor.rest.http.parameters import STRICT
 from goconductor.rest.http.problems import Problem
-
-DRAIN_SECONDS_MAX = 86_400
 
 _PROBLEM: dict[str, Any] = {"model": Problem}
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
 from goconductor.control.actor import ANYBODY, NAME_CHARACTERS_MAX, Actor
+from goconductor.control.doors.limits import DEAD_SECONDS_MAX, LETTERS_MAX
 from goconductor.control.installation import dead_letters
 from goconductor.control.installation.participants import DEAD_SECONDS, leader, participants
 from goconductor.control.models import DeadLetterDetail, DeadLetterPage, LeaderDetail, ParticipantList
@@ -16,9 +17,6 @@ from goconductor.engine.node import Node
 from goconductor.rest.http.bodies import document
 from goconductor.rest.http.parameters import STRICT
 from goconductor.rest.http.problems import Problem
-
-PAGE_MAX = 200
-DEAD_SECONDS_MAX = 90 * 86_400
 
 _PROBLEM: dict[str, Any] = {"model": Problem}
 
@@ -47,7 +45,7 @@ def router(node: Node) -> APIRouter:
 
     @routes.get("/dead-letters", response_model=DeadLetterPage)
     async def list_dead_letters(
-        limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
+        limit: Annotated[int, Query(ge=1, le=LETTERS_MAX)] = 50,
         before: Annotated[
             int | None, Query(ge=1, le=dead_letters.LETTER_ID_MAX, description="only ids below this one, from the page before")
         ] = None,

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from pydantic import Field, create_model
 
 from goconductor.control.actor import Actor
+from goconductor.control.doors.limits import TEXT_CHARACTERS_MAX
 from goconductor.control.models import SagaDetail
 from goconductor.control.sagas.requests import Precautions, ask
 from goconductor.control.settings.settings import Settings
@@ -27,7 +28,7 @@ PATHS = {Request.EDIT_INPUT: "input", Request.DROP_SIGNAL: "drop-signal"}
 
 _TYPES: dict[Kind, Any] = {
     Kind.FLAG: bool,
-    Kind.TEXT: Annotated[str, Field(min_length=1, max_length=255)],
+    Kind.TEXT: Annotated[str, Field(min_length=1, max_length=TEXT_CHARACTERS_MAX)],
     Kind.STEP: str,
     Kind.VALUE: Any,
     Kind.VALUES: Annotated[dict[str, Any], Field(min_length=1)],

@@ -14,6 +14,7 @@ from fastapi.responses import Response
 from goconductor.aio.first_of import first_of
 from goconductor.control.actor import ANYBODY
 from goconductor.control.diagrams.drawing import Form, saga_diagram
+from goconductor.control.doors.limits import HISTORY_MAX, PAGE_MAX, WAIT_SECONDS_MAX
 from goconductor.control.models import History, SagaDetail, SagaPage
 from goconductor.control.sagas import filters, queries, starting
 from goconductor.control.settings.settings import Settings
@@ -24,10 +25,6 @@ from goconductor.rest.http.diagrams import DIAGRAM, diagram_response
 from goconductor.rest.http.parameters import STRICT, SagaId, below, etag, idempotency_key, in_query
 from goconductor.rest.http.problems import Problem
 from goconductor.rest.http.stopping import Stopping
-
-WAIT_SECONDS_MAX = 300.0
-PAGE_MAX = 500
-HISTORY_MAX = 1000
 
 _PROBLEM: dict[str, Any] = {"model": Problem}
 _ENDED: dict[str, Any] = {"model": SagaDetail, "description": "it has ended, with its status"}

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from goconductor.control.actor import Actor
+from goconductor.control.doors.limits import SIGNAL_CHARACTERS_MAX
 from goconductor.control.models import SagaDetail
 from goconductor.control.sagas import signals
 from goconductor.control.sagas.requests import Precautions
@@ -21,7 +22,7 @@ from goconductor.rest.http.parameters import STRICT, SagaId, StepId, etag, idemp
 from goconductor.rest.http.problems import Problem
 
 _PROBLEM: dict[str, Any] = {"model": Problem}
-Name = Annotated[str, Path(description="the event that a step waits for", min_length=1, max_length=100)]
+Name = Annotated[str, Path(description="the event that a step waits for", min_length=1, max_length=SIGNAL_CHARACTERS_MAX)]
 
 
 class Signal(Body):

@@ -1,0 +1,91 @@
+"""The server: it listens at once, and serves as soon as its node is open.
+
+Its end has an order. Health says first that nothing is served any more; waits for a saga's end are answered, and streams end by
+themselves; then what is still open gets the time that is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import grpc.aio
+from grpc_reflection.v1alpha import reflection
+
+from goconductor.control.installation.readiness import readiness
+from goconductor.control.settings.sections import GrpcSettings
+from goconductor.control.settings.settings import Settings
+from goconductor.engine.node import Node
+from goconductor.errors import ConfigurationError
+from goconductor.grpc import health
+from goconductor.grpc.calls import handlers
+from goconductor.grpc.channel import server_options
+from goconductor.grpc.services import methods_of
+from goconductor.grpc.v1 import SERVICES
+
+
+class Door:
+    """A gRPC server on a port of its own.
+
+    Args:
+        settings: where it listens, and its limits.
+
+    Attributes:
+        address: where it listens, as ``host:port``.
+
+    Raises:
+        ConfigurationError: it cannot listen there.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._node: Node | None = None
+        self._stopping = asyncio.Event()
+        self._server = grpc.aio.server(options=server_options(payload_bytes_max=settings.limits.payload_bytes_max))
+        names = [each.full_name for each in SERVICES]
+        well = health.Health(self._serves, names, self._stopping)
+        self._methods: dict[str, Any] = {
+            "grpc.health.v1.Health.Check": well.check,
+            "grpc.health.v1.Health.Watch": well.watch,
+        }
+        every = (*SERVICES, health.SERVICE)
+        self._server.add_generic_rpc_handlers([handlers(each, self._methods) for each in every])
+        reflection.enable_server_reflection([*(each.full_name for each in every), reflection.SERVICE_NAME], self._server)
+        self.address = _listen(self._server, settings.grpc)
+
+    async def start(self) -> None:
+        """Answer from now on: that nothing is served yet, before :meth:`serve` was called."""
+        await self._server.start()
+
+    def serve(self, node: Node) -> None:
+        """Serve.
+
+        Args:
+            node: the engine, open; who opened it closes it, after :meth:`stop`.
+        """
+        self._node = node
+        self._methods |= methods_of(node, self._settings, self._stopping)
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Take no more calls, and end those that are open.
+
+        Args:
+            grace_seconds: seconds that they may take.
+        """
+        self._stopping.set()
+        await self._server.stop(grace_seconds)
+
+    async def _serves(self) -> bool:
+        return self._node is not None and (await readiness(self._node)).ready
+
+
+def _listen(server: Any, settings: GrpcSettings) -> str:
+    assert settings.port is not None  # noqa: S101  (asked before)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    try:
+        port = server.add_insecure_port(f"{host}:{settings.port}")
+    except RuntimeError:  # its text is a chain of file names of gRPC's own
+        port = 0
+    if not port:
+        raise ConfigurationError(f"cannot listen on {settings.host} port {settings.port}; choose another grpc.host or grpc.port")
+    return f"{host}:{port}"

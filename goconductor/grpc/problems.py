@@ -1,0 +1,130 @@
+"""Errors as gRPC has them: a code, a sentence, and ``google.rpc.Status`` with details that programs read.
+
+The details have ``ErrorInfo``, whose ``type`` is the kind's URN as over REST; ``BadRequest`` with each place that is wrong; and
+``RetryInfo`` where the same call may succeed later. All this travels as metadata. Clients refuse metadata beyond 8 KB, by lot and
+with another code, so a long answer would hide what was wrong. It is cut, and ``left_out`` says how many places are missing.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+from goconductor.control.doors import problems
+from goconductor.control.doors.problems import INTERNAL, URN, Kind, kind_of, places_of
+from goconductor.control.faults import Fault
+from goconductor.control.sagas.requests import RefusedNowError
+from goconductor.redaction import logger_of
+
+logger = logger_of("goconductor.grpc")
+
+DOMAIN = "goconductor"
+DETAILS_KEY = "grpc-status-details-bin"
+MESSAGE_BYTES_MAX = 1_000
+"""Greatest length of the sentence on the way, in bytes."""
+PLACES_BYTES_MAX = 2_600
+"""Greatest size of all places together, in bytes."""
+PLACE_CHARACTERS_MAX = 300
+RETRY_SECONDS = 1
+
+CODES: dict[Kind, grpc.StatusCode] = {
+    problems.INVALID_REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
+    problems.INVALID_PAYLOAD: grpc.StatusCode.INVALID_ARGUMENT,
+    problems.TOO_LARGE: grpc.StatusCode.INVALID_ARGUMENT,
+    problems.INPUT_REFUSED: grpc.StatusCode.INVALID_ARGUMENT,
+    problems.DEFINITION_REFUSED: grpc.StatusCode.INVALID_ARGUMENT,
+    problems.SAGA_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    problems.DEFINITION_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    problems.STEP_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    problems.DEAD_LETTER_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    problems.SCHEDULE_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    problems.KEY_TAKEN: grpc.StatusCode.ALREADY_EXISTS,
+    problems.REQUEST_ID_TAKEN: grpc.StatusCode.ALREADY_EXISTS,
+    problems.SCHEDULE_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
+    problems.REFUSED: grpc.StatusCode.FAILED_PRECONDITION,
+    problems.CHANGED: grpc.StatusCode.ABORTED,
+    problems.INTERNAL: grpc.StatusCode.INTERNAL,
+    problems.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    problems.BUS_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    problems.RIGHTS_MISSING: grpc.StatusCode.UNAVAILABLE,
+    problems.NOT_READY: grpc.StatusCode.UNAVAILABLE,
+}
+"""The code of each kind that a call can end with."""
+
+
+class Answer(NamedTuple):
+    """How a call ends that has failed."""
+
+    code: grpc.StatusCode
+    message: str
+    metadata: tuple[tuple[str, bytes], ...]
+
+
+def answer(error: BaseException, method: str) -> Answer:
+    """Make an answer of an error. An unforeseen one is logged in full under an id, and the answer has nothing but that id.
+
+    Args:
+        error: what was raised.
+        method: the method that was called.
+    """
+    kind = kind_of(error)
+    if kind is None:
+        number = uuid.uuid4()
+        logger.error("%s failed unforeseen, problem %s", method, number, exc_info=error)
+        return _answer(INTERNAL, f"it was logged as {number}; tell the operator of this server that id")
+    allowed = error.allowed if isinstance(error, RefusedNowError) else None
+    return _answer(kind, str(error), places_of(error), None if allowed is None else ", ".join(allowed))
+
+
+def _answer(kind: Kind, detail: str, places: Sequence[Fault] = (), allowed: str | None = None) -> Answer:
+    code, message = CODES[kind], shortened(detail, MESSAGE_BYTES_MAX)
+    info = error_details_pb2.ErrorInfo(reason=kind.name.replace("-", "_").upper(), domain=DOMAIN)
+    info.metadata.update({"type": f"{URN}{kind.name}", "title": kind.title})
+    if allowed is not None:
+        info.metadata["allowed"] = allowed
+    bad = error_details_pb2.BadRequest()
+    for number, place in enumerate(places):
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=_sound(place.path)[:PLACE_CHARACTERS_MAX],
+            description=_sound(place.problem)[:PLACE_CHARACTERS_MAX],
+        )
+        if bad.ByteSize() + violation.ByteSize() + 4 > PLACES_BYTES_MAX:
+            info.metadata["left_out"] = str(len(places) - number)
+            break
+        bad.field_violations.append(violation)
+    details = [info]
+    if bad.field_violations:
+        details.append(bad)
+    if code is grpc.StatusCode.UNAVAILABLE:
+        details.append(error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=RETRY_SECONDS)))
+    status = status_pb2.Status(code=code.value[0], message=message)
+    for each in details:
+        packed = any_pb2.Any()
+        packed.Pack(each)
+        status.details.append(packed)
+    return Answer(code, message, ((DETAILS_KEY, status.SerializeToString()),))
+
+
+def shortened(text: str, bytes_max: int) -> str:
+    """Cut a text so that it fits on its way, where what is not plain ASCII takes three bytes for each of its own.
+
+    Args:
+        text: what to cut.
+        bytes_max: its greatest length on the way, in bytes.
+    """
+    length = 0
+    for number, character in enumerate(text := _sound(text)):
+        length += sum(1 if 0x20 <= byte <= 0x7E and byte != 0x25 else 3 for byte in character.encode())
+        if length > bytes_max - 3:
+            return f"{text[:number]}..."
+    return text
+
+
+def _sound(text: str) -> str:
+    """Return a text without what UTF-8 cannot say."""
+    return text.encode(errors="replace").decode()

@@ -1,0 +1,38 @@
+"""The services, one file for each group of methods; a method calls one function of `control`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from goconductor.control.settings.settings import Settings
+from goconductor.engine.node import Node
+from goconductor.grpc.services.requests import RequestCalls
+from goconductor.grpc.services.sagas import SagaCalls
+from goconductor.grpc.v1 import SERVICES
+
+
+def methods_of(node: Node, settings: Settings, stopping: asyncio.Event) -> dict[str, Callable[..., Any]]:
+    """Return what is called for each method of all services, by the method's full name.
+
+    Args:
+        node: the engine.
+        settings: has the limits.
+        stopping: set when the server stops.
+    """
+    requests = RequestCalls(node)
+    by_name = requests.of_catalogue()
+    found: dict[str, Callable[..., Any]] = {}
+    parts = {"Sagas": (SagaCalls(node, settings, stopping), requests)}
+    for service in SERVICES:
+        for method in service.methods:
+            name = _snake(method.name)
+            found[method.full_name] = by_name.get(name) or next(
+                getattr(part, name) for part in parts[service.name] if hasattr(part, name)
+            )
+    return found
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{each.lower()}" if each.isupper() else each for each in name).removeprefix("_")

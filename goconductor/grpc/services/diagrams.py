@@ -1,0 +1,30 @@
+"""Drawings as answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from goconductor.control.diagrams.drawing import Form
+from goconductor.control.faults import Fault, RequestInvalidError
+from goconductor.errors import nearest
+from goconductor.grpc.fields import given
+from goconductor.grpc.v1.values_pb2 import Diagram
+
+_MEDIA = {Form.MERMAID: "text/vnd.mermaid", Form.SVG: "image/svg+xml"}
+
+
+def form_of(request: Any) -> Form:
+    """Return the wanted form.
+
+    Raises:
+        RequestInvalidError: there is no such form.
+    """
+    wanted = given(request, "form", Form.MERMAID)
+    if wanted not in set(Form):
+        raise RequestInvalidError("the request", [Fault("form", f"{wanted[:63]!a} is none; {nearest(wanted, Form)}")])
+    return Form(wanted)
+
+
+def drawn(text: str, form: Form) -> Diagram:
+    """Make the answer."""
+    return Diagram(content_type=_MEDIA[form], text=text)

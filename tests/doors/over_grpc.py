@@ -1,0 +1,79 @@
+"""Calls of a gRPC door as any client makes them, by the descriptors alone."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import grpc.aio
+from google.protobuf.message_factory import GetMessageClass
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from goconductor.grpc.channel import client_options
+from goconductor.grpc.v1 import SERVICES
+from goconductor.grpc.v1.values_pb2 import Value
+
+METHODS = {method.name: method for service in SERVICES for method in service.methods}
+
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class Caller:
+    """A channel to a door."""
+
+    def __init__(self, address: str) -> None:
+        self.channel = grpc.aio.insecure_channel(address, options=client_options())
+
+    def call(self, name: str, /, *, timeout: float | None = None, **fields: Any) -> Any:
+        """Begin a call, which is awaited, or read where it streams."""
+        method = METHODS[name]
+        request = GetMessageClass(method.input_type)(**fields)
+        path = f"/{method.containing_service.full_name}/{name}"
+        make = self.channel.unary_stream if method.server_streaming else self.channel.unary_unary
+        return make(
+            path,
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=GetMessageClass(method.output_type).FromString,
+        )(request, timeout=timeout)
+
+    def health_watch(self, service: str = "") -> Any:
+        """Watch a service's health."""
+        return health_pb2_grpc.HealthStub(self.channel).Watch(health_pb2.HealthCheckRequest(service=service))
+
+    async def refused(self, name: str, /, **fields: Any) -> Refusal:
+        """Make a call that must fail, and return how."""
+        try:
+            answer = await self.call(name, **fields)
+        except grpc.aio.AioRpcError as error:
+            return Refusal(error)
+        raise AssertionError(f"{name} was answered: {answer}")
+
+
+class Refusal:
+    """How a call failed, as its details say it."""
+
+    def __init__(self, error: grpc.aio.AioRpcError) -> None:
+        self.code: grpc.StatusCode = error.code()
+        self.message: str = error.details()
+        (data,) = [value for key, value in error.trailing_metadata() if key == "grpc-status-details-bin"]
+        self.bytes = len(data) * 4 // 3 + len(self.message)
+        status = status_pb2.Status.FromString(data)
+        assert (status.code, status.message) == (self.code.value[0], self.message)
+        self.info, self.places, self.again = error_details_pb2.ErrorInfo(), {}, False
+        for each in status.details:
+            each.Unpack(self.info)
+            bad = error_details_pb2.BadRequest()
+            if each.Unpack(bad):
+                self.places = {place.field: place.description for place in bad.field_violations}
+            self.again |= each.Is(error_details_pb2.RetryInfo.DESCRIPTOR)
+
+    @property
+    def kind(self) -> str:
+        return str(self.info.metadata["type"]).removeprefix("urn:goconductor:problem:")
+
+
+def value(given: Any) -> Value:
+    return Value(data=json.dumps(given).encode(), content_type="application/json")
