@@ -9,12 +9,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import NoneType
 from typing import Any
 
 from goconductor.dataflow.hints import Builder
-from goconductor.dataflow.resolving import resolve
+from goconductor.dataflow.resolving import of_transients, resolve
 from goconductor.dataflow.shape import written
 from goconductor.errors import DefinitionError, check_type, unfit
 from goconductor.saga.definition import Definition
@@ -33,6 +33,7 @@ class Dataflow:
         resolve: datum → the builder that produces it, where several could: the builder itself, or ``"participant.step"``.
         given: the data that come from outside. A datum that is neither given nor produced is then a fault. Without it, all that
             no builder produces come from outside.
+        transients: those data from outside that are kept nowhere: no log, message or database has them.
         timeout: seconds, or a string such as ``"7d"``: a saga of it that is open for longer is undone.
 
     Raises:
@@ -47,6 +48,7 @@ class Dataflow:
         builders: Sequence[Any],
         resolve: Mapping[str, Any] | None = None,
         given: Sequence[str] | None = None,
+        transients: Collection[str] = (),
         timeout: float | str | None = None,
     ) -> None:
         check_type("name", name, str, "the dataflow's name, such as 'quote'")
@@ -59,6 +61,9 @@ class Dataflow:
         self._builders = [*_builders(builders)]
         self._chosen = {datum: _run_of(datum, each) for datum, each in (resolve or {}).items()}
         self._given = given
+        if isinstance(transients, str) or not isinstance(transients, Collection):
+            raise unfit("transients", transients, "the names of data: transients={'card'}")
+        self._transients = tuple(transients)
         self._timeout = timeout
         self._saga: Saga[None, Any] | None = None
 
@@ -71,9 +76,13 @@ class Dataflow:
         """
         if self._saga is None:
             resolved, found = resolve(self.target, self._builders, self._chosen, self._given)
-            if found:
+            if found := found or [*of_transients(self._transients, resolved)]:
                 raise DefinitionError(self.name, found)
-            saga = written(self.name, self.target, resolved.builders, resolved.outside, self._timeout)
+            saga = written(
+                *(self.name, self.target, resolved.builders, resolved.outside),
+                transients=self._transients,
+                timeout=self._timeout,
+            )
             _ = saga.definition  # which is checked here, once
             self._saga = saga
         return self._saga

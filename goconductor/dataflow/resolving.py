@@ -81,6 +81,23 @@ def resolve(
     return Resolved({datum: needed[datum] for datum in order}, tuple(outside)), found
 
 
+def of_transients(transients: Collection[str], resolved: Resolved) -> Iterator[str]:
+    """Yield what is wrong with data that are to be kept nowhere."""
+    for datum in transients:
+        if (maker := resolved.builders.get(datum)) is not None:
+            yield (
+                f"transients name {datum!r}, which builder {maker.run!r} produces; "
+                "only what is given from outside can be transient."
+            )
+        elif datum not in resolved.outside:
+            yield f"transients name {datum[:100]!a}, which no builder takes; {nearest(datum, resolved.outside)}"
+        for builder in resolved.builders.values():
+            if datum in (*builder.optionals.values(), *builder.access.values()):
+                yield (
+                    f"transients name {datum!r}, which builder {builder.run!r} takes only where it is there; let it consume that."
+                )
+
+
 def _of_choices(chosen: Mapping[str, str], builders: Sequence[Builder]) -> Iterator[str]:
     by_run = {each.run: each for each in builders}
     for datum, run in chosen.items():

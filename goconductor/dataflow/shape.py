@@ -2,7 +2,7 @@
 
 It is an ordinary definition, in which a step has the name of the datum that it gives:
 
-- ``car``: a datum from outside is a wait for a signal of that name.
+- ``car``: a datum from outside is a wait for a signal of that name; a transient one takes a token only.
 - ``price``: a datum that is made is its builder's step. Its inputs refer to what it consumes, so they come before it.
 - ``price-optionals``, ``price-access``: waits before a builder that has such data. Who runs the dataflow ends them, once nothing
   else can run, by a signal with the data that are there. So these data are no predecessors, and what the builder was given is
@@ -18,11 +18,12 @@ Whoever runs a dataflow needs nothing but the definition that its saga keeps. So
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, NamedTuple
 
 from goconductor.dataflow.hints import Builder
+from goconductor.dataflow.transients import WHERE
 from goconductor.errors import RequestRefusedError
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Definition
@@ -60,6 +61,7 @@ class Graph(NamedTuple):
         made: the data that builders make, each after what it takes.
         outside: the data from outside.
         needed: the data that the target cannot do without.
+        transients: the data from outside that are kept nowhere.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Graph(NamedTuple):
     made: Mapping[str, Made]
     outside: tuple[str, ...]
     needed: frozenset[str]
+    transients: frozenset[str]
 
     def wanted_by(self, datum: str) -> list[str]:
         """Return the builders that consume a datum."""
@@ -78,7 +81,13 @@ class Graph(NamedTuple):
 
 
 def written(
-    name: str, target: str, made: Mapping[str, Builder], outside: tuple[str, ...], timeout: float | str | None
+    name: str,
+    target: str,
+    made: Mapping[str, Builder],
+    outside: tuple[str, ...],
+    *,
+    transients: Collection[str] = (),
+    timeout: float | str | None = None,
 ) -> Saga[None, Any]:
     """Write a dataflow as a saga.
 
@@ -87,6 +96,7 @@ def written(
         target: the datum that it is for.
         made: the builders by what they produce, each after what it takes.
         outside: the data from outside.
+        transients: those of them that are kept nowhere.
         timeout: the saga's.
 
     Raises:
@@ -94,7 +104,7 @@ def written(
     """
     saga: Saga[None, Any] = Saga(name, timeout=timeout)
     for datum in outside:
-        saga.wait(datum, id=datum)
+        saga.wait(datum, id=datum, where=WHERE if datum in transients else None)
     for datum, builder in made.items():
         before = [saga.later(each) for each in dict.fromkeys(builder.consumes.values())]
         inputs: dict[str, object] = {input: saga.later(each).output for input, each in builder.consumes.items()}
@@ -135,13 +145,14 @@ def graph_of(definition: Definition) -> Graph:
     except CycleError:  # nobody has checked a document that was written by hand
         raise RequestRefusedError(f"the builders of dataflow {definition.name!r} wait for one another in a cycle") from None
     made = {datum: made[datum] for datum in order if datum in made}
-    outside = tuple(step.id for step in definition.steps if step.wait is not None and "-" not in step.id)
-    return Graph(definition.name, target, made, outside, frozenset(_needed(target, made)))
+    waits = {step.id: step.wait for step in definition.steps if step.wait is not None and "-" not in step.id}
+    transients = frozenset(name for name, wait in waits.items() if wait.where == WHERE)
+    return Graph(definition.name, target, made, tuple(waits), frozenset(_needed(target, made)), transients)
 
 
 def _belongs(step: StepDefinition) -> bool:
     if step.wait is not None:
-        return step.wait.event == step.id and step.wait.where is None
+        return step.wait.event == step.id and step.wait.where in (None, WHERE)
     return bool(step.run) and step.allow_fail and "-" not in step.id
 
 

@@ -7,7 +7,8 @@ In this order:
 
 1. The data of this run are given. A wait takes its value by a signal. One that has had another value is restarted before, with
    all that has come of it.
-2. Builders that had failed when this run began are restarted.
+2. Builders that had failed when this run began are restarted; so are those that lost a transient of this run, as another
+   process took them.
 3. What runs is waited for.
 4. Once nothing runs, the waits before builders with optionals are ended, each with what is there now. One at a time, as each
    may lead to what the next one takes.
@@ -18,13 +19,20 @@ In this order:
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from goconductor.dataflow.shape import ACCESS, CLOSE, OPTIONALS, Graph
+from goconductor.dataflow.transients import TransientLostError
 from goconductor.lifecycle.facts.state import OPEN_ACTIONS, OPEN_COMPENSATIONS, ActionStatus, SagaState, StepState
 from goconductor.lifecycle.pending_work import is_backward
 from goconductor.saga.data.values import digest
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+LOST_MAX = 3
+"""How often a run lets a builder be tried again that another process took."""
 
 
 class Give(NamedTuple):
@@ -61,14 +69,20 @@ class Run:
         data: what it gives.
         close: whether the dataflow is closed, once its target is there.
         first: the saga as the run found it.
+        tokens: what stands for the transients among the data.
     """
 
-    def __init__(self, graph: Graph, data: Mapping[str, Any], *, close: bool, first: SagaState) -> None:
+    def __init__(
+        self, graph: Graph, data: Mapping[str, Any], *, close: bool, first: SagaState, tokens: Mapping[str, Any] = NOTHING
+    ) -> None:
         self.graph = graph
         self.left = dict(data)
         """What was not given yet. What was given once is not given again, whoever gives another value later."""
         self._close = close
-        self._failed = {datum: first.step(datum).round for datum in graph.made if _gave_up(first.step(datum))}
+        self._tokens = tokens
+        self._lost: Counter[str] = Counter()
+        failed = {datum: first.step(datum) for datum in graph.made if _gave_up(first.step(datum))}
+        self._failed = {datum: step.round for datum, step in failed.items() if not is_lost(step)}
 
     def next(self, state: SagaState) -> Move:
         """Return what is to be done now."""
@@ -110,6 +124,11 @@ class Run:
             step = state.step(datum)
             if step.round == round and _gave_up(step) and not self.is_closed(state):
                 return Restart(datum, f"builder {self.graph.made[datum].run!r} is tried again")
+        for datum, made in self.graph.made.items() if self._tokens else ():
+            ours = all(_has(state.step(each), self._tokens.get(each)) for each in made.consumes if each in self.graph.transients)
+            if ours and is_lost(state.step(datum)) and self._lost[datum] < LOST_MAX:
+                self._lost[datum] += 1
+                return Restart(datum, f"builder {made.run!r} was taken by a process that has not its transients")
         return None
 
     def _settled(self, state: SagaState) -> Move:
@@ -139,6 +158,12 @@ class Run:
         """Return an optional that has another value than its builder was given. One that is gone since changes nothing."""
         now = self._there(state, datum, OPTIONALS)
         return next((name for name, value in now.items() if value is not None and not _same(value, given.get(name))), None)
+
+
+def is_lost(step: StepState) -> bool:
+    """Return whether a builder was not called, as a transient that it takes was lost."""
+    failure = step.action.failure
+    return _gave_up(step) and failure is not None and failure.type == TransientLostError.__name__
 
 
 def is_at_work(step: StepState) -> bool:

@@ -15,11 +15,12 @@ from uuid import UUID
 from goconductor.aio.first_of import first_of
 from goconductor.control.actor import Actor
 from goconductor.control.dataflows.documents import DataflowRun
-from goconductor.control.dataflows.moves import Give, Rest, Restart, Run, is_at_work
+from goconductor.control.dataflows.moves import Give, Rest, Restart, Run, is_at_work, is_lost
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.sagas import queries, requests, signals, starting
 from goconductor.control.sagas.requests import Precautions, keepable
 from goconductor.dataflow.shape import CLOSE, Graph, graph_of
+from goconductor.dataflow.transients import HERE
 from goconductor.engine.facts.log import View
 from goconductor.engine.log.folding import Expected
 from goconductor.engine.node import Node
@@ -75,8 +76,17 @@ async def run(
     view = await node.view(saga_id)
     plan = await node.plan_of(view.state)
     graph = graph_of(plan.definition)
-    _check(graph, data)
-    run = Run(graph, data, close=close, first=view.state)
+    _check(node, graph, data)
+    with HERE.held({name: value for name, value in data.items() if name in graph.transients}) as tokens:
+        run = Run(graph, {**data, **tokens}, close=close, first=view.state, tokens=tokens)
+        return await _done(actor, node, id, view, run, timeout_seconds, stopping or asyncio.Event())
+
+
+async def _done(
+    actor: Actor, node: Node, id: str, view: View, run: Run, timeout_seconds: float, stopping: asyncio.Event
+) -> DataflowRun:
+    """Do what a run has to do, move by move, and return its answer."""
+    saga_id, graph = view.state.saga_id, run.graph
     before = _made(graph, view.state)
     ends_at = node.clock.monotonic() + timeout_seconds
     while True:
@@ -92,7 +102,7 @@ async def run(
                 case Rest.OVER:
                     break
                 case Rest.WAIT:
-                    if not await _changed(node, view, ends_at, stopping or asyncio.Event()):
+                    if not await _changed(node, view, ends_at, stopping):
                         break
         except SagaChangedError:
             pass  # somebody was quicker: look again
@@ -107,11 +117,11 @@ async def _begun(actor: Actor, node: Node, plan: Plan, id: str, data: Mapping[st
     starting.check_names(id, {})
     with suppress(SagaNotFoundError):
         return await queries.saga_of_key(actor, node, plan.name, id)
-    _check(graph_of(plan.definition), data)
+    _check(node, graph_of(plan.definition), data)
     return (await starting.start(actor, node, plan, None, key=id)).saga_id
 
 
-def _check(graph: Graph, data: Mapping[str, Any]) -> None:
+def _check(node: Node, graph: Graph, data: Mapping[str, Any]) -> None:
     found = []
     for name, value in data.items():
         if name in graph.made:
@@ -121,8 +131,17 @@ def _check(graph: Graph, data: Mapping[str, Any]) -> None:
             found.append(Fault(f"data.{name[:100]}", f"is no datum of dataflow {graph.name!r}; {nearest(name, graph.outside)}"))
         elif value is None:
             found.append(Fault(f"data.{name}", "is null, which is the absence of a datum; leave it out"))
+        elif name in graph.transients and (away := _elsewhere(node, graph, name)):
+            problem = f"is transient, and {', '.join(away)} does not run in this process; give it where that runs"
+            found.append(Fault(f"data.{name}", problem))
     if found:
         raise RequestInvalidError("the data", found)
+
+
+def _elsewhere(node: Node, graph: Graph, datum: str) -> list[str]:
+    """Return the builders that take a datum and do not run in this process."""
+    here = {action.target for action in node.registry.steps.values()}
+    return [run for run in graph.wanted_by(datum) if run not in here]
 
 
 async def _changed(node: Node, view: View, ends_at: float, stopping: asyncio.Event) -> bool:
@@ -159,7 +178,12 @@ def _report(graph: Graph, id: str, view: View, run: Run, before: Mapping[str, in
     state = view.state
     outputs = {datum: state.step(datum).output for datum in (*graph.outside, *graph.made)}
     made = _made(graph, state)
-    absent = [datum for datum, output in outputs.items() if output is None and (datum in graph.outside or datum in made)]
+    lost = {each for datum, one in graph.made.items() if is_lost(state.step(datum)) for each in one.consumes}
+    absent = [
+        datum
+        for datum, output in outputs.items()
+        if datum in lost & graph.transients or (output is None and (datum in graph.outside or datum in made))
+    ]
     return DataflowRun(
         dataflow=graph.name,
         id=id,
@@ -174,7 +198,7 @@ def _report(graph: Graph, id: str, view: View, run: Run, before: Mapping[str, in
         failed={
             datum: str(state.step(datum).failure)
             for datum in graph.made
-            if state.step(datum).action.status in (ActionStatus.GIVEN_UP, ActionStatus.STUCK)
+            if state.step(datum).action.status in (ActionStatus.GIVEN_UP, ActionStatus.STUCK) and not is_lost(state.step(datum))
         },
         running=[datum for datum in graph.made if is_at_work(state.step(datum))],
         untaken=[*run.left],

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
 from typing_extensions import TypeVar as DefaultedTypeVar
 
 from goconductor.dataflow.hints import Builder, read
+from goconductor.dataflow.transients import HERE
 from goconductor.engine.steps.registry import Action, StepRegistry
+from goconductor.engine.steps.signature import Signature
 from goconductor.ports.journal import Journal
 from goconductor.saga.retry import Retry
 
@@ -27,6 +31,12 @@ class BuilderAction(Action[P, R, A]):
     """
 
     builder: Builder
+
+    @functools.cached_property
+    def signature(self) -> Signature:
+        """Return how it is called: a token is read as the transient that it stands for."""
+        plain = super().signature
+        return replace(plain, inputs={name: HERE.opening(convert) for name, convert in plain.inputs.items()})
 
 
 class _BuilderDecorator(Protocol):
