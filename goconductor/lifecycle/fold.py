@@ -8,16 +8,17 @@ come, the next timer. It never looks at all steps for one event.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from typing import Any
 
 import msgspec
 
-from goconductor.errors import ConditionError, InvariantError, UnexpectedEventError
+from goconductor.errors import ConditionError, UnexpectedEventError
 from goconductor.lifecycle.answers import NOT_KEPT, Log
 from goconductor.lifecycle.facts.effects import Effect, SetTimer, Work
 from goconductor.lifecycle.facts.events import Event, StepEvent
+from goconductor.lifecycle.facts.signal import Signal
 from goconductor.lifecycle.facts.state import (
     DONE_ACTIONS,
     NOT_COMPENSATED,
@@ -31,12 +32,10 @@ from goconductor.lifecycle.facts.state import (
     SagaState,
     SagaStatus,
     Side,
-    SideStatus,
-    Signal,
     StepState,
     status_of,
 )
-from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES
+from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, no_move
 from goconductor.lifecycle.grown import last_steps, size
 from goconductor.saga.definition import StepRole
 from goconductor.saga.expressions.conditions import Condition
@@ -195,7 +194,7 @@ class Fold:
         step, status = self.steps.get(name, NOT_STARTED), action.status
         before = step.action.status
         if status not in ACTION_MOVES[cause].get(before, ()):
-            raise _no_move(ACTION_MOVES[cause], "action", name, cause, before, status)
+            raise no_move(ACTION_MOVES[cause], "action", name, cause, before, status)
         moved = _replace(step, action=action, **changes)
         self._put(name, step, moved)
         if status in DONE_ACTIONS:
@@ -211,7 +210,7 @@ class Fold:
         step, status = self.steps.get(name, NOT_STARTED), compensation.status
         before = step.compensation.status
         if status not in COMPENSATION_MOVES[cause].get(before, ()):
-            raise _no_move(COMPENSATION_MOVES[cause], "compensation", name, cause, before, status)
+            raise no_move(COMPENSATION_MOVES[cause], "compensation", name, cause, before, status)
         moved = _replace(step, compensation=compensation, **changes)
         self._put(name, step, moved)
         return moved
@@ -385,16 +384,3 @@ class Fold:
         while timers and self.steps[timers[0][1]].due_at != timers[0][0]:
             heappop(timers)
         return timers[0][0] if timers else None
-
-
-def _no_move(
-    moves: Mapping[SideStatus, object],
-    side: str,
-    name: str,
-    cause: type[Any],
-    before: SideStatus,
-    after: SideStatus,
-) -> Exception:
-    if before not in moves:
-        return UnexpectedEventError(f"the {side} of step {name!r} is {before}; it cannot see {cause.__name__}")
-    return InvariantError(f"{cause.__name__} moved the {side} of step {name!r} from {before} to {after}")

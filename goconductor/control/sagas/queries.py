@@ -29,7 +29,8 @@ from goconductor.engine.running.journals import troubles
 from goconductor.errors import PayloadError, SagaNotFoundError
 from goconductor.lifecycle.asked.allowed import of_saga, of_steps
 from goconductor.lifecycle.asked.catalogue import Request
-from goconductor.lifecycle.facts.state import SagaState, SagaStatus, Signal
+from goconductor.lifecycle.facts.signal import Signal
+from goconductor.lifecycle.facts.state import SagaState, SagaStatus
 from goconductor.lifecycle.grown import in_order
 from goconductor.ports.store import Head, Instance, Known, LogEntry, Page
 from goconductor.saga.ids import DEFAULT_NAMESPACE

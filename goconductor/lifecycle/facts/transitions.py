@@ -9,12 +9,15 @@ step's event: its turn has come, or the saga turned back; :class:`Rewound` for t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from goconductor.errors import InvariantError, UnexpectedEventError
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.state import ActionStatus as A
 from goconductor.lifecycle.facts.state import CompensationStatus as C
 from goconductor.lifecycle.facts.state import SagaStatus as S
+from goconductor.lifecycle.facts.state import SideStatus
 
 
 class Advance:
@@ -244,3 +247,17 @@ COMPENSATION_MOVES: dict[type[Any], dict[C, frozenset[C]]] = {
     e.OutcomeDeclared: dict.fromkeys((C.STUCK, C.BACKOFF, C.SENT, C.FENCING, C.FENCING_UNDO, C.SETTLING), frozenset({C.DONE})),
     e.InputEdited: {c: frozenset({c}) for c in (C.BACKOFF, C.STUCK)},
 }
+
+
+def no_move(
+    moves: Mapping[SideStatus, object],
+    side: str,
+    name: str,
+    cause: type[Any],
+    before: SideStatus,
+    after: SideStatus,
+) -> Exception:
+    """Return the error about a move that the table does not have: a late event, or a bug of ours."""
+    if before not in moves:
+        return UnexpectedEventError(f"the {side} of step {name!r} is {before}; it cannot see {cause.__name__}")
+    return InvariantError(f"{cause.__name__} moved the {side} of step {name!r} from {before} to {after}")

@@ -63,7 +63,7 @@ def apply(fold: Fold, event: ForwardEvent | SideEvent) -> None:
         case SettleUnavailable():
             settle_unavailable(fold, event)
         case DeadlinePassed():
-            deadline_passed(fold)
+            turning.deadline_passed(fold)
         case _:  # pragma: no cover
             assert_never(event)
 
@@ -176,11 +176,7 @@ def due(fold: Fold, event: TimerFired) -> None:
     fold.expect(event, waits.attempt)
     if fold.paused:
         raise UnexpectedEventError(f"the saga is paused; step {event.step!r} ends its waiting on resume")
-    waited_for = fold.plan.steps[event.step].wait
-    if waited_for is not None:
-        what = f"no signal {waited_for.event!r}" if waited_for.event is not None else "no approval"
-        problem = f"{what} came within {waited_for.timeout_seconds:g} s"
-        failure = Failure(wait.TIMED_OUT, problem, retryable=False)
+    if (failure := wait.timed_out(fold, event.step)) is not None:
         if _without_effect(fold, event.step, TimerFired, failure, attempt=waits.attempt):
             advance(fold, fold.plan.successors[event.step])
         return
@@ -380,13 +376,3 @@ def _go_on(fold: Fold, name: str) -> None:
     """Begin what comes after a step that is done."""
     fold.remaining -= 1
     advance(fold, fold.plan.successors[name])
-
-
-def deadline_passed(fold: Fold) -> None:
-    """Turn back, unless the pivot was sent; then a deadline is only reported. A paused saga begins nothing until resumed."""
-    if fold.state.deadline_passed:
-        raise UnexpectedEventError("the deadline has passed before")
-    fold.fields["deadline_passed"] = True
-    pivot = fold.plan.pivot
-    if not fold.backward and (pivot is None or fold.step(pivot).action.status is ActionStatus.PENDING):
-        turning.turn_back(fold, "its deadline has passed")

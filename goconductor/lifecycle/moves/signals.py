@@ -15,7 +15,8 @@ import msgspec
 
 from goconductor.errors import RequestRefusedError, nearest
 from goconductor.lifecycle.facts.events import SignalDropped, SignalReceived
-from goconductor.lifecycle.facts.state import ActionStatus, SagaStatus, Signal
+from goconductor.lifecycle.facts.signal import Signal
+from goconductor.lifecycle.facts.state import ActionStatus, SagaStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import exists
 from goconductor.lifecycle.moves import forward

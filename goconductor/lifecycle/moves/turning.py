@@ -32,6 +32,16 @@ def turn_back(fold: Fold, reason: str) -> None:
     advance(fold)
 
 
+def deadline_passed(fold: Fold) -> None:
+    """Turn back, unless the pivot was sent; then a deadline is only reported. A paused saga begins nothing until resumed."""
+    if fold.state.deadline_passed:
+        raise UnexpectedEventError("the deadline has passed before")
+    fold.fields["deadline_passed"] = True
+    pivot = fold.plan.pivot
+    if not fold.backward and (pivot is None or fold.step(pivot).action.status is ActionStatus.PENDING):
+        turn_back(fold, "its deadline has passed")
+
+
 def withdraw(fold: Fold, steps: Iterable[str]) -> None:
     """Let no step that waits wait any longer, as they go back. A stuck one among them was never sent."""
     withdrawn: set[str] = set()

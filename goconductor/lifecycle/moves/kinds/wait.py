@@ -20,7 +20,8 @@ from collections.abc import Iterable
 import msgspec
 
 from goconductor.lifecycle.facts.effects import SetTimer
-from goconductor.lifecycle.facts.state import ActionStatus, Answer, Failure, Side, Signal
+from goconductor.lifecycle.facts.signal import Signal
+from goconductor.lifecycle.facts.state import ActionStatus, Answer, Failure, Side
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves.seen import seen_by_conditions
@@ -98,6 +99,15 @@ def end(fold: Fold, name: str, cause: type[object], signal: Signal) -> None:
     action = fold.step(name).action.to(ActionStatus.SUCCEEDED)
     fold.set_action(name, cause, action, output=signal.said)
     fold.remaining -= 1
+
+
+def timed_out(fold: Fold, name: str) -> Failure | None:
+    """Return the failure of a wait whose time is over; None of a step that is no wait."""
+    wait = fold.plan.steps[name].wait
+    if wait is None:
+        return None
+    what = f"no signal {wait.event!r}" if wait.event is not None else "no approval"
+    return Failure(TIMED_OUT, f"{what} came within {wait.timeout_seconds:g} s", retryable=False)
 
 
 def noted(signal: Signal, answers: Iterable[Answer]) -> Signal:
