@@ -33,6 +33,7 @@ from typing import TypeAlias
 from goconductor.errors import ConditionError
 from goconductor.lifecycle.facts.events import STEP_REQUESTS, Event, StepEvent
 from goconductor.lifecycle.facts.state import ActionStatus, Answer, SagaState, StepState
+from goconductor.lifecycle.grown import lost_around
 from goconductor.saga.plan import Plan
 
 Answers: TypeAlias = Mapping[str, Answer]
@@ -112,7 +113,9 @@ def asked(plan: Plan, state: SagaState) -> dict[str, Answer]:
     return {
         asked_as(name, step.round): _asked(step)
         for name, step in steps.items()
-        if name in plan.conditions and step.action.status is not ActionStatus.PENDING
+        if name in plan.conditions
+        and step.action.status is not ActionStatus.PENDING
+        and not (plan.loses and lost_around(steps, name))  # what never began there was never asked
     }
 
 

@@ -117,7 +117,7 @@ def apply(fold: Fold, event: Event) -> None:
         fold.learn(event)
     _dispatch(fold, event)
     if isinstance(event, ActionEvent) and event.span:
-        fold.note_span(event.step, event.span)
+        fold.note(event.step, span=event.span)
     if fold.phase is SagaStatus.QUEUED and isinstance(event, StepEvent):
         fold.phase = SagaStatus.RUNNING
     fold.finish()

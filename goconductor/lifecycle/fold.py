@@ -36,7 +36,7 @@ from goconductor.lifecycle.facts.state import (
     status_of,
 )
 from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, no_move
-from goconductor.lifecycle.grown import last_steps, size
+from goconductor.lifecycle.grown import last_steps, lost_around, size
 from goconductor.saga.definition import StepRole
 from goconductor.saga.expressions.conditions import Condition
 from goconductor.saga.plan import Plan
@@ -64,7 +64,8 @@ class Fold:
     ``status`` is the saga's as people see it, after the last event. ``unclosed`` has for each step how many of its successors
     must still be compensated; :mod:`turning` keeps it. ``log`` has the answers of conditions that are in the log, ``unkept``
     those that are not. ``at`` is the time of the event that is being folded, ``begun`` the steps that have begun
-    to wait for a signal by it, ``grown`` the maps that it has grown. ``size`` counts all steps, those that have grown included.
+    to wait for a signal by it, ``grown`` the maps that it has grown, ``joins`` those of which a lost item has ended.
+    ``size`` counts all steps, those that have grown included.
     ``rewound`` are the steps that a rewind takes back.
     """
 
@@ -78,6 +79,7 @@ class Fold:
         "fields",
         "grown",
         "input",
+        "joins",
         "log",
         "open_actions",
         "open_compensations",
@@ -112,6 +114,7 @@ class Fold:
         self.at = state.at
         self.begun: list[str] = []
         self.grown: list[str] = []
+        self.joins: list[str] = []
         self.effects: list[Effect] = []
         self.fields: dict[str, Any] = {}
         self.touched: set[str] = set()
@@ -143,8 +146,12 @@ class Fold:
         return self.phase is COMPENSATING
 
     def goes_back(self, name: str) -> bool:
-        """Return whether a step is on its way back: with the whole saga, or in a rewind."""
-        return self.phase is COMPENSATING or name in self.rewound
+        """Return whether a step is on its way back: with the whole saga, in a rewind, or with an item that is lost."""
+        return self.phase is COMPENSATING or name in self.rewound or (self.plan.loses and self.is_lost(name))
+
+    def is_lost(self, name: str) -> bool:
+        """Return whether a step is in an item that is lost."""
+        return lost_around(self.steps, name) is not None
 
     def step(self, name: str) -> StepState:
         """Return where a step stands."""
@@ -176,7 +183,11 @@ class Fold:
                 if steps.get(before, NOT_STARTED).action.status not in DONE_ACTIONS:
                     awaited += 1
             self._awaited[name] = awaited
-        return awaited == 0
+        return awaited == 0 and not (self.plan.loses and (self.is_lost(name) or self.step(name).undoing))
+
+    def awaits(self, name: str) -> int:
+        """Return how many of its last steps a map that has grown awaits."""
+        return 0 if self.has_its_turn(name) else self._awaited.get(name, 0)
 
     def set_action(self, name: str, cause: type[Any], action: Side[ActionStatus], **changes: Any) -> StepState:
         """Move a step's action, and return the step.
@@ -198,7 +209,7 @@ class Fold:
         moved = _replace(step, action=action, **changes)
         self._put(name, step, moved)
         if status in DONE_ACTIONS:
-            for after in self.plan.successors[name]:
+            for after in self.plan.successors[name] if before not in DONE_ACTIONS else ():
                 if after in self._awaited:
                     self._awaited[after] -= 1
         elif status is ACTION_GROWN:
@@ -222,9 +233,9 @@ class Fold:
         self.unclosed = None
         self._awaited.clear()
 
-    def note_span(self, name: str, span: str) -> None:
-        """Remember under which span a step's action ran."""
-        self.steps[name] = _replace(self.step(name), span=span)
+    def note(self, name: str, **changes: Any) -> None:
+        """Change fields of a step that say nothing about where its sides stand."""
+        self.steps[name] = _replace(self.step(name), **changes)
         self.touched.add(name)
 
     def _put(self, name: str, before: StepState, after: StepState) -> None:

@@ -10,7 +10,7 @@ the last steps of its items, and its *beginning*, which is closed after their fi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from goconductor.lifecycle.facts.state import NOT_STARTED, StepState
 from goconductor.saga.growth import Body, split, template
@@ -71,6 +71,24 @@ def _in_order(plan: Plan, steps: Steps, names: Iterable[str]) -> Iterator[str]:
         yield name
 
 
+# --- items that are lost
+
+
+def in_item(plan: Plan, steps: Steps, map: str, place: int) -> Iterator[str]:
+    """Yield the steps of an item, those of the maps in it included, each after those that come before it."""
+    return _in_order(plan, steps, [f"{map}[{place}].{each}" for each in body_of(plan, map).order])
+
+
+def lost_around(steps: Steps, name: str) -> tuple[str, int] | None:
+    """Return the largest lost item that a step is in, as the name of its map and its place there; None where there is none."""
+    lost = None
+    while (found := split(name)) is not None:
+        name = found.map
+        if found.place in steps.get(name, NOT_STARTED).lost:
+            lost = name, found.place
+    return lost
+
+
 # --- the way back
 
 
@@ -80,6 +98,14 @@ def unclosed(plan: Plan, steps: Steps) -> dict[str, int]:
     if plan.data is not None:
         found |= {f"{name}[]": length * len(body_of(plan, name).first) for name, step in steps.items() if (length := step.length)}
     return found
+
+
+def unclosed_in(plan: Plan, steps: Steps, names: Collection[str]) -> dict[str, int]:
+    """Return the same for some steps only: those of an item, and of the maps in it."""
+    among = frozenset(names)
+    found = {name: sum(after in among for after in plan.successors[name]) for name in names}
+    maps = ((name, length) for name in names if (length := steps.get(name, NOT_STARTED).length))
+    return found | {f"{name}[]": length * len(body_of(plan, name).first) for name, length in maps}
 
 
 def before(plan: Plan, steps: Steps, name: str) -> Iterable[str]:

@@ -32,7 +32,7 @@ from goconductor.lifecycle.fold import (
     NO_COMPENSATION,
     Fold,
 )
-from goconductor.lifecycle.grown import exists, last_steps, size
+from goconductor.lifecycle.grown import exists, last_steps, lost_around, size
 from goconductor.saga.definition import StepRole
 from goconductor.saga.plan import Plan
 
@@ -124,7 +124,7 @@ def _of_step(found: list[str], plan: Plan, state: SagaState, name: str, step: St
         found.append(f"compensatable step {name!r} is stuck, it should be compensated")
     if action is ACTION_WAITING and name in plan.owners:
         found.append(f"step {name!r} waits, but {plan.owners[name][0]!r} is to run it")
-    if action is ActionStatus.GIVEN_UP and name not in plan.tolerated:
+    if action is ActionStatus.GIVEN_UP and name not in plan.tolerated and not _is_lost(plan, state, name):
         found.append(f"step {name!r} was given up, and its definition does not tolerate that")
     if (step.action.due_at is not None) != (action is ACTION_BACKOFF) and action is not ACTION_WAITING:
         found.append(f"the action of step {name!r} is {action} with due_at {step.action.due_at}")
@@ -146,6 +146,8 @@ def _of_growth(found: list[str], plan: Plan, state: SagaState, name: str, step: 
         found.append(f"map {name!r} has grown to {step.length} items, and the saga is {state.phase}")
     if not exists(plan, state.steps, name):
         found.append(f"there is no step {name!r}")
+    if step.undoing - step.lost or (action is ActionStatus.SUCCEEDED and step.undoing):
+        found.append(f"map {name!r} is {action}, and of its items {sorted(step.undoing)} are still being undone")
     if action is ActionStatus.SUCCEEDED and step.length is not None:
         late = [each for each in last_steps(plan, state.steps, name) if state.step(each).action.status not in DONE_ACTIONS]
         found += [f"map {name!r} has ended before {each!r} was done" for each in late]
@@ -162,7 +164,8 @@ def _of_compensation(found: list[str], plan: Plan, state: SagaState, name: str, 
         found.append(f"the compensation of step {name!r} is {compensation} with due_at {step.compensation.due_at}")
     forward = state.phase in _GOING_FORWARD
     rewinds = state.rewind is not None and name in state.rewind.steps
-    if forward and not rewinds and (name not in plan.tolerated or action not in _FAILED):
+    alone = not rewinds and not _is_lost(plan, state, name)
+    if forward and alone and (name not in plan.tolerated or action not in _FAILED):
         found.append(f"step {name!r} is being compensated while the saga is {state.phase}")
     if state.phase is SagaStatus.COMPENSATED and compensation not in CLOSED_COMPENSATIONS:
         found.append(f"compensated, but the compensation of step {name!r} is {compensation}")
@@ -170,6 +173,10 @@ def _of_compensation(found: list[str], plan: Plan, state: SagaState, name: str, 
         later = state.step(after)
         if _needs_compensation(plan, after, later) and later.compensation.status not in CLOSED_COMPENSATIONS:
             found.append(f"step {name!r} is being compensated before {after!r}, which came after it")
+
+
+def _is_lost(plan: Plan, state: SagaState, name: str) -> bool:
+    return plan.loses and lost_around(state.steps, name) is not None
 
 
 def _needs_compensation(plan: Plan, name: str, step: StepState) -> bool:

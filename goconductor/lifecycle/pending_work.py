@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer, Settle, SettleUndo
 from goconductor.lifecycle.facts.events import Event, TimerFired
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, SagaStatus, StepState
+from goconductor.lifecycle.grown import lost_around
 from goconductor.saga.ids import Direction
 
 
@@ -79,8 +80,10 @@ def is_backward(state: SagaState) -> bool:
 
 
 def goes_back(state: SagaState, step: str) -> bool:
-    """Return whether a step is on its way back: with the whole saga, or in a rewind."""
-    return state.phase is SagaStatus.COMPENSATING or (state.rewind is not None and step in state.rewind.steps)
+    """Return whether a step is on its way back: with the whole saga, in a rewind, or with an item that is lost."""
+    if state.phase is SagaStatus.COMPENSATING or (state.rewind is not None and step in state.rewind.steps):
+        return True
+    return "[" in step and lost_around(state.steps, step) is not None
 
 
 def timer_due_at(state: SagaState, event: Event) -> float | None:

@@ -84,10 +84,12 @@ class Map(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_
     Args:
         over: a reference to the list.
         do: the steps, in any order; they name and refer to one another as they do outside. A step outside sees the map only.
+        join: how many items must succeed: ``all``, ``any`` for one, or a number. The others are undone, each as a whole.
     """
 
     over: str
     do: tuple[Step, ...]
+    join: Literal["all", "any"] | int = "all"
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

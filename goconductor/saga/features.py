@@ -33,6 +33,7 @@ USES: dict[str, Callable[[Step], bool]] = {
     "value_inputs": lambda step: step.value is not None and bool(step.inputs),
     "optional_reference": lambda step: any(binding.optional for binding in (*step.inputs.values(), *undo_inputs(step).values())),
     "map": lambda step: step.map is not None,
+    "join": lambda step: step.map is not None and step.map.join != "all",
     "dotted_id": lambda step: "." in step.id,
     "tolerated_failure": lambda step: step.tolerated,
     "total_timeout": lambda step: step.total_timeout_seconds is not None,

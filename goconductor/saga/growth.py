@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from goconductor.saga.definition import Definition, Step
+from goconductor.saga.definition import Definition, Map, Step
 from goconductor.saga.graph import predecessors, with_fallbacks
 
 DEPTH_MAX = 3
@@ -94,10 +94,17 @@ class Items(msgspec.Struct, frozen=True):
     Args:
         length: of the list as it was then.
         given: the list itself, where an operator gave it; else it is what the definition refers to.
+        lost: the places of items that failed, or were not needed; they have no outputs.
     """
 
     length: int
     given: Any = None
+    lost: frozenset[int] = frozenset()
+
+
+def needed(map: Map, length: int) -> int:
+    """Return how many items of a map must succeed, of as many as there are."""
+    return map.join if isinstance(map.join, int) else length if map.join == "all" else 1
 
 
 class Body(NamedTuple):

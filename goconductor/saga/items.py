@@ -232,6 +232,8 @@ class Data:
     def _of_item(self, map: str, index: int, outputs: Mapping[str, Any]) -> Any:
         known = template(map)
         steps, heads, item = self.bodies[known].steps, self._heads[known], f"{map}[{index}]."
+        if (items := outputs.get(map)) is not None and index in items.lost:
+            return None
         found = {}
         for head in heads:
             values = (outputs.get(item + each) for each in chain(steps, head))

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from goconductor.errors import PayloadError
 from goconductor.saga.data.moments import moment_of
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import NOTHING, Binding, Definition, Step, StepRole, Undo, Wait
+from goconductor.saga.definition import NOTHING, Binding, Definition, Step, StepRole, Undo, Wait, every_step
 from goconductor.saga.expressions.conditions import ABOUT_SIGNAL, IN_MAP, Condition, compile_condition
 from goconductor.saga.expressions.value import ABOUT_INPUTS, compile_value
 from goconductor.saga.features import features_of
@@ -33,8 +33,7 @@ class Plan:
 
     def __init__(self, definition: Definition) -> None:
         self.definition = definition
-        self.name = definition.name
-        self.version = definition.version
+        self.name, self.version = definition.name, definition.version
         self.features = features_of(definition)
         self.steps: dict[str, Step] = {step.id: step for step in definition.steps}
         self.tolerated = frozenset(step.id for step in definition.steps if step.tolerated)
@@ -95,6 +94,8 @@ class Plan:
             for step, undo in self.undoes.items()
         }
         self._output = self._source(definition.output) if definition.output is not None else None
+        self.loses = False
+        """Whether items of a map may go back while the saga goes forward."""
         self.data: Data | None = None
         """Reads the data of steps in maps; None where there are no maps, so that a saga cannot grow."""
         if any(step.map is not None for step in definition.steps):
@@ -155,6 +156,7 @@ class Plan:
         }
         self.values = ByStep(self.values, values)
         self.asks = self.asks or bool(conditions or wheres or values)
+        self.loses = any(step.map is not None and step.map.join != "all" for step in every_step(self.definition.steps))
 
     def order_of_wait(self, step: str) -> tuple[int, ...]:
         """Return where a step stands among those that begin to wait by one event: by its place in the definition, then in lists.

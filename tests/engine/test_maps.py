@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -50,10 +50,10 @@ class Shop:
             return labels
 
 
-def order(*, pivot_first: bool = False) -> Saga[Any]:
+def order(*, pivot_first: bool = False, join: Literal["all", "any"] | int = "all") -> Saga[Any]:
     saga: Saga[Any] = Saga("order")
     paid = [saga.step("inventory.reserve", id="paid", inputs={"sku": "-", "place": 0}, pivot=True)] if pivot_first else []
-    lines = saga.map(saga.input["lines"], id="lines", after=paid)
+    lines = saga.map(saga.input["lines"], id="lines", after=paid, join=join)
     reserved = lines.step("inventory.reserve", inputs={"sku": lines.item["sku"], "place": lines.index})
     lines.step("labels.label", inputs={"shelf": reserved.output})
     return saga.returns(saga.step("labels.ship", inputs={"labels": lines.output}).output)
@@ -96,6 +96,37 @@ async def test_each_item_is_undone_with_its_own_data(world: World) -> None:
         ("reserve", ("hat", 2, "shelf 2")),
         ("reserve", ("shoes", 1, "shelf 1")),
     ]
+
+
+async def test_an_item_that_fails_is_undone_alone_where_the_others_are_enough(world: World) -> None:
+    shop = Shop()
+    shop.refuses = "shelf 1"
+    node = await world.node(shop.inventory)
+    await world.node(shop.labels)
+    saga_id = await world.start(order(join=2), of("hat", "shoes", "cap"))
+    state = await world.end_of(saga_id)
+    assert state.phase is SagaStatus.COMPLETED, state.reason
+    assert state.step("ship").output == ["label of shelf 0", None, "label of shelf 2"]
+    assert shop.undone == [("reserve", ("shoes", 1, "shelf 1"))]
+    detail = await queries.saga_status(ANYBODY, node, saga_id)
+    told = {step.id: step.reason for step in detail.steps if step.status == "given_up"}
+    assert told.keys() == {"lines[1].reserve", "lines[1].label"}
+    assert all("its item failed or was not needed" in str(reason) for reason in told.values())
+    lines = [clause for line in (await saga_story(ANYBODY, node, saga_id)).lines for clause in line.consequences]
+    assert "lines[1] is undone as a whole" in lines
+
+
+async def test_of_items_of_which_one_is_enough_no_other_effect_stays(world: World) -> None:
+    shop = Shop()
+    await world.node(shop.inventory)
+    await world.node(shop.labels)
+    saga_id = await world.start(order(join="any"), of("hat", "shoes", "cap"))
+    state = await world.end_of(saga_id)
+    assert state.phase is SagaStatus.COMPLETED, state.reason
+    given = [each for each in state.step("ship").output if each is not None]
+    assert given
+    reserved = Counter(sku for what, sku in shop.done if what == "reserve")
+    assert sum(reserved.values()) - len([each for each in shop.undone if each[1][2] is not None]) == len(given)
 
 
 async def test_an_operator_gives_a_stuck_map_its_list_and_skips_a_step_by_its_full_name(world: World) -> None:

@@ -53,12 +53,35 @@ def healthy(pool: Any, *, ships: bool) -> Participant:
         await tx.execute("DELETE FROM reserved WHERE sku = $1", sku)
 
     @shop.step
-    async def ship(skus: list[str]) -> list[str]:
+    async def ship(skus: list[str | None]) -> list[str | None]:
         if not ships:
             raise ValueError("the address is wrong")
         return skus
 
     return shop
+
+
+async def test_only_the_items_that_are_needed_have_effects_after_a_process_was_killed(postgres_url: str) -> None:
+    settings = Settings.load(environ={"GOCONDUCTOR_DATABASE_URL": postgres_url})
+    await migrate(settings)
+    saga: Saga[Any] = Saga("order")
+    lines = saga.map(saga.input["lines"], id="lines", join=5)
+    lines.step("shop.reserve", inputs={"sku": lines.item})
+    saga.returns(saga.step("shop.ship", inputs={"skus": lines.output}).output)
+    async with asyncpg.create_pool(postgres_url, min_size=0, max_size=4) as pool:
+        await pool.execute("CREATE TABLE reserved (sku text PRIMARY KEY)")
+        await AsyncpgJournal(pool).create_table()
+        environ = {**os.environ, "GOCONDUCTOR_DATABASE_URL": postgres_url}
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, env=environ)
+        async with connect(settings) as conductor:
+            handle = await conductor.start(saga, {"lines": [f"sku {number}" for number in range(10)]})
+            assert await process.wait() == -9
+            async with healthy(pool, ships=True).running(settings):
+                skus = await handle.result(timeout_seconds=300)
+        kept = {sku for sku in skus if sku is not None}
+        assert len(skus) == 10
+        assert len(kept) >= 5
+        assert {row["sku"] for row in await pool.fetch("SELECT sku FROM reserved")} == kept
 
 
 @pytest.mark.parametrize("ships", [True, False], ids=["forward", "back"])

@@ -29,7 +29,15 @@ many_examples = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
-INPUT = {"yes": True, "no": False, "at": "1970-01-01T00:18:20Z", "one": [1], "two": [1, 2], "none": [], "nested": [[1, 2], []]}
+INPUT = {
+    "yes": True,
+    "no": False,
+    "at": "1970-01-01T00:18:20Z",
+    "one": [1],
+    "two": [1, 2],
+    "none": [],
+    "nested": [[1, 2], []],
+} | {"three": [1, 2, 3]}
 CONDITIONS = (None, None, None, "input.yes", "input.no", "input.missing")
 WAITS: tuple[dict[str, Any], ...] = (
     {"delay": Delay(seconds=3.0)},

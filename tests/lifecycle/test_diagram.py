@@ -13,7 +13,7 @@ import pytest
 from goconductor.lifecycle.asked.diagram import action_diagram, compensation_diagram, saga_diagram
 from goconductor.lifecycle.facts.events import EVENTS, SagaStarted
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaStatus
-from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, SAGA_MOVES, Advance, Rewound
+from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, SAGA_MOVES, Advance, Lost, Rewound
 
 PAGE = Path(__file__).parents[2] / "docs" / "lifecycle.md"
 DIAGRAMS: dict[str, tuple[Callable[[], str], Mapping[type[Any], Mapping[Any, frozenset[Any]]], type[StrEnum]]] = {
@@ -72,4 +72,4 @@ def test_the_ends_of_a_saga_are_its_final_statuses() -> None:
 
 def test_every_event_but_the_first_is_in_the_table() -> None:
     assert set(SAGA_MOVES) == set(EVENTS.values()) - {SagaStarted}
-    assert set(ACTION_MOVES) | set(COMPENSATION_MOVES) <= set(SAGA_MOVES) | {Advance, Rewound}
+    assert set(ACTION_MOVES) | set(COMPENSATION_MOVES) <= set(SAGA_MOVES) | {Advance, Lost, Rewound}

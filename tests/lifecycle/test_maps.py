@@ -49,7 +49,9 @@ def _mapped(draw: st.DrawFn, step: Step) -> Step:
         return Step(id=step.id, after=step.after, map=Map(over="$.input.nested", do=(_code(step, "a"), inner)))
     second = draw(st.none() | st.just(("a",)) | st.just(()))
     do = (_code(step, "a"), *([] if second is None else [_code(step, "b", second)]))
-    return Step(id=step.id, after=step.after, map=Map(over=draw(st.sampled_from(sorted(LISTS))), do=do))
+    over = draw(st.sampled_from(sorted(LISTS)))
+    joins = ["all", *([LISTS[over]] if LISTS[over] else []), *(["any"] if LISTS[over] == 1 else [])]  # which all need all
+    return Step(id=step.id, after=step.after, map=Map(over=over, do=do, join=draw(st.sampled_from(joins))))
 
 
 def _code(step: Step, name: str, after: tuple[str, ...] = ()) -> Step:

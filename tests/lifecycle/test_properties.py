@@ -17,7 +17,7 @@ from goconductor.lifecycle.facts.effects import EndSaga, RunAction, RunCompensat
 from goconductor.lifecycle.facts.events import Event, SagaStarted, StepEvent
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState
 from goconductor.lifecycle.invariants import violations
-from goconductor.lifecycle.pending_work import is_backward, is_pending, pending_work, timer_due_at
+from goconductor.lifecycle.pending_work import goes_back, is_backward, is_pending, pending_work, timer_due_at
 from goconductor.lifecycle.replay import extend, replay
 from goconductor.saga.definition import Definition
 from goconductor.saga.ids import Direction
@@ -73,7 +73,7 @@ def _effects_are_pending(state: SagaState, effects: tuple[object, ...]) -> None:
                 assert timer_due_at(state, e.ResumeRequested()) is None
             case RunAction(step=step, attempt=attempt, round=round):
                 assert effect in standing
-                assert is_backward(state) or is_pending(state, step, Direction.ACTION, attempt, round)
+                assert goes_back(state, step) or is_pending(state, step, Direction.ACTION, attempt, round)
             case RunCompensation(step=step, attempt=attempt, round=round):
                 assert effect in standing
                 assert is_pending(state, step, Direction.COMPENSATION, attempt, round)

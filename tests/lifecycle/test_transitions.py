@@ -157,6 +157,27 @@ SMALL = {
 }
 
 
+NONE = Step(id="a", run="service.a", undo="none", retry=ONCE, unknowns_max=1)
+TWICE = replace(NONE, id="b", run="service.b", when="index == 1", retry=Retry(attempts_max=2))
+
+
+def one_is_enough(*do: Step, then: Step | None = None) -> Definition:
+    """A map over two items, of which one is enough."""
+    lines = Step(id="m", map=Map(over="$.input.two", do=do, join="any"))
+    return Definition(name="small", steps=(lines, *(() if then is None else (replace(then, after=("m",)),))))
+
+
+JOINED = {
+    "items with nothing to undo": one_is_enough(NONE),
+    "the same of two steps": one_is_enough(NONE, replace(NONE, id="b", run="service.b", after=("a",))),
+    "a wait beside one that is tried again": one_is_enough(Step(id="a", wait=GO, when="index == 0"), TWICE),
+    "the same before a wait": one_is_enough(Step(id="a", wait=GO, when="index == 0"), TWICE, then=Step(id="w", wait=GO)),
+    "a delay beside it": one_is_enough(Step(id="a", delay=DELAYS["~"], when="index == 0"), TWICE),
+    "the same before a delay": one_is_enough(
+        Step(id="a", delay=DELAYS["~"], when="index == 0"), TWICE, then=Step(id="w", wait=GO)
+    ),
+}
+"""Sagas with a map that does not need all its items."""
 MORE = Step(id="s1", wait=Wait(event="more"))
 
 
@@ -291,7 +312,8 @@ def made() -> tuple[Moves, Moves, Moves, set[Any]]:
     firsts = set()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("goconductor.lifecycle.decide.Fold", Watched)
-        for definition, restarts in [*((each, False) for each in SMALL.values()), *((each, True) for each in RESTARTED.values())]:
+        young = [*SMALL.values(), *JOINED.values()]
+        for definition, restarts in [*((each, False) for each in young), *((each, True) for each in RESTARTED.values())]:
             compiled = plan(definition)
             level = [begin(compiled, UUID(int=1), SagaStarted(input=INPUT)).state]
             firsts.add(level[0].status)

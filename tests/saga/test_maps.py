@@ -84,6 +84,12 @@ def test_features_of_the_steps_in_a_map_are_the_definitions() -> None:
     assert features_of(defined(mapped({"id": "wait", "delay": {"seconds": 5}}))) == ("delay", "map")
 
 
+def test_a_join_that_needs_not_all_items_is_a_feature_of_its_own() -> None:
+    joined = {"id": "lines", "map": {"over": "$.input", "do": [RESERVE], "join": 2}}
+    assert features_of(defined(joined)) == ("join", "map")
+    assert features_of(defined(joined | {"map": joined["map"] | {"join": "all"}})) == ("map",)  # type: ignore[operator]
+
+
 @pytest.mark.parametrize(
     ("steps", "problem"),
     [
@@ -171,7 +177,7 @@ def test_the_same_definition_in_python_and_as_a_diagram() -> None:
     paid = saga.step("payments.charge")
     lines = saga.map(saga.input["lines"], id="lines", after=[paid], when="input.yes")
     shelf = lines.step("inventory.reserve", inputs={"sku": lines.item.sku, "place": lines.index, "paid": paid.output})
-    boxes = lines.map(lines.item.boxes, id="boxes", after=[shelf])
+    boxes = lines.map(lines.item.boxes, id="boxes", after=[shelf], join="any")
     boxes.step("packing.pack", inputs={"box": boxes.item, "shelf": shelf.output})
     lines.delay("1h", id="rest", after=[boxes])
     lines.step("labels.print", fallback=lines.later("write"), inputs={"boxes": boxes.output})
@@ -181,5 +187,6 @@ def test_the_same_definition_in_python_and_as_a_diagram() -> None:
     exec(as_python(saga.definition), names)
     assert names["order"].definition.version == saga.definition.version
     drawn = mermaid(plan(saga.definition))
+    assert "for each of $.item.boxes, one is enough" in drawn.replace("#36;", "$")
     assert 'subgraph s1_each ["each item of lines"]' in drawn
     assert "s1_2 -. fails .-> s1_3" in drawn or "-. fails .->" in drawn

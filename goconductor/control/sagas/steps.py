@@ -17,7 +17,7 @@ from goconductor.lifecycle.facts.state import (
     SagaStatus,
     StepState,
 )
-from goconductor.lifecycle.grown import last_steps
+from goconductor.lifecycle.grown import last_steps, lost_around
 from goconductor.lifecycle.pending_work import goes_back, is_backward
 from goconductor.ports.store import Lease, LeaseKey
 from goconductor.saga.definition import Undo
@@ -135,6 +135,8 @@ def _status(plan: Plan, state: SagaState, name: str, around: Surroundings, owner
             return StepStatus.WAITING, "begins again when what comes after it is undone"
         case ActionStatus.PREVENTED if step.action.failure is None and name not in plan.owners:
             began = "before its items were done" if step.length is not None else "while it waited"
+            if lost_around(state.steps, name) is not None:
+                return StepStatus.SKIPPED, "its item is undone as a whole"
             return StepStatus.SKIPPED, f"the saga {'was to end' if _is_terminated(state) else 'turned back'} {began}"
         case ActionStatus.PREVENTED:
             return StepStatus.FAILED, "it has no effect and never will have one"
@@ -144,9 +146,15 @@ def _status(plan: Plan, state: SagaState, name: str, around: Surroundings, owner
 
 def _without(plan: Plan, state: SagaState, name: str) -> str:
     """Return how the saga goes on without a step that was given up."""
+    if lost_around(state.steps, name) is not None and name not in plan.tolerated:
+        return _undone("its item failed or was not needed, and the map goes on without it", state, name)
     fallback = next(iter(plan.chain(name)[1:]), None)
     stands = fallback is not None and state.step(fallback).action.status is ActionStatus.SUCCEEDED
     reason = f"it failed, and {fallback} stands for it" if stands else "it failed, and the saga goes on without it"
+    return _undone(reason, state, name)
+
+
+def _undone(reason: str, state: SagaState, name: str) -> str:
     match state.step(name).compensation.status:
         case CompensationStatus.DONE:
             return f"{reason}; it was compensated first"
@@ -159,6 +167,8 @@ def _without(plan: Plan, state: SagaState, name: str) -> str:
 def _pending(plan: Plan, state: SagaState, name: str) -> tuple[StepStatus, str | None]:
     if state.phase.ended or is_backward(state) or _is_terminated(state):
         return StepStatus.PENDING, "it never began"
+    if lost_around(state.steps, name) is not None:
+        return StepStatus.PENDING, "does not begin any more: its item is undone as a whole"
     if goes_back(state, name):
         return StepStatus.PENDING, "begins when what is undone has been undone"
     if state.paused:
@@ -173,7 +183,9 @@ def _items(plan: Plan, state: SagaState, name: str) -> str:
     done = sum(state.step(each).action.status in DONE_ACTIONS for each in last)
     length = state.step(name).length or 0
     what = f"{length:,} item{'' if length == 1 else 's'}"
-    return f"has grown to {what}; {done:,} of their {len(last):,} last steps are done"
+    lost = len(state.step(name).lost)
+    without = f"; {lost:,} failed or {'was' if lost == 1 else 'were'} not needed" if lost else ""
+    return f"has grown to {what}; {done:,} of their {len(last):,} last steps are done{without}"
 
 
 def _is_terminated(state: SagaState) -> bool:

@@ -289,6 +289,7 @@ def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: f
     for name in names:
         if _newly(before, after, name, ActionStatus.GROWN):
             yield f"{name} grows to {after.step(name).length or 0:,} items"
+        yield from _lost(before, after, name)
         if after.step(name).stuck and not (before is not None and before.step(name).stuck):
             yield f"{name} is stuck: an operator must decide"
     actions = [effect for effect in decided.effects if isinstance(effect, RunAction)]
@@ -323,6 +324,13 @@ def _changed(plan: Plan, before: SagaState | None, after: SagaState) -> list[str
     known = {} if before is None else before.steps
     changed = {name for name, step in after.steps.items() if step is not known.get(name)}
     return [*changed] if len(changed) < 2 else [name for name in in_order(plan, after.steps) if name in changed]
+
+
+def _lost(before: SagaState | None, after: SagaState, name: str) -> Iterator[str]:
+    """Say which items of a map go back as a whole."""
+    if lost := after.step(name).lost - (before.step(name).lost if before is not None else frozenset()):
+        items = together([f"{name}[{place}]" for place in sorted(lost)])
+        yield f"{items} {'is' if len(lost) == 1 else 'are'} undone as a whole"
 
 
 def _may_stand(plan: Plan, state: SagaState, name: str) -> bool:

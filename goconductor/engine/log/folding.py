@@ -264,7 +264,7 @@ def fold(
         try:
             apply(draft, event)
             event = draft.keep(event)
-            nulls = _undo_nothing(draft, room) if draft.backward or draft.rewound or plan.tolerated else []
+            nulls = _undo_nothing(draft, room) if draft.backward or draft.rewound or plan.tolerated or plan.loses else []
         except Exception as error:  # noqa: BLE001  (of a bug of ours the other sagas of this batch have no part)
             draft = _fold_of(plan, base.state, folded)
             seen = msgspec.structs.replace(draft.state, steps=dict(draft.steps))

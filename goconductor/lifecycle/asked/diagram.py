@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, SAGA_MOVES, Rewound
+from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, SAGA_MOVES, Lost, Rewound
+
+_LATER = {Lost.__name__, Rewound.__name__}
+"""Causes of moves that an end of a side may see later, with others."""
 
 
 def saga_diagram() -> str:
@@ -32,7 +35,7 @@ def _diagram(moves: Mapping[type[Any], Mapping[Any, frozenset[Any]]], start: str
                 if before is not after:
                     edges.setdefault((before, after), []).append(cause.__name__)
     targets = {after for _, after in edges}
-    ends = sorted(targets - {before for (before, _), causes in edges.items() if causes != [Rewound.__name__]})
+    ends = sorted(targets - {before for (before, _), causes in edges.items() if {*causes} - _LATER})
     lines = ["stateDiagram-v2", f"    [*] --> {start}"]
     lines += [f"    {before} --> {after}: {', '.join(sorted(causes))}" for (before, after), causes in sorted(edges.items())]
     lines += [f"    {end} --> [*]" for end in ends]

@@ -208,6 +208,10 @@ class StepState(msgspec.Struct, frozen=True, omit_defaults=True):
     """The same for the inputs of a declared undo."""
     length: int | None = None
     """Of a map that has grown: how many items it has."""
+    lost: frozenset[int] = frozenset()
+    """Of such a map: the places of items that failed as a whole, or were not needed any more."""
+    undoing: frozenset[int] = frozenset()
+    """Those of them that are still being undone."""
 
     @property
     def stuck(self) -> bool:
@@ -356,7 +360,7 @@ class Referable(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         step = self._steps[name]
         if step.length is not None:
-            return Items(step.length, (step.edited or {}).get("over"))
+            return Items(step.length, (step.edited or {}).get("over"), step.lost)
         if step.action.status not in DONE_ACTIONS and name != self._undone:
             raise KeyError(name)
         return step.output

@@ -4,7 +4,8 @@ all that can happen, and compares: the tables show no move that no saga can make
 
 ``SAGA_MOVES[event][status]`` are the statuses that a saga may have after the event. A status that is missing cannot see the
 event. ``ACTION_MOVES`` and ``COMPENSATION_MOVES`` do the same for one step. :class:`Advance` stands for a consequence of another
-step's event: its turn has come, or the saga turned back; :class:`Rewound` for the end of a rewind.
+step's event: its turn has come, or the saga turned back; :class:`Rewound` for the end of a rewind, :class:`Lost` for that of
+an item.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ class Advance:
 
 class Rewound:
     """The end of a rewind: the step is as if it had never begun, in another round."""
+
+
+class Lost:
+    """The end of an item that was lost: nothing of it is left to undo."""
 
 
 def _to(*statuses: S) -> frozenset[S]:
@@ -73,19 +78,19 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
     e.OutcomeUnknown: {
         S.QUEUED: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.COMPLETED, S.COMPENSATED),
         S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
-        S.PAUSED: _to(S.PAUSED, S.COMPENSATED),
+        S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
         S.COMPENSATING: _to(S.COMPENSATING, S.STUCK, S.COMPENSATED),
         S.STUCK: _STILL_STUCK,
     },
     e.TimerFired: {
         S.QUEUED: _to(S.RUNNING, S.COMPENSATING),
-        S.RUNNING: _to(S.RUNNING, S.COMPENSATING, S.STUCK, S.COMPENSATED),
+        S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
         S.WAITING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
         **{s: _to(s) for s in (S.PAUSED, S.COMPENSATING, S.STUCK)},
     },
     e.SignalReceived: {
         S.QUEUED: _to(S.QUEUED, S.RUNNING, S.COMPENSATING),
-        S.RUNNING: _to(S.RUNNING, S.COMPENSATING, S.STUCK, S.COMPENSATED),
+        S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
         S.WAITING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
         S.PAUSED: _to(S.PAUSED, S.COMPLETED),
         S.COMPENSATING: _to(S.COMPENSATING),
@@ -188,6 +193,10 @@ ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
     Rewound: dict.fromkeys(
         (A.PENDING, A.SUCCEEDED, A.FAILED, A.PREVENTED, A.UNKNOWN, A.SKIPPED, A.GIVEN_UP), frozenset({A.PENDING})
     ),
+    Lost: {
+        **dict.fromkeys((A.PENDING, A.PREVENTED), frozenset({A.SKIPPED})),
+        **dict.fromkeys((A.SUCCEEDED, A.FAILED, A.UNKNOWN), frozenset({A.GIVEN_UP})),
+    },
     e.ActionSucceeded: dict.fromkeys((A.SENT, A.BACKOFF, A.SETTLING, A.FAILED, A.UNKNOWN, A.STUCK), frozenset({A.SUCCEEDED})),
     e.ActionFailed: {A.SENT: frozenset({A.BACKOFF, A.FAILED, A.PREVENTED, A.SETTLING, A.STUCK, A.GIVEN_UP})},
     e.OutputRejected: {A.SENT: frozenset({A.FAILED, A.STUCK, A.GIVEN_UP})},

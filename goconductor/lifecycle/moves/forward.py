@@ -26,7 +26,7 @@ from goconductor.lifecycle.facts.state import ActionStatus, Answer, Compensation
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import ACTION_GROWN, ACTION_SUCCEEDED, MAY_HAVE_RUN, Fold
 from goconductor.lifecycle.grown import first_steps
-from goconductor.lifecycle.moves import rewinding, tolerated, turning, undoing
+from goconductor.lifecycle.moves import joining, rewinding, tolerated, turning, undoing
 from goconductor.lifecycle.moves.kinds import call, kind_of, wait
 from goconductor.lifecycle.moves.retrying import ACTIONS
 from goconductor.lifecycle.moves.seen import seen_by_conditions
@@ -74,10 +74,14 @@ def advance(fold: Fold, steps: Iterable[str]) -> None:
     Steps that have begun to wait by this event are given the signals that have come before, and those after them may begin. Of
     maps that have grown the items' first steps begin.
     """
-    waiting = _may_go_on(fold, steps) if fold.paused else [*steps][::-1]
-    while waiting or fold.begun or fold.grown:
+    waiting, loses = _may_go_on(fold, steps) if fold.paused else [*steps][::-1], fold.plan.loses
+    while waiting or fold.begun or fold.grown or fold.joins:
         if fold.grown:
             waiting += _unfolded(fold)
+            continue
+        if fold.joins:
+            waiting += fold.joins
+            fold.joins.clear()
             continue
         if not waiting:
             ended = wait.hand_out(fold)
@@ -85,11 +89,14 @@ def advance(fold: Fold, steps: Iterable[str]) -> None:
             waiting = _may_go_on(fold, begin) if fold.paused else begin[::-1]
             continue
         name = waiting.pop()
+        if loses:
+            joining.without_surplus(fold, name)
         if fold.has_its_turn(name) and _begin(fold, name):
             waiting.extend(_may_go_on(fold, fold.plan.successors[name]) if fold.paused else fold.plan.successors[name])
         if fold.backward or fold.phase.ended:
             fold.begun.clear()
             fold.grown.clear()
+            fold.joins.clear()
             return
     if fold.remaining == 0 and not fold.rewound:
         fold.phase = SagaStatus.COMPLETED
@@ -160,7 +167,7 @@ def _without_effect(fold: Fold, name: str, cause: type[object], failure: Failure
         fold.set_action(name, cause, Side(ActionStatus.STUCK, attempt, failure=failure))
     else:
         fold.set_action(name, cause, Side(ActionStatus.PREVENTED, attempt, failure=failure))
-        has_failed(fold, name, f"step {name!r}: {failure}")
+        _fail(fold, name, f"step {name!r}: {failure}")
     return False
 
 
@@ -177,8 +184,9 @@ def due(fold: Fold, event: TimerFired) -> None:
     if fold.paused:
         raise UnexpectedEventError(f"the saga is paused; step {event.step!r} ends its waiting on resume")
     if (failure := wait.timed_out(fold, event.step)) is not None:
-        if _without_effect(fold, event.step, TimerFired, failure, attempt=waits.attempt):
-            advance(fold, fold.plan.successors[event.step])
+        done = _without_effect(fold, event.step, TimerFired, failure, attempt=waits.attempt)
+        if done or fold.joins:
+            advance(fold, fold.plan.successors[event.step] if done else ())
         return
     fold.set_action(event.step, TimerFired, waits.to(ActionStatus.SUCCEEDED))
     fold.reason = ""
@@ -209,9 +217,9 @@ def succeeded(fold: Fold, event: ActionSucceeded | ActionSettled | OutcomeDeclar
         return
     if undoing.is_settled_first(fold, event.step):
         call.compensate(fold, event.step, type(event))
-    if not fold.backward:  # it goes back by a rewind
+    if not fold.backward:  # it goes back by a rewind, or with its item
         fold.remaining -= 1
-    back(fold)
+    back(fold, event.step)
 
 
 def failed(fold: Fold, event: ActionFailed) -> None:
@@ -246,21 +254,34 @@ def _given_up(fold: Fold, name: str, status: ActionStatus, why: str) -> None:
 
 
 def has_failed(fold: Fold, name: str, reason: str) -> None:
-    """Turn back, as a step has failed for good. Of a step that goes back already a failure is none any more."""
+    """Turn back, or lose the step's item, as it has failed for good. Of a step that goes back already a failure is none."""
+    _fail(fold, name, reason)
+    if fold.joins:
+        advance(fold, ())
+
+
+def _fail(fold: Fold, name: str, reason: str) -> None:
     if name in fold.rewound:
-        back(fold)
-    else:
+        back(fold, name)
+    elif fold.plan.loses and not fold.backward and fold.is_lost(name):
+        joining.undo(fold, name)
+    elif fold.backward or not (fold.plan.loses and joining.failed(fold, name)):
         turning.turn_back(fold, reason)
 
 
-def back(fold: Fold, closed: str | None = None) -> None:
-    """Go on with what goes back. Where a rewind ends by that, let its steps have their turn again.
+def back(fold: Fold, name: str = "", *, closed: bool = False) -> None:
+    """Go on with what goes back: a step's lost item, else a rewind or the saga. A rewind that ends lets its steps begin again.
 
     Args:
         fold: the saga.
-        closed: the step whose compensation has just been closed, if one has.
+        name: the step; none where the request was about more.
+        closed: whether its compensation has just been closed.
     """
-    if turning.advance(fold, closed):
+    if fold.plan.loses and not fold.backward and fold.is_lost(name):
+        joining.undo(fold, name)
+        if fold.joins:
+            advance(fold, ())
+    elif turning.advance(fold, name if closed else None):
         advance(fold, rewinding.end(fold))
 
 
@@ -301,7 +322,7 @@ def settled(fold: Fold, event: ActionSettled) -> None:
     if undoing.is_settled_first(fold, name):
         undoing.settled(fold, event)
         if not event.happened:
-            back(fold, name)
+            back(fold, name, closed=True)
         elif not fold.backward:
             fold.remaining -= 1
     elif step.action.status is not ActionStatus.SETTLING:
@@ -326,7 +347,7 @@ def settle_unavailable(fold: Fold, event: SettleUnavailable) -> None:
     elif name in fold.plan.tolerated:
         fold.set_action(name, SettleUnavailable, side.to(ActionStatus.UNKNOWN if side.unknowns else ActionStatus.FAILED))
         if fold.goes_back(name):
-            back(fold)
+            back(fold, name)
         else:
             tolerated.undo(fold, name)
     elif side.failure is not None and not side.unknowns and not step.skipping:
@@ -369,7 +390,7 @@ def undone(fold: Fold, name: str, cause: type[object]) -> None:
     elif name in fold.rewound and fold.step(name).compensation.status is CompensationStatus.SKIPPED:
         turning.turn_back(fold, f"the compensation of step {name!r} was skipped in a rewind")
     else:
-        back(fold, name)
+        back(fold, name, closed=True)
 
 
 def _go_on(fold: Fold, name: str) -> None:

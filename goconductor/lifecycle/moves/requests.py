@@ -35,7 +35,7 @@ from goconductor.lifecycle.facts.events import (
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, StepState
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import in_order
-from goconductor.lifecycle.moves import forward, rewinding, signals, terminating, turning
+from goconductor.lifecycle.moves import forward, joining, rewinding, signals, terminating, turning
 from goconductor.lifecycle.moves.kinds import kind_of
 from goconductor.lifecycle.moves.retrying import ACTIONS, COMPENSATIONS
 from goconductor.lifecycle.pending_work import pending_work
@@ -91,6 +91,8 @@ def resume(fold: Fold, _event: ResumeRequested) -> None:
     fold.fields["pause_reason"] = ""
     if fold.backward or fold.rewound:
         forward.back(fold)
+    if fold.plan.loses and not fold.backward:
+        joining.resume(fold)
     if not fold.backward and not fold.phase.ended:
         forward.advance(fold, in_order(fold.plan, fold.steps))
     ends = [effect for effect in fold.effects if isinstance(effect, EndSaga)]

@@ -73,6 +73,26 @@ def advance(fold: Fold, closed: str | None = None) -> bool:
             fold.unclosed = unclosed(fold.plan, fold.steps)
         waiting = [name for name, after in fold.unclosed.items() if not after]
     still = fold.unclosed
+    compensate(fold, still, waiting)
+    if fold.paused:
+        fold.unclosed = None
+    if still:
+        return False
+    if not fold.backward:
+        return True
+    fold.phase = SagaStatus.COMPENSATED
+    fold.effects.append(EndSaga(SagaStatus.COMPENSATED))
+    return False
+
+
+def compensate(fold: Fold, still: dict[str, int], waiting: list[str]) -> None:
+    """Begin the compensations whose turn has come, and take away what is closed.
+
+    Args:
+        fold: the saga.
+        still: the places of the graph that are not closed, each with how many must be closed before it.
+        waiting: those without any.
+    """
     while waiting:
         name = waiting.pop()
         status = fold.step(name).compensation.status
@@ -86,15 +106,6 @@ def advance(fold: Fold, closed: str | None = None) -> bool:
                     waiting.append(earlier)
         elif status is NO_COMPENSATION and not fold.paused:
             call.compensate(fold, name)
-    if fold.paused:
-        fold.unclosed = None
-    if still:
-        return False
-    if not fold.backward:
-        return True
-    fold.phase = SagaStatus.COMPENSATED
-    fold.effects.append(EndSaga(SagaStatus.COMPENSATED))
-    return False
 
 
 def late_success(fold: Fold, name: str) -> None:

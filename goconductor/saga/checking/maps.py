@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from goconductor.saga.checking.waits import without_code
 from goconductor.saga.definition import NOTHING, Definition, Map, Step, Undo, every_step
 from goconductor.saga.graph import reachable
-from goconductor.saga.growth import DEPTH_MAX, INDEX_CHARACTERS, NAME_CHARACTERS_MAX
+from goconductor.saga.growth import DEPTH_MAX, INDEX_CHARACTERS, NAME_CHARACTERS_MAX, STEPS_MAX
 
 
 def too_deep(definition: Definition) -> bool:
@@ -29,6 +29,11 @@ def of_map(step: Step, map: Map, above: tuple[str, ...]) -> Iterator[str]:
     yield from without_code(step, "a map")
     if step.tolerated:
         yield f"map {step.id!r} has allow_fail or a fallback; give that to the steps in it."
+    if isinstance(map.join, int) and not 1 <= map.join <= STEPS_MAX:
+        yield (
+            f"map {step.id!r} needs {map.join:,} items to succeed; give 'join' a number from 1 to {STEPS_MAX:,}, "
+            "or 'any', or 'all'."
+        )
     if not map.do:
         yield f"map {step.id!r} has no steps; add at least one to its 'do'."
     for each in map.do:

@@ -256,6 +256,7 @@ class Steps:
         id: str | None = None,
         after: Sequence[Step[Any]] = (),
         when: str | None = None,
+        join: Literal["all", "any"] | int = "all",
     ) -> Map:
         """Add steps for each item of a list: ``lines = order.map(order.input.lines)``, and then ``lines.step(…)``.
 
@@ -264,11 +265,12 @@ class Steps:
             id: the step's id in the saga; by default ``"map"``.
             after: steps that must have ended before.
             when: a CEL condition over ``input`` and ``steps``. If it is false, the step is skipped.
+            join: how many items must succeed: ``"all"``, ``"any"`` for one, or a number. The others are undone.
 
         Raises:
             ArgumentError: something is of a wrong type.
         """
-        check_options({"id": id, "after": after, "when": when}, lambda each: isinstance(each, Step))
+        check_options({"id": id, "after": after, "when": when, "join": join}, lambda each: isinstance(each, Step))
         if not isinstance(over, Place):
             raise unfit("over", over, "the place of a list, such as order.input.lines")
         self._changed()
@@ -276,7 +278,7 @@ class Steps:
             self,
             StepDefinition(
                 id=id or "map",
-                map=MapDefinition(over=str(reference_of(over)), do=()),
+                map=MapDefinition(over=str(reference_of(over)), do=(), join=join),
                 after=tuple(step.id for step in after),
                 when=when,
             ),

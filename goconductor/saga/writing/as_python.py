@@ -94,7 +94,8 @@ class _Writer:
                 self.refused.append(f"step {step.id!r} runs no code and has {field!r}, which cannot be written in Python.")
         if step.map is not None:
             over = self._place(step.map.over, f"the list of map {step.id!r}")
-            return _call(f"{target}.map", [over], {"id": self._id(step, "map")} | self._options(step))
+            join = None if step.map.join == "all" else repr(step.map.join)
+            return _call(f"{target}.map", [over], {"id": self._id(step, "map"), "join": join} | self._options(step))
         if step.delay is not None:
             until = None if step.delay.until is None else self._place(step.delay.until, f"the delay of step {step.id!r}")
             first = [] if step.delay.seconds is None else [_number(step.delay.seconds)]

@@ -26,6 +26,7 @@ _WANTED: dict[str, tuple[tuple[type, ...], str]] = {
     "total_timeout": ((int, float, str, NoneType), "seconds, or a text such as '10m'"),
     "allow_fail": ((bool,), "True or False"),
     "fallback": ((object,), "what saga.step(…) has returned for the other step: fallback=invoiced"),
+    "join": ((int, str), "'all', 'any', or how many items must succeed"),
     "unknowns_max": ((int, NoneType), "a whole number"),
 }
 
@@ -52,6 +53,8 @@ def check_options(options: Mapping[str, Any], is_step: Callable[[object], bool])
             raise unfit(f"after[{number}]", step, "what saga.step(…) has returned: after=[reserved]")
     if isinstance(undo := options.get("undo"), str) and undo != NOTHING:
         raise unfit("undo", undo, _WANTED["undo"][1])
+    if isinstance(join := options.get("join"), str) and join not in {"all", "any"}:
+        raise unfit("join", join, _WANTED["join"][1])
     if (fallback := options.get("fallback")) is not None and not is_step(fallback):
         raise unfit("fallback", fallback, _WANTED["fallback"][1])
     for parameter in options.get("inputs", {}):

@@ -13,8 +13,10 @@ from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import body_of
 from goconductor.lifecycle.moves.kinds.wait import RECEIVED_MAX
-from goconductor.saga.growth import STEPS_MAX
+from goconductor.saga.growth import STEPS_MAX, needed
 
+TOO_FEW = "TooFewItemsError"
+"""Type of the failure of a map that has fewer items than its join needs."""
 NO_LIST = "NoListError"
 """Type of the failure of a map that has no list, or one that is too long."""
 ASKED_MAX = 1_000
@@ -29,6 +31,10 @@ def begin(fold: Fold, name: str, cause: type[object] = Advance) -> Failure | Non
         length = data.length(name, fold.step(name).edited or {}, fold.input, Referable(fold.steps))
     except PayloadError as error:
         return Failure(NO_LIST, str(error), retryable=False)
+    map = fold.plan.steps[name].map
+    if map is not None and (need := needed(map, length)) > length:
+        problem = f"its list has {length:,} items, and {need:,} of them must succeed: give it a longer list, or skip it"
+        return Failure(TOO_FEW, problem, retryable=False)
     added = length * len(body.order)
     if fold.size + added > STEPS_MAX:
         problem = f"its list has {length:,} items, so that the saga would have {fold.size + added:,} steps; at most {STEPS_MAX:,}"
