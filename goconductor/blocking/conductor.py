@@ -12,11 +12,13 @@ from typing_extensions import TypeVar as DefaultedTypeVar
 from goconductor.blocking.client import BlockingClient
 from goconductor.blocking.saga import BlockingSaga
 from goconductor.blocking.schedules import BlockingSchedules
+from goconductor.blocking.transactions import of_this_thread
 from goconductor.control.dataflows.documents import DataflowRun
 from goconductor.control.models import SagaPage
 from goconductor.control.sagas.bulk import BulkReport
 from goconductor.dataflow.dataflow import Dataflow
 from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.ports.store.log.transactions import BlockingTransaction
 from goconductor.saga.writing.builder import Saga
 
 I = TypeVar("I")  # noqa: E741
@@ -41,14 +43,32 @@ class BlockingConductor(BlockingClient):
 
     @overload
     def start(
-        self, saga: Saga[I, O], input: I, *, key: str | None = None, labels: Mapping[str, str] | None = None
+        self,
+        saga: Saga[I, O],
+        input: I,
+        *,
+        key: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        transaction: BlockingTransaction | None = None,
     ) -> BlockingSaga[O]: ...
     @overload
     def start(
-        self, saga: str, input: Any, *, key: str | None = None, labels: Mapping[str, str] | None = None
+        self,
+        saga: str,
+        input: Any,
+        *,
+        key: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        transaction: BlockingTransaction | None = None,
     ) -> BlockingSaga[Any]: ...
     def start(
-        self, saga: Saga[Any, Any] | str, input: Any, *, key: str | None = None, labels: Mapping[str, str] | None = None
+        self,
+        saga: Saga[Any, Any] | str,
+        input: Any,
+        *,
+        key: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        transaction: BlockingTransaction | None = None,
     ) -> BlockingSaga[Any]:
         """Start a saga.
 
@@ -57,6 +77,10 @@ class BlockingConductor(BlockingClient):
             input: its input.
             key: the same key again finds the same saga; up to 255 printable ASCII characters.
             labels: up to 20 words to find it by, each name and value a text.
+            transaction: your own open transaction in the database of the saga log, over psycopg 3: a connection of psycopg,
+                SQLAlchemy's ``Session``, ``scoped_session`` or ``Connection``, or Django's ``connection`` inside of
+                ``transaction.atomic()``. The saga begins when it commits, or never; call :meth:`BlockingSaga.begin` after the
+                commit. Until then nobody sees it, and another start with its key waits.
 
         Raises:
             ArgumentError: this is neither a saga nor a name.
@@ -67,8 +91,14 @@ class BlockingConductor(BlockingClient):
             RequestInvalidError: the key or a label cannot be one.
             DefinitionNotFoundError: there is no definition of that name.
             StoreUnavailableError: the store is away; with a key, the start can be repeated safely.
+            TypeError: the transaction is of an unknown kind; the error names the known ones.
+            ValueError: the connection is in no transaction.
+            ConfigurationError: the transaction is in another database than the saga log, or may not write there.
         """
-        return BlockingSaga(self, self._ask(lambda conductor: conductor.start(saga, input, key=key, labels=labels)))
+        own = of_this_thread(transaction)
+        return BlockingSaga(
+            self, self._ask(lambda conductor: conductor.start(saga, input, key=key, labels=labels, transaction=own))
+        )
 
     @overload
     def saga(self, saga_id: UUID | str, saga: Saga[Any, O]) -> BlockingSaga[O]: ...

@@ -41,6 +41,17 @@ class BlockingSaga(Generic[O]):
         self._ask = client._ask  # noqa: SLF001
         self._handle = handle
 
+    def begin(self) -> None:
+        """Begin at once what was started in a transaction of one's own: to be called after its commit.
+
+        It may be left out: the leader's sweep begins the saga within a second or so (``recovery.sweep_interval_seconds``), also
+        when this process dies. :meth:`result` does it too. May be called twice, and for any saga.
+
+        Raises:
+            SagaNotFoundError: the transaction is not committed, or was rolled back.
+        """
+        return self._ask(lambda _: self._handle.begin())
+
     def result(self, *, timeout_seconds: float = 60.0) -> O:
         """Wait for the saga's result, until it has completed; while the database is away, it waits on.
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, TypeAlias
+from unittest import mock
 
 import asyncpg
 import psycopg
 import pytest
-from sqlalchemy import create_engine
+from django.db import connections
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
@@ -21,7 +23,7 @@ from goconductor.ports.store import Verdict
 from goconductor.stores.postgres import PostgresStore, migrate
 from goconductor.testing.contracts.store.material import Saga, begin, event, take
 from goconductor.testing.postgres import PostgresAddress, PostgresServer
-from tests.contracts.callers import CALLERS, Caller, TakenBackError
+from tests.contracts.callers import CALLERS, Caller, TakenBackError, blocking_engine_of, django_alias
 from tests.contracts.journal_leaves import engine_of
 
 pytestmark = pytest.mark.postgres
@@ -147,13 +149,36 @@ async def test_a_connection_without_a_transaction_is_refused(store: PostgresStor
     assert await store.sagas.head(saga.saga_id) is None
 
 
-async def test_what_is_no_transaction_of_a_known_kind_is_answered_with_what_is(store: PostgresStore, postgres_url: str) -> None:
-    engine = create_engine(postgres_url.replace("postgresql:", "postgresql+psycopg:"))
-    with psycopg.connect(postgres_url) as blocking, engine.connect() as blocking_too, Session(engine) as session:
-        for thing in ("postgresql://localhost", object(), blocking, blocking_too, session):
-            with pytest.raises(TypeError, match=rf"{type(thing).__name__}: .*asyncpg.*psycopg AsyncConnection.*AsyncSession"):
-                await store.starts.start_in(thing, Saga().start())
-    engine.dispose()
+async def test_what_is_no_transaction_of_a_known_kind_is_answered_with_what_is(store: PostgresStore) -> None:
+    for thing in ("postgresql://localhost", object(), 7):
+        with pytest.raises(TypeError, match=rf"{type(thing).__name__}: .*asyncpg.*AsyncSession.*Session.*Django"):
+            await store.starts.start_in(thing, Saga().start())
+
+
+async def test_a_blocking_connection_without_a_transaction_is_refused(store: PostgresStore, postgres_url: str) -> None:
+    async def refuses(connection: Any) -> None:
+        with pytest.raises(ValueError, match="no transaction is open"):
+            await store.starts.start_in(connection, Saga().start())
+
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        await refuses(connection)
+    with blocking_engine_of(postgres_url) as engine:
+        by_itself = engine.execution_options(isolation_level="AUTOCOMMIT")
+        with by_itself.connect() as sqlalchemys:
+            await refuses(sqlalchemys)
+        with Session(by_itself) as session:
+            await refuses(session)
+    with mock.patch.dict(os.environ, DJANGO_ALLOW_ASYNC_UNSAFE="1"), django_alias(postgres_url) as alias:
+        await refuses(connections[alias])
+        connections[alias].ensure_connection()
+        await refuses(connections[alias])
+
+
+async def test_a_transaction_that_django_will_roll_back_is_refused(store: PostgresStore, postgres_url: str) -> None:
+    async with CALLERS["django"](postgres_url) as caller:
+        caller.tx.set_rollback(True)
+        with pytest.raises(ValueError, match="an error was caught inside it"):
+            await store.starts.start_in(caller.tx, Saga().start())
 
 
 async def test_a_transaction_in_another_database_is_refused_and_can_go_on(

@@ -22,8 +22,14 @@ from goconductor.blocking import conductor, saga, schedules
 
 Method: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
-NOT_OFFERED = {"begin", "transaction"}
-"""A transaction of the caller's belongs to another library than the engine's, and to the caller's thread."""
+TRANSACTION = "transaction"
+"""It is of a library that blocks, so it has another type and other words, and is looked at on the caller's thread."""
+KINDS = """
+    transaction: your own open transaction in the database of the saga log, over psycopg 3: a connection of psycopg,
+        SQLAlchemy's ``Session``, ``scoped_session`` or ``Connection``, or Django's ``connection`` inside of
+        ``transaction.atomic()``. The saga begins when it commits, or never; call :meth:`BlockingSaga.begin` after the
+        commit. Until then nobody sees it, and another start with its key waits.
+"""
 
 CONDUCTOR = '''
 """The methods of the blocking client, written by ``tests/doors/test_blocking_interface.py``: change the asynchronous ones."""
@@ -40,11 +46,13 @@ from typing_extensions import TypeVar as DefaultedTypeVar
 from goconductor.blocking.client import BlockingClient
 from goconductor.blocking.saga import BlockingSaga
 from goconductor.blocking.schedules import BlockingSchedules
+from goconductor.blocking.transactions import of_this_thread
 from goconductor.control.dataflows.documents import DataflowRun
 from goconductor.control.models import SagaPage
 from goconductor.control.sagas.bulk import BulkReport
 from goconductor.dataflow.dataflow import Dataflow
 from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.ports.store.log.transactions import BlockingTransaction
 from goconductor.saga.writing.builder import Saga
 
 I = TypeVar("I")  # noqa: E741
@@ -121,21 +129,23 @@ def methods(kind: type) -> Iterator[Method]:
     tree = ast.parse(Path(inspect.getfile(next(each for each in vars(kind).values() if inspect.isfunction(each)))).read_text())
     (found,) = (each for each in tree.body if isinstance(each, ast.ClassDef) and each.name == kind.__name__)
     for each in found.body:
-        if isinstance(each, Method) and each.name[0] != "_" and each.name not in NOT_OFFERED:
+        if isinstance(each, Method) and each.name[0] != "_":
             yield each
 
 
 def written(method: Method, *, called: str) -> str:
     """One method without ``await``."""
     given = copy.deepcopy(method.args)
-    kept = [pair for pair in zip(given.kwonlyargs, given.kw_defaults, strict=True) if pair[0].arg not in NOT_OFFERED]
-    given.kwonlyargs, given.kw_defaults = [each for each, _ in kept], [default for _, default in kept]
     returned = ast.unparse(method.returns) if method.returns is not None else ""
-    signature = f"def {method.name}({ast.unparse(given)}) -> {returned.replace('SagaHandle', 'BlockingSaga')}:"
+    parameters = ast.unparse(given).replace("transaction: Transaction", "transaction: BlockingTransaction")
+    signature = f"def {method.name}({parameters}) -> {returned.replace('SagaHandle', 'BlockingSaga')}:"
     decorators = [f"@{ast.unparse(each)}" for each in method.decorator_list]
     if "@overload" in decorators:
         return "\n".join([*decorators, f"{signature} ..."])
     words = [each.arg for each in given.args[1:]] + [f"{each.arg}={each.arg}" for each in given.kwonlyargs]
+    first = ""
+    if f"{TRANSACTION}={TRANSACTION}" in words:
+        words[-1], first = f"{TRANSACTION}=own", f"own = of_this_thread({TRANSACTION})\n"
     call = f"{called}.{method.name}({', '.join(words)})"
     if isinstance(method, ast.AsyncFunctionDef):
         call = f"self._ask(lambda {'conductor' if called.startswith('conductor') else '_'}: {call})"
@@ -143,27 +153,21 @@ def written(method: Method, *, called: str) -> str:
         call = f"self._conductor().{method.name}({', '.join(words)})"
     if "SagaHandle" in returned:
         call = f"BlockingSaga(self, {call})"
-    return "\n".join([signature, textwrap.indent(f"{documented(method)}\nreturn {call}", "    ")])
+    return "\n".join([signature, textwrap.indent(f"{documented(method)}\n{first}return {call}", "    ")])
 
 
 def documented(method: Method | type) -> str:
-    """Its docstring, without what is not offered."""
+    """Its docstring, with the words for what blocks."""
     text = inspect.cleandoc((method.__doc__ if isinstance(method, type) else ast.get_docstring(method, clean=False)) or "")
     lines: list[str] = []
-    left_out = False
+    replaced = False
     for line in text.splitlines():
-        if not line.startswith("        ") or not left_out:
-            left_out = line.strip().partition(":")[0] in NOT_OFFERED or line.strip().endswith(TRANSACTIONS)
-        if not left_out:
+        if not line.startswith("        "):
+            replaced = line.strip().startswith(f"{TRANSACTION}:")
+            lines += KINDS.strip("\n").splitlines() if replaced else [line]
+        elif not replaced:
             lines.append(line)
     return '"""' + "\n".join(lines) + ('\n"""' if len(lines) > 1 else '"""')
-
-
-TRANSACTIONS = (
-    "TypeError: the transaction is of an unknown kind; the error names the known ones.",
-    "ValueError: the connection is in no transaction.",
-    "ConfigurationError: the transaction is in another database than the saga log, or may not write there.",
-)
 
 
 def modules() -> dict[ModuleType, str]:
@@ -192,11 +196,11 @@ def test_the_blocking_methods_are_those_of_the_asynchronous_classes() -> None:
         assert path.read_text("utf-8") == made
 
 
-def test_nothing_is_offered_less_but_what_needs_a_transaction() -> None:
+def test_nothing_is_offered_less() -> None:
     for ours, theirs in (
         (Conductor, conductor.BlockingConductor),
         (SagaHandle, saga.BlockingSaga),
         (Schedules, schedules.BlockingSchedules),
     ):
-        names = {name for name in vars(ours) if name[0] != "_"} - NOT_OFFERED
+        names = {name for name in vars(ours) if name[0] != "_"}
         assert names <= set(dir(theirs))

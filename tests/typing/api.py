@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 import psycopg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, scoped_session
 
 from goconductor import (
     Action,
@@ -204,7 +204,13 @@ async def use() -> None:
     await payments.run()
 
 
-def use_blocking(client: BlockingConductor) -> None:
+def use_blocking(
+    client: BlockingConductor,
+    session: Session,
+    scoped: scoped_session[Session],
+    connection: psycopg.Connection[Any],
+    asynchronous: AsyncSession,
+) -> None:
     handle = client.start(sale, Order("o1", 500), key="o1", labels={"tenant": "a"})
     assert_type(handle, BlockingSaga[Receipt])
     assert_type(handle.result(timeout_seconds=5), Receipt)
@@ -212,7 +218,9 @@ def use_blocking(client: BlockingConductor) -> None:
     assert_type(client.find("order", key="o1"), BlockingSaga[Any])
     assert_type(client.sagas(saga="order").sagas, list[SagaSummary])
     client.start(order, {"id": "o1"})  # type: ignore[misc]
-    client.start("order", {}, transaction=None)  # type: ignore[call-overload]
+    for transaction in (session, scoped, connection):
+        client.start("order", {}, transaction=transaction).begin()
+    client.start("order", {}, transaction=asynchronous)  # type: ignore[call-overload]
     handle.skip("charge")  # type: ignore[call-arg]
 
 

@@ -22,3 +22,12 @@ class _SetsAutocommit(Protocol):
 Transaction: TypeAlias = _AnswersIsInTransaction | _AnswersInTransaction | _SetsAutocommit
 """A caller's own open transaction: a connection or session, as a type checker sees it without its library. A store checks it more
 closely, and its error names what it accepts."""
+
+
+class BlockingTransaction(Protocol):
+    """The same in code that blocks: a connection of psycopg or Django, SQLAlchemy's ``Session``, ``scoped_session`` or
+    ``Connection``, as a type checker sees it without its library.
+    """
+
+    def commit(self) -> None: ...
+    def close(self) -> None: ...

@@ -1,8 +1,12 @@
 """A caller's own open transaction, of whichever library, as what a start needs of it.
 
-Two drivers speak to the server, asyncpg and psycopg; SQLAlchemy stands on one of them, and what it stands on is used. Nothing
-is committed here and nothing rolled back but a savepoint of ours. SQLAlchemy and psycopg begin by themselves with the first
-statement: then ours is the first. A connection that commits each statement by itself is refused.
+Two drivers speak to the server, asyncpg and psycopg; SQLAlchemy and Django stand on one of them, and what they stand on is used.
+Nothing is committed here and nothing rolled back but a savepoint of ours. SQLAlchemy and psycopg begin by themselves with the
+first statement: then ours is the first. A connection that commits each statement by itself is refused.
+
+A connection that blocks is used on a thread, so that the event loop goes on. Its owner's thread waits meanwhile, so nobody else
+uses it. What finds a connection by its own thread, Django's ``connection`` or a ``scoped_session``, was asked on that thread
+before (:mod:`goconductor.blocking.transactions`).
 
 The port's ``Transaction`` has the shapes of these: asyncpg's connection answers ``is_in_transaction``, SQLAlchemy's sessions and
 connections ``in_transaction``, and psycopg's sets autocommit.
@@ -13,12 +17,13 @@ another without any right that a service may lack.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import asyncpg
 
@@ -28,11 +33,13 @@ from goconductor.stores.postgres.database.dial import Address, Connection
 
 if TYPE_CHECKING:
     import psycopg
+    from sqlalchemy import Connection as BlockingConnection
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 ACCEPTED = (
     "an asyncpg connection inside `async with connection.transaction()`, a psycopg AsyncConnection, or SQLAlchemy's "
-    "AsyncSession or AsyncConnection over one of them"
+    "AsyncSession or AsyncConnection over one of them; in code that blocks a connection of psycopg 3, SQLAlchemy's Session or "
+    "Connection over it, or Django's connection over it, inside `with transaction.atomic()`"
 )
 _PLACE = """SELECT CAST(current_database() AS text), CAST(extract(epoch FROM pg_postmaster_start_time()) AS float8),
     (SELECT CAST(oid AS bigint) FROM pg_database WHERE datname = current_database())"""
@@ -50,7 +57,7 @@ class Fault:
 class Caller(ABC):
     """An open transaction that belongs to somebody else."""
 
-    failures: ClassVar[tuple[type[Exception], ...]]
+    failures: tuple[type[Exception], ...]
 
     @property
     @abstractmethod
@@ -86,33 +93,58 @@ class _Asyncpg(Caller):
         return Fault(getattr(error, "sqlstate", None) or "", getattr(error, "constraint_name", None) or "", str(error))
 
 
-def _psycopg(connection: psycopg.AsyncConnection[Any]) -> Caller:
-    """Psycopg is the caller's; it is not imported before he has."""
-    import psycopg  # noqa: PLC0415
-    from psycopg.rows import tuple_row  # noqa: PLC0415
+class _Psycopg(Caller):
+    def __init__(self, connection: psycopg.AsyncConnection[Any] | psycopg.Connection[Any]) -> None:
+        import psycopg  # noqa: PLC0415  (the caller's: it is not imported before he has)
+        from psycopg.rows import tuple_row  # noqa: PLC0415
 
-    class _Psycopg(Caller):
-        failures = (psycopg.Error, OSError)
+        self.failures = (psycopg.Error, OSError)
+        self._connection: Any = connection
+        self._library: Any = psycopg
+        self._rows: Any = tuple_row  # whatever cursors and rows the caller likes
 
-        @property
-        def is_open(self) -> bool:
-            idle = connection.info.transaction_status is psycopg.pq.TransactionStatus.IDLE
-            return not (connection.autocommit and idle)
+    @property
+    def is_open(self) -> bool:
+        idle = self._connection.info.transaction_status is self._library.pq.TransactionStatus.IDLE
+        return not (self._connection.autocommit and idle)
 
-        async def fetch(self, statement: str, arguments: Sequence[object]) -> Sequence[Any]:
-            async with psycopg.AsyncRawCursor(connection, row_factory=tuple_row) as cursor:  # whatever cursors the caller likes
-                await cursor.execute(statement.encode(), arguments or None)
-                return await cursor.fetchall()
+    async def fetch(self, statement: str, arguments: Sequence[object]) -> Sequence[Any]:
+        async with self._library.AsyncRawCursor(self._connection, row_factory=self._rows) as cursor:
+            await cursor.execute(statement.encode(), arguments or None)
+            return list(await cursor.fetchall())
 
-        def savepoint(self) -> AbstractAsyncContextManager[object]:
-            return connection.transaction()
+    def savepoint(self) -> AbstractAsyncContextManager[object]:
+        savepoint: AbstractAsyncContextManager[object] = self._connection.transaction()
+        return savepoint
 
-        def fault(self, error: Exception) -> Fault:
-            refused_by_driver = "22000" if isinstance(error, psycopg.DataError) else ""
-            constraint = error.diag.constraint_name if isinstance(error, psycopg.Error) else None
-            return Fault(getattr(error, "sqlstate", None) or refused_by_driver, constraint or "", str(error))
+    def fault(self, error: Exception) -> Fault:
+        refused_by_driver = "22000" if isinstance(error, self._library.DataError) else ""
+        constraint = error.diag.constraint_name if isinstance(error, self._library.Error) else None
+        return Fault(getattr(error, "sqlstate", None) or refused_by_driver, constraint or "", str(error))
 
-    return _Psycopg()
+
+class _BlockingPsycopg(_Psycopg):
+    async def fetch(self, statement: str, arguments: Sequence[object]) -> Sequence[Any]:
+        def fetch() -> Sequence[Any]:
+            with self._library.RawCursor(self._connection, row_factory=self._rows) as cursor:
+                cursor.execute(statement.encode(), arguments or None)
+                return list(cursor.fetchall())
+
+        return await asyncio.to_thread(fetch)
+
+    def savepoint(self) -> AbstractAsyncContextManager[object]:
+        return self._savepoint()
+
+    @asynccontextmanager
+    async def _savepoint(self) -> AsyncIterator[None]:
+        block = self._connection.transaction()
+        await asyncio.to_thread(block.__enter__)
+        try:
+            yield
+        except BaseException as error:
+            await asyncio.to_thread(block.__exit__, type(error), error, error.__traceback__)
+            raise
+        await asyncio.to_thread(block.__exit__, None, None, None)
 
 
 class Callers:
@@ -165,14 +197,23 @@ class Callers:
 
 
 async def _caller_of(transaction: object) -> Caller:
+    thing: Any = transaction
     if isinstance(transaction, asyncpg.Connection | asyncpg.pool.PoolConnectionProxy):
         return _Asyncpg(cast("Connection", transaction))  # or a pool's proxy of one
-    if _is(transaction, "psycopg", "AsyncConnection"):
-        return _psycopg(transaction)  # type: ignore[arg-type]
-    if _is(transaction, "sqlalchemy.ext.asyncio", "AsyncSession"):
-        return await _below(await transaction.connection())  # type: ignore[attr-defined]
-    if _is(transaction, "sqlalchemy.ext.asyncio", "AsyncConnection"):
-        return await _below(transaction)  # type: ignore[arg-type]
+    if _is(thing, "psycopg", "AsyncConnection"):
+        return _Psycopg(thing)
+    if _is(thing, "psycopg", "Connection"):
+        return _BlockingPsycopg(thing)
+    if _is(thing, "sqlalchemy.ext.asyncio", "AsyncSession"):
+        return await _below(await thing.connection())
+    if _is(thing, "sqlalchemy.ext.asyncio", "AsyncConnection"):
+        return await _below(thing)
+    if _is(thing, "sqlalchemy.orm", "Session"):
+        return await asyncio.to_thread(lambda: _below_blocking(thing.connection()))
+    if _is(thing, "sqlalchemy", "Connection"):
+        return await asyncio.to_thread(_below_blocking, thing)
+    if _is(thing, "django.db.backends.base.base", "BaseDatabaseWrapper"):
+        return _below_django(thing)
     kind = type(transaction)
     raise TypeError(f"a saga cannot start in a {kind.__module__}.{kind.__qualname__}: hand over {ACCEPTED}")
 
@@ -189,7 +230,7 @@ async def _below(connection: AsyncConnection) -> Caller:
 
     raw = (await connection.get_raw_connection()).driver_connection
     if _is(raw, "psycopg", "AsyncConnection"):
-        caller = _psycopg(raw)  # type: ignore[arg-type]
+        caller: Caller = _Psycopg(raw)  # type: ignore[arg-type]
     elif isinstance(raw, asyncpg.Connection):
         caller = _Asyncpg(raw)
     else:
@@ -197,3 +238,32 @@ async def _below(connection: AsyncConnection) -> Caller:
     if not connection.in_transaction() or not caller.is_open:
         await connection.execute(text("SELECT 1"))  # it begins with the first statement
     return caller
+
+
+def _below_blocking(connection: BlockingConnection) -> Caller:
+    """The same of SQLAlchemy where it blocks."""
+    from sqlalchemy import text  # noqa: PLC0415
+
+    raw: Any = connection.connection.driver_connection
+    if not _is(raw, "psycopg", "Connection"):
+        raise TypeError(f"a saga cannot start over SQLAlchemy's driver {connection.dialect.driver!r}: hand over {ACCEPTED}")
+    caller = _BlockingPsycopg(raw)
+    if not connection.in_transaction() or not caller.is_open:
+        connection.execute(text("SELECT 1"))
+    return caller
+
+
+def _below_django(wrapper: Any) -> Caller:
+    """What Django's connection stands on, inside its ``atomic``."""
+    raw = wrapper.connection
+    if raw is not None and not _is(raw, "psycopg", "Connection"):
+        kind = type(raw)
+        raise TypeError(f"a saga cannot start over Django's {kind.__module__}.{kind.__qualname__}: hand over {ACCEPTED}")
+    if raw is None or not wrapper.in_atomic_block:
+        raise ValueError("no transaction is open on Django's connection: start the saga inside `with transaction.atomic():`")
+    if wrapper.needs_rollback:
+        raise ValueError(
+            "Django will roll this transaction back, as an error was caught inside it: put what may fail into an `atomic()` of "
+            "its own, or let the error out"
+        )
+    return _BlockingPsycopg(raw)
