@@ -87,13 +87,21 @@ def _fill(made: Any, document: BaseModel) -> None:
         if given is None:
             continue
         if isinstance(given, Mapping) and _is_map(field):
-            getattr(made, field.name).update({str(key): each for key, each in given.items()})
+            _map(getattr(made, field.name), field, given)
         elif field.is_repeated:
             _extend(getattr(made, field.name), field, given)
         elif field.message_type is None:
             setattr(made, field.name, _scalar(field, given))
         else:
             _set(getattr(made, field.name), field, given)
+
+
+def _map(made: Any, field: FieldDescriptor, given: Mapping[Any, Any]) -> None:
+    if field.message_type.fields_by_name["value"].message_type is None:
+        made.update({str(key): each for key, each in given.items()})
+    else:
+        for key, names in given.items():
+            made[str(key)].names.extend(names)
 
 
 def _extend(made: Any, field: FieldDescriptor, given: list[Any]) -> None:

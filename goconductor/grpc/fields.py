@@ -12,6 +12,8 @@ from goconductor.control.sagas.requests import Precautions
 
 Number = TypeVar("Number", int, float)
 
+SEQ_MAX = 2**62
+
 
 def given(request: Any, name: str, otherwise: Any = None) -> Any:
     """Return a field that may be left out, or what it then is."""

@@ -19,6 +19,7 @@ from goconductor.control.doors import problems
 from goconductor.control.doors.problems import INTERNAL, URN, Kind, kind_of, places_of
 from goconductor.control.faults import Fault
 from goconductor.control.sagas.requests import RefusedNowError
+from goconductor.errors import GoConductorError
 from goconductor.redaction import logger_of
 
 logger = logger_of("goconductor.grpc")
@@ -31,6 +32,9 @@ PLACES_BYTES_MAX = 2_600
 """Greatest size of all places together, in bytes."""
 PLACE_CHARACTERS_MAX = 300
 RETRY_SECONDS = 1
+
+BUSY = Kind("busy", 503, "The server has no room for this now")
+"""What REST does not have, as its streams are no more than its server's connections."""
 
 CODES: dict[Kind, grpc.StatusCode] = {
     problems.INVALID_REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
@@ -53,8 +57,13 @@ CODES: dict[Kind, grpc.StatusCode] = {
     problems.BUS_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     problems.RIGHTS_MISSING: grpc.StatusCode.UNAVAILABLE,
     problems.NOT_READY: grpc.StatusCode.UNAVAILABLE,
+    BUSY: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 """The code of each kind that a call can end with."""
+
+
+class BusyError(GoConductorError):
+    """This server has as many streams open as it may have; ask another server, or later."""
 
 
 class Answer(NamedTuple):
@@ -72,7 +81,7 @@ def answer(error: BaseException, method: str) -> Answer:
         error: what was raised.
         method: the method that was called.
     """
-    kind = kind_of(error)
+    kind = BUSY if isinstance(error, BusyError) else kind_of(error)
     if kind is None:
         number = uuid.uuid4()
         logger.error("%s failed unforeseen, problem %s", method, number, exc_info=error)
@@ -100,7 +109,7 @@ def _answer(kind: Kind, detail: str, places: Sequence[Fault] = (), allowed: str 
     details = [info]
     if bad.field_violations:
         details.append(bad)
-    if code is grpc.StatusCode.UNAVAILABLE:
+    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED):
         details.append(error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=RETRY_SECONDS)))
     status = status_pb2.Status(code=code.value[0], message=message)
     for each in details:

@@ -14,8 +14,8 @@ import httpx
 import pytest
 import uvicorn
 
+from goconductor.control.sagas import streaming
 from goconductor.rest.app import create_app
-from goconductor.rest.paths import events
 from tests.doors.conftest import Shop
 
 UNKNOWN = "01920000-0000-7000-8000-000000000000"
@@ -101,7 +101,7 @@ async def test_a_browser_that_lost_the_connection_goes_on_where_it_was(shop: Sho
 
 
 async def test_while_nothing_happens_a_comment_keeps_the_connection(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(streaming, "HEARTBEAT_SECONDS", 0.05)
     async with served(shop, asyncio.Event()) as client:
         saga_id = (await shop.start(card="slow"))["saga_id"]
         beats = 0

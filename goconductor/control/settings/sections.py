@@ -230,6 +230,8 @@ class GrpcSettings(Section):
     """The address that the gRPC server listens on."""
     port: Annotated[int | None, Field(ge=0, le=65_535)] = None
     """Its TCP port; 0 takes a free one. Without a port there is no gRPC server."""
+    watches_max: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    """Watches of sagas that may be open at once in one server."""
 
     @field_validator("host")
     @classmethod

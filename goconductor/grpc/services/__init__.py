@@ -8,8 +8,13 @@ from typing import Any
 
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
+from goconductor.grpc.services.dataflows import DataflowCalls
+from goconductor.grpc.services.definitions import DefinitionCalls
+from goconductor.grpc.services.operations import OperationCalls
 from goconductor.grpc.services.requests import RequestCalls
 from goconductor.grpc.services.sagas import SagaCalls
+from goconductor.grpc.services.schedules import ScheduleCalls
+from goconductor.grpc.services.watching import WatchCalls
 from goconductor.grpc.v1 import SERVICES
 
 
@@ -24,11 +29,18 @@ def methods_of(node: Node, settings: Settings, stopping: asyncio.Event) -> dict[
     requests = RequestCalls(node)
     by_name = requests.of_catalogue()
     found: dict[str, Callable[..., Any]] = {}
-    parts = {"Sagas": (SagaCalls(node, settings, stopping), requests)}
+    parts = {
+        "Sagas": (SagaCalls(node, settings, stopping), requests, WatchCalls(node, settings, stopping)),
+        "Definitions": (DefinitionCalls(node, settings),),
+        "Schedules": (ScheduleCalls(node, settings),),
+        "Dataflows": (DataflowCalls(node, stopping),),
+        "Operations": (OperationCalls(node, settings),),
+    }
     for service in SERVICES:
         for method in service.methods:
             name = _snake(method.name)
-            found[method.full_name] = by_name.get(name) or next(
+            of_catalogue = by_name.get(name) if service.name == "Sagas" else None
+            found[method.full_name] = of_catalogue or next(
                 getattr(part, name) for part in parts[service.name] if hasattr(part, name)
             )
     return found

@@ -19,7 +19,7 @@ from goconductor.engine.node import Node
 from goconductor.errors import GoConductorError
 from goconductor.grpc.calls import patience
 from goconductor.grpc.documents import message, read_value
-from goconductor.grpc.fields import given, precautions, saga_id, text, where, within
+from goconductor.grpc.fields import SEQ_MAX, given, precautions, saga_id, text, where, within
 from goconductor.grpc.problems import MESSAGE_BYTES_MAX, shortened
 from goconductor.grpc.services.diagrams import drawn, form_of
 from goconductor.grpc.v1 import sagas_pb2 as pb
@@ -27,7 +27,6 @@ from goconductor.grpc.v1.values_pb2 import Diagram
 from goconductor.saga.growth import NAME_CHARACTERS_MAX
 
 ROUND_MAX = 2**31 - 1
-SEQ_MAX = 2**62
 
 
 class SagaCalls:

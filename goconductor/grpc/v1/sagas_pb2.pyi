@@ -138,6 +138,24 @@ class GetHistoryRequest(_message.Message):
     limit: int
     def __init__(self, saga_id: _Optional[str] = ..., after: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
 
+class WatchSagaRequest(_message.Message):
+    __slots__ = ("saga_id", "after")
+    SAGA_ID_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    saga_id: str
+    after: int
+    def __init__(self, saga_id: _Optional[str] = ..., after: _Optional[int] = ...) -> None: ...
+
+class SagaEvent(_message.Message):
+    __slots__ = ("entry", "ended", "alive")
+    ENTRY_FIELD_NUMBER: _ClassVar[int]
+    ENDED_FIELD_NUMBER: _ClassVar[int]
+    ALIVE_FIELD_NUMBER: _ClassVar[int]
+    entry: HistoryEntry
+    ended: str
+    alive: _values_pb2.Nothing
+    def __init__(self, entry: _Optional[_Union[HistoryEntry, _Mapping]] = ..., ended: _Optional[str] = ..., alive: _Optional[_Union[_values_pb2.Nothing, _Mapping]] = ...) -> None: ...
+
 class GetSagaDiagramRequest(_message.Message):
     __slots__ = ("saga_id", "form")
     SAGA_ID_FIELD_NUMBER: _ClassVar[int]

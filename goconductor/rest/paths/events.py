@@ -8,9 +8,8 @@ a server notice a client that is gone.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -22,15 +21,15 @@ from goconductor.control.actor import ANYBODY
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.models import HistoryEntry
 from goconductor.control.sagas.queries import saga_status
-from goconductor.control.sagas.watch import changes
+from goconductor.control.sagas.streaming import stream
 from goconductor.engine.node import Node
+from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.rest.http.head_requests import FLAG
 from goconductor.rest.http.parameters import STRICT, SagaId
 from goconductor.rest.http.problems import Problem
 from goconductor.rest.http.stopping import Stopping
 
 MEDIA_TYPE = "text/event-stream"
-HEARTBEAT_SECONDS = 15.0
 SEQ_MAX = 2**62
 
 _PROBLEM: dict[str, Any] = {"model": Problem}
@@ -71,37 +70,16 @@ def router(node: Node, stopping: Stopping) -> APIRouter:
 
 async def _stream(node: Node, saga_id: UUID, after: int, stops: Stopping) -> AsyncIterator[str]:
     """Yield the stream, until the saga has ended, the client is gone, or the server stops."""
-    source = changes(ANYBODY, node, saga_id, after)
     with stops.awaited() as stopping:
-        stopped = asyncio.create_task(stopping.wait())
-        coming: asyncio.Task[HistoryEntry | None] | None = None
-        try:
-            yield ":\n\n"  # so that the client knows at once that it is connected
-            while not stopping.is_set():
-                if coming is None:
-                    coming = asyncio.create_task(_next(source))
-                await asyncio.wait((coming, stopped), timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-                if not coming.done():
-                    yield ":\n\n"
-                    continue
-                entry, coming = coming.result(), None
-                if entry is None:
-                    status = (await saga_status(ANYBODY, node, saga_id)).status
-                    yield f"event: end\ndata: {msgspec.json.encode({'status': status.value}).decode()}\n\n"
-                    return
-                yield f"id: {entry.seq}\ndata: {entry.model_dump_json()}\n\n"
-        finally:
-            for task in (stopped, coming):
-                if task is not None:
-                    task.cancel()
-                    with suppress(asyncio.CancelledError, Exception):
-                        await task
-            if isinstance(source, AsyncGenerator):
-                await source.aclose()
-
-
-async def _next(source: AsyncIterator[HistoryEntry]) -> HistoryEntry | None:
-    return await anext(source, None)
+        async with aclosing(stream(ANYBODY, node, saga_id, after, stopping)) as told:
+            async for each in told:
+                match each:
+                    case None:
+                        yield ":\n\n"
+                    case SagaStatus():
+                        yield f"event: end\ndata: {msgspec.json.encode({'status': each.value}).decode()}\n\n"
+                    case HistoryEntry():
+                        yield f"id: {each.seq}\ndata: {each.model_dump_json()}\n\n"
 
 
 def _seq(text: str) -> int:
