@@ -18,7 +18,7 @@ A datum is named by its parameter, or by the marker; what a builder produces is 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from types import NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -80,9 +80,9 @@ class Builder:
         run: str,
         *,
         produces: str,
-        consumes: Collection[str] | Mapping[str, str] = (),
-        optionals: Collection[str] | Mapping[str, str] = (),
-        access: Collection[str] | Mapping[str, str] = (),
+        consumes: Sequence[str] | Mapping[str, str] = (),
+        optionals: Sequence[str] | Mapping[str, str] = (),
+        access: Sequence[str] | Mapping[str, str] = (),
         code: Code | None = None,
     ) -> None:
         check_type("run", run, str, "the builder's code, as 'participant.step'")
@@ -117,9 +117,9 @@ class Builder:
             yield f"builder {self.run!r} takes its input {each!r} in two ways; keep one of them."
 
 
-def _by_input(what: str, names: Collection[str] | Mapping[str, str]) -> dict[str, str]:
+def _by_input(what: str, names: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
     wanted = f"the names of data: {what}=['car'], or input → datum"
-    check_type(what, names, (Mapping, list, tuple, set, frozenset), wanted)
+    check_type(what, names, (Mapping, list, tuple), wanted)
     pairs = dict(names.items()) if isinstance(names, Mapping) else {name: name for name in names}
     for input, datum in pairs.items():
         check_type(f"a name in {what}", input, str, wanted)

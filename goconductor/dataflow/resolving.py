@@ -72,7 +72,10 @@ def resolve(
         if datum not in needed and datum not in outside:
             outside.append(datum)
             found.extend(_from_outside(datum, by, producers, given))
-    taken = {datum: {*builder.consumes.values(), *builder.optionals.values()} for datum, builder in needed.items()}
+    # no sets: their order differs from process to process, and the order of the steps is a part of the definition's version
+    taken = {
+        datum: [*dict.fromkeys((*builder.consumes.values(), *builder.optionals.values()))] for datum, builder in needed.items()
+    }
     try:
         order = [datum for datum in TopologicalSorter(taken).static_order() if datum in needed]
     except CycleError as error:

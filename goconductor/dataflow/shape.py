@@ -141,7 +141,11 @@ def graph_of(definition: Definition) -> Graph:
         )
     made = {step.id: _made(step) for step in definition.steps if step.run}
     try:
-        order = [*TopologicalSorter({datum: {*each.consumes, *each.optionals} for datum, each in made.items()}).static_order()]
+        order = [
+            *TopologicalSorter(
+                {datum: [*dict.fromkeys((*each.consumes, *each.optionals))] for datum, each in made.items()}
+            ).static_order()
+        ]
     except CycleError:  # nobody has checked a document that was written by hand
         raise RequestRefusedError(f"the builders of dataflow {definition.name!r} wait for one another in a cycle") from None
     made = {datum: made[datum] for datum in order if datum in made}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,9 +59,28 @@ def test_what_produces_an_optional_is_a_part_of_it() -> None:
     assert [*graph.made][-1] == "offer"  # after what it takes where it is there
 
 
-def test_the_same_builders_give_the_same_version() -> None:
-    first, again = (Dataflow("quote", target="offer", builders=[OFFER, FAST]) for _ in range(2))
-    assert first.definition.version == again.definition.version
+VERSION = """
+from goconductor import Builder, Dataflow
+names = [f"d{number}" for number in range(9)]
+builders = [Builder(f"p.{name}", produces=name, access=["o3"]) for name in names]
+target = Builder("p.all", produces="all", consumes=names[:5], optionals=names[5:])
+print(Dataflow("many", target="all", builders=[target, *builders]).definition.version)
+"""
+
+
+def test_each_process_makes_the_same_version_of_it() -> None:
+    versions = {
+        subprocess.run(
+            [sys.executable, "-c", VERSION],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=600,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(versions) == 1
 
 
 def test_a_dataflow_says_which_builder_where_several_could() -> None:
