@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -17,7 +18,7 @@ from goconductor.lifecycle.facts.events import Event, SagaStarted
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, SagaStatus, Side, StepState
 from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, FIRST_STATUSES, SAGA_MOVES
 from goconductor.lifecycle.fold import Fold
-from goconductor.saga.definition import Binding, Definition, Delay, Map, Step, Undo, Wait
+from goconductor.saga.definition import Binding, Definition, Delay, Map, Step, Undo, Wait, every_step
 from goconductor.saga.plan import plan
 from goconductor.saga.retry import Retry
 from tests.lifecycle.sagas import FINAL, INPUT, sensible
@@ -28,6 +29,7 @@ BY_HAND = (e.RetryRequested, e.SkipRequested, e.OutcomeDeclared)
 GO = Wait(event="go", timeout_seconds=5.0)
 VALUES = {"#": "input.yes", "/": "input.missing", "*": 'steps["s" + "2"].output'}
 ONCE = Retry(attempts_max=1)
+MANY = 99
 MAPS = {"@": "$.input.one", "^": "$.input.missing"}
 DELAYS = {"~": Delay(seconds=5.0), "%": Delay(until="$.input.missing")}
 UNDO = Undo(run="clerk.undo", inputs={"amount": Binding(value=1)})
@@ -234,7 +236,12 @@ RESTARTED = {
 """Sagas that are restarted once, from any step, at any time."""
 
 
-def possible(state: SagaState, *, restarts: bool) -> Iterator[Event]:
+def possible(state: SagaState, *, restarts: bool) -> list[Event]:
+    """Everything that can happen in this state, each once."""
+    return [*{(type(each), msgspec.json.encode(each)): each for each in _possible(state, restarts=restarts)}.values()]
+
+
+def _possible(state: SagaState, *, restarts: bool) -> Iterator[Event]:
     """Everything that can happen in this state, of what can change anything; late successes included."""
     yield from (each for each in sensible(state) if restarts or not isinstance(each, e.RestartRequested))
     if state.phase.ended:
@@ -265,19 +272,26 @@ def possible(state: SagaState, *, restarts: bool) -> Iterator[Event]:
         yield e.OutcomeDeclared(name, round=now, happened=False, reason="looked")
 
 
-def side(of: Side[Any]) -> tuple[object, ...]:
-    return of.status, of.attempt, of.unknowns, of.failure is None
+def tries(definition: Definition) -> int:
+    """How many attempts its policies allow at most. An attempt after the last of them leads to what the last one does."""
+    called = [each for each in every_step(definition.steps) if each.run]
+    policies = [policy for each in called for policy in (each.retry, each.compensation_retry)]
+    return max((MANY if policy is None else policy.attempts_max or MANY for policy in policies), default=1)
+
+
+def side(of: Side[Any], tried_max: int) -> tuple[object, ...]:
+    return of.status, min(of.attempt, tried_max), of.unknowns, of.failure is None
 
 
 def closing(of: Side[Any]) -> tuple[object, ...]:
     return of.status, of.attempt > 0, of.unknowns > 0
 
 
-def key(state: SagaState) -> object:
+def key(state: SagaState, tried_max: int) -> object:
     if state.phase is SagaStatus.TERMINATING:  # nothing is tried again
         return state.phase, tuple((n, *closing(s.action), *closing(s.compensation)) for n, s in sorted(state.steps.items()))
     steps = tuple(
-        (name, *side(s.action), *side(s.compensation), s.skipping, str((s.edited or {}).get("over")))
+        (name, *side(s.action, tried_max), *side(s.compensation, tried_max), s.skipping, str((s.edited or {}).get("over")))
         for name, s in sorted(state.steps.items())
     )
     return (
@@ -317,8 +331,8 @@ def made() -> tuple[Moves, Moves, Moves, set[Any]]:
             compiled = plan(definition)
             level = [begin(compiled, UUID(int=1), SagaStarted(input=INPUT)).state]
             firsts.add(level[0].status)
-            known = {key(level[0])}
-            steps = len(definition.steps)
+            steps, tried_max = len(definition.steps), tries(definition)
+            known = {key(level[0], tried_max)}
             attempts_max = 1 if steps > 3 else 3 if steps < 3 and not restarts else 2  # the states of three steps are many
             while level:
                 reached = []
@@ -340,11 +354,11 @@ def made() -> tuple[Moves, Moves, Moves, set[Any]]:
                             continue  # what was rewound is as if it had never begun: such a saga goes on like a young one
                         if isinstance(event, BY_HAND) and event.step not in state.stuck_steps:
                             continue  # what is settled by hand while it still waits leads where its own outcome does
-                        attempts = max(s.action.attempt + s.compensation.attempt for s in after.steps.values())
                         if after.phase.ended:
                             continue  # the table of sagas lets it see nothing any more
-                        if key(after) not in known and attempts <= attempts_max:
-                            known.add(key(after))
+                        attempts = max(s.action.attempt + s.compensation.attempt for s in after.steps.values())
+                        if attempts <= attempts_max and (reaches := key(after, tried_max)) not in known:
+                            known.add(reaches)
                             reached.append(after)
                 level = reached
     return sagas, actions, compensations, firsts
