@@ -34,7 +34,7 @@ from goconductor.engine.steps.builders import BuilderAction
 from goconductor.engine.steps.context import StepContext
 from goconductor.engine.steps.listeners import Listener
 from goconductor.engine.steps.registry import Action
-from goconductor.engine.steps.signature import Output
+from goconductor.engine.steps.signature import Factory, Output
 from goconductor.errors import (
     ArgumentError,
     BusError,
@@ -113,6 +113,7 @@ __all__ = [
     "DefinitionNotFoundError",
     "Direction",
     "ElectionError",
+    "Factory",
     "FencedError",
     "FireDetail",
     "Flow",

@@ -1,8 +1,9 @@
 """How a step's function is called: what each of its parameters is for.
 
-The transaction is the first positional parameter of a transactional step; the context is recognised by its annotation; all other
-parameters are inputs, by name. A compensation takes the action's inputs by name, and the action's output by the parameter whose
-annotation is the action's return type, or ``Annotated[T, Output]`` where that would be ambiguous.
+The transaction is the first positional parameter of a transactional step; the context is recognised by its annotation; what is
+annotated with a :class:`Factory` is made for the call; all other parameters are inputs, by name. A compensation takes the
+action's inputs by name, and the action's output by the parameter whose annotation is the action's return type, or
+``Annotated[T, Output]`` where that would be ambiguous.
 """
 
 from __future__ import annotations
@@ -14,13 +15,30 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from goconductor.engine.steps.context import StepContext
-from goconductor.errors import PayloadError, meant
+from goconductor.errors import PayloadError, meant, unfit
 from goconductor.saga.types.annotations import cannot_come, cannot_go, spelt
 from goconductor.saga.types.decoding import Convert, decoder
 
 
 class Output:
     """``Annotated[T, Output]`` marks the parameter of a compensation that takes the action's output."""
+
+
+class Factory:
+    """``Annotated[T, Factory(make)]`` marks a parameter that is made anew for each run of a step, and is no input.
+
+    Args:
+        make: is given the run's :class:`StepContext`, and returns the value. It is called on the event loop, before the step's
+            code; where it raises, the step fails without being called.
+
+    Raises:
+        ArgumentError: it cannot be called.
+    """
+
+    def __init__(self, make: Callable[[StepContext], Any]) -> None:
+        if not callable(make):
+            raise unfit("make", make, "a function that takes a StepContext and returns the value")
+        self.make = make
 
 
 @dataclass(frozen=True)
@@ -35,6 +53,7 @@ class Signature:
     returns: Any
     is_async: bool
     problems: tuple[str, ...] = field(default=())
+    factories: dict[str, Callable[[StepContext], Any]] = field(default_factory=dict)
 
     def arguments(self, inputs: Mapping[str, Any], context: StepContext, output: Any = None) -> dict[str, Any]:
         """Keyword arguments of a call.
@@ -55,6 +74,8 @@ class Signature:
             arguments[self.context] = context
         if self.output is not None:
             arguments[self.output] = self.decode_output(output)
+        for name, make in self.factories.items():
+            arguments[name] = make(context)
         return arguments
 
 
@@ -116,12 +137,19 @@ def read(function: Callable[..., Any], *, transactional: bool, action: Signature
     required: set[str] = set()
     context: str | None = None
     output: tuple[str, Any] | None = None
+    factories: dict[str, Callable[[StepContext], Any]] = {}
     for parameter in parameters:
         annotation = hints.get(parameter.name, inspect.Parameter.empty)
         if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY):
             problems.append(f"{name} has the parameter {parameter}; inputs are handed over by name, so spell them out")
         elif annotation is StepContext:
             context = parameter.name
+        elif (factory := _factory(annotation)) is not None:
+            factories[parameter.name] = factory.make
+            if inspect.iscoroutinefunction(factory.make):
+                problems.append(
+                    f"{name} has {parameter.name!r} made by an 'async def', which nobody would await; write a plain 'def'"
+                )
         elif action is not None and _takes_output(parameter.name, annotation, action):
             output = (parameter.name, annotation)
         else:
@@ -154,6 +182,7 @@ def read(function: Callable[..., Any], *, transactional: bool, action: Signature
         returns=_bare(returns),
         is_async=inspect.iscoroutinefunction(function),
         problems=tuple(problems),
+        factories=factories,
     )
 
 
@@ -167,6 +196,11 @@ def _decoder(function: str, parameter: str, annotation: Any, problems: list[str]
             why = str(error)
     problems.append(f"{function} takes {parameter!r}, which no saga can give it: {why}")
     return decoder(Any)
+
+
+def _factory(annotation: Any) -> Factory | None:
+    extras = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
+    return next((each for each in extras if isinstance(each, Factory)), None)
 
 
 def _takes_output(name: str, annotation: Any, action: Signature) -> bool:
