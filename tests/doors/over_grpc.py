@@ -29,8 +29,11 @@ class Caller:
 
     def call(self, name: str, /, *, timeout: float | None = None, **fields: Any) -> Any:
         """Begin a call, which is awaited, or read where it streams."""
+        return self.send(name, GetMessageClass(METHODS[name].input_type)(**fields), timeout=timeout)
+
+    def send(self, name: str, request: Any, *, timeout: float | None = None) -> Any:
+        """Begin a call with a request that was made already."""
         method = METHODS[name]
-        request = GetMessageClass(method.input_type)(**fields)
         path = f"/{method.containing_service.full_name}/{name}"
         make = self.channel.unary_stream if method.server_streaming else self.channel.unary_unary
         return make(

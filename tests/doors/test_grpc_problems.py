@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
 import uuid
 from typing import Any
 
@@ -198,6 +200,13 @@ async def test_health_is_that_of_the_store(shop: Shop, caller: Caller, monkeypat
 
     monkeypatch.setattr(shop.server.store.sagas, "heads", away)
     assert (await health(caller, "")).status == NOT_SERVING
+
+
+async def test_more_than_a_thousand_calls_at_once_are_all_answered(caller: Caller) -> None:
+    """Of those beyond a thousand the transport drops some by itself, unless it may keep them waiting."""
+    calls = int(os.environ.get("GOCONDUCTOR_TEST_CALLS", "1500"))
+    answers = await asyncio.gather(*(health(caller, "") for _ in range(calls)), return_exceptions=True)
+    assert [str(each) for each in answers if isinstance(each, BaseException)] == []
 
 
 async def test_clients_without_our_files_learn_of_the_services(caller: Caller) -> None:

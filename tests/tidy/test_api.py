@@ -29,6 +29,7 @@ FACE = [
     "goconductor",
     "goconductor.blocking",
     "goconductor.buses.shared",
+    "goconductor.grpc",
     "goconductor.journals",
     "goconductor.ports",
     "goconductor.testing",

@@ -1,0 +1,128 @@
+"""The client over gRPC: the documents and the errors of an installation, by a server that may go away meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from goconductor import (
+    DefinitionError,
+    InputRefusedError,
+    RefusedNowError,
+    RequestInvalidError,
+    SagaAlreadyStartedError,
+    SagaChangedError,
+    SagaNotFoundError,
+    StoreUnavailableError,
+)
+from goconductor.control.actor import ANYBODY
+from goconductor.control.sagas.queries import history, saga_status
+from goconductor.control.settings.sections import GrpcSettings
+from goconductor.errors import PayloadError
+from goconductor.grpc import Client
+from goconductor.grpc.door import Door
+from goconductor.testing.loopback import free_port
+from tests.doors.conftest import INPUT, ORDER, Shop
+
+NOBODY = "01890a5d-ac96-774b-bcce-b302099a8057"
+
+
+@pytest.fixture
+async def client(door: Door) -> AsyncIterator[Client]:
+    async with Client(door.address, timeout_seconds=300) as client:
+        yield client
+
+
+async def test_its_documents_are_those_of_the_installation(shop: Shop, client: Client) -> None:
+    started = await client.start("order", INPUT, labels={"team": "checkout"}, wait_seconds=300)
+    assert started == await saga_status(ANYBODY, shop.server, started.saga_id)
+    assert await client.saga(started.saga_id) == started
+    assert await client.history(started.saga_id) == await history(ANYBODY, shop.server, started.saga_id)
+    (row,) = (await client.sagas(saga="order", status=["completed"], labels={"team": "checkout"})).sagas
+    assert (row.saga_id, row.updated_at) == (started.saga_id, started.updated_at)
+
+
+async def test_its_errors_are_those_of_the_installation(shop: Shop, client: Client) -> None:
+    with pytest.raises(InputRefusedError) as refused:
+        await client.start("order", {**INPUT, "quantity": 0})
+    assert [fault.path for fault in refused.value.faults] == ["$.quantity"]
+    await client.start("order", INPUT, key="a-1")
+    with pytest.raises(SagaAlreadyStartedError):
+        await client.start("order", {**INPUT, "quantity": 9}, key="a-1")
+    with pytest.raises(SagaNotFoundError):
+        await client.saga(NOBODY)
+    with pytest.raises(RequestInvalidError):
+        await client.sagas(status=["done"])
+    with pytest.raises(DefinitionError) as wrong:
+        await client.register({"name": "order", "steps": []})
+    assert wrong.value.problems
+    with pytest.raises(PayloadError):
+        await client.start("order", {"sku": float("nan")})
+
+
+async def test_a_request_is_made_and_one_that_is_not_allowed_says_what_is(client: Client) -> None:
+    stuck = await client.start("order", {**INPUT, "sku": "glued", "card": "declined"}, wait_seconds=300)
+    with pytest.raises(RefusedNowError) as refused:
+        await client.ask("resume", stuck.saga_id)
+    assert refused.value.allowed == tuple(stuck.allowed)
+    with pytest.raises(SagaChangedError):
+        await client.ask("retry", stuck.saga_id, step="reserve", revision="1-1")
+    with pytest.raises(ValueError, match="has no spet"):
+        await client.ask("retry", stuck.saga_id, spet="reserve")
+    with pytest.raises(ValueError, match="there is no request"):
+        await client.ask("get_saga_by_magic", stuck.saga_id)
+    await client.ask("skip", stuck.saga_id, step="reserve", reason="thrown away", forced=True, by="ann")
+    assert (await client.ended(stuck.saga_id)).status == "compensated"
+
+
+async def test_a_step_that_waits_gets_its_signal(shop: Shop, client: Client) -> None:
+    await client.register({"name": "waits", "steps": [{"id": "paid", "wait": {"event": "paid"}}]})
+    saga_id = (await client.start("waits")).saga_id
+    assert (await client.signal(saga_id, "paid", {"cents": 17})).steps[0].output == {"cents": 17}
+    assert (await client.ended(saga_id)).status == "completed"
+
+
+async def test_who_waits_too_long_is_told(client: Client) -> None:
+    slow = await client.start("order", {**INPUT, "card": "slow"}, key="slow")
+    assert (await client.find("order", key="slow")).saga_id == slow.saga_id
+    with pytest.raises(TimeoutError):
+        await client.ended(slow.saga_id, timeout_seconds=0.05)
+
+
+async def test_a_watch_outlives_its_server_and_loses_nothing(shop: Shop) -> None:
+    port = free_port()
+    settings = shop.settings.model_copy(update={"grpc": GrpcSettings(port=port)})
+
+    async def served() -> Door:
+        door = Door(settings)
+        await door.start()
+        door.serve(shop.server)
+        return door
+
+    door = await served()
+    async with Client(f"127.0.0.1:{port}", timeout_seconds=300) as client:
+        saga_id = (await client.start("order", {**INPUT, "card": "slow"})).saga_id
+        seqs: list[int] = []
+        async for entry in client.watch(saga_id):
+            if not seqs:
+                await door.stop(0)
+                later = asyncio.ensure_future(client.saga(saga_id))  # tried again until there is a server
+                door = await served()
+                assert (await later).saga_id == saga_id
+                shop.open_gate.set()
+            seqs.append(entry.seq)
+        assert seqs == [each.seq for each in (await client.history(saga_id)).entries]
+    await door.stop(0)
+
+
+async def test_a_server_that_is_not_there_is_named() -> None:
+    async with Client(f"127.0.0.1:{(port := free_port())}", timeout_seconds=0.2) as client:
+        with pytest.raises(StoreUnavailableError, match=str(port)):
+            await client.saga(NOBODY)
+
+
+async def test_a_definition_is_registered_once(client: Client) -> None:
+    first = await client.register({**ORDER, "timeout_seconds": 600})
+    assert await client.register({**ORDER, "timeout_seconds": 600}) == first
