@@ -43,7 +43,9 @@ class PerLeaf:
             function = getattr(item, "function", None)
             if function is not None and function.__module__.startswith(SUITES):
                 kind = function.__module__.removeprefix(SUITES).split(".")[0]
-                names = set(item.path.stem.split("_")) & set(plugins.installed(kind))
+                words = set(item.path.stem.split("_"))
+                found = {name for name in plugins.installed(kind) if words >= set(name.split("_"))}
+                names = {name for name in found if not any(set(name.split("_")) < set(other.split("_")) for other in found)}
                 if len(names) == 1:
                     item.user_properties.append((CONTRACT, [kind, names.pop(), function.__qualname__]))
                 else:

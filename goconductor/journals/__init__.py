@@ -10,6 +10,8 @@ from goconductor.public import lazily
 if TYPE_CHECKING:
     from goconductor.journals.asyncpg import AsyncpgJournal
     from goconductor.journals.asyncpg import Connection as AsyncpgConnection
+    from goconductor.journals.blocking.django import DjangoJournal
+    from goconductor.journals.blocking.sqlalchemy import BlockingSqlalchemyJournal
     from goconductor.journals.memory import MemoryJournal, MemoryTransaction
     from goconductor.journals.migrating import effects_table, include_object, leaving
     from goconductor.journals.psycopg import Connection as PsycopgConnection
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncpgConnection",
     "AsyncpgJournal",
+    "BlockingSqlalchemyJournal",
+    "DjangoJournal",
     "MemoryJournal",
     "MemoryTransaction",
     "PsycopgConnection",
@@ -35,6 +39,8 @@ __getattr__ = lazily(
     {
         "AsyncpgConnection": "goconductor.journals.asyncpg:Connection",
         "AsyncpgJournal": "goconductor.journals.asyncpg",
+        "BlockingSqlalchemyJournal": "goconductor.journals.blocking.sqlalchemy",
+        "DjangoJournal": "goconductor.journals.blocking.django",
         "MemoryJournal": "goconductor.journals.memory",
         "MemoryTransaction": "goconductor.journals.memory",
         "PsycopgConnection": "goconductor.journals.psycopg:Connection",

@@ -9,7 +9,7 @@ from goconductor.ports.bus_metrics import CountingBus, Lag, MeasuredBus, Statist
 from goconductor.ports.clock import Clock
 from goconductor.ports.election import Election
 from goconductor.ports.health import Examinable, LongTransaction, StoreHealth, TableHealth
-from goconductor.ports.journal import EffectKey, Entry, Found, Journal, Pool
+from goconductor.ports.journal import EffectKey, Entry, Found, Journal, Pool, ThreadJournal, ThreadTransaction
 from goconductor.ports.store import (
     Acquire,
     Acquired,
@@ -125,6 +125,8 @@ __all__ = [
     "Take",
     "Term",
     "Terms",
+    "ThreadJournal",
+    "ThreadTransaction",
     "Timeline",
     "Transaction",
     "Verdict",

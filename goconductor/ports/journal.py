@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 Tx = TypeVar("Tx")
 Tx_co = TypeVar("Tx_co", covariant=True)
+T = TypeVar("T")
 
 
 class Found(enum.StrEnum):
@@ -83,6 +84,9 @@ class Journal(Protocol[Tx_co]):
         where there is no bound, or none that is known.
     12. A journal that no step can use now raises :class:`JournalUnavailableError`: the database is away, the table is absent,
         a right is missing. Its steps wait, and are shown as waiting for it with the error's text.
+    13. A library that blocks has transactions that belong to a thread. Its journal is a :class:`ThreadJournal`: what it gives to
+        a call runs functions with the transaction on that thread, and steps are plain functions. A call that is cancelled while
+        its function runs on commits nothing; until that returns, its connection is missing in ``pool``.
     """
 
     @property
@@ -104,3 +108,17 @@ class Journal(Protocol[Tx_co]):
     async def settle(self, key: EffectKey, *, timeout_seconds: float) -> Entry: ...
     async def skip(self, key: EffectKey, *, timeout_seconds: float) -> Entry: ...
     async def forget(self, older_than_seconds: float) -> int: ...
+
+
+class ThreadTransaction(Protocol[Tx_co]):
+    """A transaction that belongs to a thread."""
+
+    async def run(self, function: Callable[[Tx_co], T]) -> T:
+        """Call a function with the transaction, on its thread, and return what it returns."""
+        ...
+
+
+class ThreadJournal(Journal[ThreadTransaction[Tx_co]], Protocol[Tx_co]):
+    """A journal of a library that blocks: duty 13."""
+
+    on_threads: Literal[True]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 from goconductor.engine.steps.context import Apart, StepContext
@@ -19,6 +20,7 @@ from goconductor.engine.work.threads import Call, NotCalledError, Threads
 from goconductor.errors import GoConductorError, JournalError, JournalUnavailableError, PayloadError, RefusedError
 from goconductor.lifecycle.facts.state import ActionStatus, Referable, StepState
 from goconductor.ports.clock import Clock
+from goconductor.ports.journal import ThreadTransaction
 from goconductor.saga.data import values
 from goconductor.saga.ids import Direction
 from goconductor.saga.types.encoding import to_json_value
@@ -192,10 +194,10 @@ class Attempt:
             BaseException: whatever user code raises.
         """
         self.begun = True
-        if not signature.is_async:
-            return self._in_thread(function, arguments)
         if first:
             self._waited()  # for the transaction
+        if not signature.is_async:
+            return self._on_its_thread(first[0], function, arguments) if first else self._in_thread(function, arguments)
         return Apart(function(*first, **arguments))
 
     async def _in_thread(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
@@ -206,6 +208,12 @@ class Attempt:
         except NotCalledError:
             self.begun = False
             raise NotBegunError("no thread was free in time") from None
+
+    async def _on_its_thread(
+        self, transaction: ThreadTransaction[Any], function: Callable[..., Any], arguments: dict[str, Any]
+    ) -> Any:
+        run = copy_context().run
+        return await transaction.run(lambda tx: run(_shielded, partial(function, tx), arguments))
 
     def written(self, answer: Any) -> tuple[Any, bytes]:
         """Return an output as JSON values and as it is kept.

@@ -24,7 +24,7 @@ from typing_extensions import TypeVar as DefaultedTypeVar
 from goconductor.engine.steps.listeners import Listener
 from goconductor.engine.steps.signature import Signature, read, shape
 from goconductor.errors import DefinitionError, PayloadError, check_type, nearest, unfit
-from goconductor.ports.journal import Journal
+from goconductor.ports.journal import Journal, ThreadJournal
 from goconductor.saga.checking.references import misplaced
 from goconductor.saga.checking.validate import unfit_inputs, unfit_undo
 from goconductor.saga.data.values import copied
@@ -91,7 +91,7 @@ class Action(Generic[P, R, A]):
         """
         if self.compensation_function is not None:
             raise DefinitionError(self.target, [f"step {self.target!r} has a compensation already; keep one of them."])
-        if found := shape(function, f"the compensation of step {self.name!r}", transactional=self.journal is not None):
+        if found := shape(function, f"the compensation of step {self.name!r}", **_taken(self.journal)):
             raise DefinitionError(self.target, found)
         self.compensation_function = function
         return function
@@ -153,6 +153,10 @@ class _TransactionalStepDecorator(Protocol[Tx_co]):
     def __call__(self, function: Callable[Concatenate[Tx_co, P], Awaitable[R]], /) -> Action[P, R, Coroutine[Any, Any, R]]: ...
 
 
+class _ThreadStepDecorator(Protocol[Tx_co]):
+    def __call__(self, function: Callable[Concatenate[Tx_co, P], R], /) -> Action[P, R, R]: ...
+
+
 class StepRegistry:
     """One service's steps.
 
@@ -181,6 +185,18 @@ class StepRegistry:
     def step(self, function: Callable[P, Awaitable[R]], /) -> Action[P, R, Coroutine[Any, Any, R]]: ...
     @overload
     def step(self, function: Callable[P, R], /) -> Action[P, R, R]: ...
+    @overload
+    def step(  # type: ignore[overload-overlap]  # a journal of threads is a journal
+        self,
+        /,
+        *,
+        transaction: ThreadJournal[Tx],
+        name: str | None = None,
+        retry: Retry | None = None,
+        compensation_retry: Retry | None = None,
+        timeout: float | str | None = None,
+        concurrency: int | None = None,
+    ) -> _ThreadStepDecorator[Tx]: ...
     @overload
     def step(
         self,
@@ -242,7 +258,7 @@ class StepRegistry:
 
         def declare(declared: Callable[..., Any]) -> Action[..., Any]:
             step_name = str(name or getattr(declared, "__name__", type(declared).__name__))
-            problems = shape(declared, f"step {step_name!r}", transactional=transaction is not None)
+            problems = shape(declared, f"step {step_name!r}", **_taken(transaction))
             if not is_name(step_name):
                 problems.append(f"{step_name!r} cannot name a step: use 1 to 100 letters, digits, '_' or '-'.")
             if step_name in self.steps:
@@ -278,6 +294,11 @@ class StepRegistry:
         """
         check_type("listener", listener, Listener, "an object of a class that is derived from Listener")
         self.listeners.append(listener)
+
+
+def _taken(journal: Journal[Any] | None) -> dict[str, bool]:
+    """Return what a journal means for the shape of a step."""
+    return {"transactional": journal is not None, "on_threads": bool(getattr(journal, "on_threads", False))}
 
 
 def check(registry: StepRegistry) -> None:

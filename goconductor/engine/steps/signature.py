@@ -79,13 +79,14 @@ class Signature:
         return arguments
 
 
-def shape(function: Any, what: str, *, transactional: bool) -> list[str]:
+def shape(function: Any, what: str, *, transactional: bool, on_threads: bool = False) -> list[str]:
     """Return what keeps a thing from being called as a step, whatever its annotations; checked when it is declared.
 
     Args:
         function: the declared thing.
         what: its name in a message, such as ``step 'pack'``.
         transactional: whether it takes a transaction.
+        on_threads: whether that belongs to a thread.
     """
     if not (inspect.isfunction(function) or inspect.ismethod(function)):
         kind = type(function).__name__
@@ -106,7 +107,9 @@ def shape(function: Any, what: str, *, transactional: bool) -> list[str]:
             f"{what} is a plain 'def' around an 'async def', so its coroutine would be handed back and never run; "
             "write the wrapper as 'async def', and await what it calls."
         )
-    elif transactional and not inspect.iscoroutinefunction(function):
+    elif on_threads and inspect.iscoroutinefunction(function):
+        problems.append(f"transactional {what} must be a plain 'def': the transaction of its journal belongs to a thread.")
+    elif transactional and not on_threads and not inspect.iscoroutinefunction(function):
         problems.append(f"transactional {what} must be 'async def': its transaction belongs to the event loop.")
     return problems
 
