@@ -124,7 +124,7 @@ def _of_step(found: list[str], plan: Plan, state: SagaState, name: str, step: St
         found.append(f"compensatable step {name!r} is stuck, it should be compensated")
     if action is ACTION_WAITING and name in plan.owners:
         found.append(f"step {name!r} waits, but {plan.owners[name][0]!r} is to run it")
-    if action is ActionStatus.GIVEN_UP and name not in plan.tolerated and not _is_lost(plan, state, name):
+    if action is ActionStatus.GIVEN_UP and name not in plan.tolerated and not _is_lost(state, name):
         found.append(f"step {name!r} was given up, and its definition does not tolerate that")
     if (step.action.due_at is not None) != (action is ACTION_BACKOFF) and action is not ACTION_WAITING:
         found.append(f"the action of step {name!r} is {action} with due_at {step.action.due_at}")
@@ -164,7 +164,7 @@ def _of_compensation(found: list[str], plan: Plan, state: SagaState, name: str, 
         found.append(f"the compensation of step {name!r} is {compensation} with due_at {step.compensation.due_at}")
     forward = state.phase in _GOING_FORWARD
     rewinds = state.rewind is not None and name in state.rewind.steps
-    alone = not rewinds and not _is_lost(plan, state, name)
+    alone = not rewinds and not (plan.loses and _is_lost(state, name))
     if forward and alone and (name not in plan.tolerated or action not in _FAILED):
         found.append(f"step {name!r} is being compensated while the saga is {state.phase}")
     if state.phase is SagaStatus.COMPENSATED and compensation not in CLOSED_COMPENSATIONS:
@@ -175,8 +175,8 @@ def _of_compensation(found: list[str], plan: Plan, state: SagaState, name: str, 
             found.append(f"step {name!r} is being compensated before {after!r}, which came after it")
 
 
-def _is_lost(plan: Plan, state: SagaState, name: str) -> bool:
-    return plan.loses and lost_around(state.steps, name) is not None
+def _is_lost(state: SagaState, name: str) -> bool:
+    return lost_around(state.steps, name) is not None
 
 
 def _needs_compensation(plan: Plan, name: str, step: StepState) -> bool:

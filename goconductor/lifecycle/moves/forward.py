@@ -167,7 +167,7 @@ def _without_effect(fold: Fold, name: str, cause: type[object], failure: Failure
         fold.set_action(name, cause, Side(ActionStatus.STUCK, attempt, failure=failure))
     else:
         fold.set_action(name, cause, Side(ActionStatus.PREVENTED, attempt, failure=failure))
-        _fail(fold, name, f"step {name!r}: {failure}")
+        has_failed(fold, name, f"step {name!r}: {failure}", goes_on=False)
     return False
 
 
@@ -183,8 +183,8 @@ def due(fold: Fold, event: TimerFired) -> None:
     fold.expect(event, waits.attempt)
     if fold.paused:
         raise UnexpectedEventError(f"the saga is paused; step {event.step!r} ends its waiting on resume")
-    if (failure := wait.timed_out(fold, event.step)) is not None:
-        done = _without_effect(fold, event.step, TimerFired, failure, attempt=waits.attempt)
+    if fold.plan.steps[event.step].wait is not None:
+        done = _without_effect(fold, event.step, TimerFired, wait.timed_out(fold, event.step), attempt=waits.attempt)
         if done or fold.joins:
             advance(fold, fold.plan.successors[event.step] if done else ())
         return
@@ -253,20 +253,19 @@ def _given_up(fold: Fold, name: str, status: ActionStatus, why: str) -> None:
         has_failed(fold, name, f"step {name!r}: {why}")
 
 
-def has_failed(fold: Fold, name: str, reason: str) -> None:
-    """Turn back, or lose the step's item, as it has failed for good. Of a step that goes back already a failure is none."""
-    _fail(fold, name, reason)
-    if fold.joins:
-        advance(fold, ())
+def has_failed(fold: Fold, name: str, reason: str, *, goes_on: bool = True) -> None:
+    """Turn back, or lose the step's item, as it has failed for good. Of a step that goes back already a failure is none.
 
-
-def _fail(fold: Fold, name: str, reason: str) -> None:
+    With ``goes_on`` what may begin by that begins at once; else the caller sees to it.
+    """
     if name in fold.rewound:
         back(fold, name)
     elif fold.plan.loses and not fold.backward and fold.is_lost(name):
         joining.undo(fold, name)
     elif fold.backward or not (fold.plan.loses and joining.failed(fold, name)):
         turning.turn_back(fold, reason)
+    if goes_on and fold.joins:
+        advance(fold, ())
 
 
 def back(fold: Fold, name: str = "", *, closed: bool = False) -> None:

@@ -101,11 +101,10 @@ def end(fold: Fold, name: str, cause: type[object], signal: Signal) -> None:
     fold.remaining -= 1
 
 
-def timed_out(fold: Fold, name: str) -> Failure | None:
-    """Return the failure of a wait whose time is over; None of a step that is no wait."""
+def timed_out(fold: Fold, name: str) -> Failure:
+    """Return the failure of a wait whose time is over."""
     wait = fold.plan.steps[name].wait
-    if wait is None:
-        return None
+    assert wait is not None  # noqa: S101  (it has begun to wait)
     what = f"no signal {wait.event!r}" if wait.event is not None else "no approval"
     return Failure(TIMED_OUT, f"{what} came within {wait.timeout_seconds:g} s", retryable=False)
 
