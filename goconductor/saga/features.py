@@ -34,6 +34,7 @@ USES: dict[str, Callable[[Step], bool]] = {
     "optional_reference": lambda step: any(binding.optional for binding in (*step.inputs.values(), *undo_inputs(step).values())),
     "map": lambda step: step.map is not None,
     "join": lambda step: step.map is not None and step.map.join != "all",
+    "declared_undo_in_map": lambda step: step.map is not None and any(isinstance(each.undo, Undo) for each in step.map.do),
     "dotted_id": lambda step: "." in step.id,
     "tolerated_failure": lambda step: step.tolerated,
     "total_timeout": lambda step: step.total_timeout_seconds is not None,

@@ -184,6 +184,9 @@ class ByStep(dict[str, V]):
         found = split(name) if isinstance(name, str) else None
         return found is not None and found.template in self._inside
 
+    def __bool__(self) -> bool:
+        return len(self) > 0 or len(self._inside) > 0
+
     def get(self, name: str, default: Any = None) -> Any:
         """Return what is known of a step, or the default."""
         try:

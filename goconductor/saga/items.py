@@ -55,16 +55,19 @@ class Data:
         }
         self._heads = {name: _heads(body) for name, body in self.bodies.items()}
         self._bindings = ByStep(self._of_inputs(self._top), self._of_inputs(inside))
-        self._undo_bindings = {
-            name: {key: self.source(name, each) for key, each in step.undo.inputs.items()}
-            for name, step in self._top.items()
-            if isinstance(step.undo, Undo)
-        }
+        self._undo_bindings = ByStep(self._of_undos(self._top), self._of_undos(inside))
         self._moments = ByStep(self._of_delays(self._top), self._of_delays(inside))
         self._returned = None if definition.output is None else self.source("", definition.output)
 
     def _of_inputs(self, steps: Mapping[str, Step]) -> dict[str, dict[str, Source]]:
         return {name: {key: self.source(name, each) for key, each in step.inputs.items()} for name, step in steps.items()}
+
+    def _of_undos(self, steps: Mapping[str, Step]) -> dict[str, dict[str, Source]]:
+        return {
+            name: {key: self.source(name, each) for key, each in step.undo.inputs.items()}
+            for name, step in steps.items()
+            if isinstance(step.undo, Undo)
+        }
 
     def _of_delays(self, steps: Mapping[str, Step]) -> dict[str, tuple[str, Source]]:
         return {

@@ -135,10 +135,17 @@ class Plan:
         self.roles = ByStep(self.roles, {template: self.roles[template.partition(".")[0]] for template in steps})
         code = {template: step.run for template, step in steps.items() if step.run}
         owners = {template: split_target(run) for template, run in code.items()}
-        self.code = {side: ByStep(known, code) for side, known in self.code.items()}
+        undoes = {template: step.undo for template, step in steps.items() if isinstance(step.undo, Undo)}
+        self.undoes = ByStep(self.undoes, undoes)
+        undo_code = code | {template: undo.run for template, undo in undoes.items()}
+        undo_owners = owners | {template: split_target(undo.run) for template, undo in undoes.items()}
+        undoing = (Direction.COMPENSATION, Direction.SETTLE_UNDO)
+        self.code = {side: ByStep(known, undo_code if side in undoing else code) for side, known in self.code.items()}
         self.owners = ByStep(self.owners, owners)
         self.undoable = AmongSteps(self.undoable | {name for name, step in steps.items() if step.run and step.undo != NOTHING})
-        self.owners_of = {side: ByStep(known, owners) for side, known in self.owners_of.items()}
+        self.owners_of = {
+            side: ByStep(known, undo_owners if side in undoing else owners) for side, known in self.owners_of.items()
+        }
         conditions = {t: compile_condition(step.when, IN_MAP) for t, step in steps.items() if step.when is not None}
         self.conditions = ByStep(self.conditions, conditions)
         self._wait_order = {template: place for place, template in enumerate(templates(self.definition.steps))}

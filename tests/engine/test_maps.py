@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
-from goconductor import PermanentError, Retry, Saga
+from goconductor import PermanentError, Retry, Saga, Undo
 from goconductor.control.actor import ANYBODY
 from goconductor.control.sagas import queries
 from goconductor.control.sagas.requests import StepNotFoundError, ask
@@ -114,6 +114,30 @@ async def test_an_item_that_fails_is_undone_alone_where_the_others_are_enough(wo
     assert all("its item failed or was not needed" in str(reason) for reason in told.values())
     lines = [clause for line in (await saga_story(ANYBODY, node, saga_id)).lines for clause in line.consequences]
     assert "lines[1] is undone as a whole" in lines
+
+
+async def test_an_undo_that_is_declared_in_a_map_runs_elsewhere_with_the_data_of_its_item(world: World) -> None:
+    shop, clerk, told = Shop(), StepRegistry("clerk"), list[Any]()
+
+    @clerk.step
+    async def put_back(sku: Any, shelf: str | None, place: int) -> None:
+        told.append((sku, shelf, place))
+
+    shop.refuses = "shelf 1"
+    for registry in (shop.inventory, shop.labels, clerk):
+        await world.node(registry)
+    saga: Saga[Any] = Saga("order")
+    lines = saga.map(saga.input["lines"], id="lines", join=2)
+    shelf = lines.later("reserve").output
+    back = Undo("clerk.put_back", inputs={"sku": lines.item["sku"], "shelf": shelf, "place": lines.index})
+    reserved = lines.step("inventory.reserve", inputs={"sku": lines.item["sku"], "place": lines.index}, undo=back)
+    lines.step("labels.label", inputs={"shelf": reserved.output})
+    saga_id = await world.start(saga, of("hat", "shoes", "cap"))
+    state = await world.end_of(saga_id)
+    assert state.phase is SagaStatus.COMPLETED, state.reason
+    assert state.step("lines").lost == {1}
+    assert told == [("shoes", "shelf 1", 1)]
+    assert shop.undone == []
 
 
 async def test_of_items_of_which_one_is_enough_no_other_effect_stays(world: World) -> None:

@@ -19,7 +19,7 @@ from goconductor.lifecycle.grown import in_item
 from goconductor.lifecycle.pending_work import is_superseded
 from goconductor.lifecycle.replay import extend, replay
 from goconductor.saga.checking.validate import check
-from goconductor.saga.definition import Binding, Definition, Delay, Map, Step
+from goconductor.saga.definition import Binding, Definition, Delay, Map, Step, Undo
 from goconductor.saga.growth import needed
 from goconductor.saga.plan import Plan, plan
 from tests.lifecycle.sagas import CONDITIONS, Move, many_examples, moves, retries, sensible
@@ -61,7 +61,7 @@ def _in_body(draw: st.DrawFn, name: str, *, behind: bool) -> Step:
         run=f"service.{name}",
         inputs={"amount": Binding(value=1)},
         when=when,
-        undo=None if behind else draw(st.sampled_from([None, None, "none"])),
+        undo=None if behind else draw(st.sampled_from([None, None, "none", Undo(run="clerk.undo")])),
         allow_fail=not behind and draw(st.integers(0, 4)) == 0,
         retry=draw(retries.filter(lambda policy: policy is None or policy.attempts_max is not None)),
         compensation_retry=draw(retries),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -19,7 +20,7 @@ from goconductor.lifecycle.grown import in_order
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.lifecycle.replay import extend, replay
 from goconductor.saga.checking.validate import check
-from goconductor.saga.definition import Binding, Definition, Map, Step, Wait
+from goconductor.saga.definition import Binding, Definition, Map, Step, Undo, Wait
 from goconductor.saga.plan import Plan, plan
 from tests.lifecycle.sagas import INPUT, Move, definitions, event_of, many_examples, moves
 from tests.lifecycle.test_properties import ID, Life
@@ -55,7 +56,12 @@ def _mapped(draw: st.DrawFn, step: Step) -> Step:
 
 
 def _code(step: Step, name: str, after: tuple[str, ...] = ()) -> Step:
-    return msgspec.structs.replace(step, id=name, run=f"service.{name}", after=after, when=None, inputs={}, undo=None)
+    return msgspec.structs.replace(step, id=name, run=f"service.{name}", after=after, when=None, inputs={}, undo=_undo(step))
+
+
+def _undo(step: Step) -> Undo | Literal["none"] | None:
+    """What a step says of its undo, without what refers to its id."""
+    return Undo(run=step.undo.run) if isinstance(step.undo, Undo) else step.undo
 
 
 def written(definition: Definition) -> Definition:

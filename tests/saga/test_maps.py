@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -9,10 +10,11 @@ import pytest
 
 from goconductor import Saga
 from goconductor.control.diagrams.mermaid import mermaid
-from goconductor.saga.checking.validate import problems
+from goconductor.saga.checking.validate import problems, unfit_undo
 from goconductor.saga.definition import Definition
 from goconductor.saga.features import features_of
-from goconductor.saga.growth import Name, split, template
+from goconductor.saga.growth import Items, Name, split, template
+from goconductor.saga.ids import Direction
 from goconductor.saga.plan import plan
 from goconductor.saga.writing.as_python import as_python
 
@@ -84,6 +86,37 @@ def test_features_of_the_steps_in_a_map_are_the_definitions() -> None:
     assert features_of(defined(mapped({"id": "wait", "delay": {"seconds": 5}}))) == ("delay", "map")
 
 
+def test_a_declared_undo_in_a_map_is_a_feature_of_its_own_and_sees_its_item() -> None:
+    inputs = {name: {"ref": ref} for name, ref in (("sku", "$.item.sku"), ("shelf", "$.steps.reserve.output"), ("at", "$.index"))}
+    definition = defined(mapped({**RESERVE, "undo": {"run": "clerk.undo", "inputs": inputs}}))
+    assert problems(definition) == []
+    assert features_of(definition) == ("declared_undo", "declared_undo_in_map", "map")
+    compiled = plan(definition)
+    assert "lines[1].reserve" in compiled.undoes
+    assert compiled.owners_of[Direction.ACTION]["lines[1].reserve"] == ("inventory", "reserve")
+    assert compiled.owners_of[Direction.COMPENSATION]["lines[1].reserve"] == ("clerk", "undo")
+    outputs = {"lines": Items(2), "lines[1].reserve": "A1"}
+    seen = compiled.undo_inputs("lines[1].reserve", {"lines": [{"sku": "hat"}, {"sku": "cap"}]}, outputs)
+    assert seen == {"sku": "cap", "shelf": "A1", "at": 1}
+
+
+def test_an_undo_in_a_map_takes_null_where_a_sibling_may_be_skipped() -> None:
+    class Code:
+        parameters: Mapping[str, bool] = {"of": True}
+
+        def refusal_of(self, name: str, value: object) -> str | None:
+            return "no" if value is None else None
+
+    undo = {"run": "clerk.undo", "inputs": {"of": {"ref": "$.steps.weigh.output"}}}
+    weigh = {"id": "weigh", "run": "scales.weigh", "when": "item.heavy"}
+    definition = defined(mapped(weigh, {**RESERVE, "after": ["weigh"], "undo": undo}))
+    assert problems(definition) == []
+    lines = definition.steps[0].map
+    assert lines is not None
+    [problem] = unfit_undo(definition, lines.do[1], Code())
+    assert "null on the path 'weigh' is skipped → 'reserve' → the saga turns back" in problem
+
+
 def test_a_join_that_needs_not_all_items_is_a_feature_of_its_own() -> None:
     joined = {"id": "lines", "map": {"over": "$.input", "do": [RESERVE], "join": 2}}
     assert features_of(defined(joined)) == ("join", "map")
@@ -104,7 +137,27 @@ def test_a_join_that_needs_not_all_items_is_a_feature_of_its_own() -> None:
         ([mapped({**RESERVE, "pivot": True})], "pivot 'reserve' is in map 'lines'; a saga has one point of no return"),
         (
             [mapped({**RESERVE, "undo": "none", "compensation": True})],
-            "step 'reserve' in map 'lines' has both a compensation and undo, of which only undo would run",
+            "in map 'lines': step 'reserve' has both a compensation and undo, of which only undo would run",
+        ),
+        (
+            [
+                {"id": "charge", "run": "payments.charge"},
+                mapped({**RESERVE, "undo": {"run": "clerk.undo", "inputs": {"of": {"ref": "$.steps.charge.output"}}}}),
+            ],
+            "refers to the output of 'charge', which there need not be: it does not come before the map",
+        ),
+        (
+            [
+                mapped(
+                    {**RESERVE, "undo": {"run": "clerk.undo", "inputs": {"of": {"ref": "$.steps.label.output"}}}},
+                    {"id": "label", "run": "labels.print"},
+                )
+            ],
+            "in map 'lines': input 'of' of the undo of step 'reserve' refers to the output of 'label', which there need not be",
+        ),
+        (
+            [{"id": "charge", "run": "p.c", "pivot": True}, mapped({**RESERVE, "undo": {"run": "clerk.undo"}}, after=["charge"])],
+            "step 'reserve' in map 'lines' comes after the pivot 'charge', so its undo can never run",
         ),
         ([mapped(RESERVE, pivot=True)], "step 'lines' is a map, which cannot be the pivot"),
         ([mapped(RESERVE, allow_fail=True)], "map 'lines' has allow_fail or a fallback; give that to the steps in it."),

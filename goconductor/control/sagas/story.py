@@ -273,7 +273,9 @@ def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: f
         everything = in_order(plan, after.steps)
         if nothing := [name for name in everything if name not in plan.undoable and _may_stand(plan, after, name)]:
             yield f"{together(nothing)} {'has' if len(nothing) == 1 else 'have'} nothing to undo"
-    if unsent := [name for name in plan.undoes if _newly(before, after, name, ActionStatus.PREVENTED) and _settled(before, name)]:
+    if unsent := [
+        n for n in names if n in plan.undoes and _newly(before, after, n, ActionStatus.PREVENTED) and _settled(before, n)
+    ]:
         yield f"{together(unsent)} {'has' if len(unsent) == 1 else 'have'} nothing to undo"
     yield from _rewind(before, after)
     if after.phase is SagaStatus.TERMINATING and (before is None or before.phase is not after.phase):

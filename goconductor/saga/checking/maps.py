@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from goconductor.saga.checking.waits import without_code
-from goconductor.saga.definition import NOTHING, Definition, Map, Step, Undo, every_step
+from goconductor.saga.definition import Definition, Map, Step, Undo, every_step
 from goconductor.saga.graph import reachable
 from goconductor.saga.growth import DEPTH_MAX, INDEX_CHARACTERS, NAME_CHARACTERS_MAX, STEPS_MAX
 
@@ -43,13 +43,6 @@ def of_map(step: Step, map: Map, above: tuple[str, ...]) -> Iterator[str]:
                 f"the name of step {each.id!r} in map {step.id!r} may have {length} characters with its indexes, at most "
                 f"{NAME_CHARACTERS_MAX} are allowed; choose shorter ids."
             )
-        if isinstance(each.undo, Undo):
-            yield f"step {each.id!r} in map {step.id!r} declares an undo; give its service's step a compensation instead."
-        if each.undo == NOTHING and each.compensation:
-            yield (
-                f"step {each.id!r} in map {step.id!r} has both a compensation and undo, of which only undo would run; "
-                "leave the compensation out, or remove undo."
-            )
         if each.pivot:
             yield f"pivot {each.id!r} is in map {step.id!r}; a saga has one point of no return: make a step outside the pivot."
 
@@ -70,6 +63,11 @@ def behind_pivot(definition: Definition, before: Mapping[str, set[str]]) -> Iter
                 yield (
                     f"step {each.id!r} in map {step.id!r} comes after the pivot {pivot!r} but has a compensation that can never "
                     "run; move the map before the pivot or remove the compensation."
+                )
+            if isinstance(each.undo, Undo):
+                yield (
+                    f"step {each.id!r} in map {step.id!r} comes after the pivot {pivot!r}, so its undo can never run; "
+                    "remove it, or make a later step the pivot."
                 )
             if each.tolerated:
                 what = "allow_fail" if each.allow_fail else "a fallback"

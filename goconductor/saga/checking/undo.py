@@ -20,12 +20,15 @@ from goconductor.saga.ids import split_target
 TURNS_BACK = "the saga turns back"
 
 
-def problems(definition: Definition, edges: Mapping[str, AbstractSet[str]]) -> Iterator[str]:
+def problems(
+    definition: Definition, edges: Mapping[str, AbstractSet[str]], *, outside: AbstractSet[str] = frozenset()
+) -> Iterator[str]:
     """Yield what is wrong; that a reference cannot be read, or names no step, is reported with the other references.
 
     Args:
-        definition: whose steps may be of any form.
+        definition: whose steps may be of any form; of steps in a map, with these in place of all.
         edges: step → the steps before it.
+        outside: of steps in a map, those outside of it that do not come before it.
     """
     pivot = next((step.id for step in definition.steps if step.pivot), None)
     for step in definition.steps:
@@ -37,7 +40,7 @@ def problems(definition: Definition, edges: Mapping[str, AbstractSet[str]]) -> I
                 "leave the compensation out, or remove undo."
             )
         if isinstance(step.undo, Undo):
-            yield from _of_undo(step, step.undo, pivot, edges)
+            yield from _of_undo(step, step.undo, pivot, edges, outside)
 
 
 def inputs_of(step: Step) -> Iterator[tuple[str, Binding]]:
@@ -62,7 +65,7 @@ def unfit_nulls(definition: Definition, step: Step, undo: Undo, code: Code) -> I
         undo: its declared undo.
         code: what the undo runs.
     """
-    steps = {each.id: each for each in definition.steps}
+    steps = _seen_from(step, definition.steps) or {}
     for name, binding in undo.inputs.items():
         path = None if (owner := _owner(binding)) is None else _path_to_null(steps, step.id, owner)
         if path is None and binding.optional:
@@ -74,7 +77,9 @@ def unfit_nulls(definition: Definition, step: Step, undo: Undo, code: Code) -> I
             )
 
 
-def _of_undo(step: Step, undo: Undo, pivot: str | None, edges: Mapping[str, AbstractSet[str]]) -> Iterator[str]:
+def _of_undo(
+    step: Step, undo: Undo, pivot: str | None, edges: Mapping[str, AbstractSet[str]], outside: AbstractSet[str]
+) -> Iterator[str]:
     try:
         split_target(undo.run)
     except ValueError:
@@ -85,6 +90,11 @@ def _of_undo(step: Step, undo: Undo, pivot: str | None, edges: Mapping[str, Abst
     before: AbstractSet[str] | None = None
     for what, binding in inputs_of(step):
         owner = _owner(binding)
+        if owner in outside and owner not in edges:
+            yield (
+                f"{what} refers to the output of {owner!r}, which there need not be: it does not come before the map; "
+                f"refer to the input, to {step.id!r} itself or to a step before it, or add {owner!r} to 'after' of the map."
+            )
         if owner is None or owner not in edges or owner == step.id or owner in edges[step.id]:
             continue
         before = reachable(edges, step.id) if before is None else before
@@ -94,6 +104,16 @@ def _of_undo(step: Step, undo: Undo, pivot: str | None, edges: Mapping[str, Abst
                 f"{' → '.join([*_way_to(step.id, edges), TURNS_BACK])} that step has never run; "
                 f"refer to the input, to {step.id!r} itself or to a step before it, or add {owner!r} to 'after'."
             )
+
+
+def _seen_from(step: Step, beside: tuple[Step, ...]) -> dict[str, Step] | None:
+    """Return the steps that a step can name, by their ids, the nearest of a name; None where it is not among them."""
+    around = {each.id: each for each in beside}
+    if any(each is step for each in beside):
+        return around
+    inside = (_seen_from(step, each.map.do) for each in beside if each.map is not None)
+    found = next((seen for seen in inside if seen is not None), None)
+    return None if found is None else around | found
 
 
 def _path_to_null(steps: Mapping[str, Step], undone: str, owner: str) -> str | None:

@@ -67,7 +67,6 @@ def problems(definition: Definition, *, stored: bool = False) -> list[str]:
             if place.step is None and (lacks := lack(schema, place.keys))
         ]
     found.extend(_around_pivot(definition, edges))
-    found.extend(undo.problems(definition, edges))
     found.extend(behind_pivot(definition, edges))
     return found
 
@@ -136,6 +135,7 @@ def _of_steps(definition: Definition, seen: _Seen, found: list[str], *, stored: 
         if not stored:
             found.extend(_in_any_order(step, definition.input_schema or {}, in_map=bool(seen.above)))
     found.extend(tolerated.problems(definition, edges))
+    found.extend(undo.problems(definition, edges, outside=seen.outside - seen.before))
     for step in definition.steps:
         if step.map is not None:
             inside: list[str] = []
