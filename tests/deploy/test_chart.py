@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from tests.deploy.helm import (
     values_of,
     written,
 )
+from tests.deploy.settings_schema import SCHEMA, text, with_settings
 
 REWRITE = bool(os.environ.get("GOCONDUCTOR_TEST_REWRITE"))
 
@@ -72,6 +74,14 @@ def test_two_releases_that_migrate_one_schema_have_one_mark_which_helm_installs_
     assert marks(helm.template(values_of("joined"))) == set()
     names = [{(each["kind"], each["metadata"]["name"]) for each in documents} for documents in (first, second)]
     assert {name for _, name in names[0] & names[1]} == marks(first)
+
+
+def test_the_schema_of_the_values_has_the_settings_as_they_are() -> None:
+    """Then Helm refuses a setting that a process would refuse at its start. GOCONDUCTOR_TEST_REWRITE=1 writes it anew."""
+    schema = json.loads(SCHEMA.read_text("utf-8"))
+    if REWRITE:
+        SCHEMA.write_text(text(with_settings(schema)), "utf-8")
+    assert text(with_settings(schema)) == SCHEMA.read_text("utf-8")
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
@@ -128,6 +138,20 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a migration that ends before it waits": ({"migrations": {"waitSeconds": 600}}, "would end the Job while it still waits"),
     "a participant called server": ({"participants": {"server": {}}}, "the server has this name in the chart"),
     "nothing": ({"migrations": {"enabled": False}, "server": {"enabled": False}}, "nothing is to be run"),
+    "a setting that there is not": (
+        {"settings": {"participant": {"drain_second": 20}}},
+        "drain_second",
+    ),
+    "a setting beyond its bounds": ({"settings": {"participant": {"lease_seconds": 0}}}, "lease_seconds"),
+    "a setting of a wrong type": ({"settings": {"log": {"level": "loud"}}}, "level"),
+    "a workload's setting that there is not": (
+        {"participants": {"payments": {"settings": {"retention": {"saga_days": 3}}}}},
+        "saga_days",
+    ),
+    "the server's setting beyond its bounds": (
+        {"server": {"settings": {"limits": {"payload_bytes_max": 1}}}},
+        "payload_bytes_max",
+    ),
     "an unknown name": ({"server": {"replica": 3}}, "replica"),
     "a wrong type": ({"server": {"replicas": "three"}}, "server.replicas|/server/replicas"),
 }  # fmt: skip
