@@ -34,6 +34,8 @@ def report(results: list[Result], seconds: float) -> str:
     """Say what was run, and how often each fault came."""
     faults: Counter[Fault] = sum((result.faults for result in results), Counter())
     ends: Counter[str] = sum((result.ends for result in results), Counter())
+    constructs: Counter[str] = sum((result.constructs for result in results), Counter())
+    asked: Counter[str] = sum((result.asked for result in results), Counter())
     virtual = sum(result.seconds for result in results) / 3600
     longest = max(result.healed_seconds for result in results)
     failed = sum(bool(result.wrong) for result in results)
@@ -43,5 +45,11 @@ def report(results: list[Result], seconds: float) -> str:
         f"after the last fault the last saga ended within {longest:.0f} s",
         f"{sum(faults.values()):,} faults:",
         *(f"  {faults[kind]:>9,}  {about}" for kind, (_, about) in FAULTS.items()),
+        f"steps with: {_counted(constructs)}",
+        f"requests that were accepted: {_counted(asked)}",
     ]
     return "\n".join(lines)
+
+
+def _counted(counts: Counter[str]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))

@@ -237,20 +237,20 @@ BUGS: dict[str, Planted] = {
     "compensation in order": Planted("compensations run in the order of the graph", _in_order),
     "retry under another key": Planted("each attempt has a key of its own", _another_key),
     "another key in the journal": Planted("each attempt has a key of its own in the journal", _another_journal_key),
-    "late outcome": Planted("a failure of an attempt that was given up counts for the present one", _late_outcome, _OVERLAPPING),
+    "late outcome": Planted(
+        "a failure of an attempt that was given up counts for the present one", _late_outcome, _OVERLAPPING, near=25
+    ),
     "forgotten unknown": Planted("a step whose outcome is unknown is not compensated", _forgotten_unknown),
     "forgotten in a rewind": Planted(
-        "a step of a rewind whose outcome is unknown is not compensated", _forgotten_in_rewind, _REWINDING, near=95
+        "a step of a rewind whose outcome is unknown is not compensated", _forgotten_in_rewind, _REWINDING, near=30
     ),
     "head before lease": Planted("the head is read before the lease is taken", _head_before_lease),
     "no fence": Planted("a leader of the past writes", _unfenced),
     "acknowledged first": Planted("a message is acknowledged before its lease is taken", _acknowledged_first),
     "shared lease": Planted("a lease is granted while somebody holds it", _shared_lease),
     "early timer": Planted("a timer counts though the database's clock has not reached it", _early_timer),
-    "terminated at once": Planted(
-        "a saga is terminated without the keys of what is out", _terminated_at_once, _TERMINATING, near=45
-    ),
-    "late action": Planted("a compensation or settlement does not keep a late action out", _late_action, _OVERTAKING, near=80),
+    "terminated at once": Planted("a saga is terminated without the keys of what is out", _terminated_at_once, _TERMINATING),
+    "late action": Planted("a compensation or settlement does not keep a late action out", _late_action, _OVERTAKING),
 }
 """By name."""
 

@@ -89,6 +89,8 @@ def test_a_failure_is_made_smaller() -> None:
             faults=faults,
             steps=1,
             ends=Counter(),
+            constructs=Counter(),
+            asked=Counter(),
             seconds=1.0,
             healed_seconds=0.0,
         )
@@ -99,7 +101,7 @@ def test_a_failure_is_made_smaller() -> None:
 
 
 def test_every_construct_is_in_some_definition() -> None:
-    assert len({construct.__name__ for construct in (*SHAPES, *CONSTRUCTS)}) == 13
+    assert len({construct.__name__ for construct in (*SHAPES, *CONSTRUCTS)}) == 17
     assert all(construct.__doc__ for construct in (*SHAPES, *CONSTRUCTS))
     assert Draft.__doc__
 

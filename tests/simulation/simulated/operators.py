@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -11,8 +12,9 @@ from goconductor.control.actor import ANYBODY
 from goconductor.control.sagas.requests import ask
 from goconductor.lifecycle.asked.allowed import of_saga, of_steps
 from goconductor.lifecycle.asked.catalogue import CATALOGUE, Operation, Request
-from goconductor.lifecycle.facts.events import OperatorRequest
+from goconductor.lifecycle.facts.events import OperatorRequest, RestartRequested, StepEvent
 from goconductor.lifecycle.facts.state import SagaState
+from goconductor.saga.growth import split
 from goconductor.saga.plan import Plan
 from tests.simulation.simulated.faults import Fault
 from tests.simulation.simulated.process import Process
@@ -36,6 +38,9 @@ class Operators:
     def __init__(self, simulation: Simulation, chance: random.Random) -> None:
         self._simulation, self._chance = simulation, chance
         self._retried: dict[tuple[UUID, str], int] = {}
+        self.accepted: Counter[str] = Counter()
+        """The requests that were accepted, by name; those about steps in maps and about sagas with such also by names of their
+        own."""
 
     async def interfere(self, seconds: float) -> None:
         """Ask for this and that, whether or not it is allowed."""
@@ -45,9 +50,14 @@ class Operators:
             sagas = list(simulation.watch.sagas)
             if simulation.faults.healed or not sagas or not simulation.faults.strikes(Fault.OPERATOR):
                 continue
-            saga_id = chance.choice(sagas)
+            grown = [saga_id for saga_id in sagas if self._has_grown(saga_id)]
+            saga_id = chance.choice(grown if grown and chance.random() < 0.5 else sagas)
             watched = simulation.watch.sagas[saga_id]
             await self._ask(saga_id, self._any(watched.plan, watched.state))
+
+    def _has_grown(self, saga_id: UUID) -> bool:
+        state = self._simulation.watch.sagas[saga_id].state
+        return not state.phase.ended and any(split(step) is not None for step in state.steps)
 
     def _any(self, plan: Plan, state: SagaState) -> OperatorRequest:
         """Draw a request: mostly one that the saga would accept."""
@@ -57,18 +67,26 @@ class Operators:
         allowed = [
             (request, step) for request, step in allowed if request is not Request.TERMINATE or self._chance.random() < 0.1
         ]
+        if (in_maps := [each for each in allowed if split(each[1]) is not None]) and self._chance.random() < 0.5:
+            allowed = in_maps
         if not allowed or self._chance.random() < 0.1:
-            allowed = [(request, self._chance.choice(plan.order)) for request in _HARMLESS]
+            allowed = [(request, self._chance.choice([*plan.order, *state.steps])) for request in _HARMLESS]
         request, step = self._chance.choice(allowed)
-        return self._made(request, step, state, forced=self._chance.random() < 0.3)
+        return self._made(plan, request, step, state, forced=self._chance.random() < 0.3)
 
-    def _made(self, request: Request, step: str, state: SagaState, *, forced: bool) -> OperatorRequest:
+    def _made(self, plan: Plan, request: Request, step: str, state: SagaState, *, forced: bool) -> OperatorRequest:
+        is_map = step != "" and plan.steps[step].map is not None
+        edited = (
+            {"over": [self._chance.randrange(9)] * self._chance.randrange(4)}
+            if is_map
+            else {"value": self._chance.randrange(1000)}
+        )
         values: dict[Request, dict[str, Any]] = {
             Request.SKIP: {"forced": forced},
             Request.TERMINATE: {"forced": forced},
             Request.DECLARE: {"happened": self._chance.random() < 0.5},
             Request.RESTART: {"from_step": self._chance.choice(["", *state.steps]), "inputs": None},
-            Request.EDIT_INPUT: {"inputs": {"value": self._chance.randrange(1000)}},
+            Request.EDIT_INPUT: {"inputs": edited},
         }
         return _OPERATIONS[request].asked(
             step=step, round=state.step(step).round, reason="simulated", values=values.get(request, {})
@@ -81,15 +99,21 @@ class Operators:
             if state.phase.ended:
                 continue
             if state.paused:
-                await self._ask(saga_id, self._made(Request.RESUME, "", state, forced=False))
+                await self._ask(saga_id, self._made(watched.plan, Request.RESUME, "", state, forced=False))
             for step in state.stuck_steps:
                 tries = self._retried[saga_id, step] = self._retried.get((saga_id, step), 0) + 1
                 request = Request.RETRY if tries < 4 else Request.SKIP
-                await self._ask(saga_id, self._made(request, step, state, forced=tries > 5))
+                await self._ask(saga_id, self._made(watched.plan, request, step, state, forced=tries > 5))
 
     async def _ask(self, saga_id: UUID, event: OperatorRequest) -> None:
         async def asked(process: Process) -> None:
+            has_grown = self._has_grown(saga_id)
             await ask(ANYBODY, process.node, saga_id, event)
+            name = type(event).__name__.removesuffix("Requested")
+            self.accepted[name] += 1
+            self.accepted[f"{name} of a saga with steps in maps"] += has_grown
+            about = event.from_step if isinstance(event, RestartRequested) else event.step if isinstance(event, StepEvent) else ""
+            self.accepted[f"{name} in a map"] += split(about) is not None
 
         self._simulation.tell("operator", f"asks {self._simulation._name_of(saga_id)} for {event}")
         await self._simulation.ask(asked)

@@ -39,6 +39,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         faults: how often each came.
         steps: the number of callbacks.
         ends: how the sagas ended.
+        constructs: how many steps of the definitions used each.
+        asked: the requests of operators that a saga has accepted, those about steps in maps also by themselves.
         seconds: virtual seconds in all.
         healed_seconds: virtual seconds between the last fault and the last end.
     """
@@ -49,5 +51,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     faults: Counter[Fault]
     steps: int
     ends: Counter[str]
+    constructs: Counter[str]
+    asked: Counter[str]
     seconds: float
     healed_seconds: float

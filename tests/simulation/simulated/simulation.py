@@ -22,7 +22,7 @@ from goconductor.errors import GoConductorError
 from goconductor.saga.definition import Definition
 from goconductor.saga.plan import Plan, plan
 from goconductor.stores.memory import MemoryStore
-from tests.simulation.simulated.definitions import random_definition
+from tests.simulation.simulated.definitions import constructs_of, random_definition, random_input
 from tests.simulation.simulated.faults import Fault, Faults
 from tests.simulation.simulated.invariants import Watch
 from tests.simulation.simulated.leaves.clocks import DatabaseClock
@@ -92,6 +92,7 @@ class Simulation:
         ]
         self._plans = {definition.version: plan(definition) for definition in self.definitions}
         self.population = Population(self)
+        self.operators = Operators(self, random.Random(f"operators {seed}"))
         self.accepted: dict[str, UUID] = {}
         self._wrong: list[str] = []
         self._lines: list[str] = []
@@ -136,6 +137,8 @@ class Simulation:
             faults=self.faults.counts,
             steps=steps,
             ends=Counter(head.status for head in self.store.data.heads.values()),
+            constructs=sum(map(constructs_of, self.definitions), Counter()),
+            asked=self.operators.accepted,
             seconds=self.loop.time(),
             healed_seconds=self._ended_at - self._healed_at,
         )
@@ -145,7 +148,7 @@ class Simulation:
     async def _run(self) -> None:
         for participant in (*PARTICIPANTS * self.options.instances, ""):
             self.population.begin(participant)
-        operators = Operators(self, random.Random(f"operators {self.options.seed}"))
+        operators = self.operators
         starts = [self.loop.create_task(self._start(definition)) for definition in self.definitions]
         asking = self.loop.create_task(operators.interfere(self.options.trouble_seconds))
         await asyncio.sleep(self.options.trouble_seconds)
@@ -177,7 +180,7 @@ class Simulation:
 
     async def _start(self, definition: Definition) -> None:
         """Start a saga as a client does: with a key, and again elsewhere where nobody answers."""
-        name, data = definition.name, {"n": self.chance.randrange(10)}
+        name, data = definition.name, random_input(self.chance)
         await asyncio.sleep(self.chance.random() * self.options.trouble_seconds / 2)
         again = self.faults.strikes(Fault.START_AGAIN)
         while name not in self.accepted or again:
