@@ -19,7 +19,7 @@ BASE_PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do 
 	$$name -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all simulate check lint types layers proto servers services bench bench-buses bench-gate bench-calls bench-peers docs release-check lock format clean
+.PHONY: help venv demo test test-all simulate check lint types layers proto servers services bench bench-buses bench-gate bench-calls bench-dataflows bench-peers docs release-check lock format clean
 
 help: ## List the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' Makefile
@@ -92,6 +92,9 @@ bench-gate: $(INSTALLED) ## Compare with the last release in one run, by ratios,
 
 bench-calls: $(INSTALLED) ## Count the calls of Python that a saga takes, whatever else the machine does; BASE=commit compares with it
 	$(PYTHON) benchmarks/bench_calls.py $(if $(BASE),--base $(BASE)) $(OPTIONS)
+
+bench-dataflows: $(INSTALLED) ## Count what a dataflow costs beside direct calls of its builders and a chain written by hand; OPTIONS="--time" measures, too
+	$(PYTHON) benchmarks/bench_dataflows.py $(OPTIONS)
 
 bench-peers: $(PEERS_INSTALLED) ## Measure beside peers, and write a table and plots; OPTIONS="--help" tells of a choice; see benchmarks/
 	$(PEERS)/bin/python benchmarks/bench_peers.py $(OPTIONS)

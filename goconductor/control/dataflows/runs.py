@@ -34,7 +34,7 @@ TIMEOUT_SECONDS = 60.0
 """Seconds that a run waits for what runs, where nobody says."""
 
 POLL_SECONDS = (0.02, 0.5)
-"""Least and greatest seconds between two looks at the saga's head."""
+"""Least and greatest seconds between two looks at the saga: few soon after a move, more while others work."""
 
 
 async def run(
@@ -88,7 +88,7 @@ async def _done(
     """Do what a run has to do, move by move, and return its answer."""
     saga_id, graph = view.state.saga_id, run.graph
     before = _made(graph, view.state)
-    ends_at = node.clock.monotonic() + timeout_seconds
+    ends_at, pause = node.clock.monotonic() + timeout_seconds, POLL_SECONDS[0]
     while True:
         move = run.next(view.state)
         seen = Precautions(Expected(view.seq, view.tag))
@@ -102,10 +102,11 @@ async def _done(
                 case Rest.OVER:
                     break
                 case Rest.WAIT:
-                    if not await _changed(node, view, ends_at, stopping):
+                    if not await _slept(node, pause, ends_at, stopping):
                         break
         except SagaChangedError:
             pass  # somebody was quicker: look again
+        pause = min(pause * 1.5, POLL_SECONDS[1]) if move is Rest.WAIT else POLL_SECONDS[0]
         view = await node.view(saga_id)
     if move is Rest.OVER and run.left:
         raise RequestRefusedError(_why_not(id, graph, view.state, [*run.left]))
@@ -144,16 +145,12 @@ def _elsewhere(node: Node, graph: Graph, datum: str) -> list[str]:
     return [run for run in graph.wanted_by(datum) if run not in here]
 
 
-async def _changed(node: Node, view: View, ends_at: float, stopping: asyncio.Event) -> bool:
-    """Wait until something has happened to a saga. Return False if the time is over before."""
-    pause = POLL_SECONDS[0]
-    while (left := ends_at - node.clock.monotonic()) > 0 and not stopping.is_set():
-        await first_of(node.clock.sleep(min(pause, left)), stopping.wait())
-        head = await node.store.sagas.head(view.state.saga_id)
-        if head is None or head.seq != view.seq:
-            return True
-        pause = min(pause * 1.5, POLL_SECONDS[1])
-    return False
+async def _slept(node: Node, seconds: float, ends_at: float, stopping: asyncio.Event) -> bool:
+    """Let time pass between two looks at the saga. Return False if the time of the run is over."""
+    if (left := ends_at - node.clock.monotonic()) <= 0 or stopping.is_set():
+        return False
+    await first_of(node.clock.sleep(min(seconds, left)), stopping.wait())
+    return True
 
 
 def _why_not(id: str, graph: Graph, state: SagaState, left: list[str]) -> str:
