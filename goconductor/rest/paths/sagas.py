@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import Response
 
-from goconductor.aio.first_of import first_of
 from goconductor.control.actor import ANYBODY
 from goconductor.control.diagrams.drawing import Form, saga_diagram
 from goconductor.control.doors.limits import HISTORY_MAX, PAGE_MAX, WAIT_SECONDS_MAX
@@ -22,6 +19,7 @@ from goconductor.engine.node import Node
 from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.rest.http.bodies import document, read_json
 from goconductor.rest.http.diagrams import DIAGRAM, diagram_response
+from goconductor.rest.http.ends import end_or_stop
 from goconductor.rest.http.parameters import STRICT, SagaId, below, etag, idempotency_key, in_query
 from goconductor.rest.http.problems import Problem
 from goconductor.rest.http.stopping import Stopping
@@ -81,7 +79,7 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
             reply=wait_seconds > 0,
         )
         if wait_seconds:
-            await _end_or_stop(node, started.saga_id, wait_seconds, stopping)
+            await end_or_stop(node, started.saga_id, wait_seconds, stopping)
         detail = await queries.saga_status(ANYBODY, node, started.saga_id)
         headers = {"Location": below(request, f"/v1/sagas/{started.saga_id}"), **etag(detail.revision)}
         if started.existing:
@@ -149,12 +147,6 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
         return document(await queries.history(ANYBODY, node, saga_id, after=after, limit=limit))
 
     return routes
-
-
-async def _end_or_stop(node: Node, saga_id: UUID, wait_seconds: float, stops: Stopping) -> None:
-    """Wait until the saga has ended, the time is over, or this server stops."""
-    with stops.awaited() as stopping, suppress(TimeoutError):
-        await first_of(node.wait_for_end(saga_id, wait_seconds), stopping.wait())
 
 
 def _time(text: str | None, name: str) -> datetime | None:
