@@ -33,7 +33,7 @@ from goconductor.rest.paths import (
     schedules,
     signals,
 )
-from goconductor.rest.paths.ways import dataflows, flow
+from goconductor.rest.paths.ways import dataflows, flow, flow_executions, flow_steps
 
 DESCRIPTION = "Decentralised saga coordination. Problems are answered by RFC 9457, as `application/problem+json`."
 OPENAPI_VERSION = "3.1.0"
@@ -68,6 +68,8 @@ def create_app(
     app.include_router(schedules.router(node, settings))
     app.include_router(definitions.schema_router())
     app.include_router(flow.router(node, settings))
+    app.include_router(flow_steps.router(node, settings))
+    app.include_router(flow_executions.router(node, settings, stops))
     app.include_router(installation.router(node))
     app.include_router(changes.router(node, settings))
     app.include_router(health.router(node))

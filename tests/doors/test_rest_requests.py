@@ -237,3 +237,10 @@ async def test_a_step_of_a_map_is_asked_by_its_name_however_long(shop: Shop) -> 
     assert [entry["step"] for entry in history if entry["event"] == "SkipRequested"] == [name]
     beyond = await ask(shop, saga_id, f"steps/{'x' * 256}/skip", reason="paid in cash")
     assert (beyond.status_code, "at most 255 characters" in beyond.json()["detail"]) == (400, True)
+
+
+async def test_an_id_that_can_be_none_is_refused_whatever_the_saga_has_done_since(shop: Shop) -> None:
+    saga_id = await stuck(shop)
+    answer = await ask(shop, saga_id, "pause", {"Idempotency-Key": "", "If-Match": '"y"'})
+    assert (answer.status_code, answer.json()["type"]) == (400, f"{URN}invalid-request")
+    assert answer.json()["errors"][0]["path"] == "header.idempotency-key"

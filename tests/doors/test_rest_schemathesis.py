@@ -52,6 +52,18 @@ parameters = {{ "path.saga_id" = "{done}" }}
 [[operations]]
 include-path-regex = "^/v1/definitions/"
 parameters = {{ "path.name" = "order", "path.version" = "active" }}
+
+[[operations]]
+include-path-regex = "^/v1/flows/[^/]+(/steps.*)?$"
+parameters = {{ "path.name" = "basket" }}
+
+[[operations]]
+include-path-regex = "^/v1/flows/[^/]+/executions/[^/]+(/steps.*|/pause|/resume|/abort)?$"
+parameters = {{ "path.name" = "basket", "path.saga_id" = "{executed}" }}
+
+[[operations]]
+include-path-regex = "^/v1/flows/[^/]+/executions(/[^/]+/stop)?$"
+parameters = {{ "path.name" = "basket", "path.saga_id" = "{executed}", "query.wait_seconds" = 0 }}
 """
 
 
@@ -87,9 +99,12 @@ async def test_schemathesis_finds_nothing(postgres_url: str, tmp_path: Path) -> 
         async with serving(tmp_path, postgres_url) as base_url:
             async with httpx.AsyncClient(base_url=base_url, timeout=300) as client:
                 assert (await client.put("/v1/definitions/order", json=ORDER)).status_code == 200
+                reserve = {"id": "reserve", "run": "shop.reserve", "inputs": {"sku": {"value": "tea"}, "quantity": {"value": 1}}}
+                assert (await client.post("/v1/flows/basket/steps", json={"step": reserve})).status_code == 200
+                executed = (await client.post("/v1/flows/basket/executions", json={})).json()["saga_id"]
                 done, stuck = await started(client), await started(client, sku="glued", card="declined")
             settings = tmp_path / "schemathesis.toml"
-            settings.write_text(SETTINGS.format(stuck=stuck, done=done))
+            settings.write_text(SETTINGS.format(stuck=stuck, done=done, executed=executed))
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(settings), "run", f"{base_url}/openapi.json"),
                 *("--phases", "examples,coverage,fuzzing", "--max-examples", str(EXAMPLES), "--seed", str(SEED)),

@@ -18,6 +18,7 @@ from goconductor.control.flows.editing import FlowDetail, FlowStepDetail
 from goconductor.control.flows.executing import FlowExecution
 from goconductor.control.flows.options import Options
 from goconductor.errors import ArgumentError, check_type, nearest
+from goconductor.lifecycle.facts.events import AbortRequested, OperatorRequest, PauseRequested, ResumeRequested
 from goconductor.saga.ids import saga_id_of
 from goconductor.saga.retry import Retry
 from goconductor.saga.retry import seconds as duration
@@ -275,8 +276,10 @@ class Flow:
         saga_id = saga_id_of(execution)
         if step is not None:
             return await executing.step_result(ANYBODY, self._node, self.name, saga_id, step)
-        return await (await self._one(execution)).result(timeout_seconds=wait_seconds)
+        await executing.checked(ANYBODY, self._node, self.name, saga_id)
+        return await self._handle(saga_id).result(timeout_seconds=wait_seconds)
 
+    @checked
     async def pause(self, execution: UUID | str, *, reason: str = "", by: str = "") -> FlowExecution:
         """Begin nothing new; what runs goes on, and its outcome is recorded.
 
@@ -289,18 +292,17 @@ class Flow:
             RefusedNowError: its state does not allow this; names what it allows.
             SagaNotFoundError: this flow has no such execution.
         """
-        await (await self._one(execution)).pause(reason=reason, by=by)
-        return await self.status(execution)
+        return await self._ask(execution, PauseRequested(reason=reason), by)
 
+    @checked
     async def resume(self, execution: UUID | str, *, by: str = "") -> FlowExecution:
         """Lift a pause. Arguments and errors as of :meth:`pause`."""
-        await (await self._one(execution)).resume(by=by)
-        return await self.status(execution)
+        return await self._ask(execution, ResumeRequested(), by)
 
+    @checked
     async def abort(self, execution: UUID | str, *, reason: str = "", by: str = "") -> FlowExecution:
         """Compensate what was done. It is refused once the pivot was sent. Arguments and errors as of :meth:`pause`."""
-        await (await self._one(execution)).abort(reason=reason, by=by)
-        return await self.status(execution)
+        return await self._ask(execution, AbortRequested(reason=reason), by)
 
     @checked
     async def stop(
@@ -324,10 +326,8 @@ class Flow:
             Actor(by), self._node, self.name, saga_id_of(execution), reason, forced=forced, within_seconds=wait_seconds
         )
 
-    async def _one(self, execution: UUID | str) -> SagaHandle[Any]:
-        saga_id = saga_id_of(execution)
-        await executing.checked(ANYBODY, self._node, self.name, saga_id)
-        return self._handle(saga_id)
+    async def _ask(self, execution: UUID | str, request: OperatorRequest, by: str) -> FlowExecution:
+        return await executing.request(Actor(by), self._node, self.name, saga_id_of(execution), request)
 
     def _handle(self, saga_id: UUID) -> SagaHandle[Any]:
         return SagaHandle(self._node, saga_id)

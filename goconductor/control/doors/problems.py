@@ -110,5 +110,7 @@ def places_of(error: BaseException) -> list[Fault]:
             return list(error.faults)
         case DefinitionError():
             return [Fault("", problem) for problem in error.problems]
+        case FlowChangedError():
+            return [Fault("", change) for change in error.changes]
         case _:
             return []

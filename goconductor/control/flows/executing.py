@@ -25,7 +25,7 @@ from goconductor.control.sagas.watch import changes
 from goconductor.engine.log.start import Started
 from goconductor.engine.node import Node
 from goconductor.errors import RequestRefusedError, SagaNotFoundError, nearest
-from goconductor.lifecycle.facts.events import AbortRequested, PauseRequested, TerminationRequested
+from goconductor.lifecycle.facts.events import AbortRequested, OperatorRequest, PauseRequested, TerminationRequested
 from goconductor.lifecycle.facts.state import SagaStatus
 
 HISTORY_PAGE = 500
@@ -37,6 +37,13 @@ class FlowStepStatus(Document):
     id: str
     status: FlowStatus
     reason: Annotated[str | None, Field(description="why it waits, or why it is what it is")] = None
+
+
+class FlowStepResult(Document):
+    """What a step of an execution has given."""
+
+    id: str
+    output: Any = None
 
 
 class FlowExecution(Document):
@@ -145,6 +152,19 @@ async def checked(actor: Actor, node: Node, flow: str, saga_id: UUID) -> None:
         SagaNotFoundError: it is none.
     """
     await _of_flow(actor, node, flow, saga_id)
+
+
+async def request(actor: Actor, node: Node, flow: str, saga_id: UUID, asked: OperatorRequest) -> FlowExecution:
+    """Make a request of operators about an execution, and return how it is doing then.
+
+    Raises:
+        SagaNotFoundError: this flow has no such execution.
+        RefusedNowError: its state does not allow this; names what it allows.
+        RequestInvalidError, StoreUnavailableError: as of :func:`ask`.
+    """
+    await checked(actor, node, flow, saga_id)
+    await ask(actor, node, saga_id, asked, Precautions())
+    return await execution(actor, node, flow, saga_id)
 
 
 async def stop(

@@ -13,12 +13,14 @@ the reference is optional. Steps beside it run as ever, since those behind may n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from graphlib import TopologicalSorter
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
+from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.errors import DefinitionError, nearest
 from goconductor.saga.checking.references import asked
 from goconductor.saga.checking.waits import asked_of
@@ -46,6 +48,21 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     retry: Retry | None = None
     concurrency: int | None = None
     from_step: str | None = None
+
+
+def read_retry(document: Mapping[str, Any]) -> Retry:
+    """Read a policy from a document.
+
+    Raises:
+        RequestInvalidError: it is none; names the fault.
+    """
+    try:
+        return msgspec.convert(document, Retry)
+    except msgspec.ValidationError as error:
+        from goconductor.control.schema_faults import struct_faults  # noqa: PLC0415  (imports much)
+
+        places = [fault._replace(path=fault.path.replace("$", "$.retry", 1)) for fault in struct_faults(Retry, document)]
+        raise RequestInvalidError("the request", places or [Fault("$.retry", f"cannot be: {error}")]) from None
 
 
 def with_options(plan: Plan, options: Options) -> Definition:

@@ -12,6 +12,7 @@ from fastapi import Depends, Path, Request
 
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.sagas.requests import expected_of
+from goconductor.control.sagas.starting import key_faults
 from goconductor.engine.log.folding import Expected
 from goconductor.errors import SagaChangedError, nearest
 from goconductor.saga.growth import NAME_CHARACTERS_MAX
@@ -85,11 +86,13 @@ def idempotency_key(request: Request) -> str | None:
     """Return the client's id of its request, with which it can repeat the request.
 
     Raises:
-        RequestInvalidError: the header comes twice.
+        RequestInvalidError: the header comes twice, or cannot be such an id.
     """
     given = request.headers.getlist("idempotency-key")
     if len(given) > 1:
         raise RequestInvalidError("the request", [Fault("header.idempotency-key", "stands twice; send one")])
+    if given and (found := key_faults("header.idempotency-key", given[0])):
+        raise RequestInvalidError("the request", found)
     return given[0] if given else None
 
 

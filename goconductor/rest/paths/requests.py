@@ -77,7 +77,7 @@ def _add(routes: APIRouter, operation: Operation, node: Node, body_bytes_max: in
         body = await read_body(request, kind, body_bytes_max)
         values = {each.name: getattr(body, each.name) for each in operation.parameters}
         asks = operation.asked(step=step, reason=getattr(body, "reason", ""), values=values)
-        precautions = Precautions(if_match(request), idempotency_key(request))
+        precautions = Precautions(request_id=idempotency_key(request), expected=if_match(request))
         detail = await ask(Actor(body.by), node, saga_id, asks, precautions)
         return document(detail, headers=etag(detail.revision))
 

@@ -50,7 +50,7 @@ def router(node: Node, settings: Settings) -> APIRouter:
     @routes.post("/signals/{name}", response_model=SagaDetail, openapi_extra=body_of(Signal, required=False))
     async def signal(request: HttpRequest, saga_id: SagaId, name: Name, _seen: IfMatch = None, _id: RequestId = None) -> Response:
         """Tell a saga that something has happened: a step that waits for it ends, or will when its turn has come."""
-        precautions = Precautions(if_match(request), idempotency_key(request))
+        precautions = Precautions(request_id=idempotency_key(request), expected=if_match(request))
         body = await read_body(request, Signal, body_bytes_max)
         detail = await signals.signal(Actor(body.by), node, saga_id, name, body.payload, precautions=precautions)
         return document(detail, headers=etag(detail.revision))
@@ -60,7 +60,7 @@ def router(node: Node, settings: Settings) -> APIRouter:
         request: HttpRequest, saga_id: SagaId, step: StepId, _seen: IfMatch = None, _id: RequestId = None
     ) -> Response:
         """Approve a step that waits for that. It is refused where the step is in another round than the one that was shown."""
-        precautions = Precautions(if_match(request), idempotency_key(request))
+        precautions = Precautions(request_id=idempotency_key(request), expected=if_match(request))
         body = await read_body(request, Approval, body_bytes_max)
         detail = await signals.approve(
             Actor(body.by), node, saga_id, step, reason=body.reason, round=body.round, precautions=precautions

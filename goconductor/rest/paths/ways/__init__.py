@@ -1,1 +1,1 @@
-"""The paths of other ways to write a saga: by its data, and as documents of Orchy's."""
+"""The paths of other ways to write a saga: by its data, as documents of Orchy's, and step by step at run time."""
