@@ -36,30 +36,28 @@ RETRY_SECONDS = 1
 BUSY = Kind("busy", 503, "The server has no room for this now")
 """What REST does not have, as its streams are no more than its server's connections."""
 
-CODES: dict[Kind, grpc.StatusCode] = {
-    problems.INVALID_REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
-    problems.INVALID_PAYLOAD: grpc.StatusCode.INVALID_ARGUMENT,
-    problems.TOO_LARGE: grpc.StatusCode.INVALID_ARGUMENT,
-    problems.INPUT_REFUSED: grpc.StatusCode.INVALID_ARGUMENT,
-    problems.DEFINITION_REFUSED: grpc.StatusCode.INVALID_ARGUMENT,
-    problems.SAGA_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
-    problems.DEFINITION_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
-    problems.STEP_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
-    problems.DEAD_LETTER_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
-    problems.SCHEDULE_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+_BY_STATUS: dict[int, grpc.StatusCode] = {
+    400: grpc.StatusCode.INVALID_ARGUMENT,
+    403: grpc.StatusCode.PERMISSION_DENIED,
+    404: grpc.StatusCode.NOT_FOUND,
+    409: grpc.StatusCode.FAILED_PRECONDITION,
+    412: grpc.StatusCode.ABORTED,
+    413: grpc.StatusCode.INVALID_ARGUMENT,  # RESOURCE_EXHAUSTED is tried again, and it would be as large then
+    422: grpc.StatusCode.INVALID_ARGUMENT,
+    503: grpc.StatusCode.UNAVAILABLE,
+}
+_BY_KIND: dict[Kind, grpc.StatusCode] = {
     problems.KEY_TAKEN: grpc.StatusCode.ALREADY_EXISTS,
     problems.REQUEST_ID_TAKEN: grpc.StatusCode.ALREADY_EXISTS,
     problems.SCHEDULE_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
-    problems.REFUSED: grpc.StatusCode.FAILED_PRECONDITION,
-    problems.CHANGED: grpc.StatusCode.ABORTED,
-    problems.INTERNAL: grpc.StatusCode.INTERNAL,
-    problems.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
-    problems.BUS_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
-    problems.RIGHTS_MISSING: grpc.StatusCode.UNAVAILABLE,
-    problems.NOT_READY: grpc.StatusCode.UNAVAILABLE,
     BUSY: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
-"""The code of each kind that a call can end with."""
+"""Kinds whose code says more than their status over HTTP."""
+
+
+def code_of(kind: Kind) -> grpc.StatusCode:
+    """Return the code of a kind of problem."""
+    return _BY_KIND.get(kind) or _BY_STATUS.get(kind.status, grpc.StatusCode.INTERNAL)
 
 
 class BusyError(GoConductorError):
@@ -91,7 +89,7 @@ def answer(error: BaseException, method: str) -> Answer:
 
 
 def _answer(kind: Kind, detail: str, places: Sequence[Fault] = (), allowed: str | None = None) -> Answer:
-    code, message = CODES[kind], shortened(detail, MESSAGE_BYTES_MAX)
+    code, message = code_of(kind), shortened(detail, MESSAGE_BYTES_MAX)
     info = error_details_pb2.ErrorInfo(reason=kind.name.replace("-", "_").upper(), domain=DOMAIN)
     info.metadata.update({"type": f"{URN}{kind.name}", "title": kind.title})
     if allowed is not None:
