@@ -189,6 +189,13 @@ def test_what_is_surplus_is_awaited_and_undone_before_the_map_ends() -> None:
     assert inputs == {"lines": [None, "B7", None]}
 
 
+def test_a_late_success_of_what_is_surplus_does_not_end_the_map_before_it_is_undone() -> None:
+    order = Order("any", RESERVE, length=2)
+    order.then(e.ActionSucceeded("lines[1].reserve"))
+    assert order.then(e.ActionSucceeded("lines[0].reserve")) == {"undo lines[0].reserve"}
+    assert order.then(e.CompensationSucceeded("lines[0].reserve")) == {"run ship"}
+
+
 def test_items_may_fail_until_the_number_is_out_of_reach() -> None:
     order = Order(2, RESERVE)
     order.then(e.ActionFailed("lines[0].reserve", failure=NO, proven=True))
