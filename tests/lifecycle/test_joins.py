@@ -190,9 +190,11 @@ def test_what_is_surplus_is_awaited_and_undone_before_the_map_ends() -> None:
 
 
 def test_a_late_success_of_what_is_surplus_does_not_end_the_map_before_it_is_undone() -> None:
-    order = Order("any", RESERVE, length=2)
+    order = Order("any", RESERVE)
     order.then(e.ActionSucceeded("lines[1].reserve"))
     assert order.then(e.ActionSucceeded("lines[0].reserve")) == {"undo lines[0].reserve"}
+    assert order.then(e.ActionSucceeded("lines[2].reserve")) == {"undo lines[2].reserve"}
+    assert order.then(e.CompensationSucceeded("lines[2].reserve")) == set()
     assert order.then(e.CompensationSucceeded("lines[0].reserve")) == {"run ship"}
 
 
