@@ -1,4 +1,4 @@
-"""Fixtures for pytest. A project switches them on in its ``conftest.py``.
+"""Fixtures for pytest, which finds them by an entry point. Where it loads no plugins, a ``conftest.py`` names them.
 
 ::
 

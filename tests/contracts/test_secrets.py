@@ -10,6 +10,8 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.db import connections
+from sqlalchemy import create_engine
 
 from goconductor import Listener, Saga, StepContext, plugins
 from goconductor.buses.kafka import KafkaBus
@@ -24,12 +26,15 @@ from goconductor.elections.zookeeper import ZooKeeperElection
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import GoConductorError
 from goconductor.journals.asyncpg import AsyncpgJournal
+from goconductor.journals.blocking.django import DjangoJournal
+from goconductor.journals.blocking.sqlalchemy import BlockingSqlalchemyJournal
 from goconductor.journals.psycopg import PsycopgJournal
 from goconductor.journals.sqlalchemy import SqlalchemyJournal
 from goconductor.ports.journal import EffectKey
 from goconductor.stores.memory import MemoryStore
 from goconductor.stores.postgres import PostgresStore
 from goconductor.testing.world import World
+from tests.contracts.callers import django_settings_of
 
 CANARY = "CaNaRyInTheMine"
 PATIENCE_SECONDS = 300.0
@@ -58,6 +63,8 @@ OF_POSTGRES = (
     "postgresql://127.0.0.1:1/shop?connect_timeout=CANARY",
     "host=127.0.0.1 port=1 user=shop password=CANARY x",
 )
+OF_LIBRARIES = ("postgresql://shop:CANARY@127.0.0.1:1/shop", "postgresql://shop:x@127.0.0.1:1/shop?sslmode=CANARY")
+"""What the library itself reads, and not we."""
 SHORT: dict[str, Any] = {"open_timeout_seconds": 0.3, "connect_timeout_seconds": 5.0}
 
 Make = Callable[[], Any]
@@ -117,8 +124,21 @@ def makes(kind: str, name: str) -> list[Make] | None:
         case "journal", ("asyncpg" | "psycopg" | "sqlalchemy"):
             leaf: Any = {"asyncpg": AsyncpgJournal, "psycopg": PsycopgJournal, "sqlalchemy": SqlalchemyJournal}[name]
             return [partial(leaf, url) for url in urls("postgresql")]
+        case "journal", "blocking_sqlalchemy":
+            return [partial(by_engine, url) for url in OF_LIBRARIES]
+        case "journal", "django":
+            return [partial(by_alias, url) for url in OF_LIBRARIES]
         case _:
             return None
+
+
+def by_engine(url: str) -> BlockingSqlalchemyJournal[Any]:
+    return BlockingSqlalchemyJournal(create_engine(url.replace("postgresql:", "postgresql+psycopg:")))
+
+
+def by_alias(url: str) -> DjangoJournal:
+    connections.databases["no_such_server"] = django_settings_of(url)
+    return DjangoJournal("no_such_server")
 
 
 def with_canary(make: Any) -> Make:

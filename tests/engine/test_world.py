@@ -234,8 +234,9 @@ async def test_alone(step_context):
 """
 
 
-def test_a_project_switches_the_fixtures_on_in_a_line(tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text(CONFTEST)
+@pytest.mark.parametrize("conftest", ["", CONFTEST], ids=["found", "named"])
+def test_a_project_has_the_fixtures_by_itself_and_may_name_them(tmp_path: Path, conftest: str) -> None:
+    (tmp_path / "conftest.py").write_text(conftest)
     (tmp_path / "test_shop.py").write_text(TESTS)
     (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", str(tmp_path)]

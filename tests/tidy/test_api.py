@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import is_dataclass
 from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from pkgutil import iter_modules
 from types import ModuleType
@@ -20,7 +21,7 @@ import pytest
 
 import goconductor
 from goconductor import errors, ports, testing
-from goconductor.plugins import installed
+from goconductor.plugins import GROUPS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -157,7 +158,7 @@ def test_every_error_of_the_tree_can_be_imported() -> None:
     assert tree - set(goconductor.__all__) == set()
 
 
-JOURNALS = [f"goconductor.journals.{name}" for name in installed("journal")]
+JOURNALS = sorted(point.module for point in entry_points(group=GROUPS["journal"]))
 
 
 @pytest.mark.parametrize("name", [*PUBLIC_MODULES, *JOURNALS])
