@@ -34,7 +34,8 @@ ELSEWHERE: dict[str, set[str]] = {
 
 
 def test_each_path_of_rest_is_a_method_here() -> None:
-    names = {each["summary"] for methods in document()["paths"].values() for each in methods.values()}
+    operations = [each for methods in document()["paths"].values() for each in methods.values()]
+    names = {each["summary"] for each in operations if each["tags"] != ["flows"]}  # edits of flows are REST's only as yet
     assert names > {"Start Saga", "Pause", "Put Definition", "List Dead Letters"} | (ELSEWHERE.keys() - {"Metrics"})
     wanted = set().union(*(ELSEWHERE.get(name, {name.replace(" ", "")}) for name in names))
     assert wanted - METHODS.keys() == set()
