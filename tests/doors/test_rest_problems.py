@@ -133,7 +133,7 @@ async def test_the_same_key_with_other_input_is_a_conflict(shop: Shop) -> None:
 @pytest.mark.parametrize("key", ["", "k" * 256, "caf\xe9", "a\tb"])
 async def test_a_key_that_cannot_be_one_is_refused(shop: Shop, key: str) -> None:
     answer = await shop.client.post("/v1/sagas/order", json=INPUT, headers={b"Idempotency-Key": key.encode("latin-1")})
-    assert problem(answer, 400, "invalid-request")["errors"][0]["path"] == "key"
+    assert problem(answer, 400, "invalid-request")["errors"][0]["path"] == "header.idempotency-key"
 
 
 async def test_two_keys_are_refused(shop: Shop) -> None:
@@ -288,6 +288,7 @@ async def test_openapi_describes_every_answer(shop: Shop) -> None:
         "/v1/definitions/{name}/{version}/activate",
         "/v1/definitions/{name}/{version}/diagram",
         "/v1/definitions/{name}/{version}/diff",
+        "/v1/dataflows/{name}/runs",
         *(f"/v1/flows/{{name}}{part}" for part in ("", "/steps", "/steps/{step}", "/executions")),
         *(f"/v1/flows/{{name}}/executions/{{saga_id}}{part}" for part in ("", "/steps/{step}")),
         *(f"/v1/flows/{{name}}/executions/{{saga_id}}/{request}" for request in ("pause", "resume", "abort", "stop")),
