@@ -18,7 +18,7 @@ from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.control.doors.conductor import Conductor
 from goconductor.control.doors.exits import code_of
 from goconductor.control.doors.health import answering
-from goconductor.control.sagas.starting import start_fire
+from goconductor.control.sagas.starting import fitted, start_fire
 from goconductor.control.settings.sections import MetricsSettings
 from goconductor.control.settings.settings import Settings, check_settings
 from goconductor.engine.facts import garbage
@@ -289,6 +289,7 @@ def _node(settings: Settings, registry: StepRegistry | None, name: str, observer
         payload_bytes_max=limits.payload_bytes_max,
         baton_bytes_max=limits.baton_bytes_max,
         observer=observer,
+        fit=fitted,
     )
     return node
 

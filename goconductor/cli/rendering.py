@@ -66,6 +66,8 @@ def tree(detail: SagaDetail, took: Mapping[str, str] | None = None) -> Tree:
     head = Text(f"{detail.saga} {detail.saga_id} ").append(detail.status.value, _STATUSES.get(detail.status, "bold"))
     if detail.reason:
         head.append(f"  {plain(detail.reason)}", "dim")
+    if detail.parent is not None:
+        head.append(plain(f"  started by step {detail.parent.step} of saga {detail.parent.saga_id}"), "dim")
     if detail.rewinding:
         head.append(plain(f"  undoes and begins again: {', '.join(detail.rewinding)}"), "yellow")
     if detail.left_standing:
@@ -120,6 +122,8 @@ def _words(step: StepDetail) -> Iterator[str]:
         yield f"attempt {step.attempt}"
     if step.owner:
         yield f"on {step.owner}"
+    if step.started is not None:
+        yield f"saga {step.saga} {step.started}"
     if step.reason:
         yield step.reason
     if step.waits_for is not None and step.waits_for.approval is not None:

@@ -74,6 +74,8 @@ class StepDetail(Document):
 
     id: str
     run: str = Field(description="the code, as participant.step; empty where no participant runs it")
+    saga: Annotated[str | None, Field(description="the saga that it starts, by name")] = None
+    started: Annotated[UUID | None, Field(description="the saga that it has started last; of a hundred steps at most")] = None
     undo: Annotated[str | None, Field(description="the code that undoes it, or 'none'; null where its service knows")] = None
     status: StepStatus
     reason: Annotated[str | None, Field(description="why it waits, or why it is what it is")] = None
@@ -88,6 +90,15 @@ class StepDetail(Document):
     allowed: Annotated[list[Request], Field(description="what it accepts now")] = []
     owner: Annotated[str | None, Field(description="the instance that runs it now")] = None
     after: list[str] = Field(description="the steps before it")
+
+
+class ParentDetail(Document):
+    """The step that started a saga."""
+
+    saga_id: UUID
+    step: str
+    round: Annotated[int, Field(description="the round of the step")] = 0
+    attempt: Annotated[int, Field(description="the attempt of its action")] = 1
 
 
 class SagaDetail(Document):
@@ -113,6 +124,7 @@ class SagaDetail(Document):
     started_at: Annotated[datetime, Field(description="by the database's clock, as in a list")]
     updated_at: datetime
     labels: dict[str, str] = {}
+    parent: Annotated[ParentDetail | None, Field(description="the step of another saga that started it, and ends with it")] = None
     signals: Annotated[list[SignalDetail], Field(description="those that no step has taken, in the order of the log")] = []
     input: Any = None
     output: Annotated[Any, Field(description="what it answers; only of a completed saga")] = None

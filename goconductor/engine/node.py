@@ -18,8 +18,8 @@ import msgspec
 
 from goconductor.aio.apart import RunApart, in_thread
 from goconductor.aio.tasks import Tasks
+from goconductor.engine.children import Children, Fit, as_given
 from goconductor.engine.endings import Endings, count_end
-from goconductor.engine.facts import log
 from goconductor.engine.facts.clock import SystemClock, keep_time
 from goconductor.engine.facts.colleagues import topics_of, unoffered
 from goconductor.engine.facts.definitions import Definitions
@@ -29,9 +29,9 @@ from goconductor.engine.facts.registration import Registration
 from goconductor.engine.facts.rewinding import Rewinding
 from goconductor.engine.intake import Intake
 from goconductor.engine.log.append import Appender
-from goconductor.engine.log.batch import Batcher
 from goconductor.engine.log.folding import Expected, Submission
 from goconductor.engine.log.outbox import Outbox
+from goconductor.engine.log.reader import Reader
 from goconductor.engine.log.start import Started, Starter
 from goconductor.engine.log.timers import Timers
 from goconductor.engine.membership import Membership
@@ -49,7 +49,7 @@ from goconductor.lifecycle.facts.state import SagaState
 from goconductor.messages.topics import replies_topic
 from goconductor.ports.bus import Bus
 from goconductor.ports.clock import Clock
-from goconductor.ports.store import Instance, Known, Store, Tail
+from goconductor.ports.store import Instance, Store
 from goconductor.ports.store.log.transactions import Transaction
 from goconductor.redaction import logger_of
 from goconductor.saga.plan import Plan
@@ -60,8 +60,6 @@ LAST_WORDS_SECONDS = 5.0
 """Seconds for which a closing node tries to send what waits."""
 BUS_SECONDS = 3.0
 """Seconds after which a node without steps opens without the bus: the sweep sends what it could not."""
-LOOKS_AT_ONCE = 64
-"""Greatest number of sagas read by one statement: they may be large."""
 
 
 class Node:
@@ -82,6 +80,7 @@ class Node:
         baton_bytes_max: a larger state is not carried by messages.
         observer: called with what the engine does, for metrics and traces.
         run_apart: runs the renewal of leases beside this event loop, in a thread by default.
+        fit: looks at the inputs of sub-sagas; by default at nothing.
     """
 
     def __init__(
@@ -101,6 +100,7 @@ class Node:
         baton_bytes_max: int = 16 * 1024,
         observer: Observer = SILENT,
         run_apart: RunApart = in_thread,
+        fit: Fit = as_given,
     ) -> None:
         self.store, self.bus = store, bus
         self.registry = registry or StepRegistry("client")
@@ -109,7 +109,6 @@ class Node:
         self.definitions = Definitions(store.definitions, lambda: self.instance.serial, store.instances.registered)
         self.name = f"{self.registry.name}-{socket.gethostname()}-{os.getpid()}-{random.getrandbits(24):06x}"
         self._drain_seconds, self.payload_bytes_max = drain_seconds, payload_bytes_max
-        self._tails: Batcher[Known, Tail] = Batcher(store.log.read, items_max=LOOKS_AT_ONCE)
         self._renewal = Renewal(open_store or store.beside, self.clock, lease_seconds, step_in, run_apart=run_apart)
         source = f"/{self.registry.name}/{self.name}"
         self._outbox = Outbox(
@@ -143,10 +142,13 @@ class Node:
             lease_seconds=lease_seconds,
             on_acknowledged=self._rewinding.acknowledged,
             on_timer=self._timers.set,
+            on_child=lambda plan, view, work: self.children.see_to(plan, view, work),  # noqa: PLW0108  (is made below)
             on_end=self._ended,
             counts=self.counts,
             observer=observer,
         )
+        self._reader = Reader(store.log, self.definitions, self.appender.latest)
+        self.plan_of = self._reader.plan_of
         nobody = partial(unoffered, self.plan_of, store.instances.registered)
         self._endings = Endings(self.view, self.appender.latest, self.definitions.at_hand, self.clock, nobody)
         self._intake = Intake(
@@ -180,6 +182,14 @@ class Node:
             input_bytes_max=payload_bytes_max,
             counts=self.counts,
             observer=observer,
+        )
+        self.children = Children(
+            definitions=self.definitions,
+            reader=self._reader,
+            starter=self._starter,
+            appender=self.appender,
+            fit=fit,
+            output_bytes_max=payload_bytes_max,
         )
 
     @property
@@ -235,7 +245,8 @@ class Node:
         await self.membership.stop()
         await self._timers.close()
         await self._executor.drain(self._drain_seconds)
-        for part in (self._intake, self._starter, self.appender, self._tails, self._executor, self.orphans, self._rewinding):
+        parts = (self._intake, self.children, self._starter, self.appender, self._reader, self._executor, self.orphans)
+        for part in (*parts, self._rewinding):
             await part.close()
         await self._background.close()
         all_sent = await self._outbox.close(within_seconds=LAST_WORDS_SECONDS)
@@ -297,7 +308,7 @@ class Node:
             SagaNotFoundError: the transaction is not committed, or was rolled back.
         """
         try:
-            plan, view = await self._look(saga_id)
+            plan, view = await self._reader.look(saga_id)
         except SagaNotFoundError:
             raise SagaNotFoundError(
                 f"there is no saga {saga_id}: the transaction that it was started in is not committed yet, or was rolled back"
@@ -325,25 +336,7 @@ class Node:
         Raises:
             SagaNotFoundError: there is no such saga.
         """
-        return (await self._look(saga_id, known))[1]
-
-    async def plan_of(self, state: SagaState) -> Plan:
-        """Return the definition that a saga runs by.
-
-        Raises:
-            SagaNotFoundError: there is no such saga any more, and the definition has to be read.
-        """
-        return self.definitions.at_hand(state.version) or (await self._look(state.saga_id))[0]
-
-    async def _look(self, saga_id: UUID, known: View | None = None) -> tuple[Plan, View]:
-        seen = known or self.appender.latest(saga_id)
-        tail = await self._tails.submit(seen.known if seen is not None else Known(saga_id))
-        if tail.head is None:
-            raise SagaNotFoundError(f"there is no saga {saga_id}")
-        plan = await self.definitions.plan(tail.head.saga, tail.head.version)
-        view = log.brought_up(plan, seen, saga_id, tail)
-        assert view is not None  # noqa: S101  (it has a head)
-        return plan, view
+        return (await self._reader.look(saga_id, known))[1]
 
     async def request(
         self, saga_id: UUID, event: Event, *, expected: Expected | None = None, event_id: UUID | None = None
@@ -394,6 +387,7 @@ class Node:
         count_end(self.counts, plan, state)
         self.observer.saga_ended(plan, view)
         self._endings.on_end(view)
+        self.children.has_ended(plan, view)
         if state.reply_to and state.reply_to != replies_topic(self.name):
             self._outbox.ended(plan, view, state.phase)
         if self.registry.listeners:

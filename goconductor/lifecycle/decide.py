@@ -31,7 +31,7 @@ from goconductor.lifecycle.facts.transitions import FIRST_STATUSES, SAGA_MOVES
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import exists
 from goconductor.lifecycle.invariants import check
-from goconductor.lifecycle.moves import backward, forward, requests, signals, terminating
+from goconductor.lifecycle.moves import backward, forward, requests, signals, terminating, turning
 from goconductor.saga.ids import SETTLEMENTS, Direction
 from goconductor.saga.plan import Plan
 
@@ -63,6 +63,7 @@ def first(plan: Plan, saga_id: UUID, event: SagaStarted, log: Log | None = None)
             reply_to=event.reply_to,
             patience_seconds=event.patience_seconds,
             traceparent=event.traceparent,
+            parent=event.parent,
             started_at=event.at,
             at=event.at,
             deadline_at=None if limit is None else event.at + limit,
@@ -71,7 +72,10 @@ def first(plan: Plan, saga_id: UUID, event: SagaStarted, log: Log | None = None)
         log,
     )
     fold.learn(event)
-    forward.advance(fold, plan.roots)
+    if event.never:
+        turning.end_unbegun(fold, event.never)
+    else:
+        forward.advance(fold, plan.roots)
     fold.finish()
     if fold.status not in FIRST_STATUSES:
         raise InvariantError(f"SagaStarted led to {fold.status}")

@@ -18,6 +18,7 @@ from goconductor.errors import ConditionError, UnexpectedEventError
 from goconductor.lifecycle.answers import NOT_KEPT, Log
 from goconductor.lifecycle.facts.effects import Effect, SetTimer, Work
 from goconductor.lifecycle.facts.events import Event, StepEvent
+from goconductor.lifecycle.facts.rewind import Rewind
 from goconductor.lifecycle.facts.signal import Signal
 from goconductor.lifecycle.facts.state import (
     DONE_ACTIONS,
@@ -28,7 +29,6 @@ from goconductor.lifecycle.facts.state import (
     ActionStatus,
     Answer,
     CompensationStatus,
-    Rewind,
     SagaState,
     SagaStatus,
     Side,
@@ -37,6 +37,7 @@ from goconductor.lifecycle.facts.state import (
 )
 from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, no_move
 from goconductor.lifecycle.grown import last_steps, lost_around, size
+from goconductor.lifecycle.pending_work import children_at_work
 from goconductor.saga.definition import StepRole
 from goconductor.saga.expressions.conditions import Condition
 from goconductor.saga.plan import Plan
@@ -366,28 +367,27 @@ class Fold:
     def _wake_at(self, at: float) -> float | None:
         """Return when to look again. It changes rarely: a head whose index entries stay is updated in place (HOT).
 
-        Where nothing is open but waits, nobody looks before one of them, or the saga's deadline, is due. The same holds where a
-        step that may fail cannot be undone while the saga goes forward: the deadline turns that saga back.
+        Where nothing is open but waits, or a stuck undo, nobody looks before one of them, or the deadline, is due. Of a paused
+        saga only the ends of those are looked for that its steps have started.
         """
         state = self.state
         works = self.open_actions or self.open_compensations
         undoes = self.stuck_compensations > 0 and self.phase is not COMPENSATING
-        if self.phase.ended or self.paused or not (works or self.waiting or undoes):
+        held = self.paused and not children_at_work(self.plan, self.steps)
+        if self.phase.ended or held or not (works or self.waiting or undoes):
             return None
+        latest = math.inf
         if works:
             turned = self.open_actions and (self.phase is COMPENSATING or self.rewound)
             latest = at + state.patience_seconds * (TURNED_PATIENCE if turned else 1.0)
-        else:
-            latest = math.inf
-        deadline_at = None if self.phase is SagaStatus.TERMINATING else state.deadline_at
+        deadline_at = None if self.paused or self.phase is SagaStatus.TERMINATING else state.deadline_at
         if deadline_at is not None and not self.fields.get("deadline_passed", state.deadline_passed):
             latest = min(latest, deadline_at)
-        if self._timers and (next_due := self._next_due()) is not None:
+        if self._timers and not self.paused and (next_due := self._next_due()) is not None:
             latest = min(latest, next_due)
-        if not works:
-            return None if latest == math.inf else latest
-        kept = state.wake_at
-        return kept if kept is not None and at < kept <= latest else latest
+        if works and (kept := state.wake_at) is not None and at < kept <= latest:
+            return kept
+        return None if latest == math.inf else latest
 
     def _next_due(self) -> float | None:
         """Return the earliest timer, and drop those that have fired or were superseded."""

@@ -103,7 +103,7 @@ def _of_saga(found: list[str], state: SagaState, counts: _Counts) -> None:
     if phase is SagaStatus.TERMINATING and not open_work:
         found.append("terminating, but nothing is out")
     moves = not ended and not state.paused
-    may_wait = moves and (waiting or (stuck and phase in _GOING_FORWARD))
+    may_wait = (moves and (waiting or (stuck and phase in _GOING_FORWARD))) or (state.paused and open_work)
     if state.wake_at is None if moves and open_work else not may_wait and state.wake_at is not None:
         found.append(f"{state.status} with {'open' if open_work else 'no'} work, but wake_at is {state.wake_at}")
     if moves and not open_work and not waiting and not stuck:
@@ -122,8 +122,8 @@ def _of_step(found: list[str], plan: Plan, state: SagaState, name: str, step: St
         _of_growth(found, plan, state, name, step)
     if action is ACTION_STUCK and role is StepRole.COMPENSATABLE:
         found.append(f"compensatable step {name!r} is stuck, it should be compensated")
-    if action is ACTION_WAITING and name in plan.owners:
-        found.append(f"step {name!r} waits, but {plan.owners[name][0]!r} is to run it")
+    if action is ACTION_WAITING and name in plan.sent:
+        found.append(f"step {name!r} waits, but its action is to be sent")
     if action is ActionStatus.GIVEN_UP and name not in plan.tolerated and not _is_lost(state, name):
         found.append(f"step {name!r} was given up, and its definition does not tolerate that")
     if (step.action.due_at is not None) != (action is ACTION_BACKOFF) and action is not ACTION_WAITING:

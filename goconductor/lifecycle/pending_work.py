@@ -5,13 +5,14 @@ Resume, the sweep and a restarted participant ask for all of it. Who acquires a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer, Settle, SettleUndo
 from goconductor.lifecycle.facts.events import Event, TimerFired
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, SagaStatus, StepState
 from goconductor.lifecycle.grown import lost_around
 from goconductor.saga.ids import Direction
+from goconductor.saga.plan import Plan
 
 
 def pending_work(steps: Mapping[str, StepState]) -> Iterator[RunAction | RunCompensation | Settle | SetTimer]:
@@ -32,6 +33,26 @@ def pending_work(steps: Mapping[str, StepState]) -> Iterator[RunAction | RunComp
             yield Settle(name, round)
         elif compensation.status is CompensationStatus.FENCING_UNDO:
             yield SettleUndo(name, round)
+
+
+def is_of_child(children: Container[str], work: RunAction | RunCompensation | Settle) -> bool:
+    """Return whether work is about the saga that a step has started or will start; a declared undo is not.
+
+    Args:
+        children: the steps that start sagas.
+        work: of any step.
+    """
+    return work.direction in _OF_ACTION and work.step in children
+
+
+_OF_ACTION = (Direction.ACTION, Direction.SETTLE)
+
+
+def children_at_work(plan: Plan, steps: Mapping[str, StepState]) -> bool:
+    """Return whether the end of a saga that a step has started is awaited."""
+    if not plan.starts_sagas:
+        return False
+    return any(not isinstance(work, SetTimer) and is_of_child(plan.children, work) for work in pending_work(steps))
 
 
 def is_without_end(step: StepState) -> bool:

@@ -9,6 +9,7 @@ killed, a commit whose answer never came.
   first*, like any acquirer, also where no row is there; then it appends, then it frees. The leases of a dead process expire at
   once, and are not freed: an acquirer that came in between could not know that another had begun. On the way back every action
   that was sent and has no outcome is declared unknown in the same way, lease or not: "never started" is never inferred.
+- Sagas that steps start are started, asked to end, and their ends told: whoever was to do it may be gone.
 - Timers and deadlines that are due are appended.
 
 A process is dead when the lock of its database session is free at two looks, half a second apart; that distance is measured,
@@ -284,7 +285,7 @@ class Sweeper:
 
     async def _repair(self, plan: Plan, view: View, look: Look) -> float | None:
         """Put one saga right. When to look again; None if an append has set that."""
-        repairs = triage(view.state, look)
+        repairs = triage(view.state, look, plan.children if plan.starts_sagas else None)
         for lease in repairs.free:
             await self._store.recovery.free([lease], epoch=look.epoch)
         resend: list[Work] = []
@@ -295,6 +296,11 @@ class Sweeper:
             due_at = self._resending.due_at(key, look.now, at_once=bool(look.dead))
             if due_at <= look.now:
                 resend.append(work)
+            next_looks.append(max(due_at, look.now + FIRST_SECONDS))
+        for work in repairs.children:
+            due_at = self._resending.due_at(key_of(view.state.saga_id, work), look.now, at_once=False)
+            if due_at <= look.now:
+                self._node.children.see_to(plan, view, work)
             next_looks.append(max(due_at, look.now + FIRST_SECONDS))
         # side by side, so that a thousand timers, or steps that a process had in hand, of one saga become a few appends
         appended = await asyncio.gather(*(self._append(plan, view, event, look.epoch) for event in repairs.due))

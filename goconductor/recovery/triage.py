@@ -6,14 +6,14 @@ as in raft, where one part decides and another one sends (etcd-io/raft, ``Ready`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
 from goconductor.lifecycle.facts.effects import RunAction, SetTimer, Settle, Work
 from goconductor.lifecycle.facts.events import DeadlinePassed, TimerFired
 from goconductor.lifecycle.facts.state import SagaState
-from goconductor.lifecycle.pending_work import goes_back, pending_work
+from goconductor.lifecycle.pending_work import goes_back, is_of_child, pending_work
 from goconductor.ports.store import Lease, LeaseKey
 
 TIMER_GRACE_SECONDS = 0.5
@@ -50,6 +50,7 @@ class Repairs:
         lost: work whose outcome nobody will report, with the lease that was found on it.
         unheld: work on which nobody holds a lease, and which may be sent again.
         free: leases that are over, of work among ``unheld``.
+        children: work that is about sagas which steps start, so that nobody holds a lease on it.
         next_look: when to look again if nothing is appended, in seconds since 1970; None where an append decides it.
     """
 
@@ -57,6 +58,7 @@ class Repairs:
     lost: tuple[tuple[Work, Lease | None], ...]
     unheld: tuple[Work, ...]
     free: tuple[Lease, ...]
+    children: tuple[Work, ...]
     next_look: float | None
 
 
@@ -65,7 +67,7 @@ def key_of(saga_id: UUID, work: Work) -> LeaseKey:
     return LeaseKey(saga_id, work.step, work.direction, work.round)
 
 
-def triage(state: SagaState, look: Look) -> Repairs:
+def triage(state: SagaState, look: Look, sub_sagas: Container[str] | None = None) -> Repairs:
     """Compare what a saga's state still wants with the leases.
 
     A deadline that has passed comes alone: it changes what the saga wants.
@@ -73,13 +75,25 @@ def triage(state: SagaState, look: Look) -> Repairs:
     On the way back, also in a rewind, every action that was sent and has no outcome is lost, lease or not: that it never began is
     never inferred.
     What is only to be settled can be asked again without harm, so it is never lost.
+    A paused saga is looked at only for the sagas that its steps have started.
+
+    Args:
+        state: the saga's.
+        look: what was found beside it.
+        sub_sagas: the steps that start sagas; None where there are none.
     """
     now = look.now
     works = list(pending_work(state.steps))
-    next_looks = [] if state.waits or not works else [now + state.patience_seconds]
+    children: list[Work] = []
+    if sub_sagas is not None:
+        children = [work for work in works if not isinstance(work, SetTimer) and is_of_child(sub_sagas, work)]
+        if state.paused:
+            return Repairs((), (), (), (), tuple(children), now + state.patience_seconds)
+        works = [work for work in works if isinstance(work, SetTimer) or not is_of_child(sub_sagas, work)]
+    next_looks = [] if state.waits or not (works or children) else [now + state.patience_seconds]
     if (deadline_at := state.next_deadline_at) is not None:
         if deadline_at <= now:
-            return Repairs((DeadlinePassed(),), (), (), (), None)
+            return Repairs((DeadlinePassed(),), (), (), (), (), None)
         next_looks.append(deadline_at)
     due: list[TimerFired] = []
     lost: list[tuple[Work, Lease | None]] = []
@@ -105,4 +119,4 @@ def triage(state: SagaState, look: Look) -> Repairs:
             unheld.append(effect)
             if lease is not None:
                 free.append(lease)
-    return Repairs(tuple(due), tuple(lost), tuple(unheld), tuple(free), min(next_looks, default=None))
+    return Repairs(tuple(due), tuple(lost), tuple(unheld), tuple(free), tuple(children), min(next_looks, default=None))

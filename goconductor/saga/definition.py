@@ -78,6 +78,19 @@ class Undo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     inputs: dict[str, Binding] = {}
 
 
+class Child(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A saga that a step starts, and whose end is the step's.
+
+    Args:
+        name: of its definition.
+        version: of its definition. Where it is left out, registering takes the version that is active then, and the stored
+            document has it. So a saga and all below it are fixed by one version.
+    """
+
+    name: str
+    version: str | None = None
+
+
 class Map(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Steps that are done once for each item of a list. In them ``$.item`` is the item, and ``$.index`` its place, from 0.
 
@@ -93,7 +106,8 @@ class Map(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One step. It is one of several kinds: exactly one of ``run``, ``delay``, ``wait``, ``value`` and ``map`` is given.
+    """One step. It is one of several kinds: exactly one of ``run``, ``delay``, ``wait``, ``value``, ``map`` and ``saga`` is
+    given.
 
     Args:
         id: its name within the saga.
@@ -103,6 +117,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
         value: in place of code, a CEL expression over ``input``, ``steps`` and ``inputs``, which are the values of the step's own
             inputs; what it gives is the step's output.
         map: in place of code, steps for each item of a list.
+        saga: in place of code, a saga of its own; the step's inputs are that saga's input.
         after: ids of the steps that must have ended before; those that ``inputs`` refer to are added to them.
         inputs: parameter name → where its value comes from.
         when: a CEL condition over ``input`` and ``steps``; where it is false the step is skipped.
@@ -124,6 +139,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     wait: Wait | None = None
     value: str | None = None
     map: Map | None = None
+    saga: Child | None = None
     after: tuple[str, ...] = ()
     inputs: dict[str, Binding] = {}
     when: str | None = None

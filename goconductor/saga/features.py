@@ -35,6 +35,7 @@ USES: dict[str, Callable[[Step], bool]] = {
     "map": lambda step: step.map is not None,
     "join": lambda step: step.map is not None and step.map.join != "all",
     "declared_undo_in_map": lambda step: step.map is not None and any(isinstance(each.undo, Undo) for each in step.map.do),
+    "saga": lambda step: step.saga is not None,
     "dotted_id": lambda step: "." in step.id,
     "tolerated_failure": lambda step: step.tolerated,
     "total_timeout": lambda step: step.total_timeout_seconds is not None,
@@ -48,7 +49,10 @@ REWIND = "rewind"
 TERMINATION = "termination"
 """A feature of a saga's state: it is terminating. Any saga may come to use it."""
 
-KNOWN = frozenset({*USES, REWIND, TERMINATION})
+CHILD = "child"
+"""A feature of a saga's state: a step of another saga started it, and waits for its end."""
+
+KNOWN = frozenset({*USES, REWIND, TERMINATION, CHILD})
 """The features that this code knows."""
 
 

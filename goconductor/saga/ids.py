@@ -38,6 +38,9 @@ _HOME = HOMES - 1
 DEFAULT_NAMESPACE = "default"
 """The namespace of all definitions and start keys: no request can name another one yet."""
 
+CHILDREN_NAMESPACE = "$children"
+"""The namespace of the start keys of sub-sagas. It is no name, so no user's key is in it."""
+
 
 def is_name(text: str) -> bool:
     """Return whether ``text`` can name a saga, a participant or a step."""
@@ -118,6 +121,11 @@ def saga_id_of(value: UUID | str) -> UUID:
 def idempotency_key(saga: UUID, step: str, direction: str, round: int) -> str:
     """Return the key of one effect: the same on every retry, another in another round (a restart, a loop)."""
     return f"{saga}/{step}/{direction}/{round}"
+
+
+def child_key(saga: UUID, step: str, round: int, attempt: int) -> str:
+    """Return the start key of a sub-saga: the same for whoever starts it, and another for each attempt of its step."""
+    return f"{saga}/{step}/{round}/{attempt}"
 
 
 def split_target(target: str) -> tuple[str, str]:

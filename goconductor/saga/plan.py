@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from goconductor.errors import PayloadError
 from goconductor.saga.data.moments import moment_of
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import NOTHING, Binding, Definition, Step, StepRole, Undo, Wait, every_step
+from goconductor.saga.definition import NOTHING, Binding, Child, Definition, Step, StepRole, Undo, Wait, every_step
 from goconductor.saga.expressions.conditions import ABOUT_SIGNAL, IN_MAP, Condition, compile_condition
 from goconductor.saga.expressions.value import ABOUT_INPUTS, compile_value
 from goconductor.saga.features import features_of
@@ -69,9 +69,7 @@ class Plan:
             undo_owners = {step: split_target(run) for step, run in undo_code.items()}
             for direction in (Direction.COMPENSATION, Direction.SETTLE_UNDO):
                 self.code[direction], self.owners_of[direction] = undo_code, undo_owners
-        kept = {step.id for step in definition.steps if step.undo == NOTHING}
-        self.undoable = frozenset(self.owners.keys() - kept)
-        """The steps that are compensated where the saga turns back, whether or not their owner has code for that."""
+        self._note_sent(definition)
         self.conditions: dict[str, Condition] = {s.id: compile_condition(s.when) for s in definition.steps if s.when is not None}
         waits = {s.id: s.wait for s in definition.steps if s.wait is not None}
         self.wheres = {
@@ -101,6 +99,16 @@ class Plan:
         if any(step.map is not None for step in definition.steps):
             self.data = Data(definition)
             self._grow(self.data)
+
+    def _note_sent(self, definition: Definition) -> None:
+        self.children: dict[str, Child] = {step.id: step.saga for step in definition.steps if step.saga is not None}
+        """The saga that a step starts, of each step that does."""
+        self.starts_sagas = bool(self.children)
+        self.sent = frozenset(self.owners.keys() | self.children.keys())
+        """The steps whose action is sent: to a participant, or to a saga of its own. The others end by an event alone."""
+        kept = {step.id for step in definition.steps if step.undo == NOTHING}
+        self.undoable = frozenset(self.sent - kept)
+        """The steps that are compensated where the saga turns back, whether or not their owner has code for that."""
 
     def _note_waits(self, waits: Mapping[str, Wait]) -> None:
         self.signals: dict[str, tuple[str, ...]] = {}
@@ -142,6 +150,10 @@ class Plan:
         undoing = (Direction.COMPENSATION, Direction.SETTLE_UNDO)
         self.code = {side: ByStep(known, undo_code if side in undoing else code) for side, known in self.code.items()}
         self.owners = ByStep(self.owners, owners)
+        children = {template: step.saga for template, step in steps.items() if step.saga is not None}
+        self.children = ByStep(self.children, children)
+        self.starts_sagas = self.starts_sagas or bool(children)
+        self.sent = AmongSteps(self.sent | owners.keys() | children.keys())
         self.undoable = AmongSteps(self.undoable | {name for name, step in steps.items() if step.run and step.undo != NOTHING})
         self.owners_of = {
             side: ByStep(known, undo_owners if side in undoing else owners) for side, known in self.owners_of.items()

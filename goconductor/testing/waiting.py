@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from goconductor.lifecycle.facts.effects import SetTimer
 from goconductor.lifecycle.facts.state import SagaState
-from goconductor.lifecycle.pending_work import pending_work
+from goconductor.lifecycle.pending_work import is_of_child, pending_work
 from goconductor.saga.plan import Plan
 
 
@@ -20,7 +20,11 @@ def waits_in_vain(plan: Plan, state: SagaState, offered: set[tuple[str, str]]) -
         return f"it is paused ({state.pause_reason or 'no reason was given'}); resume it"
     works = list(pending_work(state.steps))
     missing = [
-        work for work in works if not isinstance(work, SetTimer) and plan.owners_of[work.direction][work.step] not in offered
+        work
+        for work in works
+        if not isinstance(work, SetTimer)
+        and not is_of_child(plan.children, work)
+        and plan.owners_of[work.direction][work.step] not in offered
     ]
     if not works or len(missing) < len(works):
         return None
@@ -44,7 +48,9 @@ def waits_for(plan: Plan, state: SagaState, leased: set[str]) -> str:
         failure = state.step(work.step).failure
         after = f" after {failure}" if failure is not None else ""
         owner = plan.owners_of[work.direction].get(work.step, ("",))[0]
-        if isinstance(work, SetTimer) and not owner:
+        if work.step in plan.children and not owner:
+            what = "waits for the end of a saga that it has started"
+        elif isinstance(work, SetTimer) and not owner:
             what = "waits for its time"
         elif isinstance(work, SetTimer):
             what = "is to be tried again"

@@ -42,6 +42,7 @@ from goconductor.ports.clock import Clock
 from goconductor.ports.store import Store
 from goconductor.recovery.sweep import Sweeper
 from goconductor.saga.ids import Direction, saga_id_of
+from goconductor.saga.plan import Plan
 from goconductor.saga.writing.builder import Saga
 from goconductor.stores.memory import MemoryStore
 from goconductor.testing.clock import ManualClock, settle
@@ -144,6 +145,7 @@ class World:
             payload_bytes_max=payload_bytes_max,
             baton_bytes_max=baton_bytes_max,
             observer=observer,
+            fit=starting.fitted,
         )
         await node.open()
         self.nodes.append(node)
@@ -162,7 +164,7 @@ class World:
         """Register a saga if it is new, and start it on a node (the first one by default)."""
         check_type("saga", saga, Saga, "a saga written in Python")
         at = node or self.nodes[0]
-        plan = await at.definitions.register(saga.definition)
+        plan = await _registered(at, saga)
         return (await starting.start(ANYBODY, at, plan, input, key=key, reply=True, input_type=saga.input_type)).saga_id
 
     async def state(self, saga_id: UUID | str) -> SagaState:
@@ -315,6 +317,12 @@ class World:
             registry: a service's steps; None for a client.
         """
         return WorldConductor(self, await self.node(registry))
+
+
+async def _registered(node: Node, saga: Saga[Any]) -> Plan:
+    """Register a saga, and before it those that its steps start."""
+    children = {each.name: (await _registered(node, each)).version for each in saga.sagas}
+    return await node.definitions.register(saga.definition, children=children)
 
 
 class WorldHandle(SagaHandle[O]):

@@ -30,6 +30,7 @@ FOR_NOBODY = {
     "sagas.starting.plan_of": "a part of what an actor has asked for",
     "sagas.starting.start_fire": "the leader fires what an actor has scheduled",
     "sagas.queries.surroundings": "a part of what an actor has asked for",
+    "sagas.children.started_by": "a part of what an actor has asked for",
 }
 """Functions that reach the store, and that no actor asks for."""
 

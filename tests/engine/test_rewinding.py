@@ -67,7 +67,7 @@ async def test_a_message_that_knows_more_than_the_log_says_so(world: World) -> N
     registry, saga = shop()
     client, node = await world.node(), await world.node()
     saga_id = await world.start(saga, node=client)
-    plan, view = await client._look(saga_id)
+    plan, view = await client._reader.look(saga_id)
     owner = await world.node(registry)
     await settle()
     client.send(plan, View(view.state, 7, 4711), [RunAction("pack", 1, 0)])

@@ -56,7 +56,7 @@ async def charged(world: World, bank: Bank) -> tuple[UUID, Node]:
 async def repeated(world: World, saga_id: UUID) -> None:
     """The message comes once more."""
     client = world.nodes[0]
-    plan, view = await client._look(saga_id)
+    plan, view = await client._reader.look(saga_id)
     client.send(plan, view, [RunAction("charge", 1, 0)])
     await settle()
 
@@ -141,7 +141,7 @@ async def test_where_the_log_knows_the_outcome_the_lease_is_freed_and_nothing_ru
     key = LeaseKey(saga_id, "charge", Direction.COMPENSATION)
     await acquire(world.store, Lease(key=key, instance=99, token=7), seconds=0.0)
     client = world.nodes[0]
-    plan, view = await client._look(saga_id)
+    plan, view = await client._reader.look(saga_id)
     from goconductor.lifecycle.facts.effects import RunCompensation
 
     client.send(plan, view, [RunCompensation("charge", 1, 0)])

@@ -50,7 +50,7 @@ HOTEL, FLIGHT = RunAction("book"), RunAction("fly")
 
 def test_what_is_leased_is_left_alone_until_its_lease_would_run_out(trip: Scenario) -> None:
     found = look(trip, leased(trip, HOTEL), leased(trip, FLIGHT, expires_in=3.0))
-    assert found == Repairs((), (), (), (), trip.now + 3.0 + TIMER_GRACE_SECONDS)
+    assert found == Repairs((), (), (), (), (), trip.now + 3.0 + TIMER_GRACE_SECONDS)
 
 
 def test_work_that_nobody_has_is_sent_again(trip: Scenario) -> None:
@@ -69,7 +69,7 @@ def test_work_is_lost_when_its_lease_ran_out_or_its_holder_is_dead(trip: Scenari
 
 def test_after_the_database_was_away_nobody_is_judged_for_a_leases_life(trip: Scenario) -> None:
     found = look(trip, leased(trip, HOTEL, expires_in=-1.0), dead=THERE, may_judge=False)
-    assert found == Repairs((), (), (), (), trip.now + LEASE_SECONDS)
+    assert found == Repairs((), (), (), (), (), trip.now + LEASE_SECONDS)
 
 
 def test_a_timer_is_fired_only_a_little_after_its_participant_would_have(trip: Scenario) -> None:
@@ -84,7 +84,7 @@ def test_a_timer_is_fired_only_a_little_after_its_participant_would_have(trip: S
 
 def test_a_deadline_that_has_passed_comes_alone(trip: Scenario) -> None:
     trip.now += 3600.0
-    assert look(trip) == Repairs((DeadlinePassed(),), (), (), (), None)
+    assert look(trip) == Repairs((DeadlinePassed(),), (), (), (), (), None)
 
 
 def test_on_the_way_back_a_sent_action_is_lost_also_without_a_lease(trip: Scenario) -> None:

@@ -66,6 +66,15 @@ def test_no_promise_is_broken(block: int) -> None:
     assert {kind for kind in Fault if not faults[kind]} <= rare
 
 
+def test_no_promise_is_broken_where_steps_start_sagas() -> None:
+    begun = 0
+    for seed in range(BLOCK):
+        result = simulate(Options(seed=seed, sagas=3, children=True))
+        assert not result.wrong, f"make simulate SEED={seed} N=1, with children: {result.wrong}"
+        begun += sum(result.ends.values()) - result.options.sagas
+    assert begun > BLOCK
+
+
 def test_what_was_found_once_is_not_found_again() -> None:
     assert {name: wrong for name, options in kept().items() if (wrong := simulate(options).wrong)} == {}
 

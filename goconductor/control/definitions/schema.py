@@ -17,7 +17,7 @@ import msgspec
 
 from goconductor.saga.checking.waits import SECONDS_MAX
 from goconductor.saga.data.references import LENGTH_MAX
-from goconductor.saga.definition import Binding, Definition, Delay, Map, Step, Undo, Wait
+from goconductor.saga.definition import Binding, Child, Definition, Delay, Map, Step, Undo, Wait
 from goconductor.saga.expressions.conditions import SOURCE_MAX
 from goconductor.saga.growth import STEPS_MAX
 from goconductor.saga.ids import NAME, STEP_CHARACTERS_MAX
@@ -52,6 +52,7 @@ _LIMITS: dict[type[msgspec.Struct], dict[str, dict[str, Any]]] = {
     Case: {"case": _NAME, "steps": {"minItems": 1}, "when": {"maxLength": SOURCE_MAX}},
     Delay: {"seconds": _WHILE, "until": _REFERENCE},
     Map: {"over": _REFERENCE, "do": {"minItems": 1, "maxItems": STEPS_MAX}},
+    Child: {"name": _NAME, "version": {"pattern": "^[A-Za-z0-9]+$"}},
     Wait: {"event": _NAME, "approval": {"pattern": r"\S"}, "timeout_seconds": _WHILE},
     Binding: {"ref": _REFERENCE},
     Retry: {
@@ -84,6 +85,8 @@ _NO_CODE: dict[str, Any] = {
     **{field: {"type": "null"} for field in _OF_CODE},
 }
 """Fields of a step that nobody runs."""
+_OF_CHILDREN = ("inputs", "undo", "compensation_retry")
+"""Those of them that a step which starts a saga has all the same."""
 
 _TOGETHER: dict[type[msgspec.Struct], dict[str, Any]] = {
     Step: {
@@ -91,6 +94,7 @@ _TOGETHER: dict[type[msgspec.Struct], dict[str, Any]] = {
             _given("run"),
             *(_given(kind, **_NO_CODE) for kind in ("delay", "wait", "map")),
             _given("value", **{field: says for field, says in _NO_CODE.items() if field != "inputs"}),
+            _given("saga", **{field: says for field, says in _NO_CODE.items() if field not in _OF_CHILDREN}),
             _given("steps", **_NO_CODE),
             _given("switch", **_NO_CODE),
         ]

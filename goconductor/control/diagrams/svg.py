@@ -177,6 +177,8 @@ def spelt(step: Step) -> str:
         return f"waits for {step.wait.event}" if step.wait.approval is None else "waits for approval"
     if step.value is not None:
         return f"= {step.value}"
+    if step.saga is not None:
+        return f"saga {step.saga.name}"
     if step.map is not None:
         enough = {"all": "", "any": ", one is enough"}.get(str(step.map.join), f", {step.map.join} are enough")
         return f"for each of {step.map.over}{enough}"

@@ -224,8 +224,8 @@ def _unserved(folded: list[Folded], offered: set[tuple[str, str]]) -> Iterator[F
     for plan, state, head in folded:
         for work in pending_work(state.steps):
             if isinstance(work, RunAction | RunCompensation | Settle) and not state.paused:
-                owner = plan.owners_of[work.direction][work.step]
-                if owner not in offered:
+                owner = plan.owners_of[work.direction].get(work.step)  # none of a saga that a step has started
+                if owner is not None and owner not in offered:
                     waiting.setdefault(owner, []).append(str(head.saga_id))
     for (participant, step), sagas in sorted(waiting.items()):
         yield error(

@@ -309,7 +309,9 @@ class Conductor:
         if known is None or known[0] is not saga.definition or known[2] != serial:
             check_definition(self._node.registry, saga.definition)
             system.check(saga.definition)
-            known = self._registered[saga] = (saga.definition, await self._node.definitions.register(saga.definition), serial)
+            children = {each.name: (await self._plan(each)).version for each in saga.sagas}
+            plan = await self._node.definitions.register(saga.definition, children=children)
+            known = self._registered[saga] = (saga.definition, plan, serial)
         return known[1]
 
 

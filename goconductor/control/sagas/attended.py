@@ -36,12 +36,14 @@ def side_of(step: StepState) -> Direction | None:
 
 
 def unattended(plan: Plan, state: SagaState, around: Surroundings) -> Collection[str]:
-    """Return the steps that were sent, that nobody runs, and that no living instance offers."""
+    """Return the steps that were sent, that nobody runs, and that no living instance offers; a saga that a step has started runs
+    by itself.
+    """
     return {
         name
         for name, step in state.steps.items()
         if (side := side_of(step)) is not None
-        and plan.owners_of[side][name] not in around.offered
+        and (name not in plan.owners_of[side] or plan.owners_of[side][name] not in around.offered)
         and LeaseKey(state.saga_id, name, side, step.round) not in around.leases
     }
 
@@ -61,7 +63,7 @@ async def fenced(node: Node, plan: Plan, view: View, name: str, around: Surround
     """
     state = view.state
     side = side_of(state.step(name))
-    if side is None:
+    if side is None or name not in plan.owners_of[side]:
         return None
     key = LeaseKey(state.saga_id, name, side, state.step(name).round)
     if key in around.leases:

@@ -14,6 +14,7 @@ from goconductor.control.actor import Actor
 from goconductor.control.models import (
     History,
     HistoryEntry,
+    ParentDetail,
     SagaDetail,
     SagaPage,
     SagaSummary,
@@ -22,6 +23,7 @@ from goconductor.control.models import (
 )
 from goconductor.control.sagas import filters
 from goconductor.control.sagas.attended import side_of, unattended
+from goconductor.control.sagas.children import started_by
 from goconductor.control.sagas.steps import Surroundings, describe
 from goconductor.engine.facts.log import brought_up
 from goconductor.engine.node import Node
@@ -52,6 +54,7 @@ async def saga_status(actor: Actor, node: Node, saga_id: UUID) -> SagaDetail:
     assert view is not None  # noqa: S101  (it has a head)
     state = view.state
     around = await surroundings(node, plan, state)
+    around = msgspec.structs.replace(around, started=await started_by(node, plan, state))
     output, problem = _output(plan, state)
     by_step = of_steps(plan, state, unattended(plan, state, around))
     accepted = {*of_saga(plan, state), *itertools.chain.from_iterable(by_step.values())}
@@ -70,6 +73,7 @@ async def saga_status(actor: Actor, node: Node, saga_id: UUID) -> SagaDetail:
         started_at=moment(head.started_at),
         updated_at=moment(head.updated_at),
         labels=head.labels,
+        parent=None if state.parent is None else ParentDetail(**msgspec.structs.asdict(state.parent)),
         signals=[_signal(signal) for signal in state.signals],
         input=state.input,
         output=output,
@@ -225,7 +229,7 @@ async def surroundings(node: Node, plan: Plan, state: SagaState) -> Surroundings
     now = node.clock.now()
     leases = {lease.key: lease for lease in await node.store.recovery.leases([state.saga_id]) if lease.expires_at > now}
     instances: list[Instance] = []
-    for participant in sorted({plan.owners_of[side][step][0] for step, side in due.items()}):
+    for participant in sorted({plan.owners_of[side][step][0] for step, side in due.items() if step in plan.owners_of[side]}):
         instances += await node.store.instances.registered(participant)
     leased = {key.step for key in leases}
     gone = {each.serial for each in await node.store.instances.missing()} if any(step not in leased for step in due) else set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 import msgspec
 
@@ -36,6 +37,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
         living: participants that have a living instance.
         journals: problems of steps whose journal a living instance cannot use, by its serial and the step's name there.
         blocked: problems of steps whose journal no living instance that offers them can use, by (participant, step).
+        started: the sagas that steps have started.
     """
 
     now: float
@@ -45,6 +47,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     living: set[str] = set()
     journals: dict[tuple[int, str], str] = {}
     blocked: dict[tuple[str, str], str] = {}
+    started: dict[str, UUID] = {}
 
 
 def describe(plan: Plan, state: SagaState, name: str, around: Surroundings, allowed: Sequence[Request] = ()) -> StepDetail:
@@ -65,6 +68,8 @@ def describe(plan: Plan, state: SagaState, name: str, around: Surroundings, allo
     return StepDetail(
         id=name,
         run=plan.steps[name].run,
+        saga=plan.children[name].name if name in plan.children else None,
+        started=around.started.get(name),
         undo=undo.run if isinstance(undo, Undo) else undo,
         status=status,
         reason=reason,
@@ -117,6 +122,8 @@ def _status(plan: Plan, state: SagaState, name: str, around: Surroundings, owner
             return StepStatus.UNKNOWN, f"the saga was {state.phase} while it was due"
         case ActionStatus.SENT if owner is not None:
             return StepStatus.RUNNING, None
+        case ActionStatus.SENT if name in plan.children:
+            return (StepStatus.QUEUED, _held_back(state)) if state.paused else (StepStatus.RUNNING, _child(plan, name))
         case ActionStatus.SENT if goes_back(state, name):
             return StepStatus.WAITING, "waits for word whether it ran"
         case ActionStatus.SENT:
@@ -133,7 +140,7 @@ def _status(plan: Plan, state: SagaState, name: str, around: Surroundings, owner
             return StepStatus.WAITING, missing or "waits for its owner's journal to answer whether it happened"
         case ActionStatus.PREVENTED if state.rewind is not None:
             return StepStatus.WAITING, "begins again when what comes after it is undone"
-        case ActionStatus.PREVENTED if step.action.failure is None and name not in plan.owners:
+        case ActionStatus.PREVENTED if step.action.failure is None and name not in plan.sent:
             began = "before its items were done" if step.length is not None else "while it waited"
             if lost_around(state.steps, name) is not None:
                 return StepStatus.SKIPPED, "its item is undone as a whole"
@@ -227,7 +234,13 @@ def _waits(problem: str) -> str:
     return f"waits for its journal: {problem}"
 
 
+def _child(plan: Plan, name: str) -> str:
+    return f"ends with the saga {plan.children[name].name!r} that it has started"
+
+
 def _nobody(plan: Plan, name: str, direction: Direction, around: Surroundings) -> str | None:
+    if name not in plan.owners_of[direction]:
+        return f"waits for the end of the saga {plan.children[name].name!r} that it has started"
     participant, step = plan.owners_of[direction][name]
     if (participant, step) in around.offered:
         blocked = around.blocked.get((participant, step))

@@ -9,7 +9,7 @@ A :class:`StoryBuilder` takes entry after entry, so that a watcher of a live sag
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, NamedTuple
@@ -41,7 +41,7 @@ from goconductor.lifecycle.facts.events import (
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, SagaStatus
 from goconductor.lifecycle.fold import MAY_HAVE_RUN
 from goconductor.lifecycle.grown import in_order
-from goconductor.lifecycle.pending_work import is_backward
+from goconductor.lifecycle.pending_work import is_backward, is_of_child
 from goconductor.ports.store import LogEntry
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan
@@ -294,10 +294,7 @@ def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: f
         yield from _lost(before, after, name)
         if after.step(name).stuck and not (before is not None and before.step(name).stuck):
             yield f"{name} is stuck: an operator must decide"
-    actions = [effect for effect in decided.effects if isinstance(effect, RunAction)]
-    if actions:
-        names = [each.step if each.attempt == 1 else f"{each.step} (attempt {each.attempt})" for each in actions]
-        yield f"{together(names)} {'is' if len(names) == 1 else 'are'} asked to run"
+    yield from _begun(plan, [effect for effect in decided.effects if isinstance(effect, RunAction)])
     for effect in decided.effects:
         match effect:
             case RunCompensation():
@@ -305,9 +302,8 @@ def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: f
                 undo = plan.undoes.get(effect.step)
                 yield f"{effect.step} is to be {'compensated' if undo is None else f'undone by {undo.run}'}{again}"
             case Settle():
-                owner, _ = plan.owners_of[effect.direction][effect.step]
-                yield f"{owner} is asked to write {effect.step}'s keys and to answer what had happened"
-            case SetTimer() if effect.step not in plan.owners:
+                yield _settles(plan, effect)
+            case SetTimer() if effect.step not in plan.sent:
                 seconds = spell(max(0.0, effect.due_at - at))
                 what = awaited(plan.steps[effect.step])
                 yield f"{effect.step} waits {seconds}" if what is None else f"{effect.step} waits for {what}, at most {seconds}"
@@ -319,6 +315,24 @@ def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: f
                 yield f"the saga is {effect.status}{left}"
             case RunAction():  # pragma: no branch
                 pass
+
+
+def _begun(plan: Plan, actions: Sequence[RunAction]) -> Iterator[str]:
+    """Yield which actions are asked to run, and which sagas steps start."""
+    asked = [each.step if each.attempt == 1 else f"{each.step} (attempt {each.attempt})" for each in actions]
+    called = [name for name, each in zip(asked, actions, strict=True) if each.step not in plan.children]
+    if called:
+        yield f"{together(called)} {'is' if len(called) == 1 else 'are'} asked to run"
+    for name, each in zip(asked, actions, strict=True):
+        if each.step in plan.children:
+            yield f"{name} starts a saga {plan.children[each.step].name!r}"
+
+
+def _settles(plan: Plan, effect: Settle) -> str:
+    if is_of_child(plan.children, effect):
+        return f"the saga {plan.children[effect.step].name!r} of {effect.step} is asked to end, and not to begin where it has not"
+    owner, _ = plan.owners_of[effect.direction][effect.step]
+    return f"{owner} is asked to write {effect.step}'s keys and to answer what had happened"
 
 
 def _changed(plan: Plan, before: SagaState | None, after: SagaState) -> list[str]:
@@ -336,7 +350,7 @@ def _lost(before: SagaState | None, after: SagaState, name: str) -> Iterator[str
 
 
 def _may_stand(plan: Plan, state: SagaState, name: str) -> bool:
-    return name in plan.owners and state.step(name).action.status in MAY_HAVE_RUN
+    return name in plan.sent and state.step(name).action.status in MAY_HAVE_RUN
 
 
 def _settled(before: SagaState | None, name: str) -> bool:

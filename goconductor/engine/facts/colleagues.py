@@ -127,7 +127,7 @@ async def unoffered(
     waiting = {
         work.step: (plan.owners_of[work.direction][work.step], plan.code[work.direction][work.step])
         for work in pending_work(state.steps)
-        if work.step in plan.owners
+        if work.step in plan.owners_of[work.direction]
     }
     offered = {
         (participant, step)

@@ -15,7 +15,7 @@ taken away, the old one is active again, whose steps are there.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 import msgspec
 
@@ -26,7 +26,8 @@ from goconductor.ports.store import Instance, StoredDefinition
 from goconductor.redaction import logger_of
 from goconductor.saga import plan as plans
 from goconductor.saga.checking import validate
-from goconductor.saga.definition import Definition
+from goconductor.saga.checking.children import DEPTH_MAX
+from goconductor.saga.definition import Child, Definition, Step, every_step
 from goconductor.saga.features import unknown_to
 from goconductor.saga.ids import DEFAULT_NAMESPACE, is_name
 from goconductor.saga.plan import Plan
@@ -57,6 +58,9 @@ class Definitions:
         self._instances = instances
         self._kept: Recent[str, tuple[Plan, StoredDefinition]] = Recent(count_max=KEPT_MAX)
         """By version alone: it is the hash of a document, and so distinguishes sagas as well."""
+        self._pinned: Recent[str, Definition] = Recent(count_max=KEPT_MAX)
+        """Definitions whose steps start sagas, with the versions of these, by the version of the document without them. A process
+        that has registered one keeps to it, whatever is active later."""
         self._offered: dict[tuple[str, str, int], StoredDefinition] = {}
 
     def at_hand(self, version: str) -> Plan | None:
@@ -126,18 +130,23 @@ class Definitions:
             serial = self._serial() if self._serial is not None else None
             await self._stored.put(stored, activate=activate, offered_by=serial if version in ours else None)
 
-    async def register(self, definition: Definition, *, activate: bool | None = None) -> Plan:
+    async def register(
+        self, definition: Definition, *, activate: bool | None = None, children: Mapping[str, str] | None = None
+    ) -> Plan:
         """Check a definition and store it.
 
         Args:
             definition: what to store.
             activate: None offers it as a part of this process's code, and the rule decides which version is active. Otherwise it
                 comes from elsewhere, and True makes it active where no living instance offers any, if all know its features.
+            children: versions of sagas that its steps start, by their names. Of the others the active version is taken, where the
+                definition names none.
 
         Raises:
             DefinitionError: it cannot run; has all problems.
         """
         validate.check(definition)
+        definition = await self._with_children(definition, children or {})
         plan = plans.plan(definition)
         stored = StoredDefinition(
             namespace=DEFAULT_NAMESPACE,
@@ -154,6 +163,48 @@ class Definitions:
         # as it is stored: equal definitions may be written differently (the order of keys, 1.0 for 1), and a step's constants
         # must be the same bytes in every process
         return await self.plan(plan.name, plan.version)
+
+    async def _with_children(self, definition: Definition, known: Mapping[str, str]) -> Definition:
+        """Return a definition with the version of each saga that its steps start.
+
+        A version is a hash, and the document of the parent has those of its children. So no saga can start itself, however far
+        below: a document would have to hold its own hash.
+
+        Raises:
+            DefinitionError: there is no such saga, or too many stand one below the other.
+        """
+        if not any(step.saga is not None for step in every_step(definition.steps)):
+            return definition
+        unpinned = f"{definition.version} {sorted(known.items())}"
+        if (pinned := self._pinned.use(unpinned)) is not None:
+            return pinned
+        found: list[str] = []
+        versions: dict[Child, Child] = {}
+        for step in every_step(definition.steps):
+            if step.saga is None or step.saga in versions:
+                continue
+            try:
+                child = await self.plan(step.saga.name, step.saga.version or known.get(step.saga.name))
+                below = await self._depth(child)
+            except RequestRefusedError as error:
+                found.append(f"step {step.id!r} starts a saga that is not there: {error}.")
+                continue
+            versions[step.saga] = Child(name=child.name, version=child.version)
+            if below >= DEPTH_MAX:
+                found.append(f"step {step.id!r} starts a saga with {below - 1} sagas below it; at most {DEPTH_MAX} may stand so.")
+        if found:
+            raise DefinitionError(definition.name, found)
+        pinned = msgspec.structs.replace(definition, steps=_pin(definition.steps, versions))
+        self._pinned.put(unpinned, pinned)
+        return pinned
+
+    async def _depth(self, plan: Plan) -> int:
+        """Return how many sagas stand one below the other, this one counted. The versions in a stored document make an end."""
+        depth = 1
+        for step in every_step(plan.definition.steps):
+            if step.saga is not None:
+                depth = max(depth, 1 + await self._depth(await self.plan(step.saga.name, step.saga.version)))
+        return depth
 
     async def _offer(self, stored: StoredDefinition, behind: Collection[str]) -> None:
         serial = self._serial() if self._serial is not None else None
@@ -182,3 +233,15 @@ class Definitions:
                 "an operator has pinned" if active.pinned else "is newer and in the code of a living instance",
             )
         self._offered[offer] = stored
+
+
+def _pin(steps: tuple[Step, ...], versions: Mapping[Child, Child]) -> tuple[Step, ...]:
+    """Return steps with the versions of the sagas that they start, those in maps as well."""
+    pinned = []
+    for step in steps:
+        if step.saga is not None:
+            step = msgspec.structs.replace(step, saga=versions[step.saga])  # noqa: PLW2901
+        elif step.map is not None:
+            step = msgspec.structs.replace(step, map=msgspec.structs.replace(step.map, do=_pin(step.map.do, versions)))  # noqa: PLW2901
+        pinned.append(step)
+    return tuple(pinned)

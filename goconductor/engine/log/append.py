@@ -56,7 +56,7 @@ from goconductor.errors import (
 )
 from goconductor.lifecycle.facts.effects import Effect, EndSaga, SetTimer, Work
 from goconductor.lifecycle.facts.events import TimerFired
-from goconductor.lifecycle.pending_work import pending_work, waits
+from goconductor.lifecycle.pending_work import is_of_child, pending_work, waits
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import BATCHES_AT_ONCE, Known, Log, Outcome, Tail, Verdict
 from goconductor.redaction import logger_of
@@ -89,6 +89,7 @@ class Appender:
         lease_seconds: the life of leases taken with an append.
         on_acknowledged: called with what a commit has made durable.
         on_timer: called for each timer that a decision sets.
+        on_child: called for what is asked of a saga that a step starts.
         on_end: called when an append of ours ended a saga.
         counts: where what happened is counted.
         observer: called for each append and each batch.
@@ -108,6 +109,7 @@ class Appender:
         lease_seconds: float,
         on_acknowledged: Callable[[View], None],
         on_timer: Callable[[Plan, View, SetTimer], None],
+        on_child: Callable[[Plan, View, Work], None],
         on_end: Callable[[Plan, View], None],
         counts: Counter[str],
         observer: Observer = SILENT,
@@ -122,6 +124,7 @@ class Appender:
         self._lease_seconds = lease_seconds
         self._on_acknowledged = on_acknowledged
         self._on_timer = on_timer
+        self._on_child = on_child
         self._on_end = on_end
         self._counts = counts
         self._observer = observer
@@ -183,6 +186,11 @@ class Appender:
             self._recent.drop(state.saga_id)
         else:
             self._recent.keep(view)
+        if plan.starts_sagas:
+            for work in due:
+                if is_of_child(plan.children, work):
+                    self._on_child(plan, view, work)
+            due = [work for work in due if not is_of_child(plan.children, work)]
         if len(due) > len(taken):
             here = {(work.step, work.direction) for work in taken}
             elsewhere = [work for work in due if (work.step, work.direction) not in here]

@@ -28,6 +28,7 @@ from goconductor.errors import GoConductorError, PayloadError, SagaAlreadyStarte
 from goconductor.lifecycle.decide import begin
 from goconductor.lifecycle.facts.effects import Decision, Effect
 from goconductor.lifecycle.facts.events import SagaStarted
+from goconductor.lifecycle.facts.parent import Parent
 from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import BATCHES_AT_ONCE, Outcome, Start, Starts, Verdict
@@ -113,17 +114,43 @@ class Starter:
     ) -> Started:
         """Start a saga, and run here what can be run at once. Parameters and errors as of :meth:`Node.start_saga`."""
         with self._observer.starting(plan.name) as starting:
-            view, decision, event = self._begun(plan, input, key, labels, reply_to, starting.traceparent)
-            continuation = Continuation(plan, view, still_due(decision.effects, view))
-            start = self._start(plan, view, decision.status, event, key, labels, identity)
-            asked = _Asked(plan, decision.effects, continuation, start)
-            outcome = await self._starts.submit(asked)
-            if outcome.verdict is Verdict.HELD_UP:
-                outcome = await self._wait_for_key(asked)
-            won = outcome.verdict is Verdict.WON
-            started = Started(view.state.saga_id) if won else _found(outcome, plan, key)
+            event = self._event(input, reply_to=reply_to, traceparent=starting.traceparent)
+            started = await self._started(plan, event, ids.DEFAULT_NAMESPACE, key, labels, identity)
             starting.started(started.saga_id, existing=started.existing)
         return started
+
+    async def start_child(self, plan: Plan, parent: Parent, input: Any, *, traceparent: str, never: str = "") -> Started:
+        """Start a saga for a step of another one. Whoever does so first decides whether it ever begins.
+
+        Args:
+            plan: its definition.
+            parent: the step, and its attempt; of them its key is made.
+            input: JSON data.
+            traceparent: the trace of the step's saga, which this one belongs to.
+            never: why it is to have ended before it begins; empty where it begins.
+
+        Raises:
+            PayloadError: the input cannot be kept.
+            StoreUnavailableError: the store is away; the start can be repeated safely.
+        """
+        key = ids.child_key(*msgspec.structs.astuple(parent))
+        with self._observer.starting(plan.name) as starting:
+            event = replace(self._event(input, traceparent=traceparent or starting.traceparent), parent=parent, never=never)
+            started = await self._started(plan, event, ids.CHILDREN_NAMESPACE, key, {}, key)
+            starting.started(started.saga_id, existing=started.existing)
+        return started
+
+    async def _started(
+        self, plan: Plan, event: SagaStarted, namespace: str, key: str | None, labels: Mapping[str, str], identity: Any
+    ) -> Started:
+        view, decision, event = self._begun(plan, event, namespace, key, labels)
+        continuation = Continuation(plan, view, still_due(decision.effects, view))
+        start = self._start(plan, view, decision.status, event, namespace, key, labels, identity)
+        asked = _Asked(plan, decision.effects, continuation, start)
+        outcome = await self._starts.submit(asked)
+        if outcome.verdict is Verdict.HELD_UP:
+            outcome = await self._wait_for_key(asked)
+        return Started(view.state.saga_id) if outcome.verdict is Verdict.WON else _found(outcome, plan, key)
 
     async def _flush(self, batch: list[_Asked]) -> list[Outcome]:
         try:
@@ -166,8 +193,9 @@ class Starter:
         sweep begins it if nobody else does.
         """
         with self._observer.starting(plan.name) as starting:
-            view, decision, event = self._begun(plan, input, key, labels, reply_to, starting.traceparent)
-            start = self._start(plan, view, decision.status, event, key, labels, identity)
+            event = self._event(input, reply_to=reply_to, traceparent=starting.traceparent)
+            view, decision, event = self._begun(plan, event, ids.DEFAULT_NAMESPACE, key, labels)
+            start = self._start(plan, view, decision.status, event, ids.DEFAULT_NAMESPACE, key, labels, identity)
             if start.wake_at is not None:
                 start = replace(start, wake_at=event.at)
             outcome = await self._kept.start_in(transaction, start)
@@ -177,22 +205,27 @@ class Starter:
             starting.started(view.state.saga_id, existing=False)
         return Started(view.state.saga_id)
 
+    def _event(self, input: Any, *, reply_to: str = "", traceparent: str = "") -> SagaStarted:
+        return SagaStarted(
+            at=self._clock.now(),
+            input=to_json_value(input),
+            reply_to=reply_to,
+            patience_seconds=PATIENCE_LEASES * self._lease_seconds,
+            traceparent=traceparent,
+        )
+
     def _begun(
-        self, plan: Plan, input: Any, key: str | None, labels: Mapping[str, str], reply_to: str, traceparent: str
+        self, plan: Plan, event: SagaStarted, namespace: str, key: str | None, labels: Mapping[str, str]
     ) -> tuple[View, Decision, SagaStarted]:
         """Make the first decision, and return the event with the answers that it keeps."""
-        data = to_json_value(input)
-        size = len(values.written(data, bytes_max=self._input_bytes_max))
+        size = len(values.written(event.input, bytes_max=self._input_bytes_max))
         if key is not None or labels:
             values.check_value({"key": key, "labels": dict(labels)})
             for name, value in labels.items():
                 if not isinstance(value, str):
                     raise PayloadError(values.place("$.labels", name), "is no text; labels are texts: give str(value)")
-        now = self._clock.now()
-        home = None if key is None else ids.home(ids.DEFAULT_NAMESPACE, plan.name, key)
-        saga_id = ids.saga_id(now, random.getrandbits(74), home)
-        patience_seconds = PATIENCE_LEASES * self._lease_seconds
-        event = SagaStarted(at=now, input=data, reply_to=reply_to, patience_seconds=patience_seconds, traceparent=traceparent)
+        home = None if key is None else ids.home(namespace, plan.name, key)
+        saga_id = ids.saga_id(event.at, random.getrandbits(74), home)
         decision = begin(plan, saga_id, event)
         new = View(decision.state, 1, random_number(), size)
         if decision.event.answers:
@@ -222,13 +255,14 @@ class Starter:
         view: View,
         status: SagaStatus,
         event: SagaStarted,
+        namespace: str,
         key: str | None,
         labels: Mapping[str, str],
         identity: Any,
     ) -> Start:
         return Start(
             saga_id=view.state.saga_id,
-            namespace=ids.DEFAULT_NAMESPACE,
+            namespace=namespace,
             saga=plan.name,
             version=view.state.version,
             new_tag=view.tag,

@@ -389,7 +389,7 @@ class Selected(_message.Message):
     def __init__(self, saga_id: _Optional[str] = ..., revision: _Optional[str] = ...) -> None: ...
 
 class SagaDetail(_message.Message):
-    __slots__ = ("saga_id", "saga", "version", "status", "revision", "allowed", "late_effects", "left_standing", "rewinding", "deadline_at", "reason", "started_at", "updated_at", "labels", "signals", "input", "output", "steps")
+    __slots__ = ("saga_id", "saga", "version", "status", "revision", "allowed", "late_effects", "left_standing", "rewinding", "deadline_at", "reason", "started_at", "updated_at", "labels", "signals", "input", "output", "steps", "parent")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -415,6 +415,7 @@ class SagaDetail(_message.Message):
     INPUT_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
+    PARENT_FIELD_NUMBER: _ClassVar[int]
     saga_id: str
     saga: str
     version: str
@@ -433,10 +434,23 @@ class SagaDetail(_message.Message):
     input: _values_pb2.Value
     output: _values_pb2.Value
     steps: _containers.RepeatedCompositeFieldContainer[StepDetail]
-    def __init__(self, saga_id: _Optional[str] = ..., saga: _Optional[str] = ..., version: _Optional[str] = ..., status: _Optional[str] = ..., revision: _Optional[str] = ..., allowed: _Optional[_Iterable[str]] = ..., late_effects: bool = ..., left_standing: _Optional[_Iterable[str]] = ..., rewinding: _Optional[_Iterable[str]] = ..., deadline_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., signals: _Optional[_Iterable[_Union[SignalDetail, _Mapping]]] = ..., input: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., output: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[StepDetail, _Mapping]]] = ...) -> None: ...
+    parent: ParentDetail
+    def __init__(self, saga_id: _Optional[str] = ..., saga: _Optional[str] = ..., version: _Optional[str] = ..., status: _Optional[str] = ..., revision: _Optional[str] = ..., allowed: _Optional[_Iterable[str]] = ..., late_effects: bool = ..., left_standing: _Optional[_Iterable[str]] = ..., rewinding: _Optional[_Iterable[str]] = ..., deadline_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., signals: _Optional[_Iterable[_Union[SignalDetail, _Mapping]]] = ..., input: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., output: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[StepDetail, _Mapping]]] = ..., parent: _Optional[_Union[ParentDetail, _Mapping]] = ...) -> None: ...
+
+class ParentDetail(_message.Message):
+    __slots__ = ("saga_id", "step", "round", "attempt")
+    SAGA_ID_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    saga_id: str
+    step: str
+    round: int
+    attempt: int
+    def __init__(self, saga_id: _Optional[str] = ..., step: _Optional[str] = ..., round: _Optional[int] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class StepDetail(_message.Message):
-    __slots__ = ("id", "run", "undo", "status", "reason", "waits_for", "attempt", "compensation_attempt", "error", "traceback", "output", "edited", "round", "allowed", "owner", "after")
+    __slots__ = ("id", "run", "undo", "status", "reason", "waits_for", "attempt", "compensation_attempt", "error", "traceback", "output", "edited", "round", "allowed", "owner", "after", "saga", "started")
     ID_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
     UNDO_FIELD_NUMBER: _ClassVar[int]
@@ -453,6 +467,8 @@ class StepDetail(_message.Message):
     ALLOWED_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
+    SAGA_FIELD_NUMBER: _ClassVar[int]
+    STARTED_FIELD_NUMBER: _ClassVar[int]
     id: str
     run: str
     undo: str
@@ -469,7 +485,9 @@ class StepDetail(_message.Message):
     allowed: _containers.RepeatedScalarFieldContainer[str]
     owner: str
     after: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, id: _Optional[str] = ..., run: _Optional[str] = ..., undo: _Optional[str] = ..., status: _Optional[str] = ..., reason: _Optional[str] = ..., waits_for: _Optional[_Union[WaitDetail, _Mapping]] = ..., attempt: _Optional[int] = ..., compensation_attempt: _Optional[int] = ..., error: _Optional[str] = ..., traceback: _Optional[str] = ..., output: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., edited: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., round: _Optional[int] = ..., allowed: _Optional[_Iterable[str]] = ..., owner: _Optional[str] = ..., after: _Optional[_Iterable[str]] = ...) -> None: ...
+    saga: str
+    started: str
+    def __init__(self, id: _Optional[str] = ..., run: _Optional[str] = ..., undo: _Optional[str] = ..., status: _Optional[str] = ..., reason: _Optional[str] = ..., waits_for: _Optional[_Union[WaitDetail, _Mapping]] = ..., attempt: _Optional[int] = ..., compensation_attempt: _Optional[int] = ..., error: _Optional[str] = ..., traceback: _Optional[str] = ..., output: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., edited: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., round: _Optional[int] = ..., allowed: _Optional[_Iterable[str]] = ..., owner: _Optional[str] = ..., after: _Optional[_Iterable[str]] = ..., saga: _Optional[str] = ..., started: _Optional[str] = ...) -> None: ...
 
 class WaitDetail(_message.Message):
     __slots__ = ("event", "approval", "round", "since", "until")

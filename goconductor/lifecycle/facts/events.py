@@ -17,6 +17,7 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import msgspec
 
+from goconductor.lifecycle.facts.parent import Parent
 from goconductor.lifecycle.facts.state import PATIENCE_SECONDS, Answer, Failure
 from goconductor.saga.ids import Direction
 from goconductor.saga.retry import Retry
@@ -47,13 +48,16 @@ class SagaStarted(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
     """The saga was accepted, with this input.
 
     ``reply_to`` is the topic on which its end is awaited, if it is; ``patience_seconds`` how long a lost message may hold it up;
-    ``traceparent`` the trace that all its steps belong to (W3C trace context), if there is one.
+    ``traceparent`` the trace that all its steps belong to (W3C trace context), if there is one; ``parent`` the step that started
+    it, if one did. ``never`` says why the saga has ended before it began, so that only its key is taken.
     """
 
     input: Any = None
     reply_to: str = ""
     patience_seconds: float = PATIENCE_SECONDS
     traceparent: str = ""
+    parent: Parent | None = None
+    never: str = ""
 
 
 class ActionEvent(StepEvent, frozen=True, omit_defaults=True, kw_only=True):

@@ -9,8 +9,10 @@ from uuid import UUID
 
 import msgspec
 
+from goconductor.lifecycle.facts.parent import Parent
+from goconductor.lifecycle.facts.rewind import Rewind
 from goconductor.lifecycle.facts.signal import Signal
-from goconductor.saga.features import REWIND, TERMINATION
+from goconductor.saga.features import CHILD, REWIND, TERMINATION
 from goconductor.saga.growth import Items
 from goconductor.saga.ids import Direction
 
@@ -236,18 +238,6 @@ class StepState(msgspec.Struct, frozen=True, omit_defaults=True):
 NOT_STARTED = StepState()
 
 
-class Rewind(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Some steps go back, and then forward again (:mod:`goconductor.lifecycle.moves.rewinding`).
-
-    Args:
-        steps: they, in the order of the plan.
-        inputs: values for inputs of the first of them in its new round, as an operator gave them.
-    """
-
-    steps: tuple[str, ...]
-    inputs: dict[str, Any] | None = None
-
-
 class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     """One run of a saga.
 
@@ -285,6 +275,8 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     """How many there were in all."""
     rewind: Rewind | None = None
     """What goes back while the saga goes forward; None on the way back as a whole, and where nothing does."""
+    parent: Parent | None = None
+    """The step of another saga that started this one, and ends with it."""
     rounds: int = 0
     """How many rewinds have begun. A step that was rewound takes this number as its round."""
     unkept: dict[str, Answer] | None = None
@@ -322,7 +314,8 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     def features(self) -> tuple[str, ...]:
         """What older code does not know of this state, beside what its definition uses (:mod:`goconductor.saga.features`)."""
         rewound = (REWIND,) if self.rounds else ()
-        return (*rewound, TERMINATION) if self.phase is SagaStatus.TERMINATING else rewound
+        found = rewound if self.parent is None else (*rewound, CHILD)
+        return (*found, TERMINATION) if self.phase is SagaStatus.TERMINATING else found
 
     @property
     def stuck_steps(self) -> list[str]:

@@ -97,6 +97,7 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.STUCK: _STILL_STUCK,
     },
     e.ActionSettled: {
+        S.QUEUED: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.COMPLETED, S.COMPENSATED),
         S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
         S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
         S.COMPENSATING: _BACK_TO_THE_END,
@@ -124,6 +125,7 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.TERMINATING: _TO_ITS_END,
     },
     e.SettleUnavailable: {
+        S.QUEUED: _to(S.RUNNING),
         S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
         S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
         S.COMPENSATING: _to(S.COMPENSATING, S.STUCK, S.COMPENSATED),
@@ -185,6 +187,7 @@ _UNDONE = dict.fromkeys((A.FAILED, A.UNKNOWN), frozenset({A.GIVEN_UP}))
 ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
     Advance: {
         A.PENDING: frozenset({A.SENT, A.WAITING, A.GROWN, A.SUCCEEDED, A.SKIPPED, A.PREVENTED, A.STUCK, A.GIVEN_UP}),
+        A.SENT: frozenset({A.UNKNOWN}),
         A.BACKOFF: frozenset({A.FAILED}),
         A.WAITING: frozenset({A.SUCCEEDED, A.PREVENTED}),
         A.GROWN: frozenset({A.SUCCEEDED, A.PREVENTED}),

@@ -197,7 +197,7 @@ def succeeded(fold: Fold, event: ActionSucceeded | ActionSettled | OutcomeDeclar
     """Take a success; it counts for any attempt of its round. After the pivot's nothing turns the saga back any more."""
     step = fold.step(event.step)
     before = step.action
-    was_sent = before.attempt > 0 and event.step in fold.plan.owners
+    was_sent = before.attempt > 0 and event.step in fold.plan.sent
     if not was_sent and not isinstance(event, OutcomeDeclared):
         raise UnexpectedEventError(f"the action of step {event.step!r} was never sent; it cannot have succeeded")
     goes_back = fold.goes_back(event.step)

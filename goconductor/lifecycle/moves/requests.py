@@ -165,7 +165,7 @@ def skip(fold: Fold, event: SkipRequested) -> None:
         raise RequestRefusedError(f"step {name!r} is the pivot: find out whether it happened and declare its outcome")
     elif fold.role(name) is not StepRole.RETRIABLE:
         raise RequestRefusedError(f"step {name!r} comes before the point of no return: abort the saga, or declare its outcome")
-    elif name not in fold.plan.owners:
+    elif name not in fold.plan.sent:
         forward.skip(fold, name, SkipRequested)
     elif event.forced or not step.action.attempt:
         fold.fields["late_effects"] = fold.state.late_effects or step.action.attempt > 0
@@ -189,6 +189,8 @@ def declare(fold: Fold, event: OutcomeDeclared) -> None:
         forward.undone(fold, name, OutcomeDeclared)
     elif step.action.status not in _WAITING or step.compensation.status is not CompensationStatus.NONE:
         raise _does_not_wait(fold, name, "declared")
+    elif name in fold.plan.children and step.action.status in (ActionStatus.SENT, ActionStatus.SETTLING):
+        raise RequestRefusedError(f"step {name!r} ends with the saga that it has started: see to that one, or abort it")
     elif event.happened:
         forward.succeeded(fold, event)
     elif fold.role(name) is StepRole.RETRIABLE:

@@ -25,7 +25,8 @@ from __future__ import annotations
 
 from goconductor.errors import RequestRefusedError, nearest
 from goconductor.lifecycle.facts.events import RestartRequested
-from goconductor.lifecycle.facts.state import NOT_COMPENSATED, NOT_SENT, ActionStatus, CompensationStatus, Rewind
+from goconductor.lifecycle.facts.rewind import Rewind
+from goconductor.lifecycle.facts.state import NOT_COMPENSATED, NOT_SENT, ActionStatus, CompensationStatus
 from goconductor.lifecycle.facts.transitions import Rewound
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves import turning
@@ -84,7 +85,7 @@ def _problem(fold: Fold, name: str) -> str | None:
         return f"map {name!r} has grown, and cannot go back alone: restart from a step after it, or abort the saga"
     if step.compensation.status is CompensationStatus.SKIPPED:
         return f"the compensation of step {name!r} was skipped, so its effect may stand, and would be there twice: abort the saga"
-    never = step.action.status in (ActionStatus.PENDING, ActionStatus.PREVENTED) or name not in fold.plan.owners
+    never = step.action.status in (ActionStatus.PENDING, ActionStatus.PREVENTED) or name not in fold.plan.sent
     if role is StepRole.COMPENSATABLE or never or not step.action.attempt:
         return None
     what = "the pivot" if role is StepRole.PIVOT else "behind the pivot"

@@ -11,8 +11,10 @@ last answer.
 - Outcomes that come meanwhile are recorded. Every request is refused but one: terminate by force.
 - Where a step has no journal, its keys cannot be written: the saga ends without them. If an attempt of that step was out, its
   effect may still come, and the saga says so (``late_effects``).
+- A saga that a step has started is terminated as well, and its end is awaited.
 - A rewind ends where it stands.
 - By force the saga ends at once, and no key is written. This is for owners that do not come back.
+  A saga that a step has started goes on then.
 
 A failure that an attempt reports while its keys are being written says nothing more than the journal will: it is dropped.
 
@@ -122,7 +124,7 @@ def _close(fold: Fold, name: str, step: StepState) -> None:
     action, compensation = step.action, step.compensation
     if action.status in (ActionStatus.WAITING, ActionStatus.GROWN):
         fold.set_action(name, TerminationRequested, action.to(ActionStatus.PREVENTED))
-    elif name not in fold.plan.owners or compensation.status in CLOSED_COMPENSATIONS:
+    elif name not in fold.plan.sent or compensation.status in CLOSED_COMPENSATIONS:
         return
     elif compensation.status not in _NOT_BEGUN:
         undone = name in fold.plan.undoes
@@ -133,7 +135,8 @@ def _close(fold: Fold, name: str, step: StepState) -> None:
     elif action.status in _AT_WORK or (action.status in _UNSURE and action.attempt):
         if compensation.status is not NO_COMPENSATION:
             fold.set_compensation(name, TerminationRequested, NOT_COMPENSATED)
-        settling = action.to(ActionStatus.SETTLING, unknowns=_lost(action))
+        unknowns = action.unknowns if name in fold.plan.children else _lost(action)
+        settling = action.to(ActionStatus.SETTLING, unknowns=unknowns)
         fold.set_action(name, TerminationRequested, settling, skipping=False)
         fold.effects.append(Settle(name, step.round))
 

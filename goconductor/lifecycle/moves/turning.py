@@ -42,13 +42,26 @@ def deadline_passed(fold: Fold) -> None:
         turn_back(fold, "its deadline has passed")
 
 
+def end_unbegun(fold: Fold, reason: str) -> None:
+    """End a saga that must never begin."""
+    fold.phase = SagaStatus.COMPENSATED
+    fold.reason = reason
+    fold.effects.append(EndSaga(SagaStatus.COMPENSATED))
+
+
 def withdraw(fold: Fold, steps: Iterable[str]) -> None:
-    """Let no step that waits wait any longer, as they go back. A stuck one among them was never sent."""
+    """Let no step that waits wait any longer, as they go back. A stuck one among them was never sent, or its saga has ended.
+
+    A saga that a step has started may be at work still. Nobody waits for it before its turn to be undone: then it is asked to
+    turn back, and its end says what there is to undo (:mod:`goconductor.lifecycle.moves.kinds.child`).
+    """
     withdrawn: set[str] = set()
     for name in steps:
         action = fold.step(name).action
         if action.status is ActionStatus.BACKOFF and fold.role(name) is not StepRole.PIVOT:
             fold.set_action(name, Advance, action.to(ActionStatus.FAILED))
+        elif action.status is ActionStatus.SENT and name in fold.plan.children:
+            fold.set_action(name, Advance, action.to(ActionStatus.UNKNOWN))
         elif action.status in (ActionStatus.WAITING, ActionStatus.GROWN, ActionStatus.STUCK):
             fold.set_action(name, Advance, action.to(ActionStatus.PREVENTED))
             withdrawn.add(name)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from goconductor.errors import ConditionError, DefinitionError, PayloadError, nearest
-from goconductor.saga.checking import expressions, tolerated, undo
+from goconductor.saga.checking import children, expressions, tolerated, undo
 from goconductor.saga.checking.maps import behind_pivot, of_map, too_deep
 from goconductor.saga.checking.references import asked
 from goconductor.saga.checking.waits import asked_of, names_twice, of_delay, of_value, of_wait
@@ -67,6 +67,7 @@ def problems(definition: Definition, *, stored: bool = False) -> list[str]:
             if place.step is None and (lacks := lack(schema, place.keys))
         ]
     found.extend(_around_pivot(definition, edges))
+    found.extend(children.problems(definition, edges))
     found.extend(behind_pivot(definition, edges))
     return found
 
@@ -210,7 +211,7 @@ def _of_itself(step: Step) -> list[str]:
         found.append(
             f"step id {step.id!r} must be 1 to 100 letters, digits, '_' or '-', and begin and end with a letter or digit."
         )
-    kinds = {"a delay": step.delay, "a wait": step.wait, "a value": step.value, "a map": step.map}
+    kinds = {"a delay": step.delay, "a wait": step.wait, "a value": step.value, "a map": step.map, "a saga": step.saga}
     given = [kind for kind, says in kinds.items() if says is not None]
     if len(given) > 1:
         found.append(f"step {step.id!r} is both {' and '.join(given)}; make two steps of it.")
@@ -220,10 +221,12 @@ def _of_itself(step: Step) -> list[str]:
         found += of_wait(step, step.wait)
     elif step.value is not None:
         found += of_value(step)
+    elif step.saga is not None:
+        found += children.of_child(step, step.saga)
     elif step.map is not None:
         pass  # is looked at with the steps in it
     elif not step.run:
-        found.append(f"step {step.id!r} has nothing to do; give it run ('participant.step'), delay, wait, value or map.")
+        found.append(f"step {step.id!r} has nothing to do; give it run ('participant.step'), delay, wait, value, map or saga.")
     else:
         try:
             split_target(step.run)

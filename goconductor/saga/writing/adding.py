@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Iterator, Mapping, Sequence
-from types import NoneType, UnionType
+from types import NoneType
 from typing import Any, Literal, ParamSpec, TypeVar, Unpack, cast, overload
 
 import msgspec
@@ -11,15 +12,16 @@ import msgspec
 from goconductor.errors import check_type, unfit
 from goconductor.saga.checking.validate import unfit_inputs
 from goconductor.saga.data.references import Place, Reference, reference_of
-from goconductor.saga.definition import Binding, Delay, Wait
+from goconductor.saga.definition import Binding, Child, Delay, Wait
 from goconductor.saga.definition import Map as MapDefinition
 from goconductor.saga.definition import Step as StepDefinition
 from goconductor.saga.definition import Undo as UndoDefinition
 from goconductor.saga.retry import seconds as duration
 from goconductor.saga.types.references import by_position
 from goconductor.saga.writing.code import Code, OwnCode, OwnPlainCode
+from goconductor.saga.writing.fields import compensation_of, joinable, placed
 from goconductor.saga.writing.options import check_options
-from goconductor.saga.writing.steps import Step, StepOptions, ValueOptions, WaitOptions
+from goconductor.saga.writing.steps import SagaOptions, Step, StepOptions, ValueOptions, WaitOptions
 from goconductor.saga.writing.undo import Undo
 
 P = ParamSpec("P")
@@ -34,6 +36,7 @@ class Steps:
         self._known: dict[int, Code] = {}
         self._undone_by: dict[int, Code] = {}
         self._declared: dict[str, Any] = {}
+        self._sagas: list[Named] = []
 
     def _changed(self) -> None:
         """Forget what was made of the steps so far."""
@@ -82,19 +85,16 @@ class Steps:
             StepDefinition(
                 id=step_id,
                 run=target,
-                after=tuple(step.id for step in options.get("after", ())),
                 inputs={name: binding_of(f"inputs[{name!r}]", value) for name, value in options.get("inputs", {}).items()},
-                when=options.get("when"),
                 pivot=options.get("pivot", False),
-                compensation=_compensation(known, options),
+                compensation=compensation_of(known, options),
                 undo=_undo(undo),
                 retry=options.get("retry") or own.get("retry"),
                 compensation_retry=options.get("compensation_retry") or own.get("compensation_retry"),
                 timeout_seconds=own.get("timeout_seconds") if timeout is None else duration(timeout),
                 total_timeout_seconds=None if total is None else duration(total),
                 unknowns_max=options.get("unknowns_max"),
-                allow_fail=options.get("allow_fail", False),
-                fallback=None if (fallback := options.get("fallback")) is None else fallback.id,
+                **placed(options),
             )
         )
         return Step(step_id)
@@ -139,10 +139,7 @@ class Steps:
                     seconds=None if seconds is None else duration(seconds),
                     until=None if until is None else str(reference_of(until)),
                 ),
-                after=tuple(step.id for step in after),
-                when=when,
-                allow_fail=allow_fail,
-                fallback=None if fallback is None else fallback.id,
+                **placed(options),
             )
         )
         return Step(id or "delay")
@@ -194,10 +191,7 @@ class Steps:
             StepDefinition(
                 id=step_id,
                 wait=wait,
-                after=tuple(step.id for step in options.get("after", ())),
-                when=options.get("when"),
-                allow_fail=options.get("allow_fail", False),
-                fallback=None if (fallback := options.get("fallback")) is None else fallback.id,
+                **placed(options),
             )
         )
         return Step(step_id)
@@ -226,15 +220,52 @@ class Steps:
                 id=step_id,
                 value=expression,
                 inputs={name: binding_of(f"inputs[{name!r}]", each) for name, each in options.get("inputs", {}).items()},
-                after=tuple(step.id for step in options.get("after", ())),
-                when=options.get("when"),
-                allow_fail=options.get("allow_fail", False),
-                fallback=None if (fallback := options.get("fallback")) is None else fallback.id,
+                **placed(options),
             )
         )
         if output is not None:
             self._declared[step_id] = output
         return Step(step_id)
+
+    def saga(self, saga: str | Named, /, *, output: Any = None, **options: Unpack[SagaOptions]) -> Step[Any]:
+        """Add a step that starts a saga of its own, and ends with it.
+
+        Args:
+            saga: that saga, written in Python, or the name of a registered one.
+            output: the type of what it answers, where only a name is given.
+            options: what :class:`SagaOptions` lists; the id is the saga's name by default.
+
+        Raises:
+            ArgumentError, DefinitionError: there is no such option, something is of a wrong type, or that saga cannot run.
+        """
+        check_type("saga", saga, (str, Named), "a saga written in Python, or the name of a registered one")
+        undo, name = options.get("undo"), saga if isinstance(saga, str) else saga.name
+        step_id = options.get("id") or name
+        check_options(dict(options) | {"id": step_id}, lambda each: isinstance(each, Step))
+        self._changed()
+        if not isinstance(saga, str):
+            self._sagas.append(saga)
+            output = output or saga.result_type
+        if output is not None:
+            self._declared[step_id] = output
+        if undo is not None and undo.code is not None:
+            self._undone_by[len(self._steps)] = undo.code
+        self._steps.append(
+            StepDefinition(
+                id=step_id,
+                saga=Child(name=name),
+                inputs={key: binding_of(f"inputs[{key!r}]", each) for key, each in options.get("inputs", {}).items()},
+                undo=_undo(undo),
+                compensation_retry=options.get("compensation_retry"),
+                **placed(options),
+            )
+        )
+        return Step(step_id)
+
+    def _started(self) -> Iterator[Named]:
+        """Yield the sagas, written in Python, that steps start."""
+        yield from self._sagas
+        yield from (saga for map in self._steps if isinstance(map, Map) for saga in map._started())  # noqa: SLF001
 
     def later(self, id: str, /) -> Step[Any]:
         """Return a step that is added further down, to be named above it: ``fallback=order.later("invoice")``.
@@ -279,8 +310,7 @@ class Steps:
             StepDefinition(
                 id=id or "map",
                 map=MapDefinition(over=str(reference_of(over)), do=(), join=join),
-                after=tuple(step.id for step in after),
-                when=when,
+                **placed({"after": after, "when": when}),
             ),
         )
         self._steps.append(made)
@@ -309,8 +339,19 @@ class Steps:
                 types[step.id] = action.returns
         for each in self._steps:  # what stands in for an output has a type of its own
             if isinstance(each, StepDefinition) and each.fallback is not None and each.id in types:
-                types[each.id] = types[each.id] | types[each.fallback] if _joinable(types, each) else Any
+                types[each.id] = types[each.id] | types[each.fallback] if joinable(types, each) else Any
         return types
+
+
+class Named(Steps, abc.ABC):
+    """A whole saga that is being written, which a step of another one can start."""
+
+    name: str
+
+    @property
+    @abc.abstractmethod
+    def result_type(self) -> Any:
+        """The type of what it answers."""
 
 
 class Map(Steps, Step[list[Any]]):
@@ -343,23 +384,11 @@ class Map(Steps, Step[list[Any]]):
         return msgspec.structs.replace(own, map=msgspec.structs.replace(own.map, do=self._written(inside)))
 
 
-def _compensation(known: Code | None, options: StepOptions) -> bool | None:
-    """Return whether a step has a compensation; None where an undo stands in its place, or only the owner knows."""
-    if known is None or options.get("undo") is not None:
-        return options.get("compensation")
-    return known.compensation_function is not None
-
-
 def _undo(undo: Undo | Literal["none"] | None) -> UndoDefinition | Literal["none"] | None:
     if not isinstance(undo, Undo):
         return undo
     inputs = {name: binding_of(f"the undo's inputs[{name!r}]", value) for name, value in undo.inputs.items()}
     return UndoDefinition(run=undo.target, inputs=inputs)
-
-
-def _joinable(types: Mapping[str | None, Any], step: StepDefinition) -> bool:
-    """Return whether the types of a step and of its fallback are known and can stand side by side."""
-    return all(isinstance(types.get(each), type | UnionType | NoneType) for each in (step.id, step.fallback))
 
 
 def binding_of(what: str, value: object) -> Binding:

@@ -24,7 +24,7 @@ WIDTH = 100
 """Longest line, in characters, where it can be broken."""
 
 _INDENT = " " * 4
-_BY_PLACE = {"id", "run", "delay", "wait", "value", "map"}
+_BY_PLACE = {"id", "run", "delay", "wait", "value", "map", "saga"}
 """Fields of a step that say which call makes it."""
 _OF_ALL = {*_BY_PLACE, "after", "when", "allow_fail", "fallback"}
 """Fields that every call has an option for; that of a participant's step has one for each."""
@@ -89,6 +89,13 @@ class _Writer:
         if step.run:
             options = {"id": self._id(step, step.run.rpartition(".")[2])} | self._options(step)
             return _call(f"{target}.step", [repr(step.run)], options)
+        if step.saga is not None:
+            if step.saga.version is not None:
+                self.refused.append(
+                    f"step {step.id!r} names version {step.saga.version} of saga {step.saga.name!r}, which Python leaves to the "
+                    "registration; leave it out of the document."
+                )
+            return _call(f"{target}.saga", [repr(step.saga.name)], {"id": self._id(step, step.saga.name)} | self._options(step))
         for field, value in _given(step).items():
             if field not in _OF_ALL and value and not (field == "inputs" and step.value is not None):
                 self.refused.append(f"step {step.id!r} runs no code and has {field!r}, which cannot be written in Python.")
@@ -120,7 +127,7 @@ class _Writer:
         found: dict[str, str | None] = {}
         for field, value in _given(step).items():
             match field, value:
-                case ("id" | "run" | "delay" | "wait" | "value" | "map", _):
+                case ("id" | "run" | "delay" | "wait" | "value" | "map" | "saga", _):
                     continue
                 case "after", _:
                     found["after"] = f"[{', '.join(self._object(name) for name in step.after)}]"

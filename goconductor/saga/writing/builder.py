@@ -28,7 +28,7 @@ from goconductor.saga.definition import Binding, Definition
 from goconductor.saga.retry import seconds as duration
 from goconductor.saga.types.annotations import cannot_come
 from goconductor.saga.types.references import binding_by_position
-from goconductor.saga.writing.adding import Steps, binding_of
+from goconductor.saga.writing.adding import Named, binding_of
 from goconductor.saga.writing.described import misshapen, result_type, schema_of
 
 I = DefaultedTypeVar("I", default=Any)  # noqa: E741  (a saga that names no type of its input takes any)
@@ -36,7 +36,7 @@ O = DefaultedTypeVar("O", default=Any)  # noqa: E741  (the type of a saga's resu
 T = TypeVar("T")
 
 
-class Saga(Steps, Generic[I, O]):
+class Saga(Named, Generic[I, O]):
     """A saga's definition, being written.
 
     Args:
@@ -116,6 +116,11 @@ class Saga(Steps, Generic[I, O]):
                 raise DefinitionError(self.name, found)
             self._definition, self._result_type = definition, result_type(definition, types)
         return self._definition
+
+    @property
+    def sagas(self) -> tuple[Saga[Any, Any], ...]:
+        """The sagas, written in Python, that its steps start."""
+        return tuple(each for each in self._started() if isinstance(each, Saga))
 
     @property
     def result_type(self) -> Any:

@@ -102,3 +102,24 @@ class ValueOptions(TypedDict, total=False):
     """The saga goes on where the expression cannot be evaluated."""
     fallback: Step[Any] | None
     """The step that runs in that case. Its output then stands for this one's."""
+
+
+class SagaOptions(TypedDict, total=False):
+    """The options of a step that starts a saga."""
+
+    id: str | None
+    """The step's id in the saga."""
+    inputs: Mapping[str, object]
+    """Name in the input of that saga → a place (``order.input.sku``, ``paid.output``) or a constant."""
+    undo: Undo | None
+    """What undoes that saga once it has completed; needed before the pivot."""
+    compensation_retry: Retry | None
+    """Attempts of the undo, and the waits between them."""
+    after: Sequence[Step[Any]]
+    """Steps that must have ended before, beside those that ``inputs`` refer to."""
+    when: str | None
+    """A CEL condition over ``input`` and ``steps``. If it is false, the step is skipped."""
+    allow_fail: bool
+    """The saga goes on where that one was compensated."""
+    fallback: Step[Any] | None
+    """The step that runs in that case. Its output then stands for this one's."""

@@ -30,6 +30,7 @@ from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan
 from goconductor.stores.memory.data import Data
 from goconductor.testing.checkers import Recorded, compensation_order
+from tests.simulation.simulated.children import left_behind
 
 _TRACEBACK = re.compile(r',"traceback":"(?:[^"\\]|\\.)*"')
 _READS = ("recovery.calm_seconds",)
@@ -201,6 +202,8 @@ class Watch:
             self._found(f"I6: the log of saga {head.saga} has a gap, or does not end at its head")
         for entry in entries[len(saga.events) :]:
             self._event(saga, entry)
+        for wrong in left_behind(saga, self.sagas) if saga.plan.starts_sagas else ():
+            self._found(wrong)
         state = saga.state
         if (state.status, state.wake_at is None) != (head.status, head.wake_at is None):
             self._found(f"I6: the head of {head.saga} is {head.status}, wake_at {head.wake_at}; its log says {state.status}")

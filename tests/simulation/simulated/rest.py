@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.saga.ids import Direction, idempotency_key
+from tests.simulation.simulated.children import families
 from tests.simulation.simulated.invariants import Watched
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ def at_rest(simulation: Simulation) -> Iterator[str]:
     for name, saga_id in simulation.accepted.items():
         if saga_id not in data.heads:
             yield f"I5: {name} was accepted and is not there"
-    if strays := [saga_id for saga_id in data.heads if saga_id not in simulation.accepted.values()]:
+    children = {saga_id for saga_id, saga in simulation.watch.sagas.items() if saga.state.parent is not None}
+    yield from families(simulation.watch.sagas)
+    if strays := [saga_id for saga_id in data.heads if saga_id not in simulation.accepted.values() and saga_id not in children]:
         yield f"I8: sagas that nobody was told of: {strays}"
     for saga in simulation.watch.sagas.values():
         if not saga.has(*_BY_HAND) and not saga.was_forced:

@@ -19,6 +19,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         trouble_seconds: for how long things go wrong.
         kinds: the faults that may come.
         faults_max: how many of them may come; None is without limit.
+        children: whether steps start sagas of their own.
     """
 
     seed: int
@@ -27,6 +28,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     trouble_seconds: float = 30.0
     kinds: tuple[Fault, ...] = tuple(Fault)
     faults_max: int | None = None
+    children: bool = False
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

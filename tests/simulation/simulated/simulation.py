@@ -22,6 +22,7 @@ from goconductor.errors import GoConductorError
 from goconductor.saga.definition import Definition
 from goconductor.saga.plan import Plan, plan
 from goconductor.stores.memory import MemoryStore
+from tests.simulation.simulated.children import with_children
 from tests.simulation.simulated.definitions import constructs_of, random_definition, random_input
 from tests.simulation.simulated.faults import Fault, Faults
 from tests.simulation.simulated.invariants import Watch
@@ -90,6 +91,8 @@ class Simulation:
         self.definitions = [
             random_definition(f"saga{number}", random.Random(f"definition {seed} {number}")) for number in range(options.sagas)
         ]
+        if options.children:
+            self.definitions = with_children(self.definitions, random.Random(f"children {seed}"))
         self._plans = {definition.version: plan(definition) for definition in self.definitions}
         self.population = Population(self)
         self.operators = Operators(self, random.Random(f"operators {seed}"))
@@ -192,6 +195,8 @@ class Simulation:
                 self.find(f"I8: the key {name!r} started {saga_id} as well as {self.accepted[name]}")
 
     async def _started(self, process: Process, definition: Definition, data: Any) -> UUID:
+        for below in self.definitions[: self.definitions.index(definition)] if self.options.children else ():
+            await process.node.definitions.register(below)
         registered: Plan = await process.node.definitions.register(definition)
         started = await start(ANYBODY, process.node, registered, data, key=definition.name)
         return started.saga_id

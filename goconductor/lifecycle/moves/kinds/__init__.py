@@ -12,7 +12,7 @@ from typing import Protocol
 from goconductor.lifecycle.facts.state import Failure
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
-from goconductor.lifecycle.moves.kinds import call, delay, growth, value, wait
+from goconductor.lifecycle.moves.kinds import call, child, delay, growth, value, wait
 from goconductor.saga.definition import Step
 
 
@@ -37,4 +37,6 @@ def kind_of(step: Step) -> Kind:
         return value
     if step.map is not None:
         return growth
+    if step.saga is not None:
+        return child
     return call if step.delay is None else delay

@@ -1,0 +1,37 @@
+"""Which sagas the steps of a saga have started."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from goconductor.engine.node import Node
+from goconductor.lifecycle.facts.state import SagaState
+from goconductor.saga.ids import CHILDREN_NAMESPACE, child_key
+from goconductor.saga.plan import Plan
+
+LOOKED_UP_MAX = 100
+"""Greatest number of steps whose sagas are looked up for one answer; of the others only the names are shown."""
+
+
+async def started_by(node: Node, plan: Plan, state: SagaState) -> dict[str, UUID]:
+    """Return the saga that each step has started, in its present round and by its last attempt.
+
+    Args:
+        node: the engine.
+        plan: the saga's compiled definition.
+        state: where it stands.
+
+    Raises:
+        StoreUnavailableError: the database cannot be reached.
+    """
+    if not plan.starts_sagas:
+        return {}
+    found: dict[str, UUID] = {}
+    begun = [name for name, step in state.steps.items() if name in plan.children and step.action.attempt]
+    for name in begun[:LOOKED_UP_MAX]:
+        step = state.step(name)
+        key = child_key(state.saga_id, name, step.round, step.action.attempt)
+        saga_id = await node.store.sagas.started(CHILDREN_NAMESPACE, plan.children[name].name, key)
+        if saga_id is not None:
+            found[name] = saga_id
+    return found

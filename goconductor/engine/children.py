@@ -1,0 +1,205 @@
+"""Sub-sagas: a step of kind ``saga`` starts a saga of its own, its *child*, and ends with it.
+
+What a child means to its parent is said in :mod:`goconductor.lifecycle.moves.kinds.child`. Here is who does the work: any
+process, and nobody holds a lease for it. Each act can be repeated, also by two processes at once:
+
+- A child is *started* under a key that is made of its parent's id, the step, its round and its attempt. The key decides, whatever
+  the input is.
+- Where the parent does not want it any more, the same start makes a saga that has ended before it began. So the key decides
+  between the two as well: either there is a child, which can be asked to end, or there never will be one.
+- A child that is to end is asked to turn back, or to terminate where its parent terminates. It refuses a request that it has had.
+- The *end* of a child is told to the parent as an outcome of the step's action. The parent's state decides whether it still waits
+  for that; the same outcome a second time changes nothing.
+
+Whoever commits the parent's decision starts the child, and whoever commits the child's end tells the parent. If that process dies
+in between, the leader's sweep finds the parent, which waits, and does the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from goconductor.aio.tasks import Tasks
+from goconductor.engine.facts.definitions import Definitions
+from goconductor.engine.facts.log import View
+from goconductor.engine.log.append import Appender
+from goconductor.engine.log.folding import Submission
+from goconductor.engine.log.reader import Reader
+from goconductor.engine.log.start import Starter
+from goconductor.errors import GoConductorError, PayloadError, RequestRefusedError, SagaNotFoundError
+from goconductor.lifecycle.facts.effects import Settle, Work
+from goconductor.lifecycle.facts.events import (
+    AbortRequested,
+    ActionFailed,
+    ActionSettled,
+    ActionSucceeded,
+    Event,
+    OutputRejected,
+    SettleUnavailable,
+    TerminationRequested,
+)
+from goconductor.lifecycle.facts.parent import Parent
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, SagaState, SagaStatus
+from goconductor.redaction import logger_of
+from goconductor.saga.data import values
+from goconductor.saga.ids import Direction
+from goconductor.saga.plan import Plan
+
+logger = logger_of("goconductor.engine")
+
+COMPENSATED, TERMINATED = "SagaCompensatedError", "SagaTerminatedError"
+"""Types of the failure of a step whose saga was undone, or has ended with effects that may stand."""
+NOT_WANTED = "the step that was to start it went back before"
+
+Fit = Callable[[Plan, Any], Any]
+"""Returns an input with the defaults of a definition; raises PayloadError or RequestRefusedError where it does not fit."""
+
+
+def as_given(_: Plan, given: Any) -> Any:
+    """Return an input as it is."""
+    return given
+
+
+class Children:
+    """Starts the children of sagas, has them end, and tells their parents.
+
+    Args:
+        definitions: compiled definitions.
+        reader: reads sagas.
+        starter: starts sagas.
+        appender: brings events into the log.
+        fit: looks at a child's input.
+        output_bytes_max: greatest size of a child's output, in bytes.
+    """
+
+    def __init__(
+        self,
+        *,
+        definitions: Definitions,
+        reader: Reader,
+        starter: Starter,
+        appender: Appender,
+        fit: Fit,
+        output_bytes_max: int,
+    ) -> None:
+        self._definitions = definitions
+        self._reader = reader
+        self._starter = starter
+        self._appender = appender
+        self._fit = fit
+        self._output_bytes_max = output_bytes_max
+        self._looking: set[tuple[UUID, str, Direction]] = set()
+        self._tasks = Tasks()
+
+    def see_to(self, plan: Plan, view: View, work: Work) -> None:
+        """Begin what a parent asks for. What fails here the sweep finds.
+
+        Args:
+            plan: the parent's.
+            view: its state, in which this is still asked for.
+            work: a run of the step's action, or its settlement.
+        """
+        about = view.state.saga_id, work.step, work.direction
+        if about in self._looking:
+            return
+        self._looking.add(about)
+        task = self._begin(partial(self._see_to, plan, view.state, work), view.state.saga_id)
+        task.add_done_callback(lambda _: self._looking.discard(about))
+
+    def has_ended(self, plan: Plan, view: View) -> None:
+        """Tell the parent of a saga that has ended, if it has one."""
+        if view.state.parent is not None:
+            self._begin(partial(self._tell, plan, view.state, view.state.parent), view.state.saga_id)
+
+    async def close(self) -> None:
+        """Wait for what is in flight."""
+        await self._tasks.join()
+
+    def _begin(self, what: Callable[[], Awaitable[None]], saga_id: UUID) -> asyncio.Task[None]:
+        async def guarded() -> None:
+            try:
+                await what()
+            except GoConductorError as error:
+                logger.warning(
+                    "saga %s, or what it has started, is seen to later: %s", saga_id, error, extra={"saga_id": str(saga_id)}
+                )
+
+        return self._tasks.start(guarded(), name=f"sub-saga of {saga_id}")
+
+    async def _see_to(self, plan: Plan, state: SagaState, work: Work) -> None:
+        step, settles = state.step(work.step), isinstance(work, Settle)
+        parent = Parent(state.saga_id, work.step, step.round, step.action.attempt)
+        child = plan.children[work.step]
+        its_plan = await self._definitions.plan(child.name, child.version)
+        start = partial(self._starter.start_child, its_plan, parent, traceparent=state.traceparent)
+        if settles:
+            started = await start(None, never=NOT_WANTED)
+        else:
+            try:
+                given = plan.inputs(work.step, state.input, state.referable(), step.edited)
+                started = await start(self._fit(its_plan, given))
+            except (PayloadError, RequestRefusedError) as error:
+                started = await start(None, never=f"its input was refused: {error}")
+        if not started.existing:
+            return  # its end will be told, if it has not been
+        its_plan, view = await self._reader.look(started.saga_id)
+        if view.state.phase.ended:
+            await self._tell(its_plan, view.state, parent)
+        elif settles:
+            await self._have_it_end(view.state, parent, terminates=state.phase is SagaStatus.TERMINATING)
+
+    async def _have_it_end(self, child: SagaState, parent: Parent, *, terminates: bool) -> None:
+        """Ask a child to turn back, or to terminate. It may refuse, as it does so already, or is past its pivot."""
+        where = f"step {parent.step!r} of saga {parent.saga_id}"
+        asked: Event = (
+            TerminationRequested(reason=f"with {where}", by="goconductor")
+            if terminates
+            else AbortRequested(reason=f"{where} goes back, or is not wanted any more", by="goconductor")
+        )
+        try:
+            await self._submit(asked, child.saga_id)
+        except RequestRefusedError as error:
+            logger.debug("a sub-saga goes on: %s", error)
+
+    async def _tell(self, plan: Plan, child: SagaState, parent: Parent) -> None:
+        """Append to the parent's log what the end of a child means, if it waits for that."""
+        try:
+            _, view = await self._reader.look(parent.saga_id)
+        except SagaNotFoundError:
+            return  # it was terminated by force, and is deleted by now
+        if (outcome := self._outcome(plan, child, parent, view.state)) is not None:
+            await self._submit(outcome, parent.saga_id)
+
+    async def _submit(self, event: Event, saga_id: UUID) -> None:
+        await self._appender.submit(Submission(saga_id, None, event))
+
+    def _outcome(self, plan: Plan, child: SagaState, parent: Parent, state: SagaState) -> Event | None:
+        """Return what a child's end means to its parent, as it stands; None where nothing of this child is waited for."""
+        step = state.step(parent.step)
+        if state.phase.ended or (step.round, step.action.attempt) != (parent.round, parent.attempt):
+            return None
+        settles = step.action.status is ActionStatus.SETTLING or step.compensation.status is CompensationStatus.SETTLING
+        if not settles and step.action.status is not ActionStatus.SENT:
+            return None
+        about = parent.step, parent.attempt, parent.round
+        if child.phase is SagaStatus.COMPLETED:
+            try:
+                output = plan.output(child.input, child.referable())
+                values.written(output, bytes_max=self._output_bytes_max)
+            except PayloadError as error:
+                if settles:
+                    return ActionSettled(*about, happened=True)
+                what = f"the output of saga {child.saga_id} cannot be taken: {error}"
+                return OutputRejected(*about, failure=Failure("PayloadError", what, retryable=False))
+            return ActionSettled(*about, happened=True, output=output) if settles else ActionSucceeded(*about, output=output)
+        clean = child.phase is SagaStatus.COMPENSATED and not child.left_standing and not child.late_effects
+        if settles:
+            what = f"saga {child.saga_id} was {child.phase}, and effects of it may stand"
+            return ActionSettled(*about) if clean else SettleUnavailable(*about, reason=what)
+        why = f"saga {child.saga_id} was {child.phase}" + (f" ({child.reason})" if child.reason else "")
+        failure = Failure(COMPENSATED if clean else TERMINATED, why, retryable=False)
+        return ActionFailed(*about, failure=failure, proven=clean)

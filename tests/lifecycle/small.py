@@ -1,0 +1,246 @@
+"""Small sagas, of which each is led through everything that can happen."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from goconductor.saga.definition import Binding, Child, Definition, Delay, Map, Step, Undo, Wait
+from goconductor.saga.retry import Retry
+
+GO = Wait(event="go", timeout_seconds=5.0)
+VALUES = {"#": "input.yes", "/": "input.missing", "*": 'steps["s" + "2"].output'}
+ONCE = Retry(attempts_max=1)
+MANY = 99
+CHILD = Child(name="other", version="1")
+MAPS = {"@": "$.input.one", "^": "$.input.missing"}
+DELAYS = {"~": Delay(seconds=5.0), "%": Delay(until="$.input.missing")}
+UNDO = Undo(run="clerk.undo", inputs={"amount": Binding(value=1)})
+
+
+def saga(*steps: str, unknowns_max: int = 2, attempts_max: int = 2) -> Definition:
+    """``c`` is compensatable, ``t`` such a step that may fail, ``p`` the pivot, ``r`` retriable; a number after it says which
+    step it waits for; ``?`` and ``!`` give it a condition that is false, or that cannot be evaluated. ``~`` makes it a delay,
+    ``%`` one until a time of nowhere, and ``&`` a wait. ``#`` makes it a value, ``/`` one that cannot be worked out, and ``*``
+    one that can once the third step has ended. ``@`` makes it a map over one item, ``^`` one over nothing that is
+    there. ``$`` makes it one that starts a saga, and ``€`` one whose saga cannot be given its input.
+    """
+    policy = Retry(attempts_max=attempts_max)
+    return Definition(
+        name="small",
+        steps=tuple(
+            Step(
+                id=f"s{i}",
+                map=Map(
+                    over=MAPS[text[1]], do=(Step(id="a", run="service.a", retry=ONCE, compensation_retry=ONCE, unknowns_max=1),)
+                ),
+                after=tuple(f"s{n}" for n in text if n.isdigit()),
+            )
+            if text[1:2] in MAPS
+            else Step(
+                id=f"s{i}",
+                delay=DELAYS.get(text[1]),
+                wait=GO if text[1] == "&" else None,
+                value=VALUES.get(text[1]),
+                after=tuple(f"s{n}" for n in text if n.isdigit()),
+                allow_fail=text[0] == "t",
+            )
+            if text[1:2] in {*DELAYS, *VALUES, "&"}
+            else Step(
+                id=f"s{i}",
+                saga=CHILD,
+                inputs={"x": Binding(ref="$.input.missing")} if text[1] == "€" else {},
+                after=tuple(f"s{n}" for n in text if n.isdigit()),
+                undo=None if text[0] == "r" else UNDO,
+                compensation_retry=policy,
+                allow_fail=text[0] == "t",
+            )
+            if text[1:2] in {"$", "€"}
+            else Step(
+                id=f"s{i}",
+                run=f"service.s{i}",
+                inputs={"amount": Binding(value=1)},
+                after=tuple(f"s{n}" for n in text if n.isdigit()),
+                pivot=text[0] == "p",
+                undo=UNDO if text[0] in "uv" else "none" if text[0] in "nm" else None,
+                when="input.no" if "?" in text else "input.missing" if "!" in text else None,
+                retry=policy,
+                compensation_retry=policy,
+                unknowns_max=unknowns_max,
+                allow_fail=text[0] in "tvm",
+            )
+            for i, text in enumerate(steps)
+        ),
+    )
+
+
+SMALL = {
+    "one step": saga("c", unknowns_max=3),
+    "one step that is lost at once": saga("c", unknowns_max=1),
+    "two branches": saga("c", "c", unknowns_max=1, attempts_max=1),
+    "a pivot": saga("p", unknowns_max=3),
+    "a step and the pivot": saga("c", "p0"),
+    "two retriable branches": saga("p", "r0", "r0", unknowns_max=1, attempts_max=1),
+    "a step that is skipped": saga("c?"),
+    "a step that is skipped, at the end": saga("c", "c0?"),
+    "a condition that cannot be evaluated": saga("c!"),
+    "such a condition beside a step": saga("c", "c!"),
+    "such a condition after a step": saga("c", "c0!"),
+    "such a condition after a pivot": saga("p", "r0!"),
+    "such a condition after a retriable step": saga("p", "r0", "r1!", unknowns_max=1, attempts_max=1),
+    "a value": saga("c#"),
+    "a value after a step": saga("c", "c#0"),
+    "a value that cannot be worked out": saga("c/"),
+    "such a value that may fail": saga("t/"),
+    "such a value after a pivot": saga("p", "r/0", unknowns_max=1, attempts_max=1),
+    "such a value after a pivot, until a delay has ended": saga("p", "r*0", "r~0", unknowns_max=1, attempts_max=1),
+    "a delay": saga("c~"),
+    "a delay before a step": saga("c~", "c0"),
+    "a delay after a step": saga("c", "c~0"),
+    "a delay beside a step": saga("c", "c~"),
+    "two delays, one after the other": saga("c~", "c~0"),
+    "a delay before a pivot": saga("c~", "p0"),
+    "a delay after a pivot": saga("p", "r~0"),
+    "a delay beside a retriable step": saga("p", "r~0", "r0"),
+    "a delay before a condition that cannot be evaluated": saga("c~", "c0!"),
+    "the same after a pivot": saga("p", "r~0", "r1!"),
+    "such a condition after a delay beside a step": saga("c", "c~", "c1!"),
+    "two delays after a pivot": saga("p", "r~0", "r~1"),
+    "a delay before a retriable step": saga("p", "r~0", "r1"),
+    "a delay beside a delay": saga("c~", "c~"),
+    "a wait": saga("c&"),
+    "a wait beside a step": saga("c", "c&"),
+    "a wait after a delay": saga("c~", "c&0"),
+    "a wait before a condition that cannot be evaluated": saga("c&", "c0!"),
+    "the same beside a step": saga("c", "c&", "c1!"),
+    "a wait after a step and before one": saga("c", "c&0", "c1", unknowns_max=1, attempts_max=1),
+    "two waits after a pivot": saga("p", "r&0", "r&1"),
+    "a wait after a pivot, beside a retriable step": saga("p", "r&0", "r0", "r1!", unknowns_max=1, attempts_max=1),
+    "a delay until a time that is missing": saga("c%"),
+    "the same after a step": saga("c", "c%0"),
+    "the same after a pivot and a delay": saga("p", "r~0", "r%1"),
+    "a step that may fail": saga("t"),
+    "such a step, lost at once": saga("t", unknowns_max=1),
+    "such a step, never sent": saga("t!"),
+    "such a step, never sent, after another": saga("c", "t0!"),
+    "such a step and another": saga("t", "c0", unknowns_max=1, attempts_max=1),
+    "such a step beside another": saga("t", "c", unknowns_max=1, attempts_max=1),
+    "such a step and a condition that cannot be evaluated": saga("t", "c0!", unknowns_max=1, attempts_max=1),
+    "such a step before a delay": saga("t", "c~0", unknowns_max=1, attempts_max=1),
+    "such a step after a step and before a delay": saga("c", "t0", "c~1", unknowns_max=1, attempts_max=1),
+    "such a step beside a delay": saga("t", "c~", unknowns_max=1, attempts_max=1),
+    "such a step that is a delay": saga("t~"),
+    "such a step that is a wait": saga("t&"),
+    "such a step that is a wait, before another": saga("t&", "c0"),
+    "such a step that is a wait, after another": saga("c", "t&0"),
+    "such a step that is a delay until a time that is missing, after a step": saga("c", "t%0"),
+    "a step with a declared undo": saga("u"),
+    "such a step that may fail": saga("v", unknowns_max=1, attempts_max=1),
+    "a step with nothing to undo": saga("n"),
+    "such a step, lost at once, with nothing to undo": saga("n", unknowns_max=1),
+    "such a step before a condition that cannot be evaluated": saga("n", "c0!"),
+    "a step that may fail, with nothing to undo": saga("m", attempts_max=1),
+    "the same before a delay": saga("m", "c~0", attempts_max=1),
+    "the same before a condition that cannot be evaluated": saga("m", "c0!", unknowns_max=1, attempts_max=1),
+    "the same beside a wait": saga("n", "c&"),
+    "the same beside a wait before a value that cannot be worked out": saga("n", "c&", "c/1"),
+    "a step that starts a saga": saga("c$", unknowns_max=1, attempts_max=1),
+    "two of them": saga("c$", "c$", unknowns_max=1, attempts_max=1),
+    "such a step before another": saga("c$", "c0", unknowns_max=1, attempts_max=1),
+    "such a step after another": saga("c", "c$0", unknowns_max=1, attempts_max=1),
+    "such a step without its input": saga("c€"),
+    "such a step after a pivot": saga("p", "r$0", unknowns_max=1, attempts_max=1),
+    "one that may fail and starts a saga": saga("t$", unknowns_max=1, attempts_max=1),
+    "such a step before a wait": saga("c$", "c&0", unknowns_max=1, attempts_max=1),
+    "a map": saga("c@"),
+    "a map without a list": saga("c^"),
+    "a map after a step": saga("c", "c@0", unknowns_max=1, attempts_max=1),
+    "a map without a list, after a pivot": saga("p", "r^0", unknowns_max=1, attempts_max=1),
+    "such a step between the two": saga("c", "t0", "c1!", unknowns_max=1, attempts_max=1),
+}
+
+
+NONE = Step(id="a", run="service.a", undo="none", retry=ONCE, unknowns_max=1)
+TWICE = replace(NONE, id="b", run="service.b", when="index == 1", retry=Retry(attempts_max=2))
+
+
+def one_is_enough(*do: Step, then: Step | None = None) -> Definition:
+    """A map over two items, of which one is enough."""
+    lines = Step(id="m", map=Map(over="$.input.two", do=do, join="any"))
+    return Definition(name="small", steps=(lines, *(() if then is None else (replace(then, after=("m",)),))))
+
+
+JOINED = {
+    "items with nothing to undo": one_is_enough(NONE),
+    "the same of two steps": one_is_enough(NONE, replace(NONE, id="b", run="service.b", after=("a",))),
+    "a wait beside one that is tried again": one_is_enough(Step(id="a", wait=GO, when="index == 0"), TWICE),
+    "the same before a wait": one_is_enough(Step(id="a", wait=GO, when="index == 0"), TWICE, then=Step(id="w", wait=GO)),
+    "a delay beside it": one_is_enough(Step(id="a", delay=DELAYS["~"], when="index == 0"), TWICE),
+    "the same before a delay": one_is_enough(
+        Step(id="a", delay=DELAYS["~"], when="index == 0"), TWICE, then=Step(id="w", wait=GO)
+    ),
+}
+"""Sagas with a map that does not need all its items."""
+MORE = Step(id="s1", wait=Wait(event="more"))
+
+
+def asks_a_signal(*, pivot: bool = False, beside: bool = False, then: Step = MORE) -> Definition:
+    """A wait, and a step after it whose condition reads what was taken; what is taken in a new round may be other."""
+    after = ("p",) if pivot else ()
+    once = Retry(attempts_max=1)
+    steps = [
+        *([Step(id="p", run="service.p", pivot=True, retry=once, unknowns_max=1)] if pivot else []),
+        Step(id="s0", wait=GO, after=after),
+        replace(then, when="steps.s0.output.x > 1", after=("s0",)),
+        *([Step(id="s2", run="service.s2", after=after, retry=once, unknowns_max=1)] if beside else []),
+    ]
+    return Definition(name="small", steps=tuple(steps))
+
+
+def asks_a_value(*beside: Step, x: int = 7, starts: bool = False) -> Definition:
+    """A step that runs, or starts a saga, where a value says so, and the value reads an input that a restart may give anew."""
+    value = Step(id="v", value="inputs.x > 3", inputs={"x": Binding(value=x)})
+    then = Step(id="s1", run="service.s1", after=("v",), when="steps.v.output", undo="none", unknowns_max=1, retry=ONCE)
+    if starts:
+        then = Step(id="s1", saga=CHILD, after=("v",), when="steps.v.output", undo=UNDO, compensation_retry=ONCE)
+    return Definition(name="small", steps=(value, then, *beside))
+
+
+STEP = Step(id="s2", run="service.s2", unknowns_max=1, retry=ONCE, compensation_retry=ONCE)
+SHORT = {"unknowns_max": 1, "attempts_max": 1}
+RESTARTED = {
+    "one step": saga("c", **SHORT),
+    "two steps": saga("c", "c0", **SHORT),
+    "a pivot": saga("p", "r0!", **SHORT),
+    "a pivot that is skipped by hand": saga("p", "r0", **SHORT),
+    "a step that is skipped": saga("c?", "c0", **SHORT),
+    "a condition that cannot be evaluated": saga("c", "c0!", **SHORT),
+    "a delay": saga("c~", "c0", **SHORT),
+    "a delay after a step": saga("c", "c~0", **SHORT),
+    "a delay beside a step": saga("c", "c~", **SHORT),
+    "a wait": saga("c&"),
+    "a wait after a pivot": saga("p", "r&0", **SHORT),
+    "a step that may fail": saga("t", **SHORT),
+    "such a step and another": saga("t", "c0", **SHORT),
+    "such a step before a delay": saga("t", "c~0", **SHORT),
+    "such a step that is a wait": saga("t&", "c0", **SHORT),
+    "a step that starts a saga": saga("c$", **SHORT),
+    "such a step before another": saga("c$", "c0", **SHORT),
+    "such a step beside a wait": saga("c$", "c&", **SHORT),
+    "such a step before a wait": saga("c$", "c&0", **SHORT),
+    "such a step before a condition that cannot be evaluated": saga("c$", "c0!", **SHORT),
+    "a wait after a pivot, beside a retriable step": saga("p", "r&0", "r0", **SHORT),
+    "what is asked of a signal": asks_a_signal(),
+    "the same beside a step": asks_a_signal(beside=True),
+    "the same before a step with nothing to undo": asks_a_signal(then=Step(id="s1", run="service.s1", undo="none")),
+    "what is asked of a value": asks_a_value(),
+    "what is asked of a value beside a wait": asks_a_value(Step(id="w", wait=GO)),
+    "what is asked of a value beside a step": asks_a_value(STEP),
+    "what is asked of a value by a step that starts a saga": asks_a_value(starts=True),
+    "the same, beside a wait": asks_a_value(Step(id="w", wait=GO), starts=True),
+    "the same, beside a step": asks_a_value(STEP, starts=True),
+    "a value that says no, beside a wait": asks_a_value(Step(id="w", wait=GO), x=1),
+    "a value that says no, beside a step": asks_a_value(STEP, x=1),
+    "the same after a pivot": asks_a_signal(pivot=True),
+    "the same after a pivot, beside a step": asks_a_signal(pivot=True, beside=True),
+}
+"""Sagas that are restarted once, from any step, at any time."""

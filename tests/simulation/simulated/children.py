@@ -1,0 +1,104 @@
+"""Sub-sagas in a simulation: some steps start the saga of another definition, and what must be true of both."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from msgspec.structs import asdict
+
+from goconductor.lifecycle.facts import events as e
+from goconductor.lifecycle.facts.parent import Parent
+from goconductor.lifecycle.facts.state import ActionStatus, SagaStatus
+from goconductor.saga.checking.validate import check
+from goconductor.saga.data.references import Reference
+from goconductor.saga.definition import Binding, Child, Definition, Step, Undo
+from goconductor.saga.graph import reachable
+from goconductor.saga.plan import plan
+
+if TYPE_CHECKING:
+    from tests.simulation.simulated.invariants import Watched
+
+_OF_ANY = ("id", "after", "when", "allow_fail", "fallback")
+_BY_HAND = (e.SkipRequested, e.OutcomeDeclared)
+
+
+def with_children(definitions: Sequence[Definition], chance: random.Random) -> list[Definition]:
+    """Let steps of definitions start the saga of the one before, so that there are children of children.
+
+    Args:
+        definitions: in an order.
+        chance: decides which.
+    """
+    made: list[Definition] = []
+    for definition in definitions:
+        below = made[-1] if made else None
+        made.append(definition if below is None else _starting(definition, below, chance))
+    return made
+
+
+def _starting(definition: Definition, below: Definition, chance: random.Random) -> Definition:
+    pivot = plan(definition).pivot
+    behind = reachable(plan(definition).successors, pivot) if pivot is not None else frozenset[str]()
+    able = [step.id for step in definition.steps if step.run and not step.pivot]
+    chosen = set(chance.sample(able, min(len(able), chance.randint(1, 2))))
+    child = Child(name=below.name, version=below.version)
+    steps = tuple(
+        Step(
+            **{field: each for field, each in asdict(step).items() if field in _OF_ANY},
+            saga=child,
+            inputs={"n": Binding(ref="$.input.n")},
+            undo=None if step.id in behind else _undo(step.id),
+        )
+        if step.id in chosen
+        else step
+        for step in definition.steps
+    )
+    made = Definition(name=definition.name, steps=steps, timeout_seconds=definition.timeout_seconds)
+    check(made)
+    return made
+
+
+def _undo(step: str) -> Undo:
+    return Undo(run="stock.booked", inputs={"value": Binding(ref=str(Reference.to("steps", step)))})
+
+
+def left_behind(parent: Watched, sagas: Mapping[UUID, Watched]) -> Iterator[str]:
+    """Yield the children at work whose parent has ended. Who forces an end, or speaks for a step by hand, leaves them."""
+    if not parent.state.phase.ended or parent.was_forced or parent.has(*_BY_HAND):
+        return
+    for child in sagas.values():
+        started = child.state.parent
+        if started is not None and started.saga_id == parent.saga_id and not child.state.phase.ended:
+            yield f"I4: {parent.plan.name} is {parent.state.phase}, and its child of step {started.step} is {child.state.status}"
+
+
+def families(sagas: Mapping[UUID, Watched]) -> Iterator[str]:
+    """Yield what is wrong with parents and children at rest: one child for each attempt, and its end is what the step says."""
+    by_step: dict[Parent, list[Watched]] = defaultdict(list)
+    for child in sagas.values():
+        if child.state.parent is not None:
+            by_step[child.state.parent].append(child)
+    for started, children in by_step.items():
+        if len(children) > 1:
+            yield f"I8: {len(children)} sagas were started for {started}"
+    for parent in sagas.values():
+        if parent.was_forced or parent.has(*_BY_HAND):
+            continue
+        for name in parent.plan.children:
+            step = parent.state.step(name)
+            known = [
+                each
+                for started, (each, *_) in by_step.items()
+                if (started.saga_id, started.step) == (parent.saga_id, name)
+                and (started.round, started.attempt) == (step.round, step.action.attempt)
+            ]
+            what = f"{parent.plan.name}.{name} ({parent.state.phase}, {step.action.status}/{step.compensation.status})"
+            if step.action.status is ActionStatus.SUCCEEDED and (not known or known[0].state.phase is not SagaStatus.COMPLETED):
+                yield f"I5: {what} has succeeded, and its child has not: {[each.state.phase for each in known]}"
+            never = step.action.status is ActionStatus.PREVENTED and step.action.attempt and step.action.failure is None
+            if never and (not known or known[0].state.phase is not SagaStatus.COMPENSATED):
+                yield f"I2: {what} has no effect, and its child: {[each.state.phase for each in known]}"
