@@ -28,7 +28,7 @@ from goconductor import (
     TerminatedError,
 )
 from goconductor.buses.memory import MemoryBroker, MemoryBus
-from goconductor.control.flows.statuses import of_step
+from goconductor.control.flows.statuses import of_execution, of_step
 from goconductor.engine.node import Node
 from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.stores.memory import MemoryStore
@@ -259,10 +259,9 @@ async def test_wrong_options_are_refused(flow: Flow) -> None:
         await flow.execute(timeout="soon")
 
 
-@pytest.mark.parametrize("saga", SagaStatus)
-@pytest.mark.parametrize("step", StepStatus)
-def test_each_status_has_a_word(step: StepStatus, saga: SagaStatus) -> None:
-    word = of_step(step, saga)
-    assert isinstance(word, FlowStatus)
-    if saga.ended:
-        assert word not in (FlowStatus.PENDING, FlowStatus.PAUSED)
+def test_each_status_has_a_word_and_what_has_ended_is_on_no_way() -> None:
+    words = {(step, saga): of_step(step, saga) for step in StepStatus for saga in SagaStatus}
+    assert {*words.values()} == {*FlowStatus}
+    on_its_way = {FlowStatus.PENDING, FlowStatus.PAUSED}
+    assert [key for key, word in words.items() if key[1].ended and word in on_its_way] == []
+    assert {of_execution(saga, aborted=aborted) for saga in SagaStatus for aborted in (False, True)} == {*FlowStatus}

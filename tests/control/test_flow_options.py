@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goconductor import DefinitionError, Retry
@@ -141,6 +141,7 @@ def plans(draw: st.DrawFn) -> Plan:
     return flow(*steps)
 
 
+@settings(max_examples=40)
 @given(plans(), st.integers(1, 4))
 def test_no_more_steps_are_out_at_once_than_the_concurrency(plan: Plan, concurrency: int) -> None:
     definition = with_options(plan, Options(concurrency=concurrency))
