@@ -14,7 +14,9 @@ from goconductor import (
     Flow,
     FlowChangedError,
     Participant,
+    PermanentError,
     RequestRefusedError,
+    Retry,
     Saga,
     StepExistsError,
     StepNotFoundError,
@@ -34,6 +36,11 @@ async def reserve(sku: str) -> str:
 @bank.step(timeout="5s")
 async def charge(cents: int) -> str:
     return f"receipt for {cents}"
+
+
+@bank.step(retry=Retry(attempts_max=1))
+async def fail() -> None:
+    raise PermanentError("it broke")
 
 
 class Place:
@@ -135,11 +142,75 @@ async def test_an_edit_is_checked_like_any_definition(place: Place) -> None:
         await place.stock.create_step("stock.ship", after=["nowhere"])
     with pytest.raises(DefinitionError, match=r"inputs\.n\.value: is an integer beyond"):
         await place.stock.create_step("stock.ship", inputs={"n": 2**60})
-    with pytest.raises(DefinitionError, match="a step cannot execute a flow yet"):
+    with pytest.raises(DefinitionError, match="has its name as"):
         await place.stock.create_step({"id": "bill", "flow": "billing"})
     with pytest.raises(DefinitionError, match=r"system\.http"):
         await place.stock.create_step("system.http", id="call", inputs={"method": "POST"})
     assert await place.stock.lookup() == before
+
+
+async def test_a_step_executes_another_flow(place: Place) -> None:
+    billing = Flow(place.conductor, "billing")
+    await billing.create_step(reserve, inputs={"sku": "paper"})
+    await billing.create_step(charge, inputs={"cents": billing.input.cents}, after=["reserve"])
+    bill = {"id": "bill", "saga": {"name": "billing"}, "inputs": {"cents": {"value": 5}}, "after": ["reserve"]}
+    late = {**bill, "id": "late", "from_step": "charge"}
+    await place.stock.create_step(reserve, inputs={"sku": "lamp"}, pivot=True)
+    made = await place.stock.create_step(bill)
+    assert await place.stock.create_step(bill) == made
+    made = await place.stock.create_step(late)
+    assert await place.stock.create_step(late) == made
+    assert (await place.stock.lookup_step("bill")).step["saga"] == {
+        "name": "billing",
+        "version": (await billing.lookup()).version,
+    }
+    assert await place.stock.execute(sync=True) == {
+        "reserve": "one lamp",
+        "bill": {"reserve": "one paper", "charge": "receipt for 5"},
+        "late": {"reserve": None, "charge": "receipt for 5"},
+    }
+
+
+async def test_who_adds_a_step_again_keeps_the_version_that_it_found_and_who_replaces_it_takes_the_newest(place: Place) -> None:
+    billing = Flow(place.conductor, "billing")
+    first = (await billing.create_step(charge, inputs={"cents": 5})).version
+    bill = {"id": "bill", "saga": {"name": "billing"}, "after": ["reserve"]}
+    await place.stock.create_step(reserve, inputs={"sku": "lamp"}, pivot=True)
+    made = await place.stock.create_step(bill)
+    second = (await billing.create_step(reserve, inputs={"sku": "paper"})).version
+    assert await place.stock.create_step(bill) == made
+    assert (await place.stock.lookup_step("bill")).step["saga"]["version"] == first
+    await place.stock.replace_step(bill, made_of=made.version)
+    assert (await place.stock.lookup_step("bill")).step["saga"]["version"] == second
+
+
+async def test_a_failed_action_is_answered_by_the_same_flow_from_a_given_step(place: Place) -> None:
+    flow = place.stock
+    await flow.create_step("bank.fail")
+    await flow.create_step(reserve, id="sorry", inputs={"sku": "flower"}, after=["fail"])
+    undo = {"run": "stock.reserve", "inputs": {"sku": {"value": "nothing"}}}
+    await flow.create_step({"id": "instead", "saga": {"name": "order"}, "from_step": "sorry", "undo": undo, "after": ["fail"]})
+    await flow.replace_step("bank.fail", fallback="instead")
+    await flow.delete_step("sorry")
+    assert await flow.execute(sync=True) == {
+        "fail": {"fail": None, "sorry": "one flower"},
+        "instead": {"fail": None, "sorry": "one flower"},
+    }
+
+
+async def test_a_flow_that_is_not_there_is_not_executed(place: Place) -> None:
+    await place.stock.create_step(reserve, inputs={"sku": "lamp"}, pivot=True)
+    bill = {"id": "bill", "saga": {"name": "billing"}, "after": ["reserve"]}
+    with pytest.raises(DefinitionError, match="step 'bill' starts a saga that is not there"):
+        await place.stock.create_step(bill)
+    with pytest.raises(DefinitionNotFoundError, match="'billing'"):
+        await place.stock.create_step({**bill, "from_step": "charge"})
+    billing = Flow(place.conductor, "billing")
+    await billing.create_step(charge, inputs={"cents": 5})
+    with pytest.raises(DefinitionError, match="no step 'debit' to start at"):
+        await place.stock.create_step({**bill, "from_step": "debit"})
+    with pytest.raises(DefinitionError, match="nothing undoes that"):
+        await place.stock.create_step({**bill, "after": [], "before": ["reserve"]})
 
 
 async def test_what_lives_in_code_or_is_pinned_is_not_edited(place: Place) -> None:

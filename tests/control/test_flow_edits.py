@@ -96,7 +96,8 @@ def test_a_step_that_is_not_there_is_named_with_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("document", "told"),
     [
-        ({"id": "a", "flow": "billing"}, r"\$\.flow: a step cannot execute a flow yet"),
+        ({"id": "a", "flow": "billing"}, r"\$\.flow: a step that executes a flow has its name as"),
+        ({"id": "a", "run": "shop.a", "from_step": "b"}, r"\$\.from_step: only a step that executes a flow has it"),
         ({"id": "a", "runs": "shop.a"}, "unknown key 'runs'; did you mean run"),
         ({"run": "shop.a"}, "id"),
         ({"id": "a", "run": "shop.a", "before": "b"}, "before"),

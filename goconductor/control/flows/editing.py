@@ -20,6 +20,7 @@ from pydantic import Field
 from goconductor.control.actor import Actor
 from goconductor.control.definitions.versions import plan_of
 from goconductor.control.flows import edits
+from goconductor.control.flows.options import Options, with_options
 from goconductor.control.models import Document
 from goconductor.control.sagas.requests import StepNotFoundError
 from goconductor.control.sagas.starting import DefinitionNotFoundError
@@ -31,7 +32,7 @@ from goconductor.saga import plan as plans
 from goconductor.saga.checking import validate
 from goconductor.saga.comparing import compare
 from goconductor.saga.data.values import canonical
-from goconductor.saga.definition import Definition
+from goconductor.saga.definition import Child, Definition, every_step
 from goconductor.saga.ids import DEFAULT_NAMESPACE, is_name
 from goconductor.saga.plan import Plan
 from goconductor.system import checking as system
@@ -124,7 +125,7 @@ async def create_step(actor: Actor, node: Node, flow: str, step: Any, *, made_of
         RequestRefusedError: the flow is in the code of a living instance, or pinned, or an instance does not know what it uses.
         StoreUnavailableError: the database cannot be reached; whether the edit was accepted is then open, and it can be repeated.
     """
-    new = edits.read_step(flow, step)
+    new = await _read(node, flow, step)
     return await _edit(actor, node, flow, lambda definition: edits.created(flow, definition, new), made_of)
 
 
@@ -134,7 +135,7 @@ async def replace_step(actor: Actor, node: Node, flow: str, step: Any, *, made_o
     Raises:
         StepNotFoundError: there is none.
     """
-    new = edits.read_step(flow, step)
+    new = await _read(node, flow, step)
     return await _edit(actor, node, flow, lambda definition: edits.replaced(flow, _some(flow, definition), new), made_of)
 
 
@@ -159,7 +160,10 @@ async def _edit(actor: Actor, node: Node, flow: str, edit: Edit, made_of: str | 
             return _detail(current, version)
         if stored is not None:
             _editable(stored)
-        plan = _checked(definition)
+        definition = await _checked(node, definition)
+        if current is not None and version is not None and definition == current.definition:
+            return _detail(current, version)
+        plan = plans.plan(definition)
         if behind := await node.definitions.unready(plan.features):
             raise RequestRefusedError(
                 f"flow {flow!r} would use {', '.join(plan.features)}, which {', '.join(behind)} cannot run; "
@@ -191,7 +195,7 @@ async def _made_before(node: Node, flow: str, edit: Edit, made_of: str, now: tup
     if version is None or current is None:
         raise FlowChangedError(flow, "", ())
     try:
-        repeated = edit(old.definition) == current.definition
+        repeated = await _checked(node, edit(old.definition)) == current.definition
     except (RequestRefusedError, DefinitionError):
         repeated = False
     if repeated:
@@ -222,8 +226,24 @@ def _editable(stored: StoredDefinition) -> None:
         )
 
 
-def _checked(definition: Definition) -> Plan:
-    """Return a flow compiled.
+async def _read(node: Node, flow: str, document: Any) -> edits.Placed:
+    """Read a step, with the version of the flow that it executes where that starts at a step.
+
+    Raises:
+        DefinitionError: it has another shape, or that flow cannot be executed so.
+        DefinitionNotFoundError: there is no such flow to execute.
+    """
+    new = edits.read_step(flow, document)
+    if new.from_step is None or new.step.saga is None:
+        return new
+    child = await plan_of(node, new.step.saga.name, new.step.saga.version)
+    plan = await node.definitions.register(with_options(child, Options(from_step=new.from_step)), activate=False)
+    executes = Child(name=plan.name, version=plan.version)
+    return msgspec.structs.replace(new, step=msgspec.structs.replace(new.step, saga=executes))
+
+
+async def _checked(node: Node, definition: Definition) -> Definition:
+    """Return a flow with the versions of the sagas that its steps start.
 
     Raises:
         DefinitionError: it could not run; has all problems.
@@ -235,7 +255,11 @@ def _checked(definition: Definition) -> Plan:
         found.append(str(error))
     if found:
         raise DefinitionError(definition.name, found)
-    return plans.plan(definition)
+    newest: dict[str, str] = {}
+    for step in every_step(definition.steps):
+        if step.saga is not None and step.saga.version is None and (stored := await _stored(node, step.saga.name)):
+            newest[stored.saga] = stored.version
+    return await node.definitions.with_children(definition, newest)
 
 
 def _some(flow: str, definition: Definition | None) -> Definition:

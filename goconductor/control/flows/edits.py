@@ -20,9 +20,6 @@ from goconductor.saga.data.values import check_value
 from goconductor.saga.definition import Definition, Step
 from goconductor.saga.graph import predecessors
 
-_OTHER_FLOWS = frozenset({"flow", "saga"}).difference(Step.__struct_fields__)
-"""What a step would have that executes another flow."""
-
 
 class StepExistsError(RequestRefusedError):
     """The flow has another step of this id; replace that one, or choose another id."""
@@ -33,9 +30,11 @@ class FlowStep(Step, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
 
     Args:
         before: ids of the steps that come after it from now on.
+        from_step: of one that executes a flow (``saga``): the step of that flow to start at.
     """
 
     before: tuple[str, ...] = ()
+    from_step: str | None = None
 
 
 class Placed(msgspec.Struct, frozen=True):
@@ -44,11 +43,13 @@ class Placed(msgspec.Struct, frozen=True):
     Args:
         step: what is added.
         before: ids of the steps that come after it.
+        from_step: the step of the flow that it executes, to start at.
         names_place: whether ``after`` of the step was given; if not, a step that replaces another keeps the place of that one.
     """
 
     step: Step
     before: tuple[str, ...] = ()
+    from_step: str | None = None
     names_place: bool = True
 
 
@@ -57,13 +58,13 @@ def read_step(flow: str, document: Any) -> Placed:
 
     Args:
         flow: the flow's name, for errors.
-        document: the form of :class:`~goconductor.saga.definition.Step`, and perhaps ``before``.
+        document: the form of :class:`~goconductor.saga.definition.Step`, and perhaps ``before`` and ``from_step``.
 
     Raises:
         DefinitionError: it has another shape; has all problems.
     """
-    if isinstance(document, Mapping) and (other := sorted(_OTHER_FLOWS & {*document})):
-        raise DefinitionError(flow, [f"$.{other[0]}: a step cannot execute a flow yet; execute it from the code of a step."])
+    if isinstance(document, Mapping) and "flow" in document:
+        raise DefinitionError(flow, ['$.flow: a step that executes a flow has its name as "saga": {"name": "billing"}.'])
     try:
         check_value(document)
         written = msgspec.convert(document, FlowStep)
@@ -74,7 +75,9 @@ def read_step(flow: str, document: Any) -> Placed:
 
         raise DefinitionError(flow, [str(fault) for fault in struct_faults(FlowStep, document)] or [str(error)]) from None
     step = Step(**{name: getattr(written, name) for name in Step.__struct_fields__})
-    return Placed(step, written.before, "after" in document)
+    if written.from_step is not None and step.saga is None:
+        raise DefinitionError(flow, ["$.from_step: only a step that executes a flow has it; add saga, or take it out."])
+    return Placed(step, written.before, written.from_step, "after" in document)
 
 
 def created(flow: str, definition: Definition | None, new: Placed) -> Definition:
@@ -152,8 +155,19 @@ def _bridged(step: Step, gone: str, before: tuple[str, ...]) -> Step:
 
 def _stands(there: Step, new: Placed) -> bool:
     """Return whether this step is there, perhaps with steps of others before it."""
-    same = msgspec.structs.replace(there, after=()) == msgspec.structs.replace(new.step, after=())
+    written = _as_written(there, new.step)
+    same = msgspec.structs.replace(written, after=()) == msgspec.structs.replace(new.step, after=())
     return same and {*new.step.after} <= {*there.after}
+
+
+def _as_written(there: Step, new: Step) -> Step:
+    """Return a step without the versions of other sagas that the new one leaves open: they were found when it was added."""
+    if there.saga is not None and new.saga is not None and new.saga.version is None:
+        return msgspec.structs.replace(there, saga=msgspec.structs.replace(there.saga, version=None))
+    if there.map is not None and new.map is not None and len(there.map.do) == len(new.map.do):
+        do = tuple(map(_as_written, there.map.do, new.map.do))
+        return msgspec.structs.replace(there, map=msgspec.structs.replace(there.map, do=do))
+    return there
 
 
 def _there(flow: str, steps: Mapping[str, Step], name: str) -> Step:

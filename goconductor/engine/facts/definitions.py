@@ -146,7 +146,7 @@ class Definitions:
             DefinitionError: it cannot run; has all problems.
         """
         validate.check(definition)
-        definition = await self._with_children(definition, children or {})
+        definition = await self.with_children(definition, children or {})
         plan = plans.plan(definition)
         stored = StoredDefinition(
             namespace=DEFAULT_NAMESPACE,
@@ -164,11 +164,15 @@ class Definitions:
         # must be the same bytes in every process
         return await self.plan(plan.name, plan.version)
 
-    async def _with_children(self, definition: Definition, known: Mapping[str, str]) -> Definition:
+    async def with_children(self, definition: Definition, known: Mapping[str, str]) -> Definition:
         """Return a definition with the version of each saga that its steps start.
 
         A version is a hash, and the document of the parent has those of its children. So no saga can start itself, however far
         below: a document would have to hold its own hash.
+
+        Args:
+            definition: a sound one.
+            known: versions by the sagas' names. Of the others the active version is taken, where the definition names none.
 
         Raises:
             DefinitionError: there is no such saga, or too many stand one below the other.

@@ -31,7 +31,8 @@ class StepEdit(Body):
     step: Annotated[
         dict[str, Any],
         Field(
-            description="the step, as definitions write it, and perhaps before: ids of the steps that come after it",
+            description="the step, as definitions write it; perhaps before, ids of the steps that come after it, and from_step, "
+            "the step at which the flow starts that it executes",
             examples=[{"id": "charge", "run": "bank.charge", "after": ["reserve"], "before": ["ship"]}],
         ),
     ]
