@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any
 
-import grpc
+import grpc.aio
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
@@ -61,6 +61,8 @@ def _unary(name: str, kind: Any, methods: Methods) -> Callable[..., Any]:
     async def call(data: bytes, context: Any) -> Any:
         try:
             return await _found(methods, name)(read(kind, data), context)
+        except grpc.aio.AbortError:
+            raise  # the call has its answer
         except Exception as error:  # noqa: BLE001  (the last place that can report anything)
             failed = problems.answer(error, name)
         await context.abort(failed.code, failed.message, failed.metadata)
@@ -76,6 +78,8 @@ def _streaming(name: str, kind: Any, methods: Methods) -> Callable[..., Any]:
                 async for each in stream:
                     yield each
                 return
+        except grpc.aio.AbortError:
+            raise  # the call has its answer
         except Exception as error:  # noqa: BLE001  (the last place that can report anything)
             failed = problems.answer(error, name)
         await context.abort(failed.code, failed.message, failed.metadata)

@@ -43,7 +43,7 @@ class Door:
         self._stopping = asyncio.Event()
         self._server = grpc.aio.server(options=server_options(payload_bytes_max=settings.limits.payload_bytes_max))
         names = [each.full_name for each in SERVICES]
-        well = health.Health(self._serves, names, self._stopping)
+        well = health.Health(self._serves, names, self._stopping, watches_max=settings.grpc.watches_max)
         self._methods: dict[str, Any] = {
             "grpc.health.v1.Health.Check": well.check,
             "grpc.health.v1.Health.Watch": well.watch,

@@ -231,7 +231,7 @@ class GrpcSettings(Section):
     port: Annotated[int | None, Field(ge=0, le=65_535)] = None
     """Its TCP port; 0 takes a free one. Without a port there is no gRPC server."""
     watches_max: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
-    """Watches of sagas that may be open at once in one server."""
+    """Watches of sagas that may be open at once in one server, and as many of its health."""
 
     @field_validator("host")
     @classmethod

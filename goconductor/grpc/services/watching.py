@@ -7,8 +7,8 @@ and then, so that each side notices when the other is gone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from goconductor.control.actor import ANYBODY
@@ -20,7 +20,7 @@ from goconductor.engine.node import Node
 from goconductor.errors import ConfigurationError
 from goconductor.grpc.documents import message
 from goconductor.grpc.fields import SEQ_MAX, saga_id, within
-from goconductor.grpc.problems import BusyError
+from goconductor.grpc.places import Places
 from goconductor.grpc.v1 import sagas_pb2 as pb
 from goconductor.grpc.v1.values_pb2 import Nothing
 from goconductor.lifecycle.facts.state import SagaStatus
@@ -37,14 +37,13 @@ class WatchCalls:
 
     def __init__(self, node: Node, settings: Settings, stopping: asyncio.Event) -> None:
         self._node = node
-        self._watches_max = settings.grpc.watches_max
+        self._places = Places(settings.grpc.watches_max)
         self._stopping = stopping
-        self._open = 0
 
     async def watch_saga(self, request: pb.WatchSagaRequest, _context: Any) -> AsyncIterator[pb.SagaEvent]:
         """Yield the saga's events, and those to come, until it has ended."""
         after, wanted = within("after", request.after, 0, SEQ_MAX), saga_id(request)
-        with self._place():
+        with self._places.taken():
             detail = await saga_status(ANYBODY, self._node, wanted)
             after = min(after, int(detail.revision.partition("-")[0]))
             async with aclosing(stream(ANYBODY, self._node, wanted, after, self._stopping)) as told:
@@ -53,19 +52,6 @@ class WatchCalls:
                     if isinstance(each, SagaStatus):
                         return
         raise ConfigurationError("the server stops; watch again after the last seq that you got")
-
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        if self._open >= self._watches_max:
-            raise BusyError(
-                f"this server has {self._watches_max:,} watches open, as many as grpc.watches_max; watch by another server, "
-                "or try again later"
-            )
-        self._open += 1
-        try:
-            yield
-        finally:
-            self._open -= 1
 
 
 def _said(each: HistoryEntry | SagaStatus | None) -> pb.SagaEvent:
