@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
+import enum
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+from uuid import UUID, uuid4
 
+import pydantic
 import pytest
 
 from goconductor import Builder, Dataflow, DefinitionError, Optionals, Participant, RequestInvalidError, SagaStatus
 from goconductor.dataflow.shape import graph_of
-from goconductor.dataflow.transients import HERE, TransientLostError
+from goconductor.dataflow.transients import HERE, Sealed, TransientLostError, sealed
+from goconductor.saga import plan
 from goconductor.testing import World
 
 CARD = "4242-4242-4242"
+SALE = UUID(int=1)
 
 
 class Till:
@@ -117,14 +124,107 @@ def test_what_cannot_be_transient_is_refused_with_builder_and_datum() -> None:
     ]
 
 
-def test_a_token_says_nothing_of_its_value_and_opens_nothing_elsewhere() -> None:
-    with HERE.held({"card": CARD}) as tokens, HERE.held({"card": CARD}) as others:
+def test_a_token_says_nothing_of_its_value_and_opens_nothing_later() -> None:
+    with HERE.held(SALE, {"card": CARD}) as tokens, HERE.held(SALE, {"card": CARD}) as others:
         assert CARD not in json.dumps(tokens)
         assert tokens != others
-        assert HERE.opened(tokens["card"]) == CARD
+        token = Sealed(tokens["card"]["goconductor-transient"], SALE, "card")
+        assert HERE.opened(token) == CARD
     with pytest.raises(TransientLostError):
-        HERE.opened(tokens["card"])
-    assert HERE.opened({"goconductor-transient": "x", "more": 1}) == {"goconductor-transient": "x", "more": 1}
+        HERE.opened(token)
+
+
+def test_a_token_opens_for_its_datum_of_its_saga_only() -> None:
+    with HERE.held(SALE, {"card": CARD}) as tokens:
+        token = Sealed(tokens["card"]["goconductor-transient"], SALE, "card")
+        for stranger in (token._replace(datum="pin"), token._replace(saga_id=uuid4())):
+            with pytest.raises(TransientLostError):
+                HERE.opened(stranger)
+
+
+def test_only_what_refers_to_a_transient_is_sealed() -> None:
+    of_sale = plan.plan(Till().dataflow.definition)
+    token = {"goconductor-transient": "x"}
+    more = token | {"more": 1}
+    assert sealed(of_sale, SALE, "receipt", {"card": token, "total": token}) == {
+        "card": Sealed("x", SALE, "card"),
+        "total": token,
+    }
+    assert sealed(of_sale, SALE, "receipt", {"card": more}) == {"card": more}
+
+
+async def test_who_has_seen_a_token_cannot_have_another_dataflow_open_it(world: World) -> None:
+    till, seen = Till(), list[Any]()
+    saw, may_end = asyncio.Event(), asyncio.Event()
+
+    @till.participant.builder
+    async def slow(card: str) -> str:
+        saw.set()
+        await may_end.wait()
+        return "paid"
+
+    @till.participant.builder
+    async def echo(note: Any) -> str:
+        seen.append(note)
+        return "heard"
+
+    conductor = await world.conductor(till.participant)
+    paying = Dataflow("slow-sale", target="slow", builders=[till.participant], transients={"card"})
+    noting = Dataflow("notes", target="echo", builders=[till.participant])
+    run = asyncio.create_task(conductor.run(paying, "s1", {"card": CARD}))
+    await saw.wait()
+    (token,) = (each.token for each in HERE._held)
+    done = await conductor.run(noting, "n1", {"note": {"goconductor-transient": token}})
+    may_end.set()
+    assert (await run).target == "paid"
+    assert (done.target, seen) == ("heard", [{"goconductor-transient": token}])
+
+
+class Kind(enum.Enum):
+    """What a card may be."""
+
+    VISA = "visa"
+
+
+@dataclasses.dataclass
+class Card:
+    """A card that says in its errors what it was given."""
+
+    number: str
+
+    def __post_init__(self) -> None:
+        if not self.number.isdigit():
+            raise ValueError(f"bad number {self.number}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        (Kind, CARD),
+        (Literal["visa"], CARD),
+        (Card, {"number": CARD}),
+        (dict[int, int], {CARD: 1}),
+        (pydantic.PositiveInt, CARD),
+    ],
+)
+async def test_a_value_that_does_not_fit_is_shown_nowhere(
+    world: World, kind: Any, given: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    till = Participant("till")
+
+    async def charge(card: Any) -> str:
+        return "paid"
+
+    charge.__annotations__["card"] = kind
+    till.builder(charge)
+    conductor = await world.conductor(till)
+    dataflow = Dataflow("sale", target="charge", builders=[till], transients={"card"})
+    done = await conductor.run(dataflow, "s1", {"card": given})
+    problem = "PayloadError: input 'card', $: does not fit the builder's parameter; a transient is not shown"
+    assert (done.failed, done.target) == ({"charge": problem}, None)
+    assert CARD not in await everything(world, done.saga_id)
+    assert CARD not in caplog.text
+    assert CARD not in done.model_dump_json()
 
 
 async def test_a_builder_that_another_process_took_is_tried_again_here(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,8 +232,8 @@ async def test_a_builder_that_another_process_took_is_tried_again_here(world: Wo
     conductor = await world.conductor(till.participant)
     opened, elsewhere = HERE.opened, [True, True]
 
-    def held_elsewhere(value: Any) -> Any:
-        if isinstance(value, dict) and elsewhere:
+    def held_elsewhere(value: Sealed) -> Any:
+        if elsewhere:
             elsewhere.pop()
             raise TransientLostError
         return opened(value)

@@ -77,7 +77,7 @@ async def run(
     plan = await node.plan_of(view.state)
     graph = graph_of(plan.definition)
     _check(node, graph, data)
-    with HERE.held({name: value for name, value in data.items() if name in graph.transients}) as tokens:
+    with HERE.held(saga_id, {name: value for name, value in data.items() if name in graph.transients}) as tokens:
         run = Run(graph, {**data, **tokens}, close=close, first=view.state, tokens=tokens)
         return await _done(actor, node, id, view, run, timeout_seconds, stopping or asyncio.Event())
 

@@ -11,6 +11,8 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any
 
+from goconductor.dataflow.transients import sealed
+from goconductor.engine.steps.builders import BuilderAction
 from goconductor.engine.steps.context import Apart, StepContext
 from goconductor.engine.steps.registry import TIMEOUT_SECONDS, Action
 from goconductor.engine.steps.signature import Signature
@@ -157,7 +159,10 @@ class Attempt:
             output: its action's, for a compensation.
         """
         try:
-            return signature.arguments(self._inputs(), self.context, output)
+            inputs = self._inputs()
+            if isinstance(self.action, BuilderAction) and self.work.direction is Direction.ACTION:
+                inputs = sealed(self.work.plan, self.work.lease.key.saga_id, self.work.lease.key.step, inputs)
+            return signature.arguments(inputs, self.context, output)
         except BaseException as error:  # converting calls code of the user's types, which may raise anything
             self.uncallable = error
             raise
