@@ -5,7 +5,9 @@ are gone. It goes in short steps, with pauses as long as the steps took, so that
 fixes at its begin which moment counts as old: keys go before their sagas, so that no key names a deleted saga. A pass that breaks
 off is begun anew, by this leader or the next; nothing of it is kept.
 
-A live saga is never touched: a saga is over by its status, and old by its last change. Not promised: the moment of a deletion;
+A live saga is never touched: a saga is over by its status, and old by its last change. Nor is a saga, or its key, that a step of
+a live one has started: the live one may go back for days and ask only then how the other ended. Without the key the answer would
+be that there never was one, and what it did would stand. Not promised: the moment of a deletion;
 and that a late message or outcome of a deleted saga is distinguished from one of a saga that never existed.
 """
 

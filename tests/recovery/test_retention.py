@@ -9,15 +9,23 @@ from uuid import UUID
 
 import pytest
 
-from goconductor import Saga, SagaNotFoundError
+from goconductor import Saga, SagaNotFoundError, Undo
 from goconductor.engine.node import Node
 from goconductor.engine.observer import Observer
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import FencedError, StoreUnavailableError
+from goconductor.lifecycle.facts.events import (
+    PauseRequested,
+    RestartRequested,
+    ResumeRequested,
+    SignalReceived,
+    TerminationRequested,
+)
 from goconductor.ports.store import DeadLetter, Forgettable, Forgotten
 from goconductor.recovery.beside import beside
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.retention import DAY_SECONDS, INTERVAL_SECONDS, Retaining
+from goconductor.saga.ids import CHILDREN_NAMESPACE, child_key
 from goconductor.stores.memory.data import Data
 from goconductor.stores.memory.leading.retention import MemoryRetention
 from goconductor.testing.world import World
@@ -157,3 +165,52 @@ async def test_a_leader_of_the_past_keeps_nothing_and_its_sweep_finds_out_by_its
     with pytest.raises(FencedError):
         await retaining(node).pass_once(old.epoch)
     assert await world.store.sagas.head(sagas[0]) is not None
+
+
+async def test_a_saga_that_a_step_started_is_kept_until_its_parent_ends_so_that_what_it_did_is_undone(world: World) -> None:
+    shop = StepRegistry("shop")
+    packed: list[str] = []
+    returned: list[str | None] = []
+
+    @shop.step
+    async def pack() -> str:
+        packed.append("box")
+        return "box"
+
+    @shop.step
+    async def sell() -> None: ...
+
+    @shop.step
+    async def take_back(box: str | None) -> None:
+        returned.append(box)
+
+    node = await world.node(shop)
+    parcel: Saga[Any, Any] = Saga("parcel")
+    parcel.returns(parcel.step(pack, after=[parcel.approval("Pack it?")]).output)
+    order: Saga[Any, Any] = Saga("order")
+    sent = order.saga(parcel, undo=Undo("shop.take_back", inputs={"box": order.later("parcel").output}))
+    order.step("shop.sell", after=[sent], pivot=True)
+    saga_id = await world.start(order)
+    await world.live(1.0)
+    key = child_key(saga_id, "parcel", 0, 1)
+    child = await node.store.sagas.started(CHILDREN_NAMESPACE, "parcel", key)
+    assert child is not None
+    await node.request(saga_id, PauseRequested())
+    await node.request(saga_id, RestartRequested(from_step="parcel", reason="another box"))
+    await node.request(child, SignalReceived(name="approval", id="1", approves="approval", by="me", reason="yes"))
+    await world.live(60.0)
+    assert (await world.state(child)).status == "completed"
+    # the parent, which goes back and is paused, is told nothing of that end
+    term = await lead(world)
+    world._epoch = term.epoch
+    assert await passed(world, retaining(node), term) == {}
+    assert await node.store.sagas.started(CHILDREN_NAMESPACE, "parcel", key) == child
+    await node.request(saga_id, ResumeRequested())
+    await world.live(60.0)
+    assert (packed, returned) == (["box"], ["box"])
+    await node.request(saga_id, TerminationRequested(reason="enough"))
+    await world.live(60.0)
+    assert (await world.state(saga_id)).status == "terminated"
+    await world.live(60.0)
+    gone = await passed(world, retaining(node), term)
+    assert (gone["start_keys"], gone["sagas"]) == (2, 3)

@@ -50,6 +50,9 @@ class Retention(Protocol):
           anew.
         - *Sagas*: the same, with their log and their leases. A saga that lives, is stuck, paused or held stays, however old it
           is. Its id has the time of its start, so a walk may skip young sagas.
+        - A saga that a step of another one has started stays with its key while that one is there and has not ended, however old:
+          how it ended may still be asked, and its key says that it was started. The first entry of its log names the other one
+          (``parent.saga_id``).
         - *Dead letters*: older ones.
         - *Instances*: declared dead, or left, before that time; never one whose sign of life is there.
     """

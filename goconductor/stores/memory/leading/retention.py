@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
+
+import msgspec
 
 from goconductor.ports.store import Cursor, Forgettable, Forgotten
 from goconductor.stores.memory.data import Data
@@ -45,7 +48,11 @@ class MemoryRetention:
 
     def _old(self, kind: Forgettable, before: float, ended: set[str]) -> dict[Cursor, Any]:
         """What may go, by its place in the walk."""
-        over = {saga_id for saga_id, head in self._data.heads.items() if head.status in ended and head.updated_at < before}
+        over = {
+            saga_id
+            for saga_id, head in self._data.heads.items()
+            if head.status in ended and head.updated_at < before and not self._parent_lives(saga_id, ended)
+        }
         match kind:
             case Forgettable.LEASES:
                 late = [key for key, lease in self._data.leases.items() if lease.expires_at < before]
@@ -68,3 +75,8 @@ class MemoryRetention:
             case Forgettable.INSTANCES:
                 dead = [one for one in self._data.instances.values() if one.dead_at is not None and one.dead_at < before]
                 return {(f"{one.serial:020}",): one.serial for one in dead if one.serial not in self._data.alive}
+
+    def _parent_lives(self, saga_id: UUID, ended: set[str]) -> bool:
+        parent = msgspec.json.decode(self._data.logs[saga_id][0].data).get("parent")
+        head = None if parent is None else self._data.heads.get(UUID(parent["saga_id"]))
+        return head is not None and head.status not in ended

@@ -3,7 +3,7 @@
 A walk goes up the primary key. That of the sagas begins with the time of their start, so it ends where sagas begin that cannot
 be old enough; what it passes by is what still lives. Each statement is bounded in sagas and in log entries, locks rows that
 nobody writes to any more, and commits by itself: a saga that an operator touches meanwhile is left, since its row is looked
-at again when its lock is had.
+at again when its lock is had. Which saga has started another one stands in the first entry of the log of the latter.
 """
 
 # ruff: noqa: S608 - statements are put together from constants of this package
@@ -23,6 +23,14 @@ ENTRIES_MAX = 20_000
 """Log entries that one statement takes away, or those of one saga if it has more."""
 
 _OLD = "s.status = ANY ($3::text[]) AND s.updated_at < to_timestamp($2::float8)"
+
+# The two subqueries are scalar, so that each is a look at a primary key and never a scan, whatever the planner expects.
+_PARENT_LIVES = """coalesce((
+    SELECT parent.status <> ALL ($3::text[]) FROM goconductor.sagas AS parent WHERE parent.saga_id = (
+        SELECT (e.data -> 'parent' ->> 'saga_id')::uuid FROM goconductor.saga_log AS e WHERE e.saga_id = s.saga_id AND e.seq = 1
+    )
+), false)"""
+_MAY_GO = f"CASE WHEN {_OLD} THEN NOT {_PARENT_LIVES} ELSE false END"
 
 _LEASES = f"""
 WITH {FENCE}, page AS MATERIALIZED (
@@ -52,7 +60,7 @@ WITH {FENCE}, page AS MATERIALIZED (
     ORDER BY k.namespace, k.saga, k.key LIMIT $4::bigint
 ), old AS MATERIALIZED (
     SELECT p.namespace, p.saga, p.key, p.saga_id FROM page AS p LEFT JOIN goconductor.sagas AS s ON s.saga_id = p.saga_id
-    WHERE s.saga_id IS NULL OR ({_OLD})
+    WHERE s.saga_id IS NULL OR {_MAY_GO}
 ), gone AS (
     DELETE FROM goconductor.start_keys AS k USING old AS o
     WHERE k.namespace = o.namespace AND k.saga = o.saga AND k.key = o.key AND k.saga_id = o.saga_id
@@ -66,7 +74,7 @@ SELECT EXISTS (SELECT FROM fence) AS leads, (SELECT count(*) FROM gone) AS taken
 
 _SAGAS = f"""
 WITH {FENCE}, page AS MATERIALIZED (
-    SELECT s.saga_id, {_OLD} AS old, s.seq FROM goconductor.sagas AS s
+    SELECT s.saga_id, {_MAY_GO} AS old, s.seq FROM goconductor.sagas AS s
     WHERE s.saga_id > $5::uuid AND s.saga_id < $6::uuid ORDER BY s.saga_id LIMIT $4::bigint
 ), counted AS (
     SELECT saga_id, old, coalesce(sum(seq) FILTER (WHERE old)

@@ -6,11 +6,12 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
+import msgspec
 import pytest
 
 from goconductor.errors import FencedError
 from goconductor.ports.store import Cursor, DeadLetter, Forgettable, Forgotten, Store, Verdict
-from goconductor.saga.ids import saga_id
+from goconductor.saga.ids import CHILDREN_NAMESPACE, child_key, saga_id
 from goconductor.testing.contracts.store.leading.recovering import dead_one
 from goconductor.testing.contracts.store.material import (
     FAR,
@@ -18,6 +19,7 @@ from goconductor.testing.contracts.store.material import (
     Saga,
     StoreFixtures,
     advance,
+    event,
     eventually,
     head_of,
     hold,
@@ -48,6 +50,14 @@ async def ended(store: Store, status: str = "completed", **facts: Any) -> Saga:
     saga = await begin(store, **facts)
     await advance(store, saga, status=status, wake_at=None)
     return saga
+
+
+def started_by(parent: Saga) -> dict[str, Any]:
+    """Return what is said at the start of a saga that a step of another one starts."""
+    said = {"parent": {"saga_id": str(parent.saga_id), "step": "parcel", "round": 0, "attempt": 1}}
+    key = child_key(parent.saga_id, "parcel", 0, 1)
+    entries = [event("SagaStarted", data=msgspec.json.encode(said))]
+    return {"namespace": CHILDREN_NAMESPACE, "key": key, "input_hash": b"1", "entries": entries}
 
 
 class RetentionContract(StoreFixtures):
@@ -130,6 +140,25 @@ class RetentionContract(StoreFixtures):
         assert first.verdict is Verdict.WON
         assert (second.verdict, second.existing) == (Verdict.OTHER_INPUT, live.saga_id)
         assert (await forget(store, Forgettable.START_KEYS, epoch)).taken == 0
+
+    async def test_19_a_saga_that_another_one_started_stays_with_its_key_until_that_one_ends(self, store: Store) -> None:
+        epoch = await lead(store)
+        parent = await begin(store, status="paused", wake_at=None)
+        child = await ended(store, **started_by(parent))
+        assert (await forget(store, Forgettable.START_KEYS, epoch)).taken == 0
+        assert (await forget(store, Forgettable.SAGAS, epoch)).taken == 0
+        again = Saga().start(**started_by(parent))
+        [outcome] = await store.starts.start([again])
+        assert (outcome.verdict, outcome.existing) == (Verdict.ALREADY_STARTED, child.saga_id)
+        await advance(store, parent, status="terminated", wake_at=None)
+        assert (await forget(store, Forgettable.START_KEYS, epoch)).taken == 1
+        assert (await forget(store, Forgettable.SAGAS, epoch)).taken == 2
+
+    async def test_19_a_saga_whose_parent_is_gone_goes(self, store: Store) -> None:
+        epoch = await lead(store)
+        await ended(store, **started_by(Saga()))
+        assert (await forget(store, Forgettable.START_KEYS, epoch)).taken == 1
+        assert (await forget(store, Forgettable.SAGAS, epoch)).taken == 1
 
     async def test_19_keys_of_sagas_that_are_gone_go_as_well(self, store: Store) -> None:
         epoch = await lead(store)
