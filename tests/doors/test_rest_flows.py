@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
+import httpx
+
+from goconductor.rest.app import create_app
 from tests.doors.conftest import Shop
 
 URN = "urn:goconductor:problem:"
@@ -155,3 +159,40 @@ async def test_an_aborted_execution_is_compensated(shop: Shop) -> None:
     await shop.server.wait_for_end(UUID(started.json()["saga_id"]), 60)
     assert (await shop.client.get(place)).json()["status"] == "aborted"
     assert shop.reserved == []
+
+
+async def test_a_stop_is_told_as_done_only_once_the_execution_has_ended(shop: Shop) -> None:
+    await create(shop, RESERVE)
+    await create(shop, {"id": "fly", "run": "airline.fly", "after": ["reserve"]})
+    started = await shop.client.post("/v1/flows/basket/executions", json={"input": INPUT})
+    place = started.headers["location"]
+
+    async def is_out() -> bool:
+        return str((await shop.step(started.json()["saga_id"], "fly"))["status"]) == "waiting"
+
+    await shop.until(is_out)
+    for _ in range(2):
+        pending = await shop.client.post(f"{place}/stop?wait_seconds=0.05", json={"reason": "nobody flies"})
+        assert (pending.status_code, pending.json()["status"]) == (202, "pending")
+    stopped = await shop.client.post(f"{place}/stop", json={"reason": "nobody flies", "forced": True})
+    assert (stopped.status_code, stopped.json()["status"]) == (200, "stopped")
+
+
+async def test_a_server_that_stops_answers_who_stops_an_execution(shop: Shop) -> None:
+    await create(shop, RESERVE)
+    await create(shop, CHARGE)
+    stopping = asyncio.Event()
+    app = create_app(shop.server, shop.settings, stopping=stopping)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8080") as client:
+        started = await client.post("/v1/flows/basket/executions", json={"input": {**INPUT, "card": "slow"}})
+        await shop.at_gate.wait()
+        place = started.headers["location"]
+        waiting = asyncio.ensure_future(client.post(f"{place}/stop?wait_seconds=300", json={"reason": "the end"}))
+
+        async def is_paused() -> bool:
+            return str((await client.get(place)).json()["status"]) == "paused"
+
+        await shop.until(is_paused)
+        stopping.set()
+        answer = await waiting
+    assert (answer.status_code, answer.json()["status"]) == (202, "paused")

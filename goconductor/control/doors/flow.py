@@ -314,11 +314,11 @@ class Flow:
             execution: its id.
             reason: why, for its history.
             forced: do not wait for the journals of services that may be gone; a late effect may then land.
-            wait_seconds: seconds to wait for what runs.
+            wait_seconds: seconds to wait for what runs, and for the end.
             by: the name of the actor.
 
         Raises:
-            TimeoutError: something runs on; names it. The execution stays paused.
+            TimeoutError: it has not ended by then; names what it waits for. While something runs on it is paused.
             RefusedNowError: its state does not allow this; names what it allows.
             SagaNotFoundError: this flow has no such execution.
         """

@@ -7,12 +7,14 @@ flow adds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 from pydantic import Field
 
+from goconductor.aio.first_of import first_of
 from goconductor.control.actor import Actor
 from goconductor.control.definitions.versions import plan_of
 from goconductor.control.flows.options import Options, with_options
@@ -29,6 +31,7 @@ from goconductor.lifecycle.facts.events import AbortRequested, OperatorRequest, 
 from goconductor.lifecycle.facts.state import SagaStatus
 
 HISTORY_PAGE = 500
+_OPEN = {StepStatus.QUEUED, StepStatus.RUNNING, StepStatus.WAITING, StepStatus.UNKNOWN, StepStatus.COMPENSATING}
 
 
 class FlowStepStatus(Document):
@@ -168,7 +171,15 @@ async def request(actor: Actor, node: Node, flow: str, saga_id: UUID, asked: Ope
 
 
 async def stop(
-    actor: Actor, node: Node, flow: str, saga_id: UUID, reason: str, *, forced: bool = False, within_seconds: float
+    actor: Actor,
+    node: Node,
+    flow: str,
+    saga_id: UUID,
+    reason: str,
+    *,
+    forced: bool = False,
+    within_seconds: float,
+    stopping: asyncio.Event | None = None,
 ) -> FlowExecution:
     """Stop an execution: nothing new begins, what runs comes to its end, and then it is ended as it stands.
 
@@ -181,10 +192,11 @@ async def stop(
         saga_id: the execution's id.
         reason: why, for its history.
         forced: do not wait for the journals of services that may be gone; a late effect may then land.
-        within_seconds: how long to wait for what runs.
+        within_seconds: how long to wait for what runs, and for the end.
+        stopping: ends these waits, too.
 
     Raises:
-        TimeoutError: something runs on; names it. The execution stays paused.
+        TimeoutError: it has not ended by then; names what it waits for. While something runs on it is paused.
         RequestInvalidError: the reason is missing or cannot be kept.
         RefusedNowError: its state does not allow this; names what it allows.
         SagaNotFoundError: this flow has no such execution.
@@ -193,34 +205,59 @@ async def stop(
     termination = TerminationRequested(reason=reason, forced=forced)
     if not reason.strip():
         await ask(actor, node, saga_id, termination, Precautions())  # is refused, before anything is done
+    time = _Time(asyncio.get_running_loop().time() + within_seconds, stopping or asyncio.Event())
     detail = await _of_flow(actor, node, flow, saga_id)
     if not (detail.status.ended or detail.status in (SagaStatus.PAUSED, SagaStatus.TERMINATING)):
         await ask(actor, node, saga_id, PauseRequested(reason=reason), Precautions())
-    try:
-        async with asyncio.timeout(within_seconds):
-            await _drained(actor, node, saga_id)
-    except TimeoutError:
-        running = ", ".join(each.id for each in _running(await saga_status(actor, node, saga_id))) or "nothing"
+    detail = await _until(lambda seen: not _running(seen), time, actor, node, saga_id)
+    if running := _running(detail):
+        names = ", ".join(each.id for each in running)
         raise TimeoutError(
-            f"execution {saga_id} is paused, and {running} ran on for {within_seconds:g} s; stop it again, or resume it"
-        ) from None
+            f"execution {saga_id} is paused, and {names} ran on for {within_seconds:g} s; stop it again, or resume it"
+        )
     try:
         await ask(actor, node, saga_id, termination, Precautions())
     except RefusedNowError:
         status = (await saga_status(actor, node, saga_id)).status
         if not status.ended and status is not SagaStatus.TERMINATING:
             raise
+    detail = await _until(lambda seen: seen.status.ended, time, actor, node, saga_id)
+    if not detail.status.ended:
+        raise TimeoutError(
+            f"execution {saga_id} has not ended within {within_seconds:g} s, as nobody knows yet what {_open(detail)} has done; "
+            "stop it again, or forced, which does not wait for that"
+        )
     return await execution(actor, node, flow, saga_id)
 
 
-async def _drained(actor: Actor, node: Node, saga_id: UUID) -> None:
-    """Wait until no step of a saga is run by anybody."""
+class _Time(NamedTuple):
+    """How long somebody waits."""
+
+    ends_at: float
+    stopping: asyncio.Event
+
+
+async def _until(is_so: Callable[[SagaDetail], bool], time: _Time, actor: Actor, node: Node, saga_id: UUID) -> SagaDetail:
+    """Wait until a saga is so, while there is time, and return it as it is then."""
     detail = await saga_status(actor, node, saga_id)
-    if not _running(detail):
-        return
-    async for _ in changes(actor, node, saga_id, expected_of(detail.revision).seq):
-        if not _running(await saga_status(actor, node, saga_id)):
-            return
+    if is_so(detail):
+        return detail
+
+    async def watched() -> None:
+        async for _ in changes(actor, node, saga_id, expected_of(detail.revision).seq):
+            if is_so(await saga_status(actor, node, saga_id)):
+                return
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout_at(time.ends_at):
+            await first_of(watched(), time.stopping.wait())
+    return await saga_status(actor, node, saga_id)
+
+
+def _open(detail: SagaDetail) -> str:
+    """Name the steps whose outcome is open, and why."""
+    waiting = [each for each in detail.steps if each.status in _OPEN]
+    return ", ".join(f"{each.id} ({each.reason})" if each.reason else each.id for each in waiting) or "it"
 
 
 def _running(detail: SagaDetail) -> list[StepDetail]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -27,7 +28,7 @@ from goconductor.rest.http.stopping import Stopping
 _PROBLEM: dict[str, Any] = {"model": Problem}
 _OF_REQUEST: dict[int | str, dict[str, Any]] = dict.fromkeys((404, 409, 413, 415), _PROBLEM)
 _OVER = frozenset({FlowStatus.SUCCESS, FlowStatus.FAILURE, FlowStatus.ABORTED, FlowStatus.STOPPED})
-_NOT_YET: dict[str, Any] = {"model": FlowExecution, "description": "it is paused, and something runs on: ask again"}
+_NOT_YET: dict[str, Any] = {"model": FlowExecution, "description": "it has not ended: ask again"}
 _ENDED: dict[str, Any] = {"model": FlowExecution, "description": "it has ended, with its status"}
 
 Name = Annotated[str, Path(description="the flow's name")]
@@ -138,14 +139,20 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
         openapi_extra=body_of(Stop),
     )
     async def stop(request: Request, name: Name, saga_id: SagaId, wait_seconds: Wait = 60.0) -> Response:
-        """Begin nothing new, wait for what runs, and end it as it stands. 202: something ran on; it is paused, ask again."""
+        """Begin nothing new, wait for what runs, and end it as it stands. 202: it has not ended by then, ask again."""
         asked = await read_body(request, Stop, ENVELOPE_BYTES)
-        try:
-            stopped = await executing.stop(
-                Actor(asked.by), node, name, saga_id, asked.reason, forced=asked.forced, within_seconds=wait_seconds
+        with stopping.awaited() as stops, suppress(TimeoutError):
+            await executing.stop(
+                Actor(asked.by),
+                node,
+                name,
+                saga_id,
+                asked.reason,
+                forced=asked.forced,
+                within_seconds=wait_seconds,
+                stopping=stops,
             )
-        except TimeoutError:
-            return document(await executing.execution(ANYBODY, node, name, saga_id), 202)
-        return document(stopped)
+        execution = await executing.execution(ANYBODY, node, name, saga_id)
+        return document(execution, 200 if execution.status in _OVER else 202)
 
     return routes
