@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from goconductor.lifecycle.asked.catalogue import Request
 from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.saga.data.moments import SECONDS_MAX
 
 
 class StepStatus(enum.StrEnum):
@@ -324,5 +325,5 @@ class DeadLetterPage(Document):
 
 
 def moment(unix_seconds: float) -> datetime:
-    """Return a time as a datetime."""
-    return datetime.fromtimestamp(unix_seconds, UTC)
+    """Return a time as a datetime; one after the year 9999, which older definitions could ask for, as the end of that year."""
+    return datetime.fromtimestamp(min(unix_seconds, SECONDS_MAX), UTC)

@@ -19,6 +19,9 @@ import msgspec
 
 from goconductor.errors import check_type
 
+SECONDS_MAX = 36_525 * 86_400.0
+"""The longest that anything of a saga may last, in seconds: a hundred years."""
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")
 
@@ -34,7 +37,7 @@ def seconds(duration: float | str) -> float:
         duration: seconds, or a number with a unit: ``"250ms"``, ``"10s"``, ``"5m"``, ``"2h"``, ``"1d"``.
 
     Raises:
-        ValueError: it is neither, or not above zero.
+        ValueError: it is neither, or not above zero, or longer than a hundred years.
     """
     if isinstance(duration, str):
         match = _DURATION.fullmatch(duration)
@@ -47,6 +50,8 @@ def seconds(duration: float | str) -> float:
         raise ValueError(
             f"a duration must be a number of seconds above zero and finite, or a string like '10s', not {duration!r}"
         )
+    if value > SECONDS_MAX:
+        raise ValueError(f"a duration must be at most {SECONDS_MAX:.0f} seconds, a hundred years, not {duration!r}")
     return value
 
 
@@ -132,14 +137,14 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
         return self.attempts_max is None or attempt < self.attempts_max
 
     def wait_seconds(self, attempt: int, key: str) -> float:
-        """Return the wait after attempt number ``attempt``.
+        """Return the wait after attempt number ``attempt``, at most :data:`SECONDS_MAX`.
 
         Args:
             attempt: which attempt has just failed, from 1.
             key: what the jitter is computed from: the effect's idempotency key.
         """
         exponent = min(attempt - 1, 64)
-        wait = min(self.initial_seconds * self.factor**exponent, self.max_seconds)
+        wait = min(self.initial_seconds * self.factor**exponent, self.max_seconds, SECONDS_MAX)
         digest = hashlib.blake2b(f"{key}/{attempt}".encode(), digest_size=8).digest()
         return float(wait * (1 + self.jitter * int.from_bytes(digest) / 2**64))
 

@@ -82,6 +82,7 @@ REFUSED: list[tuple[str, str, Any, int, str]] = [
     ("POST", "basket/executions", {"retry": {"attempts_max": 0}}, 400, "invalid-request"),
     ("POST", "basket/executions", {"retry": {"tries": 3}}, 400, "invalid-request"),
     ("POST", "basket/executions", {"timeout_seconds": -1}, 400, "invalid-request"),
+    ("POST", "basket/executions", {"timeout_seconds": 1e12}, 400, "invalid-request"),
     ("POST", "basket/executions", {"labels": {"": "x"}}, 400, "invalid-request"),
 ]
 

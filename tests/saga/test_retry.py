@@ -51,6 +51,14 @@ def test_a_duration_is_above_zero_and_finite(written: float | str) -> None:
         seconds(written)
 
 
+def test_nothing_lasts_for_more_than_a_hundred_years() -> None:
+    assert seconds("36525d") == 3_155_760_000
+    for long in ("36526d", 1e12):
+        with pytest.raises(ValueError, match="at most 3155760000 seconds, a hundred years"):
+            seconds(long)
+    assert Retry(initial_seconds=1e300, max_seconds=1e301, jitter=0).wait_seconds(3, "key") == 3_155_760_000
+
+
 @pytest.mark.parametrize(
     ("wrong", "what"),
     [

@@ -10,6 +10,7 @@ from goconductor.errors import DefinitionError
 from goconductor.saga.checking import validate
 from goconductor.saga.checking.validate import check, problems
 from goconductor.saga.definition import Binding, Definition, Step
+from goconductor.saga.retry import Retry
 
 
 def step(id: str, *after: str, **more: object) -> Step:
@@ -39,6 +40,11 @@ def test_a_sound_definition_has_no_problem() -> None:
     check(SOUND)
 
 
+def test_what_was_stored_with_longer_times_is_still_read() -> None:
+    long = step("a", timeout_seconds=1e12, total_timeout_seconds=1e12, retry=Retry(max_seconds=1e12), compensation=True)
+    assert problems(saga(long, timeout_seconds=1e12), stored=True) == []
+
+
 @pytest.mark.parametrize(
     ("definition", "fault", "remedy"),
     [
@@ -51,6 +57,10 @@ def test_a_sound_definition_has_no_problem() -> None:
         (saga(step("a", run="charge")), "step 'a' runs 'charge'", "name its code as 'participant.step'"),
         (saga(step("a", timeout_seconds=0.0)), "step 'a' has a timeout of 0 seconds", "must be above zero"),
         (saga(step("a", timeout_seconds=float("nan"))), "step 'a' has a timeout of nan seconds", "must be above zero"),
+        (saga(step("a"), timeout_seconds=1e12), "its timeout must be at most 3155760000 seconds", "leave it out for none"),
+        (saga(step("a", timeout_seconds=1e12)), "step 'a' has a timeout of 1e+12 seconds", "must be at most 3155760000"),
+        (saga(step("a", total_timeout_seconds=1e12)), "step 'a' has a total timeout of 1e+12", "must be at most 3155760000"),
+        (saga(step("a", retry=Retry(max_seconds=1e12))), "step 'a' has retry.max_seconds 1e+12", "at most 3155760000"),
         (saga(step("a", unknowns_max=0)), "step 'a' has unknowns_max 0", "must be at least 1"),
         (saga(step("a", "b")), "step 'a' comes after 'b', which is not a step", "add that step or correct the name"),
         (

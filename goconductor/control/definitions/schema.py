@@ -15,13 +15,12 @@ from typing import Any
 
 import msgspec
 
-from goconductor.saga.checking.waits import SECONDS_MAX
 from goconductor.saga.data.references import LENGTH_MAX
 from goconductor.saga.definition import Binding, Child, Definition, Delay, Map, Step, Undo, Wait
 from goconductor.saga.expressions.conditions import SOURCE_MAX
 from goconductor.saga.growth import STEPS_MAX
 from goconductor.saga.ids import NAME, STEP_CHARACTERS_MAX
-from goconductor.saga.retry import ERROR_NAME, ERROR_NAMES_MAX, Retry
+from goconductor.saga.retry import ERROR_NAME, ERROR_NAMES_MAX, SECONDS_MAX, Retry
 from goconductor.saga.writing.written import CASES_MAX, Case, WrittenDefinition, WrittenStep
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -31,20 +30,19 @@ LINK = "$schema"
 _NAME = {"pattern": f"^{NAME.pattern}$"}
 _STEP_ID = {"pattern": rf"^{NAME.pattern}(\.{NAME.pattern})*$", "maxLength": STEP_CHARACTERS_MAX}
 _REFERENCE = {"pattern": r"^\$", "maxLength": LENGTH_MAX}
-_ABOVE_ZERO = {"exclusiveMinimum": 0}
 _ERROR_NAMES = {"maxItems": ERROR_NAMES_MAX, "items": {"type": "string", "pattern": f"^{ERROR_NAME.pattern}$"}}
 _WHILE = {"exclusiveMinimum": 0, "maximum": SECONDS_MAX}
 
 _LIMITS: dict[type[msgspec.Struct], dict[str, dict[str, Any]]] = {
-    Definition: {"name": _NAME, "steps": {"minItems": 1, "maxItems": STEPS_MAX}, "timeout_seconds": _ABOVE_ZERO},
+    Definition: {"name": _NAME, "steps": {"minItems": 1, "maxItems": STEPS_MAX}, "timeout_seconds": _WHILE},
     Step: {
         "id": _STEP_ID,
         "after": {"items": {"type": "string", **_STEP_ID}},
         "steps": {"minItems": 1},
         "switch": {"minItems": 1, "maxItems": CASES_MAX},
         "run": {"pattern": rf"^({NAME.pattern}\.{NAME.pattern})?$"},
-        "timeout_seconds": _ABOVE_ZERO,
-        "total_timeout_seconds": _ABOVE_ZERO,
+        "timeout_seconds": _WHILE,
+        "total_timeout_seconds": _WHILE,
         "unknowns_max": {"minimum": 1},
         "value": {"pattern": r"\S", "maxLength": SOURCE_MAX},
     },
@@ -59,7 +57,7 @@ _LIMITS: dict[type[msgspec.Struct], dict[str, dict[str, Any]]] = {
         "attempts_max": {"minimum": 1},
         "initial_seconds": {"minimum": 0},
         "factor": {"minimum": 1, "maximum": 100},
-        "max_seconds": {"minimum": 0},
+        "max_seconds": {"minimum": 0, "maximum": SECONDS_MAX},
         "jitter": {"minimum": 0, "maximum": 1},
         "on": _ERROR_NAMES,
         "not_on": _ERROR_NAMES,

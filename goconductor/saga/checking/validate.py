@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from goconductor.errors import ConditionError, DefinitionError, PayloadError, nearest
-from goconductor.saga.checking import children, expressions, tolerated, undo
+from goconductor.saga.checking import children, durations, expressions, tolerated, undo
 from goconductor.saga.checking.maps import behind_pivot, of_map, too_deep
 from goconductor.saga.checking.references import asked
 from goconductor.saga.checking.waits import asked_of, names_twice, of_delay, of_value, of_wait
@@ -56,8 +56,7 @@ def problems(definition: Definition, *, stored: bool = False) -> list[str]:
         return [*found, problem]
     if (count := sum(1 for _ in every_step(definition.steps))) > STEPS_MAX:
         found.append(f"it has {count} steps, at most {STEPS_MAX} are allowed; split it into several sagas.")
-    if definition.timeout_seconds is not None and not 0 < definition.timeout_seconds < float("inf"):
-        found.append("its timeout must be above zero; leave it out for none.")
+    found += durations.of_saga(definition, stored=stored)
     edges = _of_steps(definition, _seen(definition), found, stored=stored)
     if definition.input_schema is not None and not stored:
         schema = definition.input_schema
@@ -115,7 +114,7 @@ def _of_steps(definition: Definition, seen: _Seen, found: list[str], *, stored: 
             found.append(f"step {name!r} is defined {times} times; give each step an id of its own.")
     named: dict[str, set[str]] = {}
     for step in definition.steps:
-        found.extend(_of_itself(step))
+        found.extend(_of_itself(step, stored=stored))
         if step.map is not None:
             found.extend(of_map(step, step.map, seen.above))
         named[step.id] = _before(step, seen, found)
@@ -205,7 +204,7 @@ def _unfit(who: str, run: str, inputs: Mapping[str, Binding], code: Code) -> lis
     return found
 
 
-def _of_itself(step: Step) -> list[str]:
+def _of_itself(step: Step, *, stored: bool) -> list[str]:
     found = []
     if not is_step_id(step.id):
         found.append(
@@ -232,13 +231,7 @@ def _of_itself(step: Step) -> list[str]:
             split_target(step.run)
         except ValueError:
             found.append(f"step {step.id!r} runs {step.run!r}; name its code as 'participant.step'.")
-    if step.timeout_seconds is not None and not 0 < step.timeout_seconds < float("inf"):
-        found.append(f"step {step.id!r} has a timeout of {step.timeout_seconds:g} seconds; it must be above zero.")
-    if step.total_timeout_seconds is not None and not 0 < step.total_timeout_seconds < float("inf"):
-        found.append(
-            f"step {step.id!r} has a total timeout of {step.total_timeout_seconds:g} seconds; it must be above zero. "
-            "Leave it out for none."
-        )
+    found += durations.of_step(step, stored=stored)
     if step.unknowns_max is not None and step.unknowns_max < 1:
         found.append(f"step {step.id!r} has unknowns_max {step.unknowns_max}; it must be at least 1.")
     return found

@@ -11,9 +11,7 @@ from goconductor.saga.expressions.condition_text import ROOTS
 from goconductor.saga.expressions.conditions import ABOUT_SIGNAL, IN_MAP, Expression, compile_condition
 from goconductor.saga.expressions.value import ABOUT_INPUTS, compile_value
 from goconductor.saga.ids import is_name
-
-SECONDS_MAX = 36_525 * 86_400.0
-"""The longest delay, in seconds: a hundred years."""
+from goconductor.saga.retry import SECONDS_MAX
 
 QUESTION_CHARACTERS_MAX = 2_000
 

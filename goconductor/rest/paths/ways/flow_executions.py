@@ -24,6 +24,7 @@ from goconductor.rest.http.ends import end_or_stop
 from goconductor.rest.http.parameters import STRICT, SagaId, StepId, below, idempotency_key
 from goconductor.rest.http.problems import Problem
 from goconductor.rest.http.stopping import Stopping
+from goconductor.saga.retry import SECONDS_MAX
 
 _PROBLEM: dict[str, Any] = {"model": Problem}
 _OF_REQUEST: dict[int | str, dict[str, Any]] = dict.fromkeys((404, 409, 413, 415), _PROBLEM)
@@ -40,7 +41,8 @@ class Execution(Body):
 
     input: Annotated[Any, Field(description="any JSON value")] = None
     timeout_seconds: Annotated[
-        float | None, Field(gt=0, allow_inf_nan=False, strict=False, description="after that it compensates")
+        float | None,
+        Field(gt=0, le=SECONDS_MAX, allow_inf_nan=False, strict=False, description="after that it compensates"),
     ] = None
     retry: Annotated[
         dict[str, Any] | None, Field(description="a policy, as definitions write it, for the steps of which the flow has none")
