@@ -5,14 +5,17 @@ So two runs of one dataflow do nothing twice; the second joins the first.
 
 In this order:
 
-1. The data of this run are given. A wait takes its value by a signal. One that has had another value is restarted before, with
-   all that has come of it.
+1. The data of this run are given. A wait takes its value by a signal. One that has had another value is given the new one
+   *ahead*: the saga keeps it. Then the wait is restarted, with all that has come of it, and takes what is kept in the append with
+   which it begins again. So other runs never find the datum missing, and a run that is killed in between loses nothing. A value
+   that is too large to be kept is given after the restart.
 2. Builders that had failed when this run began are restarted; so are those that lost a transient of this run, as another
    process took them.
 3. What runs is waited for.
 4. Once nothing runs, the waits before builders with optionals are ended, each with what is there now. One at a time, as each
    may lead to what the next one takes.
-5. A builder that was given other optionals than there are now is restarted.
+5. A builder that was given other optionals than there are now is restarted. So is one whose wait was ended by hand, by a signal
+   that has not what it takes.
 6. Closed, where that is wanted and the target is there: all that still waits ends without a value.
 """
 
@@ -27,26 +30,31 @@ from typing import Any, NamedTuple, TypeAlias
 from goconductor.dataflow.shape import ACCESS, CLOSE, OPTIONALS, Graph
 from goconductor.dataflow.transients import TransientLostError
 from goconductor.lifecycle.facts.state import OPEN_ACTIONS, OPEN_COMPENSATIONS, ActionStatus, SagaState, StepState
+from goconductor.lifecycle.moves.signals import UNTAKEN_BYTES_MAX, UNTAKEN_MAX
 from goconductor.lifecycle.pending_work import is_backward
-from goconductor.saga.data.values import digest
+from goconductor.saga.data.values import digest, encode
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+ENVELOPE_BYTES = 2_048
+"""What a signal has beside its value, at most."""
 LOST_MAX = 3
 """How often a run lets a builder be tried again that another process took."""
 
 
 class Give(NamedTuple):
-    """End a wait by a signal."""
+    """End a wait by a signal; or, ahead of its restart, let the saga keep the signal."""
 
     step: str
     value: Any
+    ahead: bool = False
 
 
 class Restart(NamedTuple):
-    """Restart the saga from a step."""
+    """Restart the saga from a step. Where that is refused, the signal that was given ahead is dropped: here is its id."""
 
     step: str
     reason: str
+    ahead: str | None = None
 
 
 class Rest(enum.Enum):
@@ -78,6 +86,8 @@ class Run:
         self.graph = graph
         self.left = dict(data)
         """What was not given yet. What was given once is not given again, whoever gives another value later."""
+        self._ahead: dict[str, str] = {}
+        """Datum → id of the signal that the saga keeps."""
         self._close = close
         self._tokens = tokens
         self._lost: Counter[str] = Counter()
@@ -97,13 +107,20 @@ class Run:
         """Take note that a value of this run was taken."""
         self.left.pop(datum, None)
 
+    def kept(self, datum: str, signal: str) -> None:
+        """Take note that the saga keeps a value of this run, by a signal of this id."""
+        self._ahead[datum] = signal
+
     def is_closed(self, state: SagaState) -> bool:
         """Return whether no data can be given any more."""
         return state.status.ended or is_backward(state) or state.step(CLOSE).action.status is ActionStatus.SUCCEEDED
 
     def _drop_given(self, state: SagaState) -> None:
-        for datum in [each for each, value in self.left.items() if _has(state.step(each), value)]:
-            self.given(datum)
+        kept = {each.id for each in state.signals}
+        for datum, value in [*self.left.items()]:
+            ahead = self._ahead.get(datum)
+            if _has(state.step(datum), value) if ahead is None else ahead not in kept:
+                self.given(datum)
 
     def _give(self, state: SagaState) -> Move | None:
         self._drop_given(state)
@@ -114,10 +131,20 @@ class Run:
                 case ActionStatus.WAITING:
                     return Give(datum, value)
                 case ActionStatus.SUCCEEDED:
-                    return Restart(datum, f"datum {datum!r} has a new value")
+                    return self._renew(state, datum, value)
                 case _:
                     return Rest.WAIT
         return None
+
+    def _renew(self, state: SagaState, datum: str, value: Any) -> Move:
+        """Return how a datum that is there gets a new value."""
+        kept = [each for each in state.signals if each.name == datum]
+        if datum not in self._ahead and kept and _same(kept[-1].payload, value):
+            self._ahead[datum] = kept[-1].id  # of another run, or of one that was killed
+        ahead = self._ahead.get(datum)
+        if ahead is None and _can_be_kept(state, value):
+            return Give(datum, value, ahead=True)
+        return Restart(datum, f"datum {datum!r} has a new value", ahead)
 
     def _again(self, state: SagaState) -> Move | None:
         for datum, round in self._failed.items():
@@ -143,6 +170,8 @@ class Run:
             gate = state.step(f"{datum}{OPTIONALS}")
             if gate.action.status is ActionStatus.SUCCEEDED and (changed := self._changed(state, datum, gate.output)):
                 return Restart(f"{datum}{OPTIONALS}", f"optional datum {changed!r} has a new value")
+            if by_hand := self._ended_by_hand(state, datum):
+                return Restart(by_hand, f"wait {by_hand!r} was ended without the data that its builder takes")
         if closed:
             waits = next((name for name, step in state.steps.items() if step.action.status is ActionStatus.WAITING), None)
             return Rest.WAIT if waits is None else Give(waits, None)
@@ -157,7 +186,23 @@ class Run:
     def _changed(self, state: SagaState, datum: str, given: Any) -> str | None:
         """Return an optional that has another value than its builder was given. One that is gone since changes nothing."""
         now = self._there(state, datum, OPTIONALS)
-        return next((name for name, value in now.items() if value is not None and not _same(value, given.get(name))), None)
+        had = given if isinstance(given, dict) else {}
+        return next((name for name, value in now.items() if value is not None and not _same(value, had.get(name))), None)
+
+    def _ended_by_hand(self, state: SagaState, datum: str) -> str | None:
+        """Return a wait before a builder that somebody has ended by a signal without the data that the builder takes."""
+        made = self.graph.made[datum]
+        for gate, taken in ((f"{datum}{OPTIONALS}", made.optionals), (f"{datum}{ACCESS}", made.access)):
+            step = state.step(gate)
+            whole = isinstance(step.output, dict) and step.output.keys() >= {*taken}
+            if step.action.status is ActionStatus.SUCCEEDED and not whole:
+                return gate
+        return None
+
+
+def _can_be_kept(state: SagaState, value: Any) -> bool:
+    size = len(encode(value)) + ENVELOPE_BYTES + sum(each.size for each in state.signals)
+    return len(state.signals) < UNTAKEN_MAX and size <= UNTAKEN_BYTES_MAX
 
 
 def is_lost(step: StepState) -> bool:

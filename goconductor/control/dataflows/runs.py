@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from goconductor.aio.first_of import first_of
 from goconductor.control.actor import Actor
@@ -25,7 +25,7 @@ from goconductor.engine.facts.log import View
 from goconductor.engine.log.folding import Expected
 from goconductor.engine.node import Node
 from goconductor.errors import RequestRefusedError, SagaChangedError, SagaNotFoundError, nearest
-from goconductor.lifecycle.facts.events import RestartRequested
+from goconductor.lifecycle.facts.events import RestartRequested, SignalDropped
 from goconductor.lifecycle.facts.state import ActionStatus, SagaState, SagaStatus
 from goconductor.lifecycle.pending_work import is_backward
 from goconductor.saga.plan import Plan
@@ -94,11 +94,15 @@ async def _done(
         seen = Precautions(Expected(view.seq, view.tag))
         try:
             match move:
-                case Give(step, value):
-                    await signals.signal(actor, node, saga_id, step, value, precautions=seen)
-                    run.given(step)
-                case Restart(step, reason):
-                    await requests.ask(actor, node, saga_id, RestartRequested(from_step=step, reason=reason), seen)
+                case Give(step, value, ahead):
+                    signal = uuid4().hex
+                    await signals.signal(actor, node, saga_id, step, value, precautions=seen._replace(request_id=signal))
+                    if ahead:
+                        run.kept(step, signal)
+                    else:
+                        run.given(step)
+                case Restart():
+                    await _restart(actor, node, saga_id, move, seen)
                 case Rest.OVER:
                     break
                 case Rest.WAIT:
@@ -111,6 +115,20 @@ async def _done(
     if move is Rest.OVER and run.left:
         raise RequestRefusedError(_why_not(id, graph, view.state, [*run.left]))
     return _report(graph, id, view, run, before)
+
+
+async def _restart(actor: Actor, node: Node, saga_id: UUID, move: Restart, seen: Precautions) -> None:
+    """Restart a saga from a step. Refused, nothing of the run stays in the saga."""
+    try:
+        await requests.ask(actor, node, saga_id, RestartRequested(from_step=move.step, reason=move.reason), seen)
+    except SagaChangedError:
+        raise
+    except RequestRefusedError:
+        if move.ahead is not None:
+            dropped = SignalDropped(signal=move.ahead, reason=f"{move.step!r} cannot be restarted")
+            with suppress(RequestRefusedError):  # somebody else has dropped it
+                await requests.ask(actor, node, saga_id, dropped)
+        raise
 
 
 async def _begun(actor: Actor, node: Node, plan: Plan, id: str, data: Mapping[str, Any]) -> UUID:
