@@ -32,6 +32,7 @@ from goconductor.errors import (
     GoConductorError,
     PluginNotFoundError,
     StoreUnavailableError,
+    check_seconds,
 )
 from goconductor.leaves import chosen_bus, chosen_election, make_store, make_system
 from goconductor.observe import logs
@@ -133,8 +134,11 @@ async def connect(settings: Settings | None = None, *, open_timeout_seconds: flo
         open_timeout_seconds: seconds to wait for the database; None waits for ever.
 
     Raises:
+        ArgumentError: an argument is of a wrong type.
         StoreUnavailableError: it could not be used within ``open_timeout_seconds``; names the reason.
     """
+    if open_timeout_seconds is not None:
+        check_seconds("open_timeout_seconds", open_timeout_seconds)
     settings = _loaded(settings)
     async with _opened(settings, None, recovers=False, open_timeout_seconds=open_timeout_seconds) as node:
         yield Conductor(node, sagas_days=settings.retention.sagas_days)

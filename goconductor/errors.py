@@ -44,6 +44,7 @@ The docstring of a class is its default message, with the remedy.
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -120,6 +121,34 @@ def check_type(argument: str, value: object, kinds: type | tuple[type, ...], wan
     taken = kinds if isinstance(kinds, tuple) else (kinds,)
     if not isinstance(value, taken) or (isinstance(value, bool) and bool not in taken):
         raise unfit(argument, value, wanted)
+
+
+def check_seconds(argument: str, value: object) -> None:
+    """Refuse what is no time in seconds; what is not a number would never be over.
+
+    Args:
+        argument: its name.
+        value: what was given.
+
+    Raises:
+        ArgumentError: it is none.
+    """
+    check_type(argument, value, (int, float), "seconds as a number")
+    check_is_number(argument, value)
+
+
+def check_is_number(argument: str, value: object) -> None:
+    """Refuse the float that is not a number.
+
+    Args:
+        argument: its name.
+        value: what was given.
+
+    Raises:
+        ArgumentError: it is that.
+    """
+    if isinstance(value, float) and math.isnan(value):
+        raise ArgumentError(f"{argument} is nan, which is not a number; give a number")
 
 
 class DefinitionError(GoConductorError):

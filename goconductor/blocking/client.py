@@ -27,7 +27,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from goconductor import app
 from goconductor.control.doors.conductor import Conductor
 from goconductor.control.settings.settings import Settings, check_settings
-from goconductor.errors import StoreUnavailableError, check_type
+from goconductor.errors import StoreUnavailableError, check_seconds
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -57,7 +57,7 @@ class BlockingClient:
 
     def __init__(self, settings: Settings | None = None, *, open_timeout_seconds: float = 10.0) -> None:
         check_settings(settings)
-        check_type("open_timeout_seconds", open_timeout_seconds, (int, float), "seconds as a number")
+        check_seconds("open_timeout_seconds", open_timeout_seconds)
         self._settings = settings
         self._open_timeout_seconds = open_timeout_seconds
         self._lock = threading.RLock()

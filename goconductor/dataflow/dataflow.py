@@ -56,13 +56,16 @@ class Dataflow:
         check_type("resolve", resolve, (Mapping, NoneType), "datum → builder: resolve={'price': fair_price}")
         if isinstance(given, str) or not isinstance(given, Sequence | NoneType):
             raise unfit("given", given, "the names of data: given=['car', 'customer']")
+        if isinstance(transients, str) or not isinstance(transients, Collection):
+            raise unfit("transients", transients, "the names of data: transients={'card'}")
+        for option, names in (("given", given or ()), ("transients", transients)):
+            for each in names:
+                check_type(f"a name in {option}", each, str, "the name of a datum, such as 'car'")
         self.name = name
         self.target = target
         self._builders = [*_builders(builders)]
         self._chosen = {datum: _run_of(datum, each) for datum, each in (resolve or {}).items()}
         self._given = given
-        if isinstance(transients, str) or not isinstance(transients, Collection):
-            raise unfit("transients", transients, "the names of data: transients={'card'}")
         self._transients = tuple(transients)
         self._timeout = timeout
         self._saga: Saga[None, Any] | None = None

@@ -14,7 +14,7 @@ from goconductor.engine.facts import log
 from goconductor.engine.facts.log import View
 from goconductor.engine.facts.views import Views
 from goconductor.engine.work.deadlines import Deadlines
-from goconductor.errors import SagaNotFoundError, StoreUnavailableError, check_type
+from goconductor.errors import SagaNotFoundError, StoreUnavailableError, check_seconds
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer, Settle
 from goconductor.lifecycle.facts.state import ActionStatus, SagaState, SagaStatus
 from goconductor.lifecycle.pending_work import is_without_end, pending_work
@@ -106,7 +106,7 @@ class Endings:
 
     async def wait(self, saga_id: UUID, timeout_seconds: float) -> SagaState:
         """Wait for the end of a saga, as :meth:`goconductor.engine.node.Node.wait_for_end`."""
-        check_type("timeout_seconds", timeout_seconds, (int, float), "seconds as a number")
+        check_seconds("timeout_seconds", timeout_seconds)
         if (ended := self._recent.get(saga_id)) is not None:
             return ended.state
         loop = asyncio.get_running_loop()

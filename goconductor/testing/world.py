@@ -35,7 +35,7 @@ from goconductor.engine.node import Node
 from goconductor.engine.observer import SILENT, Observer
 from goconductor.engine.steps.context import StepContext
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.errors import check_type
+from goconductor.errors import check_seconds, check_type
 from goconductor.lifecycle.facts.state import SagaState
 from goconductor.ports.bus import Bus
 from goconductor.ports.clock import Clock
@@ -181,10 +181,10 @@ class World:
             within_seconds: how much time may pass, by the world's clock. While code of a step runs, as much passes as outside.
 
         Raises:
-            StandsStillError: it waits for what cannot come here, as no node has the step or it is paused; names what it waits
-                for.
+            StandsStillError: it waits for what cannot come here, as no node has the step or it is paused; names that.
             TimeoutError: it has not ended by then; names the steps that it waits for, and which of them hang.
         """
+        check_seconds("within_seconds", within_seconds)
         latest = self.clock.now() + within_seconds
         with self._waits():
             while True:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from goconductor.errors import check_type
+from goconductor.errors import check_is_number, check_type
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,6 +46,7 @@ def checked(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Corout
         for name, (plain, wanted) in kinds().items():
             if name in given:
                 check_type(name, given[name], plain, wanted)
+                check_is_number(name, given[name])
         return await function(*args, **kwargs)
 
     return checking

@@ -289,6 +289,8 @@ class Conductor:
         """
         if not isinstance(dataflow, str):
             check_type("dataflow", dataflow, Dataflow, "a dataflow written in Python, or the name of a registered one")
+        for name in data or {}:
+            check_type("a key of data", name, str, "the name of a datum, such as 'car'")
         plan = dataflow if isinstance(dataflow, str) else await self._plan(dataflow.saga)
         given = {name: to_json_value(value) for name, value in (data or {}).items()}
         return await runs.run(Actor(by), self._node, plan, id, given, close=close, timeout_seconds=timeout_seconds)

@@ -17,7 +17,7 @@ from goconductor.control.flows import editing, executing
 from goconductor.control.flows.editing import FlowDetail, FlowStepDetail
 from goconductor.control.flows.executing import FlowExecution
 from goconductor.control.flows.options import Options
-from goconductor.errors import ArgumentError, check_type, nearest
+from goconductor.errors import ArgumentError, check_seconds, check_type, nearest
 from goconductor.lifecycle.facts.events import AbortRequested, OperatorRequest, PauseRequested, ResumeRequested
 from goconductor.saga.ids import saga_id_of
 from goconductor.saga.retry import Retry
@@ -223,6 +223,7 @@ class Flow:
             if name not in _EXECUTION:
                 raise ArgumentError(f"an execution has no option {name!r}; {nearest(name, _EXECUTION)}")
             check_type(name, value, *_EXECUTION[name])
+        check_seconds("wait_seconds", options.get("wait_seconds", 60.0))
         timeout = options.get("timeout")
         started = await executing.execute(
             Actor(by),
@@ -273,6 +274,7 @@ class Flow:
             SagaNotFoundError: this flow has no such execution.
         """
         check_type("step", step, (str, NoneType), "the id of a step")
+        check_seconds("wait_seconds", wait_seconds)
         saga_id = saga_id_of(execution)
         if step is not None:
             return await executing.step_result(ANYBODY, self._node, self.name, saga_id, step)
