@@ -64,9 +64,9 @@ class Fold:
 
     ``status`` is the saga's as people see it, after the last event. ``unclosed`` has for each step how many of its successors
     must still be compensated; :mod:`turning` keeps it. ``log`` has the answers of conditions that are in the log, ``unkept``
-    those that are not. ``at`` is the time of the event that is being folded, ``begun`` the steps that have begun
-    to wait for a signal by it, ``grown`` the maps that it has grown, ``joins`` those of which a lost item has ended.
-    ``size`` counts all steps, those that have grown included.
+    those that are not. ``at`` is the time of the event that is being folded, ``begun`` the steps that have begun to wait for a
+    signal by it, ``grown`` the maps that it has grown, ``joins`` those of which a lost item has ended. ``won`` are the places of
+    items that have succeeded, by map, where that was asked. ``size`` counts all steps, those that have grown included.
     ``rewound`` are the steps that a rewind takes back.
     """
 
@@ -100,6 +100,7 @@ class Fold:
         "unclosed",
         "unkept",
         "waiting",
+        "won",
     )
 
     def __init__(self, plan: Plan, state: SagaState, log: Log | None = None) -> None:
@@ -116,6 +117,7 @@ class Fold:
         self.begun: list[str] = []
         self.grown: list[str] = []
         self.joins: list[str] = []
+        self.won: dict[str, set[int]] = {}
         self.effects: list[Effect] = []
         self.fields: dict[str, Any] = {}
         self.touched: set[str] = set()

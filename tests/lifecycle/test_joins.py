@@ -15,11 +15,11 @@ from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation
 from goconductor.lifecycle.facts.events import Event
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, SagaState
-from goconductor.lifecycle.grown import in_item
+from goconductor.lifecycle.grown import in_item, lost_around
 from goconductor.lifecycle.pending_work import is_superseded
 from goconductor.lifecycle.replay import extend, replay
 from goconductor.saga.checking.validate import check
-from goconductor.saga.definition import Binding, Definition, Delay, Map, Step, Undo
+from goconductor.saga.definition import Binding, Definition, Delay, Map, Step, StepRole, Undo
 from goconductor.saga.growth import needed
 from goconductor.saga.plan import Plan, plan
 from tests.lifecycle.sagas import CONDITIONS, Move, many_examples, moves, retries, sensible
@@ -81,11 +81,34 @@ def look(compiled: Plan, state: SagaState) -> None:
                 assert state.step(step).action.status in (ActionStatus.SKIPPED, ActionStatus.GIVEN_UP)
                 assert state.step(step).compensation.status in ("none", "done", "skipped")
                 assert state.step(step).output is None
+        enough = needed(definition, its.length)
         if its.action.status is ActionStatus.SUCCEEDED:
             assert not its.undoing
-            assert its.length - len(its.lost) >= needed(definition, its.length)
+        if its.action.status in (ActionStatus.SUCCEEDED, ActionStatus.GROWN):
+            assert its.length - len(its.lost) >= enough
+        if definition.join == "all" or compiled.roles[name] is not StepRole.COMPENSATABLE or is_lost(compiled, state, name):
+            continue
+        ended = [place for place in range(its.length) if place not in its.lost and all(last(state, name, definition, place))]
+        given = [place for place in ended if ActionStatus.SUCCEEDED in last(state, name, definition, place)]
+        if its.action.status is ActionStatus.SUCCEEDED:
+            assert ended == given
+            assert len(given) == its.length - len(its.lost) >= enough
         if its.action.status is ActionStatus.GROWN:
-            assert its.length - len(its.lost) >= needed(definition, its.length)
+            assert ended == given
+            assert len(given) < enough or len(given) == its.length - len(its.lost)
+
+
+def last(state: SagaState, name: str, definition: Map, place: int) -> list[ActionStatus | None]:
+    """The statuses of an item's last steps; None for one that is not done."""
+    inner = {each for step in definition.do for each in step.after}
+    statuses = [state.step(f"{name}[{place}].{step.id}").action.status for step in definition.do if step.id not in inner]
+    done = (ActionStatus.SUCCEEDED, ActionStatus.SKIPPED, ActionStatus.GIVEN_UP)
+    return [status if status in done else None for status in statuses]
+
+
+def is_lost(compiled: Plan, state: SagaState, name: str) -> bool:
+    """Whether a map goes back: with the saga, or with the item that it is in."""
+    return state.phase not in ("queued", "running", "completed") or lost_around(state.steps, name) is not None
 
 
 @many_examples

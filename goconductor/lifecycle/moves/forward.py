@@ -85,14 +85,13 @@ def advance(fold: Fold, steps: Iterable[str]) -> None:
             continue
         if not waiting:
             ended = wait.hand_out(fold)
-            begin = [after for name in ended for after in fold.plan.successors[name]]
+            begin = [after for name in ended for after in joining.after(fold, name)]
             waiting = _may_go_on(fold, begin) if fold.paused else begin[::-1]
             continue
         name = waiting.pop()
-        if loses:
-            joining.without_surplus(fold, name)
         if fold.has_its_turn(name) and _begin(fold, name):
-            waiting.extend(_may_go_on(fold, fold.plan.successors[name]) if fold.paused else fold.plan.successors[name])
+            after = joining.after(fold, name) if loses else fold.plan.successors[name]
+            waiting.extend(_may_go_on(fold, after) if fold.paused else after)
         if fold.backward or fold.phase.ended:
             fold.begun.clear()
             fold.grown.clear()
@@ -186,7 +185,7 @@ def due(fold: Fold, event: TimerFired) -> None:
     if fold.plan.steps[event.step].wait is not None:
         done = _without_effect(fold, event.step, TimerFired, wait.timed_out(fold, event.step), attempt=waits.attempt)
         if done or fold.joins:
-            advance(fold, fold.plan.successors[event.step] if done else ())
+            advance(fold, joining.after(fold, event.step) if done else ())
         return
     fold.set_action(event.step, TimerFired, waits.to(ActionStatus.SUCCEEDED))
     fold.reason = ""
@@ -213,7 +212,7 @@ def succeeded(fold: Fold, event: ActionSucceeded | ActionSettled | OutcomeDeclar
     if not goes_back:
         fold.remaining -= 1
         fold.reason = ""
-        advance(fold, fold.plan.successors[event.step])
+        advance(fold, joining.after(fold, event.step))
         return
     if undoing.is_settled_first(fold, event.step):
         call.compensate(fold, event.step, type(event))
@@ -395,4 +394,4 @@ def undone(fold: Fold, name: str, cause: type[object]) -> None:
 def _go_on(fold: Fold, name: str) -> None:
     """Begin what comes after a step that is done."""
     fold.remaining -= 1
-    advance(fold, fold.plan.successors[name])
+    advance(fold, joining.after(fold, name))

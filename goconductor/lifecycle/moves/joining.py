@@ -6,7 +6,11 @@ the item. The rules are those of turning back, and nothing else of the saga goes
 what its item had done before would stand.
 
 An item that is lost ends when nothing of it is left to undo. Then all its steps are done: given up where they had run, and
-skipped where they had not. So the join counts them like any others. It gives null for the item.
+skipped where they had not. The map awaits them like any others. It gives null for the item.
+
+An item has *succeeded* when its last steps are done, and one of them has succeeded, or what that one stands in for. Where all of
+them were skipped or given up, the item gives nothing. It is lost then as one that has failed: otherwise an item that nobody
+wanted could take the place of those that are at work.
 
 - An item's failure is tolerated while enough others can still succeed. Beyond that the map fails, as a step does that fails for
   good: the saga turns back, or the item is lost that the map is in.
@@ -22,15 +26,22 @@ the statuses of the items' steps.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from goconductor.lifecycle.facts.state import DONE_ACTIONS, OPEN_ACTIONS, ActionStatus
 from goconductor.lifecycle.facts.transitions import Lost
-from goconductor.lifecycle.fold import ACTION_GROWN, MAY_HAVE_RUN, Fold
+from goconductor.lifecycle.fold import ACTION_SUCCEEDED, MAY_HAVE_RUN, Fold
 from goconductor.lifecycle.grown import body_of, in_item, lost_around, unclosed_in
 from goconductor.lifecycle.moves import turning
-from goconductor.saga.definition import StepRole
-from goconductor.saga.growth import needed, split
+from goconductor.saga.definition import Map, StepRole
+from goconductor.saga.growth import Name, needed, split
+
+
+def after(fold: Fold, name: str) -> tuple[str, ...]:
+    """Return what comes after a step that is done. Where its item has ended by that, it counts for the join, or is lost."""
+    if fold.plan.loses and (found := split(name)) is not None and found.step in body_of(fold.plan, found.map).last:
+        _last_done(fold, name, found)
+    return fold.plan.successors[name]
 
 
 def failed(fold: Fold, name: str) -> bool:
@@ -40,7 +51,7 @@ def failed(fold: Fold, name: str) -> bool:
         map, its = found.map, fold.step(found.map)
         definition = fold.plan.steps[map].map
         if definition is not None and definition.join != "all" and its.length is not None:
-            left = its.length - len(its.lost | {found.place})
+            left = its.length - len(its.lost) - (found.place not in its.lost)
             if left >= needed(definition, its.length):
                 _lose(fold, map, [found.place])
                 return True
@@ -48,69 +59,101 @@ def failed(fold: Fold, name: str) -> bool:
     return False
 
 
-def without_surplus(fold: Fold, name: str) -> None:
-    """Where enough items of a map have succeeded, let the others be lost. Behind the pivot they are awaited."""
-    its, definition = fold.step(name), fold.plan.steps[name].map
-    if definition is None or definition.join == "all" or its.length is None or its.action.status is not ACTION_GROWN:
+def _last_done(fold: Fold, name: str, found: Name) -> None:
+    """Go on after a last step. Behind the pivot items are only awaited."""
+    map = found.map
+    definition = fold.plan.steps[map].map
+    if definition is None or definition.join == "all" or fold.role(map) is not StepRole.COMPENSATABLE or fold.goes_back(name):
         return
-    need, last = needed(definition, its.length), body_of(fold.plan, name).last
-    if its.length - len(its.lost) == need or fold.role(name) is not StepRole.COMPENSATABLE or fold.goes_back(name):
+    if not _is_done(fold, map, found.place):
         return
-    done = its.length * len(last) - fold.awaits(name)
-    if (done - len(its.lost - its.undoing) * len(last)) // len(last) < need:
-        return  # so no item has to be looked at
-    going = [place for place in range(its.length) if place not in its.lost]
-    steps = fold.steps
-    surplus = [
-        place
-        for place in going
-        if any((step := steps.get(f"{name}[{place}].{each}")) is None or step.action.status not in DONE_ACTIONS for each in last)
-    ]
-    if len(going) - len(surplus) >= need:
-        _lose(fold, name, surplus)
+    if _has_given(fold, map, found.place):
+        _without_surplus(fold, definition, found)
+    elif not failed(fold, name):
+        turning.turn_back(fold, f"map {map!r}: too few items have succeeded; the last steps of item {found.place} did not run")
+
+
+def _without_surplus(fold: Fold, definition: Map, found: Name) -> None:
+    """An item has succeeded. Where there are enough by now, let the others be lost."""
+    map, last = found.map, body_of(fold.plan, found.map).last
+    its = fold.step(map)
+    length = its.length or 0
+    need = needed(definition, length)
+    if map in fold.won:
+        fold.won[map].add(found.place)
+    else:
+        done = length * len(last) - fold.awaits(map) - len(last) * (len(its.lost) - len(its.undoing))
+        if done < need * len(last):
+            return  # so no item has to be looked at
+        fold.won[map] = {place for place in range(length) if place not in its.lost and _has_succeeded(fold, map, place)}
+    if need <= len(fold.won[map]) < length - len(its.lost):
+        going = (place for place in range(length) if place not in its.lost)
+        _lose(fold, map, [place for place in going if not _has_succeeded(fold, map, place)])
+
+
+def _has_succeeded(fold: Fold, map: str, place: int) -> bool:
+    return _is_done(fold, map, place) and _has_given(fold, map, place)
+
+
+def _is_done(fold: Fold, map: str, place: int) -> bool:
+    last = body_of(fold.plan, map).last
+    return all(fold.step(f"{map}[{place}].{each}").action.status in DONE_ACTIONS for each in last)
+
+
+def _has_given(fold: Fold, map: str, place: int) -> bool:
+    """Return whether a last step of an item has succeeded, or the one that it stands in for."""
+    names = [f"{map}[{place}].{each}" for each in body_of(fold.plan, map).last]
+    for name in names:
+        if fold.step(name).action.status is ACTION_SUCCEEDED:
+            return True
+        if (first := fold.plan.stands_for.get(name)) is not None:
+            names.append(first)
+    return False
 
 
 def undo(fold: Fold, name: str) -> None:
     """Go on with the item that is lost around a step."""
     if (lost := lost_around(fold.steps, name)) is not None:
-        _undo(fold, *lost)
+        map, place = lost
+        _undo(fold, map, [place])
 
 
 def resume(fold: Fold) -> None:
     """Go on with all items that are being undone."""
-    for map, place in [*_undoing(fold)]:
-        _undo(fold, map, place)
+    for map in [name for name, step in fold.steps.items() if step.undoing and not fold.goes_back(name)]:
+        _undo(fold, map, sorted(fold.step(map).undoing))
 
 
-def _undoing(fold: Fold) -> Iterator[tuple[str, int]]:
-    for name, step in fold.steps.items():
-        if step.undoing and not fold.goes_back(name):
-            yield from ((name, place) for place in sorted(step.undoing))
-
-
-def _lose(fold: Fold, map: str, places: Iterable[int]) -> None:
+def _lose(fold: Fold, map: str, places: list[int]) -> None:
+    """Let items be lost, all by one look at each: there can be thousands of them."""
     its, lost = fold.step(map), frozenset(places)
     fold.note(map, lost=its.lost | lost, undoing=its.undoing | lost)
-    for place in sorted(lost):
-        turning.withdraw(fold, in_item(fold.plan, fold.steps, map, place))
-        _undo(fold, map, place)
+    turning.withdraw(fold, [name for place in places for name in in_item(fold.plan, fold.steps, map, place)])
+    _undo(fold, map, places)
 
 
-def _undo(fold: Fold, map: str, place: int) -> None:
-    """Begin the compensations of a lost item whose turn has come; when none is left, end it."""
+def _undo(fold: Fold, map: str, places: Iterable[int]) -> None:
+    """Begin the compensations of lost items whose turn has come, and end the items in which none is left."""
+    ended = frozenset(place for place in places if _is_undone(fold, map, place))
+    if ended:
+        fold.note(map, undoing=fold.step(map).undoing - ended)
+        fold.remaining = fold.size - fold.done
+        fold.joins.append(map)
+
+
+def _is_undone(fold: Fold, map: str, place: int) -> bool:
+    """Begin what has its turn in a lost item. True if nothing is left, and its steps are done by that."""
     names = [*in_item(fold.plan, fold.steps, map, place)]
     if any(fold.step(name).action.status in OPEN_ACTIONS for name in names):
-        return
+        return False
     still = unclosed_in(fold.plan, fold.steps, names)
     turning.compensate(fold, still, [name for name, after in still.items() if not after])
     if still:
-        return
+        return False
     for name in names:
         action = fold.step(name).action
         if action.status in MAY_HAVE_RUN:
             fold.set_action(name, Lost, action.to(ActionStatus.GIVEN_UP), output=None)
         elif action.status not in DONE_ACTIONS:
             fold.set_action(name, Lost, action.to(ActionStatus.SKIPPED))
-    fold.note(map, undoing=fold.step(map).undoing - {place})
-    fold.remaining = fold.size - fold.done
-    fold.joins.append(map)
+    return True

@@ -19,7 +19,7 @@ from goconductor.lifecycle.facts.signal import Signal
 from goconductor.lifecycle.facts.state import ActionStatus, SagaStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import exists
-from goconductor.lifecycle.moves import forward
+from goconductor.lifecycle.moves import forward, joining
 from goconductor.lifecycle.moves.kinds import wait
 from goconductor.lifecycle.moves.kinds.wait import RECEIVED_MAX
 from goconductor.saga.growth import template
@@ -80,7 +80,7 @@ def _take(fold: Fold, name: str, signal: Signal) -> None:
     if fold.phase is SagaStatus.QUEUED:
         fold.phase = SagaStatus.RUNNING
     fold.reason = ""
-    forward.advance(fold, fold.plan.successors[name])
+    forward.advance(fold, joining.after(fold, name))
 
 
 def _keep(fold: Fold, signal: Signal) -> None:

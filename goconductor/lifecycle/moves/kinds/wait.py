@@ -54,7 +54,8 @@ def begin(fold: Fold, name: str, cause: type[object] = Advance) -> Failure | Non
 
 def hand_out(fold: Fold) -> list[str]:
     """Give signals that have come before to the steps that have begun to wait, and return those that have ended by that."""
-    begun, fold.begun = fold.begun, []
+    begun = [name for name in fold.begun if fold.step(name).action.status is ActionStatus.WAITING]  # it may be lost by now
+    fold.begun = []
     if len(begun) > 1:
         begun.sort(key=fold.plan.order_of_wait)
     ended = []
