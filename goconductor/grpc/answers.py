@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from goconductor.control.doors.problems import KINDS, URN
 from goconductor.control.faults import Fault, RequestInvalidError
+from goconductor.control.flows.editing import FlowChangedError
 from goconductor.control.sagas.requests import RefusedNowError
 from goconductor.errors import DefinitionError, GoConductorError, PayloadError, StoreUnavailableError
 from goconductor.grpc.problems import DETAILS_KEY
@@ -55,18 +56,32 @@ def error_of(error: Any, target: str) -> GoConductorError:
     message, faults = error.details() or "", [Fault(each.field, each.description) for each in places.field_violations]
     if issubclass(kind, RequestInvalidError):
         return kind(message.partition(": ")[0], faults)
-    if issubclass(kind, PayloadError) and faults:
-        return kind(*faults[0])
+    if issubclass(kind, PayloadError):
+        return kind(*(faults[0] if faults else Fault("$", message)))
+    if issubclass(kind, FlowChangedError):
+        return _without_its_parts(kind, message, flow="", version="", changes=tuple(each.problem for each in faults))
     if issubclass(kind, DefinitionError):
-        return kind("as it was sent", [each.problem for each in faults])
+        return kind("as it was sent", [each.problem for each in faults] or [message])
     if "allowed" in info.metadata:
         allowed = [Request(each) for each in info.metadata["allowed"].split(", ") if each in set(Request)]
         return RefusedNowError(message.partition(_ALLOWED)[0], allowed)
     return kind(message)
 
 
+def _without_its_parts(kind: type[GoConductorError], message: str, **parts: Any) -> GoConductorError:
+    """Make an error of its sentence, where the answer does not have all parts that its constructor makes it of."""
+    error = kind.__new__(kind)
+    GoConductorError.__init__(error, message)
+    vars(error).update(parts)
+    return error
+
+
 def _of_transport(error: Any, target: str) -> GoConductorError:
     code = error.code()
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return StoreUnavailableError(
+            f"the server at {target} has not answered in time ({error.details()}); see that it is up, and no other program"
+        )
     if code is grpc.StatusCode.UNAVAILABLE:
         return StoreUnavailableError(f"the server at {target} cannot be reached ({error.details()}); see that it is up")
     return GoConductorError(f"the server at {target} answered {code.name}: {error.details()}")

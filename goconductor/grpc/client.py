@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
@@ -18,10 +19,11 @@ from google.protobuf.message_factory import GetMessageClass
 
 from goconductor.aio.backoff import Backoff
 from goconductor.control.models import DefinitionSummary, History, HistoryEntry, SagaDetail, SagaPage
-from goconductor.errors import GoConductorError
+from goconductor.errors import GoConductorError, check_type
 from goconductor.grpc.answers import document, error_of
 from goconductor.grpc.channel import client_options
 from goconductor.grpc.documents import value_of
+from goconductor.grpc.sending import request_of
 from goconductor.grpc.v1 import SERVICES
 from goconductor.grpc.v1.values_pb2 import SagaFilter
 from goconductor.lifecycle.facts.state import SagaStatus
@@ -61,7 +63,8 @@ class Client:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
-        await self._channel.close()
+        channel, self._channel = self._channel, None
+        await channel.close()
 
     async def start(
         self,
@@ -84,6 +87,8 @@ class Client:
             wait_seconds: how long to wait for its end, up to 300.
 
         Raises:
+            ArgumentError: an argument is of another type.
+            RequestInvalidError: an argument cannot be sent, or is none that the server takes.
             InputRefusedError: the input does not fit the definition's schema.
             SagaAlreadyStartedError: the key has started a saga with other input.
             StoreUnavailableError: neither the server nor its database could be reached in time; ask again with the same key.
@@ -95,7 +100,7 @@ class Client:
             saga=saga,
             input=value_of(input),
             key=key or str(uuid.uuid4()),
-            labels=dict(labels or {}),
+            labels=labels,
             version=version,
             wait_seconds=wait_seconds,
         )
@@ -162,7 +167,7 @@ class Client:
             RequestInvalidError: a filter or the cursor makes no sense.
             GoConductorError: as :meth:`start`.
         """
-        where = SagaFilter(saga=saga, status=status, labels=dict(labels or {}), error=error)
+        where = request_of(SagaFilter.DESCRIPTOR, {"saga": saga, "status": status, "labels": labels, "error": error})
         return document(SagaPage, await self._call("ListSagas", where=where, cursor=cursor, limit=limit))
 
     async def history(self, saga_id: UUID | str, *, after: int = 0, limit: int = 1000) -> History:
@@ -183,9 +188,10 @@ class Client:
         """
         pauses = Backoff(*_PAUSES, jitter=0.5)
         while True:
-            call = self._begin("WatchSaga", None, {"saga_id": str(saga_id), "after": after})
+            fields = {"saga_id": str(saga_id), "after": after}
+            call = self._begin("WatchSaga", None, request_of(_METHODS["WatchSaga"].input_type, fields))
             try:
-                async for event in call:
+                while (event := await self._read(call)) is not grpc.aio.EOF:
                     pauses.reset()
                     match event.WhichOneof("said"):
                         case "entry":
@@ -245,6 +251,7 @@ class Client:
             ValueError: there is no such request, or it has no such field.
             GoConductorError: as :meth:`start`.
         """
+        check_type("request", request, str, "its name, as the saga's allowed has it")
         method = _METHODS.get(request.title().replace("_", ""))
         if method is None or "saga_id" not in method.input_type.fields_by_name:
             raise ValueError(f"there is no request {request!r}; take one of the saga's allowed")
@@ -266,33 +273,50 @@ class Client:
             DefinitionError: it cannot run; has its problems.
             GoConductorError: as :meth:`start`.
         """
+        check_type("definition", definition, Mapping, "the document, a mapping")
         document_of = value_of(dict(definition))
         return document(DefinitionSummary, await self._call("PutDefinition", document=document_of, activate=activate))
 
     async def _call(self, name: str, wait_seconds: float = 0.0, /, **fields: Any) -> Any:
         """Make a call, again while the server cannot answer, within the call's time and what it is to wait."""
+        request = request_of(_METHODS[name].input_type, fields)
         pauses, loop = Backoff(*_PAUSES, jitter=0.5), asyncio.get_running_loop()
         ends = loop.time() + self._timeout_seconds + wait_seconds
         while True:
             try:
-                return await self._begin(name, max(ends - loop.time(), 0.001), fields)
+                with self._open_all_along():
+                    return await self._begin(name, max(ends - loop.time(), 0.001), request)
             except grpc.aio.AioRpcError as error:
                 pause = pauses.next()
                 if error.code() is not grpc.StatusCode.UNAVAILABLE or loop.time() + pause >= ends:
                     raise error_of(error, self._target) from None
             await asyncio.sleep(pause)
 
-    def _begin(self, name: str, timeout_seconds: float | None, fields: Mapping[str, Any]) -> Any:
+    async def _read(self, call: Any) -> Any:
+        with self._open_all_along():
+            return await call.read()
+
+    def _begin(self, name: str, timeout_seconds: float | None, request: Any) -> Any:
         if self._channel is None:
             raise GoConductorError("the client is not open; use it in 'async with Client(…) as client:'")
         method = _METHODS[name]
         make = self._channel.unary_stream if method.server_streaming else self._channel.unary_unary
-        request = GetMessageClass(method.input_type)(**{key: each for key, each in fields.items() if each is not None})
         return make(
             f"/{method.containing_service.full_name}/{name}",
             request_serializer=_written,
             response_deserializer=GetMessageClass(method.output_type).FromString,
         )(request, timeout=timeout_seconds)
+
+    @contextmanager
+    def _open_all_along(self) -> Iterator[None]:
+        """Enter a context for a call. A channel that closes cancels its calls, though nobody has cancelled who awaits one."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._channel is not None or (task is not None and task.cancelling()):
+                raise
+            raise GoConductorError("the client was closed during this call; close it after its calls have ended") from None
 
 
 def _written(message: Any) -> bytes:

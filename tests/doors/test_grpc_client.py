@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from collections.abc import AsyncIterator
 
+import grpc.aio
 import pytest
+from google.rpc import error_details_pb2, status_pb2
 
 from goconductor import (
+    ArgumentError,
     DefinitionError,
+    GoConductorError,
     InputRefusedError,
     RefusedNowError,
     RequestInvalidError,
@@ -18,11 +23,15 @@ from goconductor import (
     StoreUnavailableError,
 )
 from goconductor.control.actor import ANYBODY
+from goconductor.control.doors.problems import KINDS, URN, Kind, kind_of, places_of
+from goconductor.control.faults import Fault
 from goconductor.control.sagas.queries import history, saga_status
 from goconductor.control.settings.sections import GrpcSettings
 from goconductor.errors import PayloadError
 from goconductor.grpc import Client
+from goconductor.grpc.answers import error_of
 from goconductor.grpc.door import Door
+from goconductor.grpc.problems import DETAILS_KEY
 from goconductor.testing.loopback import free_port
 from tests.doors.conftest import INPUT, ORDER, Shop
 
@@ -126,3 +135,99 @@ async def test_a_server_that_is_not_there_is_named() -> None:
 async def test_a_definition_is_registered_once(client: Client) -> None:
     first = await client.register({**ORDER, "timeout_seconds": 600})
     assert await client.register({**ORDER, "timeout_seconds": 600}) == first
+
+
+async def test_a_server_that_accepts_and_is_silent_is_one_that_cannot_be_reached() -> None:
+    accepted: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda _, writer: accepted.append(writer), "127.0.0.1", 0)
+    host, port = silent.sockets[0].getsockname()
+    async with Client(f"{host}:{port}", timeout_seconds=0.2) as client:
+        with pytest.raises(StoreUnavailableError, match=f"{port}.*see that it is up"):
+            await client.saga(NOBODY)
+    for writer in accepted:
+        writer.close()
+    silent.close()
+    await silent.wait_closed()
+
+
+async def test_calls_that_are_open_when_the_client_closes_say_so_and_cancel_nobody(shop: Shop, door: Door) -> None:
+    async with Client(door.address, timeout_seconds=300) as client:
+        slow = await client.start("order", {**INPUT, "card": "slow"})
+        await shop.at_gate.wait()
+        watch = client.watch(slow.saga_id)
+        async for entry in watch:
+            if entry.seq == (await client.history(slow.saga_id)).entries[-1].seq:
+                break
+        waiting = [asyncio.ensure_future(anext(watch)), asyncio.ensure_future(client.ended(slow.saga_id))]
+        while len(client._channel._active_calls) < 2:  # noqa: ASYNC110 - until the second call is out, too
+            await asyncio.sleep(0)
+    for each in waiting:
+        with pytest.raises(GoConductorError, match="the client was closed during this call"):
+            await each
+    with pytest.raises(GoConductorError, match="the client is not open"):
+        await client.saga(slow.saga_id)
+    with pytest.raises(GoConductorError, match="the client is not open"):
+        await anext(client.watch(slow.saga_id))
+
+
+async def test_who_is_cancelled_himself_is_cancelled(client: Client, shop: Shop) -> None:
+    slow = await client.start("order", {**INPUT, "card": "slow"})
+    await shop.at_gate.wait()
+    waiting = asyncio.ensure_future(client.ended(slow.saga_id))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_an_argument_that_cannot_be_sent_is_named(client: Client) -> None:
+    with pytest.raises(ArgumentError, match="saga is of type int; give a text"):
+        await client.start(5)  # type: ignore[arg-type]
+    for labels in ({"a": 1}, 5, "ab"):
+        with pytest.raises(ArgumentError, match=f"labels is of type {type(labels).__name__}; give a mapping"):
+            await client.start("order", INPUT, labels=labels)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="labels is of type dict"):
+        await client.sagas(labels={"a": 1})  # type: ignore[dict-item]
+    with pytest.raises(ArgumentError, match="status is of type int; give a list, each of it a text"):
+        await client.sagas(status=5)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="wait_seconds is of type str; give a number"):
+        await client.start("order", INPUT, wait_seconds="long")  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="definition is of type int"):
+        await client.register(5)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="request is of type int"):
+        await client.ask(5, NOBODY)  # type: ignore[arg-type]
+    for call in (
+        client.saga("\ud800"),
+        client.find("order", key="\ud800"),
+        client.signal(NOBODY, "\ud800"),
+        anext(client.watch("\ud800")),
+    ):
+        with pytest.raises(RequestInvalidError, match="UTF-8 cannot say"):
+            await call
+    with pytest.raises(RequestInvalidError, match="after is out of bounds"):
+        await client.history(NOBODY, after=2**70)
+
+
+class _Failed(grpc.aio.AioRpcError):  # type: ignore[misc]
+    """A call that failed, with the details that a server gave it."""
+
+    def __init__(self, kind: Kind, *problems: str) -> None:
+        info = error_details_pb2.ErrorInfo(metadata={"type": f"{URN}{kind.name}"})
+        bad = error_details_pb2.BadRequest()
+        for problem in problems:
+            bad.field_violations.add(field="$.a", description=problem)
+        status = status_pb2.Status()
+        for each in (info, bad):
+            status.details.add().Pack(each)
+        metadata = grpc.aio.Metadata((DETAILS_KEY, status.SerializeToString()))
+        super().__init__(grpc.StatusCode.UNKNOWN, grpc.aio.Metadata(), metadata, "a sentence with the remedy")
+
+
+@pytest.mark.parametrize("kind", sorted({*KINDS.values()}), ids=lambda kind: kind.name)
+@pytest.mark.parametrize("problems", [(), ("is wrong",)], ids=["no-place", "a-place"])
+def test_every_kind_of_problem_comes_back_as_its_error(kind: Kind, problems: tuple[str, ...]) -> None:
+    error = error_of(_Failed(kind, *problems), "127.0.0.1:1")
+    assert kind_of(error) == kind
+    assert not problems or places_of(error) in ([], [Fault("$.a", "is wrong")], [Fault("", "is wrong")])
+    assert any(each in str(error) for each in (*problems, "a sentence"))
+    assert pickle.loads(pickle.dumps(error)).args == error.args
