@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -82,9 +83,12 @@ class Shop:
         self.reserved: list[str] = []
         self.server = self.node()
         self.participant = self.node(self.steps())
-        self.client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(create_app(self.server, self.settings)), base_url="http://127.0.0.1:8080"
-        )
+
+    @cached_property
+    def client(self) -> httpx.AsyncClient:
+        """A client of REST. The application is made for who asks for it: that costs more than the rest of the shop."""
+        transport = httpx.ASGITransport(create_app(self.server, self.settings))
+        return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080")
 
     def node(self, registry: StepRegistry | None = None) -> Node:
         return Node(store=self.store, bus=MemoryBus(self.broker), open_store=lambda: self.store, registry=registry)
@@ -156,11 +160,12 @@ async def shop() -> AsyncIterator[Shop]:
     await shop.server.open()
     await shop.participant.open()
     try:
-        async with shop.client:
-            await shop.register(ORDER)
-            yield shop
+        await versions.register(ANYBODY, shop.server, loading.read(ORDER))
+        yield shop
     finally:
         shop.open_gate.set()
+        if "client" in vars(shop):
+            await shop.client.aclose()
         await shop.participant.close()
         await shop.server.close()
 
