@@ -3,6 +3,11 @@
 A call that was under way when the connection broke has an open outcome: it raises the address's ``unavailable``, and its
 caller must find out what became of it. The session then reconnects in the background, with backoff. A call that comes while
 the first attempt is under way waits for it; after a failed attempt, calls are refused at once until one succeeds.
+
+No transaction outlives its block. The driver (asyncpg 0.32) notes a transaction on its connection before BEGIN is answered, and
+keeps that note where BEGIN fails or is cancelled. From then on each further transaction of the connection is a savepoint: of one
+that nobody commits, or of one that there is not, and then each is refused. A COMMIT or ROLLBACK that is cancelled leaves the same
+doubt the other way round. A connection is cheap, so it is ended where its state is not known.
 """
 
 from __future__ import annotations
@@ -162,3 +167,24 @@ class Session:
             logger.info("the connection to %s is back", self._role)
         self._reconnecting = None
         self._attempted.set()
+
+
+@asynccontextmanager
+async def transaction(connection: Connection) -> AsyncIterator[None]:
+    """Enter a transaction: committed at the end of the block, rolled back where that raises.
+
+    Args:
+        connection: one of ours, in no transaction. It is ended where the block is cancelled or the transaction cannot begin.
+
+    Raises:
+        asyncpg.PostgresError, OSError, TimeoutError: the server failed.
+    """
+    has_begun = False
+    try:
+        async with connection.transaction():
+            has_begun = True
+            yield
+    except BaseException as error:
+        if not has_begun or isinstance(error, asyncio.CancelledError | TimeoutError):
+            connection.terminate()
+        raise

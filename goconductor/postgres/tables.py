@@ -8,6 +8,7 @@ import asyncpg
 
 from goconductor.errors import ConfigurationError
 from goconductor.postgres.dialling import Connection
+from goconductor.postgres.session import transaction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,7 @@ class Tables:
         if await connection.fetchval(self.exist):
             return
         try:
-            async with connection.transaction():
+            async with transaction(connection):
                 await connection.execute(self.lock)
                 if not await connection.fetchval("SELECT to_regnamespace($1) IS NOT NULL", self.schema):  # needs no privilege
                     await connection.execute(f"CREATE SCHEMA {self.schema}")

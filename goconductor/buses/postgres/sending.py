@@ -14,7 +14,7 @@ import msgspec
 from goconductor.buses.postgres import session, statements
 from goconductor.errors import BusUnavailableError
 from goconductor.ports.bus import Message
-from goconductor.postgres.session import Usable
+from goconductor.postgres.session import Usable, transaction
 
 BATCH_MESSAGES_MAX = 1000
 BATCH_BYTES_MAX = 8 << 20
@@ -121,7 +121,7 @@ class Sender:
         async with session.using(self._sessions) as connection:
             queues = await self._insert(connection, messages, hint)
             if new := [topic for topic, count in queues.items() if not count]:
-                async with connection.transaction():
+                async with transaction(connection):
                     await connection.execute(statements.LOCK)
                     await connection.execute(statements.ADD_UNCLAIMED, new)
                 queues |= await self._insert(connection, [message for message in messages if message.topic in new], hint)

@@ -16,6 +16,7 @@ from goconductor.buses.shared.frame import Reading
 from goconductor.buses.shared.in_flight import HeldDelivery, InFlight
 from goconductor.buses.shared.patience import Patience
 from goconductor.ports.bus import Message
+from goconductor.postgres.session import transaction
 from goconductor.postgres.setup import end
 from goconductor.redaction import logger_of
 
@@ -224,7 +225,7 @@ class PostgresSubscription:
     async def _register(self, connection: session.Connection) -> None:
         rows = await connection.fetch(statements.READING, self.topics, self._group)
         if len(rows) < len(self.topics):
-            async with connection.transaction():
+            async with transaction(connection):
                 await connection.execute(statements.LOCK)
                 await connection.execute(statements.CLAIM, self.topics, self._group)
                 await connection.execute(statements.ADD_GROUP, self.topics, self._group)

@@ -24,7 +24,7 @@ from uuid import UUID
 import msgspec
 
 from goconductor.ports.store import Instance, Lease, Presence, Report, ignore
-from goconductor.postgres.session import Session, Usable
+from goconductor.postgres.session import Session, Usable, transaction
 from goconductor.redaction import logger_of
 from goconductor.stores.postgres.database.dial import Address, Connection, Row
 from goconductor.stores.postgres.database.timelines import TimelineTable
@@ -133,7 +133,7 @@ class SignsOfLife:
         return instance
 
     async def _insert(self, connection: Connection, participant: str, name: str, steps: bytes, features: list[str]) -> Instance:
-        async with connection.transaction():
+        async with transaction(connection):
             await connection.execute(_DURABLE)  # a serial is never given twice
             rows = await connection.fetch(
                 self._address.sql(
@@ -236,7 +236,7 @@ class SignsOfLife:
 
     async def mark_dead(self, serial: int, *, epoch: int) -> tuple[list[Lease], list[UUID]]:
         """Record a death. An instance whose lock is held, or that has a connection, lives: nothing is marked or returned."""
-        async with self._sessions.use() as connection, connection.transaction():
+        async with self._sessions.use() as connection, transaction(connection):
             rows = await connection.fetch(
                 self._address.sql(
                     f"""

@@ -23,6 +23,7 @@ import asyncpg
 from goconductor.ports.portions import portions
 from goconductor.ports.store import Append, Outcome, Start, Verdict
 from goconductor.postgres.meaning import Meaning, meaning_of
+from goconductor.postgres.session import transaction
 from goconductor.stores.postgres.database.dial import Connection
 
 T = TypeVar("T")
@@ -119,7 +120,7 @@ class Sieve:
 
     async def _tables_are_locked(self) -> bool:
         try:
-            async with self._connection.transaction():
+            async with transaction(self._connection):
                 await self._connection.execute(self._lock_tables)
         except asyncpg.LockNotAvailableError:
             return True

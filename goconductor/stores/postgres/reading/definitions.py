@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from goconductor.ports.store import StoredDefinition
-from goconductor.postgres.session import Usable
+from goconductor.postgres.session import Usable, transaction
 from goconductor.stores.postgres.database.dial import Address, Connection, Row
 
 DEFINITION = """d.namespace, d.saga, d.version, d.document, d.features, d.version = chosen.version AS active,
@@ -55,7 +55,7 @@ class DefinitionTable:
     ) -> None:
         """Keep a version. It is the hash of its document: what is there already stays."""
         key = definition.namespace, definition.saga, definition.version
-        async with self._sessions.use() as connection, connection.transaction():
+        async with self._sessions.use() as connection, transaction(connection):
             await self._keep(connection, definition)
             if activate or pin is not None:
                 await connection.execute(
@@ -118,7 +118,7 @@ class DefinitionTable:
             """
         )
         given = (definition.namespace, definition.saga, definition.version, *(() if made_of is None else (made_of,)))
-        async with self._sessions.use() as connection, connection.transaction():
+        async with self._sessions.use() as connection, transaction(connection):
             activated = await connection.fetchval(self._address.sql(statement), *given) is not None
             if activated:
                 await self._keep(connection, definition)
