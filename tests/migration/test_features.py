@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from goconductor.saga.definition import Binding, Definition, Delay, Map, Step, Undo, Wait
+from goconductor.saga.definition import Binding, Child, Definition, Delay, Map, Step, Undo, Wait
 from goconductor.saga.features import USES, features_of
 from goconductor.saga.retry import Retry
 from goconductor.stores.postgres import migrate
@@ -35,6 +35,9 @@ STEPS = {
     "map": [
         Step(id="b", map=Map(over="$.input", do=(Step(id="c", map=Map(over="$.item", do=(CODE, Step(id="d", value="1")))),)))
     ],
+    "join": [Step(id="b", map=Map(over="$.input", do=(Step(id="c", run="shop.c", undo="none"),), join="any"))],
+    "undo in a map": [Step(id="b", map=Map(over="$.input", do=(Step(id="c", run="shop.c", undo=Undo(run="shop.d")),)))],
+    "saga": [Step(id="b", saga=Child(name="parcel", version="v"))],
     "grouped": [Step(id="g.b", run="shop.b")],
     "several": [
         Step(id="b", delay=Delay(seconds=1.0)),
