@@ -12,16 +12,21 @@ process, and nobody holds a lease for it. Each act can be repeated, also by two 
   for that; the same outcome a second time changes nothing.
 
 Whoever commits the parent's decision starts the child, and whoever commits the child's end tells the parent. If that process dies
-in between, the leader's sweep finds the parent, which waits, and does the same.
+in between, the leader's sweep finds the parent, which waits, and does the same. It looks the key up first, as a rule there is a
+child, and a paused parent starts nothing new. A process that leaves gives some seconds to what is in flight, and leaves the rest
+to the sweep: the store may be away.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from goconductor.aio.tasks import Tasks
 from goconductor.engine.facts.definitions import Definitions
@@ -29,7 +34,7 @@ from goconductor.engine.facts.log import View
 from goconductor.engine.log.append import Appender
 from goconductor.engine.log.folding import Submission
 from goconductor.engine.log.reader import Reader
-from goconductor.engine.log.start import Starter
+from goconductor.engine.log.start import Started, Starter
 from goconductor.errors import GoConductorError, PayloadError, RequestRefusedError, SagaNotFoundError
 from goconductor.lifecycle.facts.effects import Settle, Work
 from goconductor.lifecycle.facts.events import (
@@ -39,6 +44,7 @@ from goconductor.lifecycle.facts.events import (
     ActionSucceeded,
     Event,
     OutputRejected,
+    ResumeRequested,
     SettleUnavailable,
     TerminationRequested,
 )
@@ -46,15 +52,19 @@ from goconductor.lifecycle.facts.parent import Parent
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, SagaState, SagaStatus
 from goconductor.redaction import logger_of
 from goconductor.saga.data import values
-from goconductor.saga.ids import Direction
+from goconductor.saga.ids import CHILDREN_NAMESPACE, Direction, child_key
 from goconductor.saga.plan import Plan
 
 logger = logger_of("goconductor.engine")
 
 COMPENSATED, TERMINATED = "SagaCompensatedError", "SagaTerminatedError"
 """Types of the failure of a step whose saga was undone, or has ended with effects that may stand."""
+LAST_WORDS_SECONDS = 5.0
+"""Seconds that a process which leaves gives to what is in flight."""
 NOT_WANTED = "the step that was to start it went back before"
 
+FindStarted = Callable[[str, str, str], Awaitable[UUID | None]]
+"""Returns the saga that was started in a namespace, by its name, under a key; None where none was."""
 Fit = Callable[[Plan, Any], Any]
 """Returns an input with the defaults of a definition; raises PayloadError or RequestRefusedError where it does not fit."""
 
@@ -70,6 +80,7 @@ class Children:
     Args:
         definitions: compiled definitions.
         reader: reads sagas.
+        started: looks up start keys.
         starter: starts sagas.
         appender: brings events into the log.
         fit: looks at a child's input.
@@ -81,6 +92,7 @@ class Children:
         *,
         definitions: Definitions,
         reader: Reader,
+        started: FindStarted,
         starter: Starter,
         appender: Appender,
         fit: Fit,
@@ -88,36 +100,42 @@ class Children:
     ) -> None:
         self._definitions = definitions
         self._reader = reader
+        self._started = started
         self._starter = starter
         self._appender = appender
         self._fit = fit
         self._output_bytes_max = output_bytes_max
         self._looking: set[tuple[UUID, str, Direction]] = set()
         self._tasks = Tasks()
+        self._closed = False
 
-    def see_to(self, plan: Plan, view: View, work: Work) -> None:
+    def see_to(self, plan: Plan, view: View, work: Work, *, again: bool = False) -> None:
         """Begin what a parent asks for. What fails here the sweep finds.
 
         Args:
             plan: the parent's.
             view: its state, in which this is still asked for.
             work: a run of the step's action, or its settlement.
+            again: somebody may have done it before.
         """
         about = view.state.saga_id, work.step, work.direction
-        if about in self._looking:
+        if self._closed or about in self._looking:
             return
         self._looking.add(about)
-        task = self._begin(partial(self._see_to, plan, view.state, work), view.state.saga_id)
+        task = self._begin(partial(self._see_to, plan, view.state, work, again=again), view.state.saga_id)
         task.add_done_callback(lambda _: self._looking.discard(about))
 
     def has_ended(self, plan: Plan, view: View) -> None:
         """Tell the parent of a saga that has ended, if it has one."""
-        if view.state.parent is not None:
+        if view.state.parent is not None and not self._closed:
             self._begin(partial(self._tell, plan, view.state, view.state.parent), view.state.saga_id)
 
     async def close(self) -> None:
-        """Wait for what is in flight."""
-        await self._tasks.join()
+        """Give some seconds to what is in flight, and end the rest, which can be done again by anybody."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._tasks.join(), LAST_WORDS_SECONDS)
+        self._closed = True
+        await self._tasks.close()
 
     def _begin(self, what: Callable[[], Awaitable[None]], saga_id: UUID) -> asyncio.Task[None]:
         async def guarded() -> None:
@@ -130,34 +148,50 @@ class Children:
 
         return self._tasks.start(guarded(), name=f"sub-saga of {saga_id}")
 
-    async def _see_to(self, plan: Plan, state: SagaState, work: Work) -> None:
+    async def _see_to(self, plan: Plan, state: SagaState, work: Work, *, again: bool) -> None:
         step, settles = state.step(work.step), isinstance(work, Settle)
         parent = Parent(state.saga_id, work.step, step.round, step.action.attempt)
         child = plan.children[work.step]
-        its_plan = await self._definitions.plan(child.name, child.version)
-        start = partial(self._starter.start_child, its_plan, parent, traceparent=state.traceparent)
-        if settles:
-            started = await start(None, never=NOT_WANTED)
-        else:
-            try:
-                given = plan.inputs(work.step, state.input, state.referable(), step.edited)
-                started = await start(self._fit(its_plan, given))
-            except (PayloadError, RequestRefusedError) as error:
-                started = await start(None, never=f"its input was refused: {error}")
-        if not started.existing:
-            return  # its end will be told, if it has not been
-        its_plan, view = await self._reader.look(started.saga_id)
+        found = None
+        if again or settles:
+            found = await self._started(CHILDREN_NAMESPACE, child.name, child_key(*msgspec.structs.astuple(parent)))
+        if found is None:
+            if state.paused and not settles:
+                return
+            started = await self._start(plan, state, parent, never=NOT_WANTED if settles else "")
+            if not started.existing:
+                return  # its end will be told, if it has not been
+            found = started.saga_id
+        its_plan, view = await self._reader.look(found)
         if view.state.phase.ended:
             await self._tell(its_plan, view.state, parent)
         elif settles:
             await self._have_it_end(view.state, parent, terminates=state.phase is SagaStatus.TERMINATING)
 
+    async def _start(self, plan: Plan, state: SagaState, parent: Parent, *, never: str) -> Started:
+        """Start a child, or take its key for one that never begins."""
+        child = plan.children[parent.step]
+        its_plan = await self._definitions.plan(child.name, child.version)
+        start = partial(self._starter.start_child, its_plan, parent, traceparent=state.traceparent)
+        if never:
+            return await start(None, never=never)
+        try:
+            given = plan.inputs(parent.step, state.input, state.referable(), state.step(parent.step).edited)
+            return await start(self._fit(its_plan, given))
+        except (PayloadError, RequestRefusedError) as error:
+            return await start(None, never=f"its input was refused: {error}")
+
     async def _have_it_end(self, child: SagaState, parent: Parent, *, terminates: bool) -> None:
-        """Ask a child to turn back, or to terminate. It may refuse, as it does so already, or is past its pivot."""
+        """Ask a child to turn back, or to terminate. It may refuse, as it does so already, or is past its pivot.
+
+        A request lifts a pause, also of a child that has turned back before.
+        """
         where = f"step {parent.step!r} of saga {parent.saga_id}"
         asked: Event = (
             TerminationRequested(reason=f"with {where}", by="goconductor")
             if terminates
+            else ResumeRequested(by="goconductor")
+            if child.paused and child.phase is SagaStatus.COMPENSATING
             else AbortRequested(reason=f"{where} goes back, or is not wanted any more", by="goconductor")
         )
         try:

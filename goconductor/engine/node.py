@@ -186,6 +186,7 @@ class Node:
         self.children = Children(
             definitions=self.definitions,
             reader=self._reader,
+            started=store.sagas.started,
             starter=self._starter,
             appender=self.appender,
             fit=fit,

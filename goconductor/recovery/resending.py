@@ -19,18 +19,19 @@ class Resending:
     def __init__(self) -> None:
         self._sent: dict[LeaseKey, tuple[int, float]] = {}
 
-    def due_at(self, key: LeaseKey, now: float, *, at_once: bool) -> float:
+    def due_at(self, key: LeaseKey, now: float, *, at_once: bool, seconds_max: float = SECONDS_MAX) -> float:
         """Return when work may be sent again. If that is now, it counts as sent.
 
         Args:
             key: which work.
             now: the database's time, in seconds since 1970.
             at_once: it is known to be needed, as its process died.
+            seconds_max: the greatest pause.
         """
         times, due_at = self._sent.get(key, (0, now))
         if at_once or due_at <= now:
             if len(self._sent) > COUNT_MAX:  # forget all: a walk asks next for those that are the oldest here
                 self._sent.clear()
-            self._sent[key] = (times + 1, now + doubled(FIRST_SECONDS, times, seconds_max=SECONDS_MAX))
+            self._sent[key] = (times + 1, now + doubled(FIRST_SECONDS, times, seconds_max=seconds_max))
             return now
         return due_at

@@ -47,7 +47,7 @@ from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.resending import FIRST_SECONDS, Resending
 from goconductor.recovery.resent import Resent
 from goconductor.recovery.sweep_report import SweepReport
-from goconductor.recovery.triage import Look, key_of, triage
+from goconductor.recovery.triage import CHILD_LOOK_SECONDS_MAX, Look, key_of, triage
 from goconductor.redaction import logger_of
 from goconductor.saga.plan import Plan
 
@@ -298,10 +298,10 @@ class Sweeper:
                 resend.append(work)
             next_looks.append(max(due_at, look.now + FIRST_SECONDS))
         for work in repairs.children:
-            due_at = self._resending.due_at(key_of(view.state.saga_id, work), look.now, at_once=False)
-            if due_at <= look.now:
-                self._node.children.see_to(plan, view, work)
-            next_looks.append(max(due_at, look.now + FIRST_SECONDS))
+            ask = partial(self._resending.due_at, key_of(view.state.saga_id, work), look.now, seconds_max=CHILD_LOOK_SECONDS_MAX)
+            if ask(at_once=bool(look.dead)) <= look.now:
+                self._node.children.see_to(plan, view, work, again=True)
+            next_looks.append(max(ask(at_once=False), look.now + FIRST_SECONDS))
         # side by side, so that a thousand timers, or steps that a process had in hand, of one saga become a few appends
         appended = await asyncio.gather(*(self._append(plan, view, event, look.epoch) for event in repairs.due))
         declared = await asyncio.gather(*(self._declare_unknown(plan, view, work, lease, look) for work, lease in repairs.lost))

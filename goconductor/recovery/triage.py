@@ -19,6 +19,10 @@ from goconductor.ports.store import Lease, LeaseKey
 TIMER_GRACE_SECONDS = 0.5
 """Seconds that the sweep leaves a near timer to the participant that set it."""
 
+CHILD_LOOK_SECONDS_MAX = 3600.0
+"""Greatest seconds between two looks of a leader at a saga that a step has started. Its end is told at once; who looks finds what
+a process that died left untold."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -75,7 +79,7 @@ def triage(state: SagaState, look: Look, sub_sagas: Container[str] | None = None
     On the way back, also in a rewind, every action that was sent and has no outcome is lost, lease or not: that it never began is
     never inferred.
     What is only to be settled can be asked again without harm, so it is never lost.
-    A paused saga is looked at only for the sagas that its steps have started.
+    A paused saga is looked at only for the sagas that its steps have started. Looks at these are ever more seldom, see the sweep.
 
     Args:
         state: the saga's.
@@ -88,9 +92,11 @@ def triage(state: SagaState, look: Look, sub_sagas: Container[str] | None = None
     if sub_sagas is not None:
         children = [work for work in works if not isinstance(work, SetTimer) and is_of_child(sub_sagas, work)]
         if state.paused:
-            return Repairs((), (), (), (), tuple(children), now + state.patience_seconds)
+            return Repairs((), (), (), (), tuple(children), now + CHILD_LOOK_SECONDS_MAX)
         works = [work for work in works if isinstance(work, SetTimer) or not is_of_child(sub_sagas, work)]
-    next_looks = [] if state.waits or not (works or children) else [now + state.patience_seconds]
+    next_looks = [] if state.waits or not works else [now + state.patience_seconds]
+    if children:
+        next_looks.append(now + CHILD_LOOK_SECONDS_MAX)
     if (deadline_at := state.next_deadline_at) is not None:
         if deadline_at <= now:
             return Repairs((DeadlinePassed(),), (), (), (), (), None)

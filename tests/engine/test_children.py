@@ -41,7 +41,7 @@ class Shop:
         self.packed: list[str] = []
         self.unpacked: list[str] = []
         self.returned: list[Any] = []
-        self.pack_fails = self.sell_fails = False
+        self.pack_fails = self.sell_fails = self.unpack_held = False
         self.steps = StepRegistry("shop")
 
         @self.steps.step(retry=ONCE)
@@ -53,6 +53,8 @@ class Shop:
 
         @pack.compensation
         async def unpack(name: str) -> None:
+            if self.unpack_held:
+                raise TimeoutError("not now")
             self.unpacked.append(name)
 
         @self.steps.step(retry=ONCE)
@@ -150,7 +152,7 @@ async def test_a_child_that_has_not_begun_when_its_parent_turns_back_never_begin
     shop = Shop()
     node = await world.node(shop.steps)
     with monkeypatch.context() as lost:
-        lost.setattr(Children, "see_to", lambda *_: None)  # the process that was to start it is stopped
+        lost.setattr(Children, "see_to", lambda *_, **__: None)  # the process that was to start it is stopped
         saga_id = await world.start(order_of(shop.parcel), {"name": "lamp"})
     await node.request(saga_id, AbortRequested())
     state = await world.end_of(saga_id)
@@ -173,10 +175,10 @@ async def test_the_sweep_does_what_a_process_that_died_was_to_do(
     kept = getattr(Children, lost)
     calls: list[object] = []
 
-    def first_is_lost(*given: object) -> None:
+    def first_is_lost(*given: object, **facts: object) -> None:
         calls.append(given)
         if len(calls) > 1 and (lost == "see_to" or given[2].state.parent is None):  # type: ignore[attr-defined]
-            kept(*given)
+            kept(*given, **facts)
 
     monkeypatch.setattr(Children, lost, first_is_lost)
     state = await world.end_of(await world.start(order_of(shop.parcel), {"name": "lamp"}))

@@ -152,7 +152,7 @@ def skip(fold: Fold, event: SkipRequested) -> None:
             fold.set_compensation(name, SkipRequested, step.compensation.to(CompensationStatus.SKIPPED))
             forward.undone(fold, name, SkipRequested)
         elif step.compensation.status in _SETTLED_BACK:
-            raise _is_being_settled(name)
+            raise _is_being_settled(fold, name)
         elif name in fold.plan.undoes:
             fold.set_compensation(name, SkipRequested, step.compensation.to(CompensationStatus.FENCING_UNDO))
             fold.effects.append(SettleUndo(name, step.round))
@@ -171,7 +171,7 @@ def skip(fold: Fold, event: SkipRequested) -> None:
         fold.fields["late_effects"] = fold.state.late_effects or step.action.attempt > 0
         forward.skip(fold, name, SkipRequested)
     elif step.action.status is ActionStatus.SETTLING:
-        raise _is_being_settled(name)
+        raise _is_being_settled(fold, name)
     else:
         fold.set_action(name, SkipRequested, step.action.to(ActionStatus.SETTLING), skipping=True)
         fold.effects.append(Settle(name, step.round))
@@ -182,6 +182,11 @@ def declare(fold: Fold, event: OutcomeDeclared) -> None:
     name, step = event.step, fold.step(event.step)
     if not event.reason:
         raise RequestRefusedError(f"declaring the outcome of step {name!r} stands in for its own word: give a reason")
+    if name in fold.plan.children and (
+        step.action.status in (ActionStatus.SENT, ActionStatus.SETTLING)
+        or step.compensation.status is CompensationStatus.SETTLING
+    ):
+        raise RequestRefusedError(f"step {name!r} ends with the saga that it has started: see to that one")
     if step.compensation.status in _WAITING_BACK:
         if not event.happened:
             raise RequestRefusedError(f"the compensation of step {name!r} did not happen: retry it, or skip it with a reason")
@@ -189,8 +194,6 @@ def declare(fold: Fold, event: OutcomeDeclared) -> None:
         forward.undone(fold, name, OutcomeDeclared)
     elif step.action.status not in _WAITING or step.compensation.status is not CompensationStatus.NONE:
         raise _does_not_wait(fold, name, "declared")
-    elif name in fold.plan.children and step.action.status in (ActionStatus.SENT, ActionStatus.SETTLING):
-        raise RequestRefusedError(f"step {name!r} ends with the saga that it has started: see to that one, or abort it")
     elif event.happened:
         forward.succeeded(fold, event)
     elif fold.role(name) is StepRole.RETRIABLE:
@@ -245,7 +248,11 @@ def editable(plan: Plan, name: str, step: StepState) -> tuple[Mapping[str, Bindi
     return plan.steps[name].editable, step.edited or {}
 
 
-def _is_being_settled(name: str) -> RequestRefusedError:
+def _is_being_settled(fold: Fold, name: str) -> RequestRefusedError:
+    if name in fold.plan.children and fold.step(name).compensation.status is not CompensationStatus.FENCING_UNDO:
+        return RequestRefusedError(
+            f"step {name!r} ends with the saga that it has started: see to that one, or skip the step by force"
+        )
     return RequestRefusedError(
         f"step {name!r} is being settled: its owner is asked to write its keys. If nobody can, skip it by force, or declare it"
     )
