@@ -15,6 +15,7 @@ PAGES = {
     "goconductor": "goconductor",
     "goconductor.blocking": "blocking",
     "goconductor.buses.shared": "buses-shared",
+    "goconductor.grpc": "grpc",
     "goconductor.journals": "journals",
     "goconductor.ports": "ports",
     "goconductor.testing": "testing",
