@@ -103,11 +103,7 @@ async def activate(actor: Actor, node: Node, saga: str, version: str) -> Definit
     """
     stored = await _stored(node, saga, version)
     plan = await plan_of(node, saga, version)
-    if behind := await node.definitions.unready(plan.features):
-        raise RequestRefusedError(
-            f"version {version} of saga {saga!r} uses {', '.join(plan.features)}, which {', '.join(behind)} cannot run; "
-            "upgrade these instances first"
-        )
+    await node.definitions.refuse_unready(plan, f"version {version} of saga {saga!r} uses")
     await node.store.definitions.put(stored, activate=True, pin=True)
     return await _summary(node, await _stored(node, saga, version))
 

@@ -164,11 +164,7 @@ async def _edit(actor: Actor, node: Node, flow: str, edit: Edit, made_of: str | 
         if current is not None and version is not None and definition == current.definition:
             return _detail(current, version)
         plan = plans.plan(definition)
-        if behind := await node.definitions.unready(plan.features):
-            raise RequestRefusedError(
-                f"flow {flow!r} would use {', '.join(plan.features)}, which {', '.join(behind)} cannot run; "
-                "upgrade these instances first"
-            )
+        await node.definitions.refuse_unready(plan, f"flow {flow!r} would use")
         new = StoredDefinition(
             namespace=DEFAULT_NAMESPACE,
             saga=flow,

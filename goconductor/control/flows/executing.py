@@ -94,11 +94,7 @@ async def execute(
     definition = with_options(plan, options)
     if definition != plan.definition:
         plan = await node.definitions.register(definition, activate=False)
-        if behind := await node.definitions.unready(plan.features):
-            raise RequestRefusedError(
-                f"an execution with these options would use {', '.join(plan.features)}, which {', '.join(behind)} cannot run; "
-                "upgrade these instances first"
-            )
+        await node.definitions.refuse_unready(plan, "an execution with these options would use")
     return await starting.start(actor, node, plan, input, key=key, labels=labels, reply=True)
 
 

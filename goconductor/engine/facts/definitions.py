@@ -104,6 +104,22 @@ class Definitions:
         instances = await self._instances() if features and self._instances is not None else []
         return [each.name for each in instances if each.dead_at is None and unknown_to(features, each.features)]
 
+    async def refuse_unready(self, plan: Plan, uses: str) -> None:
+        """Refuse a definition that a living instance cannot run.
+
+        Args:
+            plan: the definition.
+            uses: what uses its features, with the verb: the beginning of the refusal.
+
+        Raises:
+            RequestRefusedError: an instance does not know a feature; names it, and the remedy.
+            StoreUnavailableError: the store is away.
+        """
+        if behind := await self.unready(plan.features):
+            raise RequestRefusedError(
+                f"{uses} {', '.join(plan.features)}, which {', '.join(behind)} cannot run; upgrade these instances first"
+            )
+
     def _keep(self, stored: StoredDefinition) -> Plan:
         try:
             definition = msgspec.json.decode(stored.document, type=Definition)

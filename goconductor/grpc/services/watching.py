@@ -14,6 +14,7 @@ from typing import Any
 from goconductor.control.actor import ANYBODY
 from goconductor.control.models import HistoryEntry
 from goconductor.control.sagas.queries import saga_status
+from goconductor.control.sagas.requests import expected_of
 from goconductor.control.sagas.streaming import stream
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
@@ -45,7 +46,7 @@ class WatchCalls:
         after, wanted = within("after", request.after, 0, SEQ_MAX), saga_id(request)
         with self._places.taken():
             detail = await saga_status(ANYBODY, self._node, wanted)
-            after = min(after, int(detail.revision.partition("-")[0]))
+            after = min(after, expected_of(detail.revision).seq)
             async with aclosing(stream(ANYBODY, self._node, wanted, after, self._stopping)) as told:
                 async for each in told:
                     yield _said(each)

@@ -21,6 +21,7 @@ from goconductor.control.actor import ANYBODY
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.models import HistoryEntry
 from goconductor.control.sagas.queries import saga_status
+from goconductor.control.sagas.requests import expected_of
 from goconductor.control.sagas.streaming import stream
 from goconductor.engine.node import Node
 from goconductor.lifecycle.facts.state import SagaStatus
@@ -57,7 +58,7 @@ def router(node: Node, stopping: Stopping) -> APIRouter:
         """Return the saga's events, and those to come, until it has ended; as server-sent events."""
         known = after if not last_event_id else _seq(last_event_id)
         detail = await saga_status(ANYBODY, node, saga_id)
-        seq = int(detail.revision.partition("-")[0])
+        seq = expected_of(detail.revision).seq
         if last_event_id and detail.status.ended and known >= seq:
             return Response(status_code=204)
         headers = {"X-Accel-Buffering": "no"}
