@@ -10,12 +10,12 @@ from typing import Annotated
 import typer
 
 from goconductor import __version__, app
-from goconductor.cli.commands.changes import commands_of_bus, commands_of_election
-from goconductor.cli.commands.config import commands_of_config
 from goconductor.cli.commands.definition import commands_of_definition
-from goconductor.cli.commands.doctor import doctor
-from goconductor.cli.commands.installation import commands_of_letters, leader, participants
-from goconductor.cli.commands.saga import commands_of_saga
+from goconductor.cli.commands.installation.changes import commands_of_bus, commands_of_election
+from goconductor.cli.commands.installation.config import commands_of_config
+from goconductor.cli.commands.installation.doctor import doctor
+from goconductor.cli.commands.installation.installation import commands_of_letters, leader, participants
+from goconductor.cli.commands.sagas.saga import commands_of_saga
 from goconductor.cli.commands.schedule import commands_of_schedule
 from goconductor.cli.commands.ways.dataflow import commands_of_dataflow
 from goconductor.cli.running import fail, run, settings_of
@@ -72,7 +72,7 @@ def serve(context: typer.Context) -> None:
     """Serve REST, on loopback unless the settings name another address, and take part in recovery."""
     settings = settings_of(context, serving=True)
     try:
-        from goconductor.cli.commands import serve as serving  # noqa: PLC0415  (needs the extra 'rest', other commands do not)
+        from goconductor.cli.commands.installation import serve as serving  # noqa: PLC0415  (needs the extra 'rest', other commands do not)
     except PluginNotFoundError as error:
         fail(str(error), Exit.USAGE)
     run(serving.serve(settings))

@@ -21,18 +21,9 @@ from goconductor.rest.http import problems
 from goconductor.rest.http.guard import Guard
 from goconductor.rest.http.head_requests import HeadRequests
 from goconductor.rest.http.stopping import Stopping
-from goconductor.rest.paths import (
-    bulk,
-    changes,
-    definitions,
-    events,
-    health,
-    installation,
-    requests,
-    sagas,
-    schedules,
-    signals,
-)
+from goconductor.rest.paths import definitions, schedules
+from goconductor.rest.paths.installation import changes, health, installation
+from goconductor.rest.paths.sagas import bulk, events, requests, sagas, signals
 from goconductor.rest.paths.ways import dataflows, flow, flow_executions, flow_steps
 
 DESCRIPTION = "Decentralised saga coordination. Problems are answered by RFC 9457, as `application/problem+json`."
@@ -76,7 +67,7 @@ def create_app(
     if metrics is None and isinstance(node.observer, Latent) and find_spec("prometheus_client") is not None:
         metrics = node.observer.measure()
     if metrics is not None:
-        from goconductor.rest.paths.metrics import router  # noqa: PLC0415  (needs the extra 'metrics')
+        from goconductor.rest.paths.installation.metrics import router  # noqa: PLC0415  (needs the extra 'metrics')
 
         app.include_router(router(metrics))
     app.add_exception_handler(GoConductorError, problems.on_error)

@@ -10,10 +10,10 @@ from typer.main import get_command
 
 from goconductor import SagaHandle
 from goconductor.blocking import BlockingSaga
-from goconductor.cli.commands.requests import NAMES
+from goconductor.cli.commands.sagas.requests import NAMES
 from goconductor.cli.main import cli
 from goconductor.lifecycle.asked.catalogue import CATALOGUE, Operation
-from goconductor.rest.paths.requests import PATHS
+from goconductor.rest.paths.sagas.requests import PATHS
 from tests.doors.test_cli_reference import DOCS
 from tests.doors.test_rest_reference import document
 

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from goconductor.cli import running
-from goconductor.cli.commands import watch
+from goconductor.cli.commands.sagas import watch
 from goconductor.cli.main import cli
 from goconductor.cli.seeking import Sought
 from goconductor.control.doors.exits import Exit
@@ -91,7 +91,7 @@ async def test_a_watch_without_a_terminal_tells_every_change_until_the_end(
     command_line: Prompt, open_shop: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
-    monkeypatch.setattr("goconductor.cli.commands.watch.typer.echo", told.append)
+    monkeypatch.setattr("goconductor.cli.commands.sagas.watch.typer.echo", told.append)
     saga_id = (await open_shop.start_saga("order", {**INPUT, "card": "busy"})).saga_id
     watching = asyncio.create_task(watch.watch(Settings.load(environ=command_line.environ), Sought(saga_id), as_json=False))
     while not any("charge  waiting" in line for line in told):

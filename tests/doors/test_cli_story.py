@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from rich.console import Console
 
-from goconductor.cli.commands import watch
+from goconductor.cli.commands.sagas import watch
 from goconductor.cli.seeking import Sought
 from goconductor.control.actor import Actor
 from goconductor.control.doors.exits import Exit
@@ -103,7 +103,7 @@ async def test_a_watch_waits_for_a_database_that_goes_away(
         detail = await saga_status(who, node, saga_id)
         return detail.model_copy(update={"status": SagaStatus.RUNNING}) if len(asked) == 1 else detail
 
-    monkeypatch.setattr("goconductor.cli.commands.watch.queries.saga_status", sometimes)
+    monkeypatch.setattr("goconductor.cli.commands.sagas.watch.queries.saga_status", sometimes)
     monkeypatch.setattr(watch, "POLL_SECONDS", 0.01)
     settings = Settings.load(environ=command_line.environ)
     assert await watch.watch(settings, Sought(started.saga_id), as_json=True) is Exit.OK

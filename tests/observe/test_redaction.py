@@ -23,7 +23,7 @@ from goconductor.redaction import logger_of
 CANARY = "CaNaRyInTheMine"
 URL = f"postgresql://shop:{CANARY}@db/shop"
 PACKAGE = Path(goconductor.__file__).parent
-SPEAK_BY = {"redaction.py", "observe/logs.py", "cli/commands/doctor.py", "cli/running.py"}
+SPEAK_BY = {"redaction.py", "observe/logs.py", "cli/commands/installation/doctor.py", "cli/running.py"}
 """Where loggers are looked up to set their level, not to speak."""
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from goconductor.cli import rendering
-from goconductor.cli.commands.requests import RequestId
+from goconductor.cli.commands.sagas.requests import RequestId
 from goconductor.cli.completion import saga_names
 from goconductor.cli.running import AsJson, By, actor, choice, client, print_drawn, print_lines, read_value, run, settings_of
 from goconductor.control.actor import Actor

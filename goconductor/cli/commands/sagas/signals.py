@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from goconductor.cli.commands.requests import RequestId, Revision, SagaId, StepName, WhyNeeded
+from goconductor.cli.commands.sagas.requests import RequestId, Revision, SagaId, StepName, WhyNeeded
 from goconductor.cli.running import AsJson, By, actor, client, print_saga, read_value, run, settings_of
 from goconductor.cli.seeking import found
 from goconductor.control.doors.exits import Exit

@@ -11,7 +11,7 @@ import typer
 from pydantic import ValidationError
 
 from goconductor.cli import rendering
-from goconductor.cli.commands.requests import RequestId, Why
+from goconductor.cli.commands.sagas.requests import RequestId, Why
 from goconductor.cli.completion import saga_names
 from goconductor.cli.running import AsJson, By, actor, choice, client, fail, print_drawn, read_file, read_value, run, settings_of
 from goconductor.control.doors.exits import Exit

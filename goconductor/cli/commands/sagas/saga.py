@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from goconductor.cli import rendering
-from goconductor.cli.commands import requests, signals
-from goconductor.cli.commands import watch as watching
-from goconductor.cli.commands.bulk import bulk
+from goconductor.cli.commands.sagas import requests, signals
+from goconductor.cli.commands.sagas import watch as watching
+from goconductor.cli.commands.sagas.bulk import bulk
 from goconductor.cli.completion import saga_names
 from goconductor.cli.running import (
     AsJson,

@@ -1,0 +1,1 @@
+"""The paths of all that runs sagas: participants, buses, elections, health, metrics."""
