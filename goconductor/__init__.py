@@ -14,7 +14,7 @@ from goconductor.app import Participant, connect, migrate
 from goconductor.control.dataflows.documents import DataflowRun
 from goconductor.control.doors.conductor import Conductor
 from goconductor.control.doors.flow import Flow
-from goconductor.control.doors.handle import SagaHandle
+from goconductor.control.doors.handles.saga import SagaHandle
 from goconductor.control.doors.schedules import Schedules
 from goconductor.control.faults import RequestInvalidError
 from goconductor.control.flows.editing import FlowChangedError, FlowDetail, FlowStepDetail

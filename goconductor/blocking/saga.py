@@ -8,7 +8,7 @@ from typing import Any, Generic
 from typing_extensions import TypeVar as DefaultedTypeVar
 
 from goconductor.blocking.client import BlockingClient
-from goconductor.control.doors.handle import SagaHandle
+from goconductor.control.doors.handles.saga import SagaHandle
 from goconductor.control.models import History, SagaDetail
 
 O = DefaultedTypeVar("O", default=Any)  # noqa: E741

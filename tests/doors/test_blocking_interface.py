@@ -107,7 +107,7 @@ from typing import Any, Generic
 from typing_extensions import TypeVar as DefaultedTypeVar
 
 from goconductor.blocking.client import BlockingClient
-from goconductor.control.doors.handle import SagaHandle
+from goconductor.control.doors.handles.saga import SagaHandle
 from goconductor.control.models import History, SagaDetail
 
 O = DefaultedTypeVar("O", default=Any)  # noqa: E741
@@ -125,12 +125,17 @@ class BlockingSaga(Generic[O]):
 
 
 def methods(kind: type) -> Iterator[Method]:
-    """The public methods of a class, overloads included, as they are written."""
-    tree = ast.parse(Path(inspect.getfile(next(each for each in vars(kind).values() if inspect.isfunction(each)))).read_text())
-    (found,) = (each for each in tree.body if isinstance(each, ast.ClassDef) and each.name == kind.__name__)
-    for each in found.body:
-        if isinstance(each, Method) and each.name[0] != "_":
-            yield each
+    """The public methods of a class and of what it inherits from, overloads included, as they are written."""
+    for one in (each for each in kind.__mro__ if each.__module__ == "goconductor" or each.__module__.startswith("goconductor.")):
+        path = inspect.getfile(next(each for each in vars(one).values() if inspect.isfunction(each)))
+        (found,) = (
+            each
+            for each in ast.parse(Path(path).read_text("utf-8")).body
+            if isinstance(each, ast.ClassDef) and each.name == one.__name__
+        )
+        for each in found.body:
+            if isinstance(each, Method) and each.name[0] != "_":
+                yield each
 
 
 def written(method: Method, *, called: str) -> str:
@@ -202,5 +207,5 @@ def test_nothing_is_offered_less() -> None:
         (SagaHandle, saga.BlockingSaga),
         (Schedules, schedules.BlockingSchedules),
     ):
-        names = {name for name in vars(ours) if name[0] != "_"}
+        names = {name for name in dir(ours) if name[0] != "_"}
         assert names <= set(dir(theirs))

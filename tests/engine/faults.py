@@ -19,8 +19,8 @@ from goconductor.stores.memory import MemoryStore
 from goconductor.stores.memory.log.appends import MemoryLog
 from goconductor.stores.memory.log.leases import MemoryLeases
 from goconductor.stores.memory.log.starts import MemoryStarts
-from goconductor.testing.signalling import WorldStore
 from goconductor.testing.world import World
+from goconductor.testing.world.signalling import WorldStore
 
 T = TypeVar("T")
 

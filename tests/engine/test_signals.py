@@ -11,7 +11,7 @@ import pytest
 
 from goconductor import Participant, Saga, Settings
 from goconductor.app import migrate
-from goconductor.control.doors.handle import SagaHandle
+from goconductor.control.doors.handles.saga import SagaHandle
 from goconductor.control.faults import RequestInvalidError
 from goconductor.control.models import SagaDetail
 from goconductor.control.sagas.requests import RefusedNowError, RequestIdReusedError

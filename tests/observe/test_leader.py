@@ -20,7 +20,7 @@ from goconductor.recovery.sweep import Sweeper
 from goconductor.saga.ids import Direction
 from goconductor.stores.memory.leading.metrics import MemoryMetrics
 from goconductor.testing.clock import ManualClock, settle
-from goconductor.testing.signalling import WorldStore
+from goconductor.testing.world.signalling import WorldStore
 from tests.observe.services import Services, cards, order
 
 SECONDS = 15.0

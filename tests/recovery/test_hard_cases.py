@@ -23,8 +23,8 @@ from goconductor.recovery.sweep import Sweeper
 from goconductor.stores.memory import MemoryStore
 from goconductor.stores.memory.log.appends import MemoryLog
 from goconductor.testing.clock import settle
-from goconductor.testing.signalling import WorldStore
 from goconductor.testing.world import World
+from goconductor.testing.world.signalling import WorldStore
 from tests.recovery.passing import SIX_MINUTES, cut_off, until_ended
 
 

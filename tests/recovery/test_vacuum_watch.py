@@ -10,8 +10,8 @@ from goconductor.errors import StoreUnavailableError
 from goconductor.ports.health import LongTransaction, StoreHealth
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.vacuum_watch import INTERVAL_SECONDS, VacuumWatch
-from goconductor.testing.signalling import WorldStore
 from goconductor.testing.world import World
+from goconductor.testing.world.signalling import WorldStore
 
 REPORT = LongTransaction(pid=4711, age_seconds=400.0, state="idle in transaction", application="report", user="bi")
 

@@ -15,7 +15,7 @@ from goconductor.control.actor import ANYBODY, Actor
 from goconductor.control.dataflows import runs
 from goconductor.control.dataflows.documents import DataflowRun
 from goconductor.control.doors.arguments import checked
-from goconductor.control.doors.handle import SagaHandle
+from goconductor.control.doors.handles.saga import SagaHandle
 from goconductor.control.doors.schedules import Schedules
 from goconductor.control.models import SagaPage
 from goconductor.control.sagas import bulk as bulks

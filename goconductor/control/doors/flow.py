@@ -12,7 +12,7 @@ import msgspec
 from goconductor.control.actor import ANYBODY, Actor
 from goconductor.control.doors.arguments import checked
 from goconductor.control.doors.conductor import Conductor, engine
-from goconductor.control.doors.handle import SagaHandle
+from goconductor.control.doors.handles.saga import SagaHandle
 from goconductor.control.flows import editing, executing
 from goconductor.control.flows.editing import FlowDetail, FlowStepDetail
 from goconductor.control.flows.executing import FlowExecution

@@ -29,11 +29,10 @@ from goconductor.buses.memory import MemoryBroker, MemoryBus
 from goconductor.control.actor import ANYBODY
 from goconductor.control.dataflows.documents import DataflowRun
 from goconductor.control.doors.conductor import Conductor
-from goconductor.control.doors.handle import SagaHandle
+from goconductor.control.doors.handles.saga import SagaHandle
 from goconductor.control.sagas import starting
 from goconductor.engine.node import Node
 from goconductor.engine.observer import SILENT, Observer
-from goconductor.engine.steps.context import StepContext
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import check_seconds, check_type
 from goconductor.lifecycle.facts.state import SagaState
@@ -41,14 +40,13 @@ from goconductor.ports.bus import Bus
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Store
 from goconductor.recovery.sweep import Sweeper
-from goconductor.saga.ids import Direction, saga_id_of
+from goconductor.saga.ids import saga_id_of
 from goconductor.saga.plan import Plan
 from goconductor.saga.writing.builder import Saga
 from goconductor.stores.memory import MemoryStore
 from goconductor.testing.clock import ManualClock, settle
-from goconductor.testing.scenario import SAGA_ID
-from goconductor.testing.signalling import WorldStore
-from goconductor.testing.waiting import waits_for, waits_in_vain
+from goconductor.testing.world.signalling import WorldStore
+from goconductor.testing.world.waiting import waits_for, waits_in_vain
 
 SWEEP_SECONDS = 0.5
 PACE_SECONDS = 1.0
@@ -361,40 +359,3 @@ class WorldConductor(Conductor):
 
     def _made(self, *args: Any, **kwargs: Any) -> WorldHandle[Any]:
         return WorldHandle(self._world, *args, **kwargs)
-
-
-def step_context(
-    step: str = "step",
-    *,
-    saga: str = "saga",
-    participant: str = "participant",
-    direction: Direction = Direction.ACTION,
-    attempt: int = 1,
-    timeout_seconds: float = 300.0,
-    saga_id: UUID | None = None,
-    clock: Clock | None = None,
-) -> StepContext:
-    """Make a context to call a step's function with: ``await charge.function(step_context("charge"), cents=5)``.
-
-    Args:
-        step: the step's id.
-        saga: the saga's name.
-        participant: the step's participant.
-        direction: whether the action or the compensation runs.
-        attempt: the number of the attempt, from 1.
-        timeout_seconds: its time limit.
-        saga_id: the saga's id; always the same one, if none is given, so that the idempotency key is the same as well.
-        clock: the clock of the context; one that stands still, if none is given.
-    """
-    clock = clock or ManualClock()
-    return StepContext(
-        saga_id=saga_id or SAGA_ID,
-        saga=saga,
-        step=step,
-        direction=direction,
-        attempt=attempt,
-        round=0,
-        deadline=clock.monotonic() + timeout_seconds,
-        clock=clock,
-        participant=participant,
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Generic, cast
 from uuid import UUID
@@ -11,24 +10,12 @@ from typing_extensions import TypeVar
 
 from goconductor.control.actor import ANYBODY, Actor
 from goconductor.control.doors.arguments import checked
+from goconductor.control.doors.handles.requests import SagaRequests
 from goconductor.control.models import History, SagaDetail
 from goconductor.control.sagas import queries, signals
-from goconductor.control.sagas.requests import Precautions, ask
+from goconductor.control.sagas.requests import Precautions
 from goconductor.engine.node import Node
 from goconductor.errors import CompensatedError, PayloadError, StoreUnavailableError, StuckError, TerminatedError
-from goconductor.lifecycle.facts.events import (
-    AbortRequested,
-    InputEdited,
-    OperatorRequest,
-    OutcomeDeclared,
-    PauseRequested,
-    RestartRequested,
-    ResumeRequested,
-    RetryRequested,
-    SignalDropped,
-    SkipRequested,
-    TerminationRequested,
-)
 from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.saga.data.values import copied
 from goconductor.saga.types.annotations import spelt
@@ -37,7 +24,7 @@ from goconductor.saga.types.decoding import decoder
 O = TypeVar("O", default=Any)  # noqa: E741
 
 
-class SagaHandle(Generic[O]):
+class SagaHandle(SagaRequests, Generic[O]):
     """One saga: its result, its state, and the requests that people may make.
 
     Every request (:meth:`abort`, :meth:`pause` and so on) takes the same three arguments. ``by`` is the name of the actor, for
@@ -59,9 +46,8 @@ class SagaHandle(Generic[O]):
     """
 
     def __init__(self, node: Node, saga_id: UUID, *, existing: bool = False, begun: bool = True, result_type: Any = Any) -> None:
-        self.saga_id = saga_id
+        super().__init__(node, saga_id)
         self.existing = existing
-        self._node = node
         self._begun = begun
         self._result_type = result_type
 
@@ -195,204 +181,3 @@ class SagaHandle(Generic[O]):
         return await signals.approve(
             Actor(by), self._node, self.saga_id, step, reason=reason, round=round, precautions=precautions
         )
-
-    @checked
-    async def pause(
-        self, *, reason: str = "", by: str = "", revision: str | None = None, request_id: str | None = None
-    ) -> SagaDetail:
-        """Start nothing new; what runs goes on, and its outcome is recorded.
-
-        Args:
-            reason: why, for its history.
-            by: the name of the actor.
-            revision: as every request has it.
-            request_id: as every request has it.
-        """
-        return await self._ask(PauseRequested(reason=reason), Actor(by), Precautions.of(revision, request_id))
-
-    @checked
-    async def resume(self, *, by: str = "", revision: str | None = None, request_id: str | None = None) -> SagaDetail:
-        """Lift a pause."""
-        return await self._ask(ResumeRequested(), Actor(by), Precautions.of(revision, request_id))
-
-    @checked
-    async def abort(
-        self, *, reason: str = "", by: str = "", revision: str | None = None, request_id: str | None = None
-    ) -> SagaDetail:
-        """Compensate what was done. It is refused once the pivot was sent.
-
-        Args:
-            reason: why, for its history.
-            by: the name of the actor.
-            revision: as every request has it.
-            request_id: as every request has it.
-        """
-        return await self._ask(AbortRequested(reason=reason), Actor(by), Precautions.of(revision, request_id))
-
-    @checked
-    async def restart(
-        self,
-        from_step: str = "",
-        *,
-        reason: str,
-        inputs: Mapping[str, Any] | None = None,
-        by: str = "",
-        revision: str | None = None,
-        request_id: str | None = None,
-    ) -> SagaDetail:
-        """Compensate a step and all that comes after it, and then run them again in a new round. Refused once the pivot is due.
-
-        Args:
-            from_step: the step's id; empty begins everything again.
-            reason: why, for its history.
-            inputs: other JSON values for inputs of that step, by the names that its definition gives it.
-            by: the name of the actor.
-            revision: as every request has it.
-            request_id: as every request has it.
-
-        Raises:
-            StepNotFoundError: the saga has no such step.
-            PayloadError: a value cannot be kept.
-        """
-        request = RestartRequested(from_step=from_step, reason=reason, inputs=None if inputs is None else dict(inputs))
-        return await self._ask(request, Actor(by), Precautions.of(revision, request_id))
-
-    @checked
-    async def terminate(
-        self, *, reason: str, forced: bool = False, by: str = "", revision: str | None = None, request_id: str | None = None
-    ) -> SagaDetail:
-        """End it as it stands: nothing is compensated.
-
-        It is *terminating* until the owners of what is out have written its keys in their journals; then nothing can land later.
-
-        Args:
-            reason: why, for its history.
-            forced: True to end it at once, without their journals; late effects are possible.
-            by: the name of the actor.
-            revision: as every request has it.
-            request_id: as every request has it.
-        """
-        return await self._ask(
-            TerminationRequested(reason=reason, forced=forced), Actor(by), Precautions.of(revision, request_id)
-        )
-
-    @checked
-    async def drop_signal(
-        self, *, signal: str, reason: str, by: str = "", revision: str | None = None, request_id: str | None = None
-    ) -> SagaDetail:
-        """Forget a signal that no step has taken, so that there is room for others. Sent again, it still changes nothing.
-
-        Args:
-            signal: its id, as :meth:`view` shows it.
-            reason: why, for the saga's history.
-            by: the name of the actor.
-            revision: as every request has it.
-            request_id: as every request has it.
-        """
-        return await self._ask(SignalDropped(signal=signal, reason=reason), Actor(by), Precautions.of(revision, request_id))
-
-    @checked
-    async def retry(self, step: str, *, by: str = "", revision: str | None = None, request_id: str | None = None) -> SagaDetail:
-        """Try a stuck step again, its action or its compensation, under the same idempotency key.
-
-        Args:
-            step: its id.
-            by: the name of the actor.
-            revision: as every request has it.
-            request_id: as every request has it.
-
-        Raises:
-            StepNotFoundError: the saga has no such step.
-        """
-        return await self._ask(RetryRequested(step), Actor(by), Precautions.of(revision, request_id))
-
-    @checked
-    async def skip(
-        self,
-        step: str,
-        *,
-        reason: str,
-        forced: bool = False,
-        by: str = "",
-        revision: str | None = None,
-        request_id: str | None = None,
-    ) -> SagaDetail:
-        """Go on without a stuck step. Its owner first writes its keys into its journal, so that nothing can land later.
-
-        Args:
-            step: its id.
-            reason: why, for the saga's history.
-            forced: do not wait for the journal; a late effect may then land, and the saga records that.
-            by: the name of the actor.
-            revision: as in every request.
-            request_id: as in every request.
-
-        Raises:
-            StepNotFoundError: the saga has no such step.
-        """
-        return await self._ask(SkipRequested(step, reason=reason, forced=forced), Actor(by), Precautions.of(revision, request_id))
-
-    @checked
-    async def declare(
-        self,
-        step: str,
-        *,
-        happened: bool,
-        reason: str,
-        output: Any = None,
-        by: str = "",
-        revision: str | None = None,
-        request_id: str | None = None,
-    ) -> SagaDetail:
-        """Declare the outcome of a stuck step: it happened, with this output, or it did not and never will.
-
-        Args:
-            step: its id.
-            happened: whether it did.
-            reason: how that is known.
-            output: the output that the action would have returned; JSON values.
-            by: the name of the actor.
-            revision: as in every request.
-            request_id: as in every request.
-
-        Raises:
-            StepNotFoundError: the saga has no such step.
-            PayloadError: the output cannot be kept.
-        """
-        return await self._ask(
-            OutcomeDeclared(step, happened=happened, output=output, reason=reason),
-            Actor(by),
-            Precautions.of(revision, request_id),
-        )
-
-    @checked
-    async def edit_input(
-        self,
-        step: str,
-        *,
-        inputs: Mapping[str, Any],
-        reason: str,
-        by: str = "",
-        revision: str | None = None,
-        request_id: str | None = None,
-    ) -> SagaDetail:
-        """Give other values for some inputs of a step that is stuck or waits to try again. A stuck one is then to be retried.
-
-        Args:
-            step: its id.
-            inputs: JSON values by the names that its definition gives it; the others stay as they are.
-            reason: why, for the saga's history.
-            by: the name of the actor.
-            revision: as every request has it.
-            request_id: as every request has it.
-
-        Raises:
-            StepNotFoundError: the saga has no such step.
-            PayloadError: a value cannot be kept.
-        """
-        return await self._ask(
-            InputEdited(step, inputs=dict(inputs), reason=reason), Actor(by), Precautions.of(revision, request_id)
-        )
-
-    async def _ask(self, request: OperatorRequest, actor: Actor, precautions: Precautions) -> SagaDetail:
-        return await ask(actor, self._node, self.saga_id, request, precautions)
