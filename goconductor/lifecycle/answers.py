@@ -27,18 +27,23 @@ prefers, in this order:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
+
+import msgspec
 
 from goconductor.errors import ConditionError
 from goconductor.lifecycle.facts.events import STEP_REQUESTS, Event, StepEvent
 from goconductor.lifecycle.facts.state import ActionStatus, Answer, SagaState, StepState
 from goconductor.lifecycle.grown import lost_around
+from goconductor.saga.expressions.conditions import Condition
 from goconductor.saga.plan import Plan
 
 Answers: TypeAlias = Mapping[str, Answer]
 
 CONDITION_ERROR = ConditionError.__name__
+_replace = msgspec.structs.replace
+
 NOT_KEPT = "it could not be evaluated; the reason was not kept"
 
 
@@ -124,3 +129,71 @@ def _asked(step: StepState) -> Answer:
     if failure is not None and failure.type == CONDITION_ERROR:
         return failure.message
     return step.action.attempt > 0
+
+
+class Asking:
+    """What a fold does about answers: it takes them from the log, asks where that has none, and keeps what it had to ask.
+
+    ``log`` has the answers that are in the log, ``unkept`` those that are not.
+    """
+
+    __slots__ = ("log", "plan", "state", "unkept")
+
+    plan: Plan
+    state: SagaState
+    log: Log | None
+    unkept: dict[str, Answer] | None
+
+    def learn(self, event: Event) -> None:
+        """Take the answers that an event of the log carries."""
+        if event.answers and self.unkept is not None:
+            self.log = self.log or Log(self.plan)
+            self.log.learn(event)
+            for step in event.answers:
+                self.unkept.pop(step, None)
+
+    def answer(self, key: str, condition: Condition, seen: Callable[[], dict[str, object]]) -> Answer:
+        """Return what a step's condition answers: as the log has it, else by asking the condition.
+
+        Where the log has no answer, the best guess is what the version answered that wrote it: of a log without any answer an
+        old one, which let conditions walk over maps.
+
+        Args:
+            key: the step, and its round where that is not the first (:func:`asked_as`); of a wait as of :meth:`answered`.
+            condition: its condition.
+            seen: gives what the condition is asked about.
+        """
+
+        def ask() -> Answer:
+            answer = self.log.follows(key) if self.log is not None else None
+            if answer is None or answer == NOT_KEPT:
+                try:
+                    holds = condition.holds(seen(), any_order=self.log is not None and self.log.keeps_nothing)
+                    answer = answer or holds
+                except ConditionError as error:
+                    answer = str(error)
+            return answer
+
+        return self.answered(key, ask)
+
+    def answered(self, key: str, ask: Callable[[], Answer]) -> Answer:
+        """Return an answer as the log has it; else ask, and keep the answer with the next event.
+
+        Args:
+            key: the step; of a wait the step, its round, its attempt and, about a signal, that one's id, with slashes in between.
+            ask: gives the answer.
+        """
+        if self.log is not None and (kept := self.log.kept.get(key)) is not None:
+            return kept
+        answer = ask()
+        if self.unkept is not None:  # pragma: no branch
+            self.unkept[key] = answer
+        return answer
+
+    def keep(self, event: Event) -> Event:
+        """Return the event that was folded last, with all answers that no event holds; it is about to be kept."""
+        if not self.unkept:
+            return event
+        answers, self.unkept = self.unkept, {}
+        self.state = _replace(self.state, unkept=self.unkept)
+        return _replace(event, answers=answers)

@@ -31,7 +31,8 @@ from goconductor.lifecycle.facts.transitions import FIRST_STATUSES, SAGA_MOVES
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import exists
 from goconductor.lifecycle.invariants import check
-from goconductor.lifecycle.moves import backward, forward, requests, signals, terminating, turning
+from goconductor.lifecycle.moves import backward, beginning, forward, requests, signals, terminating
+from goconductor.lifecycle.moves.returning import turning
 from goconductor.saga.ids import SETTLEMENTS, Direction
 from goconductor.saga.plan import Plan
 
@@ -75,7 +76,7 @@ def first(plan: Plan, saga_id: UUID, event: SagaStarted, log: Log | None = None)
     if event.never:
         turning.end_unbegun(fold, event.never)
     else:
-        forward.advance(fold, plan.roots)
+        beginning.advance(fold, plan.roots)
     fold.finish()
     if fold.status not in FIRST_STATUSES:
         raise InvariantError(f"SagaStarted led to {fold.status}")

@@ -7,59 +7,44 @@ come, the next timer. It never looks at all steps for one event.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from heapq import heapify, heappop, heappush
+from heapq import heapify
 from typing import Any
 
 import msgspec
 
-from goconductor.errors import ConditionError, UnexpectedEventError
-from goconductor.lifecycle.answers import NOT_KEPT, Log
-from goconductor.lifecycle.facts.effects import Effect, SetTimer, Work
-from goconductor.lifecycle.facts.events import Event, StepEvent
+from goconductor.errors import UnexpectedEventError
+from goconductor.lifecycle.answers import Log
+from goconductor.lifecycle.counts import Counts
+from goconductor.lifecycle.facts.effects import Work
+from goconductor.lifecycle.facts.events import StepEvent
 from goconductor.lifecycle.facts.rewind import Rewind
 from goconductor.lifecycle.facts.signal import Signal
 from goconductor.lifecycle.facts.state import (
+    ACTION_GROWN,
+    ACTION_SUCCEEDED,
+    COMPENSATING,
     DONE_ACTIONS,
+    MAY_HAVE_RUN,
     NOT_COMPENSATED,
     NOT_STARTED,
-    OPEN_ACTIONS,
-    OPEN_COMPENSATIONS,
+    PENDING,
     ActionStatus,
-    Answer,
     CompensationStatus,
     SagaState,
-    SagaStatus,
     Side,
     StepState,
     status_of,
 )
 from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, no_move
 from goconductor.lifecycle.grown import last_steps, lost_around, size
-from goconductor.lifecycle.pending_work import children_at_work
 from goconductor.saga.definition import StepRole
-from goconductor.saga.expressions.conditions import Condition
 from goconductor.saga.plan import Plan
-
-TURNED_PATIENCE = 0.25
-"""Part of its patience for a saga that goes back, or some of it, and waits for actions that it sent. Otherwise one lost message
-would delay all its compensations."""
-
-MAY_HAVE_RUN = frozenset({ActionStatus.SUCCEEDED, ActionStatus.FAILED, ActionStatus.UNKNOWN})
-CLOSED_COMPENSATIONS = frozenset({CompensationStatus.DONE, CompensationStatus.SKIPPED})
-ACTION_SUCCEEDED, ACTION_BACKOFF, ACTION_STUCK = ActionStatus.SUCCEEDED, ActionStatus.BACKOFF, ActionStatus.STUCK
-NO_COMPENSATION, COMPENSATION_BACKOFF = CompensationStatus.NONE, CompensationStatus.BACKOFF
-COMPENSATION_DONE, COMPENSATION_STUCK = CompensationStatus.DONE, CompensationStatus.STUCK
-PENDING, COMPENSATING = ActionStatus.PENDING, SagaStatus.COMPENSATING
-ACTION_WAITING, ACTION_GROWN = ActionStatus.WAITING, ActionStatus.GROWN
-"""Module-level aliases: looking up a member of an enumeration is ten times slower."""
 
 _replace = msgspec.structs.replace
 _NONE = frozenset[str]()
 
 
-class Fold:
+class Fold(Counts):
     """The parts of a :class:`SagaState` that events change, and the effects that they ask for.
 
     ``status`` is the saga's as people see it, after the last event. ``unclosed`` has for each step how many of its successors
@@ -72,34 +57,15 @@ class Fold:
 
     __slots__ = (
         "_awaited",
-        "_timers",
-        "at",
         "begun",
-        "done",
-        "effects",
-        "fields",
         "grown",
         "input",
         "joins",
-        "log",
-        "open_actions",
-        "open_compensations",
-        "paused",
-        "phase",
-        "plan",
         "reason",
         "remaining",
-        "rewound",
         "size",
-        "state",
         "status",
-        "steps",
-        "stuck",
-        "stuck_compensations",
-        "touched",
         "unclosed",
-        "unkept",
-        "waiting",
         "won",
     )
 
@@ -118,15 +84,15 @@ class Fold:
         self.grown: list[str] = []
         self.joins: list[str] = []
         self.won: dict[str, set[int]] = {}
-        self.effects: list[Effect] = []
-        self.fields: dict[str, Any] = {}
-        self.touched: set[str] = set()
+        self.effects = []
+        self.fields = {}
+        self.touched = set()
         self.unclosed: dict[str, int] | None = None
         self.log = log
         self.unkept = dict(state.unkept or ()) if plan.asks else None
         self.open_actions = self.open_compensations = self.waiting = self.stuck = self.stuck_compensations = self.done = 0
         self._awaited: dict[str, int] = {}
-        self._timers: list[tuple[float, str]] = []
+        self._timers = []
         for name, step in self.steps.items():
             action, compensation = step.action, step.compensation
             if action.status is ACTION_SUCCEEDED and compensation is NOT_COMPENSATED:  # most are
@@ -241,84 +207,6 @@ class Fold:
         self.steps[name] = _replace(self.step(name), **changes)
         self.touched.add(name)
 
-    def _put(self, name: str, before: StepState, after: StepState) -> None:
-        if before is not NOT_STARTED:  # which counts for nothing
-            self._count(before.action.status, before.compensation.status, -1)
-        self._count(after.action.status, after.compensation.status, 1)
-        self.steps[name] = after
-        self.touched.add(name)
-
-    def _count(self, action: ActionStatus, compensation: CompensationStatus, by: int) -> None:
-        if action in OPEN_ACTIONS:
-            self.open_actions += by
-        elif action in DONE_ACTIONS:
-            self.done += by
-        elif action is ACTION_STUCK:
-            self.stuck += by
-        elif action is ACTION_WAITING:
-            self.waiting += by
-        if compensation is NO_COMPENSATION:
-            return
-        if compensation in OPEN_COMPENSATIONS:
-            self.open_compensations += by
-        elif compensation is COMPENSATION_STUCK:
-            self.stuck_compensations += by
-            self.stuck += by if action is not ACTION_STUCK else 0
-
-    def learn(self, event: Event) -> None:
-        """Take the answers that an event of the log carries."""
-        if event.answers and self.unkept is not None:
-            self.log = self.log or Log(self.plan)
-            self.log.learn(event)
-            for step in event.answers:
-                self.unkept.pop(step, None)
-
-    def answer(self, key: str, condition: Condition, seen: Callable[[], dict[str, object]]) -> Answer:
-        """Return what a step's condition answers: as the log has it, else by asking the condition.
-
-        Where the log has no answer, the best guess is what the version answered that wrote it: of a log without any answer an
-        old one, which let conditions walk over maps.
-
-        Args:
-            key: the step, and its round where that is not the first (:func:`answers.asked_as`); of a wait as of :meth:`answered`.
-            condition: its condition.
-            seen: gives what the condition is asked about.
-        """
-
-        def ask() -> Answer:
-            answer = self.log.follows(key) if self.log is not None else None
-            if answer is None or answer == NOT_KEPT:
-                try:
-                    holds = condition.holds(seen(), any_order=self.log is not None and self.log.keeps_nothing)
-                    answer = answer or holds
-                except ConditionError as error:
-                    answer = str(error)
-            return answer
-
-        return self.answered(key, ask)
-
-    def answered(self, key: str, ask: Callable[[], Answer]) -> Answer:
-        """Return an answer as the log has it; else ask, and keep the answer with the next event.
-
-        Args:
-            key: the step; of a wait the step, its round, its attempt and, about a signal, that one's id, with slashes in between.
-            ask: gives the answer.
-        """
-        if self.log is not None and (kept := self.log.kept.get(key)) is not None:
-            return kept
-        answer = ask()
-        if self.unkept is not None:  # pragma: no branch
-            self.unkept[key] = answer
-        return answer
-
-    def keep(self, event: Event) -> Event:
-        """Return the event that was folded last, with all answers that no event holds; it is about to be kept."""
-        if not self.unkept:
-            return event
-        answers, self.unkept = self.unkept, {}
-        self.state = _replace(self.state, unkept=self.unkept)
-        return _replace(event, answers=answers)
-
     def ask(self, work: Work) -> None:
         """Ask for work, unless the saga is paused; what was not asked for stays pending, and is asked for on resume."""
         if not self.paused:
@@ -329,11 +217,6 @@ class Fold:
         """The signals that no step has taken, in the order of the log."""
         kept: tuple[Signal, ...] = self.fields.get("signals", self.state.signals)
         return kept
-
-    def set_timer(self, timer: SetTimer) -> None:
-        """Ask for a timer, also while paused, and remember when it is due."""
-        self.effects.append(timer)
-        heappush(self._timers, (timer.due_at, timer.step))
 
     def expect(self, event: StepEvent, attempt: int) -> None:
         """Failures, unknowns and timers count only for the attempt that they name.
@@ -365,35 +248,3 @@ class Fold:
         waits = self.waiting > 0 and not (self.open_actions or self.open_compensations)
         self.status = status_of(self.phase, paused=self.paused, stuck=self.stuck > 0, waits=waits)
         self.fields = {}
-
-    def _wake_at(self, at: float) -> float | None:
-        """Return when to look again. It changes rarely: a head whose index entries stay is updated in place (HOT).
-
-        Where nothing is open but waits, or a stuck undo, nobody looks before one of them, or the deadline, is due. Of a paused
-        saga only the ends of those are looked for that its steps have started.
-        """
-        state = self.state
-        works = self.open_actions or self.open_compensations
-        undoes = self.stuck_compensations > 0 and self.phase is not COMPENSATING
-        held = self.paused and not children_at_work(self.plan, self.steps)
-        if self.phase.ended or held or not (works or self.waiting or undoes):
-            return None
-        latest = math.inf
-        if works:
-            turned = self.open_actions and (self.phase is COMPENSATING or self.rewound)
-            latest = at + state.patience_seconds * (TURNED_PATIENCE if turned else 1.0)
-        deadline_at = None if self.paused or self.phase is SagaStatus.TERMINATING else state.deadline_at
-        if deadline_at is not None and not self.fields.get("deadline_passed", state.deadline_passed):
-            latest = min(latest, deadline_at)
-        if self._timers and not self.paused and (next_due := self._next_due()) is not None:
-            latest = min(latest, next_due)
-        if works and (kept := state.wake_at) is not None and at < kept <= latest:
-            return kept
-        return None if latest == math.inf else latest
-
-    def _next_due(self) -> float | None:
-        """Return the earliest timer, and drop those that have fired or were superseded."""
-        timers = self._timers
-        while timers and self.steps[timers[0][1]].due_at != timers[0][0]:
-            heappop(timers)
-        return timers[0][0] if timers else None

@@ -11,8 +11,16 @@ from typing import TypeAlias
 
 from goconductor.errors import InvariantError
 from goconductor.lifecycle.facts.state import (
+    ACTION_BACKOFF,
+    ACTION_STUCK,
+    ACTION_WAITING,
+    CLOSED_COMPENSATIONS,
+    COMPENSATION_BACKOFF,
+    COMPENSATION_STUCK,
     DONE_ACTIONS,
     ENDED,
+    MAY_HAVE_RUN,
+    NO_COMPENSATION,
     NOT_STARTED,
     OPEN_ACTIONS,
     OPEN_COMPENSATIONS,
@@ -21,17 +29,7 @@ from goconductor.lifecycle.facts.state import (
     SagaStatus,
     StepState,
 )
-from goconductor.lifecycle.fold import (
-    ACTION_BACKOFF,
-    ACTION_STUCK,
-    ACTION_WAITING,
-    CLOSED_COMPENSATIONS,
-    COMPENSATION_BACKOFF,
-    COMPENSATION_STUCK,
-    MAY_HAVE_RUN,
-    NO_COMPENSATION,
-    Fold,
-)
+from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import exists, last_steps, lost_around, size
 from goconductor.saga.definition import StepRole
 from goconductor.saga.plan import Plan

@@ -19,11 +19,12 @@ from goconductor.journals.keys import State
 from goconductor.journals.memory import MemoryJournal
 from goconductor.lifecycle.facts.effects import EndSaga
 from goconductor.lifecycle.facts.events import StepEvent
-from goconductor.lifecycle.facts.state import ActionStatus, SagaStatus
-from goconductor.lifecycle.fold import CLOSED_COMPENSATIONS, NO_COMPENSATION, Fold
-from goconductor.lifecycle.moves import terminating, turning
+from goconductor.lifecycle.facts.state import CLOSED_COMPENSATIONS, NO_COMPENSATION, ActionStatus, SagaStatus
+from goconductor.lifecycle.fold import Fold
+from goconductor.lifecycle.moves import terminating
 from goconductor.lifecycle.moves.kinds import call
 from goconductor.lifecycle.moves.retrying import Attempts
+from goconductor.lifecycle.moves.returning import turning
 from goconductor.ports.journal import EffectKey
 from goconductor.ports.store import Acquire, Acquired, Append, Lease, LeaseKey
 from goconductor.stores.memory.data import Data

@@ -38,8 +38,7 @@ from goconductor.lifecycle.facts.events import (
     StepEvent,
     TimerFired,
 )
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, SagaStatus
-from goconductor.lifecycle.fold import MAY_HAVE_RUN
+from goconductor.lifecycle.facts.state import MAY_HAVE_RUN, ActionStatus, CompensationStatus, SagaState, SagaStatus
 from goconductor.lifecycle.grown import in_order
 from goconductor.lifecycle.pending_work import is_backward, is_of_child
 from goconductor.ports.store import LogEntry

@@ -1,8 +1,8 @@
 """How the code of a declared undo is run. It is the action of some participant, and runs as the compensation of another step.
 
 In a journal it runs under the key of that step's compensation, which stands where the undo runs. What the action had done
-stands in another journal perhaps, and was asked for before (:mod:`goconductor.lifecycle.moves.undoing`). So this journal is asked
-for one key only, in the way of an action: it ran now, it had run, or it must not run, since it was skipped.
+stands in another journal perhaps, and was asked for before (:mod:`goconductor.lifecycle.moves.returning.undoing`). So this
+journal is asked for one key only, in the way of an action: it ran now, it had run, or it must not run, since it was skipped.
 """
 
 from __future__ import annotations

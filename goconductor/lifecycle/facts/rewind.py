@@ -8,7 +8,7 @@ import msgspec
 
 
 class Rewind(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Some steps go back, and then forward again (:mod:`goconductor.lifecycle.moves.rewinding`).
+    """Some steps go back, and then forward again (:mod:`goconductor.lifecycle.moves.returning.rewinding`).
 
     Args:
         steps: they, in the order of the plan.

@@ -157,6 +157,15 @@ OPEN_COMPENSATIONS = frozenset(
     }
 )
 
+MAY_HAVE_RUN = frozenset({ActionStatus.SUCCEEDED, ActionStatus.FAILED, ActionStatus.UNKNOWN})
+CLOSED_COMPENSATIONS = frozenset({CompensationStatus.DONE, CompensationStatus.SKIPPED})
+ACTION_SUCCEEDED, ACTION_BACKOFF, ACTION_STUCK = ActionStatus.SUCCEEDED, ActionStatus.BACKOFF, ActionStatus.STUCK
+NO_COMPENSATION, COMPENSATION_BACKOFF = CompensationStatus.NONE, CompensationStatus.BACKOFF
+COMPENSATION_DONE, COMPENSATION_STUCK = CompensationStatus.DONE, CompensationStatus.STUCK
+PENDING, COMPENSATING = ActionStatus.PENDING, SagaStatus.COMPENSATING
+ACTION_WAITING, ACTION_GROWN = ActionStatus.WAITING, ActionStatus.GROWN
+"""Module-level aliases: looking up a member of an enumeration is ten times slower."""
+
 SideStatus = TypeVar("SideStatus", ActionStatus, CompensationStatus)
 
 

@@ -14,11 +14,12 @@ from goconductor.lifecycle.facts.events import (
     SideEvent,
     TimerFired,
 )
-from goconductor.lifecycle.facts.state import CompensationStatus, Failure, Side
-from goconductor.lifecycle.fold import COMPENSATION_DONE, Fold
-from goconductor.lifecycle.moves import forward, undoing
+from goconductor.lifecycle.facts.state import COMPENSATION_DONE, CompensationStatus, Failure, Side
+from goconductor.lifecycle.fold import Fold
+from goconductor.lifecycle.moves import forward
 from goconductor.lifecycle.moves.kinds import call
 from goconductor.lifecycle.moves.retrying import COMPENSATIONS
+from goconductor.lifecycle.moves.returning import undoing
 from goconductor.saga.retry import LAST_PATIENCE, patience
 
 

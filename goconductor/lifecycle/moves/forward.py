@@ -1,14 +1,11 @@
-"""Getting on: what an outcome of an action means, and which steps may begin now."""
+"""Getting on: what an outcome of an action means. Which steps begin by it says :mod:`goconductor.lifecycle.moves.beginning`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import partial
 from typing import assert_never
 
 from goconductor.errors import UnexpectedEventError
-from goconductor.lifecycle.answers import CONDITION_ERROR, asked_as
-from goconductor.lifecycle.facts.effects import EndSaga, Settle
+from goconductor.lifecycle.facts.effects import Settle
 from goconductor.lifecycle.facts.events import (
     ActionFailed,
     ActionSettled,
@@ -22,14 +19,19 @@ from goconductor.lifecycle.facts.events import (
     SideEvent,
     TimerFired,
 )
-from goconductor.lifecycle.facts.state import ActionStatus, Answer, CompensationStatus, Failure, SagaStatus, Side
-from goconductor.lifecycle.facts.transitions import Advance
-from goconductor.lifecycle.fold import ACTION_GROWN, ACTION_SUCCEEDED, MAY_HAVE_RUN, Fold
-from goconductor.lifecycle.grown import first_steps
-from goconductor.lifecycle.moves import joining, rewinding, tolerated, turning, undoing
-from goconductor.lifecycle.moves.kinds import call, kind_of, wait
+from goconductor.lifecycle.facts.state import (
+    ACTION_SUCCEEDED,
+    MAY_HAVE_RUN,
+    ActionStatus,
+    CompensationStatus,
+    Failure,
+    Side,
+)
+from goconductor.lifecycle.fold import Fold
+from goconductor.lifecycle.moves.beginning import advance, fails, without_effect
+from goconductor.lifecycle.moves.kinds import call, wait
 from goconductor.lifecycle.moves.retrying import ACTIONS
-from goconductor.lifecycle.moves.seen import seen_by_conditions
+from goconductor.lifecycle.moves.returning import joining, rewinding, tolerated, turning, undoing
 from goconductor.saga.definition import StepRole
 from goconductor.saga.retry import ACTION_PATIENCE, LAST_PATIENCE, patience
 
@@ -68,108 +70,6 @@ def apply(fold: Fold, event: ForwardEvent | SideEvent) -> None:
             assert_never(event)
 
 
-def advance(fold: Fold, steps: Iterable[str]) -> None:
-    """Begin those of ``steps`` whose predecessors are done, skip those whose condition is false, and end what is at its end.
-
-    Steps that have begun to wait by this event are given the signals that have come before, and those after them may begin. Of
-    maps that have grown the items' first steps begin.
-    """
-    waiting, loses = _may_go_on(fold, steps) if fold.paused else [*steps][::-1], fold.plan.loses
-    while waiting or fold.begun or fold.grown or fold.joins:
-        if fold.grown:
-            waiting += _unfolded(fold)
-            continue
-        if fold.joins:
-            waiting += fold.joins
-            fold.joins.clear()
-            continue
-        if not waiting:
-            ended = wait.hand_out(fold)
-            begin = [after for name in ended for after in joining.after(fold, name)]
-            waiting = _may_go_on(fold, begin) if fold.paused else begin[::-1]
-            continue
-        name = waiting.pop()
-        if fold.has_its_turn(name) and _begin(fold, name):
-            after = joining.after(fold, name) if loses else fold.plan.successors[name]
-            waiting.extend(_may_go_on(fold, after) if fold.paused else after)
-        if fold.backward or fold.phase.ended:
-            fold.begun.clear()
-            fold.grown.clear()
-            fold.joins.clear()
-            return
-    if fold.remaining == 0 and not fold.rewound:
-        fold.phase = SagaStatus.COMPLETED
-        fold.effects.append(EndSaga(SagaStatus.COMPLETED))
-
-
-def _may_go_on(fold: Fold, steps: Iterable[str]) -> list[str]:
-    """Return the steps that may go on while the saga is paused, the last first: none may begin, but a map may end."""
-    grown = [] if fold.plan.data is None else [each for each in steps if fold.step(each).action.status is ACTION_GROWN]
-    return grown[::-1]
-
-
-def _unfolded(fold: Fold) -> list[str]:
-    """Return what may begin in maps that have grown by this event, the last first: of one without items that is its end."""
-    grown, fold.grown = fold.grown, []
-    if fold.paused:
-        return []
-    return [name for map in grown for name in first_steps(fold.plan, fold.steps, map) or [map]][::-1]
-
-
-def _begin(fold: Fold, name: str) -> bool:
-    """Begin a step whose turn has come. True if it is done by that, so that its successors may have their turn."""
-    if fold.plan.data is not None and fold.step(name).action.status is ACTION_GROWN:
-        fold.set_action(name, Advance, fold.step(name).action.to(ActionStatus.SUCCEEDED))
-        fold.remaining -= 1
-        return True
-    first = fold.plan.stands_for.get(name)
-    if first is not None and fold.step(first).action.status is not ActionStatus.GIVEN_UP:
-        return _skipped(fold, name)
-    condition = fold.plan.conditions.get(name)
-    wanted: Answer = True
-    if condition is not None:
-        key = asked_as(name, fold.step(name).round)
-        wanted = fold.answer(key, condition, partial(seen_by_conditions, fold, name))
-    if isinstance(wanted, str):
-        return _without_effect(fold, name, Advance, Failure(CONDITION_ERROR, wanted, retryable=False))
-    if wanted:
-        failure = kind_of(fold.plan.steps[name]).begin(fold, name)
-        if failure is not None:
-            return _without_effect(fold, name, Advance, failure, attempt=1)
-        return fold.steps[name].action.status is ACTION_SUCCEEDED
-    return _skipped(fold, name)
-
-
-def _skipped(fold: Fold, name: str) -> bool:
-    fold.set_action(name, Advance, Side(ActionStatus.SKIPPED))
-    fold.remaining -= 1
-    return True
-
-
-def _without_effect(fold: Fold, name: str, cause: type[object], failure: Failure, *, attempt: int = 0) -> bool:
-    """Give up a step that was never sent, so that it has no effect. True if that is tolerated, so that the saga goes on.
-
-    Behind the pivot an operator must decide; else the saga turns back.
-
-    Args:
-        fold: the saga.
-        name: the step.
-        cause: the event's class, or :class:`Advance`.
-        failure: why it failed.
-        attempt: which attempt that was; 0 where its condition could not be evaluated.
-    """
-    if fold.tolerates(name):
-        fold.set_action(name, cause, Side(ActionStatus.GIVEN_UP, attempt, failure=failure))
-        fold.remaining -= 1
-        return True
-    if fold.role(name) is StepRole.RETRIABLE:
-        fold.set_action(name, cause, Side(ActionStatus.STUCK, attempt, failure=failure))
-    else:
-        fold.set_action(name, cause, Side(ActionStatus.PREVENTED, attempt, failure=failure))
-        has_failed(fold, name, f"step {name!r}: {failure}", goes_on=False)
-    return False
-
-
 def due(fold: Fold, event: TimerFired) -> None:
     """End a delay, give up a wait whose time is over, or begin the next attempt of a step that backed off.
 
@@ -183,7 +83,7 @@ def due(fold: Fold, event: TimerFired) -> None:
     if fold.paused:
         raise UnexpectedEventError(f"the saga is paused; step {event.step!r} ends its waiting on resume")
     if fold.plan.steps[event.step].wait is not None:
-        done = _without_effect(fold, event.step, TimerFired, wait.timed_out(fold, event.step), attempt=waits.attempt)
+        done = without_effect(fold, event.step, TimerFired, wait.timed_out(fold, event.step), attempt=waits.attempt)
         if done or fold.joins:
             advance(fold, joining.after(fold, event.step) if done else ())
         return
@@ -252,18 +152,15 @@ def _given_up(fold: Fold, name: str, status: ActionStatus, why: str) -> None:
         has_failed(fold, name, f"step {name!r}: {why}")
 
 
-def has_failed(fold: Fold, name: str, reason: str, *, goes_on: bool = True) -> None:
-    """Turn back, or lose the step's item, as it has failed for good. Of a step that goes back already a failure is none.
-
-    With ``goes_on`` what may begin by that begins at once; else the caller sees to it.
-    """
+def has_failed(fold: Fold, name: str, reason: str) -> None:
+    """Turn back, or lose the step's item, as it has failed for good. Of a step that goes back already a failure is none."""
     if name in fold.rewound:
         back(fold, name)
     elif fold.plan.loses and not fold.backward and fold.is_lost(name):
         joining.undo(fold, name)
-    elif fold.backward or not (fold.plan.loses and joining.failed(fold, name)):
-        turning.turn_back(fold, reason)
-    if goes_on and fold.joins:
+    else:
+        fails(fold, name, reason)
+    if fold.joins:
         advance(fold, ())
 
 

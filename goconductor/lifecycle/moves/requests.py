@@ -35,9 +35,10 @@ from goconductor.lifecycle.facts.events import (
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, StepState
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import in_order
-from goconductor.lifecycle.moves import forward, joining, rewinding, signals, terminating, turning
+from goconductor.lifecycle.moves import beginning, forward, signals, terminating
 from goconductor.lifecycle.moves.kinds import kind_of
 from goconductor.lifecycle.moves.retrying import ACTIONS, COMPENSATIONS
+from goconductor.lifecycle.moves.returning import joining, rewinding, turning
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.saga.definition import Binding, StepRole
 from goconductor.saga.plan import Plan
@@ -94,7 +95,7 @@ def resume(fold: Fold, _event: ResumeRequested) -> None:
     if fold.plan.loses and not fold.backward:
         joining.resume(fold)
     if not fold.backward and not fold.phase.ended:
-        forward.advance(fold, in_order(fold.plan, fold.steps))
+        beginning.advance(fold, in_order(fold.plan, fold.steps))
     ends = [effect for effect in fold.effects if isinstance(effect, EndSaga)]
     work = pending_work(fold.steps)  # an action that is still out when it goes back is not begun again
     fold.effects = [*(w for w in work if not (isinstance(w, RunAction) and fold.goes_back(w.step))), *ends]
@@ -132,7 +133,7 @@ def retry(fold: Fold, event: RetryRequested) -> None:
         if (failure := kind_of(fold.plan.steps[name]).begin(fold, name, RetryRequested)) is not None:
             raise RequestRefusedError(f"step {name!r} still cannot begin: {failure}; skip it, or declare its outcome")
         ended = fold.step(name).action.status is ActionStatus.SUCCEEDED
-        forward.advance(fold, fold.plan.successors[name] if ended else ())
+        beginning.advance(fold, fold.plan.successors[name] if ended else ())
     elif step.action.status in (ActionStatus.STUCK, ActionStatus.BACKOFF):
         ACTIONS.again(fold, event, unknowns=min(step.action.unknowns, 1))
     elif step.compensation.status in (CompensationStatus.STUCK, CompensationStatus.BACKOFF):

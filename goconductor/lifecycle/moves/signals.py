@@ -19,9 +19,10 @@ from goconductor.lifecycle.facts.signal import Signal
 from goconductor.lifecycle.facts.state import ActionStatus, SagaStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import exists
-from goconductor.lifecycle.moves import forward, joining
+from goconductor.lifecycle.moves import beginning
 from goconductor.lifecycle.moves.kinds import wait
 from goconductor.lifecycle.moves.kinds.wait import RECEIVED_MAX
+from goconductor.lifecycle.moves.returning import joining
 from goconductor.saga.growth import template
 
 # They are read again in each replay, so they never change.
@@ -80,7 +81,7 @@ def _take(fold: Fold, name: str, signal: Signal) -> None:
     if fold.phase is SagaStatus.QUEUED:
         fold.phase = SagaStatus.RUNNING
     fold.reason = ""
-    forward.advance(fold, joining.after(fold, name))
+    beginning.advance(fold, joining.after(fold, name))
 
 
 def _keep(fold: Fold, signal: Signal) -> None:

@@ -36,6 +36,9 @@ from goconductor.lifecycle.facts.events import (
     TerminationRequested,
 )
 from goconductor.lifecycle.facts.state import (
+    CLOSED_COMPENSATIONS,
+    MAY_HAVE_RUN,
+    NO_COMPENSATION,
     NOT_COMPENSATED,
     ActionStatus,
     CompensationStatus,
@@ -44,8 +47,8 @@ from goconductor.lifecycle.facts.state import (
     SideStatus,
     StepState,
 )
-from goconductor.lifecycle.fold import CLOSED_COMPENSATIONS, MAY_HAVE_RUN, NO_COMPENSATION, Fold
-from goconductor.lifecycle.moves import turning, undoing
+from goconductor.lifecycle.fold import Fold
+from goconductor.lifecycle.moves.returning import turning, undoing
 
 _UNSURE = (ActionStatus.BACKOFF, ActionStatus.STUCK, ActionStatus.FAILED, ActionStatus.UNKNOWN)
 """Statuses of an action whose attempts are over, as far as the log knows; an outcome may have been lost before."""

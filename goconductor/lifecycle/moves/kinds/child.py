@@ -18,8 +18,8 @@ all the same, since it was past its pivot, the step has happened. If no child ha
 ended before it began. So a process that was stopped in the middle of a start cannot start it any more.
 
 The parent goes back: a child that has completed is over, so the definition must say what undoes the step. A child at work is
-settled first, in the step's turn, as before each declared undo (:mod:`goconductor.lifecycle.moves.undoing`). So "sent" becomes
-"unknown" at once, and is not awaited: the child would go on, for days perhaps.
+settled first, in the step's turn, as before each declared undo (:mod:`goconductor.lifecycle.moves.returning.undoing`). So
+"sent" becomes "unknown" at once, and is not awaited: the child would go on, for days perhaps.
 """
 
 from __future__ import annotations

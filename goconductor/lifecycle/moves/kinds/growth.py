@@ -24,7 +24,7 @@ ASKED_MAX = 1_000
 
 
 def begin(fold: Fold, name: str, cause: type[object] = Advance) -> Failure | None:
-    """Grow. The items' first steps may begin then (:func:`goconductor.lifecycle.moves.forward.advance`)."""
+    """Grow. The items' first steps may begin then (:func:`goconductor.lifecycle.moves.beginning.advance`)."""
     data, body = fold.plan.data, body_of(fold.plan, name)
     assert data is not None  # noqa: S101  (it has a map)
     try:

@@ -13,9 +13,16 @@ from collections.abc import Iterable
 
 from goconductor.errors import UnexpectedEventError
 from goconductor.lifecycle.facts.effects import EndSaga, SetTimer
-from goconductor.lifecycle.facts.state import OPEN_ACTIONS, ActionStatus, CompensationStatus, SagaStatus
+from goconductor.lifecycle.facts.state import (
+    CLOSED_COMPENSATIONS,
+    NO_COMPENSATION,
+    OPEN_ACTIONS,
+    ActionStatus,
+    CompensationStatus,
+    SagaStatus,
+)
 from goconductor.lifecycle.facts.transitions import Advance
-from goconductor.lifecycle.fold import CLOSED_COMPENSATIONS, NO_COMPENSATION, Fold
+from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import before, unclosed
 from goconductor.lifecycle.moves.kinds import call
 from goconductor.saga.definition import StepRole

@@ -28,11 +28,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from goconductor.lifecycle.facts.state import DONE_ACTIONS, OPEN_ACTIONS, ActionStatus
+from goconductor.lifecycle.facts.state import ACTION_SUCCEEDED, DONE_ACTIONS, MAY_HAVE_RUN, OPEN_ACTIONS, ActionStatus
 from goconductor.lifecycle.facts.transitions import Lost
-from goconductor.lifecycle.fold import ACTION_SUCCEEDED, MAY_HAVE_RUN, Fold
+from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import body_of, in_item, lost_around, unclosed_in
-from goconductor.lifecycle.moves import turning
+from goconductor.lifecycle.moves.returning import turning
 from goconductor.saga.definition import Map, StepRole
 from goconductor.saga.growth import Name, needed, split
 

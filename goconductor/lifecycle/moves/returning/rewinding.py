@@ -29,7 +29,7 @@ from goconductor.lifecycle.facts.rewind import Rewind
 from goconductor.lifecycle.facts.state import NOT_COMPENSATED, NOT_SENT, ActionStatus, CompensationStatus
 from goconductor.lifecycle.facts.transitions import Rewound
 from goconductor.lifecycle.fold import Fold
-from goconductor.lifecycle.moves import turning
+from goconductor.lifecycle.moves.returning import turning
 from goconductor.saga.definition import StepRole
 from goconductor.saga.graph import reachable
 from goconductor.saga.plan import Plan

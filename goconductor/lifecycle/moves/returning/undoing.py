@@ -12,15 +12,16 @@ Only then is the undo sent, to whoever owns its code, under the key of the step'
 key: the action's stands where the action ran, the undo's where the undo runs. A skip has to be fenced in the second one. An
 attempt of the undo that was stopped for long would else wake up there and run after the skip.
 
-A tolerated step has been settled before it is undone, so nobody asks again (:mod:`goconductor.lifecycle.moves.tolerated`).
+A tolerated step has been settled before it is undone, so nobody asks again
+(:mod:`goconductor.lifecycle.moves.returning.tolerated`).
 """
 
 from __future__ import annotations
 
 from goconductor.errors import UnexpectedEventError
 from goconductor.lifecycle.facts.events import ActionSettled, SettleUnavailable
-from goconductor.lifecycle.facts.state import NOT_COMPENSATED, ActionStatus, CompensationStatus, Side
-from goconductor.lifecycle.fold import ACTION_SUCCEEDED, Fold
+from goconductor.lifecycle.facts.state import ACTION_SUCCEEDED, NOT_COMPENSATED, ActionStatus, CompensationStatus, Side
+from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves.kinds import call
 from goconductor.saga.ids import Direction
 
