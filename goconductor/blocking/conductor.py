@@ -14,7 +14,7 @@ from goconductor.blocking.saga import BlockingSaga
 from goconductor.blocking.schedules import BlockingSchedules
 from goconductor.blocking.transactions import of_this_thread
 from goconductor.control.dataflows.documents import DataflowRun
-from goconductor.control.models import SagaPage
+from goconductor.control.models import SagaDetail, SagaPage
 from goconductor.control.sagas.bulk import BulkReport
 from goconductor.dataflow.dataflow import Dataflow
 from goconductor.lifecycle.facts.state import SagaStatus
@@ -182,6 +182,33 @@ class BlockingConductor(BlockingClient):
                 cursor=cursor,
                 limit=limit,
             )
+        )
+
+    def report(
+        self, token: str, *, output: Any = None, failure: str = "", refused: bool = False, final: bool = True, by: str = ""
+    ) -> SagaDetail:
+        """Report how a step has ended that was handed out. Reported again, it changes nothing.
+
+        Args:
+            token: its ``context.task_token``; for a success the step's idempotency key will do.
+            output: JSON values, the step's output.
+            failure: why it has failed; empty where it has succeeded.
+            refused: of a failure, whether the outside refused to begin, as by :class:`RefusedError`.
+            final: of a failure, whether another attempt cannot help; else the step's retry policy decides.
+            by: the name of the actor.
+
+        Raises:
+            SagaNotFoundError: there is no such saga.
+            StepNotFoundError: it has no such step.
+            RequestRefusedError: it comes too late, so that what was done is to be undone outside; or another attempt is at work.
+            RequestIdReusedError: another outcome was reported before.
+            RequestInvalidError: this is no task token; or a failure cannot be kept, comes with an output, or by an idempotency
+                key.
+            PayloadError: the output cannot be kept.
+            StoreUnavailableError: the database cannot be reached; report it again.
+        """
+        return self._ask(
+            lambda conductor: conductor.report(token, output=output, failure=failure, refused=refused, final=final, by=by)
         )
 
     def bulk(

@@ -45,6 +45,12 @@ def _sentence(event: Event, who: str, took: float | None, before: SagaState | No
         case e.ActionFailed():
             held = "; its journal holds it to that, so it has no effect" if event.proven else ""
             return f"{who} failed to run {event.step}{_details(event, took)}: {event.failure}{held}"
+        case e.ActionHandedOut():
+            return f"{who} handed {event.step} out{_details(event, took)}{_asks(event)}"
+        case e.OutcomeReported(failure=None):
+            return f"{event.by or 'somebody outside'} reported that {event.step} has succeeded"
+        case e.OutcomeReported():
+            return f"{event.by or 'somebody outside'} reported that {event.step} has failed: {event.failure}"
         case e.OutputRejected():
             return f"{who} ran {event.step}{_details(event, took)}, but without an output: {event.failure}"
         case e.CompensationSucceeded(null=True):
@@ -62,6 +68,8 @@ def _sentence(event: Event, who: str, took: float | None, before: SagaState | No
         case e.TimerFired(direction=Direction.COMPENSATION):
             return f"The wait before attempt {event.attempt} to compensate {event.step} was over"
         case e.TimerFired() if before is not None and before.step(event.step).action.status is ActionStatus.WAITING:
+            if event.step in plan.owners:
+                return f"The time in which somebody could report how {event.step} has ended was over"
             what = awaited(plan.steps[event.step])
             over = f"The time in which {event.step} waits for {what} was over"
             return f"The time that {event.step} waits for had come" if what is None else over
@@ -112,6 +120,10 @@ def _sentence(event: Event, who: str, took: float | None, before: SagaState | No
             return f"{who} gave {event.step} another {together(sorted(event.inputs))}{_why(event.reason)}"
         case _:  # pragma: no cover
             assert_never(event)
+
+
+def _asks(event: e.ActionHandedOut) -> str:
+    return "" if event.ask_after_seconds is None else f"; it is asked about after {spell(event.ask_after_seconds)}"
 
 
 def awaited(step: Step) -> str | None:

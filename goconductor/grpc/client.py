@@ -225,6 +225,27 @@ class Client:
         fields = {"name": name, "payload": value_of(payload), "by": by, "request_id": signal_id or str(uuid.uuid4())}
         return document(SagaDetail, await self._call("Signal", saga_id=str(saga_id), **fields))
 
+    async def report(
+        self, token: str, *, output: Any = None, failure: str = "", refused: bool = False, final: bool = True, by: str = ""
+    ) -> SagaDetail:
+        """Report how a step has ended that was handed out. Reported again, it changes nothing.
+
+        Args:
+            token: the task token that the step's code handed out.
+            output: JSON values, the step's output.
+            failure: why it has failed; empty where it has succeeded.
+            refused: of a failure, whether the outside refused to begin, so that there is nothing to undo.
+            final: of a failure, whether another attempt cannot help.
+            by: who reports it.
+
+        Raises:
+            SagaNotFoundError: there is no such saga.
+            RequestRefusedError: it comes too late, or another attempt is at work.
+            GoConductorError: as :meth:`start`.
+        """
+        fields = {"output": value_of(output), "failure": failure, "refused": refused, "again": not final, "by": by}
+        return document(SagaDetail, await self._call("Report", token=token, **fields))
+
     async def ask(
         self,
         request: str,

@@ -19,6 +19,7 @@ from goconductor.lifecycle.facts.events import (
     Event,
     ForwardEvent,
     OperatorRequest,
+    OutcomeReported,
     SagaStarted,
     SettleUnavailable,
     SideEvent,
@@ -176,6 +177,10 @@ def _illegal(fold: Fold, event: Event, status: SagaStatus) -> Exception:
             )
         allowed = " or ".join(sorted(SAGA_MOVES[type(event)]))
         return RequestRefusedError(f"saga {fold.state.saga_id} is {status}; only {allowed} sagas can be {event.verb}")
+    if isinstance(event, OutcomeReported):
+        return RequestRefusedError(
+            f"saga {fold.state.saga_id} is {status}; undo outside what still stands of step {event.step!r}"
+        )
     if isinstance(event, SignalReceived):
         ended = "has ended, it is" if status.ended else "is"
         return RequestRefusedError(f"saga {fold.state.saga_id} {ended} {status}; no signal can reach it any more")

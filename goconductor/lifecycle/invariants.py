@@ -120,7 +120,7 @@ def _of_step(found: list[str], plan: Plan, state: SagaState, name: str, step: St
         _of_growth(found, plan, state, name, step)
     if action is ACTION_STUCK and role is StepRole.COMPENSATABLE:
         found.append(f"compensatable step {name!r} is stuck, it should be compensated")
-    if action is ACTION_WAITING and name in plan.sent:
+    if action is ACTION_WAITING and name in plan.sent and not state.handed_out:
         found.append(f"step {name!r} waits, but its action is to be sent")
     if action is ActionStatus.GIVEN_UP and name not in plan.tolerated and not _is_lost(state, name):
         found.append(f"step {name!r} was given up, and its definition does not tolerate that")

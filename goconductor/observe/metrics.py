@@ -38,6 +38,7 @@ OUTCOMES: dict[type[object], str] = {
     events.ActionSucceeded: "succeeded",
     events.CompensationSucceeded: "succeeded",
     events.ActionFailed: "failed",
+    events.ActionHandedOut: "handed_out",
     events.OutputRejected: "failed",
     events.CompensationFailed: "failed",
     events.OutcomeUnknown: "unknown",

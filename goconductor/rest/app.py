@@ -53,6 +53,7 @@ def create_app(
     app.include_router(events.router(node, stops))
     app.include_router(requests.router(node, settings))
     app.include_router(signals.router(node, settings))
+    app.include_router(signals.outcomes(node, settings))
     app.include_router(dataflows.router(node, settings, stops))
     app.include_router(bulk.router(node, settings))
     app.include_router(definitions.router(node, settings))

@@ -52,7 +52,10 @@ TERMINATION = "termination"
 CHILD = "child"
 """A feature of a saga's state: a step of another saga started it, and waits for its end."""
 
-KNOWN = frozenset({*USES, REWIND, TERMINATION, CHILD})
+HANDED_OUT = "handed_out"
+"""A feature of a saga's state: an action of it was handed to somebody outside. Any saga may come to use it."""
+
+KNOWN = frozenset({*USES, REWIND, TERMINATION, CHILD, HANDED_OUT})
 """The features that this code knows."""
 
 

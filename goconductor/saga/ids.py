@@ -123,6 +123,27 @@ def idempotency_key(saga: UUID, step: str, direction: str, round: int) -> str:
     return f"{saga}/{step}/{direction}/{round}"
 
 
+def task_token(saga: UUID, step: str, round: int, attempt: int) -> str:
+    """Return what names one attempt of an action to somebody outside, who is to report its outcome."""
+    return f"{idempotency_key(saga, step, Direction.ACTION, round)}/{attempt}"
+
+
+def read_task_token(token: str) -> tuple[UUID, str, int, int | None]:
+    """Return a token's saga, step, round and attempt; the idempotency key of an action has no attempt.
+
+    Raises:
+        ArgumentError: it is neither.
+    """
+    found = _TOKEN.fullmatch(token) if isinstance(token, str) else None
+    if found is None:
+        raise ArgumentError(f"{str(token)[:100]!a}, which is no task token: give what context.task_token was in the step")
+    saga, step, round, attempt = found.groups()
+    return saga_id_of(saga), step, int(round), None if attempt is None else int(attempt)
+
+
+_TOKEN = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/([^/\s]{1,255})/action/([0-9]{1,9})(?:/([0-9]{1,9}))?")
+
+
 def child_key(saga: UUID, step: str, round: int, attempt: int) -> str:
     """Return the start key of a sub-saga: the same for whoever starts it, and another for each attempt of its step."""
     return f"{saga}/{step}/{round}/{attempt}"

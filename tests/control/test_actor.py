@@ -26,6 +26,7 @@ FOR_NOBODY = {
     "doors.health.answering": "a machine asks whether this process serves",
     "installation.readiness.readiness": "a machine asks whether this process serves",
     "sagas.requests.kept": "a part of a request that an actor has asked",
+    "sagas.requests.stands": "a part of a request that an actor has asked",
     "sagas.requests.keepable": "a part of a request that an actor has asked",
     "sagas.starting.plan_of": "a part of what an actor has asked for",
     "sagas.starting.start_fire": "the leader fires what an actor has scheduled",

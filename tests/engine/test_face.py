@@ -20,7 +20,7 @@ def test_a_participant_shows_its_steps_its_listeners_and_how_to_run_it() -> None
 
 async def test_a_conductor_and_a_handle_show_nothing_of_the_engine(world: World) -> None:
     conductor = Conductor(await world.node())
-    assert shown(conductor) == {"start", "saga", "find", "sagas", "bulk", "run", "schedules"}
+    assert shown(conductor) == {"start", "saga", "find", "sagas", "bulk", "run", "report", "schedules"}
     asked = {
         "pause",
         "resume",

@@ -271,4 +271,4 @@ def outcomes(state: SagaState, work: RunAction | RunCompensation | Settle | SetT
                 return [*(e.ActionSettled(step, 1, now, happened=h, output=3) for h in (True, False)), away]
             return [*(e.CompensationSettled(step, 1, now, happened=h) for h in (True, False)), away]
         case SetTimer():
-            return [e.TimerFired(step, attempt, now, direction=work.direction)]
+            return [e.TimerFired(step, attempt, now, direction=work.direction, at=work.due_at)]

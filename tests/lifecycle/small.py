@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec.structs import replace
 
 from goconductor.saga.definition import Binding, Child, Definition, Delay, Map, Step, Undo, Wait
@@ -180,6 +182,42 @@ JOINED = {
     ),
 }
 """Sagas with a map that does not need all its items."""
+
+
+def outside(*steps: Step) -> Definition:
+    """A saga with steps that may be handed out: one whose id begins with ``h`` is asked about, one with ``e`` has its end."""
+    return Definition(name="small", steps=steps)
+
+
+def handed(id: str, *after: str, retry: Retry = ONCE, **fields: Any) -> Step:
+    """A step that may be handed out."""
+    total = 100.0 if id[0] == "e" else None
+    made = Step(id=id, run=f"service.{id}", after=after, total_timeout_seconds=total, retry=retry, compensation_retry=ONCE)
+    return replace(made, unknowns_max=1, **fields)
+
+
+PIVOT = Step(id="p", run="service.p", pivot=True, retry=ONCE, unknowns_max=1)
+CANNOT = Step(id="x", delay=DELAYS["%"])
+HANDED_OUT = {
+    "asked about": outside(handed("h", retry=Retry(attempts_max=2))),
+    "until its end": outside(handed("e")),
+    "one that may fail": outside(handed("e", allow_fail=True)),
+    "a pivot": outside(handed("e", pivot=True)),
+    "a pivot and a step": outside(handed("h", pivot=True), handed("e", "h")),
+    "before another": outside(handed("e"), handed("h", "e")),
+    "beside another": outside(handed("e"), handed("h")),
+    "before what cannot be": outside(handed("h"), replace(CANNOT, after=("h",))),
+    "before a wait": outside(handed("e", allow_fail=True), Step(id="w", wait=GO, after=("e",))),
+    "beside a wait": outside(handed("h"), Step(id="w", wait=GO)),
+    "nothing to undo": outside(handed("e", undo="none"), Step(id="w", wait=GO, after=("e",))),
+    "two of them": outside(handed("h", undo="none"), handed("e", "h", undo="none")),
+    "a pivot before what cannot be": outside(handed("h", pivot=True), replace(CANNOT, after=("h",))),
+    "two behind a pivot": outside(PIVOT, handed("e", "p"), handed("h", "p")),
+    "behind a pivot, before a wait": outside(
+        PIVOT, handed("e", "p"), Step(id="w", wait=GO, after=("e",)), replace(CANNOT, after=("p",))
+    ),
+}
+"""Sagas of which a step is handed out to somebody outside."""
 MORE = Step(id="s1", wait=Wait(event="more"))
 
 
@@ -196,10 +234,10 @@ def asks_a_signal(*, pivot: bool = False, beside: bool = False, then: Step = MOR
     return Definition(name="small", steps=tuple(steps))
 
 
-def asks_a_value(*beside: Step, x: int = 7, starts: bool = False) -> Definition:
+def asks_a_value(*beside: Step, x: int = 7, starts: bool = False, id: str = "s1") -> Definition:
     """A step that runs, or starts a saga, where a value says so, and the value reads an input that a restart may give anew."""
     value = Step(id="v", value="inputs.x > 3", inputs={"x": Binding(value=x)})
-    then = Step(id="s1", run="service.s1", after=("v",), when="steps.v.output", undo="none", unknowns_max=1, retry=ONCE)
+    then = Step(id=id, run="service.s1", after=("v",), when="steps.v.output", undo="none", unknowns_max=1, retry=ONCE)
     if starts:
         then = Step(id="s1", saga=CHILD, after=("v",), when="steps.v.output", undo=UNDO, compensation_retry=ONCE)
     return Definition(name="small", steps=(value, then, *beside))
@@ -233,6 +271,8 @@ RESTARTED = {
     "the same beside a step": asks_a_signal(beside=True),
     "the same before a step with nothing to undo": asks_a_signal(then=Step(id="s1", run="service.s1", undo="none")),
     "what is asked of a value": asks_a_value(),
+    "the same of a step that is handed out": asks_a_value(id="h"),
+    "what is handed out, beside a step": asks_a_value(STEP, id="h"),
     "what is asked of a value beside a wait": asks_a_value(Step(id="w", wait=GO)),
     "what is asked of a value beside a step": asks_a_value(STEP),
     "what is asked of a value by a step that starts a saga": asks_a_value(starts=True),

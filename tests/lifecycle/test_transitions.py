@@ -14,13 +14,13 @@ from goconductor.errors import RequestRefusedError, UnexpectedEventError
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.events import Event, SagaStarted
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, SagaStatus, Side, StepState
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, SagaState, SagaStatus, Side, StepState
 from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, FIRST_STATUSES, SAGA_MOVES
 from goconductor.lifecycle.fold import Fold
 from goconductor.saga.definition import Definition, every_step
 from goconductor.saga.plan import plan
 from tests.lifecycle.sagas import FINAL, INPUT, sensible
-from tests.lifecycle.small import JOINED, MANY, RESTARTED, SMALL
+from tests.lifecycle.small import HANDED_OUT, JOINED, MANY, RESTARTED, SMALL
 
 WAITING = ("sent", "backoff", "waiting", "settling", "fencing", "fencing_undo", "stuck")
 GOING_BACK = (SagaStatus.COMPENSATING, SagaStatus.COMPENSATED)
@@ -50,6 +50,8 @@ def _possible(state: SagaState, *, restarts: bool) -> Iterator[Event]:
         now = step.round
         yield e.ActionSucceeded(name, round=now)
         yield e.CompensationSucceeded(name, round=now)
+        if name[0] in "he":
+            yield from outside(name, step)
         if step.action.status is ActionStatus.SENT:
             yield e.ActionFailed(name, step.action.attempt, now, failure=FINAL)
         if step.action.status not in WAITING and step.compensation.status not in WAITING:
@@ -62,6 +64,17 @@ def _possible(state: SagaState, *, restarts: bool) -> Iterator[Event]:
         yield e.SkipRequested(name, round=now, reason="because", forced=True)
         yield e.OutcomeDeclared(name, round=now, happened=True, output=5, reason="seen")
         yield e.OutcomeDeclared(name, round=now, happened=False, reason="looked")
+
+
+def outside(name: str, step: StepState) -> Iterator[Event]:
+    """All that may come of a step that is handed out, or was."""
+    now = step.round
+    yield e.OutcomeReported(name, step.action.attempt, now, output=5)
+    if step.action.status is ActionStatus.SENT:
+        yield e.ActionHandedOut(name, step.action.attempt, now, ask_after_seconds=5.0 if name[0] == "h" else None)
+    if step.action.status in (ActionStatus.SENT, ActionStatus.WAITING):
+        yield e.OutcomeReported(name, step.action.attempt, now, failure=FINAL)
+        yield e.OutcomeReported(name, step.action.attempt, now, failure=Failure("Busy"))
 
 
 def tries(definition: Definition) -> int:
@@ -118,7 +131,7 @@ def made() -> tuple[Moves, Moves, Moves, set[Any]]:
     firsts = set()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("goconductor.lifecycle.decide.Fold", Watched)
-        young = [*SMALL.values(), *JOINED.values()]
+        young = [*SMALL.values(), *JOINED.values(), *HANDED_OUT.values()]
         for definition, restarts in [*((each, False) for each in young), *((each, True) for each in RESTARTED.values())]:
             compiled = plan(definition)
             level = [begin(compiled, UUID(int=1), SagaStarted(input=INPUT)).state]

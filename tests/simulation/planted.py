@@ -19,9 +19,15 @@ from goconductor.journals.keys import State
 from goconductor.journals.memory import MemoryJournal
 from goconductor.lifecycle.facts.effects import EndSaga
 from goconductor.lifecycle.facts.events import StepEvent
-from goconductor.lifecycle.facts.state import CLOSED_COMPENSATIONS, NO_COMPENSATION, ActionStatus, SagaStatus
+from goconductor.lifecycle.facts.state import (
+    CLOSED_COMPENSATIONS,
+    NO_COMPENSATION,
+    ActionStatus,
+    CompensationStatus,
+    SagaStatus,
+)
 from goconductor.lifecycle.fold import Fold
-from goconductor.lifecycle.moves import terminating
+from goconductor.lifecycle.moves import outside, terminating
 from goconductor.lifecycle.moves.kinds import call
 from goconductor.lifecycle.moves.retrying import Attempts
 from goconductor.lifecycle.moves.returning import turning
@@ -215,6 +221,16 @@ def _late_action(patch: Patch) -> None:
     patch.setattr(MemoryJournal, "_claim", claim)
 
 
+def _reported_late(patch: Patch) -> None:
+    real = outside.check
+
+    def check(fold: Fold, event: Any) -> None:
+        if fold.step(event.step).compensation.status in (NO_COMPENSATION, CompensationStatus.SETTLING):
+            real(fold, event)
+
+    patch.setattr(outside, "check", check)
+
+
 def _terminated_at_once(patch: Patch) -> None:
     patch.setattr(terminating, "_close", lambda _fold, _name, _step: None)
     patch.setattr(terminating, "_end_if_closed", terminating._end)
@@ -224,6 +240,8 @@ _OVERLAPPING = (Fault.CUT_OFF, Fault.PAUSE, Fault.STEP_FAILS, Fault.STEP_HANGS)
 """Faults by which two attempts of a step run at once."""
 _OVERTAKING = (Fault.CUT_OFF, Fault.PAUSE, Fault.CRASH, Fault.STEP_FAILS)
 """Faults by which a compensation can overtake its action."""
+_OUTSIDE = (Fault.STEP_HANDED_OUT, Fault.STEP_FAILS, Fault.OPERATOR, Fault.CRASH)
+"""Faults by which an outcome from outside comes late."""
 _TERMINATING = (Fault.OPERATOR, Fault.STEP_HANGS)
 """Faults by which a saga is terminated while its steps run."""
 
@@ -251,6 +269,9 @@ BUGS: dict[str, Planted] = {
     "shared lease": Planted("a lease is granted while somebody holds it", _shared_lease),
     "early timer": Planted("a timer counts though the database's clock has not reached it", _early_timer),
     "terminated at once": Planted("a saga is terminated without the keys of what is out", _terminated_at_once, _TERMINATING),
+    "reported late": Planted(
+        "an outcome is taken from outside though its compensation has begun", _reported_late, _OUTSIDE, near=150
+    ),
     "late action": Planted("a compensation or settlement does not keep a late action out", _late_action, _OVERTAKING),
 }
 """By name."""

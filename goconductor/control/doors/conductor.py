@@ -17,9 +17,9 @@ from goconductor.control.dataflows.documents import DataflowRun
 from goconductor.control.doors.arguments import checked
 from goconductor.control.doors.handles.saga import SagaHandle
 from goconductor.control.doors.schedules import Schedules
-from goconductor.control.models import SagaPage
+from goconductor.control.models import SagaDetail, SagaPage
 from goconductor.control.sagas import bulk as bulks
-from goconductor.control.sagas import queries, starting
+from goconductor.control.sagas import queries, signals, starting
 from goconductor.control.sagas.bulk import BulkReport, Selected
 from goconductor.dataflow.dataflow import Dataflow
 from goconductor.engine.node import Node
@@ -218,6 +218,33 @@ class Conductor:
             cursor=cursor,
             limit=limit,
         )
+
+    @checked
+    async def report(
+        self, token: str, *, output: Any = None, failure: str = "", refused: bool = False, final: bool = True, by: str = ""
+    ) -> SagaDetail:
+        """Report how a step has ended that was handed out. Reported again, it changes nothing.
+
+        Args:
+            token: its ``context.task_token``; for a success the step's idempotency key will do.
+            output: JSON values, the step's output.
+            failure: why it has failed; empty where it has succeeded.
+            refused: of a failure, whether the outside refused to begin, as by :class:`RefusedError`.
+            final: of a failure, whether another attempt cannot help; else the step's retry policy decides.
+            by: the name of the actor.
+
+        Raises:
+            SagaNotFoundError: there is no such saga.
+            StepNotFoundError: it has no such step.
+            RequestRefusedError: it comes too late, so that what was done is to be undone outside; or another attempt is at work.
+            RequestIdReusedError: another outcome was reported before.
+            RequestInvalidError: this is no task token; or a failure cannot be kept, comes with an output, or by an idempotency
+                key.
+            PayloadError: the output cannot be kept.
+            StoreUnavailableError: the database cannot be reached; report it again.
+        """
+        given = to_json_value(output)
+        return await signals.report(Actor(by), self._node, token, output=given, failure=failure, refused=refused, final=final)
 
     @checked
     async def bulk(

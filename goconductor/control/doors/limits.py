@@ -18,5 +18,7 @@ DRAIN_SECONDS_MAX = 86_400
 """Longest time for which a bus that is left is still read, in seconds."""
 SIGNAL_CHARACTERS_MAX = 100
 """Longest name of a signal."""
+TOKEN_CHARACTERS_MAX = 400
+"""Longest task token."""
 TEXT_CHARACTERS_MAX = 255
 """Longest text among the parameters of a request."""

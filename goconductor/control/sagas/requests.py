@@ -185,7 +185,7 @@ async def _request(
 ) -> SagaDetail:
     request_id = precautions.request_id
     event_id = None if request_id is None else uuid5(saga_id, request_id)
-    if event_id is not None and await _stands(node, saga_id, event, event_id):
+    if event_id is not None and await stands(node, saga_id, event, event_id):
         return await saga_status(actor, node, saga_id)
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -197,7 +197,7 @@ async def _request(
         problem = "the database went away; look at the saga before you repeat the request, it may have been recorded"
         raise StoreUnavailableError(problem) from None
     except RequestRefusedError as error:
-        if event_id is not None and await _stands(node, saga_id, event, event_id):
+        if event_id is not None and await stands(node, saga_id, event, event_id):
             return await saga_status(actor, node, saga_id)  # the same request came twice at once
         if type(error) is not RequestRefusedError:
             raise
@@ -206,7 +206,7 @@ async def _request(
         alone = unattended(plan, now, await surroundings(node, plan, now))
         raise RefusedNowError(str(error), allowed(plan, now, alone)) from None
     if event_id is not None:
-        await _stands(node, saga_id, event, event_id)  # raises where another request with this id came at the same moment
+        await stands(node, saga_id, event, event_id)  # raises where another request with this id came at the same moment
     return await saga_status(actor, node, saga_id)
 
 
@@ -238,7 +238,7 @@ async def _request_under_lease(
         raise RequestRefusedError(answer.dropped)
 
 
-async def _stands(node: Node, saga_id: UUID, event: Event, event_id: UUID) -> bool:
+async def stands(node: Node, saga_id: UUID, event: Event, event_id: UUID) -> bool:
     """Return whether the log holds this request already.
 
     Raises:

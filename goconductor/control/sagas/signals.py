@@ -1,4 +1,4 @@
-"""Signals to a saga on its way, and approvals: what happened outside, told once.
+"""Signals to a saga on its way, approvals, and outcomes of what was handed out: what happened outside, told once.
 
 A signal has an id, which its sender gives or which is drawn here. One that is sent again under its id changes nothing, and is
 answered as before, also by a saga that has ended meanwhile. The store knows the ids; so a signal costs the same, however many
@@ -6,6 +6,9 @@ came before it.
 
 An approval names the step and the round that its sender was shown. Whoever shows the question puts both in; nobody corrects
 them on arrival, since the person has approved what stood there and not what stands there now.
+
+An outcome names its step by the task token that was handed out with it. A report that is repeated changes nothing, and is
+answered as before: its id is made of the token. What comes too late is refused, and whoever reports it undoes what was done.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from goconductor.control.actor import Actor
 from goconductor.control.faults import Fault, RequestInvalidError, text_faults
@@ -27,14 +30,25 @@ from goconductor.control.sagas.requests import (
     RequestIdReusedError,
     StepNotFoundError,
     keepable,
+    stands,
 )
 from goconductor.control.sagas.starting import key_faults
 from goconductor.engine.facts import log
 from goconductor.engine.log.folding import Submission
 from goconductor.engine.node import Node
-from goconductor.errors import RequestRefusedError, StoreUnavailableError, nearest
-from goconductor.lifecycle.facts.events import SignalReceived
+from goconductor.errors import (
+    ArgumentError,
+    PermanentError,
+    RefusedError,
+    RequestRefusedError,
+    StoreUnavailableError,
+    TemporaryError,
+    nearest,
+)
+from goconductor.lifecycle.facts.events import OutcomeReported, SignalReceived
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure
 from goconductor.lifecycle.grown import exists
+from goconductor.saga.ids import read_task_token
 
 
 async def signal(
@@ -98,6 +112,78 @@ async def approve(
         raise RequestInvalidError("the approval", found)
     event = SignalReceived(name=step, id=_id(precautions), approves=step, seen_round=round, reason=reason, by=actor.name)
     return await _send(actor, node, saga_id, event, precautions)
+
+
+async def report(
+    actor: Actor, node: Node, token: str, *, output: Any = None, failure: str = "", refused: bool = False, final: bool = True
+) -> SagaDetail:
+    """Report how a step has ended that was handed out.
+
+    Args:
+        actor: who reports; the saga's history keeps the name.
+        node: the engine.
+        token: the task token that the step's code handed out; for a success its idempotency key will do.
+        output: JSON values, the step's output.
+        failure: why it has failed; empty where it has succeeded.
+        refused: of a failure, whether the outside refused to begin, so that there is nothing to undo.
+        final: of a failure, whether another attempt cannot help; else the step's retry policy decides.
+
+    Raises:
+        SagaNotFoundError: there is no such saga.
+        StepNotFoundError: it has no such step.
+        RequestRefusedError: it comes too late, so that what was done is to be undone outside; or another attempt is at work.
+        RequestIdReusedError: another outcome was reported for this token.
+        RequestInvalidError: this is no token; or the failure cannot be kept, comes with an output, or by an idempotency key.
+        PayloadError: the output cannot be kept.
+        StoreUnavailableError: the database cannot be reached; report it again.
+    """
+    try:
+        saga_id, step, round, attempt = read_task_token(token)
+    except ArgumentError as error:
+        raise RequestInvalidError("the outcome", [Fault("token", str(error))]) from None
+    found = text_faults("failure", failure, REASON_CHARACTERS_MAX)
+    if failure and output is not None:
+        found.append(Fault("output", "comes with a failure; give one of them"))
+    if failure and attempt is None:
+        found.append(Fault("token", "is an idempotency key, which names no attempt; report a failure by its task token"))
+    if found:
+        raise RequestInvalidError("the outcome", found)
+    kind = RefusedError if refused else PermanentError if final else TemporaryError
+    why = Failure(kind.__name__, failure, retryable=not (refused or final)) if failure else None
+    view = await node.view(saga_id)  # so that a saga or a database that is not there is reported at once
+    plan = await node.plan_of(view.state)
+    if not exists(plan, view.state.steps, step):
+        raise StepNotFoundError(f"saga {plan.name!r} has no step {step[:100]!a}; {nearest(step, plan.owners)}")
+    event = OutcomeReported(step, attempt or 1, round, output=keepable(node, output, "output"), failure=why, by=actor.name)
+    named = f"{step}/{round}" if why is None else f"{step}/{round}/{attempt}"
+    return await _report(actor, node, saga_id, event, uuid5(saga_id, f"outcome {named}"))
+
+
+async def _report(actor: Actor, node: Node, saga_id: UUID, event: OutcomeReported, event_id: UUID) -> SagaDetail:
+    if not await _is_known(node, saga_id, event, event_id) and not await _has_succeeded(node, saga_id, event):
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await node.request(saga_id, event, event_id=event_id)
+        except TimeoutError:
+            raise StoreUnavailableError("the database went away; report it again, it may have been recorded") from None
+        except RequestRefusedError:
+            if not await _is_known(node, saga_id, event, event_id) and not await _has_succeeded(node, saga_id, event):
+                raise  # else it came twice at once
+    return await saga_status(actor, node, saga_id)
+
+
+async def _has_succeeded(node: Node, saga_id: UUID, event: OutcomeReported) -> bool:
+    """Return whether this is the success of a step that is known to have succeeded, and stands: somebody has asked meanwhile."""
+    step = (await node.view(saga_id)).state.step(event.step)
+    stands = step.action.status is ActionStatus.SUCCEEDED and step.compensation.status is CompensationStatus.NONE
+    return event.failure is None and stands and step.round == event.round
+
+
+async def _is_known(node: Node, saga_id: UUID, event: OutcomeReported, event_id: UUID) -> bool:
+    try:
+        return await stands(node, saga_id, event, event_id)
+    except RequestIdReusedError:
+        raise RequestIdReusedError("another outcome of this attempt was reported before; the first one counts") from None
 
 
 def _id(precautions: Precautions) -> str:

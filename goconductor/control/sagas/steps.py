@@ -271,10 +271,18 @@ def _waits_for(plan: Plan, name: str, step: StepState) -> WaitDetail | None:
 
 def _until(plan: Plan, name: str, step: StepState) -> str:
     wait, due_at = plan.steps[name].wait, step.action.due_at
-    end = "" if due_at is None else f" until {moment(due_at):%Y-%m-%d %H:%M:%S} UTC"
+    if name in plan.owners:
+        over = due_at is not None and due_at == step.action.ends_at
+        then = "" if due_at is None else f", at most until {_text(due_at)}" if over else f"; is asked about at {_text(due_at)}"
+        return f"was handed out: waits for a report of its outcome{then}"
+    end = "" if due_at is None else f" until {_text(due_at)}"
     if wait is None:
         return f"waits{end}"
     return f"waits for signal {wait.event!r}{end}" if wait.approval is None else f"waits for approval{end}: {wait.approval}"
+
+
+def _text(at: float) -> str:
+    return f"{moment(at):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _held_back(state: SagaState) -> str | None:

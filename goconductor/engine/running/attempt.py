@@ -13,7 +13,7 @@ from typing import Any
 
 from goconductor.dataflow.transients import sealed
 from goconductor.engine.steps.builders import BuilderAction
-from goconductor.engine.steps.context import Apart, StepContext
+from goconductor.engine.steps.context import Apart, HandedOut, StepContext
 from goconductor.engine.steps.registry import TIMEOUT_SECONDS, Action
 from goconductor.engine.steps.signature import Signature
 from goconductor.engine.work.deadlines import Limit
@@ -250,6 +250,8 @@ def _shielded(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     except Exception as error:
         if isinstance(error, StopIteration):
             raise GoConductorError(f"StopIteration: {error}") from error
+        raise
+    except HandedOut:
         raise
     except BaseException as error:
         raise GoConductorError(f"{type(error).__name__}: {error}") from error

@@ -25,13 +25,14 @@ from goconductor.aio.cancellation import is_ours
 from goconductor.engine.running.attempt import Attempt, NotBegunError
 from goconductor.engine.running.runners import Runner, runner_of
 from goconductor.engine.running.undoing import undo_runner_of
-from goconductor.engine.steps.context import StepContext
+from goconductor.engine.steps.context import HandedOut, StepContext
 from goconductor.engine.steps.failures import delay_of, failure_of, names_of, text_of
 from goconductor.engine.work.deadlines import Deadlines, Limit
 from goconductor.engine.work.granted import Granted
-from goconductor.errors import JournalError
+from goconductor.errors import JournalError, PermanentError
 from goconductor.lifecycle.facts.events import (
     ActionFailed,
+    ActionHandedOut,
     ActionSettled,
     ActionSucceeded,
     CompensationFailed,
@@ -44,6 +45,11 @@ from goconductor.lifecycle.pending_work import goes_back
 from goconductor.saga.definition import StepRole
 from goconductor.saga.ids import Direction
 from goconductor.saga.retry import Retry
+
+_NOT_IN_A_TRANSACTION = (
+    "a transactional step cannot be handed out, as its journal says that it happened once its transaction is committed: "
+    "make it a plain step, or let a step of its own hand out what this one has written"
+)
 
 OnError = Callable[[Granted, StepContext, BaseException], Coroutine[Any, Any, None]]
 
@@ -120,6 +126,10 @@ class Invocation:
         except BaseException as error:
             if is_ours(error):
                 raise
+            if isinstance(error, HandedOut):
+                if attempt.action.journal is None:
+                    return ActionHandedOut(**attempt.names, ask_after_seconds=error.ask_after_seconds)
+                error = PermanentError(_NOT_IN_A_TRANSACTION)
             self._name(error, limit)
             self._check_begun(error)
             await self._on_error(attempt.work, attempt.context, error)
@@ -135,7 +145,8 @@ class Invocation:
             failure = replace(failure, called=False, retryable=False)
         policy = work.plan.retry_of(work.step, action.retry)
         failure = _chosen(failure, policy, error)
-        is_last = not failure.retryable or goes_back(work.view.state, work.step) or not policy.allows(work.attempt)
+        tries = work.attempt - attempt.step.action.asked
+        is_last = not failure.retryable or goes_back(work.view.state, work.step) or not policy.allows(tries)
         if is_last and work.plan.roles[work.step] is not StepRole.RETRIABLE and not isinstance(error, JournalError):
             try:
                 proof = await self._runner.prove(attempt, failure)

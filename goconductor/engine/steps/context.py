@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Coroutine, Generator, MutableMapping
 from contextvars import ContextVar, copy_context
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NoReturn, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
 
+from goconductor.errors import ArgumentError
 from goconductor.ports.clock import Clock
 from goconductor.redaction import logger_of
-from goconductor.saga.ids import Direction, idempotency_key
+from goconductor.saga.ids import Direction, idempotency_key, task_token
+from goconductor.saga.retry import seconds
 
 R = TypeVar("R")
 
@@ -35,6 +37,18 @@ class _Bound(logging.LoggerAdapter[logging.Logger]):
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         kwargs["extra"] = {**(self.extra or {}), **(kwargs.get("extra") or {})}
         return msg, kwargs
+
+
+class HandedOut(BaseException):
+    """Ends the code of a step that somebody outside completes; no handler of exceptions is to catch it.
+
+    Args:
+        ask_after_seconds: when the step's code is run again to ask; None asks nobody.
+    """
+
+    def __init__(self, ask_after_seconds: float | None) -> None:
+        super().__init__("a step was handed out: let what context.hand_out() raises pass")
+        self.ask_after_seconds = ask_after_seconds
 
 
 class StepContext(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +92,33 @@ class StepContext(msgspec.Struct, frozen=True, kw_only=True):
     def action_key(self) -> str:
         """The action's idempotency key, in its compensation as well: by it the other side finds what is to be undone."""
         return idempotency_key(self.saga_id, self.step, Direction.ACTION, self.round)
+
+    @property
+    def task_token(self) -> str:
+        """Names this attempt of the action to somebody outside, who reports its outcome by it (:meth:`hand_out`)."""
+        return task_token(self.saga_id, self.step, self.round, self.attempt)
+
+    def hand_out(self, *, ask_after: float | str | None = None) -> NoReturn:
+        """End the action here, and leave its outcome to somebody outside, who reports it by :attr:`task_token`.
+
+        Write ``return context.hand_out(…)``. It ends the function by what no handler of exceptions catches; let it pass. The step
+        waits for the report, and holds neither a place nor a lease. Its ``total_timeout`` bounds for how long. This is the
+        pattern of the task token (AWS Step Functions) and of asynchronous activity completion (Temporal).
+
+        Args:
+            ask_after: when the step's code is run again under the same idempotency key, to ask what became of it: seconds, or a
+                text such as ``"10m"``. It may hand out again. None asks nobody.
+
+        Raises:
+            ArgumentError: this is no action, which alone can be handed out, or ``ask_after`` is no duration.
+        """
+        if self.direction is not Direction.ACTION:
+            raise ArgumentError("a compensation cannot be handed out: return when it is done, or raise TemporaryError")
+        try:
+            after = None if ask_after is None else seconds(ask_after)
+        except ValueError as error:
+            raise ArgumentError(f"ask_after: {error}") from None
+        raise HandedOut(after)
 
     @property
     def seconds_left(self) -> float:

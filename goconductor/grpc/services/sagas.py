@@ -10,7 +10,14 @@ from uuid import UUID
 from goconductor.aio.first_of import first_of
 from goconductor.control.actor import ANYBODY, Actor
 from goconductor.control.diagrams.drawing import saga_diagram
-from goconductor.control.doors.limits import HISTORY_MAX, PAGE_MAX, SIGNAL_CHARACTERS_MAX, STARTS_MAX, WAIT_SECONDS_MAX
+from goconductor.control.doors.limits import (
+    HISTORY_MAX,
+    PAGE_MAX,
+    SIGNAL_CHARACTERS_MAX,
+    STARTS_MAX,
+    TOKEN_CHARACTERS_MAX,
+    WAIT_SECONDS_MAX,
+)
 from goconductor.control.doors.problems import URN, kind_of
 from goconductor.control.sagas import queries, signals, starting
 from goconductor.control.settings.settings import Settings
@@ -117,6 +124,19 @@ class SagaCalls:
             reason=request.reason,
             round=within("round", request.round, 0, ROUND_MAX),
             precautions=precautions(request),
+        )
+        return message(pb.SagaDetail, detail)
+
+    async def report(self, request: pb.ReportRequest, _context: Any) -> pb.SagaDetail:
+        """Report how a step has ended that was handed out."""
+        detail = await signals.report(
+            Actor(request.by),
+            self._node,
+            text("token", request.token, TOKEN_CHARACTERS_MAX),
+            output=read_value(request, "output"),
+            failure=request.failure,
+            refused=request.refused,
+            final=not request.again,
         )
         return message(pb.SagaDetail, detail)
 

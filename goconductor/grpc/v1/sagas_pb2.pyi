@@ -180,6 +180,22 @@ class SignalRequest(_message.Message):
     request_id: str
     def __init__(self, saga_id: _Optional[str] = ..., name: _Optional[str] = ..., payload: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., by: _Optional[str] = ..., revision: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
+class ReportRequest(_message.Message):
+    __slots__ = ("token", "output", "failure", "refused", "again", "by")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    AGAIN_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    output: _values_pb2.Value
+    failure: str
+    refused: bool
+    again: bool
+    by: str
+    def __init__(self, token: _Optional[str] = ..., output: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., failure: _Optional[str] = ..., refused: bool = ..., again: bool = ..., by: _Optional[str] = ...) -> None: ...
+
 class ApproveRequest(_message.Message):
     __slots__ = ("saga_id", "step", "reason", "round", "by", "revision", "request_id")
     SAGA_ID_FIELD_NUMBER: _ClassVar[int]

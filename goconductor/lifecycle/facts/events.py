@@ -85,6 +85,29 @@ class ActionFailed(ActionEvent, frozen=True, omit_defaults=True):
     delay_seconds: float | None = None
 
 
+class ActionHandedOut(ActionEvent, frozen=True, omit_defaults=True):
+    """The action has handed its work to somebody outside, who will report the outcome. ``ask_after_seconds``: the action is run
+    again, to ask, where no outcome has come until then; None asks nobody.
+    """
+
+    ask_after_seconds: float | None = None
+
+
+class OutcomeReported(StepEvent, frozen=True, omit_defaults=True):
+    """Somebody outside reported how an action that was handed out has ended: with an output, or with a failure.
+
+    A failure counts only for the attempt that it names. A success counts for any attempt of its round.
+    """
+
+    verb: ClassVar[str] = "told an outcome"
+    proven: ClassVar[bool] = False
+    retry: ClassVar[Retry | None] = None
+    delay_seconds: ClassVar[float | None] = None
+    output: Any = None
+    failure: Failure | None = None
+    by: str = ""
+
+
 class OutputRejected(ActionEvent, frozen=True, omit_defaults=True):
     """The action ran, but what it returned cannot be kept; ``failure`` has the reason. Its effect stands; another run repeats it.
 
@@ -264,7 +287,9 @@ class InputEdited(StepEvent, frozen=True, omit_defaults=True):
     by: str = ""
 
 
-ForwardEvent: TypeAlias = ActionSucceeded | ActionFailed | OutputRejected | ActionSettled | DeadlinePassed
+ForwardEvent: TypeAlias = (
+    ActionSucceeded | ActionFailed | ActionHandedOut | OutcomeReported | OutputRejected | ActionSettled | DeadlinePassed
+)
 """Events that :mod:`goconductor.lifecycle.moves.forward` decides."""
 
 BackwardEvent: TypeAlias = CompensationSucceeded | CompensationFailed | CompensationSettled

@@ -12,7 +12,7 @@ import msgspec
 from goconductor.lifecycle.facts.parent import Parent
 from goconductor.lifecycle.facts.rewind import Rewind
 from goconductor.lifecycle.facts.signal import Signal
-from goconductor.saga.features import CHILD, REWIND, TERMINATION
+from goconductor.saga.features import CHILD, HANDED_OUT, REWIND, TERMINATION
 from goconductor.saga.growth import Items
 from goconductor.saga.ids import Direction
 
@@ -181,6 +181,7 @@ class Side(msgspec.Struct, Generic[SideStatus], frozen=True, omit_defaults=True)
         failure: why its last attempt did not work.
         since: when it began to wait, in seconds since 1970; None where it does not wait.
         ends_at: when the time of all its attempts is over, in seconds since 1970; None where that has no end.
+        asked: how many of its attempts only asked what became of the one before, which was handed out.
     """
 
     status: SideStatus
@@ -191,6 +192,7 @@ class Side(msgspec.Struct, Generic[SideStatus], frozen=True, omit_defaults=True)
     failure: Failure | None = None
     since: float | None = None
     ends_at: float | None = None
+    asked: int = 0
 
     def to(self, status: SideStatus, **changes: Any) -> Side[SideStatus]:
         """Return the side with another status, and no timer."""
@@ -286,6 +288,8 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     """What goes back while the saga goes forward; None on the way back as a whole, and where nothing does."""
     parent: Parent | None = None
     """The step of another saga that started this one, and ends with it."""
+    handed_out: bool = False
+    """Whether an action of it was ever handed to somebody outside."""
     rounds: int = 0
     """How many rewinds have begun. A step that was rewound takes this number as its round."""
     unkept: dict[str, Answer] | None = None
@@ -324,6 +328,8 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
         """What older code does not know of this state, beside what its definition uses (:mod:`goconductor.saga.features`)."""
         rewound = (REWIND,) if self.rounds else ()
         found = rewound if self.parent is None else (*rewound, CHILD)
+        if self.handed_out:
+            found = (*found, HANDED_OUT)
         return (*found, TERMINATION) if self.phase is SagaStatus.TERMINATING else found
 
     @property

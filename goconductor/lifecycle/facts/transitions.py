@@ -56,6 +56,7 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
     e.ActionSucceeded: {
         S.QUEUED: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
         S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
+        S.WAITING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED),
         S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
         S.COMPENSATING: _BACK_TO_THE_END,
         S.STUCK: _to(S.STUCK, S.RUNNING, S.WAITING, S.COMPLETED),
@@ -67,6 +68,22 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
         S.COMPENSATING: _BACK_TO_THE_END,
         S.STUCK: _STILL_STUCK,
+    },
+    e.ActionHandedOut: {
+        S.QUEUED: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.COMPLETED, S.COMPENSATED),
+        S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.COMPLETED, S.COMPENSATED),
+        S.PAUSED: _to(S.PAUSED, S.COMPENSATED),
+        S.COMPENSATING: _BACK_TO_THE_END,
+        S.STUCK: _STILL_STUCK,
+    },
+    e.OutcomeReported: {
+        S.QUEUED: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
+        S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
+        S.WAITING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
+        S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
+        S.COMPENSATING: _BACK_TO_THE_END,
+        S.STUCK: _to(S.STUCK, S.RUNNING, S.WAITING, S.COMPLETED),
+        S.TERMINATING: _TO_ITS_END,
     },
     e.OutputRejected: {
         S.QUEUED: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
@@ -159,11 +176,11 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
     e.TerminateRequested: dict.fromkeys(_LIVE, _to(S.TERMINATED)),
     e.TerminationRequested: {
         **dict.fromkeys(_LIVE, _TO_ITS_END),
-        **dict.fromkeys((S.WAITING, S.TERMINATING), _to(S.TERMINATED)),
+        S.TERMINATING: _to(S.TERMINATED),
     },
     e.SignalDropped: {s: _to(s) for s in _LIVE},
     e.RetryRequested: {
-        S.RUNNING: _to(S.RUNNING),
+        **{s: _to(S.RUNNING) for s in (S.RUNNING, S.WAITING)},
         S.COMPENSATING: _to(S.COMPENSATING),
         S.STUCK: _to(S.STUCK, S.RUNNING, S.WAITING, S.COMPENSATING, S.COMPLETED),
         S.PAUSED: _to(S.PAUSED, S.COMPLETED),
@@ -189,7 +206,7 @@ ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
         A.PENDING: frozenset({A.SENT, A.WAITING, A.GROWN, A.SUCCEEDED, A.SKIPPED, A.PREVENTED, A.STUCK, A.GIVEN_UP}),
         A.SENT: frozenset({A.UNKNOWN}),
         A.BACKOFF: frozenset({A.FAILED}),
-        A.WAITING: frozenset({A.SUCCEEDED, A.PREVENTED}),
+        A.WAITING: frozenset({A.SUCCEEDED, A.PREVENTED, A.UNKNOWN}),
         A.GROWN: frozenset({A.SUCCEEDED, A.PREVENTED}),
         A.STUCK: frozenset({A.PREVENTED}),
     },
@@ -200,11 +217,21 @@ ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
         **dict.fromkeys((A.PENDING, A.PREVENTED), frozenset({A.SKIPPED})),
         **dict.fromkeys((A.SUCCEEDED, A.FAILED, A.UNKNOWN), frozenset({A.GIVEN_UP})),
     },
-    e.ActionSucceeded: dict.fromkeys((A.SENT, A.BACKOFF, A.SETTLING, A.FAILED, A.UNKNOWN, A.STUCK), frozenset({A.SUCCEEDED})),
+    e.ActionSucceeded: dict.fromkeys(
+        (A.SENT, A.BACKOFF, A.WAITING, A.SETTLING, A.FAILED, A.UNKNOWN, A.STUCK), frozenset({A.SUCCEEDED})
+    ),
     e.ActionFailed: {A.SENT: frozenset({A.BACKOFF, A.FAILED, A.PREVENTED, A.SETTLING, A.STUCK, A.GIVEN_UP})},
+    e.ActionHandedOut: {A.SENT: frozenset({A.WAITING, A.UNKNOWN})},
+    e.OutcomeReported: {
+        **dict.fromkeys((A.BACKOFF, A.SETTLING, A.FAILED, A.UNKNOWN, A.STUCK), frozenset({A.SUCCEEDED})),
+        **dict.fromkeys((A.SENT, A.WAITING), frozenset({A.SUCCEEDED, A.BACKOFF, A.FAILED, A.SETTLING, A.STUCK})),
+    },
     e.OutputRejected: {A.SENT: frozenset({A.FAILED, A.STUCK, A.GIVEN_UP})},
     e.OutcomeUnknown: {A.SENT: frozenset({A.SENT, A.BACKOFF, A.UNKNOWN, A.SETTLING, A.STUCK})},
-    e.TimerFired: {A.BACKOFF: frozenset({A.SENT}), A.WAITING: frozenset({A.SUCCEEDED, A.PREVENTED, A.STUCK, A.GIVEN_UP})},
+    e.TimerFired: {
+        A.BACKOFF: frozenset({A.SENT}),
+        A.WAITING: frozenset({A.SUCCEEDED, A.PREVENTED, A.STUCK, A.GIVEN_UP, A.SENT, A.UNKNOWN, A.SETTLING}),
+    },
     e.SignalReceived: {A.WAITING: frozenset({A.SUCCEEDED})},
     e.ActionSettled: {
         A.SETTLING: frozenset({A.SUCCEEDED, A.PREVENTED, A.SKIPPED, A.GIVEN_UP}),
@@ -216,12 +243,16 @@ ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
     e.AbortRequested: {A.BACKOFF: frozenset({A.SETTLING})},
     e.TerminationRequested: {
         **dict.fromkeys((A.SENT, A.SETTLING, A.BACKOFF, A.STUCK, A.FAILED, A.UNKNOWN), frozenset({A.SETTLING})),
-        **dict.fromkeys((A.WAITING, A.GROWN), frozenset({A.PREVENTED})),
+        A.WAITING: frozenset({A.PREVENTED, A.SETTLING}),
+        A.GROWN: frozenset({A.PREVENTED}),
     },
-    e.RetryRequested: {A.STUCK: frozenset({A.SENT, A.WAITING, A.GROWN, A.SUCCEEDED}), A.BACKOFF: frozenset({A.SENT})},
+    e.RetryRequested: {
+        A.STUCK: frozenset({A.SENT, A.WAITING, A.GROWN, A.SUCCEEDED}),
+        **dict.fromkeys((A.BACKOFF, A.WAITING), frozenset({A.SENT})),
+    },
     e.SkipRequested: {
-        **dict.fromkeys((A.STUCK, A.BACKOFF, A.SENT), frozenset({A.SETTLING, A.SKIPPED})),
-        **dict.fromkeys((A.WAITING, A.SETTLING), frozenset({A.SKIPPED})),
+        **dict.fromkeys((A.STUCK, A.BACKOFF, A.SENT, A.WAITING), frozenset({A.SETTLING, A.SKIPPED})),
+        A.SETTLING: frozenset({A.SKIPPED}),
         **_UNDONE,
     },
     e.OutcomeDeclared: {

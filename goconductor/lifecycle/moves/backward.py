@@ -57,7 +57,7 @@ def succeeded(fold: Fold, event: CompensationSucceeded) -> None:
 def failed(fold: Fold, event: CompensationFailed) -> None:
     """Try again with backoff; when the policy is spent the saga is stuck."""
     name, side = event.step, COMPENSATIONS.expect(fold, event)
-    failure = COMPENSATIONS.failed(fold, event, fold.plan.compensation_retry_of(name, event.retry))
+    failure = COMPENSATIONS.failed(fold, event, event.failure, fold.plan.compensation_retry_of(name, event.retry))
     if failure is not None:
         stuck = side.to(CompensationStatus.STUCK, failure=failure)
         fold.set_compensation(name, CompensationFailed, stuck)

@@ -8,11 +8,13 @@ from goconductor.errors import UnexpectedEventError
 from goconductor.lifecycle.facts.effects import Settle
 from goconductor.lifecycle.facts.events import (
     ActionFailed,
+    ActionHandedOut,
     ActionSettled,
     ActionSucceeded,
     DeadlinePassed,
     ForwardEvent,
     OutcomeDeclared,
+    OutcomeReported,
     OutcomeUnknown,
     OutputRejected,
     SettleUnavailable,
@@ -28,6 +30,7 @@ from goconductor.lifecycle.facts.state import (
     Side,
 )
 from goconductor.lifecycle.fold import Fold
+from goconductor.lifecycle.moves import outside
 from goconductor.lifecycle.moves.beginning import advance, fails, without_effect
 from goconductor.lifecycle.moves.kinds import call, wait
 from goconductor.lifecycle.moves.retrying import ACTIONS
@@ -53,7 +56,12 @@ def apply(fold: Fold, event: ForwardEvent | SideEvent) -> None:
         case ActionSucceeded():
             succeeded(fold, event)
         case ActionFailed():
-            failed(fold, event)
+            failed(fold, event, event.failure)
+        case ActionHandedOut():
+            if not outside.handed_out(fold, event):
+                has_failed(fold, event.step, "it was handed out")
+        case OutcomeReported():
+            reported(fold, event)
         case OutcomeUnknown():
             unknown(fold, event)
         case TimerFired():
@@ -82,6 +90,9 @@ def due(fold: Fold, event: TimerFired) -> None:
     fold.expect(event, waits.attempt)
     if fold.paused:
         raise UnexpectedEventError(f"the saga is paused; step {event.step!r} ends its waiting on resume")
+    if event.step in fold.plan.owners:
+        silent(fold, event)
+        return
     if fold.plan.steps[event.step].wait is not None:
         done = without_effect(fold, event.step, TimerFired, wait.timed_out(fold, event.step), attempt=waits.attempt)
         if done or fold.joins:
@@ -92,7 +103,35 @@ def due(fold: Fold, event: TimerFired) -> None:
     _go_on(fold, event.step)
 
 
-def succeeded(fold: Fold, event: ActionSucceeded | ActionSettled | OutcomeDeclared) -> None:
+def silent(fold: Fold, event: TimerFired) -> None:
+    """Ask what became of a step that was handed out; where its time is over, take its outcome for lost."""
+    name, side = event.step, fold.step(event.step).action
+    if side.due_at is None or event.at < side.due_at:
+        raise UnexpectedEventError(f"the timer is of the wait before attempt {event.attempt}, which was handed out meanwhile")
+    if not outside.is_too_late(fold, name):
+        outside.ask(fold, name, TimerFired)
+        return
+    total = fold.plan.steps[name].total_timeout_seconds
+    failure = Failure(outside.NO_OUTCOME, f"nobody reported its outcome within its total timeout of {total:g} s", retryable=False)
+    after = ActionStatus.SETTLING if fold.tolerates(name) else _AFTER_LOST[fold.role(name)]
+    fold.set_action(name, TimerFired, side.to(after, failure=failure, unknowns=side.unknowns + 1))
+    _given_up(fold, name, after, str(failure))
+
+
+def reported(fold: Fold, event: OutcomeReported) -> None:
+    """Take an outcome that somebody outside reports.
+
+    Raises:
+        RequestRefusedError: it comes too late, or is about nothing that was handed out.
+    """
+    outside.check(fold, event)
+    if event.failure is None:
+        succeeded(fold, event)
+    else:
+        failed(fold, event, event.failure)
+
+
+def succeeded(fold: Fold, event: ActionSucceeded | ActionSettled | OutcomeDeclared | OutcomeReported) -> None:
     """Take a success; it counts for any attempt of its round. After the pivot's nothing turns the saga back any more."""
     step = fold.step(event.step)
     before = step.action
@@ -121,12 +160,11 @@ def succeeded(fold: Fold, event: ActionSucceeded | ActionSettled | OutcomeDeclar
     back(fold, event.step)
 
 
-def failed(fold: Fold, event: ActionFailed) -> None:
+def failed(fold: Fold, event: ActionFailed | OutcomeReported, failure: Failure) -> None:
     """Try again while its policy allows; else turn back, settle a pivot or a tolerated step, or leave it to an operator."""
     name, side, role = event.step, ACTIONS.expect(fold, event), fold.role(event.step)
-    failure = event.failure
     if not fold.goes_back(name) and not event.proven:
-        last = ACTIONS.failed(fold, event, fold.plan.retry_of(name, event.retry))
+        last = ACTIONS.failed(fold, event, failure, fold.plan.retry_of(name, event.retry))
         if last is None:
             return
         failure = last
@@ -138,7 +176,7 @@ def failed(fold: Fold, event: ActionFailed) -> None:
         after = ActionStatus.GIVEN_UP
     else:
         after = ActionStatus.PREVENTED if event.proven else ActionStatus.FAILED
-    fold.set_action(name, ActionFailed, side.to(after, failure=failure))
+    fold.set_action(name, type(event), side.to(after, failure=failure))
     _given_up(fold, name, after, str(failure))
 
 

@@ -35,7 +35,7 @@ from goconductor.lifecycle.facts.events import (
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, StepState
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import in_order
-from goconductor.lifecycle.moves import beginning, forward, signals, terminating
+from goconductor.lifecycle.moves import beginning, forward, outside, signals, terminating
 from goconductor.lifecycle.moves.kinds import kind_of
 from goconductor.lifecycle.moves.retrying import ACTIONS, COMPENSATIONS
 from goconductor.lifecycle.moves.returning import joining, rewinding, turning
@@ -136,6 +136,8 @@ def retry(fold: Fold, event: RetryRequested) -> None:
         beginning.advance(fold, fold.plan.successors[name] if ended else ())
     elif step.action.status in (ActionStatus.STUCK, ActionStatus.BACKOFF):
         ACTIONS.again(fold, event, unknowns=min(step.action.unknowns, 1))
+    elif outside.is_outside(fold, name):
+        outside.ask(fold, name, RetryRequested)
     elif step.compensation.status in (CompensationStatus.STUCK, CompensationStatus.BACKOFF):
         COMPENSATIONS.again(fold, event, unknowns=0)
     else:

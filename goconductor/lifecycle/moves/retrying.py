@@ -16,6 +16,7 @@ from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetT
 from goconductor.lifecycle.facts.events import (
     ActionFailed,
     CompensationFailed,
+    OutcomeReported,
     OutcomeUnknown,
     RetryRequested,
     StepEvent,
@@ -26,7 +27,8 @@ from goconductor.lifecycle.fold import Fold
 from goconductor.saga.ids import Direction, idempotency_key
 from goconductor.saga.retry import LOST_RETRY, Patience, Retry
 
-_Outcome: TypeAlias = ActionFailed | CompensationFailed | OutcomeUnknown
+_Failed: TypeAlias = ActionFailed | OutcomeReported | CompensationFailed
+_Outcome: TypeAlias = _Failed | OutcomeUnknown
 
 _replace = msgspec.structs.replace
 
@@ -63,25 +65,26 @@ class Attempts(abc.ABC, Generic[SideStatus]):
             UnexpectedEventError: the side is sent, and the event is of another attempt.
         """
         side = self.side(fold.step(event.step))
-        if side.status is self._sent:
+        if side.status is self._sent or side.status is ActionStatus.WAITING:
             fold.expect(event, side.attempt)
         return side
 
-    def failed(self, fold: Fold, event: ActionFailed | CompensationFailed, policy: Retry) -> Failure | None:
+    def failed(self, fold: Fold, event: _Failed, failure: Failure, policy: Retry) -> Failure | None:
         """Back off after a reported failure, if another attempt can help, and the policy and the step's total time allow one.
 
         Returns:
             None, or the failure with which the caller gives up.
         """
-        if not event.failure.retryable or not policy.allows(event.attempt):
-            return event.failure
         side = self.side(fold.step(event.step))
-        wait = max(policy.wait_seconds(event.attempt, self._key(fold, event)), event.delay_seconds or 0.0)
+        tries = event.attempt - side.asked
+        if not failure.retryable or not policy.allows(tries):
+            return failure
+        wait = max(policy.wait_seconds(tries, self._key(fold, event)), event.delay_seconds or 0.0)
         if _is_over(side, fold.at + wait):
             total = fold.plan.steps[event.step].total_timeout_seconds
-            late = f"{event.failure.message}; its total timeout of {total:g} s leaves no time for another attempt"
-            return _replace(event.failure, message=late.removeprefix("; "), retryable=False)
-        self._back_off(fold, event, side, wait, event.failure)
+            late = f"{failure.message}; its total timeout of {total:g} s leaves no time for another attempt"
+            return _replace(failure, message=late.removeprefix("; "), retryable=False)
+        self._back_off(fold, event, side, wait, failure)
         return None
 
     def lost(self, fold: Fold, event: OutcomeUnknown, limit: Patience | None) -> Side[SideStatus] | None:
@@ -140,7 +143,7 @@ class Attempts(abc.ABC, Generic[SideStatus]):
         self, fold: Fold, event: _Outcome, side: Side[SideStatus], wait_seconds: float, failure: Failure | None
     ) -> None:
         name, attempt, due_at = event.step, side.attempt + 1, fold.at + wait_seconds
-        side = Side(self._backoff, attempt, side.unknowns, side.lost_at, due_at, failure, None, side.ends_at)
+        side = Side(self._backoff, attempt, side.unknowns, side.lost_at, due_at, failure, None, side.ends_at, side.asked)
         self.put(fold, name, type(event), side)
         fold.set_timer(SetTimer(name, self._direction, attempt, event.round, due_at))
 

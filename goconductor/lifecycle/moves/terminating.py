@@ -31,6 +31,7 @@ from goconductor.lifecycle.facts.events import (
     CompensationSettled,
     CompensationSucceeded,
     Event,
+    OutcomeReported,
     SettleUnavailable,
     TerminateRequested,
     TerminationRequested,
@@ -48,12 +49,13 @@ from goconductor.lifecycle.facts.state import (
     StepState,
 )
 from goconductor.lifecycle.fold import Fold
+from goconductor.lifecycle.moves import outside
 from goconductor.lifecycle.moves.returning import turning, undoing
 
 _UNSURE = (ActionStatus.BACKOFF, ActionStatus.STUCK, ActionStatus.FAILED, ActionStatus.UNKNOWN)
 """Statuses of an action whose attempts are over, as far as the log knows; an outcome may have been lost before."""
 _AT_WORK = (
-    *(ActionStatus.SENT, ActionStatus.SETTLING),
+    *(ActionStatus.SENT, ActionStatus.SETTLING, ActionStatus.WAITING),
     *(CompensationStatus.SENT, CompensationStatus.FENCING, CompensationStatus.FENCING_UNDO),
 )
 _NOT_BEGUN = (NO_COMPENSATION, CompensationStatus.SETTLING)
@@ -75,7 +77,7 @@ def terminate(fold: Fold, event: TerminationRequested) -> None:
     if not event.reason:
         raise RequestRefusedError("terminating leaves effects standing: give a reason")
     if event.forced:
-        if any(_may_land(step) for step in fold.steps.values()):
+        if any(_may_land(step) for name, step in fold.steps.items() if name in fold.plan.sent):
             fold.fields["late_effects"] = True
         fold.reason = f"terminated: {event.reason}"
         _end(fold)
@@ -106,6 +108,9 @@ def apply(fold: Fold, event: Event) -> None:
             raise UnexpectedEventError(f"the action of step {event.step!r} is not to be settled now")
         case ActionSucceeded() | ActionSettled(happened=True):
             _happened(fold, event)
+        case OutcomeReported(failure=None):
+            outside.check(fold, event)
+            _happened(fold, event)
         case ActionSettled():
             settled = fold.step(event.step).action.to(ActionStatus.PREVENTED)
             fold.set_action(event.step, ActionSettled, settled)
@@ -125,7 +130,7 @@ def apply(fold: Fold, event: Event) -> None:
 def _close(fold: Fold, name: str, step: StepState) -> None:
     """Have a step's keys written, or end its waiting."""
     action, compensation = step.action, step.compensation
-    if action.status in (ActionStatus.WAITING, ActionStatus.GROWN):
+    if action.status is ActionStatus.GROWN or (action.status is ActionStatus.WAITING and name not in fold.plan.owners):
         fold.set_action(name, TerminationRequested, action.to(ActionStatus.PREVENTED))
     elif name not in fold.plan.sent or compensation.status in CLOSED_COMPENSATIONS:
         return
@@ -146,7 +151,7 @@ def _close(fold: Fold, name: str, step: StepState) -> None:
 
 def _lost(side: Side[SideStatus]) -> int:
     """Count an attempt that is out as lost: nobody waits for it, and without a journal its effect may come late."""
-    return side.unknowns + (side.status in (ActionStatus.SENT, CompensationStatus.SENT))
+    return side.unknowns + (side.status in (ActionStatus.SENT, ActionStatus.WAITING, CompensationStatus.SENT))
 
 
 def _may_land(step: StepState) -> bool:
@@ -157,7 +162,7 @@ def _may_land(step: StepState) -> bool:
     return action.status in _AT_WORK or (action.status in _UNSURE and action.unknowns > 0)
 
 
-def _happened(fold: Fold, event: ActionSucceeded | ActionSettled) -> None:
+def _happened(fold: Fold, event: ActionSucceeded | ActionSettled | OutcomeReported) -> None:
     """Record a success. One that comes after its compensation has begun is noted, as on the way back.
 
     Raises:

@@ -35,6 +35,7 @@ class Fault(enum.StrEnum):
     TWO_LEADERS = "two_leaders"
     STEP_FAILS = "step_fails"
     STEP_HANGS = "step_hangs"
+    STEP_HANDED_OUT = "step_handed_out"
     OPERATOR = "operator"
     START_AGAIN = "start_again"
 
@@ -60,6 +61,7 @@ FAULTS: dict[Fault, tuple[float, str]] = {
     Fault.TWO_LEADERS: (0.006, "the election lets a second candidate win while the first one still leads"),
     Fault.STEP_FAILS: (0.2, "a step or a compensation raises"),
     Fault.STEP_HANGS: (0.1, "a step takes longer than its lease, or than its time limit"),
+    Fault.STEP_HANDED_OUT: (0.2, "a step is handed out, and somebody outside reports its outcome, at some time"),
     Fault.OPERATOR: (0.5, "an operator asks for something"),
     Fault.START_AGAIN: (0.3, "a start is repeated with its key, elsewhere"),
 }

@@ -102,7 +102,8 @@ class Operators:
                 await self._ask(saga_id, self._made(watched.plan, Request.RESUME, "", state, forced=False))
             for step in state.stuck_steps:
                 tries = self._retried[saga_id, step] = self._retried.get((saga_id, step), 0) + 1
-                request = Request.RETRY if tries < 4 else Request.SKIP
+                last = Request.DECLARE if step == watched.plan.pivot else Request.SKIP
+                request = Request.RETRY if tries < 4 else last
                 await self._ask(saga_id, self._made(watched.plan, request, step, state, forced=tries > 5))
 
     async def _ask(self, saga_id: UUID, event: OperatorRequest) -> None:

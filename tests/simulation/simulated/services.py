@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 from goconductor.engine.steps.context import StepContext
 from goconductor.engine.steps.registry import Action, StepRegistry
+from goconductor.engine.steps.signature import Output
 from goconductor.errors import PermanentError, RefusedError, TemporaryError
 from goconductor.journals.memory import MemoryTransaction
+from goconductor.saga.ids import Direction
 from goconductor.saga.retry import Retry
 from tests.simulation.simulated.faults import Fault, Faults
 from tests.simulation.simulated.leaves.journal import ServiceDatabase
+from tests.simulation.simulated.outside import Outside
 
 PARTICIPANTS = ("stock", "payments")
 CODE = ("plain", "bare", "booked", "booked_bare")
 """What each participant offers: plain and transactional steps, with a compensation and without."""
+
+Done = Annotated[dict[str, Any] | None, Output]
+"""What an action gave, as its compensation gets it."""
 
 Ran = Callable[[StepContext, str], None]
 """Called with what code of a step does: ``begins`` and ``returns``."""
@@ -31,10 +37,12 @@ class Script:
         faults: how often something goes wrong.
         name_of: names a saga, the same in every run of the seed.
         ran: called with each run.
+        outside: ends what is handed out.
     """
 
-    def __init__(self, seed: int, faults: Faults, name_of: Callable[[Any], str], ran: Ran) -> None:
+    def __init__(self, seed: int, faults: Faults, name_of: Callable[[Any], str], ran: Ran, outside: Outside) -> None:
         self._seed, self._faults, self._name_of, self._ran = seed, faults, name_of, ran
+        self.outside = outside
         self._runs: dict[str, int] = {}
 
     async def play(self, context: StepContext) -> None:
@@ -58,6 +66,12 @@ class Script:
                 ]
             )
 
+    def may_hand_out(self, context: StepContext) -> None:
+        """Leave the outcome to somebody outside, perhaps."""
+        if self._faults.strikes(Fault.STEP_HANDED_OUT):
+            self._ran(context, "returns")
+            context.hand_out(ask_after=self.outside.take(context))
+
 
 def service(participant: str, script: Script, database: ServiceDatabase) -> StepRegistry:
     """Make a participant's steps.
@@ -72,6 +86,8 @@ def service(participant: str, script: Script, database: ServiceDatabase) -> Step
 
     async def plain(context: StepContext, value: Any = None) -> dict[str, Any]:
         await script.play(context)
+        if context.direction is Direction.ACTION:
+            script.may_hand_out(context)
         script._ran(context, "returns")
         return {"of": context.step, "value": str(value)[:20]}
 
@@ -84,8 +100,12 @@ def service(participant: str, script: Script, database: ServiceDatabase) -> Step
         script._ran(context, "returns")
         return {"of": context.step}
 
-    async def undo_plain(context: StepContext, value: Any = None) -> None:
+    async def undo_plain(
+        context: StepContext, value: Any = None, output: Annotated[dict[str, Any] | None, Output] = None
+    ) -> None:
         await plain(context, value)
+        if output is not None:
+            script.outside.undo(context.action_key)
 
     async def undo_booked(tx: MemoryTransaction, context: StepContext, value: Any = None) -> None:
         await booked(tx, context, value)

@@ -31,6 +31,7 @@ from tests.simulation.simulated.leaves.journal import ServiceDatabase
 from tests.simulation.simulated.leaves.store import Database
 from tests.simulation.simulated.loop import SimulatedLoop
 from tests.simulation.simulated.operators import Operators
+from tests.simulation.simulated.outside import Outside
 from tests.simulation.simulated.population import Population
 from tests.simulation.simulated.process import Process
 from tests.simulation.simulated.rest import at_rest, runs
@@ -87,7 +88,8 @@ class Simulation:
         self.journals = {
             name: ServiceDatabase(self.loop, self.faults, self.database.travel, self.watch.committed) for name in PARTICIPANTS
         }
-        self.script = Script(seed, self.faults, self._name_of, self.watch.ran)
+        self.outside = Outside(self, random.Random(f"outside {seed}"))
+        self.script = Script(seed, self.faults, self._name_of, self.watch.ran, self.outside)
         self.definitions = [
             random_definition(f"saga{number}", random.Random(f"definition {seed} {number}")) for number in range(options.sagas)
         ]
@@ -153,6 +155,7 @@ class Simulation:
             self.population.begin(participant)
         operators = self.operators
         starts = [self.loop.create_task(self._start(definition)) for definition in self.definitions]
+        outside = self.loop.create_task(self.outside.work())
         asking = self.loop.create_task(operators.interfere(self.options.trouble_seconds))
         await asyncio.sleep(self.options.trouble_seconds)
         await self._heal()
@@ -169,8 +172,10 @@ class Simulation:
         await asyncio.sleep(REST_SECONDS)
         while runs(self) and self.loop.time() < self._ended_at + CODE_SECONDS:  # noqa: ASYNC110  (virtual seconds cost nothing)
             await asyncio.sleep(10.0)
-        for wrong in at_rest(self):
+        for wrong in (*at_rest(self), *self.outside.wrong()):
             self.find(wrong)
+        if outside.done():
+            outside.result()
 
     def _live(self) -> list[UUID]:
         data = self.store.data

@@ -1,4 +1,4 @@
-"""``goconductor saga signal`` and ``approve``: what happened outside, told to a saga on its way."""
+"""``goconductor saga signal``, ``approve`` and ``report``: what happened outside, told to a saga on its way."""
 
 from __future__ import annotations
 
@@ -18,13 +18,19 @@ from goconductor.engine.node import Node
 
 Event = Annotated[str, typer.Argument(help="The event that a step waits for.", metavar="NAME")]
 Payload = Annotated[str, typer.Option(help="What the step that takes it gets as its output: JSON, @FILE, or -.")]
+Token = Annotated[str, typer.Argument(help="The task token that the step's code handed out.", metavar="TOKEN")]
+Output = Annotated[str, typer.Option(help="Of a success: the step's output: JSON, @FILE, or -.")]
+Failed = Annotated[str, typer.Option("--failure", help="Why it failed. Without it, the step has succeeded.")]
+Refused = Annotated[bool, typer.Option("--refused", help="Of a failure: the outside refused to begin; there is nothing to undo.")]
+Final = Annotated[bool, typer.Option("--final/--again", help="Of a failure: whether another attempt cannot help.")]
 Round = Annotated[int, typer.Option(min=0, help="The step's round when its question was shown.")]
 
 
 def add_to(commands: typer.Typer) -> None:
-    """Put the two among the commands of ``saga``."""
+    """Put them among the commands of ``saga``."""
     commands.command("signal")(signal)
     commands.command("approve")(approve)
+    commands.command("report")(report)
 
 
 def signal(
@@ -65,6 +71,26 @@ def approve(
     async def send(node: Node) -> SagaDetail:
         precautions, saga_id = Precautions.of(revision, request_id), await found(node, saga)
         return await signals.approve(actor(by), node, saga_id, step, reason=reason, round=round, precautions=precautions)
+
+    _send(context, send, as_json=as_json)
+
+
+def report(
+    context: typer.Context,
+    token: Token,
+    *,
+    output: Output = "null",
+    failure: Failed = "",
+    refused: Refused = False,
+    final: Final = True,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Report how a step has ended that was handed out to somebody outside. Reported again, it changes nothing."""
+    gives = read_value(output, "--output")
+
+    async def send(node: Node) -> SagaDetail:
+        return await signals.report(actor(by), node, token, output=gives, failure=failure, refused=refused, final=final)
 
     _send(context, send, as_json=as_json)
 

@@ -58,6 +58,7 @@ def end_unbegun(fold: Fold, reason: str) -> None:
 
 def withdraw(fold: Fold, steps: Iterable[str]) -> None:
     """Let no step that waits wait any longer, as they go back. A stuck one among them was never sent, or its saga has ended.
+    One that was handed out may have happened.
 
     A saga that a step has started may be at work still. Nobody waits for it before its turn to be undone: then it is asked to
     turn back, and its end says what there is to undo (:mod:`goconductor.lifecycle.moves.kinds.child`).
@@ -69,6 +70,9 @@ def withdraw(fold: Fold, steps: Iterable[str]) -> None:
             fold.set_action(name, Advance, action.to(ActionStatus.FAILED))
         elif action.status is ActionStatus.SENT and name in fold.plan.children:
             fold.set_action(name, Advance, action.to(ActionStatus.UNKNOWN))
+        elif action.status is ActionStatus.WAITING and name in fold.plan.owners:
+            fold.set_action(name, Advance, action.to(ActionStatus.UNKNOWN))
+            withdrawn.add(name)
         elif action.status in (ActionStatus.WAITING, ActionStatus.GROWN, ActionStatus.STUCK):
             fold.set_action(name, Advance, action.to(ActionStatus.PREVENTED))
             withdrawn.add(name)

@@ -1,4 +1,4 @@
-"""Signals to a saga on its way, and approvals of its steps."""
+"""Signals to a saga on its way, approvals of its steps, and outcomes of those that were handed out."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from goconductor.control.actor import Actor
-from goconductor.control.doors.limits import SIGNAL_CHARACTERS_MAX
+from goconductor.control.doors.limits import SIGNAL_CHARACTERS_MAX, TOKEN_CHARACTERS_MAX
 from goconductor.control.models import SagaDetail
 from goconductor.control.sagas import signals
-from goconductor.control.sagas.requests import Precautions
+from goconductor.control.sagas.requests import REASON_CHARACTERS_MAX, Precautions
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.rest.http.asked import Body, IfMatch, MustSayWhy, RequestId
@@ -35,6 +35,42 @@ class Approval(MustSayWhy):
     """A person's answer to the question of a step."""
 
     round: Annotated[int, Field(ge=0, le=2**31 - 1, description="the step's `waits_for.round` when the question was shown")] = 0
+
+
+class Outcome(Body):
+    """How a step has ended that was handed out."""
+
+    token: Annotated[str, Field(max_length=TOKEN_CHARACTERS_MAX, description="the `task_token` that the step's code handed out")]
+    output: Annotated[Any, Field(description="of a success: the step's output, any JSON value")] = None
+    failure: Annotated[str, Field(max_length=REASON_CHARACTERS_MAX, description="why it failed; empty for a success")] = ""
+    refused: Annotated[bool, Field(description="of a failure: the outside refused to begin, so there is nothing to undo")] = False
+    final: Annotated[bool, Field(description="of a failure: false where another attempt may help")] = True
+
+
+def outcomes(node: Node, settings: Settings) -> APIRouter:
+    """Make the path by which the outside reports how a step has ended."""
+    routes = APIRouter(tags=["signals"], dependencies=STRICT, responses=dict.fromkeys((400, 404, 409, 413, 415, 503), _PROBLEM))
+    body_bytes_max = settings.limits.payload_bytes_max + ENVELOPE_BYTES
+
+    @routes.post("/v1/outcomes", response_model=SagaDetail, openapi_extra=body_of(Outcome, required=True))
+    async def report(request: HttpRequest) -> Response:
+        """Report how a step has ended that was handed out. Reported again, it changes nothing.
+
+        409: it comes too late, and what was done is to be undone outside; or another attempt is at work.
+        """
+        body = await read_body(request, Outcome, body_bytes_max)
+        detail = await signals.report(
+            Actor(body.by),
+            node,
+            body.token,
+            output=body.output,
+            failure=body.failure,
+            refused=body.refused,
+            final=body.final,
+        )
+        return document(detail, headers=etag(detail.revision))
+
+    return routes
 
 
 def router(node: Node, settings: Settings) -> APIRouter:

@@ -1,0 +1,97 @@
+"""Outcomes from outside: a step that its participant begins, and that somebody else ends (external task, task token).
+
+A payment is begun in a second, and the bank says hours later what became of it. The step's code hands the work out, and its
+attempt is over: the step *waits*, without a lease, a message or a process. It ends by a report of the outcome, from wherever.
+
+- A report is taken from the moment the step was sent, since the process may have died between handing out and the event of that.
+- A success counts for any attempt of its round, as all act under one idempotency key. A failure counts for the attempt that it
+  names, or one that was overtaken would end another that is at work.
+- A step that was handed out may have happened. So where it goes back, it is of unknown outcome, and compensated as such.
+- Once its compensation has begun a report is refused: whoever reports must undo it. Else neither side might.
+- Silence has two ends. After ``ask_after_seconds`` the step's code is run again under the same key, to ask; such an attempt is no
+  retry, and does not count as one. When the step's total timeout is over, its outcome is lost for good.
+
+Models: W16 in ``tests/protocol/waiting/outside.py``.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from goconductor.errors import RequestRefusedError
+from goconductor.lifecycle.facts.effects import RunAction, SetTimer
+from goconductor.lifecycle.facts.events import ActionHandedOut, OutcomeReported, StepEvent
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus
+from goconductor.lifecycle.fold import Fold
+from goconductor.lifecycle.moves.retrying import ACTIONS
+from goconductor.saga.ids import Direction
+
+NO_OUTCOME = "OutcomeTimedOutError"
+"""Type of the failure of a step that was handed out, and of which nobody has reported in time."""
+
+_ENDS_BY_FAILURE = (ActionStatus.SENT, ActionStatus.WAITING)
+_ENDS_BY_SUCCESS = (
+    *(*_ENDS_BY_FAILURE, ActionStatus.BACKOFF, ActionStatus.SETTLING),
+    *(ActionStatus.FAILED, ActionStatus.UNKNOWN, ActionStatus.STUCK),
+)
+
+
+def is_outside(fold: Fold, name: str) -> bool:
+    """Return whether a step was handed out, and is not back yet."""
+    return fold.step(name).action.status is ActionStatus.WAITING and name in fold.plan.owners
+
+
+def handed_out(fold: Fold, event: ActionHandedOut) -> bool:
+    """Let a step wait for its outcome. False where it goes back: then its outcome is unknown, and the caller goes on.
+
+    Raises:
+        UnexpectedEventError: the event is of another attempt.
+    """
+    name = event.step
+    side = ACTIONS.expect(fold, event)
+    fold.fields["handed_out"] = True
+    if fold.goes_back(name):
+        fold.set_action(name, ActionHandedOut, side.to(ActionStatus.UNKNOWN))
+        return False
+    ends = [] if side.ends_at is None else [side.ends_at]
+    asks = [] if event.ask_after_seconds is None else [fold.at + event.ask_after_seconds]
+    due_at = min((*ends, *asks), default=None)
+    waiting = msgspec.structs.replace(side.to(ActionStatus.WAITING), due_at=due_at, since=fold.at)
+    step = fold.set_action(name, ActionHandedOut, waiting)
+    if due_at is not None:
+        fold.set_timer(SetTimer(name, Direction.ACTION, side.attempt, step.round, due_at))
+    return True
+
+
+def ask(fold: Fold, name: str, cause: type[StepEvent]) -> None:
+    """Run a step that was handed out again, to ask what became of it."""
+    side = fold.step(name).action
+    again = side.to(ActionStatus.SENT, attempt=side.attempt + 1, asked=side.asked + 1)
+    step = fold.set_action(name, cause, again)
+    fold.ask(RunAction(name, again.attempt, step.round))
+
+
+def is_too_late(fold: Fold, name: str) -> bool:
+    """Return whether the time of a step that was handed out is over, so that nobody is asked any more."""
+    ends_at = fold.step(name).action.ends_at
+    return ends_at is not None and fold.at >= ends_at
+
+
+def check(fold: Fold, event: OutcomeReported) -> None:
+    """Refuse a report that comes too late, or is about nothing that was handed out.
+
+    Raises:
+        RequestRefusedError: its text says what to do outside.
+    """
+    name, step = event.step, fold.step(event.step)
+    status, compensation = step.action.status, step.compensation.status
+    if name not in fold.plan.owners or not step.action.attempt:
+        raise RequestRefusedError(f"step {name!r} was not handed out: there is no outcome to report")
+    if compensation not in (CompensationStatus.NONE, CompensationStatus.SETTLING):
+        raise RequestRefusedError(f"the compensation of step {name!r} has begun: undo outside what still stands of it")
+    if event.failure is not None and event.attempt != step.action.attempt:
+        raise RequestRefusedError(
+            f"the failure is of attempt {event.attempt} of step {name!r}, which is at {step.action.attempt}"
+        )
+    if status not in (_ENDS_BY_SUCCESS if event.failure is None else _ENDS_BY_FAILURE):
+        raise RequestRefusedError(f"the action of step {name!r} is {status}: its outcome is known, or an operator decides it")
