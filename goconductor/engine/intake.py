@@ -48,6 +48,8 @@ from goconductor.ports.store import (
     Lease,
     LeaseKey,
     Leases,
+    Permit,
+    PermitAnswer,
     Tail,
 )
 from goconductor.redaction import logger_of
@@ -181,7 +183,7 @@ class Intake:
             return
         granted: Granted | TakenOver | None = None
         try:
-            granted = await self._granted(plan, body, delivery, place)
+            granted = await self._permitted(plan, body, delivery, place, executor)
         finally:
             if not isinstance(granted, Granted):
                 place.vacate()
@@ -206,25 +208,48 @@ class Intake:
             key = lost.lease.key
             logger.warning("saga %s has no event of a lost attempt yet: %s", key.saga_id, error, extra=about(key))
 
-    async def _granted(self, plan: Plan, body: RunStep, delivery: Delivery, place: Place) -> Granted | TakenOver | None:
+    async def _permitted(
+        self, plan: Plan, body: RunStep, delivery: Delivery, place: Place, executor: Executor
+    ) -> Granted | TakenOver | None:
+        """Return what :meth:`_granted` does; of a step that is limited over all instances under a permit, which comes first."""
+        lease = Lease(
+            key=LeaseKey(body.saga_id, body.step, body.direction, body.round), instance=self._instance(), token=random_number()
+        )
+        limit = executor.limit(plan, body.step, body.direction)
+        if limit is None:
+            return await self._granted(plan, body, delivery, place, lease)
+        permit, asked_at = Permit(limit, lease), self._clock.monotonic()
+        answer = await executor.admission.take(permit)
+        if answer is not PermitAnswer.GRANTED:
+            if answer is PermitAnswer.HELD:
+                self._held(delivery)
+            return None
+        granted: Granted | TakenOver | None = None
+        try:
+            granted = await self._granted(plan, body, delivery, place, lease)
+        finally:
+            if not isinstance(granted, Granted):
+                executor.admission.give_back(permit, unused=True)
+        if isinstance(granted, Granted):
+            return replace(granted, permit=permit, expires=asked_at + self._lease_seconds)
+        return granted
+
+    async def _granted(
+        self, plan: Plan, body: RunStep, delivery: Delivery, place: Place, lease: Lease
+    ) -> Granted | TakenOver | None:
         """Return the work, if its lease is ours and the step is due, in any attempt: the message is a hint, the log is the truth.
 
         The holder of the lease may only be looking, for an older message, at a head that was older still. So a message that finds
         the lease held comes again once or twice before it is dropped.
         """
         known = log.carried(plan, body.baton, len(delivery.message.payload)) or self._newest(body)
-        lease = Lease(
-            key=LeaseKey(body.saga_id, body.step, body.direction, body.round), instance=self._instance(), token=random_number()
-        )
         asked_at = self._clock.monotonic()
         request = Acquire(
             lease=lease, lease_seconds=self._lease_seconds, known=known.known if known is not None else Known(body.saga_id)
         )
         acquired = await self._acquire.ask(request)
         if not acquired.granted:
-            self._counts["messages_leased_elsewhere"] += 1
-            if delivery.deliveries < HELD_DELIVERIES_MAX:
-                delivery.give_back(HELD_SECONDS)
+            self._held(delivery)
             return None
         try:
             view = self._brought_up(plan, known, body, acquired.tail)
@@ -241,6 +266,12 @@ class Intake:
             self._orphans.add([lease])
             return None
         return Granted(plan, view, lease, attempt, asked_at + self._lease_seconds, place)
+
+    def _held(self, delivery: Delivery) -> None:
+        """Have a message once more whose work somebody has a lease on, unless it was here often enough."""
+        self._counts["messages_leased_elsewhere"] += 1
+        if delivery.deliveries < HELD_DELIVERIES_MAX:
+            delivery.give_back(HELD_SECONDS)
 
     def _seen(self, saga_id: UUID) -> list[View]:
         """Return what this process has read and written last of a saga whose messages only point at the log."""

@@ -31,11 +31,12 @@ from goconductor.engine.intake import Intake
 from goconductor.engine.log.append import Appender
 from goconductor.engine.log.folding import Expected, Submission
 from goconductor.engine.log.outbox import Outbox
-from goconductor.engine.log.reader import Reader
+from goconductor.engine.log.reader import Reader, send_again
 from goconductor.engine.log.start import Started, Starter
 from goconductor.engine.log.timers import Timers
 from goconductor.engine.membership import Membership
 from goconductor.engine.observer import SILENT, Observer
+from goconductor.engine.running.admission import Admission
 from goconductor.engine.running.executor import Executor
 from goconductor.engine.running.invoke import step_in
 from goconductor.engine.running.journals import Journals
@@ -118,12 +119,14 @@ class Node:
         self.orphans = Orphans(store.leases, self.clock)
         self._rewinding = Rewinding(store.failovers, self.definitions, self.clock, known_by=self.name, counts=self.counts)
         self._registration = Registration(store.instances, store.terms, self.clock, self._rewound)
+        self._admission = Admission(store.permits, self.registry.limits, self.clock, lease_seconds, self.counts)
         self._executor = Executor(
             self.registry,
             journals=Journals(self.registry, self.clock, lambda kind, report: store.choices.report(self._serial(), kind, report)),
             orphans=self.orphans,
             clock=self.clock,
             renewal=self._renewal,
+            admission=self._admission,
             concurrency=concurrency or self.registry.concurrency,
             threads=threads,
             output_bytes_max=payload_bytes_max,
@@ -148,7 +151,7 @@ class Node:
             observer=observer,
         )
         self._reader = Reader(store.log, self.definitions, self.appender.latest)
-        self.plan_of = self._reader.plan_of
+        self.plan_of, self._admission.again = self._reader.plan_of, partial(send_again, self._reader, self._outbox)
         nobody = partial(unoffered, self.plan_of, store.instances.registered)
         self._endings = Endings(self.view, self.appender.latest, self.definitions.at_hand, self.clock, nobody)
         self._intake = Intake(

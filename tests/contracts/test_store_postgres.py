@@ -33,7 +33,7 @@ class PostgresFaults:
         )
 
     async def truncate_leases(self, store: Store) -> None:
-        await self._execute("TRUNCATE goconductor.leases, goconductor.lease_marker")
+        await self._execute("TRUNCATE goconductor.leases, goconductor.lease_marker, goconductor.permits, goconductor.permit_queue")
 
     async def _execute(self, statement: str, *arguments: object) -> None:
         connection = await asyncpg.connect(self._url)

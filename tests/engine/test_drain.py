@@ -99,7 +99,7 @@ async def test_a_node_leaves_while_the_store_is_away(world: World, monkeypatch: 
     saga_id = await world.start(saga, node=leaving)
     await settle()
     store.away = 10**9
-    monkeypatch.setattr("goconductor.engine.running.executor.GIVING_UP_SECONDS", 0.05)
+    monkeypatch.setattr("goconductor.engine.running.draining.GIVING_UP_SECONDS", 0.05)
     if finished:
         gate.set()
     await settle()
@@ -202,8 +202,8 @@ async def test_a_plain_step_that_cannot_be_ended_keeps_its_lease_until_its_threa
 async def test_a_step_that_swallows_its_cancellation_does_not_keep_its_process(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("goconductor.engine.running.executor.GIVING_UP_SECONDS", 0.05)
-    monkeypatch.setattr("goconductor.engine.running.executor.SWALLOWED_SECONDS", 0.05)
+    monkeypatch.setattr("goconductor.engine.running.draining.GIVING_UP_SECONDS", 0.05)
+    monkeypatch.setattr("goconductor.engine.running.draining.SWALLOWED_SECONDS", 0.05)
     shop, swallowed, gate = StepRegistry("shop"), list[int](), asyncio.Event()
 
     @shop.step
@@ -244,11 +244,11 @@ async def test_a_process_whose_steps_cannot_be_ended_ends() -> None:
 HUNG = """
 import asyncio, threading
 from goconductor import Saga
-from goconductor.engine.running import executor
+from goconductor.engine.running import draining
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.testing.world import World
 
-executor.GIVING_UP_SECONDS = executor.SWALLOWED_SECONDS = 0.05
+draining.GIVING_UP_SECONDS = draining.SWALLOWED_SECONDS = 0.05
 shop, begun = StepRegistry("shop"), threading.Semaphore(0)
 
 @shop.step

@@ -9,9 +9,13 @@ from goconductor.engine.facts import log
 from goconductor.engine.facts.definitions import Definitions
 from goconductor.engine.facts.log import View
 from goconductor.engine.log.batch import Batcher
-from goconductor.errors import SagaNotFoundError
+from goconductor.engine.log.outbox import Outbox
+from goconductor.errors import GoConductorError, SagaNotFoundError, StoreUnavailableError
+from goconductor.lifecycle.facts.effects import SetTimer
 from goconductor.lifecycle.facts.state import SagaState
-from goconductor.ports.store import Known, Log, Tail
+from goconductor.lifecycle.pending_work import is_pending, is_superseded, pending_work
+from goconductor.ports.store import Known, LeaseKey, Log, Tail
+from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan
 
 LOOKS_AT_ONCE = 64
@@ -62,3 +66,29 @@ class Reader:
     async def close(self) -> None:
         """Wait for what is in flight."""
         await self._tails.close()
+
+
+async def send_again(reader: Reader, outbox: Outbox, key: LeaseKey) -> bool:
+    """Send the message of a piece of work again; return False where nobody wants it any more.
+
+    Args:
+        reader: looks at its saga.
+        outbox: sends the message.
+        key: which work.
+    """
+    try:
+        plan, view = await reader.look(key.saga_id)
+    except SagaNotFoundError:
+        return False
+    except StoreUnavailableError:
+        raise
+    except GoConductorError:  # instances of another version can read it
+        return True
+    for work in pending_work(view.state.steps):
+        if isinstance(work, SetTimer) or (work.step, work.direction, work.round) != (key.step, key.direction, key.round):
+            continue
+        overtaken = work.direction is Direction.ACTION and is_superseded(view.state, work.step, work.attempt, work.round)
+        if overtaken or is_pending(view.state, work.step, work.direction, work.attempt, work.round):
+            outbox.work(plan, view, [work])
+            return True
+    return False

@@ -27,7 +27,9 @@ from goconductor.engine.facts.orphans import Orphans
 from goconductor.engine.log.append import Appender
 from goconductor.engine.log.folding import Appended, EventRefusedError, Submission
 from goconductor.engine.observer import SILENT, Observer
+from goconductor.engine.running.admission import Admission
 from goconductor.engine.running.attempt import Attempt, NotBegunError, context_of, seconds_of, timeout_of
+from goconductor.engine.running.draining import ended
 from goconductor.engine.running.hearing import Hearing
 from goconductor.engine.running.invoke import Invocation, too_late, without_output
 from goconductor.engine.running.journals import Journals
@@ -51,6 +53,7 @@ from goconductor.lifecycle.facts.events import (
 )
 from goconductor.lifecycle.pending_work import is_superseded
 from goconductor.ports.clock import Clock
+from goconductor.ports.store import Limit
 from goconductor.redaction import logger_of
 from goconductor.saga.ids import SETTLEMENTS, Direction
 from goconductor.saga.plan import Plan
@@ -60,10 +63,6 @@ logger = logger_of("goconductor.engine")
 LEASE_MARGIN_SECONDS = 5.0
 """Seconds after an attempt's time limit for which its lease is still renewed, so that its outcome is not declared lost."""
 JOURNAL_PAUSE_SECONDS = 1.0
-GIVING_UP_SECONDS = 5.0
-"""Seconds that a drain waits for the append that a step was given up."""
-SWALLOWED_SECONDS = 1.0
-"""Seconds that a drain waits for a step that has swallowed its cancellation, after the second one."""
 
 NOBODYS = Context()
 """The context of what ends a task; without one, each would keep a copy."""
@@ -79,6 +78,7 @@ class Executor:
         orphans: frees leases that led to nothing.
         clock: monotonic time.
         renewal: keeps the leases of long steps.
+        admission: has the permits of steps whose limit counts over all instances.
         concurrency: greatest number of steps that run at once.
         threads: greatest number of them in threads, for plain functions.
         output_bytes_max: greatest size of an output, in bytes.
@@ -94,6 +94,7 @@ class Executor:
         orphans: Orphans,
         clock: Clock,
         renewal: Renewal,
+        admission: Admission,
         concurrency: int,
         threads: int,
         output_bytes_max: int,
@@ -105,6 +106,7 @@ class Executor:
         self._orphans = orphans
         self._clock = clock
         self._renewal = renewal
+        self.admission = admission
         self.threads = Threads(f"goconductor-{registry.name}", threads)
         self.places = Places(registry, concurrency, lambda: self.threads.room)
         self._output_bytes_max = output_bytes_max
@@ -131,14 +133,23 @@ class Executor:
             "threads_taken": self.places.threads.taken,
             "threads_lost": self.threads.lost,
             "connections_taken": self.places.connections,
+            "permits_taken": self.admission.taken,
         }
 
     def owns(self, plan: Plan, step: str, direction: Direction) -> bool:
         """Return whether this process has the code of a side of a step."""
         return self.places.owns(plan, step, direction)
 
+    def limit(self, plan: Plan, step: str, direction: Direction) -> Limit | None:
+        """Return the limit over all instances under which our side of a step runs; None where there is none."""
+        if not self._registry.limits or direction in SETTLEMENTS or not self.owns(plan, step, direction):
+            return None
+        return self._registry.limits.get(plan.owners_of[direction][step][1])
+
     def reserve(self, plan: Plan, work: Work) -> Place | None:
-        """Keep a place, if the step is ours and there is one."""
+        """Keep a place, if the step is ours and there is one, and it wants no permit."""
+        if self._registry.limits and self.limit(plan, work.step, work.direction) is not None:
+            return None
         return self.places.reserve(plan, work.step, work.direction)
 
     def undoes_nothing(self, plan: Plan, step: str) -> bool:
@@ -173,6 +184,8 @@ class Executor:
                 finally:
                     event, is_over = self._ended(work, event)
                 current = None if is_over else await self._gone_on(work, event)
+                if work.permit is not None and not is_over and event is not None:  # its lease has gone with the append
+                    self.admission.give_back(work.permit)
         except Exception:  # asyncio would log it as well, but neither for which saga nor without passwords
             logger.exception("running step %r ended by an unexpected error", work.step, extra=about(work.lease.key))
 
@@ -196,10 +209,8 @@ class Executor:
         except FencedError:
             raise
         except GoConductorError:
-            saga_id = work.view.state.saga_id
-            logger.exception(
-                "the outcome of step %r of saga %s could not be kept", work.step, saga_id, extra=about(work.lease.key)
-            )
+            key = work.lease.key
+            logger.exception("the outcome of step %r of saga %s could not be kept", work.step, key.saga_id, extra=about(key))
             self._orphans.add([work.lease])
             return None
         if appended.dropped:
@@ -247,7 +258,7 @@ class Executor:
             return too_late(work)
         deadline = now + seconds
         context = context_of(work, deadline, self._clock, self._registry.name)
-        self._renewal.hold(work.lease, expires=work.expires, deadline=deadline + LEASE_MARGIN_SECONDS)
+        self._renewal.hold(work.lease, expires=work.expires, deadline=deadline + LEASE_MARGIN_SECONDS, permit=work.permit)
         attempt = Attempt(
             work,
             action,
@@ -362,28 +373,16 @@ class Executor:
         except GoConductorError as error:
             logger.debug("%d leases are freed later: %s", len(works), error)
         for work in works:
+            if work.permit is not None:
+                self.admission.give_back(work.permit, unused=True)
             self.appender.hand_on(work)
 
     async def drain(self, within_seconds: float) -> None:
         """Begin nothing new, let running steps finish for ``within_seconds``, then give up the rest, and append that."""
         self._draining = True
         self.places.close()
-        if self._chains:
-            logger.info("draining: %d steps run", len(self._chains))
-            await asyncio.wait(list(self._chains), timeout=within_seconds)
-        late = list(self._chains)
-        for chain in late:
-            chain.cancel()
-        if late:
-            logger.warning("draining: %d steps did not finish within %.0f s and are given up", len(late), within_seconds)
-            _, mute = await asyncio.wait(late, timeout=GIVING_UP_SECONDS)
-            for chain in mute:  # the store is away: the sweep finds out by their leases
-                chain.cancel()
-            if mute:
-                _, mute = await asyncio.wait(mute, timeout=SWALLOWED_SECONDS)
-            for chain in mute:
-                asyncio._unregister_task(chain)  # or asyncio.run would wait for it, for ever  # noqa: SLF001
-            self.left = len(mute) + len(self._left)
+        mute = await ended(self._chains, within_seconds)
+        self.left = len(mute) + len(self._left)
         if self.left:
             logger.error(
                 "%d steps cannot be ended and run on; they keep their leases until they return, or until this process has ended: "
@@ -397,4 +396,5 @@ class Executor:
     async def close(self) -> None:
         """Wait until the work of appends that were in flight during the drain is handed on."""
         await self._declining.join()
+        await self.admission.close()
         await self._journals.close()

@@ -70,6 +70,8 @@ class BuilderRegistry(StepRegistry):
         compensation_retry: Retry | None = None,
         timeout: float | str | None = None,
         concurrency: int | None = None,
+        concurrency_total: int | None = None,
+        rate: str | None = None,
     ) -> _TransactionalBuilderDecorator[Tx]: ...
     @overload
     def builder(
@@ -82,6 +84,8 @@ class BuilderRegistry(StepRegistry):
         compensation_retry: Retry | None = None,
         timeout: float | str | None = None,
         concurrency: int | None = None,
+        concurrency_total: int | None = None,
+        rate: str | None = None,
     ) -> _BuilderDecorator: ...
     def builder(self, function: Any = None, /, **options: Any) -> Any:
         """Declare a builder: a step that says by its type hints which data it takes and gives.
@@ -97,7 +101,7 @@ class BuilderRegistry(StepRegistry):
         Raises:
             ArgumentError: as of :meth:`step`.
             DefinitionError: as of :meth:`step`; or the markers contradict each other.
-            ValueError: a timeout or concurrency is out of range.
+            ValueError: a timeout, concurrency or rate is out of range.
         """
 
         def declare(declared: Callable[..., Any]) -> BuilderAction[..., Any]:
@@ -106,6 +110,7 @@ class BuilderRegistry(StepRegistry):
                 builder = read(declared, action.target, action.signature.inputs, action)
             except BaseException:
                 del self.steps[action.name]
+                self.limits.pop(action.name, None)
                 raise
             made: BuilderAction[..., Any] = BuilderAction(
                 declared,
@@ -117,6 +122,7 @@ class BuilderRegistry(StepRegistry):
                 timeout_seconds=action.timeout_seconds,
                 concurrency=action.concurrency,
             )
+            made.limit = action.limit
             builder.code = made
             made.builder = builder
             self.steps[action.name] = made

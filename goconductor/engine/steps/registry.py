@@ -21,10 +21,12 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, over
 import msgspec
 from typing_extensions import TypeVar as DefaultedTypeVar
 
+from goconductor.engine.steps.limits import facts_of, limit_of
 from goconductor.engine.steps.listeners import Listener
 from goconductor.engine.steps.signature import Signature, read, shape
 from goconductor.errors import DefinitionError, PayloadError, check_type, nearest, unfit
 from goconductor.ports.journal import Journal, ThreadJournal
+from goconductor.ports.store import Limit
 from goconductor.saga.checking.references import misplaced
 from goconductor.saga.checking.validate import unfit_inputs, unfit_undo
 from goconductor.saga.data.values import copied
@@ -69,6 +71,7 @@ class Action(Generic[P, R, A]):
         self.timeout_seconds = timeout_seconds
         self.concurrency = concurrency
         self.compensation_function: Callable[..., Any] | None = None
+        self.limit: Limit | None = None
 
     @property
     def target(self) -> str:
@@ -139,6 +142,7 @@ class Action(Generic[P, R, A]):
             "inputs": sorted(self.signature.inputs),
             "timeout_seconds": self.timeout_seconds or TIMEOUT_SECONDS,
             "retry": msgspec.to_builtins(self.retry) if self.retry is not None else None,
+            **({} if self.limit is None else facts_of(self.limit)),
         }
 
 
@@ -179,6 +183,8 @@ class StepRegistry:
         self.name = name
         self.concurrency = concurrency
         self.steps: dict[str, Action[..., Any]] = {}
+        self.limits: dict[str, Limit] = {}
+        """Those over all instances, by the steps' names."""
         self.listeners: list[Listener] = []
 
     @overload
@@ -196,6 +202,8 @@ class StepRegistry:
         compensation_retry: Retry | None = None,
         timeout: float | str | None = None,
         concurrency: int | None = None,
+        concurrency_total: int | None = None,
+        rate: str | None = None,
     ) -> _ThreadStepDecorator[Tx]: ...
     @overload
     def step(
@@ -208,6 +216,8 @@ class StepRegistry:
         compensation_retry: Retry | None = None,
         timeout: float | str | None = None,
         concurrency: int | None = None,
+        concurrency_total: int | None = None,
+        rate: str | None = None,
     ) -> _TransactionalStepDecorator[Tx]: ...
     @overload
     def step(
@@ -220,6 +230,8 @@ class StepRegistry:
         compensation_retry: Retry | None = None,
         timeout: float | str | None = None,
         concurrency: int | None = None,
+        concurrency_total: int | None = None,
+        rate: str | None = None,
     ) -> _StepDecorator: ...
     def step(
         self,
@@ -232,6 +244,8 @@ class StepRegistry:
         compensation_retry: Retry | None = None,
         timeout: float | str | None = None,
         concurrency: int | None = None,
+        concurrency_total: int | None = None,
+        rate: str | None = None,
     ) -> Any:
         """Declare a step: ``async def``, or a plain ``def`` that then runs in a thread.
 
@@ -244,11 +258,13 @@ class StepRegistry:
             compensation_retry: the same for the compensation.
             timeout: how long one attempt may take: seconds, or a string such as ``"10s"``.
             concurrency: how many may run at once in one process.
+            concurrency_total: how many may run at once over all instances, its compensation included.
+            rate: how many may begin within a time over all instances, such as ``"10/s"``, ``"100/m"``, ``"1000/h"``.
 
         Raises:
-            ArgumentError: the name is no text, the transaction no journal, or the concurrency no whole number.
+            ArgumentError: the name is no text, the transaction no journal, a concurrency no whole number, or the rate no text.
             DefinitionError: the name cannot be one or is taken, or this is no function that could be called as a step.
-            ValueError: a timeout or concurrency is out of range.
+            ValueError: a timeout, concurrency or rate is out of range.
         """
         check_type("name", name, (str, NoneType), "the step's name, such as 'charge'")
         if transaction is not None and (isinstance(transaction, type) or not hasattr(transaction, "run_action")):
@@ -281,6 +297,9 @@ class StepRegistry:
                 timeout_seconds=None if timeout is None else seconds(timeout),
                 concurrency=concurrency,
             )
+            action.limit = limit_of(action.target, concurrency_total, rate)
+            if action.limit is not None:
+                self.limits[step_name] = action.limit
             self.steps[step_name] = action
             return action
 

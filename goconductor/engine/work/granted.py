@@ -11,14 +11,14 @@ import msgspec
 from goconductor.engine.facts.log import View
 from goconductor.engine.work.places import Place
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, Settle, SettleUndo, Work
-from goconductor.ports.store import Lease, LeaseKey
+from goconductor.ports.store import Lease, LeaseKey, Permit
 from goconductor.saga.ids import Direction, uuid_of
 from goconductor.saga.plan import Plan
 
 
 class Granted(msgspec.Struct, frozen=True):
     """Work whose lease is ours, and for which a place is kept. ``expires`` is when to begin nothing any more, on the monotonic
-    clock.
+    clock, ``permit`` what a limit over all instances asks for.
     """
 
     plan: Plan
@@ -27,6 +27,7 @@ class Granted(msgspec.Struct, frozen=True):
     attempt: int
     expires: float
     place: Place
+    permit: Permit | None = None
 
     @property
     def step(self) -> str:

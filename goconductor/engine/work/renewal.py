@@ -25,7 +25,7 @@ from goconductor.engine.steps.context import about
 from goconductor.engine.work.blocking import LoopWatch, StepIn, no_step
 from goconductor.errors import GoConductorError
 from goconductor.ports.clock import Clock
-from goconductor.ports.store import Lease, LeaseKey, Store
+from goconductor.ports.store import Lease, LeaseKey, Permit, Store
 from goconductor.redaction import logger_of
 
 logger = logger_of("goconductor.engine")
@@ -33,7 +33,8 @@ logger = logger_of("goconductor.engine")
 LINGERING_SECONDS = 5.0
 """Seconds that a process that leaves waits for the session that outlives it."""
 
-
+PERMIT_MARGIN_SECONDS = 1.0
+"""Seconds for which a permit outlives its lease, which is taken and renewed a moment later."""
 RESTING_LEASES = 2.0
 """Lives of a lease after the last renewal until the thread's store is closed; the next long step opens another one."""
 
@@ -42,6 +43,7 @@ class _Held(msgspec.Struct):
     lease: Lease
     expires: float
     deadline: float
+    permit: Permit | None
 
 
 class Renewal:
@@ -81,9 +83,9 @@ class Renewal:
         self.lost = 0
         self.renewed = 0
 
-    def hold(self, lease: Lease, *, expires: float, deadline: float) -> None:
-        """Keep this lease until :meth:`drop`; times are on the monotonic clock."""
-        self._held[lease.key] = _Held(lease, expires, deadline)
+    def hold(self, lease: Lease, *, expires: float, deadline: float, permit: Permit | None = None) -> None:
+        """Keep this lease until :meth:`drop`, and its permit with it; times are on the monotonic clock."""
+        self._held[lease.key] = _Held(lease, expires, deadline, permit)
 
     def extend(self, lease: Lease, deadline: float) -> None:
         """Renew a lease until a deadline, as the step began only now."""
@@ -199,8 +201,9 @@ class Renewal:
         for length, group in by_length.items():
             if length <= 0:
                 continue
-            kept = await store.leases.renew([held.lease for held in group], length)
-            kept |= await self._reasserted(store, [held for held in group if held.lease.key not in kept], length)
+            permitted = await self._permitted(store, group, length)
+            kept = await store.leases.renew([held.lease for held in permitted], length)
+            kept |= await self._reasserted(store, [held for held in permitted if held.lease.key not in kept], length)
             for held in group:
                 if held.lease.key in kept:
                     held.expires = asked_at + length
@@ -210,6 +213,17 @@ class Renewal:
                     self.lost += 1
                     key = held.lease.key
                     logger.warning("the lease on %s of step %r was lost to another", key.saga_id, key.step, extra=about(key))
+
+    async def _permitted(self, store: Store, group: list[_Held], length: float) -> list[_Held]:
+        """Renew permits, and return those whose leases may be renewed: where a permit is another's by now, its lease ends too."""
+        permits = [held.permit for held in group if held.permit is not None and held.permit.limit.total is not None]
+        if not permits:
+            return group
+        kept = await store.permits.renew(permits, length + PERMIT_MARGIN_SECONDS)
+        if absent := [permit for permit in permits if permit.lease.token not in kept]:
+            kept |= await store.permits.reassert(absent, length + PERMIT_MARGIN_SECONDS)
+        lost = {permit.lease.token for permit in permits} - kept
+        return [held for held in group if held.lease.token not in lost]
 
     async def _reasserted(self, store: Store, absent: list[_Held], length: float) -> set[LeaseKey]:
         wanted = [held for held in absent if self._held.get(held.lease.key) is held]

@@ -16,6 +16,7 @@ from goconductor.ports.store.leading.terms import Term, Terms
 from goconductor.ports.store.log.appends import BATCHES_AT_ONCE, Append, Log, Outcome, SignalId, Verdict
 from goconductor.ports.store.log.head import Head, Known, LogEntry, Tail
 from goconductor.ports.store.log.leases import Acquire, Acquired, Lease, LeaseKey, Leases, Take
+from goconductor.ports.store.log.permits import Limit, Permit, PermitAnswer, Permits, PermitUse, Woken
 from goconductor.ports.store.log.starts import Start, Starts
 from goconductor.ports.store.log.transactions import Transaction
 from goconductor.ports.store.reading.dead_letters import DeadLetter, DeadLetters
@@ -47,12 +48,17 @@ __all__ = [
     "Lease",
     "LeaseKey",
     "Leases",
+    "Limit",
     "Log",
     "LogEntry",
     "Loss",
     "Metrics",
     "Outcome",
     "Page",
+    "Permit",
+    "PermitAnswer",
+    "PermitUse",
+    "Permits",
     "Phase",
     "Presence",
     "Recovery",
@@ -77,6 +83,7 @@ __all__ = [
     "Transaction",
     "Verdict",
     "Wanted",
+    "Woken",
     "id_bound",
     "ignore",
 ]

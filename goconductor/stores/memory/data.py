@@ -6,6 +6,8 @@ import time
 from itertools import count
 from uuid import UUID
 
+import msgspec
+
 from goconductor.errors import FencedError
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import (
@@ -31,6 +33,23 @@ def _system_time() -> float:
     return round(time.time(), 6)
 
 
+class Slot(msgspec.Struct):
+    """A permit: a slot of a step that is taken, until it ends."""
+
+    token: int
+    instance: int
+    expires_at: float
+
+
+class Queued(msgspec.Struct):
+    """Work that waits for a permit of a step."""
+
+    step: str
+    since: float
+    woken_at: float | None = None
+    wakes: int = 0
+
+
 class Data:
     """The data, which all rooms of one store share.
 
@@ -45,6 +64,9 @@ class Data:
         self.leases: dict[LeaseKey, Lease] = {}
         self.taken_from: dict[LeaseKey, int] = {}
         """The earlier holder of each lease that was taken from one, until the log has that one's attempt."""
+        self.permits: dict[tuple[str, str], dict[int, Slot]] = {}
+        """By the limited step and the kind of permit, the slots that were taken, by their numbers."""
+        self.permit_queue: dict[LeaseKey, Queued] = {}
         self.keys: dict[tuple[str, str, str], tuple[UUID, bytes]] = {}
         self.signals: dict[UUID, dict[str, bytes]] = {}
         """Of each saga, the ids of its signals with their hashes."""

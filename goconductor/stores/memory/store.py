@@ -20,6 +20,7 @@ from goconductor.ports.store import (
     Leases,
     Log,
     Metrics,
+    Permits,
     Recovery,
     Retention,
     Sagas,
@@ -38,6 +39,7 @@ from goconductor.stores.memory.leading.schedules import MemorySchedules
 from goconductor.stores.memory.leading.terms import MemoryTerms
 from goconductor.stores.memory.log.appends import MemoryLog
 from goconductor.stores.memory.log.leases import MemoryLeases
+from goconductor.stores.memory.log.permits import MemoryPermits
 from goconductor.stores.memory.log.starts import MemoryStarts
 from goconductor.stores.memory.reading.dead_letters import MemoryDeadLetters
 from goconductor.stores.memory.reading.definitions import MemoryDefinitions
@@ -55,10 +57,12 @@ class MemoryStore:
     def __init__(self, clock: Clock | None = None, *, data: Data | None = None) -> None:
         self.data = data or Data(clock)
         self._held = held = MemoryLeases(self.data)
+        self._permitted = permitted = MemoryPermits(self.data)
         self.leases: Leases = held
+        self.permits: Permits = permitted
         self.log: Log = MemoryLog(self.data, held)
         self.starts: Starts = MemoryStarts(self.data, held)
-        self.instances: Instances = MemoryInstances(self.data, held)
+        self.instances: Instances = MemoryInstances(self.data, held, permitted)
         self.recovery: Recovery = MemoryRecovery(self.data, held)
         self.definitions: Definitions = MemoryDefinitions(self.data)
         self.dead_letters: DeadLetters = MemoryDeadLetters(self.data)
@@ -82,6 +86,7 @@ class MemoryStore:
     def truncate_leases(self) -> None:
         """Lose all leases, as a crash and restart of the database does."""
         self.data.leases.clear()
+        self._permitted.clear()
         self.data.taken_from.clear()
         self.data.truncated = True
         self.data.up_since = self.data.now()

@@ -29,6 +29,7 @@ from goconductor.stores.postgres.leading.terms import TermTable
 from goconductor.stores.postgres.log.appends import PostgresLog
 from goconductor.stores.postgres.log.callers import Callers
 from goconductor.stores.postgres.log.leases import PostgresLeases
+from goconductor.stores.postgres.log.permits import PostgresPermits
 from goconductor.stores.postgres.log.starts import PostgresStarts
 from goconductor.stores.postgres.log.tails import TailReader
 from goconductor.stores.postgres.reading.dead_letters import DeadLetterTable
@@ -115,6 +116,7 @@ class PostgresStore:
         self._for_start = starts.share(BATCHES_AT_ONCE + 1)  # one more for those whose keys are held
         tails = TailReader(address)
         self.leases = PostgresLeases(self._for_acquire, address, tails)
+        self.permits = PostgresPermits(self._for_acquire, self._others, address)
         self.log = PostgresLog(self._for_append, self._quick, address, tails)
         self.starts = PostgresStarts(self._for_start, address, Callers(self._others, address))
         self.definitions = DefinitionTable(self._others, address)

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from goconductor.ports.store import Instance, Lease, Presence, ignore
 from goconductor.stores.memory.data import Data
 from goconductor.stores.memory.log.leases import MemoryLeases
+from goconductor.stores.memory.log.permits import MemoryPermits
 
 NEWCOMER_SECONDS = 1.0
 
@@ -18,9 +19,10 @@ NEWCOMER_SECONDS = 1.0
 class MemoryInstances:
     """Instances, and their signs of life."""
 
-    def __init__(self, data: Data, leases: MemoryLeases) -> None:
+    def __init__(self, data: Data, leases: MemoryLeases, permits: MemoryPermits) -> None:
         self._data = data
         self._leases = leases
+        self._permits = permits
 
     async def register(
         self,
@@ -65,6 +67,7 @@ class MemoryInstances:
         if instance.dead_at is None:
             self._data.instances[serial] = replace(instance, dead_at=self._data.now())
         leases = self._leases.end(serial)
+        self._permits.end(serial)
         heads = self._data.heads.values()
         return leases, sorted(head.saga_id for head in heads if head.wake_at is not None and head.last_instance == serial)
 

@@ -19,6 +19,8 @@ NEEDS = {
     "signals": (SELECT, INSERT, DELETE),
     "leases": (SELECT, INSERT, UPDATE, DELETE),
     "lease_marker": (SELECT, INSERT),
+    "permits": (SELECT, INSERT, UPDATE),
+    "permit_queue": (SELECT, INSERT, UPDATE, DELETE),
     "leadership": (SELECT, UPDATE),
     "participants": (SELECT, INSERT, UPDATE, DELETE),
     "definitions": (SELECT, INSERT),

@@ -163,6 +163,34 @@ def _lease_tables(meta: MetaData) -> None:
         CheckConstraint("present", name="lease_marker_one_row"),
         prefixes=["UNLOGGED"],
     )
+    Table(
+        "permits",
+        meta,
+        _text("code", primary_key=True),
+        _text("kind", primary_key=True),
+        Column("slot", Integer, primary_key=True, autoincrement=False),
+        Column("instance", Integer, nullable=False),
+        Column("token", BigInteger, nullable=False),
+        _moment("expires_at"),
+        prefixes=["UNLOGGED"],
+        postgresql_with=SHORT_LIVED | {"fillfactor": 50},
+    )
+    queue = Table(
+        "permit_queue",
+        meta,
+        Column("saga_id", Uuid, primary_key=True),
+        _text("step", primary_key=True),
+        _text("direction", primary_key=True),
+        Column("round", Integer, primary_key=True, autoincrement=False),
+        _text("code"),
+        _moment("since"),
+        _moment("woken_at", null=True),
+        Column("wakes", Integer, nullable=False),
+        prefixes=["UNLOGGED"],
+        postgresql_with=SHORT_LIVED,
+    )
+    Index("permit_queue_since", queue.c.code, queue.c.since)
+    Index("permit_queue_woken", queue.c.code, queue.c.woken_at, postgresql_where=queue.c.woken_at.is_not(None))
 
 
 def _other_tables(meta: MetaData) -> None:

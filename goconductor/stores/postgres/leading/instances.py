@@ -56,6 +56,10 @@ END_LEASES = f"""
     RETURNING {LEASE_COLUMNS}
 """
 
+END_PERMITS = """
+    UPDATE goconductor.permits SET expires_at = least(expires_at, clock_timestamp()) WHERE instance = $1 AND kind = 'total'
+"""
+
 _DURABLE = """
     SELECT set_config('synchronous_commit', CASE WHEN reset_val IN ('off', 'local') THEN 'on' ELSE reset_val END, true)
     FROM pg_settings WHERE name = 'synchronous_commit'
@@ -258,6 +262,7 @@ class SignsOfLife:
             if not rows[0]["dead"]:
                 return [], []
             leases = await connection.fetch(self._address.sql(END_LEASES), serial)
+            await connection.execute(self._address.sql(END_PERMITS), serial)
             sagas = await connection.fetch(
                 self._address.sql(
                     "SELECT s.saga_id FROM goconductor.sagas AS s WHERE s.wake_at IS NOT NULL AND s.last_instance = $1"

@@ -12,6 +12,7 @@ from goconductor.testing.contracts.store.leading.terms import TermsContract
 from goconductor.testing.contracts.store.leasing import LeaseContract
 from goconductor.testing.contracts.store.material import Faults
 from goconductor.testing.contracts.store.namespaces import NamespaceContract
+from goconductor.testing.contracts.store.permitting import PermitContract
 from goconductor.testing.contracts.store.reading import ReaderContract
 from goconductor.testing.contracts.store.searching import SearchContract
 from goconductor.testing.contracts.store.signalling import SignalContract
@@ -23,6 +24,7 @@ __all__ = ["Faults", "StoreContract"]
 class StoreContract(
     StartContract,
     LeaseContract,
+    PermitContract,
     AppendContract,
     RecoveryContract,
     RetentionContract,
