@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import assert_never
 
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.events import Event
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState
 from goconductor.lifecycle.pending_work import goes_back
-from goconductor.ports.store import LogEntry
+from goconductor.ports.store import Limit, LogEntry, PermitUse
 from goconductor.saga.definition import Step
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan
@@ -175,3 +175,18 @@ def together(names: Sequence[str]) -> str:
 
 
 NAMES_MAX = 8
+
+
+def in_use(limits: Collection[Limit], use: PermitUse) -> str:
+    """Return how much of a step's limit is in use; the greatest counts where instances differ.
+
+    Args:
+        limits: the limits that living instances told of the step.
+        use: what the store knows of it.
+    """
+    total = max((each.total for each in limits if each.total is not None), default=None)
+    rate = max((each for each in limits if each.rate is not None), key=lambda each: each.rate or 0, default=None)
+    parts = [] if total is None else [f"{use.running} of {total} in use"]
+    if rate is not None:
+        parts.append(f"{use.begun} of {rate.rate} begun within {spell(rate.interval_seconds)}")
+    return ", ".join(parts)

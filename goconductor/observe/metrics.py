@@ -109,11 +109,13 @@ NODE_METRICS = (
     NodeMetric("goconductor_steps_running", "Steps that hold a place now.", {"steps_running": ""}, kind="gauge"),
     NodeMetric(
         "goconductor_places_taken",
-        "What running steps hold beside their places: threads, and connections of journals.",
-        {"threads_taken": "threads", "connections_taken": "connections"},
+        "What running steps hold beside their places: threads, connections of journals, and permits of limited steps.",
+        {"threads_taken": "threads", "connections_taken": "connections", "permits_taken": "permits"},
         "of",
         kind="gauge",
     ),
+    NodeMetric("goconductor_steps_not_permitted", "Steps that got no permit, and wait for one.", {"steps_not_permitted": ""}),
+    NodeMetric("goconductor_steps_woken", "Steps that were sent again, as there was a permit for them.", {"steps_woken": ""}),
     NodeMetric(
         "goconductor_threads_lost", "Threads of plain steps that were given up and run on.", {"threads_lost": ""}, kind="gauge"
     ),

@@ -33,7 +33,8 @@ class PostgresFaults:
         )
 
     async def truncate_leases(self, store: Store) -> None:
-        await self._execute("TRUNCATE goconductor.leases, goconductor.lease_marker, goconductor.permits, goconductor.permit_queue")
+        unlogged = ("leases", "lease_marker", "permits", "permit_queue")
+        await self._execute(f"TRUNCATE {', '.join(f'goconductor.{table}' for table in unlogged)}")
 
     async def _execute(self, statement: str, *arguments: object) -> None:
         connection = await asyncpg.connect(self._url)

@@ -10,6 +10,9 @@ from uuid import UUID
 import pytest
 
 from goconductor import ArgumentError, Retry, Saga
+from goconductor.control.actor import ANYBODY
+from goconductor.control.doctor.limits import of_limits
+from goconductor.control.sagas.queries import saga_status
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.lifecycle.facts.events import AbortRequested
 from goconductor.lifecycle.facts.state import SagaStatus
@@ -40,12 +43,13 @@ class Code:
             finally:
                 self.running -= 1
 
-        @shop.step(**limits)
+        limited: Any = shop.step(**limits)
+
         async def charge(order: str) -> str:
             await run(order)
             return order
 
-        @charge.compensation
+        @limited(charge).compensation  # type: ignore[untyped-decorator]
         async def refund(order: str) -> None:
             await run(f"back {order}")
 
@@ -55,6 +59,10 @@ class Code:
                 raise ValueError("no van")
 
         return shop
+
+    async def until(self, count: int) -> None:
+        while len(self.begun) < count:
+            await settle()
 
     def runs(self) -> Counter[str]:
         return Counter(what for what, _ in self.begun)
@@ -94,8 +102,7 @@ async def test_who_waits_first_is_served_first_and_without_time_going_on(world: 
         await start(world, [name])
         await settle()
     began = world.clock.now()
-    while len(code.begun) < len(names):
-        await asyncio.sleep(0)
+    await code.until(len(names))
     assert [what for what, _ in code.begun] == names
     assert world.clock.now() == began
 
@@ -194,6 +201,33 @@ async def test_what_waits_and_is_to_go_back_is_not_begun(world: World) -> None:
     assert [what for what, _ in code.begun if what == "o2"] == []
 
 
+async def test_operators_see_what_waits_and_how_much_is_in_use(world: World) -> None:
+    code = Code(world)
+    code.go.clear()
+    node = await world.node(code.registry(concurrency_total=1, rate="5/m"))
+    held, waits = await start(world, ["o1", "o2"])
+    await settle()
+    reasons = [(await saga_status(ANYBODY, node, saga)).steps[0].reason for saga in (held, waits)]
+    assert reasons == [None, "waits for a permit of shop.charge (1 of 1 in use, 1 of 5 begun within 1 min)"]
+    check = await of_limits(world.store, await world.store.instances.registered())
+    assert check.findings == []
+    assert check.saw.startswith("shop.charge: 1 of 1 in use, 1 of 5 begun within 1 min, 1 wait, the first for")
+    await world.node(code.registry(concurrency_total=2))
+    await world.node(code.registry())
+    [finding] = (await of_limits(world.store, await world.store.instances.registered())).findings
+    assert "different limits: 1 at once and 5 in 1 min, 2 at once and none" in finding.what
+    code.go.set()
+    await ends(world, [held, waits])
+
+
+def declared(shop: StepRegistry, limits: dict[str, Any]) -> None:
+    decorate: Any = shop.step(**limits)
+
+    async def charge() -> None: ...
+
+    decorate(charge)
+
+
 @pytest.mark.parametrize(
     ("limits", "problem"),
     [
@@ -207,16 +241,11 @@ async def test_what_waits_and_is_to_go_back_is_not_begun(world: World) -> None:
 def test_nonsense_is_refused(limits: dict[str, Any], problem: str) -> None:
     shop = StepRegistry("shop")
     with pytest.raises(ValueError, match=problem):
-
-        @shop.step(**limits)
-        async def charge() -> None: ...
-
+        declared(shop, limits)
     assert shop.steps == {}
 
 
 @pytest.mark.parametrize("limits", [{"concurrency_total": "5"}, {"concurrency_total": True}, {"rate": 10}])
 def test_wrong_types_are_refused(limits: dict[str, Any]) -> None:
     with pytest.raises(ArgumentError):
-
-        @StepRegistry("shop").step(**limits)
-        async def charge() -> None: ...
+        declared(StepRegistry("shop"), limits)

@@ -11,6 +11,7 @@ from goconductor.control.doctor.bus import of_bus
 from goconductor.control.doctor.choices import of_choices
 from goconductor.control.doctor.failovers import of_failovers
 from goconductor.control.doctor.findings import Check, CheckOutcome, Diagnosis, Finding, error, split_remedy
+from goconductor.control.doctor.limits import of_limits
 from goconductor.control.doctor.schedules import of_schedules
 from goconductor.engine.facts.clock import SystemClock
 from goconductor.errors import (
@@ -191,6 +192,7 @@ async def _store(store: Store, patient: Patient) -> AsyncIterator[Check]:
         (("leader",), lambda: one(sagas.of_leader(store, now))),
         (("instances",), instances),
         (("journals",), journals),
+        (("limits",), lambda: one(of_limits(store, living))),
         (("choices",), lambda: one(of_choices(store, named))),
         (("leases",), lambda: one(sagas.of_leases(store, now))),
         (("failovers",), lambda: one(of_failovers(store, now))),

@@ -25,16 +25,18 @@ from goconductor.control.sagas import filters
 from goconductor.control.sagas.attended import side_of, unattended
 from goconductor.control.sagas.children import started_by
 from goconductor.control.sagas.steps import Surroundings, describe
+from goconductor.control.wording import in_use
 from goconductor.engine.facts.log import brought_up
 from goconductor.engine.node import Node
 from goconductor.engine.running.journals import troubles
+from goconductor.engine.steps.limits import limits_of
 from goconductor.errors import PayloadError, SagaNotFoundError
 from goconductor.lifecycle.asked.allowed import of_saga, of_steps
 from goconductor.lifecycle.asked.catalogue import Request
 from goconductor.lifecycle.facts.signal import Signal
 from goconductor.lifecycle.facts.state import SagaState, SagaStatus
 from goconductor.lifecycle.grown import in_order
-from goconductor.ports.store import Head, Instance, Known, LogEntry, Page
+from goconductor.ports.store import Head, Instance, Known, LeaseKey, LogEntry, Page, PermitUse
 from goconductor.saga.ids import DEFAULT_NAMESPACE
 from goconductor.saga.plan import Plan
 
@@ -243,7 +245,21 @@ async def surroundings(node: Node, plan: Plan, state: SagaState) -> Surroundings
         living={each.participant for each in living},
         journals=journals,
         blocked=_blocked(living, journals),
+        permits=await _permits(node, state, living),
     )
+
+
+async def _permits(node: Node, state: SagaState, living: list[Instance]) -> dict[LeaseKey, str]:
+    """Return which work waits for a permit, in words; nothing is read where no step is limited."""
+    limits = limits_of(living)
+    waiting = await node.store.permits.waiting_of(state.saga_id) if limits else {}
+    if not waiting:
+        return {}
+    uses = {use.step: use for use in await node.store.permits.usage()}
+    return {
+        key: f"waits for a permit of {step} ({in_use(limits.get(step, ()), uses.get(step, PermitUse(step=step)))})"
+        for key, step in waiting.items()
+    }
 
 
 def _blocked(living: list[Instance], journals: dict[tuple[int, str], str]) -> dict[tuple[str, str], str]:

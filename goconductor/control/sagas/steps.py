@@ -38,6 +38,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
         journals: problems of steps whose journal a living instance cannot use, by its serial and the step's name there.
         blocked: problems of steps whose journal no living instance that offers them can use, by (participant, step).
         started: the sagas that steps have started.
+        permits: how the limit is used for which a side of a step waits.
     """
 
     now: float
@@ -48,6 +49,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     journals: dict[tuple[int, str], str] = {}
     blocked: dict[tuple[str, str], str] = {}
     started: dict[str, UUID] = {}
+    permits: dict[LeaseKey, str] = {}
 
 
 def describe(plan: Plan, state: SagaState, name: str, around: Surroundings, allowed: Sequence[Request] = ()) -> StepDetail:
@@ -127,7 +129,7 @@ def _status(plan: Plan, state: SagaState, name: str, around: Surroundings, owner
         case ActionStatus.SENT if goes_back(state, name):
             return StepStatus.WAITING, "waits for word whether it ran"
         case ActionStatus.SENT:
-            missing = _nobody(plan, name, Direction.ACTION, around)
+            missing = _nobody(plan, name, Direction.ACTION, around) or _permit(state, name, Direction.ACTION, around)
             return (StepStatus.WAITING, missing) if missing else (StepStatus.QUEUED, _held_back(state))
         case ActionStatus.BACKOFF:
             return StepStatus.WAITING, _retry(step, around)
@@ -207,7 +209,8 @@ def _backward(plan: Plan, state: SagaState, name: str, around: Surroundings, own
         case CompensationStatus.BACKOFF:
             return StepStatus.COMPENSATING, _retry(step, around)
         case CompensationStatus.SENT:
-            return StepStatus.COMPENSATING, None if owner is not None else _nobody(plan, name, Direction.COMPENSATION, around)
+            missing = _nobody(plan, name, Direction.COMPENSATION, around) or _permit(state, name, Direction.COMPENSATION, around)
+            return StepStatus.COMPENSATING, None if owner is not None else missing
         case CompensationStatus.FENCING:
             missing = _nobody(plan, name, Direction.SETTLE, around)
             return StepStatus.COMPENSATING, missing or "is being skipped: its owner writes its keys"
@@ -248,6 +251,10 @@ def _nobody(plan: Plan, name: str, direction: Direction, around: Surroundings) -
     if participant not in around.living:
         return f"{participant} has no live instance"
     return f"no live instance of {participant} offers step {step!r}"
+
+
+def _permit(state: SagaState, name: str, direction: Direction, around: Surroundings) -> str | None:
+    return None if state.paused else around.permits.get(LeaseKey(state.saga_id, name, direction, state.step(name).round))
 
 
 def _retry(step: StepState, around: Surroundings) -> str:

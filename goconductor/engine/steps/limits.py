@@ -8,11 +8,11 @@ together they are never more than the greater one (:mod:`goconductor.ports.store
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import NoneType
 
 from goconductor.errors import check_type
-from goconductor.ports.store import Limit
+from goconductor.ports.store import Instance, Limit
 
 TOTAL_MAX = 100_000
 RATE_MAX = 10_000
@@ -89,3 +89,18 @@ def told(target: str, facts: Mapping[str, object]) -> Limit | None:
         rate if isinstance(rate, int) else None,
         float(interval) if isinstance(interval, int | float) else 0.0,
     )
+
+
+def limits_of(instances: Iterable[Instance]) -> dict[str, set[Limit]]:
+    """Return the limits that instances told of their steps, by ``participant.step``; several where they differ.
+
+    Args:
+        instances: those that count.
+    """
+    limits: dict[str, set[Limit]] = {}
+    for each in instances:
+        for step, facts in each.steps.items():
+            limit = told(f"{each.participant}.{step}", facts)
+            if limit is not None:
+                limits.setdefault(limit.step, set()).add(limit)
+    return limits
