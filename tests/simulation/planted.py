@@ -36,6 +36,7 @@ from goconductor.ports.store import Acquire, Acquired, Append, Lease, LeaseKey
 from goconductor.stores.memory.data import Data
 from goconductor.stores.memory.log.appends import MemoryLog
 from goconductor.stores.memory.log.leases import MemoryLeases
+from goconductor.stores.memory.log.permits import MemoryPermits
 from tests.simulation.simulated.faults import Fault
 from tests.simulation.simulated.run import Options, Result
 from tests.simulation.simulated.simulation import simulate
@@ -249,7 +250,14 @@ _TERMINATING = (Fault.OPERATOR, Fault.STEP_HANGS)
 _REWINDING = (Fault.CUT_OFF, Fault.PAUSE, Fault.CRASH, Fault.STEP_HANGS, Fault.OPERATOR)
 """Faults by which a saga is restarted while outcomes are lost or late."""
 
+
+def _unlimited(patch: Patch) -> None:
+    patch.setattr(MemoryPermits, "_room", lambda *_: float("inf"))
+    patch.setattr(MemoryPermits, "_put", lambda *_: None)
+
+
 BUGS: dict[str, Planted] = {
+    "limit not counted": Planted("a limited step gets a permit however many there are", _unlimited),
     "revived lease": Planted("a renewal brings back a lease that was released", _revived, near=60),
     "append without guard": Planted("an append wins whatever was appended meanwhile", _unguarded),
     "wake_at forgotten": Planted("an append does not say when the leader must look", _not_woken),

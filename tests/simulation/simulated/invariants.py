@@ -1,14 +1,14 @@
 """What must be true of a simulation after every event, by the store and the services' databases, and not by what programs say.
 
 The numbers are those by which the requirements call them: money (I1), one effect (I2), the order of
-compensation (I3), a legal history (I6), fencing (I7), timers (I9).
+compensation (I3), a legal history (I6), fencing (I7), timers (I9), limits over all instances (W15).
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -25,8 +25,8 @@ from goconductor.lifecycle.pending_work import is_pending
 from goconductor.messages import codec
 from goconductor.messages.envelope import RunStep
 from goconductor.ports.bus import Message
-from goconductor.ports.store import Lease, LeaseKey, LogEntry, Outcome, Verdict
-from goconductor.saga.ids import Direction
+from goconductor.ports.store import Lease, LeaseKey, Limit, LogEntry, Outcome, PermitAnswer, Verdict
+from goconductor.saga.ids import SETTLEMENTS, Direction
 from goconductor.saga.plan import Plan
 from goconductor.stores.memory.data import Data
 from goconductor.testing.checkers import Recorded, compensation_order
@@ -86,6 +86,7 @@ class Watch:
         plan_of: finds a definition by name and version.
         found: called with what is wrong.
         tell: called with what happened.
+        limits: those over all instances, by participant and code.
     """
 
     def __init__(
@@ -94,8 +95,12 @@ class Watch:
         plan_of: Callable[[str, str], Plan],
         found: Callable[[str], None],
         tell: Callable[[str, str], None],
+        limits: Mapping[tuple[str, str], Limit],
     ) -> None:
         self._data, self._plan_of, self._found, self._tell = data, plan_of, found, tell
+        self._limits = limits
+        self._begun: dict[str, dict[int, LeaseKey]] = defaultdict(dict)
+        """By limited step, the leases under which it has begun, by their tokens."""
         self.sagas: dict[UUID, Watched] = {}
         self._epoch = 0
         self._leased_at: dict[int, int] = {}
@@ -122,6 +127,10 @@ class Watch:
         elif name == "instances.mark_dead":
             for lease in answer[0]:
                 self._held[lease.key].pop(lease.token, None)
+        if name == "permits.take":
+            for permit, told in zip(args[0], answer, strict=True):
+                if told is not PermitAnswer.GRANTED:  # it is queued or held, so its message may go
+                    self._asked.add((permit.lease.key, self._seq(permit.lease.key.saga_id)))
         if name.startswith("leases."):
             self._lease(name, args, answer)
         elif name == "starts.start":
@@ -258,5 +267,19 @@ class Watch:
         """Look at granted work that begins: it knows its saga as it was under its lease (I2)."""
         lease, key = work.lease, work.lease.key
         what = f"{work.plan.name}.{key.step} {key.direction} #{work.attempt}"
+        limit = self._limits.get(work.plan.owners_of[key.direction][key.step]) if key.direction not in SETTLEMENTS else None
+        if limit is not None:
+            self._begins_limited(work, limit, what)
         if work.view.seq < self._leased_at.get(lease.token, 0):
             self._found(f"I2: {what} begins by event {work.view.seq}, its lease was taken at {self._leased_at[lease.token]}")
+
+    def _begins_limited(self, work: Granted, limit: Limit, what: str) -> None:
+        """Look at work under a limit over all instances: it has a permit, and no more have a lease than it says."""
+        if work.permit is None:
+            self._found(f"W15: {what} begins without a permit of {limit.step}")
+        now, begun = self._data.now(), self._begun[limit.step]
+        begun[work.lease.token] = work.lease.key
+        for token in [token for token, key in begun.items() if self._held[key].get(token, 0.0) <= now]:
+            del begun[token]
+        if limit.total is not None and len(begun) > limit.total:
+            self._found(f"W15: {len(begun)} of {limit.step} run at once, and {limit.total} may")

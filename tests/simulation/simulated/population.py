@@ -48,7 +48,10 @@ class Population:
     def begin(self, participant: str) -> None:
         simulation = self._simulation
         name = f"{participant or 'office'}-{len(self.processes) + 1}"
-        registry = service(participant, simulation.script, simulation.journals[participant]) if participant else None
+        registry = None
+        if participant:
+            limits = simulation.limits[participant]
+            registry = service(participant, simulation.script, simulation.journals[participant], limits)
         process = Process(name, registry, self._loop)
         ahead, rate = 0.0, 1.0
         if self._faults.strikes(Fault.CLOCKS):

@@ -93,6 +93,8 @@ def _left(simulation: Simulation) -> Iterator[str]:
     living = [lease for lease in simulation.store.data.leases.values() if lease.expires_at > now]
     if living:
         yield f"I10: {len(living)} leases are held"
+    if simulation.store.data.permit_queue:
+        yield f"I10: {len(simulation.store.data.permit_queue)} wait for permits"
     for process in simulation.population.processes:
         if process.gone:
             continue
@@ -100,7 +102,8 @@ def _left(simulation: Simulation) -> Iterator[str]:
             yield f"I10: {process.name} is not open"
             continue
         metrics = process.node.metrics()
-        for name in ("steps_running", "threads_taken", "connections_taken", "leases_orphaned", "messages_waiting"):
+        held = ("steps_running", "threads_taken", "connections_taken", "permits_taken", "leases_orphaned", "messages_waiting")
+        for name in held:
             if metrics[name]:
                 yield f"I10: {process.name} has {name} {metrics[name]}"
         tasks = [task.get_name() for machine in process.machines for task in loop.tasks_of(machine)]

@@ -73,13 +73,26 @@ class Script:
             context.hand_out(ask_after=self.outside.take(context))
 
 
-def service(participant: str, script: Script, database: ServiceDatabase) -> StepRegistry:
+def limits_of(seed: int, participant: str) -> dict[str, dict[str, Any]]:
+    """Draw the limits over all instances: in half of the runs, some of the code has them."""
+    chance = random.Random(f"{seed} limits of {participant}")
+    drawn: list[dict[str, Any]] = [
+        *({"concurrency_total": 1}, {"concurrency_total": 2}),
+        *({"rate": "2/s"}, {"concurrency_total": 1, "rate": "30/m"}),
+    ]
+    return {name: chance.choice(drawn) for name in CODE if chance.random() < 0.4} if chance.random() < 0.5 else {}
+
+
+def service(
+    participant: str, script: Script, database: ServiceDatabase, limits: dict[str, dict[str, Any]] | None = None
+) -> StepRegistry:
     """Make a participant's steps.
 
     Args:
         participant: its name.
         script: what its code does.
         database: the service's own, with its journal.
+        limits: options of some of its code.
     """
     offered = StepRegistry(participant)
     patient = Retry(attempts_max=4, initial_seconds=0.2, max_seconds=8.0)
@@ -112,10 +125,11 @@ def service(participant: str, script: Script, database: ServiceDatabase) -> Step
 
     for name in CODE:
         action: Action[..., Any]
+        limited = (limits or {}).get(name, {})
         if with_journal := name.startswith("booked"):
-            action = offered.step(name=name, transaction=database, compensation_retry=patient)(booked)
+            action = offered.step(name=name, transaction=database, compensation_retry=patient, **limited)(booked)
         else:
-            action = offered.step(name=name, compensation_retry=patient)(plain)
+            action = offered.step(name=name, compensation_retry=patient, **limited)(plain)
         if not name.endswith("bare"):
             action.compensation(undo_booked if with_journal else undo_plain)
     return offered

@@ -18,6 +18,7 @@ from uuid import UUID
 from goconductor.buses.memory import MemoryBroker
 from goconductor.control.actor import ANYBODY
 from goconductor.control.sagas.starting import start
+from goconductor.engine.steps.limits import limit_of
 from goconductor.errors import GoConductorError
 from goconductor.saga.definition import Definition
 from goconductor.saga.plan import Plan, plan
@@ -36,7 +37,7 @@ from tests.simulation.simulated.population import Population
 from tests.simulation.simulated.process import Process
 from tests.simulation.simulated.rest import at_rest, runs
 from tests.simulation.simulated.run import Options, Result
-from tests.simulation.simulated.services import PARTICIPANTS, Script
+from tests.simulation.simulated.services import PARTICIPANTS, Script, limits_of
 
 ENDS_WITHIN_SECONDS = 600.0
 """Seconds after the last fault within which every saga must have ended: the longest pauses of the sweep and of retries."""
@@ -84,7 +85,14 @@ class Simulation:
         self.store.data.up_since -= 3600
         self.database = Database(self.loop, self.store, self.faults, random.Random(f"travel {seed}"), self._done)
         self.broker = MemoryBroker()
-        self.watch = Watch(self.store.data, self._plan_of, self.find, self.tell)
+        self.limits = {name: limits_of(seed, name) for name in PARTICIPANTS}
+        limited = {
+            (name, code): limit
+            for name, limits in self.limits.items()
+            for code, options in limits.items()
+            if (limit := limit_of(f"{name}.{code}", options.get("concurrency_total"), options.get("rate"))) is not None
+        }
+        self.watch = Watch(self.store.data, self._plan_of, self.find, self.tell, limited)
         self.journals = {
             name: ServiceDatabase(self.loop, self.faults, self.database.travel, self.watch.committed) for name in PARTICIPANTS
         }

@@ -23,8 +23,8 @@ LATE_SECONDS = 3.0
 REGISTER = "instances.register"
 """Its effect is bound to the session that it comes over: a lost session leaves no sign of life behind."""
 SUBJECTS = (
-    *("log", "leases", "starts", "instances", "recovery", "definitions", "dead_letters", "sagas", "terms", "retention"),
-    *("failovers", "choices"),
+    *("log", "leases", "permits", "starts", "instances", "recovery", "definitions", "dead_letters", "sagas", "terms"),
+    *("retention", "failovers", "choices"),
 )
 
 Call = Callable[..., Coroutine[Any, Any, Any]]
