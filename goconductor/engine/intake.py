@@ -26,6 +26,7 @@ from goconductor.engine.facts.views import Views
 from goconductor.engine.log.batch import Batcher
 from goconductor.engine.log.takeover import TakenOver
 from goconductor.engine.observer import SILENT, Observer
+from goconductor.engine.running.admission import Admission
 from goconductor.engine.running.executor import Executor
 from goconductor.engine.steps.context import about
 from goconductor.engine.work.granted import Granted, random_number
@@ -48,6 +49,7 @@ from goconductor.ports.store import (
     Lease,
     LeaseKey,
     Leases,
+    Limit,
     Permit,
     PermitAnswer,
     Tail,
@@ -183,7 +185,10 @@ class Intake:
             return
         granted: Granted | TakenOver | None = None
         try:
-            granted = await self._permitted(plan, body, delivery, place, executor)
+            if executor.limits and (limit := executor.limit(plan, body.step, body.direction)) is not None:
+                granted = await self._permitted(plan, body, delivery, place, limit, executor.admission)
+            else:
+                granted = await self._granted(plan, body, delivery, place, self._lease_for(body))
         finally:
             if not isinstance(granted, Granted):
                 place.vacate()
@@ -208,18 +213,17 @@ class Intake:
             key = lost.lease.key
             logger.warning("saga %s has no event of a lost attempt yet: %s", key.saga_id, error, extra=about(key))
 
+    def _lease_for(self, body: RunStep) -> Lease:
+        key = LeaseKey(body.saga_id, body.step, body.direction, body.round)
+        return Lease(key=key, instance=self._instance(), token=random_number())
+
     async def _permitted(
-        self, plan: Plan, body: RunStep, delivery: Delivery, place: Place, executor: Executor
+        self, plan: Plan, body: RunStep, delivery: Delivery, place: Place, limit: Limit, admission: Admission
     ) -> Granted | TakenOver | None:
-        """Return what :meth:`_granted` does; of a step that is limited over all instances under a permit, which comes first."""
-        lease = Lease(
-            key=LeaseKey(body.saga_id, body.step, body.direction, body.round), instance=self._instance(), token=random_number()
-        )
-        limit = executor.limit(plan, body.step, body.direction)
-        if limit is None:
-            return await self._granted(plan, body, delivery, place, lease)
-        permit, asked_at = Permit(limit, lease), self._clock.monotonic()
-        answer = await executor.admission.take(permit)
+        """Return what :meth:`_granted` does, under a permit, which comes before the lease. Who gets none is queued."""
+        lease, asked_at = self._lease_for(body), self._clock.monotonic()
+        permit = Permit(limit, lease)
+        answer = await admission.take(permit)
         if answer is not PermitAnswer.GRANTED:
             if answer is PermitAnswer.HELD:
                 self._held(delivery)
@@ -229,7 +233,7 @@ class Intake:
             granted = await self._granted(plan, body, delivery, place, lease)
         finally:
             if not isinstance(granted, Granted):
-                executor.admission.give_back(permit, unused=True)
+                admission.give_back(permit, unused=True)
         if isinstance(granted, Granted):
             return replace(granted, permit=permit, expires=asked_at + self._lease_seconds)
         return granted

@@ -24,6 +24,7 @@ from goconductor.engine.work.renewal import PERMIT_MARGIN_SECONDS
 from goconductor.errors import GoConductorError
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import LeaseKey, Limit, Permit, PermitAnswer, Permits
+from goconductor.ports.store.log.permits import WAKE_MAX
 from goconductor.redaction import logger_of
 
 logger = logger_of("goconductor.engine")
@@ -172,6 +173,7 @@ class Admission:
                 self._counts["steps_woken"] += sum(wanted)
                 if gone := [key for key, is_wanted in zip(each.works, wanted, strict=True) if not is_wanted]:
                     await self._store.forget(gone)
+                if gone or len(each.works) >= WAKE_MAX:
                     asked_again[each.step] = asked[each.step]
             asked = asked_again
 

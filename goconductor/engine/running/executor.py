@@ -106,7 +106,7 @@ class Executor:
         self._orphans = orphans
         self._clock = clock
         self._renewal = renewal
-        self.admission = admission
+        self.admission, self.limits = admission, registry.limits
         self.threads = Threads(f"goconductor-{registry.name}", threads)
         self.places = Places(registry, concurrency, lambda: self.threads.room)
         self._output_bytes_max = output_bytes_max
@@ -142,13 +142,13 @@ class Executor:
 
     def limit(self, plan: Plan, step: str, direction: Direction) -> Limit | None:
         """Return the limit over all instances under which our side of a step runs; None where there is none."""
-        if not self._registry.limits or direction in SETTLEMENTS or not self.owns(plan, step, direction):
+        if direction in SETTLEMENTS or not self.owns(plan, step, direction):
             return None
-        return self._registry.limits.get(plan.owners_of[direction][step][1])
+        return self.limits.get(plan.owners_of[direction][step][1])
 
     def reserve(self, plan: Plan, work: Work) -> Place | None:
         """Keep a place, if the step is ours and there is one, and it wants no permit."""
-        if self._registry.limits and self.limit(plan, work.step, work.direction) is not None:
+        if self.limits and self.limit(plan, work.step, work.direction) is not None:
             return None
         return self.places.reserve(plan, work.step, work.direction)
 

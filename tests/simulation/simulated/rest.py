@@ -93,8 +93,6 @@ def _left(simulation: Simulation) -> Iterator[str]:
     living = [lease for lease in simulation.store.data.leases.values() if lease.expires_at > now]
     if living:
         yield f"I10: {len(living)} leases are held"
-    if simulation.store.data.permit_queue:
-        yield f"I10: {len(simulation.store.data.permit_queue)} wait for permits"
     for process in simulation.population.processes:
         if process.gone:
             continue

@@ -13,6 +13,8 @@ from goconductor.ports.store.log.leases import Lease, LeaseKey
 
 WOKEN_SECONDS = 10.0
 """Seconds for which work that was woken is waited for. If it does not come by then, others are woken."""
+WAKE_MAX = 500
+"""Greatest number of pieces of work that are woken at once of one queue."""
 WAKES_MAX = 5
 """How often work that waits is woken before its place in the queue is forgotten. Its next message gives it a new one."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from goconductor.ports.store import Lease, LeaseKey, Limit, Permit, PermitAnswer, PermitUse, Woken
-from goconductor.ports.store.log.permits import WAKES_MAX, WOKEN_SECONDS
+from goconductor.ports.store.log.permits import WAKE_MAX, WAKES_MAX, WOKEN_SECONDS
 from goconductor.stores.memory.data import Data, Queued, Slot
 
 TOTAL, RATE = "total", "rate"
@@ -117,7 +117,7 @@ class MemoryPermits:
         asleep = sorted(
             ((key, each) for key, each in mine.items() if self._sleeps(each, asleep_since)), key=lambda pair: pair[1].since
         )
-        woken = asleep[: max(0, int(min(room, len(asleep))))]
+        woken = asleep[: max(0, int(min(room, len(asleep), WAKE_MAX)))]
         for _, each in woken:
             each.woken_at, each.wakes = now, each.wakes + 1
         ends = [

@@ -20,7 +20,7 @@ from typing import Any
 from uuid import UUID
 
 from goconductor.ports.store import LeaseKey, Limit, Permit, PermitAnswer, PermitUse, Woken
-from goconductor.ports.store.log.permits import WAKES_MAX, WOKEN_SECONDS
+from goconductor.ports.store.log.permits import WAKE_MAX, WAKES_MAX, WOKEN_SECONDS
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.database.dial import Address, Connection
 from goconductor.stores.postgres.log.batch import columns, document, fetch
@@ -184,13 +184,17 @@ WAKE = statement(
 WITH steps AS MATERIALIZED (
     SELECT s.*, {_ROOM} - {_KEPT} AS room FROM unnest(:code, :total, :rate) AS s(code, total, rate) WHERE {_MARKED}
 ), forgotten AS (
-    DELETE FROM goconductor.permit_queue AS q USING unnest(:code) AS u(code)
-    WHERE q.code = u.code AND q.wakes >= {WAKES_MAX} AND q.woken_at <= clock_timestamp() - make_interval(secs => {WOKEN_SECONDS})
+    DELETE FROM goconductor.permit_queue AS q USING (
+        SELECT o.saga_id, o.step, o.direction, o.round FROM goconductor.permit_queue AS o
+        WHERE o.code = ANY (:code) AND o.wakes >= {WAKES_MAX}
+        AND o.woken_at <= clock_timestamp() - make_interval(secs => {WOKEN_SECONDS}) FOR UPDATE SKIP LOCKED
+    ) AS f
+    WHERE q.saga_id = f.saga_id AND q.step = f.step AND q.direction = f.direction AND q.round = f.round
 ), picked AS MATERIALIZED (
     SELECT f.* FROM steps AS s CROSS JOIN LATERAL (
         SELECT q.saga_id, q.step, q.direction, q.round FROM goconductor.permit_queue AS q
         WHERE q.code = s.code AND {_ASLEEP} AND q.wakes < {WAKES_MAX}
-        ORDER BY q.since LIMIT greatest(s.room, 0) FOR UPDATE SKIP LOCKED
+        ORDER BY q.since LIMIT least(greatest(s.room, 0), {WAKE_MAX}) FOR UPDATE SKIP LOCKED
     ) AS f
 )
 UPDATE goconductor.permit_queue AS q SET woken_at = clock_timestamp(), wakes = q.wakes + 1 FROM picked AS f
