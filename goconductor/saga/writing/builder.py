@@ -28,7 +28,8 @@ from goconductor.saga.definition import Binding, Definition
 from goconductor.saga.retry import seconds as duration
 from goconductor.saga.types.annotations import cannot_come
 from goconductor.saga.types.references import binding_by_position
-from goconductor.saga.writing.adding import Named, binding_of
+from goconductor.saga.writing.adding.collected import Named, binding_of
+from goconductor.saga.writing.adding.steps import Steps
 from goconductor.saga.writing.described import misshapen, result_type, schema_of
 
 I = DefaultedTypeVar("I", default=Any)  # noqa: E741  (a saga that names no type of its input takes any)
@@ -36,7 +37,7 @@ O = DefaultedTypeVar("O", default=Any)  # noqa: E741  (the type of a saga's resu
 T = TypeVar("T")
 
 
-class Saga(Named, Generic[I, O]):
+class Saga(Steps, Named, Generic[I, O]):
     """A saga's definition, being written.
 
     Args:

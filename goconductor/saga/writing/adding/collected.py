@@ -1,0 +1,132 @@
+"""Steps that are being written, whatever call has added them."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from goconductor.errors import unfit
+from goconductor.saga.checking.validate import unfit_inputs
+from goconductor.saga.data.references import Place, reference_of
+from goconductor.saga.definition import Binding
+from goconductor.saga.definition import Step as StepDefinition
+from goconductor.saga.definition import Undo as UndoDefinition
+from goconductor.saga.types.references import by_position
+from goconductor.saga.writing.code import Code
+from goconductor.saga.writing.fields import joinable
+from goconductor.saga.writing.steps import Step
+from goconductor.saga.writing.undo import Undo
+
+
+class Named(abc.ABC):
+    """A whole saga that is being written, which a step of another one can start."""
+
+    name: str
+
+    @property
+    @abc.abstractmethod
+    def result_type(self) -> Any:
+        """The type of what it answers."""
+
+
+class Collected:
+    """Steps that are being written side by side, and what is known of their code."""
+
+    def __init__(self) -> None:
+        self._steps: list[StepDefinition | Nested] = []
+        self._known: dict[int, Code] = {}
+        self._undone_by: dict[int, Code] = {}
+        self._declared: dict[str, Any] = {}
+        self._sagas: list[Named] = []
+
+    def _changed(self) -> None:
+        """Forget what was made of the steps so far."""
+
+    def _add(
+        self,
+        step: StepDefinition,
+        *,
+        code: Code | None = None,
+        undo: Undo | str | None = None,
+        output: Any = None,
+    ) -> Step[Any]:
+        """Add a step.
+
+        Args:
+            step: as it stands in the document.
+            code: that of its action, where it is at hand.
+            undo: what undoes it, as it was given.
+            output: the type of its output, where only a name is given.
+        """
+        self._changed()
+        if output is not None:
+            self._declared[step.id] = output
+        if code is not None:
+            self._known[len(self._steps)] = code
+        if isinstance(undo, Undo) and undo.code is not None:
+            self._undone_by[len(self._steps)] = undo.code
+        self._steps.append(step)
+        return Step(step.id)
+
+    def _written(self, types: Mapping[str | None, Any]) -> tuple[StepDefinition, ...]:
+        """Return the steps as they stand in the document; the types are by step, that of the saga's input is under None."""
+        return tuple(each._filled(types) if isinstance(each, Nested) else by_position(each, types) for each in self._steps)  # noqa: SLF001
+
+    def _unfit(self) -> Iterator[str]:
+        """Yield what is given to code that is at hand and does not take it."""
+        for number, action in self._known.items():
+            step = self._steps[number]
+            if isinstance(step, StepDefinition):  # pragma: no branch
+                yield from unfit_inputs(step, action)
+        for each in self._steps:
+            if isinstance(each, Nested):
+                yield from each._unfit()  # noqa: SLF001
+
+    def _outputs(self) -> dict[str | None, Any]:
+        """Return the types of the steps' outputs, by their ids, where they are known."""
+        types: dict[str | None, Any] = dict(self._declared.items())
+        for number, action in self._known.items():
+            step = self._steps[number]
+            if isinstance(step, StepDefinition):  # pragma: no branch
+                types[step.id] = action.returns
+        for each in self._steps:  # what stands in for an output has a type of its own
+            if isinstance(each, StepDefinition) and each.fallback is not None and each.id in types:
+                types[each.id] = types[each.id] | types[each.fallback] if joinable(types, each) else Any
+        return types
+
+    def _started(self) -> Iterator[Named]:
+        """Yield the sagas, written in Python, that steps start."""
+        yield from self._sagas
+        yield from (saga for each in self._steps if isinstance(each, Nested) for saga in each._started())  # noqa: SLF001
+
+
+class Nested(Collected, abc.ABC):
+    """A step that holds steps, being written."""
+
+    id: str
+
+    @abc.abstractmethod
+    def _filled(self, types: Mapping[str | None, Any]) -> StepDefinition:
+        """Return it as it stands in the document; the types are by step, that of the saga's input is under None."""
+
+
+def binding_of(what: str, value: object) -> Binding:
+    """Return where a value comes from: a place, or a constant."""
+    if isinstance(value, Step):
+        raise unfit(what, value, "the step's output: reserved.output")
+    if isinstance(value, Collected):
+        raise unfit(what, value, "the saga's input: order.input")
+    return Binding(ref=str(reference_of(value))) if isinstance(value, Place) else Binding(value=value)
+
+
+def bindings_of(what: str, values: Mapping[str, object]) -> dict[str, Binding]:
+    """Return where each value comes from, by its name."""
+    return {name: binding_of(f"{what}[{name!r}]", value) for name, value in values.items()}
+
+
+def undo_of(undo: Undo | Literal["none"] | None) -> UndoDefinition | Literal["none"] | None:
+    """Return an undo as it stands in the document."""
+    if not isinstance(undo, Undo):
+        return undo
+    return UndoDefinition(run=undo.target, inputs=bindings_of("the undo's inputs", undo.inputs))
