@@ -224,6 +224,25 @@ class BlockingSaga(Generic[O]):
             lambda _: self._handle.drop_signal(signal=signal, reason=reason, by=by, revision=revision, request_id=request_id)
         )
 
+    def migrate(
+        self, *, version: str, reason: str = "", by: str = "", revision: str | None = None, request_id: str | None = None
+    ) -> SagaDetail:
+        """Let the saga go on by another version of its definition, where all that has happened would have happened by that one.
+
+        Args:
+            version: the version, as the list of definitions shows it.
+            reason: why, for the saga's history.
+            by: the name of the actor.
+            revision: as every request has it.
+            request_id: as every request has it.
+
+        Raises:
+            RefusedNowError: it cannot, or runs by that version already; says why.
+        """
+        return self._ask(
+            lambda _: self._handle.migrate(version=version, reason=reason, by=by, revision=revision, request_id=request_id)
+        )
+
     def retry(self, step: str, *, by: str = "", revision: str | None = None, request_id: str | None = None) -> SagaDetail:
         """Try a stuck step again, its action or its compensation, under the same idempotency key.
 

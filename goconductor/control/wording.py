@@ -105,6 +105,8 @@ def _sentence(event: Event, who: str, took: float | None, before: SagaState | No
             return f"{who} terminated the saga as it stood{_why(event.reason)}"
         case e.SignalDropped():
             return f"{who} dropped the signal {event.signal}{_why(event.reason)}"
+        case e.SagaMigrated():
+            return f"{who} let the saga go on by version {event.version}, after {event.version_before}{_why(event.reason)}"
         case e.TerminationRequested():
             forced = " at once, without the journals' word" if event.forced else ""
             return f"{who} asked to end the saga as it stands{forced}{_why(event.reason)}"

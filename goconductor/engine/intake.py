@@ -256,6 +256,9 @@ class Intake:
             self._held(delivery)
             return None
         try:
+            head = acquired.tail.head
+            if head is not None and head.version != plan.version:  # it was migrated after the message was sent
+                plan = await self._definitions.plan(head.saga, head.version)
             view = self._brought_up(plan, known, body, acquired.tail)
         except BaseException:
             self._orphans.add([lease])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
+import msgspec
+
 from goconductor.errors import InvariantError
 from goconductor.lifecycle.answers import Answers, Log
 from goconductor.lifecycle.decide import apply, first
@@ -38,11 +40,28 @@ def replay(plan: Plan, saga_id: UUID, log: Iterable[Event], otherwise: Answers |
 def extend(plan: Plan, state: SagaState, tail: Iterable[Event]) -> SagaState:
     """Return the state after more events, folded in place.
 
+    Args:
+        plan: the compiled definition that the saga runs by now.
+        state: the fold of its log until then, perhaps by another version, from which the saga has been migrated since.
+        tail: the events that follow.
+
     Raises:
         UnexpectedEventError: an event that could not have been accepted.
     """
     tail = [*tail]
+    if state.version != plan.version:
+        state = under(plan, state)
     return _folded(Fold(plan, state, Log(plan, tail) if plan.asks else None), tail)
+
+
+def under(plan: Plan, state: SagaState) -> SagaState:
+    """Return a state as the same events make it by another version.
+
+    That the two differ in nothing else was proven when the saga was migrated (:mod:`goconductor.lifecycle.asked.migration`).
+    """
+    fold = Fold(plan, state)
+    unkept = (state.unkept or {}) if plan.asks else None
+    return msgspec.structs.replace(state, version=plan.version, remaining=fold.size - fold.done, unkept=unkept)
 
 
 def _folded(fold: Fold, tail: Iterable[Event]) -> SagaState:

@@ -55,7 +55,10 @@ CHILD = "child"
 HANDED_OUT = "handed_out"
 """A feature of a saga's state: an action of it was handed to somebody outside. Any saga may come to use it."""
 
-KNOWN = frozenset({*USES, REWIND, TERMINATION, CHILD, HANDED_OUT})
+MIGRATION = "migration"
+"""A feature of a saga's state: it has gone on by another version than the one that it started with. Any saga may come to."""
+
+KNOWN = frozenset({*USES, REWIND, TERMINATION, CHILD, HANDED_OUT, MIGRATION})
 """The features that this code knows."""
 
 

@@ -158,6 +158,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "abort": {},
     "terminate": {"reason": "why"},
     "drop_signal": {"signal": "bank-17", "reason": "why"},
+    "migrate": {"version": "another"},
     "retry": {"step": "pack"},
     "skip": {"step": "pack", "reason": "why"},
     "declare": {"step": "pack", "reason": "why", "happened": True},

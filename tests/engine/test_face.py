@@ -34,6 +34,7 @@ async def test_a_conductor_and_a_handle_show_nothing_of_the_engine(world: World)
         "signal",
         "approve",
         "drop_signal",
+        "migrate",
     }
     handle: SagaHandle[Any] = conductor.saga(UUID(int=7))
     assert shown(handle) == {"saga_id", "existing", "begin", "result", "view", "history", *asked}

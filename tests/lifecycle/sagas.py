@@ -180,6 +180,7 @@ _EXTRA: dict[str, tuple[Any, ...]] = {
     "name": ("ping", "pong", "s0", "nothing"),
     "id": ("0", "1", "x"),
     "signal": ("0", "1", "x"),
+    "version": ("another",),
     "payload": ({"id": 7}, {}, None),
 }
 

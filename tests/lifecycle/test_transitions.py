@@ -43,6 +43,7 @@ def _possible(state: SagaState, *, restarts: bool) -> Iterator[Event]:
     yield e.TerminateRequested(reason="because")
     yield e.TerminationRequested(reason="because")
     yield e.TerminationRequested(reason="because", forced=True)
+    yield e.SagaMigrated(version="another", version_before=state.version)
     if not state.signals:
         for payload in (None, {"x": 1}, {"x": 2}) if restarts else (None,):
             yield e.SignalReceived(name="go", id=f"{state.signals_received}", payload=payload)

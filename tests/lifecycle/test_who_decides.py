@@ -34,6 +34,7 @@ def test_a_request_about_a_step_is_no_outcome_of_it() -> None:
         (e.ResumeRequested(), "only paused sagas can be resumed"),
         (e.AbortRequested(), "only paused or queued or running or stuck or waiting sagas can be aborted"),
         (e.SignalDropped(signal="1", reason="because"), "sagas can be rid of a signal"),
+        (e.SagaMigrated(version="another"), "sagas can be migrated"),
         (e.TerminationRequested(reason="because"), "sagas can be terminated"),
         (e.RetryRequested("a"), "sagas can be retried"),
         (e.SkipRequested("a", reason="because"), "sagas can be skipped"),

@@ -75,6 +75,16 @@ def test_no_promise_is_broken_where_steps_start_sagas() -> None:
     assert begun > BLOCK
 
 
+def test_no_promise_is_broken_where_sagas_are_migrated() -> None:
+    """Definitions are edited and sagas moved to them and back, while processes are killed and messages are lost."""
+    moved = 0
+    for seed in range(BLOCK):
+        result = simulate(Options(seed=seed, migrations=True))
+        assert not result.wrong, f"make simulate SEED={seed} N=1, with migrations: {result.wrong}"
+        moved += result.asked["SagaMigrated"]
+    assert moved > BLOCK
+
+
 def test_what_was_found_once_is_not_found_again() -> None:
     assert {name: wrong for name, options in kept().items() if (wrong := simulate(options).wrong)} == {}
 

@@ -25,7 +25,7 @@ from goconductor.control.actor import Actor
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.models import Document, SagaDetail, StepStatus
 from goconductor.control.sagas.queries import list_sagas, saga_status
-from goconductor.control.sagas.requests import Precautions, ask, expected_of, kept
+from goconductor.control.sagas.requests import Precautions, ask, expected_of, kept, migrator
 from goconductor.control.sagas.starting import KEY_CHARACTERS_MAX, key_faults
 from goconductor.engine.node import Node
 from goconductor.errors import (
@@ -240,7 +240,11 @@ async def _one(
         detail = await saga_status(actor, node, selected.saga_id)
         steps = await _steps(node, asked, detail, request_id)
         if request_id is None:
-            _check_allowed(asked, selected, detail, steps)
+            if asked.operation.request is Request.MIGRATE:
+                _check_revision(selected, detail)
+                await migrator(node).prove(selected.saga_id, asked.values["version"])
+            else:
+                _check_allowed(asked, selected, detail, steps)
             return _item(detail, BulkOutcome.ALLOWED, steps)
         expected = None if selected.revision is None else expected_of(selected.revision)
         is_asked = True
@@ -299,8 +303,7 @@ def _check_allowed(asked: Bulk, selected: Selected, detail: SagaDetail, steps: S
         RequestRefusedError: it would.
     """
     request = asked.operation.request
-    if selected.revision not in (None, detail.revision):
-        raise RequestRefusedError(f"it has moved on since it was seen: it is at {detail.revision}")
+    _check_revision(selected, detail)
     allowed = {step.id: step.allowed for step in detail.steps} | {"": detail.allowed}
     for step in steps:
         if step not in allowed:
@@ -308,6 +311,11 @@ def _check_allowed(asked: Bulk, selected: Selected, detail: SagaDetail, steps: S
         if request not in allowed[step]:
             instead = ", ".join(allowed[step]) or "nothing"
             raise RequestRefusedError(f"{f'step {step!r}' if step else 'it'} does not accept {request} now; allowed: {instead}")
+
+
+def _check_revision(selected: Selected, detail: SagaDetail) -> None:
+    if selected.revision not in (None, detail.revision):
+        raise RequestRefusedError(f"it has moved on since it was seen: it is at {detail.revision}")
 
 
 def _item(detail: SagaDetail, outcome: BulkOutcome, steps: Sequence[str], problem: str | None = None) -> BulkItem:

@@ -31,6 +31,7 @@ from goconductor.control.sagas.starting import key_faults
 from goconductor.engine.facts import log
 from goconductor.engine.facts.log import View
 from goconductor.engine.log.folding import Expected, Submission
+from goconductor.engine.log.migrating import Migrator
 from goconductor.engine.node import Node
 from goconductor.errors import PayloadError, RequestRefusedError, StoreUnavailableError, nearest
 from goconductor.lifecycle.asked.allowed import allowed
@@ -40,6 +41,7 @@ from goconductor.lifecycle.facts.events import (
     OperatorRequest,
     OutcomeDeclared,
     RestartRequested,
+    SagaMigrated,
     SkipRequested,
     StepEvent,
 )
@@ -56,7 +58,7 @@ ANSWER_SECONDS = 10.0
 UnattendedRequest: TypeAlias = SkipRequested | OutcomeDeclared
 """Requests about a step that was sent and that nobody runs."""
 
-DECIDED_LATER = frozenset({"answers", "at", "round"})
+DECIDED_LATER = frozenset({"answers", "at", "round", "version_before"})
 """Fields of an event that the client does not give."""
 
 _REVISION = re.compile(r"([0-9]{1,18})-([0-9a-f]{1,16})")
@@ -191,6 +193,8 @@ async def _request(
         async with asyncio.timeout(ANSWER_SECONDS):
             if to_fence is not None and isinstance(event, UnattendedRequest):
                 await _request_under_lease(node, *to_fence, event, precautions.expected, event_id)
+            elif isinstance(event, SagaMigrated):
+                await migrator(node).migrate(saga_id, event, expected=precautions.expected, event_id=event_id)
             else:
                 await node.request(saga_id, event, expected=precautions.expected, event_id=event_id)
     except TimeoutError:
@@ -208,6 +212,18 @@ async def _request(
     if event_id is not None:
         await stands(node, saga_id, event, event_id)  # raises where another request with this id came at the same moment
     return await saga_status(actor, node, saga_id)
+
+
+def migrator(node: Node) -> Migrator:
+    """Return what moves this engine's sagas to other versions."""
+    return Migrator(
+        log=node.store.log,
+        definitions=node.definitions,
+        appender=node.appender,
+        clock=node.clock,
+        instance=node.instance.serial,
+        participant=node.registry.name,
+    )
 
 
 async def _request_under_lease(

@@ -282,10 +282,11 @@ class Appender:
         brought: list[tuple[SagaBatch, Plan, View]] = []
         unread: list[SagaBatch] = []
         for each in gathered:
-            if each.stale or each.plan is None or each.base is None:
+            plan, base = each.plan, each.base
+            if each.stale or plan is None or base is None or plan.version != base.state.version:
                 unread.append(each)
             else:
-                brought.append((each, each.plan, each.base))
+                brought.append((each, plan, base))
         for each, tail in zip(unread, await self._tails(unread), strict=True):
             try:
                 plan, view = await self._newest(each, tail)

@@ -304,6 +304,22 @@ class DropSignalRequest(_message.Message):
     signal: str
     def __init__(self, saga_id: _Optional[str] = ..., by: _Optional[str] = ..., revision: _Optional[str] = ..., request_id: _Optional[str] = ..., reason: _Optional[str] = ..., signal: _Optional[str] = ...) -> None: ...
 
+class MigrateSagaRequest(_message.Message):
+    __slots__ = ("saga_id", "by", "revision", "request_id", "reason", "version")
+    SAGA_ID_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    saga_id: str
+    by: str
+    revision: str
+    request_id: str
+    reason: str
+    version: str
+    def __init__(self, saga_id: _Optional[str] = ..., by: _Optional[str] = ..., revision: _Optional[str] = ..., request_id: _Optional[str] = ..., reason: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
+
 class RetryRequest(_message.Message):
     __slots__ = ("saga_id", "by", "revision", "request_id", "step")
     SAGA_ID_FIELD_NUMBER: _ClassVar[int]

@@ -26,6 +26,7 @@ class Request(enum.StrEnum):
     RESTART = "restart"
     TERMINATE = "terminate"
     DROP_SIGNAL = "drop_signal"
+    MIGRATE = "migrate"
     RETRY = "retry"
     SKIP = "skip"
     DECLARE = "declare"
@@ -148,6 +149,13 @@ CATALOGUE = (
         "Forget a signal that no step has taken, so that there is room for others. Its id stays known.",
         (Parameter("signal", Kind.TEXT, "the signal's id, as the saga shows it", required=True),),
         why="dropping a signal loses what it says",
+    ),
+    Operation(
+        Request.MIGRATE,
+        e.SagaMigrated,
+        "Let the saga go on by another version of its definition. Refused unless all that has happened to it would have happened "
+        "under that version as well.",
+        (Parameter("version", Kind.TEXT, "the version, as the list of definitions shows it", required=True),),
     ),
     Operation(
         Request.RETRY,

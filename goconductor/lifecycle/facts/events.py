@@ -249,6 +249,20 @@ class SignalDropped(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
     by: str = ""
 
 
+class SagaMigrated(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
+    """The saga goes on by another version of its definition, under which all of its log before this means the same.
+
+    ``version`` is the new one, ``version_before`` the one until now. Nothing is decided by them: the head names the version by
+    which the whole log is read (:mod:`goconductor.lifecycle.asked.migration` has the reason).
+    """
+
+    verb: ClassVar[str] = "migrated"
+    version: str
+    version_before: str = ""
+    reason: str = ""
+    by: str = ""
+
+
 class RetryRequested(StepEvent, frozen=True, omit_defaults=True):
     """An operator asked for another attempt of a stuck step."""
 
@@ -304,7 +318,7 @@ StepRequest: TypeAlias = RetryRequested | SkipRequested | OutcomeDeclared | Inpu
 STEP_REQUESTS: tuple[type[StepEvent], ...] = StepRequest.__args__
 
 SagaRequest: TypeAlias = (
-    PauseRequested | ResumeRequested | AbortRequested | RestartRequested | TerminationRequested | SignalDropped
+    PauseRequested | ResumeRequested | AbortRequested | RestartRequested | TerminationRequested | SignalDropped | SagaMigrated
 )
 """Requests of operators about the saga as a whole."""
 

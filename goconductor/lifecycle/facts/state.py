@@ -12,7 +12,7 @@ import msgspec
 from goconductor.lifecycle.facts.parent import Parent
 from goconductor.lifecycle.facts.rewind import Rewind
 from goconductor.lifecycle.facts.signal import Signal
-from goconductor.saga.features import CHILD, HANDED_OUT, REWIND, TERMINATION
+from goconductor.saga.features import CHILD, HANDED_OUT, MIGRATION, REWIND, TERMINATION
 from goconductor.saga.growth import Items
 from goconductor.saga.ids import Direction
 
@@ -292,6 +292,8 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     """Whether an action of it was ever handed to somebody outside."""
     rounds: int = 0
     """How many rewinds have begun. A step that was rewound takes this number as its round."""
+    migrated: bool = False
+    """Whether it has gone on by another version than the one that it started with."""
     unkept: dict[str, Answer] | None = None
     """Answers of conditions, by step, that no event of the log holds yet; the next event does. None where the saga has no
     conditions,
@@ -330,6 +332,8 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
         found = rewound if self.parent is None else (*rewound, CHILD)
         if self.handed_out:
             found = (*found, HANDED_OUT)
+        if self.migrated:
+            found = (*found, MIGRATION)
         return (*found, TERMINATION) if self.phase is SagaStatus.TERMINATING else found
 
     @property

@@ -179,6 +179,7 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.TERMINATING: _to(S.TERMINATED),
     },
     e.SignalDropped: {s: _to(s) for s in _LIVE},
+    e.SagaMigrated: {s: _to(s) for s in _LIVE},
     e.RetryRequested: {
         **{s: _to(S.RUNNING) for s in (S.RUNNING, S.WAITING)},
         S.COMPENSATING: _to(S.COMPENSATING),

@@ -28,6 +28,7 @@ from goconductor.lifecycle.facts.events import (
     RestartRequested,
     ResumeRequested,
     RetryRequested,
+    SagaMigrated,
     SignalDropped,
     SkipRequested,
     TerminationRequested,
@@ -68,6 +69,8 @@ def apply(fold: Fold, event: OperatorRequest) -> None:
             terminating.terminate(fold, event)
         case SignalDropped():
             signals.dropped(fold, event)
+        case SagaMigrated():
+            fold.fields["migrated"] = True
         case RetryRequested():
             retry(fold, event)
         case SkipRequested():

@@ -12,16 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from goconductor.engine.facts import log
 from goconductor.engine.steps.context import StepContext
 from goconductor.engine.work.granted import Granted
-from goconductor.errors import GoConductorError
+from goconductor.errors import GoConductorError, InvariantError
 from goconductor.lifecycle.answers import Log
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.state import SagaState
 from goconductor.lifecycle.invariants import violations
 from goconductor.lifecycle.pending_work import is_pending
+from goconductor.lifecycle.replay import replay
 from goconductor.messages import codec
 from goconductor.messages.envelope import RunStep
 from goconductor.ports.bus import Message
@@ -63,6 +66,19 @@ class Watched:
     def was_forced(self) -> bool:
         """Whether it was terminated by force, without the journals' word."""
         return any(isinstance(event, e.TerminationRequested) and event.forced for event in self.events)
+
+    def migrate(self, plan: Plan) -> None:
+        """Go on by another version, as a replay of the whole log by it.
+
+        Raises:
+            GoConductorError: the log could not have come about under it.
+        """
+        before = self.state
+        self.plan, self.state = plan, replay(plan, self.saga_id, self.events)
+        if msgspec.structs.replace(self.state, version="", remaining=0, unkept=None) != msgspec.structs.replace(
+            before, version="", remaining=0, unkept=None
+        ):
+            raise InvariantError("it was migrated, and its past has changed")
 
     def take(self, event: e.Event) -> None:
         """Fold one event into the state.
@@ -238,6 +254,8 @@ class Watch:
         if isinstance(event, e.DeadlinePassed) and (saga.state.deadline_at is None or saga.state.deadline_at > now):
             self._found(f"I9: the deadline of {saga.plan.name} is {saga.state.deadline_at}, it passed at {now}")
         try:
+            if isinstance(event, e.SagaMigrated):
+                saga.migrate(self._plan_of(saga.plan.name, event.version))
             saga.take(event)
         except GoConductorError as error:
             self._found(f"I6: {saga.plan.name} has an event that could not have come about: {error}")

@@ -20,6 +20,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         kinds: the faults that may come.
         faults_max: how many of them may come; None is without limit.
         children: whether steps start sagas of their own.
+        migrations: whether sagas are moved to other versions of their definitions.
     """
 
     seed: int
@@ -29,6 +30,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kinds: tuple[Fault, ...] = tuple(Fault)
     faults_max: int | None = None
     children: bool = False
+    migrations: bool = False
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

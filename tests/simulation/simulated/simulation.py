@@ -31,6 +31,7 @@ from tests.simulation.simulated.leaves.clocks import DatabaseClock
 from tests.simulation.simulated.leaves.journal import ServiceDatabase
 from tests.simulation.simulated.leaves.store import Database
 from tests.simulation.simulated.loop import SimulatedLoop
+from tests.simulation.simulated.migrations import Migrations
 from tests.simulation.simulated.operators import Operators
 from tests.simulation.simulated.outside import Outside
 from tests.simulation.simulated.population import Population
@@ -104,6 +105,9 @@ class Simulation:
         if options.children:
             self.definitions = with_children(self.definitions, random.Random(f"children {seed}"))
         self._plans = {definition.version: plan(definition) for definition in self.definitions}
+        self._migrations = Migrations(self, random.Random(f"migrations {seed}")) if options.migrations else None
+        if self._migrations is not None:
+            self._plans |= self._migrations.plans
         self.population = Population(self)
         self.operators = Operators(self, random.Random(f"operators {seed}"))
         self.accepted: dict[str, UUID] = {}
@@ -164,11 +168,13 @@ class Simulation:
         operators = self.operators
         starts = [self.loop.create_task(self._start(definition)) for definition in self.definitions]
         outside = self.loop.create_task(self.outside.work())
-        asking = self.loop.create_task(operators.interfere(self.options.trouble_seconds))
+        asking = [self.loop.create_task(operators.interfere(self.options.trouble_seconds))]
+        if self._migrations is not None:
+            asking.append(self.loop.create_task(self._migrations.interfere(self.options.trouble_seconds)))
         await asyncio.sleep(self.options.trouble_seconds)
         await self._heal()
-        await asyncio.wait([*starts, asking])
-        for each in (*starts, asking):
+        await asyncio.wait([*starts, *asking])
+        for each in (*starts, *asking):
             each.result()
         until = self.loop.time() + ENDS_WITHIN_SECONDS
         while (live := self._live()) and self.loop.time() < until:

@@ -20,6 +20,7 @@ from goconductor.lifecycle.facts.events import (
     RestartRequested,
     ResumeRequested,
     RetryRequested,
+    SagaMigrated,
     SignalDropped,
     SkipRequested,
     TerminationRequested,
@@ -132,6 +133,25 @@ class SagaRequests:
             request_id: as every request has it.
         """
         return await self._ask(SignalDropped(signal=signal, reason=reason), Actor(by), Precautions.of(revision, request_id))
+
+    @checked
+    async def migrate(
+        self, *, version: str, reason: str = "", by: str = "", revision: str | None = None, request_id: str | None = None
+    ) -> SagaDetail:
+        """Let the saga go on by another version of its definition, where all that has happened would have happened by that one.
+
+        Args:
+            version: the version, as the list of definitions shows it.
+            reason: why, for the saga's history.
+            by: the name of the actor.
+            revision: as every request has it.
+            request_id: as every request has it.
+
+        Raises:
+            RefusedNowError: it cannot, or runs by that version already; says why.
+        """
+        asked = SagaMigrated(version=version, reason=reason)
+        return await self._ask(asked, Actor(by), Precautions.of(revision, request_id))
 
     @checked
     async def retry(self, step: str, *, by: str = "", revision: str | None = None, request_id: str | None = None) -> SagaDetail:

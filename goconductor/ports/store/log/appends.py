@@ -29,7 +29,8 @@ class Append(msgspec.Struct, frozen=True, kw_only=True):
 
     ``wake_at`` None means that nobody has to look (ended, paused, stuck). ``due_at`` makes the append wait for its time:
     accepted only if the database's clock has reached it. ``release`` frees leases by key, instance and token. ``epoch``
-    other than 0 demands that the leader's epoch still is this one. ``signals`` are those that the entries tell of.
+    other than 0 demands that the leader's epoch still is this one. ``signals`` are those that the entries tell of. ``version``
+    is the version of the definition that the head names from then on; None leaves it. Nothing else may come with one.
     """
 
     saga_id: UUID
@@ -45,6 +46,7 @@ class Append(msgspec.Struct, frozen=True, kw_only=True):
     take: list[Take] = []
     epoch: int = 0
     signals: list[SignalId] = []
+    version: str | None = None
 
 
 class Verdict(enum.StrEnum):

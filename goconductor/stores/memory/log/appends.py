@@ -41,6 +41,7 @@ class MemoryLog:
         self._data.logs[append.saga_id] += numbered(append.entries, head.seq, append.new_tag)
         self._data.heads[append.saga_id] = replace(
             head,
+            version=head.version if append.version is None else append.version,
             status=append.status,
             seq=head.seq + len(append.entries),
             tag=append.new_tag,

@@ -62,15 +62,16 @@ class PostgresLog:
         self._append_fenced = address.sql(writes.APPEND_FENCED)
         self._append_signals = address.sql(writes.APPEND_SIGNALS)
         self._append_signals_fenced = address.sql(writes.APPEND_SIGNALS_FENCED)
+        self._append_migration = address.sql(writes.APPEND_MIGRATION)
         self._known_signals = address.sql(KNOWN_SIGNALS)
         self._unchanged = address.sql(UNCHANGED)
         self._lock_tables = address.sql(LOCK_TABLES)
         self._epoch = address.sql(f"SELECT epoch FROM goconductor.leadership WHERE {writes.LED}")  # noqa: S608  (a constant)
 
     async def append(self, appends: Sequence[Append]) -> list[Outcome]:
-        alike: dict[tuple[int, bool], list[Append]] = defaultdict(list)
+        alike: dict[tuple[int, bool, bool], list[Append]] = defaultdict(list)
         for append in in_order(appends):
-            alike[append.epoch, bool(append.signals)].append(append)
+            alike[append.epoch, bool(append.signals), append.version is not None].append(append)
         outcomes: dict[int, Outcome] = {}
         async with self._sessions.use() as connection:
             sieve = Sieve(connection, self._lock_tables)
@@ -119,12 +120,15 @@ class PostgresLog:
                     a.instance,
                     a.wake_at,
                     a.due_at,
+                    *([] if a.version is None else [a.version]),
                     bodies.rows(a.entries),
                     [lease_row(lease) for lease in sorted(releases, key=_key)],
                     take_rows(a.take),
                     *([[(signal.id, signal.digest.hex()) for signal in a.signals]] if a.signals else []),
                 )
             )
+        if batch[0].version is not None:
+            return self._append_migration, [document(rows), bodies.all, handed_on]
         if batch[0].signals:
             text, last = (self._append_signals_fenced, [epoch]) if epoch else (self._append_signals, [])
             return text, [document(rows), bodies.all, handed_on, *last]

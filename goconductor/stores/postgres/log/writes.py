@@ -163,7 +163,7 @@ def _written(rows: _Rows) -> str:
     return f"{parts}\n{won}"
 
 
-def _append(rows: _Rows, *, is_fenced: bool = False) -> str:
+def _append(rows: _Rows, *, is_fenced: bool = False, migrates: bool = False) -> str:
     fence = f"""fence AS MATERIALIZED (
     SELECT epoch FROM goconductor.leadership WHERE {LED} AND epoch = :epoch FOR SHARE
 ), """
@@ -178,7 +178,7 @@ def _append(rows: _Rows, *, is_fenced: bool = False) -> str:
 WITH {fence if is_fenced else ""}won AS (
     UPDATE goconductor.sagas AS s
     SET seq = u.seq + {rows.event_count}, tag = u.new_tag, status = u.status, wake_at = to_timestamp(u.wake_at),
-        last_instance = u.instance, updated_at = clock_timestamp()
+        last_instance = u.instance, updated_at = clock_timestamp(){", version = u.version" if migrates else ""}
     FROM (SELECT {rows.sagas}) AS u
     WHERE s.saga_id = u.saga_id AND s.seq = u.seq AND s.tag = u.tag
     AND (u.due_at IS NULL OR to_timestamp(u.due_at) <= clock_timestamp()){conditions}
@@ -244,6 +244,8 @@ APPEND_FENCED = _append(_batched(_APPEND, "events", "releases", "takes"), is_fen
 APPEND_SIGNALS = _append(_batched(_APPEND, "events", "releases", "takes", "signals"))
 APPEND_SIGNALS_FENCED = _append(_batched(_APPEND, "events", "releases", "takes", "signals"), is_fenced=True)
 """The same with signals: a statement of its own, since most appends have none."""
+APPEND_MIGRATION = _append(_batched(_APPEND | {"version": "text"}, "events", "releases", "takes"), migrates=True)
+"""The append that gives a saga another version of its definition."""
 APPEND_ALONE = {
     (releases, takes): _append(_plain(_APPEND, releases=releases, takes=takes)) for releases, takes in product((0, 1), repeat=2)
 }

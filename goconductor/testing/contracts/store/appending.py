@@ -7,6 +7,7 @@ import asyncio
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from goconductor.ports.store import Store, Verdict
@@ -44,6 +45,19 @@ class AppendContract(StoreFixtures):
         assert (head.wake_at, head.started_at) == (FAR + 1, started.started_at)
         assert started.updated_at <= head.updated_at <= await store.terms.database_time()
         assert (head.saga, head.version, head.labels) == (started.saga, started.version, started.labels)
+
+    async def test_5_an_append_gives_the_head_another_version_where_it_says_so(self, store: Store) -> None:
+        saga, other = await begin(store), await begin(store)
+        before = await head_of(store, saga)
+        appends = [saga.append(version="another", wake_at=FAR), other.append()]
+        assert [each.verdict for each in await store.log.append(appends)] == [Verdict.WON, Verdict.WON]
+        head = await head_of(store, saga)
+        assert (head.version, head.saga, head.seq, head.wake_at) == ("another", before.saga, 2, FAR)
+        assert (await head_of(store, other)).version == before.version
+        late = msgspec.structs.replace(appends[0], version="a third")
+        [outcome] = await store.log.append([late])
+        assert outcome.verdict is Verdict.CONFLICT
+        assert (await head_of(store, saga)).version == "another"
 
     async def test_5_an_event_is_kept_as_it_is(self, store: Store) -> None:
         saga = await begin(store)
