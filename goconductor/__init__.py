@@ -79,6 +79,7 @@ from goconductor.public import lazily, publish
 from goconductor.saga.ids import Direction
 from goconductor.saga.retry import Retry
 from goconductor.saga.writing.builder import Saga
+from goconductor.saga.writing.optional import optional
 from goconductor.saga.writing.undo import Undo
 from goconductor.schedules.schedule import Overlap
 from goconductor.system.writing import HttpAnswer, PublishedMessage, http_step, publish_step
@@ -188,6 +189,7 @@ __all__ = [
     "load_definition",
     "logs",
     "migrate",
+    "optional",
     "publish_step",
 ]
 

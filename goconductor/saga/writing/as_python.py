@@ -49,14 +49,14 @@ class _Writer:
     def __init__(self, definition: Definition) -> None:
         self.refused: list[str] = []
         """Why Python could not make this version."""
-        self._taken = {"Saga", "Retry", "Undo", *keyword.kwlist, *keyword.softkwlist}
+        self._taken = {"Saga", "Retry", "Undo", "optional", *keyword.kwlist, *keyword.softkwlist}
         self._saga = _variable(definition.name, self._taken)
         self._scopes: list[_Scope] = []
         """The saga, and the maps that are being written, from the outside in."""
         self._enter(self._saga, definition.steps, definition.output)
         lines = [*self._lines(definition)]
-        made = {"Saga", *(name for name in ("Retry", "Undo") if any(f"{name}(" in line for line in lines))}
-        imported = ", ".join(sorted(made))
+        made = {"Saga", *(name for name in ("Retry", "Undo", "optional") if any(f"{name}(" in line for line in lines))}
+        imported = ", ".join(sorted(made, key=lambda name: (name.islower(), name)))
         self.text = "\n".join([f"from goconductor import {imported}", "", *lines]) + "\n"
 
     def _lines(self, definition: Definition) -> Iterator[str]:
@@ -161,9 +161,12 @@ class _Writer:
         return None if step.id == default else repr(step.id)
 
     def _binding(self, binding: Binding, what: str) -> str:
-        if binding.optional:
-            self.refused.append(f"{what} is optional, which cannot be written in Python; keep the document.")
-        return _constant(binding.value) if binding.ref is None else self._place(binding.ref, what)
+        if binding.optional and binding.ref is None:
+            self.refused.append(f"{what} is an optional constant, which cannot be written in Python; leave out optional.")
+        if binding.ref is None:
+            return _constant(binding.value)
+        place = self._place(binding.ref, what)
+        return f"optional({place})" if binding.optional else place
 
     def _place(self, text: str, what: str) -> str:
         reference = Reference.parse(text)

@@ -28,9 +28,10 @@ from goconductor.saga.definition import Binding, Definition
 from goconductor.saga.retry import seconds as duration
 from goconductor.saga.types.annotations import cannot_come
 from goconductor.saga.types.references import binding_by_position
-from goconductor.saga.writing.adding.collected import Named, binding_of
+from goconductor.saga.writing.adding.collected import Frame, Named, binding_of
 from goconductor.saga.writing.adding.steps import Steps
 from goconductor.saga.writing.described import misshapen, result_type, schema_of
+from goconductor.saga.writing.written import compiled, of_plain
 
 I = DefaultedTypeVar("I", default=Any)  # noqa: E741  (a saga that names no type of its input takes any)
 O = DefaultedTypeVar("O", default=Any)  # noqa: E741  (the type of a saga's result is not known until `returns`)
@@ -106,13 +107,18 @@ class Saga(Steps, Named, Generic[I, O]):
                 timeout_seconds=self._timeout_seconds,
                 input_schema=self._input_schema if self._input_schema is not None else schema_of(self.name, self.input_type),
             )
-            found = misshapen(definition) or problems(definition)
+            found: list[str] = []
+            if any(isinstance(each, Frame) for each in self._steps):
+                definition, found = compiled(of_plain(definition), full_names=True)
+            found += misshapen(definition) or problems(definition)
             if (why := cannot_come(self.input_type)) is not None:
                 found.append(f"its input cannot be kept: {why}")
             found += misplaced(definition, types)
             found += self._unfit()
-            for number, action in self._undone_by.items():
-                found += unfit_undo(definition, definition.steps[number], action)
+            undone = self._undone()
+            for step in definition.steps if undone else ():
+                if step.id in undone:
+                    found += unfit_undo(definition, step, undone[step.id])
             if found:
                 raise DefinitionError(self.name, found)
             self._definition, self._result_type = definition, result_type(definition, types)

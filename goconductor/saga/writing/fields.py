@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from types import NoneType, UnionType
 from typing import Any
 
-from goconductor.saga.definition import Step
 from goconductor.saga.writing.code import Code
 from goconductor.saga.writing.steps import StepOptions
 
@@ -29,6 +28,6 @@ def compensation_of(known: Code | None, options: StepOptions) -> bool | None:
     return known.compensation_function is not None
 
 
-def joinable(types: Mapping[str | None, Any], step: Step) -> bool:
+def joinable(types: Mapping[str | None, Any], *steps: str) -> bool:
     """Return whether the types of a step and of its fallback are known and can stand side by side."""
-    return all(isinstance(types.get(each), type | UnionType | NoneType) for each in (step.id, step.fallback))
+    return all(isinstance(types.get(each), type | UnionType | NoneType) for each in steps)

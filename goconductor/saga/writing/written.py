@@ -82,15 +82,34 @@ def texts(steps: Iterable[WrittenStep]) -> Iterator[str]:
             yield from texts(case.steps)
 
 
-def compiled(written: WrittenDefinition) -> tuple[Definition, list[str]]:
+def of_plain(definition: Definition) -> WrittenDefinition:
+    """Return a definition, among whose steps are written ones, as one that is written."""
+    return WrittenDefinition(**_fields(definition) | {"steps": of_steps(definition.steps)})
+
+
+def of_steps(steps: Iterable[Step]) -> tuple[WrittenStep, ...]:
+    """Return steps as written ones."""
+    return tuple(step if isinstance(step, WrittenStep) else WrittenStep(**_fields(step)) for step in steps)
+
+
+def _fields(struct: msgspec.Struct) -> dict[str, Any]:
+    return {name: getattr(struct, name) for name in struct.__struct_fields__}
+
+
+def compiled(written: WrittenDefinition, *, full_names: bool = False) -> tuple[Definition, list[str]]:
     """Compile a definition, and find what is wrong with its groups and switches; the steps are checked as those of any other.
+
+    Args:
+        written: the definition.
+        full_names: whether references, ``after`` and ``fallback`` give full names, so that nothing is looked up. Conditions are
+            texts of people, in which names are looked up all the same.
 
     Raises:
         DefinitionError: its expressions are too many to be looked at.
     """
     if problem := expressions.too_many(texts(written.steps)):
         raise DefinitionError(written.name, [problem])
-    compiler = _Compiler(written.steps)
+    compiler = _Compiler(written.steps, full_names=full_names)
     steps = tuple(compiler.sequence(written.steps, "", in_order=False))
     output = None if written.output is None else compiler.binding(written.output, "")
     fields = {name: getattr(written, name) for name in Definition.__struct_fields__}
@@ -98,8 +117,9 @@ def compiled(written: WrittenDefinition) -> tuple[Definition, list[str]]:
 
 
 class _Compiler:
-    def __init__(self, steps: Sequence[WrittenStep]) -> None:
+    def __init__(self, steps: Sequence[WrittenStep], *, full_names: bool) -> None:
         self.problems: list[str] = []
+        self._full_names = full_names
         self._ends: dict[str, tuple[str, ...]] = {}
         """For each name the steps after which it is over, and the step whose output is its own."""
         self._outputs: dict[str, str] = {}
@@ -107,14 +127,14 @@ class _Compiler:
 
     def _know(self, steps: Sequence[WrittenStep], path: str) -> None:
         for step in steps:
-            name = _below(path, step.id)
+            name = below(path, step.id)
             if name in self._ends and (path or step.steps is not None or step.switch is not None):
                 self.problems.append(f"{name!r} is written twice; give each step an id of its own.")
             self._ends[name], self._outputs[name] = (name,), name
             if step.switch is not None:
                 ends: list[str] = [] if step.switch and step.switch[-1].when is None else [name]
                 for case in step.switch:
-                    branch = _below(name, case.case)
+                    branch = below(name, case.case)
                     self._know(case.steps, branch)
                     self._stand_for(branch, case.steps)
                     ends += self._ends.get(branch, ())
@@ -125,7 +145,7 @@ class _Compiler:
 
     def _stand_for(self, name: str, steps: Sequence[WrittenStep]) -> None:
         if steps:
-            last = _below(name, steps[-1].id)
+            last = below(name, steps[-1].id)
             self._ends[name], self._outputs[name] = self._ends[last], self._outputs[last]
 
     def sequence(
@@ -144,10 +164,10 @@ class _Compiler:
         for step in steps:
             yield from self._one(step, path, before, guard)
             if in_order:
-                before = [*self._ends[_below(path, step.id)]]
+                before = [*self._ends[below(path, step.id)]]
 
     def _one(self, step: WrittenStep, path: str, before: Sequence[str], guard: str) -> Iterator[Step]:
-        name = _below(path, step.id)
+        name = below(path, step.id)
         after = tuple(dict.fromkeys([*before, *(end for each in step.after for end in self._over(each, path))]))
         when = self._both(guard, step, path)
         if step.switch is None and step.steps is None:
@@ -171,7 +191,7 @@ class _Compiler:
                 wait=wait,
                 delay=delay,
                 undo=undo,
-                fallback=None if step.fallback is None else self._outputs.get(self._found(step.fallback, path), step.fallback),
+                fallback=None if step.fallback is None else self._outputs.get(self._named(step.fallback, path), step.fallback),
             )
             return
         yield from self._frame(step, name, path, after, when, guard)
@@ -201,7 +221,7 @@ class _Compiler:
             chosen = taken if case.when is None else f"({self._expression(case.when, path)}\n) ? {taken} : {chosen}"
         yield Step(id=name, value=chosen, after=after, when=when)
         for case in step.switch:
-            branch = _below(name, case.case)
+            branch = below(name, case.case)
             self._check_sequence(branch, case.steps)
             taken = f"steps[{_text(name)}].output == {_text(case.case)}"
             yield from self.sequence(case.steps, branch, first=(name,), guard=taken)
@@ -232,8 +252,12 @@ class _Compiler:
             path = path.rpartition(".")[0]
         return name
 
+    def _named(self, name: str, path: str) -> str:
+        """Return the full name of what a reference names."""
+        return name if self._full_names else self._found(name, path)
+
     def _over(self, name: str, path: str) -> tuple[str, ...]:
-        found = self._found(name, path)
+        found = self._named(name, path)
         return self._ends.get(found, (found,))
 
     def binding(self, binding: Binding, path: str) -> Binding:
@@ -246,7 +270,7 @@ class _Compiler:
             return binding  # is reported with the compiled step
         if reference.step is None:
             return binding
-        step = self._outputs.get(found := self._found(reference.step, path), found)
+        step = self._outputs.get(found := self._named(reference.step, path), found)
         return binding if step == reference.step else replace(binding, ref=str(Reference.to("steps", step, *reference.keys)))
 
     def _expression(self, source: str, path: str) -> str:
@@ -264,13 +288,14 @@ class _Compiler:
     def _both(self, guard: str, step: WrittenStep, path: str) -> str | None:
         if step.when is None:
             return guard or None
-        if (guard or step.steps is not None) and not self._compiles(step.when, f"step {_below(path, step.id)!r}"):
+        if (guard or step.steps is not None) and not self._compiles(step.when, f"step {below(path, step.id)!r}"):
             return guard or None
         own = self._expression(step.when, path)
         return f"{guard} && ({own}\n)" if guard else own
 
 
-def _below(path: str, name: str) -> str:
+def below(path: str, name: str) -> str:
+    """Return the full name of what stands in a group or a case; outside it is the name itself."""
     return f"{path}.{name}" if path else name
 
 

@@ -15,8 +15,10 @@ from goconductor.saga.definition import Undo as UndoDefinition
 from goconductor.saga.types.references import by_position
 from goconductor.saga.writing.code import Code
 from goconductor.saga.writing.fields import joinable
+from goconductor.saga.writing.optional import Optional
 from goconductor.saga.writing.steps import Step
 from goconductor.saga.writing.undo import Undo
+from goconductor.saga.writing.written import below
 
 
 class Named(abc.ABC):
@@ -33,10 +35,12 @@ class Named(abc.ABC):
 class Collected:
     """Steps that are being written side by side, and what is known of their code."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: str = "") -> None:
+        self._path = path
+        """The full name of the group or case that holds them; empty where none does."""
         self._steps: list[StepDefinition | Nested] = []
         self._known: dict[int, Code] = {}
-        self._undone_by: dict[int, Code] = {}
+        self._undone_by: dict[str, Code] = {}
         self._declared: dict[str, Any] = {}
         self._sagas: list[Named] = []
 
@@ -60,14 +64,15 @@ class Collected:
             output: the type of its output, where only a name is given.
         """
         self._changed()
+        name = below(self._path, step.id)
         if output is not None:
-            self._declared[step.id] = output
+            self._declared[name] = output
         if code is not None:
             self._known[len(self._steps)] = code
         if isinstance(undo, Undo) and undo.code is not None:
-            self._undone_by[len(self._steps)] = undo.code
+            self._undone_by[name] = undo.code
         self._steps.append(step)
-        return Step(step.id)
+        return Step(name)
 
     def _written(self, types: Mapping[str | None, Any]) -> tuple[StepDefinition, ...]:
         """Return the steps as they stand in the document; the types are by step, that of the saga's input is under None."""
@@ -89,11 +94,23 @@ class Collected:
         for number, action in self._known.items():
             step = self._steps[number]
             if isinstance(step, StepDefinition):  # pragma: no branch
-                types[step.id] = action.returns
+                types[below(self._path, step.id)] = action.returns
+        for each in self._steps:
+            if isinstance(each, Nested):
+                types |= each._shown()  # noqa: SLF001
         for each in self._steps:  # what stands in for an output has a type of its own
-            if isinstance(each, StepDefinition) and each.fallback is not None and each.id in types:
-                types[each.id] = types[each.id] | types[each.fallback] if joinable(types, each) else Any
+            name = below(self._path, each.id)
+            if isinstance(each, StepDefinition) and each.fallback is not None and name in types:
+                types[name] = types[name] | types[each.fallback] if joinable(types, name, each.fallback) else Any
         return types
+
+    def _undone(self) -> dict[str, Code]:
+        """Return the code of declared undos that is at hand, by the full names of the steps."""
+        found = dict(self._undone_by)
+        for each in self._steps:
+            if isinstance(each, Frame):
+                found |= each._undone()  # noqa: SLF001
+        return found
 
     def _started(self) -> Iterator[Named]:
         """Yield the sagas, written in Python, that steps start."""
@@ -110,6 +127,14 @@ class Nested(Collected, abc.ABC):
     def _filled(self, types: Mapping[str | None, Any]) -> StepDefinition:
         """Return it as it stands in the document; the types are by step, that of the saga's input is under None."""
 
+    def _shown(self) -> dict[str | None, Any]:
+        """Return the types of outputs of its steps that others can refer to, by their full names."""
+        return {}
+
+
+class Frame(Nested, abc.ABC):
+    """A step that is compiled to those that it holds: a group, or a switch."""
+
 
 def binding_of(what: str, value: object) -> Binding:
     """Return where a value comes from: a place, or a constant."""
@@ -117,6 +142,8 @@ def binding_of(what: str, value: object) -> Binding:
         raise unfit(what, value, "the step's output: reserved.output")
     if isinstance(value, Collected):
         raise unfit(what, value, "the saga's input: order.input")
+    if isinstance(value, Optional):
+        return Binding(ref=str(reference_of(value.place)), optional=True)
     return Binding(ref=str(reference_of(value))) if isinstance(value, Place) else Binding(value=value)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
 import msgspec
@@ -13,11 +13,13 @@ from goconductor.saga.definition import Map as MapDefinition
 from goconductor.saga.definition import Step as StepDefinition
 from goconductor.saga.types.references import by_position
 from goconductor.saga.writing.adding.calls import Calls
-from goconductor.saga.writing.adding.collected import Collected, Nested
+from goconductor.saga.writing.adding.collected import Collected, Frame, Named, Nested
 from goconductor.saga.writing.adding.waits import Waits
 from goconductor.saga.writing.fields import placed
 from goconductor.saga.writing.options import check_options
 from goconductor.saga.writing.steps import Step
+from goconductor.saga.writing.written import Case as CaseDefinition
+from goconductor.saga.writing.written import WrittenStep, below, of_steps
 
 
 class Steps(Calls, Waits):
@@ -33,7 +35,43 @@ class Steps(Calls, Waits):
             ArgumentError: it is no text.
         """
         check_type("id", id, str, "the id of a step that is added further down, such as 'invoice'")
-        return Step(id)
+        return Step(below(self._path, id))
+
+    def group(self, id: str, /, *, after: Sequence[Step[Any]] = (), when: str | None = None) -> Group:
+        """Add a sequence of steps with a name: ``shipping = order.group("shipping")``, and then ``shipping.step(…)``.
+
+        Who comes after the group comes after its last step, whose output is the group's.
+
+        Args:
+            id: the group's id in the saga.
+            after: steps that must have ended before.
+            when: a CEL condition over ``input`` and ``steps``, asked once. If it is false, all of its steps are skipped.
+
+        Raises:
+            ArgumentError: something is of a wrong type.
+        """
+        made = Group(self, *_framed(id, after, when))
+        self._changed()
+        self._steps.append(made)
+        return made
+
+    def switch(self, id: str, /, *, after: Sequence[Step[Any]] = (), when: str | None = None) -> Switch:
+        """Add a switch, whose first case that fits is taken: ``way = order.switch("way")``, then ``way.case("good", when=…)``.
+
+        Its output is the name of the case that was taken; null where none was.
+
+        Args:
+            id: the switch's id in the saga.
+            after: steps that must have ended before.
+            when: a CEL condition over ``input`` and ``steps``. If it is false, no case is taken.
+
+        Raises:
+            ArgumentError: something is of a wrong type.
+        """
+        made = Switch(self, *_framed(id, after, when))
+        self._changed()
+        self._steps.append(made)
+        return made
 
     def map(
         self,
@@ -101,3 +139,92 @@ class Map(Steps, Nested, Step[list[Any]]):
         here = {each.id for each in self._steps}
         inside = {name: kind for name, kind in types.items() if name not in here} | self._outputs()
         return msgspec.structs.replace(own, map=msgspec.structs.replace(own.map, do=self._written(inside)))
+
+
+def _framed(id: str, after: Sequence[Step[Any]], when: str | None) -> tuple[str, dict[str, Any]]:
+    """Check what a group or a switch is given, and return its id and the fields that steps of all kinds have."""
+    check_type("id", id, str, "the id of the step, such as 'shipping'")
+    check_options({"after": after, "when": when}, lambda each: isinstance(each, Step))
+    return id, {"after": tuple(step.id for step in after), "when": when}
+
+
+class Group(Steps, Frame, Step[Any]):
+    """Steps that run one after the other. Its output is that of its last step."""
+
+    def __init__(self, around: Collected, id: str, placed: dict[str, Any]) -> None:
+        path = below(around._path, id)  # noqa: SLF001
+        Steps.__init__(self, path)
+        Step.__init__(self, path)
+        self._around, self._own_id, self._placed = around, id, placed
+
+    def _changed(self) -> None:
+        self._around._changed()  # noqa: SLF001
+
+    def _filled(self, types: Mapping[str | None, Any]) -> WrittenStep:
+        return WrittenStep(id=self._own_id, steps=of_steps(self._written(types)), **self._placed)
+
+    def _shown(self) -> dict[str | None, Any]:
+        return self._outputs()
+
+
+class Case(Steps, Step[Any]):
+    """Steps that run one after the other where their case of a switch is taken."""
+
+    def __init__(self, around: Switch, name: str, when: str | None) -> None:
+        Steps.__init__(self, below(around.id, name))
+        Step.__init__(self, below(around.id, name))
+        self._around, self._name, self._when = around, name, when
+
+    def _changed(self) -> None:
+        self._around._changed()  # noqa: SLF001
+
+    def _filled(self, types: Mapping[str | None, Any]) -> CaseDefinition:
+        return CaseDefinition(case=self._name, steps=of_steps(self._written(types)), when=self._when)
+
+
+class Switch(Frame, Step[str | None]):
+    """Cases, of which the first whose condition holds is taken. Its output is that case's name."""
+
+    def __init__(self, around: Collected, id: str, placed: dict[str, Any]) -> None:
+        path = below(around._path, id)  # noqa: SLF001
+        Frame.__init__(self, path)
+        Step.__init__(self, path)
+        self._around, self._own_id, self._placed = around, id, placed
+        self._cases: list[Case] = []
+
+    def case(self, name: str, /, *, when: str | None = None) -> Case:
+        """Add a case: ``good = way.case("good", when="steps.score.output > 700")``, and then ``good.step(…)``.
+
+        Args:
+            name: its name.
+            when: a CEL condition over ``input`` and ``steps``; the last case may have none, and is then taken where no other is.
+
+        Raises:
+            ArgumentError: something is of a wrong type.
+        """
+        check_type("name", name, str, "the name of the case, such as 'good'")
+        check_options({"when": when}, lambda each: isinstance(each, Step))
+        self._changed()
+        made = Case(self, name, when)
+        self._cases.append(made)
+        return made
+
+    def _changed(self) -> None:
+        self._around._changed()  # noqa: SLF001
+
+    def _filled(self, types: Mapping[str | None, Any]) -> WrittenStep:
+        return WrittenStep(id=self._own_id, switch=tuple(case._filled(types) for case in self._cases), **self._placed)  # noqa: SLF001
+
+    def _unfit(self) -> Iterator[str]:
+        for case in self._cases:
+            yield from case._unfit()  # noqa: SLF001
+
+    def _started(self) -> Iterator[Named]:
+        for case in self._cases:
+            yield from case._started()  # noqa: SLF001
+
+    def _undone(self) -> dict[str, Any]:
+        return {name: code for case in self._cases for name, code in case._undone().items()}  # noqa: SLF001
+
+    def _shown(self) -> dict[str | None, Any]:
+        return {name: kind for case in self._cases for name, kind in case._outputs().items()}  # noqa: SLF001
