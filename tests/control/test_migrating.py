@@ -17,9 +17,9 @@ from goconductor.control.sagas.bulk import Selected, read_bulk
 from goconductor.control.sagas.queries import history, saga_status
 from goconductor.control.sagas.requests import Precautions, RequestIdReusedError, expected_of
 from goconductor.control.sagas.story import saga_story
-from goconductor.engine.log import migrating
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import RequestRefusedError, SagaChangedError, SagaNotFoundError
+from goconductor.lifecycle.asked.migration import refusals
 from goconductor.lifecycle.facts.events import PauseRequested, SagaMigrated
 from goconductor.saga.features import KNOWN, MIGRATION
 from goconductor.testing.clock import settle
@@ -190,18 +190,18 @@ async def test_it_waits_until_every_instance_knows_of_migrations(world: World, s
 async def test_a_saga_that_moves_on_meanwhile_is_proven_again(world: World, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     saga_id, _, new = await shop.begun()
     node = world.nodes[0]
-    proven, proofs = migrating.refusals, 0
+    proofs = 0
 
     def slow(*args: Any) -> list[str]:
         nonlocal proofs
         proofs += 1
-        found = proven(*args)
+        found = refusals(*args)
         if proofs == 1:  # somebody appends between the proof and the event
             head = world.store.data.heads[saga_id]
             world.store.data.heads[saga_id] = msgspec.structs.replace(head, tag=head.tag + 1)
         return found
 
-    monkeypatch.setattr(migrating, "refusals", slow)
+    monkeypatch.setattr("goconductor.engine.log.migrating.refusals", slow)
     await shop.migrate(saga_id, new)
     assert proofs == 2
     assert (await saga_status(ANYBODY, node, saga_id)).version == new
