@@ -14,7 +14,10 @@ from goconductor.grpc.channel import client_options
 from goconductor.grpc.v1 import SERVICES
 from goconductor.grpc.v1.values_pb2 import Value
 
-METHODS = {method.name: method for service in SERVICES for method in service.methods}
+_ALL = [method for service in SERVICES for method in service.methods]
+METHODS = {each.name: each for each in _ALL}
+METHODS |= {f"{each.containing_service.name}.{each.name}": each for each in _ALL if METHODS[each.name] is not each}
+"""By name. Two are called ``Migrate``: that of ``Operations``, and ``Sagas.Migrate``, which moves a saga."""
 
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -34,7 +37,7 @@ class Caller:
     def send(self, name: str, request: Any, *, timeout: float | None = None) -> Any:
         """Begin a call with a request that was made already."""
         method = METHODS[name]
-        path = f"/{method.containing_service.full_name}/{name}"
+        path = f"/{method.containing_service.full_name}/{method.name}"
         make = self.channel.unary_stream if method.server_streaming else self.channel.unary_unary
         return make(
             path,

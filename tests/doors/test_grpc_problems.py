@@ -229,7 +229,8 @@ async def test_a_port_that_is_taken_is_said_with_its_setting(door: Door, shop: S
 
 @pytest.mark.parametrize("operation", CATALOGUE, ids=lambda operation: operation.request)
 def test_each_request_of_the_catalogue_has_a_method_with_its_parameters(operation: Operation) -> None:
-    method = METHODS[operation.request.title().replace("_", "")]
+    name = operation.request.title().replace("_", "")
+    method = METHODS.get(f"Sagas.{name}") or METHODS[name]
     step = {"step"} if operation.about_step else set()
     assert set(method.input_type.fields_by_name) == {"saga_id", "revision", "request_id", *step, *said(operation)}
     for each in operation.parameters:
