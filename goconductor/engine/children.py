@@ -12,26 +12,28 @@ process, and nobody holds a lease for it. Each act can be repeated, also by two 
   for that; the same outcome a second time changes nothing.
 
 Whoever commits the parent's decision starts the child, and whoever commits the child's end tells the parent. If that process dies
-in between, the leader's sweep finds the parent, which waits, and does the same. It looks the key up first, as a rule there is a
-child, and a paused parent starts nothing new. A process that leaves gives some seconds to what is in flight, and leaves the rest
-to the sweep: the store may be away.
+in between, the leader's sweep does the same. It finds the parent, which waits; it looks the key up first, as a rule there is a
+child, and a paused parent starts nothing new. And it finds the child: one that has ended keeps its ``wake_at`` until its end was
+told, and *rests* from then on. A process that leaves gives some seconds to what is in flight, and leaves the rest to the sweep:
+the store may be away.
+
+A step whose output was refused has had its child. A retry of it starts no other: that child's output is told again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
-
-import msgspec
 
 from goconductor.aio.tasks import Tasks
 from goconductor.engine.facts.definitions import Definitions
 from goconductor.engine.facts.log import View
 from goconductor.engine.log.append import Appender
+from goconductor.engine.log.batch import Batcher
 from goconductor.engine.log.folding import Submission
 from goconductor.engine.log.reader import Reader
 from goconductor.engine.log.start import Started, Starter
@@ -50,6 +52,7 @@ from goconductor.lifecycle.facts.events import (
 )
 from goconductor.lifecycle.facts.parent import Parent
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, SagaState, SagaStatus
+from goconductor.ports.store import Known
 from goconductor.redaction import logger_of
 from goconductor.saga.data import values
 from goconductor.saga.ids import CHILDREN_NAMESPACE, Direction, child_key
@@ -65,8 +68,32 @@ NOT_WANTED = "the step that was to start it went back before"
 
 FindStarted = Callable[[str, str, str], Awaitable[UUID | None]]
 """Returns the saga that was started in a namespace, by its name, under a key; None where none was."""
+Rest = Callable[[Sequence[Known]], Awaitable[None]]
+"""Takes the ``wake_at`` of sagas that have ended away."""
 Fit = Callable[[Plan, Any], Any]
 """Returns an input with the defaults of a definition; raises PayloadError or RequestRefusedError where it does not fit."""
+
+
+async def child_of(started: FindStarted, plan: Plan, state: SagaState, step: str) -> tuple[UUID, int] | None:
+    """Return the last saga that a step has started in its present round, and for which attempt; None where there is none yet.
+
+    Args:
+        started: looks up start keys.
+        plan: the parent's.
+        state: its.
+        step: the step.
+    """
+    now = state.step(step)
+    for attempt in range(now.action.attempt, 0, -1):
+        found = await started(CHILDREN_NAMESPACE, plan.children[step].name, child_key(state.saga_id, step, now.round, attempt))
+        if found is not None:
+            return found, attempt
+    return None
+
+
+async def _rested(rest: Rest, told: Sequence[Known]) -> list[None]:
+    await rest(told)
+    return [None] * len(told)
 
 
 def as_given(_: Plan, given: Any) -> Any:
@@ -81,6 +108,7 @@ class Children:
         definitions: compiled definitions.
         reader: reads sagas.
         started: looks up start keys.
+        rest: lets sagas rest whose end was told.
         starter: starts sagas.
         appender: brings events into the log.
         fit: looks at a child's input.
@@ -93,6 +121,7 @@ class Children:
         definitions: Definitions,
         reader: Reader,
         started: FindStarted,
+        rest: Rest,
         starter: Starter,
         appender: Appender,
         fit: Fit,
@@ -108,6 +137,7 @@ class Children:
         self._looking: set[tuple[UUID, str, Direction]] = set()
         self._tasks = Tasks()
         self._closed = False
+        self._told: Batcher[Known, None] = Batcher(partial(_rested, rest))
 
     def see_to(self, plan: Plan, view: View, work: Work, *, again: bool = False) -> None:
         """Begin what a parent asks for. What fails here the sweep finds.
@@ -128,7 +158,7 @@ class Children:
     def has_ended(self, plan: Plan, view: View) -> None:
         """Tell the parent of a saga that has ended, if it has one."""
         if view.state.parent is not None and not self._closed:
-            self._begin(partial(self._tell, plan, view.state, view.state.parent), view.state.saga_id)
+            self._begin(partial(self._tell, plan, view, view.state.parent), view.state.saga_id)
 
     async def close(self) -> None:
         """Give some seconds to what is in flight, and end the rest, which can be done again by anybody."""
@@ -136,6 +166,7 @@ class Children:
             await asyncio.wait_for(self._tasks.join(), LAST_WORDS_SECONDS)
         self._closed = True
         await self._tasks.close()
+        await self._told.close()
 
     def _begin(self, what: Callable[[], Awaitable[None]], saga_id: UUID) -> asyncio.Task[None]:
         async def guarded() -> None:
@@ -151,10 +182,9 @@ class Children:
     async def _see_to(self, plan: Plan, state: SagaState, work: Work, *, again: bool) -> None:
         step, settles = state.step(work.step), isinstance(work, Settle)
         parent = Parent(state.saga_id, work.step, step.round, step.action.attempt)
-        child = plan.children[work.step]
         found = None
-        if again or settles:
-            found = await self._started(CHILDREN_NAMESPACE, child.name, child_key(*msgspec.structs.astuple(parent)))
+        if again or settles or parent.attempt > 1:
+            found = await self._found(plan, state, parent)
         if found is None:
             if state.paused and not settles:
                 return
@@ -164,9 +194,19 @@ class Children:
             found = started.saga_id
         its_plan, view = await self._reader.look(found)
         if view.state.phase.ended:
-            await self._tell(its_plan, view.state, parent)
+            await self._tell(its_plan, view, parent)
         elif settles:
             await self._have_it_end(view.state, parent, terminates=state.phase is SagaStatus.TERMINATING)
+
+    async def _found(self, plan: Plan, state: SagaState, parent: Parent) -> UUID | None:
+        """Return the child of a step's present attempt, else one of an earlier attempt that has completed."""
+        found = await child_of(self._started, plan, state, parent.step)
+        if found is None:
+            return None
+        child, attempt = found
+        if attempt < parent.attempt and (await self._reader.look(child))[1].state.phase is not SagaStatus.COMPLETED:
+            return None
+        return child
 
     async def _start(self, plan: Plan, state: SagaState, parent: Parent, *, never: str) -> Started:
         """Start a child, or take its key for one that never begins."""
@@ -199,14 +239,13 @@ class Children:
         except RequestRefusedError as error:
             logger.debug("a sub-saga goes on: %s", error)
 
-    async def _tell(self, plan: Plan, child: SagaState, parent: Parent) -> None:
+    async def _tell(self, plan: Plan, child: View, parent: Parent) -> None:
         """Append to the parent's log what the end of a child means, if it waits for that."""
-        try:
+        with contextlib.suppress(SagaNotFoundError):  # it was terminated by force, and is deleted by now
             _, view = await self._reader.look(parent.saga_id)
-        except SagaNotFoundError:
-            return  # it was terminated by force, and is deleted by now
-        if (outcome := self._outcome(plan, child, parent, view.state)) is not None:
-            await self._submit(outcome, parent.saga_id)
+            if (outcome := self._outcome(plan, child.state, parent, view.state)) is not None:
+                await self._submit(outcome, parent.saga_id)
+        await self._told.ask(Known(child.state.saga_id, child.seq, child.tag))
 
     async def _submit(self, event: Event, saga_id: UUID) -> None:
         await self._appender.submit(Submission(saga_id, None, event))
@@ -233,7 +272,7 @@ class Children:
         clean = child.phase is SagaStatus.COMPENSATED and not child.left_standing and not child.late_effects
         if settles:
             what = f"saga {child.saga_id} was {child.phase}, and effects of it may stand"
-            return ActionSettled(*about) if clean else SettleUnavailable(*about, reason=what)
+            return ActionSettled(*about) if clean else SettleUnavailable(*about, reason=what, late_effects=child.late_effects)
         why = f"saga {child.saga_id} was {child.phase}" + (f" ({child.reason})" if child.reason else "")
         failure = Failure(COMPENSATED if clean else TERMINATED, why, retryable=False)
-        return ActionFailed(*about, failure=failure, proven=clean)
+        return ActionFailed(*about, failure=failure, proven=clean, late_effects=child.late_effects)

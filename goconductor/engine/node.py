@@ -190,6 +190,7 @@ class Node:
             definitions=self.definitions,
             reader=self._reader,
             started=store.sagas.started,
+            rest=store.recovery.rest,
             starter=self._starter,
             appender=self.appender,
             fit=fit,

@@ -147,10 +147,13 @@ def _dispatch(fold: Fold, event: Event) -> None:
         terminating.ended_at_once(fold, event)
     elif isinstance(event, SagaStarted):  # pragma: no cover  (SAGA_MOVES has no row for it)
         raise UnexpectedEventError("a saga starts once")
-    elif _side_of(fold, event) is Direction.COMPENSATION:
-        backward.apply(fold, event)
     else:
-        forward.apply(fold, event)
+        if isinstance(event, SettleUnavailable) and event.late_effects:
+            fold.fields["late_effects"] = True
+        if _side_of(fold, event) is Direction.COMPENSATION:
+            backward.apply(fold, event)
+        else:
+            forward.apply(fold, event)
 
 
 def _side_of(fold: Fold, event: SideEvent) -> Direction:

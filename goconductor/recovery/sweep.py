@@ -42,13 +42,14 @@ from goconductor.lifecycle.facts.effects import Work
 from goconductor.lifecycle.facts.events import Event, OutcomeUnknown
 from goconductor.lifecycle.facts.state import PATIENCE_SECONDS
 from goconductor.ports.portions import portions
-from goconductor.ports.store import Acquire, Acquired, Instance, Known, Lease, Tail
+from goconductor.ports.store import Acquire, Acquired, Instance, Known, Lease, LeaseKey, Tail
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.resending import FIRST_SECONDS, Resending
 from goconductor.recovery.resent import Resent
 from goconductor.recovery.sweep_report import SweepReport
 from goconductor.recovery.triage import CHILD_LOOK_SECONDS_MAX, Look, key_of, triage
 from goconductor.redaction import logger_of
+from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan
 
 logger = logger_of("goconductor.recovery")
@@ -285,6 +286,8 @@ class Sweeper:
 
     async def _repair(self, plan: Plan, view: View, look: Look) -> float | None:
         """Put one saga right. When to look again; None if an append has set that."""
+        if view.state.phase.ended:
+            return self._tell_end(plan, view, look)
         repairs = triage(view.state, look, plan.children if plan.starts_sagas else None)
         for lease in repairs.free:
             await self._store.recovery.free([lease], epoch=look.epoch)
@@ -311,6 +314,13 @@ class Sweeper:
         if any(appended) or any(declared) or repairs.next_look is None:
             return None
         return min([repairs.next_look, *next_looks])
+
+    def _tell_end(self, plan: Plan, view: View, look: Look) -> float:
+        """Have the end of a saga told to the one whose step has started it: whoever was to do it may be gone."""
+        ask = partial(self._resending.due_at, LeaseKey(view.state.saga_id, "", Direction.ACTION), look.now)
+        if ask(at_once=bool(look.dead)) <= look.now:
+            self._node.children.has_ended(plan, view)
+        return max(ask(at_once=False), look.now + FIRST_SECONDS)
 
     async def _declare_unknown(self, plan: Plan, view: View, work: Work, lease: Lease | None, look: Look) -> bool:
         """Take the lease, then append. Where it cannot be had, somebody is at it after all."""

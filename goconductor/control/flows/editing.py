@@ -170,7 +170,7 @@ async def _edit(actor: Actor, node: Node, flow: str, edit: Edit, made_of: str | 
             saga=flow,
             version=plan.version,
             document=definition.document(),
-            features=plan.features,
+            features=await node.definitions.features_below(plan),
         )
         if await node.store.definitions.supersede(new, made_of=version):
             told = compare(current, plan).changes if current is not None else ("it is new",)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from goconductor.engine.children import child_of
 from goconductor.engine.node import Node
 from goconductor.lifecycle.facts.state import SagaState
-from goconductor.saga.ids import CHILDREN_NAMESPACE, child_key
 from goconductor.saga.plan import Plan
 
 LOOKED_UP_MAX = 100
@@ -14,7 +14,7 @@ LOOKED_UP_MAX = 100
 
 
 async def started_by(node: Node, plan: Plan, state: SagaState) -> dict[str, UUID]:
-    """Return the saga that each step has started, in its present round and by its last attempt.
+    """Return the saga that each step has started, in its present round and by the last attempt that has started one.
 
     Args:
         node: the engine.
@@ -29,9 +29,6 @@ async def started_by(node: Node, plan: Plan, state: SagaState) -> dict[str, UUID
     found: dict[str, UUID] = {}
     begun = [name for name, step in state.steps.items() if name in plan.children and step.action.attempt]
     for name in begun[:LOOKED_UP_MAX]:
-        step = state.step(name)
-        key = child_key(state.saga_id, name, step.round, step.action.attempt)
-        saga_id = await node.store.sagas.started(CHILDREN_NAMESPACE, plan.children[name].name, key)
-        if saga_id is not None:
-            found[name] = saga_id
+        if (child := await child_of(node.store.sagas.started, plan, state, name)) is not None:
+            found[name], _ = child
     return found

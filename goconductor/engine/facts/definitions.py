@@ -115,9 +115,10 @@ class Definitions:
             RequestRefusedError: an instance does not know a feature; names it, and the remedy.
             StoreUnavailableError: the store is away.
         """
-        if behind := await self.unready(plan.features):
+        features = await self.features_below(plan)
+        if behind := await self.unready(features):
             raise RequestRefusedError(
-                f"{uses} {', '.join(plan.features)}, which {', '.join(behind)} cannot run; upgrade these instances first"
+                f"{uses} {', '.join(features)}, which {', '.join(behind)} cannot run; upgrade these instances first"
             )
 
     def _keep(self, stored: StoredDefinition) -> Plan:
@@ -169,9 +170,9 @@ class Definitions:
             saga=plan.name,
             version=plan.version,
             document=definition.document(),
-            features=plan.features,
+            features=await self.features_below(plan),
         )
-        behind = await self.unready(plan.features) if activate is not False else []
+        behind = await self.unready(stored.features) if activate is not False else []
         if activate is None:
             await self._offer(stored, behind)
         else:
@@ -217,6 +218,24 @@ class Definitions:
         pinned = msgspec.structs.replace(definition, steps=_pin(definition.steps, versions))
         self._pinned.put(unpinned, pinned)
         return pinned
+
+    async def features_below(self, plan: Plan) -> tuple[str, ...]:
+        """Return the features that a definition uses, and those of all sagas that it can start: who takes the one takes all.
+
+        Args:
+            plan: the definition, with the versions of its children where it has any.
+
+        Raises:
+            RequestRefusedError: one of these sagas is not there.
+            StoreUnavailableError: the store is away.
+        """
+        if not plan.starts_sagas:
+            return plan.features
+        found = {*plan.features}
+        for step in every_step(plan.definition.steps):
+            if step.saga is not None and step.saga.version is not None:
+                found.update(await self.features_below(await self.plan(step.saga.name, step.saga.version)))
+        return tuple(sorted(found))
 
     async def _depth(self, plan: Plan) -> int:
         """Return how many sagas stand one below the other, this one counted. The versions in a stored document make an end."""

@@ -269,7 +269,7 @@ class Starter:
             entries=[log.entry(event, new_event_id(), participant=self._participant)],
             status=status,
             instance=self._instance(),
-            wake_at=view.state.wake_at,
+            wake_at=view.state.wake_at if view.state.parent is None else view.state.looked_at,
             key=key,
             input_hash=_hash(event.input if identity is msgspec.UNSET else identity) if key is not None else b"",
             labels=dict(labels),

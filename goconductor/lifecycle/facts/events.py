@@ -77,12 +77,14 @@ class ActionFailed(ActionEvent, frozen=True, omit_defaults=True):
 
     ``proven``: the failure stands in the journal under the action's key, so it has no effect and never will have one. ``retry``
     is the owner's policy, for where the definition leaves it open; ``delay_seconds`` a wait that the step itself asked for.
+    ``late_effects``: of a saga that the step has started an effect may still come, or stand, which nobody undoes.
     """
 
     failure: Failure = Failure("Error")
     proven: bool = False
     retry: Retry | None = None
     delay_seconds: float | None = None
+    late_effects: bool = False
 
 
 class ActionHandedOut(ActionEvent, frozen=True, omit_defaults=True):
@@ -159,10 +161,14 @@ class CompensationSettled(StepEvent, frozen=True, omit_defaults=True):
 
 
 class SettleUnavailable(StepEvent, frozen=True, omit_defaults=True):
-    """The owner keeps no journal for this step, so it cannot settle anything. ``direction`` says which owner was asked."""
+    """The owner keeps no journal for this step, so it cannot settle anything. ``direction`` says which owner was asked.
+
+    ``late_effects`` as of :class:`ActionFailed`.
+    """
 
     reason: str = "the step has no journal"
     direction: Direction = Direction.SETTLE
+    late_effects: bool = False
 
 
 class DeadlinePassed(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):

@@ -337,6 +337,16 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
         return (*found, TERMINATION) if self.phase is SagaStatus.TERMINATING else found
 
     @property
+    def looked_at(self) -> float | None:
+        """When a leader is to look at it, as far as the log knows.
+
+        The end of a saga that a step has started may be untold. Whoever has told it lets the saga rest.
+        """
+        if self.parent is None or not self.phase.ended:
+            return self.wake_at
+        return self.at + self.patience_seconds
+
+    @property
     def stuck_steps(self) -> list[str]:
         """Return the steps that wait for an operator."""
         return [name for name, step in self.steps.items() if step.stuck]

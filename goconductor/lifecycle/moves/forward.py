@@ -163,6 +163,8 @@ def succeeded(fold: Fold, event: ActionSucceeded | ActionSettled | OutcomeDeclar
 def failed(fold: Fold, event: ActionFailed | OutcomeReported, failure: Failure) -> None:
     """Try again while its policy allows; else turn back, settle a pivot or a tolerated step, or leave it to an operator."""
     name, side, role = event.step, ACTIONS.expect(fold, event), fold.role(event.step)
+    if isinstance(event, ActionFailed) and event.late_effects:
+        fold.fields["late_effects"] = True
     if not fold.goes_back(name) and not event.proven:
         last = ACTIONS.failed(fold, event, failure, fold.plan.retry_of(name, event.retry))
         if last is None:

@@ -192,7 +192,7 @@ def _unavailable(fold: Fold, event: SettleUnavailable) -> None:
     else:
         lost = step.compensation.unknowns > 0 or step.action.status is ActionStatus.UNKNOWN
         fold.set_compensation(name, SettleUnavailable, step.compensation.to(CompensationStatus.SKIPPED))
-    if lost:
+    if lost or event.late_effects:
         fold.fields["late_effects"] = True
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from goconductor.lifecycle.facts import events as e
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaStatus
+from goconductor.lifecycle.facts.state import ENDED, ActionStatus, CompensationStatus, SagaStatus
 from goconductor.saga.ids import Direction, idempotency_key
 from tests.simulation.simulated.children import families
 from tests.simulation.simulated.invariants import Watched
@@ -32,6 +32,10 @@ def at_rest(simulation: Simulation) -> Iterator[str]:
             yield f"I5: {name} was accepted and is not there"
     children = {saga_id for saga_id, saga in simulation.watch.sagas.items() if saga.state.parent is not None}
     yield from families(simulation.watch.sagas)
+    for saga_id in children & data.heads.keys():
+        head = data.heads[saga_id]
+        if head.status in ENDED and head.wake_at is not None:
+            yield f"I5: the end of {head.saga} is told to nobody: {head.status}"
     if strays := [saga_id for saga_id in data.heads if saga_id not in simulation.accepted.values() and saga_id not in children]:
         yield f"I8: sagas that nobody was told of: {strays}"
     for saga in simulation.watch.sagas.values():

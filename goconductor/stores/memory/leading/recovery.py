@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
+from goconductor.lifecycle.facts.state import ENDED
 from goconductor.ports.store import Head, Known, Lease, Sweep
 from goconductor.stores.memory.data import Data
 from goconductor.stores.memory.log.leases import MemoryLeases
@@ -37,6 +38,12 @@ class MemoryRecovery:
             head = self._data.heads.get(known.saga_id)
             if head is not None and (head.seq, head.tag) == (known.seq, known.tag):
                 self._data.heads[known.saga_id] = replace(head, wake_at=wake_at)
+
+    async def rest(self, heads: Sequence[Known]) -> None:
+        for known in heads:
+            head = self._data.heads.get(known.saga_id)
+            if head is not None and (head.seq, head.tag) == (known.seq, known.tag) and head.status in ENDED:
+                self._data.heads[known.saga_id] = replace(head, wake_at=None)
 
     async def leases(self, saga_ids: Sequence[UUID]) -> list[Lease]:
         wanted = set(saga_ids)

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from goconductor.lifecycle.facts.state import ENDED
 from goconductor.ports.store import Head, Known, Lease, Sweep
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.database.dial import Address, Row
@@ -21,6 +22,8 @@ from goconductor.stores.postgres.log.batch import Columns, columns, held_columns
 from goconductor.stores.postgres.log.rows import HEAD_COLUMNS, LEASE_COLUMNS, head_of, lease_of
 from goconductor.stores.postgres.log.statement import statement
 from goconductor.stores.postgres.log.writes import LED
+
+_OVER = ", ".join(f"'{status}'" for status in sorted(ENDED))
 
 _did = msgspec.json.Decoder(dict[str, int])
 
@@ -99,6 +102,16 @@ class PostgresRecovery:
             epoch,
             columns(rows, 4),
         )
+
+    async def rest(self, heads: Sequence[Known]) -> None:
+        rows = sorted(((known.saga_id, known.seq, known.tag) for known in heads), key=lambda row: row[0].bytes)
+        statement = f"""
+            UPDATE goconductor.sagas AS s SET wake_at = NULL
+            FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS u(saga_id, seq, tag)
+            WHERE s.saga_id = u.saga_id AND s.seq = u.seq AND s.tag = u.tag AND s.status IN ({_OVER})
+        """
+        async with self._sessions.use() as connection:
+            await connection.execute(self._address.sql(statement), *columns(rows, 3))
 
     async def leases(self, saga_ids: Sequence[UUID]) -> list[Lease]:
         """List the leases of sagas, expired ones too, as only their holder or the leader takes them away."""

@@ -89,6 +89,15 @@ class RecoveryContract(StoreFixtures):
         assert (after.wake_at, after.seq, after.tag, after.updated_at) == (FAR, before.seq, before.tag, before.updated_at)
         await advance(store, seen)
 
+    async def test_9_a_saga_rests_only_where_it_was_seen_and_has_ended(self, store: Store) -> None:
+        over, moved, lives = [await begin(store, wake_at=1.0) for _ in range(3)]
+        for saga in (over, moved):
+            await advance(store, saga, status="completed", wake_at=FAR)
+        stale = moved.known
+        await advance(store, moved, status="completed", wake_at=FAR)
+        await store.recovery.rest([over.known, stale, lives.known, Saga().known])
+        assert [(await head_of(store, saga)).wake_at for saga in (over, moved, lives)] == [None, FAR, 1.0]
+
     async def test_10_a_leader_of_the_past_postpones_nothing(self, store: Store) -> None:
         old = await lead(store)
         await lead(store)
