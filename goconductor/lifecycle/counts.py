@@ -127,6 +127,6 @@ class Counts(Asking):
     def _next_due(self) -> float | None:
         """Return the earliest timer, and drop those that have fired or were superseded."""
         timers = self._timers
-        while timers and self.steps[timers[0][1]].due_at != timers[0][0]:
+        while timers and self.steps.get(timers[0][1], NOT_STARTED).due_at != timers[0][0]:
             heappop(timers)
         return timers[0][0] if timers else None

@@ -36,8 +36,9 @@ from goconductor.lifecycle.facts.state import (
     status_of,
 )
 from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, no_move
-from goconductor.lifecycle.grown import last_steps, lost_around, size
+from goconductor.lifecycle.grown import last_steps, lost_around, size, with_items
 from goconductor.saga.definition import StepRole
+from goconductor.saga.growth import outermost
 from goconductor.saga.plan import Plan
 
 _replace = msgspec.structs.replace
@@ -116,7 +117,11 @@ class Fold(Counts):
 
     def goes_back(self, name: str) -> bool:
         """Return whether a step is on its way back: with the whole saga, in a rewind, or with an item that is lost."""
-        return self.phase is COMPENSATING or name in self.rewound or (self.plan.loses and self.is_lost(name))
+        return self.phase is COMPENSATING or self.rewinds(name) or (self.plan.loses and self.is_lost(name))
+
+    def rewinds(self, name: str) -> bool:
+        """Return whether a step goes back in a rewind: it is named there, or the map around it is."""
+        return bool(self.rewound) and outermost(name) in self.rewound
 
     def is_lost(self, name: str) -> bool:
         """Return whether a step is in an item that is lost."""
@@ -143,7 +148,7 @@ class Fold(Counts):
         """Return whether a step was not begun yet and all its predecessors are done; of a grown map, whether its items are."""
         steps = self.steps
         status = steps.get(name, NOT_STARTED).action.status
-        if (status is not PENDING and status is not ACTION_GROWN) or name in self.rewound:
+        if (status is not PENDING and status is not ACTION_GROWN) or self.rewinds(name):
             return False
         awaited = self._awaited.get(name)
         if awaited is None:
@@ -201,6 +206,16 @@ class Fold(Counts):
         self.rewound = frozenset(rewind.steps) if rewind is not None else _NONE
         self.unclosed = None
         self._awaited.clear()
+
+    def ungrow(self, map: str) -> None:
+        """Let a map be one step again: forget the steps that it has grown, whose items are undone."""
+        for name in with_items(self.plan, self.steps, [map]):
+            if name != map and (step := self.steps.pop(name, None)) is not None:
+                self._count(step.action.status, step.compensation.status, -1)
+                self.touched.discard(name)
+        self.note(map, length=None, lost=frozenset(), undoing=frozenset())
+        self.size = size(self.plan, self.steps)
+        self.won.clear()
 
     def note(self, name: str, **changes: Any) -> None:
         """Change fields of a step that say nothing about where its sides stand."""

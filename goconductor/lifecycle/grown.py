@@ -71,6 +71,11 @@ def _in_order(plan: Plan, steps: Steps, names: Iterable[str]) -> Iterator[str]:
         yield name
 
 
+def with_items(plan: Plan, steps: Steps, names: Iterable[str]) -> Iterable[str]:
+    """Return steps of the plan, and those that the maps among them have grown, in the order of :func:`in_order`."""
+    return names if plan.data is None else _in_order(plan, steps, names)
+
+
 # --- items that are lost
 
 

@@ -32,6 +32,7 @@ from goconductor.lifecycle.facts.state import (
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import exists, last_steps, lost_around, size
 from goconductor.saga.definition import StepRole
+from goconductor.saga.growth import outermost
 from goconductor.saga.plan import Plan
 
 _NEVER_SENT = (
@@ -161,7 +162,7 @@ def _of_compensation(found: list[str], plan: Plan, state: SagaState, name: str, 
     if (step.compensation.due_at is not None) != (compensation is COMPENSATION_BACKOFF):
         found.append(f"the compensation of step {name!r} is {compensation} with due_at {step.compensation.due_at}")
     forward = state.phase in _GOING_FORWARD
-    rewinds = state.rewind is not None and name in state.rewind.steps
+    rewinds = state.rewind is not None and outermost(name) in state.rewind.steps
     alone = not rewinds and not (plan.loses and _is_lost(state, name))
     if forward and alone and (name not in plan.tolerated or action not in _FAILED):
         found.append(f"step {name!r} is being compensated while the saga is {state.phase}")

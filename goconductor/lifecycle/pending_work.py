@@ -11,6 +11,7 @@ from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetT
 from goconductor.lifecycle.facts.events import Event, TimerFired
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, SagaStatus, StepState
 from goconductor.lifecycle.grown import lost_around
+from goconductor.saga.growth import outermost
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan
 
@@ -102,7 +103,7 @@ def is_backward(state: SagaState) -> bool:
 
 def goes_back(state: SagaState, step: str) -> bool:
     """Return whether a step is on its way back: with the whole saga, in a rewind, or with an item that is lost."""
-    if state.phase is SagaStatus.COMPENSATING or (state.rewind is not None and step in state.rewind.steps):
+    if state.phase is SagaStatus.COMPENSATING or (state.rewind is not None and outermost(step) in state.rewind.steps):
         return True
     return "[" in step and lost_around(state.steps, step) is not None
 

@@ -46,6 +46,9 @@ USES: dict[str, Callable[[Step], bool]] = {
 REWIND = "rewind"
 """A feature of a saga's state: some of its steps have been rewound, or are. Any saga may come to use it."""
 
+REWIND_OF_MAP = "rewind_of_map"
+"""A feature of a saga's state: a map that had grown has been rewound, or is. Any saga with a map may come to use it."""
+
 TERMINATION = "termination"
 """A feature of a saga's state: it is terminating. Any saga may come to use it."""
 
@@ -58,7 +61,7 @@ HANDED_OUT = "handed_out"
 MIGRATION = "migration"
 """A feature of a saga's state: it has gone on by another version than the one that it started with. Any saga may come to."""
 
-KNOWN = frozenset({*USES, REWIND, TERMINATION, CHILD, HANDED_OUT, MIGRATION})
+KNOWN = frozenset({*USES, REWIND, REWIND_OF_MAP, TERMINATION, CHILD, HANDED_OUT, MIGRATION})
 """The features that this code knows."""
 
 

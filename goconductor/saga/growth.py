@@ -80,6 +80,11 @@ def template(name: str) -> str:
     return name if found is None else found.template
 
 
+def outermost(name: str) -> str:
+    """Return the map around a step that stands in no other one; of a step that has not grown its own name."""
+    return name.partition("[")[0]
+
+
 def templates(steps: Iterable[Step], above: str = "") -> Iterator[str]:
     """Return the templates of steps, and of those in the maps among them, in the order of the definition."""
     for step in steps:

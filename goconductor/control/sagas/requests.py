@@ -48,7 +48,7 @@ from goconductor.lifecycle.facts.events import (
 from goconductor.lifecycle.grown import exists, in_order
 from goconductor.ports.store import Known
 from goconductor.saga.data import values
-from goconductor.saga.features import REWIND
+from goconductor.saga.features import REWIND, REWIND_OF_MAP
 from goconductor.saga.plan import Plan
 
 REASON_CHARACTERS_MAX = 2_000
@@ -149,7 +149,7 @@ async def ask(
     request = msgspec.structs.replace(kept(node, request, precautions.request_id), by=actor.name)
     view = await node.view(saga_id)  # so that a saga or a database that is not there is reported at once
     if isinstance(request, RestartRequested):
-        await _known_to_all(node)
+        await _known_to_all(node, await node.plan_of(view.state))
     named = getattr(request, "step", "") or getattr(request, "from_step", "")
     if not named:
         return await _request(actor, node, saga_id, request, precautions)
@@ -166,13 +166,14 @@ async def ask(
     return await _request(actor, node, saga_id, about, precautions, to_fence=(plan, view))
 
 
-async def _known_to_all(node: Node) -> None:
+async def _known_to_all(node: Node, plan: Plan) -> None:
     """Refuse a rewind while there is older code that would have to leave the saga alone.
 
     Raises:
         RequestRefusedError: a living instance has such code.
     """
-    if behind := await node.definitions.unready((REWIND,)):
+    needed = (REWIND,) if plan.data is None else (REWIND, REWIND_OF_MAP)
+    if behind := await node.definitions.unready(needed):
         raise RequestRefusedError(f"{', '.join(behind)} cannot run a saga that was restarted: replace them by newer ones first")
 
 

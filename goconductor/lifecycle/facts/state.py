@@ -12,7 +12,7 @@ import msgspec
 from goconductor.lifecycle.facts.parent import Parent
 from goconductor.lifecycle.facts.rewind import Rewind
 from goconductor.lifecycle.facts.signal import Signal
-from goconductor.saga.features import CHILD, HANDED_OUT, MIGRATION, REWIND, TERMINATION
+from goconductor.saga.features import CHILD, HANDED_OUT, MIGRATION, REWIND, REWIND_OF_MAP, TERMINATION
 from goconductor.saga.growth import Items
 from goconductor.saga.ids import Direction
 
@@ -294,6 +294,8 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     """How many rewinds have begun. A step that was rewound takes this number as its round."""
     migrated: bool = False
     """Whether it has gone on by another version than the one that it started with."""
+    regrown: dict[str, int] = {}
+    """The maps that had grown when they were rewound, each with the round of what it grows since."""
     unkept: dict[str, Answer] | None = None
     """Answers of conditions, by step, that no event of the log holds yet; the next event does. None where the saga has no
     conditions,
@@ -328,7 +330,7 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def features(self) -> tuple[str, ...]:
         """What older code does not know of this state, beside what its definition uses (:mod:`goconductor.saga.features`)."""
-        rewound = (REWIND,) if self.rounds else ()
+        rewound = () if not self.rounds else (REWIND, REWIND_OF_MAP) if self.regrown else (REWIND,)
         found = rewound if self.parent is None else (*rewound, CHILD)
         if self.handed_out:
             found = (*found, HANDED_OUT)

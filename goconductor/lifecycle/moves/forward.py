@@ -194,7 +194,7 @@ def _given_up(fold: Fold, name: str, status: ActionStatus, why: str) -> None:
 
 def has_failed(fold: Fold, name: str, reason: str) -> None:
     """Turn back, or lose the step's item, as it has failed for good. Of a step that goes back already a failure is none."""
-    if name in fold.rewound:
+    if fold.rewinds(name):
         back(fold, name)
     elif fold.plan.loses and not fold.backward and fold.is_lost(name):
         joining.undo(fold, name)
@@ -212,7 +212,7 @@ def back(fold: Fold, name: str = "", *, closed: bool = False) -> None:
         name: the step; none where the request was about more.
         closed: whether its compensation has just been closed.
     """
-    if fold.plan.loses and not fold.backward and fold.is_lost(name):
+    if fold.plan.loses and not fold.backward and not fold.rewinds(name) and fold.is_lost(name):
         joining.undo(fold, name)
         if fold.joins:
             advance(fold, ())
@@ -322,7 +322,7 @@ def undone(fold: Fold, name: str, cause: type[object]) -> None:
     """
     if not fold.goes_back(name):
         give_up(fold, name, cause)
-    elif name in fold.rewound and fold.step(name).compensation.status is CompensationStatus.SKIPPED:
+    elif fold.rewinds(name) and fold.step(name).compensation.status is CompensationStatus.SKIPPED:
         turning.turn_back(fold, f"the compensation of step {name!r} was skipped in a rewind")
     else:
         back(fold, name, closed=True)

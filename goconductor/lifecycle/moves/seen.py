@@ -50,7 +50,7 @@ def _seen_in_growth(fold: Fold, name: str) -> dict[str, object]:
         around = data.around(scope if within is None else within.template)
         for each in around:
             full = each if within is None else within.item + each
-            if each not in steps and (step := fold.step(full)).action.status in DONE_ACTIONS:
+            if each not in steps and (step := fold.step(full)).action.status in DONE_ACTIONS and not fold.rewinds(full):
                 skipped = step.action.status is ActionStatus.SKIPPED
                 is_map = fold.plan.steps[full].map is not None
                 steps[each] = {"skipped": skipped} | ({"size": _size(step)} if is_map else {"output": step.output})

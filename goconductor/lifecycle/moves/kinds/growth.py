@@ -1,5 +1,8 @@
 """A map: a step that becomes several when its turn comes, some for each item of a list. There is nothing to undo of itself.
 
+After a rewind it grows anew, and names come again. Then what it grows is in the round that the rewind ended with, so that no step
+is twice in one.
+
 It reads the list's length, and from then on the saga has the steps of all items (:mod:`goconductor.saga.growth`). It has
 succeeded when they are done. A step of an item is a step like any other: where it fails for good before the pivot, the saga turns
 back; behind the pivot it waits for an operator.
@@ -8,12 +11,12 @@ back; behind the pivot it waits for an operator.
 from __future__ import annotations
 
 from goconductor.errors import PayloadError
-from goconductor.lifecycle.facts.state import ActionStatus, Failure, Referable, Side
+from goconductor.lifecycle.facts.state import ActionStatus, Failure, Referable, Side, StepState
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
-from goconductor.lifecycle.grown import body_of
+from goconductor.lifecycle.grown import body_of, with_items
 from goconductor.lifecycle.moves.kinds.wait import RECEIVED_MAX
-from goconductor.saga.growth import STEPS_MAX, needed
+from goconductor.saga.growth import STEPS_MAX, needed, outermost
 
 TOO_FEW = "TooFewItemsError"
 """Type of the failure of a map that has fewer items than its join needs."""
@@ -49,4 +52,8 @@ def begin(fold: Fold, name: str, cause: type[object] = Advance) -> Failure | Non
     fold.size += added
     fold.remaining += added
     fold.grown.append(name)
+    if (round := fold.state.regrown.get(outermost(name))) is not None:
+        for each in with_items(fold.plan, fold.steps, [name]):
+            if each != name:
+                fold.steps[each] = StepState(round=round)
     return None

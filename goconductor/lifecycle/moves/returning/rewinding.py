@@ -2,7 +2,8 @@
 
 Turning back and a rewind of everything undo the same steps and have two ends. So the state has the steps of a rewind, R, in a
 field of its own, which says "then forward". R is closed under "comes after", and references are edges. What came after a step
-has used what it gave, and is undone first.
+has used what it gave, and is undone first. R is also closed under "was grown by": what touches the inside of a map takes all of
+it, its growth included. Else items that stand and items that come anew would both be there. So R names no step in a map.
 
 While R goes back (:func:`turning.advance` does it, by the rules of turning back):
 
@@ -10,7 +11,9 @@ While R goes back (:func:`turning.advance` does it, by the rules of turning back
   is no further attempt. What may have had an effect is compensated, in reverse order.
 - A step keeps its round until the rewind *ends*. Under it the outcome that is awaited is taken, and its effect is undone. A new
   round at the beginning would drop that outcome, and undo the effect by nobody. The end gives all of R the same new round, drawn
-  from a counter of the saga, so no step has a round twice.
+  from a counter of the saga, so no step has a round twice. What a map has grown is forgotten then, and what it grows anew is in
+  that round.
+- An item that was lost is no matter of its join any more: what is left of it to undo is undone with the others.
 - What a step of R gave is absent for conditions, and nothing that could begin refers to it. Compensations still read it.
 - A pause holds compensations and the new round. The rest goes on.
 
@@ -23,28 +26,32 @@ What a wait took stays taken; inputs that an operator gave are forgotten with th
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from goconductor.errors import RequestRefusedError, nearest
 from goconductor.lifecycle.facts.events import RestartRequested
 from goconductor.lifecycle.facts.rewind import Rewind
 from goconductor.lifecycle.facts.state import NOT_COMPENSATED, NOT_SENT, ActionStatus, CompensationStatus
 from goconductor.lifecycle.facts.transitions import Rewound
 from goconductor.lifecycle.fold import Fold
+from goconductor.lifecycle.grown import with_items
 from goconductor.lifecycle.moves.returning import turning
 from goconductor.saga.definition import StepRole
 from goconductor.saga.graph import reachable
+from goconductor.saga.growth import outermost
 from goconductor.saga.plan import Plan
 
 
 def closed(plan: Plan, step: str) -> tuple[str, ...]:
-    """Return a step and all that comes after it, in the order of the plan; without a step, everything.
+    """Return a step, or the map around it, and all that comes after it, in the order of the plan; without a step, everything.
 
     Raises:
         RequestRefusedError: the saga has no such step.
     """
     if not step:
         return plan.order
-    if step not in plan.order and step in plan.steps:
-        raise RequestRefusedError(f"step {step!r} stands in a map, which cannot go back alone: restart from a step after the map")
+    if step in plan.steps:
+        step = outermost(step)
     if step not in plan.steps:
         raise RequestRefusedError(f"saga {plan.name!r} has no step {step[:100]!a}; {nearest(step, plan.steps)}")
     after = reachable(plan.successors, step)
@@ -65,12 +72,17 @@ def requested(fold: Fold, event: RestartRequested) -> None:
     if fold.rewound:
         going = ", ".join(name for name in fold.plan.order if name in fold.rewound)
         raise RequestRefusedError(f"saga {fold.state.saga_id} rewinds already ({going}): wait until these steps begin again")
-    if problem := next((why for name in steps if (why := _problem(fold, name)) is not None), None):
+    if problem := next((why for name in _all_of(fold, steps) if (why := problem_of(fold, name)) is not None), None):
         raise RequestRefusedError(problem)
     if all(fold.step(name).action.status is ActionStatus.PENDING for name in steps):
         first = event.from_step or steps[0]
         raise RequestRefusedError(f"step {first!r} and what comes after it have not begun: there is nothing to restart")
-    known = fold.plan.steps[event.from_step].inputs if event.from_step else {}
+    known = fold.plan.steps[event.from_step].editable if event.from_step in fold.plan.order else {}
+    if event.inputs and event.from_step and event.from_step not in fold.plan.order:
+        raise RequestRefusedError(
+            f"step {event.from_step!r} goes back with all of map {steps[0]!r}, which grows anew: give no inputs, or restart from "
+            f"{steps[0]!r} with another list"
+        )
     if unknown := sorted(set(event.inputs or ()) - set(known)):
         there = ", ".join(sorted(known)) or "none"
         about = f"step {event.from_step!r}" if event.from_step else "a restart of everything"
@@ -78,11 +90,13 @@ def requested(fold: Fold, event: RestartRequested) -> None:
     begin(fold, Rewind(steps, event.inputs))
 
 
-def _problem(fold: Fold, name: str) -> str | None:
+def _all_of(fold: Fold, steps: Iterable[str]) -> Iterable[str]:
+    return with_items(fold.plan, fold.steps, steps)
+
+
+def problem_of(fold: Fold, name: str) -> str | None:
     """Return why a step cannot be taken back to go forward again; None if it can."""
     step, role = fold.step(name), fold.role(name)
-    if step.length is not None:
-        return f"map {name!r} has grown, and cannot go back alone: restart from a step after it, or abort the saga"
     if step.compensation.status is CompensationStatus.SKIPPED:
         return f"the compensation of step {name!r} was skipped, so its effect may stand, and would be there twice: abort the saga"
     never = step.action.status in (ActionStatus.PENDING, ActionStatus.PREVENTED) or name not in fold.plan.sent
@@ -95,8 +109,10 @@ def _problem(fold: Fold, name: str) -> str | None:
 def begin(fold: Fold, rewind: Rewind) -> None:
     """Let these steps go back. They are closed under "comes after"."""
     fold.set_rewind(rewind)
-    fold.fields["rounds"] = fold.state.rounds + 1
-    turning.withdraw(fold, rewind.steps)
+    fold.fields["rounds"] = round = fold.state.rounds + 1
+    if grown := [name for name in rewind.steps if fold.step(name).length is not None]:
+        fold.fields["regrown"] = fold.state.regrown | dict.fromkeys(grown, round)
+    turning.withdraw(fold, _all_of(fold, rewind.steps))
 
 
 def end(fold: Fold) -> tuple[str, ...]:
@@ -105,11 +121,15 @@ def end(fold: Fold) -> tuple[str, ...]:
     assert rewind is not None  # noqa: S101  (who calls has looked)
     steps, round = rewind.steps, fold.fields.get("rounds", fold.state.rounds)
     for name in steps:
+        if fold.step(name).length is not None:
+            fold.ungrow(name)
         edited = rewind.inputs if name == steps[0] else None
         fold.set_compensation(name, Rewound, NOT_COMPENSATED)
         fold.set_action(
             name, Rewound, NOT_SENT, output=None, skipping=False, span="", round=round, edited=edited, undo_edited=None
         )
+    if regrown := fold.fields.get("regrown", fold.state.regrown):
+        fold.fields["regrown"] = {name: round if name in rewind.steps else earlier for name, earlier in regrown.items()}
     fold.set_rewind(None)
     fold.remaining = fold.size - fold.done
     return steps

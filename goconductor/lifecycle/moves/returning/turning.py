@@ -23,7 +23,7 @@ from goconductor.lifecycle.facts.state import (
 )
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
-from goconductor.lifecycle.grown import before, unclosed
+from goconductor.lifecycle.grown import before, unclosed, unclosed_in, with_items
 from goconductor.lifecycle.moves.kinds import call
 from goconductor.saga.definition import StepRole
 
@@ -87,12 +87,12 @@ def advance(fold: Fold, closed: str | None = None) -> bool:
     later ones of the same fold only from the step that has just been closed; while it is paused each look is a first one.
     All that comes after a step of a rewind is in the rewind too, so its look stays within it.
     """
-    if fold.open_actions and (fold.backward or any(fold.step(name).action.status in OPEN_ACTIONS for name in fold.rewound)):
+    if fold.open_actions and (fold.backward or any(fold.step(name).action.status in OPEN_ACTIONS for name in rewound(fold))):
         return False
     waiting = [closed] if closed is not None else []
     if fold.unclosed is None:
         if fold.rewound:
-            fold.unclosed = {name: len(fold.plan.successors[name]) for name in fold.plan.order if name in fold.rewound}
+            fold.unclosed = unclosed_in(fold.plan, fold.steps, [*rewound(fold)])
         else:
             fold.unclosed = unclosed(fold.plan, fold.steps)
         waiting = [name for name, after in fold.unclosed.items() if not after]
@@ -107,6 +107,11 @@ def advance(fold: Fold, closed: str | None = None) -> bool:
     fold.phase = SagaStatus.COMPENSATED
     fold.effects.append(EndSaga(SagaStatus.COMPENSATED))
     return False
+
+
+def rewound(fold: Fold) -> Iterable[str]:
+    """Return all steps that a rewind takes back, those that its maps have grown included, in their order."""
+    return with_items(fold.plan, fold.steps, [name for name in fold.plan.order if name in fold.rewound])
 
 
 def compensate(fold: Fold, still: dict[str, int], waiting: list[str]) -> None:
