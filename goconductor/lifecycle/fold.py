@@ -17,7 +17,7 @@ from goconductor.lifecycle.answers import Log
 from goconductor.lifecycle.counts import Counts
 from goconductor.lifecycle.facts.effects import Work
 from goconductor.lifecycle.facts.events import StepEvent
-from goconductor.lifecycle.facts.rewind import Rewind
+from goconductor.lifecycle.facts.rewind import Rewind, Way
 from goconductor.lifecycle.facts.signal import Signal
 from goconductor.lifecycle.facts.state import (
     ACTION_GROWN,
@@ -226,6 +226,12 @@ class Fold(Counts):
         """Ask for work, unless the saga is paused; what was not asked for stays pending, and is asked for on resume."""
         if not self.paused:
             self.effects.append(work)
+
+    @property
+    def ways(self) -> dict[str, Way]:
+        """The savepoints that have given up a way."""
+        found: dict[str, Way] = self.fields.get("ways", self.state.ways)
+        return found
 
     @property
     def signals(self) -> tuple[Signal, ...]:

@@ -105,9 +105,26 @@ class Map(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_
     join: Literal["all", "any"] | int = "all"
 
 
+class Savepoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A place that a saga goes back to where something after it fails for good, to go on another way.
+
+    Args:
+        otherwise: the names of the other ways, in the order in which they are tried, each once.
+        first: the name of the way that is tried first.
+    """
+
+    otherwise: tuple[str, ...]
+    first: str = "first"
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """All ways, in the order in which they are tried."""
+        return (self.first, *self.otherwise)
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One step. It is one of several kinds: exactly one of ``run``, ``delay``, ``wait``, ``value``, ``map`` and ``saga`` is
-    given.
+    """One step. It is one of several kinds: exactly one of ``run``, ``delay``, ``wait``, ``value``, ``map``, ``saga`` and
+    ``savepoint`` is given.
 
     Args:
         id: its name within the saga.
@@ -118,6 +135,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
             inputs; what it gives is the step's output.
         map: in place of code, steps for each item of a list.
         saga: in place of code, a saga of its own; the step's inputs are that saga's input.
+        savepoint: in place of code, ways to go on from here; the way that the saga is on is the step's output.
         after: ids of the steps that must have ended before; those that ``inputs`` refer to are added to them.
         inputs: parameter name → where its value comes from.
         when: a CEL condition over ``input`` and ``steps``; where it is false the step is skipped.
@@ -140,6 +158,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     value: str | None = None
     map: Map | None = None
     saga: Child | None = None
+    savepoint: Savepoint | None = None
     after: tuple[str, ...] = ()
     inputs: dict[str, Binding] = {}
     when: str | None = None

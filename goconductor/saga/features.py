@@ -36,6 +36,7 @@ USES: dict[str, Callable[[Step], bool]] = {
     "join": lambda step: step.map is not None and step.map.join != "all",
     "declared_undo_in_map": lambda step: step.map is not None and any(isinstance(each.undo, Undo) for each in step.map.do),
     "saga": lambda step: step.saga is not None,
+    "savepoint": lambda step: step.savepoint is not None,
     "dotted_id": lambda step: "." in step.id,
     "tolerated_failure": lambda step: step.tolerated,
     "total_timeout": lambda step: step.total_timeout_seconds is not None,

@@ -71,6 +71,8 @@ class Plan:
                 self.code[direction], self.owners_of[direction] = undo_code, undo_owners
         self._note_sent(definition)
         self.conditions: dict[str, Condition] = {s.id: compile_condition(s.when) for s in definition.steps if s.when is not None}
+        self.savepoints = {s.id: s.savepoint.ways for s in definition.steps if s.savepoint is not None}
+        """The ways of each savepoint, in the order in which they are tried."""
         waits = {s.id: s.wait for s in definition.steps if s.wait is not None}
         self.wheres = {
             step: compile_condition(wait.where, ABOUT_SIGNAL) for step, wait in waits.items() if wait.where is not None

@@ -294,6 +294,7 @@ class Scenario:
         late = "; late effects are possible" if state.late_effects else ""
         if state.rewind is not None:
             late += f"; goes back: {', '.join(state.rewind.steps)}"
+        late += "".join(f"; {name} takes way {self._plan.savepoints[name][way.number]}" for name, way in state.ways.items())
         if state.left_standing:
             late += f"; effects left standing: {', '.join(state.left_standing)}"
         self._story.append(f"  = {state.status}" + (f": {about}" if about else "") + late)

@@ -20,6 +20,7 @@ from goconductor.saga.growth import outermost
 from goconductor.saga.plan import plan
 from tests.lifecycle.sagas import INPUT, Move
 from tests.lifecycle.test_maps import growing
+from tests.lifecycle.test_properties import Life
 from tests.lifecycle.test_rewinding import drawn_lives, lives
 
 NO = Failure("RefusedError", retryable=False)
@@ -48,6 +49,11 @@ def test_nothing_of_a_map_is_begun_twice_in_a_round_and_all_that_may_have_run_is
 ) -> None:
     life = lives(definition, drawn)
     assert replay(life.plan, life.state.saga_id, life.log).steps == life.state.steps
+    begun_once_and_undone(life)
+
+
+def begun_once_and_undone(life: Life) -> None:
+    """Look at a life: nothing is begun twice in a round, and what may have run is undone before it comes anew."""
     begun: set[tuple[str, int]] = set()
     may_have_run: set[tuple[str, int]] = set()
     undone: set[tuple[str, int]] = set()
@@ -69,6 +75,8 @@ def test_nothing_of_a_map_is_begun_twice_in_a_round_and_all_that_may_have_run_is
                 assert (name, before.step(name).round) not in may_have_run - undone
         for name, step in after.steps.items():
             was = before.step(name)
+            if was.round != step.round and name in life.plan.undoable and life.plan.roles[name] == "compensatable":
+                assert (name, was.round) not in may_have_run - undone
             fresh = was.round != step.round or was.action.status is ActionStatus.PENDING or name not in before.steps
             if fresh and step.action.status is not ActionStatus.PENDING:
                 assert (name, step.round) not in begun

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from goconductor.saga.definition import Binding, Child, Definition, Delay, Map, Step, Undo, Wait
+from goconductor.saga.definition import Binding, Child, Definition, Delay, Map, Savepoint, Step, Undo, Wait
 from goconductor.saga.features import USES, features_of
 from goconductor.saga.retry import Retry
 from goconductor.stores.postgres import migrate
@@ -38,6 +38,7 @@ STEPS = {
     "join": [Step(id="b", map=Map(over="$.input", do=(Step(id="c", run="shop.c", undo="none"),), join="any"))],
     "undo in a map": [Step(id="b", map=Map(over="$.input", do=(Step(id="c", run="shop.c", undo=Undo(run="shop.d")),)))],
     "saga": [Step(id="b", saga=Child(name="parcel", version="v"))],
+    "savepoint": [Step(id="b", savepoint=Savepoint(otherwise=("c",)))],
     "grouped": [Step(id="g.b", run="shop.b")],
     "several": [
         Step(id="b", delay=Delay(seconds=1.0)),

@@ -15,8 +15,9 @@ from typing import Any
 
 import msgspec
 
+from goconductor.saga.checking.savepoints import WAYS_MAX
 from goconductor.saga.data.references import LENGTH_MAX
-from goconductor.saga.definition import Binding, Child, Definition, Delay, Map, Step, Undo, Wait
+from goconductor.saga.definition import Binding, Child, Definition, Delay, Map, Savepoint, Step, Undo, Wait
 from goconductor.saga.expressions.conditions import SOURCE_MAX
 from goconductor.saga.growth import STEPS_MAX
 from goconductor.saga.ids import NAME, STEP_CHARACTERS_MAX
@@ -51,6 +52,7 @@ _LIMITS: dict[type[msgspec.Struct], dict[str, dict[str, Any]]] = {
     Delay: {"seconds": _WHILE, "until": _REFERENCE},
     Map: {"over": _REFERENCE, "do": {"minItems": 1, "maxItems": STEPS_MAX}},
     Child: {"name": _NAME, "version": {"pattern": "^[A-Za-z0-9]+$"}},
+    Savepoint: {"first": _NAME, "otherwise": {"minItems": 1, "maxItems": WAYS_MAX - 1, "items": {"type": "string", **_NAME}}},
     Wait: {"event": _NAME, "approval": {"pattern": r"\S"}, "timeout_seconds": _WHILE},
     Binding: {"ref": _REFERENCE},
     Retry: {
@@ -90,7 +92,7 @@ _TOGETHER: dict[type[msgspec.Struct], dict[str, Any]] = {
     Step: {
         "oneOf": [
             _given("run"),
-            *(_given(kind, **_NO_CODE) for kind in ("delay", "wait", "map")),
+            *(_given(kind, **_NO_CODE) for kind in ("delay", "wait", "map", "savepoint")),
             _given("value", **{field: says for field, says in _NO_CODE.items() if field != "inputs"}),
             _given("saga", **{field: says for field, says in _NO_CODE.items() if field not in _OF_CHILDREN}),
             _given("steps", **_NO_CODE),

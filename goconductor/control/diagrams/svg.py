@@ -182,6 +182,8 @@ def spelt(step: Step) -> str:
     if step.map is not None:
         enough = {"all": "", "any": ", one is enough"}.get(str(step.map.join), f", {step.map.join} are enough")
         return f"for each of {step.map.over}{enough}"
+    if step.savepoint is not None:
+        return f"tries {', then '.join(step.savepoint.ways)}"
     if step.delay is None:
         return step.run
     return f"until {step.delay.until}" if step.delay.until is not None else f"waits {spell(step.delay.seconds or 0.0)}"

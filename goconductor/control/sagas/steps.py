@@ -149,8 +149,20 @@ def _status(plan: Plan, state: SagaState, name: str, around: Surroundings, owner
             return StepStatus.SKIPPED, f"the saga {'was to end' if _is_terminated(state) else 'turned back'} {began}"
         case ActionStatus.PREVENTED:
             return StepStatus.FAILED, "it has no effect and never will have one"
+        case ActionStatus.SUCCEEDED if name in plan.savepoints:
+            return StepStatus.SUCCEEDED, _way(plan, state, name)
         case _:
             return StepStatus(step.action.status.value), None
+
+
+def _way(plan: Plan, state: SagaState, name: str) -> str:
+    """Return which way a saga takes from a savepoint, and why no longer another one."""
+    ways, way = plan.savepoints[name], state.ways.get(name)
+    if way is None:
+        return f"on way {ways[0]!r}, the first of {len(ways)}"
+    on = state.step(name).output == ways[way.number]
+    where = f"{'on' if on else 'takes next'} way {ways[way.number]!r}, number {way.number + 1} of {len(ways)}"
+    return f"{where}, because of {way.because}"
 
 
 def _without(plan: Plan, state: SagaState, name: str) -> str:

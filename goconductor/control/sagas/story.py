@@ -276,7 +276,7 @@ def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: f
         n for n in names if n in plan.undoes and _newly(before, after, n, ActionStatus.PREVENTED) and _settled(before, n)
     ]:
         yield f"{together(unsent)} {'has' if len(unsent) == 1 else 'have'} nothing to undo"
-    yield from _rewind(before, after)
+    yield from _rewind(plan, before, after)
     if after.phase is SagaStatus.TERMINATING and (before is None or before.phase is not after.phase):
         yield "nothing of it begins any more"
     if skipped := [name for name in names if _newly(before, after, name, ActionStatus.SKIPPED)]:
@@ -357,8 +357,11 @@ def _settled(before: SagaState | None, name: str) -> bool:
     return before is not None and before.step(name).compensation.status is CompensationStatus.SETTLING
 
 
-def _rewind(before: SagaState | None, after: SagaState) -> Iterator[str]:
-    """Yield which steps go back to begin again, and which begin again."""
+def _rewind(plan: Plan, before: SagaState | None, after: SagaState) -> Iterator[str]:
+    """Yield which steps go back to begin again, and which begin again; of a savepoint also the way that is taken."""
+    for name, way in after.ways.items():
+        if before is None or before.ways.get(name) != way:
+            yield f"savepoint {name} takes way {plan.savepoints[name][way.number]!r}"
     if after.rewind is not None and (before is None or before.rewind != after.rewind):
         yield f"{together(after.rewind.steps)} {'goes' if len(after.rewind.steps) == 1 else 'go'} back"
     anew = [name for name, step in after.steps.items() if before is not None and step.round != before.step(name).round]

@@ -12,8 +12,22 @@ class Rewind(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Args:
         steps: they, in the order of the plan.
-        inputs: values for inputs of the first of them in its new round, as an operator gave them.
+        inputs: values for inputs of a step in its new round, as an operator gave them.
+        edits: the step that has them; the first of all, if empty.
     """
 
     steps: tuple[str, ...]
     inputs: dict[str, Any] | None = None
+    edits: str = ""
+
+
+class Way(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a savepoint stands that has given up a way (:mod:`goconductor.lifecycle.moves.returning.savepoints`).
+
+    Args:
+        number: which of its ways it is on, from 0; what came before it is given up.
+        because: why the last one was given up.
+    """
+
+    number: int
+    because: str = ""

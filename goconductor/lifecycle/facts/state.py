@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from goconductor.lifecycle.facts.parent import Parent
-from goconductor.lifecycle.facts.rewind import Rewind
+from goconductor.lifecycle.facts.rewind import Rewind, Way
 from goconductor.lifecycle.facts.signal import Signal
 from goconductor.saga.features import CHILD, HANDED_OUT, MIGRATION, REWIND, REWIND_OF_MAP, TERMINATION
 from goconductor.saga.growth import Items
@@ -294,6 +294,8 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     """How many rewinds have begun. A step that was rewound takes this number as its round."""
     migrated: bool = False
     """Whether it has gone on by another version than the one that it started with."""
+    ways: dict[str, Way] = {}
+    """The savepoints that have given up a way."""
     regrown: dict[str, int] = {}
     """The maps that had grown when they were rewound, each with the round of what it grows since."""
     unkept: dict[str, Answer] | None = None

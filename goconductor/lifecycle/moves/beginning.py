@@ -12,7 +12,7 @@ from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import first_steps
 from goconductor.lifecycle.moves.kinds import kind_of, wait
-from goconductor.lifecycle.moves.returning import joining, turning
+from goconductor.lifecycle.moves.returning import joining, savepoints
 from goconductor.lifecycle.moves.seen import seen_by_conditions
 from goconductor.saga.definition import StepRole
 
@@ -120,6 +120,6 @@ def without_effect(fold: Fold, name: str, cause: type[object], failure: Failure,
 
 
 def fails(fold: Fold, name: str, reason: str) -> None:
-    """Let the item be lost that a step has failed in for good, where its map can do without; else turn back."""
+    """Let the item be lost that a step has failed in for good, where its map can do without; else go another way, or back."""
     if fold.backward or not (fold.plan.loses and joining.failed(fold, name)):
-        turning.turn_back(fold, reason)
+        savepoints.failed(fold, name, reason)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from goconductor.errors import ConditionError, DefinitionError, PayloadError, nearest
-from goconductor.saga.checking import children, durations, expressions, tolerated, undo
+from goconductor.saga.checking import children, durations, expressions, savepoints, tolerated, undo
 from goconductor.saga.checking.maps import behind_pivot, of_map, too_deep
 from goconductor.saga.checking.references import asked
 from goconductor.saga.checking.waits import asked_of, names_twice, of_delay, of_value, of_wait
@@ -68,6 +68,7 @@ def problems(definition: Definition, *, stored: bool = False) -> list[str]:
     found.extend(_around_pivot(definition, edges))
     found.extend(children.problems(definition, edges))
     found.extend(behind_pivot(definition, edges))
+    found.extend(savepoints.problems(definition, edges))
     return found
 
 
@@ -142,6 +143,7 @@ def _of_steps(definition: Definition, seen: _Seen, found: list[str], *, stored: 
             body = msgspec.structs.replace(definition, steps=step.map.do, output=None)
             _of_steps(body, _seen(body, seen, step.id, reachable(edges, step.id)), inside, stored=stored)
             found += [f"in map {step.id!r}: {each}" for each in inside]
+            found += savepoints.in_map(step)
     return edges
 
 
@@ -210,7 +212,8 @@ def _of_itself(step: Step, *, stored: bool) -> list[str]:
         found.append(
             f"step id {step.id!r} must be 1 to 100 letters, digits, '_' or '-', and begin and end with a letter or digit."
         )
-    kinds = {"a delay": step.delay, "a wait": step.wait, "a value": step.value, "a map": step.map, "a saga": step.saga}
+    kinds: dict[str, object] = {"a delay": step.delay, "a wait": step.wait, "a value": step.value, "a map": step.map}
+    kinds |= {"a saga": step.saga, "a savepoint": step.savepoint}
     given = [kind for kind, says in kinds.items() if says is not None]
     if len(given) > 1:
         found.append(f"step {step.id!r} is both {' and '.join(given)}; make two steps of it.")
@@ -222,10 +225,12 @@ def _of_itself(step: Step, *, stored: bool) -> list[str]:
         found += of_value(step)
     elif step.saga is not None:
         found += children.of_child(step, step.saga)
+    elif step.savepoint is not None:
+        found += savepoints.of_savepoint(step, step.savepoint)
     elif step.map is not None:
         pass  # is looked at with the steps in it
     elif not step.run:
-        found.append(f"step {step.id!r} has nothing to do; give it run ('participant.step'), delay, wait, value, map or saga.")
+        found.append(f"step {step.id!r} has nothing to do; give it run, delay, wait, value, map, saga or savepoint.")
     else:
         try:
             split_target(step.run)

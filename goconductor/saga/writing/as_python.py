@@ -24,7 +24,7 @@ WIDTH = 100
 """Longest line, in characters, where it can be broken."""
 
 _INDENT = " " * 4
-_BY_PLACE = {"id", "run", "delay", "wait", "value", "map", "saga"}
+_BY_PLACE = {"id", "run", "delay", "wait", "value", "map", "saga", "savepoint"}
 """Fields of a step that say which call makes it."""
 _OF_ALL = {*_BY_PLACE, "after", "when", "allow_fail", "fallback"}
 """Fields that every call has an option for; that of a participant's step has one for each."""
@@ -109,6 +109,12 @@ class _Writer:
             return _call(f"{target}.delay", first, {"until": until, "id": self._id(step, "delay")} | self._options(step))
         if step.value is not None:
             return _call(f"{target}.value", [repr(step.value)], {"id": self._id(step, "value")} | self._options(step))
+        if step.savepoint is not None:
+            ways = {
+                "first": repr(step.savepoint.first) if "first" in _given(step.savepoint) else None,
+                "otherwise": _bracketed("[", [repr(way) for way in step.savepoint.otherwise], "]"),
+            }
+            return _call(f"{target}.savepoint", [repr(step.id)], ways | self._options(step))
         assert step.wait is not None  # noqa: S101  (the last kind of a step that can run)
         method, asked, default = (
             ("wait", step.wait.event, step.wait.event)
@@ -127,7 +133,7 @@ class _Writer:
         found: dict[str, str | None] = {}
         for field, value in _given(step).items():
             match field, value:
-                case ("id" | "run" | "delay" | "wait" | "value" | "map" | "saga", _):
+                case ("id" | "run" | "delay" | "wait" | "value" | "map" | "saga" | "savepoint", _):
                     continue
                 case "after", _:
                     found["after"] = f"[{', '.join(self._object(name) for name in step.after)}]"

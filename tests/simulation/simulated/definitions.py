@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 
 from goconductor.saga.checking.validate import check
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import Binding, Definition, Delay, Map, Undo, every_step
+from goconductor.saga.definition import Binding, Definition, Delay, Map, Savepoint, Undo, every_step
 from goconductor.saga.definition import Step as DefinedStep
 from goconductor.saga.retry import Retry
 from goconductor.saga.writing.written import WrittenDefinition, compiled
@@ -51,7 +51,7 @@ class Draft:
     def new(self, after: list[str], **fields: Any) -> dict[str, Any]:
         """Make a step that runs code of some participant, unless the fields say otherwise."""
         run = f"{self.chance.choice(PARTICIPANTS)}.{self.chance.choice(CODE)}"
-        kind = {} if {"delay", "value", "map"} & fields.keys() else {"run": run}
+        kind = {} if {"delay", "value", "map", "savepoint"} & fields.keys() else {"run": run}
         return {"id": f"s{sum(1 for _ in self.every())}", "after": tuple(after), **kind, **fields}
 
     def add(self, after: list[str], **fields: Any) -> dict[str, Any]:
@@ -83,6 +83,11 @@ class Draft:
     def before(self, step: dict[str, Any]) -> list[str]:
         """The steps directly before one."""
         return [*step["after"]]
+
+    def output_of(self, name: str) -> str:
+        """A reference to what a step gives; that of a savepoint is a text."""
+        has_parts = all("savepoint" not in step for step in self.every() if step["id"] == name)
+        return str(Reference.to("steps", name, *(["output"] if has_parts else [])))
 
     def ends(self) -> list[str]:
         """The steps after which none comes yet."""
@@ -191,6 +196,17 @@ def switch(draft: Draft) -> None:
             )
 
 
+def savepoint(draft: Draft) -> None:
+    """A savepoint after all that are there, and two steps on ways of their own; at times another savepoint between."""
+    if any("savepoint" in step for step in draft.steps if draft.chance.random() < 0.5):
+        chain(draft)
+        return
+    ways = draft.chance.choice([("b",), ("b", "c")])
+    at = draft.add(draft.ends(), savepoint=Savepoint(otherwise=ways, first="a"))["id"]
+    for way in draft.chance.choice([("a", "b"), ("a", "c")]):
+        draft.add([at], when=f"steps['{at}'].output == '{way}'")
+
+
 def condition(draft: Draft) -> None:
     """Some steps are skipped, by the input or by what was skipped before."""
     for step in draft.some(with_code=False):
@@ -204,7 +220,7 @@ def condition(draft: Draft) -> None:
 def reference(draft: Draft) -> None:
     """Some steps are given an output, a part of the input, or their item; or null where there is no such place."""
     for step in draft.some():
-        outputs = [str(Reference.to("steps", name, "output")) for name in draft.before(step)]
+        outputs = [draft.output_of(name) for name in draft.before(step)]
         refs = ["$.input.n", *outputs, *(["$.item", "$.index"] if draft.is_inside(step) else [])]
         bindings = [Binding(ref=ref) for ref in refs]
         bindings += [Binding(ref=f"{ref}.nothing", optional=True) for ref in ("$.input", *outputs)]
@@ -253,7 +269,7 @@ def losses(draft: Draft) -> None:
 def undos(draft: Draft) -> None:
     """Some steps are undone as the definition says: by code of any participant, or by nothing."""
     for step in draft.some():
-        refs = ["$.input.n", *(str(Reference.to("steps", name, "output")) for name in (step["id"], *draft.before(step)))]
+        refs = ["$.input.n", *(draft.output_of(name) for name in (step["id"], *draft.before(step)))]
         undo = Undo(
             run=f"{draft.chance.choice(PARTICIPANTS)}.{draft.chance.choice(CODE)}",
             inputs={"value": Binding(ref=draft.chance.choice(refs))},
@@ -266,7 +282,7 @@ def deadline(draft: Draft) -> None:
     draft.fields["timeout_seconds"] = draft.chance.choice([1.0, 6.0, 30.0])
 
 
-SHAPES: tuple[Callable[[Draft], None], ...] = (chain, chain, branches, tangle, delay, value, map_over, switch)
+SHAPES: tuple[Callable[[Draft], None], ...] = (chain, chain, branches, tangle, delay, value, map_over, switch, savepoint)
 CONSTRUCTS: tuple[Callable[[Draft], None], ...] = (
     *(condition, reference, retries, chosen_errors, total_timeouts, compensation_retries, timeouts, losses),
     deadline,
@@ -319,6 +335,7 @@ def constructs_of(definition: Definition) -> Counter[str]:
             "step in a case or group": "." in step.id,
             "value": step.value is not None,
             "delay": step.delay is not None,
+            "savepoint": step.savepoint is not None,
             "condition": step.when is not None,
             "optional reference": any(binding.optional for binding in bindings),
             "retry on chosen errors": step.retry is not None and bool(step.retry.on or step.retry.not_on),

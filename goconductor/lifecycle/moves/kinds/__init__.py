@@ -12,7 +12,7 @@ from typing import Protocol
 from goconductor.lifecycle.facts.state import Failure
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
-from goconductor.lifecycle.moves.kinds import call, child, delay, growth, value, wait
+from goconductor.lifecycle.moves.kinds import call, child, delay, growth, savepoint, value, wait
 from goconductor.saga.definition import Step
 
 
@@ -39,4 +39,6 @@ def kind_of(step: Step) -> Kind:
         return growth
     if step.saga is not None:
         return child
+    if step.savepoint is not None:
+        return savepoint
     return call if step.delay is None else delay

@@ -32,7 +32,7 @@ from goconductor.lifecycle.facts.state import ACTION_SUCCEEDED, DONE_ACTIONS, MA
 from goconductor.lifecycle.facts.transitions import Lost
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import body_of, in_item, lost_around, unclosed_in
-from goconductor.lifecycle.moves.returning import turning
+from goconductor.lifecycle.moves.returning import savepoints, turning
 from goconductor.saga.definition import Map, StepRole
 from goconductor.saga.growth import Name, needed, split
 
@@ -70,7 +70,9 @@ def _last_done(fold: Fold, name: str, found: Name) -> None:
     if _has_given(fold, map, found.place):
         _without_surplus(fold, definition, found)
     elif not failed(fold, name):
-        turning.turn_back(fold, f"map {map!r}: too few items have succeeded; the last steps of item {found.place} did not run")
+        savepoints.failed(
+            fold, map, f"map {map!r}: too few items have succeeded; the last steps of item {found.place} did not run"
+        )
 
 
 def _without_surplus(fold: Fold, definition: Map, found: Name) -> None:

@@ -21,6 +21,8 @@ A compensation of R that is skipped leaves an effect. Beside that of the new rou
 So such a skip turns the saga back as a whole. For the same reason a rewind is refused while a step of it has a compensation that
 was skipped before. It is refused, too, where R holds a pivot or a step behind it that was sent: there the saga only goes forward.
 
+Where something fails for good, a rewind may also begin by itself (:mod:`savepoints`).
+
 What a wait took stays taken; inputs that an operator gave are forgotten with the round, unless the request gives some.
 """
 
@@ -109,9 +111,11 @@ def problem_of(fold: Fold, name: str) -> str | None:
 def begin(fold: Fold, rewind: Rewind) -> None:
     """Let these steps go back. They are closed under "comes after"."""
     fold.set_rewind(rewind)
-    fold.fields["rounds"] = round = fold.state.rounds + 1
+    fold.begun = [name for name in fold.begun if not fold.rewinds(name)]
+    fold.grown = [name for name in fold.grown if not fold.rewinds(name)]
+    fold.fields["rounds"] = round = fold.fields.get("rounds", fold.state.rounds) + 1
     if grown := [name for name in rewind.steps if fold.step(name).length is not None]:
-        fold.fields["regrown"] = fold.state.regrown | dict.fromkeys(grown, round)
+        fold.fields["regrown"] = fold.fields.get("regrown", fold.state.regrown) | dict.fromkeys(grown, round)
     turning.withdraw(fold, _all_of(fold, rewind.steps))
 
 
@@ -123,13 +127,23 @@ def end(fold: Fold) -> tuple[str, ...]:
     for name in steps:
         if fold.step(name).length is not None:
             fold.ungrow(name)
-        edited = rewind.inputs if name == steps[0] else None
+        edited = rewind.inputs if name == (rewind.edits or steps[0]) else None
         fold.set_compensation(name, Rewound, NOT_COMPENSATED)
         fold.set_action(
             name, Rewound, NOT_SENT, output=None, skipping=False, span="", round=round, edited=edited, undo_edited=None
         )
     if regrown := fold.fields.get("regrown", fold.state.regrown):
         fold.fields["regrown"] = {name: round if name in rewind.steps else earlier for name, earlier in regrown.items()}
+    if fold.plan.savepoints:
+        _ways(fold, steps)
     fold.set_rewind(None)
     fold.remaining = fold.size - fold.done
     return steps
+
+
+def _ways(fold: Fold, steps: tuple[str, ...]) -> None:
+    """Let savepoints say which way is taken from here on. Of one that has gone back itself no way counts as tried."""
+    if ways := fold.ways:
+        fold.fields["ways"] = ways = {name: way for name, way in ways.items() if name not in steps}
+        for name, way in ways.items():
+            fold.note(name, output=fold.plan.savepoints[name][way.number])

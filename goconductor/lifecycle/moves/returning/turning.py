@@ -45,7 +45,9 @@ def deadline_passed(fold: Fold) -> None:
         raise UnexpectedEventError("the deadline has passed before")
     fold.fields["deadline_passed"] = True
     pivot = fold.plan.pivot
-    if not fold.backward and (pivot is None or fold.step(pivot).action.status is ActionStatus.PENDING):
+    standing = ActionStatus.PENDING if pivot is None else fold.step(pivot).action.status
+    takes_another_way = standing is ActionStatus.PREVENTED and bool(fold.plan.savepoints)  # a pivot that never happened
+    if not fold.backward and (standing is ActionStatus.PENDING or takes_another_way):
         turn_back(fold, "its deadline has passed")
 
 

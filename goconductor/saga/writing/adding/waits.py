@@ -10,7 +10,7 @@ import msgspec
 
 from goconductor.errors import check_type, unfit
 from goconductor.saga.data.references import Place, reference_of
-from goconductor.saga.definition import Delay, Wait
+from goconductor.saga.definition import Delay, Savepoint, Wait
 from goconductor.saga.definition import Step as StepDefinition
 from goconductor.saga.retry import seconds as duration
 from goconductor.saga.writing.adding.collected import Collected, bindings_of
@@ -135,3 +135,38 @@ class Waits(Collected):
             ),
             output=output,
         )
+
+    def savepoint(
+        self,
+        name: str,
+        /,
+        *,
+        otherwise: Sequence[str],
+        first: str = "first",
+        after: Sequence[Step[Any]] = (),
+        when: str | None = None,
+    ) -> Step[str]:
+        """Add a place that the saga goes back to where something after it fails for good, to go on another way.
+
+        The step's output is the name of the way that the saga is on. So a step on one of them has
+        ``when="steps.NAME.output == 'invoice'"``, and comes after the savepoint.
+
+        Args:
+            name: the step's id.
+            otherwise: the names of the other ways, in the order in which they are tried, each once.
+            first: the name of the way that is tried first.
+            after: steps that must have ended before; they stay as they are.
+            when: a CEL condition over ``input`` and ``steps``. If it is false, there is no savepoint here.
+
+        Raises:
+            ArgumentError: something is of a wrong type.
+        """
+        check_type("name", name, str, "the savepoint's id, such as 'payment'")
+        check_type("first", first, str, "the name of the first way, such as 'card'")
+        check_type("otherwise", otherwise, (list, tuple), "a list of the other ways' names, such as ['invoice']")
+        for number, way in enumerate(otherwise):
+            check_type(f"otherwise[{number}]", way, str, "the name of a way, such as 'invoice'")
+        options = {"after": after, "when": when}
+        check_options(options, lambda each: isinstance(each, Step))
+        ways = Savepoint(otherwise=tuple(otherwise), first=first)
+        return self._add(StepDefinition(id=name, savepoint=ways, **placed(options)), output=str)

@@ -1,0 +1,70 @@
+"""What is wrong with savepoints, each fault with its remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from goconductor.saga.checking.waits import without_code
+from goconductor.saga.definition import Definition, Savepoint, Step
+from goconductor.saga.graph import reachable
+from goconductor.saga.ids import is_name
+
+WAYS_MAX = 20
+
+
+def of_savepoint(step: Step, savepoint: Savepoint) -> Iterator[str]:
+    """Yield what is wrong with a savepoint by itself."""
+    yield from without_code(step, "a savepoint")
+    if step.tolerated:
+        yield f"step {step.id!r} is a savepoint, which cannot fail, but has allow_fail or a fallback; leave that out."
+    ways = savepoint.ways
+    if not 1 < len(ways) <= WAYS_MAX:
+        yield f"savepoint {step.id!r} has {len(ways)} ways, the first included; name 1 to {WAYS_MAX - 1} others in 'otherwise'."
+    for way in ways:
+        if not is_name(way):
+            yield f"savepoint {step.id!r} has a way {way!r}; name it by 1 to 100 letters, digits, '_' or '-'."
+    for twice in sorted({way for way in ways if ways.count(way) > 1}):
+        yield f"savepoint {step.id!r} has the way {twice!r} twice; each way is tried once: give each a name of its own."
+
+
+def in_map(map: Step) -> Iterator[str]:
+    """Yield the savepoints directly in a map: one item cannot go back alone to take another way."""
+    for step in map.map.do if map.map is not None else ():
+        if step.savepoint is not None:
+            yield f"savepoint {step.id!r} stands in map {map.id!r}, whose items cannot go back alone; put it before the map."
+
+
+def problems(definition: Definition, before: Mapping[str, set[str]]) -> Iterator[str]:
+    """Yield what is wrong with the places of savepoints.
+
+    Args:
+        definition: whose references and order were looked at.
+        before: the steps before each step.
+    """
+    found = [step.id for step in definition.steps if step.savepoint is not None]
+    if not found:
+        return
+    all_before = {step.id: reachable(before, step.id) for step in definition.steps}
+    pivot = next((step.id for step in definition.steps if step.pivot), None)
+    fallbacks = {step.fallback: step.id for step in definition.steps if step.fallback is not None}
+    for name in found:
+        if pivot is not None and pivot in all_before[name]:
+            yield (
+                f"savepoint {name!r} comes after the pivot {pivot!r}, from where nothing goes back; put it before the pivot, "
+                "or make a later step the pivot."
+            )
+        elif not any(name in earlier for earlier in all_before.values()):
+            yield f"savepoint {name!r} has nothing after it, so nothing could fail; let steps come after it, or remove it."
+        if name in fallbacks:
+            yield f"savepoint {name!r} is the fallback of step {fallbacks[name]!r}; let that one fall back on a step with code."
+    said: set[tuple[str, str]] = set()
+    for step in definition.steps:
+        above = sorted(each for each in found if each in all_before[step.id])
+        for number, one in enumerate(above):
+            for other in above[number + 1 :]:
+                if (one, other) not in said and one not in all_before[other] and other not in all_before[one]:
+                    said.add((one, other))
+                    yield (
+                        f"savepoints {one!r} and {other!r} both come before step {step.id!r}, and neither before the other, so "
+                        f"nobody could say which is the nearer; let one come after the other."
+                    )
