@@ -10,6 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 from rich.tree import Tree
 
+from goconductor.control.authority.keys import KeyList
 from goconductor.control.models import (
     ChangeDetail,
     DeadLetterPage,
@@ -240,6 +241,17 @@ def letters(page: DeadLetterPage) -> Table:
     drawn = _columns("id", "at", "topic", "bytes", "saga", "reason")
     for each in page.letters:
         cells = (str(each.letter_id), _moment(each.at), each.topic, str(each.bytes), str(each.saga_id or ""), each.reason)
+        drawn.add_row(*(Text(plain(cell)) for cell in cells))
+    return drawn
+
+
+def keys(found: KeyList) -> Table:
+    """Draw API keys, one in a row."""
+    drawn = _columns("id", "name", "roles", "made", "by", "until")
+    for each in found.keys:
+        over = "never over" if each.expires_at is None else _moment(each.expires_at)
+        until = over if each.revoked_at is None else f"revoked {_moment(each.revoked_at)} by {each.revoked_by or 'somebody'}"
+        cells = (each.key_id, each.name, ", ".join(each.roles), _moment(each.created_at), each.created_by, until)
         drawn.add_row(*(Text(plain(cell)) for cell in cells))
     return drawn
 

@@ -1,11 +1,13 @@
 """Who asks: the first argument of every function that reads or changes something for somebody.
 
-A door makes an actor from what it knows, and nothing else in this room asks a door again. Nothing is refused by it yet.
+A door makes an actor from what it knows, and nothing else in this room asks a door again. Where a door knows who is behind a
+request, it says so once (:func:`known_as`), and what the request says of itself is noted beside that, never in place of it.
 """
 
 from __future__ import annotations
 
 import unicodedata
+from contextvars import ContextVar
 
 import msgspec
 
@@ -45,3 +47,27 @@ class Actor(msgspec.Struct, frozen=True):
 
 ANYBODY = Actor()
 """The actor of a request without a name."""
+
+_KNOWN: ContextVar[Actor | None] = ContextVar("known actor", default=None)
+
+
+def known_as(actor: Actor) -> None:
+    """Say who is behind all that this task does from now on: of a door, once somebody is known."""
+    _KNOWN.set(actor)
+
+
+def asked_by(by: str = "") -> Actor:
+    """Return the actor of a request.
+
+    Args:
+        by: who asks, as the request says; empty if it says nothing. Of somebody who is known it is noted as a claim.
+
+    Raises:
+        RequestInvalidError: the name cannot be kept.
+    """
+    known = _KNOWN.get()
+    if known is None:
+        return Actor(by)
+    if by in ("", known.name):
+        return known
+    return Actor(f"{known.name} on behalf of {by}", known.roles, known.namespace)

@@ -7,6 +7,7 @@ a key, and a request an id, which are drawn where none is given.
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from goconductor.aio.backoff import Backoff
 from goconductor.control.models import DefinitionSummary, History, HistoryEntry, SagaDetail, SagaPage
+from goconductor.control.settings.settings import API_KEY_VARIABLE
 from goconductor.errors import GoConductorError, check_type
 from goconductor.grpc.answers import document, error_of
 from goconductor.grpc.channel import client_options
@@ -43,14 +45,25 @@ class Client:
 
     Args:
         target: the server, such as ``127.0.0.1:50051``.
-        credentials: of the channel, where a proxy before the server speaks TLS; None speaks without.
+        credentials: of the channel, where the server, or a proxy before it, speaks TLS; None speaks without.
+        api_key: who calls; None takes the variable ``GOCONDUCTOR_API_KEY``, if it is there. Without TLS whoever is on the way can
+            read it.
         timeout_seconds: how long a call may take, with all its tries.
     """
 
-    def __init__(self, target: str, *, credentials: grpc.ChannelCredentials | None = None, timeout_seconds: float = 60.0) -> None:
+    def __init__(
+        self,
+        target: str,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        api_key: str | None = None,
+        timeout_seconds: float = 60.0,
+    ) -> None:
         self._target = target
         self._credentials = credentials
         self._timeout_seconds = timeout_seconds
+        key = os.environ.get(API_KEY_VARIABLE) if api_key is None else api_key
+        self._metadata = (("authorization", f"Bearer {key}"),) if key else None
         self._channel: Any = None
 
     async def __aenter__(self) -> Self:
@@ -326,7 +339,7 @@ class Client:
             f"/{method.containing_service.full_name}/{name}",
             request_serializer=_written,
             response_deserializer=GetMessageClass(method.output_type).FromString,
-        )(request, timeout=timeout_seconds)
+        )(request, timeout=timeout_seconds, metadata=self._metadata)
 
     @contextmanager
     def _open_all_along(self) -> Iterator[None]:

@@ -12,6 +12,7 @@ from typing import Any
 import grpc.aio
 from grpc_reflection.v1alpha import reflection
 
+from goconductor.control.authority.authenticating import Authenticator
 from goconductor.control.installation.readiness import readiness
 from goconductor.control.settings.sections import GrpcSettings
 from goconductor.control.settings.settings import Settings
@@ -20,6 +21,7 @@ from goconductor.errors import ConfigurationError
 from goconductor.grpc import health
 from goconductor.grpc.calls import handlers
 from goconductor.grpc.channel import server_options
+from goconductor.grpc.gate.interceptor import Gate
 from goconductor.grpc.services import methods_of
 from goconductor.grpc.v1 import SERVICES
 
@@ -41,7 +43,11 @@ class Door:
         self._settings = settings
         self._node: Node | None = None
         self._stopping = asyncio.Event()
-        self._server = grpc.aio.server(options=server_options(payload_bytes_max=settings.limits.payload_bytes_max))
+        self._gate = Gate() if settings.auth.enabled else None
+        self._server = grpc.aio.server(
+            interceptors=[self._gate] if self._gate else [],
+            options=server_options(payload_bytes_max=settings.limits.payload_bytes_max),
+        )
         names = [each.full_name for each in SERVICES]
         well = health.Health(self._serves, names, self._stopping, watches_max=settings.grpc.watches_max)
         self._methods: dict[str, Any] = {
@@ -64,6 +70,8 @@ class Door:
             node: the engine, open; who opened it closes it, after :meth:`stop`.
         """
         self._node = node
+        if self._gate is not None:
+            self._gate.authenticator = Authenticator(lambda: node.store.keys)
         self._methods |= methods_of(node, self._settings, self._stopping)
 
     async def stop(self, grace_seconds: float) -> None:

@@ -7,22 +7,23 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
+from goconductor.control.authority.authenticating import Authenticator
 from goconductor.control.doors.conductor import Conductor, engine
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.errors import GoConductorError
 from goconductor.observe.metrics import Latent, Metrics
-from goconductor.rest.http import problems
+from goconductor.rest.http import gate, problems
 from goconductor.rest.http.guard import Guard
 from goconductor.rest.http.head_requests import HeadRequests
 from goconductor.rest.http.stopping import Stopping
 from goconductor.rest.paths import definitions, schedules
-from goconductor.rest.paths.installation import changes, health, installation
+from goconductor.rest.paths.installation import changes, health, installation, keys
 from goconductor.rest.paths.sagas import bulk, events, requests, sagas, signals
 from goconductor.rest.paths.ways import dataflows, flow, flow_executions, flow_steps
 
@@ -46,7 +47,15 @@ def create_app(
         metrics: exposed at ``/metrics``; None takes those of the engine, if the extra ``metrics`` is installed.
     """
     # Swagger's and ReDoc's pages load scripts from elsewhere, so only the document itself is served.
-    app = FastAPI(title="goconductor", version=version("goconductor"), docs_url=None, redoc_url=None, redirect_slashes=False)
+    asks = settings.auth.enabled
+    app = FastAPI(
+        title="goconductor",
+        version=version("goconductor"),
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        dependencies=[Depends(gate.permitted)] if asks else [],
+    )
     node = engine(conductor) if isinstance(conductor, Conductor) else conductor
     stops = Stopping(stopping)
     app.include_router(sagas.router(node, settings, stops))
@@ -64,6 +73,7 @@ def create_app(
     app.include_router(flow_executions.router(node, settings, stops))
     app.include_router(installation.router(node))
     app.include_router(changes.router(node, settings))
+    app.include_router(keys.router(node))
     app.include_router(health.router(node))
     if metrics is None and isinstance(node.observer, Latent) and find_spec("prometheus_client") is not None:
         metrics = node.observer.measure()
@@ -79,13 +89,16 @@ def create_app(
         from goconductor.observe.traces import Caller  # noqa: PLC0415  (needs the extra 'tracing')
 
         app.add_middleware(Caller)
+    open_paths = gate.OPEN | ({"/metrics"} if settings.auth.metrics_open else set())
+    if asks:
+        app.add_middleware(gate.Gate, authenticator=Authenticator(lambda: node.store.keys), open_paths=open_paths)
     app.add_middleware(HeadRequests)
-    app.add_middleware(Guard, any_host=settings.rest.insecure)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.add_middleware(Guard, any_host=settings.rest.insecure or asks)
+    app.openapi = lambda: _openapi(app, open_paths if asks else None)  # type: ignore[method-assign]
     return app
 
 
-def _openapi(app: FastAPI) -> dict[str, Any]:
+def _openapi(app: FastAPI, open_paths: frozenset[str] | None) -> dict[str, Any]:
     """FastAPI's document, corrected: problems have a media type of their own, and no 422 of FastAPI's shape is ever sent."""
     if app.openapi_schema is None:
         schema = get_openapi(
@@ -96,6 +109,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
                 _correct(operation["responses"])
         for name in ("HTTPValidationError", "ValidationError"):
             schema["components"]["schemas"].pop(name, None)
+        if open_paths is not None:
+            gate.describe(schema, open_paths)
         app.openapi_schema = schema
     return app.openapi_schema
 

@@ -27,7 +27,7 @@ class Front:
 
     def __init__(self, settings: Settings) -> None:
         self.behind: ASGIApp | None = None
-        self._meanwhile = Guard(HeadRequests(_meanwhile), any_host=settings.rest.insecure)
+        self._meanwhile = Guard(HeadRequests(_meanwhile), any_host=settings.rest.insecure or settings.auth.enabled)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await (self.behind or self._meanwhile)(scope, receive, send)

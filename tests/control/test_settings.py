@@ -123,9 +123,8 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path: Path, text: s
 
 def test_an_unknown_key_that_resembles_none_is_told_what_there_is(tmp_path: Path) -> None:
     path = write(tmp_path, f"{FILE}zzz: 1")
-    sections = (
-        "bus, database, election, grpc, health, limits, log, metrics, participant, recovery, rest, retention, system, traces"
-    )
+    sections = "auth, bus, database, election, grpc, health, limits, log, metrics, participant, recovery, rest, retention"
+    sections += ", system, traces"
     assert refused(path) == [f"{path}: zzz: there is no such setting; there are: {sections}"]
 
 
@@ -236,11 +235,14 @@ def test_a_url_that_is_none_is_refused_without_being_shown(url: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3", "sagas.example", ""])
-def test_rest_leaves_loopback_only_when_told_that_it_is_insecure(host: str) -> None:
+def test_rest_leaves_loopback_only_with_authentication_or_when_told_that_it_is_insecure(host: str) -> None:
     environ = {"GOCONDUCTOR_DATABASE_URL": URL, "GOCONDUCTOR_REST_HOST": host}
     (problem,) = refused(None, environ)
-    assert problem.startswith("GOCONDUCTOR_REST_HOST: is not a loopback address, and there is no authentication yet")
+    assert problem.startswith("GOCONDUCTOR_REST_HOST: is not a loopback address, and everybody who reaches it could start sagas")
     assert Settings.load(None, {**environ, "GOCONDUCTOR_REST_INSECURE": "true"}).rest.host == host
+    assert Settings.load(None, {**environ, "GOCONDUCTOR_AUTH_ENABLED": "true"}).rest.host == host
+    (problem,) = refused(None, {**environ, "GOCONDUCTOR_AUTH_ENABLED": "perhaps"})
+    assert problem == "GOCONDUCTOR_AUTH_ENABLED: should be true or false"
 
 
 def test_metrics_leave_loopback_only_when_told_that_they_are_insecure() -> None:

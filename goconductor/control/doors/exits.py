@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from goconductor.control.authority.keys import KeyNotFoundError
 from goconductor.control.faults import RequestInvalidError
 from goconductor.control.installation.dead_letters import DeadLetterNotFoundError
 from goconductor.control.sagas.requests import StepNotFoundError
@@ -33,7 +34,7 @@ class Exit(IntEnum):
     UNAVAILABLE = 3
     """The database or the bus cannot be reached, or is not migrated."""
     NOT_FOUND = 4
-    """There is no such saga, step, definition, schedule or dead letter."""
+    """There is no such saga, step, definition, schedule, API key or dead letter."""
 
 
 _CODES: dict[type[GoConductorError], Exit] = {
@@ -50,6 +51,7 @@ _CODES: dict[type[GoConductorError], Exit] = {
     StepNotFoundError: Exit.NOT_FOUND,
     DefinitionNotFoundError: Exit.NOT_FOUND,
     DeadLetterNotFoundError: Exit.NOT_FOUND,
+    KeyNotFoundError: Exit.NOT_FOUND,
     ScheduleNotFoundError: Exit.NOT_FOUND,
 }
 

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from goconductor.control.authority.authenticating import UnauthenticatedError
+from goconductor.control.authority.keys import KeyNotFoundError
+from goconductor.control.authority.roles import ForbiddenError
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.flows.editing import FlowChangedError
 from goconductor.control.flows.edits import StepExistsError
@@ -44,6 +47,8 @@ class Kind(NamedTuple):
 
 INVALID_REQUEST = Kind("invalid-request", 400, "The request cannot be understood")
 INVALID_PAYLOAD = Kind("invalid-payload", 400, "The body is not JSON that can be kept")
+UNAUTHENTICATED = Kind("unauthenticated", 401, "Nobody is known to be behind this request")
+FORBIDDEN = Kind("forbidden", 403, "This actor may not do this")
 CROSS_SITE = Kind("cross-site", 403, "A page of another site may not ask for this")
 SAGA_NOT_FOUND = Kind("saga-not-found", 404, "There is no such saga")
 DEFINITION_NOT_FOUND = Kind("definition-not-found", 404, "There is no such definition")
@@ -51,6 +56,7 @@ KEY_TAKEN = Kind("key-taken", 409, "This key has started a saga with other input
 REQUEST_ID_TAKEN = Kind("request-id-taken", 409, "Another request of this saga had this id")
 STEP_NOT_FOUND = Kind("step-not-found", 404, "The saga has no such step")
 DEAD_LETTER_NOT_FOUND = Kind("dead-letter-not-found", 404, "There is no such dead letter")
+API_KEY_NOT_FOUND = Kind("api-key-not-found", 404, "There is no such API key")
 SCHEDULE_NOT_FOUND = Kind("schedule-not-found", 404, "There is no such schedule")
 SCHEDULE_EXISTS = Kind("schedule-exists", 409, "There is a schedule of this name")
 REFUSED = Kind("refused", 409, "The saga's state does not allow this now")
@@ -69,6 +75,9 @@ RIGHTS_MISSING = Kind("rights-missing", 503, "The database's role lacks a right"
 NOT_READY = Kind("not-ready", 503, "Requests cannot be served yet")
 
 KINDS: dict[type[GoConductorError], Kind] = {
+    UnauthenticatedError: UNAUTHENTICATED,
+    ForbiddenError: FORBIDDEN,
+    KeyNotFoundError: API_KEY_NOT_FOUND,
     PayloadError: INVALID_PAYLOAD,
     PayloadTooLargeError: TOO_LARGE,
     DefinitionError: DEFINITION_REFUSED,

@@ -195,48 +195,29 @@ class RetentionSettings(Section):
     """Days that the records of processes are kept, once these are gone; 0 is for ever."""
 
 
-def _loopback_unless_insecure(host: str, info: ValidationInfo, section: str) -> str:
-    if not info.data.get("insecure") and not is_loopback(host):
-        raise ValueError(
-            "is not a loopback address, and there is no authentication yet: everybody who reaches it could start sagas. "
-            f"Use 127.0.0.1 behind a proxy that authenticates, or set {section}.insecure to true"
-        )
-    return host
-
-
 class RestSettings(Section):
     """Where the REST server listens."""
 
     insecure: bool = False
-    """Allow other hosts than loopback, and answer to any name. There is no authentication yet: everybody who reaches the server
-    can start sagas."""
+    """Allow other hosts than loopback without authentication, and answer to any name. Everybody who reaches the server can start
+    sagas."""
     host: str = "127.0.0.1"
     """The address that the REST server listens on."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
     """Its TCP port; 0 takes a free one."""
-
-    @field_validator("host")
-    @classmethod
-    def _on_loopback(cls, host: str, info: ValidationInfo) -> str:
-        return _loopback_unless_insecure(host, info, "rest")
 
 
 class GrpcSettings(Section):
     """Where the gRPC server listens."""
 
     insecure: bool = False
-    """Allow other hosts than loopback. There is no authentication yet: everybody who reaches the server can start sagas."""
+    """Allow other hosts than loopback without authentication. Everybody who reaches the server can start sagas."""
     host: str = "127.0.0.1"
     """The address that the gRPC server listens on."""
     port: Annotated[int | None, Field(ge=0, le=65_535)] = None
     """Its TCP port; 0 takes a free one. Without a port there is no gRPC server."""
     watches_max: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
     """Watches of sagas that may be open at once in one server, and as many of its health."""
-
-    @field_validator("host")
-    @classmethod
-    def _on_loopback(cls, host: str, info: ValidationInfo) -> str:
-        return _loopback_unless_insecure(host, info, "grpc")
 
 
 class LimitSettings(Section):

@@ -22,9 +22,10 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Self
 
-from pydantic import ModelWrapValidatorHandler, PrivateAttr, ValidationError, ValidationInfo, model_validator
+from pydantic import ModelWrapValidatorHandler, PrivateAttr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
+from goconductor.control.settings.auth import AuthSettings, closed_or_on_loopback
 from goconductor.control.settings.sections import (
     BusSettings,
     DatabaseSettings,
@@ -48,6 +49,8 @@ from goconductor.saga.types.complaints import unfit
 
 PREFIX = "GOCONDUCTOR_"
 PATH_VARIABLE = f"{PREFIX}CONFIG"
+API_KEY_VARIABLE = f"{PREFIX}API_KEY"
+"""Where programs that speak to a server find their key. It is no setting."""
 TEST_PREFIX = f"{PREFIX}TEST_"
 """Prefix of the test suite's variables, which may stand beside ours."""
 DEFAULT_PATH = Path("goconductor.yaml")
@@ -81,6 +84,7 @@ class Settings(Section):
     participant: ParticipantSettings = ParticipantSettings()
     recovery: RecoverySettings = RecoverySettings()
     retention: RetentionSettings = RetentionSettings()
+    auth: AuthSettings = AuthSettings()
     rest: RestSettings = RestSettings()
     grpc: GrpcSettings = GrpcSettings()
     limits: LimitSettings = LimitSettings()
@@ -91,6 +95,11 @@ class Settings(Section):
     traces: TracesSettings = TracesSettings()
     _origins: dict[_PLACE, str] = PrivateAttr(default_factory=dict)
     _warnings: list[str] = PrivateAttr(default_factory=list)
+
+    @field_validator("rest", "grpc")
+    @classmethod
+    def _doors_are_closed(cls, door: Any, info: ValidationInfo) -> Any:
+        return closed_or_on_loopback(str(info.field_name), door, info.data.get("auth"))
 
     @model_validator(mode="wrap")
     @classmethod
@@ -196,7 +205,7 @@ def _overlay(document: dict[str, Any], environ: Mapping[str, str], problems: lis
     for name in sorted(environ):
         if (
             not name.startswith(PREFIX)
-            or name == PATH_VARIABLE
+            or name in (PATH_VARIABLE, API_KEY_VARIABLE)
             or name.startswith(TEST_PREFIX)
             or _is_of_kubernetes(name, environ)
         ):
@@ -253,6 +262,8 @@ def _numbered(problems: list[str]) -> str:
 
 def _explain(details: ErrorDetails, file: str, variables: Mapping[_PLACE, str]) -> str:
     place = tuple(str(part) for part in details["loc"])
+    if details["type"] == "open_door":  # what is wrong shows only with another section, so it was found above its place
+        place = (*place, details["ctx"]["key"])
     shown = ".".join(map(_named, place))
     where = variables.get(place[:2]) or variables.get(place) or f"{file}: {shown}"
     match details["type"]:

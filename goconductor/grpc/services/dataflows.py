@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from goconductor.control.actor import Actor
+from goconductor.control.actor import asked_by
 from goconductor.control.dataflows import runs
 from goconductor.control.doors.limits import WAIT_SECONDS_MAX
 from goconductor.control.sagas.starting import KEY_CHARACTERS_MAX
@@ -33,7 +33,7 @@ class DataflowCalls:
         """Give a dataflow data and let run what can."""
         wait_seconds = within("wait_seconds", given(request, "wait_seconds", runs.TIMEOUT_SECONDS), 0, WAIT_SECONDS_MAX)
         answer = await runs.run(
-            Actor(request.by),
+            asked_by(request.by),
             self._node,
             text("name", request.name, NAME_CHARACTERS_MAX),
             text("id", request.id, KEY_CHARACTERS_MAX),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from goconductor.control.actor import ANYBODY
+from goconductor.control.actor import ANYBODY, asked_by
 from goconductor.control.definitions import comparing, loading, versions
 from goconductor.control.definitions.schema import definition_schema
 from goconductor.control.diagrams.drawing import diagram
@@ -36,7 +36,7 @@ class DefinitionCalls:
         self._check_size(request.document.data)
         definition = loading.read(read_value(request, "document"))
         activate = given(request, "activate", otherwise=True)
-        return message(pb.DefinitionSummary, await versions.register(ANYBODY, self._node, definition, activate=activate))
+        return message(pb.DefinitionSummary, await versions.register(asked_by(), self._node, definition, activate=activate))
 
     async def check_definition(self, request: pb.CheckDefinitionRequest, _context: Any) -> pb.CheckedDefinition:
         """Say what is wrong with a definition."""
@@ -58,11 +58,11 @@ class DefinitionCalls:
 
     async def activate_version(self, request: pb.ActivateVersionRequest, _context: Any) -> pb.DefinitionSummary:
         """Pin a version."""
-        return message(pb.DefinitionSummary, await versions.activate(ANYBODY, self._node, request.name, request.version))
+        return message(pb.DefinitionSummary, await versions.activate(asked_by(), self._node, request.name, request.version))
 
     async def unpin(self, request: pb.UnpinRequest, _context: Any) -> pb.DefinitionSummary:
         """Leave it to the newest version that a living instance has in its code."""
-        return message(pb.DefinitionSummary, await versions.unpin(ANYBODY, self._node, request.name))
+        return message(pb.DefinitionSummary, await versions.unpin(asked_by(), self._node, request.name))
 
     async def get_diff(self, request: pb.GetDiffRequest, _context: Any) -> pb.DefinitionDiff:
         """Say in words what differs between two versions."""

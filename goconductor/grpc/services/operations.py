@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from goconductor.control.actor import ANYBODY, Actor
+from goconductor.control.actor import ANYBODY, asked_by
 from goconductor.control.doors.limits import DEAD_SECONDS_MAX, DRAIN_SECONDS_MAX, LETTERS_MAX
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.installation import changes, dead_letters
@@ -60,12 +60,12 @@ class OperationCalls:
 
     async def redrive_dead_letter(self, request: pb.RedriveDeadLetterRequest, _context: Any) -> pb.DeadLetterDetail:
         """Send a message to its topic again, then forget it."""
-        return message(pb.DeadLetterDetail, await dead_letters.redrive(Actor(request.by), self._node, request.letter_id))
+        return message(pb.DeadLetterDetail, await dead_letters.redrive(asked_by(request.by), self._node, request.letter_id))
 
     async def drop_dead_letter(self, request: pb.DropDeadLetterRequest, _context: Any) -> pb.DeadLetterDetail:
         """Forget a message for good."""
         reason = text("reason", request.reason, REASON_CHARACTERS_MAX)
-        dropped = await dead_letters.drop(Actor(request.by), self._node, request.letter_id, reason=reason)
+        dropped = await dead_letters.drop(asked_by(request.by), self._node, request.letter_id, reason=reason)
         return message(pb.DeadLetterDetail, dropped)
 
     async def get_choice(self, request: pb.GetChoiceRequest, _context: Any) -> pb.ChangeDetail:
@@ -80,7 +80,7 @@ class OperationCalls:
             raise _invalid("to", "should be the name of one of the settings' own: 1 to 60 letters, digits, '_' and '-'")
         wanted = given(request, "drain_seconds", changes.DRAIN_SECONDS)
         found = await changes.change(
-            Actor(request.by),
+            asked_by(request.by),
             self._node.store,
             request.kind,
             to=request.to,

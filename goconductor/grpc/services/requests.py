@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from goconductor.control.actor import Actor
+from goconductor.control.actor import Actor, asked_by
 from goconductor.control.doors.limits import TEXT_CHARACTERS_MAX
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.sagas import bulk
@@ -39,7 +39,7 @@ class RequestCalls:
         """Ask the same of many sagas."""
         values = read_object(request, "values")
         asked = bulk.read_bulk(request.request, step=given(request, "step"), reason=request.reason, values=values)
-        actor = Actor(request.by)
+        actor = asked_by(request.by)
         sagas = await self._selected(actor, request)
         report = await bulk.bulk(
             actor, self._node, asked, sagas, request_id=given(request, "request_id"), dry_run=request.dry_run
@@ -51,7 +51,7 @@ class RequestCalls:
         reason = request.reason if operation.takes_reason else ""
         values = {each.name: _value(operation, each, request) for each in operation.parameters}
         asked = operation.asked(step=step, reason=reason, values=values)
-        detail = await ask(Actor(request.by), self._node, saga_id(request), asked, precautions(request))
+        detail = await ask(asked_by(request.by), self._node, saga_id(request), asked, precautions(request))
         return message(pb.SagaDetail, detail)
 
     async def _selected(self, actor: Actor, request: pb.AskInBulkRequest) -> list[Selected]:

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from goconductor.aio.first_of import first_of
-from goconductor.control.actor import ANYBODY, Actor
+from goconductor.control.actor import ANYBODY, asked_by
 from goconductor.control.diagrams.drawing import saga_diagram
 from goconductor.control.doors.limits import (
     HISTORY_MAX,
@@ -105,7 +105,7 @@ class SagaCalls:
     async def signal(self, request: pb.SignalRequest, _context: Any) -> pb.SagaDetail:
         """Tell a saga that something has happened."""
         detail = await signals.signal(
-            Actor(request.by),
+            asked_by(request.by),
             self._node,
             saga_id(request),
             text("name", request.name, SIGNAL_CHARACTERS_MAX),
@@ -117,7 +117,7 @@ class SagaCalls:
     async def approve(self, request: pb.ApproveRequest, _context: Any) -> pb.SagaDetail:
         """Approve a step that waits for that."""
         detail = await signals.approve(
-            Actor(request.by),
+            asked_by(request.by),
             self._node,
             saga_id(request),
             text("step", request.step, NAME_CHARACTERS_MAX),
@@ -130,7 +130,7 @@ class SagaCalls:
     async def report(self, request: pb.ReportRequest, _context: Any) -> pb.SagaDetail:
         """Report how a step has ended that was handed out."""
         detail = await signals.report(
-            Actor(request.by),
+            asked_by(request.by),
             self._node,
             text("token", request.token, TOKEN_CHARACTERS_MAX),
             output=read_value(request, "output"),
@@ -145,7 +145,7 @@ class SagaCalls:
 
     async def _start(self, request: pb.StartSagaRequest | pb.StartOfMany, *, reply: bool) -> Started:
         return await starting.start(
-            ANYBODY,
+            asked_by(),
             self._node,
             request.saga,
             read_value(request, "input"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from goconductor.control.actor import ANYBODY, Actor
+from goconductor.control.actor import ANYBODY, asked_by
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.schedules import requests
 from goconductor.control.schedules.documents import ScheduleWanted
@@ -35,12 +35,12 @@ class ScheduleCalls:
 
     async def create_schedule(self, request: pb.PutScheduleRequest, _context: Any) -> pb.ScheduleDetail:
         """Make a schedule."""
-        actor, wanted = Actor(request.by), _wanted(request)
+        actor, wanted = asked_by(request.by), _wanted(request)
         return _detail(await requests.create(actor, self._node, request.name, wanted, sagas_days=self._sagas_days))
 
     async def replace_schedule(self, request: pb.PutScheduleRequest, _context: Any) -> pb.ScheduleDetail:
         """Replace a schedule."""
-        actor, wanted = Actor(request.by), _wanted(request)
+        actor, wanted = asked_by(request.by), _wanted(request)
         return _detail(await requests.replace_schedule(actor, self._node, request.name, wanted, sagas_days=self._sagas_days))
 
     async def get_schedule(self, request: pb.GetScheduleRequest, _context: Any) -> pb.ScheduleDetail:
@@ -54,21 +54,21 @@ class ScheduleCalls:
 
     async def delete_schedule(self, request: pb.ScheduleRequest, _context: Any) -> Nothing:
         """Delete a schedule."""
-        await requests.delete(Actor(request.by), self._node, request.name)
+        await requests.delete(asked_by(request.by), self._node, request.name)
         return Nothing()
 
     async def pause_schedule(self, request: pb.ScheduleRequest, _context: Any) -> pb.ScheduleDetail:
         """Fire nothing from now on."""
-        return _detail(await requests.pause(Actor(request.by), self._node, request.name))
+        return _detail(await requests.pause(asked_by(request.by), self._node, request.name))
 
     async def resume_schedule(self, request: pb.ScheduleRequest, _context: Any) -> pb.ScheduleDetail:
         """Fire again."""
-        return _detail(await requests.resume(Actor(request.by), self._node, request.name))
+        return _detail(await requests.resume(asked_by(request.by), self._node, request.name))
 
     async def fire_schedule(self, request: pb.FireScheduleRequest, _context: Any) -> pb.ScheduleDetail:
         """Start its saga now."""
         request_id = given(request, "request_id")
-        return _detail(await requests.fire(Actor(request.by), self._node, request.name, request_id=request_id))
+        return _detail(await requests.fire(asked_by(request.by), self._node, request.name, request_id=request_id))
 
 
 def _detail(document: Any) -> pb.ScheduleDetail:

@@ -21,6 +21,7 @@ from goconductor.ports.store.log.starts import Start, Starts
 from goconductor.ports.store.log.transactions import Transaction
 from goconductor.ports.store.reading.dead_letters import DeadLetter, DeadLetters
 from goconductor.ports.store.reading.definitions import Definitions, StoredDefinition
+from goconductor.ports.store.reading.keys import KeyRow, Keys
 from goconductor.ports.store.reading.sagas import EVERYTHING, ID_SLACK_SECONDS, Page, Sagas, Wanted, id_bound
 from goconductor.ports.store.store import Store
 
@@ -44,6 +45,8 @@ __all__ = [
     "Head",
     "Instance",
     "Instances",
+    "KeyRow",
+    "Keys",
     "Known",
     "Lease",
     "LeaseKey",

@@ -18,6 +18,7 @@ from goconductor.ports.store.log.permits import Permits
 from goconductor.ports.store.log.starts import Starts
 from goconductor.ports.store.reading.dead_letters import DeadLetters
 from goconductor.ports.store.reading.definitions import Definitions
+from goconductor.ports.store.reading.keys import Keys
 from goconductor.ports.store.reading.sagas import Sagas
 
 
@@ -48,6 +49,8 @@ class Store(Protocol):
     def definitions(self) -> Definitions: ...
     @property
     def dead_letters(self) -> DeadLetters: ...
+    @property
+    def keys(self) -> Keys: ...
     @property
     def sagas(self) -> Sagas: ...
     @property

@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from goconductor.control.doors.problems import (
+    FORBIDDEN,
     INPUT_REFUSED,
     INTERNAL,
     INVALID_REQUEST,
@@ -38,6 +39,15 @@ logger = logger_of("goconductor.rest")
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = {"Retry-After": "1"}
+
+
+def challenge(error: str | None = None) -> dict[str, str]:
+    """Return the header that says what is wanted of who asks, by RFC 6750.
+
+    Args:
+        error: what was wrong with what came, by its code there; None where nothing came.
+    """
+    return {"WWW-Authenticate": 'Bearer realm="goconductor"' + (f', error="{error}"' if error else "")}
 
 
 class ProblemPlace(BaseModel):
@@ -119,6 +129,8 @@ async def on_error(request: Request, error: Exception) -> Response:
     if kind is None:
         return unforeseen(error, request.method, request.url.path)
     headers = RETRY_AFTER if kind.status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    if kind is FORBIDDEN:
+        headers = challenge("insufficient_scope")
     allowed = error.allowed if isinstance(error, RefusedNowError) else None
     return response(
         kind,

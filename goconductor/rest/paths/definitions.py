@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
-from goconductor.control.actor import ANYBODY
+from goconductor.control.actor import ANYBODY, asked_by
 from goconductor.control.definitions import comparing, loading, versions
 from goconductor.control.definitions.comparing import DefinitionDiff
 from goconductor.control.definitions.schema import definition_schema
@@ -75,7 +75,7 @@ def router(node: Node, settings: Settings) -> APIRouter:
         if definition.name != name:
             problem = f"it is called {definition.name!r} and was sent to {name!r}; use one name"
             raise DefinitionError(definition.name, [problem])
-        return document(await versions.register(ANYBODY, node, definition, activate=activate))
+        return document(await versions.register(asked_by(), node, definition, activate=activate))
 
     @routes.get("", response_model=DefinitionList)
     async def list_definitions() -> Response:
@@ -97,12 +97,12 @@ def router(node: Node, settings: Settings) -> APIRouter:
     )
     async def activate_version(name: Name, version: Version) -> Response:
         """Pin this version: new sagas take it, whatever instances have in their code; those that have started keep theirs."""
-        return document(await versions.activate(ANYBODY, node, name, version))
+        return document(await versions.activate(asked_by(), node, name, version))
 
     @routes.post("/{name}/active/unpin", response_model=DefinitionSummary, responses={404: _PROBLEM})
     async def unpin(name: Name) -> Response:
         """Leave it to the newest version that a living instance has in its code; answers which that is."""
-        return document(await versions.unpin(ANYBODY, node, name))
+        return document(await versions.unpin(asked_by(), node, name))
 
     @routes.get("/{name}/{version}/diff", response_model=DefinitionDiff, responses={404: _PROBLEM})
     async def get_diff(

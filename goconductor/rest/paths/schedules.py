@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from goconductor.control.actor import ANYBODY, NAME_CHARACTERS_MAX, Actor
+from goconductor.control.actor import ANYBODY, NAME_CHARACTERS_MAX, Actor, asked_by
 from goconductor.control.schedules import requests
 from goconductor.control.schedules.documents import ScheduleDetail, ScheduleList, ScheduleWanted
 from goconductor.control.settings.settings import Settings
@@ -65,14 +65,14 @@ def router(node: Node, settings: Settings) -> APIRouter:
     async def create_schedule(request: Request, name: Name) -> Response:
         """Make a schedule. Its first fire is the first time after now."""
         wanted = await read_body(request, WantedBy, body_bytes_max)
-        made = await requests.create(Actor(wanted.by), node, name, wanted, sagas_days=sagas_days)
+        made = await requests.create(asked_by(wanted.by), node, name, wanted, sagas_days=sagas_days)
         return document(made, 201, {"Location": below(request, f"/v1/schedules/{name}")})
 
     @routes.put("/{name}", response_model=ScheduleDetail, responses=_OF_BODY, openapi_extra=body_of(WantedBy))
     async def replace_schedule(request: Request, name: Name) -> Response:
         """Replace a schedule. What it was to fire before now is left out; its counts and last fires stay."""
         wanted = await read_body(request, WantedBy, body_bytes_max)
-        return document(await requests.replace_schedule(Actor(wanted.by), node, name, wanted, sagas_days=sagas_days))
+        return document(await requests.replace_schedule(asked_by(wanted.by), node, name, wanted, sagas_days=sagas_days))
 
     @routes.get("/{name}", response_model=ScheduleDetail, responses={404: _PROBLEM})
     async def get_schedule(name: Name) -> Response:
@@ -84,7 +84,7 @@ def router(node: Node, settings: Settings) -> APIRouter:
         name: Name, by: Annotated[str, Query(max_length=NAME_CHARACTERS_MAX, description="who asks; for the server's log")] = ""
     ) -> Response:
         """Delete a schedule. The sagas that it has started go on."""
-        await requests.delete(Actor(by), node, name)
+        await requests.delete(asked_by(by), node, name)
         return Response(status_code=204)
 
     @routes.post("/{name}/pause", response_model=ScheduleDetail, responses=_OF_REQUEST, openapi_extra=_BY)
@@ -108,4 +108,4 @@ def router(node: Node, settings: Settings) -> APIRouter:
 
 async def _actor(request: Request) -> Actor:
     """Read the actor of a request that says nothing else."""
-    return Actor((await read_body(request, Asked, ENVELOPE_BYTES)).by)
+    return asked_by((await read_body(request, Asked, ENVELOPE_BYTES)).by)

@@ -15,6 +15,7 @@ from goconductor.ports.store import (
     DeadLetter,
     Head,
     Instance,
+    KeyRow,
     Known,
     Lease,
     LeaseKey,
@@ -85,6 +86,7 @@ class Data:
         self.sweep: Sweep | None = None
         self.choices: dict[str, Choice] = {}
         self.schedules: dict[tuple[str, str], ScheduleRow] = {}
+        self.api_keys: dict[str, KeyRow] = {}
         self.truncated = False
         self.up_since = self.now()
 

@@ -17,6 +17,7 @@ from goconductor.ports.store import (
     Definitions,
     Failovers,
     Instances,
+    Keys,
     Leases,
     Log,
     Metrics,
@@ -43,6 +44,7 @@ from goconductor.stores.memory.log.permits import MemoryPermits
 from goconductor.stores.memory.log.starts import MemoryStarts
 from goconductor.stores.memory.reading.dead_letters import MemoryDeadLetters
 from goconductor.stores.memory.reading.definitions import MemoryDefinitions
+from goconductor.stores.memory.reading.keys import MemoryKeys
 from goconductor.stores.memory.reading.sagas import MemorySagas
 
 
@@ -66,6 +68,7 @@ class MemoryStore:
         self.recovery: Recovery = MemoryRecovery(self.data, held)
         self.definitions: Definitions = MemoryDefinitions(self.data)
         self.dead_letters: DeadLetters = MemoryDeadLetters(self.data)
+        self.keys: Keys = MemoryKeys(self.data)
         self.sagas: Sagas = MemorySagas(self.data)
         self.terms: Terms = MemoryTerms(self.data)
         self.retention: Retention = MemoryRetention(self.data)

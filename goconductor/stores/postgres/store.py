@@ -34,6 +34,7 @@ from goconductor.stores.postgres.log.starts import PostgresStarts
 from goconductor.stores.postgres.log.tails import TailReader
 from goconductor.stores.postgres.reading.dead_letters import DeadLetterTable
 from goconductor.stores.postgres.reading.definitions import DefinitionTable
+from goconductor.stores.postgres.reading.keys import KeyTable
 from goconductor.stores.postgres.reading.sagas import SagaTable
 
 QUICK_CONNECTIONS = 2
@@ -121,6 +122,7 @@ class PostgresStore:
         self.starts = PostgresStarts(self._for_start, address, Callers(self._others, address))
         self.definitions = DefinitionTable(self._others, address)
         self.dead_letters = DeadLetterTable(self._others, address)
+        self.keys = KeyTable(self._others, address)
         self.sagas = SagaTable(self._others, address)
         self.terms = TermTable(self._quick, address)
         self.recovery = PostgresRecovery(self._others, address)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
-from goconductor.control.actor import ANYBODY, NAME_CHARACTERS_MAX, Actor
+from goconductor.control.actor import ANYBODY, NAME_CHARACTERS_MAX, asked_by
 from goconductor.control.doors.limits import DEAD_SECONDS_MAX, LETTERS_MAX
 from goconductor.control.installation import dead_letters
 from goconductor.control.installation.participants import DEAD_SECONDS, leader, participants
@@ -56,7 +56,7 @@ def router(node: Node) -> APIRouter:
     @routes.post("/dead-letters/{letter_id}/redrive", response_model=DeadLetterDetail, responses={404: _PROBLEM})
     async def redrive_dead_letter(letter_id: LetterId, by: By = "") -> Response:
         """Send it to its topic again, then forget it."""
-        return document(await dead_letters.redrive(Actor(by), node, letter_id))
+        return document(await dead_letters.redrive(asked_by(by), node, letter_id))
 
     @routes.delete("/dead-letters/{letter_id}", response_model=DeadLetterDetail, responses={404: _PROBLEM})
     async def drop_dead_letter(
@@ -67,6 +67,6 @@ def router(node: Node) -> APIRouter:
         by: By = "",
     ) -> Response:
         """Forget it for good."""
-        return document(await dead_letters.drop(Actor(by), node, letter_id, reason=reason))
+        return document(await dead_letters.drop(asked_by(by), node, letter_id, reason=reason))
 
     return routes

@@ -10,7 +10,7 @@ from fastapi import Request as HttpRequest
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from goconductor.control.actor import Actor
+from goconductor.control.actor import Actor, asked_by
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.sagas import bulk, filters
 from goconductor.control.sagas.bulk import SAGAS_MAX, BulkReport, Selected
@@ -81,7 +81,7 @@ def router(node: Node, settings: Settings) -> APIRouter:
         request_id = idempotency_key(request)
         body = await read_body(request, InBulk, bytes_max)
         asked = bulk.read_bulk(body.request, step=body.step, reason=body.reason, values=body.values)
-        actor = Actor(body.by)
+        actor = asked_by(body.by)
         sagas = await _selected(actor, node, body)
         return document(await bulk.bulk(actor, node, asked, sagas, request_id=request_id, dry_run=body.dry_run))
 

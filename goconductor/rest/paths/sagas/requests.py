@@ -10,7 +10,7 @@ from fastapi import Request as HttpRequest
 from fastapi.responses import Response
 from pydantic import Field, create_model
 
-from goconductor.control.actor import Actor
+from goconductor.control.actor import asked_by
 from goconductor.control.doors.limits import TEXT_CHARACTERS_MAX
 from goconductor.control.models import SagaDetail
 from goconductor.control.sagas.requests import Precautions, ask
@@ -78,7 +78,7 @@ def _add(routes: APIRouter, operation: Operation, node: Node, body_bytes_max: in
         values = {each.name: getattr(body, each.name) for each in operation.parameters}
         asks = operation.asked(step=step, reason=getattr(body, "reason", ""), values=values)
         precautions = Precautions(request_id=idempotency_key(request), expected=if_match(request))
-        detail = await ask(Actor(body.by), node, saga_id, asks, precautions)
+        detail = await ask(asked_by(body.by), node, saga_id, asks, precautions)
         return document(detail, headers=etag(detail.revision))
 
     async def of_saga(request: HttpRequest, saga_id: SagaId, _seen: IfMatch = None, _id: RequestId = None) -> Response:

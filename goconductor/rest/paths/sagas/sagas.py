@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import Response
 
-from goconductor.control.actor import ANYBODY
+from goconductor.control.actor import ANYBODY, asked_by
 from goconductor.control.diagrams.drawing import Form, saga_diagram
 from goconductor.control.doors.limits import HISTORY_MAX, PAGE_MAX, WAIT_SECONDS_MAX
 from goconductor.control.models import History, SagaDetail, SagaPage
@@ -69,7 +69,7 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
         """Start a saga: 200 if it has ended within `wait_seconds`, however it ended, else 202; `Location` is its address."""
         key = idempotency_key(request)  # before the body is read
         started = await starting.start(
-            ANYBODY,
+            asked_by(),
             node,
             saga,
             await read_json(request, body_bytes_max),

@@ -9,7 +9,7 @@ from fastapi import Request as HttpRequest
 from fastapi.responses import Response
 from pydantic import Field
 
-from goconductor.control.actor import Actor
+from goconductor.control.actor import asked_by
 from goconductor.control.doors.limits import SIGNAL_CHARACTERS_MAX, TOKEN_CHARACTERS_MAX
 from goconductor.control.models import SagaDetail
 from goconductor.control.sagas import signals
@@ -60,7 +60,7 @@ def outcomes(node: Node, settings: Settings) -> APIRouter:
         """
         body = await read_body(request, Outcome, body_bytes_max)
         detail = await signals.report(
-            Actor(body.by),
+            asked_by(body.by),
             node,
             body.token,
             output=body.output,
@@ -88,7 +88,7 @@ def router(node: Node, settings: Settings) -> APIRouter:
         """Tell a saga that something has happened: a step that waits for it ends, or will when its turn has come."""
         precautions = Precautions(request_id=idempotency_key(request), expected=if_match(request))
         body = await read_body(request, Signal, body_bytes_max)
-        detail = await signals.signal(Actor(body.by), node, saga_id, name, body.payload, precautions=precautions)
+        detail = await signals.signal(asked_by(body.by), node, saga_id, name, body.payload, precautions=precautions)
         return document(detail, headers=etag(detail.revision))
 
     @routes.post("/steps/{step}/approve", response_model=SagaDetail, openapi_extra=body_of(Approval, required=True))
@@ -99,7 +99,7 @@ def router(node: Node, settings: Settings) -> APIRouter:
         precautions = Precautions(request_id=idempotency_key(request), expected=if_match(request))
         body = await read_body(request, Approval, body_bytes_max)
         detail = await signals.approve(
-            Actor(body.by), node, saga_id, step, reason=body.reason, round=body.round, precautions=precautions
+            asked_by(body.by), node, saga_id, step, reason=body.reason, round=body.round, precautions=precautions
         )
         return document(detail, headers=etag(detail.revision))
 

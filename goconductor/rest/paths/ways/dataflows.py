@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from goconductor.control.actor import Actor
+from goconductor.control.actor import asked_by
 from goconductor.control.dataflows import runs
 from goconductor.control.dataflows.documents import DataflowRun
 from goconductor.control.sagas.starting import KEY_CHARACTERS_MAX
@@ -56,7 +56,14 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
         given = await read_body(request, Given, body_bytes_max)
         with stopping.awaited() as stops:
             answer = await runs.run(
-                Actor(given.by), node, name, given.id, given.data, close=given.close, timeout_seconds=wait_seconds, stopping=stops
+                asked_by(given.by),
+                node,
+                name,
+                given.id,
+                given.data,
+                close=given.close,
+                timeout_seconds=wait_seconds,
+                stopping=stops,
             )
         return document(answer)
 

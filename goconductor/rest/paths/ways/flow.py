@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from goconductor.control.actor import ANYBODY
+from goconductor.control.actor import asked_by
 from goconductor.control.definitions import versions
 from goconductor.control.models import DefinitionSummary
 from goconductor.control.orchy import importing
@@ -77,7 +77,7 @@ def router(node: Node, settings: Settings) -> APIRouter:
     ) -> Response:
         """Register a document by its name: it becomes a definition of that name. The same document again changes nothing."""
         definition = importing.imported(await read_json(request, body_bytes_max), participant=participant)
-        return document(await versions.register(ANYBODY, node, definition))
+        return document(await versions.register(asked_by(), node, definition))
 
     @routes.post(
         "/execute",
@@ -90,7 +90,7 @@ def router(node: Node, settings: Settings) -> APIRouter:
         """Start a saga of a document, and answer its id, a UUID. The same Idempotency-Key and input again: the same saga."""
         key = idempotency_key(request)
         asked = await read_body(request, Execution, body_bytes_max + ENVELOPE_BYTES)
-        started = await starting.start(ANYBODY, node, asked.name, asked.input, key=key)
+        started = await starting.start(asked_by(), node, asked.name, asked.input, key=key)
         headers = {"Location": below(request, f"/v1/sagas/{started.saga_id}")}
         return Response(f'"{started.saga_id}"', 202, headers, "application/json")
 
@@ -101,7 +101,7 @@ def router(node: Node, settings: Settings) -> APIRouter:
         """Tell of an event: the action that waits for it ends, with the body as its output."""
         precautions = Precautions(None, idempotency_key(request))
         payload = await read_json(request, body_bytes_max) if has_body(request) else None
-        await signals.signal(ANYBODY, node, saga_id, event, payload, precautions=precautions)
+        await signals.signal(asked_by(), node, saga_id, event, payload, precautions=precautions)
         return Response(status_code=204)
 
     return routes

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from goconductor.control.actor import ANYBODY, Actor
+from goconductor.control.actor import ANYBODY, asked_by
 from goconductor.control.doors.limits import WAIT_SECONDS_MAX
 from goconductor.control.flows import executing
 from goconductor.control.flows.executing import FlowExecution, FlowStepResult
@@ -84,7 +84,7 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
             from_step=asked.from_step,
         )
         started = await executing.execute(
-            Actor(asked.by), node, name, asked.input, options, key=key, labels=asked.labels, version=asked.version
+            asked_by(asked.by), node, name, asked.input, options, key=key, labels=asked.labels, version=asked.version
         )
         if wait_seconds:
             await end_or_stop(node, started.saga_id, wait_seconds, stopping)
@@ -113,7 +113,7 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
     async def pause(request: Request, name: Name, saga_id: SagaId) -> Response:
         """Begin nothing new; what runs goes on, and its outcome is recorded."""
         asked = await read_body(request, WithReason, ENVELOPE_BYTES)
-        return document(await executing.request(Actor(asked.by), node, name, saga_id, PauseRequested(reason=asked.reason)))
+        return document(await executing.request(asked_by(asked.by), node, name, saga_id, PauseRequested(reason=asked.reason)))
 
     @routes.post(
         "/{saga_id}/resume", response_model=FlowExecution, responses=_OF_REQUEST, openapi_extra=body_of(Body, required=False)
@@ -121,7 +121,7 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
     async def resume(request: Request, name: Name, saga_id: SagaId) -> Response:
         """Lift a pause."""
         asked = await read_body(request, Body, ENVELOPE_BYTES)
-        return document(await executing.request(Actor(asked.by), node, name, saga_id, ResumeRequested()))
+        return document(await executing.request(asked_by(asked.by), node, name, saga_id, ResumeRequested()))
 
     @routes.post(
         "/{saga_id}/abort",
@@ -132,7 +132,7 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
     async def abort(request: Request, name: Name, saga_id: SagaId) -> Response:
         """Compensate what was done. It is refused once the pivot was sent."""
         asked = await read_body(request, WithReason, ENVELOPE_BYTES)
-        return document(await executing.request(Actor(asked.by), node, name, saga_id, AbortRequested(reason=asked.reason)))
+        return document(await executing.request(asked_by(asked.by), node, name, saga_id, AbortRequested(reason=asked.reason)))
 
     @routes.post(
         "/{saga_id}/stop",
@@ -145,7 +145,7 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
         asked = await read_body(request, Stop, ENVELOPE_BYTES)
         with stopping.awaited() as stops, suppress(TimeoutError):
             await executing.stop(
-                Actor(asked.by),
+                asked_by(asked.by),
                 node,
                 name,
                 saga_id,

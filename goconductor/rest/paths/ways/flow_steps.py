@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from goconductor.control.actor import ANYBODY, NAME_CHARACTERS_MAX, Actor
+from goconductor.control.actor import ANYBODY, NAME_CHARACTERS_MAX, asked_by
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.flows import editing
 from goconductor.control.flows.editing import FlowDetail, FlowStepDetail
@@ -58,7 +58,7 @@ def router(node: Node, settings: Settings) -> APIRouter:
     async def create_step(request: Request, name: Name) -> Response:
         """Add a step; the first one makes the flow. The same step again changes nothing."""
         edit = await read_body(request, StepEdit, body_bytes_max)
-        return document(await editing.create_step(Actor(edit.by), node, name, edit.step, made_of=edit.made_of))
+        return document(await editing.create_step(asked_by(edit.by), node, name, edit.step, made_of=edit.made_of))
 
     @routes.put("/steps/{step}", response_model=FlowDetail, responses=_OF_EDIT, openapi_extra=body_of(StepEdit))
     async def replace_step(request: Request, name: Name, step: StepId) -> Response:
@@ -66,7 +66,7 @@ def router(node: Node, settings: Settings) -> APIRouter:
         edit = await read_body(request, StepEdit, body_bytes_max)
         if edit.step.setdefault("id", step) != step:
             raise RequestInvalidError("the body", [Fault("$.step.id", f"should be {step!r}, as in the address; or leave it out")])
-        return document(await editing.replace_step(Actor(edit.by), node, name, edit.step, made_of=edit.made_of))
+        return document(await editing.replace_step(asked_by(edit.by), node, name, edit.step, made_of=edit.made_of))
 
     @routes.delete("/steps/{step}", response_model=FlowDetail, responses={404: _PROBLEM, 409: _PROBLEM, 422: _PROBLEM})
     async def delete_step(
@@ -76,6 +76,6 @@ def router(node: Node, settings: Settings) -> APIRouter:
         by: Annotated[str, Query(max_length=NAME_CHARACTERS_MAX, description="who asks; for the server's log")] = "",
     ) -> Response:
         """Take a step out. Those that came after it come after the steps before it."""
-        return document(await editing.delete_step(Actor(by), node, name, step, made_of=made_of))
+        return document(await editing.delete_step(asked_by(by), node, name, step, made_of=made_of))
 
     return routes

@@ -28,6 +28,7 @@ NEEDS = {
     "offers": (SELECT, INSERT),
     "choices": (SELECT, INSERT, UPDATE),
     "schedules": (SELECT, INSERT, UPDATE, DELETE),
+    "api_keys": (SELECT, INSERT, UPDATE),
     "timelines": (SELECT, INSERT),
     "losses": (SELECT, INSERT),
     "dead_letters": (SELECT, INSERT, DELETE),

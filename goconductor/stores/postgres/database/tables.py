@@ -291,6 +291,20 @@ def _other_tables(meta: MetaData) -> None:
         Index("schedules_look_at", "look_at", postgresql_where=text("look_at IS NOT NULL")),
     )
     Table(
+        "api_keys",
+        meta,
+        _text("key_id", primary_key=True),
+        _text("namespace"),
+        _text("name"),
+        _text("digest"),
+        Column("roles", ARRAY(Text), nullable=False),
+        _moment("created_at", now=True),
+        _text("created_by"),
+        _moment("expires_at", null=True),
+        _moment("revoked_at", null=True),
+        Column("revoked_by", Text, nullable=False, server_default=text("''")),
+    )
+    Table(
         "dead_letters",
         meta,
         Column("letter_id", BigInteger, Identity(), primary_key=True),

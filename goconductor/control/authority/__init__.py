@@ -1,0 +1,1 @@
+"""Who may do what: roles and permissions, API keys, and who is behind a request."""

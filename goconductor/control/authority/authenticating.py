@@ -1,0 +1,152 @@
+"""Who is behind a request: an API key becomes an actor, and a call that is open ends soon after its key.
+
+A server holds all live keys, which are few, and reads them anew when what it read is older than a second. So a request costs
+no statement of its own, and a revoked key is refused within a second. A key that is not among them may be younger than what was
+read. Then they are read once more first, at most ten times a second, whoever tries keys.
+
+A call that lasts, a stream or a long wait, is looked at every two seconds, and ends when its key does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from contextvars import Context
+
+import msgspec
+
+from goconductor.aio.tasks import create_guarded_task
+from goconductor.control.actor import Actor
+from goconductor.control.authority.keys import KEY, digest_of
+from goconductor.errors import GoConductorError, StoreUnavailableError
+from goconductor.ports.store import KeyRow
+from goconductor.ports.store.reading.keys import Keys
+
+READ_SECONDS = 1.0
+"""For how long what was read of the keys counts."""
+AGAIN_SECONDS = 0.1
+"""Least time between two reads."""
+LOOK_SECONDS = 2.0
+"""Seconds between two looks at who is behind a call that lasts."""
+SCHEME = "bearer"
+
+
+class UnauthenticatedError(GoConductorError):
+    """Nobody is known to be behind this request; send 'Authorization: Bearer' with a live API key."""
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who is known.
+
+    Args:
+        actor: the actor of all requests.
+        key_id: the id of the API key.
+    """
+
+    actor: Actor
+    key_id: str
+
+
+class Authenticator:
+    """Knows who is behind a request.
+
+    Args:
+        keys: returns the store's keys.
+    """
+
+    def __init__(self, keys: Callable[[], Keys]) -> None:
+        self._keys = keys
+        self._live: dict[str, KeyRow] = {}
+        self._read_at = float("-inf")
+        self._reading: asyncio.Task[None] | None = None
+
+    async def principal(self, authorization: Sequence[str]) -> Principal:
+        """Return who is behind a request.
+
+        Args:
+            authorization: the values of that header, which may stand once.
+
+        Raises:
+            UnauthenticatedError: it is none that is known.
+            StoreUnavailableError: the database cannot be reached.
+        """
+        if not authorization:
+            raise UnauthenticatedError
+        if len(authorization) > 1:
+            raise UnauthenticatedError("the header Authorization stands twice; send one")
+        scheme, _, given = authorization[0].partition(" ")
+        found = KEY.fullmatch(given.strip()) if scheme.lower() == SCHEME else None
+        if found is None:
+            raise UnauthenticatedError("the header Authorization is not 'Bearer' and an API key; send 'Bearer gck_…'")
+        row = await self._row(found[1])
+        # compared also where there is no such key, and in constant time: the time of an answer tells nothing
+        if not hmac.compare_digest(digest_of(found[0]), row.digest if row else "0" * 64) or row is None:
+            raise UnauthenticatedError("this API key is unknown, revoked or over; ask an admin for another one")
+        return Principal(actor=Actor(row.name, frozenset(row.roles), row.namespace), key_id=row.key_id)
+
+    async def stands(self, principal: Principal) -> bool:
+        """Return whether somebody who was known still is. While the database cannot be reached nobody is forgotten."""
+        try:
+            row = await self._row(principal.key_id)
+        except StoreUnavailableError:
+            return True
+        return row is not None
+
+    @asynccontextmanager
+    async def held(self, principal: Principal) -> AsyncIterator[None]:
+        """Enter a context that ends when its principal does.
+
+        Raises:
+            UnauthenticatedError: the principal is known no more.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(None) as limit:
+                coming: asyncio.TimerHandle
+                looking: asyncio.Task[None] | None = None
+
+                async def look() -> None:
+                    nonlocal coming
+                    if await self.stands(principal):
+                        coming = loop.call_later(LOOK_SECONDS, begin)
+                    else:
+                        limit.reschedule(loop.time())
+
+                def begin() -> None:
+                    nonlocal looking
+                    looking = create_guarded_task(look(), name="looking at who is behind a call")
+
+                coming = loop.call_later(LOOK_SECONDS, begin)
+                try:
+                    yield
+                finally:
+                    coming.cancel()
+                    if looking is not None:
+                        looking.cancel()
+        except TimeoutError:
+            if limit.expired():
+                raise UnauthenticatedError("the API key was revoked, or is over; ask an admin for another one") from None
+            raise
+
+    async def _row(self, key_id: str) -> KeyRow | None:
+        arrived = time.monotonic()
+        if arrived - self._read_at > READ_SECONDS:
+            await self._read()
+        while key_id not in self._live and self._read_at < arrived:
+            await asyncio.sleep(max(0.0, self._read_at + AGAIN_SECONDS - time.monotonic()))
+            await self._read()
+        return self._live.get(key_id)
+
+    async def _read(self) -> None:
+        """Read all live keys; whoever wants them meanwhile waits for the same answer."""
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read_now(), name="reading the API keys", context=Context())
+        await asyncio.shield(self._reading)
+
+    async def _read_now(self) -> None:
+        begun = time.monotonic()
+        self._live = {row.key_id: row for row in await self._keys().live()}
+        self._read_at = begun

@@ -1,0 +1,151 @@
+"""Who may do what. Every function that a door calls for somebody needs one permission; a role gives some.
+
+The unit is the function of `control` and not a door's path, so that two doors cannot disagree. A door names the function behind
+each of its operations, and what is in no table is refused (*default deny*): a path that somebody adds and forgets here is closed,
+not open. Where a door asks for no authentication, an actor's roles are unknown, and nothing is refused.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from goconductor.control.actor import Actor
+from goconductor.errors import GoConductorError
+
+
+class ForbiddenError(GoConductorError):
+    """This actor may not do this; ask for a key or a token with another role."""
+
+
+class Permission(StrEnum):
+    """What a role gives."""
+
+    READ = "read"
+    OPERATE = "operate"
+    """Start sagas, and ask something of them."""
+    DEPLOY = "deploy"
+    """Change which definitions there are: what sagas do."""
+    ADMINISTER = "administer"
+    """Change what runs sagas, and who may do what."""
+
+
+class Role(StrEnum):
+    """What a key or a token makes of its holder."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    DEPLOYER = "deployer"
+    ADMIN = "admin"
+
+
+GIVES: dict[str, frozenset[Permission]] = {
+    Role.VIEWER: frozenset({Permission.READ}),
+    Role.OPERATOR: frozenset({Permission.READ, Permission.OPERATE}),
+    Role.DEPLOYER: frozenset({Permission.READ, Permission.DEPLOY}),
+    Role.ADMIN: frozenset(Permission),
+}
+
+NEEDS: dict[str, Permission] = {
+    **dict.fromkeys(
+        (
+            "definitions.comparing.diff",
+            "definitions.loading.read",
+            "definitions.schema.definition_schema",
+            "definitions.versions.definition",
+            "definitions.versions.list_definitions",
+            "definitions.versions.versions_of",
+            "diagrams.drawing.diagram",
+            "diagrams.drawing.saga_diagram",
+            "doors.suggestions.definition_names",
+            "doors.suggestions.definition_versions",
+            "doors.suggestions.newest_sagas",
+            "doors.suggestions.step_names",
+            "flows.editing.lookup",
+            "flows.editing.lookup_step",
+            "flows.executing.checked",
+            "flows.executing.execution",
+            "flows.executing.step_result",
+            "installation.changes.present",
+            "installation.dead_letters.dead_letters",
+            "installation.participants.leader",
+            "installation.participants.participants",
+            "installation.readiness.readiness",
+            "sagas.bulk.select",
+            "sagas.queries.history",
+            "sagas.queries.list_sagas",
+            "sagas.queries.saga_of_key",
+            "sagas.queries.saga_status",
+            "sagas.story.catch_up",
+            "sagas.story.saga_story",
+            "sagas.story.story_builder",
+            "sagas.streaming.stream",
+            "sagas.watch.changes",
+            "schedules.requests.list_schedules",
+            "schedules.requests.schedule_detail",
+        ),
+        Permission.READ,
+    ),
+    **dict.fromkeys(
+        (
+            "dataflows.runs.run",
+            "flows.executing.execute",
+            "flows.executing.request",
+            "flows.executing.stop",
+            "installation.dead_letters.drop",
+            "installation.dead_letters.redrive",
+            "sagas.bulk.bulk",
+            "sagas.requests.ask",
+            "sagas.signals.approve",
+            "sagas.signals.report",
+            "sagas.signals.signal",
+            "sagas.starting.start",
+            "schedules.requests.create",
+            "schedules.requests.delete",
+            "schedules.requests.fire",
+            "schedules.requests.pause",
+            "schedules.requests.replace_schedule",
+            "schedules.requests.resume",
+        ),
+        Permission.OPERATE,
+    ),
+    **dict.fromkeys(
+        (
+            "definitions.versions.activate",
+            "definitions.versions.register",
+            "definitions.versions.unpin",
+            "flows.editing.create_step",
+            "flows.editing.delete_step",
+            "flows.editing.replace_step",
+        ),
+        Permission.DEPLOY,
+    ),
+    **dict.fromkeys(
+        (
+            "authority.keys.create_key",
+            "authority.keys.list_keys",
+            "authority.keys.revoke_key",
+            "installation.changes.change",
+        ),
+        Permission.ADMINISTER,
+    ),
+}
+"""What each function needs, by its module below `control` and its name."""
+
+
+def check_permitted(actor: Actor, function: str | None) -> None:
+    """Refuse what an actor may not do.
+
+    Args:
+        actor: who asks, authenticated.
+        function: what would be called; None is not known.
+
+    Raises:
+        ForbiddenError: none of the actor's roles gives what it needs, or nobody has said what it needs.
+    """
+    needed = None if function is None else NEEDS.get(function)
+    given = {each for role in actor.roles for each in GIVES.get(role, ())}
+    if needed is None or needed not in given:
+        roles = ", ".join(sorted(actor.roles)) or "none"
+        wanted = sorted(role for role in GIVES if needed in GIVES[role]) if needed else []
+        remedy = f"it needs one of: {', '.join(wanted)}" if wanted else "no role gives it"
+        raise ForbiddenError(f"{actor.name!a} may not do this (roles: {roles}); {remedy}")

@@ -1,0 +1,66 @@
+"""The function of `control` behind each method, by which it is decided who may call it. What does not stand here is refused."""
+
+from __future__ import annotations
+
+_SAGAS = "goconductor.v1.Sagas"
+_DEFINITIONS = "goconductor.v1.Definitions"
+_SCHEDULES = "goconductor.v1.Schedules"
+_OPERATIONS = "goconductor.v1.Operations"
+
+FUNCTIONS: dict[str, str] = {
+    f"{_SAGAS}.StartSaga": "sagas.starting.start",
+    f"{_SAGAS}.StartSagas": "sagas.starting.start",
+    f"{_SAGAS}.GetSaga": "sagas.queries.saga_status",
+    f"{_SAGAS}.FindSaga": "sagas.queries.saga_of_key",
+    f"{_SAGAS}.GetResult": "sagas.queries.saga_status",
+    f"{_SAGAS}.ListSagas": "sagas.queries.list_sagas",
+    f"{_SAGAS}.GetHistory": "sagas.queries.history",
+    f"{_SAGAS}.WatchSaga": "sagas.streaming.stream",
+    f"{_SAGAS}.GetSagaDiagram": "diagrams.drawing.saga_diagram",
+    f"{_SAGAS}.Signal": "sagas.signals.signal",
+    f"{_SAGAS}.Approve": "sagas.signals.approve",
+    **dict.fromkeys(
+        (
+            f"{_SAGAS}.{name}"
+            for name in (
+                *("Pause", "Resume", "Abort", "Restart", "Terminate"),
+                *("DropSignal", "Retry", "Skip", "Declare", "EditInput", "Migrate"),
+            )
+        ),
+        "sagas.requests.ask",
+    ),
+    f"{_SAGAS}.Report": "sagas.signals.report",
+    f"{_SAGAS}.AskInBulk": "sagas.bulk.bulk",
+    f"{_DEFINITIONS}.PutDefinition": "definitions.versions.register",
+    f"{_DEFINITIONS}.CheckDefinition": "definitions.loading.read",
+    f"{_DEFINITIONS}.ListDefinitions": "definitions.versions.list_definitions",
+    f"{_DEFINITIONS}.ListVersions": "definitions.versions.versions_of",
+    f"{_DEFINITIONS}.GetDefinition": "definitions.versions.definition",
+    f"{_DEFINITIONS}.ActivateVersion": "definitions.versions.activate",
+    f"{_DEFINITIONS}.Unpin": "definitions.versions.unpin",
+    f"{_DEFINITIONS}.GetDiff": "definitions.comparing.diff",
+    f"{_DEFINITIONS}.GetDefinitionDiagram": "diagrams.drawing.diagram",
+    f"{_DEFINITIONS}.GetDefinitionSchema": "definitions.schema.definition_schema",
+    f"{_SCHEDULES}.CreateSchedule": "schedules.requests.create",
+    f"{_SCHEDULES}.ReplaceSchedule": "schedules.requests.replace_schedule",
+    f"{_SCHEDULES}.GetSchedule": "schedules.requests.schedule_detail",
+    f"{_SCHEDULES}.ListSchedules": "schedules.requests.list_schedules",
+    f"{_SCHEDULES}.DeleteSchedule": "schedules.requests.delete",
+    f"{_SCHEDULES}.PauseSchedule": "schedules.requests.pause",
+    f"{_SCHEDULES}.ResumeSchedule": "schedules.requests.resume",
+    f"{_SCHEDULES}.FireSchedule": "schedules.requests.fire",
+    "goconductor.v1.Dataflows.Run": "dataflows.runs.run",
+    f"{_OPERATIONS}.GetReadiness": "installation.readiness.readiness",
+    f"{_OPERATIONS}.ListParticipants": "installation.participants.participants",
+    f"{_OPERATIONS}.GetLeader": "installation.participants.leader",
+    f"{_OPERATIONS}.ListDeadLetters": "installation.dead_letters.dead_letters",
+    f"{_OPERATIONS}.RedriveDeadLetter": "installation.dead_letters.redrive",
+    f"{_OPERATIONS}.DropDeadLetter": "installation.dead_letters.drop",
+    f"{_OPERATIONS}.GetChoice": "installation.changes.present",
+    f"{_OPERATIONS}.Migrate": "installation.changes.change",
+    # reflection shows what there is, as the document of REST does
+    "grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo": "definitions.schema.definition_schema",
+}
+"""By the method's full name."""
+OPEN = frozenset({"grpc.health.v1.Health.Check", "grpc.health.v1.Health.Watch"})
+"""Methods without a question: probes have no key."""

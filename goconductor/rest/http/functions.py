@@ -1,0 +1,84 @@
+"""The function of `control` behind each operation of REST, by which it is decided who may call it.
+
+What does not stand here is refused, so a path that somebody adds and forgets here is closed.
+"""
+
+from __future__ import annotations
+
+_SAGA = "/v1/sagas/{saga_id}"
+_SCHEDULE = "/v1/schedules/{name}"
+_DEFINITION = "/v1/definitions/{name}"
+_EXECUTION = "/v1/flows/{name}/executions/{saga_id}"
+
+FUNCTIONS: dict[str, str] = {
+    "POST /v1/sagas/{saga}": "sagas.starting.start",
+    "GET /v1/sagas/{saga}": "sagas.queries.saga_status",
+    "GET /v1/sagas": "sagas.queries.list_sagas",
+    f"GET {_SAGA}/diagram": "diagrams.drawing.saga_diagram",
+    f"GET {_SAGA}/history": "sagas.queries.history",
+    f"GET {_SAGA}/events": "sagas.streaming.stream",
+    f"POST {_SAGA}/signals/{{name}}": "sagas.signals.signal",
+    f"POST {_SAGA}/steps/{{step}}/approve": "sagas.signals.approve",
+    "POST /v1/outcomes": "sagas.signals.report",
+    "POST /v1/dataflows/{name}/runs": "dataflows.runs.run",
+    "POST /v1/requests": "sagas.bulk.bulk",
+    f"PUT {_DEFINITION}": "definitions.versions.register",
+    f"GET {_DEFINITION}": "definitions.versions.versions_of",
+    "GET /v1/definitions": "definitions.versions.list_definitions",
+    f"GET {_DEFINITION}/{{version}}": "definitions.versions.definition",
+    f"POST {_DEFINITION}/{{version}}/activate": "definitions.versions.activate",
+    f"POST {_DEFINITION}/active/unpin": "definitions.versions.unpin",
+    f"GET {_DEFINITION}/{{version}}/diff": "definitions.comparing.diff",
+    f"GET {_DEFINITION}/{{version}}/diagram": "diagrams.drawing.diagram",
+    "GET /v1/definition-schema": "definitions.schema.definition_schema",
+    "GET /v1/schedules": "schedules.requests.list_schedules",
+    f"POST {_SCHEDULE}": "schedules.requests.create",
+    f"PUT {_SCHEDULE}": "schedules.requests.replace_schedule",
+    f"GET {_SCHEDULE}": "schedules.requests.schedule_detail",
+    f"DELETE {_SCHEDULE}": "schedules.requests.delete",
+    f"POST {_SCHEDULE}/pause": "schedules.requests.pause",
+    f"POST {_SCHEDULE}/resume": "schedules.requests.resume",
+    f"POST {_SCHEDULE}/fire": "schedules.requests.fire",
+    "POST /flow": "definitions.versions.register",
+    "POST /flow/execute": "sagas.starting.start",
+    "POST /flow/{saga_id}/events/{event}": "sagas.signals.signal",
+    "GET /v1/flows/{name}": "flows.editing.lookup",
+    "GET /v1/flows/{name}/steps/{step}": "flows.editing.lookup_step",
+    "PUT /v1/flows/{name}/steps/{step}": "flows.editing.replace_step",
+    "DELETE /v1/flows/{name}/steps/{step}": "flows.editing.delete_step",
+    "POST /v1/flows/{name}/steps": "flows.editing.create_step",
+    "POST /v1/flows/{name}/executions": "flows.executing.execute",
+    f"GET {_EXECUTION}": "flows.executing.execution",
+    f"GET {_EXECUTION}/steps/{{step}}": "flows.executing.step_result",
+    f"POST {_EXECUTION}/pause": "flows.executing.request",
+    f"POST {_EXECUTION}/resume": "flows.executing.request",
+    f"POST {_EXECUTION}/abort": "flows.executing.request",
+    f"POST {_EXECUTION}/stop": "flows.executing.stop",
+    "GET /v1/participants": "installation.participants.participants",
+    "GET /v1/leader": "installation.participants.leader",
+    "GET /v1/dead-letters": "installation.dead_letters.dead_letters",
+    "POST /v1/dead-letters/{letter_id}/redrive": "installation.dead_letters.redrive",
+    "DELETE /v1/dead-letters/{letter_id}": "installation.dead_letters.drop",
+    "GET /v1/bus": "installation.changes.present",
+    "POST /v1/bus/migrate": "installation.changes.change",
+    "GET /v1/election": "installation.changes.present",
+    "POST /v1/election/migrate": "installation.changes.change",
+    "GET /v1/keys": "authority.keys.list_keys",
+    "POST /v1/keys": "authority.keys.create_key",
+    "DELETE /v1/keys/{key_id}": "authority.keys.revoke_key",
+    "GET /metrics": "installation.participants.participants",
+}
+"""By method and template. The requests of the catalogue come beside them: see :func:`function_of`."""
+
+
+def function_of(method: str, template: str, tags: tuple[str, ...] = ()) -> str | None:
+    """Return the function behind an operation; None where nobody has said which it is.
+
+    Args:
+        method: of HTTP.
+        template: the path, with its parameters in braces.
+        tags: those of the route. A request about a saga has ``operations``.
+    """
+    if method == "POST" and template.startswith(f"{_SAGA}/") and "operations" in tags:
+        return "sagas.requests.ask"
+    return FUNCTIONS.get(f"{method} {template}")

@@ -1,0 +1,99 @@
+"""Asks who is there, of every request but a probe's; then, at the route, whether they may.
+
+The first half stands before the router: what it lets through without a question is named path by path, and compared whole. The
+second half is a dependency of every route, and refuses what no table knows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from goconductor.control.actor import asked_by, known_as
+from goconductor.control.authority.authenticating import Authenticator, UnauthenticatedError
+from goconductor.control.authority.roles import check_permitted
+from goconductor.control.doors.problems import UNAUTHENTICATED, UNAVAILABLE
+from goconductor.errors import StoreUnavailableError
+from goconductor.rest.http.functions import function_of
+from goconductor.rest.http.problems import RETRY_AFTER, challenge, response
+
+OPEN = frozenset({"/livez", "/readyz"})
+"""Paths without a question. The answers have no more than whether the process is ready, and what is missing."""
+SECURITY: dict[str, Any] = {"key": {"type": "http", "scheme": "bearer", "description": "an API key, gck_…"}}
+"""The security scheme in the document."""
+
+
+class Gate:
+    """A layer that lets through whoever is known.
+
+    Args:
+        app: what is behind it.
+        authenticator: knows who is there.
+        open_paths: paths without a question.
+    """
+
+    def __init__(self, app: ASGIApp, *, authenticator: Authenticator, open_paths: frozenset[str]) -> None:
+        self._app = app
+        self._authenticator = authenticator
+        self._open_paths = open_paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":  # there are none
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        path = scope.get("path", "")
+        below = path.removeprefix(scope.get("root_path", "").rstrip("/"))
+        if scope["type"] != "http" or below in self._open_paths:
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def sender(message: Message) -> None:
+            nonlocal begun
+            begun = begun or message["type"] == "http.response.start"
+            await send(message)
+
+        given = Headers(scope=scope).getlist("authorization")
+        try:
+            principal = await self._authenticator.principal(given)
+            async with self._authenticator.held(principal):
+                known_as(principal.actor)
+                await self._app(scope, receive, sender)
+        except UnauthenticatedError as error:
+            if begun:  # a stream ends; whoever asks for it again is told why
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                return
+            answer = response(UNAUTHENTICATED, str(error), path, headers=challenge("invalid_token" if given else None))
+            await answer(scope, receive, send)
+        except StoreUnavailableError as error:
+            await response(UNAVAILABLE, str(error), path, headers=RETRY_AFTER)(scope, receive, send)
+
+
+async def permitted(request: Request) -> None:
+    """Refuse what the actor may not do: a dependency of every route.
+
+    Raises:
+        ForbiddenError: it may not.
+    """
+    route = request.scope["route"]
+    if route.path_format not in OPEN:
+        check_permitted(asked_by(), function_of(request.method, route.path_format, tuple(route.tags)))
+
+
+def describe(schema: dict[str, Any], open_paths: frozenset[str]) -> None:
+    """Tell of the gate in the document.
+
+    Args:
+        schema: the document.
+        open_paths: paths without a question.
+    """
+    schema["components"]["securitySchemes"] = SECURITY
+    problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    for path, operations in schema["paths"].items():
+        for operation in operations.values():
+            operation["security"] = [] if path in open_paths else [{name: [] for name in SECURITY}]
+            for status, meaning in () if path in open_paths else (("401", "Unauthorized"), ("403", "Forbidden")):
+                operation["responses"][status] = {"description": meaning, "content": {"application/problem+json": problem}}
