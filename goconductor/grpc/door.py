@@ -16,6 +16,7 @@ from goconductor.control.authority.authenticating import Authenticator
 from goconductor.control.installation.readiness import readiness
 from goconductor.control.settings.sections import GrpcSettings
 from goconductor.control.settings.settings import Settings
+from goconductor.control.settings.tls import TlsFiles, tls_of
 from goconductor.engine.node import Node
 from goconductor.errors import ConfigurationError
 from goconductor.grpc import health
@@ -71,7 +72,8 @@ class Door:
         """
         self._node = node
         if self._gate is not None:
-            self._gate.authenticator = Authenticator(lambda: node.store.keys)
+            rate = self._settings.auth.requests_per_second
+            self._gate.authenticator = Authenticator(lambda: node.store.keys, requests_per_second=rate)
         self._methods |= methods_of(node, self._settings, self._stopping)
 
     async def stop(self, grace_seconds: float) -> None:
@@ -87,11 +89,20 @@ class Door:
         return self._node is not None and (await readiness(self._node)).ready
 
 
+def _credentials(tls: TlsFiles) -> Any:
+    return grpc.ssl_server_credentials(
+        [(tls.key, tls.certificate)],
+        root_certificates=tls.client_authority,
+        require_client_auth=tls.client_authority is not None,
+    )
+
+
 def _listen(server: Any, settings: GrpcSettings) -> str:
     assert settings.port is not None  # noqa: S101  (asked before)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    where, tls = f"{host}:{settings.port}", tls_of("grpc", settings)
     try:
-        port = server.add_insecure_port(f"{host}:{settings.port}")
+        port = server.add_insecure_port(where) if tls is None else server.add_secure_port(where, _credentials(tls))
     except RuntimeError:  # its text is a chain of file names of gRPC's own
         port = 0
     if not port:

@@ -45,6 +45,7 @@ _BY_STATUS: dict[int, grpc.StatusCode] = {
     412: grpc.StatusCode.ABORTED,
     413: grpc.StatusCode.INVALID_ARGUMENT,  # RESOURCE_EXHAUSTED is tried again, and it would be as large then
     422: grpc.StatusCode.INVALID_ARGUMENT,
+    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
     503: grpc.StatusCode.UNAVAILABLE,
 }
 _BY_KIND: dict[Kind, grpc.StatusCode] = {

@@ -91,7 +91,8 @@ def create_app(
         app.add_middleware(Caller)
     open_paths = gate.OPEN | ({"/metrics"} if settings.auth.metrics_open else set())
     if asks:
-        app.add_middleware(gate.Gate, authenticator=Authenticator(lambda: node.store.keys), open_paths=open_paths)
+        authenticator = Authenticator(lambda: node.store.keys, requests_per_second=settings.auth.requests_per_second)
+        app.add_middleware(gate.Gate, authenticator=authenticator, open_paths=open_paths)
     app.add_middleware(HeadRequests)
     app.add_middleware(Guard, any_host=settings.rest.insecure or asks)
     app.openapi = lambda: _openapi(app, open_paths if asks else None)  # type: ignore[method-assign]

@@ -10,6 +10,7 @@ from goconductor.control.actor import ANYBODY, Actor, asked_by, known_as
 from goconductor.control.authority import authenticating
 from goconductor.control.authority.authenticating import Authenticator, UnauthenticatedError
 from goconductor.control.authority.keys import KeyNotFoundError, create_key, digest_of, list_keys, revoke_key
+from goconductor.control.authority.rates import Rates, TooManyRequestsError
 from goconductor.control.authority.roles import GIVES, NEEDS, ForbiddenError, Permission, Role, check_permitted
 from goconductor.control.faults import RequestInvalidError
 from goconductor.errors import StoreUnavailableError
@@ -190,3 +191,32 @@ async def test_a_timeout_of_a_call_is_none_of_its_key(bench: Bench, known: Authe
     with pytest.raises(TimeoutError):
         async with known.held(principal):
             raise TimeoutError
+
+
+def test_a_key_may_make_so_many_requests_and_its_neighbour_as_many() -> None:
+    now = 100.0
+    rates = Rates(5.0, clock=lambda: now)
+    for _ in range(10):
+        rates.take("one")
+    with pytest.raises(TooManyRequestsError):
+        rates.take("one")
+    rates.take("other")
+    now += 0.21
+    rates.take("one")
+    with pytest.raises(TooManyRequestsError):
+        rates.take("one")
+    now += 3600.0
+    for _ in range(10):
+        rates.take("one")
+    with pytest.raises(TooManyRequestsError):
+        rates.take("one")
+
+
+def test_a_rate_below_one_lets_one_through_now_and_then() -> None:
+    now = 0.0
+    rates = Rates(0.1, clock=lambda: now)
+    rates.take("one")
+    with pytest.raises(TooManyRequestsError):
+        rates.take("one")
+    now = 10.1
+    rates.take("one")

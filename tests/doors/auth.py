@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from goconductor.control.actor import Actor
 from goconductor.control.authority.keys import create_key
 from goconductor.control.authority.roles import Role
@@ -10,7 +12,7 @@ from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 
 
-def asking(settings: Settings, **auth: bool) -> Settings:
+def asking(settings: Settings, **auth: Any) -> Settings:
     """The same settings with doors that ask who is there."""
     return settings.model_copy(update={"auth": AuthSettings(enabled=True, **auth)})
 

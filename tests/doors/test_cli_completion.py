@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from goconductor.cli import completion
+from goconductor.control.settings.sections import RestSettings
 from goconductor.engine.node import Node
 from goconductor.saga.ids import DEFAULT_NAMESPACE
 from tests.doors.conftest import INPUT
@@ -45,7 +46,7 @@ async def test_names_of_the_database_are_offered(command_line: Prompt, open_shop
 
 
 async def test_settings_are_offered_without_a_database() -> None:
-    assert await offered(Prompt(), "config explain rest.") == ["rest.insecure", "rest.host", "rest.port"]
+    assert await offered(Prompt(), "config explain rest.") == [f"rest.{key}" for key in RestSettings.model_fields]
     assert "doctor" in await offered(Prompt(), "d")
 
 

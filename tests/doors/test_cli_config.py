@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from goconductor.control.settings.sections import RestSettings
 from goconductor.control.settings.settings import names, variable
 from tests.doors.prompt import CANARY, Prompt
 
@@ -73,7 +74,7 @@ def test_one_setting_is_explained_by_its_name_its_variable_or_its_section(prompt
     ]
     assert prompt.run("config", "explain", "GOCONDUCTOR_REST__PORT").lines == lines
     section = prompt.run("config", "explain", "rest", "--json").json["settings"]
-    assert [each["name"] for each in section] == ["rest.insecure", "rest.host", "rest.port"]
+    assert [each["name"] for each in section] == [f"rest.{key}" for key in RestSettings.model_fields]
 
 
 @pytest.mark.parametrize(

@@ -218,3 +218,14 @@ async def test_metrics_and_the_document(shop: Shop) -> None:
 async def test_without_the_setting_nothing_is_asked_on_loopback(shop: Shop) -> None:
     assert (await shop.client.get("/v1/sagas")).status_code == 200
     assert "securitySchemes" not in (await shop.client.get("/openapi.json")).json()["components"]
+
+
+async def test_a_key_that_asks_too_often_is_told_so(shop: Shop) -> None:
+    app = create_app(shop.server, asking(shop.settings, requests_per_second=1e-6))
+    async with client_of(app, await key_of(shop.server, "viewer")) as one, client_of(app, await key_of(shop.server)) as other:
+        assert (await one.get("/v1/sagas")).status_code == 200
+        refused = await one.get("/v1/sagas")
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+        assert refused.json()["type"] == "urn:goconductor:problem:too-many-requests"
+        assert (await other.get("/v1/sagas")).status_code == 200
+        assert (await one.get("/livez")).status_code == 200

@@ -21,6 +21,7 @@ import msgspec
 from goconductor.aio.tasks import create_guarded_task
 from goconductor.control.actor import Actor
 from goconductor.control.authority.keys import KEY, digest_of
+from goconductor.control.authority.rates import Rates
 from goconductor.errors import GoConductorError, StoreUnavailableError
 from goconductor.ports.store import KeyRow
 from goconductor.ports.store.reading.keys import Keys
@@ -55,9 +56,11 @@ class Authenticator:
 
     Args:
         keys: returns the store's keys.
+        requests_per_second: how many requests a key may make; None is without a limit.
     """
 
-    def __init__(self, keys: Callable[[], Keys]) -> None:
+    def __init__(self, keys: Callable[[], Keys], *, requests_per_second: float | None = None) -> None:
+        self._rates = Rates(requests_per_second)
         self._keys = keys
         self._live: dict[str, KeyRow] = {}
         self._read_at = float("-inf")
@@ -71,6 +74,7 @@ class Authenticator:
 
         Raises:
             UnauthenticatedError: it is none that is known.
+            TooManyRequestsError: the key has made more than it may.
             StoreUnavailableError: the database cannot be reached.
         """
         if not authorization:
@@ -85,6 +89,7 @@ class Authenticator:
         # compared also where there is no such key, and in constant time: the time of an answer tells nothing
         if not hmac.compare_digest(digest_of(found[0]), row.digest if row else "0" * 64) or row is None:
             raise UnauthenticatedError("this API key is unknown, revoked or over; ask an admin for another one")
+        self._rates.take(row.key_id)
         return Principal(actor=Actor(row.name, frozenset(row.roles), row.namespace), key_id=row.key_id)
 
     async def stands(self, principal: Principal) -> bool:

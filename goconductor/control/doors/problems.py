@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from goconductor.control.authority.authenticating import UnauthenticatedError
 from goconductor.control.authority.keys import KeyNotFoundError
+from goconductor.control.authority.rates import TooManyRequestsError
 from goconductor.control.authority.roles import ForbiddenError
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.flows.editing import FlowChangedError
@@ -68,6 +69,7 @@ INPUT_REFUSED = Kind("input-refused", 422, "The input does not fit the saga's sc
 DEFINITION_REFUSED = Kind("definition-refused", 422, "The definition cannot run")
 FLOW_CHANGED = Kind("flow-changed", 409, "Another edit of the flow came first")
 STEP_EXISTS = Kind("step-exists", 409, "The flow has another step of this id")
+TOO_MANY_REQUESTS = Kind("too-many-requests", 429, "This key has made more requests than it may")
 INTERNAL = Kind("internal", 500, "Something unforeseen went wrong")
 UNAVAILABLE = Kind("unavailable", 503, "The saga store cannot be reached now")
 BUS_UNAVAILABLE = Kind("bus-unavailable", 503, "The bus cannot be reached now")
@@ -77,6 +79,7 @@ NOT_READY = Kind("not-ready", 503, "Requests cannot be served yet")
 KINDS: dict[type[GoConductorError], Kind] = {
     UnauthenticatedError: UNAUTHENTICATED,
     ForbiddenError: FORBIDDEN,
+    TooManyRequestsError: TOO_MANY_REQUESTS,
     KeyNotFoundError: API_KEY_NOT_FOUND,
     PayloadError: INVALID_PAYLOAD,
     PayloadTooLargeError: TOO_LARGE,

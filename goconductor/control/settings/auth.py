@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
+from pydantic import Field
 from pydantic_core import PydanticCustomError
 
 from goconductor.control.settings.sections import GrpcSettings, RestSettings, Section, is_loopback
@@ -17,6 +18,8 @@ class AuthSettings(Section):
     enabled: bool = False
     """Want an API key of each request over REST and gRPC, but for health. `goconductor key create` makes one. Both may then
     listen on other hosts than loopback."""
+    requests_per_second: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)] | None = None
+    """Requests of one key that a server takes in a second, over some seconds; without it there is no limit."""
     metrics_open: bool = False
     """Answer ``/metrics`` of the REST server without a key too."""
 

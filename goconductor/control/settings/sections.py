@@ -195,7 +195,27 @@ class RetentionSettings(Section):
     """Days that the records of processes are kept, once these are gone; 0 is for ever."""
 
 
-class RestSettings(Section):
+class TlsSettings(Section):
+    """How a door speaks TLS."""
+
+    certificate: str | None = None
+    """The path of its certificate, with those between it and its authority, as PEM. With it the server speaks TLS only."""
+    certificate_key: str | None = None
+    """The path of the certificate's private key, as PEM without a passphrase."""
+    client_authority: str | None = None
+    """The path of the certificate of an authority, as PEM. With it only clients with a certificate of
+    that authority are let in."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.certificate is None) != (self.certificate_key is None):
+            raise ValueError("should have both 'certificate' and 'certificate_key', or neither")
+        if self.client_authority is not None and self.certificate is None:
+            raise ValueError("'client_authority' needs 'certificate' and 'certificate_key'")
+        return self
+
+
+class RestSettings(TlsSettings):
     """Where the REST server listens."""
 
     insecure: bool = False
@@ -207,7 +227,7 @@ class RestSettings(Section):
     """Its TCP port; 0 takes a free one."""
 
 
-class GrpcSettings(Section):
+class GrpcSettings(TlsSettings):
     """Where the gRPC server listens."""
 
     insecure: bool = False

@@ -14,8 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from goconductor.control.actor import asked_by, known_as
 from goconductor.control.authority.authenticating import Authenticator, UnauthenticatedError
+from goconductor.control.authority.rates import TooManyRequestsError
 from goconductor.control.authority.roles import check_permitted
-from goconductor.control.doors.problems import UNAUTHENTICATED, UNAVAILABLE
+from goconductor.control.doors.problems import TOO_MANY_REQUESTS, UNAUTHENTICATED, UNAVAILABLE
 from goconductor.errors import StoreUnavailableError
 from goconductor.rest.http.functions import function_of
 from goconductor.rest.http.problems import RETRY_AFTER, challenge, response
@@ -24,6 +25,8 @@ OPEN = frozenset({"/livez", "/readyz"})
 """Paths without a question. The answers have no more than whether the process is ready, and what is missing."""
 SECURITY: dict[str, Any] = {"key": {"type": "http", "scheme": "bearer", "description": "an API key, gck_…"}}
 """The security scheme in the document."""
+REFUSALS = (("401", "Unauthorized"), ("403", "Forbidden"), ("429", "Too Many Requests"))
+"""What it may answer in place of an operation."""
 
 
 class Gate:
@@ -70,6 +73,8 @@ class Gate:
             await answer(scope, receive, send)
         except StoreUnavailableError as error:
             await response(UNAVAILABLE, str(error), path, headers=RETRY_AFTER)(scope, receive, send)
+        except TooManyRequestsError as error:
+            await response(TOO_MANY_REQUESTS, str(error), path, headers=RETRY_AFTER)(scope, receive, send)
 
 
 async def permitted(request: Request) -> None:
@@ -95,5 +100,5 @@ def describe(schema: dict[str, Any], open_paths: frozenset[str]) -> None:
     for path, operations in schema["paths"].items():
         for operation in operations.values():
             operation["security"] = [] if path in open_paths else [{name: [] for name in SECURITY}]
-            for status, meaning in () if path in open_paths else (("401", "Unauthorized"), ("403", "Forbidden")):
+            for status, meaning in () if path in open_paths else REFUSALS:
                 operation["responses"][status] = {"description": meaning, "content": {"application/problem+json": problem}}

@@ -16,6 +16,7 @@ from goconductor import app
 from goconductor.control.doors.exits import Exit
 from goconductor.control.settings.sections import RestSettings
 from goconductor.control.settings.settings import Settings
+from goconductor.control.settings.tls import tls_of
 from goconductor.errors import ConfigurationError, PluginNotFoundError
 from goconductor.observe.metrics import Metrics
 
@@ -60,6 +61,10 @@ async def serve(settings: Settings) -> Exit:
         ws="none",
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
+    tls = tls_of("rest", settings.rest)
+    if tls is not None:
+        config.load()
+        config.ssl = tls.context
     server = _Server(config)
 
     def stop() -> None:
@@ -74,7 +79,7 @@ async def serve(settings: Settings) -> Exit:
         listener = stack.enter_context(_listen(settings.rest))
         door = await _grpc_door(settings, stack)
         served = asyncio.create_task(server.serve(sockets=[listener]), name="REST")
-        opening = _open(settings, front, stopping, served, _address(listener), door)
+        opening = _open(settings, front, stopping, served, _address(listener, "http" if tls is None else "https"), door)
         opened = asyncio.create_task(opening, name="node")
         await asyncio.wait((served, opened), return_when=asyncio.FIRST_COMPLETED)
         if front.behind is None:
@@ -134,6 +139,6 @@ def _listen(rest: RestSettings) -> socket.socket:
     return listener
 
 
-def _address(listener: socket.socket) -> str:
+def _address(listener: socket.socket, scheme: str) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
