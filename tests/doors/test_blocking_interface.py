@@ -48,7 +48,7 @@ from goconductor.blocking.saga import BlockingSaga
 from goconductor.blocking.schedules import BlockingSchedules
 from goconductor.blocking.transactions import of_this_thread
 from goconductor.control.dataflows.documents import DataflowRun
-from goconductor.control.models import SagaPage
+from goconductor.control.models import SagaDetail, SagaPage
 from goconductor.control.sagas.bulk import BulkReport
 from goconductor.dataflow.dataflow import Dataflow
 from goconductor.lifecycle.facts.state import SagaStatus

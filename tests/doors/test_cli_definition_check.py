@@ -59,6 +59,14 @@ def test_all_faults_of_all_files_are_told_with_their_remedies(good: str, broken:
     assert checked.json["definitions"][0]["version"] is None
 
 
+def test_what_can_run_and_is_hardly_meant_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "doubtful.yaml"
+    path.write_text("{name: order, steps: [{id: a, run: a.b, compensation: false}, {id: b, run: a.b, after: [a]}]}")
+    answer = Prompt().run("definition", "check", str(path))
+    assert (answer.code, answer.lines[0]) == (1, f"{path}: saga order can run, but hardly as it is meant:")
+    assert "a succeeds, b fails, and nothing undoes it" in answer.lines[1]
+
+
 def test_the_standard_input_is_a_file_too() -> None:
     assert Prompt().run("definition", "check", "-", stdin=json.dumps(ORDER).encode()).code == 0
     answer = Prompt().run("definition", "check", "-", stdin=b"a: [")

@@ -70,7 +70,8 @@ def check(
     else:
         for each in found:
             if each.problems:
-                typer.echo(plain(f"{each.file}: saga {each.saga or '(without a name)'} cannot run:"))
+                can = "cannot run" if each.version is None else "can run, but hardly as it is meant"
+                typer.echo(plain(f"{each.file}: saga {each.saga or '(without a name)'} {can}:"))
                 for number, problem in enumerate(each.problems, 1):
                     typer.echo(plain(f"  {number}. {problem}"))
             else:

@@ -12,6 +12,7 @@ from goconductor.control.schema_faults import schema_faults, struct_faults
 from goconductor.control.yaml_reader import DEFINITION_BYTES_MAX, DocumentError, read_yaml
 from goconductor.errors import DefinitionError, PayloadError
 from goconductor.saga.checking import validate
+from goconductor.saga.checking.doubts import doubts
 from goconductor.saga.data.values import canonical, check_value, decode
 from goconductor.saga.definition import Definition
 from goconductor.saga.writing.written import WrittenDefinition, compiled, is_plain
@@ -78,7 +79,7 @@ def _compiled(document: Any) -> tuple[Definition, list[str]]:
 
 
 def check(data: bytes, file: str) -> CheckedDefinition:
-    """Check a file's content as a definition; without problems it can run. No database is asked.
+    """Check a file's content as a definition, what is only doubtful included. No database is asked.
 
     Args:
         data: JSON or YAML.
@@ -88,4 +89,10 @@ def check(data: bytes, file: str) -> CheckedDefinition:
         definition = load_definition(data)
     except DefinitionError as error:
         return CheckedDefinition(file=file, saga=None if error.name == NAMELESS else error.name, problems=list(error.problems))
-    return CheckedDefinition(file=file, saga=definition.name, version=definition.version, steps=len(definition.steps))
+    return CheckedDefinition(
+        file=file,
+        saga=definition.name,
+        version=definition.version,
+        steps=len(definition.steps),
+        problems=doubts(definition),
+    )

@@ -241,6 +241,14 @@ class _Compiler:
                 self.problems.append(f"case {case.case!r} of switch {name!r} has no condition; add when, or write it last.")
             if case.when is not None:
                 self._compiles(case.when, f"case {case.case!r} of switch {name!r}")
+        first: dict[str, str] = {}
+        for case in cases:
+            before = case.case if case.when is None else first.setdefault(case.when, case.case)
+            if before != case.case:
+                self.problems.append(
+                    f"case {case.case!r} of switch {name!r} is never taken: where its condition holds, that of case {before!r} "
+                    "did before; mend one of them, or remove the case."
+                )
         for twice in sorted({each for each in names if names.count(each) > 1}):
             self.problems.append(f"switch {name!r} has {twice!r} twice; give each case a name of its own.")
 

@@ -1,0 +1,60 @@
+"""What a definition may hold and its writer has hardly meant. It can run; ``definition check`` refuses it, registering it warns.
+
+Each doubt names a path on which it shows, and the remedy. What only the owner of a step knows is no doubt: a step of which a
+document does not say whether its code has a compensation may have one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from goconductor.errors import ConditionError
+from goconductor.saga.definition import Definition, Step, StepRole, every_step
+from goconductor.saga.expressions.conditions import compile_condition
+from goconductor.saga.plan import Plan
+
+
+def doubts(definition: Definition) -> list[str]:
+    """Return what is doubtful about a definition, each with its remedy.
+
+    Args:
+        definition: one that can run.
+    """
+    plan = Plan(definition)
+    before_pivot = [step for step in definition.steps if plan.roles[step.id] is StepRole.COMPENSATABLE]
+    return [*_never(every_step(definition.steps)), *_left_standing(plan, before_pivot)]
+
+
+def _never(steps: Iterable[Step]) -> Iterator[str]:
+    """Yield the steps whose condition reads nothing, and is false."""
+    for step in steps:
+        if step.when is None or (condition := compile_condition(step.when)).named:
+            continue
+        try:
+            holds = condition.holds({})
+        except ConditionError as error:
+            yield f"step {step.id!r} fails whenever it has its turn: {error}; mend its condition."
+            continue
+        if not holds:
+            yield f"step {step.id!r} never runs: its condition {step.when!r} is false on any data; remove the step, or mend that."
+
+
+def _left_standing(plan: Plan, steps: Iterable[Step]) -> Iterator[str]:
+    """Yield the steps that nothing undoes, and that do not say so."""
+    for top in steps:
+        for step in every_step([top]):
+            if not step.run or step.compensation is not False or step.undo is not None:
+                continue
+            if (fails := next((name for name in plan.order if name != top.id), None)) is None:
+                continue  # no other step can turn the saga back
+            path = _path(plan, top.id, fails)
+            yield (
+                f"what step {step.id!r} does stays where the saga turns back: {path}, and nothing undoes it; say undo: none (in "
+                "Python undo='none') if nothing needs to, else give it an undo, or its service a compensation."
+            )
+
+
+def _path(plan: Plan, step: str, other: str) -> str:
+    """Return a path on which the saga turns back after a step has run."""
+    later = next(iter(plan.successors[step]), None)
+    return f"{step} succeeds, {later} fails" if later is not None else f"{step} succeeds, {other} fails beside it"
