@@ -49,6 +49,7 @@ class BlockingConductor(BlockingClient):
         *,
         key: str | None = None,
         labels: Mapping[str, str] | None = None,
+        priority: int = 0,
         transaction: BlockingTransaction | None = None,
     ) -> BlockingSaga[O]: ...
     @overload
@@ -59,6 +60,7 @@ class BlockingConductor(BlockingClient):
         *,
         key: str | None = None,
         labels: Mapping[str, str] | None = None,
+        priority: int = 0,
         transaction: BlockingTransaction | None = None,
     ) -> BlockingSaga[Any]: ...
     def start(
@@ -68,6 +70,7 @@ class BlockingConductor(BlockingClient):
         *,
         key: str | None = None,
         labels: Mapping[str, str] | None = None,
+        priority: int = 0,
         transaction: BlockingTransaction | None = None,
     ) -> BlockingSaga[Any]:
         """Start a saga.
@@ -77,6 +80,7 @@ class BlockingConductor(BlockingClient):
             input: its input.
             key: the same key again finds the same saga; up to 255 printable ASCII characters.
             labels: up to 20 words to find it by, each name and value a text.
+            priority: of its steps where they wait for room in a process; from -100 to 100, greater ones come first.
             transaction: your own open transaction in the database of the saga log, over psycopg 3: a connection of psycopg,
                 SQLAlchemy's ``Session``, ``scoped_session`` or ``Connection``, or Django's ``connection`` inside of
                 ``transaction.atomic()``. The saga begins when it commits, or never; call :meth:`BlockingSaga.begin` after the
@@ -88,7 +92,7 @@ class BlockingConductor(BlockingClient):
             PayloadError: the input cannot be kept, or does not fit the saga's input type.
             InputRefusedError: the input does not fit the registered definition's schema.
             SagaAlreadyStartedError: the key has started a saga with other input.
-            RequestInvalidError: the key or a label cannot be one.
+            RequestInvalidError: the key, a label or the priority cannot be one.
             DefinitionNotFoundError: there is no definition of that name.
             StoreUnavailableError: the store is away; with a key, the start can be repeated safely.
             TypeError: the transaction is of an unknown kind; the error names the known ones.
@@ -97,7 +101,8 @@ class BlockingConductor(BlockingClient):
         """
         own = of_this_thread(transaction)
         return BlockingSaga(
-            self, self._ask(lambda conductor: conductor.start(saga, input, key=key, labels=labels, transaction=own))
+            self,
+            self._ask(lambda conductor: conductor.start(saga, input, key=key, labels=labels, priority=priority, transaction=own)),
         )
 
     @overload

@@ -212,7 +212,7 @@ class Children:
         """Start a child, or take its key for one that never begins."""
         child = plan.children[parent.step]
         its_plan = await self._definitions.plan(child.name, child.version)
-        start = partial(self._starter.start_child, its_plan, parent, traceparent=state.traceparent)
+        start = partial(self._starter.start_child, its_plan, parent, traceparent=state.traceparent, priority=state.priority)
         if never:
             return await start(None, never=never)
         try:

@@ -178,7 +178,7 @@ class Intake:
                 self._counts["messages_for_others"] += 1
                 self._leave(delivery, await self._colleagues.wait_seconds(owner, name, delivery.deliveries))
             return
-        place = await executor.places.wait(plan, body.step, body.direction, WAIT_SECONDS)
+        place = await executor.places.wait(plan, body.step, body.direction, WAIT_SECONDS, body.priority)
         if place is None:
             self._counts["messages_without_room"] += 1
             delivery.give_back(doubled(FULL_SECONDS, delivery.deliveries - 1, seconds_max=FULL_SECONDS_MAX))

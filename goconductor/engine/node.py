@@ -41,7 +41,7 @@ from goconductor.engine.running.executor import Executor
 from goconductor.engine.running.invoke import step_in
 from goconductor.engine.running.journals import Journals
 from goconductor.engine.steps.listeners import notify
-from goconductor.engine.steps.registry import StepRegistry, check, facts
+from goconductor.engine.steps.registry import StepRegistry, check, facts, limits
 from goconductor.engine.work.renewal import Renewal
 from goconductor.errors import RequestRefusedError, SagaNotFoundError
 from goconductor.lifecycle.facts.effects import Work
@@ -119,7 +119,7 @@ class Node:
         self.orphans = Orphans(store.leases, self.clock)
         self._rewinding = Rewinding(store.failovers, self.definitions, self.clock, known_by=self.name, counts=self.counts)
         self._registration = Registration(store.instances, store.terms, self.clock, self._rewound)
-        self._admission = Admission(store.permits, self.registry.limits, self.clock, lease_seconds, self.counts)
+        self._admission = Admission(store.permits, limits(self.registry), self.clock, lease_seconds, self.counts)
         self._executor = Executor(
             self.registry,
             journals=Journals(self.registry, self.clock, lambda kind, report: store.choices.report(self._serial(), kind, report)),
@@ -272,6 +272,7 @@ class Node:
         reply: bool = True,
         transaction: Transaction | None = None,
         identity: Any = msgspec.UNSET,
+        priority: int = 0,
     ) -> Started:
         """Start a saga.
 
@@ -284,6 +285,7 @@ class Node:
             reply: whether this process wants the notice of the end at once.
             transaction: the caller's own, in the database of the saga log; the saga exists from its commit on, and :meth:`begin`
                 begins it then.
+            priority: of its steps where they wait for room in a process; greater ones come first.
             identity: compared in place of the input when the key has started a saga before; the input, if left out.
 
         Raises:
@@ -297,12 +299,10 @@ class Node:
         reply_to = replies_topic(self.name) if reply else ""
         if reply:
             self.membership.hear(reply_to)
-        if transaction is not None:
-            return await self._starter.start_in(
-                transaction, plan, input, key=key, labels=labels or {}, reply_to=reply_to, identity=identity
-            )
-        started = await self._starter.start(plan, input, key=key, labels=labels or {}, reply_to=reply_to, identity=identity)
-        if self.registry.listeners and not started.existing:
+        start = self._starter.start if transaction is None else partial(self._starter.start_in, transaction)
+        words = labels or {}
+        started = await start(plan, input, key=key, labels=words, reply_to=reply_to, identity=identity, priority=priority)
+        if transaction is None and self.registry.listeners and not started.existing:
             await notify(self.registry.listeners, "saga_started", started.saga_id, plan.name)
         return started
 

@@ -66,6 +66,7 @@ def first(plan: Plan, saga_id: UUID, event: SagaStarted, log: Log | None = None)
             patience_seconds=event.patience_seconds,
             traceparent=event.traceparent,
             parent=event.parent,
+            priority=event.priority,
             started_at=event.at,
             at=event.at,
             deadline_at=None if limit is None else event.at + limit,

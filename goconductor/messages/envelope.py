@@ -39,6 +39,7 @@ class RunStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     attempt: int
     round: int
     baton: Baton
+    priority: int = 0
 
 
 class SagaEnded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -38,6 +38,7 @@ OF_STORE = (
     "leader",
     "instances",
     "journals",
+    "limits",
     "choices",
     "leases",
     "failovers",

@@ -72,6 +72,7 @@ class Conductor:
         *,
         key: str | None = None,
         labels: Mapping[str, str] | None = None,
+        priority: int = 0,
         transaction: Transaction | None = None,
     ) -> SagaHandle[O]: ...
     @overload
@@ -82,6 +83,7 @@ class Conductor:
         *,
         key: str | None = None,
         labels: Mapping[str, str] | None = None,
+        priority: int = 0,
         transaction: Transaction | None = None,
     ) -> SagaHandle[Any]: ...
     async def start(
@@ -91,6 +93,7 @@ class Conductor:
         *,
         key: str | None = None,
         labels: Mapping[str, str] | None = None,
+        priority: int = 0,
         transaction: Transaction | None = None,
     ) -> SagaHandle[Any]:
         """Start a saga.
@@ -100,6 +103,7 @@ class Conductor:
             input: its input.
             key: the same key again finds the same saga; up to 255 printable ASCII characters.
             labels: up to 20 words to find it by, each name and value a text.
+            priority: of its steps where they wait for room in a process; from -100 to 100, greater ones come first.
             transaction: your own open transaction in the database of the saga log: an asyncpg connection, SQLAlchemy's
                 ``AsyncSession`` or ``AsyncConnection``, or a psycopg ``AsyncConnection``. The saga begins when it commits, or
                 never; call :meth:`SagaHandle.begin` after the commit. Until then nobody sees it, and another start with its key
@@ -111,7 +115,7 @@ class Conductor:
             PayloadError: the input cannot be kept, or does not fit the saga's input type.
             InputRefusedError: the input does not fit the registered definition's schema.
             SagaAlreadyStartedError: the key has started a saga with other input.
-            RequestInvalidError: the key or a label cannot be one.
+            RequestInvalidError: the key, a label or the priority cannot be one.
             DefinitionNotFoundError: there is no definition of that name.
             StoreUnavailableError: the store is away; with a key, the start can be repeated safely.
             TypeError: the transaction is of an unknown kind; the error names the known ones.
@@ -128,6 +132,7 @@ class Conductor:
             reply=True,
             transaction=transaction,
             input_type=None if isinstance(saga, str) else saga.input_type,
+            priority=priority,
         )
         return self._handle(started.saga_id, saga, existing=started.existing, begun=transaction is None)
 

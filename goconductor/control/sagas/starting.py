@@ -21,6 +21,7 @@ from goconductor.saga.types.completing import normalised
 from goconductor.saga.types.encoding import to_json_value
 
 KEY_CHARACTERS_MAX = 255
+PRIORITY_MAX = 100
 LABELS_MAX = 20
 
 KEY = re.compile(r"[\x20-\x7e]{1,255}")
@@ -50,6 +51,7 @@ async def start(
     reply: bool = False,
     transaction: Transaction | None = None,
     input_type: Any = None,
+    priority: int = 0,
 ) -> Started:
     """Start a saga. All doors come here, so that all refuse the same.
 
@@ -65,17 +67,20 @@ async def start(
         transaction: the caller's own, as :meth:`Node.start_saga` has it.
         input_type: the type that the definition's schema was made from, which is checked faster than the schema; None checks the
             schema.
+        priority: of its steps where they wait for room in a process; from -100 to 100, greater ones come first.
 
     Raises:
         DefinitionNotFoundError: no definition has this name.
         InputRefusedError: the input does not fit the definition's schema.
         PayloadError: the input cannot be kept.
-        RequestInvalidError: the key or a label cannot be one.
+        RequestInvalidError: the key, a label or the priority cannot be one.
         SagaAlreadyStartedError: the key has started a saga with other input.
         StoreUnavailableError: the database cannot be reached; with a key, the start can be repeated safely.
     """
     if key is not None or labels is not None:
         check_names(key, {} if labels is None else labels)
+    if type(priority) is not int or priority:
+        check_priority(priority)
     plan = await plan_of(node, saga, version) if isinstance(saga, str) else saga
     identity: Any = msgspec.UNSET
     if input_type is not None:
@@ -90,6 +95,7 @@ async def start(
         reply=reply,
         transaction=transaction,
         identity=identity,
+        priority=priority,
     )
 
 
@@ -156,6 +162,17 @@ def key_faults(name: str, key: object) -> list[Fault]:
     if isinstance(key, str) and KEY.fullmatch(key):
         return []
     return [Fault(name, f"should be 1 to {KEY_CHARACTERS_MAX} printable ASCII characters, such as a UUID")]
+
+
+def check_priority(priority: object) -> None:
+    """Check a priority; its type too, as a caller in Python may give anything.
+
+    Raises:
+        RequestInvalidError: it cannot be one.
+    """
+    if isinstance(priority, bool) or not isinstance(priority, int) or not -PRIORITY_MAX <= priority <= PRIORITY_MAX:
+        fault = Fault("priority", f"should be a whole number from -{PRIORITY_MAX} to {PRIORITY_MAX}")
+        raise RequestInvalidError("the saga cannot be started so", [fault])
 
 
 def check_names(key: object, labels: object) -> None:

@@ -103,6 +103,7 @@ class Outbox:
                 attempt=work.attempt,
                 round=work.round,
                 baton=Baton(view.seq, view.tag, state, (*plan.features, *view.state.features)),
+                priority=view.state.priority,
             )
             topic = steps_topic(plan.owners_of[work.direction][work.step][0])
             if self._put(topic, view, body, now, cause) > self._baton_bytes_max:

@@ -110,16 +110,26 @@ class Starter:
         """Starts whose key an open transaction holds: they wait with each other, and with nobody else."""
 
     async def start(
-        self, plan: Plan, input: Any, *, key: str | None, labels: Mapping[str, str], reply_to: str, identity: Any = msgspec.UNSET
+        self,
+        plan: Plan,
+        input: Any,
+        *,
+        key: str | None,
+        labels: Mapping[str, str],
+        reply_to: str,
+        identity: Any = msgspec.UNSET,
+        priority: int = 0,
     ) -> Started:
         """Start a saga, and run here what can be run at once. Parameters and errors as of :meth:`Node.start_saga`."""
         with self._observer.starting(plan.name) as starting:
-            event = self._event(input, reply_to=reply_to, traceparent=starting.traceparent)
+            event = self._event(input, reply_to=reply_to, traceparent=starting.traceparent, priority=priority)
             started = await self._started(plan, event, ids.DEFAULT_NAMESPACE, key, labels, identity)
             starting.started(started.saga_id, existing=started.existing)
         return started
 
-    async def start_child(self, plan: Plan, parent: Parent, input: Any, *, traceparent: str, never: str = "") -> Started:
+    async def start_child(
+        self, plan: Plan, parent: Parent, input: Any, *, traceparent: str, priority: int = 0, never: str = ""
+    ) -> Started:
         """Start a saga for a step of another one. Whoever does so first decides whether it ever begins.
 
         Args:
@@ -127,6 +137,7 @@ class Starter:
             parent: the step, and its attempt; of them its key is made.
             input: JSON data.
             traceparent: the trace of the step's saga, which this one belongs to.
+            priority: that of the step's saga.
             never: why it is to have ended before it begins; empty where it begins.
 
         Raises:
@@ -135,7 +146,8 @@ class Starter:
         """
         key = ids.child_key(*msgspec.structs.astuple(parent))
         with self._observer.starting(plan.name) as starting:
-            event = replace(self._event(input, traceparent=traceparent or starting.traceparent), parent=parent, never=never)
+            event = self._event(input, traceparent=traceparent or starting.traceparent, priority=priority)
+            event = replace(event, parent=parent, never=never)
             started = await self._started(plan, event, ids.CHILDREN_NAMESPACE, key, {}, key)
             starting.started(started.saga_id, existing=started.existing)
         return started
@@ -186,6 +198,7 @@ class Starter:
         labels: Mapping[str, str],
         reply_to: str,
         identity: Any = msgspec.UNSET,
+        priority: int = 0,
     ) -> Started:
         """Start a saga in the caller's own transaction. Parameters and errors as of :meth:`Node.start_saga`.
 
@@ -193,7 +206,7 @@ class Starter:
         sweep begins it if nobody else does.
         """
         with self._observer.starting(plan.name) as starting:
-            event = self._event(input, reply_to=reply_to, traceparent=starting.traceparent)
+            event = self._event(input, reply_to=reply_to, traceparent=starting.traceparent, priority=priority)
             view, decision, event = self._begun(plan, event, ids.DEFAULT_NAMESPACE, key, labels)
             start = self._start(plan, view, decision.status, event, ids.DEFAULT_NAMESPACE, key, labels, identity)
             if start.wake_at is not None:
@@ -205,13 +218,14 @@ class Starter:
             starting.started(view.state.saga_id, existing=False)
         return Started(view.state.saga_id)
 
-    def _event(self, input: Any, *, reply_to: str = "", traceparent: str = "") -> SagaStarted:
+    def _event(self, input: Any, *, reply_to: str = "", traceparent: str = "", priority: int = 0) -> SagaStarted:
         return SagaStarted(
             at=self._clock.now(),
             input=to_json_value(input),
             reply_to=reply_to,
             patience_seconds=PATIENCE_LEASES * self._lease_seconds,
             traceparent=traceparent,
+            priority=priority,
         )
 
     def _begun(

@@ -35,7 +35,7 @@ from goconductor.engine.running.invoke import Invocation, too_late, without_outp
 from goconductor.engine.running.journals import Journals
 from goconductor.engine.steps.context import RUNNING, StepContext, about
 from goconductor.engine.steps.listeners import notify
-from goconductor.engine.steps.registry import Action, StepRegistry
+from goconductor.engine.steps.registry import Action, StepRegistry, limits
 from goconductor.engine.work.deadlines import Deadlines
 from goconductor.engine.work.granted import Granted
 from goconductor.engine.work.places import Place, Places
@@ -106,7 +106,7 @@ class Executor:
         self._orphans = orphans
         self._clock = clock
         self._renewal = renewal
-        self.admission, self.limits = admission, registry.limits
+        self.admission, self.limits = admission, limits(registry)
         self.threads = Threads(f"goconductor-{registry.name}", threads)
         self.places = Places(registry, concurrency, lambda: self.threads.room)
         self._output_bytes_max = output_bytes_max

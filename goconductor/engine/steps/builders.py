@@ -110,7 +110,7 @@ class BuilderRegistry(StepRegistry):
                 builder = read(declared, action.target, action.signature.inputs, action)
             except BaseException:
                 del self.steps[action.name]
-                self.limits.pop(action.name, None)
+                self._limits.pop(action.name, None)
                 raise
             made: BuilderAction[..., Any] = BuilderAction(
                 declared,

@@ -183,8 +183,7 @@ class StepRegistry:
         self.name = name
         self.concurrency = concurrency
         self.steps: dict[str, Action[..., Any]] = {}
-        self.limits: dict[str, Limit] = {}
-        """Those over all instances, by the steps' names."""
+        self._limits: dict[str, Limit] = {}
         self.listeners: list[Listener] = []
 
     @overload
@@ -299,7 +298,7 @@ class StepRegistry:
             )
             action.limit = limit_of(action.target, concurrency_total, rate)
             if action.limit is not None:
-                self.limits[step_name] = action.limit
+                self._limits[step_name] = action.limit
             self.steps[step_name] = action
             return action
 
@@ -374,3 +373,8 @@ def _action(registry: StepRegistry, who: str, run: str, problems: list[str]) -> 
 def facts(registry: StepRegistry) -> dict[str, dict[str, object]]:
     """Return what other services may know of a participant's steps, by name."""
     return {name: action.facts() for name, action in registry.steps.items()}
+
+
+def limits(registry: StepRegistry) -> dict[str, Limit]:
+    """Return the limits over all instances, by the steps' names; it grows with the steps."""
+    return registry._limits  # noqa: SLF001  (of this module; no user needs it)

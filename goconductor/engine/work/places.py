@@ -15,11 +15,20 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
+import msgspec
+
 from goconductor.engine.steps.registry import Action, StepRegistry
 from goconductor.engine.work.deadlines import Deadlines
 from goconductor.ports.journal import Journal
 from goconductor.saga.ids import SETTLEMENTS, Direction
 from goconductor.saga.plan import Plan
+
+
+class Waiting(msgspec.Struct, eq=False):
+    """One who waits for room."""
+
+    ready: asyncio.Future[None]
+    priority: int
 
 
 class Capacity:
@@ -34,7 +43,8 @@ class Capacity:
     def __init__(self, size: Callable[[], int | None]) -> None:
         self._size = size
         self.taken = 0
-        self.waiting: deque[asyncio.Future[None]] = deque()
+        self.waiting: deque[Waiting] = deque()
+        """Who waits, by priority, and the longest first among equals."""
 
     @property
     def size(self) -> int | None:
@@ -48,18 +58,34 @@ class Capacity:
         return size is not None and self.taken >= size
 
     def give_back(self) -> None:
-        """Free one place; the longest waiter may look."""
+        """Free one place; the first waiter may look."""
         self.taken -= 1
         if self.waiting:
             self.wake()
 
     def wake(self) -> None:
-        """Let the longest waiter look."""
+        """Let the first waiter look."""
         while self.waiting:
-            ready = self.waiting.popleft()
+            ready = self.waiting.popleft().ready
             if not ready.done():
                 ready.set_result(None)
                 return
+
+    def queue(self, waiting: Waiting) -> bool:
+        """Put one into the queue, unless as many wait as there is room for, and none of them comes after it. Else the last of
+        them looks again, and finds itself without a place in the queue.
+        """
+        if len(self.waiting) >= max(1, self.size or 0):
+            if self.waiting[-1].priority >= waiting.priority:
+                return False
+            last = self.waiting.pop().ready
+            if not last.done():
+                last.set_result(None)
+        after = len(self.waiting)
+        while after and self.waiting[after - 1].priority < waiting.priority:
+            after -= 1
+        self.waiting.insert(after, waiting)
+        return True
 
 
 class Place:
@@ -129,9 +155,9 @@ class Places:
                 return None
         return Place(needs)
 
-    async def wait(self, plan: Plan, step: str, direction: Direction, seconds: float) -> Place | None:
+    async def wait(self, plan: Plan, step: str, direction: Direction, seconds: float, priority: int = 0) -> Place | None:
         """Reserve as :meth:`reserve`, but wait for room: as many may wait for something as there is of it, for ``seconds`` at
-        most.
+        most. Those of a greater ``priority`` come first, and take the place of others in a full queue.
         """
         loop = asyncio.get_running_loop()
         ends = loop.time() + seconds
@@ -140,10 +166,10 @@ class Places:
                 return None
             full = next(each for each in self._needed(plan, step, direction) if each.full)
             left = ends - loop.time()
-            if left <= 0 or len(full.waiting) >= max(1, full.size or 0):
-                return None
             ready = loop.create_future()
-            full.waiting.append(ready)
+            waiting = Waiting(ready, priority)
+            if left <= 0 or not full.queue(waiting):
+                return None
             try:
                 with suppress(TimeoutError), self._deadlines.within(left, once=left < seconds):
                     await ready
@@ -152,8 +178,8 @@ class Places:
                     full.wake()  # what we were woken for is another's
                 raise
             finally:
-                if ready in full.waiting:
-                    full.waiting.remove(ready)
+                if waiting in full.waiting:
+                    full.waiting.remove(waiting)
         return place
 
     def close(self) -> None:

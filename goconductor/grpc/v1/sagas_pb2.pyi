@@ -11,7 +11,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class StartSagaRequest(_message.Message):
-    __slots__ = ("saga", "input", "key", "labels", "version", "wait_seconds")
+    __slots__ = ("saga", "input", "key", "labels", "version", "wait_seconds", "priority")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -25,13 +25,15 @@ class StartSagaRequest(_message.Message):
     LABELS_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
     saga: str
     input: _values_pb2.Value
     key: str
     labels: _containers.ScalarMap[str, str]
     version: str
     wait_seconds: float
-    def __init__(self, saga: _Optional[str] = ..., input: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., key: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., version: _Optional[str] = ..., wait_seconds: _Optional[float] = ...) -> None: ...
+    priority: int
+    def __init__(self, saga: _Optional[str] = ..., input: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., key: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., version: _Optional[str] = ..., wait_seconds: _Optional[float] = ..., priority: _Optional[int] = ...) -> None: ...
 
 class StartSagaResponse(_message.Message):
     __slots__ = ("saga", "existing")
@@ -48,7 +50,7 @@ class StartSagasRequest(_message.Message):
     def __init__(self, starts: _Optional[_Iterable[_Union[StartOfMany, _Mapping]]] = ...) -> None: ...
 
 class StartOfMany(_message.Message):
-    __slots__ = ("saga", "input", "key", "labels", "version")
+    __slots__ = ("saga", "input", "key", "labels", "version", "priority")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -61,12 +63,14 @@ class StartOfMany(_message.Message):
     KEY_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
     saga: str
     input: _values_pb2.Value
     key: str
     labels: _containers.ScalarMap[str, str]
     version: str
-    def __init__(self, saga: _Optional[str] = ..., input: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., key: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., version: _Optional[str] = ...) -> None: ...
+    priority: int
+    def __init__(self, saga: _Optional[str] = ..., input: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., key: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., version: _Optional[str] = ..., priority: _Optional[int] = ...) -> None: ...
 
 class StartSagasResponse(_message.Message):
     __slots__ = ("outcomes",)

@@ -49,7 +49,8 @@ class SagaStarted(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
 
     ``reply_to`` is the topic on which its end is awaited, if it is; ``patience_seconds`` how long a lost message may hold it up;
     ``traceparent`` the trace that all its steps belong to (W3C trace context), if there is one; ``parent`` the step that started
-    it, if one did. ``never`` says why the saga has ended before it began, so that only its key is taken.
+    it, if one did. ``never`` says why the saga has ended before it began, so that only its key is taken. ``priority`` orders its
+    steps where they wait for room in a process.
     """
 
     input: Any = None
@@ -58,6 +59,7 @@ class SagaStarted(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
     traceparent: str = ""
     parent: Parent | None = None
     never: str = ""
+    priority: int = 0
 
 
 class ActionEvent(StepEvent, frozen=True, omit_defaults=True, kw_only=True):

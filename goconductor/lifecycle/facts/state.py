@@ -290,6 +290,8 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     """The step of another saga that started this one, and ends with it."""
     handed_out: bool = False
     """Whether an action of it was ever handed to somebody outside."""
+    priority: int = 0
+    """Orders its steps where they wait for room in a process; greater ones first."""
     rounds: int = 0
     """How many rewinds have begun. A step that was rewound takes this number as its round."""
     migrated: bool = False

@@ -27,6 +27,7 @@ from goconductor.cli.running import (
 from goconductor.cli.seeking import Sought, found
 from goconductor.control.doors.exits import Exit
 from goconductor.control.sagas import filters, queries, starting
+from goconductor.control.sagas.starting import PRIORITY_MAX
 from goconductor.control.sagas.story import saga_story
 from goconductor.control.settings.settings import Settings
 from goconductor.lifecycle.facts.state import SagaStatus
@@ -43,6 +44,9 @@ def start(
     key: Annotated[str | None, typer.Option(help="The same key and input again: the same saga.")] = None,
     label: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; may be repeated.")] = None,
     wait: Annotated[float, typer.Option(min=0, help="How many seconds to wait for its end.")] = 0.0,
+    priority: Annotated[
+        int, typer.Option(min=-PRIORITY_MAX, max=PRIORITY_MAX, help="Of its steps where they wait for room; greater ones first.")
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Start a saga. With --wait, 1 is the exit code unless it completes in time."""
@@ -54,6 +58,7 @@ def start(
             key=key,
             labels=label or [],
             wait_seconds=wait,
+            priority=priority,
             as_json=as_json,
         )
     )
@@ -136,11 +141,14 @@ async def _start(
     key: str | None,
     labels: list[str],
     wait_seconds: float,
+    priority: int,
     as_json: bool,
 ) -> Exit:
     words = filters.read_labels(labels)
     async with client(settings) as node:
-        started = await starting.start(actor(), node, name, input, key=key, labels=words, reply=wait_seconds > 0)
+        started = await starting.start(
+            actor(), node, name, input, key=key, labels=words, reply=wait_seconds > 0, priority=priority
+        )
         if wait_seconds:
             with suppress(TimeoutError):
                 await node.wait_for_end(started.saga_id, wait_seconds)

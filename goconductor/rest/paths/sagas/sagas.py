@@ -14,6 +14,7 @@ from goconductor.control.diagrams.drawing import Form, saga_diagram
 from goconductor.control.doors.limits import HISTORY_MAX, PAGE_MAX, WAIT_SECONDS_MAX
 from goconductor.control.models import History, SagaDetail, SagaPage
 from goconductor.control.sagas import filters, queries, starting
+from goconductor.control.sagas.starting import PRIORITY_MAX
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.lifecycle.facts.state import SagaStatus
@@ -57,6 +58,9 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
         ] = 0.0,
         label: Annotated[list[str] | None, Query(description="name=value; may be repeated")] = None,
         version: Annotated[str | None, Query(description="of the definition; the active one by default")] = None,
+        priority: Annotated[
+            int, Query(ge=-PRIORITY_MAX, le=PRIORITY_MAX, description="of its steps where they wait for room; greater ones first")
+        ] = 0,
         _key: Annotated[
             str | None,
             Header(
@@ -77,6 +81,7 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
             labels=_labels(label or ()),
             version=version,
             reply=wait_seconds > 0,
+            priority=priority,
         )
         if wait_seconds:
             await end_or_stop(node, started.saga_id, wait_seconds, stopping)
