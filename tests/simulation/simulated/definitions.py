@@ -177,7 +177,7 @@ def switch(draft: Draft) -> None:
     asked = f"input.n > {draft.chance.randrange(10)}"
     first, second = ([draft.new([]) | {"id": name} for name in names] for names in (("a", "b"), ("c",)))
     name = f"s{len(draft.steps)}"
-    other = {"case": "low", "steps": second} | draft.chance.choice([{}, {"when": "input.n > 2"}])
+    other = {"case": "low", "steps": second} | draft.chance.choice([{}, {"when": "2 < input.n"}])
     frame: dict[str, Any] = draft.chance.choice(
         [{"steps": [*first, *second], "when": asked}, {"switch": [{"case": "high", "when": asked, "steps": first}, other]}]
     )
