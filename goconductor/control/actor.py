@@ -7,6 +7,8 @@ request, it says so once (:func:`known_as`), and what the request says of itself
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 import msgspec
@@ -51,9 +53,19 @@ ANYBODY = Actor()
 _KNOWN: ContextVar[Actor | None] = ContextVar("known actor", default=None)
 
 
-def known_as(actor: Actor) -> None:
-    """Say who is behind all that this task does from now on: of a door, once somebody is known."""
+@contextmanager
+def known_as(actor: Actor) -> Iterator[None]:
+    """Enter a context in which somebody is known to be behind all that is asked: of a door, for one request.
+
+    Args:
+        actor: who it is.
+    """
+    before = _KNOWN.get()
     _KNOWN.set(actor)
+    try:
+        yield
+    finally:
+        _KNOWN.set(before)  # and not `reset`: a stream that its client has left is closed in another context
 
 
 def asked_by(by: str = "") -> Actor:

@@ -56,9 +56,10 @@ def test_roles_add_up() -> None:
 
 async def test_somebody_who_is_known_can_claim_to_ask_for_another_and_never_to_be_another() -> None:
     assert (asked_by("bob"), asked_by()) == (Actor("bob"), ANYBODY)
-    known_as(Actor("ci", frozenset({"operator"})))
-    assert asked_by() == asked_by("ci") == Actor("ci", frozenset({"operator"}))
-    assert asked_by("bob") == Actor("ci on behalf of bob", frozenset({"operator"}))
+    with known_as(Actor("ci", frozenset({"operator"}))):
+        assert asked_by() == asked_by("ci") == Actor("ci", frozenset({"operator"}))
+        assert asked_by("bob") == Actor("ci on behalf of bob", frozenset({"operator"}))
+    assert asked_by("bob") == Actor("bob")
 
 
 async def test_a_key_is_shown_once_and_kept_as_a_hash(bench: Bench) -> None:

@@ -229,3 +229,23 @@ async def test_a_key_that_asks_too_often_is_told_so(shop: Shop) -> None:
         assert refused.json()["type"] == "urn:goconductor:problem:too-many-requests"
         assert (await other.get("/v1/sagas")).status_code == 200
         assert (await one.get("/livez")).status_code == 200
+
+
+async def test_a_namespace_or_roles_that_a_request_names_are_no_part_of_who_asks(shop: Shop, app: Any) -> None:
+    """Temporal let an inner request name another namespace than the one that was authorised (CVE-2025-14986, -14987)."""
+    saga_id = (await shop.start(card="busy"))["saga_id"]
+    async with client_of(app, await key_of(shop.server, "operator")) as client:
+        for more in ({"namespace": "other"}, {"roles": ["admin"]}, {"actor": "root"}):
+            assert (await client.post(f"/v1/sagas/{saga_id}/pause", json=more)).status_code == 400
+            assert (await client.get("/v1/sagas", params=dict.fromkeys(more, "x"))).status_code == 400
+        answer = await client.get("/v1/keys", headers={"x-forwarded-user": "root", "x-roles": "admin"})
+        assert answer.status_code == 403
+
+
+async def test_who_was_known_is_forgotten_after_the_request(shop: Shop, app: Any) -> None:
+    saga_id = (await shop.start(card="busy"))["saga_id"]
+    async with client_of(app, await key_of(shop.server, "viewer")) as client:
+        assert (await client.get(f"/v1/sagas/{saga_id}")).status_code == 200
+    await shop.client.post(f"/v1/sagas/{saga_id}/pause", json={"by": "ann"})  # of a door that asks nobody, in the same task
+    entries = (await shop.client.get(f"/v1/sagas/{saga_id}/history")).json()["entries"]
+    assert entries[-1]["data"] == {"by": "ann"}

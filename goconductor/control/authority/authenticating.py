@@ -133,7 +133,8 @@ class Authenticator:
                         looking.cancel()
         except TimeoutError:
             if limit.expired():
-                raise UnauthenticatedError("the API key was revoked, or is over; ask an admin for another one") from None
+                problem = "the API key was revoked, or is over; what this request has done by then stands"
+                raise UnauthenticatedError(problem) from None
             raise
 
     async def _row(self, key_id: str) -> KeyRow | None:

@@ -65,8 +65,8 @@ def _held(handler: Any, authenticator: Authenticator, principal: Principal, name
     async def unary(given: Any, context: Any) -> Any:
         try:
             async with authenticator.held(principal):
-                known_as(principal.actor)
-                return await handler.unary_unary(given, context)
+                with known_as(principal.actor):
+                    return await handler.unary_unary(given, context)
         except UnauthenticatedError as error:
             return await ended(error, context)
 
@@ -74,9 +74,9 @@ def _held(handler: Any, authenticator: Authenticator, principal: Principal, name
         made = handler.stream_stream or handler.unary_stream
         try:
             async with authenticator.held(principal):
-                known_as(principal.actor)
-                async for each in made(given, context):
-                    yield each
+                with known_as(principal.actor):
+                    async for each in made(given, context):
+                        yield each
                 return
         except UnauthenticatedError as error:
             failed = error

@@ -63,8 +63,8 @@ class Gate:
         try:
             principal = await self._authenticator.principal(given)
             async with self._authenticator.held(principal):
-                known_as(principal.actor)
-                await self._app(scope, receive, sender)
+                with known_as(principal.actor):
+                    await self._app(scope, receive, sender)
         except UnauthenticatedError as error:
             if begun:  # a stream ends; whoever asks for it again is told why
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
