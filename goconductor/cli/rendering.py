@@ -47,6 +47,7 @@ _MARKS: dict[StepStatus, tuple[str, str]] = {
 _STATUSES: dict[SagaStatus, str] = {
     SagaStatus.RUNNING: "bold cyan",
     SagaStatus.COMPLETED: "bold green",
+    SagaStatus.HELD: "bold green",
     SagaStatus.COMPENSATING: "bold yellow",
     SagaStatus.COMPENSATED: "bold yellow",
     SagaStatus.STUCK: "bold red",

@@ -91,6 +91,10 @@ def _sentence(event: Event, who: str, took: float | None, before: SagaState | No
             return f"{who} approved {event.approves}{_why(event.reason)}"
         case e.SignalReceived():
             return f"{who} sent the signal {event.name}"
+        case e.Released():
+            return "The saga whose step had started this one ended, so that what it did stays"
+        case e.UndoRequested():
+            return f"The saga whose step had started this one has it undone{_why(event.reason)}"
         case e.PauseRequested():
             return f"{who} paused the saga{_why(event.reason)}"
         case e.ResumeRequested():

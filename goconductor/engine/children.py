@@ -17,6 +17,10 @@ child, and a paused parent starts nothing new. And it finds the child: one that 
 told, and *rests* from then on. A process that leaves gives some seconds to what is in flight, and leaves the rest to the sweep:
 the store may be away.
 
+A child that is *held* is not over: its parent takes its output, and may have it undone until the parent's own end. Whoever
+commits that end releases the children. Who dies in between leaves it to the sweep, for each look at a child that is held is one
+at its parent. A parent that is gone has ended. A parent that is held has not, and releases its children when it is released.
+
 A step whose output was refused has had its child. A retry of it starts no other: that child's output is told again.
 """
 
@@ -44,14 +48,19 @@ from goconductor.lifecycle.facts.events import (
     ActionFailed,
     ActionSettled,
     ActionSucceeded,
+    CompensationFailed,
+    CompensationSettled,
+    CompensationSucceeded,
     Event,
     OutputRejected,
+    Released,
     ResumeRequested,
     SettleUnavailable,
     TerminationRequested,
+    UndoRequested,
 )
 from goconductor.lifecycle.facts.parent import Parent
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, SagaState, SagaStatus
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, SagaState, SagaStatus, Side
 from goconductor.ports.store import Known
 from goconductor.redaction import logger_of
 from goconductor.saga.data import values
@@ -62,6 +71,8 @@ logger = logger_of("goconductor.engine")
 
 COMPENSATED, TERMINATED = "SagaCompensatedError", "SagaTerminatedError"
 """Types of the failure of a step whose saga was undone, or has ended with effects that may stand."""
+RELEASED_AT_ONCE = 50
+"""Children that are released side by side, so that they share appends."""
 LAST_WORDS_SECONDS = 5.0
 """Seconds that a process which leaves gives to what is in flight."""
 NOT_WANTED = "the step that was to start it went back before"
@@ -89,6 +100,40 @@ async def child_of(started: FindStarted, plan: Plan, state: SagaState, step: str
         if found is not None:
             return found, attempt
     return None
+
+
+def _heard(parent: View | None, of: Parent) -> Event | None:
+    """Return what a child that is held hears of its parent: that it is over, or to be undone; None while it is to wait."""
+    if parent is None or parent.state.phase.ended:
+        return Released()
+    step = parent.state.step(of.step)
+    if (step.round, step.action.attempt) != (of.round, of.attempt):
+        return None
+    if step.compensation.status is CompensationStatus.FENCING:  # the parent is to end, or goes on, without having it undone
+        return Released()
+    if step.compensation.status is CompensationStatus.SENT and not parent.state.paused:
+        return UndoRequested(reason=f"step {of.step!r} of saga {of.saga_id} goes back")
+    return None
+
+
+def _undone(child: SagaState, parent: Parent, compensation: Side[CompensationStatus]) -> Event | None:
+    """Return what the end of a child means to the compensation of its step, which the child itself is."""
+    if compensation.status is CompensationStatus.FENCING:
+        return CompensationSettled(parent.step, compensation.attempt, parent.round, happened=_is_clean(child))
+    if compensation.status is not CompensationStatus.SENT:
+        return None
+    about = parent.step, compensation.attempt, parent.round
+    if _is_clean(child):
+        return CompensationSucceeded(*about)
+    return CompensationFailed(*about, failure=Failure(TERMINATED, _may_stand(child), retryable=False))
+
+
+def _is_clean(child: SagaState) -> bool:
+    return child.phase is SagaStatus.COMPENSATED and not child.left_standing and not child.late_effects
+
+
+def _may_stand(child: SagaState) -> str:
+    return f"saga {child.saga_id} was {child.phase}, and effects of it may stand"
 
 
 async def _rested(rest: Rest, told: Sequence[Known]) -> list[None]:
@@ -156,9 +201,14 @@ class Children:
         task.add_done_callback(lambda _: self._looking.discard(about))
 
     def has_ended(self, plan: Plan, view: View) -> None:
-        """Tell the parent of a saga that has ended, if it has one."""
-        if view.state.parent is not None and not self._closed:
-            self._begin(partial(self._tell, plan, view, view.state.parent), view.state.saga_id)
+        """Tell the parent of a saga that has ended or is held, if it has one, and release the children of one that has ended."""
+        if self._closed:
+            return
+        state = view.state
+        if state.parent is not None:
+            self._begin(partial(self._tell, plan, view, state.parent), state.saga_id)
+        if plan.starts_sagas and plan.holds and state.phase.ended:
+            self._begin(partial(self._release, plan, state), state.saga_id)
 
     async def close(self) -> None:
         """Give some seconds to what is in flight, and end the rest, which can be done again by anybody."""
@@ -180,22 +230,23 @@ class Children:
         return self._tasks.start(guarded(), name=f"sub-saga of {saga_id}")
 
     async def _see_to(self, plan: Plan, state: SagaState, work: Work, *, again: bool) -> None:
-        step, settles = state.step(work.step), isinstance(work, Settle)
-        parent = Parent(state.saga_id, work.step, step.round, step.action.attempt)
+        step, wanted = state.step(work.step), work.direction is Direction.ACTION
+        parent = Parent(state.saga_id, work.step, step.round, step.action.attempt, held=work.step in plan.holds)
+        held_back = state.paused and not isinstance(work, Settle)
         found = None
-        if again or settles or parent.attempt > 1:
+        if again or not wanted or parent.attempt > 1:
             found = await self._found(plan, state, parent)
         if found is None:
-            if state.paused and not settles:
+            if held_back:
                 return
-            started = await self._start(plan, state, parent, never=NOT_WANTED if settles else "")
+            started = await self._start(plan, state, parent, never="" if wanted else NOT_WANTED)
             if not started.existing:
                 return  # its end will be told, if it has not been
             found = started.saga_id
         its_plan, view = await self._reader.look(found)
-        if view.state.phase.ended:
+        if view.state.phase.done:
             await self._tell(its_plan, view, parent)
-        elif settles:
+        elif not (wanted or held_back):
             await self._have_it_end(view.state, parent, terminates=state.phase is SagaStatus.TERMINATING)
 
     async def _found(self, plan: Plan, state: SagaState, parent: Parent) -> UUID | None:
@@ -240,12 +291,30 @@ class Children:
             logger.debug("a sub-saga goes on: %s", error)
 
     async def _tell(self, plan: Plan, child: View, parent: Parent) -> None:
-        """Append to the parent's log what the end of a child means, if it waits for that."""
+        """Append to the parent's log what the end of a child means, if it waits for that.
+
+        A child that is held is told what has become of its parent.
+        """
+        view: View | None = None
         with contextlib.suppress(SagaNotFoundError):  # it was terminated by force, and is deleted by now
             _, view = await self._reader.look(parent.saga_id)
-            if (outcome := self._outcome(plan, child.state, parent, view.state)) is not None:
-                await self._submit(outcome, parent.saga_id)
-        await self._told.ask(Known(child.state.saga_id, child.seq, child.tag))
+        if child.state.phase is SagaStatus.HELD and (heard := _heard(view, parent)) is not None:
+            await self._submit(heard, child.state.saga_id)
+        elif view is not None and (outcome := self._outcome(plan, child.state, parent, view.state)) is not None:
+            await self._submit(outcome, parent.saga_id)
+        if child.state.phase.ended:
+            await self._told.ask(Known(child.state.saga_id, child.seq, child.tag))
+
+    async def _release(self, plan: Plan, state: SagaState) -> None:
+        """Release the children of a saga that has ended, some at a time."""
+        steps = [name for name, step in state.steps.items() if name in plan.holds and step.action.attempt]
+        for some in range(0, len(steps), RELEASED_AT_ONCE):
+            await asyncio.gather(*(self._release_one(plan, state, step) for step in steps[some : some + RELEASED_AT_ONCE]))
+
+    async def _release_one(self, plan: Plan, state: SagaState, step: str) -> None:
+        found = await child_of(self._started, plan, state, step)
+        if found is not None and (await self._reader.look(found[0]))[1].state.phase is SagaStatus.HELD:
+            await self._submit(Released(), found[0])
 
     async def _submit(self, event: Event, saga_id: UUID) -> None:
         await self._appender.submit(Submission(saga_id, None, event))
@@ -255,11 +324,13 @@ class Children:
         step = state.step(parent.step)
         if state.phase.ended or (step.round, step.action.attempt) != (parent.round, parent.attempt):
             return None
+        if parent.held and step.compensation.status is not CompensationStatus.NONE:
+            return _undone(child, parent, step.compensation)
         settles = step.action.status is ActionStatus.SETTLING or step.compensation.status is CompensationStatus.SETTLING
         if not settles and step.action.status is not ActionStatus.SENT:
             return None
         about = parent.step, parent.attempt, parent.round
-        if child.phase is SagaStatus.COMPLETED:
+        if child.phase in (SagaStatus.COMPLETED, SagaStatus.HELD):
             try:
                 output = plan.output(child.input, child.referable())
                 values.written(output, bytes_max=self._output_bytes_max)
@@ -269,9 +340,9 @@ class Children:
                 what = f"the output of saga {child.saga_id} cannot be taken: {error}"
                 return OutputRejected(*about, failure=Failure("PayloadError", what, retryable=False))
             return ActionSettled(*about, happened=True, output=output) if settles else ActionSucceeded(*about, output=output)
-        clean = child.phase is SagaStatus.COMPENSATED and not child.left_standing and not child.late_effects
+        clean = _is_clean(child)
         if settles:
-            what = f"saga {child.saga_id} was {child.phase}, and effects of it may stand"
+            what = _may_stand(child)
             return ActionSettled(*about) if clean else SettleUnavailable(*about, reason=what, late_effects=child.late_effects)
         why = f"saga {child.saga_id} was {child.phase}" + (f" ({child.reason})" if child.reason else "")
         failure = Failure(COMPENSATED if clean else TERMINATED, why, retryable=False)

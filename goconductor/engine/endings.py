@@ -144,7 +144,7 @@ class Endings:
                 if waiter.trouble:  # the store is waited for like the saga itself
                     await self._clock.sleep(min(POLL_SECONDS, left))
                     continue
-                if waiter.seen is not None and (waiter.seen.state.status.ended or waiter.seen.state.stuck_steps):
+                if waiter.seen is not None and _is_over(waiter.seen.state):
                     return waiter.seen.state
             if waiter.notice.done():
                 await self._clock.sleep(min(POLL_SECONDS, left))
@@ -199,6 +199,11 @@ class Endings:
         for waiter in self._waiters.get(saga_id.int, ()):
             if not waiter.notice.done():
                 waiter.notice.set_result(notice)
+
+
+def _is_over(state: SagaState) -> bool:
+    """Return whether nothing of a saga is waited for: it has ended, is held, or waits for an operator."""
+    return state.phase.done or bool(state.stuck_steps)
 
 
 def _newest(*views: View | None) -> View | None:

@@ -52,10 +52,7 @@ from goconductor.ports.bus import Bus
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Instance, Store
 from goconductor.ports.store.log.transactions import Transaction
-from goconductor.redaction import logger_of
 from goconductor.saga.plan import Plan
-
-logger = logger_of("goconductor.engine")
 
 LAST_WORDS_SECONDS = 5.0
 """Seconds for which a closing node tries to send what waits."""
@@ -389,10 +386,12 @@ class Node:
 
     def _ended(self, plan: Plan, view: View) -> None:
         saga_id, state = view.state.saga_id, view.state
-        count_end(self.counts, plan, state)
-        self.observer.saga_ended(plan, view)
         self._endings.on_end(view)
         self.children.has_ended(plan, view)
+        if not state.phase.ended:  # it is held, and over only for whoever waits for its output
+            return
+        count_end(self.counts, plan, state)
+        self.observer.saga_ended(plan, view)
         if state.reply_to and state.reply_to != replies_topic(self.name):
             self._outbox.ended(plan, view, state.phase)
         if self.registry.listeners:

@@ -156,7 +156,7 @@ class Client:
             while True:
                 answer = await self._call("GetResult", _WAIT_SECONDS, saga_id=str(saga_id), wait_seconds=_WAIT_SECONDS)
                 detail = document(SagaDetail, answer)
-                if detail.status.ended or detail.status is SagaStatus.STUCK:
+                if detail.status.done or detail.status is SagaStatus.STUCK:
                     return detail
 
     async def sagas(

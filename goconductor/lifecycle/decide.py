@@ -20,12 +20,14 @@ from goconductor.lifecycle.facts.events import (
     ForwardEvent,
     OperatorRequest,
     OutcomeReported,
+    Released,
     SagaStarted,
     SettleUnavailable,
     SideEvent,
     SignalReceived,
     StepEvent,
     TerminateRequested,
+    UndoRequested,
 )
 from goconductor.lifecycle.facts.state import ActionStatus, SagaState, SagaStatus
 from goconductor.lifecycle.facts.transitions import FIRST_STATUSES, SAGA_MOVES
@@ -33,6 +35,7 @@ from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import exists
 from goconductor.lifecycle.invariants import check
 from goconductor.lifecycle.moves import backward, beginning, forward, requests, signals, terminating
+from goconductor.lifecycle.moves.kinds import child
 from goconductor.lifecycle.moves.returning import turning
 from goconductor.saga.ids import SETTLEMENTS, Direction
 from goconductor.saga.plan import Plan
@@ -144,6 +147,10 @@ def _dispatch(fold: Fold, event: Event) -> None:
         requests.apply(fold, event)
     elif isinstance(event, SignalReceived):
         signals.received(fold, event)
+    elif isinstance(event, UndoRequested):
+        turning.turn_back(fold, event.reason)
+    elif isinstance(event, Released):
+        child.release(fold)
     elif isinstance(event, TerminateRequested):
         terminating.ended_at_once(fold, event)
     elif isinstance(event, SagaStarted):  # pragma: no cover  (SAGA_MOVES has no row for it)
@@ -174,6 +181,11 @@ def _side_of(fold: Fold, event: SideEvent) -> Direction:
 def _illegal(fold: Fold, event: Event, status: SagaStatus) -> Exception:
     name = type(event).__name__
     if isinstance(event, OperatorRequest):
+        if status is SagaStatus.HELD and (parent := fold.state.parent) is not None:
+            return RequestRefusedError(
+                f"saga {fold.state.saga_id} is held: all its steps are done, and saga {parent.saga_id}, whose step "
+                f"{parent.step!r} has started it, goes on with what it did; ask that one"
+            )
         if status is SagaStatus.QUEUED and isinstance(event, StepEvent):
             return RequestRefusedError(
                 f"no step of saga {fold.state.saga_id} has an outcome yet, so step {event.step!r} cannot be {event.verb}: where "

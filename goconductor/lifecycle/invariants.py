@@ -45,7 +45,7 @@ _NEVER_SENT = (
 _FAILED = frozenset({ActionStatus.FAILED, ActionStatus.UNKNOWN, ActionStatus.GIVEN_UP})
 _GOING_BACK = frozenset({SagaStatus.COMPENSATING, SagaStatus.COMPENSATED})
 _ENDED_OTHERWISE = ENDED - {SagaStatus.COMPLETED}
-_GOING_FORWARD = (SagaStatus.QUEUED, SagaStatus.RUNNING, SagaStatus.COMPLETED)
+_GOING_FORWARD = (SagaStatus.QUEUED, SagaStatus.RUNNING, SagaStatus.COMPLETED, SagaStatus.HELD)
 
 
 def check(fold: Fold) -> None:
@@ -93,15 +93,18 @@ def _of_saga(found: list[str], state: SagaState, counts: _Counts) -> None:
     ended = phase in ENDED
     if phase in _GOING_FORWARD and size - done != state.remaining:
         found.append(f"{state.remaining} steps are counted as remaining, {size - done} do")
-    if phase is SagaStatus.COMPLETED and done != size:
-        found.append("completed, but not every step succeeded or was skipped")
-    if (open_work or waiting) and phase in (SagaStatus.COMPLETED, SagaStatus.COMPENSATED):
+    held = phase is SagaStatus.HELD
+    if (held or phase is SagaStatus.COMPLETED) and done != size:
+        found.append(f"{phase}, but not every step succeeded or was skipped")
+    if held and (state.parent is None or not state.parent.held):
+        found.append("held, but nobody may have it undone")
+    if (open_work or waiting) and phase in (SagaStatus.COMPLETED, SagaStatus.COMPENSATED, SagaStatus.HELD):
         found.append(f"{state.phase}, but work is open")
     if waiting and phase in (SagaStatus.COMPENSATING, SagaStatus.TERMINATING):
         found.append(f"a step waits although the saga is {phase}")
     if phase is SagaStatus.TERMINATING and not open_work:
         found.append("terminating, but nothing is out")
-    moves = not ended and not state.paused
+    moves = not (ended or held or state.paused)
     may_wait = (moves and (waiting or (stuck and phase in _GOING_FORWARD))) or (state.paused and open_work)
     if state.wake_at is None if moves and open_work else not may_wait and state.wake_at is not None:
         found.append(f"{state.status} with {'open' if open_work else 'no'} work, but wake_at is {state.wake_at}")

@@ -5,7 +5,7 @@ Resume, the sweep and a restarted participant ask for all of it. Who acquires a 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer, Settle, SettleUndo
 from goconductor.lifecycle.facts.events import Event, TimerFired
@@ -36,14 +36,16 @@ def pending_work(steps: Mapping[str, StepState]) -> Iterator[RunAction | RunComp
             yield SettleUndo(name, round)
 
 
-def is_of_child(children: Container[str], work: RunAction | RunCompensation | Settle) -> bool:
+def is_of_child(plan: Plan, work: RunAction | RunCompensation | Settle) -> bool:
     """Return whether work is about the saga that a step has started or will start; a declared undo is not.
 
     Args:
-        children: the steps that start sagas.
+        plan: the saga's compiled definition.
         work: of any step.
     """
-    return work.direction in _OF_ACTION and work.step in children
+    if work.direction in _OF_ACTION:
+        return work.step in plan.children
+    return work.direction is Direction.COMPENSATION and work.step in plan.holds
 
 
 _OF_ACTION = (Direction.ACTION, Direction.SETTLE)
@@ -53,7 +55,18 @@ def children_at_work(plan: Plan, steps: Mapping[str, StepState]) -> bool:
     """Return whether the end of a saga that a step has started is awaited."""
     if not plan.starts_sagas:
         return False
-    return any(not isinstance(work, SetTimer) and is_of_child(plan.children, work) for work in pending_work(steps))
+    return any(not isinstance(work, SetTimer) and is_of_child(plan, work) for work in pending_work(steps))
+
+
+def looked_at(state: SagaState) -> float | None:
+    """Return when a leader is to look at a saga, as far as the log knows.
+
+    The end of a saga that a step has started may be untold. Whoever has told it lets the saga rest. One that is held looks at the
+    saga of that step until that one ends.
+    """
+    if state.parent is None or not state.phase.done:
+        return state.wake_at
+    return state.at + state.patience_seconds
 
 
 def is_without_end(step: StepState) -> bool:

@@ -44,7 +44,7 @@ from goconductor.lifecycle.facts.state import PATIENCE_SECONDS
 from goconductor.ports.portions import portions
 from goconductor.ports.store import Acquire, Acquired, Instance, Known, Lease, LeaseKey, Tail
 from goconductor.recovery.leadership import LeadTerm
-from goconductor.recovery.resending import FIRST_SECONDS, Resending
+from goconductor.recovery.resending import FIRST_SECONDS, SECONDS_MAX, Resending
 from goconductor.recovery.resent import Resent
 from goconductor.recovery.sweep_report import SweepReport
 from goconductor.recovery.triage import CHILD_LOOK_SECONDS_MAX, Look, key_of, triage
@@ -286,9 +286,9 @@ class Sweeper:
 
     async def _repair(self, plan: Plan, view: View, look: Look) -> float | None:
         """Put one saga right. When to look again; None if an append has set that."""
-        if view.state.phase.ended:
+        if view.state.phase.done:
             return self._tell_end(plan, view, look)
-        repairs = triage(view.state, look, plan.children if plan.starts_sagas else None)
+        repairs = triage(view.state, look, plan if plan.starts_sagas else None)
         for lease in repairs.free:
             await self._store.recovery.free([lease], epoch=look.epoch)
         resend: list[Work] = []
@@ -316,8 +316,13 @@ class Sweeper:
         return min([repairs.next_look, *next_looks])
 
     def _tell_end(self, plan: Plan, view: View, look: Look) -> float:
-        """Have the end of a saga told to the one whose step has started it: whoever was to do it may be gone."""
-        ask = partial(self._resending.due_at, LeaseKey(view.state.saga_id, "", Direction.ACTION), look.now)
+        """Have the end of a saga told to the one whose step has started it: whoever was to do it may be gone.
+
+        One that is held looks at that one as well, which may have ended.
+        """
+        seconds_max = SECONDS_MAX if view.state.phase.ended else CHILD_LOOK_SECONDS_MAX
+        key = LeaseKey(view.state.saga_id, "", Direction.ACTION)
+        ask = partial(self._resending.due_at, key, look.now, seconds_max=seconds_max)
         if ask(at_once=bool(look.dead)) <= look.now:
             self._node.children.has_ended(plan, view)
         return max(ask(at_once=False), look.now + FIRST_SECONDS)

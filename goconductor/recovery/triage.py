@@ -6,7 +6,7 @@ as in raft, where one part decides and another one sends (etcd-io/raft, ``Ready`
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from goconductor.lifecycle.facts.events import DeadlinePassed, TimerFired
 from goconductor.lifecycle.facts.state import SagaState
 from goconductor.lifecycle.pending_work import goes_back, is_of_child, pending_work
 from goconductor.ports.store import Lease, LeaseKey
+from goconductor.saga.plan import Plan
 
 TIMER_GRACE_SECONDS = 0.5
 """Seconds that the sweep leaves a near timer to the participant that set it."""
@@ -71,7 +72,7 @@ def key_of(saga_id: UUID, work: Work) -> LeaseKey:
     return LeaseKey(saga_id, work.step, work.direction, work.round)
 
 
-def triage(state: SagaState, look: Look, sub_sagas: Container[str] | None = None) -> Repairs:
+def triage(state: SagaState, look: Look, plan: Plan | None = None) -> Repairs:
     """Compare what a saga's state still wants with the leases.
 
     A deadline that has passed comes alone: it changes what the saga wants.
@@ -84,16 +85,16 @@ def triage(state: SagaState, look: Look, sub_sagas: Container[str] | None = None
     Args:
         state: the saga's.
         look: what was found beside it.
-        sub_sagas: the steps that start sagas; None where there are none.
+        plan: the saga's, where steps of it start sagas; None where none does.
     """
     now = look.now
     works = list(pending_work(state.steps))
     children: list[Work] = []
-    if sub_sagas is not None:
-        children = [work for work in works if not isinstance(work, SetTimer) and is_of_child(sub_sagas, work)]
+    if plan is not None:
+        children = [work for work in works if not isinstance(work, SetTimer) and is_of_child(plan, work)]
         if state.paused:
             return Repairs((), (), (), (), tuple(children), now + CHILD_LOOK_SECONDS_MAX)
-        works = [work for work in works if isinstance(work, SetTimer) or not is_of_child(sub_sagas, work)]
+        works = [work for work in works if isinstance(work, SetTimer) or not is_of_child(plan, work)]
     next_looks = [] if state.waits or not works else [now + state.patience_seconds]
     if children:
         next_looks.append(now + CHILD_LOOK_SECONDS_MAX)

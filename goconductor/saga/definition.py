@@ -85,10 +85,13 @@ class Child(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
         name: of its definition.
         version: of its definition. Where it is left out, registering takes the version that is active then, and the stored
             document has it. So a saga and all below it are fixed by one version.
+        held: whether it is held when it is done, until the saga of the step ends, which may have it undone until then.
+            Registering says so of each step before the pivot that declares no undo.
     """
 
     name: str
     version: str | None = None
+    held: bool = False
 
 
 class Map(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

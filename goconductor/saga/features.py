@@ -36,6 +36,7 @@ USES: dict[str, Callable[[Step], bool]] = {
     "join": lambda step: step.map is not None and step.map.join != "all",
     "declared_undo_in_map": lambda step: step.map is not None and any(isinstance(each.undo, Undo) for each in step.map.do),
     "saga": lambda step: step.saga is not None,
+    "held_saga": lambda step: step.saga is not None and step.saga.held,
     "savepoint": lambda step: step.savepoint is not None,
     "dotted_id": lambda step: "." in step.id,
     "tolerated_failure": lambda step: step.tolerated,
@@ -62,7 +63,10 @@ HANDED_OUT = "handed_out"
 MIGRATION = "migration"
 """A feature of a saga's state: it has gone on by another version than the one that it started with. Any saga may come to."""
 
-KNOWN = frozenset({*USES, REWIND, REWIND_OF_MAP, TERMINATION, CHILD, HANDED_OUT, MIGRATION})
+HELD = "held"
+"""A feature of a saga's state: a step of another saga started it, and may have it undone after it is done."""
+
+KNOWN = frozenset({*USES, REWIND, REWIND_OF_MAP, TERMINATION, CHILD, HELD, HANDED_OUT, MIGRATION})
 """The features that this code knows."""
 
 

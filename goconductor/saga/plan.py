@@ -106,6 +106,8 @@ class Plan:
         self.children: dict[str, Child] = {step.id: step.saga for step in definition.steps if step.saga is not None}
         """The saga that a step starts, of each step that does."""
         self.starts_sagas = bool(self.children)
+        self.holds = frozenset(step for step, child in self.children.items() if child.held)
+        """Those of them whose saga is held until this one ends, and undoes itself where this one turns back."""
         self.sent = frozenset(self.owners.keys() | self.children.keys())
         """The steps whose action is sent: to a participant, or to a saga of its own. The others end by an event alone."""
         kept = {step.id for step in definition.steps if step.undo == NOTHING}
@@ -156,7 +158,9 @@ class Plan:
         self.children = ByStep(self.children, children)
         self.starts_sagas = self.starts_sagas or bool(children)
         self.sent = AmongSteps(self.sent | owners.keys() | children.keys())
-        self.undoable = AmongSteps(self.undoable | {name for name, step in steps.items() if step.run and step.undo != NOTHING})
+        self.holds = AmongSteps(self.holds | {name for name, child in children.items() if child.held})
+        undoable = {name for name, step in steps.items() if step.run and step.undo != NOTHING}
+        self.undoable = AmongSteps(self.undoable | undoable | {name for name, child in children.items() if child.held})
         self.owners_of = {
             side: ByStep(known, undo_owners if side in undoing else owners) for side, known in self.owners_of.items()
         }

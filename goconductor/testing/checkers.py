@@ -186,7 +186,7 @@ def legal_history(saga: Recorded) -> Iterator[str]:
         yield f"{where}: its log could not have come about: {error}"
         return
     yield from (f"{where}: {problem}" for problem in found)
-    untold = state.parent is not None and state.phase.ended and head.wake_at is not None
+    untold = state.parent is not None and state.phase.done and head.wake_at is not None
     if state.status != head.status or ((state.wake_at is None) != (head.wake_at is None) and not untold):
         yield f"{where}: its head has {head.status}, wake_at {head.wake_at}; its log {state.status}, {state.wake_at}"
 

@@ -14,6 +14,7 @@ from goconductor.errors import RequestRefusedError, UnexpectedEventError
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.events import Event, SagaStarted
+from goconductor.lifecycle.facts.parent import Parent
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, SagaState, SagaStatus, Side, StepState
 from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, FIRST_STATUSES, SAGA_MOVES
 from goconductor.lifecycle.fold import Fold
@@ -167,7 +168,26 @@ def made() -> tuple[Moves, Moves, Moves, set[Any]]:
                             known.add(reaches)
                             reached.append(after)
                 level = reached
+    firsts |= _held(sagas)
     return sagas, actions, compensations, firsts
+
+
+def _held(sagas: Moves) -> set[Any]:
+    """Add the moves of sagas that are held: what completes others leads them there. Return their first statuses."""
+    for reached in [reached for by_status in sagas.values() for reached in by_status.values()]:
+        if SagaStatus.COMPLETED in reached:
+            reached.add(SagaStatus.HELD)
+    started = SagaStarted(input=INPUT, parent=Parent(UUID(int=2), "s0", 0, 1, held=True))
+    firsts = set()
+    for name in ("one step", "a step that is skipped"):
+        compiled = plan(SMALL[name])
+        state = begin(compiled, UUID(int=1), started).state
+        firsts.add(state.status)
+        if name == "one step":
+            state = decide(compiled, state, e.ActionSucceeded("s0")).state
+        for event in (e.Released(), e.UndoRequested(reason="because")):
+            sagas[type(event)][state.status].add(decide(compiled, state, event).state.status)
+    return firsts
 
 
 def test_the_table_of_sagas_shows_what_sagas_do(made: tuple[Moves, Moves, Moves, set[Any]]) -> None:

@@ -39,6 +39,7 @@ STEPS = {
     "undo in a map": [Step(id="b", map=Map(over="$.input", do=(Step(id="c", run="shop.c", undo=Undo(run="shop.d")),)))],
     "saga": [Step(id="b", saga=Child(name="parcel", version="v"))],
     "savepoint": [Step(id="b", savepoint=Savepoint(otherwise=("c",)))],
+    "held saga": [Step(id="b", saga=Child(name="parcel", version="v", held=True))],
     "grouped": [Step(id="g.b", run="shop.b")],
     "several": [
         Step(id="b", delay=Delay(seconds=1.0)),

@@ -18,6 +18,7 @@ from goconductor.saga.writing.as_python import as_python
 
 UNDO = {"run": "shipping.take_back", "inputs": {"label": {"ref": "$.steps.parcel.output"}}}
 PARCEL: dict[str, Any] = {"id": "parcel", "saga": {"name": "parcel"}, "undo": UNDO}
+HELD: dict[str, Any] = {"name": "parcel", "held": True}
 CHARGE: dict[str, Any] = {"id": "charge", "run": "payments.charge", "pivot": True}
 
 
@@ -68,8 +69,9 @@ def test_a_saga_in_python_gives_its_name_and_the_type_of_its_result() -> None:
 @pytest.mark.parametrize(
     ("steps", "problem"),
     [
-        ([{"id": "a", "saga": {"name": "parcel"}}], "step 'a' starts a saga, and nothing undoes that"),
-        ([{"id": "a", "saga": {"name": "parcel"}, "undo": "none"}], "step 'a' starts a saga, and nothing undoes that"),
+        ([{"id": "a", "saga": {"name": "parcel"}, "undo": "none"}], "step 'a' starts a saga, and says that nothing undoes it"),
+        ([PARCEL | {"saga": HELD}], "step 'parcel' holds the saga that it starts, and declares an undo"),
+        ([CHARGE, {"id": "a", "saga": HELD, "after": ["charge"]}], "and nothing is undone after the pivot; leave 'held' out"),
         ([PARCEL | {"pivot": True}], "step 'parcel' is a saga, which cannot be the pivot"),
         ([PARCEL | {"retry": {"attempts_max": 2}}], "step 'parcel' is a saga, which nobody runs, but has retry"),
         ([PARCEL | {"timeout_seconds": 5.0}], "but has timeout_seconds"),
@@ -78,17 +80,20 @@ def test_a_saga_in_python_gives_its_name_and_the_type_of_its_result() -> None:
         ([PARCEL | {"saga": {"name": "a b"}}], "step 'parcel' starts saga 'a b', which is no name"),
         ([PARCEL | {"saga": {"name": "a", "version": "a b"}}], "step 'parcel' starts version 'a b' of a saga, which is none"),
         ([CHARGE, PARCEL | {"after": ["charge"]}], "its undo can never run"),
-        (
-            [
-                {"id": "lines", "map": {"over": "$.input.lines", "do": [{"id": "a", "saga": {"name": "parcel"}}]}},
-                CHARGE | {"after": ["lines"]},
-            ],
-            "step 'a' starts a saga, and nothing undoes that where this one turns back; put the map after the pivot",
-        ),
     ],
 )
 def test_what_is_refused(steps: list[dict[str, Any]], problem: str) -> None:
     assert any(problem in each for each in problems(defined(*steps))), problems(defined(*steps))
+
+
+def test_before_the_pivot_it_undoes_itself_also_in_a_map() -> None:
+    lines = {"id": "lines", "map": {"over": "$.input.lines", "do": [{"id": "a", "saga": HELD}]}}
+    held = defined({"id": "b", "saga": HELD}, lines, CHARGE | {"after": ["lines", "b"]})
+    assert problems(held) == []
+    compiled = plan(held)
+    assert [each in compiled.holds for each in ("b", "lines[3].a", "charge")] == [True, True, False]
+    assert "lines[3].a" in compiled.undoable
+    assert features_of(held) == ("held_saga", "map", "saga")
 
 
 def test_behind_the_pivot_nothing_undoes_it() -> None:

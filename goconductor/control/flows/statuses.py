@@ -40,6 +40,7 @@ _OF_SAGA = {
     SagaStatus.PAUSED: FlowStatus.PAUSED,
     SagaStatus.STUCK: FlowStatus.UNKNOWN,
     SagaStatus.COMPLETED: FlowStatus.SUCCESS,
+    SagaStatus.HELD: FlowStatus.SUCCESS,
     SagaStatus.COMPENSATED: FlowStatus.FAILURE,
     SagaStatus.TERMINATED: FlowStatus.STOPPED,
 }

@@ -287,7 +287,7 @@ def _not_found(saga_id: UUID) -> SagaNotFoundError:
 
 
 def _output(plan: Plan, state: SagaState) -> tuple[Any, str]:
-    if state.status is not SagaStatus.COMPLETED:
+    if state.status not in (SagaStatus.COMPLETED, SagaStatus.HELD):
         return None, ""
     try:
         return plan.output(state.input, state.referable()), ""

@@ -328,7 +328,7 @@ def _begun(plan: Plan, actions: Sequence[RunAction]) -> Iterator[str]:
 
 
 def _settles(plan: Plan, effect: Settle) -> str:
-    if is_of_child(plan.children, effect):
+    if is_of_child(plan, effect):
         return f"the saga {plan.children[effect.step].name!r} of {effect.step} is asked to end, and not to begin where it has not"
     owner, _ = plan.owners_of[effect.direction][effect.step]
     return f"{owner} is asked to write {effect.step}'s keys and to answer what had happened"

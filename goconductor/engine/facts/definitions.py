@@ -15,7 +15,7 @@ taken away, the old one is active again, whose steps are there.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 import msgspec
 
@@ -27,7 +27,7 @@ from goconductor.redaction import logger_of
 from goconductor.saga import plan as plans
 from goconductor.saga.checking import validate
 from goconductor.saga.checking.children import DEPTH_MAX
-from goconductor.saga.definition import Child, Definition, Step, every_step
+from goconductor.saga.definition import Child, Definition, Step, StepRole, every_step
 from goconductor.saga.features import unknown_to
 from goconductor.saga.ids import DEFAULT_NAMESPACE, is_name
 from goconductor.saga.plan import Plan
@@ -201,6 +201,7 @@ class Definitions:
             return pinned
         found: list[str] = []
         versions: dict[Child, Child] = {}
+        plans_of: dict[Child, Plan] = {}
         for step in every_step(definition.steps):
             if step.saga is None or step.saga in versions:
                 continue
@@ -210,12 +211,19 @@ class Definitions:
             except RequestRefusedError as error:
                 found.append(f"step {step.id!r} starts a saga that is not there: {error}.")
                 continue
-            versions[step.saga] = Child(name=child.name, version=child.version)
+            versions[step.saga], plans_of[step.saga] = Child(name=child.name, version=child.version), child
             if below >= DEPTH_MAX:
                 found.append(f"step {step.id!r} starts a saga with {below - 1} sagas below it; at most {DEPTH_MAX} may stand so.")
+        held = _held(definition)
+        found += [
+            f"step {step.id!r} starts saga {child.name!r}, which cannot undo itself once its pivot {child.pivot!r} has "
+            "succeeded, and this saga may turn back; give the step an undo ('participant.step'), or put it after the pivot."
+            for step in held
+            if step.saga in plans_of and (child := plans_of[step.saga]).pivot is not None
+        ]
         if found:
             raise DefinitionError(definition.name, found)
-        pinned = msgspec.structs.replace(definition, steps=_pin(definition.steps, versions))
+        pinned = msgspec.structs.replace(definition, steps=_pin(definition.steps, versions, held))
         self._pinned.put(unpinned, pinned)
         return pinned
 
@@ -274,13 +282,21 @@ class Definitions:
         self._offered[offer] = stored
 
 
-def _pin(steps: tuple[Step, ...], versions: Mapping[Child, Child]) -> tuple[Step, ...]:
-    """Return steps with the versions of the sagas that they start, those in maps as well."""
+def _held(definition: Definition) -> list[Step]:
+    """Return the steps whose saga is held when it is done: those before the pivot that declare no undo, in maps as well."""
+    roles = plans.plan(definition).roles
+    before = [step for step in definition.steps if roles[step.id] is StepRole.COMPENSATABLE]
+    return [step for step in every_step(before) if step.saga is not None and step.undo is None]
+
+
+def _pin(steps: tuple[Step, ...], versions: Mapping[Child, Child], held: Sequence[Step]) -> tuple[Step, ...]:
+    """Return steps with the versions of the sagas that they start, and whether these are held; those in maps as well."""
     pinned = []
     for step in steps:
         if step.saga is not None:
-            step = msgspec.structs.replace(step, saga=versions[step.saga])  # noqa: PLW2901
+            child = msgspec.structs.replace(versions[step.saga], held=any(step is each for each in held))
+            step = msgspec.structs.replace(step, saga=child)  # noqa: PLW2901
         elif step.map is not None:
-            step = msgspec.structs.replace(step, map=msgspec.structs.replace(step.map, do=_pin(step.map.do, versions)))  # noqa: PLW2901
+            step = msgspec.structs.replace(step, map=msgspec.structs.replace(step.map, do=_pin(step.map.do, versions, held)))  # noqa: PLW2901
         pinned.append(step)
     return tuple(pinned)

@@ -188,9 +188,9 @@ class Appender:
             self._recent.keep(view)
         if plan.starts_sagas:
             for work in due:
-                if is_of_child(plan.children, work):
+                if is_of_child(plan, work):
                     self._on_child(plan, view, work)
-            due = [work for work in due if not is_of_child(plan.children, work)]
+            due = [work for work in due if not is_of_child(plan, work)]
         if len(due) > len(taken):
             here = {(work.step, work.direction) for work in taken}
             elsewhere = [work for work in due if (work.step, work.direction) not in here]
@@ -340,7 +340,7 @@ class Appender:
         """
         state = view.state
         asked = list(pending_work(state.steps))
-        ends: list[Effect] = [EndSaga(state.phase)] if state.phase.ended else []
+        ends: list[Effect] = [EndSaga(state.phase)] if state.phase.done else []
         self.act(plan, view, [*asked, *ends], still_due(asked, view), ())
 
     def _won(self, folded: Folded, continuation: Continuation, outcome: Outcome, sent_at: float, results: Results) -> None:

@@ -26,7 +26,7 @@ from goconductor.lifecycle.facts.effects import Effect, RunCompensation
 from goconductor.lifecycle.facts.events import ActionSucceeded, CompensationSucceeded, Event, SignalReceived
 from goconductor.lifecycle.facts.state import CompensationStatus, SagaState, SagaStatus
 from goconductor.lifecycle.fold import Fold
-from goconductor.lifecycle.pending_work import timer_due_at
+from goconductor.lifecycle.pending_work import looked_at, timer_due_at
 from goconductor.ports.store import Append, Lease, LogEntry, SignalId, Take
 from goconductor.redaction import logger_of
 from goconductor.saga.plan import Plan
@@ -181,7 +181,7 @@ class Folded(msgspec.Struct, frozen=True):
             entries=self.entries,
             status=self.status,
             instance=instance,
-            wake_at=state.wake_at if state.parent is None else state.looked_at,
+            wake_at=state.wake_at if state.parent is None else looked_at(state),
             due_at=self.due_at,
             release=self.releases,
             take=takes,

@@ -30,6 +30,7 @@ from goconductor.lifecycle.facts.effects import Decision, Effect
 from goconductor.lifecycle.facts.events import SagaStarted
 from goconductor.lifecycle.facts.parent import Parent
 from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.pending_work import looked_at
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import BATCHES_AT_ONCE, Outcome, Start, Starts, Verdict
 from goconductor.ports.store.log.transactions import Transaction
@@ -144,7 +145,7 @@ class Starter:
             PayloadError: the input cannot be kept.
             StoreUnavailableError: the store is away; the start can be repeated safely.
         """
-        key = ids.child_key(*msgspec.structs.astuple(parent))
+        key = parent.key
         with self._observer.starting(plan.name) as starting:
             event = self._event(input, traceparent=traceparent or starting.traceparent, priority=priority)
             event = replace(event, parent=parent, never=never)
@@ -283,7 +284,7 @@ class Starter:
             entries=[log.entry(event, new_event_id(), participant=self._participant)],
             status=status,
             instance=self._instance(),
-            wake_at=view.state.wake_at if view.state.parent is None else view.state.looked_at,
+            wake_at=view.state.wake_at if view.state.parent is None else looked_at(view.state),
             key=key,
             input_hash=_hash(event.input if identity is msgspec.UNSET else identity) if key is not None else b"",
             labels=dict(labels),

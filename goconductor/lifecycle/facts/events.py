@@ -79,14 +79,13 @@ class ActionFailed(ActionEvent, frozen=True, omit_defaults=True):
 
     ``proven``: the failure stands in the journal under the action's key, so it has no effect and never will have one. ``retry``
     is the owner's policy, for where the definition leaves it open; ``delay_seconds`` a wait that the step itself asked for.
-    ``late_effects``: of a saga that the step has started an effect may still come, or stand, which nobody undoes.
     """
 
     failure: Failure = Failure("Error")
     proven: bool = False
     retry: Retry | None = None
     delay_seconds: float | None = None
-    late_effects: bool = False
+    late_effects: bool = False  # of a saga that the step has started
 
 
 class ActionHandedOut(ActionEvent, frozen=True, omit_defaults=True):
@@ -163,10 +162,7 @@ class CompensationSettled(StepEvent, frozen=True, omit_defaults=True):
 
 
 class SettleUnavailable(StepEvent, frozen=True, omit_defaults=True):
-    """The owner keeps no journal for this step, so it cannot settle anything. ``direction`` says which owner was asked.
-
-    ``late_effects`` as of :class:`ActionFailed`.
-    """
+    """The owner has no journal for this step, and settles nothing. ``direction``: who was asked; ``late_effects``: as above."""
 
     reason: str = "the step has no journal"
     direction: Direction = Direction.SETTLE
@@ -190,6 +186,16 @@ class SignalReceived(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
     seen_round: int = 0
     reason: str = ""
     by: str = ""
+
+
+class Released(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
+    """The saga whose step has started this one has ended: what this one did stays."""
+
+
+class UndoRequested(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
+    """The saga whose step has started this one turns back, and has this one undo what it did. ``reason`` names the step."""
+
+    reason: str = ""
 
 
 class PauseRequested(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
@@ -333,7 +339,8 @@ SagaRequest: TypeAlias = (
 OperatorRequest: TypeAlias = SagaRequest | StepRequest
 """Events that :mod:`goconductor.lifecycle.moves.requests` decides. ``verb`` completes "a saga can be …"."""
 
-Event: TypeAlias = SagaStarted | SignalReceived | ForwardEvent | BackwardEvent | SideEvent | OperatorRequest | TerminateRequested
+OtherEvent: TypeAlias = SagaStarted | Released | UndoRequested | TerminateRequested
+Event: TypeAlias = OtherEvent | SignalReceived | ForwardEvent | BackwardEvent | SideEvent | OperatorRequest
 
 EVENTS: dict[str, type[Any]] = {event.__name__: event for event in Event.__args__}
 

@@ -6,8 +6,10 @@ from uuid import UUID
 
 import msgspec
 
+from goconductor.saga.ids import child_key
 
-class Parent(msgspec.Struct, frozen=True):
+
+class Parent(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which step started a saga, and in which run.
 
     Args:
@@ -15,9 +17,16 @@ class Parent(msgspec.Struct, frozen=True):
         step: the step.
         round: its round then.
         attempt: the attempt of its action.
+        held: whether the saga is held when it is done, as that one may have it undone until its own end.
     """
 
     saga_id: UUID
     step: str
     round: int
     attempt: int
+    held: bool = False
+
+    @property
+    def key(self) -> str:
+        """The start key of the saga."""
+        return child_key(self.saga_id, self.step, self.round, self.attempt)

@@ -12,7 +12,7 @@ import msgspec
 from goconductor.lifecycle.facts.parent import Parent
 from goconductor.lifecycle.facts.rewind import Rewind, Way
 from goconductor.lifecycle.facts.signal import Signal
-from goconductor.saga.features import CHILD, HANDED_OUT, MIGRATION, REWIND, REWIND_OF_MAP, TERMINATION
+from goconductor.saga.features import CHILD, HANDED_OUT, HELD, MIGRATION, REWIND, REWIND_OF_MAP, TERMINATION
 from goconductor.saga.growth import Items
 from goconductor.saga.ids import Direction
 
@@ -35,9 +35,11 @@ class SagaStatus(enum.StrEnum):
 
     Attributes:
         ended: whether nothing can happen any more.
+        done: the same, or all steps are done, and only the saga whose step has started this one may have it undone.
     """
 
     ended: bool
+    done: bool
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -51,9 +53,12 @@ class SagaStatus(enum.StrEnum):
     TERMINATING = "terminating"
     """To be ended as it stands; the owners of what is out write its keys before."""
     TERMINATED = "terminated"
+    HELD = "held"
+    """All its steps are done. The saga whose step has started it may have it undone until that one ends."""
 
     def __init__(self, value: str) -> None:
         self.ended = value in {"completed", "compensated", "terminated"}
+        self.done = self.ended or value == "held"
 
 
 ENDED = frozenset(status for status in SagaStatus if status.ended)
@@ -68,7 +73,7 @@ def status_of(phase: SagaStatus, *, paused: bool, stuck: bool, waits: bool) -> S
         stuck: whether a step of it waits for an operator.
         waits: whether all that is open of it waits.
     """
-    if phase.ended or phase is SagaStatus.TERMINATING:
+    if phase.ended or phase in (SagaStatus.TERMINATING, SagaStatus.HELD):
         return phase
     if paused:
         return SagaStatus.PAUSED
@@ -319,7 +324,7 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def next_deadline_at(self) -> float | None:
         """When the saga's own time will be over; None where that has passed, or changes nothing any more."""
-        return None if self.deadline_passed or self.phase is SagaStatus.TERMINATING else self.deadline_at
+        return None if self.deadline_passed or self.phase in (SagaStatus.TERMINATING, SagaStatus.HELD) else self.deadline_at
 
     @property
     def waits(self) -> bool:
@@ -335,22 +340,12 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     def features(self) -> tuple[str, ...]:
         """What older code does not know of this state, beside what its definition uses (:mod:`goconductor.saga.features`)."""
         rewound = () if not self.rounds else (REWIND, REWIND_OF_MAP) if self.regrown else (REWIND,)
-        found = rewound if self.parent is None else (*rewound, CHILD)
+        found = rewound if self.parent is None else (*rewound, CHILD, HELD) if self.parent.held else (*rewound, CHILD)
         if self.handed_out:
             found = (*found, HANDED_OUT)
         if self.migrated:
             found = (*found, MIGRATION)
         return (*found, TERMINATION) if self.phase is SagaStatus.TERMINATING else found
-
-    @property
-    def looked_at(self) -> float | None:
-        """When a leader is to look at it, as far as the log knows.
-
-        The end of a saga that a step has started may be untold. Whoever has told it lets the saga rest.
-        """
-        if self.parent is None or not self.phase.ended:
-            return self.wake_at
-        return self.at + self.patience_seconds
 
     @property
     def stuck_steps(self) -> list[str]:

@@ -195,7 +195,13 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
     e.InputEdited: {s: _to(s) for s in (S.RUNNING, S.PAUSED, S.COMPENSATING, S.STUCK)},
 }
 
-FIRST_STATUSES = frozenset({S.QUEUED, S.WAITING, S.COMPLETED, S.COMPENSATING, S.COMPENSATED})
+for _moves in SAGA_MOVES.values():  # whatever completes a saga leads one that is held to that
+    for _status, _after in _moves.items():
+        if S.COMPLETED in _after:
+            _moves[_status] = _after | {S.HELD}
+SAGA_MOVES |= {e.Released: {S.HELD: _to(S.COMPLETED)}, e.UndoRequested: {S.HELD: _BACK_TO_THE_END}}
+
+FIRST_STATUSES = frozenset({S.QUEUED, S.WAITING, S.COMPLETED, S.HELD, S.COMPENSATING, S.COMPENSATED})
 """Statuses after :class:`SagaStarted`. A saga with all steps skipped ends at once. A saga whose condition cannot be evaluated
 turns back at once, and waits for the steps that were sent beside it."""
 

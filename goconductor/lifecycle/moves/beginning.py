@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from functools import partial
 
 from goconductor.lifecycle.answers import CONDITION_ERROR, asked_as
-from goconductor.lifecycle.facts.effects import EndSaga
-from goconductor.lifecycle.facts.state import ACTION_GROWN, ACTION_SUCCEEDED, ActionStatus, Answer, Failure, SagaStatus, Side
+from goconductor.lifecycle.facts.state import ACTION_GROWN, ACTION_SUCCEEDED, ActionStatus, Answer, Failure, Side
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import first_steps
-from goconductor.lifecycle.moves.kinds import kind_of, wait
+from goconductor.lifecycle.moves.kinds import child, kind_of, wait
 from goconductor.lifecycle.moves.returning import joining, savepoints
 from goconductor.lifecycle.moves.seen import seen_by_conditions
 from goconductor.saga.definition import StepRole
@@ -47,8 +46,7 @@ def advance(fold: Fold, steps: Iterable[str]) -> None:
             fold.joins.clear()
             return
     if fold.remaining == 0 and not fold.rewound:
-        fold.phase = SagaStatus.COMPLETED
-        fold.effects.append(EndSaga(SagaStatus.COMPLETED))
+        child.complete(fold)
 
 
 def _may_go_on(fold: Fold, steps: Iterable[str]) -> list[str]:

@@ -191,6 +191,7 @@ def declare(fold: Fold, event: OutcomeDeclared) -> None:
     if name in fold.plan.children and (
         step.action.status in (ActionStatus.SENT, ActionStatus.SETTLING)
         or step.compensation.status is CompensationStatus.SETTLING
+        or (name in fold.plan.holds and step.compensation.status in (CompensationStatus.SENT, CompensationStatus.FENCING))
     ):
         raise RequestRefusedError(f"step {name!r} ends with the saga that it has started: see to that one")
     if step.compensation.status in _WAITING_BACK:
@@ -220,6 +221,8 @@ def edit(fold: Fold, event: InputEdited) -> None:
     name, step = event.step, fold.step(event.step)
     if not event.reason:
         raise RequestRefusedError(f"editing the input of step {name!r} departs from its saga's definition: give a reason")
+    if name in fold.plan.holds and step.compensation.status is not CompensationStatus.NONE:
+        raise RequestRefusedError(f"the saga that step {name!r} has started undoes itself: see to that one")
     known, before = editable(fold.plan, name, step)
     if unknown := sorted(set(event.inputs) - set(known)):
         there = ", ".join(sorted(known)) or "none"

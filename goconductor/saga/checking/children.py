@@ -1,7 +1,8 @@
 """What is wrong with steps that start a saga of their own, each fault with its remedy.
 
-What such a saga did is over when it has completed, and only the definition can say what undoes it. So before the pivot the step
-declares its undo. Behind the pivot nothing is undone.
+Before the pivot such a saga is held when it is done, and undoes itself where this one turns back; or the step declares its undo,
+and then it is over when it has completed. Behind the pivot nothing is undone. What is held must be able to undo itself, so it has
+no pivot: that is seen when the definition is registered (:mod:`goconductor.engine.facts.definitions`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 from goconductor.saga.checking.waits import without_code
-from goconductor.saga.definition import Child, Definition, Step, Undo, every_step
+from goconductor.saga.definition import NOTHING, Child, Definition, Step, Undo, every_step
 from goconductor.saga.graph import reachable
 from goconductor.saga.ids import is_name
 
@@ -28,7 +29,7 @@ def of_child(step: Step, child: Child) -> Iterator[str]:
 
 
 def problems(definition: Definition, edges: Mapping[str, AbstractSet[str]]) -> Iterator[str]:
-    """Yield the steps that start a saga and would leave what it did.
+    """Yield the steps whose saga is said to be held, and cannot be.
 
     Args:
         definition: whose steps may be of any form.
@@ -38,8 +39,16 @@ def problems(definition: Definition, edges: Mapping[str, AbstractSet[str]]) -> I
     for step in definition.steps:
         behind = pivot is not None and pivot in reachable(edges, step.id)
         for each in every_step([step]):
-            if each.saga is None or behind or (each is step and isinstance(each.undo, Undo)):
+            if each.saga is None:
                 continue
-            remedy = "put it after the pivot" if each is step else "put the map after the pivot"
-            undo = "give it an undo ('participant.step'), or " if each is step else ""
-            yield f"step {each.id!r} starts a saga, and nothing undoes that where this one turns back; {undo}{remedy}."
+            if each.undo == NOTHING and not behind:
+                yield (
+                    f"step {each.id!r} starts a saga, and says that nothing undoes it; leave undo out, and the saga undoes "
+                    "itself, or declare one ('participant.step')."
+                )
+            elif not each.saga.held:
+                continue
+            elif behind:
+                yield f"step {each.id!r} holds the saga that it starts, and nothing is undone after the pivot; leave 'held' out."
+            elif isinstance(each.undo, Undo):
+                yield f"step {each.id!r} holds the saga that it starts, and declares an undo; leave one of them out."

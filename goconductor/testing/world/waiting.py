@@ -23,7 +23,7 @@ def waits_in_vain(plan: Plan, state: SagaState, offered: set[tuple[str, str]]) -
         work
         for work in works
         if not isinstance(work, SetTimer)
-        and not is_of_child(plan.children, work)
+        and not is_of_child(plan, work)
         and plan.owners_of[work.direction][work.step] not in offered
     ]
     if not works or len(missing) < len(works):

@@ -188,7 +188,7 @@ class World:
             while True:
                 appended = self.store.appended  # before looking: what comes while we look is not missed
                 state = await self.state(saga_id)
-                if state.status.ended or state.stuck_steps:
+                if state.status.done or state.stuck_steps:
                     await settle()
                     return state
                 await settle()

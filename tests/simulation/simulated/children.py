@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.parent import Parent
-from goconductor.lifecycle.facts.state import ActionStatus, SagaStatus
+from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.saga.checking.validate import check
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Child, Definition, Step, Undo
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tests.simulation.simulated.invariants import Watched
 
 _OF_ANY = ("id", "after", "when", "allow_fail", "fallback")
+HELD_SHARE = 0.7
+"""Share of the children that are held, of those that can be."""
 _BY_HAND = (e.SkipRequested, e.OutcomeDeclared)
 
 
@@ -45,13 +47,15 @@ def _starting(definition: Definition, below: Definition, chance: random.Random) 
     behind = reachable(plan(definition).successors, pivot) if pivot is not None else frozenset[str]()
     able = [step.id for step in definition.steps if step.run and not step.pivot]
     chosen = set(chance.sample(able, min(len(able), chance.randint(1, 2))))
+    can_undo_itself = plan(below).pivot is None
+    held = {step for step in chosen - behind if can_undo_itself and chance.random() < HELD_SHARE}
     child = Child(name=below.name, version=below.version)
     steps = tuple(
         Step(
             **{field: each for field, each in asdict(step).items() if field in _OF_ANY},
-            saga=child,
+            saga=replace(child, held=step.id in held),
             inputs={"n": Binding(ref="$.input.n")},
-            undo=None if step.id in behind else _undo(step.id),
+            undo=None if step.id in behind or step.id in held else _undo(step.id),
         )
         if step.id in chosen
         else step
@@ -72,7 +76,7 @@ def left_behind(parent: Watched, sagas: Mapping[UUID, Watched]) -> Iterator[str]
         return
     for child in sagas.values():
         started = child.state.parent
-        if started is not None and started.saga_id == parent.saga_id and not child.state.phase.ended:
+        if started is not None and started.saga_id == parent.saga_id and not child.state.phase.done:
             yield f"I4: {parent.plan.name} is {parent.state.phase}, and its child of step {started.step} is {child.state.status}"
 
 
@@ -97,8 +101,12 @@ def families(sagas: Mapping[UUID, Watched]) -> Iterator[str]:
                 and (started.round, started.attempt) == (step.round, step.action.attempt)
             ]
             what = f"{parent.plan.name}.{name} ({parent.state.phase}, {step.action.status}/{step.compensation.status})"
-            if step.action.status is ActionStatus.SUCCEEDED and (not known or known[0].state.phase is not SagaStatus.COMPLETED):
+            undone = step.compensation.status is CompensationStatus.DONE and name in parent.plan.holds
+            ended = SagaStatus.COMPENSATED if undone else SagaStatus.COMPLETED
+            if step.action.status is ActionStatus.SUCCEEDED and (not known or known[0].state.phase is not ended):
                 yield f"I5: {what} has succeeded, and its child has not: {[each.state.phase for each in known]}"
             never = step.action.status is ActionStatus.PREVENTED and step.action.attempt and step.action.failure is None
             if never and (not known or known[0].state.phase is not SagaStatus.COMPENSATED):
                 yield f"I2: {what} has no effect, and its child: {[each.state.phase for each in known]}"
+            if undone and (not known or known[0].state.phase is not SagaStatus.COMPENSATED):
+                yield f"I2: {what} was undone, and its child: {[each.state.phase for each in known]}"

@@ -230,7 +230,7 @@ class Watch:
         for wrong in left_behind(saga, self.sagas) if saga.plan.starts_sagas else ():
             self._found(wrong)
         state = saga.state
-        looked_at = head.wake_at if state.parent is not None and state.phase.ended else state.wake_at  # until its end was told
+        looked_at = head.wake_at if state.parent is not None and state.phase.done else state.wake_at  # until its end was told
         if (state.status, looked_at is None) != (head.status, head.wake_at is None):
             self._found(f"I6: the head of {head.saga} is {head.status}, wake_at {head.wake_at}; its log says {state.status}")
         if any(isinstance(event, _BACKWARD) for event in saga.events) or state.phase.ended:

@@ -154,7 +154,7 @@ async def _start(
                 await node.wait_for_end(started.saga_id, wait_seconds)
         detail = await queries.saga_status(actor(), node, started.saga_id)
     print_saga(detail, as_json=as_json)
-    return Exit.OK if not wait_seconds or detail.status is SagaStatus.COMPLETED else Exit.FAILED
+    return Exit.OK if not wait_seconds or detail.status in (SagaStatus.COMPLETED, SagaStatus.HELD) else Exit.FAILED
 
 
 async def _list(settings: Settings, wanted: dict[str, Any], *, as_json: bool) -> Exit:

@@ -48,12 +48,12 @@ async def watch(settings: Settings, saga: Sought, *, as_json: bool) -> Exit:
                     typer.echo(detail.model_dump_json())
                 elif not as_json:
                     _print_changes(before, detail)
-                if detail.status.ended:
+                if detail.status.done:
                     break
                 before, detail = detail, await _next(who, node, saga_id)
     if live is not None:
         print_lines(rendering.tracebacks(detail))  # the last of the lines elsewhere is the saga's status
-    return Exit.OK if detail.status is SagaStatus.COMPLETED else Exit.FAILED
+    return Exit.OK if detail.status in (SagaStatus.COMPLETED, SagaStatus.HELD) else Exit.FAILED
 
 
 async def _next(who: Actor, node: Node, saga_id: UUID) -> SagaDetail:

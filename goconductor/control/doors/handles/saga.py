@@ -87,7 +87,7 @@ class SagaHandle(SagaRequests, Generic[O]):
                 await self.begin()
         state = await self._node.wait_for_end(self.saga_id, timeout_seconds)
         status = state.status
-        if status is SagaStatus.COMPLETED:
+        if status in (SagaStatus.COMPLETED, SagaStatus.HELD):
             return self._typed((await self._node.plan_of(state)).output(state.input, state.referable()))
         about: dict[str, Any] = {"saga_id": self.saga_id, "reason": state.reason}
         if status is SagaStatus.COMPENSATED:

@@ -17,21 +17,45 @@ There is no other attempt by itself. A step behind the pivot is stuck then, and 
 all the same, since it was past its pivot, the step has happened. If no child has begun, the key is taken by a saga that has
 ended before it began. So a process that was stopped in the middle of a start cannot start it any more.
 
-The parent goes back: a child that has completed is over, so the definition must say what undoes the step. A child at work is
-settled first, in the step's turn, as before each declared undo (:mod:`goconductor.lifecycle.moves.returning.undoing`). So
-"sent" becomes "unknown" at once, and is not awaited: the child would go on, for days perhaps.
+The parent goes back: what undoes the step is said by the definition, or it is the child itself.
+
+- A *declared undo*: a child that has completed is over. A child at work is settled first, in the step's turn, as before each
+  declared undo (:mod:`goconductor.lifecycle.moves.returning.undoing`).
+- The child *itself*: it has no pivot. When its steps are done it is not over, but *held*: its parent takes its output, and may
+  have it undone. The compensation of the step asks the child to turn back, whether it is at work or held, and is done when the
+  child's log says compensated. No child has begun: none will, as its key is taken. When the parent has ended, or is gone, the
+  child is *released*, and so is completed. A parent that is held itself has not ended: its own parent may have it turn back.
+
+So "sent" becomes "unknown" at once, and is not awaited: the child would go on, for days perhaps. Nobody but its parent touches a
+child that is held: whoever ended or undid it alone would take an effect away that the parent goes on with.
 """
 
 from __future__ import annotations
 
 from goconductor.errors import PayloadError
-from goconductor.lifecycle.facts.effects import RunAction
-from goconductor.lifecycle.facts.state import ActionStatus, Failure, Referable, Side
+from goconductor.lifecycle.facts.effects import EndSaga, RunAction
+from goconductor.lifecycle.facts.state import ActionStatus, Failure, Referable, SagaStatus, Side
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
 
 NO_INPUT = "NoInputError"
 """Type of the failure of a step whose saga cannot be given its input."""
+
+
+def complete(fold: Fold) -> None:
+    """End a saga whose steps are all done; one that is to be held until its parent ends is not over yet."""
+    parent = fold.state.parent
+    if parent is None or not parent.held:
+        fold.phase = SagaStatus.COMPLETED
+    else:
+        fold.phase, fold.paused = SagaStatus.HELD, False
+    fold.effects.append(EndSaga(fold.phase))
+
+
+def release(fold: Fold) -> None:
+    """Complete a saga that was held: its parent has ended."""
+    fold.phase = SagaStatus.COMPLETED
+    fold.effects.append(EndSaga(SagaStatus.COMPLETED))
 
 
 def begin(fold: Fold, name: str, cause: type[object] = Advance) -> Failure | None:

@@ -89,7 +89,7 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
         headers = {"Location": below(request, f"/v1/sagas/{started.saga_id}"), **etag(detail.revision)}
         if started.existing:
             headers["Idempotent-Replayed"] = "true"
-        return document(detail, 200 if detail.status.ended else 202, headers)
+        return document(detail, 200 if detail.status.done else 202, headers)
 
     @routes.get("", response_model=SagaPage)
     async def list_sagas(
