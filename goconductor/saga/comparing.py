@@ -22,6 +22,9 @@ from goconductor.saga.plan import Plan
 VALUE_CHARACTERS_MAX = 80
 """Characters of a value that are shown."""
 
+_JUDGED = frozenset({"name", "steps", "output", "timeout_seconds", "input_schema"})
+"""Fields of a saga of which it is known whether they may differ; any other holds it."""
+
 _BY_OTHER_WORDS = frozenset({"id", "after", "pivot", "inputs"})
 """Fields of a step that are told by their meaning."""
 
@@ -118,7 +121,8 @@ def _stays(old: Definition, new: Definition) -> str:
         return "the saga's timeout differs, and its end was fixed when the saga started"
     if old.input_schema != new.input_schema:
         return "the schema of the input differs, and the input was checked and completed by the old one"
-    return ""
+    others = [field for field in old.__struct_fields__ if field not in _JUDGED and getattr(old, field) != getattr(new, field)]
+    return f"the saga's {others[0]} differs" if others else ""
 
 
 def _place(plan: Plan, name: str) -> str:
