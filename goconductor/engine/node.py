@@ -70,7 +70,7 @@ class Node:
         registry: the service's steps; None for a server or client.
         clock: the time.
         lease_seconds: the life of a lease on a running step.
-        concurrency: how many steps may run at once; None leaves it to the registry.
+        concurrency: how many steps may run at once; None leaves it to the registry, which may change it.
         threads: how many plain functions among them.
         drain_seconds: how long :meth:`close` waits for steps that run.
         prefetch: how many messages are in hand at once.
@@ -124,7 +124,7 @@ class Node:
             clock=self.clock,
             renewal=self._renewal,
             admission=self._admission,
-            concurrency=concurrency or self.registry.concurrency,
+            concurrency=concurrency,
             threads=threads,
             output_bytes_max=payload_bytes_max,
             counts=self.counts,
@@ -241,6 +241,11 @@ class Node:
     def _rewound(self) -> None:
         self.membership.hear(replies_topic(self.name))  # our serial may be higher now than those of instances not seen yet
         self._rewinding.rewound()
+
+    async def offer(self) -> None:
+        """Tell others which steps the registry has now. From now on it hears what those hand over that lack one."""
+        await self._registration.offer(facts(self.registry))
+        self.membership.hear(replies_topic(self.name))
 
     async def close(self) -> None:
         """Take no more messages, let steps finish within the drain's time, append what they did, and leave."""

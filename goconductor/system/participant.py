@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from goconductor.engine.steps.context import StepContext
 from goconductor.engine.steps.registry import Action, StepRegistry
-from goconductor.engine.steps.signature import Signature
+from goconductor.engine.steps.signature import ANY_INPUTS, Signature
 from goconductor.ports.bus import Message
-from goconductor.saga.types.decoding import decoder
 from goconductor.system.checking import SYSTEM
 from goconductor.system.guard import Guard, Network
 from goconductor.system.http.steps import HttpSteps
@@ -31,32 +29,18 @@ Code = Callable[[dict[str, Any], StepContext, Any], Awaitable[Any]]
 """Takes all inputs by their names, the context and the action's output."""
 
 
-@dataclass(frozen=True)
-class AnyInputs(Signature):
-    """How code is called whose inputs have whatever names a definition gives them."""
-
-    def arguments(self, inputs: Mapping[str, Any], context: StepContext, output: Any = None) -> dict[str, Any]:
-        """Return the arguments of such code."""
-        return {"inputs": dict(inputs), "context": context, "output": output}
-
-
-_SIGNATURE = AnyInputs(
-    inputs={}, required=frozenset(), context="context", output=None, decode_output=decoder(Any), returns=Any, is_async=True
-)
-
-
 class SystemAction(Action[..., Any]):
     """A step of ours. What it takes is checked in definitions, where all of a step is seen."""
 
     @functools.cached_property
     def signature(self) -> Signature:
         """Return how its action is called."""
-        return _SIGNATURE
+        return ANY_INPUTS
 
     @functools.cached_property
     def compensation_signature(self) -> Signature | None:
         """Return how its compensation is called."""
-        return None if self.compensation_function is None else _SIGNATURE
+        return None if self.compensation_function is None else ANY_INPUTS
 
 
 def made(

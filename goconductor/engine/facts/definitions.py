@@ -53,6 +53,8 @@ class Definitions:
         serial: Callable[[], int] | None = None,
         instances: Callable[[], Awaitable[list[Instance]]] | None = None,
     ) -> None:
+        self.checks: list[Callable[[Definition], None]] = []
+        """Called with each definition before it is stored; what they raise refuses it."""
         self._stored = stored
         self._serial = serial
         self._instances = instances
@@ -163,6 +165,8 @@ class Definitions:
             DefinitionError: it cannot run; has all problems.
         """
         validate.check(definition)
+        for check in self.checks:
+            check(definition)
         definition = await self.with_children(definition, children or {})
         plan = plans.plan(definition)
         stored = StoredDefinition(

@@ -200,14 +200,14 @@ class Attempt:
         """
         self.begun = True
         if first:
-            self._waited()  # for the transaction
+            self.begins()  # after the wait for the transaction
         if not signature.is_async:
             return self._on_its_thread(first[0], function, arguments) if first else self._in_thread(function, arguments)
         return Apart(function(*first, **arguments))
 
     async def _in_thread(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         run = copy_context().run
-        self._called = self._threads.call(lambda: run(_shielded, function, arguments), self._waited)
+        self._called = self._threads.call(lambda: run(_shielded, function, arguments), self.begins)
         try:
             return await self._threads.answer(self._called)
         except NotCalledError:
@@ -236,8 +236,8 @@ class Attempt:
             )
         return output, encoded
 
-    def _waited(self) -> None:
-        """User code begins now, after it had to wait."""
+    def begins(self) -> None:
+        """Begin the time of the attempt: user code begins now, after it had to wait."""
         if self.limit is not None:
             self.limit.restart()
         self._on_begin(self.work, self.context)

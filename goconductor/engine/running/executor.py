@@ -32,7 +32,7 @@ from goconductor.engine.running.attempt import Attempt, NotBegunError, context_o
 from goconductor.engine.running.draining import ended
 from goconductor.engine.running.hearing import Hearing
 from goconductor.engine.running.invoke import Invocation, too_late, without_output
-from goconductor.engine.running.journals import Journals
+from goconductor.engine.running.journals import BY_JOURNAL, Journals
 from goconductor.engine.steps.context import RUNNING, StepContext, about
 from goconductor.engine.steps.listeners import notify
 from goconductor.engine.steps.registry import Action, StepRegistry, limits
@@ -43,14 +43,7 @@ from goconductor.engine.work.renewal import Renewal
 from goconductor.engine.work.threads import Call, Threads
 from goconductor.errors import FencedError, GoConductorError
 from goconductor.lifecycle.facts.effects import Work
-from goconductor.lifecycle.facts.events import (
-    ActionSettled,
-    ActionSucceeded,
-    CompensationSettled,
-    CompensationSucceeded,
-    Event,
-    OutcomeUnknown,
-)
+from goconductor.lifecycle.facts.events import ActionSucceeded, CompensationSucceeded, Event, OutcomeUnknown
 from goconductor.lifecycle.pending_work import is_superseded
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Limit
@@ -66,7 +59,6 @@ JOURNAL_PAUSE_SECONDS = 1.0
 
 NOBODYS = Context()
 """The context of what ends a task; without one, each would keep a copy."""
-_BY_JOURNAL = (ActionSucceeded, CompensationSucceeded, ActionSettled, CompensationSettled)
 
 
 class Executor:
@@ -79,7 +71,7 @@ class Executor:
         clock: monotonic time.
         renewal: keeps the leases of long steps.
         admission: has the permits of steps whose limit counts over all instances.
-        concurrency: greatest number of steps that run at once.
+        concurrency: greatest number of steps that run at once; None leaves it to the registry, which may change it.
         threads: greatest number of them in threads, for plain functions.
         output_bytes_max: greatest size of an output, in bytes.
         counts: the counters of events.
@@ -95,7 +87,7 @@ class Executor:
         clock: Clock,
         renewal: Renewal,
         admission: Admission,
-        concurrency: int,
+        concurrency: int | None,
         threads: int,
         output_bytes_max: int,
         counts: Counter[str],
@@ -108,7 +100,7 @@ class Executor:
         self._renewal = renewal
         self.admission, self.limits = admission, limits(registry)
         self.threads = Threads(f"goconductor-{registry.name}", threads)
-        self.places = Places(registry, concurrency, lambda: self.threads.room)
+        self.places = Places(registry, lambda: concurrency or registry.concurrency, lambda: self.threads.room)
         self._output_bytes_max = output_bytes_max
         self._counts = counts
         self._observer = observer
@@ -212,9 +204,13 @@ class Executor:
             key = work.lease.key
             logger.exception("the outcome of step %r of saga %s could not be kept", work.step, key.saga_id, extra=about(key))
             self._orphans.add([work.lease])
+            if self._registry.on_kept is not None:
+                self._registry.on_kept(work.lease, False)
             return None
         if appended.dropped:
             self._orphans.add([work.lease])
+        if self._registry.on_kept is not None:
+            self._registry.on_kept(work.lease, not appended.dropped)
         if not appended.works:
             return None
         if self._draining:
@@ -283,7 +279,7 @@ class Executor:
                 event = await invocation.run(seconds)
             except NotBegunError as error:
                 event = await self._begun_later(invocation, error, ends)
-            if action.journal is not None and isinstance(event, _BY_JOURNAL):
+            if action.journal is not None and isinstance(event, BY_JOURNAL):
                 self._journals.worked(action)
             if listeners and isinstance(event, ActionSucceeded | CompensationSucceeded):
                 output = event.output if isinstance(event, ActionSucceeded) else None

@@ -14,6 +14,7 @@ from goconductor.aio.reminders import Reminder
 from goconductor.aio.tasks import Tasks
 from goconductor.engine.steps.registry import Action, StepRegistry
 from goconductor.errors import StoreError
+from goconductor.lifecycle.facts.events import ActionSettled, ActionSucceeded, CompensationSettled, CompensationSucceeded
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Instance
 from goconductor.ports.store.leading.choices import JOURNAL, Report
@@ -27,6 +28,9 @@ REPORT_SECONDS = 15.0
 """Seconds between two reports of a trouble that lasts."""
 BELIEVED_SECONDS = 45.0
 """Seconds for which a report counts: its process may have died, or no longer use that journal."""
+
+BY_JOURNAL = (ActionSucceeded, CompensationSucceeded, ActionSettled, CompensationSettled)
+"""Events that show that the journal of their step was used."""
 
 Keep = Callable[[str, Report], Awaitable[bool]]
 

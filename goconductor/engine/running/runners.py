@@ -181,7 +181,10 @@ PLAIN = PlainRunner()
 
 
 def runner_of(action: Action[..., Any]) -> Runner:
-    """Return what runs a step's code."""
+    """Return what runs a step's code: what its action brings with it, or one of ours."""
+    if action.runner is not None:
+        own: Runner = action.runner
+        return own
     return PLAIN if action.journal is None else JournaledRunner(action.journal)
 
 

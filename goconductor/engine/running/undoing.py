@@ -22,6 +22,9 @@ from goconductor.saga.ids import Direction, idempotency_key
 
 def undo_runner_of(action: Action[..., Any]) -> Runner:
     """Return what runs an action as a declared undo."""
+    if action.runner is not None:
+        own: Runner = action.runner.as_undo()
+        return own
     return _PLAIN_UNDO if action.journal is None else _JournaledUndo(action.journal)
 
 

@@ -125,6 +125,8 @@ def traceback_of(error: BaseException, function: Callable[..., Any] | None = Non
         error: the exception.
         function: the step's code; without it, or where the exception never came through it, all calls are shown.
     """
+    if (elsewhere := getattr(error, "traceback_elsewhere", None)) is not None:
+        return _kept(str(elsewhere))[-TRACEBACK_MAX:]
     if is_refusal(error) or (isinstance(error, PayloadError) and _own_part(error, function) is None):
         return ""
     try:

@@ -26,7 +26,7 @@ from goconductor.engine.steps.listeners import Listener
 from goconductor.engine.steps.signature import Signature, read, shape
 from goconductor.errors import DefinitionError, PayloadError, check_type, nearest, unfit
 from goconductor.ports.journal import Journal, ThreadJournal
-from goconductor.ports.store import Limit
+from goconductor.ports.store import Lease, Limit
 from goconductor.saga.checking.references import misplaced
 from goconductor.saga.checking.validate import unfit_inputs, unfit_undo
 from goconductor.saga.data.values import copied
@@ -72,6 +72,9 @@ class Action(Generic[P, R, A]):
         self.concurrency = concurrency
         self.compensation_function: Callable[..., Any] | None = None
         self.limit: Limit | None = None
+        self.runner: Any = None
+        """Runs it in place of the engine's own runners, where its code is not in this process: a
+        :class:`~goconductor.engine.running.runners.Runner` with ``as_undo()``, which answers the one for a declared undo."""
 
     @property
     def target(self) -> str:
@@ -185,6 +188,8 @@ class StepRegistry:
         self.steps: dict[str, Action[..., Any]] = {}
         self._limits: dict[str, Limit] = {}
         self.listeners: list[Listener] = []
+        self.on_kept: Callable[[Lease, bool], None] | None = None
+        """Called with the lease of each outcome that was brought into the log, and whether the log has taken it."""
 
     @overload
     def step(self, function: Callable[P, Awaitable[R]], /) -> Action[P, R, Coroutine[Any, Any, R]]: ...

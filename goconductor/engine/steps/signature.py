@@ -79,6 +79,20 @@ class Signature:
         return arguments
 
 
+@dataclass(frozen=True)
+class AnyInputs(Signature):
+    """How code is called whose inputs have whatever names a definition gives them."""
+
+    def arguments(self, inputs: Mapping[str, Any], context: StepContext, output: Any = None) -> dict[str, Any]:
+        """Return the arguments of such code: ``inputs`` by their names, ``context`` and the action's ``output``."""
+        return {"inputs": dict(inputs), "context": context, "output": output}
+
+
+ANY_INPUTS = AnyInputs(
+    inputs={}, required=frozenset(), context="context", output=None, decode_output=decoder(Any), returns=Any, is_async=True
+)
+
+
 def shape(function: Any, what: str, *, transactional: bool, on_threads: bool = False) -> list[str]:
     """Return what keeps a thing from being called as a step, whatever its annotations; checked when it is declared.
 

@@ -117,13 +117,13 @@ class Places:
 
     Args:
         registry: its steps.
-        size: how many of them may run at once.
+        size: how many of them may run at once, at the moment.
         threads: how many threads there are for plain functions, at the moment.
     """
 
-    def __init__(self, registry: StepRegistry, size: int, threads: Callable[[], int]) -> None:
+    def __init__(self, registry: StepRegistry, size: Callable[[], int], threads: Callable[[], int]) -> None:
         self._registry = registry
-        self.steps = Capacity(lambda: size)
+        self.steps = Capacity(size)
         self.threads = Capacity(threads)
         self._needs: dict[tuple[str, Direction], tuple[Capacity, ...]] = {}
         self._limits: dict[str, Capacity] = {}
@@ -201,9 +201,9 @@ class Places:
 
     def _counted(self, action: Action[..., Any], direction: Direction) -> Iterator[Capacity]:
         yield self.steps
-        limit, journal = action.concurrency, action.journal
-        if limit is not None:
-            yield self._limits.setdefault(action.name, Capacity(lambda: limit))
+        journal = action.journal
+        if action.concurrency is not None:
+            yield self._limits.setdefault(action.name, Capacity(lambda: action.concurrency))
         if journal is not None:
             pool = journal.pool
             if pool is not None:

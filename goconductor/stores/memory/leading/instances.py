@@ -34,18 +34,20 @@ class MemoryInstances:
         on_rewind: Callable[[Instance], None] = ignore,  # noqa: ARG002  (this log loses nothing)
     ) -> Instance:
         serial = next(self._data.serials)
-        facts = msgspec.json.decode(msgspec.json.encode(steps), type=dict[str, dict[str, object]])
         instance = Instance(
             serial=serial,
             participant=participant,
             name=name,
-            steps=facts,
+            steps=_kept(steps),
             features=tuple(features),
             started_at=self._data.now(),
         )
         self._data.instances[serial] = instance
         self._data.alive.add(serial)
         return instance
+
+    async def offer(self, serial: int, steps: Mapping[str, Mapping[str, object]]) -> None:
+        self._data.instances[serial] = replace(self._data.instances[serial], steps=_kept(steps))
 
     async def unregister(self, serial: int) -> None:
         self._data.alive.discard(serial)
@@ -88,3 +90,7 @@ class MemoryInstances:
         return Presence(
             serial=serial, alive=alive, heard_at=now if alive else None, leases=len(ends), lease_ends_at=min(ends, default=None)
         )
+
+
+def _kept(steps: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
+    return msgspec.json.decode(msgspec.json.encode(steps), type=dict[str, dict[str, object]])

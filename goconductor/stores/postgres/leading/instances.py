@@ -156,6 +156,19 @@ class SignsOfLife:
             await connection.execute(self._address.sql(f"SELECT pg_advisory_lock({LOCK_CLASS}::int4, $1)"), instance.serial)
         return instance
 
+    async def offer(self, serial: int, steps: Mapping[str, Mapping[str, object]]) -> None:
+        encoded = msgspec.json.encode(steps)
+        for one in self._ours:
+            if one.instance.serial == serial:
+                one.steps = encoded
+        async with self.session.use() as connection:
+            await connection.execute(
+                self._address.sql("UPDATE goconductor.participants SET steps = $3 WHERE serial = $1 AND application_name = $2"),
+                serial,
+                self._address.application_name,
+                encoded,
+            )
+
     async def unregister(self, serial: int) -> None:
         self._ours = [one for one in self._ours if one.instance.serial != serial]
         async with self.session.use() as connection:

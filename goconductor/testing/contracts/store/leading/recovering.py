@@ -136,6 +136,14 @@ class RecoveryContract(StoreFixtures):
         await old_instance(other, faults)
         assert await serials(store) == []
 
+    async def test_2_what_an_instance_offers_can_change(self, store: Store, other: Store) -> None:
+        one, two = [await store.instances.register("shop", name, {"pay": {"journal": False}}) for name in ("one", "two")]
+        await store.instances.offer(one.serial, {"pay": {"journal": False}, "pack": {"journal": False}})
+        seen = {each.serial: set(each.steps) for each in await other.instances.registered("shop")}
+        assert seen == {one.serial: {"pay", "pack"}, two.serial: {"pay"}}
+        await store.instances.offer(one.serial, {})
+        assert [each.steps for each in await other.instances.registered("shop") if each.serial == one.serial] == [{}]
+
     async def test_11_who_died_is_missing(self, store: Store, other: Store, faults: Faults) -> None:
         if other is not store:
             await old_instance(store, faults)
