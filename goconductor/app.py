@@ -18,11 +18,10 @@ from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.control.doors.conductor import Conductor
 from goconductor.control.doors.exits import code_of
 from goconductor.control.doors.health import answering
-from goconductor.control.sagas.starting import fitted, start_fire
+from goconductor.control.sagas.starting import start_fire
 from goconductor.control.settings.sections import MetricsSettings
 from goconductor.control.settings.settings import Settings, check_settings
 from goconductor.engine.facts import garbage
-from goconductor.engine.facts.clock import SystemClock
 from goconductor.engine.node import Node
 from goconductor.engine.observer import SILENT, Observer
 from goconductor.engine.steps.builders import BuilderRegistry
@@ -34,7 +33,8 @@ from goconductor.errors import (
     StoreUnavailableError,
     check_seconds,
 )
-from goconductor.leaves import chosen_bus, chosen_election, make_store, make_system
+from goconductor.leaves import chosen_election, make_store
+from goconductor.nodes import make_node, make_system_node
 from goconductor.observe import logs
 from goconductor.observe.leader import LeaderMetrics
 from goconductor.observe.metrics import Latent, Metrics
@@ -208,10 +208,11 @@ async def _opened(
     if name == SYSTEM:
         raise ConfigurationError(f"a participant cannot be named {SYSTEM!r}, as goconductor's own is; give it another name")
     async with _observed(settings, name, metrics) as (observer, measured, wanted):
-        node = _node(settings, registry, name, observer, recovers=recovers)
+        concurrency = settings.participant.concurrency
+        node = make_node(settings, registry, name, observer, recovers=recovers, concurrency=concurrency)
         measured.watch(node)
         hosts_system = recovers and settings.system.enabled
-        nodes = [node, *([_system_node(settings, observer)] if hosts_system else [])]
+        nodes = [node, *([make_system_node(settings, observer)] if hosts_system else [])]
         if on_made is not None:
             for each in nodes:
                 on_made(each)
@@ -274,34 +275,6 @@ def _introduction(settings: Settings, node: Node) -> str:
         f"{who}, as instance {node.instance.serial}; saga log at {database.where}, schema {database.schema_name}; "
         f"bus {' or '.join(settings.bus.named())}, election {' or '.join(settings.election.named())}"
     )
-
-
-def _node(settings: Settings, registry: StepRegistry | None, name: str, observer: Observer, *, recovers: bool) -> Node:
-    participant, limits = settings.participant, settings.limits
-    steps = registry or StepRegistry(name)
-    store, clock = make_store(settings, name), SystemClock()
-    node = Node(
-        store=store,
-        bus=chosen_bus(settings, store, lambda: node.instance.serial, clock, strict=recovers),
-        clock=clock,
-        registry=steps,
-        lease_seconds=participant.lease_seconds,
-        concurrency=participant.concurrency if steps.name != SYSTEM else settings.system.concurrency,
-        threads=participant.threads,
-        drain_seconds=participant.drain_seconds,
-        prefetch=participant.prefetch,
-        payload_bytes_max=limits.payload_bytes_max,
-        baton_bytes_max=limits.baton_bytes_max,
-        observer=observer,
-        fit=fitted,
-    )
-    return node
-
-
-def _system_node(settings: Settings, observer: Observer) -> Node:
-    steps = make_system(settings, lambda messages: node.bus.send(messages))  # noqa: PLW0108  (the node is made of them)
-    node = _node(settings, steps, SYSTEM, observer, recovers=True)
-    return node
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import grpc.aio
@@ -40,7 +41,11 @@ def handlers(service: Any, methods: Methods) -> grpc.GenericRpcHandler:
     made = {}
     for method in service.methods:
         kind = GetMessageClass(method.input_type)
-        if method.server_streaming:
+        if method.client_streaming:
+            made[method.name] = grpc.stream_stream_rpc_method_handler(
+                _both_streaming(method.full_name, kind, methods), response_serializer=_written
+            )
+        elif method.server_streaming:
             made[method.name] = grpc.unary_stream_rpc_method_handler(
                 _streaming(method.full_name, kind, methods), response_serializer=_written
             )
@@ -72,9 +77,21 @@ def _unary(name: str, kind: Any, methods: Methods) -> Callable[..., Any]:
 
 
 def _streaming(name: str, kind: Any, methods: Methods) -> Callable[..., Any]:
-    async def call(data: bytes, context: Any) -> AsyncIterator[Any]:
+    return _told(name, methods, partial(read, kind))
+
+
+def _both_streaming(name: str, kind: Any, methods: Methods) -> Callable[..., Any]:
+    async def requests(given: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        async for data in given:
+            yield read(kind, data)
+
+    return _told(name, methods, requests)
+
+
+def _told(name: str, methods: Methods, asked: Callable[[Any], Any]) -> Callable[..., Any]:
+    async def call(given: Any, context: Any) -> AsyncIterator[Any]:
         try:
-            async with aclosing(_found(methods, name)(read(kind, data), context)) as stream:
+            async with aclosing(_found(methods, name)(asked(given), context)) as stream:
                 async for each in stream:
                     yield each
                 return

@@ -19,6 +19,7 @@ from goconductor.control.settings.settings import Settings
 from goconductor.control.settings.tls import TlsFiles, tls_of
 from goconductor.engine.node import Node
 from goconductor.errors import ConfigurationError
+from goconductor.gateway.gateway import Gateway
 from goconductor.grpc import health
 from goconductor.grpc.calls import handlers
 from goconductor.grpc.channel import server_options
@@ -64,17 +65,18 @@ class Door:
         """Answer from now on: that nothing is served yet, before :meth:`serve` was called."""
         await self._server.start()
 
-    def serve(self, node: Node) -> None:
+    def serve(self, node: Node, gateway: Gateway | None = None) -> None:
         """Serve.
 
         Args:
             node: the engine, open; who opened it closes it, after :meth:`stop`.
+            gateway: has the tasks of workers; who made it closes it, before :meth:`stop`. None takes no workers.
         """
         self._node = node
         if self._gate is not None:
             rate = self._settings.auth.requests_per_second
             self._gate.authenticator = Authenticator(lambda: node.store.keys, requests_per_second=rate)
-        self._methods |= methods_of(node, self._settings, self._stopping)
+        self._methods |= methods_of(node, self._settings, self._stopping, gateway)
 
     async def stop(self, grace_seconds: float) -> None:
         """Take no more calls, and end those that are open.

@@ -16,7 +16,7 @@ from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from goconductor.control.doors import problems
-from goconductor.control.doors.problems import INTERNAL, URN, Kind, kind_of, places_of
+from goconductor.control.doors.problems import BUSY, INTERNAL, URN, Kind, kind_of, places_of
 from goconductor.control.faults import Fault
 from goconductor.control.sagas.requests import RefusedNowError
 from goconductor.errors import GoConductorError
@@ -32,9 +32,6 @@ PLACES_BYTES_MAX = 2_600
 """Greatest size of all places together, in bytes."""
 PLACE_CHARACTERS_MAX = 300
 RETRY_SECONDS = 1
-
-BUSY = Kind("busy", 503, "The server has no room for this now")
-"""What REST does not have, as its streams are no more than its server's connections."""
 
 _BY_STATUS: dict[int, grpc.StatusCode] = {
     400: grpc.StatusCode.INVALID_ARGUMENT,

@@ -34,6 +34,7 @@ from goconductor.errors import (
     SchemaError,
     StoreUnavailableError,
 )
+from goconductor.gateway.protocol import GatewayClosedError, GatewayFullError, SessionGoneError
 
 URN = "urn:goconductor:problem:"
 
@@ -75,6 +76,8 @@ UNAVAILABLE = Kind("unavailable", 503, "The saga store cannot be reached now")
 BUS_UNAVAILABLE = Kind("bus-unavailable", 503, "The bus cannot be reached now")
 RIGHTS_MISSING = Kind("rights-missing", 503, "The database's role lacks a right")
 NOT_READY = Kind("not-ready", 503, "Requests cannot be served yet")
+BUSY = Kind("busy", 503, "The server has no room for this now")
+SESSION_GONE = Kind("session-gone", 404, "There is no such session any more")
 
 KINDS: dict[type[GoConductorError], Kind] = {
     UnauthenticatedError: UNAUTHENTICATED,
@@ -101,6 +104,9 @@ KINDS: dict[type[GoConductorError], Kind] = {
     StoreUnavailableError: UNAVAILABLE,
     BusUnavailableError: BUS_UNAVAILABLE,
     RightsError: RIGHTS_MISSING,
+    GatewayFullError: BUSY,
+    GatewayClosedError: NOT_READY,
+    SessionGoneError: SESSION_GONE,
     ConfigurationError: NOT_READY,
     PoolerError: NOT_READY,
     SchemaError: NOT_READY,

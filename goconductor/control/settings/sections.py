@@ -240,6 +240,22 @@ class GrpcSettings(TlsSettings):
     """Watches of sagas that may be open at once in one server, and as many of its health."""
 
 
+class GatewaySettings(Section):
+    """Whether a server takes remote workers, and how many."""
+
+    enabled: bool = False
+    """Take workers in this server, over REST, and over gRPC where that has a port. The server then runs the steps that they offer
+    as a participant does, with the same rights on the database."""
+    sessions_max: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    """Workers that one server takes at once."""
+    participants_max: Annotated[int, Field(ge=1, le=1_000)] = 20
+    """Participants that the workers of one server may offer; each has connections to the database and the bus of its own."""
+    credit_max: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    """Tasks that one worker may have at once."""
+    grace_seconds: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 10.0
+    """Seconds in which a worker whose connection broke may come back to its tasks; then their outcomes are unknown."""
+
+
 class LimitSettings(Section):
     """How large things may be."""
 

@@ -30,6 +30,7 @@ from goconductor.control.settings.sections import (
     BusSettings,
     DatabaseSettings,
     ElectionSettings,
+    GatewaySettings,
     GrpcSettings,
     HealthSettings,
     LimitSettings,
@@ -87,6 +88,7 @@ class Settings(Section):
     auth: AuthSettings = AuthSettings()
     rest: RestSettings = RestSettings()
     grpc: GrpcSettings = GrpcSettings()
+    gateway: GatewaySettings = GatewaySettings()
     limits: LimitSettings = LimitSettings()
     system: SystemSettings = SystemSettings()
     log: LogSettings = LogSettings()

@@ -101,6 +101,7 @@ class Executor:
         self.admission, self.limits = admission, limits(registry)
         self.threads = Threads(f"goconductor-{registry.name}", threads)
         self.places = Places(registry, lambda: concurrency or registry.concurrency, lambda: self.threads.room)
+        registry.has_grown = self.places.look_again
         self._output_bytes_max = output_bytes_max
         self._counts = counts
         self._observer = observer

@@ -72,6 +72,8 @@ class Action(Generic[P, R, A]):
         self.concurrency = concurrency
         self.compensation_function: Callable[..., Any] | None = None
         self.limit: Limit | None = None
+        self.offered = True
+        """Whether others are told that this process has it."""
         self.runner: Any = None
         """Runs it in place of the engine's own runners, where its code is not in this process: a
         :class:`~goconductor.engine.running.runners.Runner` with ``as_undo()``, which answers the one for a declared undo."""
@@ -188,6 +190,8 @@ class StepRegistry:
         self.steps: dict[str, Action[..., Any]] = {}
         self._limits: dict[str, Limit] = {}
         self.listeners: list[Listener] = []
+        self.has_grown: Callable[[], None] = _nobody
+        """To be called by whoever has raised a concurrency while its steps run, so that what waits for room looks again."""
         self.on_kept: Callable[[Lease, bool], None] | None = None
         """Called with the lease of each outcome that was brought into the log, and whether the log has taken it."""
 
@@ -319,6 +323,10 @@ class StepRegistry:
         self.listeners.append(listener)
 
 
+def _nobody() -> None:
+    """No process runs these steps yet."""
+
+
 def _taken(journal: Journal[Any] | None) -> dict[str, bool]:
     """Return what a journal means for the shape of a step."""
     return {"transactional": journal is not None, "on_threads": bool(getattr(journal, "on_threads", False))}
@@ -377,7 +385,7 @@ def _action(registry: StepRegistry, who: str, run: str, problems: list[str]) -> 
 
 def facts(registry: StepRegistry) -> dict[str, dict[str, object]]:
     """Return what other services may know of a participant's steps, by name."""
-    return {name: action.facts() for name, action in registry.steps.items()}
+    return {name: action.facts() for name, action in registry.steps.items() if action.offered}
 
 
 def limits(registry: StepRegistry) -> dict[str, Limit]:

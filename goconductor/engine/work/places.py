@@ -185,10 +185,14 @@ class Places:
     def close(self) -> None:
         """Begin nothing more here."""
         self._closed = True
+        self.look_again()
+        self._deadlines.close()
+
+    def look_again(self) -> None:
+        """Let all who wait look, as there may be more room."""
         for capacity in (self.steps, self.threads, *self._limits.values(), *self._pools.values()):
             for _ in range(len(capacity.waiting)):
                 capacity.wake()
-        self._deadlines.close()
 
     def _needed(self, plan: Plan, step: str, direction: Direction) -> tuple[Capacity, ...]:
         name = plan.owners_of[direction][step][1]

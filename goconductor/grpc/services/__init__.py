@@ -8,6 +8,7 @@ from typing import Any
 
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
+from goconductor.gateway.gateway import Gateway
 from goconductor.grpc.services.dataflows import DataflowCalls
 from goconductor.grpc.services.definitions import DefinitionCalls
 from goconductor.grpc.services.operations import OperationCalls
@@ -15,16 +16,20 @@ from goconductor.grpc.services.requests import RequestCalls
 from goconductor.grpc.services.sagas import SagaCalls
 from goconductor.grpc.services.schedules import ScheduleCalls
 from goconductor.grpc.services.watching import WatchCalls
+from goconductor.grpc.services.working import WorkCalls
 from goconductor.grpc.v1 import SERVICES
 
 
-def methods_of(node: Node, settings: Settings, stopping: asyncio.Event) -> dict[str, Callable[..., Any]]:
+def methods_of(
+    node: Node, settings: Settings, stopping: asyncio.Event, gateway: Gateway | None = None
+) -> dict[str, Callable[..., Any]]:
     """Return what is called for each method of all services, by the method's full name.
 
     Args:
         node: the engine.
         settings: has the limits.
         stopping: set when the server stops.
+        gateway: has the tasks of workers; None takes no workers.
     """
     requests = RequestCalls(node)
     by_name = requests.of_catalogue()
@@ -35,6 +40,7 @@ def methods_of(node: Node, settings: Settings, stopping: asyncio.Event) -> dict[
         "Schedules": (ScheduleCalls(node, settings),),
         "Dataflows": (DataflowCalls(node, stopping),),
         "Operations": (OperationCalls(node, settings),),
+        "Workers": (WorkCalls(gateway, settings),),
     }
     for service in SERVICES:
         for method in service.methods:

@@ -18,6 +18,7 @@ from goconductor.control.settings.sections import RestSettings
 from goconductor.control.settings.settings import Settings
 from goconductor.control.settings.tls import tls_of
 from goconductor.errors import ConfigurationError, PluginNotFoundError
+from goconductor.nodes import make_gateway
 from goconductor.observe.metrics import Metrics
 
 try:
@@ -99,12 +100,18 @@ async def _open(
     """Open the node, put the doors on it, and keep all until nothing is served any more."""
     metrics = Metrics() if find_spec("prometheus_client") is not None else None  # the extra may be missing
     async with app.server(settings, metrics=metrics) as node:
+        gateway = make_gateway(settings, node)
         front.behind = create_app(node, settings, stopping=stopping, metrics=metrics)
         typer.echo(f"REST on {where}/v1, described at {where}/openapi.json, health at {where}/livez and {where}/readyz")
         if door is not None:
-            door.serve(node)
+            door.serve(node, gateway)
             typer.echo(f"gRPC on {door.address}, with health and reflection")
+        if gateway is not None:
+            gateway.start()
+            typer.echo("workers are taken")
         await stopping.wait()
+        if gateway is not None:
+            await gateway.close()
         if door is not None:
             await door.stop(GRACE_SECONDS)
         await asyncio.wait([served])

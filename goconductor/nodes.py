@@ -1,0 +1,82 @@
+"""Makes nodes by the settings, not open: of a service's steps, of ``system``, and of the participants of workers."""
+
+from __future__ import annotations
+
+from goconductor.control.sagas.starting import fitted
+from goconductor.control.settings.settings import Settings
+from goconductor.engine.facts.clock import SystemClock
+from goconductor.engine.node import Node
+from goconductor.engine.observer import Observer
+from goconductor.engine.steps.registry import StepRegistry
+from goconductor.gateway.gateway import Gateway
+from goconductor.leaves import chosen_bus, make_store, make_system
+from goconductor.system.checking import SYSTEM
+
+
+def make_node(
+    settings: Settings,
+    registry: StepRegistry | None,
+    name: str,
+    observer: Observer,
+    *,
+    recovers: bool,
+    concurrency: int | None = None,
+) -> Node:
+    """Make a node.
+
+    Args:
+        settings: the loaded settings.
+        registry: its steps; None makes one without.
+        name: what it is called where it has no steps.
+        observer: is told what its engine does.
+        recovers: whether it is of no use without the chosen bus.
+        concurrency: how many steps may run at once; None leaves it to the registry.
+    """
+    participant, limits = settings.participant, settings.limits
+    steps = registry or StepRegistry(name)
+    store, clock = make_store(settings, name), SystemClock()
+    node = Node(
+        store=store,
+        bus=chosen_bus(settings, store, lambda: node.instance.serial, clock, strict=recovers),
+        clock=clock,
+        registry=steps,
+        lease_seconds=participant.lease_seconds,
+        concurrency=concurrency,
+        threads=participant.threads,
+        drain_seconds=participant.drain_seconds,
+        prefetch=participant.prefetch,
+        payload_bytes_max=limits.payload_bytes_max,
+        baton_bytes_max=limits.baton_bytes_max,
+        observer=observer,
+        fit=fitted,
+    )
+    return node
+
+
+def make_system_node(settings: Settings, observer: Observer) -> Node:
+    """Make the node of the steps of ``system``.
+
+    Raises:
+        ConfigurationError, PluginNotFoundError: as :func:`goconductor.leaves.make_system`.
+    """
+    steps = make_system(settings, lambda messages: node.bus.send(messages))  # noqa: PLW0108  (the node is made of them)
+    node = make_node(settings, steps, SYSTEM, observer, recovers=True, concurrency=settings.system.concurrency)
+    return node
+
+
+def make_gateway(settings: Settings, node: Node) -> Gateway | None:
+    """Make the gateway of a server, if the settings want one.
+
+    Args:
+        settings: the loaded settings.
+        node: the server's own, open; the gateway asks its store who is there, and checks what is registered with it.
+    """
+    if not settings.gateway.enabled:
+        return None
+
+    def make(registry: StepRegistry) -> Node:
+        return make_node(settings, registry, registry.name, node.observer, recovers=True)
+
+    gateway = Gateway(make, node.store.instances.registered, settings.gateway)
+    node.definitions.checks.append(gateway.check)
+    return gateway
