@@ -34,7 +34,7 @@ from goconductor.errors import (
     check_seconds,
 )
 from goconductor.leaves import chosen_election, make_store
-from goconductor.nodes import make_node, make_system_node
+from goconductor.nodes import check_name, make_node, make_system_node
 from goconductor.observe import logs
 from goconductor.observe.leader import LeaderMetrics
 from goconductor.observe.metrics import Latent, Metrics
@@ -222,6 +222,7 @@ async def _opened(
             try:
                 await _within(open_timeout_seconds, node.open(), node.store)
                 if recovers:
+                    await check_name(node)
                     logger.info("%s", _introduction(settings, node))
                 for each in nodes[1:]:  # a server is of use before its bus is there, and steps are not
                     beside = create_guarded_task(_open_beside(settings, each), name="the steps of system")

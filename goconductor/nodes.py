@@ -8,7 +8,8 @@ from goconductor.engine.facts.clock import SystemClock
 from goconductor.engine.node import Node
 from goconductor.engine.observer import Observer
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.gateway.gateway import Gateway
+from goconductor.errors import ConfigurationError
+from goconductor.gateway.gateway import Gateway, is_of_workers
 from goconductor.leaves import chosen_bus, make_store, make_system
 from goconductor.system.checking import SYSTEM
 
@@ -62,6 +63,23 @@ def make_system_node(settings: Settings, observer: Observer) -> Node:
     steps = make_system(settings, lambda messages: node.bus.send(messages))  # noqa: PLW0108  (the node is made of them)
     node = make_node(settings, steps, SYSTEM, observer, recovers=True, concurrency=settings.system.concurrency)
     return node
+
+
+async def check_name(node: Node) -> None:
+    """Refuse a participant whose steps are in code where workers run those of the same name.
+
+    Args:
+        node: the participant's, open.
+
+    Raises:
+        ConfigurationError: there are such workers.
+        StoreUnavailableError: the store cannot be asked now.
+    """
+    name = node.registry.name
+    if node.registry.steps and any(is_of_workers(each) for each in await node.store.instances.registered(name)):
+        raise ConfigurationError(
+            f"the steps of participant {name!r} are run by remote workers; give it another name, or stop the workers"
+        )
 
 
 def make_gateway(settings: Settings, node: Node) -> Gateway | None:

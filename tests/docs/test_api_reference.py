@@ -19,6 +19,7 @@ PAGES = {
     "goconductor.journals": "journals",
     "goconductor.ports": "ports",
     "goconductor.testing": "testing",
+    "goconductor.worker": "worker",
 }
 
 

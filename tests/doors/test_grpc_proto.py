@@ -52,7 +52,8 @@ def said() -> Iterator[str]:
     for service in v1.SERVICES:
         for method in service.methods:
             stream = "stream " if method.server_streaming else ""
-            yield f"{method.full_name}({method.input_type.full_name}) {stream}{method.output_type.full_name}"
+            given = "stream " if method.client_streaming else ""
+            yield f"{method.full_name}({given}{method.input_type.full_name}) {stream}{method.output_type.full_name}"
             yield from _fields(method.input_type, seen)
             yield from _fields(method.output_type, seen)
 

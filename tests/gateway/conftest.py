@@ -88,7 +88,8 @@ class Server:
         return (await self.node.start_saga(await self.node.definitions.register(definition), input)).saga_id
 
     async def ended(self, saga_id: UUID) -> SagaState:
-        return await self.node.wait_for_end(saga_id, PATIENCE_SECONDS)
+        state = (await self.node.view(saga_id)).state
+        return state if state.phase.ended else await self.node.wait_for_end(saga_id, PATIENCE_SECONDS)
 
     async def events(self, saga_id: UUID) -> list[str]:
         return [each.event for each in await self.store.sagas.history(saga_id)]

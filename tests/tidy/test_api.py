@@ -34,6 +34,7 @@ FACE = [
     "goconductor.journals",
     "goconductor.ports",
     "goconductor.testing",
+    "goconductor.worker",
 ]
 PUBLIC_MODULES = [
     "goconductor.errors",
