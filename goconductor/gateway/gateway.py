@@ -234,6 +234,10 @@ class Gateway:
         session.draining = True
         self._refresh(session)
 
+    def leave(self, session: Session) -> None:
+        """Let a worker go that wants to. What it has in hand is unknown."""
+        self._let_go(session, f"worker {session.name!r} has left")
+
     def lost(self, session: Session, connection: int) -> None:
         """Note that a connection is over. With nothing in hand the session is too, else the worker may come back to it.
 

@@ -100,7 +100,7 @@ class WorkerRunner:
         assert isinstance(action, WorkerAction)  # noqa: S101  (nobody else has this runner)
         inputs = attempt.arguments(ANY_INPUTS)["inputs"]
         try:
-            encoded = fitted(action, inputs) if side is Side.ACTION else values.encode(inputs)
+            encoded = fitted(action, inputs)
         except BaseException as error:
             attempt.uncallable = error
             raise

@@ -17,13 +17,14 @@ from goconductor.control.doors.conductor import Conductor, engine
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.errors import GoConductorError
+from goconductor.gateway.gateway import Gateway
 from goconductor.observe.metrics import Latent, Metrics
 from goconductor.rest.http import gate, problems
 from goconductor.rest.http.guard import Guard
 from goconductor.rest.http.head_requests import HeadRequests
 from goconductor.rest.http.stopping import Stopping
 from goconductor.rest.paths import definitions, schedules
-from goconductor.rest.paths.installation import changes, health, installation, keys
+from goconductor.rest.paths.installation import changes, health, installation, keys, workers
 from goconductor.rest.paths.sagas import bulk, events, requests, sagas, signals
 from goconductor.rest.paths.ways import dataflows, flow, flow_executions, flow_steps
 
@@ -32,7 +33,12 @@ OPENAPI_VERSION = "3.1.0"
 
 
 def create_app(
-    conductor: Conductor | Node, settings: Settings, *, stopping: asyncio.Event | None = None, metrics: Metrics | None = None
+    conductor: Conductor | Node,
+    settings: Settings,
+    *,
+    stopping: asyncio.Event | None = None,
+    metrics: Metrics | None = None,
+    gateway: Gateway | None = None,
 ) -> FastAPI:
     """Create the application.
 
@@ -44,6 +50,7 @@ def create_app(
         settings: has its limits, and whether it stays on loopback.
         stopping: set it when the server stops: waits for a saga's end are then answered at once, and streams of events end.
             Uvicorn in this process needs no such event.
+        gateway: has the tasks of remote workers; None takes no workers.
         metrics: exposed at ``/metrics``; None takes those of the engine, if the extra ``metrics`` is installed.
     """
     # Swagger's and ReDoc's pages load scripts from elsewhere, so only the document itself is served.
@@ -71,6 +78,7 @@ def create_app(
     app.include_router(flow.router(node, settings))
     app.include_router(flow_steps.router(node, settings))
     app.include_router(flow_executions.router(node, settings, stops))
+    app.include_router(workers.router(gateway, settings, stops))
     app.include_router(installation.router(node))
     app.include_router(changes.router(node, settings))
     app.include_router(keys.router(node))

@@ -29,6 +29,9 @@ ELSEWHERE: dict[str, set[str]] = {
     "Put Document": set(),  # these three are Orchy's own paths
     "Execute": set(),
     "Tell": set(),
+    "Join Workers": {"Work"},
+    "Poll Worker": {"Work"},
+    "Leave Worker": {"Work"},
 }
 """Where a path of REST has another name here, or is none of gRPC's."""
 

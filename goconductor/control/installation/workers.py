@@ -45,8 +45,25 @@ async def join(actor: Actor, gateway: Gateway | None, registration: Registration
         StoreUnavailableError: the database cannot be reached.
     """
     if gateway is None:
-        raise RequestRefusedError("this server takes no workers; set gateway.enabled, or use a server that has it")
+        raise _takes_none()
     return await gateway.join(registration)
+
+
+def known_session(actor: Actor, gateway: Gateway | None, session_id: str) -> tuple[Gateway, Session]:
+    """Return a worker's session, for a door where each request is a connection of its own.
+
+    Args:
+        actor: the actor of the request.
+        gateway: of this server; None where it has none.
+        session_id: as the worker was told.
+
+    Raises:
+        SessionGoneError: there is no such session, or not any more.
+        RequestRefusedError: this server takes no workers.
+    """
+    if gateway is None:
+        raise _takes_none()
+    return gateway, gateway.session(session_id)
 
 
 def registration_of(
@@ -86,6 +103,10 @@ def registration_of(
         session=given.get("session") or "",
         holding=tuple(holding),
     )
+
+
+def _takes_none() -> RequestRefusedError:
+    return RequestRefusedError("this server takes no workers; set gateway.enabled, or use a server that has it")
 
 
 def credit_faults(credit: int, settings: GatewaySettings) -> list[Fault]:

@@ -101,7 +101,7 @@ async def _open(
     metrics = Metrics() if find_spec("prometheus_client") is not None else None  # the extra may be missing
     async with app.server(settings, metrics=metrics) as node:
         gateway = make_gateway(settings, node)
-        front.behind = create_app(node, settings, stopping=stopping, metrics=metrics)
+        front.behind = create_app(node, settings, stopping=stopping, metrics=metrics, gateway=gateway)
         typer.echo(f"REST on {where}/v1, described at {where}/openapi.json, health at {where}/livez and {where}/readyz")
         if door is not None:
             door.serve(node, gateway)
