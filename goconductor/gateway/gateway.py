@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from goconductor.aio.tasks import Tasks, create_guarded_task, end
@@ -169,23 +170,25 @@ class Gateway:
             session.registration = registration
             over = session.attach(registration.credit, registration.holding, self._monotonic())
             hosted.desk.change(session, codes_of(registration))
-            await hosted.offer()
+            with suppress(StoreUnavailableError):  # it is told later
+                await hosted.offer()
             return session, Welcome(session=session.id, over=over)
         if len(self._sessions) >= self._limits.sessions_max:
             raise GatewayFullError(
                 f"this server has {self._limits.sessions_max:,} workers, as many as gateway.sessions_max; use another server"
             )
-        async with self._opening:
-            hosted = await self._host(registration)
-            session = Session(registration, self._monotonic())
-            self._sessions[session.id] = session, hosted
-            hosted.left_at = None
-            hosted.desk.open(session)
-            try:
-                await hosted.offer()
-            except BaseException:
-                self._let_go(session, "its worker could not be registered")
-                raise
+        hosted = self._hosted.get(registration.participant) or await self._host(registration)
+        self._check_open()
+        hosted.describe(registration)
+        session = Session(registration, self._monotonic())
+        self._sessions[session.id] = session, hosted
+        hosted.left_at = None
+        hosted.desk.open(session)
+        try:
+            await hosted.offer()
+        except BaseException:
+            self._let_go(session, "its worker could not be registered")
+            raise
         logger.info("worker %r of %r has joined, with credit for %d", session.name, registration.participant, session.credit)
         return session, Welcome(session=session.id, over=registration.holding)
 
@@ -286,12 +289,12 @@ class Gateway:
         return action if isinstance(action, WorkerAction) and action.offered and action.described.inputs is not None else None
 
     async def _host(self, registration: Registration) -> Hosted:
-        """Return the participant of a worker, open; it has the worker's steps."""
+        """Open the participant of a worker, unless somebody else has meanwhile."""
         name = registration.participant
-        if (hosted := self._hosted.get(name)) is not None:
-            self._check_open()
-            hosted.describe(registration)
-            return hosted
+        async with self._opening:
+            return self._hosted.get(name) or await self._opened(name, registration)
+
+    async def _opened(self, name: str, registration: Registration) -> Hosted:
         if name in OURS:
             raise RequestRefusedError(f"a participant cannot be named {name!r}, as goconductor's own is; give it another name")
         if len(self._hosted) >= self._limits.participants_max:

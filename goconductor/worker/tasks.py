@@ -35,11 +35,13 @@ class Work:
     Attributes:
         running: the tasks that run, by their fences.
         kept: outcomes that are not acknowledged.
+        output_bytes_max: greatest size of an output, in bytes, as the server says it.
     """
 
     def __init__(self, registry: StepRegistry, threads: int, send: Callable[[pb.FromWorker], None]) -> None:
         self.running: dict[str, asyncio.Task[None]] = {}
         self.kept: dict[str, pb.Outcome] = {}
+        self.output_bytes_max: int | None = None
         self._registry = registry
         self._send = send
         self._clock = SystemClock()
@@ -105,7 +107,7 @@ class Work:
             return pb.Outcome(fence=task.fence, failure=_failure(error, None, task))
         try:
             output = to_json_value(await self._call(task, action, function))
-            encoded = values.written(output)
+            encoded = values.written(output, bytes_max=self.output_bytes_max)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001  (whatever user code raises)
@@ -122,7 +124,12 @@ class Work:
         if signature.is_async:
             return await function(**arguments)
         run = copy_context().run
-        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: run(lambda: function(**arguments)))
+        call = asyncio.get_running_loop().run_in_executor(self._threads, lambda: run(lambda: function(**arguments)))
+        try:
+            return await asyncio.shield(call)
+        except asyncio.CancelledError:
+            await asyncio.wait([call])  # a function cannot be ended, and its thread has no room for another one until then
+            raise
 
     def _context(self, task: pb.Task) -> StepContext:
         forward = task.idempotency_key == task.action_key

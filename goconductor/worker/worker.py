@@ -185,6 +185,7 @@ class Worker(StepRegistry):
         if self._session is None:
             logger.info("worker of %r at %s, with credit for %d", self.name, self._target, self.concurrency)
         self._session = welcome.session
+        work.output_bytes_max = welcome.output_bytes_max or None
         for fence in welcome.over:
             work.forget(fence)
         self._outbox = asyncio.Queue()

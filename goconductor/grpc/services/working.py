@@ -52,6 +52,7 @@ class WorkCalls:
     def __init__(self, gateway: Gateway | None, settings: Settings) -> None:
         self._gateway = gateway
         self._settings = settings.gateway
+        self._output_bytes_max = settings.limits.payload_bytes_max
 
     async def work(self, requests: AsyncIterator[Any], _context: Any) -> AsyncIterator[pb.ToWorker]:
         """Serve one worker for as long as its stream lasts."""
@@ -66,7 +67,9 @@ class WorkCalls:
         reading = _Reading(self._gateway, session, connection, self._settings)
         task = create_guarded_task(reading.read(requests), name="reading a worker")
         try:
-            yield pb.ToWorker(welcome=pb.Welcome(session=welcome.session, over=welcome.over))
+            yield pb.ToWorker(
+                welcome=pb.Welcome(session=welcome.session, over=welcome.over, output_bytes_max=self._output_bytes_max)
+            )
             while not reading.is_over and (told := await session.told(connection, ALIVE_SECONDS)) is not None:
                 for each in told:
                     yield _said(each)

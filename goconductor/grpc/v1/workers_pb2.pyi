@@ -86,12 +86,14 @@ class OfferedInput(_message.Message):
     def __init__(self, name: _Optional[str] = ..., required: bool = ..., schema: _Optional[_Union[_values_pb2.Value, _Mapping]] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("session", "over")
+    __slots__ = ("session", "over", "output_bytes_max")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     OVER_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_BYTES_MAX_FIELD_NUMBER: _ClassVar[int]
     session: str
     over: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, session: _Optional[str] = ..., over: _Optional[_Iterable[str]] = ...) -> None: ...
+    output_bytes_max: int
+    def __init__(self, session: _Optional[str] = ..., over: _Optional[_Iterable[str]] = ..., output_bytes_max: _Optional[int] = ...) -> None: ...
 
 class Task(_message.Message):
     __slots__ = ("fence", "step", "compensation", "saga_id", "saga", "saga_step", "attempt", "round", "idempotency_key", "action_key", "input", "output", "timeout_seconds", "reason", "refused", "traceparent")
