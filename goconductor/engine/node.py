@@ -242,11 +242,6 @@ class Node:
         self.membership.hear(replies_topic(self.name))  # our serial may be higher now than those of instances not seen yet
         self._rewinding.rewound()
 
-    async def offer(self) -> None:
-        """Tell others which steps the registry has now. From now on it hears what those hand over that lack one."""
-        await self._registration.offer(facts(self.registry))
-        self.membership.hear(replies_topic(self.name))
-
     async def close(self) -> None:
         """Take no more messages, let steps finish within the drain's time, append what they did, and leave."""
         await self.membership.stop()

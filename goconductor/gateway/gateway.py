@@ -15,7 +15,7 @@ from typing import Protocol
 
 from goconductor.aio.tasks import Tasks, create_guarded_task, end
 from goconductor.engine.node import Node
-from goconductor.engine.steps.registry import StepRegistry
+from goconductor.engine.steps.registry import StepRegistry, facts
 from goconductor.errors import DefinitionError, RequestRefusedError, StoreUnavailableError
 from goconductor.gateway.desk import Desk
 from goconductor.gateway.protocol import (
@@ -30,6 +30,7 @@ from goconductor.gateway.protocol import (
 from goconductor.gateway.runner import WorkerRunner, fence_of
 from goconductor.gateway.session import Session, codes_of
 from goconductor.gateway.steps import WORKERS, WorkerAction
+from goconductor.messages.topics import replies_topic
 from goconductor.ports.store import Instance, Lease
 from goconductor.redaction import logger_of
 from goconductor.saga.checking.validate import unfit_inputs, unfit_undo
@@ -73,7 +74,7 @@ class Hosted:
         self.node = make_node(self.registry)
         self.left_at: float | None = None
         self._runner = WorkerRunner(self.desk)
-        self._offered: dict[str, object] = {}
+        self._offered: dict[str, dict[str, object]] = {}
 
     def describe(self, registration: Registration) -> None:
         """Take the steps in that a worker offers."""
@@ -89,10 +90,11 @@ class Hosted:
         there = {name for session in self.desk.sessions.values() for name in session.steps}
         for name, action in self.registry.steps.items():
             action.offered = name in there
-        facts: dict[str, object] = {name: each.facts() for name, each in self.registry.steps.items() if each.offered}
-        if facts != self._offered:
-            await self.node.offer()
-            self._offered = facts
+        told = facts(self.registry)
+        if told != self._offered:
+            await self.node.store.instances.offer(self.node.instance.serial, told)
+            self.node.membership.hear(replies_topic(self.node.name))  # on it come tasks from instances that lack a step
+            self._offered = told
 
     def _room_changed(self, more: Mapping[str, int], in_all: int) -> None:
         for step, change in more.items():
@@ -376,9 +378,9 @@ class Gateway:
 
 def is_of_code(instance: Instance) -> bool:
     """Return whether a living instance has steps of its own, and none of workers."""
-    return instance.dead_at is None and any(not facts.get(WORKERS) for facts in instance.steps.values())
+    return instance.dead_at is None and any(not each.get(WORKERS) for each in instance.steps.values())
 
 
 def is_of_workers(instance: Instance) -> bool:
     """Return whether a living instance has steps that workers run."""
-    return instance.dead_at is None and any(facts.get(WORKERS) for facts in instance.steps.values())
+    return instance.dead_at is None and any(each.get(WORKERS) for each in instance.steps.values())

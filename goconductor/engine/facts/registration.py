@@ -58,14 +58,6 @@ class Registration:
                     logger.warning("the saga store went away before this node was registered, trying again: %s", error)
                 await self._clock.sleep(AGAIN_SECONDS)
 
-    async def offer(self, facts: Mapping[str, Mapping[str, object]]) -> None:
-        """Change the steps that others see.
-
-        Raises:
-            StoreUnavailableError: the store is away.
-        """
-        await self._instances.offer(self.instance.serial, facts)
-
     async def close(self, *, left: str) -> None:
         """Leave; with something left behind only by the silence that follows, so that the leader sees to it.
 
