@@ -17,6 +17,7 @@ from msgspec import to_builtins
 from goconductor.aio.backoff import Backoff
 from goconductor.aio.reminders import Reminder
 from goconductor.aio.tasks import create_guarded_task, end
+from goconductor.control.settings.settings import API_KEY_VARIABLE
 from goconductor.engine.steps.registry import Action, StepRegistry, check
 from goconductor.errors import DefinitionError, GoConductorError, check_type
 from goconductor.grpc.answers import error_of
@@ -55,7 +56,8 @@ class Worker(StepRegistry):
         participant: the participant's name; definitions refer to ``participant.step``.
         credit: how many tasks it takes at once.
         name: the worker's name, for people; the machine's and the process's by default.
-        credentials: of the channel, where a proxy before the server speaks TLS; None speaks without.
+        credentials: of the channel, where the server, or a proxy before it, speaks TLS; None speaks without.
+        api_key: who works; None takes the variable ``GOCONDUCTOR_API_KEY``, if it is there. Its role is ``worker``.
         drain_seconds: how long tasks may take to finish when it stops.
 
     Raises:
@@ -71,6 +73,7 @@ class Worker(StepRegistry):
         credit: int = 32,
         name: str | None = None,
         credentials: grpc.ChannelCredentials | None = None,
+        api_key: str | None = None,
         drain_seconds: float = 20.0,
     ) -> None:
         check_type("target", target, str, "the server's address, such as 'localhost:50051'")
@@ -79,6 +82,8 @@ class Worker(StepRegistry):
         self._target = target
         self._worker_name = name or f"{socket.gethostname()}-{os.getpid()}"
         self._credentials = credentials
+        key = os.environ.get(API_KEY_VARIABLE) if api_key is None else api_key
+        self._metadata = (("authorization", f"Bearer {key}"),) if key else None
         self._drain_seconds = drain_seconds
         self._session: str | None = None
         self._outbox: asyncio.Queue[pb.FromWorker] | None = None
@@ -136,7 +141,7 @@ class Worker(StepRegistry):
                 METHOD,
                 request_serializer=pb.FromWorker.SerializeToString,
                 response_deserializer=pb.ToWorker.FromString,
-            )()
+            )(metadata=self._metadata)
             tasks: list[asyncio.Task[Any]] = []
             try:
                 hello = pb.FromWorker(hello=self._hello(work))

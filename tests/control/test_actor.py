@@ -16,6 +16,7 @@ from goconductor.control.faults import RequestInvalidError
 from goconductor.control.sagas.queries import history
 from goconductor.control.sagas.requests import ask
 from goconductor.engine.node import Node
+from goconductor.gateway.gateway import Gateway
 from goconductor.lifecycle.facts.events import PauseRequested
 from goconductor.ports.store import Store
 from tests.control.conftest import Bench
@@ -37,15 +38,18 @@ FOR_NOBODY = {
 """Functions that reach the store, and that no actor asks for."""
 
 
+REACHING = {Node, Store, Gateway | None}
+
+
 def reaching() -> Iterator[tuple[str, Any]]:
-    """Every public function of the room that is given the engine or the store."""
+    """Every public function of the room that is given the engine, the store or the gateway."""
     for each in pkgutil.walk_packages(control.__path__, f"{control.__name__}."):
         where = each.name.removeprefix(f"{control.__name__}.")
         if where.startswith("doctor."):  # its checks are parts of one examination
             continue
         module = importlib.import_module(each.name)
         for name, function in inspect.getmembers(module, inspect.isfunction):
-            if function.__module__ == module.__name__ and not name.startswith("_") and {Node, Store} & {*arguments(function)}:
+            if function.__module__ == module.__name__ and not name.startswith("_") and REACHING & {*arguments(function)}:
                 yield f"{where}.{name}", function
 
 

@@ -34,7 +34,8 @@ def test_every_role_gives_what_it_should_and_no_more() -> None:
     assert {role for role in Role if Permission.ADMINISTER in GIVES[role]} == {Role.ADMIN}
     assert {role for role in Role if Permission.DEPLOY in GIVES[role]} == {Role.DEPLOYER, Role.ADMIN}
     assert {role for role in Role if Permission.OPERATE in GIVES[role]} == {Role.OPERATOR, Role.ADMIN}
-    assert all(Permission.READ in given for given in GIVES.values())
+    assert {role for role in Role if Permission.WORK in GIVES[role]} == {Role.WORKER, Role.ADMIN}
+    assert {role for role in Role if Permission.READ not in GIVES[role]} == {Role.WORKER}
 
 
 @pytest.mark.parametrize("roles", [frozenset(), frozenset({"root"}), frozenset({"viewer"}), frozenset({"Admin"})])

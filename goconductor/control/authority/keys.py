@@ -76,7 +76,7 @@ async def create_key(actor: Actor, node: Node, name: str, roles: Sequence[str], 
         node: the engine.
         name: whose it is: up to 100 letters, digits, ``_`` and ``-``. Two may have the same, while one
             takes the other's place.
-        roles: one or several of viewer, operator, deployer, admin.
+        roles: one or several of viewer, operator, deployer, admin, worker.
         expires_days: days after which it ends; None is never.
 
     Raises:

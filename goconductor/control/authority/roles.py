@@ -27,6 +27,8 @@ class Permission(StrEnum):
     """Change which definitions there are: what sagas do."""
     ADMINISTER = "administer"
     """Change what runs sagas, and who may do what."""
+    WORK = "work"
+    """Run steps as a remote worker, with the inputs of whatever sagas ask for them."""
 
 
 class Role(StrEnum):
@@ -36,6 +38,7 @@ class Role(StrEnum):
     OPERATOR = "operator"
     DEPLOYER = "deployer"
     ADMIN = "admin"
+    WORKER = "worker"
 
 
 GIVES: dict[str, frozenset[Permission]] = {
@@ -43,6 +46,7 @@ GIVES: dict[str, frozenset[Permission]] = {
     Role.OPERATOR: frozenset({Permission.READ, Permission.OPERATE}),
     Role.DEPLOYER: frozenset({Permission.READ, Permission.DEPLOY}),
     Role.ADMIN: frozenset(Permission),
+    Role.WORKER: frozenset({Permission.WORK}),
 }
 
 NEEDS: dict[str, Permission] = {
@@ -128,6 +132,7 @@ NEEDS: dict[str, Permission] = {
         ),
         Permission.ADMINISTER,
     ),
+    **dict.fromkeys(("installation.workers.join", "installation.workers.known_session"), Permission.WORK),
 }
 """What each function needs, by its module below `control` and its name."""
 

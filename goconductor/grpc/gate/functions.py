@@ -58,6 +58,7 @@ FUNCTIONS: dict[str, str] = {
     f"{_OPERATIONS}.DropDeadLetter": "installation.dead_letters.drop",
     f"{_OPERATIONS}.GetChoice": "installation.changes.present",
     f"{_OPERATIONS}.Migrate": "installation.changes.change",
+    "goconductor.v1.Workers.Work": "installation.workers.join",
     # reflection shows what there is, as the document of REST does
     "grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo": "definitions.schema.definition_schema",
 }

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from goconductor.aio.tasks import create_guarded_task, end
-from goconductor.control.actor import ANYBODY
+from goconductor.control.actor import asked_by
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.installation.workers import credit_faults, join, outcome_of, registration_of
 from goconductor.control.settings.sections import GatewaySettings
@@ -61,7 +61,7 @@ class WorkCalls:
             return
         if first.WhichOneof("said") != "hello":
             raise RequestInvalidError("the worker's stream", [Fault("hello", "should be the first message")])
-        session, welcome = await join(ANYBODY, self._gateway, _registration(first.hello, self._settings))
+        session, welcome = await join(asked_by(), self._gateway, _registration(first.hello, self._settings))
         assert self._gateway is not None  # noqa: S101  (join would have refused)
         connection = session.connection
         reading = _Reading(self._gateway, session, connection, self._settings)

@@ -28,7 +28,7 @@ class WantedKey(Body):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     name: Annotated[str, Field(description="whose it is: letters, digits, '_' and '-'")]
-    roles: Annotated[list[str], Field(description="of viewer, operator, deployer, admin")]
+    roles: Annotated[list[str], Field(description="of viewer, operator, deployer, admin, worker")]
     expires_days: Annotated[float | None, Field(description="days after which it ends; null is never")] = None
 
 

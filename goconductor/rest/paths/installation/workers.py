@@ -15,7 +15,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from goconductor.aio.first_of import first_of
-from goconductor.control.actor import ANYBODY
+from goconductor.control.actor import asked_by
 from goconductor.control.faults import RequestInvalidError
 from goconductor.control.installation.workers import credit_faults, join, known_session, outcome_of, registration_of
 from goconductor.control.models import Document
@@ -161,14 +161,14 @@ def router(gateway: Gateway | None, settings: Settings, stops: Stopping) -> APIR
         """Begin a worker's session. What it has not polled for 20 seconds is over."""
         body = await read_body(request, WorkerHello, hello_bytes_max)
         told = body.model_dump(by_alias=True)
-        session, _ = await join(ANYBODY, gateway, registration_of(told, told["steps"], settings.gateway))
+        session, _ = await join(asked_by(), gateway, registration_of(told, told["steps"], settings.gateway))
         return document(WorkerSession(session=session.id, alive_seconds=WAIT_SECONDS_MAX), 201)
 
     @routes.post("/{session}/poll", response_model=WorkerNews, openapi_extra=body_of(WorkerPoll, required=True))
     async def poll_worker(request: HttpRequest, session: Session) -> Response:
         """Bring outcomes, and wait for tasks."""
         body = await read_body(request, WorkerPoll, settings.limits.payload_bytes_max * 4 + ENVELOPE_BYTES)
-        there, found = known_session(ANYBODY, gateway, session)
+        there, found = known_session(asked_by(), gateway, session)
         if faults := credit_faults(body.credit, settings.gateway):
             raise RequestInvalidError("the body", faults)
         outcomes = [_outcome(each) for each in body.outcomes]
@@ -185,7 +185,7 @@ def router(gateway: Gateway | None, settings: Settings, stops: Stopping) -> APIR
     @routes.delete("/{session}", status_code=204)
     async def leave_worker(session: Session) -> Response:
         """End a worker's session. The outcomes of tasks that it has are unknown."""
-        there, found = known_session(ANYBODY, gateway, session)
+        there, found = known_session(asked_by(), gateway, session)
         there.leave(found)
         return Response(status_code=204)
 
