@@ -21,7 +21,16 @@ from goconductor.control.flows.editing import FlowChangedError, FlowDetail, Flow
 from goconductor.control.flows.edits import StepExistsError
 from goconductor.control.flows.executing import FlowExecution, FlowStepStatus
 from goconductor.control.flows.statuses import FlowStatus
-from goconductor.control.models import History, HistoryEntry, SagaDetail, SagaPage, SagaSummary, StepDetail, StepStatus
+from goconductor.control.models import (
+    History,
+    HistoryEntry,
+    RestartPreview,
+    SagaDetail,
+    SagaPage,
+    SagaSummary,
+    StepDetail,
+    StepStatus,
+)
 from goconductor.control.sagas.bulk import BulkItem, BulkOutcome, BulkReport
 from goconductor.control.sagas.requests import RefusedNowError, RequestIdReusedError, StepNotFoundError
 from goconductor.control.sagas.starting import DefinitionNotFoundError, InputRefusedError
@@ -151,6 +160,7 @@ __all__ = [
     "RequestIdReusedError",
     "RequestInvalidError",
     "RequestRefusedError",
+    "RestartPreview",
     "Retry",
     "RightsError",
     "Saga",

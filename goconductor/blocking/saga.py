@@ -9,7 +9,7 @@ from typing_extensions import TypeVar as DefaultedTypeVar
 
 from goconductor.blocking.client import BlockingClient
 from goconductor.control.doors.handles.saga import SagaHandle
-from goconductor.control.models import History, SagaDetail
+from goconductor.control.models import History, RestartPreview, SagaDetail
 
 O = DefaultedTypeVar("O", default=Any)  # noqa: E741
 
@@ -189,6 +189,21 @@ class BlockingSaga(Generic[O]):
                 from_step, reason=reason, inputs=inputs, by=by, revision=revision, request_id=request_id
             )
         )
+
+    def preview_restart(self, from_step: str = "", *, inputs: Mapping[str, Any] | None = None) -> RestartPreview:
+        """Tell what a restart would do, and change nothing: which steps go back, which are compensated, and what refuses it.
+
+        Args:
+            from_step: the step's id; empty begins everything again.
+            inputs: other JSON values for inputs of that step.
+
+        Raises:
+            SagaNotFoundError: there is no such saga.
+            StepNotFoundError: the saga has no such step.
+            PayloadError: a value cannot be kept.
+            StoreUnavailableError: the database cannot be reached.
+        """
+        return self._ask(lambda _: self._handle.preview_restart(from_step, inputs=inputs))
 
     def terminate(
         self, *, reason: str, forced: bool = False, by: str = "", revision: str | None = None, request_id: str | None = None

@@ -132,6 +132,27 @@ class SagaDetail(Document):
     steps: list[StepDetail]
 
 
+class Hindrance(Document):
+    """A step that cannot go back."""
+
+    step: str
+    problem: str
+
+
+class RestartPreview(Document):
+    """What a restart would do now. Nothing has changed."""
+
+    saga_id: UUID
+    revision: str = Field(description="the saga's place in the log; the restart can be made to depend on it")
+    accepted: Annotated[bool, Field(description="whether the restart would be accepted now")]
+    problem: Annotated[str | None, Field(description="why it would not")] = None
+    steps: Annotated[list[str], Field(description="what goes back, in an order that the graph allows")] = []
+    compensated: Annotated[list[str], Field(description="those that may have had an effect, the last first")] = []
+    awaited: Annotated[list[str], Field(description="those at work: what they say is waited for")] = []
+    refusing: Annotated[list[Hindrance], Field(description="those that cannot go back, and why")] = []
+    warning: Annotated[str | None, Field(description="what an operator should know before")] = None
+
+
 class SagaSummary(Document):
     """One row of a list."""
 

@@ -108,7 +108,7 @@ from typing_extensions import TypeVar as DefaultedTypeVar
 
 from goconductor.blocking.client import BlockingClient
 from goconductor.control.doors.handles.saga import SagaHandle
-from goconductor.control.models import History, SagaDetail
+from goconductor.control.models import History, RestartPreview, SagaDetail
 
 O = DefaultedTypeVar("O", default=Any)  # noqa: E741
 

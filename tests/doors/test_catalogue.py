@@ -12,7 +12,7 @@ from goconductor import SagaHandle
 from goconductor.blocking import BlockingSaga
 from goconductor.cli.commands.sagas.requests import NAMES
 from goconductor.cli.main import cli
-from goconductor.lifecycle.asked.catalogue import CATALOGUE, Operation
+from goconductor.lifecycle.asked.catalogue import CATALOGUE, Operation, Request
 from goconductor.rest.paths.sagas.requests import PATHS
 from tests.doors.test_cli_reference import DOCS
 from tests.doors.test_rest_reference import document
@@ -60,7 +60,8 @@ def test_the_command_line_has_a_command_for_it(operation: Operation) -> None:
     arguments = [each.name for each in command.params if each.param_type_name == "argument"]
     options = {each.name for each in command.params if each.param_type_name == "option"}
     assert arguments == (["saga", "step"] if operation.about_step else ["saga"])
-    assert options == {*said(operation), "revision", "request_id", "as_json"}
+    dry_run = {"dry_run"} if operation.request is Request.RESTART else set()
+    assert options == {*said(operation), "revision", "request_id", "as_json", *dry_run}
     assert " ".join(command.help.split()) == operation.summary
 
 

@@ -175,3 +175,16 @@ async def test_lists_are_filtered_and_paged(operator: Operator) -> None:
     ]:
         code, text = told(await operator.ask("saga", "list", *arguments))
         assert (code, says in text) == (2, True), text
+
+
+async def test_a_dry_run_of_a_restart_tells_what_would_go_back(operator: Operator) -> None:
+    saga_id = await operator.waiting()
+    told = (await operator.ask("saga", "restart", saga_id, "--reason", "so", "--dry-run", "--json")).json
+    assert (told["accepted"], "charge" in told["steps"]) == (True, True)
+    shown = await operator.ask("saga", "restart", saga_id, "--reason", "so", "--from", "charge", "--dry-run")
+    assert shown.code == 0
+    assert f"would be accepted; ask with --revision {told['revision']}" in shown.out
+    await operator.ask("saga", "abort", saga_id)
+    refused = await operator.ask("saga", "restart", saga_id, "--reason", "so", "--dry-run")
+    assert refused.code == 1
+    assert "would be refused: " in refused.out

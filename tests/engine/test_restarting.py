@@ -152,3 +152,40 @@ async def test_a_saga_shows_what_goes_back_and_why_a_step_waits(world: World, ag
     agency.may_sell.set()
     await handle.result()
     assert (await handle.view()).rewinding == []
+
+
+async def test_what_a_restart_would_do_is_told_and_nothing_has_changed(world: World, agency: Agency) -> None:
+    conductor = await world.conductor(agency.registry)
+    handle = await conductor.start(agency.saga, {"room": "hall"})
+    await settle()
+    told = await handle.preview_restart("hotel", inputs={"room": "suite"})
+    assert (told.accepted, told.problem, told.refusing) == (True, None, [])
+    assert (told.steps, told.compensated, told.awaited) == (["hotel", "ticket"], ["ticket", "hotel"], ["ticket"])
+    assert told.warning is not None
+    assert (await handle.view()).revision == told.revision
+    assert "RestartRequested" not in await world.events(handle.saga_id)
+    asked = await handle.restart("hotel", reason="a better room", revision=told.revision)
+    assert asked.rewinding == told.steps
+    again = await handle.preview_restart("ticket")
+    assert (again.accepted, again.problem is not None and "rewinds already" in again.problem) == (False, True)
+    agency.may_sell.set()
+    await handle.result()
+    ended = await handle.preview_restart()
+    assert (ended.accepted, ended.problem is not None and "is completed" in ended.problem) == (False, True)
+
+
+async def test_a_preview_names_the_steps_that_refuse_and_those_in_maps(world: World, agency: Agency) -> None:
+    saga: Saga[Any] = Saga("paid")
+    rooms = saga.map(saga.input.rooms, id="rooms")
+    booked = rooms.step("agency.hotel", inputs={"room": rooms.item})
+    saga.step("agency.ticket", id="pay", inputs={"to": "x"}, after=[rooms], pivot=True)
+    conductor = await world.conductor(agency.registry)
+    handle = await conductor.start(saga, {"rooms": ["a", "b"]})
+    await settle()
+    told = await handle.preview_restart(f"rooms[1].{booked.id}")
+    assert told.steps == ["rooms[0].hotel", "rooms[1].hotel", "rooms", "pay"]
+    assert told.compensated == ["rooms[1].hotel", "rooms[0].hotel"]
+    assert [each.step for each in told.refusing] == ["pay"]
+    assert not told.accepted
+    with pytest.raises(RequestRefusedError, match="has no step 'roms'"):
+        await handle.preview_restart("roms")

@@ -76,6 +76,7 @@ NEEDS: dict[str, Permission] = {
             "installation.readiness.readiness",
             "sagas.bulk.select",
             "sagas.queries.history",
+            "sagas.requests.preview_restart",
             "sagas.queries.list_sagas",
             "sagas.queries.saga_of_key",
             "sagas.queries.saga_status",

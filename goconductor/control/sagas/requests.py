@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID, uuid5
 
@@ -24,7 +24,7 @@ import msgspec
 
 from goconductor.control.actor import Actor
 from goconductor.control.faults import Fault, RequestInvalidError, text_faults
-from goconductor.control.models import SagaDetail
+from goconductor.control.models import Hindrance, RestartPreview, SagaDetail
 from goconductor.control.sagas.attended import fenced, side_of, unattended
 from goconductor.control.sagas.queries import saga_status, surroundings
 from goconductor.control.sagas.starting import key_faults
@@ -36,6 +36,7 @@ from goconductor.engine.node import Node
 from goconductor.errors import PayloadError, RequestRefusedError, StoreUnavailableError, nearest
 from goconductor.lifecycle.asked.allowed import allowed
 from goconductor.lifecycle.asked.catalogue import OPERATIONS, Kind, Request
+from goconductor.lifecycle.asked.restarting import preview
 from goconductor.lifecycle.facts.events import (
     Event,
     OperatorRequest,
@@ -52,6 +53,7 @@ from goconductor.saga.features import REWIND, REWIND_OF_MAP
 from goconductor.saga.plan import Plan
 
 REASON_CHARACTERS_MAX = 2_000
+SKIPPED = "a compensation that is skipped on the way turns the saga back as a whole"
 ANSWER_SECONDS = 10.0
 """Seconds that a request waits for a database that has just become unavailable."""
 
@@ -164,6 +166,47 @@ async def ask(
     if not isinstance(about, UnattendedRequest) or side_of(step) is None:
         return await _request(actor, node, saga_id, about, precautions)
     return await _request(actor, node, saga_id, about, precautions, to_fence=(plan, view))
+
+
+async def preview_restart(
+    actor: Actor, node: Node, saga_id: UUID, *, from_step: str = "", inputs: Mapping[str, Any] | None = None
+) -> RestartPreview:
+    """Tell what a restart would do, and change nothing.
+
+    Args:
+        actor: the actor of the request.
+        node: the engine.
+        saga_id: the saga's id.
+        from_step: the step's id; empty begins everything again.
+        inputs: other JSON values for inputs of that step.
+
+    Raises:
+        SagaNotFoundError: there is no such saga.
+        StepNotFoundError: it has no such step.
+        RequestInvalidError: the inputs are empty.
+        PayloadError: a value cannot be kept.
+        StoreUnavailableError: the database cannot be reached.
+    """
+    given = None if inputs is None else dict(inputs)
+    asked = kept(node, RestartRequested(from_step=from_step, reason="preview", inputs=given, by=actor.name), None)
+    assert isinstance(asked, RestartRequested)  # noqa: S101  (for the type checker)
+    view = await node.view(saga_id)
+    plan = await node.plan_of(view.state)
+    if from_step and not exists(plan, view.state.steps, from_step):
+        there = plan.steps if plan.data is None else [*in_order(plan, view.state.steps)]
+        raise StepNotFoundError(f"saga {plan.name!r} has no step {from_step[:100]!a}; {nearest(from_step, there)}")
+    found = preview(plan, view.state, asked)
+    return RestartPreview(
+        saga_id=saga_id,
+        revision=f"{view.seq}-{view.tag:x}",
+        accepted=not found.problem,
+        problem=found.problem or None,
+        steps=list(found.steps),
+        compensated=list(found.undone),
+        awaited=list(found.awaited),
+        refusing=[Hindrance(step=step, problem=why) for step, why in found.hindrances.items()],
+        warning=SKIPPED if found.undone and not found.problem else None,
+    )
 
 
 async def _known_to_all(node: Node, plan: Plan) -> None:

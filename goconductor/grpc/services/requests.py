@@ -7,12 +7,12 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from goconductor.control.actor import Actor, asked_by
+from goconductor.control.actor import ANYBODY, Actor, asked_by
 from goconductor.control.doors.limits import TEXT_CHARACTERS_MAX
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.sagas import bulk
 from goconductor.control.sagas.bulk import Selected
-from goconductor.control.sagas.requests import ask
+from goconductor.control.sagas.requests import ask, preview_restart
 from goconductor.engine.node import Node
 from goconductor.grpc.documents import message, read_object, read_value
 from goconductor.grpc.fields import given, precautions, saga_id, text, where
@@ -45,6 +45,12 @@ class RequestCalls:
             actor, self._node, asked, sagas, request_id=given(request, "request_id"), dry_run=request.dry_run
         )
         return message(pb.BulkReport, report)
+
+    async def preview_restart(self, request: pb.PreviewRestartRequest, _context: Any) -> pb.RestartPreview:
+        """Tell what a restart would do."""
+        inputs = read_object(request, "inputs") if request.HasField("inputs") else None
+        found = await preview_restart(ANYBODY, self._node, saga_id(request), from_step=request.from_step, inputs=inputs)
+        return message(pb.RestartPreview, found)
 
     async def _ask(self, operation: Operation, request: Any, _context: Any) -> pb.SagaDetail:
         step = text("step", request.step, NAME_CHARACTERS_MAX) if operation.about_step else ""

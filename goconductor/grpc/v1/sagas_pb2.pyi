@@ -276,6 +276,46 @@ class RestartRequest(_message.Message):
     inputs: _values_pb2.Value
     def __init__(self, saga_id: _Optional[str] = ..., by: _Optional[str] = ..., revision: _Optional[str] = ..., request_id: _Optional[str] = ..., reason: _Optional[str] = ..., from_step: _Optional[str] = ..., inputs: _Optional[_Union[_values_pb2.Value, _Mapping]] = ...) -> None: ...
 
+class PreviewRestartRequest(_message.Message):
+    __slots__ = ("saga_id", "from_step", "inputs")
+    SAGA_ID_FIELD_NUMBER: _ClassVar[int]
+    FROM_STEP_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    saga_id: str
+    from_step: str
+    inputs: _values_pb2.Value
+    def __init__(self, saga_id: _Optional[str] = ..., from_step: _Optional[str] = ..., inputs: _Optional[_Union[_values_pb2.Value, _Mapping]] = ...) -> None: ...
+
+class RestartPreview(_message.Message):
+    __slots__ = ("saga_id", "revision", "accepted", "problem", "steps", "compensated", "awaited", "refusing", "warning")
+    SAGA_ID_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    COMPENSATED_FIELD_NUMBER: _ClassVar[int]
+    AWAITED_FIELD_NUMBER: _ClassVar[int]
+    REFUSING_FIELD_NUMBER: _ClassVar[int]
+    WARNING_FIELD_NUMBER: _ClassVar[int]
+    saga_id: str
+    revision: str
+    accepted: bool
+    problem: str
+    steps: _containers.RepeatedScalarFieldContainer[str]
+    compensated: _containers.RepeatedScalarFieldContainer[str]
+    awaited: _containers.RepeatedScalarFieldContainer[str]
+    refusing: _containers.RepeatedCompositeFieldContainer[Hindrance]
+    warning: str
+    def __init__(self, saga_id: _Optional[str] = ..., revision: _Optional[str] = ..., accepted: bool = ..., problem: _Optional[str] = ..., steps: _Optional[_Iterable[str]] = ..., compensated: _Optional[_Iterable[str]] = ..., awaited: _Optional[_Iterable[str]] = ..., refusing: _Optional[_Iterable[_Union[Hindrance, _Mapping]]] = ..., warning: _Optional[str] = ...) -> None: ...
+
+class Hindrance(_message.Message):
+    __slots__ = ("step", "problem")
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    step: str
+    problem: str
+    def __init__(self, step: _Optional[str] = ..., problem: _Optional[str] = ...) -> None: ...
+
 class TerminateRequest(_message.Message):
     __slots__ = ("saga_id", "by", "revision", "request_id", "reason", "forced")
     SAGA_ID_FIELD_NUMBER: _ClassVar[int]

@@ -6,6 +6,7 @@ import inspect
 import json
 from collections.abc import Callable
 from typing import Annotated, Any, assert_never
+from uuid import UUID
 
 import typer
 
@@ -13,7 +14,9 @@ from goconductor.cli.completion import saga_ids, step_names
 from goconductor.cli.running import AsJson, By, actor, client, fail, print_saga, read_value, run, settings_of
 from goconductor.cli.seeking import Sought, found, read
 from goconductor.control.doors.exits import Exit
-from goconductor.control.sagas.requests import Precautions, ask
+from goconductor.control.models import RestartPreview
+from goconductor.control.sagas.requests import Precautions, ask, preview_restart
+from goconductor.engine.node import Node
 from goconductor.lifecycle.asked.catalogue import CATALOGUE, Kind, Operation, Parameter, Request
 
 SagaId = Annotated[
@@ -24,6 +27,8 @@ StepName = Annotated[str, typer.Argument(help="One of its steps.", metavar="STEP
 Why = Annotated[str, typer.Option(help="Why; stands in the saga's history.")]
 WhyNeeded = Annotated[str, typer.Option(help="Why; stands in the saga's history. Required.", show_default=False)]
 Revision = Annotated[str | None, typer.Option(help="Only if the saga is still where `saga show --json` saw it: its revision.")]
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell which steps would go back, and whether it would be accepted.")]
 
 RequestId = Annotated[
     str | None,
@@ -66,12 +71,16 @@ def _command(operation: Operation) -> Callable[..., None]:
         revision: str | None,
         request_id: str | None,
         as_json: bool,
+        dry_run: bool = False,
         **given: Any,
     ) -> None:
         values = {each.name: _value(each, given[each.name]) for each in operation.parameters}
         settings, asks = settings_of(context), operation.asked(step=step, reason=reason, values=values)
 
         async def asked() -> Exit:
+            if dry_run:
+                async with client(settings) as node:
+                    return _previewed(await _preview(node, await found(node, saga), values), as_json=as_json)
             precautions = Precautions.of(revision, request_id)
             async with client(settings) as node:
                 detail = await ask(actor(by), node, await found(node, saga), asks, precautions)
@@ -85,6 +94,8 @@ def _command(operation: Operation) -> Callable[..., None]:
     options = {each.name: _option(operation, each) for each in operation.parameters}
     if operation.takes_reason:
         options["reason"] = (WhyNeeded if operation.needs_reason else Why, "")
+    if operation.request is Request.RESTART:
+        options["dry_run"] = (DryRun, False)
     parameters = [inspect.Parameter(name, positional, annotation=kind) for name, kind in before.items()]
     parameters += [
         inspect.Parameter(name, keyword, annotation=kind, default=default) for name, (kind, default) in (options | _AFTER).items()
@@ -92,6 +103,26 @@ def _command(operation: Operation) -> Callable[..., None]:
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # it is how typer reads a command
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     return command
+
+
+async def _preview(node: Node, saga_id: UUID, values: dict[str, Any]) -> RestartPreview:
+    return await preview_restart(actor(None), node, saga_id, from_step=values["from_step"], inputs=values["inputs"])
+
+
+def _previewed(told: RestartPreview, *, as_json: bool) -> Exit:
+    """Print what a restart would do; one that would be refused fails."""
+    if as_json:
+        typer.echo(told.model_dump_json())
+    else:
+        rows = {"goes back": told.steps, "is compensated": told.compensated, "is waited for": told.awaited}
+        for line in (
+            *(f"{what}: {', '.join(names)}" for what, names in rows.items() if names),
+            *(f"cannot go back: {each.step}: {each.problem}" for each in told.refusing),
+            *([f"note: {told.warning}"] if told.warning else []),
+            f"would be refused: {told.problem}" if told.problem else f"would be accepted; ask with --revision {told.revision}",
+        ):
+            typer.echo(line)
+    return Exit.OK if told.accepted else Exit.FAILED
 
 
 def _flag(parameter: Parameter) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from goconductor.control.actor import Actor
+from goconductor.control.actor import ANYBODY, Actor
 from goconductor.control.doors.arguments import checked
-from goconductor.control.models import SagaDetail
-from goconductor.control.sagas.requests import Precautions, ask
+from goconductor.control.models import RestartPreview, SagaDetail
+from goconductor.control.sagas.requests import Precautions, ask, preview_restart
 from goconductor.engine.node import Node
 from goconductor.lifecycle.facts.events import (
     AbortRequested,
@@ -99,6 +99,22 @@ class SagaRequests:
         """
         request = RestartRequested(from_step=from_step, reason=reason, inputs=None if inputs is None else dict(inputs))
         return await self._ask(request, Actor(by), Precautions.of(revision, request_id))
+
+    @checked
+    async def preview_restart(self, from_step: str = "", *, inputs: Mapping[str, Any] | None = None) -> RestartPreview:
+        """Tell what a restart would do, and change nothing: which steps go back, which are compensated, and what refuses it.
+
+        Args:
+            from_step: the step's id; empty begins everything again.
+            inputs: other JSON values for inputs of that step.
+
+        Raises:
+            SagaNotFoundError: there is no such saga.
+            StepNotFoundError: the saga has no such step.
+            PayloadError: a value cannot be kept.
+            StoreUnavailableError: the database cannot be reached.
+        """
+        return await preview_restart(ANYBODY, self._node, self.saga_id, from_step=from_step, inputs=inputs)
 
     @checked
     async def terminate(

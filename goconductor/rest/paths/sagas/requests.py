@@ -8,12 +8,12 @@ from uuid import UUID
 from fastapi import APIRouter
 from fastapi import Request as HttpRequest
 from fastapi.responses import Response
-from pydantic import Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from goconductor.control.actor import asked_by
+from goconductor.control.actor import ANYBODY, asked_by
 from goconductor.control.doors.limits import TEXT_CHARACTERS_MAX
-from goconductor.control.models import SagaDetail
-from goconductor.control.sagas.requests import Precautions, ask
+from goconductor.control.models import RestartPreview, SagaDetail
+from goconductor.control.sagas.requests import Precautions, ask, preview_restart
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.lifecycle.asked.catalogue import CATALOGUE, Kind, Operation, Parameter, Request
@@ -61,13 +61,40 @@ def router(node: Node, settings: Settings) -> APIRouter:
     """Make the paths below ``/v1/sagas/{id}`` that change it: one for each request of the catalogue."""
     routes = APIRouter(
         prefix="/v1/sagas/{saga_id}",
-        tags=["operations"],
         dependencies=STRICT,
         responses=dict.fromkeys((400, 404, 409, 412, 413, 415, 503), _PROBLEM),
     )
     for operation in CATALOGUE:
         _add(routes, operation, node, settings.limits.payload_bytes_max + ENVELOPE_BYTES)
+    _add_preview(routes, node, settings.limits.payload_bytes_max + ENVELOPE_BYTES)
     return routes
+
+
+class Previewed(BaseModel):
+    """A restart that might be asked for."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    from_step: Annotated[str, Field(description="the step to begin again from; empty: everything")] = ""
+    inputs: Annotated[dict[str, Any] | None, Field(min_length=1, description="other values for inputs of that step")] = None
+
+
+def _add_preview(routes: APIRouter, node: Node, body_bytes_max: int) -> None:
+    async def preview(request: HttpRequest, saga_id: SagaId) -> Response:
+        body = await read_body(request, Previewed, body_bytes_max)
+        found = await preview_restart(ANYBODY, node, saga_id, from_step=body.from_step, inputs=body.inputs)
+        return document(found, headers=etag(found.revision))
+
+    routes.add_api_route(
+        "/restart/preview",
+        preview,
+        methods=["POST"],
+        tags=["sagas"],
+        name="preview_restart",
+        description="Tell what a restart would do, and change nothing: what goes back, is compensated, and refuses it.",
+        response_model=RestartPreview,
+        openapi_extra=body_of(Previewed, required=False),
+    )
 
 
 def _add(routes: APIRouter, operation: Operation, node: Node, body_bytes_max: int) -> None:
@@ -93,6 +120,7 @@ def _add(routes: APIRouter, operation: Operation, node: Node, body_bytes_max: in
         f"{'/steps/{step}' if operation.about_step else ''}/{PATHS.get(operation.request, operation.request)}",
         of_step if operation.about_step else of_saga,
         methods=["POST"],
+        tags=["operations"],
         name=operation.request,
         description=operation.summary,
         response_model=SagaDetail,
