@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
@@ -23,6 +24,7 @@ from goconductor.control.definitions import loading, versions
 from goconductor.engine.node import Node
 from goconductor.stores.postgres import PostgresStore, migrate
 from goconductor.testing.loopback import free_port
+from tests.certificates import Authority
 from tests.doors.conftest import INPUT, ORDER, Shop
 
 pytestmark = pytest.mark.postgres
@@ -190,6 +192,45 @@ async def test_serve_answers_over_grpc_too_where_it_has_a_port(terminal: Termina
     await caller.channel.close()
 
 
+async def test_serve_beyond_loopback_asks_for_a_key_over_tls_and_over_grpc(terminal: Terminal, tmp_path: Path) -> None:
+    import grpc
+
+    from goconductor.control.authority.authenticating import UnauthenticatedError
+    from goconductor.grpc import Client
+
+    authority = Authority(tmp_path)
+    pair, root = authority.pair("server"), authority.file.read_bytes()
+    files = {f"GOCONDUCTOR_{door}_CERTIFICATE": str(pair.cert) for door in ("REST", "GRPC")}
+    files |= {f"GOCONDUCTOR_{door}_CERTIFICATE_KEY": str(pair.key) for door in ("REST", "GRPC")}
+    doors = {f"GOCONDUCTOR_{door}_HOST": "0.0.0.0" for door in ("REST", "GRPC")}
+    doors |= {f"GOCONDUCTOR_{door}_PORT": "0" for door in ("REST", "GRPC")}
+    serving = await terminal.begin("serve", GOCONDUCTOR_AUTH_ENABLED="true", **files, **doors)
+    assert serving.stdout is not None
+    told = (await serving.stdout.readline()).decode()
+    assert told.startswith("REST on https://0.0.0.0:")
+    url = told.split()[2].removesuffix("/v1,").replace("0.0.0.0", "localhost")
+    target = (await serving.stdout.readline()).decode().split()[2].removesuffix(",").replace("0.0.0.0", "localhost")
+    made = await terminal.run("key", "create", "ci", "--role", "operator", "--json")
+    key, key_id = made.json["key"], made.json["detail"]["key_id"]
+    trusting = ssl.create_default_context(cafile=str(authority.file))
+    async with httpx.AsyncClient(base_url=url, verify=trusting, timeout=300) as client:
+        assert (await client.get("/readyz")).status_code == 200
+        assert (await client.post("/v1/sagas/order", json=INPUT)).status_code == 401
+        client.headers["authorization"] = f"Bearer {key}"
+        started = await client.post("/v1/sagas/order", params={"wait_seconds": 300}, json=INPUT)
+        assert (started.status_code, started.json()["status"]) == (200, "completed")
+        async with Client(target, credentials=grpc.ssl_channel_credentials(root), api_key=key) as calling:
+            assert (await calling.saga(started.json()["saga_id"])).status == "completed"
+            waits = await calling.start("order", {**INPUT, "card": "busy"})
+            watching = asyncio.ensure_future(calling.ended(waits.saga_id))
+            assert (await terminal.run("key", "revoke", key_id)).code == 0
+            with pytest.raises(UnauthenticatedError):
+                await watching
+    serving.send_signal(signal.SIGTERM)
+    ran = await terminal.end(serving)
+    assert (ran.code, key in ran.out + ran.err) == (0, False), ran.err
+
+
 async def test_serve_refuses_another_host_than_loopback_over_grpc_too(empty: Terminal) -> None:
     ran = await empty.run("serve", GOCONDUCTOR_GRPC_HOST="0.0.0.0", GOCONDUCTOR_GRPC_PORT="0")
     assert (ran.code, "set grpc.insecure to true" in ran.err) == (2, True)
@@ -242,4 +283,4 @@ async def test_a_command_beside_a_process_leaves_the_ports_of_its_settings_alone
 
 async def test_serve_refuses_another_host_than_loopback(empty: Terminal) -> None:
     ran = await empty.run("serve", GOCONDUCTOR_REST_HOST="0.0.0.0")
-    assert (ran.code, "there is no authentication yet" in ran.err) == (2, True)
+    assert (ran.code, "Set auth.enabled to true" in ran.err) == (2, True)

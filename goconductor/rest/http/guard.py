@@ -1,7 +1,7 @@
 """The rules of every request: allowed hosts, headers of every answer, and that no exception gets out.
 
-There is no authentication yet, so the server listens on loopback, and answers only to loopback names: a page in somebody's
-browser that points a name of its own at 127.0.0.1 (DNS rebinding) is turned away by its ``Host``.
+Without authentication the server listens on loopback, and answers only to loopback names: a page in somebody's browser that
+points a name of its own at 127.0.0.1 (DNS rebinding) is turned away by its ``Host``. With it such a page has no key.
 
 A page may also ask for us by our own name (cross-site request forgery). It cannot read the answer, and it cannot send JSON: that
 wants a permission that we never give. But it can send a request without a body. So what may change something is refused where the
