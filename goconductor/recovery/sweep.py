@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from uuid import UUID
 
@@ -223,18 +223,33 @@ class Sweeper:
 
     async def _look_at(self, sagas: Sequence[UUID], epoch: int, dead: Iterable[int] = ()) -> None:
         """Repair these sagas side by side, so that their writes share transactions, and set when to look at each again."""
-        if not sagas:
-            return
-        for some in portions(sagas, await self._store.recovery.weigh(sagas), LOOK_BYTES_MAX):
-            try:
-                await self._look_at_some(some, epoch, dead)
-                self._unread.difference_update(some)
-            except StoreUnavailableError as error:
-                if len(some) > 1:
-                    raise
-                await self._put_off(some[0], epoch, error)
+        if sagas:
+            await self._in_halves(sagas, epoch, partial(self._look_at_weighed, epoch=epoch, dead=dead))
 
-    async def _look_at_some(self, sagas: Sequence[UUID], epoch: int, dead: Iterable[int]) -> None:
+    async def _look_at_weighed(self, sagas: Sequence[UUID], *, epoch: int, dead: Iterable[int]) -> None:
+        look = partial(self._look_at_some, epoch=epoch, dead=dead)
+        for some in portions(sagas, await self._store.recovery.weigh(sagas), LOOK_BYTES_MAX):
+            await self._in_halves(some, epoch, look)
+
+    async def _in_halves(self, sagas: Sequence[UUID], epoch: int, look: Callable[[Sequence[UUID]], Awaitable[None]]) -> None:
+        """Look at sagas, and where the store is there but does not answer for so many, at half of them at a time: a statement
+        over them takes too long for it, or is too large. One that cannot be read alone is put off.
+
+        Raises:
+            StoreUnavailableError: the store is away.
+        """
+        try:
+            await look(sagas)
+        except StoreUnavailableError as error:
+            if len(sagas) == 1:
+                await self._put_off(sagas[0], epoch, error)
+                return
+            await self.may_judge(epoch)  # raises where the store is away; it may have been, and then leases prove nothing
+            middle = len(sagas) // 2
+            for half in (sagas[:middle], sagas[middle:]):
+                await self._in_halves(half, epoch, look)
+
+    async def _look_at_some(self, sagas: Sequence[UUID], *, epoch: int, dead: Iterable[int]) -> None:
         tails = await self._store.log.read([Known(saga) for saga in sagas])
         leases = {lease.key: lease for lease in await self._store.recovery.leases(sagas)}
         now = await self._store.terms.database_time()
@@ -249,6 +264,7 @@ class Sweeper:
             if head is not None and next_look is not None
         ]
         await self._store.recovery.postpone(again, epoch=epoch)
+        self._unread.difference_update(sagas)
 
     async def _put_off(self, saga: UUID, epoch: int, error: StoreUnavailableError) -> None:
         """Put off one saga that cannot be read, perhaps for its size, so that it does not stop the others. Once, a connection may

@@ -39,11 +39,13 @@ class Reads:
     def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         self.sizes: list[int] = []
         self.unreadable: set[UUID] = set()
+        self.count_max: int | None = None
         self._read = world.store.log.read
         monkeypatch.setattr(world.store.log, "read", self.read)
 
     async def read(self, known: Sequence[Known]) -> list[Tail]:
-        if any(one.saga_id in self.unreadable for one in known):
+        too_many = self.count_max is not None and len(known) > self.count_max
+        if too_many or any(one.saga_id in self.unreadable for one in known):
             raise StoreUnavailableError("canceling statement due to statement timeout")
         tails = await self._read(known)
         self.sizes.append(sum(len(entry.data) for tail in tails for entry in tail.entries))
@@ -97,6 +99,43 @@ async def test_a_saga_that_cannot_be_read_is_put_off_and_the_others_are_swept(
     reads.unreadable.clear()
     await world.live(100)
     assert sum(node.counts["sweep_resent"] for node in world.nodes) > len(small)
+
+
+async def test_what_the_store_does_not_read_at_once_is_read_in_halves(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await world.node()
+    sagas = [await world.start(waiting(), "x", node=client) for _ in range(11)]
+    await world.sweep()
+    await world.clock.advance(30)
+    reads = Reads(world, monkeypatch)
+    reads.count_max = 2
+    caplog.set_level(logging.WARNING, "goconductor.recovery")
+    await world.sweep()
+    assert sum(node.counts["sweep_resent"] for node in world.nodes) == len(sagas)
+    assert (await world.store.recovery.due(20), caplog.text) == ([], "")
+
+
+async def test_a_store_that_is_away_is_asked_no_more_for_halves(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = await world.node()
+    for _ in range(8):
+        await world.start(waiting(), "x", node=client)
+    await world.sweep()
+    await world.clock.advance(30)
+    reads, asked = Reads(world, monkeypatch), list[int]()
+
+    async def read(known: Sequence[Known]) -> list[Tail]:
+        asked.append(len(known))
+        monkeypatch.setattr(world.store.recovery, "leases_truncated", away)
+        raise StoreUnavailableError("the server closed the connection")
+
+    async def away() -> bool:
+        raise StoreUnavailableError("connection refused")
+
+    monkeypatch.setattr(world.store.log, "read", read)
+    with pytest.raises(StoreUnavailableError, match="connection refused"):
+        await world.sweep()
+    assert (asked, reads.sizes) == ([8], [])
 
 
 @pytest.fixture
