@@ -215,10 +215,10 @@ class Sweeper:
         if len(heads) == self._batch:
             self._walked = heads[-1].saga_id
             return len(heads)
-        self._walking = False
         if self._leases_lost:
             await self._store.recovery.acknowledge_truncation(epoch=epoch)
             logger.info("all live sagas have been looked at since the database's crash")
+        self._walking = False  # only now: where that fails, the end of the walk comes again
         return len(heads)
 
     async def _look_at(self, sagas: Sequence[UUID], epoch: int, dead: Iterable[int] = ()) -> None:
