@@ -36,7 +36,7 @@ from goconductor.lifecycle.facts.state import (
     status_of,
 )
 from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, no_move
-from goconductor.lifecycle.grown import last_steps, lost_around, size, with_items
+from goconductor.lifecycle.grown import body_of, last_steps, lost_around, size, with_items
 from goconductor.saga.definition import StepRole
 from goconductor.saga.growth import outermost
 from goconductor.saga.plan import Plan
@@ -52,13 +52,15 @@ class Fold(Counts):
     must still be compensated; :mod:`turning` keeps it. ``log`` has the answers of conditions that are in the log, ``unkept``
     those that are not. ``at`` is the time of the event that is being folded, ``begun`` the steps that have begun to wait for a
     signal by it, ``grown`` the maps that it has grown, ``joins`` those of which a lost item has ended. ``won`` are the places of
-    items that have succeeded, by map, where that was asked. ``size`` counts all steps, those that have grown included.
+    items that have succeeded, by map, where that was asked. ``given`` is the place of the first item that
+    was given no slot, by map, where that was asked. ``size`` counts all steps, those that have grown included.
     ``rewound`` are the steps that a rewind takes back.
     """
 
     __slots__ = (
         "_awaited",
         "begun",
+        "given",
         "grown",
         "input",
         "joins",
@@ -84,6 +86,7 @@ class Fold(Counts):
         self.begun: list[str] = []
         self.grown: list[str] = []
         self.joins: list[str] = []
+        self.given: dict[str, int] = {}
         self.won: dict[str, set[int]] = {}
         self.effects = []
         self.fields = {}
@@ -153,6 +156,8 @@ class Fold(Counts):
         awaited = self._awaited.get(name)
         if awaited is None:
             awaited = 0
+            if status is ACTION_GROWN and not self._last_item_is_done(name):
+                return False  # most often, and nothing has to be counted
             for before in self.plan.predecessors[name] if status is PENDING else last_steps(self.plan, steps, name):
                 if steps.get(before, NOT_STARTED).action.status not in DONE_ACTIONS:
                     awaited += 1
@@ -161,7 +166,15 @@ class Fold(Counts):
 
     def awaits(self, name: str) -> int:
         """Return how many of its last steps a map that has grown awaits."""
-        return 0 if self.has_its_turn(name) else self._awaited.get(name, 0)
+        if name not in self._awaited:
+            undone = (self.step(each).action.status not in DONE_ACTIONS for each in last_steps(self.plan, self.steps, name))
+            self._awaited[name] = sum(undone)
+        return self._awaited[name]
+
+    def _last_item_is_done(self, name: str) -> bool:
+        last = (self.step(name).length or 0) - 1
+        names = (f"{name}[{last}].{each}" for each in body_of(self.plan, name).last)
+        return last < 0 or all(self.step(each).action.status in DONE_ACTIONS for each in names)
 
     def set_action(self, name: str, cause: type[Any], action: Side[ActionStatus], **changes: Any) -> StepState:
         """Move a step's action, and return the step.

@@ -97,6 +97,24 @@ def lost_around(steps: Steps, name: str) -> tuple[str, int] | None:
 # --- the way back
 
 
+class Unclosed(dict[str, int]):
+    """The places of the graph that are not closed, where items have slots (:mod:`goconductor.lifecycle.moves.slots`).
+
+    Attributes:
+        within: what the names of the maps begin with whose slots count.
+        held: the places of the items that have a slot, by map.
+        parked: the steps that wait for their item's slot, by map, the last items first: minus the place, and the name.
+        first: whether nobody has looked yet who has a slot.
+    """
+
+    def __init__(self, places: Mapping[str, int], within: str = "") -> None:
+        super().__init__(places)
+        self.within = within
+        self.held: dict[str, set[int]] = {}
+        self.parked: dict[str, list[tuple[int, str]]] = {}
+        self.first = True
+
+
 def unclosed(plan: Plan, steps: Steps) -> dict[str, int]:
     """Return for each place of the graph how many must be closed before it; a place without any has its turn."""
     found = {name: len(plan.successors[name]) for name in in_order(plan, steps)}

@@ -101,11 +101,13 @@ class Map(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_
         over: a reference to the list.
         do: the steps, in any order; they name and refer to one another as they do outside. A step outside sees the map only.
         join: how many items must succeed: ``all``, ``any`` for one, or a number. The others are undone, each as a whole.
+        concurrency: how many items may be at work at one time, on the way back as well; None: all.
     """
 
     over: str
     do: tuple[Step, ...]
     join: Literal["all", "any"] | int = "all"
+    concurrency: int | None = None
 
 
 class Savepoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -34,6 +34,7 @@ USES: dict[str, Callable[[Step], bool]] = {
     "optional_reference": lambda step: any(binding.optional for binding in (*step.inputs.values(), *undo_inputs(step).values())),
     "map": lambda step: step.map is not None,
     "join": lambda step: step.map is not None and step.map.join != "all",
+    "concurrency": lambda step: step.map is not None and step.map.concurrency is not None,
     "declared_undo_in_map": lambda step: step.map is not None and any(isinstance(each.undo, Undo) for each in step.map.do),
     "saga": lambda step: step.saga is not None,
     "held_saga": lambda step: step.saga is not None and step.saga.held,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from graphlib import TopologicalSorter
 from typing import Any, TypeAlias
 
 from goconductor.errors import PayloadError
 from goconductor.saga.data.moments import moment_of
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import NOTHING, Binding, Child, Definition, Step, StepRole, Undo, Wait, every_step
+from goconductor.saga.definition import NOTHING, Binding, Child, Definition, Map, Step, StepRole, Undo, Wait, every_step
 from goconductor.saga.expressions.conditions import ABOUT_SIGNAL, IN_MAP, Condition, compile_condition
 from goconductor.saga.expressions.value import ABOUT_INPUTS, compile_value
 from goconductor.saga.features import features_of
@@ -94,8 +94,7 @@ class Plan:
             for step, undo in self.undoes.items()
         }
         self._output = self._source(definition.output) if definition.output is not None else None
-        self.loses = False
-        """Whether items of a map may go back while the saga goes forward."""
+        self._note_items([])
         self.data: Data | None = None
         """Reads the data of steps in maps; None where there are no maps, so that a saga cannot grow."""
         if any(step.map is not None for step in definition.steps):
@@ -124,6 +123,14 @@ class Plan:
         """The steps that a person approves."""
         in_turn = [step for waiters in self.signals.values() for step in waiters]
         self._wait_order = {step: place for place, step in enumerate(in_turn)}
+
+    def _note_items(self, maps: Sequence[Map]) -> None:
+        self.loses = any(map.join != "all" for map in maps)
+        """Whether items of a map may go back while the saga goes forward."""
+        self.bounded = any(map.concurrency is not None for map in maps)
+        """Whether a map has slots for its items."""
+        self.ends_items = self.loses or self.bounded
+        """Whether the end of an item is more than that its steps are done."""
 
     def _grow(self, data: Data) -> None:
         """Answer for the steps in maps as well, by their names (:mod:`goconductor.saga.growth`)."""
@@ -181,7 +188,7 @@ class Plan:
         }
         self.values = ByStep(self.values, values)
         self.asks = self.asks or bool(conditions or wheres or values)
-        self.loses = any(step.map is not None and step.map.join != "all" for step in every_step(self.definition.steps))
+        self._note_items([step.map for step in every_step(self.definition.steps) if step.map is not None])
 
     def order_of_wait(self, step: str) -> tuple[int, ...]:
         """Return where a step stands among those that begin to wait by one event: by its place in the definition, then in lists.

@@ -20,7 +20,8 @@ from goconductor.errors import GoConductorError
 from goconductor.lifecycle.answers import Log
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
-from goconductor.lifecycle.facts.state import SagaState, SagaStatus
+from goconductor.lifecycle.facts.state import ActionStatus, SagaState, SagaStatus, StepState
+from goconductor.lifecycle.grown import lost_around
 from goconductor.lifecycle.invariants import violations
 from goconductor.lifecycle.replay import replay
 from goconductor.ports.store import Head, LogEntry
@@ -94,7 +95,10 @@ async def recorded(url: str, *, schema: str = "goconductor") -> list[Recorded]:
 
 
 def compensation_order(saga: Recorded) -> Iterator[str]:
-    """I3: completed ⊆ compensated ⊆ sent, in the reverse order of the graph, and nothing after a pivot; in each round."""
+    """I3: completed ⊆ compensated ⊆ sent, in the reverse order of the graph, and nothing after a pivot; in each round.
+
+    What the saga has gone on without was undone on its way forward, and is left out: steps that were given up, and lost items.
+    """
     where = f"saga {saga.head.saga_id} ({saga.head.status})"
     begun: dict[_Turn, int] = {}
     closed: dict[_Turn, int] = {}
@@ -114,8 +118,10 @@ def compensation_order(saga: Recorded) -> Iterator[str]:
             begun.setdefault(turn, place)
             if isinstance(event, _COMPENSATED):
                 closed[turn] = place
-    last, roles = _rounds(saga), saga.plan.roles
-    undone = sorted(step for step, round in begun if round == last.get(step, 0))
+    steps, roles = _steps(saga), saga.plan.roles
+    last = {name: step.round for name, step in steps.items()}
+    without = {name for name, step in steps.items() if step.action.status is ActionStatus.GIVEN_UP or lost_around(steps, name)}
+    undone = sorted(step for step, round in begun if round == last.get(step, 0) and step not in without)
     pivot = saga.plan.pivot
     if pivot is not None and (pivot, last.get(pivot, 0)) in succeeded and undone:
         yield f"{where}: {undone} were compensated, though the pivot succeeded"
@@ -131,7 +137,9 @@ def compensation_order(saga: Recorded) -> Iterator[str]:
     elif saga.head.status == SagaStatus.COMPLETED and undone:
         yield f"{where}: {undone} were compensated"
     yield from (
-        f"{where}: {step!r} was compensated before {later!r}, which came after it" for step, later in _early(saga, begun, closed)
+        f"{where}: {step!r} was compensated before {later!r}, which came after it"
+        for step, later in _early(saga, begun, closed)
+        if step not in without or later in without
     )
 
 
@@ -148,13 +156,12 @@ def _early(saga: Recorded, begun: Mapping[_Turn, int], closed: Mapping[_Turn, in
                 yield step, later
 
 
-def _rounds(saga: Recorded) -> dict[str, int]:
-    """Return the round in which each step is at the end of the log; none where the log could not have come about."""
+def _steps(saga: Recorded) -> Mapping[str, StepState]:
+    """Return where each step is at the end of the log; none where the log could not have come about."""
     try:
-        state = replay(saga.plan, saga.head.saga_id, saga.events)
+        return replay(saga.plan, saga.head.saga_id, saga.events).steps
     except GoConductorError:
         return {}
-    return {name: step.round for name, step in state.steps.items()}
 
 
 def ended(saga: Recorded) -> Iterator[str]:

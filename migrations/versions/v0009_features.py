@@ -23,6 +23,7 @@ USES = {
     "declared_undo": "step -> 'undo' IS NOT NULL",
     "map": "step -> 'map' IS NOT NULL",
     "join": "step #> '{map,join}' IS NOT NULL",
+    "concurrency": "step #> '{map,concurrency}' IS NOT NULL",
     "declared_undo_in_map": "jsonb_path_exists(step, '$.map.do[*].undo.run')",
     "saga": "step -> 'saga' IS NOT NULL",
     "savepoint": "step -> 'savepoint' IS NOT NULL",

@@ -36,6 +36,7 @@ STEPS = {
         Step(id="b", map=Map(over="$.input", do=(Step(id="c", map=Map(over="$.item", do=(CODE, Step(id="d", value="1")))),)))
     ],
     "join": [Step(id="b", map=Map(over="$.input", do=(Step(id="c", run="shop.c", undo="none"),), join="any"))],
+    "slots": [Step(id="b", map=Map(over="$.input", do=(Step(id="c", run="shop.c"),), concurrency=1))],
     "undo in a map": [Step(id="b", map=Map(over="$.input", do=(Step(id="c", run="shop.c", undo=Undo(run="shop.d")),)))],
     "saga": [Step(id="b", saga=Child(name="parcel", version="v"))],
     "savepoint": [Step(id="b", savepoint=Savepoint(otherwise=("c",)))],

@@ -10,6 +10,7 @@ import pytest
 
 from goconductor import Saga
 from goconductor.control.diagrams.mermaid import mermaid
+from goconductor.errors import ArgumentError
 from goconductor.saga.checking.validate import problems, unfit_undo
 from goconductor.saga.definition import Definition
 from goconductor.saga.features import features_of
@@ -121,6 +122,16 @@ def test_a_join_that_needs_not_all_items_is_a_feature_of_its_own() -> None:
     joined = {"id": "lines", "map": {"over": "$.input", "do": [RESERVE], "join": 2}}
     assert features_of(defined(joined)) == ("join", "map")
     assert features_of(defined(joined | {"map": joined["map"] | {"join": "all"}})) == ("map",)  # type: ignore[operator]
+    slots = joined | {"map": joined["map"] | {"join": "all", "concurrency": 4}}  # type: ignore[operator]
+    assert features_of(defined(slots)) == ("concurrency", "map")
+
+
+def test_an_option_that_maps_do_not_have_is_refused_and_said_what_there_is() -> None:
+    saga: Saga[Any] = Saga("order")
+    with pytest.raises(ArgumentError, match="a step has no option 'concurency'; did you mean concurrency"):
+        saga.map(saga.input["lines"], concurency=4)  # type: ignore[call-arg]
+    with pytest.raises(ArgumentError, match="concurrency is of type str; give how many items may be at work"):
+        saga.map(saga.input["lines"], concurrency="4")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -230,7 +241,7 @@ def test_the_same_definition_in_python_and_as_a_diagram() -> None:
     paid = saga.step("payments.charge")
     lines = saga.map(saga.input["lines"], id="lines", after=[paid], when="input.yes")
     shelf = lines.step("inventory.reserve", inputs={"sku": lines.item.sku, "place": lines.index, "paid": paid.output})
-    boxes = lines.map(lines.item.boxes, id="boxes", after=[shelf], join="any")
+    boxes = lines.map(lines.item.boxes, id="boxes", after=[shelf], join="any", concurrency=4)
     boxes.step("packing.pack", inputs={"box": boxes.item, "shelf": shelf.output})
     lines.delay("1h", id="rest", after=[boxes])
     lines.step("labels.print", fallback=lines.later("write"), inputs={"boxes": boxes.output})
@@ -240,6 +251,6 @@ def test_the_same_definition_in_python_and_as_a_diagram() -> None:
     exec(as_python(saga.definition), names)
     assert names["order"].definition.version == saga.definition.version
     drawn = mermaid(plan(saga.definition))
-    assert "for each of $.item.boxes, one is enough" in drawn.replace("#36;", "$")
+    assert "for each of $.item.boxes, one is enough, 4 at a time" in drawn.replace("#36;", "$")
     assert 'subgraph s1_each ["each item of lines"]' in drawn
     assert "s1_2 -. fails .-> s1_3" in drawn or "-. fails .->" in drawn

@@ -50,7 +50,7 @@ _LIMITS: dict[type[msgspec.Struct], dict[str, dict[str, Any]]] = {
     Undo: {"run": {"pattern": rf"^{NAME.pattern}\.{NAME.pattern}$"}},
     Case: {"case": _NAME, "steps": {"minItems": 1}, "when": {"maxLength": SOURCE_MAX}},
     Delay: {"seconds": _WHILE, "until": _REFERENCE},
-    Map: {"over": _REFERENCE, "do": {"minItems": 1, "maxItems": STEPS_MAX}},
+    Map: {"over": _REFERENCE, "do": {"minItems": 1, "maxItems": STEPS_MAX}, "concurrency": {"minimum": 1, "maximum": STEPS_MAX}},
     Child: {"name": _NAME, "version": {"pattern": "^[A-Za-z0-9]+$"}},
     Savepoint: {"first": _NAME, "otherwise": {"minItems": 1, "maxItems": WAYS_MAX - 1, "items": {"type": "string", **_NAME}}},
     Wait: {"event": _NAME, "approval": {"pattern": r"\S"}, "timeout_seconds": _WHILE},

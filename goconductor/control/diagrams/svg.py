@@ -181,7 +181,8 @@ def spelt(step: Step) -> str:
         return f"saga {step.saga.name}"
     if step.map is not None:
         enough = {"all": "", "any": ", one is enough"}.get(str(step.map.join), f", {step.map.join} are enough")
-        return f"for each of {step.map.over}{enough}"
+        beside = "" if step.map.concurrency is None else f", {step.map.concurrency} at a time"
+        return f"for each of {step.map.over}{enough}{beside}"
     if step.savepoint is not None:
         return f"tries {', then '.join(step.savepoint.ways)}"
     if step.delay is None:

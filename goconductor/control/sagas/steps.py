@@ -22,6 +22,7 @@ from goconductor.lifecycle.grown import last_steps, lost_around
 from goconductor.lifecycle.pending_work import goes_back, is_backward
 from goconductor.ports.store import Lease, LeaseKey
 from goconductor.saga.definition import Undo
+from goconductor.saga.growth import split
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan
 
@@ -195,7 +196,18 @@ def _pending(plan: Plan, state: SagaState, name: str) -> tuple[StepStatus, str |
     if state.paused:
         return StepStatus.PENDING, _held_back(state)
     before = [step for step in plan.predecessors[name] if state.step(step).action.status not in DONE_ACTIONS]
-    return (StepStatus.WAITING, f"waits for {', '.join(before)}") if before else (StepStatus.PENDING, None)
+    if before:
+        return StepStatus.WAITING, f"waits for {', '.join(before)}"
+    return StepStatus.PENDING, _slotless(plan, name) if plan.bounded else None
+
+
+def _slotless(plan: Plan, name: str) -> str | None:
+    """Return why an item has not begun, where only some items of its map are at work at one time."""
+    found = split(name)
+    map = None if found is None else plan.steps[found.map].map
+    if found is None or map is None or map.concurrency is None:
+        return None
+    return f"waits until one of the items ends that are at work: {map.concurrency:,} of {found.map} may be at one time"
 
 
 def _items(plan: Plan, state: SagaState, name: str) -> str:
@@ -205,8 +217,10 @@ def _items(plan: Plan, state: SagaState, name: str) -> str:
     length = state.step(name).length or 0
     what = f"{length:,} item{'' if length == 1 else 's'}"
     lost = len(state.step(name).lost)
+    map = plan.steps[name].map
+    slots = "" if map is None or map.concurrency is None else f", of which {map.concurrency:,} may be at work at one time"
     without = f"; {lost:,} failed or {'was' if lost == 1 else 'were'} not needed" if lost else ""
-    return f"has grown to {what}; {done:,} of their {len(last):,} last steps are done{without}"
+    return f"has grown to {what}{slots}; {done:,} of their {len(last):,} last steps are done{without}"
 
 
 def _is_terminated(state: SagaState) -> bool:

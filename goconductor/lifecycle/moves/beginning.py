@@ -9,7 +9,7 @@ from goconductor.lifecycle.answers import CONDITION_ERROR, asked_as
 from goconductor.lifecycle.facts.state import ACTION_GROWN, ACTION_SUCCEEDED, ActionStatus, Answer, Failure, Side
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
-from goconductor.lifecycle.grown import first_steps
+from goconductor.lifecycle.moves import slots
 from goconductor.lifecycle.moves.kinds import child, kind_of, wait
 from goconductor.lifecycle.moves.returning import joining, savepoints
 from goconductor.lifecycle.moves.seen import seen_by_conditions
@@ -22,7 +22,7 @@ def advance(fold: Fold, steps: Iterable[str]) -> None:
     Steps that have begun to wait by this event are given the signals that have come before, and those after them may begin. Of
     maps that have grown the items' first steps begin.
     """
-    waiting, loses = _may_go_on(fold, steps) if fold.paused else [*steps][::-1], fold.plan.loses
+    waiting, ends_items = _may_go_on(fold, steps) if fold.paused else [*steps][::-1], fold.plan.ends_items
     while waiting or fold.begun or fold.grown or fold.joins:
         if fold.grown:
             waiting += _unfolded(fold)
@@ -38,7 +38,7 @@ def advance(fold: Fold, steps: Iterable[str]) -> None:
             continue
         name = waiting.pop()
         if fold.has_its_turn(name) and _begin(fold, name):
-            after = joining.after(fold, name) if loses else fold.plan.successors[name]
+            after = joining.after(fold, name) if ends_items else fold.plan.successors[name]
             waiting.extend(_may_go_on(fold, after) if fold.paused else after)
         if fold.backward or fold.phase.ended:
             fold.begun.clear()
@@ -60,7 +60,7 @@ def _unfolded(fold: Fold) -> list[str]:
     grown, fold.grown = fold.grown, []
     if fold.paused:
         return []
-    return [name for map in grown for name in first_steps(fold.plan, fold.steps, map) or [map]][::-1]
+    return [name for map in grown for name in slots.first(fold, map) or [map]][::-1]
 
 
 def _begin(fold: Fold, name: str) -> bool:

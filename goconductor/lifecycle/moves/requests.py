@@ -36,7 +36,7 @@ from goconductor.lifecycle.facts.events import (
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, StepState
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import in_order
-from goconductor.lifecycle.moves import beginning, forward, outside, signals, terminating
+from goconductor.lifecycle.moves import beginning, forward, outside, signals, slots, terminating
 from goconductor.lifecycle.moves.kinds import kind_of
 from goconductor.lifecycle.moves.retrying import ACTIONS, COMPENSATIONS
 from goconductor.lifecycle.moves.returning import joining, rewinding, turning
@@ -98,7 +98,8 @@ def resume(fold: Fold, _event: ResumeRequested) -> None:
     if fold.plan.loses and not fold.backward:
         joining.resume(fold)
     if not fold.backward and not fold.phase.ended:
-        beginning.advance(fold, in_order(fold.plan, fold.steps))
+        names = in_order(fold.plan, fold.steps)
+        beginning.advance(fold, slots.with_slots(fold, names) if fold.plan.bounded else names)
     ends = [effect for effect in fold.effects if isinstance(effect, EndSaga)]
     work = pending_work(fold.steps)  # an action that is still out when it goes back is not begun again
     fold.effects = [*(w for w in work if not (isinstance(w, RunAction) and fold.goes_back(w.step))), *ends]

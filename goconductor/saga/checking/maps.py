@@ -34,6 +34,11 @@ def of_map(step: Step, map: Map, above: tuple[str, ...]) -> Iterator[str]:
             f"map {step.id!r} needs {map.join:,} items to succeed; give 'join' a number from 1 to {STEPS_MAX:,}, "
             "or 'any', or 'all'."
         )
+    if map.concurrency is not None and not 1 <= map.concurrency <= STEPS_MAX:
+        yield (
+            f"map {step.id!r} has concurrency {map.concurrency:,}; give it a number of items from 1 to {STEPS_MAX:,}, "
+            "or leave it out: then all items go on side by side."
+        )
     if not map.do:
         yield f"map {step.id!r} has no steps; add at least one to its 'do'."
     for each in map.do:

@@ -102,7 +102,9 @@ class _Writer:
         if step.map is not None:
             over = self._place(step.map.over, f"the list of map {step.id!r}")
             join = None if step.map.join == "all" else repr(step.map.join)
-            return _call(f"{target}.map", [over], {"id": self._id(step, "map"), "join": join} | self._options(step))
+            slots = None if step.map.concurrency is None else repr(step.map.concurrency)
+            own = {"id": self._id(step, "map"), "join": join, "concurrency": slots}
+            return _call(f"{target}.map", [over], own | self._options(step))
         if step.delay is not None:
             until = None if step.delay.until is None else self._place(step.delay.until, f"the delay of step {step.id!r}")
             first = [] if step.delay.seconds is None else [_number(step.delay.seconds)]

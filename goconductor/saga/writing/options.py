@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import NoneType
 from typing import Any
 
@@ -27,23 +27,25 @@ _WANTED: dict[str, tuple[tuple[type, ...], str]] = {
     "allow_fail": ((bool,), "True or False"),
     "fallback": ((object,), "what saga.step(…) has returned for the other step: fallback=invoiced"),
     "join": ((int, str), "'all', 'any', or how many items must succeed"),
+    "concurrency": ((int, NoneType), "how many items may be at work at one time"),
     "unknowns_max": ((int, NoneType), "a whole number"),
 }
 
 
-def check_options(options: Mapping[str, Any], is_step: Callable[[object], bool]) -> None:
+def check_options(options: Mapping[str, Any], is_step: Callable[[object], bool], known: Collection[str] = _WANTED.keys()) -> None:
     """Refuse an option of a step that there is not, or whose value is of another type.
 
     Args:
         options: by their names.
         is_step: whether something is a step of a saga.
+        known: the names that there are.
 
     Raises:
         ArgumentError: names the option and what to give.
     """
     for name, value in options.items():
-        if name not in _WANTED:
-            raise ArgumentError(f"a step has no option {name!r}; {nearest(name, _WANTED)}")
+        if name not in known:
+            raise ArgumentError(f"a step has no option {name!r}; {nearest(name, known)}")
         kinds, wanted = _WANTED[name]
         if name == "after" and isinstance(value, str):
             raise unfit(name, value, wanted)

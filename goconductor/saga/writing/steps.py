@@ -104,6 +104,21 @@ class ValueOptions(TypedDict, total=False):
     """The step that runs in that case. Its output then stands for this one's."""
 
 
+class MapOptions(TypedDict, total=False):
+    """The options of a step that becomes several, some for each item of a list."""
+
+    id: str | None
+    """The step's id in the saga."""
+    join: Literal["all", "any"] | int
+    """How many items must succeed: ``"all"``, ``"any"`` for one, or a number. The others are undone."""
+    concurrency: int | None
+    """How many items may be at work at one time, on the way back as well. None: all of them."""
+    after: Sequence[Step[Any]]
+    """Steps that must have ended before."""
+    when: str | None
+    """A CEL condition over ``input`` and ``steps``. If it is false, the step is skipped."""
+
+
 class SagaOptions(TypedDict, total=False):
     """The options of a step that starts a saga."""
 

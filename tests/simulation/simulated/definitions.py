@@ -39,6 +39,7 @@ class Draft:
     Attributes:
         steps: the fields of each step, in an order in which each comes after those that it depends on.
         inside: the same for the steps in each map, by its id.
+        of_maps: what a map says beside its list and its steps, by its id.
         fields: the fields of the definition itself.
     """
 
@@ -46,6 +47,7 @@ class Draft:
         self.chance = chance
         self.steps: list[dict[str, Any]] = []
         self.inside: dict[str, list[dict[str, Any]]] = {}
+        self.of_maps: dict[str, dict[str, Any]] = {}
         self.fields: dict[str, Any] = {}
 
     def new(self, after: list[str], **fields: Any) -> dict[str, Any]:
@@ -109,12 +111,11 @@ class Draft:
         return made
 
     def _defined(self, steps: list[dict[str, Any]]) -> tuple[DefinedStep, ...]:
-        return tuple(
-            DefinedStep(
-                **step | {"map": Map(over=step["map"], do=self._defined(self.inside[step["id"]]))} if "map" in step else step
-            )
-            for step in steps
-        )
+        return tuple(DefinedStep(**step | {"map": self._map(step)} if "map" in step else step) for step in steps)
+
+    def _map(self, step: dict[str, Any]) -> Map:
+        name = step["id"]
+        return Map(over=step["map"], do=self._defined(self.inside[name]), **self.of_maps.get(name, {}))
 
 
 def chain(draft: Draft) -> None:
@@ -282,6 +283,17 @@ def deadline(draft: Draft) -> None:
     draft.fields["timeout_seconds"] = draft.chance.choice([1.0, 6.0, 30.0])
 
 
+def of_maps(draft: Draft) -> None:
+    """Some maps need not all their items, and some let only a few go on at one time.
+
+    The chance is one of its own, so that definitions without maps stay as they were.
+    """
+    chance = random.Random(repr(draft.steps))
+    for name in draft.inside:
+        join = chance.choice(["all", "all", "any", 1, 2])
+        draft.of_maps[name] = {"join": join, "concurrency": chance.choice([None, None, 1, 2])}
+
+
 SHAPES: tuple[Callable[[Draft], None], ...] = (chain, chain, branches, tangle, delay, value, map_over, switch, savepoint)
 CONSTRUCTS: tuple[Callable[[Draft], None], ...] = (
     *(condition, reference, retries, chosen_errors, total_timeouts, compensation_retries, timeouts, losses),
@@ -319,6 +331,7 @@ def random_definition(name: str, chance: random.Random) -> Definition:
         if step["id"] in behind:
             for each in (step, *draft.below(step)):
                 each.pop("undo", None)
+    of_maps(draft)
     return draft.definition(name)
 
 
@@ -331,6 +344,8 @@ def constructs_of(definition: Definition) -> Counter[str]:
         has = {
             "step in a map": step.id not in outside,
             "map": step.map is not None,
+            "join of some items": step.map is not None and step.map.join != "all",
+            "slots of items": step.map is not None and step.map.concurrency is not None,
             "map in a map": step.map is not None and step.id not in outside,
             "step in a case or group": "." in step.id,
             "value": step.value is not None,

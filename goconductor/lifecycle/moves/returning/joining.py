@@ -31,17 +31,22 @@ from collections.abc import Iterable
 from goconductor.lifecycle.facts.state import ACTION_SUCCEEDED, DONE_ACTIONS, MAY_HAVE_RUN, OPEN_ACTIONS, ActionStatus
 from goconductor.lifecycle.facts.transitions import Lost
 from goconductor.lifecycle.fold import Fold
-from goconductor.lifecycle.grown import body_of, in_item, lost_around, unclosed_in
+from goconductor.lifecycle.grown import Unclosed, body_of, in_item, lost_around, unclosed_in
+from goconductor.lifecycle.moves import slots
 from goconductor.lifecycle.moves.returning import savepoints, turning
 from goconductor.saga.definition import Map, StepRole
 from goconductor.saga.growth import Name, needed, split
 
 
 def after(fold: Fold, name: str) -> tuple[str, ...]:
-    """Return what comes after a step that is done. Where its item has ended by that, it counts for the join, or is lost."""
-    if fold.plan.loses and (found := split(name)) is not None and found.step in body_of(fold.plan, found.map).last:
-        _last_done(fold, name, found)
-    return fold.plan.successors[name]
+    """Return what may begin after a step that is done. Where its item ends by that, it counts for the join and frees a slot."""
+    after = fold.plan.successors[name]
+    if fold.plan.ends_items and (found := split(name)) is not None and found.step in body_of(fold.plan, found.map).last:
+        if fold.plan.loses:
+            _last_done(fold, name, found)
+        if fold.plan.bounded:  # only now, so that none of those has it who are not needed any more
+            return (*after, *slots.freed(fold, found))
+    return after
 
 
 def failed(fold: Fold, name: str) -> bool:
@@ -140,7 +145,7 @@ def _undo(fold: Fold, map: str, places: Iterable[int]) -> None:
     if ended:
         fold.note(map, undoing=fold.step(map).undoing - ended)
         fold.remaining = fold.size - fold.done
-        fold.joins.append(map)
+        fold.joins += [map, *slots.given(fold, map, len(ended))]
 
 
 def _is_undone(fold: Fold, map: str, place: int) -> bool:
@@ -149,6 +154,8 @@ def _is_undone(fold: Fold, map: str, place: int) -> bool:
     if any(fold.step(name).action.status in OPEN_ACTIONS for name in names):
         return False
     still = unclosed_in(fold.plan, fold.steps, names)
+    if fold.plan.bounded:
+        still = Unclosed(still, within=f"{map}[{place}].")
     turning.compensate(fold, still, [name for name, after in still.items() if not after])
     if still:
         return False

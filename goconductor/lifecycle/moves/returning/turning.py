@@ -23,7 +23,8 @@ from goconductor.lifecycle.facts.state import (
 )
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
-from goconductor.lifecycle.grown import before, unclosed, unclosed_in, with_items
+from goconductor.lifecycle.grown import Unclosed, before, unclosed, unclosed_in, with_items
+from goconductor.lifecycle.moves import slots
 from goconductor.lifecycle.moves.kinds import call
 from goconductor.saga.definition import StepRole
 
@@ -97,6 +98,8 @@ def advance(fold: Fold, closed: str | None = None) -> bool:
             fold.unclosed = unclosed_in(fold.plan, fold.steps, [*rewound(fold)])
         else:
             fold.unclosed = unclosed(fold.plan, fold.steps)
+        if fold.plan.bounded:
+            fold.unclosed = Unclosed(fold.unclosed)
         waiting = [name for name, after in fold.unclosed.items() if not after]
     still = fold.unclosed
     compensate(fold, still, waiting)
@@ -124,19 +127,29 @@ def compensate(fold: Fold, still: dict[str, int], waiting: list[str]) -> None:
         still: the places of the graph that are not closed, each with how many must be closed before it.
         waiting: those without any.
     """
+    bounded = still if isinstance(still, Unclosed) else None
+    closed, at_work, turns = list[str](), list[str](), list[str]()
     while waiting:
         name = waiting.pop()
         status = fold.step(name).compensation.status
         if status in CLOSED_COMPENSATIONS or not fold.needs_compensation(name):
             del still[name]
+            if bounded is not None:
+                closed.append(name)
             for earlier in before(fold.plan, fold.steps, name):
                 if earlier not in still:
                     continue
                 still[earlier] -= 1
                 if not still[earlier]:
                     waiting.append(earlier)
-        elif status is NO_COMPENSATION and not fold.paused:
+        elif status is not NO_COMPENSATION:
+            at_work.append(name)
+        elif bounded is not None:
+            turns.append(name)
+        elif not fold.paused:
             call.compensate(fold, name)
+    if bounded is not None:
+        slots.compensate(fold, bounded, closed, at_work, () if fold.paused else turns)
 
 
 def late_success(fold: Fold, name: str) -> None:

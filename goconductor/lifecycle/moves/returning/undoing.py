@@ -41,6 +41,8 @@ def settled(fold: Fold, event: ActionSettled) -> None:
     else:
         fold.set_compensation(name, ActionSettled, NOT_COMPENSATED)
         fold.set_action(name, ActionSettled, action.to(ActionStatus.PREVENTED))
+        if fold.plan.bounded:
+            fold.unclosed = None  # who has a slot is told from the statuses, and this one is as if it had not begun
 
 
 def check_asked(fold: Fold, event: SettleUnavailable) -> None:

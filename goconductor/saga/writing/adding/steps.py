@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Unpack, cast
 
 import msgspec
 
@@ -17,7 +17,7 @@ from goconductor.saga.writing.adding.collected import Collected, Frame, Named, N
 from goconductor.saga.writing.adding.waits import Waits
 from goconductor.saga.writing.fields import placed
 from goconductor.saga.writing.options import check_options
-from goconductor.saga.writing.steps import Step
+from goconductor.saga.writing.steps import MapOptions, Step
 from goconductor.saga.writing.written import Case as CaseDefinition
 from goconductor.saga.writing.written import WrittenStep, below, of_steps
 
@@ -73,38 +73,31 @@ class Steps(Calls, Waits):
         self._steps.append(made)
         return made
 
-    def map(
-        self,
-        over: object,
-        /,
-        *,
-        id: str | None = None,
-        after: Sequence[Step[Any]] = (),
-        when: str | None = None,
-        join: Literal["all", "any"] | int = "all",
-    ) -> Map:
+    def map(self, over: object, /, **options: Unpack[MapOptions]) -> Map:
         """Add steps for each item of a list: ``lines = order.map(order.input.lines)``, and then ``lines.step(…)``.
 
         Args:
             over: the place of the list.
-            id: the step's id in the saga; by default ``"map"``.
-            after: steps that must have ended before.
-            when: a CEL condition over ``input`` and ``steps``. If it is false, the step is skipped.
-            join: how many items must succeed: ``"all"``, ``"any"`` for one, or a number. The others are undone.
+            options: what :class:`MapOptions` lists; the id is ``"map"`` by default.
 
         Raises:
-            ArgumentError: something is of a wrong type.
+            ArgumentError: there is no such option, or something is of a wrong type.
         """
-        check_options({"id": id, "after": after, "when": when, "join": join}, lambda each: isinstance(each, Step))
+        check_options(options, lambda each: isinstance(each, Step), MapOptions.__annotations__)
         if not isinstance(over, Place):
             raise unfit("over", over, "the place of a list, such as order.input.lines")
         self._changed()
         made = Map(
             self,
             StepDefinition(
-                id=id or "map",
-                map=MapDefinition(over=str(reference_of(over)), do=(), join=join),
-                **placed({"after": after, "when": when}),
+                id=options.get("id") or "map",
+                map=MapDefinition(
+                    over=str(reference_of(over)),
+                    do=(),
+                    join=options.get("join", "all"),
+                    concurrency=options.get("concurrency"),
+                ),
+                **placed(options),
             ),
         )
         self._steps.append(made)
