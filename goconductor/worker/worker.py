@@ -19,7 +19,7 @@ from goconductor.aio.reminders import Reminder
 from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.control.settings.settings import API_KEY_VARIABLE
 from goconductor.engine.steps.registry import Action, StepRegistry, check
-from goconductor.errors import DefinitionError, GoConductorError, check_type
+from goconductor.errors import DefinitionError, check_type
 from goconductor.grpc.answers import error_of
 from goconductor.grpc.channel import client_options
 from goconductor.grpc.documents import value_of
@@ -149,7 +149,7 @@ class Worker(StepRegistry):
                     await call.write(hello)
                     first = await call.read()
                 if first is grpc.aio.EOF:
-                    raise GoConductorError(f"the server at {self._target} ended the stream without a word")
+                    return
                 self._welcomed(work, first.welcome)
                 pauses.reset()
                 tasks.append(create_guarded_task(self._write(call), name="writing to the server"))

@@ -47,6 +47,10 @@ class Server:
         self.gateway = Gateway(self.make, store.instances.registered, self.settings.gateway)
         self.node.definitions.checks.append(self.gateway.check)
 
+    @staticmethod
+    def leaves() -> tuple[MemoryStore, MemoryBroker]:
+        return MemoryStore(), MemoryBroker()
+
     def make(self, registry: StepRegistry | None = None) -> Node:
         return Node(
             store=self.store,
@@ -98,13 +102,13 @@ class Server:
 class Hand:
     """A worker by hand, message by message."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, metadata: Any = None) -> None:
         self.channel = grpc.aio.insecure_channel(address, options=client_options())
         self.call: Any = self.channel.stream_stream(
             "/goconductor.v1.Workers/Work",
             request_serializer=pb.FromWorker.SerializeToString,
             response_deserializer=pb.ToWorker.FromString,
-        )()
+        )(metadata=metadata)
         self.session = ""
 
     async def hello(self, participant: str = "payments", *steps: str, credit: int = 1, **more: Any) -> pb.Welcome:
@@ -141,7 +145,7 @@ class Hand:
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
-    async with Server(MemoryStore(), MemoryBroker(), grace_seconds=3600.0).running() as server:
+    async with Server(*Server.leaves(), grace_seconds=3600.0).running() as server:
         yield server
 
 
