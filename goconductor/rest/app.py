@@ -55,13 +55,14 @@ def create_app(
     """
     # Swagger's and ReDoc's pages load scripts from elsewhere, so only the document itself is served.
     asks = settings.auth.enabled
+    open_paths = gate.OPEN | ({"/metrics"} if settings.auth.metrics_open else set())
     app = FastAPI(
         title="goconductor",
         version=version("goconductor"),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        dependencies=[Depends(gate.permitted)] if asks else [],
+        dependencies=[Depends(gate.permitted(open_paths))] if asks else [],
     )
     node = engine(conductor) if isinstance(conductor, Conductor) else conductor
     stops = Stopping(stopping)
@@ -97,7 +98,6 @@ def create_app(
         from goconductor.observe.traces import Caller  # noqa: PLC0415  (needs the extra 'tracing')
 
         app.add_middleware(Caller)
-    open_paths = gate.OPEN | ({"/metrics"} if settings.auth.metrics_open else set())
     if asks:
         authenticator = Authenticator(lambda: node.store.keys, requests_per_second=settings.auth.requests_per_second)
         app.add_middleware(gate.Gate, authenticator=authenticator, open_paths=open_paths)

@@ -39,9 +39,10 @@ def test_every_role_gives_what_it_should_and_no_more() -> None:
 
 
 @pytest.mark.parametrize("roles", [frozenset(), frozenset({"root"}), frozenset({"viewer"}), frozenset({"Admin"})])
-def test_what_no_role_gives_is_refused(roles: frozenset[str]) -> None:
+def test_what_no_role_gives_is_refused_and_logged(roles: frozenset[str], caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ForbiddenError, match="it needs one of: admin, operator"):
         check_permitted(Actor("ann", roles), "sagas.requests.ask")
+    assert "'ann' was refused sagas.requests.ask" in caplog.text
 
 
 @pytest.mark.parametrize("function", [None, "sagas.requests.nothing", ""])

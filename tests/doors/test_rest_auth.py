@@ -13,6 +13,7 @@ from goconductor.control.actor import Actor
 from goconductor.control.authority import authenticating
 from goconductor.control.authority.keys import revoke_key
 from goconductor.control.authority.roles import GIVES, NEEDS, Role
+from goconductor.observe.metrics import Metrics
 from goconductor.rest.app import create_app
 from goconductor.rest.http.functions import FUNCTIONS, function_of
 from goconductor.rest.http.gate import OPEN
@@ -203,10 +204,16 @@ async def test_keys_are_made_and_revoked_by_admins(shop: Shop, app: Any) -> None
 
 
 async def test_metrics_and_the_document(shop: Shop) -> None:
-    metrics_open = create_app(shop.server, asking(shop.settings, metrics_open=True))
+    metrics_open = create_app(shop.server, asking(shop.settings, metrics_open=True), metrics=Metrics())
     async with client_of(metrics_open) as stranger:
-        assert (await stranger.get("/metrics")).status_code == 404  # this node is not measured, and nobody was asked
+        assert (await stranger.get("/metrics")).status_code == 200
         assert (await stranger.get("/v1/sagas")).status_code == 401
+    metrics_closed = create_app(shop.server, asking(shop.settings), metrics=Metrics())
+    for role, status in (("viewer", 200), ("worker", 403)):
+        async with client_of(metrics_closed, await key_of(shop.server, role)) as client:
+            assert (await client.get("/metrics")).status_code == status
+    async with client_of(metrics_closed) as stranger:
+        assert (await stranger.get("/metrics")).status_code == 401
     async with client_of(metrics_open, await key_of(shop.server, "viewer")) as viewer:
         document = (await viewer.get("/openapi.json")).json()
     assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"

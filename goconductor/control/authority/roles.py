@@ -11,6 +11,9 @@ from enum import StrEnum
 
 from goconductor.control.actor import Actor
 from goconductor.errors import GoConductorError
+from goconductor.redaction import logger_of
+
+logger = logger_of("goconductor.control")
 
 
 class ForbiddenError(GoConductorError):
@@ -154,4 +157,5 @@ def check_permitted(actor: Actor, function: str | None) -> None:
         roles = ", ".join(sorted(actor.roles)) or "none"
         wanted = sorted(role for role in GIVES if needed in GIVES[role]) if needed else []
         remedy = f"it needs one of: {', '.join(wanted)}" if wanted else "no role gives it"
+        logger.warning("%a was refused %s (roles: %s)", actor.name, function or "what no table names", roles)
         raise ForbiddenError(f"{actor.name!a} may not do this (roles: {roles}); {remedy}")

@@ -6,6 +6,7 @@ second half is a dependency of every route, and refuses what no table knows.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import Request
@@ -77,15 +78,19 @@ class Gate:
             await response(TOO_MANY_REQUESTS, str(error), path, headers=RETRY_AFTER)(scope, receive, send)
 
 
-async def permitted(request: Request) -> None:
-    """Refuse what the actor may not do: a dependency of every route.
+def permitted(open_paths: frozenset[str]) -> Callable[[Request], Awaitable[None]]:
+    """Make the dependency of every route, which refuses what the actor may not do.
 
-    Raises:
-        ForbiddenError: it may not.
+    Args:
+        open_paths: paths without a question.
     """
-    route = request.scope["route"]
-    if route.path_format not in OPEN:
-        check_permitted(asked_by(), function_of(request.method, route.path_format, tuple(route.tags)))
+
+    async def check(request: Request) -> None:
+        route = request.scope["route"]
+        if route.path_format not in open_paths:
+            check_permitted(asked_by(), function_of(request.method, route.path_format, tuple(route.tags)))
+
+    return check
 
 
 def describe(schema: dict[str, Any], open_paths: frozenset[str]) -> None:
