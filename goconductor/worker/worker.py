@@ -112,8 +112,13 @@ class Worker(StepRegistry):
         work = self._work = Work(self, self.concurrency, self._send)
         pauses, trouble = Backoff(*_PAUSES, jitter=0.5), Reminder()
         stopped = asyncio.ensure_future(stopping.wait())
+        loop, ends = asyncio.get_running_loop(), None
         try:
-            while not stopping.is_set():
+            while not stopping.is_set() or work.holding:  # without a stream it comes back, so that its outcomes are taken
+                if stopping.is_set():
+                    ends = loop.time() + self._drain_seconds if ends is None else ends
+                    if loop.time() >= ends:
+                        break
                 try:
                     await self._serve_once(work, stopping, pauses)
                 except grpc.aio.AioRpcError as error:
@@ -123,7 +128,8 @@ class Worker(StepRegistry):
                         logger.warning("no stream to %s (%s), trying again: %s", self._target, error.code().name, error.details())
                 except TimeoutError:
                     logger.warning("the server at %s has been silent for %.0f s, connecting anew", self._target, SILENCE_SECONDS)
-                await asyncio.wait([stopped], timeout=pauses.next())
+                pause = pauses.next()
+                await (asyncio.sleep(pause) if stopping.is_set() else asyncio.wait([stopped], timeout=pause))
         finally:
             stopped.cancel()
             work.close()

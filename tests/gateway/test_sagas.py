@@ -12,7 +12,7 @@ from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import RequestRefusedError
 from goconductor.lifecycle.facts.state import CompensationStatus, SagaStatus
 from goconductor.worker import Worker
-from tests.gateway.conftest import Server, eventually, working
+from tests.gateway.conftest import PATIENCE_SECONDS, Server, eventually, working
 
 
 def payments(server: Server, seen: list[Any], **more: Any) -> Worker:
@@ -140,6 +140,29 @@ async def test_a_participant_belongs_to_workers_or_to_code(server: Server) -> No
     ours.step(other.function)
     with pytest.raises(RequestRefusedError, match="cannot be named 'system'"):
         await ours.serve(asyncio.Event())
+
+
+async def test_a_worker_that_stops_while_its_stream_is_broken_comes_back_with_its_outcome(server: Server) -> None:
+    begun, going_on = asyncio.Event(), asyncio.Event()
+    worker = Worker(server.address, participant="payments", drain_seconds=PATIENCE_SECONDS)
+
+    @worker.step
+    async def charge() -> str:
+        begun.set()
+        await going_on.wait()
+        return "paid"
+
+    saga: Saga[Any, Any] = Saga("one")
+    saga.step("payments.charge")
+    async with working(worker) as stopping:
+        saga_id = await server.start(saga.definition)
+        await begun.wait()
+        (session,) = server.gateway.sessions
+        session.detach(0.0)  # its stream ends
+        stopping.set()
+        going_on.set()
+        state = await server.ended(saga_id)
+    assert (state.step("charge").output, state.step("charge").action.attempt) == ("paid", 1)
 
 
 async def test_a_step_that_no_worker_offers_waits_and_runs_when_one_comes(server: Server) -> None:
