@@ -59,6 +59,7 @@ class Permits:
     count_on: str = ""  # sweep, or messages alone
 
     permits: str = "rows"  # living rows | counter: a number in a logged row | unlogged: a number in an unlogged one
+    ends_with_lease: bool = False  # a row whose lease has run out is free for all, and not only for who takes that lease over
     given_back_with_lease: bool = True  # only by whoever deleted the lease with that token
     silence: bool = True  # after the leases were emptied nobody takes a permit for one lease's life
     wakes: bool = True  # who gives a permit back wakes a step that was refused
@@ -87,12 +88,13 @@ class Permits:
             yield Move(f"the message for work {message} is lost", FAULT, lost)
 
     def taking(self, state: State, place: int) -> Iterator[Move[State]]:
-        taken = sum(lease is not None for lease in state.leases) if self.permits == "rows" else state.counter
+        rows = sum(lease is not None and not (self.ends_with_lease and lease.expired) for lease in state.leases)
+        taken = rows if self.permits == "rows" else state.counter
         for work in (0, 1):
             lease = state.leases[work]
             if state.done[work] or (lease is not None and not lease.expired):
                 continue
-            own = lease is not None  # whoever takes an expired lease over takes its permit too
+            own = lease is not None and not self.ends_with_lease  # whoever takes an expired lease over takes its permit too
             free = taken - own < 1 and not (state.silent and self.silence)
             heard = state._replace(messages=state.messages - {work})
             if free:

@@ -9,6 +9,7 @@ BELOW = "the count is below nothing"
 
 HOLD = (
     holds("fix-permits", Permits(Faults(1, 1, 1, 1), count_on="sweep")),
+    holds("fix-permits-that-end", Permits(Faults(1, 1, 1, 1), count_on="sweep", ends_with_lease=True)),
     holds("fix-permits-free", Permits(count_on="messages")),
     holds("ctl-permits-counter", Permits(Faults(1, 1, 0, 1), permits="counter", count_on="sweep")),
 )
