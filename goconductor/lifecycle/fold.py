@@ -120,11 +120,13 @@ class Fold(Counts):
 
     def goes_back(self, name: str) -> bool:
         """Return whether a step is on its way back: with the whole saga, in a rewind, or with an item that is lost."""
-        return self.phase is COMPENSATING or self.rewinds(name) or (self.plan.loses and self.is_lost(name))
+        if self.phase is COMPENSATING or (self.rewound and self.rewinds(name)):  # without a rewind no call: it is asked often
+            return True
+        return self.plan.loses and self.is_lost(name)
 
     def rewinds(self, name: str) -> bool:
         """Return whether a step goes back in a rewind: it is named there, or the map around it is."""
-        return bool(self.rewound) and outermost(name) in self.rewound
+        return outermost(name) in self.rewound
 
     def is_lost(self, name: str) -> bool:
         """Return whether a step is in an item that is lost."""
@@ -151,7 +153,7 @@ class Fold(Counts):
         """Return whether a step was not begun yet and all its predecessors are done; of a grown map, whether its items are."""
         steps = self.steps
         status = steps.get(name, NOT_STARTED).action.status
-        if (status is not PENDING and status is not ACTION_GROWN) or self.rewinds(name):
+        if (status is not PENDING and status is not ACTION_GROWN) or (self.rewound and self.rewinds(name)):
             return False
         awaited = self._awaited.get(name)
         if awaited is None:
