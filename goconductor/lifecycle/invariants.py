@@ -148,7 +148,7 @@ def _of_growth(found: list[str], plan: Plan, state: SagaState, name: str, step: 
         found.append(f"map {name!r} has grown to {step.length} items, and the saga is {state.phase}")
     if not exists(plan, state.steps, name):
         found.append(f"there is no step {name!r}")
-    if step.undoing - step.lost or (action is ActionStatus.SUCCEEDED and step.undoing):
+    if step.undoing - step.lost or (action in DONE_ACTIONS and step.undoing):
         found.append(f"map {name!r} is {action}, and of its items {sorted(step.undoing)} are still being undone")
     if action is ActionStatus.SUCCEEDED and step.length is not None:
         late = [each for each in last_steps(plan, state.steps, name) if state.step(each).action.status not in DONE_ACTIONS]

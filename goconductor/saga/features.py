@@ -35,6 +35,7 @@ USES: dict[str, Callable[[Step], bool]] = {
     "map": lambda step: step.map is not None,
     "join": lambda step: step.map is not None and step.map.join != "all",
     "concurrency": lambda step: step.map is not None and step.map.concurrency is not None,
+    "tolerated_map": lambda step: step.map is not None and step.tolerated,
     "declared_undo_in_map": lambda step: step.map is not None and any(isinstance(each.undo, Undo) for each in step.map.do),
     "saga": lambda step: step.saga is not None,
     "held_saga": lambda step: step.saga is not None and step.saga.held,

@@ -124,8 +124,8 @@ class Plan:
         in_turn = [step for waiters in self.signals.values() for step in waiters]
         self._wait_order = {step: place for place, step in enumerate(in_turn)}
 
-    def _note_items(self, maps: Sequence[Map]) -> None:
-        self.loses = any(map.join != "all" for map in maps)
+    def _note_items(self, maps: Sequence[Map], *, tolerated: bool = False) -> None:
+        self.loses = tolerated or any(map.join != "all" for map in maps)
         """Whether items of a map may go back while the saga goes forward."""
         self.bounded = any(map.concurrency is not None for map in maps)
         """Whether a map has slots for its items."""
@@ -188,7 +188,8 @@ class Plan:
         }
         self.values = ByStep(self.values, values)
         self.asks = self.asks or bool(conditions or wheres or values)
-        self._note_items([step.map for step in every_step(self.definition.steps) if step.map is not None])
+        maps = [step for step in every_step(self.definition.steps) if step.map is not None]
+        self._note_items([step.map for step in maps if step.map is not None], tolerated=any(step.tolerated for step in maps))
 
     def order_of_wait(self, step: str) -> tuple[int, ...]:
         """Return where a step stands among those that begin to wait by one event: by its place in the definition, then in lists.

@@ -24,6 +24,7 @@ USES = {
     "map": "step -> 'map' IS NOT NULL",
     "join": "step #> '{map,join}' IS NOT NULL",
     "concurrency": "step #> '{map,concurrency}' IS NOT NULL",
+    "tolerated_map": "step -> 'map' IS NOT NULL AND (step -> 'allow_fail' IS NOT NULL OR step -> 'fallback' IS NOT NULL)",
     "declared_undo_in_map": "jsonb_path_exists(step, '$.map.do[*].undo.run')",
     "saga": "step -> 'saga' IS NOT NULL",
     "savepoint": "step -> 'savepoint' IS NOT NULL",

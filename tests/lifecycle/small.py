@@ -172,6 +172,9 @@ def one_is_enough(*do: Step, then: Step | None = None) -> Definition:
 
 
 JOINED = {
+    "a map that may fail": Definition(
+        name="small", steps=(Step(id="m", map=Map(over="$.input.one", do=(NONE,)), allow_fail=True),)
+    ),
     "items with nothing to undo": one_is_enough(NONE),
     "the same of two steps": one_is_enough(NONE, replace(NONE, id="b", run="service.b", after=("a",))),
     "a wait beside one that is tried again": one_is_enough(Step(id="a", wait=GO, when="index == 0"), TWICE),

@@ -39,7 +39,8 @@ def bounded(draw: st.DrawFn) -> Definition:
     join = draw(st.sampled_from([lines.map.join, "all"]))
     inner = draw(st.sampled_from([None, 1]))
     do = tuple(_with_slots(step, inner) for step in lines.map.do)
-    map = msgspec.structs.replace(lines.map, do=do, join=join, concurrency=draw(st.sampled_from([1, 1, 2])))
+    map = msgspec.structs.replace(lines.map, do=do, join=join, concurrency=draw(st.sampled_from([None, 1, 1, 2])))
+    lines = msgspec.structs.replace(lines, allow_fail=not first.pivot and draw(st.booleans()))
     definition = msgspec.structs.replace(definition, steps=(first, msgspec.structs.replace(lines, map=map), last))
     check(definition)
     return definition
@@ -65,10 +66,15 @@ def look(compiled: Plan, state: SagaState) -> None:
                 continue
             begun = any(state.step(step).action.status is not ActionStatus.PENDING for step in steps)
             ended = all(status in DONE_ACTIONS for status in _last(compiled, state, name, place))
+            if its.action.failure is not None:  # all are lost, and those that had ended wait for a slot to be undone
+                undone = any(state.step(step).compensation.status is not CompensationStatus.NONE for step in steps)
+                at_work += begun and place in its.undoing and (undone or not ended)
+                continue
             at_work += begun and (place in its.undoing or (place not in its.lost and not ended))
             waiting += not begun and place not in its.lost
         assert at_work <= definition.concurrency
-        if state.phase == "running" and not state.paused and its.action.status is ActionStatus.GROWN:
+        forward = its.action.status is ActionStatus.GROWN and its.action.failure is None
+        if state.phase == "running" and not state.paused and forward:
             assert at_work == definition.concurrency or not waiting
 
 
@@ -133,9 +139,9 @@ def order(concurrency: int, *do: Step, join: Any = "all") -> Plan:
 class Order:
     """A saga over a list, and what each of its events asks for, in words."""
 
-    def __init__(self, compiled: Plan, length: int) -> None:
+    def __init__(self, compiled: Plan, length: int, *, given: Any = None) -> None:
         self.plan = compiled
-        start = begin(compiled, ID, e.SagaStarted(input=[*range(length)], at=1.0))
+        start = begin(compiled, ID, e.SagaStarted(input=given or [*range(length)], at=1.0))
         self.state, self.log = start.state, [start.event]
         self.asked = words(start.effects)
 

@@ -37,6 +37,7 @@ STEPS = {
     ],
     "join": [Step(id="b", map=Map(over="$.input", do=(Step(id="c", run="shop.c", undo="none"),), join="any"))],
     "slots": [Step(id="b", map=Map(over="$.input", do=(Step(id="c", run="shop.c"),), concurrency=1))],
+    "a map that may fail": [Step(id="b", map=Map(over="$.input", do=(Step(id="c", run="shop.c"),)), allow_fail=True)],
     "undo in a map": [Step(id="b", map=Map(over="$.input", do=(Step(id="c", run="shop.c", undo=Undo(run="shop.d")),)))],
     "saga": [Step(id="b", saga=Child(name="parcel", version="v"))],
     "savepoint": [Step(id="b", savepoint=Savepoint(otherwise=("c",)))],

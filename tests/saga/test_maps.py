@@ -126,6 +126,14 @@ def test_a_join_that_needs_not_all_items_is_a_feature_of_its_own() -> None:
     assert features_of(defined(slots)) == ("concurrency", "map")
 
 
+def test_a_map_that_may_fail_is_a_feature_of_its_own_also_in_a_map() -> None:
+    may_fail = mapped(RESERVE, allow_fail=True)
+    assert features_of(defined(may_fail)) == ("map", "tolerated_failure", "tolerated_map")
+    inner = {"id": "orders", "map": {"over": "$.input", "do": [{**may_fail, "map": {"over": "$.item", "do": [RESERVE]}}]}}
+    assert problems(defined(inner)) == []
+    assert features_of(defined(inner)) == ("map", "tolerated_failure", "tolerated_map")
+
+
 def test_an_option_that_maps_do_not_have_is_refused_and_said_what_there_is() -> None:
     saga: Saga[Any] = Saga("order")
     with pytest.raises(ArgumentError, match="a step has no option 'concurency'; did you mean concurrency"):
@@ -171,7 +179,13 @@ def test_an_option_that_maps_do_not_have_is_refused_and_said_what_there_is() -> 
             "step 'reserve' in map 'lines' comes after the pivot 'charge', so its undo can never run",
         ),
         ([mapped(RESERVE, pivot=True)], "step 'lines' is a map, which cannot be the pivot"),
-        ([mapped(RESERVE, allow_fail=True)], "map 'lines' has allow_fail or a fallback; give that to the steps in it."),
+        (
+            [{"id": "pay", "run": "a.b", "pivot": True}, mapped(RESERVE, allow_fail=True, after=["pay"])],
+            (
+                "step 'lines' comes after the pivot 'pay' but has allow_fail; there a step is tried until it succeeds: "
+                "remove that, or move the step before the pivot."
+            ),
+        ),
         ([mapped(RESERVE, run="x.y")], "step 'lines' is a map, which nobody runs, but has run; leave that out."),
         ([mapped(RESERVE, delay={"seconds": 1})], "step 'lines' is both a delay and a map; make two steps of it."),
         (
@@ -241,7 +255,7 @@ def test_the_same_definition_in_python_and_as_a_diagram() -> None:
     paid = saga.step("payments.charge")
     lines = saga.map(saga.input["lines"], id="lines", after=[paid], when="input.yes")
     shelf = lines.step("inventory.reserve", inputs={"sku": lines.item.sku, "place": lines.index, "paid": paid.output})
-    boxes = lines.map(lines.item.boxes, id="boxes", after=[shelf], join="any", concurrency=4)
+    boxes = lines.map(lines.item.boxes, id="boxes", after=[shelf], join="any", concurrency=4, allow_fail=True)
     boxes.step("packing.pack", inputs={"box": boxes.item, "shelf": shelf.output})
     lines.delay("1h", id="rest", after=[boxes])
     lines.step("labels.print", fallback=lines.later("write"), inputs={"boxes": boxes.output})

@@ -219,6 +219,8 @@ def _items(plan: Plan, state: SagaState, name: str) -> str:
     lost = len(state.step(name).lost)
     map = plan.steps[name].map
     slots = "" if map is None or map.concurrency is None else f", of which {map.concurrency:,} may be at work at one time"
+    if state.step(name).action.failure is not None:
+        return f"has failed; what its {what} have done is undone, and then the saga goes on without it"
     without = f"; {lost:,} failed or {'was' if lost == 1 else 'were'} not needed" if lost else ""
     return f"has grown to {what}{slots}; {done:,} of their {len(last):,} last steps are done{without}"
 

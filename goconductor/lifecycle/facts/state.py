@@ -382,7 +382,7 @@ class Referable(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         step = self._steps[name]
-        if step.length is not None:
+        if step.length is not None and step.action.status is not ActionStatus.GIVEN_UP:
             return Items(step.length, (step.edited or {}).get("over"), step.lost)
         if step.action.status not in DONE_ACTIONS and name != self._undone:
             raise KeyError(name)

@@ -222,6 +222,7 @@ ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
     ),
     Lost: {
         **dict.fromkeys((A.PENDING, A.PREVENTED), frozenset({A.SKIPPED})),
+        A.GROWN: frozenset({A.GIVEN_UP}),
         **dict.fromkeys((A.SUCCEEDED, A.FAILED, A.UNKNOWN), frozenset({A.GIVEN_UP})),
     },
     e.ActionSucceeded: dict.fromkeys(

@@ -28,7 +28,7 @@ def advance(fold: Fold, steps: Iterable[str]) -> None:
             waiting += _unfolded(fold)
             continue
         if fold.joins:
-            waiting += fold.joins
+            waiting += _may_go_on(fold, fold.joins) if fold.paused else fold.joins
             fold.joins.clear()
             continue
         if not waiting:
@@ -119,5 +119,5 @@ def without_effect(fold: Fold, name: str, cause: type[object], failure: Failure,
 
 def fails(fold: Fold, name: str, reason: str) -> None:
     """Let the item be lost that a step has failed in for good, where its map can do without; else go another way, or back."""
-    if fold.backward or not (fold.plan.loses and joining.failed(fold, name)):
+    if fold.backward or not (fold.plan.loses and joining.failed(fold, name, reason)):
         savepoints.failed(fold, name, reason)

@@ -19,7 +19,7 @@ those that are not needed any more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from heapq import heappop, heappush
 
 from goconductor.lifecycle.facts.state import DONE_ACTIONS, NO_COMPENSATION, NOT_STARTED, PENDING
@@ -87,6 +87,56 @@ def with_slots(fold: Fold, names: Iterable[str]) -> Iterator[str]:
             inside = split(inside.map)
         if held:
             yield name
+
+
+# --- a map that fails
+
+
+def kept(fold: Fold, map: str, lost: list[int]) -> list[int]:
+    """Return those of the lost items of a map that are undone at once: all, or as many as there are slots where all are lost.
+
+    Who is at work keeps its slot. The slots that are free go to the last of those that have succeeded.
+    """
+    concurrency = _slots(fold, map)
+    if concurrency is None or fold.step(map).action.failure is None:
+        return lost
+    at_work = {place for place in fold.step(map).undoing if _is_at_work(fold, map, place)}
+    others = [place for place in reversed(lost) if place not in at_work and is_begun(fold, map, place)]
+    free = {*others[: max(concurrency - len(at_work), 0)]}
+    return [place for place in lost if place in at_work or place in free or not is_begun(fold, map, place)]
+
+
+def next_back(fold: Fold, map: str, ended: Collection[int]) -> list[int]:
+    """Return the lost item that is given the slot of one that has been undone; none where there are none or all have one.
+
+    Args:
+        fold: the saga.
+        map: the map, which has failed.
+        ended: the items that were undone by this look.
+    """
+    if _slots(fold, map) is None or fold.paused:
+        return []
+    for place in sorted(fold.step(map).undoing, reverse=True):
+        if place not in ended and not _is_at_work(fold, map, place):
+            return [place]
+    return []
+
+
+def is_begun(fold: Fold, map: str, place: int) -> bool:
+    """Return whether an item of a map has begun, on its way forward."""
+    names = (f"{map}[{place}].{each}" for each in body_of(fold.plan, map).first)
+    return any(fold.step(name).action.status is not PENDING for name in names)
+
+
+def _is_at_work(fold: Fold, map: str, place: int) -> bool:
+    """Return whether an item has begun to be undone, or had begun and not ended before."""
+    if not is_begun(fold, map, place):
+        return False
+    names = [*in_item(fold.plan, fold.steps, map, place)]
+    if any(fold.step(name).compensation.status is not NO_COMPENSATION for name in names):
+        return True
+    last = [f"{map}[{place}].{each}" for each in body_of(fold.plan, map).last]
+    return any(fold.step(name).action.status not in DONE_ACTIONS for name in last)
 
 
 def _slots(fold: Fold, map: str) -> int | None:

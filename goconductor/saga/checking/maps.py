@@ -27,8 +27,6 @@ def of_map(step: Step, map: Map, above: tuple[str, ...]) -> Iterator[str]:
         above: the ids of the maps that it is in.
     """
     yield from without_code(step, "a map")
-    if step.tolerated:
-        yield f"map {step.id!r} has allow_fail or a fallback; give that to the steps in it."
     if isinstance(map.join, int) and not 1 <= map.join <= STEPS_MAX:
         yield (
             f"map {step.id!r} needs {map.join:,} items to succeed; give 'join' a number from 1 to {STEPS_MAX:,}, "

@@ -117,6 +117,10 @@ class MapOptions(TypedDict, total=False):
     """Steps that must have ended before."""
     when: str | None
     """A CEL condition over ``input`` and ``steps``. If it is false, the step is skipped."""
+    allow_fail: bool
+    """The saga goes on where too few items succeed, or there is no list."""
+    fallback: Step[Any] | None
+    """The step that runs in that case. Its output then stands for this one's."""
 
 
 class SagaOptions(TypedDict, total=False):

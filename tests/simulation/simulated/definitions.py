@@ -284,7 +284,7 @@ def deadline(draft: Draft) -> None:
 
 
 def of_maps(draft: Draft) -> None:
-    """Some maps need not all their items, and some let only a few go on at one time.
+    """Some maps need not all their items, some let only a few go on at one time, and some may fail.
 
     The chance is one of its own, so that definitions without maps stay as they were.
     """
@@ -292,6 +292,10 @@ def of_maps(draft: Draft) -> None:
     for name in draft.inside:
         join = chance.choice(["all", "all", "any", 1, 2])
         draft.of_maps[name] = {"join": join, "concurrency": chance.choice([None, None, 1, 2])}
+    behind = draft.from_the_pivot()
+    for step in draft.steps:
+        if "map" in step and step["id"] not in behind and chance.random() < 0.3:
+            step["allow_fail"] = True
 
 
 SHAPES: tuple[Callable[[Draft], None], ...] = (chain, chain, branches, tangle, delay, value, map_over, switch, savepoint)
@@ -345,6 +349,7 @@ def constructs_of(definition: Definition) -> Counter[str]:
             "step in a map": step.id not in outside,
             "map": step.map is not None,
             "join of some items": step.map is not None and step.map.join != "all",
+            "map that may fail": step.map is not None and step.allow_fail,
             "slots of items": step.map is not None and step.map.concurrency is not None,
             "map in a map": step.map is not None and step.id not in outside,
             "step in a case or group": "." in step.id,

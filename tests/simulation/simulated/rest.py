@@ -87,7 +87,8 @@ def _effects(simulation: Simulation, saga: Watched) -> Iterator[str]:
             yield f"{where} has an effect that the terminated saga does not know"
     if state.phase is SagaStatus.COMPLETED:
         for name in saga.plan.order:
-            if state.step(name).action.status not in (ActionStatus.SUCCEEDED, ActionStatus.SKIPPED):
+            without = name in saga.plan.tolerated and state.step(name).action.status is ActionStatus.GIVEN_UP
+            if not without and state.step(name).action.status not in (ActionStatus.SUCCEEDED, ActionStatus.SKIPPED):
                 yield f"I4: {saga.plan.name} is completed without {name}"
 
 

@@ -20,6 +20,10 @@ wanted could take the place of those that are at work.
 - Behind the pivot nothing is undone. There the map awaits all its items, as a join of all does.
 - A compensation that is skipped leaves an effect standing, and the saga says so by step. One that is stuck holds up the join.
 
+A map that may fail (``allow_fail``, ``fallback``) fails with all its items: they are lost together, and when they are undone the
+map is given up, as a step is. Until then it has its failure, and it has grown. A map with slots has them here as well: who is at
+work keeps its slot, and of those that have succeeded the last of the list go first.
+
 Which items are lost, and which of these are still being undone, stands in the state of the map. Everything else is told from
 the statuses of the items' steps.
 """
@@ -28,7 +32,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from goconductor.lifecycle.facts.state import ACTION_SUCCEEDED, DONE_ACTIONS, MAY_HAVE_RUN, OPEN_ACTIONS, ActionStatus
+from goconductor.lifecycle.facts.state import (
+    ACTION_GROWN,
+    ACTION_SUCCEEDED,
+    DONE_ACTIONS,
+    MAY_HAVE_RUN,
+    OPEN_ACTIONS,
+    ActionStatus,
+    Failure,
+)
 from goconductor.lifecycle.facts.transitions import Lost
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import Unclosed, body_of, in_item, lost_around, unclosed_in
@@ -36,6 +48,9 @@ from goconductor.lifecycle.moves import slots
 from goconductor.lifecycle.moves.returning import savepoints, turning
 from goconductor.saga.definition import Map, StepRole
 from goconductor.saga.growth import Name, needed, split
+
+ITEM_FAILED = "ItemFailedError"
+"""Type of the failure of a map that may fail, too few of whose items can succeed."""
 
 
 def after(fold: Fold, name: str) -> tuple[str, ...]:
@@ -49,8 +64,14 @@ def after(fold: Fold, name: str) -> tuple[str, ...]:
     return after
 
 
-def failed(fold: Fold, name: str) -> bool:
-    """Let the item be lost that a step has failed in. False where no join around it can do without."""
+def failed(fold: Fold, name: str, reason: str) -> bool:
+    """Let the item be lost that a step has failed in, or all items of a map that may fail. False where nothing can do without.
+
+    Args:
+        fold: the saga.
+        name: the step.
+        reason: why it has failed, in words.
+    """
     found = split(name)
     while found is not None:
         map, its = found.map, fold.step(found.map)
@@ -60,6 +81,10 @@ def failed(fold: Fold, name: str) -> bool:
             if left >= needed(definition, its.length):
                 _lose(fold, map, [found.place])
                 return True
+        if its.length is not None and fold.tolerates(map):
+            fold.note(map, action=its.action.to(its.action.status, failure=Failure(ITEM_FAILED, reason, retryable=False)))
+            _lose(fold, map, [place for place in range(its.length) if place not in its.lost])
+            return True
         found = split(map)
     return False
 
@@ -74,10 +99,10 @@ def _last_done(fold: Fold, name: str, found: Name) -> None:
         return
     if _has_given(fold, map, found.place):
         _without_surplus(fold, definition, found)
-    elif not failed(fold, name):
-        savepoints.failed(
-            fold, map, f"map {map!r}: too few items have succeeded; the last steps of item {found.place} did not run"
-        )
+        return
+    reason = f"map {map!r}: too few items have succeeded; the last steps of item {found.place} did not run"
+    if not failed(fold, name, reason):
+        savepoints.failed(fold, map, reason)
 
 
 def _without_surplus(fold: Fold, definition: Map, found: Name) -> None:
@@ -128,7 +153,7 @@ def undo(fold: Fold, name: str) -> None:
 def resume(fold: Fold) -> None:
     """Go on with all items that are being undone."""
     for map in [name for name, step in fold.steps.items() if step.undoing and not fold.goes_back(name)]:
-        _undo(fold, map, sorted(fold.step(map).undoing))
+        _undo(fold, map, slots.kept(fold, map, sorted(fold.step(map).undoing)))
 
 
 def _lose(fold: Fold, map: str, places: list[int]) -> None:
@@ -136,14 +161,26 @@ def _lose(fold: Fold, map: str, places: list[int]) -> None:
     its, lost = fold.step(map), frozenset(places)
     fold.note(map, lost=its.lost | lost, undoing=its.undoing | lost)
     turning.withdraw(fold, [name for place in places for name in in_item(fold.plan, fold.steps, map, place)])
-    _undo(fold, map, places)
+    _undo(fold, map, slots.kept(fold, map, places))
 
 
 def _undo(fold: Fold, map: str, places: Iterable[int]) -> None:
     """Begin the compensations of lost items whose turn has come, and end the items in which none is left."""
-    ended = frozenset(place for place in places if _is_undone(fold, map, place))
+    waiting, ended = [*places][::-1], set[int]()
+    while waiting:
+        place = waiting.pop()
+        has_slot = fold.step(map).action.failure is not None and slots.is_begun(fold, map, place)
+        if not _is_undone(fold, map, place):
+            continue
+        ended.add(place)
+        if has_slot:  # it is for one that has succeeded, and waits to be undone
+            waiting += slots.next_back(fold, map, ended)
     if ended:
         fold.note(map, undoing=fold.step(map).undoing - ended)
+        its = fold.step(map)
+        if not its.undoing and its.action.failure is not None and its.action.status is ACTION_GROWN:
+            fold.set_action(map, Lost, its.action.to(ActionStatus.GIVEN_UP))
+            fold.joins += after(fold, map)
         fold.remaining = fold.size - fold.done
         fold.joins += [map, *slots.given(fold, map, len(ended))]
 
