@@ -85,6 +85,7 @@ from goconductor.lifecycle.facts.state import SagaStatus
 from goconductor.observe import logs
 from goconductor.observe.metrics import Metrics
 from goconductor.public import lazily, publish
+from goconductor.saga.definition import Lock
 from goconductor.saga.ids import Direction
 from goconductor.saga.retry import Retry
 from goconductor.saga.writing.builder import Saga
@@ -142,6 +143,7 @@ __all__ = [
     "JournalError",
     "JournalUnavailableError",
     "Listener",
+    "Lock",
     "MessageError",
     "Metrics",
     "Optionals",

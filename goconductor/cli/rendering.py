@@ -16,6 +16,7 @@ from goconductor.control.models import (
     DeadLetterPage,
     DefinitionSummary,
     LeaderDetail,
+    LockPage,
     ParticipantDetail,
     SagaDetail,
     SagaPage,
@@ -253,6 +254,17 @@ def keys(found: KeyList) -> Table:
         over = "never over" if each.expires_at is None else _moment(each.expires_at)
         until = over if each.revoked_at is None else f"revoked {_moment(each.revoked_at)} by {each.revoked_by or 'somebody'}"
         cells = (each.key_id, each.name, ", ".join(each.roles), _moment(each.created_at), each.created_by, until)
+        drawn.add_row(*(Text(plain(cell)) for cell in cells))
+    return drawn
+
+
+def locks(page: LockPage) -> Table:
+    """Draw some locks, each saga that holds or wants one in a row."""
+    drawn = _columns("lock", "", "mode", "saga", "since", "number", "status")
+    for each in page.locks:
+        number = "" if each.number is None else str(each.number)
+        stands = "held" if each.held else "waits"
+        cells = (each.key, stands, each.mode, str(each.saga_id), _moment(each.since), number, each.status or "gone")
         drawn.add_row(*(Text(plain(cell)) for cell in cells))
     return drawn
 

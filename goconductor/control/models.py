@@ -234,6 +234,7 @@ class CheckedDefinition(Document):
     version: Annotated[str | None, Field(description="what it would be registered as; null where it cannot run")] = None
     steps: int = 0
     problems: list[str] = []
+    advice: Annotated[list[str], Field(description="what can run, and may surprise: each with its remedy")] = []
 
 
 class CheckedDefinitions(Document):
@@ -241,6 +242,25 @@ class CheckedDefinitions(Document):
 
     sound: bool = Field(description="none has a problem")
     definitions: list[CheckedDefinition]
+
+
+class LockDetail(Document):
+    """A saga that holds a lock, or waits for it."""
+
+    key: str
+    saga_id: UUID
+    mode: Annotated[str, Field(description="'exclusive', or 'shared' with others that are shared too")]
+    held: Annotated[bool, Field(description="whether it holds the lock; else it waits")]
+    number: Annotated[int | None, Field(description="of this taking; each later one has a higher number")] = None
+    since: Annotated[datetime, Field(description="when it took the lock, or began to wait")]
+    status: Annotated[str | None, Field(description="the saga's; one that has ended is in nobody's way any more")] = None
+
+
+class LockPage(Document):
+    """Locks by key: first who holds one, then who waits for it, in the order of the queue."""
+
+    locks: list[LockDetail]
+    after: Annotated[str | None, Field(description="where the next page begins; null at the end")] = None
 
 
 class Readiness(Document):

@@ -67,6 +67,8 @@ def _sentence(event: Event, who: str, took: float | None, before: SagaState | No
             return f"{who} found that nobody knows whether {event.step} ran{_details(event, took)}{_why(event.reason)}"
         case e.TimerFired(direction=Direction.COMPENSATION):
             return f"The wait before attempt {event.attempt} to compensate {event.step} was over"
+        case e.LocksGranted() | e.DeadlockFound():
+            return _about_locks(event)
         case e.TimerFired() if before is not None and before.step(event.step).action.status is ActionStatus.WAITING:
             if event.step in plan.owners:
                 return f"The time in which somebody could report how {event.step} has ended was over"
@@ -130,6 +132,12 @@ def _sentence(event: Event, who: str, took: float | None, before: SagaState | No
 
 def _asks(event: e.ActionHandedOut) -> str:
     return "" if event.ask_after_seconds is None else f"; it is asked about after {spell(event.ask_after_seconds)}"
+
+
+def _about_locks(event: e.LocksGranted | e.DeadlockFound) -> str:
+    if isinstance(event, e.DeadlockFound):
+        return f"The saga gives way to others: {event.reason}"
+    return f"The saga was given the lock{'s' * (len(event.keys) > 1)} {together(sorted(event.keys))}"
 
 
 def awaited(step: Step) -> str | None:

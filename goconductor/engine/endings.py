@@ -17,7 +17,7 @@ from goconductor.engine.work.deadlines import Deadlines
 from goconductor.errors import SagaNotFoundError, StoreUnavailableError, check_seconds
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer, Settle
 from goconductor.lifecycle.facts.state import ActionStatus, SagaState, SagaStatus
-from goconductor.lifecycle.pending_work import is_without_end, pending_work
+from goconductor.lifecycle.pending_work import is_without_end, pending_work, wishes_of
 from goconductor.messages.envelope import SagaEnded
 from goconductor.ports.clock import Clock
 from goconductor.saga.plan import Plan
@@ -219,6 +219,7 @@ def _why(saga_id: UUID, timeout_seconds: float, state: SagaState | None, trouble
         return text
     waits = [_wait(state, each) + _nobody(unoffered.get(each.step)) for each in pending_work(state.steps)]
     waits += [f"word from outside for step {name!r}" for name, step in state.steps.items() if is_without_end(step)]
+    waits += [f"lock {wishes[0].key!r} for step {name!r}" for name, wishes in wishes_of(state).items() if wishes]
     more = f" and {len(waits) - 3} more" if len(waits) > 3 else ""
     return f"{text}; it is {state.status}" + (f" and waits for {', '.join(waits[:3])}{more}" if waits else "")
 

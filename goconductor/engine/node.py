@@ -28,6 +28,7 @@ from goconductor.engine.facts.orphans import Orphans
 from goconductor.engine.facts.registration import Registration
 from goconductor.engine.facts.rewinding import Rewinding
 from goconductor.engine.intake import Intake
+from goconductor.engine.locks import Locks
 from goconductor.engine.log.append import Appender
 from goconductor.engine.log.folding import Expected, Submission
 from goconductor.engine.log.outbox import Outbox
@@ -100,8 +101,7 @@ class Node:
         run_apart: RunApart = in_thread,
         fit: Fit = as_given,
     ) -> None:
-        self.store, self.bus = store, bus
-        self.registry = registry or StepRegistry("client")
+        self.store, self.bus, self.registry = store, bus, registry or StepRegistry("client")
         self.clock = clock or SystemClock()
         self.counts, self.observer, self._background = Counter[str](), observer, Tasks()
         self.definitions = Definitions(store.definitions, lambda: self.instance.serial, store.instances.registered)
@@ -143,6 +143,7 @@ class Node:
             on_acknowledged=self._rewinding.acknowledged,
             on_timer=self._timers.set,
             on_child=lambda plan, view, work: self.children.see_to(plan, view, work),  # noqa: PLW0108  (is made below)
+            on_locks=lambda plan, view: self.locks.see_to(plan, view),  # noqa: PLW0108  (as above)
             on_end=self._ended,
             counts=self.counts,
             observer=observer,
@@ -193,6 +194,7 @@ class Node:
             fit=fit,
             output_bytes_max=payload_bytes_max,
         )
+        self.locks = Locks(store.locks, self._reader, self.appender)
 
     @property
     def instance(self) -> Instance:
@@ -247,8 +249,8 @@ class Node:
         await self.membership.stop()
         await self._timers.close()
         await self._executor.drain(self._drain_seconds)
-        parts = (self._intake, self.children, self._starter, self.appender, self._reader, self._executor, self.orphans)
-        for part in (*parts, self._rewinding):
+        first = self._intake, self.children, self.locks, self._starter, self.appender, self._reader
+        for part in (*first, self._executor, self.orphans, self._rewinding):
             await part.close()
         await self._background.close()
         all_sent = await self._outbox.close(within_seconds=LAST_WORDS_SECONDS)

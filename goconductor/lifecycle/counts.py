@@ -33,7 +33,8 @@ would delay all its compensations."""
 class Counts(Asking):
     """How many steps stand where, and when the sweep has to look at the saga again.
 
-    ``at`` is the time of the event that is being folded. ``touched`` are the steps that it has changed.
+    ``at`` is the time of the event that is being folded. ``touched`` are the steps that it has changed. ``locking`` are the steps
+    that wait for locks, each with its round.
     """
 
     __slots__ = (
@@ -42,6 +43,7 @@ class Counts(Asking):
         "done",
         "effects",
         "fields",
+        "locking",
         "open_actions",
         "open_compensations",
         "paused",
@@ -58,6 +60,7 @@ class Counts(Asking):
     done: int
     effects: list[Effect]
     fields: dict[str, Any]
+    locking: dict[str, int]
     open_actions: int
     open_compensations: int
     paused: bool
@@ -76,6 +79,10 @@ class Counts(Asking):
         self._count(after.action.status, after.compensation.status, 1)
         self.steps[name] = after
         self.touched.add(name)
+        if after.wishes:
+            self.locking[name] = after.round
+        elif before.wishes:
+            del self.locking[name]
 
     def _count(self, action: ActionStatus, compensation: CompensationStatus, by: int) -> None:
         if action in OPEN_ACTIONS:
@@ -111,7 +118,7 @@ class Counts(Asking):
         held = self.paused and not children_at_work(self.plan, self.steps)
         if self.phase.ended or held or not (works or self.waiting or undoes):
             return None
-        latest = math.inf
+        latest = math.inf if not self.locking else at + state.patience_seconds
         if works:
             turned = self.open_actions and (self.phase is COMPENSATING or self.rewound)
             latest = at + state.patience_seconds * (TURNED_PATIENCE if turned else 1.0)

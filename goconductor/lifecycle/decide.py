@@ -16,8 +16,10 @@ from goconductor.lifecycle.facts.effects import Decision
 from goconductor.lifecycle.facts.events import (
     ActionEvent,
     BackwardEvent,
+    DeadlockFound,
     Event,
     ForwardEvent,
+    LocksGranted,
     OperatorRequest,
     OutcomeReported,
     Released,
@@ -34,7 +36,7 @@ from goconductor.lifecycle.facts.transitions import FIRST_STATUSES, SAGA_MOVES
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import exists
 from goconductor.lifecycle.invariants import check
-from goconductor.lifecycle.moves import backward, beginning, forward, requests, signals, terminating
+from goconductor.lifecycle.moves import backward, beginning, forward, locking, requests, signals, terminating
 from goconductor.lifecycle.moves.kinds import child
 from goconductor.lifecycle.moves.returning import turning
 from goconductor.saga.ids import SETTLEMENTS, Direction
@@ -147,6 +149,8 @@ def _dispatch(fold: Fold, event: Event) -> None:
         requests.apply(fold, event)
     elif isinstance(event, SignalReceived):
         signals.received(fold, event)
+    elif isinstance(event, LocksGranted | DeadlockFound):
+        locking.apply(fold, event)
     elif isinstance(event, UndoRequested):
         turning.turn_back(fold, event.reason)
     elif isinstance(event, Released):

@@ -15,7 +15,7 @@ import msgspec
 from goconductor.errors import UnexpectedEventError
 from goconductor.lifecycle.answers import Log
 from goconductor.lifecycle.counts import Counts
-from goconductor.lifecycle.facts.effects import Work
+from goconductor.lifecycle.facts.effects import SeeToLocks, Work
 from goconductor.lifecycle.facts.events import StepEvent
 from goconductor.lifecycle.facts.rewind import Rewind, Way
 from goconductor.lifecycle.facts.signal import Signal
@@ -59,11 +59,13 @@ class Fold(Counts):
 
     __slots__ = (
         "_awaited",
+        "_seen_to",
         "begun",
         "given",
         "grown",
         "input",
         "joins",
+        "locks",
         "reason",
         "remaining",
         "size",
@@ -96,6 +98,8 @@ class Fold(Counts):
         self.unkept = dict(state.unkept or ()) if plan.asks else None
         self.open_actions = self.open_compensations = self.waiting = self.stuck = self.stuck_compensations = self.done = 0
         self._awaited: dict[str, int] = {}
+        self.locks = state.locks
+        self.locking = {}
         self._timers = []
         for name, step in self.steps.items():
             action, compensation = step.action, step.compensation
@@ -103,6 +107,8 @@ class Fold(Counts):
                 self.done += 1
                 continue
             self._count(action.status, compensation.status, 1)
+            if step.wishes:
+                self.locking[name] = step.round
             if action.due_at is not None:
                 self._timers.append((action.due_at, name))
             elif compensation.due_at is not None:
@@ -110,6 +116,7 @@ class Fold(Counts):
         self.size = len(plan.order) if plan.data is None else size(plan, self.steps)
         if self._timers:
             heapify(self._timers)
+        self._seen_to = (self.locking.copy(), self.paused) if plan.locks else None
         waits = self.waiting > 0 and not (self.open_actions or self.open_compensations)
         self.status = status_of(self.phase, paused=self.paused, stuck=self.stuck > 0, waits=waits)
 
@@ -195,6 +202,8 @@ class Fold(Counts):
         before = step.action.status
         if status not in ACTION_MOVES[cause].get(before, ()):
             raise no_move(ACTION_MOVES[cause], "action", name, cause, before, status)
+        if step.wishes:
+            changes.setdefault("wishes", ())
         moved = _replace(step, action=action, **changes)
         self._put(name, step, moved)
         if status in DONE_ACTIONS:
@@ -268,6 +277,8 @@ class Fold(Counts):
     def finish(self) -> None:
         """Make the state after the event, and set when the sweep must look again."""
         at = self.at
+        if self._seen_to is not None:
+            self._see_to_locks()
         self.state = _replace(
             self.state,
             steps=self.steps,
@@ -284,3 +295,12 @@ class Fold(Counts):
         waits = self.waiting > 0 and not (self.open_actions or self.open_compensations)
         self.status = status_of(self.phase, paused=self.paused, stuck=self.stuck > 0, waits=waits)
         self.fields = {}
+
+    def _see_to_locks(self) -> None:
+        """Have the saga's locks seen to where what it wishes has changed, whether it may take it, or whether it has ended."""
+        if self.locks is not self.state.locks:
+            self.fields["locks"] = self.locks
+        now = self.locking, self.paused
+        if now != self._seen_to or self.phase.ended:
+            self.effects.append(SeeToLocks())
+            self._seen_to = self.locking.copy(), self.paused

@@ -31,6 +31,7 @@ from goconductor.lifecycle.facts.state import (
 )
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import exists, last_steps, lost_around, size
+from goconductor.lifecycle.pending_work import wishes_of
 from goconductor.saga.definition import StepRole
 from goconductor.saga.growth import outermost
 from goconductor.saga.plan import Plan
@@ -78,7 +79,10 @@ def violations(plan: Plan, state: SagaState) -> list[str]:
     if (waiting or undoes) and not open_work and not state.paused and not state.phase.ended:
         deadline = [] if state.next_deadline_at is None else [state.next_deadline_at]
         times = [*deadline, *(step.due_at for step in steps if step.due_at is not None)]
-        if state.wake_at != min(times, default=None):
+        if wishes_of(state):
+            if state.wake_at is None or state.wake_at > min(times, default=state.wake_at):
+                found.append(f"it waits for locks, but wake_at is {state.wake_at}")
+        elif state.wake_at != min(times, default=None):
             found.append(f"it only waits, until {min(times, default=None)}, but wake_at is {state.wake_at}")
     return found
 
@@ -114,7 +118,7 @@ def _of_saga(found: list[str], state: SagaState, counts: _Counts) -> None:
 
 def _of_step(found: list[str], plan: Plan, state: SagaState, name: str, step: StepState) -> None:
     role, action, compensation = plan.roles[name], step.action.status, step.compensation.status
-    if step.action.attempt == 0 and action not in _NEVER_SENT:
+    if step.action.attempt == 0 and action not in _NEVER_SENT and not step.wishes:
         found.append(f"step {name!r} is {action} without an attempt")
     if action in OPEN_ACTIONS or action in MAY_HAVE_RUN or action is ACTION_WAITING:
         for before in plan.predecessors[name]:
@@ -124,7 +128,9 @@ def _of_step(found: list[str], plan: Plan, state: SagaState, name: str, step: St
         _of_growth(found, plan, state, name, step)
     if action is ACTION_STUCK and role is StepRole.COMPENSATABLE:
         found.append(f"compensatable step {name!r} is stuck, it should be compensated")
-    if action is ACTION_WAITING and name in plan.sent and not state.handed_out:
+    if step.wishes and (action is not ACTION_WAITING or name not in plan.locks):
+        found.append(f"step {name!r} is {action}, and wishes locks")
+    if action is ACTION_WAITING and name in plan.sent and not state.handed_out and not step.wishes:
         found.append(f"step {name!r} waits, but its action is to be sent")
     if action is ActionStatus.GIVEN_UP and name not in plan.tolerated and not _is_lost(state, name):
         found.append(f"step {name!r} was given up, and its definition does not tolerate that")

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer, Settle, SettleUndo
 from goconductor.lifecycle.facts.events import Event, TimerFired
+from goconductor.lifecycle.facts.lock import Wish
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, SagaStatus, StepState
 from goconductor.lifecycle.grown import lost_around
 from goconductor.saga.growth import outermost
@@ -71,7 +72,16 @@ def looked_at(state: SagaState) -> float | None:
 
 def is_without_end(step: StepState) -> bool:
     """Return whether a step waits for somebody outside, and no time ends that."""
-    return step.action.status is ActionStatus.WAITING and step.action.due_at is None
+    return step.action.status is ActionStatus.WAITING and step.action.due_at is None and not step.wishes
+
+
+def wishes_of(state: SagaState) -> dict[str, tuple[Wish, ...]]:
+    """Return the locks that steps wait for, by step, in the order in which they are taken."""
+    return {
+        name: tuple(wish for wish in step.wishes if wish.key not in state.locks)
+        for name, step in state.steps.items()
+        if step.wishes
+    }
 
 
 def waits(state: SagaState) -> bool:

@@ -9,6 +9,7 @@ killed, a commit whose answer never came.
   first*, like any acquirer, also where no row is there; then it appends, then it frees. The leases of a dead process expire at
   once, and are not freed: an acquirer that came in between could not know that another had begun. On the way back every action
   that was sent and has no outcome is declared unknown in the same way, lease or not: "never started" is never inferred.
+- Who waits for locks looks at them again: whoever freed one may be gone.
 - Sagas that steps start are started, asked to end, and their ends told: whoever was to do it may be gone.
 - Timers and deadlines that are due are appended.
 
@@ -47,7 +48,7 @@ from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.resending import FIRST_SECONDS, SECONDS_MAX, Resending
 from goconductor.recovery.resent import Resent
 from goconductor.recovery.sweep_report import SweepReport
-from goconductor.recovery.triage import CHILD_LOOK_SECONDS_MAX, Look, key_of, triage
+from goconductor.recovery.triage import CHILD_LOOK_SECONDS_MAX, LOCK_LOOK_SECONDS_MAX, Look, key_of, triage
 from goconductor.redaction import logger_of
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan
@@ -320,6 +321,12 @@ class Sweeper:
             ask = partial(self._resending.due_at, key_of(view.state.saga_id, work), look.now, seconds_max=CHILD_LOOK_SECONDS_MAX)
             if ask(at_once=bool(look.dead)) <= look.now:
                 self._node.children.see_to(plan, view, work, again=True)
+            next_looks.append(max(ask(at_once=False), look.now + FIRST_SECONDS))
+        if repairs.locks:
+            key = LeaseKey(view.state.saga_id, "", Direction.ACTION)
+            ask = partial(self._resending.due_at, key, look.now, seconds_max=LOCK_LOOK_SECONDS_MAX)
+            if ask(at_once=False) <= look.now:
+                self._node.locks.see_to(plan, view)
             next_looks.append(max(ask(at_once=False), look.now + FIRST_SECONDS))
         # side by side, so that a thousand timers, or steps that a process had in hand, of one saga become a few appends
         appended = await asyncio.gather(*(self._append(plan, view, event, look.epoch) for event in repairs.due))

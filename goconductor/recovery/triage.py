@@ -13,12 +13,15 @@ from uuid import UUID
 from goconductor.lifecycle.facts.effects import RunAction, SetTimer, Settle, Work
 from goconductor.lifecycle.facts.events import DeadlinePassed, TimerFired
 from goconductor.lifecycle.facts.state import SagaState
-from goconductor.lifecycle.pending_work import goes_back, is_of_child, pending_work
+from goconductor.lifecycle.pending_work import goes_back, is_of_child, pending_work, wishes_of
 from goconductor.ports.store import Lease, LeaseKey
 from goconductor.saga.plan import Plan
 
 TIMER_GRACE_SECONDS = 0.5
 """Seconds that the sweep leaves a near timer to the participant that set it."""
+
+LOCK_LOOK_SECONDS_MAX = 60.0
+"""Greatest seconds between two looks of a leader at a saga that waits for locks. Who frees one wakes the next at once."""
 
 CHILD_LOOK_SECONDS_MAX = 3600.0
 """Greatest seconds between two looks of a leader at a saga that a step has started. Its end is told at once; who looks finds what
@@ -57,6 +60,7 @@ class Repairs:
         free: leases that are over, of work among ``unheld``.
         children: work that is about sagas which steps start, so that nobody holds a lease on it.
         next_look: when to look again if nothing is appended, in seconds since 1970; None where an append decides it.
+        locks: whether it waits for locks.
     """
 
     due: tuple[DeadlinePassed | TimerFired, ...]
@@ -65,6 +69,7 @@ class Repairs:
     free: tuple[Lease, ...]
     children: tuple[Work, ...]
     next_look: float | None
+    locks: bool = False
 
 
 def key_of(saga_id: UUID, work: Work) -> LeaseKey:
@@ -98,6 +103,9 @@ def triage(state: SagaState, look: Look, plan: Plan | None = None) -> Repairs:
     next_looks = [] if state.waits or not works else [now + state.patience_seconds]
     if children:
         next_looks.append(now + CHILD_LOOK_SECONDS_MAX)
+    locks = not state.paused and any(wishes_of(state).values())
+    if locks:
+        next_looks.append(now + LOCK_LOOK_SECONDS_MAX)
     if (deadline_at := state.next_deadline_at) is not None:
         if deadline_at <= now:
             return Repairs((DeadlinePassed(),), (), (), (), (), None)
@@ -126,4 +134,4 @@ def triage(state: SagaState, look: Look, plan: Plan | None = None) -> Repairs:
             unheld.append(effect)
             if lease is not None:
                 free.append(lease)
-    return Repairs(tuple(due), tuple(lost), tuple(unheld), tuple(free), tuple(children), min(next_looks, default=None))
+    return Repairs(tuple(due), tuple(lost), tuple(unheld), tuple(free), tuple(children), min(next_looks, default=None), locks)

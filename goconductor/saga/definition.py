@@ -94,6 +94,18 @@ class Child(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     held: bool = False
 
 
+class Lock(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a saga holds before it goes on, and keeps to its end: of two sagas that need one key, the second one waits.
+
+    Args:
+        key: a text with references to the saga's data: ``account:{input.account_id}``.
+        mode: ``exclusive``, or ``shared`` with others that are shared too.
+    """
+
+    key: str
+    mode: Literal["exclusive", "shared"] = "exclusive"
+
+
 class Map(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Steps that are done once for each item of a list. In them ``$.item`` is the item, and ``$.index`` its place, from 0.
 
@@ -154,6 +166,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
         unknowns_max: how many outcomes may be lost before the step is given up on.
         allow_fail: whether the saga goes on without this step where it fails for good.
         fallback: the id of the step that runs where this one fails for good, and whose output then stands for this one's.
+        locks: what the saga must hold before the step begins; of a map for all its items, whose keys may refer to ``item``.
     """
 
     id: str
@@ -177,6 +190,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     unknowns_max: int | None = None
     allow_fail: bool = False
     fallback: str | None = None
+    locks: tuple[Lock, ...] = ()
 
     @property
     def tolerated(self) -> bool:
@@ -198,6 +212,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
         output: what a completed saga answers; None answers the outputs of all steps by their ids.
         timeout_seconds: after this long from its start the saga compensates, unless its pivot was sent.
         input_schema: JSON Schema of the input, checked at the start.
+        locks: what the saga must hold before its first step begins.
     """
 
     name: str
@@ -205,6 +220,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     output: Binding | None = None
     timeout_seconds: float | None = None
     input_schema: dict[str, Any] | None = None
+    locks: tuple[Lock, ...] = ()
 
     def document(self) -> bytes:
         """Return the definition as JSON."""

@@ -25,6 +25,9 @@ def undo_inputs(step: Step) -> dict[str, Binding]:
     return step.undo.inputs if isinstance(step.undo, Undo) else {}
 
 
+LOCKS = "locks"
+"""A feature of steps, and of a saga as a whole."""
+
 USES: dict[str, Callable[[Step], bool]] = {
     "delay": lambda step: step.delay is not None,
     "wait": lambda step: step.wait is not None,
@@ -43,6 +46,7 @@ USES: dict[str, Callable[[Step], bool]] = {
     "dotted_id": lambda step: "." in step.id,
     "tolerated_failure": lambda step: step.tolerated,
     "total_timeout": lambda step: step.total_timeout_seconds is not None,
+    LOCKS: lambda step: bool(step.locks),
     "retry_on": lambda step: any(policy is not None and policy.chooses for policy in (step.retry, step.compensation_retry)),
 }
 """Features of definitions, by name, each with the question whether a step uses it."""
@@ -75,7 +79,8 @@ KNOWN = frozenset({*USES, REWIND, REWIND_OF_MAP, TERMINATION, CHILD, HELD, HANDE
 def features_of(definition: Definition) -> tuple[str, ...]:
     """Return the features that a definition uses, in the order of their names."""
     steps = definition.steps if all(step.map is None for step in definition.steps) else [*every_step(definition.steps)]
-    return tuple(sorted(name for name, uses in USES.items() if any(uses(step) for step in steps)))
+    of_saga = {LOCKS} if definition.locks else set()
+    return tuple(sorted(name for name, uses in USES.items() if name in of_saga or any(uses(step) for step in steps)))
 
 
 def unknown_to(features: Collection[str], known: Collection[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from goconductor.saga.data.keys import KeyTemplate
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Step
 
@@ -47,6 +48,7 @@ def predecessors(step: Step) -> tuple[str, ...]:
         refs.append(step.delay.until)
     if step.map is not None:
         refs.append(step.map.over)
+    refs += [str(each) for lock in step.locks for each in KeyTemplate.parse(lock.key).references]
     for ref in refs:
         if ref is not None and (owner := Reference.parse(ref).step) is not None:
             named[owner] = None

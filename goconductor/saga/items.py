@@ -11,7 +11,7 @@ reference names one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from goconductor.errors import PayloadError
@@ -186,12 +186,16 @@ class Data:
         Raises:
             PayloadError: there is no list.
         """
+        return len(self.items(map, given, input, outputs))
+
+    def items(self, map: str, given: Mapping[str, Any], input: Any, outputs: Mapping[str, Any]) -> Sequence[Any]:
+        """Return the list of a map whose turn has come; arguments and errors as of :meth:`length`."""
         source = self._over[template(map)]
         over = given["over"] if "over" in given else self.value(source, map, input, outputs)
         if not isinstance(over, list | tuple):
             found = "null" if over is None else f"of type {type(over).__name__}"
             raise PayloadError(str(source.reference), f"is {found}, not a list; a map is over a list")
-        return len(over)
+        return over
 
     def join(self, map: str, items: Items, outputs: Mapping[str, Any]) -> list[Any]:
         """Return the output of a map: those of its items, in the order of the list."""

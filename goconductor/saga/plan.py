@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 from typing import Any, TypeAlias
 
 from goconductor.errors import PayloadError
+from goconductor.saga import locks
 from goconductor.saga.data.moments import moment_of
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import NOTHING, Binding, Child, Definition, Map, Step, StepRole, Undo, Wait, every_step
@@ -102,6 +103,7 @@ class Plan:
             self._grow(self.data)
 
     def _note_sent(self, definition: Definition) -> None:
+        self._note_locks(definition)
         self.children: dict[str, Child] = {step.id: step.saga for step in definition.steps if step.saga is not None}
         """The saga that a step starts, of each step that does."""
         self.starts_sagas = bool(self.children)
@@ -112,6 +114,12 @@ class Plan:
         kept = {step.id for step in definition.steps if step.undo == NOTHING}
         self.undoable = frozenset(self.sent - kept)
         """The steps that are compensated where the saga turns back, whether or not their owner has code for that."""
+
+    def _note_locks(self, definition: Definition) -> None:
+        self.locks = locks.asked(definition)
+        """The locks that each step asks for, those of the saga included; empty where there are none."""
+        self.inputs_locked = {step: locks.inputs_locked(self.steps[step], asked) for step, asked in self.locks.items()}
+        """The inputs that these are made of, which nobody may edit."""
 
     def _note_waits(self, waits: Mapping[str, Wait]) -> None:
         self.signals: dict[str, tuple[str, ...]] = {}
@@ -244,6 +252,27 @@ class Plan:
             name: given[name] if name in given else _value(source, input, outputs)
             for name, source in self._undo_bindings[step].items()
         }
+
+    def wishes(
+        self, step: str, input: Any, outputs: Mapping[str, Any], edited: Mapping[str, Any] | None = None
+    ) -> dict[str, bool]:
+        """Return the keys that a step must hold, each with whether it may be shared; arguments as of :meth:`inputs`.
+
+        Raises:
+            PayloadError: a key cannot be made of this saga's data.
+        """
+
+        def read(place: Reference) -> Any:
+            binding = Binding(ref=str(place))
+            if self.data is not None:
+                return self.data.value(self.data.source(step, binding), step, input, outputs)
+            return _value(self._source(binding, step), input, outputs)
+
+        def items() -> Iterator[Any]:
+            assert self.data is not None  # noqa: S101  (only keys of maps refer to items)
+            yield from self.data.items(step, edited or {}, input, outputs)
+
+        return locks.keys(self.locks[step], read, items)
 
     def moment(self, step: str, input: Any, outputs: Mapping[str, Any]) -> float | None:
         """Return the time until which a delay lasts, in seconds since 1970; None where it is not one that data names.

@@ -29,6 +29,7 @@ from goconductor.lifecycle.facts.effects import (
     EndSaga,
     RunAction,
     RunCompensation,
+    SeeToLocks,
     SetTimer,
     Settle,
     SettleUndo,
@@ -318,8 +319,10 @@ class Scenario:
             case Timer():
                 after = "any time" if effect.after_seconds is None else f"{effect.after_seconds:g} s and some jitter"
                 return f"wait for {effect.step} ({effect.direction}), {after}"
-            case EndSaga():  # pragma: no branch
+            case EndSaga():
                 return f"end: {effect.status}"
+            case SeeToLocks():  # pragma: no branch
+                return "see to its locks"
 
 
 def _worded(verb: str, step: str, attempt: int, round: int) -> str:

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer, Settle, SettleUndo
 from goconductor.lifecycle.facts.events import EVENTS, Event, StepEvent
+from goconductor.lifecycle.facts.lock import Held
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, SagaState
-from goconductor.lifecycle.pending_work import pending_work
+from goconductor.lifecycle.pending_work import pending_work, wishes_of
 from goconductor.saga.checking.validate import check
-from goconductor.saga.definition import Binding, Definition, Delay, Step, Undo, Wait
+from goconductor.saga.definition import Binding, Definition, Delay, Lock, Step, Undo, Wait
 from goconductor.saga.ids import Direction
 from goconductor.saga.retry import Retry
 
@@ -49,6 +50,12 @@ WAITS: tuple[dict[str, Any], ...] = (
     {"wait": Wait(event="ping", where="payload.id > 3 && input.yes", timeout_seconds=60.0)},
     {"wait": Wait(event="pong", where="payload.id > input.missing")},
     {"wait": Wait(approval="really?", timeout_seconds=3.0)},
+)
+LOCKS: tuple[tuple[Lock, ...], ...] = (
+    *((),) * 4,
+    (Lock("k"),),
+    (Lock("k", "shared"), Lock("of {input.one[0]}")),
+    (Lock("{input.missing}"),),
 )
 PASSING, FINAL = Failure("TimeoutError", "slow"), Failure("RefusedError", "no", retryable=False)
 
@@ -117,10 +124,12 @@ def definitions(draw: st.DrawFn, *, steps_max: int = 7, endless: bool = True, to
                 compensation_retry=draw(retries),
                 unknowns_max=draw(st.none() | st.integers(1, 3)),
                 total_timeout_seconds=draw(st.sampled_from([None, None, 30.0])),
+                locks=() if pivot is not None and i >= pivot else draw(st.sampled_from(LOCKS)),
             )
             for i in draw(st.permutations(range(count)))
         ),
         timeout_seconds=draw(st.none() | st.just(100.0)),
+        locks=draw(st.sampled_from([(), (), (), (Lock("all"),)])),
     )
     check(definition)
     return definition
@@ -210,6 +219,9 @@ def sensible(state: SagaState) -> list[Event]:
     for name in waiting:
         now = state.step(name).round
         found.append(e.SignalReceived(name=name, id=f"by {name}", approves=name, seen_round=now, by="ann", reason="so"))
+    if wished := [wish.key for wishes in wishes_of(state).values() for wish in wishes]:
+        found += [e.LocksGranted(keys={wished[0]: Held(1)}), e.LocksGranted(keys={each: Held(1) for each in wished})] * 2
+        found += [e.LocksGranted(keys={wished[-1]: Held(1, shared=True)}), e.DeadlockFound(reason="a circle")]
     if state.paused:
         found += [e.ResumeRequested()] * 3
     if not state.phase.ended:

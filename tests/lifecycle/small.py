@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from goconductor.saga.definition import Binding, Child, Definition, Delay, Map, Step, Undo, Wait
+from goconductor.saga.definition import Binding, Child, Definition, Delay, Lock, Map, Step, Undo, Wait
 from goconductor.saga.retry import Retry
 
 GO = Wait(event="go", timeout_seconds=5.0)
@@ -16,6 +16,7 @@ MANY = 99
 CHILD = Child(name="other", version="1")
 MAPS = {"@": "$.input.one", "^": "$.input.missing"}
 DELAYS = {"~": Delay(seconds=5.0), "%": Delay(until="$.input.missing")}
+LOCK = Lock("k")
 UNDO = Undo(run="clerk.undo", inputs={"amount": Binding(value=1)})
 
 
@@ -24,7 +25,7 @@ def saga(*steps: str, unknowns_max: int = 2, attempts_max: int = 2) -> Definitio
     step it waits for; ``?`` and ``!`` give it a condition that is false, or that cannot be evaluated. ``~`` makes it a delay,
     ``%`` one until a time of nowhere, and ``&`` a wait. ``#`` makes it a value, ``/`` one that cannot be worked out, and ``*``
     one that can once the third step has ended. ``@`` makes it a map over one item, ``^`` one over nothing that is
-    there. ``$`` makes it one that starts a saga, and ``€`` one whose saga cannot be given its input.
+    there. ``$`` makes it one that starts a saga, and ``€`` one whose saga cannot be given its input. ``=`` gives it a lock.
     """
     policy = Retry(attempts_max=attempts_max)
     return Definition(
@@ -69,6 +70,7 @@ def saga(*steps: str, unknowns_max: int = 2, attempts_max: int = 2) -> Definitio
                 compensation_retry=policy,
                 unknowns_max=unknowns_max,
                 allow_fail=text[0] in "tvm",
+                locks=(LOCK,) if "=" in text else (),
             )
             for i, text in enumerate(steps)
         ),
@@ -158,6 +160,22 @@ SMALL = {
     "a map after a step": saga("c", "c@0", unknowns_max=1, attempts_max=1),
     "a map without a list, after a pivot": saga("p", "r^0", unknowns_max=1, attempts_max=1),
     "such a step between the two": saga("c", "t0", "c1!", unknowns_max=1, attempts_max=1),
+    "one with a lock": saga("c=", unknowns_max=1, attempts_max=1),
+    "one with a lock that may fail": saga("t=", unknowns_max=1, attempts_max=1),
+    "one with a lock beside one that may fail": saga("t", "c=", unknowns_max=1, attempts_max=1),
+    "one with a lock beside one with nothing to undo": saga("n", "c=", unknowns_max=1),
+    **{
+        f"a lock of the saga, before {what}": replace(saga(*steps, unknowns_max=1, attempts_max=1), locks=(LOCK,))
+        for what, steps in {
+            "a pivot": ("p",),
+            "a delay": ("c~",),
+            "a wait": ("c&",),
+            "a value": ("c#",),
+            "a map": ("c@",),
+            "a value that cannot be worked out": ("c/",),
+            "a step and a condition that cannot be evaluated": ("c#", "c0!"),
+        }.items()
+    },
 }
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from goconductor.errors import ConditionError
 from goconductor.lifecycle.answers import NOT_KEPT, Log, asked
 from goconductor.lifecycle.decide import begin, decide
+from goconductor.lifecycle.facts import bodies
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import RunAction
 from goconductor.lifecycle.facts.events import Event
@@ -83,7 +84,7 @@ class TestKept:
 
     def test_a_saga_without_conditions_carries_nothing(self) -> None:
         state, log = lived(Definition(name="order", steps=(step("a"), step("b", "a"))), e.ActionSucceeded("a"))
-        assert (state.unkept, [e.body(event) for event in log[1:]]) == (None, [b"{}"])
+        assert (state.unkept, [bodies.body(event) for event in log[1:]]) == (None, [b"{}"])
         assert b"unkept" not in msgspec.json.encode(state)
 
     def test_what_is_asked_on_resume_stands_in_the_resume(self) -> None:

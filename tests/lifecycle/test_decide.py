@@ -9,8 +9,8 @@ import pytest
 
 from goconductor.errors import InvariantError, RequestRefusedError, UnexpectedEventError
 from goconductor.lifecycle.decide import begin, decide
+from goconductor.lifecycle.facts import bodies, transitions
 from goconductor.lifecycle.facts import events as e
-from goconductor.lifecycle.facts import transitions
 from goconductor.lifecycle.facts.effects import EndSaga, RunAction, RunCompensation, Settle, SettleUndo
 from goconductor.lifecycle.facts.state import (
     PATIENCE_SECONDS,
@@ -366,9 +366,9 @@ def test_work_of_another_round_or_of_an_ended_saga_is_not_due() -> None:
 
 def test_an_event_that_a_newer_version_wrote_cannot_be_read() -> None:
     with pytest.raises(KeyError):
-        e.event("SagaTeleported", b"{}")
+        bodies.event("SagaTeleported", b"{}")
     with pytest.raises(msgspec.ValidationError):
-        e.event("ActionFailed", b'{"failure": 3}')
+        bodies.event("ActionFailed", b'{"failure": 3}')
 
 
 def test_a_failure_reads_as_a_sentence() -> None:

@@ -37,7 +37,7 @@ def growing(draw: st.DrawFn) -> Definition:
         _mapped(draw, step) if step.run and not step.pivot and not step.tolerated and step.id not in stands_in else step
         for step in drawn.steps
     ]
-    definition = msgspec.structs.replace(drawn, steps=tuple(steps))
+    definition = msgspec.structs.replace(drawn, steps=tuple(steps), locks=())
     check(definition)
     return definition
 
@@ -56,7 +56,9 @@ def _mapped(draw: st.DrawFn, step: Step) -> Step:
 
 
 def _code(step: Step, name: str, after: tuple[str, ...] = ()) -> Step:
-    return msgspec.structs.replace(step, id=name, run=f"service.{name}", after=after, when=None, inputs={}, undo=_undo(step))
+    return msgspec.structs.replace(
+        step, id=name, run=f"service.{name}", after=after, when=None, inputs={}, undo=_undo(step), locks=()
+    )
 
 
 def _undo(step: Step) -> Undo | Literal["none"] | None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from goconductor.errors import RequestRefusedError, UnexpectedEventError
 from goconductor.lifecycle.decide import begin, decide
+from goconductor.lifecycle.facts import bodies
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import EndSaga, RunAction, RunCompensation, SetTimer, Settle
 from goconductor.lifecycle.facts.events import Event, SagaStarted, StepEvent
@@ -133,7 +134,7 @@ def test_states_and_events_come_back_from_json(definition: Definition, drawn: li
     assert msgspec.json.decode(msgspec.json.encode(life.state), type=SagaState) == life.state
     for event in life.log:
         columns = {"step": event.step, "attempt": event.attempt, "round": event.round} if isinstance(event, StepEvent) else {}
-        assert e.event(type(event).__name__, e.body(event), at=event.at, **columns) == event  # type: ignore[arg-type]
+        assert bodies.event(type(event).__name__, bodies.body(event), at=event.at, **columns) == event  # type: ignore[arg-type]
 
 
 @many_examples

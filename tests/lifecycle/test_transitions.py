@@ -104,6 +104,7 @@ def key(state: SagaState, tried_max: int) -> object:
     return (
         state.phase,
         state.paused,
+        str(state.locks),
         state.deadline_passed,
         repr([each.payload for each in state.signals]),
         state.rewind and (state.rewind.steps, str(state.rewind.inputs)),

@@ -14,7 +14,7 @@ from goconductor.lifecycle.facts.state import SagaState, SagaStatus
 from goconductor.saga.definition import Definition, Step
 from goconductor.saga.plan import plan
 
-UNIONS = [get_args(union) for union in (e.ForwardEvent, e.BackwardEvent, e.SideEvent, e.OperatorRequest)]
+UNIONS = [get_args(union) for union in (e.ForwardEvent, e.BackwardEvent, e.SideEvent, e.LockEvent, e.OperatorRequest)]
 
 
 def test_each_event_belongs_to_one_union() -> None:

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from goconductor.saga.definition import Binding, Child, Definition, Delay, Map, Savepoint, Step, Undo, Wait
+from goconductor.saga.definition import Binding, Child, Definition, Delay, Lock, Map, Savepoint, Step, Undo, Wait
 from goconductor.saga.features import USES, features_of
 from goconductor.saga.retry import Retry
 from goconductor.stores.postgres import migrate
@@ -42,6 +42,7 @@ STEPS = {
     "saga": [Step(id="b", saga=Child(name="parcel", version="v"))],
     "savepoint": [Step(id="b", savepoint=Savepoint(otherwise=("c",)))],
     "held saga": [Step(id="b", saga=Child(name="parcel", version="v", held=True))],
+    "locked": [Step(id="b", run="shop.b", locks=(Lock(key="k"),))],
     "grouped": [Step(id="g.b", run="shop.b")],
     "several": [
         Step(id="b", delay=Delay(seconds=1.0)),
@@ -71,6 +72,7 @@ async def test_a_definition_has_its_features_again_after_the_way_back_and_forth(
     assert {feature for steps in STEPS.values() for feature in features_of(Definition(name="s", steps=tuple(steps)))} == {*USES}
     for name, steps in STEPS.items():
         await put(hand, Definition(name=name, steps=tuple(steps)))
+    await put(hand, Definition(name="all of it locked", steps=(CODE,), locks=(Lock(key="k"),)))
     look = "SELECT saga, features FROM goconductor.definitions ORDER BY saga"
     before = await hand.fetch(look)
     assert {row["saga"]: row["features"] for row in before}["several"] == ["delay", "retry_on", "tolerated_failure"]

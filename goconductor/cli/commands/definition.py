@@ -76,6 +76,8 @@ def check(
                     typer.echo(plain(f"  {number}. {problem}"))
             else:
                 typer.echo(plain(f"{each.file}: saga {each.saga}, {each.steps} steps, version {each.version}: it can run"))
+            for advice in each.advice:
+                typer.echo(plain(f"  - {advice}"))
     raise typer.Exit(Exit.OK if checked.sound else Exit.FAILED)
 
 

@@ -11,7 +11,7 @@ from goconductor.control.models import CheckedDefinition
 from goconductor.control.schema_faults import schema_faults, struct_faults
 from goconductor.control.yaml_reader import DEFINITION_BYTES_MAX, DocumentError, read_yaml
 from goconductor.errors import DefinitionError, PayloadError
-from goconductor.saga.checking import validate
+from goconductor.saga.checking import locks, validate
 from goconductor.saga.checking.doubts import doubts
 from goconductor.saga.data.values import canonical, check_value, decode
 from goconductor.saga.definition import Definition
@@ -95,4 +95,5 @@ def check(data: bytes, file: str) -> CheckedDefinition:
         version=definition.version,
         steps=len(definition.steps),
         problems=doubts(definition),
+        advice=locks.circles(definition),
     )

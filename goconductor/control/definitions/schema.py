@@ -15,9 +15,11 @@ from typing import Any
 
 import msgspec
 
+from goconductor.saga.checking.locks import LOCKS_MAX
 from goconductor.saga.checking.savepoints import WAYS_MAX
+from goconductor.saga.data.keys import TEMPLATE_CHARACTERS_MAX
 from goconductor.saga.data.references import LENGTH_MAX
-from goconductor.saga.definition import Binding, Child, Definition, Delay, Map, Savepoint, Step, Undo, Wait
+from goconductor.saga.definition import Binding, Child, Definition, Delay, Lock, Map, Savepoint, Step, Undo, Wait
 from goconductor.saga.expressions.conditions import SOURCE_MAX
 from goconductor.saga.growth import STEPS_MAX
 from goconductor.saga.ids import NAME, STEP_CHARACTERS_MAX
@@ -35,7 +37,12 @@ _ERROR_NAMES = {"maxItems": ERROR_NAMES_MAX, "items": {"type": "string", "patter
 _WHILE = {"exclusiveMinimum": 0, "maximum": SECONDS_MAX}
 
 _LIMITS: dict[type[msgspec.Struct], dict[str, dict[str, Any]]] = {
-    Definition: {"name": _NAME, "steps": {"minItems": 1, "maxItems": STEPS_MAX}, "timeout_seconds": _WHILE},
+    Definition: {
+        "name": _NAME,
+        "steps": {"minItems": 1, "maxItems": STEPS_MAX},
+        "timeout_seconds": _WHILE,
+        "locks": {"maxItems": LOCKS_MAX},
+    },
     Step: {
         "id": _STEP_ID,
         "after": {"items": {"type": "string", **_STEP_ID}},
@@ -46,11 +53,13 @@ _LIMITS: dict[type[msgspec.Struct], dict[str, dict[str, Any]]] = {
         "total_timeout_seconds": _WHILE,
         "unknowns_max": {"minimum": 1},
         "value": {"pattern": r"\S", "maxLength": SOURCE_MAX},
+        "locks": {"maxItems": LOCKS_MAX},
     },
     Undo: {"run": {"pattern": rf"^{NAME.pattern}\.{NAME.pattern}$"}},
     Case: {"case": _NAME, "steps": {"minItems": 1}, "when": {"maxLength": SOURCE_MAX}},
     Delay: {"seconds": _WHILE, "until": _REFERENCE},
     Map: {"over": _REFERENCE, "do": {"minItems": 1, "maxItems": STEPS_MAX}, "concurrency": {"minimum": 1, "maximum": STEPS_MAX}},
+    Lock: {"key": {"pattern": r"\S", "maxLength": TEMPLATE_CHARACTERS_MAX}},
     Child: {"name": _NAME, "version": {"pattern": "^[A-Za-z0-9]+$"}},
     Savepoint: {"first": _NAME, "otherwise": {"minItems": 1, "maxItems": WAYS_MAX - 1, "items": {"type": "string", **_NAME}}},
     Wait: {"event": _NAME, "approval": {"pattern": r"\S"}, "timeout_seconds": _WHILE},

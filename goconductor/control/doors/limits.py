@@ -10,6 +10,8 @@ HISTORY_MAX = 1000
 """Greatest number of events in a part of a history."""
 LETTERS_MAX = 200
 """Greatest number of dead letters in a page."""
+LOCKS_MAX = 500
+"""Greatest number of rows in a page of locks."""
 STARTS_MAX = 500
 """Greatest number of sagas that are started by one request."""
 DEAD_SECONDS_MAX = 90 * 86_400

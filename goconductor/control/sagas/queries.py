@@ -36,6 +36,7 @@ from goconductor.lifecycle.asked.catalogue import Request
 from goconductor.lifecycle.facts.signal import Signal
 from goconductor.lifecycle.facts.state import SagaState, SagaStatus
 from goconductor.lifecycle.grown import in_order
+from goconductor.lifecycle.pending_work import wishes_of
 from goconductor.ports.store import Head, Instance, Known, LeaseKey, LogEntry, Page, PermitUse
 from goconductor.saga.ids import DEFAULT_NAMESPACE
 from goconductor.saga.plan import Plan
@@ -223,11 +224,17 @@ def entry_of(entry: LogEntry) -> HistoryEntry:
     )
 
 
+LOCKS_LOOKED_AT = 1_000
+"""Rows of locks that are read to say who is in a step's way."""
+
+
 async def surroundings(node: Node, plan: Plan, state: SagaState) -> Surroundings:
     """Return the leases, and the instances that could run what is due; read only for steps that should have one."""
     due = {name: side for name, step in state.steps.items() if (side := side_of(step)) is not None}
+    waits = any(wishes_of(state).values()) and not state.status.ended
+    locks = await node.store.locks.rows(saga_id=state.saga_id, limit=LOCKS_LOOKED_AT) if waits else []
     if not due or state.status.ended:
-        return Surroundings(now=node.clock.now())
+        return Surroundings(now=node.clock.now(), locks=locks)
     now = node.clock.now()
     leases = {lease.key: lease for lease in await node.store.recovery.leases([state.saga_id]) if lease.expires_at > now}
     instances: list[Instance] = []
@@ -246,6 +253,7 @@ async def surroundings(node: Node, plan: Plan, state: SagaState) -> Surroundings
         journals=journals,
         blocked=_blocked(living, journals),
         permits=await _permits(node, state, living),
+        locks=locks,
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
 
 from goconductor.control.models import StepDetail, StepStatus, WaitDetail, moment
+from goconductor.control.wording import together
 from goconductor.lifecycle.asked.catalogue import Request
 from goconductor.lifecycle.facts.state import (
     DONE_ACTIONS,
@@ -19,8 +21,9 @@ from goconductor.lifecycle.facts.state import (
     StepState,
 )
 from goconductor.lifecycle.grown import last_steps, lost_around
-from goconductor.lifecycle.pending_work import goes_back, is_backward
-from goconductor.ports.store import Lease, LeaseKey
+from goconductor.lifecycle.pending_work import goes_back, is_backward, wishes_of
+from goconductor.ports.store import Lease, LeaseKey, LockRow
+from goconductor.ports.store.log.queues import is_over
 from goconductor.saga.definition import Undo
 from goconductor.saga.growth import split
 from goconductor.saga.ids import Direction
@@ -51,6 +54,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     blocked: dict[tuple[str, str], str] = {}
     started: dict[str, UUID] = {}
     permits: dict[LeaseKey, str] = {}
+    locks: list[LockRow] = []
 
 
 def describe(plan: Plan, state: SagaState, name: str, around: Surroundings, allowed: Sequence[Request] = ()) -> StepDetail:
@@ -134,6 +138,8 @@ def _status(plan: Plan, state: SagaState, name: str, around: Surroundings, owner
             return (StepStatus.WAITING, missing) if missing else (StepStatus.QUEUED, _held_back(state))
         case ActionStatus.BACKOFF:
             return StepStatus.WAITING, _retry(step, around)
+        case ActionStatus.WAITING if step.wishes:
+            return StepStatus.WAITING, _held_back(state) or _locked(state, name, around.locks)
         case ActionStatus.WAITING:
             return StepStatus.WAITING, _held_back(state) or _until(plan, name, step)
         case ActionStatus.GROWN:
@@ -292,7 +298,7 @@ def _retry(step: StepState, around: Surroundings) -> str:
 
 
 def _waits_for(plan: Plan, name: str, step: StepState) -> WaitDetail | None:
-    action, wait = step.action, plan.steps[name].wait
+    action, wait = step.action, None if step.wishes else plan.steps[name].wait
     if action.status is not ActionStatus.WAITING:
         return None
     return WaitDetail(
@@ -302,6 +308,21 @@ def _waits_for(plan: Plan, name: str, step: StepState) -> WaitDetail | None:
         since=moment(action.since or 0.0),
         until=None if action.due_at is None else moment(action.due_at),
     )
+
+
+def _locked(state: SagaState, name: str, rows: Sequence[LockRow]) -> str:
+    """Return which lock a step waits for, and who is in its way."""
+    key = next((wish.key for wish in wishes_of(state)[name]), None)
+    if key is None:
+        return "is about to begin"
+    around = [row for row in rows if row.key == key and not is_over(row)]
+    own = next((row.number for row in around if row.saga_id == state.saga_id), math.inf)
+    holders = [str(row.saga_id) for row in around if row.held and row.saga_id != state.saga_id]
+    before = sum(not row.held and row.number < own for row in around)
+    text = f"waits for lock {key!r}"
+    if holders:
+        text += f", which saga{'s' * (len(holders) > 1)} {together(holders)} hold{'s' * (len(holders) == 1)}"
+    return f"{text}; {before} wait{'s' * (before == 1)} before it" if before else text
 
 
 def _until(plan: Plan, name: str, step: StepState) -> str:

@@ -216,6 +216,11 @@ class Definitions:
                 found.append(f"step {step.id!r} starts a saga that is not there: {error}.")
                 continue
             versions[step.saga], plans_of[step.saga] = Child(name=child.name, version=child.version), child
+            if child.locks:
+                found.append(
+                    f"step {step.id!r} starts saga {child.name!r}, which asks for locks; only a saga that no step starts can "
+                    "hold some to its end: give these locks to this saga, or to the step."
+                )
             if below >= DEPTH_MAX:
                 found.append(f"step {step.id!r} starts a saga with {below - 1} sagas below it; at most {DEPTH_MAX} may stand so.")
         held = _held(definition)

@@ -9,7 +9,7 @@ import msgspec
 
 from goconductor.errors import StoreError
 from goconductor.lifecycle.answers import Answers, asked
-from goconductor.lifecycle.facts import events
+from goconductor.lifecycle.facts import bodies
 from goconductor.lifecycle.facts.events import Event, SignalReceived, StepEvent
 from goconductor.lifecycle.facts.state import SagaState
 from goconductor.lifecycle.replay import extend, replay
@@ -40,7 +40,7 @@ class UnreadableLogError(StoreError):
 
 def entry(event: Event, event_id: UUID, *, participant: str, token: int = 0) -> LogEntry:
     """Return an event in its stored form."""
-    data = events.body(event)
+    data = bodies.body(event)
     if isinstance(event, StepEvent):
         return LogEntry(
             event_id=event_id,
@@ -69,7 +69,7 @@ def event(stored: LogEntry) -> Event:
         UnreadableLogError: it cannot be read by this version.
     """
     try:
-        return events.event(stored.event, stored.data, step=stored.step, attempt=stored.attempt, round=stored.round, at=stored.at)
+        return bodies.event(stored.event, stored.data, step=stored.step, attempt=stored.attempt, round=stored.round, at=stored.at)
     except (KeyError, msgspec.DecodeError) as error:
         raise UnreadableLogError(f"event {stored.seq} ({stored.event}) cannot be read by this version: {error}") from None
 

@@ -50,11 +50,12 @@ from goconductor.errors import (
     FencedError,
     GoConductorError,
     PoolerError,
+    SagaChangedError,
     SagaNotFoundError,
     SchemaError,
     StoreUnavailableError,
 )
-from goconductor.lifecycle.facts.effects import Effect, EndSaga, SetTimer, Work
+from goconductor.lifecycle.facts.effects import Effect, EndSaga, SeeToLocks, SetTimer, Work
 from goconductor.lifecycle.facts.events import TimerFired
 from goconductor.lifecycle.pending_work import is_of_child, pending_work, waits
 from goconductor.ports.clock import Clock
@@ -90,6 +91,7 @@ class Appender:
         on_acknowledged: called with what a commit has made durable.
         on_timer: called for each timer that a decision sets.
         on_child: called for what is asked of a saga that a step starts.
+        on_locks: called when the locks of a saga are to be seen to.
         on_end: called when an append of ours ended a saga.
         counts: where what happened is counted.
         observer: called for each append and each batch.
@@ -110,6 +112,7 @@ class Appender:
         on_acknowledged: Callable[[View], None],
         on_timer: Callable[[Plan, View, SetTimer], None],
         on_child: Callable[[Plan, View, Work], None],
+        on_locks: Callable[[Plan, View], None],
         on_end: Callable[[Plan, View], None],
         counts: Counter[str],
         observer: Observer = SILENT,
@@ -125,6 +128,7 @@ class Appender:
         self._on_acknowledged = on_acknowledged
         self._on_timer = on_timer
         self._on_child = on_child
+        self._on_locks = on_locks
         self._on_end = on_end
         self._counts = counts
         self._observer = observer
@@ -201,6 +205,8 @@ class Appender:
                     self._on_timer(plan, view, effect)
                 case EndSaga():
                     self._on_end(plan, view)
+                case SeeToLocks():
+                    self._on_locks(plan, view)
                 case _:
                     pass  # it was due, or is no more
 
@@ -341,6 +347,8 @@ class Appender:
         state = view.state
         asked = list(pending_work(state.steps))
         ends: list[Effect] = [EndSaga(state.phase)] if state.phase.done else []
+        if plan.locks:
+            ends.append(SeeToLocks())
         self.act(plan, view, [*asked, *ends], still_due(asked, view), ())
 
     def _won(self, folded: Folded, continuation: Continuation, outcome: Outcome, sent_at: float, results: Results) -> None:
@@ -372,6 +380,8 @@ class Appender:
                     results[index] = Appended(None, dropped="not due")
                 case Verdict.FENCED if submission.epoch == folded.epoch:
                     results[index] = FencedError()
+                case Verdict.CONFLICT if submission.unchanged:
+                    results[index] = SagaChangedError()
                 case Verdict.REJECTED | Verdict.KNOWN_SIGNAL if len(folded.accepted) > 1:
                     results[index] = TryAgain(alone=True)  # one of them is at fault, and the others are not
                 case Verdict.KNOWN_SIGNAL:

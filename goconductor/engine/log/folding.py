@@ -27,7 +27,7 @@ from goconductor.lifecycle.facts.events import ActionSucceeded, CompensationSucc
 from goconductor.lifecycle.facts.state import CompensationStatus, SagaState, SagaStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.pending_work import looked_at, timer_due_at
-from goconductor.ports.store import Append, Lease, LogEntry, SignalId, Take
+from goconductor.ports.store import Append, Known, Lease, LogEntry, SignalId, Take
 from goconductor.redaction import logger_of
 from goconductor.saga.plan import Plan
 
@@ -53,6 +53,7 @@ class Submission(msgspec.Struct):
         lease: the lease that this event ends.
         epoch: the leader's epoch, where it is the leader who writes.
         expected: append only right after this place; None appends wherever the log is by then.
+        unchanged: heads, this saga's included, that must not have moved; such an event goes ``alone``.
         follows: whether the submitter itself runs the work that is handed back; else the appender sees to it.
         alone: what it was folded with was refused, so it goes into an append of its own.
         stale: the head has moved since ``view``: read the tail first.
@@ -66,6 +67,7 @@ class Submission(msgspec.Struct):
     lease: Lease | None = None
     epoch: int = 0
     expected: Expected | None = None
+    unchanged: tuple[Known, ...] = ()
     event_id: UUID = msgspec.field(default_factory=new_event_id)
     follows: bool = False
     alone: bool = False
@@ -187,6 +189,7 @@ class Folded(msgspec.Struct, frozen=True):
             take=takes,
             epoch=self.epoch,
             signals=self.signals,
+            unchanged=[*next(iter(self.accepted.values())).unchanged],
         )
 
 

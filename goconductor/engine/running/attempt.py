@@ -74,6 +74,7 @@ def context_of(work: Granted, deadline: float, clock: Clock, participant: str) -
         participant=participant,
         traceparent=state.traceparent,
         reason=state.reason,
+        locks={key: held.number for key, held in state.locks.items()} if state.locks else {},
         refused=key.direction is Direction.COMPENSATION and _refused_at_once(state.step(key.step)),
     )
 

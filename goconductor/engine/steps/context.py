@@ -65,6 +65,8 @@ class StepContext(msgspec.Struct, frozen=True, kw_only=True):
         participant: whose step it is.
         traceparent: the saga's place in its trace (W3C trace context), to be handed on; empty if it is not traced.
         reason: why the saga turned back, such as ``step 'charge': RefusedError: card declined``; empty while it goes forward.
+        locks: the number of each lock that the saga holds, by its key: each later taking of the lock has a higher one, so the
+            other side can refuse older ones.
         refused: in a compensation, whether the action's only attempt has raised :class:`RefusedError`, so that there is nothing
             to undo unless the action had done something before.
     """
@@ -80,6 +82,7 @@ class StepContext(msgspec.Struct, frozen=True, kw_only=True):
     participant: str = ""
     traceparent: str = ""
     reason: str = ""
+    locks: dict[str, int] = {}
     refused: bool = False
 
     @property

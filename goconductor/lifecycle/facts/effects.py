@@ -60,8 +60,12 @@ class EndSaga(msgspec.Struct, frozen=True):
     status: SagaStatus
 
 
+class SeeToLocks(msgspec.Struct, frozen=True):
+    """Ask for what the saga's steps wish, withdraw what they wish no more, and at its end give back what it holds."""
+
+
 Work: TypeAlias = RunAction | RunCompensation | Settle
-Effect: TypeAlias = Work | SetTimer | EndSaga
+Effect: TypeAlias = Work | SetTimer | EndSaga | SeeToLocks
 
 
 class Decision(msgspec.Struct, frozen=True):

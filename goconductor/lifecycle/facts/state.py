@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from goconductor.lifecycle.facts.lock import Held, Wish
 from goconductor.lifecycle.facts.parent import Parent
 from goconductor.lifecycle.facts.rewind import Rewind, Way
 from goconductor.lifecycle.facts.signal import Signal
@@ -230,6 +231,8 @@ class StepState(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of such a map: the places of items that failed as a whole, or were not needed any more."""
     undoing: frozenset[int] = frozenset()
     """Those of them that are still being undone."""
+    wishes: tuple[Wish, ...] = ()
+    """The locks that it waits for before it begins, in the order in which they are taken."""
 
     @property
     def stuck(self) -> bool:
@@ -297,6 +300,8 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     """Whether an action of it was ever handed to somebody outside."""
     priority: int = 0
     """Orders its steps where they wait for room in a process; greater ones first."""
+    locks: dict[str, Held] = {}
+    """The locks that the saga holds, by their keys."""
     rounds: int = 0
     """How many rewinds have begun. A step that was rewound takes this number as its round."""
     migrated: bool = False

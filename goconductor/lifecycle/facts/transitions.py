@@ -113,6 +113,19 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.COMPENSATING: _to(S.COMPENSATING),
         S.STUCK: _STILL_STUCK,
     },
+    e.LocksGranted: {
+        S.QUEUED: _to(S.QUEUED, S.COMPENSATING),
+        S.RUNNING: _to(S.RUNNING, S.COMPENSATING, S.COMPENSATED),
+        S.WAITING: _to(S.QUEUED, S.RUNNING, S.WAITING, S.COMPENSATING, S.COMPLETED, S.COMPENSATED),
+        S.PAUSED: _STILL_PAUSED,
+        S.STUCK: _STILL_STUCK,
+    },
+    e.DeadlockFound: {
+        S.QUEUED: _to(S.COMPENSATING),
+        S.RUNNING: _to(S.COMPENSATING, S.COMPENSATED),
+        S.WAITING: _to(S.COMPENSATING, S.COMPENSATED),
+        S.STUCK: _STILL_STUCK,
+    },
     e.ActionSettled: {
         S.QUEUED: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.COMPLETED, S.COMPENSATED),
         S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
@@ -213,7 +226,7 @@ ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
         A.PENDING: frozenset({A.SENT, A.WAITING, A.GROWN, A.SUCCEEDED, A.SKIPPED, A.PREVENTED, A.STUCK, A.GIVEN_UP}),
         A.SENT: frozenset({A.UNKNOWN}),
         A.BACKOFF: frozenset({A.FAILED}),
-        A.WAITING: frozenset({A.SUCCEEDED, A.PREVENTED, A.UNKNOWN}),
+        A.WAITING: frozenset({A.SENT, A.WAITING, A.GROWN, A.SUCCEEDED, A.PREVENTED, A.UNKNOWN, A.GIVEN_UP}),
         A.GROWN: frozenset({A.SUCCEEDED, A.PREVENTED}),
         A.STUCK: frozenset({A.PREVENTED}),
     },

@@ -10,7 +10,7 @@ from goconductor.lifecycle.facts.state import ACTION_GROWN, ACTION_SUCCEEDED, Ac
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves import slots
-from goconductor.lifecycle.moves.kinds import child, kind_of, wait
+from goconductor.lifecycle.moves.kinds import child, kind_of, lock, wait
 from goconductor.lifecycle.moves.returning import joining, savepoints
 from goconductor.lifecycle.moves.seen import seen_by_conditions
 from goconductor.saga.definition import StepRole
@@ -80,9 +80,10 @@ def _begin(fold: Fold, name: str) -> bool:
     if isinstance(wanted, str):
         return without_effect(fold, name, Advance, Failure(CONDITION_ERROR, wanted, retryable=False))
     if wanted:
-        failure = kind_of(fold.plan.steps[name]).begin(fold, name)
+        held = name not in fold.plan.locks or lock.wish(fold, name)
+        failure = kind_of(fold.plan.steps[name]).begin(fold, name) if held is True else held or None
         if failure is not None:
-            return without_effect(fold, name, Advance, failure, attempt=1)
+            return without_effect(fold, name, Advance, failure, attempt=int(held is True))
         return fold.steps[name].action.status is ACTION_SUCCEEDED
     return _skipped(fold, name)
 

@@ -83,7 +83,10 @@ def due(fold: Fold, event: TimerFired) -> None:
 
     While the saga is paused neither a delay nor a wait ends by its time: it does on resume, unless a signal came before.
     """
-    waits = fold.step(event.step).action
+    step = fold.step(event.step)
+    waits = step.action
+    if step.wishes:
+        raise UnexpectedEventError(f"step {event.step!r} waits for locks, and no time ends that")
     if waits.status is not ActionStatus.WAITING:
         ACTIONS.due(fold, event)
         return

@@ -38,7 +38,8 @@ _ENDS_BY_SUCCESS = (
 
 def is_outside(fold: Fold, name: str) -> bool:
     """Return whether a step was handed out, and is not back yet."""
-    return fold.step(name).action.status is ActionStatus.WAITING and name in fold.plan.owners
+    step = fold.step(name)
+    return step.action.status is ActionStatus.WAITING and name in fold.plan.owners and not step.wishes
 
 
 def handed_out(fold: Fold, event: ActionHandedOut) -> bool:

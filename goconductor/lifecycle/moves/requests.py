@@ -14,7 +14,7 @@ still have its effect, as after any unknown outcome. A skip asks the journal to 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, assert_never
 
 from goconductor.errors import RequestRefusedError
@@ -36,7 +36,7 @@ from goconductor.lifecycle.facts.events import (
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, StepState
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import in_order
-from goconductor.lifecycle.moves import beginning, forward, outside, signals, slots, terminating
+from goconductor.lifecycle.moves import beginning, forward, locking, outside, signals, slots, terminating
 from goconductor.lifecycle.moves.kinds import kind_of
 from goconductor.lifecycle.moves.retrying import ACTIONS, COMPENSATIONS
 from goconductor.lifecycle.moves.returning import joining, rewinding, turning
@@ -100,6 +100,8 @@ def resume(fold: Fold, _event: ResumeRequested) -> None:
     if not fold.backward and not fold.phase.ended:
         names = in_order(fold.plan, fold.steps)
         beginning.advance(fold, slots.with_slots(fold, names) if fold.plan.bounded else names)
+        if fold.locking:
+            locking.go_on(fold)
     ends = [effect for effect in fold.effects if isinstance(effect, EndSaga)]
     work = pending_work(fold.steps)  # an action that is still out when it goes back is not begun again
     fold.effects = [*(w for w in work if not (isinstance(w, RunAction) and fold.goes_back(w.step))), *ends]
@@ -110,7 +112,7 @@ def abort(fold: Fold, event: AbortRequested) -> None:
     if fold.backward:
         raise RequestRefusedError(f"saga {fold.state.saga_id} is compensating already; resume it if it is paused")
     pivot = fold.plan.pivot
-    standing = fold.step(pivot).action.status if pivot is not None else ActionStatus.PENDING
+    standing = turning.pivot_stands(fold)
     reason = f"aborted: {event.reason}" if event.reason else "aborted"
     if standing in (ActionStatus.PENDING, ActionStatus.PREVENTED):  # prevented and not backward: it is being rewound
         fold.paused = False
@@ -228,6 +230,7 @@ def edit(fold: Fold, event: InputEdited) -> None:
     if unknown := sorted(set(event.inputs) - set(known)):
         there = ", ".join(sorted(known)) or "none"
         raise RequestRefusedError(f"step {name!r} has no input {unknown[0]!r}; its inputs are: {there}")
+    refuse_locked(fold.plan, name, event.inputs)
     edited = {**before, **event.inputs}
     waits_back = step.compensation.status in (CompensationStatus.STUCK, CompensationStatus.BACKOFF)
     if not waits_back and step.action.status not in (ActionStatus.STUCK, ActionStatus.BACKOFF):
@@ -243,6 +246,19 @@ def edit(fold: Fold, event: InputEdited) -> None:
         fold.set_compensation(name, InputEdited, step.compensation, edited=edited)
     else:
         fold.set_action(name, InputEdited, step.action, edited=edited)
+
+
+def refuse_locked(plan: Plan, step: str, inputs: Iterable[str]) -> None:
+    """Refuse other values for inputs that a key of a step's locks is made of: it would act on something else than is locked.
+
+    Raises:
+        RequestRefusedError: one is among them.
+    """
+    if locked := sorted(plan.inputs_locked.get(step, frozenset()) & set(inputs)):
+        raise RequestRefusedError(
+            f"input {locked[0]!r} of step {step!r} cannot be edited: a lock is made of it, and the saga keeps that lock; "
+            "abort the saga, and start one with another input"
+        )
 
 
 def editable(plan: Plan, name: str, step: StepState) -> tuple[Mapping[str, Binding], Mapping[str, Any]]:

@@ -50,7 +50,7 @@ def received(fold: Fold, event: SignalReceived) -> None:
     signal = Signal(event.name, event.id, event.payload, event.by, fold.at, 0, event.approves, event.seen_round, event.reason)
     if fold.plan.data is not None:
         waiters = tuple(sorted((name for name in fold.steps if template(name) in waiters), key=fold.plan.order_of_wait))
-    ready = [name for name in waiters if fold.step(name).action.status is ActionStatus.WAITING]
+    ready = [name for name in waiters if (step := fold.step(name)).action.status is ActionStatus.WAITING and not step.wishes]
     answers = []
     for name in sorted(ready, key=lambda name: fold.step(name).action.since or 0.0):
         answers.append(wait.fits(fold, name, signal))

@@ -14,7 +14,7 @@ last answer.
 - A saga that a step has started is terminated as well, and its end is awaited.
 - A rewind ends where it stands.
 - By force the saga ends at once, and no key is written. This is for owners that do not come back.
-  A saga that a step has started goes on then.
+  A saga that a step has started goes on then. Where locks are held for it this is refused.
 
 A failure that an attempt reports while its keys are being written says nothing more than the journal will: it is dropped.
 
@@ -51,6 +51,7 @@ from goconductor.lifecycle.facts.state import (
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves import outside
 from goconductor.lifecycle.moves.returning import turning, undoing
+from goconductor.lifecycle.pending_work import children_at_work
 
 _UNSURE = (ActionStatus.BACKOFF, ActionStatus.STUCK, ActionStatus.FAILED, ActionStatus.UNKNOWN)
 """Statuses of an action whose attempts are over, as far as the log knows; an outcome may have been lost before."""
@@ -77,6 +78,11 @@ def terminate(fold: Fold, event: TerminationRequested) -> None:
     if not event.reason:
         raise RequestRefusedError("terminating leaves effects standing: give a reason")
     if event.forced:
+        if fold.locks and children_at_work(fold.plan, fold.steps):
+            raise RequestRefusedError(
+                f"saga {fold.state.saga_id} holds locks for a saga that a step of it has started, which would go on without "
+                "them: terminate that one first"
+            )
         if any(_may_land(step) for name, step in fold.steps.items() if name in fold.plan.sent):
             fold.fields["late_effects"] = True
         fold.reason = f"terminated: {event.reason}"
@@ -130,7 +136,8 @@ def apply(fold: Fold, event: Event) -> None:
 def _close(fold: Fold, name: str, step: StepState) -> None:
     """Have a step's keys written, or end its waiting."""
     action, compensation = step.action, step.compensation
-    if action.status is ActionStatus.GROWN or (action.status is ActionStatus.WAITING and name not in fold.plan.owners):
+    waits = action.status is ActionStatus.WAITING and (name not in fold.plan.owners or step.wishes)
+    if action.status is ActionStatus.GROWN or waits:
         fold.set_action(name, TerminationRequested, action.to(ActionStatus.PREVENTED))
     elif name not in fold.plan.sent or compensation.status in CLOSED_COMPENSATIONS:
         return
@@ -159,7 +166,7 @@ def _may_land(step: StepState) -> bool:
     action, compensation = step.action, step.compensation
     if compensation.status not in _NOT_BEGUN:
         return compensation.status not in CLOSED_COMPENSATIONS and (compensation.status in _AT_WORK or compensation.unknowns > 0)
-    return action.status in _AT_WORK or (action.status in _UNSURE and action.unknowns > 0)
+    return (action.status in _AT_WORK and not step.wishes) or (action.status in _UNSURE and action.unknowns > 0)
 
 
 def _happened(fold: Fold, event: ActionSucceeded | ActionSettled | OutcomeReported) -> None:

@@ -16,6 +16,7 @@ from goconductor.ports.store.leading.terms import Term, Terms
 from goconductor.ports.store.log.appends import BATCHES_AT_ONCE, Append, Log, Outcome, SignalId, Verdict
 from goconductor.ports.store.log.head import Head, Known, LogEntry, Tail
 from goconductor.ports.store.log.leases import Acquire, Acquired, Lease, LeaseKey, Leases, Take
+from goconductor.ports.store.log.locks import LockCursor, LockRow, Locks, Looked, cursor_of
 from goconductor.ports.store.log.permits import Limit, Permit, PermitAnswer, Permits, PermitUse, Woken
 from goconductor.ports.store.log.starts import Start, Starts
 from goconductor.ports.store.log.transactions import Transaction
@@ -52,8 +53,12 @@ __all__ = [
     "LeaseKey",
     "Leases",
     "Limit",
+    "LockCursor",
+    "LockRow",
+    "Locks",
     "Log",
     "LogEntry",
+    "Looked",
     "Loss",
     "Metrics",
     "Outcome",
@@ -87,6 +92,7 @@ __all__ = [
     "Verdict",
     "Wanted",
     "Woken",
+    "cursor_of",
     "id_bound",
     "ignore",
 ]

@@ -14,6 +14,7 @@ from goconductor.ports.store.leading.schedules import Schedules
 from goconductor.ports.store.leading.terms import Terms
 from goconductor.ports.store.log.appends import Log
 from goconductor.ports.store.log.leases import Leases
+from goconductor.ports.store.log.locks import Locks
 from goconductor.ports.store.log.permits import Permits
 from goconductor.ports.store.log.starts import Starts
 from goconductor.ports.store.reading.dead_letters import DeadLetters
@@ -43,6 +44,8 @@ class Store(Protocol):
     def leases(self) -> Leases: ...
     @property
     def permits(self) -> Permits: ...
+    @property
+    def locks(self) -> Locks: ...
     @property
     def instances(self) -> Instances: ...
     @property

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 import msgspec
 
 from goconductor.errors import ConditionError, PayloadError, nearest
-from goconductor.saga.checking import undo
+from goconductor.saga.checking import locks, undo
 from goconductor.saga.checking.waits import asked_of
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Definition, Step, every_step
@@ -66,7 +66,7 @@ class Asked(NamedTuple):
 
 def asked(definition: Definition) -> Iterator[Asked]:
     """Find all places that a definition names in bindings and expressions; none that an expression first asks for by ``has``."""
-    named = [*_named(definition.steps)]
+    named = [*_named(definition.steps), *locks.places(definition.locks, "the saga")]
     if definition.output is not None:
         named.append(("the saga's output", definition.output))
     for what, binding in named:
@@ -96,6 +96,7 @@ def _named(steps: Iterable[Step]) -> Iterator[tuple[str, Binding]]:
         for parameter, binding in step.inputs.items():
             yield f"input {parameter!r} of step {step.id!r}", binding
         yield from undo.inputs_of(step)
+        yield from locks.places(step.locks, f"step {step.id!r}")
         if step.delay is not None and step.delay.until is not None:
             yield f"the delay of step {step.id!r}", Binding(ref=step.delay.until)
         if step.map is not None:

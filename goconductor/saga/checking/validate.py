@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from goconductor.errors import ConditionError, DefinitionError, PayloadError, nearest
-from goconductor.saga.checking import children, durations, expressions, savepoints, tolerated, undo
+from goconductor.saga.checking import children, durations, expressions, locks, savepoints, tolerated, undo
 from goconductor.saga.checking.maps import behind_pivot, of_map, too_deep
 from goconductor.saga.checking.references import asked
 from goconductor.saga.checking.waits import asked_of, names_twice, of_delay, of_value, of_wait
@@ -67,6 +67,7 @@ def problems(definition: Definition, *, stored: bool = False) -> list[str]:
         ]
     found.extend(_around_pivot(definition, edges))
     found.extend(children.problems(definition, edges))
+    found.extend(locks.problems(definition, edges))
     found.extend(behind_pivot(definition, edges))
     found.extend(savepoints.problems(definition, edges))
     return found
@@ -260,6 +261,7 @@ def _before(step: Step, seen: _Seen, found: list[str]) -> set[str]:
         refs.append((f"the list of map {step.id!r}", Binding(ref=step.map.over)))
         with suppress(PayloadError):  # is reported with the step in the map
             before.update(name for name in predecessors(step) if name in seen.beside)
+    refs += locks.places(step.locks, f"step {step.id!r}")
     for what, binding in refs:
         owner = _refers(binding, what, seen, found)
         if owner in seen.beside:

@@ -16,7 +16,7 @@ import msgspec
 from goconductor.errors import DefinitionError
 from goconductor.saga.checking.undo import inputs_of
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import Binding, Definition, Step, Undo
+from goconductor.saga.definition import Binding, Definition, Lock, Step, Undo
 from goconductor.saga.graph import predecessors
 from goconductor.saga.retry import Retry
 
@@ -26,7 +26,7 @@ WIDTH = 100
 _INDENT = " " * 4
 _BY_PLACE = {"id", "run", "delay", "wait", "value", "map", "saga", "savepoint"}
 """Fields of a step that say which call makes it."""
-_OF_ALL = {*_BY_PLACE, "after", "when", "allow_fail", "fallback"}
+_OF_ALL = {*_BY_PLACE, "after", "when", "allow_fail", "fallback", "locks"}
 """Fields that every call has an option for; that of a participant's step has one for each."""
 
 
@@ -62,6 +62,7 @@ class _Writer:
     def _lines(self, definition: Definition) -> Iterator[str]:
         options = {
             "timeout": None if definition.timeout_seconds is None else _number(definition.timeout_seconds),
+            "locks": _locks(definition.locks) if definition.locks else None,
             "input_schema": None if definition.input_schema is None else _constant(definition.input_schema),
         }
         yield _call(f"{self._saga} = Saga", [repr(definition.name)], options)
@@ -143,6 +144,8 @@ class _Writer:
                     found["inputs"] = self._inputs(step)
                 case "fallback", str():
                     found["fallback"] = self._object(value)
+                case "locks", _:
+                    found["locks"] = _locks(step.locks)
                 case "undo", Undo():
                     found["undo"] = self._undo(step, value)
                 case "timeout_seconds" | "total_timeout_seconds", float():
@@ -260,6 +263,11 @@ def _constant(value: Any) -> str:
             return _bracketed("[", [_constant(each) for each in value], "]")
         case _:
             return repr(value)
+
+
+def _locks(locks: Iterable[Lock]) -> str:
+    made = (_call("Lock", [repr(lock.key)], {"mode": None if lock.mode == "exclusive" else repr(lock.mode)}) for lock in locks)
+    return _bracketed("[", [*made], "]")
 
 
 def _call(function: str, arguments: Iterable[str], options: Mapping[str, str | None]) -> str:

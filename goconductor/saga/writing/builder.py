@@ -14,6 +14,7 @@ given by name. ``saga.input`` and ``step.output`` are places: what is read from 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from types import NoneType
 from typing import Any, Generic, TypeVar, cast
 
@@ -24,13 +25,14 @@ from goconductor.errors import DefinitionError, check_type, unfit
 from goconductor.saga.checking.references import misplaced
 from goconductor.saga.checking.validate import problems, unfit_undo
 from goconductor.saga.data.references import Place, Reference
-from goconductor.saga.definition import Binding, Definition
+from goconductor.saga.definition import Binding, Definition, Lock
 from goconductor.saga.retry import seconds as duration
 from goconductor.saga.types.annotations import cannot_come
 from goconductor.saga.types.references import binding_by_position
 from goconductor.saga.writing.adding.collected import Frame, Named, binding_of
 from goconductor.saga.writing.adding.steps import Steps
 from goconductor.saga.writing.described import misshapen, result_type, schema_of
+from goconductor.saga.writing.options import check_locks
 from goconductor.saga.writing.written import compiled, of_plain
 
 I = DefaultedTypeVar("I", default=Any)  # noqa: E741  (a saga that names no type of its input takes any)
@@ -46,6 +48,7 @@ class Saga(Steps, Named, Generic[I, O]):
         input: the type of its input; its JSON Schema goes into the definition.
         input_schema: the same as a schema, where there is no type.
         timeout: seconds, or a string such as ``"10m"``: after that the saga compensates, unless its pivot was sent.
+        locks: what the saga must hold before its first step begins.
 
     Raises:
         ArgumentError: something is of a wrong type.
@@ -59,6 +62,7 @@ class Saga(Steps, Named, Generic[I, O]):
         input: type[I] | None = None,
         input_schema: dict[str, Any] | None = None,
         timeout: float | str | None = None,
+        locks: Sequence[Lock] = (),
     ) -> None:
         check_type("name", name, str, "the saga's name, such as 'order'")
         check_type("input_schema", input_schema, (dict, NoneType), "a JSON Schema as a dict")
@@ -66,7 +70,10 @@ class Saga(Steps, Named, Generic[I, O]):
             raise unfit("input", input, "a type, such as a dataclass")
         self.name = name
         self.input_type = input
+        check_type("locks", locks, Sequence, "a list of locks: locks=[Lock('account:{input.account_id}')]")
+        check_locks(locks)
         self._input_schema = input_schema
+        self._locks = tuple(locks)
         self._timeout_seconds = None if timeout is None else duration(timeout)
         super().__init__()
         self._output: Binding | None = None
@@ -105,6 +112,7 @@ class Saga(Steps, Named, Generic[I, O]):
                 steps=self._written(types),
                 output=None if self._output is None else binding_by_position(self._output, types),
                 timeout_seconds=self._timeout_seconds,
+                locks=self._locks,
                 input_schema=self._input_schema if self._input_schema is not None else schema_of(self.name, self.input_type),
             )
             found: list[str] = []

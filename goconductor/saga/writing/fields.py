@@ -18,6 +18,7 @@ def placed(options: Mapping[str, Any]) -> dict[str, Any]:
         "when": options.get("when"),
         "allow_fail": options.get("allow_fail", False),
         "fallback": None if fallback is None else fallback.id,
+        "locks": tuple(options.get("locks", ())),
     }
 
 

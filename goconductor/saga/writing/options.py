@@ -7,7 +7,7 @@ from types import NoneType
 from typing import Any
 
 from goconductor.errors import ArgumentError, check_type, nearest, unfit
-from goconductor.saga.definition import NOTHING
+from goconductor.saga.definition import NOTHING, Lock
 from goconductor.saga.retry import Retry
 from goconductor.saga.writing.undo import Undo
 
@@ -29,6 +29,7 @@ _WANTED: dict[str, tuple[tuple[type, ...], str]] = {
     "join": ((int, str), "'all', 'any', or how many items must succeed"),
     "concurrency": ((int, NoneType), "how many items may be at work at one time"),
     "unknowns_max": ((int, NoneType), "a whole number"),
+    "locks": ((Sequence,), "a list of locks: locks=[Lock('account:{input.account_id}')]"),
 }
 
 
@@ -53,6 +54,7 @@ def check_options(options: Mapping[str, Any], is_step: Callable[[object], bool],
     for number, step in enumerate(options.get("after", ())):
         if not is_step(step):
             raise unfit(f"after[{number}]", step, "what saga.step(…) has returned: after=[reserved]")
+    check_locks(options.get("locks", ()))
     if isinstance(undo := options.get("undo"), str) and undo != NOTHING:
         raise unfit("undo", undo, _WANTED["undo"][1])
     if isinstance(join := options.get("join"), str) and join not in {"all", "any"}:
@@ -61,3 +63,19 @@ def check_options(options: Mapping[str, Any], is_step: Callable[[object], bool],
         raise unfit("fallback", fallback, _WANTED["fallback"][1])
     for parameter in options.get("inputs", {}):
         check_type("a key of inputs", parameter, str, "the name of a parameter")
+
+
+def check_locks(locks: Sequence[object]) -> None:
+    """Refuse what is no list of locks.
+
+    Raises:
+        ArgumentError: names the place and what to give.
+    """
+    if isinstance(locks, str):
+        raise unfit("locks", locks, _WANTED["locks"][1])
+    for number, lock in enumerate(locks):
+        check_type(f"locks[{number}]", lock, Lock, "Lock('account:{input.account_id}')")
+        if isinstance(lock, Lock):
+            check_type(f"the key of locks[{number}]", lock.key, str, "a text such as 'account:{input.account_id}'")
+            if lock.mode not in ("exclusive", "shared"):
+                raise unfit(f"the mode of locks[{number}]", lock.mode, "'exclusive' or 'shared'")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Generic, Literal, TypedDict, TypeVar, cast
 
 from goconductor.saga.data.references import Place, Reference
+from goconductor.saga.definition import Lock
 from goconductor.saga.retry import Retry
 from goconductor.saga.writing.undo import Undo
 
@@ -55,6 +56,8 @@ class PolicyOptions(TypedDict, total=False):
 class CodeOptions(PolicyOptions, total=False):
     """The options of a step that runs code, whatever undoes it."""
 
+    locks: Sequence[Lock]
+    """What the saga must hold before the step begins."""
     after: Sequence[Step[Any]]
     """Steps that must have ended before, beside those that ``inputs`` refer to."""
     fallback: Step[Any] | None
@@ -113,6 +116,8 @@ class MapOptions(TypedDict, total=False):
     """How many items must succeed: ``"all"``, ``"any"`` for one, or a number. The others are undone."""
     concurrency: int | None
     """How many items may be at work at one time, on the way back as well. None: all of them."""
+    locks: Sequence[Lock]
+    """What the saga must hold before the first item begins; the keys may refer to ``{item}``."""
     after: Sequence[Step[Any]]
     """Steps that must have ended before."""
     when: str | None
@@ -134,6 +139,8 @@ class SagaOptions(TypedDict, total=False):
     """What undoes that saga once it has completed; needed before the pivot."""
     compensation_retry: Retry | None
     """Attempts of the undo, and the waits between them."""
+    locks: Sequence[Lock]
+    """What this saga must hold before that one is started."""
     after: Sequence[Step[Any]]
     """Steps that must have ended before, beside those that ``inputs`` refer to."""
     when: str | None

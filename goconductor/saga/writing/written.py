@@ -21,6 +21,7 @@ from msgspec.structs import asdict, replace
 
 from goconductor.errors import ConditionError, DefinitionError, PayloadError
 from goconductor.saga.checking import expressions
+from goconductor.saga.data.keys import KeyTemplate
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Definition, Step, Undo
 from goconductor.saga.expressions.condition_text import renamed
@@ -191,6 +192,7 @@ class _Compiler:
                 wait=wait,
                 delay=delay,
                 undo=undo,
+                locks=tuple(replace(lock, key=self._key(lock.key, path)) for lock in step.locks),
                 fallback=None if step.fallback is None else self._outputs.get(self._named(step.fallback, path), step.fallback),
             )
             return
@@ -280,6 +282,17 @@ class _Compiler:
             return binding
         step = self._outputs.get(found := self._named(reference.step, path), found)
         return binding if step == reference.step else replace(binding, ref=str(Reference.to("steps", step, *reference.keys)))
+
+    def _key(self, key: str, path: str) -> str:
+        """Return a lock's key by the compiled steps' names."""
+        try:
+            template = KeyTemplate.parse(key)
+        except PayloadError:
+            return key  # is reported with the compiled step
+        named = {str(each): self.binding(Binding(ref=str(each)), path).ref or "" for each in template.references}
+        if all(place == ref for place, ref in named.items()):
+            return key
+        return template.with_places(lambda each: Reference.parse(named[str(each)]))
 
     def _expression(self, source: str, path: str) -> str:
         return renamed(source, lambda name: self._outputs.get(found := self._found(name, path), found))

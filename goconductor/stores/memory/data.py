@@ -19,6 +19,7 @@ from goconductor.ports.store import (
     Known,
     Lease,
     LeaseKey,
+    LockRow,
     LogEntry,
     Loss,
     ScheduleRow,
@@ -71,6 +72,8 @@ class Data:
         self.keys: dict[tuple[str, str, str], tuple[UUID, bytes]] = {}
         self.signals: dict[UUID, dict[str, bytes]] = {}
         """Of each saga, the ids of its signals with their hashes."""
+        self.locks: dict[tuple[str, UUID], LockRow] = {}
+        self.lock_numbers = count(1)
         self.instances: dict[int, Instance] = {}
         self.serials = count(1)
         self.alive: set[int] = set()

@@ -19,6 +19,7 @@ from goconductor.ports.store import (
     Instances,
     Keys,
     Leases,
+    Locks,
     Log,
     Metrics,
     Permits,
@@ -40,6 +41,7 @@ from goconductor.stores.memory.leading.schedules import MemorySchedules
 from goconductor.stores.memory.leading.terms import MemoryTerms
 from goconductor.stores.memory.log.appends import MemoryLog
 from goconductor.stores.memory.log.leases import MemoryLeases
+from goconductor.stores.memory.log.locks import MemoryLocks
 from goconductor.stores.memory.log.permits import MemoryPermits
 from goconductor.stores.memory.log.starts import MemoryStarts
 from goconductor.stores.memory.reading.dead_letters import MemoryDeadLetters
@@ -62,6 +64,7 @@ class MemoryStore:
         self._permitted = permitted = MemoryPermits(self.data)
         self.leases: Leases = held
         self.permits: Permits = permitted
+        self.locks: Locks = MemoryLocks(self.data)
         self.log: Log = MemoryLog(self.data, held)
         self.starts: Starts = MemoryStarts(self.data, held)
         self.instances: Instances = MemoryInstances(self.data, held, permitted)

@@ -29,6 +29,7 @@ from goconductor.stores.postgres.leading.terms import TermTable
 from goconductor.stores.postgres.log.appends import PostgresLog
 from goconductor.stores.postgres.log.callers import Callers
 from goconductor.stores.postgres.log.leases import PostgresLeases
+from goconductor.stores.postgres.log.locks import LockTable
 from goconductor.stores.postgres.log.permits import PostgresPermits
 from goconductor.stores.postgres.log.starts import PostgresStarts
 from goconductor.stores.postgres.log.tails import TailReader
@@ -127,6 +128,7 @@ class PostgresStore:
         self.terms = TermTable(self._quick, address)
         self.recovery = PostgresRecovery(self._others, address)
         self.retention = RetentionWalk(self._others, address)
+        self.locks = LockTable(self._others, address)
         self.schedules = ScheduleTable(self._others, address)
         self.choices = ChoiceTable(self._others, address)
         self.metrics = PostgresMetrics(self._others, address)

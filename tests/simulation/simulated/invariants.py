@@ -32,8 +32,10 @@ from goconductor.ports.store import Lease, LeaseKey, Limit, LogEntry, Outcome, P
 from goconductor.saga.ids import SETTLEMENTS, Direction
 from goconductor.saga.plan import Plan
 from goconductor.stores.memory.data import Data
+from goconductor.stores.memory.log.locks import MemoryLocks
 from goconductor.testing.checkers import Recorded, compensation_order
 from tests.simulation.simulated.children import left_behind
+from tests.simulation.simulated.locking import Holders
 
 _TRACEBACK = re.compile(r',"traceback":"(?:[^"\\]|\\.)*"')
 _READS = ("recovery.calm_seconds",)
@@ -128,6 +130,7 @@ class Watch:
         self._taken: dict[LeaseKey, set[int]] = defaultdict(set)
         """By lease, the seqs of the appends that took it."""
         self._keys: dict[tuple[Any, ...], set[str]] = defaultdict(set)
+        self._holders = Holders(data)
         self._held: dict[LeaseKey, dict[int, float]] = defaultdict(dict)
         """By lease, the end of each grant that nobody has ended since, by its token."""
 
@@ -138,6 +141,9 @@ class Watch:
             self._tell("election", f"{answer.holder} leads, epoch {answer.epoch}")
         elif (epoch := options.get("epoch")) is not None and epoch < self._epoch and name not in _READS:
             self._found(f"I7: {name} was done under epoch {epoch}, while {self._epoch} had begun")
+        if name == "locks.look":
+            for wrong in self._holders.looked(MemoryLocks(self._data).seen(), answer):
+                self._found(wrong)
         if name == "recovery.free":
             self._release(args[0])
         elif name == "instances.mark_dead":
@@ -289,6 +295,8 @@ class Watch:
         limit = self._limits.get(work.plan.owners_of[key.direction][key.step]) if key.direction not in SETTLEMENTS else None
         if limit is not None:
             self._begins_limited(work, limit, what)
+        for wrong in self._holders.begins(work) if work.plan.locks else ():
+            self._found(wrong)
         if work.view.seq < self._leased_at.get(lease.token, 0):
             self._found(f"I2: {what} begins by event {work.view.seq}, its lease was taken at {self._leased_at[lease.token]}")
 

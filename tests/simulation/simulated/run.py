@@ -20,6 +20,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         kinds: the faults that may come.
         faults_max: how many of them may come; None is without limit.
         children: whether steps start sagas of their own.
+        locks: whether sagas and steps ask for locks, over few keys.
         migrations: whether sagas are moved to other versions of their definitions.
     """
 
@@ -30,6 +31,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kinds: tuple[Fault, ...] = tuple(Fault)
     faults_max: int | None = None
     children: bool = False
+    locks: bool = False
     migrations: bool = False
 
 

@@ -30,6 +30,7 @@ from tests.simulation.simulated.invariants import Watch
 from tests.simulation.simulated.leaves.clocks import DatabaseClock
 from tests.simulation.simulated.leaves.journal import ServiceDatabase
 from tests.simulation.simulated.leaves.store import Database
+from tests.simulation.simulated.locking import with_locks
 from tests.simulation.simulated.loop import SimulatedLoop
 from tests.simulation.simulated.migrations import Migrations
 from tests.simulation.simulated.operators import Operators
@@ -104,6 +105,8 @@ class Simulation:
         ]
         if options.children:
             self.definitions = with_children(self.definitions, random.Random(f"children {seed}"))
+        if options.locks:
+            self.definitions = with_locks(self.definitions, random.Random(f"locks {seed}"))
         self._plans = {definition.version: plan(definition) for definition in self.definitions}
         self._migrations = Migrations(self, random.Random(f"migrations {seed}")) if options.migrations else None
         if self._migrations is not None:

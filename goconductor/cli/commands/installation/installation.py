@@ -1,17 +1,21 @@
-"""``goconductor participants``, ``leader`` and ``dead-letters …``: instances, leader, given-up messages."""
+"""``goconductor participants``, ``leader``, ``locks …`` and ``dead-letters …``: instances, leader, locks, given-up messages."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
 from goconductor.cli import rendering
 from goconductor.cli.running import AsJson, By, actor, client, fail, print_drawn, run, settings_of
 from goconductor.control.doors.exits import Exit
+from goconductor.control.doors.limits import LOCKS_MAX
 from goconductor.control.installation import dead_letters as letters
 from goconductor.control.installation import participants as who
+from goconductor.control.installation.locks import locks
 from goconductor.control.models import DeadLetterDetail, DeadLetterPage, ParticipantDetail, ParticipantList, moment
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
@@ -19,6 +23,8 @@ from goconductor.engine.node import Node
 commands_of_letters = typer.Typer(
     name="dead-letters", help="Messages that were given up on: list, send again, drop.", no_args_is_help=True
 )
+
+commands_of_locks = typer.Typer(name="locks", help="Locks of sagas: who holds them, and who waits.", no_args_is_help=True)
 
 PAGE = 200
 CLIENT = "client"
@@ -36,6 +42,32 @@ def participants(context: typer.Context, *, as_json: AsJson = False) -> None:
 def leader(context: typer.Context, *, as_json: AsJson = False) -> None:
     """Show the leader, the end of its term, and what its last sweep did. 1 is the exit code while nobody leads."""
     run(_leader(settings_of(context), as_json=as_json))
+
+
+@commands_of_locks.command("list")
+def list_locks(
+    context: typer.Context,
+    *,
+    key: Annotated[str | None, typer.Option(help="Only this lock.")] = None,
+    saga_id: Annotated[UUID | None, typer.Option("--saga", help="Only locks that this saga holds or waits for.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=LOCKS_MAX, help="How many rows.")] = 50,
+    after: Annotated[str | None, typer.Option(help="Where the page before has ended.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List locks by key: first who holds one, then who waits for it, in the order of the queue."""
+
+    async def listed() -> Exit:
+        async with client(settings_of(context)) as node:
+            page = await locks(actor(), node, key=key, saga_id=saga_id, limit=limit, after=after)
+        if as_json:
+            typer.echo(page.model_dump_json())
+            return Exit.OK
+        print_drawn(rendering.locks(page))
+        if page.after is not None:
+            typer.echo(rendering.plain(f"more: --after {shlex.quote(page.after)}"))
+        return Exit.OK
+
+    run(listed())
 
 
 @commands_of_letters.command("list")

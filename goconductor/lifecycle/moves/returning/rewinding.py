@@ -79,6 +79,7 @@ def requested(fold: Fold, event: RestartRequested) -> None:
     if all(fold.step(name).action.status is ActionStatus.PENDING for name in steps):
         first = event.from_step or steps[0]
         raise RequestRefusedError(f"step {first!r} and what comes after it have not begun: there is nothing to restart")
+    about = f"step {event.from_step!r}" if event.from_step else "a restart of everything"
     known = fold.plan.steps[event.from_step].editable if event.from_step in fold.plan.order else {}
     if event.inputs and event.from_step and event.from_step not in fold.plan.order:
         raise RequestRefusedError(
@@ -87,8 +88,11 @@ def requested(fold: Fold, event: RestartRequested) -> None:
         )
     if unknown := sorted(set(event.inputs or ()) - set(known)):
         there = ", ".join(sorted(known)) or "none"
-        about = f"step {event.from_step!r}" if event.from_step else "a restart of everything"
         raise RequestRefusedError(f"{about} has no input {unknown[0]!r}; its inputs are: {there}")
+    if locked := sorted(fold.plan.inputs_locked.get(event.from_step, frozenset()) & set(event.inputs or ())):
+        raise RequestRefusedError(
+            f"{about} cannot be given another {locked[0]!r}: a lock is made of it, and the saga keeps that lock"
+        )
     begin(fold, Rewind(steps, event.inputs))
 
 

@@ -40,13 +40,20 @@ def turn_back(fold: Fold, reason: str) -> None:
     advance(fold)
 
 
+def pivot_stands(fold: Fold) -> ActionStatus:
+    """Return where the pivot stands: pending where there is none, or where it waits for the saga's locks before it begins."""
+    pivot = fold.plan.pivot
+    if pivot is None or fold.step(pivot).wishes:
+        return ActionStatus.PENDING
+    return fold.step(pivot).action.status
+
+
 def deadline_passed(fold: Fold) -> None:
     """Turn back, unless the pivot was sent; then a deadline is only reported. A paused saga begins nothing until resumed."""
     if fold.state.deadline_passed:
         raise UnexpectedEventError("the deadline has passed before")
     fold.fields["deadline_passed"] = True
-    pivot = fold.plan.pivot
-    standing = ActionStatus.PENDING if pivot is None else fold.step(pivot).action.status
+    standing = pivot_stands(fold)
     takes_another_way = standing is ActionStatus.PREVENTED and bool(fold.plan.savepoints)  # a pivot that never happened
     if not fold.backward and (standing is ActionStatus.PENDING or takes_another_way):
         turn_back(fold, "its deadline has passed")
@@ -73,7 +80,7 @@ def withdraw(fold: Fold, steps: Iterable[str]) -> None:
             fold.set_action(name, Advance, action.to(ActionStatus.FAILED))
         elif action.status is ActionStatus.SENT and name in fold.plan.children:
             fold.set_action(name, Advance, action.to(ActionStatus.UNKNOWN))
-        elif action.status is ActionStatus.WAITING and name in fold.plan.owners:
+        elif action.status is ActionStatus.WAITING and name in fold.plan.owners and not fold.step(name).wishes:
             fold.set_action(name, Advance, action.to(ActionStatus.UNKNOWN))
             withdrawn.add(name)
         elif action.status in (ActionStatus.WAITING, ActionStatus.GROWN, ActionStatus.STUCK):

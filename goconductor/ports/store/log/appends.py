@@ -31,6 +31,7 @@ class Append(msgspec.Struct, frozen=True, kw_only=True):
     accepted only if the database's clock has reached it. ``release`` frees leases by key, instance and token. ``epoch``
     other than 0 demands that the leader's epoch still is this one. ``signals`` are those that the entries tell of. ``version``
     is the version of the definition that the head names from then on; None leaves it. Nothing else may come with one.
+    ``unchanged`` are heads, this saga's included, that must all be where they are said to be.
     """
 
     saga_id: UUID
@@ -47,6 +48,7 @@ class Append(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int = 0
     signals: list[SignalId] = []
     version: str | None = None
+    unchanged: list[Known] = []
 
 
 class Verdict(enum.StrEnum):
@@ -84,6 +86,7 @@ class Log(Protocol):
        released by key, instance and token and taken if free, all in one durable statement. One entry per saga and call.
     6. A loser changes nothing and is answered CONFLICT. An entry that the database refuses is REJECTED alone, and one whose row
        or start key another program's open transaction has locked is HELD_UP alone, after a short wait.
+       An append is a loser, too, where one of the heads has moved that it wants ``unchanged``.
        An append whose signal ids are known of that saga is answered KNOWN_SIGNAL, and changes nothing: an id is appended once.
     7. When the connection breaks in the middle, :class:`StoreUnavailableError` is raised and the outcome is open: the caller
        reads the tail and looks for its event ids.

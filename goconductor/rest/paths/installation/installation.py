@@ -1,21 +1,23 @@
-"""The installation as a whole: participants, the leader, dead letters."""
+"""The installation as a whole: participants, the leader, locks, dead letters."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
 from goconductor.control.actor import ANYBODY, NAME_CHARACTERS_MAX, asked_by
-from goconductor.control.doors.limits import DEAD_SECONDS_MAX, LETTERS_MAX
+from goconductor.control.doors.limits import DEAD_SECONDS_MAX, LETTERS_MAX, LOCKS_MAX
 from goconductor.control.installation import dead_letters
+from goconductor.control.installation.locks import locks
 from goconductor.control.installation.participants import DEAD_SECONDS, leader, participants
-from goconductor.control.models import DeadLetterDetail, DeadLetterPage, LeaderDetail, ParticipantList
+from goconductor.control.models import DeadLetterDetail, DeadLetterPage, LeaderDetail, LockPage, ParticipantList
 from goconductor.control.sagas.requests import REASON_CHARACTERS_MAX
 from goconductor.engine.node import Node
 from goconductor.rest.http.bodies import document
-from goconductor.rest.http.parameters import STRICT
+from goconductor.rest.http.parameters import STRICT, in_query
 from goconductor.rest.http.problems import Problem
 
 _PROBLEM: dict[str, Any] = {"model": Problem}
@@ -25,7 +27,7 @@ By = Annotated[str, Query(max_length=NAME_CHARACTERS_MAX, description="who asks;
 
 
 def router(node: Node) -> APIRouter:
-    """``/v1/participants``, ``/v1/leader`` and ``/v1/dead-letters``."""
+    """``/v1/participants``, ``/v1/leader``, ``/v1/locks`` and ``/v1/dead-letters``."""
     routes = APIRouter(prefix="/v1", tags=["installation"], dependencies=STRICT, responses={400: _PROBLEM, 503: _PROBLEM})
 
     @routes.get("/participants", response_model=ParticipantList)
@@ -42,6 +44,17 @@ def router(node: Node) -> APIRouter:
     async def get_leader() -> Response:
         """Return the leader, its epoch, and what it did lately."""
         return document(await leader(ANYBODY, node))
+
+    @routes.get("/locks", response_model=LockPage)
+    async def list_locks(
+        key: Annotated[str | None, Query(description="only this lock")] = None,
+        saga_id: Annotated[UUID | None, Query(description="only locks that this saga holds or waits for")] = None,
+        limit: Annotated[int, Query(ge=1, le=LOCKS_MAX)] = 50,
+        after: Annotated[str | None, Query(description="'after' of the page before")] = None,
+    ) -> Response:
+        """Locks by key: first who holds one, then who waits for it, in the order of the queue."""
+        with in_query():
+            return document(await locks(ANYBODY, node, key=key, saga_id=saga_id, limit=limit, after=after))
 
     @routes.get("/dead-letters", response_model=DeadLetterPage)
     async def list_dead_letters(

@@ -38,6 +38,7 @@ class MemoryRetention:
                     entries += len(self._data.logs.pop(saga_id))
                     del self._data.heads[saga_id]
                     self._data.signals.pop(saga_id, None)
+                self._data.locks = {key: row for key, row in self._data.locks.items() if row.saga_id not in gone}
                 self._data.leases = {key: lease for key, lease in self._data.leases.items() if key.saga_id not in gone}
             case Forgettable.DEAD_LETTERS:
                 self._data.letters = [letter for letter in self._data.letters if letter.letter_id not in gone]

@@ -34,6 +34,8 @@ class MemoryLog:
         head = self._data.heads.get(append.saga_id)
         if head is None or (head.seq, head.tag) != (append.seq, append.tag):
             return Outcome(verdict=Verdict.CONFLICT)
+        if not all(map(self._is_at, append.unchanged)):
+            return Outcome(verdict=Verdict.CONFLICT)
         if append.due_at is not None and append.due_at > now:
             return Outcome(verdict=Verdict.NOT_DUE)
         if problem := problem_of_append(append):
@@ -53,6 +55,10 @@ class MemoryLog:
             self._data.signals[append.saga_id] = ids | {signal.id: signal.digest for signal in append.signals}
         self._leases.let_go(append.release, told=True)
         return Outcome(verdict=Verdict.WON, took=self._leases.take(append.take, now))
+
+    def _is_at(self, known: Known) -> bool:
+        head = self._data.heads.get(known.saga_id)
+        return head is not None and (head.seq, head.tag) == (known.seq, known.tag)
 
     async def read(self, known: Sequence[Known]) -> list[Tail]:
         return [self._data.tail(one) for one in known]

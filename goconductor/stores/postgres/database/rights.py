@@ -19,6 +19,7 @@ NEEDS = {
     "signals": (SELECT, INSERT, DELETE),
     "leases": (SELECT, INSERT, UPDATE, DELETE),
     "lease_marker": (SELECT, INSERT),
+    "locks": (SELECT, INSERT, UPDATE, DELETE),
     "permits": (SELECT, INSERT, UPDATE),
     "permit_queue": (SELECT, INSERT, UPDATE, DELETE),
     "leadership": (SELECT, UPDATE),

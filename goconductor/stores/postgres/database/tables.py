@@ -79,6 +79,7 @@ def metadata(schema: str) -> MetaData:
     meta = MetaData(schema=schema)
     _saga_tables(meta)
     _lease_tables(meta)
+    _lock_table(meta)
     _other_tables(meta)
     return meta
 
@@ -191,6 +192,22 @@ def _lease_tables(meta: MetaData) -> None:
     )
     Index("permit_queue_since", queue.c.code, queue.c.since)
     Index("permit_queue_woken", queue.c.code, queue.c.woken_at, postgresql_where=queue.c.woken_at.is_not(None))
+
+
+def _lock_table(meta: MetaData) -> None:
+    locks = Table(
+        "locks",
+        meta,
+        _text("key", primary_key=True),
+        Column("saga_id", Uuid, primary_key=True),
+        Column("number", BigInteger, Identity(), nullable=False),
+        _moment("since", now=True),
+        Column("shared", Boolean, nullable=False),
+        Column("held", Boolean, nullable=False),
+        postgresql_with=SHORT_LIVED,
+    )
+    Index("locks_saga_id", locks.c.saga_id)
+    Index("locks_waiting", locks.c.since, postgresql_where=~locks.c.held)
 
 
 def _other_tables(meta: MetaData) -> None:

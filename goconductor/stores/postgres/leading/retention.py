@@ -92,6 +92,8 @@ WITH {FENCE}, page AS MATERIALIZED (
     DELETE FROM goconductor.leases AS l USING gone AS g WHERE l.saga_id = g.saga_id
 ), signals AS (
     DELETE FROM goconductor.signals AS k USING gone AS g WHERE k.saga_id = g.saga_id
+), locks AS (
+    DELETE FROM goconductor.locks AS k USING gone AS g WHERE k.saga_id = g.saga_id
 )
 SELECT EXISTS (SELECT FROM fence) AS leads, (SELECT count(*) FROM gone) AS taken, (SELECT count(*) FROM entries) AS entries,
     (SELECT count(*) FROM page) = $4::bigint OR (SELECT count(*) FROM chosen) < (SELECT count(*) FROM page) AS more,

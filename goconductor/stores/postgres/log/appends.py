@@ -12,7 +12,7 @@ from goconductor.ports.store import Append, Known, Lease, Outcome, Tail, Verdict
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.database.dial import Address, Connection
 from goconductor.stores.postgres.log import writes
-from goconductor.stores.postgres.log.batch import Bodies, document, fetch, in_order, lease_row, take_rows, verdicts
+from goconductor.stores.postgres.log.batch import Bodies, columns, document, fetch, in_order, lease_row, take_rows, verdicts
 from goconductor.stores.postgres.log.sifting import LOCK_TABLES, Sieve, held_up, pieces, rejected
 from goconductor.stores.postgres.log.statement import statement
 from goconductor.stores.postgres.log.tails import TailReader
@@ -60,6 +60,7 @@ class PostgresLog:
         self._append = address.sql(writes.APPEND)
         self._append_alone = {shape: address.sql(text) for shape, text in writes.APPEND_ALONE.items()}
         self._append_fenced = address.sql(writes.APPEND_FENCED)
+        self._append_guarded = address.sql(writes.APPEND_GUARDED)
         self._append_signals = address.sql(writes.APPEND_SIGNALS)
         self._append_signals_fenced = address.sql(writes.APPEND_SIGNALS_FENCED)
         self._append_migration = address.sql(writes.APPEND_MIGRATION)
@@ -69,9 +70,10 @@ class PostgresLog:
         self._epoch = address.sql(f"SELECT epoch FROM goconductor.leadership WHERE {writes.LED}")  # noqa: S608  (a constant)
 
     async def append(self, appends: Sequence[Append]) -> list[Outcome]:
-        alike: dict[tuple[int, bool, bool], list[Append]] = defaultdict(list)
+        alike: dict[tuple[int, bool, bool, int], list[Append]] = defaultdict(list)
         for append in in_order(appends):
-            alike[append.epoch, bool(append.signals), append.version is not None].append(append)
+            alone = append.saga_id.int if append.unchanged else 0
+            alike[append.epoch, bool(append.signals), append.version is not None, alone].append(append)
         outcomes: dict[int, Outcome] = {}
         async with self._sessions.use() as connection:
             sieve = Sieve(connection, self._lock_tables)
@@ -132,6 +134,9 @@ class PostgresLog:
         if batch[0].signals:
             text, last = (self._append_signals_fenced, [epoch]) if epoch else (self._append_signals, [])
             return text, [document(rows), bodies.all, handed_on, *last]
+        if batch[0].unchanged:  # it goes alone
+            others = columns([(known.saga_id, known.seq, known.tag) for known in batch[0].unchanged], 3)
+            return self._append_guarded, [document(rows), bodies.all, handed_on, *others]
         if epoch:
             return self._append_fenced, [document(rows), bodies.all, handed_on, epoch]
         if len(rows) == 1:

@@ -163,11 +163,18 @@ def _written(rows: _Rows) -> str:
     return f"{parts}\n{won}"
 
 
-def _append(rows: _Rows, *, is_fenced: bool = False, migrates: bool = False) -> str:
+def _append(rows: _Rows, *, is_fenced: bool = False, is_guarded: bool = False, migrates: bool = False) -> str:
     fence = f"""fence AS MATERIALIZED (
     SELECT epoch FROM goconductor.leadership WHERE {LED} AND epoch = :epoch FOR SHARE
 ), """
     conditions = " AND EXISTS (SELECT FROM fence)" if is_fenced else ""
+    if is_guarded:  # locked in the order of all appends
+        fence = """others AS MATERIALIZED (
+    SELECT s.saga_id FROM goconductor.sagas AS s
+    JOIN unnest(:other_id, :other_seq, :other_tag) AS o(saga_id, seq, tag) ON o.saga_id = s.saga_id
+    WHERE s.seq = o.seq AND s.tag = o.tag ORDER BY s.saga_id FOR NO KEY UPDATE OF s
+), """
+        conditions = " AND (SELECT count(*) FROM others) = cardinality(:other_id)"
     if rows.signals:  # the head's seq guards this look as well: an id that is noted after our snapshot has moved it
         conditions += """ AND NOT EXISTS (
         SELECT FROM jsonb_array_elements(u.signals) AS i(signal)
@@ -175,7 +182,7 @@ def _append(rows: _Rows, *, is_fenced: bool = False, migrates: bool = False) -> 
     )"""
     return statement(
         f"""
-WITH {fence if is_fenced else ""}won AS (
+WITH {fence if is_fenced or is_guarded else ""}won AS (
     UPDATE goconductor.sagas AS s
     SET seq = u.seq + {rows.event_count}, tag = u.new_tag, status = u.status, wake_at = to_timestamp(u.wake_at),
         last_instance = u.instance, updated_at = clock_timestamp(){", version = u.version" if migrates else ""}
@@ -187,6 +194,7 @@ WITH {fence if is_fenced else ""}won AS (
 """,
         **rows.parameters,
         **({"epoch": "bigint"} if is_fenced else {}),
+        **({"other_id": "uuid[]", "other_seq": "bigint[]", "other_tag": "bigint[]"} if is_guarded else {}),
     )
 
 
@@ -241,6 +249,8 @@ WITH {keyed if keys else ""}won AS MATERIALIZED (
 
 APPEND = _append(_batched(_APPEND, "events", "releases", "takes"))
 APPEND_FENCED = _append(_batched(_APPEND, "events", "releases", "takes"), is_fenced=True)
+APPEND_GUARDED = _append(_batched(_APPEND, "events", "releases", "takes"), is_guarded=True)
+"""The same where other heads must not have moved."""
 APPEND_SIGNALS = _append(_batched(_APPEND, "events", "releases", "takes", "signals"))
 APPEND_SIGNALS_FENCED = _append(_batched(_APPEND, "events", "releases", "takes", "signals"), is_fenced=True)
 """The same with signals: a statement of its own, since most appends have none."""

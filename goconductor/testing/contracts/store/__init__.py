@@ -11,6 +11,7 @@ from goconductor.testing.contracts.store.leading.retaining import RetentionContr
 from goconductor.testing.contracts.store.leading.scheduling import SchedulesContract
 from goconductor.testing.contracts.store.leading.terms import TermsContract
 from goconductor.testing.contracts.store.leasing import LeaseContract
+from goconductor.testing.contracts.store.locking import LockContract
 from goconductor.testing.contracts.store.material import Faults
 from goconductor.testing.contracts.store.namespaces import NamespaceContract
 from goconductor.testing.contracts.store.permitting import PermitContract
@@ -25,6 +26,7 @@ __all__ = ["Faults", "StoreContract"]
 class StoreContract(
     StartContract,
     LeaseContract,
+    LockContract,
     PermitContract,
     AppendContract,
     RecoveryContract,

@@ -23,7 +23,7 @@ LATE_SECONDS = 3.0
 REGISTER = "instances.register"
 """Its effect is bound to the session that it comes over: a lost session leaves no sign of life behind."""
 SUBJECTS = (
-    *("log", "leases", "permits", "starts", "instances", "recovery", "definitions", "dead_letters", "sagas", "terms"),
+    *("log", "leases", "locks", "permits", "starts", "instances", "recovery", "definitions", "dead_letters", "sagas", "terms"),
     *("retention", "failovers", "choices"),
 )
 
