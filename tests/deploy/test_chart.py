@@ -76,6 +76,19 @@ def test_two_releases_that_migrate_one_schema_have_one_mark_which_helm_installs_
     assert {name for _, name in names[0] & names[1]} == marks(first)
 
 
+@pytest.mark.parametrize(
+    "auth", [{"settings": {"auth": {"enabled": True}}}, {"server": {"settings": {"auth": {"enabled": True}}}}]
+)
+def test_rest_that_asks_for_keys_is_exposed_and_not_told_to_be_insecure(helm: Helm, tmp_path: Path, auth: dict[str, Any]) -> None:
+    values = {**auth, "server": {"rest": {"exposed": True}, **auth.get("server", {})}}
+    (tmp_path / "keys.yaml").write_text(yaml.safe_dump(values))
+    documents = helm.template(values_of("minimal"), tmp_path / "keys.yaml")
+    (server,) = (each for each in documents if each["kind"] == "Deployment" and each["metadata"]["name"].endswith("-server"))
+    variables = {each["name"] for each in server["spec"]["template"]["spec"]["containers"][0]["env"]}
+    assert "GOCONDUCTOR_REST_HOST" in variables
+    assert "GOCONDUCTOR_REST_INSECURE" not in variables
+
+
 def test_the_schema_of_the_values_has_the_settings_as_they_are() -> None:
     """Then Helm refuses a setting that a process would refuse at its start. GOCONDUCTOR_TEST_REWRITE=1 writes it anew."""
     schema = json.loads(SCHEMA.read_text("utf-8"))
@@ -102,7 +115,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "REST beyond loopback without authentication": (
         {"server": {"rest": {"exposed": True}}},
-        "server.rest.exposed: there is no authentication yet",
+        "server.rest.exposed: whoever reaches REST could start and abort every saga. Set settings.auth.enabled",
+    ),
+    "REST beyond loopback with keys for all but the server": (
+        {
+            "settings": {"auth": {"enabled": True}},
+            "server": {"rest": {"exposed": True}, "settings": {"auth": {"enabled": False}}},
+        },
+        "server.rest.exposed: whoever reaches REST",
     ),
     "a URL with a password in the settings": (
         {"settings": {"bus": {"kind": "nats", "url": "nats://user:secret@host"}}},

@@ -43,8 +43,9 @@
 {{- if hasKey .Values.secretVariables "GOCONDUCTOR_DATABASE_URL" -}}
 {{- fail "secretVariables.GOCONDUCTOR_DATABASE_URL: name its Secret in database.secret, since the migration needs it too" -}}
 {{- end -}}
-{{- if and .Values.server.enabled .Values.server.rest.exposed (not .Values.server.rest.insecure) -}}
-{{- fail "server.rest.exposed: there is no authentication yet, and whoever reaches REST can start and abort every saga. Leave it on loopback and use kubectl port-forward, or set server.rest.insecure as well and name who may come in server.rest.allowedFrom" -}}
+{{- $ofServer := include "goconductor.settings" (dict "root" . "workload" .Values.server) | fromYaml -}}
+{{- if and .Values.server.enabled .Values.server.rest.exposed (not (or .Values.server.rest.insecure (dig "auth" "enabled" false $ofServer))) -}}
+{{- fail "server.rest.exposed: whoever reaches REST could start and abort every saga. Set settings.auth.enabled, so that each request needs an API key; or leave REST on loopback and use kubectl port-forward; or set server.rest.insecure as well and name who may come in server.rest.allowedFrom" -}}
 {{- end -}}
 {{- if le (int .Values.migrations.deadlineSeconds) (int .Values.migrations.waitSeconds) -}}
 {{- fail (printf "migrations.deadlineSeconds is %v, and would end the Job while it still waits for the database (waitSeconds is %v): make it greater" .Values.migrations.deadlineSeconds .Values.migrations.waitSeconds) -}}

@@ -96,7 +96,9 @@ spec:
         {{- if $isServer }}
         {{- if .workload.rest.exposed }}
         - {name: GOCONDUCTOR_REST_HOST, value: "0.0.0.0"}
+        {{- if .workload.rest.insecure }}
         - {name: GOCONDUCTOR_REST_INSECURE, value: "true"}
+        {{- end }}
         {{- end }}
         - {name: GOCONDUCTOR_REST_PORT, value: {{ .workload.rest.port | quote }}}
         {{- end }}
