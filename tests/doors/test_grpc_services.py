@@ -32,6 +32,7 @@ ELSEWHERE: dict[str, set[str]] = {
     "Join Workers": {"Work"},
     "Poll Worker": {"Work"},
     "Leave Worker": {"Work"},
+    **{f"{verb} Key{s}": set() for verb, s in (("Create", ""), ("List", "s"), ("Revoke", ""))},  # REST's only, for admins
 }
 """Where a path of REST has another name here, or is none of gRPC's."""
 
