@@ -170,7 +170,7 @@ class Gateway:
                 raise RequestRefusedError(f"the session is one of {hosted.registry.name!r}; begin a new one")
             hosted.describe(registration)
             session.registration = registration
-            over = session.attach(registration.credit, registration.holding, self._monotonic())
+            over = session.remind(session.attach(registration.credit, registration.holding, self._monotonic()))
             hosted.desk.change(session, codes_of(registration))
             with suppress(StoreUnavailableError):  # it is told later
                 await hosted.offer()

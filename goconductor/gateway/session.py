@@ -186,6 +186,20 @@ class Session:
         known = self.in_hand.keys() | self.unacknowledged | answered
         return tuple(sorted(each for each in held if each in over or each not in known))
 
+    def remind(self, over: Iterable[str]) -> tuple[str, ...]:
+        """Tell the worker again which of its tasks are over that it is still at: each keeps its room until it has ended.
+
+        Args:
+            over: as :meth:`attach` has returned them.
+
+        Returns:
+            the others, which the worker need not tell us of.
+        """
+        for fence in (over := tuple(over)):
+            if fence in self.in_hand:
+                self.tell(Cancelled(fence, "its attempt was over while the connection was broken, or before"))
+        return tuple(fence for fence in over if fence not in self.in_hand)
+
     def detach(self, now: float) -> None:
         """Note that its connection is lost."""
         self.attached, self.left_at = False, now

@@ -64,8 +64,8 @@ class Work:
         self._changed.set()
 
     def cancel(self, fence: str) -> None:
-        """End a task whose attempt is over; its outcome tells the server that there is room again."""
-        if (running := self.running.get(fence)) is not None:
+        """End a task whose attempt is over, once; its outcome tells the server that there is room again."""
+        if (running := self.running.get(fence)) is not None and not running.cancelling():
             running.cancel()
 
     def forget(self, fence: str) -> None:

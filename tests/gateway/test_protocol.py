@@ -177,6 +177,22 @@ async def test_a_task_whose_time_is_over_is_cancelled_and_keeps_its_room_until_t
     assert [session.room for session in server.gateway.sessions] == [1, 1]
 
 
+async def test_a_worker_that_comes_back_with_a_task_whose_time_was_over_gives_its_room_back(server: Server, hands: Hands) -> None:
+    hand = next(hands)
+    await hand.hello()
+    await server.start(one(timeout=0.3), {"card": "1"})
+    task = await hand.next("task")
+    await hand.next("cancelled")
+    again = next(hands)
+    welcome = await again.hello(session=hand.session, holding=[task.fence])
+    assert (welcome.session, list(welcome.over)) == (hand.session, [])  # what is over takes room until it has ended
+    assert (await again.next("cancelled")).fence == task.fence
+    await again.done(task.fence)
+    assert not (await again.next("acknowledged")).recorded
+    await again.done((await again.next("task")).fence)
+    assert (await again.next("acknowledged")).recorded
+
+
 async def test_a_worker_that_drains_gets_no_more_and_leaves_nothing_behind(server: Server, hands: Hands) -> None:
     hand, other = next(hands), next(hands)
     await hand.hello(credit=5)
