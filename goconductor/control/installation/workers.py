@@ -10,6 +10,7 @@ import msgspec
 from goconductor.control.actor import Actor
 from goconductor.control.faults import Fault, RequestInvalidError, text_faults
 from goconductor.control.settings.sections import GatewaySettings
+from goconductor.engine.steps.failures import DELAY_SECONDS_MAX
 from goconductor.errors import GoConductorError, RequestRefusedError
 from goconductor.gateway.gateway import Gateway
 from goconductor.gateway.protocol import Failed, FailureKind, OfferedStep, Outcome, Registration, Welcome
@@ -26,7 +27,6 @@ FENCE_CHARACTERS_MAX = 64
 TYPE_CHARACTERS_MAX = 100
 MESSAGE_CHARACTERS_MAX = 2_000
 TRACEBACK_CHARACTERS_MAX = 20_000
-RETRY_AFTER_SECONDS_MAX = 366 * 86_400.0
 TIMEOUT_SECONDS_MAX = 100 * 366 * 86_400.0
 _RULES = ("retry", "compensation_retry")
 
@@ -134,8 +134,8 @@ def outcome_of(given: Mapping[str, Any], output: bytes) -> Outcome:
     if kind and kind not in set(FailureKind):
         faults.append(Fault("failure.kind", f"should be one of {', '.join(FailureKind)}"))
     after = given.get("retry_after_seconds")
-    if after is not None and not 0 <= after <= RETRY_AFTER_SECONDS_MAX:
-        faults.append(Fault("failure.retry_after_seconds", "should be from 0 to a year"))
+    if after is not None and not 0 <= after <= DELAY_SECONDS_MAX:
+        faults.append(Fault("failure.retry_after_seconds", "should be from 0 to ten years"))
     if faults:
         raise RequestInvalidError("the outcome", faults)
     if not kind:
