@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from goconductor.engine.facts.clock import SystemClock
-from goconductor.engine.steps.context import RUNNING, StepContext
+from goconductor.engine.steps.context import RUNNING, HandedOut, StepContext
 from goconductor.engine.steps.failures import answer_in, delay_of, failure_of, is_unexpected
 from goconductor.engine.steps.registry import Action, StepRegistry
 from goconductor.errors import GoConductorError, PayloadError, PermanentError, RefusedError
@@ -22,6 +22,11 @@ from goconductor.saga.ids import Direction
 from goconductor.saga.types.encoding import to_json_value
 
 logger = logger_of("goconductor.worker")
+
+_HANDED_OUT = (
+    "a step of a worker cannot be handed out, as its server waits for the outcome itself: let it wait for whoever ends it, or "
+    "make it a step of a participant"
+)
 
 
 class Work:
@@ -87,11 +92,12 @@ class Work:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, task: pb.Task) -> None:
-        outcome = pb.Outcome(fence=task.fence)
+        over = pb.TaskFailure(kind="temporary", type="CancelledError", message="its attempt was over")
+        outcome = pb.Outcome(fence=task.fence, failure=over)
         try:
             outcome = await self._outcome(task)
         except asyncio.CancelledError:
-            outcome.failure.CopyFrom(pb.TaskFailure(kind="temporary", type="CancelledError", message="its attempt was over"))
+            pass
         finally:
             if self.running.get(task.fence) is asyncio.current_task():
                 del self.running[task.fence]
@@ -110,6 +116,8 @@ class Work:
             encoded = values.written(output, bytes_max=self.output_bytes_max)
         except asyncio.CancelledError:
             raise
+        except HandedOut:
+            return pb.Outcome(fence=task.fence, failure=_failure(PermanentError(_HANDED_OUT), function, task))
         except BaseException as error:  # noqa: BLE001  (whatever user code raises)
             return pb.Outcome(fence=task.fence, failure=_failure(error, function, task))
         return pb.Outcome(fence=task.fence, output=Value(data=encoded))

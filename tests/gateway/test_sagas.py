@@ -94,6 +94,38 @@ async def test_a_temporary_failure_is_tried_again_under_the_same_key(server: Ser
     assert (first[2], second[2], first[3]) == (1, 2, second[3])
 
 
+async def test_a_failure_may_ask_for_a_wait_as_long_as_one_of_code_may(server: Server) -> None:
+    worker = Worker(server.address, participant="payments")
+
+    @worker.step
+    async def charge() -> str:
+        raise TemporaryError("much later", delay_seconds=5 * 366 * 86_400.0)
+
+    saga: Saga[Any, Any] = Saga("late")
+    saga.step("payments.charge")
+    async with working(worker):
+        saga_id = await server.start(saga.definition)
+        while "ActionFailed" not in await server.events(saga_id):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_step_of_a_worker_cannot_be_handed_out_and_is_not_tried_again(server: Server) -> None:
+    worker = Worker(server.address, participant="payments")
+
+    @worker.step
+    async def charge(context: StepContext) -> str:
+        return context.hand_out()
+
+    saga: Saga[Any, Any] = Saga("elsewhere")
+    saga.step("payments.charge")
+    async with working(worker):
+        state = await server.ended(await server.start(saga.definition))
+    action = state.step("charge").action
+    assert (state.status, action.attempt) == (SagaStatus.COMPENSATED, 1)
+    assert action.failure is not None
+    assert "cannot be handed out" in action.failure.message
+
+
 async def test_a_worker_runs_the_declared_undo_of_another_participants_step(server: Server) -> None:
     seen: list[Any] = []
     shop, worker = StepRegistry("shop"), Worker(server.address, participant="payments")
