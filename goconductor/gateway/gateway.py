@@ -8,6 +8,7 @@ nobody offers them.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +17,7 @@ from typing import Protocol
 from goconductor.aio.tasks import Tasks, create_guarded_task, end
 from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import StepRegistry, facts
-from goconductor.errors import DefinitionError, RequestRefusedError, StoreUnavailableError
+from goconductor.errors import DefinitionError, GoConductorError, RequestRefusedError, StoreUnavailableError
 from goconductor.gateway.desk import Desk
 from goconductor.gateway.protocol import (
     SILENCE_SECONDS,
@@ -175,12 +176,10 @@ class Gateway:
             with suppress(StoreUnavailableError):  # it is told later
                 await hosted.offer()
             return session, Welcome(session=session.id, over=over)
-        if len(self._sessions) >= self._limits.sessions_max:
-            raise GatewayFullError(
-                f"this server has {self._limits.sessions_max:,} workers, as many as gateway.sessions_max; use another server"
-            )
+        self._check_room()
         hosted = self._hosted.get(registration.participant) or await self._host(registration)
         self._check_open()
+        self._check_room()  # others have come meanwhile
         hosted.describe(registration)
         session = Session(registration, self._monotonic())
         self._sessions[session.id] = session, hosted
@@ -328,6 +327,12 @@ class Gateway:
         if self._closed:
             raise GatewayClosedError
 
+    def _check_room(self) -> None:
+        if len(self._sessions) >= self._limits.sessions_max:
+            raise GatewayFullError(
+                f"this server has {self._limits.sessions_max:,} workers, as many as gateway.sessions_max; use another server"
+            )
+
     def _refresh(self, session: Session) -> None:
         if (found := self._sessions.get(session.id)) is not None:
             found[1].desk.refresh(session)
@@ -361,8 +366,9 @@ class Gateway:
                 elif hosted.left_at is None:
                     try:
                         await hosted.offer()
-                    except StoreUnavailableError as error:
-                        logger.debug("what the workers of %r offer is told later: %s", name, error)
+                    except GoConductorError as error:  # whatever it is, it is no reason to look after nobody any more
+                        level = logging.DEBUG if isinstance(error, StoreUnavailableError) else logging.WARNING
+                        logger.log(level, "what the workers of %r offer is told later: %s", name, error)
 
     def _silent(self, now: float) -> Iterator[Session]:
         for session in self.sessions:
@@ -372,6 +378,8 @@ class Gateway:
     def _unhost(self, name: str) -> None:
         """Let a participant go. One of that name may be opened anew meanwhile, as another instance."""
         hosted = self._hosted.pop(name)
+        for session in list(hosted.desk.sessions.values()):  # of workers that came while it was not certain whose the name is
+            self._let_go(session, f"participant {name!r} is not one of workers")
         hosted.desk.close()
         self._closing.start(hosted.node.close(), name=f"closing participant {name}")
 
