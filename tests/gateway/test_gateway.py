@@ -58,7 +58,7 @@ async def test_silent_workers_are_noticed_though_the_store_refuses_what_others_o
 
     async with Server(*Server.leaves(), grace_seconds=0.01).running() as server:
         await server.gateway.join(WORKER)
-        (hosted,) = server.gateway._hosted.values()  # noqa: SLF001
+        (hosted,) = server.gateway._hosted.values()
         monkeypatch.setattr(hosted, "_offered", {})
         monkeypatch.setattr(server.store.instances, "offer", offer)
         await eventually(lambda: refused > 1)

@@ -105,8 +105,11 @@ async def test_a_failure_may_ask_for_a_wait_as_long_as_one_of_code_may(server: S
     saga.step("payments.charge")
     async with working(worker):
         saga_id = await server.start(saga.definition)
-        while "ActionFailed" not in await server.events(saga_id):
-            await asyncio.sleep(0.01)
+
+        async def has_failed() -> bool:
+            return "ActionFailed" in await server.events(saga_id)
+
+        await eventually(has_failed)
 
 
 async def test_a_step_of_a_worker_cannot_be_handed_out_and_is_not_tried_again(server: Server) -> None:
