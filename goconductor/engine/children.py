@@ -118,6 +118,8 @@ def _heard(parent: View | None, of: Parent) -> Event | None:
 
 def _undone(child: SagaState, parent: Parent, compensation: Side[CompensationStatus]) -> Event | None:
     """Return what the end of a child means to the compensation of its step, which the child itself is."""
+    if not child.phase.ended:  # it is held, and its parent is paused: it hears later that it is to be undone
+        return None
     if compensation.status is CompensationStatus.FENCING:
         return CompensationSettled(parent.step, compensation.attempt, parent.round, happened=_is_clean(child))
     if compensation.status is not CompensationStatus.SENT:

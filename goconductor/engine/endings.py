@@ -91,8 +91,9 @@ class Endings:
         self._recent = Views(count_max=RECENT_MAX, bytes_max=RECENT_BYTES_MAX)
 
     def on_end(self, view: View) -> None:
-        """Note an end that this process has appended."""
-        self._recent.keep(view)
+        """Note an end that this process has appended. One that is held may be undone yet, and by any process."""
+        if view.state.phase.ended:
+            self._recent.keep(view)
         self._wake(view.state.saga_id, _Notice(view, is_ours=True))
 
     def on_message(self, message: SagaEnded, size: int) -> None:

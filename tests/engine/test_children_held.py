@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from goconductor import DefinitionError, Saga, Undo
+from goconductor import CompensatedError, Conductor, DefinitionError, Saga, Undo
 from goconductor.control.actor import ANYBODY
 from goconductor.control.sagas import queries
 from goconductor.engine.children import Children
 from goconductor.engine.node import Node
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import RequestRefusedError
 from goconductor.lifecycle.facts.events import (
     AbortRequested,
@@ -232,6 +233,57 @@ async def test_a_pause_holds_the_undo_back(world: World) -> None:
     await node.request(saga_id, AbortRequested())
     await world.end_of(saga_id)
     assert shop.unpacked == ["lamp"]
+
+
+async def test_a_child_that_has_not_heard_yet_that_it_goes_back_hears_it_after_the_pause_of_its_parent(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Counter()
+    node = await world.node(shop.steps)
+    saga_id = await begun(world, shop.order())
+    with monkeypatch.context() as lost:
+        lost.setattr(Children, "see_to", lambda *_, **__: None)
+        await node.request(saga_id, AbortRequested())
+        await node.request(saga_id, PauseRequested())
+    await world.live(60.0)
+    state = await world.state(saga_id)
+    assert (state.stuck_steps, (await child_of(node, state)).status) == ([], SagaStatus.HELD)
+    await node.request(saga_id, ResumeRequested())
+    assert (await world.end_of(saga_id)).status is SagaStatus.COMPENSATED
+    assert shop.unpacked == ["lamp"]
+
+
+def keeper(name: str) -> StepRegistry:
+    """A participant that gives its name, and takes it back."""
+    steps = StepRegistry(name)
+
+    @steps.step
+    async def give() -> str:
+        return name
+
+    @give.compensation
+    async def take_back() -> None: ...
+
+    return steps
+
+
+async def test_who_has_held_a_child_does_not_answer_with_its_output_when_another_process_has_undone_it(world: World) -> None:
+    shop = Counter()
+    first, second = await world.node(keeper("first")), await world.node(keeper("second"))
+    await world.node(shop.steps)
+    parcel: Saga[Any, Any] = Saga("parcel")
+    begins = parcel.step("first.give", id="begins")
+    parcel.returns(parcel.step("second.give", id="ends", after=[begins]).output)
+    order: Saga[Any, Any] = Saga("order")
+    yes = order.approval("Sell?", after=[order.saga(parcel)])
+    order.step("shop.sell", after=[yes], pivot=True)
+    saga_id = await begun(world, order)
+    child = Conductor(second).saga((await child_of(second, await world.state(saga_id))).saga_id)
+    assert await child.result() == "second"
+    await first.request(saga_id, AbortRequested())
+    await world.end_of(saga_id)
+    with pytest.raises(CompensatedError):
+        await child.result()
 
 
 async def test_a_termination_of_the_parent_lets_what_is_held_stand(world: World) -> None:
