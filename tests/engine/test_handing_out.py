@@ -9,8 +9,11 @@ import pytest
 from goconductor import ArgumentError, Conductor, RefusedError, RequestRefusedError, Retry, Saga, StepContext
 from goconductor.control.faults import RequestInvalidError
 from goconductor.control.sagas.requests import RequestIdReusedError, StepNotFoundError
+from goconductor.engine.log.folding import Submission
 from goconductor.engine.steps.registry import StepRegistry
+from goconductor.lifecycle.facts.events import OutcomeUnknown
 from goconductor.lifecycle.facts.state import SagaState
+from goconductor.saga.ids import task_token
 from goconductor.testing.world import World
 
 
@@ -108,17 +111,44 @@ async def test_a_reported_failure_turns_the_saga_back(world: World) -> None:
 
 async def test_a_failure_that_another_attempt_may_mend_is_tried_again_and_counts_for_its_attempt(world: World) -> None:
     bank = Bank()
-    retry = Retry(attempts_max=2, initial_seconds=10, jitter=0)
+    retry = Retry(attempts_max=3, initial_seconds=10, jitter=0)
     conductor, saga_id, _ = await waiting(world, order(retry=retry), bank)
     await conductor.report(bank.tokens[0], failure="try later", final=False)
     await world.live(11)
     await conductor.saga(saga_id).retry("charge")
     await world.live(1)
-    with pytest.raises(RequestRefusedError, match="the failure is of attempt 2 of step 'charge', which is at 3"):
-        await conductor.report(bank.tokens[1], failure="I said no")
-    await conductor.report(bank.tokens[2], failure="try later", final=False)
+    await conductor.report(bank.tokens[1], failure="try later", final=False)  # the outside knows no token of who only asked
+    await world.live(21)
+    with pytest.raises(RequestRefusedError, match="the failure is of attempt 3 of step 'charge', which is at 4"):
+        await conductor.report(bank.tokens[2], failure="I said no")
+    await conductor.report(bank.tokens[3], failure="try later", final=False)
     state = await world.end_of(saga_id)
-    assert (state.status, len(bank.tokens), len(set(bank.keys))) == ("compensated", 3, 1)
+    assert (state.status, len(bank.tokens), len(set(bank.keys))) == ("compensated", 4, 1)
+
+
+async def test_a_success_is_the_same_by_each_token_of_its_step(world: World) -> None:
+    bank = Bank(ask_after="10m")
+    conductor, saga_id, _ = await waiting(world, order(), bank)
+    await world.live(601)
+    for token in (*bank.tokens, bank.keys[0]):
+        await conductor.report(token, output="paid")
+    assert (await world.end_of(saga_id)).status == "completed"
+
+
+async def test_what_lost_attempts_began_may_fail_by_the_first_token_alone(world: World) -> None:
+    bank = Bank()
+    node = await world.node(shop())
+    saga_id = await world.start(order())
+    for attempt in (1, 2):  # each began the same payment, and its process died before it had said so
+        await node.submit(Submission(saga_id, None, OutcomeUnknown("charge", attempt)))
+    assert (await world.state(saga_id)).step("charge").action.status == "backoff"
+    first = task_token(saga_id, "charge", 0, 1)
+    with pytest.raises(RequestRefusedError, match="another attempt of step 'charge' comes anyway"):
+        await Conductor(node).report(first, failure="busy", final=False)
+    await Conductor(node).report(first, failure="declined")
+    await world.node(bank.steps)
+    state = await world.end_of(saga_id)
+    assert (state.status, bank.tokens, bank.undone) == ("compensated", [], [(f"{saga_id}/charge/action/0", None, False)])
 
 
 async def test_silence_is_asked_about_under_the_same_key_and_that_is_no_retry(world: World) -> None:

@@ -224,6 +224,8 @@ HANDED_OUT = {
     "until its end": outside(handed("e")),
     "one that may fail": outside(handed("e", allow_fail=True)),
     "a pivot": outside(handed("e", pivot=True)),
+    "a pivot that is tried again": outside(handed("h", pivot=True, retry=Retry(attempts_max=2))),
+    "behind a pivot, tried again": outside(PIVOT, handed("h", "p", retry=Retry(attempts_max=2))),
     "a pivot and a step": outside(handed("h", pivot=True), handed("e", "h")),
     "before another": outside(handed("e"), handed("h", "e")),
     "beside another": outside(handed("e"), handed("h")),

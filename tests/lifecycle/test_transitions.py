@@ -77,6 +77,8 @@ def outside(name: str, step: StepState) -> Iterator[Event]:
     if step.action.status in (ActionStatus.SENT, ActionStatus.WAITING):
         yield e.OutcomeReported(name, step.action.attempt, now, failure=FINAL)
         yield e.OutcomeReported(name, step.action.attempt, now, failure=Failure("Busy"))
+    if step.action.status is ActionStatus.BACKOFF and step.action.attempt - 1 > step.action.over:
+        yield e.OutcomeReported(name, step.action.attempt - 1, now, failure=FINAL)
 
 
 def tries(definition: Definition) -> int:

@@ -154,7 +154,8 @@ async def report(
     plan = await node.plan_of(view.state)
     if not exists(plan, view.state.steps, step):
         raise StepNotFoundError(f"saga {plan.name!r} has no step {step[:100]!a}; {nearest(step, plan.owners)}")
-    event = OutcomeReported(step, attempt or 1, round, output=keepable(node, output, "output"), failure=why, by=actor.name)
+    told = 1 if why is None or attempt is None else attempt  # a success is the same by whichever token it comes
+    event = OutcomeReported(step, told, round, output=keepable(node, output, "output"), failure=why, by=actor.name)
     named = f"{step}/{round}" if why is None else f"{step}/{round}/{attempt}"
     return await _report(actor, node, saga_id, event, uuid5(saga_id, f"outcome {named}"))
 

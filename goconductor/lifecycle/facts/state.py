@@ -188,6 +188,7 @@ class Side(msgspec.Struct, Generic[SideStatus], frozen=True, omit_defaults=True)
         since: when it began to wait, in seconds since 1970; None where it does not wait.
         ends_at: when the time of all its attempts is over, in seconds since 1970; None where that has no end.
         asked: how many of its attempts only asked what became of the one before, which was handed out.
+        over: the last attempt of which a failure from outside counts no more, as what it had begun there has failed.
     """
 
     status: SideStatus
@@ -199,6 +200,7 @@ class Side(msgspec.Struct, Generic[SideStatus], frozen=True, omit_defaults=True)
     since: float | None = None
     ends_at: float | None = None
     asked: int = 0
+    over: int = 0
 
     def to(self, status: SideStatus, **changes: Any) -> Side[SideStatus]:
         """Return the side with another status, and no timer."""
@@ -223,14 +225,12 @@ class StepState(msgspec.Struct, frozen=True, omit_defaults=True):
     """The number of this run of the step. Events, messages, leases and idempotency keys of other rounds do not concern it."""
     edited: dict[str, Any] | None = None
     """Inputs given by an operator; they replace those of the definition."""
-    undo_edited: dict[str, Any] | None = None
-    """The same for the inputs of a declared undo."""
+    undo_edited: dict[str, Any] | None = None  # the same for the inputs of a declared undo
     length: int | None = None
     """Of a map that has grown: how many items it has."""
     lost: frozenset[int] = frozenset()
     """Of such a map: the places of items that failed as a whole, or were not needed any more."""
-    undoing: frozenset[int] = frozenset()
-    """Those of them that are still being undone."""
+    undoing: frozenset[int] = frozenset()  # those of them that are still being undone
     wishes: tuple[Wish, ...] = ()
     """The locks that it waits for before it begins, in the order in which they are taken."""
 

@@ -244,8 +244,9 @@ ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
     e.ActionFailed: {A.SENT: frozenset({A.BACKOFF, A.FAILED, A.PREVENTED, A.SETTLING, A.STUCK, A.GIVEN_UP})},
     e.ActionHandedOut: {A.SENT: frozenset({A.WAITING, A.UNKNOWN})},
     e.OutcomeReported: {
-        **dict.fromkeys((A.BACKOFF, A.SETTLING, A.FAILED, A.UNKNOWN, A.STUCK), frozenset({A.SUCCEEDED})),
+        **dict.fromkeys((A.SETTLING, A.FAILED, A.UNKNOWN, A.STUCK), frozenset({A.SUCCEEDED})),
         **dict.fromkeys((A.SENT, A.WAITING), frozenset({A.SUCCEEDED, A.BACKOFF, A.FAILED, A.SETTLING, A.STUCK})),
+        A.BACKOFF: frozenset({A.SUCCEEDED, A.FAILED, A.SETTLING, A.STUCK}),
     },
     e.OutputRejected: {A.SENT: frozenset({A.FAILED, A.STUCK, A.GIVEN_UP})},
     e.OutcomeUnknown: {A.SENT: frozenset({A.SENT, A.BACKOFF, A.UNKNOWN, A.SETTLING, A.STUCK})},

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from msgspec.structs import replace
+
 from goconductor.errors import UnexpectedEventError
 from goconductor.lifecycle.facts.effects import Settle
 from goconductor.lifecycle.facts.events import (
@@ -131,7 +133,7 @@ def reported(fold: Fold, event: OutcomeReported) -> None:
     if event.failure is None:
         succeeded(fold, event)
     else:
-        failed(fold, event, event.failure)
+        failed(fold, replace(event, attempt=fold.step(event.step).action.attempt), event.failure)
 
 
 def succeeded(fold: Fold, event: ActionSucceeded | ActionSettled | OutcomeDeclared | OutcomeReported) -> None:
@@ -181,7 +183,8 @@ def failed(fold: Fold, event: ActionFailed | OutcomeReported, failure: Failure) 
         after = ActionStatus.GIVEN_UP
     else:
         after = ActionStatus.PREVENTED if event.proven else ActionStatus.FAILED
-    fold.set_action(name, type(event), side.to(after, failure=failure))
+    over = event.attempt if isinstance(event, OutcomeReported) else side.over
+    fold.set_action(name, type(event), side.to(after, failure=failure, over=over))
     _given_up(fold, name, after, str(failure))
 
 

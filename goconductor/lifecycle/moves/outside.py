@@ -4,8 +4,10 @@ A payment is begun in a second, and the bank says hours later what became of it.
 attempt is over: the step *waits*, without a lease, a message or a process. It ends by a report of the outcome, from wherever.
 
 - A report is taken from the moment the step was sent, since the process may have died between handing out and the event of that.
-- A success counts for any attempt of its round, as all act under one idempotency key. A failure counts for the attempt that it
-  names, or one that was overtaken would end another that is at work.
+- A success counts for any attempt of its round, as all act under one idempotency key.
+- A failure counts for the attempt that it names and those after it that went on about the same work: they asked, or ran since an
+  outcome was lost. The outside may know the first token only. Once a failure of that work is known, the next attempt begins
+  another, and a failure of the old one would end it.
 - A step that was handed out may have happened. So where it goes back, it is of unknown outcome, and compensated as such.
 - Once its compensation has begun a report is refused: whoever reports must undo it. Else neither side might.
 - Silence has two ends. After ``ask_after_seconds`` the step's code is run again under the same key, to ask; such an attempt is no
@@ -29,9 +31,9 @@ from goconductor.saga.ids import Direction
 NO_OUTCOME = "OutcomeTimedOutError"
 """Type of the failure of a step that was handed out, and of which nobody has reported in time."""
 
-_ENDS_BY_FAILURE = (ActionStatus.SENT, ActionStatus.WAITING)
+_ENDS_BY_FAILURE = (ActionStatus.SENT, ActionStatus.WAITING, ActionStatus.BACKOFF)
 _ENDS_BY_SUCCESS = (
-    *(*_ENDS_BY_FAILURE, ActionStatus.BACKOFF, ActionStatus.SETTLING),
+    *(*_ENDS_BY_FAILURE, ActionStatus.SETTLING),
     *(ActionStatus.FAILED, ActionStatus.UNKNOWN, ActionStatus.STUCK),
 )
 
@@ -90,9 +92,14 @@ def check(fold: Fold, event: OutcomeReported) -> None:
         raise RequestRefusedError(f"step {name!r} was not handed out: there is no outcome to report")
     if compensation not in (CompensationStatus.NONE, CompensationStatus.SETTLING):
         raise RequestRefusedError(f"the compensation of step {name!r} has begun: undo outside what still stands of it")
-    if event.failure is not None and event.attempt != step.action.attempt:
+    if status not in (_ENDS_BY_SUCCESS if event.failure is None else _ENDS_BY_FAILURE):
+        raise RequestRefusedError(f"the action of step {name!r} is {status}: its outcome is known, or an operator decides it")
+    if event.failure is None:
+        return
+    waits = status is ActionStatus.BACKOFF
+    if not step.action.over < event.attempt <= step.action.attempt - waits:
         raise RequestRefusedError(
             f"the failure is of attempt {event.attempt} of step {name!r}, which is at {step.action.attempt}"
         )
-    if status not in (_ENDS_BY_SUCCESS if event.failure is None else _ENDS_BY_FAILURE):
-        raise RequestRefusedError(f"the action of step {name!r} is {status}: its outcome is known, or an operator decides it")
+    if waits and event.failure.retryable:
+        raise RequestRefusedError(f"another attempt of step {name!r} comes anyway")

@@ -84,6 +84,8 @@ class Attempts(abc.ABC, Generic[SideStatus]):
             total = fold.plan.steps[event.step].total_timeout_seconds
             late = f"{failure.message}; its total timeout of {total:g} s leaves no time for another attempt"
             return _replace(failure, message=late.removeprefix("; "), retryable=False)
+        if side.asked or isinstance(event, OutcomeReported):
+            side = _replace(side, over=event.attempt)
         self._back_off(fold, event, side, wait, failure)
         return None
 
@@ -143,7 +145,7 @@ class Attempts(abc.ABC, Generic[SideStatus]):
         self, fold: Fold, event: _Outcome, side: Side[SideStatus], wait_seconds: float, failure: Failure | None
     ) -> None:
         name, attempt, due_at = event.step, side.attempt + 1, fold.at + wait_seconds
-        side = Side(self._backoff, attempt, side.unknowns, side.lost_at, due_at, failure, None, side.ends_at, side.asked)
+        side = _replace(side, status=self._backoff, attempt=attempt, due_at=due_at, failure=failure, since=None)
         self.put(fold, name, type(event), side)
         fold.set_timer(SetTimer(name, self._direction, attempt, event.round, due_at))
 
