@@ -148,6 +148,31 @@ async def test_who_stops_waiting_makes_room_for_the_next(world: World, bank: Ban
     assert await waiting(world, "account:7") == []
 
 
+async def test_what_is_ended_by_force_keeps_its_key_while_a_step_of_it_runs(world: World, bank: Bank) -> None:
+    slow, leave, inside = StepRegistry("slow"), asyncio.Event(), list[str]()
+
+    @slow.step(retry=ONCE)
+    async def work(account: str) -> None:
+        inside.append(account)
+        await leave.wait()
+
+    node = await world.node(slow)
+    saga = Saga[Any]("one")
+    saga.step(work, undo="none", inputs={"account": saga.input["a"]}, locks=[account("input.a")])
+    first = await world.start(saga, {"a": "7"})
+    await settle()
+    second = await world.start(saga, {"a": "7"})
+    await settle()
+    await node.request(first, TerminationRequested(reason="no", forced=True))
+    await settle()
+    assert inside == ["7"]
+    assert await holders(world, "account:7") == [first]
+    leave.set()
+    await world.live(61.0)
+    assert inside == ["7", "7"]
+    assert (await world.end_of(second)).status is SagaStatus.COMPLETED
+
+
 async def test_a_saga_keeps_its_locks_while_it_goes_back_and_through_a_restart(world: World, bank: Bank) -> None:
     node = await world.node(bank.steps)
     saga = Saga[Any]("one")

@@ -75,8 +75,8 @@ class Locks(Protocol):
     26. **Look** makes the rows of one saga agree with what it wishes, key after key: it takes the keys that it may take, and has
         a place for the first of each step's wishes that it may not. A saga has one row for a key, which takes the stronger mode
         as long as it waits. Places for what it wishes no more go; with ``takes`` False it takes nothing and keeps its
-        places, and with ``ended`` it gives up all. Two looks at a key come one after the other, and the second sees what
-        the first has done, and the heads as they are then.
+        places, and with ``ended`` it gives up all but what 27 lets it keep. Two looks at a key come one after the other, and
+        the second sees what the first has done, and the heads as they are then.
     27. A key is free when the saga that holds it has ended, or is gone. One that was terminated keeps it while a lease of it
         lives, and while the leases prove nothing (13). ``number`` is higher with each taking of a key.
     28. **Circle** answers, as of one moment, all rows of a saga, of those that it waits for, and of those that these wait for.

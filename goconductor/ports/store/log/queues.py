@@ -59,12 +59,12 @@ def look(
         saga_id: the saga.
         wishes: of each step what it lacks, in the order in which it is taken.
         takes: whether the saga may take a key; a paused one may not.
-        ended: whether it has ended.
+        ended: whether it has ended. What a step of it may still act under stays its own (27).
     """
     changes = Changes([], {}, {}, [])
     queues: dict[Key, list[LockRow]] = {}
     for row in rows:
-        if is_over(row) or (ended and row.saga_id == saga_id):
+        if is_over(row) or (ended and row.saga_id == saga_id and not row.late):
             changes.drop.append(row)
             queues.setdefault(row.key, [])
         else:

@@ -151,6 +151,7 @@ class LockContract(StoreFixtures):
         await ask(store, holder, "k")
         lease = await hold(store, holder.lease())
         await advance(store, holder, status="terminated", wake_at=None)
+        assert (await store.locks.look(holder.saga_id, [], ended=True)).wake == ()
         assert (await ask(store, saga, "k")).waits == ("k",)
         await store.leases.release([lease])
         assert list((await ask(store, saga, "k")).held) == ["k"]
