@@ -173,6 +173,24 @@ async def test_what_is_ended_by_force_keeps_its_key_while_a_step_of_it_runs(worl
     assert (await world.end_of(second)).status is SagaStatus.COMPLETED
 
 
+async def test_steps_that_wait_beside_one_that_fails_go_another_way_with_it(world: World, bank: Bank) -> None:
+    node = await world.node(bank.steps)
+    saga = Saga[Any]("ways")
+    way = saga.savepoint("way", first="card", otherwise=["cash"])
+    first = saga.step(bank.book, id="first", inputs={"account": "first"}, after=[way])
+    lines = saga.map(saga.input["lines"], id="lines", after=[first], locks=[account("input.a")])
+    lines.step(bank.book, inputs={"account": lines.item})
+    saga.step(bank.book, id="beside", inputs={"account": "beside"}, after=[first], locks=[account("input.a")])
+    holder = await world.start(one(bank), {"a": "7"})
+    await settle()
+    waits = await world.start(saga, {"a": "7", "lines": None})
+    await settle()
+    await go(node, holder)
+    state = await world.end_of(waits)
+    assert (state.status, state.ways["way"].number) == (SagaStatus.COMPENSATED, 1)
+    assert "NoListError" in state.reason
+
+
 async def test_a_saga_keeps_its_locks_while_it_goes_back_and_through_a_restart(world: World, bank: Bank) -> None:
     node = await world.node(bank.steps)
     saga = Saga[Any]("one")

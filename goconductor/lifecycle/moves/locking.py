@@ -46,6 +46,8 @@ def go_on(fold: Fold) -> None:
     """Begin the steps that have all they wish, and fail those that never can."""
     after: list[str] = []
     for name in sorted(fold.locking, key=fold.plan.position.__getitem__):
+        if name not in fold.locking:  # one before it has failed, and the saga takes another way
+            continue
         wishes = fold.step(name).wishes
         failure = lock.stronger(wishes, fold.locks)
         if failure is None:
