@@ -15,7 +15,7 @@ from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation
 from goconductor.lifecycle.facts.state import ActionStatus, Failure, SagaState
 from goconductor.lifecycle.replay import replay
-from goconductor.saga.definition import Definition, Map, Step
+from goconductor.saga.definition import Definition, Map, Step, Wait
 from goconductor.saga.growth import outermost
 from goconductor.saga.plan import plan
 from tests.lifecycle.sagas import INPUT, Move
@@ -122,6 +122,19 @@ def test_a_restart_inside_of_a_map_takes_all_of_it_and_what_it_grows_anew_is_in_
     assert asked == [("line[0].take", 1), ("line[1].take", 1)]
     with pytest.raises(UnexpectedEventError, match="is of round 0"):
         decide(LINES, decision.state, e.ActionSucceeded("line[0].take"))
+
+
+def test_a_map_without_anything_to_undo_grows_anew_at_once_and_in_another_round() -> None:
+    take = Step(id="take", run="stock.take", undo="none")
+    lines = Step(id="line", map=Map(over="$.input.two", do=(take,)))
+    noted = plan(Definition(name="lines", steps=(lines, Step(id="close", wait=Wait(event="close"), after=("line",)))))
+    state = lived(e.ActionSucceeded("line[0].take"), e.ActionSucceeded("line[1].take"), of=noted)
+    decision = decide(noted, state, e.RestartRequested(from_step="line", reason="so"))
+    assert decision.state.rewind is None
+    asked = [(each.step, each.round) for each in decision.effects if isinstance(each, RunAction)]
+    assert asked == [("line[0].take", 1), ("line[1].take", 1)]
+    with pytest.raises(UnexpectedEventError, match="is of round 0"):
+        decide(noted, decision.state, e.ActionSucceeded("line[0].take"))
 
 
 def test_a_map_is_given_another_list_for_its_new_round() -> None:

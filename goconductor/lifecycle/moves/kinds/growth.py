@@ -10,6 +10,8 @@ back; behind the pivot it waits for an operator.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from goconductor.errors import PayloadError
 from goconductor.lifecycle.facts.state import ActionStatus, Failure, Referable, Side, StepState
 from goconductor.lifecycle.facts.transitions import Advance
@@ -52,7 +54,8 @@ def begin(fold: Fold, name: str, cause: type[object] = Advance) -> Failure | Non
     fold.size += added
     fold.remaining += added
     fold.grown.append(name)
-    if (round := fold.state.regrown.get(outermost(name))) is not None:
+    regrown: Mapping[str, int] = fold.fields.get("regrown", fold.state.regrown)  # a rewind may end by the event that begins it
+    if (round := regrown.get(outermost(name))) is not None:
         for each in with_items(fold.plan, fold.steps, [name]):
             if each != name:
                 fold.steps[each] = StepState(round=round)
