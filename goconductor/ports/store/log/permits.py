@@ -16,7 +16,8 @@ WOKEN_SECONDS = 10.0
 WAKE_MAX = 500
 """Greatest number of pieces of work that are woken at once of one queue."""
 WAKES_MAX = 5
-"""How often work that waits is woken before its place in the queue is forgotten. Its next message gives it a new one."""
+"""How often work that waits is woken and does not come, before its place in the queue is forgotten. Its next message gives it a
+new one."""
 
 
 class Limit(msgspec.Struct, frozen=True):

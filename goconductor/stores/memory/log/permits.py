@@ -42,7 +42,7 @@ class MemoryPermits:
         if self._room(limit, now) <= before:
             if queued is None:
                 queued = self._queue[lease.key] = Queued(limit.step, now)
-            queued.woken_at = None
+            queued.woken_at, queued.wakes = None, 0
             return PermitAnswer.REFUSED
         self._queue.pop(lease.key, None)
         if limit.total is not None:

@@ -6,9 +6,10 @@ rows of a step are made when it first lacks some, and again after a crash of the
 are, and is emptied with them. As long as their marker is gone nobody gets a permit, for those who hold one may not have asserted
 it again.
 
-Who is refused stands in ``permit_queue``, in the same statement. There ``since`` is kept, however often the work asks again, and
-``woken_at`` says that it was told of room. A newcomer gets a slot only where there are more of them than work that waits, so
-nobody is overtaken for ever. No statement counts a queue to its end, which may be long, but those that show it.
+Who is refused stands in ``permit_queue``, in the same statement. There ``since`` is kept, however often the work asks again,
+``woken_at`` says that it was told of room, and ``wakes`` how often that was since it asked last. A newcomer gets a slot only
+where there are more of them than work that waits, so nobody is overtaken for ever. No statement counts a queue to its end, which
+may be long, but those that show it.
 """
 
 # ruff: noqa: S106, S608 - statements are put together from constants of this module
@@ -110,7 +111,7 @@ WITH asked AS MATERIALIZED (
     SELECT w.saga_id, w.step, w.direction, w.round, w.code, clock_timestamp(), 0 FROM wanted AS w
     WHERE NOT EXISTS (SELECT FROM given AS g WHERE g.token = w.token)
     ORDER BY w.saga_id, w.step, w.direction, w.round
-    ON CONFLICT (saga_id, step, direction, round) DO UPDATE SET woken_at = NULL
+    ON CONFLICT (saga_id, step, direction, round) DO UPDATE SET woken_at = NULL, wakes = 0
 )
 SELECT token, true AS granted FROM given UNION ALL SELECT token, false FROM asked WHERE held
 """,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 from goconductor.ports.store import Lease, LeaseKey, Limit, Permit, PermitAnswer, Store, Woken
+from goconductor.ports.store.log.permits import WAKES_MAX
 from goconductor.saga.ids import Direction
 from goconductor.testing.contracts.store.material import LONG_SECONDS, Faults, StoreFixtures, eventually, hold, lead, new_number
 
@@ -154,6 +155,18 @@ class PermitContract(StoreFixtures):
         assert await take(store, permit(key=queue[0].lease.key)) == [GRANTED]
         await store.permits.give_back(held)
         assert (await wake(store)).works == keys(queue[1:2])
+
+    async def test_33_who_comes_and_is_refused_is_woken_again_however_often(self, store: Store) -> None:
+        first, second = await filled(store)
+        waits = permit(Limit("payments.charge", total=1))  # its message always comes to an instance with a smaller limit
+        assert await take(store, waits) == [REFUSED]
+        await store.permits.give_back([second])
+        for _ in range(WAKES_MAX + 1):
+            assert (await wake(store)).works == keys([waits])
+            assert await take(store, waits) == [REFUSED]
+        assert await take(store, permit()) == [REFUSED], "it has kept its place"
+        await store.permits.give_back([first])
+        assert await take(store, waits) == [GRANTED]
 
     async def test_33_what_is_forgotten_waits_no_more(self, store: Store) -> None:
         held = await filled(store)
