@@ -235,6 +235,9 @@ async def test_what_is_no_token_is_refused(world: World) -> None:
         await conductor.report(bank.keys[0], failure="declined")
     with pytest.raises(RequestInvalidError, match="comes with a failure"):
         await conductor.report(bank.tokens[0], failure="declined", output="paid")
+    for refused, final in ((True, True), (False, False)):  # else it would be taken for a success
+        with pytest.raises(RequestInvalidError, match="failure is missing: only a failure can be refused"):
+            await conductor.report(bank.tokens[0], refused=refused, final=final)
 
 
 async def test_a_compensation_is_not_handed_out_nor_is_a_transactional_step(world: World) -> None:

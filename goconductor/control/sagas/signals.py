@@ -133,7 +133,8 @@ async def report(
         StepNotFoundError: it has no such step.
         RequestRefusedError: it comes too late, so that what was done is to be undone outside; or another attempt is at work.
         RequestIdReusedError: another outcome was reported for this token.
-        RequestInvalidError: this is no token; or the failure cannot be kept, comes with an output, or by an idempotency key.
+        RequestInvalidError: this is no token; or the failure is missing, cannot be kept, or comes with an output or by an
+            idempotency key.
         PayloadError: the output cannot be kept.
         StoreUnavailableError: the database cannot be reached; report it again.
     """
@@ -144,6 +145,8 @@ async def report(
     found = text_faults("failure", failure, REASON_CHARACTERS_MAX)
     if failure and output is not None:
         found.append(Fault("output", "comes with a failure; give one of them"))
+    if not failure and (refused or not final):
+        found.append(Fault("failure", "is missing: only a failure can be refused or tried again; say why it failed"))
     if failure and attempt is None:
         found.append(Fault("token", "is an idempotency key, which names no attempt; report a failure by its task token"))
     if found:
