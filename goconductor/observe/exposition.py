@@ -103,6 +103,11 @@ def _of_leader(leader: LeaderMetrics) -> Iterable[Metric]:
             found.schedules_overdue_seconds,
         )
         yield _gauge(
+            "goconductor_locks_waited_seconds",
+            "For how long the saga that waits longest for a lock has waited.",
+            found.locks_waited_seconds,
+        )
+        yield _gauge(
             "goconductor_dead_letters_stored", "Messages that nobody could read, kept; up to 10,000.", found.dead_letters
         )
         yield _gauge(

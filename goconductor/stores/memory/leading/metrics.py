@@ -25,6 +25,9 @@ class MemoryMetrics:
             overdue=sum(wake_at <= now for wake_at in wakes),
             overdue_seconds=max(0.0, now - wakes[0]) if wakes else 0.0,
             schedules_overdue_seconds=max(0.0, now - min(looks, default=now)),
+            locks_waited_seconds=max(
+                0.0, now - min((row.since for row in self._data.locks.values() if not row.held), default=now)
+            ),
             dead_letters=len(self._data.letters),
             participants=sorted({instance.participant for instance in self._data.instances.values() if instance.steps}),
         )

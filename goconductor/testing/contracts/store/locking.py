@@ -213,6 +213,15 @@ class LockContract(StoreFixtures):
         two.seq, two.tag = two.seq + 1, beside.new_tag
         assert [each.verdict for each in await store.log.append([append()])] == [Verdict.WON]
 
+    async def test_26_the_longest_wait_is_measured(self, store: Store) -> None:
+        one, two = await begin(store), await begin(store)
+        await ask(store, one, "k")
+        if store.metrics is None:
+            return
+        assert (await store.metrics.read()).locks_waited_seconds == 0
+        await ask(store, two, "k")
+        assert (await store.metrics.read()).locks_waited_seconds > 0
+
     async def test_29_rows_are_listed_by_key_and_by_saga_page_by_page(self, store: Store) -> None:
         one, two = await begin(store), await begin(store)
         await ask(store, two, "a", "z")
