@@ -190,6 +190,7 @@ _EXTRA: dict[str, tuple[Any, ...]] = {
     "id": ("0", "1", "x"),
     "signal": ("0", "1", "x"),
     "version": ("another",),
+    "keys": ({}, {"k": Held(1)}, {"all": Held(2, shared=True)}),
     "payload": ({"id": 7}, {}, None),
 }
 

@@ -74,6 +74,7 @@ NEEDS: dict[str, Permission] = {
             "flows.executing.step_result",
             "installation.changes.present",
             "installation.dead_letters.dead_letters",
+            "installation.locks.locks",
             "installation.participants.leader",
             "installation.participants.participants",
             "installation.readiness.readiness",
