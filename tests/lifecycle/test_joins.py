@@ -270,6 +270,19 @@ def test_an_inner_map_that_fails_loses_the_item_that_it_is_in() -> None:
     assert order.then(e.ActionSucceeded("lines[1].boxes[1].reserve")) == {"run ship"}
 
 
+def test_an_item_is_lost_while_an_item_of_its_inner_map_is_being_undone() -> None:
+    order = Order("any", Step(id="boxes", map=Map(over="$.input", do=(RESERVE, LABEL), join="any")), length=2)
+    late, inner = "lines[0].boxes[1].reserve", "lines[0].boxes[0].reserve"
+    order.then(e.ActionSucceeded(inner), e.ActionFailed("lines[0].boxes[0].label", failure=NO, proven=True))
+    assert order.state.step("lines[0].boxes").undoing == {0}
+    order.then(e.ActionSucceeded("lines[1].boxes[0].reserve"), e.ActionSucceeded("lines[1].boxes[0].label"))
+    order.then(e.OutcomeUnknown("lines[1].boxes[1].reserve"), e.CompensationSucceeded("lines[1].boxes[1].reserve"))
+    assert order.state.step("lines").lost == {0}
+    order.then(e.OutcomeUnknown(late), e.CompensationSucceeded(late))
+    assert order.then(e.CompensationSucceeded(inner)) == {"run ship"}
+    assert order.state.step("lines[0].boxes").undoing == frozenset()
+
+
 def test_a_pause_holds_back_what_undoes_an_item_and_a_skip_in_it_leaves_an_effect() -> None:
     order = Order("any", RESERVE, LABEL, length=2)
     order.then(e.ActionSucceeded("lines[0].reserve"), e.PauseRequested())

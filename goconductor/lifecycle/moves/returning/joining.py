@@ -197,7 +197,10 @@ def _is_undone(fold: Fold, map: str, place: int) -> bool:
     if still:
         return False
     for name in names:
-        action = fold.step(name).action
+        step = fold.step(name)
+        action = step.action
+        if step.undoing:  # of a map in this item: they were undone with it
+            fold.note(name, undoing=frozenset())
         if action.status in MAY_HAVE_RUN:
             fold.set_action(name, Lost, action.to(ActionStatus.GIVEN_UP), output=None)
         elif action.status not in DONE_ACTIONS:
