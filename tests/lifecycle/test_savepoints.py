@@ -137,6 +137,14 @@ def test_the_deadline_turns_back_a_saga_whose_pivot_gives_up_its_way() -> None:
     assert decide(timed, state, e.DeadlinePassed(at=200.0)).state.phase is SagaStatus.COMPENSATING
 
 
+def test_no_way_is_taken_after_the_deadline_which_passed_while_the_pivot_was_at_work() -> None:
+    timed = plan(msgspec.structs.replace(ORDER.definition, timeout_seconds=100.0))
+    state = lived(*DUE, e.DeadlinePassed(at=200.0), of=timed)
+    assert state.phase is SagaStatus.RUNNING
+    state = decide(timed, state, e.ActionFailed("charge", failure=NO, proven=True, at=201.0)).state
+    assert (state.phase, state.ways) == (SagaStatus.COMPENSATING, {})
+
+
 NESTED = plan(
     Definition(
         name="trip",

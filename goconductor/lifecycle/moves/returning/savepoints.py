@@ -11,7 +11,8 @@ them are asked anew. The output changes when the rewind *ends*: until then an un
 - A pivot takes a way only if it certainly never happened: its journal says so, or an operator declared it. Else it could have its
   effect twice, since its new round has a new key. So it is with every step that cannot go back: the saga turns back as a whole.
 - A skipped compensation among what would go back turns the saga back as a whole, too, as its effect would be there twice.
-- Who has asked to abort the saga wants no other way.
+- Who has asked to abort the saga wants no other way, and none is taken after the saga's deadline, which may have passed while the
+  pivot was at work: it comes once.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ def failed(fold: Fold, name: str, reason: str) -> None:
         name: the step.
         reason: why it failed, with its name.
     """
-    if fold.backward or not fold.plan.savepoints or fold.reason or not _another_way(fold, outermost(name), reason):
+    over = (
+        fold.backward or not fold.plan.savepoints or fold.reason or fold.fields.get("deadline_passed", fold.state.deadline_passed)
+    )
+    if over or not _another_way(fold, outermost(name), reason):
         turning.turn_back(fold, reason)
 
 
