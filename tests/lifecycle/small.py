@@ -223,6 +223,8 @@ HANDED_OUT = {
     "asked about": outside(handed("h", retry=Retry(attempts_max=2))),
     "until its end": outside(handed("e")),
     "one that may fail": outside(handed("e", allow_fail=True)),
+    "undone by another": outside(handed("h", undo=UNDO)),
+    "one that may fail, undone by another": outside(handed("e", allow_fail=True, undo=UNDO)),
     "a pivot": outside(handed("e", pivot=True)),
     "a pivot that is tried again": outside(handed("h", pivot=True, retry=Retry(attempts_max=2))),
     "behind a pivot, tried again": outside(PIVOT, handed("h", "p", retry=Retry(attempts_max=2))),

@@ -288,7 +288,7 @@ ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
 COMPENSATION_MOVES: dict[type[Any], dict[C, frozenset[C]]] = {
     Advance: {C.NONE: frozenset({C.SENT, C.SETTLING})},
     Rewound: dict.fromkeys((C.NONE, C.DONE), frozenset({C.NONE})),
-    e.ActionSucceeded: {C.SETTLING: frozenset({C.SENT})},
+    **{event: {C.SETTLING: frozenset({C.SENT})} for event in (e.ActionSucceeded, e.OutcomeReported)},
     e.ActionSettled: {C.SETTLING: frozenset({C.SENT, C.NONE})},
     e.CompensationSucceeded: {s: frozenset({C.DONE}) for s in (C.SENT, C.BACKOFF, C.FENCING, C.FENCING_UNDO, C.STUCK)},
     e.CompensationFailed: {C.SENT: frozenset({C.BACKOFF, C.STUCK})},
