@@ -17,5 +17,5 @@ tried again or settled by the same rules as those of a process that died. A work
 has gone as well, whatever its connection says; it finds out about the gateway in the same way.
 
 ``protocol`` has what crosses a door, ``session`` one worker's side of it, ``desk`` gives tasks to sessions, ``steps`` and
-``runner`` are what the engine sees, and ``gateway`` puts them together: a node for each participant that workers offer.
+``runner`` are what the engine sees, ``hosted`` is a participant of workers, with its node, and ``gateway`` puts them together.
 """
