@@ -100,11 +100,12 @@ class Gateway:
         """Look after the workers from now on."""
         self._looking = create_guarded_task(self._look_after(), name="looking after workers")
 
-    async def join(self, registration: Registration) -> tuple[Session, Welcome]:
+    async def join(self, registration: Registration, owner: str = "") -> tuple[Session, Welcome]:
         """Begin a session, or go on with one.
 
         Args:
             registration: as the door has checked it.
+            owner: who is known to be behind the worker; nobody else goes on with the session.
 
         Raises:
             GatewayClosedError: this server stops.
@@ -113,7 +114,8 @@ class Gateway:
             StoreUnavailableError: the database is away.
         """
         self._check_open()
-        if registration.session and (known := self._sessions.get(registration.session)) is not None:
+        known = self._sessions.get(registration.session)
+        if known is not None and known[0].owner == owner:
             session, hosted = known
             if hosted.registry.name != registration.participant:
                 raise RequestRefusedError(f"the session is one of {hosted.registry.name!r}; begin a new one")
@@ -129,7 +131,7 @@ class Gateway:
         self._check_open()
         self._check_room()  # others have come meanwhile
         hosted.describe(registration)
-        session = Session(registration, self._monotonic())
+        session = Session(registration, self._monotonic(), owner)
         self._sessions[session.id] = session, hosted
         hosted.left_at = None
         hosted.desk.open(session)
@@ -141,14 +143,18 @@ class Gateway:
         logger.info("worker %r of %r has joined, with credit for %d", session.name, registration.participant, session.credit)
         return session, Welcome(session=session.id, over=registration.holding)
 
-    def session(self, session_id: str) -> Session:
+    def session(self, session_id: str, owner: str = "") -> Session:
         """Return a session.
 
+        Args:
+            session_id: as the worker was told.
+            owner: who is known to be behind the worker.
+
         Raises:
-            SessionGoneError: there is no such session, or not any more.
+            SessionGoneError: there is no such session of that owner, or not any more.
         """
         found = self._sessions.get(session_id)
-        if found is None:
+        if found is None or found[0].owner != owner:
             raise SessionGoneError
         return found[0]
 

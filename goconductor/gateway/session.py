@@ -58,6 +58,7 @@ class Session:
     Args:
         registration: what the worker said first.
         now: the monotonic time.
+        owner: who is known to be behind the worker; empty where nobody asks.
 
     Attributes:
         id: the session goes on by it, so nobody can guess it.
@@ -71,8 +72,9 @@ class Session:
         counted: its part in the room for each step, and ``counted_in_all``; the desk's.
     """
 
-    def __init__(self, registration: Registration, now: float) -> None:
+    def __init__(self, registration: Registration, now: float, owner: str = "") -> None:
         self.id = secrets.token_hex(16)
+        self.owner = owner
         self.registration = registration
         self.codes = codes_of(registration)
         self.steps = {name for name, _ in self.codes}

@@ -22,7 +22,7 @@ from tests.doors.auth import asking, bearer, key_of
 from tests.doors.over_grpc import Refusal
 from tests.gateway.conftest import Hand, Server, eventually, working
 from tests.gateway.test_long_poll import HELLO
-from tests.gateway.test_protocol import ended
+from tests.gateway.test_protocol import ended, one
 
 
 @pytest.fixture
@@ -68,6 +68,30 @@ async def test_another_role_does_not_work(guarded: Server, role: str) -> None:
         answer = await client.post(f"/v1/workers/{session}/poll", json={"credit": 1}, headers=bearer(key))
         assert answer.status_code == 403
         assert (await client.delete(f"/v1/workers/{session}", headers=mine)).status_code == 204
+
+
+async def test_nobody_goes_on_with_the_session_of_another_key_and_one_of_the_same_name_does(guarded: Server) -> None:
+    first, second, stranger = [await key_of(guarded.node, "worker", name=name) for name in ("mill", "mill", "other")]
+    hand = Hand(guarded.address, metadata=(("authorization", f"Bearer {first}"),))
+    await hand.hello()
+    await guarded.start(one(), {"card": "1"})
+    task = await hand.next("task")
+    thief = Hand(guarded.address, metadata=(("authorization", f"Bearer {stranger}"),))
+    welcome = await thief.hello(session=hand.session, holding=[task.fence])
+    assert (welcome.session != hand.session, list(welcome.over)) == (True, [task.fence])
+    await thief.done(task.fence, b'"stolen"')
+    assert not (await thief.next("acknowledged")).recorded
+    app = create_app(guarded.node, guarded.settings, gateway=guarded.gateway)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8080") as client:
+        place, theirs = f"/v1/workers/{hand.session}", bearer(stranger)
+        assert (await client.post(f"{place}/poll", json={"credit": 1}, headers=theirs)).status_code == 404
+        assert (await client.delete(place, headers=theirs)).status_code == 404
+    again = Hand(guarded.address, metadata=(("authorization", f"Bearer {second}"),))
+    assert (await again.hello(session=hand.session, holding=[task.fence])).session == hand.session
+    await again.done(task.fence)
+    assert (await again.next("acknowledged")).recorded
+    for each in (hand, thief, again):
+        await each.close()
 
 
 async def test_a_stream_ends_soon_after_its_key(guarded: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ async def join(actor: Actor, gateway: Gateway | None, registration: Registration
     """
     if gateway is None:
         raise _takes_none()
-    return await gateway.join(registration)
+    return await gateway.join(registration, actor.name)
 
 
 def known_session(actor: Actor, gateway: Gateway | None, session_id: str) -> tuple[Gateway, Session]:
@@ -58,12 +58,12 @@ def known_session(actor: Actor, gateway: Gateway | None, session_id: str) -> tup
         session_id: as the worker was told.
 
     Raises:
-        SessionGoneError: there is no such session, or not any more.
+        SessionGoneError: there is no such session of this actor, or not any more.
         RequestRefusedError: this server takes no workers.
     """
     if gateway is None:
         raise _takes_none()
-    return gateway, gateway.session(session_id)
+    return gateway, gateway.session(session_id, actor.name)
 
 
 def registration_of(
