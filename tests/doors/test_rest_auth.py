@@ -46,6 +46,13 @@ def operations(app: Any) -> list[tuple[str, str, tuple[str, ...]]]:
     return [each for each in found if each[1] not in OPEN]
 
 
+async def test_a_worker_may_look_at_nothing_and_at_no_document_of_what_there_is(app: Any, shop: Shop) -> None:
+    async with client_of(app, await key_of(shop.server, "worker")) as worker:
+        for path in ("/openapi.json", "/v1/sagas", "/v1/definition-schema"):
+            answer = await worker.get(path)
+            assert (answer.status_code, answer.json()["type"]) == (403, "urn:goconductor:problem:forbidden")
+
+
 async def test_a_request_without_a_key_is_refused_wherever_it_goes(app: Any, stranger: httpx.AsyncClient) -> None:
     for method, path, _ in [*operations(app), ("GET", "/openapi.json", ()), ("GET", "/metrics", ()), ("GET", "/nowhere", ())]:
         answer = await stranger.request(method, path)

@@ -16,14 +16,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from goconductor.control.actor import asked_by, known_as
 from goconductor.control.authority.authenticating import Authenticator, UnauthenticatedError
 from goconductor.control.authority.rates import TooManyRequestsError
-from goconductor.control.authority.roles import check_permitted
-from goconductor.control.doors.problems import TOO_MANY_REQUESTS, UNAUTHENTICATED, UNAVAILABLE
+from goconductor.control.authority.roles import ForbiddenError, check_permitted
+from goconductor.control.doors.problems import FORBIDDEN, TOO_MANY_REQUESTS, UNAUTHENTICATED, UNAVAILABLE
 from goconductor.errors import StoreUnavailableError
 from goconductor.rest.http.functions import function_of
 from goconductor.rest.http.problems import RETRY_AFTER, challenge, response
 
 OPEN = frozenset({"/livez", "/readyz"})
 """Paths without a question. The answers have no more than whether the process is ready, and what is missing."""
+DOCUMENT = "/openapi.json"
 SECURITY: dict[str, Any] = {"key": {"type": "http", "scheme": "bearer", "description": "an API key, gck_…"}}
 """The security scheme in the document."""
 REFUSALS = (("401", "Unauthorized"), ("403", "Forbidden"), ("429", "Too Many Requests"))
@@ -63,6 +64,8 @@ class Gate:
         given = Headers(scope=scope).getlist("authorization")
         try:
             principal = await self._authenticator.principal(given)
+            if below == DOCUMENT:  # a route without dependencies; over gRPC reflection asks for the same
+                check_permitted(principal.actor, "definitions.schema.definition_schema")
             async with self._authenticator.held(principal):
                 with known_as(principal.actor):
                     await self._app(scope, receive, sender)
@@ -74,6 +77,8 @@ class Gate:
             await answer(scope, receive, send)
         except StoreUnavailableError as error:
             await response(UNAVAILABLE, str(error), path, headers=RETRY_AFTER)(scope, receive, send)
+        except ForbiddenError as error:
+            await response(FORBIDDEN, str(error), path, headers=challenge("insufficient_scope"))(scope, receive, send)
         except TooManyRequestsError as error:
             await response(TOO_MANY_REQUESTS, str(error), path, headers=RETRY_AFTER)(scope, receive, send)
 
