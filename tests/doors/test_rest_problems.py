@@ -306,6 +306,7 @@ async def test_openapi_describes_every_answer(shop: Shop) -> None:
         *(f"/v1/schedules/{{name}}/{request}" for request in ("pause", "resume", "fire")),
         "/v1/participants",
         "/v1/leader",
+        "/v1/locks",
         *(f"/v1/{kind}{request}" for kind in ("bus", "election") for request in ("", "/migrate")),
         "/v1/dead-letters",
         "/v1/dead-letters/{letter_id}",

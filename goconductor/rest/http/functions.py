@@ -59,6 +59,7 @@ FUNCTIONS: dict[str, str] = {
     "POST /v1/workers": "installation.workers.join",
     "POST /v1/workers/{session}/poll": "installation.workers.known_session",
     "DELETE /v1/workers/{session}": "installation.workers.known_session",
+    "GET /v1/locks": "installation.locks.locks",
     "GET /v1/leader": "installation.participants.leader",
     "GET /v1/dead-letters": "installation.dead_letters.dead_letters",
     "POST /v1/dead-letters/{letter_id}/redrive": "installation.dead_letters.redrive",
