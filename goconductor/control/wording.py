@@ -48,9 +48,9 @@ def _sentence(event: Event, who: str, took: float | None, before: SagaState | No
         case e.ActionHandedOut():
             return f"{who} handed {event.step} out{_details(event, took)}{_asks(event)}"
         case e.OutcomeReported(failure=None):
-            return f"{event.by or 'somebody outside'} reported that {event.step} has succeeded"
+            return f"{who} reported that {event.step} has succeeded"
         case e.OutcomeReported():
-            return f"{event.by or 'somebody outside'} reported that {event.step} has failed: {event.failure}"
+            return f"{who} reported that {event.step} has failed: {event.failure}"
         case e.OutputRejected():
             return f"{who} ran {event.step}{_details(event, took)}, but without an output: {event.failure}"
         case e.CompensationSucceeded(null=True):

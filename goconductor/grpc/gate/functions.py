@@ -54,6 +54,7 @@ FUNCTIONS: dict[str, str] = {
     f"{_OPERATIONS}.GetReadiness": "installation.readiness.readiness",
     f"{_OPERATIONS}.ListParticipants": "installation.participants.participants",
     f"{_OPERATIONS}.GetLeader": "installation.participants.leader",
+    f"{_OPERATIONS}.ListLocks": "installation.locks.locks",
     f"{_OPERATIONS}.ListDeadLetters": "installation.dead_letters.dead_letters",
     f"{_OPERATIONS}.RedriveDeadLetter": "installation.dead_letters.redrive",
     f"{_OPERATIONS}.DropDeadLetter": "installation.dead_letters.drop",

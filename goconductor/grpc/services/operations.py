@@ -6,9 +6,10 @@ import re
 from typing import Any
 
 from goconductor.control.actor import ANYBODY, asked_by
-from goconductor.control.doors.limits import DEAD_SECONDS_MAX, DRAIN_SECONDS_MAX, LETTERS_MAX
+from goconductor.control.doors.limits import DEAD_SECONDS_MAX, DRAIN_SECONDS_MAX, LETTERS_MAX, LOCKS_MAX
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.installation import changes, dead_letters
+from goconductor.control.installation.locks import locks
 from goconductor.control.installation.participants import DEAD_SECONDS, leader, participants
 from goconductor.control.installation.readiness import readiness
 from goconductor.control.models import ParticipantList
@@ -16,7 +17,7 @@ from goconductor.control.sagas.requests import REASON_CHARACTERS_MAX
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.grpc.documents import message
-from goconductor.grpc.fields import given, text, within
+from goconductor.grpc.fields import given, saga_id, text, within
 from goconductor.grpc.v1 import operations_pb2 as pb
 from goconductor.grpc.v1.values_pb2 import Nothing
 from goconductor.ports.store.leading.choices import BUS, ELECTION
@@ -49,6 +50,18 @@ class OperationCalls:
     async def get_leader(self, _request: Nothing, _context: Any) -> pb.LeaderDetail:
         """Return the leader."""
         return message(pb.LeaderDetail, await leader(ANYBODY, self._node))
+
+    async def list_locks(self, request: pb.ListLocksRequest, _context: Any) -> pb.LockPage:
+        """Return locks by key."""
+        found = await locks(
+            ANYBODY,
+            self._node,
+            key=given(request, "key"),
+            saga_id=saga_id(request) if request.HasField("saga_id") else None,
+            limit=within("limit", given(request, "limit", 50), 1, LOCKS_MAX),
+            after=given(request, "after"),
+        )
+        return message(pb.LockPage, found)
 
     async def list_dead_letters(self, request: pb.ListDeadLettersRequest, _context: Any) -> pb.DeadLetterPage:
         """Return messages that were given up on, newest first."""

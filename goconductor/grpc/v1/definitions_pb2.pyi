@@ -123,18 +123,20 @@ class DefinitionList(_message.Message):
     def __init__(self, definitions: _Optional[_Iterable[_Union[DefinitionSummary, _Mapping]]] = ...) -> None: ...
 
 class CheckedDefinition(_message.Message):
-    __slots__ = ("file", "saga", "version", "steps", "problems")
+    __slots__ = ("file", "saga", "version", "steps", "problems", "advice")
     FILE_FIELD_NUMBER: _ClassVar[int]
     SAGA_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    ADVICE_FIELD_NUMBER: _ClassVar[int]
     file: str
     saga: str
     version: str
     steps: int
     problems: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, file: _Optional[str] = ..., saga: _Optional[str] = ..., version: _Optional[str] = ..., steps: _Optional[int] = ..., problems: _Optional[_Iterable[str]] = ...) -> None: ...
+    advice: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, file: _Optional[str] = ..., saga: _Optional[str] = ..., version: _Optional[str] = ..., steps: _Optional[int] = ..., problems: _Optional[_Iterable[str]] = ..., advice: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DefinitionDiff(_message.Message):
     __slots__ = ("saga", "old", "new", "changes", "holding", "stays", "summary")

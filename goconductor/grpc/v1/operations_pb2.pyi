@@ -16,6 +16,44 @@ class ListParticipantsRequest(_message.Message):
     dead_seconds: float
     def __init__(self, dead_seconds: _Optional[float] = ...) -> None: ...
 
+class ListLocksRequest(_message.Message):
+    __slots__ = ("key", "after", "limit", "saga_id")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    SAGA_ID_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    after: str
+    limit: int
+    saga_id: str
+    def __init__(self, key: _Optional[str] = ..., after: _Optional[str] = ..., limit: _Optional[int] = ..., saga_id: _Optional[str] = ...) -> None: ...
+
+class LockDetail(_message.Message):
+    __slots__ = ("key", "saga_id", "mode", "held", "number", "since", "status")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    SAGA_ID_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    saga_id: str
+    mode: str
+    held: bool
+    number: int
+    since: _timestamp_pb2.Timestamp
+    status: str
+    def __init__(self, key: _Optional[str] = ..., saga_id: _Optional[str] = ..., mode: _Optional[str] = ..., held: bool = ..., number: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., status: _Optional[str] = ...) -> None: ...
+
+class LockPage(_message.Message):
+    __slots__ = ("locks", "after")
+    LOCKS_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    locks: _containers.RepeatedCompositeFieldContainer[LockDetail]
+    after: str
+    def __init__(self, locks: _Optional[_Iterable[_Union[LockDetail, _Mapping]]] = ..., after: _Optional[str] = ...) -> None: ...
+
 class ListDeadLettersRequest(_message.Message):
     __slots__ = ("limit", "before")
     LIMIT_FIELD_NUMBER: _ClassVar[int]
