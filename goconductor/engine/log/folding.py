@@ -153,6 +153,7 @@ class Folded(msgspec.Struct, frozen=True):
         due_at: the moment before which the append must not be; None where it may be at once.
         epoch: of the leader who writes; 0 where nobody does so as a leader.
         signals: the ids of the signals among the entries.
+        unchanged: heads that must not have moved.
     """
 
     plan: Plan
@@ -166,6 +167,7 @@ class Folded(msgspec.Struct, frozen=True):
     due_at: float | None
     epoch: int
     signals: list[SignalId]
+    unchanged: list[Known] = []
 
     def append(self, instance: int, takes: list[Take]) -> Append:
         """Return what the store is asked.
@@ -189,7 +191,7 @@ class Folded(msgspec.Struct, frozen=True):
             take=takes,
             epoch=self.epoch,
             signals=self.signals,
-            unchanged=[*next(iter(self.accepted.values())).unchanged],
+            unchanged=self.unchanged,
         )
 
 
@@ -294,7 +296,20 @@ def fold(
     if not entries:
         return None
     new = View(draft.state, base.seq + len(entries), random_number(), base.bytes + size)
-    return Folded(plan, base, new, draft.status, entries, effects, releases, accepted, last_due_at, epoch, [*signals.values()])
+    return Folded(
+        plan,
+        base,
+        new,
+        draft.status,
+        entries,
+        effects,
+        releases,
+        accepted,
+        last_due_at,
+        epoch,
+        [*signals.values()],
+        [*first.unchanged] if first else [],
+    )
 
 
 def _repeats(submission: Submission, signals: Mapping[str, SignalId]) -> bool:
