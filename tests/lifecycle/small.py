@@ -235,6 +235,7 @@ HANDED_OUT = {
     "before a wait": outside(handed("e", allow_fail=True), Step(id="w", wait=GO, after=("e",))),
     "beside a wait": outside(handed("h"), Step(id="w", wait=GO)),
     "nothing to undo": outside(handed("e", undo="none"), Step(id="w", wait=GO, after=("e",))),
+    "items with nothing to undo": one_is_enough(handed("e", undo="none")),
     "two of them": outside(handed("h", undo="none"), handed("e", "h", undo="none")),
     "a pivot before what cannot be": outside(handed("h", pivot=True), replace(CANNOT, after=("h",))),
     "two behind a pivot": outside(PIVOT, handed("e", "p"), handed("h", "p")),

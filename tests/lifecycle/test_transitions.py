@@ -52,7 +52,7 @@ def _possible(state: SagaState, *, restarts: bool) -> Iterator[Event]:
         now = step.round
         yield e.ActionSucceeded(name, round=now)
         yield e.CompensationSucceeded(name, round=now)
-        if name[0] in "he":
+        if name.rpartition(".")[2][0] in "he":
             yield from outside(name, step)
         if step.action.status is ActionStatus.SENT:
             yield e.ActionFailed(name, step.action.attempt, now, failure=FINAL)
@@ -73,7 +73,7 @@ def outside(name: str, step: StepState) -> Iterator[Event]:
     now = step.round
     yield e.OutcomeReported(name, step.action.attempt, now, output=5)
     if step.action.status is ActionStatus.SENT:
-        yield e.ActionHandedOut(name, step.action.attempt, now, ask_after_seconds=5.0 if name[0] == "h" else None)
+        yield e.ActionHandedOut(name, step.action.attempt, now, ask_after_seconds=5.0 if "h" in name else None)
     if step.action.status in (ActionStatus.SENT, ActionStatus.WAITING):
         yield e.OutcomeReported(name, step.action.attempt, now, failure=FINAL)
         yield e.OutcomeReported(name, step.action.attempt, now, failure=Failure("Busy"))
