@@ -25,6 +25,6 @@ class DataflowRun(Document):
     missing: dict[str, list[str]] = Field(description="what the target needs and is not there, and the builders that want it")
     optional: dict[str, list[str]] = Field(description="what may be given as well, and the builders that would take it")
     failed: dict[str, str] = Field(description="what could not be made, and why; the next run tries it again")
-    running: list[str] = Field(description="what is still being made, where the time of the run was over")
+    running: list[str] = Field(description="what is still being made: the time of the run was over, or it was handed out")
     untaken: list[str] = Field(description="what was given and not taken before the time was over; give it again")
     closed: bool = Field(description="whether nothing can be given any more")

@@ -173,8 +173,11 @@ class Run:
             if by_hand := self._ended_by_hand(state, datum):
                 return Restart(by_hand, f"wait {by_hand!r} was ended without the data that its builder takes")
         if closed:
-            waits = next((name for name, step in state.steps.items() if step.action.status is ActionStatus.WAITING), None)
-            return Rest.WAIT if waits is None else Give(waits, None)
+            waiting = [name for name, step in state.steps.items() if step.action.status is ActionStatus.WAITING]
+            ours = next((name for name in waiting if name not in self.graph.made), None)
+            if ours is not None:
+                return Give(ours, None)
+            return Rest.OVER if waiting else Rest.WAIT  # a builder that was handed out ends by a report
         if self._close and state.step(self.graph.target).output is not None:
             return Give(CLOSE, True)
         return Rest.OVER
@@ -214,6 +217,11 @@ def is_lost(step: StepState) -> bool:
 def is_at_work(step: StepState) -> bool:
     """Return whether something goes on in a step."""
     return step.action.status in OPEN_ACTIONS or step.compensation.status in OPEN_COMPENSATIONS
+
+
+def is_waiting(step: StepState) -> bool:
+    """Return whether a step waits; a builder does that only where it was handed out to somebody outside."""
+    return step.action.status is ActionStatus.WAITING
 
 
 def _gave_up(step: StepState) -> bool:

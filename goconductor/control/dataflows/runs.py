@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 from goconductor.aio.first_of import first_of
 from goconductor.control.actor import Actor
 from goconductor.control.dataflows.documents import DataflowRun
-from goconductor.control.dataflows.moves import Give, Rest, Restart, Run, is_at_work, is_lost
+from goconductor.control.dataflows.moves import Give, Rest, Restart, Run, is_at_work, is_lost, is_waiting
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.sagas import queries, requests, signals, starting
 from goconductor.control.sagas.requests import Precautions, keepable
@@ -215,7 +215,7 @@ def _report(graph: Graph, id: str, view: View, run: Run, before: Mapping[str, in
             for datum in graph.made
             if state.step(datum).action.status in (ActionStatus.GIVEN_UP, ActionStatus.STUCK) and not is_lost(state.step(datum))
         },
-        running=[datum for datum in graph.made if is_at_work(state.step(datum))],
+        running=[datum for datum in graph.made if is_at_work(step := state.step(datum)) or is_waiting(step)],
         untaken=[*run.left],
         closed=run.is_closed(state),
     )
