@@ -59,7 +59,7 @@ class Outside:
         if not failure:
             self._stands[key] = self._about[key]
         output = None if failure else {"outside": key}
-        final = self._chance.random() < 0.5
+        final = self._chance.random() < 0.5 or not failure
 
         async def reported(process: Process) -> bool:
             try:
