@@ -8,7 +8,7 @@ import pytest
 
 from goconductor.control.actor import ANYBODY, Actor, asked_by, known_as
 from goconductor.control.authority import authenticating
-from goconductor.control.authority.authenticating import Authenticator, UnauthenticatedError
+from goconductor.control.authority.authenticating import Authenticator, Principal, UnauthenticatedError
 from goconductor.control.authority.keys import KeyNotFoundError, create_key, digest_of, list_keys, revoke_key
 from goconductor.control.authority.rates import Rates, TooManyRequestsError
 from goconductor.control.authority.roles import GIVES, NEEDS, ForbiddenError, Permission, Role, check_permitted
@@ -187,6 +187,25 @@ async def test_what_lasts_ends_soon_after_its_key(bench: Bench, known: Authentic
     with pytest.raises(UnauthenticatedError, match="revoked, or is over"):
         await lasting
     assert not await known.stands(principal)
+
+
+async def test_what_lasts_is_looked_at_again_after_a_look_that_failed_in_any_way(
+    bench: Bench, known: Authenticator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authenticating, "LOOK_SECONDS", 0.0)
+    looks: list[PermissionError | bool] = [PermissionError("a right was revoked"), True, False]
+
+    async def stands(_principal: Principal) -> bool:
+        look = looks.pop(0)
+        if isinstance(look, PermissionError):
+            raise look
+        return look
+
+    principal = await known.principal([f"Bearer {(await create_key(ANN, bench.node, 'ci', ['viewer'])).key}"])
+    monkeypatch.setattr(known, "stands", stands)
+    with pytest.raises(UnauthenticatedError):
+        async with known.held(principal):
+            await asyncio.Event().wait()
 
 
 async def test_a_timeout_of_a_call_is_none_of_its_key(bench: Bench, known: Authenticator) -> None:

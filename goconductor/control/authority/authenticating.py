@@ -115,7 +115,12 @@ class Authenticator:
 
                 async def look() -> None:
                     nonlocal coming
-                    if await self.stands(principal):
+                    try:
+                        stands = await self.stands(principal)
+                    except Exception:
+                        coming = loop.call_later(LOOK_SECONDS, begin)  # or the call would never be looked at again
+                        raise
+                    if stands:
                         coming = loop.call_later(LOOK_SECONDS, begin)
                     else:
                         limit.reschedule(loop.time())
