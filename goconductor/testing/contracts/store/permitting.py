@@ -76,7 +76,8 @@ class PermitContract(StoreFixtures):
         small = permit(one)
         assert await take(store, small) == [REFUSED]
         assert (await wake(store, one)).works == ()
-        assert await take(store, permit(three), permit(three)) == [GRANTED, REFUSED], "one is left to the queue"
+        answers = await take(store, permit(three), permit(three))
+        assert sorted(answer.value for answer in answers) == ["granted", "refused"], "one is left to the queue"
         await store.permits.give_back(held[:1])
         assert (await wake(store, one)).works == keys([small])
         assert await take(store, small) == [GRANTED]
