@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from goconductor.engine.node import Node
-from goconductor.engine.steps.registry import StepRegistry, facts
+from goconductor.engine.steps.registry import StepRegistry, facts, hooks
 from goconductor.gateway.desk import Desk
 from goconductor.gateway.protocol import Registration
 from goconductor.gateway.runner import WorkerRunner, fence_of
@@ -26,7 +26,7 @@ class Hosted:
         self.desk = Desk(self._room_changed)
         self.registry = StepRegistry(name)
         self.registry.concurrency = 0
-        self.registry.on_kept = self._kept
+        hooks(self.registry).on_kept = self._kept
         self.node = make_node(self.registry)
         self.left_at: float | None = None
         self._runner = WorkerRunner(self.desk)
@@ -58,7 +58,7 @@ class Hosted:
             action.concurrency = (action.concurrency or 0) + change
         self.registry.concurrency += in_all
         if in_all > 0:
-            self.registry.has_grown()
+            hooks(self.registry).has_grown()
 
     def _kept(self, lease: Lease, taken: bool) -> None:
         self.desk.kept(fence_of(lease.token), taken=taken)

@@ -35,7 +35,7 @@ from goconductor.engine.running.invoke import Invocation, too_late, without_outp
 from goconductor.engine.running.journals import BY_JOURNAL, Journals
 from goconductor.engine.steps.context import RUNNING, StepContext, about
 from goconductor.engine.steps.listeners import notify
-from goconductor.engine.steps.registry import Action, StepRegistry, limits
+from goconductor.engine.steps.registry import Action, StepRegistry, hooks, limits
 from goconductor.engine.work.deadlines import Deadlines
 from goconductor.engine.work.granted import Granted
 from goconductor.engine.work.places import Place, Places
@@ -101,7 +101,8 @@ class Executor:
         self.admission, self.limits = admission, limits(registry)
         self.threads = Threads(f"goconductor-{registry.name}", threads)
         self.places = Places(registry, lambda: concurrency or registry.concurrency, lambda: self.threads.room)
-        registry.has_grown = self.places.look_again
+        self._hooks = hooks(registry)
+        self._hooks.has_grown = self.places.look_again
         self._output_bytes_max = output_bytes_max
         self._counts = counts
         self._observer = observer
@@ -205,13 +206,13 @@ class Executor:
             key = work.lease.key
             logger.exception("the outcome of step %r of saga %s could not be kept", work.step, key.saga_id, extra=about(key))
             self._orphans.add([work.lease])
-            if self._registry.on_kept is not None:
-                self._registry.on_kept(work.lease, False)
+            if self._hooks.on_kept is not None:
+                self._hooks.on_kept(work.lease, False)
             return None
         if appended.dropped:
             self._orphans.add([work.lease])
-        if self._registry.on_kept is not None:
-            self._registry.on_kept(work.lease, not appended.dropped)
+        if self._hooks.on_kept is not None:
+            self._hooks.on_kept(work.lease, not appended.dropped)
         if not appended.works:
             return None
         if self._draining:

@@ -21,12 +21,13 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, over
 import msgspec
 from typing_extensions import TypeVar as DefaultedTypeVar
 
+from goconductor.engine.steps.hooks import Hooks
 from goconductor.engine.steps.limits import facts_of, limit_of
 from goconductor.engine.steps.listeners import Listener
 from goconductor.engine.steps.signature import Signature, read, shape
 from goconductor.errors import DefinitionError, PayloadError, check_type, nearest, unfit
 from goconductor.ports.journal import Journal, ThreadJournal
-from goconductor.ports.store import Lease, Limit
+from goconductor.ports.store import Limit
 from goconductor.saga.checking.references import misplaced
 from goconductor.saga.checking.validate import unfit_inputs, unfit_undo
 from goconductor.saga.data.values import copied
@@ -190,10 +191,7 @@ class StepRegistry:
         self.steps: dict[str, Action[..., Any]] = {}
         self._limits: dict[str, Limit] = {}
         self.listeners: list[Listener] = []
-        self.has_grown: Callable[[], None] = _nobody
-        """To be called by whoever has raised a concurrency while its steps run, so that what waits for room looks again."""
-        self.on_kept: Callable[[Lease, bool], None] | None = None
-        """Called with the lease of each outcome that was brought into the log, and whether the log has taken it."""
+        self._hooks = Hooks()
 
     @overload
     def step(self, function: Callable[P, Awaitable[R]], /) -> Action[P, R, Coroutine[Any, Any, R]]: ...
@@ -323,10 +321,6 @@ class StepRegistry:
         self.listeners.append(listener)
 
 
-def _nobody() -> None:
-    """No process runs these steps yet."""
-
-
 def _taken(journal: Journal[Any] | None) -> dict[str, bool]:
     """Return what a journal means for the shape of a step."""
     return {"transactional": journal is not None, "on_threads": bool(getattr(journal, "on_threads", False))}
@@ -391,3 +385,8 @@ def facts(registry: StepRegistry) -> dict[str, dict[str, object]]:
 def limits(registry: StepRegistry) -> dict[str, Limit]:
     """Return the limits over all instances, by the steps' names; it grows with the steps."""
     return registry._limits  # noqa: SLF001  (of this module; no user needs it)
+
+
+def hooks(registry: StepRegistry) -> Hooks:
+    """Return the calls between the engine and what runs the steps elsewhere."""
+    return registry._hooks  # noqa: SLF001  (of this module; no user needs it)
