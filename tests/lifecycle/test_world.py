@@ -20,8 +20,9 @@ from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer, Settle, SettleUndo
 from goconductor.lifecycle.facts.events import Event, SagaStarted
+from goconductor.lifecycle.facts.lock import Held
 from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaStatus
-from goconductor.lifecycle.pending_work import pending_work
+from goconductor.lifecycle.pending_work import pending_work, wishes_of
 from goconductor.saga.definition import Definition, Step, StepRole
 from goconductor.saga.graph import reachable
 from goconductor.saga.ids import Direction
@@ -194,8 +195,10 @@ class World:
                 self.tell(e.ResumeRequested())
             for name in self.state.stuck_steps:
                 self.tell(e.RetryRequested(name) if name in self.plan.owners else e.SkipRequested(name, reason="nobody comes"))
+            if wished := [wish.key for wishes in wishes_of(self.state).values() for wish in wishes]:
+                self.tell(e.LocksGranted(keys={each: Held(1) for each in wished}))
             for name, step in self.state.steps.items():
-                if step.action.status is ActionStatus.WAITING:
+                if step.action.status is ActionStatus.WAITING and name not in self.plan.owners:
                     self.tell(e.OutcomeDeclared(name, happened=True, reason="it came"))
             for work in list(pending_work(self.state.steps)):
                 self.do(work)
