@@ -49,13 +49,13 @@ class _Writer:
     def __init__(self, definition: Definition) -> None:
         self.refused: list[str] = []
         """Why Python could not make this version."""
-        self._taken = {"Saga", "Retry", "Undo", "optional", *keyword.kwlist, *keyword.softkwlist}
+        self._taken = {"Saga", "Lock", "Retry", "Undo", "optional", *keyword.kwlist, *keyword.softkwlist}
         self._saga = _variable(definition.name, self._taken)
         self._scopes: list[_Scope] = []
         """The saga, and the maps that are being written, from the outside in."""
         self._enter(self._saga, definition.steps, definition.output)
         lines = [*self._lines(definition)]
-        made = {"Saga", *(name for name in ("Retry", "Undo", "optional") if any(f"{name}(" in line for line in lines))}
+        made = {"Saga", *(name for name in ("Lock", "Retry", "Undo", "optional") if any(f"{name}(" in line for line in lines))}
         imported = ", ".join(sorted(made, key=lambda name: (name.islower(), name)))
         self.text = "\n".join([f"from goconductor import {imported}", "", *lines]) + "\n"
 
