@@ -95,7 +95,7 @@ def due(fold: Fold, event: TimerFired) -> None:
     fold.expect(event, waits.attempt)
     if fold.paused:
         raise UnexpectedEventError(f"the saga is paused; step {event.step!r} ends its waiting on resume")
-    if event.step in fold.plan.owners:
+    if outside.is_outside(fold, event.step):
         silent(fold, event)
         return
     if fold.plan.steps[event.step].wait is not None:
@@ -118,9 +118,7 @@ def silent(fold: Fold, event: TimerFired) -> None:
         return
     total = fold.plan.steps[name].total_timeout_seconds
     failure = Failure(outside.NO_OUTCOME, f"nobody reported its outcome within its total timeout of {total:g} s", retryable=False)
-    after = ActionStatus.SETTLING if fold.tolerates(name) else _AFTER_LOST[fold.role(name)]
-    fold.set_action(name, TimerFired, side.to(after, failure=failure, unknowns=side.unknowns + 1))
-    _given_up(fold, name, after, str(failure))
+    _lost(fold, event, replace(side, failure=failure, unknowns=side.unknowns + 1), str(failure))
 
 
 def reported(fold: Fold, event: OutcomeReported) -> None:
@@ -188,6 +186,14 @@ def failed(fold: Fold, event: ActionFailed | OutcomeReported, failure: Failure) 
     _given_up(fold, name, after, str(failure))
 
 
+def _lost(fold: Fold, event: OutcomeUnknown | TimerFired, side: Side[ActionStatus], why: str) -> None:
+    """Take the outcome of an action for lost for good: nobody tries it, or asks, again."""
+    name = event.step
+    after = ActionStatus.SETTLING if fold.tolerates(name) else _AFTER_LOST[fold.role(name)]
+    fold.set_action(name, type(event), side.to(after))
+    _given_up(fold, name, after, why)
+
+
 def _given_up(fold: Fold, name: str, status: ActionStatus, why: str) -> None:
     """Go on after the last attempt: have the step settled, go on without it, leave it to an operator, or turn back."""
     if status is ActionStatus.SETTLING:
@@ -252,9 +258,7 @@ def unknown(fold: Fold, event: OutcomeUnknown) -> None:
     fitting = LAST_PATIENCE if role is StepRole.RETRIABLE else ACTION_PATIENCE
     limit = None if fold.goes_back(name) else patience(fold.plan.steps[name].unknowns_max, fitting)
     if (lost := ACTIONS.lost(fold, event, limit)) is not None:
-        after = ActionStatus.SETTLING if fold.tolerates(name) else _AFTER_LOST[role]
-        fold.set_action(name, OutcomeUnknown, lost.to(after))
-        _given_up(fold, name, after, f"its outcome is unknown ({event.reason})")
+        _lost(fold, event, lost, f"its outcome is unknown ({event.reason})")
 
 
 def settled(fold: Fold, event: ActionSettled) -> None:

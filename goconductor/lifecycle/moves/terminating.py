@@ -136,7 +136,7 @@ def apply(fold: Fold, event: Event) -> None:
 def _close(fold: Fold, name: str, step: StepState) -> None:
     """Have a step's keys written, or end its waiting."""
     action, compensation = step.action, step.compensation
-    waits = action.status is ActionStatus.WAITING and (name not in fold.plan.owners or step.wishes)
+    waits = action.status is ActionStatus.WAITING and not outside.is_outside(fold, name)
     if action.status is ActionStatus.GROWN or waits:
         fold.set_action(name, TerminationRequested, action.to(ActionStatus.PREVENTED))
     elif name not in fold.plan.sent or compensation.status in CLOSED_COMPENSATIONS:

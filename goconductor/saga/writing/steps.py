@@ -136,7 +136,7 @@ class SagaOptions(TypedDict, total=False):
     inputs: Mapping[str, object]
     """Name in the input of that saga → a place (``order.input.sku``, ``paid.output``) or a constant."""
     undo: Undo | None
-    """What undoes that saga once it has completed; needed before the pivot."""
+    """What undoes that saga once it has completed. Without one, before the pivot, that saga undoes itself."""
     compensation_retry: Retry | None
     """Attempts of the undo, and the waits between them."""
     locks: Sequence[Lock]

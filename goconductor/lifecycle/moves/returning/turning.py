@@ -24,7 +24,7 @@ from goconductor.lifecycle.facts.state import (
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import Unclosed, before, unclosed, unclosed_in, with_items
-from goconductor.lifecycle.moves import slots
+from goconductor.lifecycle.moves import outside, slots
 from goconductor.lifecycle.moves.kinds import call
 from goconductor.saga.definition import StepRole
 
@@ -80,7 +80,7 @@ def withdraw(fold: Fold, steps: Iterable[str]) -> None:
             fold.set_action(name, Advance, action.to(ActionStatus.FAILED))
         elif action.status is ActionStatus.SENT and name in fold.plan.children:
             fold.set_action(name, Advance, action.to(ActionStatus.UNKNOWN))
-        elif action.status is ActionStatus.WAITING and name in fold.plan.owners and not fold.step(name).wishes:
+        elif outside.is_outside(fold, name):
             fold.set_action(name, Advance, action.to(ActionStatus.UNKNOWN))
             withdrawn.add(name)
         elif action.status in (ActionStatus.WAITING, ActionStatus.GROWN, ActionStatus.STUCK):
