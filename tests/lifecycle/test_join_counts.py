@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from goconductor.saga.checking.validate import check
 from goconductor.saga.definition import Definition, Delay, Map, Step, Wait
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan, plan
+from tests.lifecycle.calls import calls_of
 from tests.lifecycle.test_properties import ID
 
 NO = Failure("Refused", "no", retryable=False)
@@ -136,25 +137,8 @@ def one_delay_ends(length: int) -> tuple[Plan, SagaState, Event]:
     return compiled, state, e.TimerFired("lines[0].pause", 1, direction=Direction.ACTION, at=due_at)
 
 
-def calls_of(compiled: Plan, state: SagaState, event: Event) -> int:
-    """How many functions a decision calls, those of the interpreter included."""
-    found = 0
-
-    def count(frame: object, kind: str, argument: object) -> None:
-        nonlocal found
-        found += kind in ("call", "c_call")
-
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        decide(compiled, state, event)
-    finally:
-        sys.setprofile(before)
-    return found
-
-
 def test_an_event_by_which_many_items_are_surplus_costs_each_item_once() -> None:
-    few, many = (calls_of(*one_delay_ends(length)) for length in (100, 800))
+    few, many = (calls_of(partial(decide, *one_delay_ends(length))) for length in (100, 800))
     assert many < 10 * few
 
 

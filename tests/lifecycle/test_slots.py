@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +20,7 @@ from goconductor.lifecycle.replay import extend, replay
 from goconductor.saga.checking.validate import check
 from goconductor.saga.definition import Definition, Map, Step, Undo
 from goconductor.saga.plan import Plan, plan
+from tests.lifecycle.calls import calls_of
 from tests.lifecycle.sagas import Move, many_examples, moves, sensible
 from tests.lifecycle.test_join_counts import NO, RESERVE
 from tests.lifecycle.test_joins import _goes_on, _later, joined
@@ -227,23 +227,7 @@ def calls_of_a_life(length: int, *, back: bool) -> int:
     if back:
         log.append(e.ActionFailed(f"lines[{length - 1}].reserve", failure=NO))
         log += [e.CompensationSucceeded(f"lines[{place}].reserve") for place in reversed(range(length))]
-    return counted(lambda: replay(compiled, ID, log))
-
-
-def counted(called: Any) -> int:
-    found = 0
-
-    def count(frame: object, kind: str, argument: object) -> None:
-        nonlocal found
-        found += kind in ("call", "c_call")
-
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        called()
-    finally:
-        sys.setprofile(before)
-    return found
+    return calls_of(lambda: replay(compiled, ID, log))
 
 
 @pytest.mark.parametrize("back", [False, True])
@@ -260,7 +244,7 @@ def test_the_end_of_an_item_costs_no_look_at_the_others() -> None:
         start = begin(compiled, ID, e.SagaStarted(input=[0] * length, at=1.0))
         half = [e.ActionSucceeded(f"lines[{place}].reserve") for place in range(length // 2)]
         state = extend(compiled, start.state, half)
-        return counted(lambda: decide(compiled, state, e.ActionSucceeded(f"lines[{length // 2}].reserve")))
+        return calls_of(lambda: decide(compiled, state, e.ActionSucceeded(f"lines[{length // 2}].reserve")))
 
     few, many = one_ends(100), one_ends(1_600)
     assert many < 2 * few

@@ -164,14 +164,14 @@ async def report(
 
 
 async def _report(actor: Actor, node: Node, saga_id: UUID, event: OutcomeReported, event_id: UUID) -> SagaDetail:
-    if not await _is_known(node, saga_id, event, event_id) and not await _has_succeeded(node, saga_id, event):
+    if not await _is_taken(node, saga_id, event, event_id):
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await node.request(saga_id, event, event_id=event_id)
         except TimeoutError:
             raise StoreUnavailableError("the database went away; report it again, it may have been recorded") from None
         except RequestRefusedError:
-            if not await _is_known(node, saga_id, event, event_id) and not await _has_succeeded(node, saga_id, event):
+            if not await _is_taken(node, saga_id, event, event_id):
                 raise  # else it came twice at once
     return await saga_status(actor, node, saga_id)
 
@@ -183,9 +183,14 @@ async def _has_succeeded(node: Node, saga_id: UUID, event: OutcomeReported) -> b
     return event.failure is None and stands and step.round == event.round
 
 
-async def _is_known(node: Node, saga_id: UUID, event: OutcomeReported, event_id: UUID) -> bool:
+async def _is_taken(node: Node, saga_id: UUID, event: OutcomeReported, event_id: UUID) -> bool:
+    """Return whether this report changes nothing any more, and is answered as before.
+
+    Raises:
+        RequestIdReusedError: another outcome was reported before.
+    """
     try:
-        return await stands(node, saga_id, event, event_id)
+        return await stands(node, saga_id, event, event_id) or await _has_succeeded(node, saga_id, event)
     except RequestIdReusedError:
         raise RequestIdReusedError("another outcome of this attempt was reported before; the first one counts") from None
 
