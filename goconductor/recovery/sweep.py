@@ -318,16 +318,13 @@ class Sweeper:
                 resend.append(work)
             next_looks.append(max(due_at, look.now + FIRST_SECONDS))
         for work in repairs.children:
-            ask = partial(self._resending.due_at, key_of(view.state.saga_id, work), look.now, seconds_max=CHILD_LOOK_SECONDS_MAX)
-            if ask(at_once=bool(look.dead)) <= look.now:
-                self._node.children.see_to(plan, view, work, again=True)
-            next_looks.append(max(ask(at_once=False), look.now + FIRST_SECONDS))
+            see_to = partial(self._node.children.see_to, plan, view, work, again=True)
+            key = key_of(view.state.saga_id, work)
+            next_looks.append(self._ever_more_seldom(see_to, key, look, CHILD_LOOK_SECONDS_MAX, at_once=bool(look.dead)))
         if repairs.locks:
+            see_to = partial(self._node.locks.see_to, plan, view)
             key = LeaseKey(view.state.saga_id, "", Direction.ACTION)
-            ask = partial(self._resending.due_at, key, look.now, seconds_max=LOCK_LOOK_SECONDS_MAX)
-            if ask(at_once=False) <= look.now:
-                self._node.locks.see_to(plan, view)
-            next_looks.append(max(ask(at_once=False), look.now + FIRST_SECONDS))
+            next_looks.append(self._ever_more_seldom(see_to, key, look, LOCK_LOOK_SECONDS_MAX, at_once=False))
         # side by side, so that a thousand timers, or steps that a process had in hand, of one saga become a few appends
         appended = await asyncio.gather(*(self._append(plan, view, event, look.epoch) for event in repairs.due))
         declared = await asyncio.gather(*(self._declare_unknown(plan, view, work, lease, look) for work, lease in repairs.lost))
@@ -344,11 +341,26 @@ class Sweeper:
         One that is held looks at that one as well, which may have ended.
         """
         seconds_max = SECONDS_MAX if view.state.phase.ended else CHILD_LOOK_SECONDS_MAX
+        tell = partial(self._node.children.has_ended, plan, view)
         key = LeaseKey(view.state.saga_id, "", Direction.ACTION)
-        ask = partial(self._resending.due_at, key, look.now, seconds_max=seconds_max)
-        if ask(at_once=bool(look.dead)) <= look.now:
-            self._node.children.has_ended(plan, view)
-        return max(ask(at_once=False), look.now + FIRST_SECONDS)
+        return self._ever_more_seldom(tell, key, look, seconds_max, at_once=bool(look.dead))
+
+    def _ever_more_seldom(
+        self, see_to: Callable[[], None], key: LeaseKey, look: Look, seconds_max: float, *, at_once: bool
+    ) -> float:
+        """Have something seen to again, if that is due, and return when to look next.
+
+        Args:
+            see_to: begins it.
+            key: what it is about.
+            look: what was found.
+            seconds_max: greatest time between two looks.
+            at_once: whether it is due because a process has died.
+        """
+        due_at = partial(self._resending.due_at, key, look.now, seconds_max=seconds_max)
+        if due_at(at_once=at_once) <= look.now:
+            see_to()
+        return max(due_at(at_once=False), look.now + FIRST_SECONDS)
 
     async def _declare_unknown(self, plan: Plan, view: View, work: Work, lease: Lease | None, look: Look) -> bool:
         """Take the lease, then append. Where it cannot be had, somebody is at it after all."""
